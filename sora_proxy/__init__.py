@@ -1,0 +1,3 @@
+"""sora_proxy."""
+
+__version__ = "0.1.0"
