@@ -1,0 +1,30 @@
+"""How does the world reach us? The routes, who may use them, and what surrounds every request."""
+
+from aiohttp import web
+
+from sora_proxy.api import chat, generations, health, models, pictures
+from sora_proxy.api.middleware import OPEN_HANDLERS, access, add_headers, cors, errors, request_context
+
+# Outermost first.
+MIDDLEWARES = (request_context, errors, cors, access)
+
+OPEN = [
+    web.get("/health", health.health),
+    web.get("/health/live", health.live),
+    web.get("/health/ready", health.ready),
+    web.get("/images/{name}", pictures.picture),
+]
+FOR_CLIENTS = [
+    web.post("/v1/chat/completions", chat.create),
+    web.get("/v1/chat/completions/{id}", generations.retrieve),
+    web.get("/v1/generation/{id}", generations.retrieve),
+    web.get("/v1/models", models.list_models),
+    web.get("/v1/models/{model:.+}", models.retrieve_model),
+]
+
+
+def add_routes(app: web.Application) -> None:
+    """Put the API into an application. A route that is not listed as open asks for a client key."""
+    app.add_routes([*OPEN, *FOR_CLIENTS])
+    app[OPEN_HANDLERS] = frozenset(route.handler for route in OPEN)
+    app.on_response_prepare.append(add_headers)

@@ -1,0 +1,61 @@
+"""Whom do we ask? The protocol that every back end speaks to the supervisor, and its words.
+
+A back end is one module here and one line in `app.py`. It raises the `Fault`s of `errors.py`, told by status and
+structure of an answer, never by words in a text.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import Protocol
+
+from sora_proxy.generation import Asset, GenerationSpec
+from sora_proxy.keys import Key
+
+
+class TaskState(Enum):
+    running = auto()  # also: waiting in the upstream's own queue, and every word that we do not know
+    succeeded = auto()
+    refused = auto()  # the order was against the upstream's rules
+    failed = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One upstream task as it was told just now. What the back end did not tell is None."""
+
+    task_id: str
+    state: TaskState
+    percent: int | None = None  # 0..100
+    position: int | None = None  # in the upstream's own queue
+    seconds: int | None = None  # that it expects the task to wait there
+    assets: tuple[Asset, ...] = ()
+    # What tells whose task it is, after its id got lost.
+    prompt: str | None = None
+    n: int | None = None
+    created_at: float | None = None  # by the upstream's clock, seconds since 1970
+
+
+class Upstream(Protocol):
+    """A back end that makes pictures by jobs."""
+
+    name: str
+
+    async def submit(self, spec: GenerationSpec, key: Key, image: Path | None) -> str:
+        """Place an order and return the upstream task's id.
+
+        Raises SubmissionUnknown if the order may have been registered all the same, another Fault if it was not.
+        """
+
+    async def poll(self, task_ids: Sequence[str], key: Key, *, deep: bool) -> dict[str, Snapshot]:
+        """What is known of these tasks of one key, in one call; `deep` may take more calls to find older ones."""
+
+    async def recent(self, key: Key) -> list[Snapshot]:
+        """The key's newest tasks, newest first: where an order of unknown outcome would show."""
+
+    async def fetch(self, asset: Asset, key_id: str, destination: Path) -> None:
+        """Write a result's bytes to a file."""
+
+    def close(self) -> None:
+        """Let go of every connection."""

@@ -1,0 +1,124 @@
+"""The command line: the server, the simulator alone, and the health check of containers."""
+
+import argparse
+import asyncio
+import gc
+import os
+import resource
+import sys
+import urllib.request
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from sora_proxy import __version__
+from sora_proxy.api.context import ACCESS, SETTINGS
+from sora_proxy.app import BACK_END, serve
+from sora_proxy.errors import ConfigurationError
+from sora_proxy.log import configure_logging
+from sora_proxy.settings import Settings, load_settings
+from sora_proxy.upstream.simulator import command as simulator
+
+BAD_CONFIGURATION = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="sora_proxy", description="An OpenAI-compatible gateway to image back ends.")
+    parser.add_argument("--version", action="version", version=f"sora_proxy {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    commands.add_parser("serve", help="run the server (the default)")
+    simulator.add_arguments(commands.add_parser("simulator", help="run the built-in simulator alone"))
+    commands.add_parser("healthcheck", help="exit with status 0 if the server on this machine is alive")
+    chosen = parser.parse_args(arguments)
+    match chosen.command:
+        case "simulator":
+            return simulator.run(chosen)
+        case "healthcheck":
+            return _healthcheck()
+        case _:
+            return _serve()
+
+
+def _serve() -> int:
+    try:
+        settings = load_settings()
+        stop_logging = configure_logging(
+            style=settings.log_format, verbose=settings.verbose_logging, secrets=_secrets(settings)
+        )
+        _tune_process()
+        runner = asyncio.Runner()
+        clean = runner.run(serve(settings, _announce))
+    except ConfigurationError as error:
+        print(*error.faults, sep="\n", file=sys.stderr)
+        return BAD_CONFIGURATION
+    stop_logging()
+    if not clean:
+        # A thread hangs in a call. Its order is on disk as an intent; to wait would only delay the next start.
+        sys.stdout.flush()
+        os._exit(0)
+    runner.close()
+    return 0
+
+
+def _secrets(settings: Settings) -> list[str]:
+    """What must never be logged, as far as it is known before the start."""
+    given = (settings.api_auth_token, settings.admin_key, settings.proxy_pass)
+    return [secret.get_secret_value() for secret in given if secret] + [key.token for key in settings.api_keys]
+
+
+def _tune_process() -> None:
+    """Files for our eyes only, many connections, and a garbage collector that does not stop them (measured)."""
+    os.umask(0o077)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    gc.set_threshold(50_000, 20, 50)
+    gc.freeze()
+
+
+def _announce(app: web.Application) -> None:
+    """Say in plain words what runs and how to try it."""
+    settings, access, back_end = app[SETTINGS], app[ACCESS], app[BACK_END]
+    host = "localhost" if settings.api_host in ("0.0.0.0", "::") else settings.api_host  # noqa: S104
+    url = f"http://{host}:{settings.api_port}"
+    if settings.api_auth_token:
+        key, shown = "$API_AUTH_TOKEN", "the one in API_AUTH_TOKEN"
+    elif access.key_file:
+        kept = f"kept in {access.key_file}"
+        key, shown = f"$(cat {access.key_file})", f"{access.client_key} ({kept})" if access.generated else kept
+    else:
+        key, shown = "$ADMIN_KEY", "the one in ADMIN_KEY"
+    if back_end.simulated:
+        what = f"the built-in simulator on {back_end.base_url} (no upstream key is configured: nothing is paid for)"
+    else:
+        what = f"{back_end.base_url} with {len(settings.api_keys)} key(s)"
+    order = '{"model": "sora-1.0", "stream": true, "messages": [{"role": "user", "content": "a red fox in the snow"}]}'
+    lines = [
+        f"sora_proxy {__version__} listens on {url}",
+        f"  back end:    {what}",
+        f"  client key:  {shown}",
+        "",
+        "Try it:",
+        "",
+        f"  curl -N {url}/v1/chat/completions \\",
+        f'    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\',
+        f"    -d '{order}'",
+        "",
+    ]
+    print(*lines, sep="\n", flush=True)
+
+
+def _healthcheck() -> int:
+    """Ask our own liveness route; a container needs no curl for that."""
+    try:
+        port = load_settings().api_port
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5) as answer:
+            return 0 if answer.status == 200 else 1
+    except (ConfigurationError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

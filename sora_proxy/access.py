@@ -1,0 +1,55 @@
+"""The keys that let callers in. There is no default secret: what is not set is generated, and kept in a 0600 file."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from sora_proxy.errors import ConfigurationError
+from sora_proxy.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """`client_key` is what callers of the API send, `admin_key` the operator's. `generated` is set if this start made
+    the admin key; `key_file` is where a generated one is kept."""
+
+    client_key: str
+    admin_key: str
+    generated: bool = False
+    key_file: Path | None = None
+
+
+def load_access(settings: Settings) -> Access:
+    """The keys of the settings, else those of the data folder, else new ones.
+
+    Raises ConfigurationError if the file with the generated key can't be read or written.
+    """
+    client_key = settings.api_auth_token.get_secret_value() if settings.api_auth_token else None
+    if settings.admin_key:
+        admin_key = settings.admin_key.get_secret_value()
+        return Access(client_key or admin_key, admin_key)
+    path = settings.data_dir / "admin_key"
+    try:
+        admin_key, generated = _read_or_make(path)
+    except OSError as error:
+        raise ConfigurationError([f"DATA_DIR: {path}: {error.strerror}"]) from None
+    return Access(client_key or admin_key, admin_key, generated, path)
+
+
+def _read_or_make(path: Path) -> tuple[str, bool]:
+    try:
+        if kept := path.read_text().strip():
+            return kept, False
+    except FileNotFoundError:
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = f"sk-{secrets.token_urlsafe(32)}"
+    # Written apart and then renamed: a crash leaves no half key behind.
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(key + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+    return key, True

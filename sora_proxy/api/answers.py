@@ -1,0 +1,74 @@
+"""Answers: JSON by orjson, and the one shape in which every error leaves."""
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from sora_proxy.errors import (
+    ClientError,
+    NoUpstreamKey,
+    QueueFull,
+    SoraProxyError,
+    Stopping,
+    StorageUnavailable,
+)
+from sora_proxy.generation import Failed
+
+TYPES = {401: "invalid_request_error", 403: "permission_error", 429: "rate_limit_error"}
+# How a failed generation is told where a status can still be chosen. What is not listed is our back end's fault: 502.
+FAILURE_STATUS = {
+    "content_policy_violation": 400,
+    "internal_error": 500,
+    "no_upstream_key": 503,
+    "generation_timeout": 504,
+}
+
+
+def json_response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """An answer with a JSON body."""
+    return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")
+
+
+def error_object(message: str, *, status: int, code: str | None, param: str | None = None) -> dict[str, Any]:
+    """OpenAI's error object. All four keys are always there."""
+    kind = TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def error_response(error: SoraProxyError) -> web.Response:
+    """The answer to a request that we refused or could not serve."""
+    refusal = error if isinstance(error, ClientError) else _refusal(error)
+    headers = {}
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(refusal.retry_after)
+    if refusal.should_retry is not None:
+        headers["x-should-retry"] = "true" if refusal.should_retry else "false"
+    body = error_object(str(refusal), status=refusal.status, code=refusal.code, param=refusal.param)
+    return json_response(body, status=refusal.status, headers=headers)
+
+
+def failure_response(generation_id: str, failed: Failed) -> web.Response:
+    """The answer to a request that waited for a generation which then failed.
+
+    SDKs are told not to retry: they would order, and pay, again.
+    """
+    status = FAILURE_STATUS.get(failed.code, 502)
+    headers = {"x-should-retry": "false", "x-generation-id": generation_id}
+    return json_response(error_object(failed.message, status=status, code=failed.code), status=status, headers=headers)
+
+
+def _refusal(error: SoraProxyError) -> ClientError:
+    """Our own troubles, in the words of HTTP. Nothing was sent upstream for any of them."""
+    match error:
+        case QueueFull():
+            return ClientError(str(error), status=429, code="rate_limit_exceeded", retry_after=error.retry_after)
+        case NoUpstreamKey():
+            return ClientError(str(error), status=503, code="no_upstream_key", should_retry=False)
+        case Stopping():
+            return ClientError(str(error), status=503, code="overloaded", retry_after=5)
+        case StorageUnavailable():
+            message = "the server's storage is unavailable"
+            return ClientError(message, status=503, code="storage_unavailable", retry_after=10)
+        case _:
+            return ClientError("the server made a mistake", status=500, code="internal_error")

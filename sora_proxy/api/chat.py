@@ -1,0 +1,163 @@
+"""`POST /v1/chat/completions`: an order comes in, pictures go out as markdown, streamed or whole.
+
+The handler turns the request into a `GenerationSpec`, gives it to the supervisor, and from then on only reads the log
+of the generation it got. Nothing that happens to the handler or its client touches the generation.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from sora_proxy.api.answers import error_object, failure_response, json_response
+from sora_proxy.api.completions import Chunks, completion, markdown, progress_text
+from sora_proxy.api.context import CLIENT, POOL, SETTINGS, SUPERVISOR
+from sora_proxy.api.image_input import keep_picture
+from sora_proxy.api.models import check_model
+from sora_proxy.api.prompts import Prompt, prompt_of
+from sora_proxy.api.schemas import ChatRequest, parse_chat_request
+from sora_proxy.api.sse import EventStream
+from sora_proxy.blocking import Work
+from sora_proxy.generation import Completed, Event, Failed, Generation, GenerationSpec, Picture, Progress, Queued
+from sora_proxy.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+LARGE_BODY = 2**16  # from here on, parsing is work for a thread
+PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b", re.IGNORECASE)
+POLL_AFTER_SECONDS = 2
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """Take an order and answer it the way the client asked for."""
+    body = await request.read()
+    if len(body) > LARGE_BODY:
+        chat, prompt = await request.app[POOL].run(Work.media, _parse, body)
+    else:
+        chat, prompt = _parse(body)
+    generation = await request.app[SUPERVISOR].start(await _spec(request, chat, prompt), request[CLIENT])
+    structlog.contextvars.bind_contextvars(generation=generation.id)
+    if chat.stream:
+        return await _Stream(request, generation, include_usage=chat.stream_options.include_usage).run()
+    return await _answer(request, generation, _seconds_to_wait(request, chat))
+
+
+def _parse(body: bytes) -> tuple[ChatRequest, Prompt]:
+    chat = parse_chat_request(body)
+    check_model(chat.model)
+    return chat, prompt_of(chat.messages)
+
+
+async def _spec(request: web.Request, chat: ChatRequest, prompt: Prompt) -> GenerationSpec:
+    width, height = chat.dimensions
+    image = await keep_picture(request, prompt.picture) if prompt.picture else None
+    return GenerationSpec(chat.model, prompt.text, n=chat.n, width=width, height=height, image=image)
+
+
+def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:
+    """How long a whole answer may take before it says "processing"."""
+    longest = request.app[SETTINGS].sync_wait
+    prefer = request.headers.get("prefer", "")
+    if chat.background or "respond-async" in prefer.lower():
+        return 0.0
+    asked = PREFER_WAIT.search(prefer)
+    return float(asked[1]) if asked else longest
+
+
+async def _answer(request: web.Request, generation: Generation, seconds: float) -> web.Response:
+    """Wait for the end for a while, then say how it stands."""
+    try:
+        async with asyncio.timeout(seconds):
+            async for _ in generation.log.follow():
+                pass
+    except TimeoutError:
+        pass
+    if generation.failure:
+        return failure_response(generation.id, generation.failure)
+    return completion_response(request, generation)
+
+
+def completion_response(request: web.Request, generation: Generation) -> web.Response:
+    """The generation as a chat completion, and, while it is not finished, when to ask again."""
+    headers = {"x-generation-id": generation.id}
+    if not generation.ended:
+        headers |= {"Retry-After": str(POLL_AFTER_SECONDS), "openai-poll-after-ms": str(POLL_AFTER_SECONDS * 1000)}
+    return json_response(completion(request, generation), headers=headers)
+
+
+class _Stream:
+    """One streamed answer: what the log says, as chunks, with heartbeats while it says nothing."""
+
+    def __init__(self, request: web.Request, generation: Generation, *, include_usage: bool) -> None:
+        self._request = request
+        self._settings: Settings = request.app[SETTINGS]
+        self._generation = generation
+        self._chunks = Chunks(generation, include_usage=include_usage)
+        self._stream = EventStream(request, {"x-generation-id": generation.id})
+        self._thinking = False
+
+    async def run(self) -> web.StreamResponse:
+        await self._stream.open()
+        try:
+            await self._stream.send(self._chunks.delta(role="assistant", content=""))
+            async for event in self._generation.log.follow(idle=self._settings.heartbeat_interval):
+                if event is None:
+                    await self._stream.heartbeat()
+                elif chunks := list(self._render(event)):
+                    await self._stream.send(*chunks)
+            return await self._end()
+        except ConnectionError:
+            raise
+        except Exception:
+            # The status is gone: what went wrong can only be told in the stream.
+            log.exception("stream broke")
+            await self._stream.send(*self._failure(Failed("internal_error", "the server made a mistake")))
+            return await self._stream.end()
+
+    async def _end(self) -> web.StreamResponse:
+        if isinstance(self._generation.log.last, Completed):
+            return await self._stream.done()
+        # A stream that ends with an error has no [DONE].
+        if not self._generation.ended:
+            message = f"the server is stopping; the order goes on: ask for {self._generation.id} later"
+            await self._stream.send(*self._failure(Failed("server_stopping", message)))
+        return await self._stream.end()
+
+    def _render(self, event: Event) -> Iterator[dict[str, Any]]:
+        match event:
+            case Queued() | Progress():
+                yield from self._progress(progress_text(event))
+            case Picture():
+                yield from self._close_thinking()
+                separator = "\n\n" if event.index else ""
+                yield self._chunks.delta(content=separator + markdown(self._request, self._generation, [event]))
+            case Completed():
+                yield self._chunks.delta(finish_reason="stop")
+                yield from self._chunks.usage()
+            case Failed():
+                yield from self._failure(event)
+            case _:
+                yield from self._failure(Failed("cancelled", "the generation was cancelled"))
+
+    def _progress(self, text: str) -> Iterator[dict[str, Any]]:
+        match self._settings.progress_style:
+            case "reasoning":
+                yield self._chunks.delta(reasoning_content=f"{text}\n")
+            case "think":
+                opening = "" if self._thinking else "<think>\n"
+                self._thinking = True
+                yield self._chunks.delta(content=f"{opening}{text}\n")
+
+    def _close_thinking(self) -> Iterator[dict[str, Any]]:
+        if self._thinking:
+            self._thinking = False
+            yield self._chunks.delta(content="</think>\n\n")
+
+    def _failure(self, failed: Failed) -> Iterator[dict[str, Any]]:
+        """In words first, for clients that ignore the error object."""
+        yield from self._close_thinking()
+        yield self._chunks.delta(content=f"The picture could not be made: {failed.message}.")
+        yield error_object(failed.message, status=500, code=failed.code)

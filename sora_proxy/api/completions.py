@@ -1,0 +1,108 @@
+"""How a generation looks as a chat completion: whole, and in chunks."""
+
+from typing import Any
+
+from aiohttp import web
+
+from sora_proxy.api.links import picture_link
+from sora_proxy.generation import Failed, Generation, Picture, Progress, Queued, Status
+
+REFUSED = "content_policy_violation"
+
+
+def markdown(request: web.Request, generation: Generation, pictures: list[Picture]) -> str:
+    """One image per picture, a blank line between them."""
+    title = _title(generation.spec.prompt)
+    return "\n\n".join(f"![{title}]({picture_link(request, picture)})" for picture in pictures)
+
+
+def progress_text(event: Queued | Progress) -> str:
+    """What the client is told while it waits, in words."""
+    if isinstance(event, Progress) and event.percent is not None:
+        return f"{event.percent} %"
+    words = "queued" if isinstance(event, Queued) else "queued at the back end"
+    if event.position:
+        words += f", position {event.position}"
+    if event.seconds:
+        words += f", about {event.seconds} s"
+    return words
+
+
+def usage(generation: Generation) -> dict[str, int]:
+    """Words in, pictures out. Never 0: some clients wait for more then."""
+    words = max(len(generation.spec.prompt.split()), 1)
+    pictures = max(len(generation.events_of(Picture)), 1)
+    return {"prompt_tokens": words, "completion_tokens": pictures, "total_tokens": words + pictures}
+
+
+def completion(request: web.Request, generation: Generation) -> dict[str, Any]:
+    """The whole answer, wherever the generation stands.
+
+    `finish_reason` is `stop`, and `processing` or `error` for those who asked to poll (`content_filter` if refused).
+    """
+    content, finish_reason, refusal = _state(request, generation)
+    return {
+        "id": generation.id,
+        "object": "chat.completion",
+        "created": int(generation.created_at),
+        "model": generation.spec.model,
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": content, "refusal": refusal},
+                "logprobs": None,
+                "finish_reason": finish_reason,
+            }
+        ],
+        "usage": usage(generation),
+        "service_tier": "default",
+        "system_fingerprint": None,
+    }
+
+
+def _state(request: web.Request, generation: Generation) -> tuple[str, str, str | None]:
+    """Content, finish reason and refusal."""
+    match generation.status:
+        case Status.completed:
+            return markdown(request, generation, generation.events_of(Picture)), "stop", None
+        case Status.failed | Status.cancelled:
+            failed = generation.failure or Failed("cancelled", "the generation was cancelled")
+            return failed.message, "content_filter" if failed.code == REFUSED else "error", failed.message
+        case _:
+            last = generation.log.last
+            told = progress_text(last) if isinstance(last, Queued | Progress) else "the picture is being made"
+            return told, "processing", None
+
+
+class Chunks:
+    """Builds the chunks of one stream; all share their id, time and model."""
+
+    def __init__(self, generation: Generation, *, include_usage: bool) -> None:
+        self._generation = generation
+        self._include_usage = include_usage
+        self._common = {
+            "id": generation.id,
+            "object": "chat.completion.chunk",
+            "created": int(generation.created_at),
+            "model": generation.spec.model,
+        }
+
+    def delta(self, finish_reason: str | None = None, **delta: str) -> dict[str, Any]:
+        """A chunk with one choice."""
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return self._chunk([choice], None)
+
+    def usage(self) -> list[dict[str, Any]]:
+        """The last chunk, for those who asked for it; nobody else may get a chunk without choices."""
+        return [self._chunk([], usage(self._generation))] if self._include_usage else []
+
+    def _chunk(self, choices: list[dict[str, Any]], counted: dict[str, int] | None) -> dict[str, Any]:
+        chunk = {**self._common, "choices": choices}
+        return chunk | {"usage": counted} if self._include_usage else chunk
+
+
+def _title(prompt: str) -> str:
+    """The prompt as the image's alternative text: one line, without what ends it early in markdown."""
+    line = " ".join(prompt.split())
+    short = line if len(line) <= 80 else f"{line[:79]}…"
+    return "".join("\\" + character if character in "\\[]" else character for character in short)

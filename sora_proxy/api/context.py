@@ -1,0 +1,23 @@
+"""What handlers get from the application and the request, by typed keys."""
+
+from aiohttp import web
+
+from sora_proxy.access import Access
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.media import Media
+from sora_proxy.public_fetch import PublicFetcher
+from sora_proxy.settings import Settings
+from sora_proxy.store import Store
+from sora_proxy.supervisor import Supervisor
+
+SETTINGS = web.AppKey("settings", Settings)
+ACCESS = web.AppKey("access", Access)
+POOL = web.AppKey("pool", BlockingPool)
+STORE = web.AppKey("store", Store)
+MEDIA = web.AppKey("media", Media)
+FETCHER = web.AppKey("fetcher", PublicFetcher)
+SUPERVISOR = web.AppKey("supervisor", Supervisor)
+
+REQUEST_ID = web.RequestKey("request_id", str)
+STARTED = web.RequestKey("started", float)
+CLIENT = web.RequestKey("client", str)

@@ -1,0 +1,36 @@
+"""Absolute links to our pictures, as the client can reach us."""
+
+import ipaddress
+
+from aiohttp import web
+from yarl import URL
+
+from sora_proxy.api.context import SETTINGS
+from sora_proxy.generation import Picture
+
+
+def picture_link(request: web.Request, picture: Picture) -> str:
+    """Where the client finds a picture: here, or at the upstream."""
+    return f"{public_origin(request)}/images/{picture.name}" if picture.name else picture.url or ""
+
+
+def public_origin(request: web.Request) -> str:
+    """`BASE_URL`, else the address that the client used, as far as we or a trusted proxy can tell."""
+    if base_url := request.app[SETTINGS].base_url:
+        return base_url
+    scheme, host = request.scheme, request.host
+    if _from_trusted_proxy(request):
+        scheme = request.headers.get("x-forwarded-proto", scheme).split(",")[0].strip()
+        host = request.headers.get("x-forwarded-host", host).split(",")[0].strip()
+    try:
+        return str(URL.build(scheme="https" if scheme == "https" else "http", authority=host).origin())
+    except ValueError:
+        return f"http://localhost:{request.app[SETTINGS].api_port}"
+
+
+def _from_trusted_proxy(request: web.Request) -> bool:
+    trusted = request.app[SETTINGS].trusted_proxies
+    if not trusted or not request.remote:
+        return False
+    address = ipaddress.ip_address(request.remote)
+    return any(address in network for network in trusted)

@@ -1,0 +1,131 @@
+"""What happens to every request: a request id, one log line, errors in one shape, access, CORS."""
+
+import hmac
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from sora_proxy.api.answers import error_response
+from sora_proxy.api.context import ACCESS, CLIENT, REQUEST_ID, SETTINGS, STARTED
+from sora_proxy.errors import ClientError, SoraProxyError
+from sora_proxy.keys import fingerprint
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+OPEN_HANDLERS: web.AppKey[frozenset[object]] = web.AppKey("open_handlers", frozenset)
+SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+EXPOSED_HEADERS = "x-request-id, x-generation-id, retry-after, openai-processing-ms"
+
+
+@web.middleware
+async def request_context(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Name the request, on every log line and in the answer, and log its end."""
+    given = request.headers.get("x-request-id", "")
+    request_id = given if SAFE_REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+    request[REQUEST_ID], request[STARTED] = request_id, time.monotonic()
+    with structlog.contextvars.bound_contextvars(request_id=request_id):
+        status: int | None = None
+        try:
+            response = await handler(request)
+            status = response.status
+        finally:
+            # No status: the client left. The path only, for a query may hold anything.
+            seconds = round(time.monotonic() - request[STARTED], 3)
+            level = log.debug if request.path.startswith("/health") else log.info
+            level("request", method=request.method, path=request.path[:200], status=status, seconds=seconds)
+    return response
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give every error the shape that OpenAI's clients read."""
+    try:
+        return await handler(request)
+    except SoraProxyError as error:
+        return error_response(error)
+    except web.HTTPException as error:
+        response = error_response(_http_error(error, request))
+        if "allow" in error.headers:
+            response.headers["allow"] = error.headers["allow"]
+        return response
+    except ConnectionError:
+        raise  # the client is gone; there is nobody to answer
+    except Exception:
+        log.exception("request broke")
+        return error_response(ClientError("the server made a mistake", status=500, code="internal_error"))
+
+
+@web.middleware
+async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let holders of a client key in. Every route is closed unless `routes` lists it as open."""
+    if request.match_info.handler not in request.app[OPEN_HANDLERS] and request.match_info.http_exception is None:
+        request[CLIENT] = _client_of(request)
+    return await handler(request)
+
+
+@web.middleware
+async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer preflights of the browser clients that the operator allows."""
+    if request.method != "OPTIONS" or "access-control-request-method" not in request.headers:
+        return await handler(request)
+    if _allowed_origin(request) is None:
+        raise ClientError("this origin is not allowed", status=403, code="origin_not_allowed")
+    asked = request.headers.get("access-control-request-headers", "")
+    return web.Response(
+        status=204,
+        headers={
+            "access-control-allow-methods": "GET, POST, DELETE, OPTIONS",
+            "access-control-allow-headers": asked if re.fullmatch(r"[A-Za-z0-9, _-]{0,2000}", asked) else "",
+            "access-control-max-age": "3600",
+        },
+    )
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Put what every answer carries, streams and errors included, into its headers."""
+    response.headers["x-request-id"] = request.get(REQUEST_ID, "")
+    started = request.get(STARTED)
+    if started is not None:
+        response.headers["openai-processing-ms"] = str(round((time.monotonic() - started) * 1000))
+    if origin := _allowed_origin(request):
+        response.headers["access-control-allow-origin"] = origin
+        response.headers["access-control-expose-headers"] = EXPOSED_HEADERS
+        response.headers.add("vary", "origin")
+
+
+def _client_of(request: web.Request) -> str:
+    """The fingerprint of the key that the request carries, if it is one of ours."""
+    given = request.headers.get("authorization", "")
+    scheme, _, token = given.partition(" ")
+    token = token.strip() if scheme.lower() == "bearer" else request.headers.get("api-key", "")
+    for key in (request.app[ACCESS].client_key, request.app[ACCESS].admin_key):
+        # As bytes: a comparison of strings fails on what is not ASCII.
+        if hmac.compare_digest(token.encode(errors="surrogateescape"), key.encode()):
+            return fingerprint(key)
+    message = "Incorrect API key provided." if token else "No API key provided. Send it as 'Authorization: Bearer KEY'."
+    raise ClientError(message, status=401, code="invalid_api_key")
+
+
+def _allowed_origin(request: web.Request) -> str | None:
+    origin, allowed = request.headers.get("origin"), request.app[SETTINGS].cors_origins
+    if origin is None or not allowed:
+        return None
+    return "*" if "*" in allowed else origin if origin in allowed else None
+
+
+def _http_error(error: web.HTTPException, request: web.Request) -> ClientError:
+    match error.status:
+        case 404:
+            return ClientError(f"There is no {request.path[:100]} here.", status=404, code="not_found")
+        case 405:
+            message = f"{request.method} is not possible on {request.path[:100]}."
+            return ClientError(message, status=405, code="method_not_allowed")
+        case 413:
+            return ClientError("The request is too large.", status=413, code="request_too_large")
+        case status:
+            return ClientError(error.reason or "The request can't be served.", status=status, code="invalid_request")

@@ -1,0 +1,28 @@
+"""Serving the pictures that we keep. Open to all: an `<img>` sends no key. The names can't be guessed."""
+
+from aiohttp import web
+
+from sora_proxy.api.context import MEDIA, STORE
+from sora_proxy.errors import ClientError
+from sora_proxy.media import CONTENT_TYPES, PICTURE_NAME
+
+HEADERS = {
+    "cache-control": "public, max-age=31536000, immutable",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; sandbox",
+    "cross-origin-resource-policy": "cross-origin",
+    "access-control-allow-origin": "*",
+    "content-disposition": "inline",
+}
+
+
+async def picture(request: web.Request) -> web.StreamResponse:
+    """A picture by its name, with a type told from its bytes when it came in."""
+    name = request.match_info["name"]
+    known = PICTURE_NAME.fullmatch(name)
+    media = request.app[MEDIA]
+    if known is None or not await request.app[STORE].has_picture(name) or not await media.has_picture(name):
+        raise ClientError("There is no such picture.", status=404, code="not_found")
+    response = web.FileResponse(media.picture_path(name), headers=HEADERS)
+    response.content_type = CONTENT_TYPES[known[1]]
+    return response

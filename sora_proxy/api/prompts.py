@@ -1,0 +1,98 @@
+"""What a conversation asks for: its prompt, and the picture it shows us, in every form that clients send them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sora_proxy.api.schemas import MOST_PROMPT, Message
+from sora_proxy.errors import ClientError
+
+DATA_URI = "data:image/"
+# Where a data URI inside a text ends: at the first character that it can't hold.
+END = re.compile(r"[^A-Za-z0-9+/=:;,._-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """`picture` is a data URI or an http(s) address."""
+
+    text: str
+    picture: str | None = None
+
+
+def prompt_of(messages: list[Message]) -> Prompt:
+    """The last user message is the prompt; without one, the last message that has text.
+
+    Raises ClientError.
+    """
+    asked = next((message for message in reversed(messages) if message.role == "user"), None)
+    asked = asked or next((message for message in reversed(messages) if _text(message)), messages[-1])
+    texts, pictures = _split(asked)
+    text = "\n".join(part for part in (piece.strip() for piece in texts) if part)
+    if not text:
+        raise ClientError("The last user message has no text to make a picture from.", param="messages")
+    if len(text) > MOST_PROMPT:
+        raise ClientError(f"The prompt is longer than {MOST_PROMPT} characters.", param="messages")
+    if len(pictures) > 1:
+        raise ClientError("One reference picture is possible, not more.", code="invalid_image", param="messages")
+    return Prompt(text, pictures[0] if pictures else None)
+
+
+def _text(message: Message) -> str:
+    return "".join(_split(message)[0]).strip()
+
+
+def _split(message: Message) -> tuple[list[str], list[str]]:
+    """The texts and the pictures of one message."""
+    texts: list[str] = []
+    pictures: list[str] = []
+    for kind, value in _pieces(message.content):
+        if kind == "picture":
+            pictures.append(value)
+            continue
+        text, found = _cut_data_uris(value)
+        texts.append(text)
+        pictures.extend(found)
+    return texts, pictures
+
+
+def _pieces(content: Any) -> Iterator[tuple[str, str]]:
+    if content is None:
+        return
+    if isinstance(content, str):
+        yield "text", content
+        return
+    if not isinstance(content, list):
+        raise ClientError("A message's content must be a string or a list of parts.", param="messages")
+    for part in content:
+        yield _piece(part)
+
+
+def _piece(part: Any) -> tuple[str, str]:
+    kind = part.get("type") if isinstance(part, dict) else None
+    match kind:
+        case "text" | "input_text":
+            value = part.get("text")
+        case "image_url" | "input_image":
+            value, kind = part.get("image_url"), "picture"
+            value = value.get("url") if isinstance(value, dict) else value
+        case "file":
+            file = part.get("file")
+            value, kind = file.get("file_data") if isinstance(file, dict) else None, "picture"
+        case _:
+            raise ClientError("A part of a message has a type that is not possible here.", param="messages")
+    if not isinstance(value, str):
+        raise ClientError("A part of a message has no content that can be read.", param="messages")
+    return kind, value
+
+
+def _cut_data_uris(text: str) -> tuple[str, list[str]]:
+    """Separate data URIs that stand in a text, as older clients send them, from the words around them."""
+    words, uris, at = [], [], 0
+    while (start := text.find(DATA_URI, at)) >= 0:
+        end = END.search(text, start)
+        words.append(text[at:start])
+        at = end.start() if end else len(text)
+        uris.append(text[start:at])
+    return "".join([*words, text[at:]]), uris

@@ -1,0 +1,177 @@
+"""The composition root: every object is made here, and everything that is started here is stopped here.
+
+Read it first. There is no other wiring and no global.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import structlog
+from aiohttp import web
+
+from sora_proxy.access import load_access
+from sora_proxy.api import MIDDLEWARES, add_routes
+from sora_proxy.api.context import ACCESS, FETCHER, MEDIA, POOL, SETTINGS, STORE, SUPERVISOR
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.errors import ConfigurationError
+from sora_proxy.keys import KeyPool
+from sora_proxy.lifecycle import Policy, Resources
+from sora_proxy.media import Media
+from sora_proxy.public_fetch import PublicFetcher
+from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings import Settings
+from sora_proxy.store import Store
+from sora_proxy.supervisor import Supervisor
+from sora_proxy.upstream.simulator import SimulatorOptions, serve_simulator
+from sora_proxy.upstream.sora import Sora, SoraOptions
+from sora_proxy.upstream.sora_http import SoraHttp
+from sora_proxy.watcher import TaskWatcher
+
+log = structlog.get_logger(__name__)
+
+MOST_BODY_BYTES = 32 * 2**20
+KEEPALIVE_SECONDS = 30.0
+BACKLOG = 4096
+HANDLER_SECONDS = 1.0  # for handlers to end once their streams were ended
+
+
+class BackEnd:
+    """Which back end the settings choose, and what it needs. The simulator's port is taken at once, so that its address
+    is known before it serves."""
+
+    def __init__(self, settings: Settings) -> None:
+        chosen = settings.upstream
+        self.simulated = chosen == "simulator" or (chosen == "auto" and not settings.api_keys)
+        self._seconds = settings.simulator_seconds
+        self._socket = socket.create_server(("127.0.0.1", 0)) if self.simulated else None
+        port = self._socket.getsockname()[1] if self._socket else None
+        self.base_url = f"http://127.0.0.1:{port}" if port else settings.sora_base_url
+        self.keys = settings.api_keys or ((UpstreamKey(key="simulated", name="simulator"),) if self.simulated else ())
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        if self._socket is None:
+            yield
+            return
+        async with serve_simulator(SimulatorOptions(seconds=self._seconds), self._socket):
+            yield
+
+
+BACK_END = web.AppKey("back_end", BackEnd)
+
+
+def create_app(settings: Settings) -> web.Application:
+    """Make the whole program. Raises ConfigurationError."""
+    back_end = BackEnd(settings)
+    pool = BlockingPool()
+    store = Store(settings.database_path, pool)
+    media = Media(settings.pictures_dir, settings.data_dir / "inputs", pool)
+    upstream = _sora(settings, back_end, pool)
+    keys = KeyPool(back_end.keys, max_queue=settings.max_queue, max_queue_wait=settings.max_queue_wait)
+    watcher = TaskWatcher(upstream, keys, interval=settings.poll_interval)
+    supervisor = Supervisor(Resources(upstream, keys, store, media, watcher), _policy(settings, back_end))
+
+    app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BODY_BYTES)
+    app[SETTINGS] = settings
+    app[ACCESS] = load_access(settings)
+    app[BACK_END] = back_end
+    app[POOL], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
+    app[FETCHER] = PublicFetcher(settings.image_input_allow)
+    add_routes(app)
+
+    async def life(_app: web.Application) -> AsyncIterator[None]:
+        async with _closing(pool.close), _opened(store, media), back_end.running(), _closing(upstream.close):
+            await supervisor.recover()
+            yield
+            await supervisor.stop(settings.shutdown_grace)
+            await watcher.close()
+
+    app.cleanup_ctx.append(life)
+    return app
+
+
+async def serve(settings: Settings, announce: Callable[[web.Application], None]) -> bool:
+    """Run until SIGTERM or SIGINT. `announce` is called when the server listens.
+
+    Returns False if something hangs that must not hold up the end of the process. Raises ConfigurationError.
+    """
+    app = create_app(settings)
+    runner = web.AppRunner(
+        app,
+        # Production as in aiohttp's own tests: a handler learns at once that its client has left.
+        handler_cancellation=True,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        shutdown_timeout=HANDLER_SECONDS,
+    )
+    stop = _stop_signal()
+    try:
+        await runner.setup()
+        await _listen(runner, settings)
+        announce(app)
+        await stop.wait()
+        log.info("stopping")
+        clean = await app[SUPERVISOR].stop(settings.shutdown_grace)
+    finally:
+        await runner.cleanup()
+    log.info("stopped", clean=clean)
+    return clean
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+    try:
+        await web.TCPSite(runner, settings.api_host, settings.api_port, backlog=BACKLOG).start()
+    except OSError as error:
+        where = f"{settings.api_host}:{settings.api_port}"
+        raise ConfigurationError(
+            [f"API_PORT: can't listen on {where}: {error.strerror}. Example: API_PORT=8891"]
+        ) from None
+
+
+def _stop_signal() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set; a second signal ends the process as it always would."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    return stop
+
+
+def _sora(settings: Settings, back_end: BackEnd, pool: BlockingPool) -> Sora:
+    if back_end.simulated:  # on this machine: no proxy, nobody's headers
+        return Sora(SoraOptions(back_end.base_url, {}), SoraHttp(), pool, name="simulator")
+    credentials = None
+    if settings.proxy_user:
+        credentials = (settings.proxy_user, settings.proxy_pass.get_secret_value() if settings.proxy_pass else "")
+    http = SoraHttp(proxy_url=settings.proxy_url, proxy_credentials=credentials)
+    return Sora(SoraOptions(back_end.base_url, settings.sora_extra_headers), http, pool)
+
+
+def _policy(settings: Settings, back_end: BackEnd) -> Policy:
+    keep = settings.image_localization if settings.image_localization is not None else back_end.simulated
+    return Policy(settings.settle_time, settings.on_unknown, settings.generation_timeout, keep_pictures=keep)
+
+
+@contextlib.asynccontextmanager
+async def _opened(store: Store, media: Media) -> AsyncIterator[None]:
+    await store.open()
+    try:
+        await media.open()
+        yield
+    finally:
+        await store.close()
+
+
+@contextlib.asynccontextmanager
+async def _closing(close: Callable[[], None]) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        close()

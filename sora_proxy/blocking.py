@@ -1,0 +1,93 @@
+"""BlockingPool: the one door from the event loop to threads.
+
+cloudscraper, SQLite, Pillow and files block; they run here and nowhere else. Each kind of work has its own bounded
+pool, so that slow downloads never hold up a submit. A thread never sleeps and never waits for a generation.
+"""
+
+import asyncio
+import contextvars
+import functools
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from enum import StrEnum
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Work(StrEnum):
+    """The kinds of blocking work. Each has threads of its own."""
+
+    submit = "submit"
+    poll = "poll"
+    download = "download"
+    media = "media"
+    store_write = "store-write"
+    store_read = "store-read"
+
+
+# Threads hide latency, they add no throughput: 1 to 64 all reach the same number of calls per second under the GIL.
+# The store's writer is alone by design: one connection does all writes.
+THREADS = {
+    Work.submit: 16,
+    Work.poll: 16,
+    Work.download: 16,
+    Work.media: 2,
+    Work.store_write: 1,
+    Work.store_read: 2,
+}
+
+
+class BlockingPool:
+    """Bounded thread pools, one for each kind of `Work`."""
+
+    def __init__(self) -> None:
+        self._executors = {
+            work: ThreadPoolExecutor(max_workers=size, thread_name_prefix=f"sora-{work}")
+            for work, size in THREADS.items()
+        }
+        # All the mutable state: the calls that a thread is busy with, or that wait for one.
+        self._calls: set[Future[Any]] = set()
+
+    def __repr__(self) -> str:
+        return f"<BlockingPool {len(self._calls)} calls>"
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread still works."""
+        return bool(self._calls)
+
+    async def run(self, work: Work, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `call` on a thread of `work` and return what it returns.
+
+        A caller that is cancelled gets its CancelledError only when the thread is done (a call that has not begun is
+        dropped at once): who holds a key or a file while its call runs still holds it when the call ends.
+        """
+        bound = functools.partial(contextvars.copy_context().run, functools.partial(call, *args, **kwargs))
+        future: Future[T] = self._executors[work].submit(bound)
+        self._calls.add(future)
+        future.add_done_callback(self._calls.discard)
+        waiting = asyncio.wrap_future(future)
+        try:
+            return await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            if not future.cancel():
+                await _finished(waiting)
+            raise
+
+    def close(self) -> None:
+        """Take no more work and drop what has not begun; threads that are busy are left to their deadlines."""
+        for executor in self._executors.values():
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+async def _finished(waiting: asyncio.Future[Any]) -> None:
+    """Wait for the end of a call whose result nobody wants, however often we are cancelled meanwhile."""
+    while not waiting.done():
+        try:
+            await asyncio.wait([waiting])
+        except asyncio.CancelledError:
+            continue
+    if not waiting.cancelled():
+        waiting.exception()  # looked at, so that asyncio does not report it as never retrieved

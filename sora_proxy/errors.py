@@ -1,0 +1,143 @@
+"""Every error we raise on purpose, and whose fault it is.
+
+    SoraProxyError
+    ├── ConfigurationError           the operator's: the start ends with one line per fault
+    ├── ClientError                  the caller's: answered as an OpenAI error object, nothing was started
+    ├── StorageUnavailable           ours: the disk or the database refused
+    ├── NoUpstreamKey                ours: no key is left that could serve
+    ├── QueueFull                    ours: more orders wait than we promise to serve in time
+    ├── Stopping                     ours: this process is about to end
+    └── Fault                        what a back end did to one call or task
+        ├── RequestFault             the order itself: told to the client, never sent again, no key touched
+        ├── KeyFault                 one account
+        │   ├── KeyRejected          dead, or in need of a human: out until it is tested again
+        │   ├── TooManyTasks         it has as many tasks as it may have: learn the limit
+        │   └── RateLimited          it is tired: rest until the end it named
+        ├── EgressFault              our way to the back end (challenge page, proxy, country): rest the way, not the key
+        ├── TaskFailed               the task it accepted came to nothing: it is not sent again, no key touched
+        └── UpstreamFault            the back end
+            ├── UpstreamUnavailable  it did not take the call: nothing was registered
+            └── SubmissionUnknown    it may have taken the order: look before sending it again
+
+Messages are written for clients and operators: no token, prompt, address or body of a back end stands in them.
+"""
+
+
+class SoraProxyError(Exception):
+    """Root of the tree; `str(error)` is safe to show."""
+
+
+class ConfigurationError(SoraProxyError):
+    """The settings can't be used. `faults` holds one line each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class ClientError(SoraProxyError):
+    """A request we refuse.
+
+    `code` and `param` go into the OpenAI error object. `retry_after` is in whole seconds; `should_retry` becomes the
+    `x-should-retry` header that OpenAI's SDKs obey before the status.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        code: str | None = "invalid_value",
+        param: str | None = None,
+        retry_after: int | None = None,
+        should_retry: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.param = param
+        self.retry_after = retry_after
+        self.should_retry = should_retry
+
+
+class StorageUnavailable(SoraProxyError):
+    """The store could not commit or read. Nothing that depended on it was done."""
+
+
+class NoUpstreamKey(SoraProxyError):
+    """Every upstream key is out of service until an operator acts."""
+
+
+class QueueFull(SoraProxyError):
+    """Nothing was sent or kept; it is worth trying again in `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Stopping(SoraProxyError):
+    """Nothing was sent or kept; another process, or the next one, will take the order."""
+
+
+class Fault(SoraProxyError):
+    """A call to a back end failed; the class says whose fault it was, `code` names it for clients."""
+
+    code = "upstream_error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+
+class RequestFault(Fault):
+    code = "content_policy_violation"
+
+
+class KeyFault(Fault):
+    code = "upstream_auth"
+
+
+class KeyRejected(KeyFault):
+    """The account is dead or needs a human; the message is the reason."""
+
+
+class TooManyTasks(KeyFault):
+    """The account already has `limit` tasks (None: it did not say how many)."""
+
+    code = "upstream_busy"
+
+    def __init__(self, message: str, *, limit: int | None = None) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class RateLimited(KeyFault):
+    """The account may try again in `retry_after` seconds (None: it did not say)."""
+
+    code = "upstream_rate_limited"
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class EgressFault(Fault):
+    code = "upstream_challenge"
+
+
+class TaskFailed(Fault):
+    code = "generation_failed"
+
+
+class UpstreamFault(Fault):
+    pass
+
+
+class UpstreamUnavailable(UpstreamFault):
+    code = "upstream_unavailable"
+
+
+class SubmissionUnknown(UpstreamFault):
+    code = "submission_unknown"

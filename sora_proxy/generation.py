@@ -1,0 +1,249 @@
+"""A generation: one order, the states it goes through, and the log of what happened to it. No I/O in here.
+
+Theory of operation. A `Generation` is changed by the supervisor only. Each change of status is checked against
+`ARROWS` and committed by the store *before* the effect that follows it. What clients may see is appended to its
+`EventLog`; whoever wants to know about a generation (a stream, a waiting request, a poll) follows or reads that log and
+nothing else.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+
+class Status(StrEnum):
+    queued = "queued"  # waits for a key; was never sent
+    submitting = "submitting"  # the intent is on disk; the order is, was or will be on the wire
+    unknown = "unknown"  # it may or may not be registered upstream: look before you send
+    running = "running"  # the upstream task's id is on disk
+    saving = "saving"  # the upstream is done and its results are on disk as URLs
+    completed = "completed"
+    failed = "failed"
+    cancelled = "cancelled"
+
+
+FINAL = frozenset({Status.completed, Status.failed, Status.cancelled})
+
+# A definite refusal leads from submitting back to queued (another key may be tried); so does an intent that was looked
+# for upstream and not found. Nothing leads back from running: what the upstream accepted is never sent again.
+ARROWS: dict[Status, frozenset[Status]] = {
+    Status.queued: frozenset({Status.submitting, Status.failed, Status.cancelled}),
+    Status.submitting: frozenset({Status.running, Status.unknown, Status.queued, Status.failed}),
+    Status.unknown: frozenset({Status.running, Status.queued, Status.failed}),
+    Status.running: frozenset({Status.saving, Status.failed, Status.cancelled}),
+    Status.saving: frozenset({Status.completed, Status.failed, Status.cancelled}),
+    Status.completed: frozenset(),
+    Status.failed: frozenset(),
+    Status.cancelled: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationSpec:
+    """What was ordered. `image` names a stored input picture (a remix), `width` and `height` are pixels."""
+
+    model: str
+    prompt: str
+    n: int = 1
+    width: int = 720
+    height: int = 480
+    image: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A finished picture where the back end keeps it. Its URL expires."""
+
+    url: str
+    width: int | None = None
+    height: int | None = None
+
+
+# --- Events: everything a client can learn about a generation ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """It waits for a key; `position` counts from 1, `seconds` is the expected wait."""
+
+    position: int
+    seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the upstream said: `percent` 0..100, `position` in its own queue, `seconds` it expects us to wait there."""
+
+    percent: int | None = None
+    position: int | None = None
+    seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One result. Either `name` (a picture that we keep) or `url` (the upstream's own) is set."""
+
+    index: int
+    name: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """All pictures are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It ended without a picture. `code` is for programs, `message` for people; both are safe to show."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The client cancelled it."""
+
+
+Event = Queued | Progress | Picture | Completed | Failed | Cancelled
+EVENTS: dict[str, type[Event]] = {
+    kind.__name__.lower(): kind for kind in (Queued, Progress, Picture, Completed, Failed, Cancelled)
+}
+
+
+def event_to_record(event: Event) -> tuple[str, dict[str, Any]]:
+    """The kind and the fields of an event, as the store keeps them."""
+    return type(event).__name__.lower(), asdict(event)
+
+
+def event_from_record(kind: str, fields: dict[str, Any]) -> Event:
+    """The inverse of `event_to_record`."""
+    return EVENTS[kind](**fields)
+
+
+E = TypeVar("E", bound=Event)
+
+
+class EventLog:
+    """The numbered, append-only story of one generation. Numbers start at 1.
+
+    Any number of followers read it, each at its own pace, now or later; all of them see the same events.
+    """
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        # All the mutable state: the events, whether more can come, and who waits for them.
+        self._events = list(events)
+        self._closed = False
+        self._waiters: set[asyncio.Future[bool]] = set()
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._events)
+
+    @property
+    def last(self) -> Event | None:
+        return self._events[-1] if self._events else None
+
+    def append(self, *events: Event) -> None:
+        """Show events to every follower. The store must have committed them."""
+        self._events.extend(events)
+        self._wake()
+
+    def close(self) -> None:
+        """No event will follow: the generation has ended, or this process stops."""
+        self._closed = True
+        self._wake()
+
+    async def follow(self, after: int = 0, idle: float | None = None) -> AsyncIterator[Event | None]:
+        """Yield the events numbered above `after`, then those to come, until the log is closed.
+
+        Yields None whenever `idle` seconds passed without an event: the moment for a heartbeat.
+        """
+        seen = after
+        while True:
+            while seen < len(self._events):
+                seen += 1
+                yield self._events[seen - 1]
+            if self._closed:
+                return
+            if not await self._changed(idle):
+                yield None
+
+    async def _changed(self, timeout: float | None) -> bool:
+        """Wait until there is news (True) or `timeout` seconds have passed (False)."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        timer = loop.call_later(timeout, _settle, waiter, False) if timeout is not None else None
+        self._waiters.add(waiter)
+        try:
+            return await waiter
+        finally:
+            self._waiters.discard(waiter)
+            if timer is not None:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            _settle(waiter, True)
+
+
+def _settle(waiter: asyncio.Future[bool], result: bool) -> None:
+    if not waiter.done():
+        waiter.set_result(result)
+
+
+# --- The generation ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Generation:
+    """One order and where it stands. Times are wall-clock seconds since 1970, for people and for the store."""
+
+    id: str
+    client: str  # the fingerprint of the client key that ordered it
+    spec: GenerationSpec
+    created_at: float = field(default_factory=time.time)
+
+    # Where it stands. Changed by the supervisor only, through `move`, and committed before anyone acts on it.
+    status: Status = Status.queued
+    key_id: str | None = None  # set from the intent on: a generation stays on its key
+    task_id: str | None = None  # the upstream task
+    intent_at: float | None = None
+    attempts: int = 0  # submits that went on the wire
+    upstream_done_at: float | None = None
+    assets: tuple[Asset, ...] = ()
+
+    log: EventLog = field(default_factory=EventLog)
+
+    @property
+    def ended(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def failure(self) -> Failed | None:
+        return next((event for event in self.events_of(Failed)), None)
+
+    def events_of(self, kind: type[E]) -> list[E]:
+        """The logged events of one kind, oldest first."""
+        return [event for event in self.log if isinstance(event, kind)]
+
+    def move(self, status: Status) -> None:
+        """Take one arrow of the table.
+
+        Raises ValueError for an arrow that does not exist.
+        """
+        if status not in ARROWS[self.status]:
+            raise ValueError(f"a generation can't go from {self.status} to {status}")
+        self.status = status
+
+
+def new_generation_id() -> str:
+    """A public id: unguessable, safe in a URL, never an upstream's."""
+    return f"chatcmpl-{secrets.token_hex(16)}"

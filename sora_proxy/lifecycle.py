@@ -1,0 +1,328 @@
+"""Lifecycle: one generation, from queued to its outcome.
+
+The path: wait for a key, commit the intent, submit, commit the upstream task, follow it, fetch the results, commit the
+outcome. Each step starts from what is on disk, so the same code goes on after a restart. An order whose outcome
+upstream is unknown is looked for before it is ever sent again.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+import structlog
+
+from sora_proxy.errors import (
+    EgressFault,
+    Fault,
+    KeyFault,
+    NoUpstreamKey,
+    RequestFault,
+    StorageUnavailable,
+    SubmissionUnknown,
+    TaskFailed,
+    UpstreamUnavailable,
+)
+from sora_proxy.generation import (
+    Asset,
+    Completed,
+    Event,
+    Failed,
+    Generation,
+    Picture,
+    Progress,
+    Queued,
+    Status,
+)
+from sora_proxy.keys import KeyPool, Lease
+from sora_proxy.media import Media, NotAPicture
+from sora_proxy.store import Store
+from sora_proxy.upstream import Snapshot, TaskState, Upstream
+from sora_proxy.watcher import TaskWatcher
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+REFUSALS = 5  # times that an order is offered again after a refusal that was not about a key
+FETCHES = 3
+GOOD_LOOKS = 3  # lists without the order before it counts as never registered
+CLOCK_SKEW = 600.0  # the upstream's clock is not trusted beyond this
+STORAGE_PAUSE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator chose. Seconds."""
+
+    settle_time: float = 20.0
+    on_unknown: Literal["requeue", "fail"] = "requeue"
+    generation_timeout: float = 1800.0
+    keep_pictures: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What every generation needs."""
+
+    upstream: Upstream
+    keys: KeyPool
+    store: Store
+    media: Media
+    watcher: TaskWatcher
+
+
+class Lifecycle:
+    """Carries out generations, any number at a time. It keeps nothing about them: all state is theirs."""
+
+    def __init__(self, resources: Resources, policy: Policy) -> None:
+        self._upstream = resources.upstream
+        self._keys = resources.keys
+        self._store = resources.store
+        self._media = resources.media
+        self._watcher = resources.watcher
+        self._policy = policy
+
+    async def run(self, generation: Generation) -> None:
+        """Bring a generation to its end. Cancelled, it leaves on disk what the next start needs to go on."""
+        await self._to_outcome(generation)
+        await self._forget_input(generation)
+        self._log_outcome(generation)
+
+    async def _to_outcome(self, generation: Generation) -> None:
+        try:
+            await self._obtain(generation)
+            await self._save(generation)
+        except NoUpstreamKey as error:
+            await self._fail(generation, Failed("no_upstream_key", str(error)))
+        except Fault as fault:
+            await self._fail(generation, Failed(fault.code, str(fault)))
+        except Exception:
+            # The last line: a mistake of ours ends this order, not the others.
+            log.exception("generation broke")
+            await self._fail(generation, Failed("internal_error", "the server made a mistake"))
+
+    async def _obtain(self, generation: Generation) -> None:
+        """From wherever it is to `saving`: the upstream is done and the addresses of the results are on disk."""
+        refusals = 0
+        while generation.status is not Status.saving:
+            try:
+                async with self._lease(generation) as lease:
+                    await self._work(generation, lease)
+            except (KeyFault, EgressFault, UpstreamUnavailable) as fault:
+                # A key that is full, resting or dead is the pool's affair; other refusals are worth only so many tries.
+                refusals += not isinstance(fault, KeyFault)
+                # Only an order that was definitely not accepted may be offered again.
+                if generation.status is not Status.submitting or refusals >= REFUSALS:
+                    raise
+                log.info("order refused", reason=str(fault), code=fault.code, attempt=generation.attempts)
+                await self._requeue(generation)
+
+    def _lease(self, generation: Generation) -> AbstractAsyncContextManager[Lease]:
+        """A key for a new order, at the head of the line if it was in it before; for an accepted one, its own."""
+        if generation.status is not Status.queued:
+            intent_open = generation.status is Status.unknown
+            return self._keys.resume(generation.key_id or "", intent_open=intent_open)
+
+        async def tell(position: int, seconds: int | None) -> None:
+            await self._tell(generation, Queued(position, seconds))
+
+        return self._keys.lease(tell, first=generation.attempts > 0)
+
+    async def _work(self, generation: Generation, lease: Lease) -> None:
+        if generation.status is Status.queued:
+            await _to_the_end(self._submit(generation, lease))
+        if generation.status is Status.unknown:
+            await self._settle(generation, lease)
+        if generation.status is Status.running:
+            lease.accepted()
+            await self._follow(generation, lease)
+
+    async def _submit(self, generation: Generation, lease: Lease) -> None:
+        """The write-ahead intent, the order itself, and what became of it."""
+        spec = generation.spec
+        generation.move(Status.submitting)
+        generation.key_id, generation.intent_at = lease.key.id, time.time()
+        generation.attempts += 1
+        await self._record(generation)
+        image = self._media.input_path(spec.image) if spec.image else None
+        try:
+            generation.task_id = await self._upstream.submit(spec, lease.key, image)
+        except SubmissionUnknown as fault:
+            log.warning("submission unknown", key=lease.key.alias, reason=str(fault))
+            generation.move(Status.unknown)
+        else:
+            generation.move(Status.running)
+        await self._record(generation)
+
+    async def _settle(self, generation: Generation, lease: Lease) -> None:
+        """Look upstream for an order of unknown outcome: adopt it, or know that it was never registered."""
+        try:
+            async with asyncio.timeout(self._policy.generation_timeout):
+                generation.task_id = await self._registered_task(generation, lease)
+        except TimeoutError:
+            raise SubmissionUnknown("it can't be found out whether the back end took the order") from None
+        if generation.task_id:
+            log.info("order found upstream", key=lease.key.alias)
+            generation.move(Status.running)
+            await self._record(generation)
+        elif self._policy.on_unknown == "fail":
+            raise SubmissionUnknown("it is not known whether the back end took the order")
+        else:
+            log.info("order not found upstream, it will be sent again", key=lease.key.alias)
+            await self._requeue(generation)
+
+    async def _registered_task(self, generation: Generation, lease: Lease) -> str | None:
+        """The upstream task that is this order; None after enough good looks, over enough time, without it."""
+        since, looks = time.monotonic(), 0
+        while True:
+            try:
+                rows = await self._upstream.recent(lease.key)
+                known = await self._store.known_tasks(lease.key.id, [row.task_id for row in rows])
+            except (Fault, StorageUnavailable) as error:
+                log.warning("look failed", key=lease.key.alias, reason=str(error))
+            else:
+                for row in rows:
+                    if row.task_id not in known and _matches(row, generation):
+                        return row.task_id
+                # An empty list that should hold our other tasks is no look at all.
+                looks += bool(rows) or lease.key.tasks == 1
+            if looks >= GOOD_LOOKS and time.monotonic() - since >= self._policy.settle_time:
+                return None
+            await asyncio.sleep(max(self._policy.settle_time / (GOOD_LOOKS + 1), 0.05))
+
+    async def _follow(self, generation: Generation, lease: Lease) -> None:
+        """From `running` to `saving`."""
+        elapsed = time.time() - (generation.intent_at or time.time())
+        try:
+            async with asyncio.timeout(max(self._policy.generation_timeout - elapsed, 1.0)):
+                generation.assets = await self._results(generation, lease)
+        except TimeoutError:
+            seconds = f"{self._policy.generation_timeout:g}"
+            raise TaskFailed(f"the back end took longer than {seconds} seconds", code="generation_timeout") from None
+        generation.upstream_done_at = time.time()
+        generation.move(Status.saving)
+        await self._record(generation)
+
+    async def _results(self, generation: Generation, lease: Lease) -> tuple[Asset, ...]:
+        """Watch the upstream task, tell its progress, return what it made."""
+        empty = 0
+        async with aclosing(self._watcher.follow(lease.key, generation.task_id or "")) as snapshots:
+            async for snapshot in snapshots:
+                match snapshot.state:
+                    case TaskState.running:
+                        await self._tell(generation, Progress(snapshot.percent, snapshot.position, snapshot.seconds))
+                    case TaskState.refused:
+                        raise RequestFault("the back end refused the order: it is against its rules")
+                    case TaskState.failed:
+                        raise TaskFailed("the back end failed to make the picture")
+                    case TaskState.succeeded if snapshot.assets:
+                        return snapshot.assets
+                    case TaskState.succeeded:
+                        empty += 1
+                        if empty == FETCHES:
+                            break
+        raise TaskFailed("the back end finished without a picture", code="result_unavailable")
+
+    async def _save(self, generation: Generation) -> None:
+        """Bring the results home, all at once, and end well."""
+        async with asyncio.TaskGroup() as group:
+            saves = [group.create_task(self._picture(generation, n)) for n in range(len(generation.assets))]
+        generation.move(Status.completed)
+        await self._record(generation, *(save.result() for save in saves), Completed())
+
+    async def _picture(self, generation: Generation, index: int) -> Picture:
+        """Fetch one result. If it can't be had, its address at the upstream is better than nothing: it is paid for."""
+        asset = generation.assets[index]
+        for attempt in range(FETCHES if self._policy.keep_pictures else 0):
+            if attempt:
+                asset = await self._fresh(generation, index) or asset
+            download = self._media.new_download()
+            try:
+                await self._upstream.fetch(asset, generation.key_id or "", download)
+                return Picture(index, name=await self._media.keep_result(download))
+            except (Fault, NotAPicture, StorageUnavailable) as error:
+                log.warning("picture not fetched", index=index, attempt=attempt + 1, reason=str(error))
+                await self._media.discard(download)
+        return Picture(index, url=asset.url)
+
+    async def _fresh(self, generation: Generation, index: int) -> Asset | None:
+        """The same result under a new address: the old one may have expired."""
+        key, task_id = self._keys.get(generation.key_id or ""), generation.task_id or ""
+        if key is None:
+            return None
+        try:
+            snapshot = (await self._upstream.poll([task_id], key, deep=True)).get(task_id)
+        except Fault:
+            return None
+        return snapshot.assets[index] if snapshot and len(snapshot.assets) > index else None
+
+    # --- What is told, and what is kept ----------------------------------------------------------------------------
+
+    async def _tell(self, generation: Generation, event: Queued | Progress) -> None:
+        """Log an event if it is news. Progress never goes back."""
+        last = generation.log.last
+        if isinstance(event, Progress) and isinstance(last, Progress) and last.percent is not None:
+            event = replace(event, percent=max(last.percent, event.percent or 0))
+        if event not in (last, Progress()):
+            await self._record(generation, event)
+
+    async def _requeue(self, generation: Generation) -> None:
+        generation.move(Status.queued)
+        generation.key_id = generation.intent_at = None
+        await self._record(generation)
+
+    async def _fail(self, generation: Generation, failed: Failed) -> None:
+        generation.move(Status.failed)
+        await self._record(generation, failed)
+
+    async def _record(self, generation: Generation, *events: Event) -> None:
+        """Commit, however long the storage refuses: what follows must not happen before."""
+        while True:
+            try:
+                return await self._store.record(generation, *events)
+            except StorageUnavailable as error:
+                log.warning("storage unavailable", reason=str(error))
+                await asyncio.sleep(STORAGE_PAUSE)
+
+    async def _forget_input(self, generation: Generation) -> None:
+        if generation.spec.image:
+            await self._media.discard(self._media.input_path(generation.spec.image))
+
+    def _log_outcome(self, generation: Generation) -> None:
+        key = self._keys.get(generation.key_id or "")
+        done, intent = generation.upstream_done_at, generation.intent_at
+        log.info(
+            "generation ended",
+            outcome=generation.status.value,
+            code=generation.failure.code if generation.failure else None,
+            model=generation.spec.model,
+            pictures=len(generation.events_of(Picture)),
+            key=key.alias if key else None,
+            attempts=generation.attempts,
+            seconds_queued=round(intent - generation.created_at, 3) if intent else None,
+            seconds_upstream=round(done - intent, 3) if done and intent else None,
+            seconds_total=round(time.time() - generation.created_at, 3),
+        )
+
+
+async def _to_the_end(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await what must not be left half-done: a cancellation takes effect only after it."""
+    task = asyncio.ensure_future(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # looked at: whoever wanted it is gone, and what it did is on disk
+        raise
+
+
+def _matches(row: Snapshot, generation: Generation) -> bool:
+    """Whether an upstream task can be this order. A list that does not tell prompts is matched by time alone."""
+    if row.prompt is not None and row.prompt.strip() != generation.spec.prompt.strip():
+        return False
+    if row.n is not None and row.n != generation.spec.n:
+        return False
+    return row.created_at is None or row.created_at >= (generation.intent_at or 0) - CLOCK_SKEW

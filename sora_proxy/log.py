@@ -1,0 +1,113 @@
+"""The structlog pipeline: one way out for our own lines, the standard library's and aiohttp's.
+
+Every line gets the context bound to its request or generation, loses every secret, and leaves as one JSON object
+(orjson) or, on a terminal, as coloured text. The event loop only puts lines into a queue; a thread renders and writes
+them.
+"""
+
+import logging
+import queue
+import re
+import sys
+from collections.abc import Callable, Iterable
+from logging.handlers import QueueHandler, QueueListener
+from typing import Any, Literal
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+MASK = "***"
+# What looks like a credential is masked even if nobody told us about it.
+CREDENTIALS = re.compile(r"(?i)(bearer\s+|://[^/\s:@]+:)[^\s\"'@,}]+")
+LINES_WAITING = 10_000
+VALUE_LENGTH = 4000
+
+
+class Redactor:
+    """A processor that masks the secrets it was told about, and whatever looks like one, in every value of a line."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = tuple(sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True))
+
+    def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+        return {name: self._clean(value) for name, value in line.items()}
+
+    def _clean(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._mask(value[:VALUE_LENGTH])
+        if isinstance(value, dict):
+            return {name: self._clean(item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._clean(item) for item in value]
+        return value if isinstance(value, int | float | None) else self._mask(str(value)[:VALUE_LENGTH])
+
+    def _mask(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return CREDENTIALS.sub(rf"\g<1>{MASK}", text)
+
+
+class _ContextQueueHandler(QueueHandler):
+    """Puts records into the queue as they are, with the context of the place that logged them."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        record.bound_context = structlog.contextvars.get_contextvars()
+        return record
+
+
+def _add_bound_context(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    record: logging.LogRecord = line["_record"]
+    return {**getattr(record, "bound_context", {}), **line}
+
+
+def _orjson_line(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
+    first = {name: line.pop(name) for name in ("timestamp", "level", "event") if name in line}
+    return orjson.dumps({**first, **line}, default=str, option=orjson.OPT_NON_STR_KEYS).decode(errors="replace")
+
+
+def _renderers(style: Literal["json", "console"], redact: Processor) -> list[Processor]:
+    if style == "json":
+        return [structlog.processors.format_exc_info, redact, _orjson_line]
+    return [structlog.processors.format_exc_info, redact, structlog.dev.ConsoleRenderer()]
+
+
+def configure_logging(
+    *, style: Literal["auto", "json", "console"], verbose: bool, secrets: Iterable[str]
+) -> Callable[[], None]:
+    """Install the pipeline, writing to standard error. Returns the function that writes what waits and ends it."""
+    if style == "auto":
+        style = "console" if sys.stderr.isatty() else "json"
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[_add_bound_context, structlog.stdlib.ExtraAdder(), *shared],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(style, Redactor(secrets))],
+    )
+    output = logging.StreamHandler(sys.stderr)
+    output.setFormatter(formatter)
+    lines: queue.Queue[Any] = queue.Queue(LINES_WAITING)
+    listener = QueueListener(lines, output)
+    listener.start()
+
+    root = logging.getLogger()
+    root.handlers[:] = [_ContextQueueHandler(lines)]
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    # Their INFO and DEBUG lines tell about sockets and hold addresses with credentials in them.
+    for name in ("asyncio", "urllib3", "requests", "charset_normalizer", "PIL", "aiohttp.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    return listener.stop

@@ -1,0 +1,119 @@
+"""Media: the pictures that come in with orders and the pictures that come out, on disk.
+
+What a picture is, its bytes say: no media type, name or ending from outside is believed. Files get random names of ours
+and appear under them whole or not at all. All of it blocks, so all of it runs on `Work.media` threads.
+"""
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+from PIL import Image
+
+from sora_proxy.blocking import BlockingPool, Work
+from sora_proxy.errors import StorageUnavailable
+
+FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif"}
+CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
+PICTURE_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif)")
+MOST_PIXELS = 50_000_000
+BROKEN = (OSError, SyntaxError, ValueError, EOFError)  # what Pillow raises for damaged files, by format
+
+
+class NotAPicture(ValueError):
+    """The bytes are no PNG, JPEG, WebP or GIF, are damaged, or would be too large when decoded."""
+
+
+class Media:
+    """Two folders: `pictures` is served to the world, `inputs` is not."""
+
+    def __init__(self, pictures: Path, inputs: Path, pool: BlockingPool) -> None:
+        self._pictures = pictures
+        self._inputs = inputs
+        self._pool = pool
+
+    async def open(self) -> None:
+        """Make the folders, and remove what a crash left half-written. Raises OSError."""
+        await self._pool.run(Work.media, self._open)
+
+    def picture_path(self, name: str) -> Path:
+        """Where a result lies. `name` must match `PICTURE_NAME`."""
+        return self._pictures / name
+
+    async def has_picture(self, name: str) -> bool:
+        """Whether a result is still there. `name` must match `PICTURE_NAME`."""
+        return await self._pool.run(Work.media, self.picture_path(name).is_file)
+
+    def input_path(self, name: str) -> Path:
+        """Where a reference picture lies. `name` is one that `keep_input` returned."""
+        return self._inputs / name
+
+    def new_download(self) -> Path:
+        """A place for a result while it comes in."""
+        return self._pictures / f".{secrets.token_hex(16)}.part"
+
+    async def keep_input(self, content: bytes) -> str:
+        """Check and store a reference picture; returns its name.
+
+        Raises NotAPicture or StorageUnavailable.
+        """
+        return await self._pool.run(Work.media, self._keep_input, content)
+
+    async def keep_result(self, download: Path) -> str:
+        """Check a downloaded result and give it its name among the pictures.
+
+        Raises NotAPicture or StorageUnavailable.
+        """
+        return await self._pool.run(Work.media, self._keep_result, download)
+
+    async def discard(self, path: Path) -> None:
+        """Remove a file that is not needed any more, if it is there."""
+        await self._pool.run(Work.media, path.unlink, missing_ok=True)
+
+    def _open(self) -> None:
+        for folder in (self._pictures, self._inputs):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for leftover in folder.glob(".*.part"):
+                leftover.unlink()
+
+    def _keep_input(self, content: bytes) -> str:
+        part = self._inputs / f".{secrets.token_hex(16)}.part"
+        try:
+            part.write_bytes(content)
+        except OSError as error:
+            raise StorageUnavailable(f"a picture can't be stored: {error.strerror}") from error
+        return _settle(part, self._inputs)
+
+    def _keep_result(self, download: Path) -> str:
+        return _settle(download, self._pictures)
+
+
+def _settle(part: Path, folder: Path) -> str:
+    """Move a checked file to a name of its own, durably."""
+    try:
+        name = f"{secrets.token_hex(16)}.{FORMATS[_format_of(part)]}"
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.rename(folder / name)
+    except NotAPicture:
+        part.unlink()
+        raise
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StorageUnavailable(f"a picture can't be stored: {error.strerror}") from error
+    return name
+
+
+def _format_of(path: Path) -> str:
+    """The format of a sound picture. Its size is read from the header, before anything is decoded."""
+    try:
+        with Image.open(path, formats=list(FORMATS)) as picture:
+            pixels, found = picture.width * picture.height, picture.format or ""
+            if pixels <= MOST_PIXELS:
+                picture.verify()
+    except (*BROKEN, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise NotAPicture("the bytes are no sound PNG, JPEG, WebP or GIF") from error
+    if pixels > MOST_PIXELS:
+        raise NotAPicture(f"the picture has more than {MOST_PIXELS // 1_000_000} million pixels")
+    return found

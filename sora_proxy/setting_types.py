@@ -1,0 +1,90 @@
+"""The kinds of values that settings have, and how each is read from a line of text. Errors say what would be right."""
+
+import ipaddress
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import orjson
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import NoDecode
+
+
+def _json(value: Any) -> Any:
+    if not isinstance(value, str | bytes):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"is not valid JSON ({error})") from None
+
+
+def _comma_separated(value: Any) -> Any:
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("must be an address like https://images.example.com, without user, query or fragment")
+    return value.rstrip("/")
+
+
+def _network(value: Any) -> Any:
+    return ipaddress.ip_network(value, strict=False) if isinstance(value, str) else value
+
+
+def _bare_token(value: Any) -> Any:
+    """With or without `Bearer `, it is the same token."""
+    if not isinstance(value, str):
+        return value
+    token = value.strip().removeprefix("Bearer ").removeprefix("bearer ").strip()
+    if not token or not token.isascii() or any(not character.isprintable() or character == " " for character in token):
+        raise ValueError("must be a token, with or without 'Bearer '")
+    return token
+
+
+def _header_names(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if (
+            name.lower() == "authorization"
+            or not name.replace("-", "").isalnum()
+            or not (text.isascii() and text.isprintable())
+        ):
+            raise ValueError(f"holds the header {name[:40]!r}, which can't be set here")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+Headers = Annotated[dict[str, str], NoDecode, BeforeValidator(_json), AfterValidator(_header_names)]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\-\[\]]+$")]
+Secret = Annotated[SecretStr, Field(min_length=1)]
+
+
+class UpstreamKey(BaseModel):
+    """One upstream account. `weight` is its share, `max_rpm` the submits it may take in any 60 seconds,
+    `max_concurrent` the tasks it may have at once (unset: as many as the upstream takes; the limit is learned)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: Annotated[SecretStr, BeforeValidator(_bare_token)]
+    weight: float = Field(1, gt=0, le=1000)
+    max_rpm: int = Field(60, ge=1, le=10_000)
+    max_concurrent: int | None = Field(None, ge=1, le=10_000)
+    name: str | None = Field(None, min_length=1, max_length=40, pattern=r"^[\w .@-]+$")
+
+    @property
+    def token(self) -> str:
+        return self.key.get_secret_value()
+
+
+def _unique(keys: tuple[UpstreamKey, ...]) -> tuple[UpstreamKey, ...]:
+    if len({key.token for key in keys}) < len(keys):
+        raise ValueError("holds the same token twice")
+    return keys
+
+
+UpstreamKeys = Annotated[tuple[UpstreamKey, ...], NoDecode, BeforeValidator(_json), AfterValidator(_unique)]
+KEY_EXAMPLE = '[{"key": "Bearer eyJ…", "weight": 1, "max_rpm": 60}]'

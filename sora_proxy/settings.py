@@ -1,0 +1,261 @@
+"""Settings: every option, its default, its check. Read once at the start, frozen from then on.
+
+Sources, the first that knows an option wins: the environment, `.env`, `config/sora_proxy.env`, the default. All
+durations are seconds. A bad value ends the start with one line per fault (`load_settings`), secrets masked.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sora_proxy.errors import ConfigurationError
+from sora_proxy.setting_types import (
+    KEY_EXAMPLE,
+    Headers,
+    HostName,
+    HttpUrl,
+    Names,
+    Networks,
+    Secret,
+    UpstreamKey,
+    UpstreamKeys,
+)
+
+SETTINGS_FILES = ("config/sora_proxy.env", ".env")
+
+
+class Settings(BaseSettings):
+    """All options. The description of each is the one line that `config/` and the README give it."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_file=SETTINGS_FILES, env_file_encoding="utf-8", env_ignore_empty=True
+    )
+
+    # Where we listen, and what we call ourselves
+    api_host: HostName = Field("0.0.0.0", description="Address to listen on.", examples=["127.0.0.1"])  # noqa: S104
+    api_port: int = Field(8890, ge=0, le=65535, description="Port to listen on.", examples=["8890"])
+    base_url: HttpUrl | None = Field(
+        None,
+        description="Public address of this server, for the links to pictures. Unset: the address the client used.",
+        examples=["https://images.example.com"],
+    )
+    trusted_proxies: Networks = Field(
+        (),
+        description="Networks of reverse proxies whose X-Forwarded-* headers are believed, comma-separated.",
+        examples=["127.0.0.1,10.0.0.0/8"],
+    )
+    cors_origins: Names = Field(
+        (),
+        description="Origins of browser clients that may call the API, comma-separated; `*` is all.",
+        examples=["https://chat.example.com"],
+    )
+
+    # Access
+    api_auth_token: Secret | None = Field(
+        None, description="The key that clients send. Unset: they use the admin key.", examples=["sk-…"]
+    )
+    admin_key: Secret | None = Field(
+        None,
+        description="The operator's key. Unset: one is generated, kept in DATA_DIR/admin_key and shown once.",
+        examples=["sk-…"],
+    )
+
+    # The back end
+    upstream: Literal["auto", "sora", "simulator"] = Field(
+        "auto",
+        description="`sora`, `simulator` (built in), or `auto`: sora if there are keys, else the simulator.",
+        examples=["auto"],
+    )
+    sora_base_url: HttpUrl = Field(
+        "https://sora.chatgpt.com",
+        description="The server that speaks Sora's web protocol.",
+        examples=["https://sora.example.com"],
+    )
+    sora_extra_headers: Headers = Field(
+        {}, description="More headers for that server, a JSON object.", examples=['{"oai-device-id": "…"}']
+    )
+    api_keys: UpstreamKeys = Field(
+        (), description="The upstream keys, a JSON list. Wins over KEYS_STORAGE_FILE.", examples=[KEY_EXAMPLE]
+    )
+    keys_storage_file: Path = Field(
+        Path("api_keys.json"),
+        description="File with the upstream keys, in the same format.",
+        examples=["api_keys.json"],
+    )
+    proxy_host: HostName | None = Field(
+        None, description="HTTP proxy for every upstream call and download.", examples=["127.0.0.1"]
+    )
+    proxy_port: int | None = Field(None, ge=1, le=65535, description="Its port.", examples=["7890"])
+    proxy_user: str | None = Field(None, description="Its user name.", examples=["user"])
+    proxy_pass: SecretStr | None = Field(None, description="Its password.", examples=["…"])
+    poll_interval: float = Field(
+        1.0, ge=0.05, le=60, description="Seconds between two list calls of a key.", examples=["1.0"]
+    )
+    settle_time: float = Field(
+        20.0,
+        ge=0,
+        le=600,
+        description="How long to look upstream for an order of unknown outcome. Must exceed the list lag there.",
+        examples=["20"],
+    )
+    on_unknown: Literal["requeue", "fail"] = Field(
+        "requeue",
+        description="What to do with such an order if it is not found: send it again, or fail.",
+        examples=["requeue"],
+    )
+    generation_timeout: float = Field(
+        1800.0, gt=0, le=86400, description="The longest time an accepted order may take upstream.", examples=["1800"]
+    )
+    simulator_seconds: float = Field(
+        8.0, gt=0, le=3600, description="How long the built-in simulator takes for a picture.", examples=["8"]
+    )
+
+    # The queue and the answers
+    max_queue: int = Field(1000, ge=1, le=100_000, description="Orders that may wait for a key.", examples=["1000"])
+    max_queue_wait: float = Field(
+        120.0,
+        gt=0,
+        le=86400,
+        description="Beyond this expected wait, new orders are refused with 429.",
+        examples=["120"],
+    )
+    sync_wait: float = Field(
+        120.0,
+        ge=0,
+        le=3600,
+        description='How long a request without `stream` waits for its picture before it answers "processing".',
+        examples=["120"],
+    )
+    progress_style: Literal["reasoning", "think", "none"] = Field(
+        "reasoning",
+        description="Progress in streams: `reasoning_content`, a `<think>` block in the text, or none.",
+        examples=["reasoning"],
+    )
+    heartbeat_interval: float = Field(
+        10.0, ge=0.05, le=60, description="Seconds of silence on a stream before a heartbeat.", examples=["10"]
+    )
+
+    # Pictures and data
+    data_dir: Path = Field(
+        Path("data"), description="Folder of the database, generated keys and pictures.", examples=["/data"]
+    )
+    database_url: str | None = Field(
+        None,
+        pattern=r"^sqlite:///.+",
+        description="Where the database is. Unset: sora_proxy.db in DATA_DIR.",
+        examples=["sqlite:////data/sora_proxy.db"],
+    )
+    static_dir: Path | None = Field(
+        None, description="Kept from the older service: pictures go to STATIC_DIR/images.", examples=["static"]
+    )
+    image_save_dir: Path | None = Field(
+        None, description="Folder of the pictures. Unset: `images` in DATA_DIR.", examples=["/data/images"]
+    )
+    image_localization: bool | None = Field(
+        None,
+        description="Keep the pictures and link them. Off: the upstream's links. Unset: on with the simulator.",
+        examples=["True"],
+    )
+    image_input: Literal["public", "off"] = Field(
+        "public",
+        description="Reference pictures by http(s) address: from `public` addresses only, or `off`.",
+        examples=["public"],
+    )
+    image_input_allow: Names = Field(
+        (),
+        description="Hosts that may be fetched from although they are not public: host or host:port, comma-separated.",
+        examples=["nas.local:8080"],
+    )
+
+    # Running it
+    shutdown_grace: float = Field(
+        25.0,
+        ge=0,
+        le=3600,
+        description="The longest a stop may take. Keep it below the orchestrator's.",
+        examples=["25"],
+    )
+    verbose_logging: bool = Field(False, description="Log more, prompts included.", examples=["False"])
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`json` lines, coloured `console` text, or `auto`: text on a terminal.", examples=["json"]
+    )
+
+    @property
+    def proxy_url(self) -> str | None:
+        """The address of the proxy without its credentials, which travel apart so that no exception prints them."""
+        return f"http://{self.proxy_host}:{self.proxy_port}" if self.proxy_host else None
+
+    @property
+    def pictures_dir(self) -> Path:
+        if self.image_save_dir:
+            return self.image_save_dir
+        return (self.static_dir or self.data_dir) / "images"
+
+    @property
+    def database_path(self) -> Path:
+        return (
+            Path(self.database_url.removeprefix("sqlite:///")) if self.database_url else self.data_dir / "sora_proxy.db"
+        )
+
+
+class _KeysFile(BaseModel):
+    keys: UpstreamKeys
+
+
+def load_settings() -> Settings:
+    """Read the settings from all their sources, the upstream keys from their file included.
+
+    Raises ConfigurationError with one line per fault.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise ConfigurationError(list(_explain(error))) from None
+    faults = _cross_checks(settings)
+    if faults:
+        raise ConfigurationError(faults)
+    return (
+        settings
+        if settings.api_keys
+        else settings.model_copy(update={"api_keys": _keys_from(settings.keys_storage_file)})
+    )
+
+
+def _cross_checks(settings: Settings) -> list[str]:
+    faults = []
+    if settings.proxy_host and not settings.proxy_port:
+        faults.append("PROXY_PORT: is missing beside PROXY_HOST. Example: PROXY_PORT=7890")
+    if settings.proxy_user and not settings.proxy_host:
+        faults.append("PROXY_HOST: is missing beside PROXY_USER. Example: PROXY_HOST=127.0.0.1")
+    return faults
+
+
+def _keys_from(path: Path) -> tuple[UpstreamKey, ...]:
+    """The keys in a file; one that is not there holds none, one that can't be read is a fault."""
+    try:
+        return _KeysFile(keys=path.read_bytes()).keys
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        reason = error.strerror or "can't be read"
+        raise ConfigurationError([f"KEYS_STORAGE_FILE: {path}: {reason}"]) from None
+    except ValidationError as error:
+        raise ConfigurationError([f"KEYS_STORAGE_FILE: {path}: {line}" for line in _explain(error)]) from None
+
+
+def _explain(error: ValidationError) -> Iterable[str]:
+    """One line per fault: the option, what is wrong, an example. Values of secrets are not shown."""
+    for fault in error.errors(include_url=False, include_context=False):
+        name = str(fault["loc"][0])
+        inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"][1:])
+        field = Settings.model_fields.get(name)
+        secret = field is None or "Secret" in repr(field.annotation) or "UpstreamKey" in repr(field.annotation)
+        value = "" if secret else f"{str(fault['input'])[:60]!r} "
+        message = fault["msg"].removeprefix("Value error, ")
+        example = (
+            f" Example: {name.upper()}={field.examples[0]}" if field and field.examples else f" Example: {KEY_EXAMPLE}"
+        )
+        yield f"{name.upper()}{inside}: {value}{message[:1].lower()}{message[1:]}.{example}"

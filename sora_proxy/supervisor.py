@@ -1,0 +1,108 @@
+"""Supervisor: owner of all generations that have not ended. One coroutine each; nobody else changes one.
+
+A handler gives it an order and gets a `Generation` back at once; from then on it only follows that generation's log.
+What happens to the handler, its client or its stream does not touch the generation.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+from sora_proxy.errors import Stopping
+from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
+from sora_proxy.lifecycle import Lifecycle, Policy, Resources
+
+T = TypeVar("T")
+
+
+class Supervisor:
+    """Owner of all generation coroutines."""
+
+    def __init__(self, resources: Resources, policy: Policy) -> None:
+        self._keys = resources.keys
+        self._store = resources.store
+        self._lifecycle = Lifecycle(resources, policy)
+        # All the mutable state: generations that have not ended and their coroutines, orders being committed, the end.
+        self._live: dict[str, Generation] = {}
+        self._coroutines: set[asyncio.Task[Any]] = set()
+        self._arriving = 0
+        self._stopping = False
+
+    def __repr__(self) -> str:
+        return f"<Supervisor {len(self._live)} live{', stopping' if self._stopping else ''}>"
+
+    @property
+    def ready(self) -> bool:
+        """Whether a new order would be taken."""
+        return not self._stopping and self._keys.usable
+
+    async def start(self, spec: GenerationSpec, client: str) -> Generation:
+        """Take an order. When this returns, it is on disk and under way, whatever becomes of the caller.
+
+        Raises Stopping, NoUpstreamKey, QueueFull or StorageUnavailable; nothing was kept or sent then.
+        """
+        if self._stopping:
+            raise Stopping("the server is about to stop")
+        self._keys.admit(self._arriving)
+        return await asyncio.shield(self._spawn(self._accept(Generation(new_generation_id(), client, spec))))
+
+    async def find(self, generation_id: str, client: str) -> Generation | None:
+        """One's own generation. Somebody else's is as unknown as one that never was."""
+        generation = self._live.get(generation_id) or await self._store.find(generation_id)
+        return generation if generation is not None and generation.client == client else None
+
+    async def recover(self) -> None:
+        """Go on with everything that the last process left unfinished. Sends nothing that was sent before."""
+        for generation in await self._store.unfinished():
+            if generation.status is Status.submitting:
+                generation.move(Status.unknown)
+                await self._store.record(generation)
+            self._go_on(generation)
+
+    async def stop(self, grace: float) -> bool:
+        """Take no more orders, end the streams, and bring what is on the wire to the disk, within `grace` seconds.
+
+        Returns False if something did not come to its end.
+        """
+        self._stopping = True
+        for generation in self._live.values():
+            generation.log.close()
+        for coroutine in self._coroutines:
+            coroutine.cancel()
+        if not self._coroutines:
+            return True
+        _, pending = await asyncio.wait(self._coroutines, timeout=grace)
+        return not pending
+
+    def refuse_orders(self) -> None:
+        """Take no more orders from now on; what runs goes on."""
+        self._stopping = True
+
+    async def _accept(self, generation: Generation) -> Generation:
+        self._arriving += 1
+        try:
+            await self._store.add(generation)
+        finally:
+            self._arriving -= 1
+        self._go_on(generation)
+        return generation
+
+    def _go_on(self, generation: Generation) -> None:
+        self._live[generation.id] = generation
+        self._spawn(self._carry_out(generation))
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(coroutine)
+        self._coroutines.add(task)
+        task.add_done_callback(self._coroutines.discard)
+        return task
+
+    async def _carry_out(self, generation: Generation) -> None:
+        structlog.contextvars.bind_contextvars(generation=generation.id)
+        try:
+            await self._lifecycle.run(generation)
+        finally:
+            generation.log.close()
+            del self._live[generation.id]

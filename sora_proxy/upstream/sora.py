@@ -1,0 +1,194 @@
+"""The Sora web protocol, by `SORA_BASE_URL`. Facts collected from public clients of that service, which closed in 2026.
+
+Three parts: what is asked (here), how it goes over the wire (`sora_http.py`, which blocks), and what the answers mean
+(`sora_answers.py`).
+"""
+
+import asyncio
+import mimetypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from sora_proxy.blocking import BlockingPool, Work
+from sora_proxy.errors import (
+    EgressFault,
+    Fault,
+    SubmissionUnknown,
+    UpstreamUnavailable,
+)
+from sora_proxy.generation import Asset, GenerationSpec
+from sora_proxy.keys import Key
+from sora_proxy.upstream import Snapshot
+from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of
+from sora_proxy.upstream.sora_http import Answer, CallFailed, HttpCall, SoraHttp
+
+# Seconds for a whole call, whatever the other side drips.
+SUBMIT_SECONDS, POLL_SECONDS, UPLOAD_SECONDS, DOWNLOAD_SECONDS = 30.0, 20.0, 60.0, 120.0
+LIST_MARGIN = 20  # rows beside ours: the account may be used elsewhere too
+LIST_MOST = 100
+DEEP_PAGES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SoraOptions:
+    base_url: str
+    extra_headers: dict[str, str]
+
+
+class Sora:
+    """A back end that speaks Sora's web protocol: the service itself, any server like it, or our simulator."""
+
+    def __init__(self, options: SoraOptions, http: SoraHttp, pool: BlockingPool, *, name: str = "sora") -> None:
+        self.name = name
+        self._options = options
+        self._http = http
+        self._pool = pool
+        self._tasks = TaskReader()
+
+    async def submit(self, spec: GenerationSpec, key: Key, image: Path | None) -> str:
+        media_id = await self._upload(image, key) if image else None
+        order = {
+            "type": "image_gen",
+            "operation": "remix" if media_id else "simple_compose",
+            "prompt": spec.prompt,
+            "n_variants": spec.n,
+            "n_frames": 1,
+            "width": spec.width,
+            "height": spec.height,
+            "inpaint_items": [_inpaint_item(media_id)] if media_id else [],
+        }
+        call = self._call(key, "POST", "/backend/video_gen", SUBMIT_SECONDS, page="explore")
+        call.headers["content-type"] = "application/json"
+        call.body = {"data": orjson.dumps(order)}
+        try:
+            answer = await self._run(Work.submit, call)
+        except CallFailed as failure:
+            if failure.sent:
+                raise SubmissionUnknown("the back end did not tell whether it took the order") from failure
+            raise _not_sent(failure) from failure
+        return self._task_id(answer)
+
+    async def poll(self, task_ids: Sequence[str], key: Key, *, deep: bool) -> dict[str, Snapshot]:
+        wanted = set(task_ids)
+        limit = min(len(wanted) + LIST_MARGIN, LIST_MOST)
+        found: dict[str, Snapshot] = {}
+        before = None
+        for _ in range(DEEP_PAGES if deep else 1):
+            rows, before = await self._list(key, limit, before)
+            found |= {row.task_id: row for row in rows if row.task_id in wanted}
+            if len(found) == len(wanted) or before is None:
+                break
+        return found
+
+    async def recent(self, key: Key) -> list[Snapshot]:
+        rows, _ = await self._list(key, LIST_MARGIN, None)
+        return rows
+
+    async def fetch(self, asset: Asset, key_id: str, destination: Path) -> None:
+        # Without the account's token: results lie on a media host, behind addresses that are secrets themselves.
+        call = HttpCall(
+            key_id, "GET", asset.url, {"accept": "image/*"}, seconds=DOWNLOAD_SECONDS, destination=destination
+        )
+        answer = await self._ask(Work.download, call)
+        if answer.status != 200:
+            raise UpstreamUnavailable("a finished picture could not be fetched", code="result_unavailable")
+
+    def close(self) -> None:
+        self._http.close()
+
+    async def _upload(self, image: Path, key: Key) -> str:
+        call = self._call(key, "POST", "/backend/uploads", UPLOAD_SECONDS, page="library")
+        content = await self._pool.run(Work.media, image.read_bytes)
+        kind = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
+        call.body = {"files": {"file": (image.name, content, kind)}, "data": {"file_name": image.name}}
+        answer = await self._ask(Work.submit, call)
+        if answer.status != 200:
+            raise fault_of(answer)
+        media_id = object_of(answer).get("id")
+        if not isinstance(media_id, str):
+            raise UpstreamUnavailable("the back end did not take the reference picture")
+        return media_id
+
+    async def _list(self, key: Key, limit: int, before: str | None) -> tuple[list[Snapshot], str | None]:
+        """One page of the key's tasks, newest first, and where the next page begins."""
+        query = f"?limit={limit}" + (f"&before={before}" if before else "")
+        answer = await self._ask(Work.poll, self._call(key, "GET", f"/backend/video_gen{query}", POLL_SECONDS))
+        if answer.status != 200:
+            raise fault_of(answer)
+        body = object_of(answer)
+        rows = body.get("task_responses")
+        if rows is None and isinstance(body.get("data"), list):  # as some servers wrap them
+            rows = [row.get("payload") for row in body["data"] if isinstance(row, dict)]
+        if not isinstance(rows, list):
+            raise UpstreamUnavailable("the back end's list of tasks could not be read")
+        tasks = [self._tasks.read(row) for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
+        last = body.get("last_id")
+        return tasks, last if body.get("has_more") and isinstance(last, str) else None
+
+    def _task_id(self, answer: Answer) -> str:
+        if answer.status == 200:
+            try:
+                task_id = object_of(answer).get("id")
+            except UpstreamUnavailable:
+                task_id = None
+            if isinstance(task_id, str) and task_id:
+                return task_id
+            raise SubmissionUnknown("the back end's answer to the order could not be read")
+        fault = fault_of(answer)
+        if answer.status >= 500 and isinstance(fault, UpstreamUnavailable):
+            raise SubmissionUnknown("the back end failed while it took the order")
+        raise fault
+
+    def _call(self, key: Key, method: str, path: str, seconds: float, *, page: str = "library") -> HttpCall:
+        base = self._options.base_url
+        headers = {
+            "accept": "*/*",
+            "accept-language": "en-US,en;q=0.9",
+            "authorization": f"Bearer {key.token}",
+            "referer": f"{base}/{page}",
+            **self._options.extra_headers,
+        }
+        return HttpCall(key.id, method, base + path, headers, seconds=seconds)
+
+    async def _ask(self, work: Work, call: HttpCall) -> Answer:
+        """A call that registers nothing: whatever goes wrong, it may be made again; cancelled, it ends at once."""
+        running = asyncio.ensure_future(self._run(work, call))
+        try:
+            return await asyncio.shield(running)
+        except CallFailed as failure:
+            raise _not_sent(failure) from failure
+        except asyncio.CancelledError:
+            call.abort()
+            await asyncio.wait([running])
+            running.exception()  # looked at: it was cut off by us
+            raise
+
+    async def _run(self, work: Work, call: HttpCall) -> Answer:
+        timer = asyncio.get_running_loop().call_later(call.seconds, call.abort)
+        try:
+            return await self._pool.run(work, self._http.call, call)
+        finally:
+            timer.cancel()
+
+
+def _not_sent(failure: CallFailed) -> Fault:
+    if failure.proxy:
+        return EgressFault("the proxy to the back end does not work", code="upstream_proxy")
+    return UpstreamUnavailable(f"the back end can't be reached: {failure}")
+
+
+def _inpaint_item(media_id: str) -> dict[str, Any]:
+    return {
+        "type": "image",
+        "frame_index": 0,
+        "preset_id": None,
+        "generation_id": None,
+        "upload_media_id": media_id,
+        "source_start_frame": 0,
+        "source_end_frame": 0,
+        "crop_bounds": None,
+    }

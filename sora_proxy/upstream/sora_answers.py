@@ -1,0 +1,153 @@
+"""Reading what a server with Sora's web protocol answers: tasks, results, and whose fault a refusal is. No I/O.
+
+Told by status and structure only. The texts in the answers are for people, and a failed prompt may hold any word.
+"""
+
+import math
+from typing import Any
+
+import orjson
+
+from sora_proxy.errors import (
+    EgressFault,
+    Fault,
+    KeyRejected,
+    RateLimited,
+    RequestFault,
+    TooManyTasks,
+    UpstreamUnavailable,
+)
+from sora_proxy.generation import Asset
+from sora_proxy.upstream import Snapshot, TaskState
+from sora_proxy.upstream.sora_http import Answer
+
+SUCCEEDED, FAILED = {"succeeded"}, {"failed", "error", "cancelled", "rejected"}
+NEEDS_A_HUMAN = {"phone_number_required", "onboarding_required"}
+REFUSALS = {"content_policy_violation", "moderation_blocked", "policy_violation"}
+
+
+def fault_of(answer: Answer) -> Fault:
+    """The closed table: what a refusing answer means, by status and structure."""
+    code, details = _error(answer)
+    html = "html" in answer.headers.get("content-type", "").lower()
+    if answer.headers.get("cf-mitigated") == "challenge" or (html and answer.status in (403, 429, 503)):
+        return EgressFault("the back end asks for a browser check", code="upstream_challenge")
+    match answer.status:
+        case 407:
+            return EgressFault("the proxy to the back end refuses us", code="upstream_proxy")
+        case 401:
+            return KeyRejected(f"the back end does not accept this key ({code or 'unauthorized'})")
+        case 403 if code == "unsupported_country_code":
+            return EgressFault("the back end does not serve our country", code="upstream_country")
+        case 429:
+            return _too_many(answer, code, details)
+        case 400 | 403 | 422 if code in REFUSALS or answer.status in (400, 422):
+            return RequestFault("the back end refused the order: it is against its rules")
+        case 403:
+            reason = "needs a human" if code in NEEDS_A_HUMAN else "is not allowed to do this"
+            return KeyRejected(f"the account {reason} ({code or 'forbidden'})")
+        case _:
+            return UpstreamUnavailable(f"the back end answered with status {answer.status}")
+
+
+def _too_many(answer: Answer, code: str, details: dict[str, Any]) -> Fault:
+    limit = _number(details.get("num_tasks"))
+    if code == "too_many_concurrent_tasks" or limit is not None:
+        return TooManyTasks("the account has as many tasks as it may have", limit=int(limit) if limit else None)
+    after = _number(answer.headers.get("retry-after"))
+    return RateLimited("the account is at its rate or quota", retry_after=after)
+
+
+def _error(answer: Answer) -> tuple[str, dict[str, Any]]:
+    """`error.code` and `error.details`, as far as there are any."""
+    try:
+        error = orjson.loads(answer.body).get("error")
+        code, details = error.get("code"), error.get("details")
+    except (orjson.JSONDecodeError, AttributeError):
+        return "", {}
+    # Codes are words of the protocol; anything else could be text that must not travel on.
+    known = isinstance(code, str) and len(code) <= 60 and code.replace("_", "").isalnum() and code.isascii()
+    return code if known else "", details if isinstance(details, dict) else {}
+
+
+def object_of(answer: Answer) -> dict[str, Any]:
+    try:
+        body = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise UpstreamUnavailable("the back end's answer could not be read")
+    return body
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, also one in a string, as some servers send them."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _state(task: dict[str, Any]) -> TaskState:
+    status = task.get("status")
+    if status in SUCCEEDED:
+        return TaskState.succeeded
+    moderation = task.get("moderation_result")
+    refused = isinstance(moderation, dict) and moderation.get("type") == "failed"
+    if status in FAILED:
+        return TaskState.refused if refused or status == "rejected" else TaskState.failed
+    return TaskState.running
+
+
+def _assets(task: dict[str, Any]) -> tuple[Asset, ...]:
+    generations = task.get("generations")
+    rows = [row for row in generations if isinstance(row, dict)] if isinstance(generations, list) else []
+    return tuple(
+        Asset(url, int(_number(row.get("width")) or 0) or None, int(_number(row.get("height")) or 0) or None)
+        for row in rows
+        if (url := _asset_url(row))
+    )
+
+
+def _asset_url(row: dict[str, Any]) -> str | None:
+    url = row.get("url")
+    if not url and isinstance(encodings := row.get("encodings"), dict):
+        source = encodings.get("source")
+        url = source.get("path") if isinstance(source, dict) else source
+    return url if isinstance(url, str) and url.startswith(("http://", "https://")) else None
+
+
+class TaskReader:
+    """Reads tasks, and learns meanwhile whether their server counts progress to 1 or to 100."""
+
+    def __init__(self) -> None:
+        self._progress_is_percent = False
+
+    def read(self, task: dict[str, Any]) -> Snapshot:
+        state = _state(task)
+        seconds = _number(task.get("estimated_queue_wait_time"))
+        position = _number(task.get("progress_pos_in_queue"))
+        prompt, n = task.get("prompt"), _number(task.get("n_variants"))
+        return Snapshot(
+            task_id=task["id"],
+            state=state,
+            percent=self._percent(task.get("progress_pct")) if state is TaskState.running else None,
+            position=int(position) if position else None,
+            seconds=math.ceil(seconds) if seconds else None,
+            assets=_assets(task) if state is TaskState.succeeded else (),
+            prompt=prompt if isinstance(prompt, str) else None,
+            n=int(n) if n else None,
+            created_at=_number(task.get("created_at")),
+        )
+
+    def _percent(self, value: Any) -> int | None:
+        """0..1 on some servers, 0..100 on others: the first value above 1 tells. Null early in a task."""
+        number = _number(value)
+        if number is None or number < 0:
+            return None
+        if number == 1 and not self._progress_is_percent:
+            return None  # all of it, or one percent
+        self._progress_is_percent |= number > 1
+        percent = number if self._progress_is_percent else number * 100
+        return min(int(percent + 0.5), 99)  # what is done is told by the status

@@ -1,0 +1,127 @@
+"""TaskWatcher: one look per key and interval tells about all of that key's tasks.
+
+A key with running tasks has one coroutine that asks for them together. Whoever waits for a task gets what was seen; no
+thread and no call belongs to a single generation.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+import structlog
+
+from sora_proxy.errors import Fault, KeyRejected, TaskFailed
+from sora_proxy.keys import Key, KeyPool
+from sora_proxy.upstream import Snapshot, TaskState, Upstream
+
+log = structlog.get_logger(__name__)
+
+LONGEST_INTERVAL = 30.0  # between looks that fail
+KEY_GRACE = 1800.0  # how long a key may be rejected before its tasks are given up
+LOST_LOOKS, LOST_SECONDS = 10, 120.0  # good looks, and time, without a task before it is given up
+DEEP_AFTER_LOOKS = 5
+
+
+@dataclass(slots=True, eq=False)
+class _Watch:
+    """One task that somebody waits for."""
+
+    news: asyncio.Queue[Snapshot | Fault] = field(default_factory=asyncio.Queue)
+    last: Snapshot | None = None
+    misses: int = 0  # good looks in a row that did not show it
+    missing_since: float = 0.0
+
+    @property
+    def look_deeper(self) -> bool:
+        """Whether it was pushed out of the first page, rather than not listed yet."""
+        return self.misses > 0 and (self.last is not None or self.misses >= DEEP_AFTER_LOOKS)
+
+    def seen(self, snapshot: Snapshot) -> None:
+        self.misses = 0
+        # An answer that has not changed is no news; a success without results is looked at again.
+        if snapshot != self.last or snapshot.state is TaskState.succeeded:
+            self.last = snapshot
+            self.news.put_nowait(snapshot)
+
+    def missed(self) -> None:
+        now = time.monotonic()
+        if self.misses == 0:
+            self.missing_since = now
+        self.misses += 1
+        if self.misses >= LOST_LOOKS and now - self.missing_since >= LOST_SECONDS:
+            self.news.put_nowait(TaskFailed("the back end does not know the task any more", code="upstream_lost"))
+
+
+class TaskWatcher:
+    """Follows upstream tasks. `interval` is the least number of seconds between two looks at a key."""
+
+    def __init__(self, upstream: Upstream, keys: KeyPool, *, interval: float) -> None:
+        self._upstream = upstream
+        self._keys = keys
+        self._interval = interval
+        # All the mutable state: what is watched, by key and task, and the coroutine of each key.
+        self._watched: defaultdict[Key, dict[str, _Watch]] = defaultdict(dict)
+        self._pollers: dict[Key, asyncio.Task[None]] = {}
+
+    async def follow(self, key: Key, task_id: str) -> AsyncGenerator[Snapshot, None]:
+        """What is seen of a task whenever it changes, until the caller has seen enough.
+
+        Raises TaskFailed if the task vanished for good, KeyRejected if its key did.
+        """
+        watch = _Watch()
+        self._watched[key][task_id] = watch
+        if key not in self._pollers:
+            self._pollers[key] = asyncio.create_task(self._poll(key), name=f"poll {key.alias}")
+        try:
+            while True:
+                news = await watch.news.get()
+                if isinstance(news, Fault):
+                    raise news
+                yield news
+        finally:
+            del self._watched[key][task_id]
+
+    async def close(self) -> None:
+        """End every coroutine and wait for their calls."""
+        pollers = list(self._pollers.values())
+        for poller in pollers:
+            poller.cancel()
+        await asyncio.gather(*pollers, return_exceptions=True)
+
+    async def _poll(self, key: Key) -> None:
+        watched = self._watched[key]
+        failures, rejected_since = 0, None
+        try:
+            await asyncio.sleep(self._interval)
+            while watched:
+                started = time.monotonic()
+                fault = await self._look(key, watched)
+                failures = failures + 1 if fault else 0
+                rejected_since = (rejected_since or started) if isinstance(fault, KeyRejected) else None
+                if fault and rejected_since and started - rejected_since >= KEY_GRACE:
+                    for watch in watched.values():
+                        watch.news.put_nowait(fault)
+                pause = min(self._interval * 2**failures, LONGEST_INTERVAL) if failures else self._interval
+                await asyncio.sleep(max(started + pause - time.monotonic(), 0))
+        finally:
+            # No await since the loop saw that nothing is watched: nobody can have come in between.
+            del self._pollers[key]
+
+    async def _look(self, key: Key, watched: dict[str, _Watch]) -> Fault | None:
+        """Ask once, for all tasks; return what went wrong."""
+        asked = dict(watched)
+        try:
+            snapshots = await self._upstream.poll(list(asked), key, deep=any(w.look_deeper for w in asked.values()))
+        except Fault as fault:
+            log.warning("poll failed", key=key.alias, reason=str(fault))
+            self._keys.report(key, fault)
+            return fault
+        self._keys.works(key)
+        for task_id, watch in asked.items():
+            if snapshot := snapshots.get(task_id):
+                watch.seen(snapshot)
+            else:
+                watch.missed()
+        return None

@@ -1,0 +1,147 @@
+"""Fixtures: the whole server and the simulator, on real sockets. Nothing of ours is replaced by a fake."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from blockbuster import blockbuster_ctx
+from pydantic import SecretStr
+
+from sora_proxy.app import create_app
+from sora_proxy.settings import Settings
+from sora_proxy.upstream.simulator import SimulatorOptions, serve_simulator
+
+CLIENT_KEY = "sk-client-key-of-the-tests"
+ADMIN_KEY = "sk-admin-key-of-the-tests"
+UPSTREAM_TOKEN = "upstream-token-of-the-tests"
+
+Overrides = Any  # the fields of Settings
+
+
+@pytest.fixture(autouse=True)
+def _no_blocking_call_on_the_event_loop() -> Iterator[None]:
+    with blockbuster_ctx():
+        yield
+
+
+@dataclass
+class Simulator:
+    """A simulator of its own, and its control routes."""
+
+    url: str
+    session: aiohttp.ClientSession
+
+    async def stats(self) -> dict[str, Any]:
+        async with self.session.get(f"{self.url}/simulator/stats") as answer:
+            stats: dict[str, Any] = await answer.json()
+            return stats
+
+    async def order_fault(self, fault: str, **parameters: Any) -> None:
+        async with self.session.post(f"{self.url}/simulator/faults", json={"fault": fault, **parameters}) as answer:
+            assert answer.status < 300, await answer.text()
+
+    async def wait_for(self, **facts: Any) -> None:
+        """Wait until so many requests of an endpoint were seen, or so many tasks registered."""
+        async with self.session.get(f"{self.url}/simulator/wait", params={"timeout": "20", **facts}) as answer:
+            assert answer.status == 200, await answer.text()
+
+
+@dataclass
+class Proxy:
+    """A running sora_proxy and a client that holds its key."""
+
+    url: str
+    client: aiohttp.ClientSession
+    app: web.Application
+
+    def chat(self, prompt: str = "a red fox", **fields: Any) -> Any:
+        """Post a chat request; an async context manager that yields the answer."""
+        headers = fields.pop("headers", None)
+        body = {"model": "sora-1.0", "messages": [{"role": "user", "content": prompt}], **fields}
+        return self.client.post(f"{self.url}/v1/chat/completions", json=body, headers=headers)
+
+    async def get(self, path: str) -> Any:
+        """The JSON behind a path."""
+        async with self.client.get(self.url + path) as answer:
+            return await answer.json()
+
+
+StartSimulator = Callable[..., AbstractAsyncContextManager[Simulator]]
+StartProxy = Callable[..., AbstractAsyncContextManager[Proxy]]
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+def start_simulator(session: aiohttp.ClientSession) -> StartSimulator:
+    """Start a simulator with these options: quick, unless they say otherwise."""
+
+    @contextlib.asynccontextmanager
+    async def start(**options: Any) -> AsyncIterator[Simulator]:
+        async with serve_simulator(SimulatorOptions(**({"seconds": 0.3, "queue_seconds": 0.0} | options))) as running:
+            yield Simulator(running.url, session)
+
+    return start
+
+
+@pytest.fixture
+def start_proxy(tmp_path: Path) -> StartProxy:
+    """Start a whole server with these settings, on a folder of the test's own."""
+
+    @contextlib.asynccontextmanager
+    async def start(**settings: Overrides) -> AsyncIterator[Proxy]:
+        app = create_app(settings_for(tmp_path, **settings))
+        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
+        try:
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            headers = {"authorization": f"Bearer {CLIENT_KEY}"}
+            async with aiohttp.ClientSession(headers=headers) as client:
+                yield Proxy(f"http://127.0.0.1:{runner.addresses[0][1]}", client, app)
+        finally:
+            await runner.cleanup()
+
+    return start
+
+
+def settings_for(folder: Path, **settings: Overrides) -> Settings:
+    """Settings that no environment or file has a say in, with the short times that tests want."""
+    defaults: dict[str, Any] = {
+        "data_dir": folder / "data",
+        "admin_key": SecretStr(ADMIN_KEY),
+        "api_auth_token": SecretStr(CLIENT_KEY),
+        "poll_interval": 0.1,
+        "settle_time": 0.3,
+        "shutdown_grace": 5.0,
+        "simulator_seconds": 0.3,
+    }
+    return Settings.model_validate(Settings.model_construct().model_dump() | defaults | settings)
+
+
+def upstream_keys(*tokens: str, **fields: Any) -> list[dict[str, Any]]:
+    """Key objects for these tokens, or one for the usual token."""
+    return [{"key": token, **fields} for token in tokens or (UPSTREAM_TOKEN,)]
+
+
+@pytest.fixture
+async def simulator(start_simulator: StartSimulator) -> AsyncIterator[Simulator]:
+    async with start_simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def proxy(start_proxy: StartProxy, simulator: Simulator) -> AsyncIterator[Proxy]:
+    """A server with one key, in front of a simulator."""
+    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    async with start_proxy(**settings, image_localization=True) as proxy:
+        yield proxy
