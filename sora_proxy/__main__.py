@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import functools
 import gc
 import os
 import resource
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from sora_proxy import __version__
 from sora_proxy.api.context import ACCESS, SETTINGS
-from sora_proxy.app import BACK_END, serve
+from sora_proxy.app import BACK_END, create_app, serve
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import configure_logging
 from sora_proxy.settings import Settings, load_settings
@@ -47,8 +48,9 @@ def _serve() -> int:
             style=settings.log_format, verbose=settings.verbose_logging, secrets=_secrets(settings)
         )
         _tune_process()
+        app = create_app(settings)
         runner = asyncio.Runner()
-        clean = runner.run(serve(settings, _announce))
+        clean = runner.run(serve(app, functools.partial(_announce, app)))
     except ConfigurationError as error:
         print(*error.faults, sep="\n", file=sys.stderr)
         return BAD_CONFIGURATION

@@ -6,7 +6,6 @@ Read it first. There is no other wiring and no global.
 import asyncio
 import contextlib
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable
 
 import structlog
@@ -25,8 +24,8 @@ from sora_proxy.setting_types import UpstreamKey
 from sora_proxy.settings import Settings
 from sora_proxy.store import Store
 from sora_proxy.supervisor import Supervisor
-from sora_proxy.upstream.simulator import SimulatorOptions, serve_simulator
-from sora_proxy.upstream.sora import Sora, SoraOptions
+from sora_proxy.upstream.simulator import SimulatorOptions, listen, serve_simulator
+from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
 from sora_proxy.watcher import TaskWatcher
 
@@ -46,7 +45,7 @@ class BackEnd:
         chosen = settings.upstream
         self.simulated = chosen == "simulator" or (chosen == "auto" and not settings.api_keys)
         self._seconds = settings.simulator_seconds
-        self._socket = socket.create_server(("127.0.0.1", 0)) if self.simulated else None
+        self._socket = listen() if self.simulated else None
         port = self._socket.getsockname()[1] if self._socket else None
         self.base_url = f"http://127.0.0.1:{port}" if port else settings.sora_base_url
         self.keys = settings.api_keys or ((UpstreamKey(key="simulated", name="simulator"),) if self.simulated else ())
@@ -64,7 +63,10 @@ BACK_END = web.AppKey("back_end", BackEnd)
 
 
 def create_app(settings: Settings) -> web.Application:
-    """Make the whole program. Raises ConfigurationError."""
+    """Make the whole program. It reads and makes files: call it before the event loop runs.
+
+    Raises ConfigurationError.
+    """
     back_end = BackEnd(settings)
     pool = BlockingPool()
     store = Store(settings.database_path, pool)
@@ -93,12 +95,12 @@ def create_app(settings: Settings) -> web.Application:
     return app
 
 
-async def serve(settings: Settings, announce: Callable[[web.Application], None]) -> bool:
+async def serve(app: web.Application, announce: Callable[[], None]) -> bool:
     """Run until SIGTERM or SIGINT. `announce` is called when the server listens.
 
     Returns False if something hangs that must not hold up the end of the process. Raises ConfigurationError.
     """
-    app = create_app(settings)
+    settings = app[SETTINGS]
     runner = web.AppRunner(
         app,
         # Production as in aiohttp's own tests: a handler learns at once that its client has left.
@@ -111,7 +113,7 @@ async def serve(settings: Settings, announce: Callable[[web.Application], None])
     try:
         await runner.setup()
         await _listen(runner, settings)
-        announce(app)
+        announce()
         await stop.wait()
         log.info("stopping")
         clean = await app[SUPERVISOR].stop(settings.shutdown_grace)
@@ -145,13 +147,16 @@ def _stop_signal() -> asyncio.Event:
 
 
 def _sora(settings: Settings, back_end: BackEnd, pool: BlockingPool) -> Sora:
+    deadlines = Deadlines(
+        settings.submit_timeout, settings.poll_timeout, settings.upload_timeout, settings.download_timeout
+    )
     if back_end.simulated:  # on this machine: no proxy, nobody's headers
-        return Sora(SoraOptions(back_end.base_url, {}), SoraHttp(), pool, name="simulator")
+        return Sora(SoraOptions(back_end.base_url, deadlines=deadlines), SoraHttp(), pool, name="simulator")
     credentials = None
     if settings.proxy_user:
         credentials = (settings.proxy_user, settings.proxy_pass.get_secret_value() if settings.proxy_pass else "")
     http = SoraHttp(proxy_url=settings.proxy_url, proxy_credentials=credentials)
-    return Sora(SoraOptions(back_end.base_url, settings.sora_extra_headers), http, pool)
+    return Sora(SoraOptions(back_end.base_url, settings.sora_extra_headers, deadlines), http, pool)
 
 
 def _policy(settings: Settings, back_end: BackEnd) -> Policy:

@@ -1,16 +1,15 @@
 """A generation: one order, the states it goes through, and the log of what happened to it. No I/O in here.
 
-Theory of operation. A `Generation` is changed by the supervisor only. Each change of status is checked against
-`ARROWS` and committed by the store *before* the effect that follows it. What clients may see is appended to its
-`EventLog`; whoever wants to know about a generation (a stream, a waiting request, a poll) follows or reads that log and
-nothing else.
+Theory of operation. Where a generation stands is a `State`; the next one is made by an arrow of `ARROWS`, committed by
+the store, and only then takes its place and has its effect. What clients may see is appended to the `EventLog`, in the
+same commit; whoever wants to know about a generation (a stream, a waiting request, a poll) follows or reads that log.
 """
 
 import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -202,16 +201,10 @@ def _settle(waiter: asyncio.Future[bool], result: bool) -> None:
 # --- The generation ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class Generation:
-    """One order and where it stands. Times are wall-clock seconds since 1970, for people and for the store."""
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a generation stands. It never changes: the store commits the next one, and only then it takes its place."""
 
-    id: str
-    client: str  # the fingerprint of the client key that ordered it
-    spec: GenerationSpec
-    created_at: float = field(default_factory=time.time)
-
-    # Where it stands. Changed by the supervisor only, through `move`, and committed before anyone acts on it.
     status: Status = Status.queued
     key_id: str | None = None  # set from the intent on: a generation stays on its key
     task_id: str | None = None  # the upstream task
@@ -220,7 +213,30 @@ class Generation:
     upstream_done_at: float | None = None
     assets: tuple[Asset, ...] = ()
 
+    def to(self, status: Status, **changes: Any) -> "State":
+        """The state after one arrow of the table, with other fields changed too.
+
+        Raises ValueError for an arrow that does not exist.
+        """
+        if status not in ARROWS[self.status]:
+            raise ValueError(f"a generation can't go from {self.status} to {status}")
+        return replace(self, status=status, **changes)
+
+
+@dataclass(slots=True)
+class Generation:
+    """One order, its state and its log. Times are wall-clock seconds since 1970, for people and for the store."""
+
+    id: str
+    client: str  # the fingerprint of the client key that ordered it
+    spec: GenerationSpec
+    created_at: float = field(default_factory=time.time)
+    state: State = State()  # changed by the store only, once it is on disk
     log: EventLog = field(default_factory=EventLog)
+
+    @property
+    def status(self) -> Status:
+        return self.state.status
 
     @property
     def ended(self) -> bool:
@@ -228,20 +244,11 @@ class Generation:
 
     @property
     def failure(self) -> Failed | None:
-        return next((event for event in self.events_of(Failed)), None)
+        return next(iter(self.events_of(Failed)), None)
 
     def events_of(self, kind: type[E]) -> list[E]:
         """The logged events of one kind, oldest first."""
         return [event for event in self.log if isinstance(event, kind)]
-
-    def move(self, status: Status) -> None:
-        """Take one arrow of the table.
-
-        Raises ValueError for an arrow that does not exist.
-        """
-        if status not in ARROWS[self.status]:
-            raise ValueError(f"a generation can't go from {self.status} to {status}")
-        self.status = status
 
 
 def new_generation_id() -> str:

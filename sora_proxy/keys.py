@@ -32,7 +32,7 @@ from sora_proxy.setting_types import UpstreamKey
 MINUTE = 60.0
 LONGEST_REST = 15 * MINUTE  # whatever an upstream says, we look again after this
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 1.0, MINUTE
-POSITION_INTERVAL = 1.0  # how often those in line hear of their place
+FIRST_POSITION_AFTER, POSITION_INTERVAL = 0.2, 1.0  # when those in line hear of their place
 FIRST_GUESS_OF_TASK_SECONDS = 30.0
 
 OnWait = Callable[[int, int | None], Awaitable[None]]
@@ -244,8 +244,10 @@ class KeyPool:
             self._line.append(waiter)
         try:
             self._assign()
+            pause = FIRST_POSITION_AFTER
             while not waiter.granted.done():
-                await asyncio.wait([waiter.granted], timeout=POSITION_INTERVAL)
+                await asyncio.wait([waiter.granted], timeout=pause)
+                pause = POSITION_INTERVAL
                 if not waiter.granted.done():
                     position = self._position(waiter)
                     seconds = self.expected_wait(position)

@@ -34,6 +34,7 @@ from sora_proxy.generation import (
     Picture,
     Progress,
     Queued,
+    State,
     Status,
 )
 from sora_proxy.keys import KeyPool, Lease
@@ -116,19 +117,19 @@ class Lifecycle:
                 # Only an order that was definitely not accepted may be offered again.
                 if generation.status is not Status.submitting or refusals >= REFUSALS:
                     raise
-                log.info("order refused", reason=str(fault), code=fault.code, attempt=generation.attempts)
+                log.info("order refused", reason=str(fault), code=fault.code, attempt=generation.state.attempts)
                 await self._requeue(generation)
 
     def _lease(self, generation: Generation) -> AbstractAsyncContextManager[Lease]:
         """A key for a new order, at the head of the line if it was in it before; for an accepted one, its own."""
         if generation.status is not Status.queued:
             intent_open = generation.status is Status.unknown
-            return self._keys.resume(generation.key_id or "", intent_open=intent_open)
+            return self._keys.resume(generation.state.key_id or "", intent_open=intent_open)
 
         async def tell(position: int, seconds: int | None) -> None:
             await self._tell(generation, Queued(position, seconds))
 
-        return self._keys.lease(tell, first=generation.attempts > 0)
+        return self._keys.lease(tell, first=generation.state.attempts > 0)
 
     async def _work(self, generation: Generation, lease: Lease) -> None:
         if generation.status is Status.queued:
@@ -141,32 +142,28 @@ class Lifecycle:
 
     async def _submit(self, generation: Generation, lease: Lease) -> None:
         """The write-ahead intent, the order itself, and what became of it."""
-        spec = generation.spec
-        generation.move(Status.submitting)
-        generation.key_id, generation.intent_at = lease.key.id, time.time()
-        generation.attempts += 1
-        await self._record(generation)
+        spec, attempts = generation.spec, generation.state.attempts + 1
+        intent = {"key_id": lease.key.id, "intent_at": time.time(), "attempts": attempts}
+        await self._record(generation, generation.state.to(Status.submitting, **intent))
         image = self._media.input_path(spec.image) if spec.image else None
         try:
-            generation.task_id = await self._upstream.submit(spec, lease.key, image)
+            task_id = await self._upstream.submit(spec, lease.key, image)
         except SubmissionUnknown as fault:
             log.warning("submission unknown", key=lease.key.alias, reason=str(fault))
-            generation.move(Status.unknown)
+            await self._record(generation, generation.state.to(Status.unknown))
         else:
-            generation.move(Status.running)
-        await self._record(generation)
+            await self._record(generation, generation.state.to(Status.running, task_id=task_id))
 
     async def _settle(self, generation: Generation, lease: Lease) -> None:
         """Look upstream for an order of unknown outcome: adopt it, or know that it was never registered."""
         try:
             async with asyncio.timeout(self._policy.generation_timeout):
-                generation.task_id = await self._registered_task(generation, lease)
+                task_id = await self._registered_task(generation, lease)
         except TimeoutError:
             raise SubmissionUnknown("it can't be found out whether the back end took the order") from None
-        if generation.task_id:
+        if task_id:
             log.info("order found upstream", key=lease.key.alias)
-            generation.move(Status.running)
-            await self._record(generation)
+            await self._record(generation, generation.state.to(Status.running, task_id=task_id))
         elif self._policy.on_unknown == "fail":
             raise SubmissionUnknown("it is not known whether the back end took the order")
         else:
@@ -194,21 +191,20 @@ class Lifecycle:
 
     async def _follow(self, generation: Generation, lease: Lease) -> None:
         """From `running` to `saving`."""
-        elapsed = time.time() - (generation.intent_at or time.time())
+        elapsed = time.time() - (generation.state.intent_at or time.time())
         try:
             async with asyncio.timeout(max(self._policy.generation_timeout - elapsed, 1.0)):
-                generation.assets = await self._results(generation, lease)
+                assets = await self._results(generation, lease)
         except TimeoutError:
             seconds = f"{self._policy.generation_timeout:g}"
             raise TaskFailed(f"the back end took longer than {seconds} seconds", code="generation_timeout") from None
-        generation.upstream_done_at = time.time()
-        generation.move(Status.saving)
-        await self._record(generation)
+        done = {"assets": assets, "upstream_done_at": time.time()}
+        await self._record(generation, generation.state.to(Status.saving, **done))
 
     async def _results(self, generation: Generation, lease: Lease) -> tuple[Asset, ...]:
         """Watch the upstream task, tell its progress, return what it made."""
         empty = 0
-        async with aclosing(self._watcher.follow(lease.key, generation.task_id or "")) as snapshots:
+        async with aclosing(self._watcher.follow(lease.key, generation.state.task_id or "")) as snapshots:
             async for snapshot in snapshots:
                 match snapshot.state:
                     case TaskState.running:
@@ -228,19 +224,19 @@ class Lifecycle:
     async def _save(self, generation: Generation) -> None:
         """Bring the results home, all at once, and end well."""
         async with asyncio.TaskGroup() as group:
-            saves = [group.create_task(self._picture(generation, n)) for n in range(len(generation.assets))]
-        generation.move(Status.completed)
-        await self._record(generation, *(save.result() for save in saves), Completed())
+            saves = [group.create_task(self._picture(generation, n)) for n in range(len(generation.state.assets))]
+        pictures = (save.result() for save in saves)
+        await self._record(generation, generation.state.to(Status.completed), *pictures, Completed())
 
     async def _picture(self, generation: Generation, index: int) -> Picture:
         """Fetch one result. If it can't be had, its address at the upstream is better than nothing: it is paid for."""
-        asset = generation.assets[index]
+        asset = generation.state.assets[index]
         for attempt in range(FETCHES if self._policy.keep_pictures else 0):
             if attempt:
                 asset = await self._fresh(generation, index) or asset
             download = self._media.new_download()
             try:
-                await self._upstream.fetch(asset, generation.key_id or "", download)
+                await self._upstream.fetch(asset, generation.state.key_id or "", download)
                 return Picture(index, name=await self._media.keep_result(download))
             except (Fault, NotAPicture, StorageUnavailable) as error:
                 log.warning("picture not fetched", index=index, attempt=attempt + 1, reason=str(error))
@@ -249,7 +245,7 @@ class Lifecycle:
 
     async def _fresh(self, generation: Generation, index: int) -> Asset | None:
         """The same result under a new address: the old one may have expired."""
-        key, task_id = self._keys.get(generation.key_id or ""), generation.task_id or ""
+        key, task_id = self._keys.get(generation.state.key_id or ""), generation.state.task_id or ""
         if key is None:
             return None
         try:
@@ -266,22 +262,19 @@ class Lifecycle:
         if isinstance(event, Progress) and isinstance(last, Progress) and last.percent is not None:
             event = replace(event, percent=max(last.percent, event.percent or 0))
         if event not in (last, Progress()):
-            await self._record(generation, event)
+            await self._record(generation, generation.state, event)
 
     async def _requeue(self, generation: Generation) -> None:
-        generation.move(Status.queued)
-        generation.key_id = generation.intent_at = None
-        await self._record(generation)
+        await self._record(generation, generation.state.to(Status.queued, key_id=None, intent_at=None))
 
     async def _fail(self, generation: Generation, failed: Failed) -> None:
-        generation.move(Status.failed)
-        await self._record(generation, failed)
+        await self._record(generation, generation.state.to(Status.failed), failed)
 
-    async def _record(self, generation: Generation, *events: Event) -> None:
+    async def _record(self, generation: Generation, state: State, *events: Event) -> None:
         """Commit, however long the storage refuses: what follows must not happen before."""
         while True:
             try:
-                return await self._store.record(generation, *events)
+                return await self._store.record(generation, state, *events)
             except StorageUnavailable as error:
                 log.warning("storage unavailable", reason=str(error))
                 await asyncio.sleep(STORAGE_PAUSE)
@@ -291,8 +284,8 @@ class Lifecycle:
             await self._media.discard(self._media.input_path(generation.spec.image))
 
     def _log_outcome(self, generation: Generation) -> None:
-        key = self._keys.get(generation.key_id or "")
-        done, intent = generation.upstream_done_at, generation.intent_at
+        key = self._keys.get(generation.state.key_id or "")
+        done, intent = generation.state.upstream_done_at, generation.state.intent_at
         log.info(
             "generation ended",
             outcome=generation.status.value,
@@ -300,7 +293,7 @@ class Lifecycle:
             model=generation.spec.model,
             pictures=len(generation.events_of(Picture)),
             key=key.alias if key else None,
-            attempts=generation.attempts,
+            attempts=generation.state.attempts,
             seconds_queued=round(intent - generation.created_at, 3) if intent else None,
             seconds_upstream=round(done - intent, 3) if done and intent else None,
             seconds_total=round(time.time() - generation.created_at, 3),
@@ -325,4 +318,4 @@ def _matches(row: Snapshot, generation: Generation) -> bool:
         return False
     if row.n is not None and row.n != generation.spec.n:
         return False
-    return row.created_at is None or row.created_at >= (generation.intent_at or 0) - CLOCK_SKEW
+    return row.created_at is None or row.created_at >= (generation.state.intent_at or 0) - CLOCK_SKEW

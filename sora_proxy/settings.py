@@ -94,6 +94,16 @@ class Settings(BaseSettings):
     poll_interval: float = Field(
         1.0, ge=0.05, le=60, description="Seconds between two list calls of a key.", examples=["1.0"]
     )
+    submit_timeout: float = Field(
+        30.0, gt=0, le=600, description="The longest time for placing an order, all in all.", examples=["30"]
+    )
+    poll_timeout: float = Field(20.0, gt=0, le=600, description="The same for a list call.", examples=["20"])
+    upload_timeout: float = Field(
+        60.0, gt=0, le=3600, description="The same for sending a reference picture.", examples=["60"]
+    )
+    download_timeout: float = Field(
+        120.0, gt=0, le=3600, description="The same for fetching a finished picture.", examples=["120"]
+    )
     settle_time: float = Field(
         20.0,
         ge=0,

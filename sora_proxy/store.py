@@ -28,6 +28,7 @@ from sora_proxy.generation import (
     Generation,
     GenerationSpec,
     Picture,
+    State,
     Status,
     event_from_record,
     event_to_record,
@@ -100,7 +101,7 @@ class Store:
 
     async def add(self, generation: Generation) -> None:
         """Commit a new generation."""
-        row = _row(generation) | {
+        row = _row(generation.state) | {
             "id": generation.id,
             "client": generation.client,
             "spec": asdict(generation.spec),
@@ -108,9 +109,9 @@ class Store:
         }
         await self._write(lambda connection: connection.execute(generations.insert(), row))
 
-    async def record(self, generation: Generation, *new: Event) -> None:
-        """Commit where a generation stands, together with new events, and then show those to its followers."""
-        row, first = _row(generation), len(generation.log) + 1
+    async def record(self, generation: Generation, state: State, *new: Event) -> None:
+        """Commit a generation's next state together with new events; then it is so, and its followers see them."""
+        row, first = _row(state), len(generation.log) + 1
 
         def write(connection: sa.Connection) -> None:
             connection.execute(generations.update().where(generations.c.id == generation.id), row)
@@ -122,6 +123,7 @@ class Store:
                     connection.execute(pictures.insert(), {"name": event.name, "generation_id": generation.id})
 
         await self._write(write)
+        generation.state = state
         generation.log.append(*new)
 
     async def find(self, generation_id: str) -> Generation | None:
@@ -246,17 +248,8 @@ def _take_lock(path: Path) -> int:
     return descriptor
 
 
-def _row(generation: Generation) -> dict[str, Any]:
-    """The columns that change during a generation's life, copied now: the write happens later."""
-    return {
-        "status": generation.status.value,
-        "key_id": generation.key_id,
-        "task_id": generation.task_id,
-        "intent_at": generation.intent_at,
-        "attempts": generation.attempts,
-        "upstream_done_at": generation.upstream_done_at,
-        "assets": [asdict(asset) for asset in generation.assets],
-    }
+def _row(state: State) -> dict[str, Any]:
+    return asdict(state) | {"status": state.status.value}
 
 
 def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Generation]:
@@ -271,11 +264,7 @@ def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Gene
 
 
 def _generation(row: sa.Row[Any], log: list[Event]) -> Generation:
-    generation = Generation(
-        id=row.id,
-        client=row.client,
-        spec=GenerationSpec(**row.spec),
-        created_at=row.created_at,
+    state = State(
         status=Status(row.status),
         key_id=row.key_id,
         task_id=row.task_id,
@@ -283,8 +272,8 @@ def _generation(row: sa.Row[Any], log: list[Event]) -> Generation:
         attempts=row.attempts,
         upstream_done_at=row.upstream_done_at,
         assets=tuple(Asset(**asset) for asset in row.assets),
-        log=EventLog(log),
     )
+    generation = Generation(row.id, row.client, GenerationSpec(**row.spec), row.created_at, state, EventLog(log))
     if generation.ended:
         generation.log.close()
     return generation

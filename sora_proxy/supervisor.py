@@ -21,7 +21,7 @@ class Supervisor:
     """Owner of all generation coroutines."""
 
     def __init__(self, resources: Resources, policy: Policy) -> None:
-        self._keys = resources.keys
+        self.keys = resources.keys
         self._store = resources.store
         self._lifecycle = Lifecycle(resources, policy)
         # All the mutable state: generations that have not ended and their coroutines, orders being committed, the end.
@@ -36,7 +36,7 @@ class Supervisor:
     @property
     def ready(self) -> bool:
         """Whether a new order would be taken."""
-        return not self._stopping and self._keys.usable
+        return not self._stopping and self.keys.usable
 
     async def start(self, spec: GenerationSpec, client: str) -> Generation:
         """Take an order. When this returns, it is on disk and under way, whatever becomes of the caller.
@@ -45,7 +45,7 @@ class Supervisor:
         """
         if self._stopping:
             raise Stopping("the server is about to stop")
-        self._keys.admit(self._arriving)
+        self.keys.admit(self._arriving)
         return await asyncio.shield(self._spawn(self._accept(Generation(new_generation_id(), client, spec))))
 
     async def find(self, generation_id: str, client: str) -> Generation | None:
@@ -57,8 +57,7 @@ class Supervisor:
         """Go on with everything that the last process left unfinished. Sends nothing that was sent before."""
         for generation in await self._store.unfinished():
             if generation.status is Status.submitting:
-                generation.move(Status.unknown)
-                await self._store.record(generation)
+                await self._store.record(generation, generation.state.to(Status.unknown))
             self._go_on(generation)
 
     async def stop(self, grace: float) -> bool:

@@ -1,5 +1,6 @@
 """Fixtures: the whole server and the simulator, on real sockets. Nothing of ours is replaced by a fake."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -100,7 +101,8 @@ def start_proxy(tmp_path: Path) -> StartProxy:
 
     @contextlib.asynccontextmanager
     async def start(**settings: Overrides) -> AsyncIterator[Proxy]:
-        app = create_app(settings_for(tmp_path, **settings))
+        # On a thread, for it reads and makes files: the program does so before its loop runs.
+        app = await asyncio.to_thread(lambda: create_app(settings_for(tmp_path, **settings)))
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
         try:
             await runner.setup()

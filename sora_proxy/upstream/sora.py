@@ -7,7 +7,7 @@ Three parts: what is asked (here), how it goes over the wire (`sora_http.py`, wh
 import asyncio
 import mimetypes
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,26 @@ from sora_proxy.upstream import Snapshot
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of
 from sora_proxy.upstream.sora_http import Answer, CallFailed, HttpCall, SoraHttp
 
-# Seconds for a whole call, whatever the other side drips.
-SUBMIT_SECONDS, POLL_SECONDS, UPLOAD_SECONDS, DOWNLOAD_SECONDS = 30.0, 20.0, 60.0, 120.0
 LIST_MARGIN = 20  # rows beside ours: the account may be used elsewhere too
 LIST_MOST = 100
 DEEP_PAGES = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds for a whole call, whatever the other side drips."""
+
+    submit: float = 30.0
+    poll: float = 20.0
+    upload: float = 60.0
+    download: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
 class SoraOptions:
     base_url: str
-    extra_headers: dict[str, str]
+    extra_headers: dict[str, str] = field(default_factory=dict)
+    deadlines: Deadlines = Deadlines()
 
 
 class Sora:
@@ -45,6 +54,7 @@ class Sora:
     def __init__(self, options: SoraOptions, http: SoraHttp, pool: BlockingPool, *, name: str = "sora") -> None:
         self.name = name
         self._options = options
+        self._deadlines = options.deadlines
         self._http = http
         self._pool = pool
         self._tasks = TaskReader()
@@ -61,7 +71,7 @@ class Sora:
             "height": spec.height,
             "inpaint_items": [_inpaint_item(media_id)] if media_id else [],
         }
-        call = self._call(key, "POST", "/backend/video_gen", SUBMIT_SECONDS, page="explore")
+        call = self._call(key, "POST", "/backend/video_gen", self._deadlines.submit, page="explore")
         call.headers["content-type"] = "application/json"
         call.body = {"data": orjson.dumps(order)}
         try:
@@ -91,7 +101,7 @@ class Sora:
     async def fetch(self, asset: Asset, key_id: str, destination: Path) -> None:
         # Without the account's token: results lie on a media host, behind addresses that are secrets themselves.
         call = HttpCall(
-            key_id, "GET", asset.url, {"accept": "image/*"}, seconds=DOWNLOAD_SECONDS, destination=destination
+            key_id, "GET", asset.url, {"accept": "image/*"}, seconds=self._deadlines.download, destination=destination
         )
         answer = await self._ask(Work.download, call)
         if answer.status != 200:
@@ -101,7 +111,7 @@ class Sora:
         self._http.close()
 
     async def _upload(self, image: Path, key: Key) -> str:
-        call = self._call(key, "POST", "/backend/uploads", UPLOAD_SECONDS, page="library")
+        call = self._call(key, "POST", "/backend/uploads", self._deadlines.upload, page="library")
         content = await self._pool.run(Work.media, image.read_bytes)
         kind = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
         call.body = {"files": {"file": (image.name, content, kind)}, "data": {"file_name": image.name}}
@@ -116,7 +126,7 @@ class Sora:
     async def _list(self, key: Key, limit: int, before: str | None) -> tuple[list[Snapshot], str | None]:
         """One page of the key's tasks, newest first, and where the next page begins."""
         query = f"?limit={limit}" + (f"&before={before}" if before else "")
-        answer = await self._ask(Work.poll, self._call(key, "GET", f"/backend/video_gen{query}", POLL_SECONDS))
+        answer = await self._ask(Work.poll, self._call(key, "GET", f"/backend/video_gen{query}", self._deadlines.poll))
         if answer.status != 200:
             raise fault_of(answer)
         body = object_of(answer)

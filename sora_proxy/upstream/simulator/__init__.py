@@ -1,0 +1,10 @@
+"""A server with Sora's web protocol: demonstration back end, and the proving ground of the tests.
+
+Order faults at `/simulator/faults`, see what happened at `/simulator/stats`, wait for it at `/simulator/wait`.
+"""
+
+from sora_proxy.upstream.simulator.engine import Clocks
+from sora_proxy.upstream.simulator.options import SimulatorOptions
+from sora_proxy.upstream.simulator.server import RunningSimulator, create_simulator, listen, serve_simulator
+
+__all__ = ["Clocks", "RunningSimulator", "SimulatorOptions", "create_simulator", "listen", "serve_simulator"]

@@ -1,0 +1,87 @@
+"""How every call of the protocol is counted, answered truthfully, or spoiled as ordered."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from sora_proxy.upstream.simulator import refusals
+from sora_proxy.upstream.simulator.faults import Call
+from sora_proxy.upstream.simulator.misbehaviour import Strike, misbehave
+from sora_proxy.upstream.simulator.refusals import Refusal
+from sora_proxy.upstream.simulator.state import SIMULATOR
+
+API_ENDPOINTS = frozenset({"submit", "list", "task", "upload", "parameters"})
+ENDPOINTS = API_ENDPOINTS | {"media"}
+SCHEME = "bearer "
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def json_response(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Make a JSON answer."""
+    body = orjson.dumps(payload)
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+
+
+def token_of(request: web.Request) -> str | None:
+    """Give the bearer token of a request, if it has one that is not empty."""
+    header = request.headers.get("Authorization", "")
+    if not header.lower().startswith(SCHEME):
+        return None
+    return header[len(SCHEME) :].strip() or None
+
+
+def account_token(request: web.Request) -> str:
+    """Give the token that names the account; without one the call is refused."""
+    token = token_of(request)
+    if token is None:
+        raise refusals.unauthorized()
+    return token
+
+
+def base_of(request: web.Request) -> str:
+    """Give the scheme, host and port by which the client reached us."""
+    return f"{request.scheme}://{request.host}"
+
+
+async def answer(request: web.Request, call: Call, truth: Callable[[], web.Response]) -> web.StreamResponse:
+    """Give the true answer, unless a rule wants another; `truth` has the call's effect."""
+    faults = request.app[SIMULATOR].faults
+    rule = faults.answer_rule(call)
+    if rule is None:
+        return truth()
+    strike = Strike(request, call, rule, truth)
+    strike.take_effect()
+    faults.strike(rule)
+    request.app[SIMULATOR].ledger.wake()
+    return await misbehave(strike)
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer with the protocol's error object, whatever goes wrong."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        request.app[SIMULATOR].ledger.refused(refusal.code)
+        return json_response(refusal.payload(), refusal.status, refusal.headers)
+    except web.HTTPException as error:
+        code = error.reason.lower().replace(" ", "_")
+        request.app[SIMULATOR].ledger.refused(code)
+        return json_response(Refusal(error.status, code, error.reason).payload(), error.status)
+
+
+@web.middleware
+async def count_and_delay(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count a call of the protocol before and after it is answered, and hold its answer back if the options say so."""
+    endpoint, simulator = request.match_info.route.name, request.app[SIMULATOR]
+    if endpoint not in ENDPOINTS:
+        return await handler(request)
+    simulator.ledger.arrived(endpoint, token_of(request), simulator.engine.clocks.now())
+    response = await handler(request)
+    if endpoint in API_ENDPOINTS and simulator.options.answer_delay and not response.prepared:
+        await simulator.stopping.pause(simulator.options.answer_delay)
+    simulator.ledger.answered(endpoint, response.status)
+    return response

@@ -1,0 +1,55 @@
+"""Draws off the event loop, in two threads, each picture once as long as it is remembered."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+THREADS = 2
+BYTES_KEPT = 64 * 2**20
+
+
+class Artist:
+    """A small pool of threads and a bounded memory of what they drew."""
+
+    def __init__(self) -> None:
+        """Make the pool; its threads start with the first work."""
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="simulator-artist")
+        self._drawn: OrderedDict[str, bytes] = OrderedDict()
+        self._bytes = 0
+        self._drawing: dict[str, asyncio.Future[bytes]] = {}
+
+    async def picture(self, name: str, draw: Callable[[], bytes]) -> bytes:
+        """Give the picture of that name, and draw it if nobody did or does."""
+        if name in self._drawn:
+            self._drawn.move_to_end(name)
+            return self._drawn[name]
+        if name not in self._drawing:
+            drawing = asyncio.get_running_loop().run_in_executor(self._threads, draw)
+            self._drawing[name] = drawing
+            drawing.add_done_callback(lambda done: self._finished(name, done))
+        # Others may wait for the same picture: whoever leaves must not stop it.
+        return await asyncio.shield(self._drawing[name])
+
+    async def work(self, job: Callable[[], bytes]) -> bytes:
+        """Do another blocking job in the same threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, job)
+
+    def forget(self) -> None:
+        """Drop what was drawn."""
+        self._drawn.clear()
+        self._bytes = 0
+
+    async def close(self) -> None:
+        """Finish what is being drawn, leave the rest, and end the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        await asyncio.gather(*self._drawing.values(), return_exceptions=True)
+
+    def _finished(self, name: str, drawing: asyncio.Future[bytes]) -> None:
+        del self._drawing[name]
+        if drawing.cancelled() or drawing.exception() is not None:
+            return
+        self._drawn[name] = drawing.result()
+        self._bytes += len(drawing.result())
+        while self._bytes > BYTES_KEPT:
+            self._bytes -= len(self._drawn.popitem(last=False)[1])

@@ -1,0 +1,149 @@
+"""Draws the pictures that tasks end with. All of it blocks: call it from a thread."""
+
+import io
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
+
+from sora_proxy.upstream.simulator.lettering import Paragraph, fit, font
+from sora_proxy.upstream.simulator.scenery import Palette, background, mixed
+
+UPLOAD_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+MOST_PIXELS = 40_000_000
+PREVIEW_SIDE = 768
+LETTER_SIZES = (42, 36, 30, 25, 21, 18)
+REFERENCE_SHORT_SIDE = 480  # of the picture that LETTER_SIZES are meant for
+PAPER = (250, 250, 247)
+COMPRESSION = 6
+
+Box = tuple[int, int, int, int]
+
+
+class UnusablePicture(Exception):
+    """An uploaded file that is no picture of a known kind, or too large a one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """What is to be drawn; `variant` counts from 1, and `upload` is a preview made by `preview_of`."""
+
+    prompt: str
+    variant: int
+    n_variants: int
+    width: int
+    height: int
+    is_remix: bool = False
+    upload: bytes | None = None
+
+
+def draw(sketch: Sketch) -> bytes:
+    """Draw a PNG of exactly the size of the sketch."""
+    size = (sketch.width, sketch.height)
+    image, palette = background(sketch.prompt, sketch.variant, size)
+    margin = max(4, min(size) // 24)
+    below = _draw_badge(image, f"{sketch.variant} / {sketch.n_variants}", margin, palette)
+    room = (margin, below + margin // 2, sketch.width - margin, sketch.height - margin)
+    if sketch.is_remix:
+        room = _draw_upload(image, sketch.upload, room)
+    _draw_prompt(image, sketch.prompt, room, palette, centred=sketch.is_remix)
+    return _encoded(image)
+
+
+def preview_of(upload: bytes) -> bytes:
+    """Check an uploaded file and make the small picture of it that remixes show."""
+    try:
+        with Image.open(io.BytesIO(upload), formats=UPLOAD_FORMATS) as picture:
+            # The header tells the size: refuse before anything is decoded.
+            if picture.width * picture.height > MOST_PIXELS:
+                raise UnusablePicture(f"The picture has more than {MOST_PIXELS} pixels.")
+            picture.draft("RGB", (PREVIEW_SIDE, PREVIEW_SIDE))
+            small = picture.convert("RGBA")
+    except UnidentifiedImageError as error:
+        raise UnusablePicture("The file is no PNG, JPEG, WEBP or GIF picture.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnusablePicture(f"The picture has more than {MOST_PIXELS} pixels.") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UnusablePicture("The picture is damaged.") from error
+    small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    flat = Image.new("RGB", small.size, PAPER)
+    flat.paste(small, mask=small.getchannel("A"))
+    target = io.BytesIO()
+    flat.save(target, "JPEG", quality=88)
+    return target.getvalue()
+
+
+def _draw_upload(image: Image.Image, upload: bytes | None, room: Box) -> Box:
+    """Show the uploaded picture, framed, in one half of the room; give the other half."""
+    left, top, right, bottom = room
+    gap = left
+    if right - left >= bottom - top:
+        middle = left + (right - left) * 11 // 20
+        frame, rest = (left, top, middle - gap // 2, bottom), (middle + gap // 2, top, right, bottom)
+    else:
+        middle = top + (bottom - top) * 11 // 20
+        frame, rest = (left, top, right, middle - gap // 2), (left, middle + gap // 2, right, bottom)
+    border = max(3, gap // 3)
+    inside = (max(1, frame[2] - frame[0] - 2 * border), max(1, frame[3] - frame[1] - 2 * border))
+    picture = _fitted(upload, inside)
+    x = (frame[0] + frame[2] - picture.width) // 2
+    y = (frame[1] + frame[3] - picture.height) // 2
+    edge = (x - border, y - border, x + picture.width + border - 1, y + picture.height + border - 1)
+    ImageDraw.Draw(image).rounded_rectangle(edge, radius=border, fill=PAPER)
+    image.paste(picture, (x, y))
+    return rest
+
+
+def _fitted(upload: bytes | None, size: tuple[int, int]) -> Image.Image:
+    if upload is None:  # forgotten since: a grey card stands in for it
+        return Image.new("RGB", size, (150, 150, 150))
+    with Image.open(io.BytesIO(upload), formats=("JPEG",)) as picture:
+        return ImageOps.contain(picture.convert("RGB"), size)
+
+
+def _draw_prompt(image: Image.Image, prompt: str, room: Box, palette: Palette, *, centred: bool) -> None:
+    """Set the prompt on a card of paper at the foot of the room, or in its middle."""
+    left, top, right, bottom = room
+    scale = min(image.size) / REFERENCE_SHORT_SIDE
+    sizes = tuple(sorted({max(9, round(size * scale)) for size in LETTER_SIZES}, reverse=True))
+    padding = max(3, min(image.size) // 32)
+    share = 1.0 if centred else 0.58
+    box = (max(1, right - left - 2 * padding), max(1, round((bottom - top) * share) - 2 * padding))
+    text = fit(prompt, box, sizes)
+    card_height = text.height + 2 * padding
+    card_top = top + max(0, (bottom - top - card_height) // 2) if centred else bottom - card_height
+    card = (left, card_top, right, min(bottom, card_top + card_height))
+    _lay_card(image, card, radius=padding)
+    _write(image, text, (left + padding, card_top + padding), mixed(palette.shapes[-1], (20, 20, 28), 0.55))
+
+
+def _lay_card(image: Image.Image, card: Box, radius: int) -> None:
+    """Lay translucent paper on a part of the picture."""
+    size = (max(1, card[2] - card[0]), max(1, card[3] - card[1]))
+    mask = Image.new("L", size, 0)
+    ImageDraw.Draw(mask).rounded_rectangle((0, 0, size[0] - 1, size[1] - 1), radius=radius, fill=226)
+    image.paste(PAPER, (*card[:2], card[0] + size[0], card[1] + size[1]), mask)
+
+
+def _write(image: Image.Image, text: Paragraph, corner: tuple[int, int], ink: tuple[int, int, int]) -> None:
+    pen = ImageDraw.Draw(image)
+    for number, line in enumerate(text.lines):
+        middle = corner[1] + number * text.line_height + text.line_height // 2
+        pen.text((corner[0], middle), line, font=font(text.size), fill=ink, anchor="lm")
+
+
+def _draw_badge(image: Image.Image, label: str, margin: int, palette: Palette) -> int:
+    """Show which variant it is in the upper right corner; give the row below."""
+    size = max(9, min(image.size) // 22)
+    face, pen = font(size), ImageDraw.Draw(image)
+    width, height = round(face.getlength(label)) + size, round(size * 1.6)
+    right, top = image.width - margin, margin
+    badge = (right - width, top, right, top + height)
+    pen.rounded_rectangle(badge, radius=height // 2, fill=palette.shapes[-1])
+    pen.text((right - width / 2, top + height / 2), label, font=face, fill=palette.accent, anchor="mm")
+    return badge[3]
+
+
+def _encoded(image: Image.Image) -> bytes:
+    target = io.BytesIO()
+    image.save(target, "PNG", compress_level=COMPRESSION)
+    return target.getvalue()

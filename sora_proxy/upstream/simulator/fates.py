@@ -1,0 +1,41 @@
+"""From an ordered fault to the fate of the task that it was matched with."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from sora_proxy.upstream.simulator.faults import Rule
+from sora_proxy.upstream.simulator.lifecycle import ORDINARY, Failure, Fate
+
+# Words that a reader might take for a dead key: whoever parses words instead of the structure punishes the wrong one.
+MISLEADING_REASON = (
+    "Refused by moderation: invalid token sequence, request unauthorized, rate limit of unsafe words expired."
+)
+
+
+def _vanish(given: Mapping[str, Any]) -> Fate:
+    seconds = math.inf if given["seconds"] is None else given["seconds"]
+    return Fate(hidden_after=given["after"], hidden_seconds=seconds, hidden_alone_too=given["alone_too"])
+
+
+def _moderation(given: Mapping[str, Any]) -> Fate:
+    failure = Failure("failed", MISLEADING_REASON, given["code"], needs_review=given["needs_user_review"])
+    return Fate(failure=failure)
+
+
+_FATES: Mapping[str, Callable[[Mapping[str, Any]], Fate]] = {
+    "never_finish": lambda _: replace(ORDINARY, finishes=False),
+    "vanish": _vanish,
+    "moderation": _moderation,
+    "fail": lambda given: Fate(failure=Failure(given["status"], given["reason"])),
+    "no_urls": lambda _: replace(ORDINARY, has_urls=False),
+    "unknown_status": lambda given: Fate(running_word=given["status"], finishes=not given["for_ever"]),
+    "null_progress": lambda _: replace(ORDINARY, shows_progress=False),
+    "unsafe": lambda given: Fate(unsafe_variants=given["count"]),
+}
+
+
+def fate_of(rule: Rule | None) -> Fate:
+    """Give the fate that a rule orders; without a rule it is the ordinary one."""
+    return ORDINARY if rule is None else _FATES[rule.fault](rule.parameters)

@@ -1,0 +1,176 @@
+"""Ordered faults: which rule strikes which call."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sora_proxy.upstream.simulator import refusals
+from sora_proxy.upstream.simulator.fault_kinds import FATE_NAMES, KINDS, Kind
+
+COMMON_FIELDS = ("fault", "endpoint", "token", "prompt", "times", "skip")
+RULES_KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a rule is matched with; a call without a prompt has None."""
+
+    endpoint: str
+    token: str | None = None
+    prompt: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Rule:
+    """One ordered fault. It lets `skip` matching calls pass and then strikes `times` of them (None: all)."""
+
+    id: str
+    fault: str
+    endpoint: str | None
+    token: str | None
+    prompt: str | None
+    times: int | None
+    skip: int
+    parameters: Mapping[str, Any]
+    struck: int = 0
+
+    def matches(self, call: Call) -> bool:
+        """Tell whether the rule is about this call."""
+        endpoints = KINDS[self.fault].endpoints if self.endpoint is None else (self.endpoint,)
+        if call.endpoint not in endpoints or self.token not in (None, call.token):
+            return False
+        return self.prompt is None or (call.prompt is not None and self.prompt in call.prompt)
+
+    def described(self) -> dict[str, Any]:
+        """Give the rule as the control routes show it; `left` is null for ever."""
+        left = None if self.times is None else self.times - self.struck
+        common = {"id": self.id, "fault": self.fault, "endpoint": self.endpoint, "token": self.token}
+        counts = {"prompt": self.prompt, "times": self.times, "skip": self.skip, "left": left, "struck": self.struck}
+        return {**common, **counts, **self.parameters}
+
+
+class FaultBook:
+    """The rules in force, in the order in which they were given: the first that matches strikes."""
+
+    def __init__(self) -> None:
+        """Start without rules."""
+        self._rules: dict[str, Rule] = {}
+        self._numbers = itertools.count(1)
+        self.struck: dict[str, int] = {}
+
+    def reset(self) -> None:
+        """Drop every rule and every count."""
+        self._rules.clear()
+        self.struck.clear()
+
+    def add(self, order: Any) -> Rule:
+        """Put a rule in force, or refuse an order that is not understood."""
+        if len(self._rules) >= RULES_KEPT:
+            raise refusals.invalid("too_many_faults", f"At most {RULES_KEPT} rules can be in force.")
+        rule = parse_rule(order, f"fault_{next(self._numbers)}")
+        self._rules[rule.id] = rule
+        return rule
+
+    def add_all(self, orders: list[Any]) -> list[Rule]:
+        """Put every rule in force, or none if one of the orders is not understood."""
+        for order in orders:
+            parse_rule(order, "")
+        return [self.add(order) for order in orders]
+
+    def remove(self, rule_id: str) -> bool:
+        """Drop one rule; tell whether it was in force."""
+        return self._rules.pop(rule_id, None) is not None
+
+    def clear(self) -> None:
+        """Drop every rule but keep the counts."""
+        self._rules.clear()
+
+    def rules(self) -> list[Rule]:
+        """List the rules in force."""
+        return list(self._rules.values())
+
+    def answer_rule(self, call: Call) -> Rule | None:
+        """Find the rule that spoils the answer to this call; it counts only once `strike` is called."""
+        return self._first(call, fates=False)
+
+    def fate_rule(self, call: Call) -> Rule | None:
+        """Find the rule that decides what becomes of the task; it counts only once `strike` is called."""
+        return self._first(call, fates=True)
+
+    def strike(self, rule: Rule) -> None:
+        """Count one strike; a rule that used up its times is dropped."""
+        rule.struck += 1
+        self.struck[rule.fault] = self.struck.get(rule.fault, 0) + 1
+        if rule.times is not None and rule.struck >= rule.times:
+            self._rules.pop(rule.id, None)
+
+    def _first(self, call: Call, *, fates: bool) -> Rule | None:
+        for rule in self._rules.values():
+            if (rule.fault in FATE_NAMES) is not fates or not rule.matches(call):
+                continue
+            if rule.skip:
+                rule.skip -= 1
+                continue
+            return rule
+        return None
+
+
+def parse_rule(order: Any, rule_id: str) -> Rule:
+    """Read the order of a fault; a Refusal says what is wrong with it."""
+    if not isinstance(order, dict):
+        raise _wrong("A fault is ordered with a JSON object.")
+    name = order.get("fault")
+    if not isinstance(name, str) or name not in KINDS:
+        raise _wrong(f"Unknown fault {name!r}. Known are: {', '.join(KINDS)}.")
+    kind = KINDS[name]
+    unknown = [key for key in order if key not in COMMON_FIELDS and key not in kind.parameters]
+    if unknown:
+        known = ", ".join((*COMMON_FIELDS, *kind.parameters))
+        raise _wrong(f"Unknown field {unknown[0]!r} of {name}. Known are: {known}.")
+    endpoint = _endpoint(order, kind)
+    return Rule(
+        id=rule_id,
+        fault=name,
+        endpoint=endpoint,
+        token=_text(order, "token"),
+        prompt=_text(order, "prompt"),
+        times=_count(order, "times", least=1),
+        skip=_count(order, "skip", least=0) or 0,
+        parameters=_parameters(order, kind),
+    )
+
+
+def _endpoint(order: dict[str, Any], kind: Kind) -> str | None:
+    endpoint = order.get("endpoint")
+    if endpoint is not None and endpoint not in kind.allowed:
+        raise _wrong(f"endpoint of {order['fault']} must be one of: {', '.join(kind.allowed)}.")
+    return endpoint
+
+
+def _parameters(order: dict[str, Any], kind: Kind) -> dict[str, Any]:
+    values = {}
+    for name, parameter in kind.parameters.items():
+        values[name] = order.get(name, parameter.default)
+        complaint = parameter.complaint(values[name])
+        if complaint:
+            raise _wrong(f"{name} of {order['fault']} {complaint}.")
+    return values
+
+
+def _text(order: dict[str, Any], name: str) -> str | None:
+    value = order.get(name)
+    if value is not None and not isinstance(value, str):
+        raise _wrong(f"{name} must be a text.")
+    return value
+
+
+def _count(order: dict[str, Any], name: str, *, least: int) -> int | None:
+    value = order.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+        raise _wrong(f"{name} must be a whole number, {least} or more.")
+    return value
+
+
+def _wrong(message: str) -> refusals.Refusal:
+    return refusals.invalid("invalid_fault", message)

@@ -1,0 +1,112 @@
+"""What the simulator has seen and answered, for tests to look at and to wait for."""
+
+import asyncio
+import contextlib
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sora_proxy.upstream.simulator.lifecycle import Task
+
+REGISTRATIONS_KEPT = 100_000
+UPLOADS_KEPT = 10_000
+TOKENS_KEPT = 10_000
+NO_TOKEN = ""
+OTHER_TOKENS = "(others)"
+
+
+@dataclass(slots=True)
+class Lists:
+    """The list calls of one token; times and spacing in seconds."""
+
+    calls: int = 0
+    latest: float | None = None
+    min_spacing: float | None = None
+
+    def note(self, now: float) -> None:
+        """Count one call."""
+        self.calls += 1
+        if self.latest is not None:
+            spacing = now - self.latest
+            self.min_spacing = spacing if self.min_spacing is None else min(spacing, self.min_spacing)
+        self.latest = now
+
+    def described(self) -> dict[str, Any]:
+        """Give the counts as the stats show them."""
+        spacing = None if self.min_spacing is None else round(self.min_spacing, 4)
+        return {"calls": self.calls, "min_spacing": spacing}
+
+
+class Ledger:
+    """Counts since the start or the last reset; the details of old registrations are dropped beyond a cap."""
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self._changed = asyncio.Event()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.requests: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.answers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.refusals: Counter[str] = Counter()
+        self.lists: defaultdict[str, Lists] = defaultdict(Lists)
+        self.registered = 0
+        self.tasks: deque[tuple[Task, float]] = deque(maxlen=REGISTRATIONS_KEPT)
+        self.uploads: deque[dict[str, Any]] = deque(maxlen=UPLOADS_KEPT)
+        self._tokens: set[str] = set()
+        self.wake()
+
+    def arrived(self, endpoint: str, token: str | None, now: float) -> None:
+        """Count a request before it is answered."""
+        name = self._name(token)
+        self.requests[endpoint][name] += 1
+        if endpoint == "list":
+            self.lists[name].note(now)
+        self.wake()
+
+    def answered(self, endpoint: str, status: int) -> None:
+        """Count an answer."""
+        self.answers[endpoint][str(status)] += 1
+
+    def refused(self, code: str) -> None:
+        """Count an error object by its code."""
+        self.refusals[code] += 1
+
+    def task_registered(self, task: Task) -> None:
+        """Note a new task."""
+        self.registered += 1
+        self.tasks.append((task, task.created_at))
+        self.wake()
+
+    def uploaded(self, upload_id: str, token: str, size: int) -> None:
+        """Note an upload of `size` bytes."""
+        self.uploads.append({"id": upload_id, "token": token, "bytes": size})
+
+    def seen(self, endpoint: str, token: str | None = None) -> int:
+        """Count the requests of an endpoint, of one token or of all."""
+        counts = self.requests[endpoint]
+        return counts.total() if token is None else counts[token]
+
+    def wake(self) -> None:
+        """Let everybody who waits look again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait_for(self, met: Callable[[], bool], timeout: float) -> None:
+        """Wait until `met`, at most `timeout` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while not met():
+                    await self._changed.wait()
+
+    def _name(self, token: str | None) -> str:
+        # Whoever talks to the simulator chooses the tokens, so their number is bounded here.
+        if token is None:
+            return NO_TOKEN
+        if token not in self._tokens:
+            if len(self._tokens) >= TOKENS_KEPT:
+                return OTHER_TOKENS
+            self._tokens.add(token)
+        return token

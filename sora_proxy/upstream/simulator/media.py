@@ -1,0 +1,67 @@
+"""Signed, expiring URLs of pictures, and what they lead to."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+from sora_proxy.upstream.simulator.drawing import Sketch, draw
+from sora_proxy.upstream.simulator.lifecycle import Task
+from sora_proxy.upstream.simulator.refusals import Refusal
+from sora_proxy.upstream.simulator.state import Simulator
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One picture of a task; the variant counts from 1."""
+
+    task: Task
+    variant: int
+
+
+def media_path(simulator: Simulator, task: Task, variant: int) -> str:
+    """Give the path of a picture, valid from now for as long as the options say."""
+    expires = round((simulator.engine.clocks.now() + simulator.options.media_ttl) * 1000)
+    signature = _signature(simulator, task.id, variant, expires)
+    return f"/media/{task.id}/{variant}.png?expires={expires}&signature={signature}"
+
+
+def asset_of(simulator: Simulator, task_id: str, variant: str, query: dict[str, str]) -> Asset:
+    """Find what a URL leads to; a wrong one is refused with 404, an expired one with 403."""
+    expires, signature = query.get("expires", ""), query.get("signature", "")
+    if not (expires.isdecimal() and variant.isdecimal() and signature.isascii()):
+        raise _not_found()
+    if not hmac.compare_digest(signature, _signature(simulator, task_id, int(variant), int(expires))):
+        raise _not_found()
+    if int(expires) <= simulator.engine.clocks.now() * 1000:
+        raise Refusal(403, "url_expired", "This URL has expired.")
+    task = simulator.engine.any_task(task_id)
+    if task is None:
+        raise _not_found()
+    return Asset(task, int(variant))
+
+
+async def picture_of(simulator: Simulator, asset: Asset) -> bytes:
+    """Give the PNG, drawn in a thread if it is not remembered."""
+    order = asset.task.order
+    upload = None
+    if order.upload_id is not None:
+        upload = simulator.engine.upload(order.upload_id, asset.task.token)
+    sketch = Sketch(
+        prompt=order.prompt,
+        variant=asset.variant,
+        n_variants=order.n_variants,
+        width=order.width,
+        height=order.height,
+        is_remix=order.upload_id is not None,
+        upload=upload.picture if upload else None,
+    )
+    return await simulator.artist.picture(f"{asset.task.id}/{asset.variant}", lambda: draw(sketch))
+
+
+def _signature(simulator: Simulator, task_id: str, variant: int, expires: int) -> str:
+    text = f"{task_id}/{variant}/{expires}".encode()
+    return hashlib.blake2b(text, key=simulator.media_secret, digest_size=16).hexdigest()
+
+
+def _not_found() -> Refusal:
+    return Refusal(404, "not_found", "There is nothing at this URL.")

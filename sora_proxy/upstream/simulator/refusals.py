@@ -1,0 +1,60 @@
+"""The answers by which the service says no."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class Refusal(Exception):
+    """A call that is answered with an error object."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        details: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Say what the HTTP status, the error object and the extra headers of the answer are."""
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details
+        self.headers = dict(headers or {})
+
+    def payload(self) -> dict[str, Any]:
+        """Give the error object as the service words it."""
+        error = {"code": self.code, "message": self.message, "type": _type(self.status), "details": self.details}
+        return {"error": error}
+
+
+def _type(status: int) -> str:
+    if status == 401:
+        return "authentication_error"
+    if status == 429:
+        return "rate_limit_error"
+    return "server_error" if status >= 500 else "invalid_request_error"
+
+
+def invalid(code: str, message: str) -> Refusal:
+    """Make the refusal of an order that is wrong in itself."""
+    return Refusal(400, code, message)
+
+
+def unauthorized(code: str = "token_invalidated") -> Refusal:
+    """Make the refusal of a missing or dead token."""
+    return Refusal(401, code, "Your authentication token is missing or no longer valid.")
+
+
+def too_many_concurrent(num_tasks: int) -> Refusal:
+    """Make the refusal of a task while `num_tasks`, the most allowed, are unfinished."""
+    message = f"You already have {num_tasks} tasks in progress. Wait until one of them is finished."
+    return Refusal(429, "too_many_concurrent_tasks", message, details={"num_tasks": num_tasks})
+
+
+def rate_limited(retry_after: int | None, code: str = "rate_limit_exhausted") -> Refusal:
+    """Make the refusal of one request too many; `retry_after` is in seconds, None leaves the header out."""
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return Refusal(429, code, "You have reached the limit of requests. Try again later.", headers=headers)

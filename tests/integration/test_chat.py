@@ -1,0 +1,335 @@
+"""`/v1/chat/completions` over real sockets, against the real simulator."""
+
+import asyncio
+import base64
+import io
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.conftest import Proxy, Simulator, StartProxy, StartSimulator, upstream_keys
+from tests.streams import read_stream
+
+MARKDOWN_IMAGE = re.compile(r"!\[(?P<title>.*)\]\((?P<url>http\S+)\)")
+
+
+def data_uri(colour: str, kind: str = "PNG") -> str:
+    """A small picture of one colour."""
+    out = io.BytesIO()
+    Image.new("RGB", (320, 240), colour).save(out, kind)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(out.getvalue()).decode()}"
+
+
+async def fetch_picture(proxy: Proxy, url: str) -> Image.Image:
+    # Without any key: this is what an <img> does.
+    async with proxy.client.get(url, headers={"authorization": ""}) as answer:
+        assert answer.status == 200
+        assert answer.headers["content-type"] == "image/png"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        picture = Image.open(io.BytesIO(await answer.read()), formats=["PNG"])
+        picture.load()
+        return picture
+
+
+def looks_like(colour: tuple[int, int, int], picture: Image.Image) -> bool:
+    """Whether a good part of a picture has about this colour."""
+    data = picture.convert("RGB").resize((60, 40), Image.Resampling.NEAREST).tobytes()
+    pixels = zip(data[0::3], data[1::3], data[2::3], strict=True)
+    near = sum(all(abs(a - b) < 24 for a, b in zip(pixel, colour, strict=True)) for pixel in pixels)
+    return near > 60 * 40 * 0.1
+
+
+async def test_a_stream_shows_the_role_then_progress_then_the_picture_then_its_end(proxy: Proxy) -> None:
+    async with proxy.chat("a red fox", stream=True) as answer:
+        stream = await read_stream(answer)
+
+    first, last = stream.chunks[0], stream.chunks[-1]
+    assert first["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert first["id"] == stream.headers["x-generation-id"]
+    assert stream.reasoning
+    assert all(re.fullmatch(r"\d+ %\n|queued.*\n", text) for text in stream.reasoning)
+    assert last["choices"][0]["finish_reason"] == "stop"
+    assert last["choices"][0]["delta"] == {}
+    assert stream.done
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    assert stream.headers["x-accel-buffering"] == "no"
+    assert "content-length" not in stream.headers
+    found = MARKDOWN_IMAGE.fullmatch(stream.content)
+    assert found is not None
+    assert found["title"] == "a red fox"
+    assert re.fullmatch(re.escape(proxy.url) + r"/images/[0-9a-f]{32}\.png", found["url"])
+    assert (await fetch_picture(proxy, found["url"])).size == (720, 480)
+
+
+async def test_every_chunk_has_one_id_one_time_one_model_and_no_key_named_error(proxy: Proxy) -> None:
+    async with proxy.chat(stream=True) as answer:
+        stream = await read_stream(answer)
+
+    assert len({(chunk["id"], chunk["created"], chunk["model"], chunk["object"]) for chunk in stream.chunks}) == 1
+    assert all(len(chunk["choices"]) == 1 and "error" not in chunk and "usage" not in chunk for chunk in stream.chunks)
+
+
+async def test_progress_is_what_the_upstream_said_and_never_goes_back(
+    start_simulator: StartSimulator, start_proxy: StartProxy
+) -> None:
+    async with (
+        start_simulator(seconds=1.0, queue_seconds=0.4) as simulator,
+        start_proxy(upstream="sora", sora_base_url=simulator.url, api_keys=upstream_keys()) as proxy,
+        proxy.chat(stream=True) as answer,
+    ):
+        stream = await read_stream(answer)
+
+    percents = [int(text.split()[0]) for text in stream.reasoning if "%" in text]
+    assert len(percents) > 3
+    assert percents == sorted(set(percents))
+    assert re.fullmatch(r"queued at the back end, position \d+, about \d+ s\n", stream.reasoning[0])
+
+
+async def test_usage_comes_last_and_only_when_asked_for(proxy: Proxy) -> None:
+    async with proxy.chat("two words", stream=True, stream_options={"include_usage": True}) as answer:
+        stream = await read_stream(answer)
+
+    assert stream.chunks[-1]["choices"] == []
+    assert stream.chunks[-1]["usage"] == {"prompt_tokens": 2, "completion_tokens": 1, "total_tokens": 3}
+    assert all(chunk["usage"] is None for chunk in stream.chunks[:-1])
+
+
+async def test_n_pictures_are_n_images_that_differ(proxy: Proxy) -> None:
+    async with proxy.chat("three of them", n=3, stream=True) as answer:
+        stream = await read_stream(answer)
+
+    urls = [found["url"] for found in MARKDOWN_IMAGE.finditer(stream.content)]
+    assert len(set(urls)) == 3
+    assert stream.content.count("\n\n") == 2
+    pictures = [(await fetch_picture(proxy, url)).tobytes() for url in urls]
+    assert len(set(pictures)) == 3
+
+
+async def test_the_size_is_the_one_ordered(proxy: Proxy) -> None:
+    async with proxy.chat(size="480x720") as answer:
+        content = (await answer.json())["choices"][0]["message"]["content"]
+
+    found = MARKDOWN_IMAGE.fullmatch(content)
+    assert found is not None
+    assert (await fetch_picture(proxy, found["url"])).size == (480, 720)
+
+
+async def test_a_chinese_prompt_reaches_the_upstream_and_comes_back_unchanged(
+    proxy: Proxy, simulator: Simulator
+) -> None:
+    async with proxy.chat("雪地里的一只红狐狸", stream=True) as answer:
+        stream = await read_stream(answer)
+
+    assert stream.content.startswith("![雪地里的一只红狐狸](")
+    assert [task["prompt"] for task in (await simulator.stats())["tasks"]] == ["雪地里的一只红狐狸"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(f"{data_uri('#d02090', 'JPEG')}\nmake it night", id="a data URI inside a string"),
+        pytest.param(
+            [
+                {"type": "text", "text": "make it night"},
+                {"type": "image_url", "image_url": {"url": data_uri("#d02090")}},
+            ],
+            id="image_url with an object",
+        ),
+        pytest.param(
+            [
+                {"type": "image_url", "image_url": data_uri("#d02090", "WEBP")},
+                {"type": "text", "text": "make it night"},
+            ],
+            id="image_url with a string",
+        ),
+        pytest.param(
+            [
+                {"type": "input_text", "text": "make it night"},
+                {"type": "input_image", "image_url": data_uri("#d02090"), "detail": "auto"},
+            ],
+            id="input_image",
+        ),
+    ],
+)
+async def test_a_reference_picture_is_uploaded_and_seen_in_the_result(
+    proxy: Proxy, simulator: Simulator, content: Any
+) -> None:
+    async with proxy.chat(messages=[{"role": "user", "content": content}]) as answer:
+        text = (await answer.json())["choices"][0]["message"]["content"]
+
+    found = MARKDOWN_IMAGE.fullmatch(text)
+    assert found is not None
+    assert found["title"] == "make it night"
+    assert looks_like((0xD0, 0x20, 0x90), await fetch_picture(proxy, found["url"]))
+    assert (await simulator.stats())["tasks"][0]["prompt"] == "make it night"
+
+
+async def test_a_reference_picture_is_forgotten_when_its_generation_has_ended(
+    start_proxy: StartProxy, simulator: Simulator, tmp_path: Path
+) -> None:
+    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    async with start_proxy(**settings) as proxy, proxy.chat(f"{data_uri('red')} make it night") as answer:
+        assert answer.status == 200
+
+    assert await asyncio.to_thread(os.listdir, tmp_path / "data" / "inputs") == []
+
+
+async def test_a_whole_answer_waits_for_the_picture(proxy: Proxy) -> None:
+    async with proxy.chat("a red fox") as answer:
+        body = await answer.json()
+
+    choice = body["choices"][0]
+    assert body["object"] == "chat.completion"
+    assert choice["finish_reason"] == "stop"
+    assert choice["message"]["role"] == "assistant"
+    assert choice["message"]["refusal"] is None
+    assert MARKDOWN_IMAGE.fullmatch(choice["message"]["content"])
+    assert min(body["usage"].values()) > 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers"),
+    [({"background": True}, {}), ({}, {"prefer": "respond-async"}), ({}, {"prefer": "wait=0"})],
+    ids=["background", "respond-async", "wait=0"],
+)
+async def test_who_asks_not_to_wait_gets_processing_and_can_poll(
+    proxy: Proxy, fields: dict[str, Any], headers: dict[str, str]
+) -> None:
+    async with proxy.chat(headers=headers, **fields) as answer:
+        body = await answer.json()
+        assert body["choices"][0]["finish_reason"] == "processing"
+        assert answer.headers["retry-after"] == "2"
+
+    for path in (f"/v1/generation/{body['id']}", f"/v1/chat/completions/{body['id']}?model=sora-1.0"):
+        while (polled := await proxy.get(path))["choices"][0]["finish_reason"] == "processing":
+            assert polled["id"] == body["id"]
+        assert polled["choices"][0]["finish_reason"] == "stop"
+        assert MARKDOWN_IMAGE.fullmatch(polled["choices"][0]["message"]["content"])
+
+
+async def test_after_sync_wait_the_answer_is_processing(
+    start_proxy: StartProxy, start_simulator: StartSimulator
+) -> None:
+    async with (
+        start_simulator(seconds=60) as simulator,
+        start_proxy(upstream="sora", sora_base_url=simulator.url, api_keys=upstream_keys(), sync_wait=0.2) as proxy,
+        proxy.chat() as answer,
+    ):
+        assert (await answer.json())["choices"][0]["finish_reason"] == "processing"
+
+
+async def test_polling_never_asks_the_upstream_anything(proxy: Proxy, simulator: Simulator) -> None:
+    async with proxy.chat() as answer:
+        generation_id = (await answer.json())["id"]
+    before = (await simulator.stats())["requests"]
+
+    for _ in range(20):
+        await proxy.get(f"/v1/generation/{generation_id}")
+
+    assert (await simulator.stats())["requests"] == before
+
+
+async def test_a_client_that_leaves_its_stream_does_not_stop_its_generation(proxy: Proxy, simulator: Simulator) -> None:
+    answer = await proxy.chat(stream=True)
+    generation_id = answer.headers["x-generation-id"]
+    answer.close()
+
+    while (polled := await proxy.get(f"/v1/generation/{generation_id}"))["choices"][0]["finish_reason"] == "processing":
+        pass
+    assert polled["choices"][0]["finish_reason"] == "stop"
+    assert (await simulator.stats())["registered"] == 1
+
+
+async def test_heartbeats_are_comments_and_come_when_nothing_happens(
+    start_proxy: StartProxy, start_simulator: StartSimulator
+) -> None:
+    async with (
+        start_simulator(seconds=0.6, progress="none") as simulator,
+        start_proxy(
+            upstream="sora", sora_base_url=simulator.url, api_keys=upstream_keys(), heartbeat_interval=0.05
+        ) as proxy,
+        proxy.chat(stream=True) as answer,
+    ):
+        stream = await read_stream(answer)
+
+    assert stream.raw.count(b": ping\n\n") >= 5
+    assert stream.done
+
+
+async def test_progress_can_be_a_think_block(start_proxy: StartProxy, simulator: Simulator) -> None:
+    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    async with start_proxy(**settings, progress_style="think") as proxy, proxy.chat(stream=True) as answer:
+        stream = await read_stream(answer)
+
+    assert stream.reasoning == []
+    assert re.fullmatch(r"<think>\n(?:\d+ %\n|queued.*\n)+</think>\n\n!\[a red fox\]\(\S+\)", stream.content)
+
+
+async def test_progress_can_be_switched_off(start_proxy: StartProxy, simulator: Simulator) -> None:
+    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    async with start_proxy(**settings, progress_style="none") as proxy, proxy.chat(stream=True) as answer:
+        stream = await read_stream(answer)
+
+    assert stream.reasoning == []
+    assert MARKDOWN_IMAGE.fullmatch(stream.content)
+
+
+async def test_without_localisation_the_link_is_the_upstreams(start_proxy: StartProxy, simulator: Simulator) -> None:
+    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    async with start_proxy(**settings) as proxy, proxy.chat() as answer:
+        content = (await answer.json())["choices"][0]["message"]["content"]
+
+    found = MARKDOWN_IMAGE.fullmatch(content)
+    assert found is not None
+    assert found["url"].startswith(simulator.url)
+
+
+async def test_links_begin_with_base_url(start_proxy: StartProxy, simulator: Simulator) -> None:
+    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    base_url = "https://images.example.com/gateway"
+    async with start_proxy(**settings, image_localization=True, base_url=base_url) as proxy, proxy.chat() as answer:
+        content = (await answer.json())["choices"][0]["message"]["content"]
+
+    assert re.search(re.escape(f"({base_url}/images/") + r"[0-9a-f]{32}\.png\)$", content)
+
+
+async def test_the_embedded_simulator_makes_pictures_without_any_key(start_proxy: StartProxy) -> None:
+    async with start_proxy() as proxy, proxy.chat("no account needed") as answer:
+        body = await answer.json()
+        found = MARKDOWN_IMAGE.fullmatch(body["choices"][0]["message"]["content"])
+        assert found is not None
+        assert found["url"].startswith(proxy.url)
+        assert (await fetch_picture(proxy, found["url"])).size == (720, 480)
+
+
+async def test_a_finished_generation_is_still_answered_after_a_restart(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
+    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    async with start_proxy(**settings, image_localization=True, base_url="http://h") as proxy, proxy.chat() as answer:
+        before = await answer.json()
+
+    async with start_proxy(**settings, image_localization=True, base_url="http://h") as proxy:
+        assert await proxy.get(f"/v1/generation/{before['id']}") == before
+
+
+async def test_a_running_generation_goes_on_after_a_restart_and_is_not_ordered_again(
+    start_proxy: StartProxy, start_simulator: StartSimulator
+) -> None:
+    async with start_simulator(seconds=1.0) as simulator:
+        settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+        async with start_proxy(**settings) as proxy:
+            async with proxy.chat(background=True) as answer:
+                generation_id = (await answer.json())["id"]
+            await simulator.wait_for(registered=1)
+
+        async with start_proxy(**settings) as proxy:
+            path = f"/v1/generation/{generation_id}"
+            while (polled := await proxy.get(path))["choices"][0]["finish_reason"] == "processing":
+                pass
+        assert polled["choices"][0]["finish_reason"] == "stop"
+        assert (await simulator.stats())["registered"] == 1

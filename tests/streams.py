@@ -1,0 +1,48 @@
+"""Reading streams, byte by byte."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+
+@dataclass
+class StreamRead:
+    """A whole SSE answer."""
+
+    headers: dict[str, str]
+    raw: bytes
+    chunks: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        return self.raw.endswith(b"data: [DONE]\n\n")
+
+    @property
+    def content(self) -> str:
+        return "".join(self._deltas("content"))
+
+    @property
+    def reasoning(self) -> list[str]:
+        return self._deltas("reasoning_content")
+
+    @property
+    def error(self) -> dict[str, Any] | None:
+        return next((chunk["error"] for chunk in self.chunks if "error" in chunk), None)
+
+    def _deltas(self, name: str) -> list[str]:
+        choices = [choice for chunk in self.chunks for choice in chunk.get("choices", [])]
+        return [choice["delta"][name] for choice in choices if name in choice["delta"]]
+
+
+async def read_stream(answer: aiohttp.ClientResponse) -> StreamRead:
+    """Read a stream to its end and check what holds for each of its lines."""
+    assert answer.status == 200, await answer.text()
+    raw = await answer.read()
+    read = StreamRead({name.lower(): value for name, value in answer.headers.items()}, raw)
+    for line in raw.split(b"\n"):
+        assert line == b"" or line.startswith((b"data: ", b": ping")), line
+        if line.startswith(b"data: {"):
+            read.chunks.append(json.loads(line[6:]))
+    return read

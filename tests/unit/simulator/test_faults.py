@@ -1,0 +1,133 @@
+"""Which rule strikes which call, and which orders are understood."""
+
+import math
+from typing import Any
+
+import pytest
+
+from sora_proxy.upstream.simulator.fates import fate_of
+from sora_proxy.upstream.simulator.fault_kinds import FATE_NAMES, KINDS
+from sora_proxy.upstream.simulator.faults import Call, FaultBook, Rule
+from sora_proxy.upstream.simulator.refusals import Refusal
+
+
+def struck(book: FaultBook, call: Call) -> Rule | None:
+    rule = book.answer_rule(call) or book.fate_rule(call)
+    if rule is not None:
+        book.strike(rule)
+    return rule
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_fault_can_be_ordered_by_its_name_alone(name: str) -> None:
+    rule = FaultBook().add({"fault": name})
+    assert rule.described()["fault"] == name
+    assert rule.matches(Call(KINDS[name].endpoints[0], "k", "a boat"))
+
+
+def test_a_rule_strikes_as_often_as_it_was_ordered() -> None:
+    book = FaultBook()
+    book.add({"fault": "drop", "times": 2})
+    assert [bool(struck(book, Call("list", "k"))) for _ in range(3)] == [True, True, False]
+    assert book.rules() == []
+    assert book.struck == {"drop": 2}
+
+
+def test_a_rule_without_times_strikes_for_ever() -> None:
+    book = FaultBook()
+    book.add({"fault": "drop"})
+    assert all(struck(book, Call("list", "k")) for _ in range(50))
+
+
+def test_a_rule_lets_calls_pass_before_it_strikes() -> None:
+    book = FaultBook()
+    book.add({"fault": "drop", "times": 1, "skip": 2})
+    assert [bool(struck(book, Call("list", "k"))) for _ in range(4)] == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "call", "expected"),
+    [
+        ({"endpoint": "list"}, Call("list", "k"), True),
+        ({"endpoint": "list"}, Call("submit", "k", "a boat"), False),
+        ({"token": "k"}, Call("list", "k"), True),
+        ({"token": "k"}, Call("list", "other"), False),
+        ({"prompt": "boat"}, Call("submit", "k", "a boat"), True),
+        ({"prompt": "boat"}, Call("submit", "k", "a car"), False),
+        ({"prompt": "boat"}, Call("list", "k"), False),
+        ({}, Call("media", "k"), False),
+        ({"endpoint": "media"}, Call("media", "k"), True),
+    ],
+)
+def test_a_rule_strikes_only_the_calls_it_is_about(narrowed: dict[str, str], call: Call, expected: bool) -> None:
+    book = FaultBook()
+    book.add({"fault": "drop", **narrowed})
+    assert (book.answer_rule(call) is not None) is expected
+
+
+def test_the_first_rule_that_matches_strikes() -> None:
+    book = FaultBook()
+    first = book.add({"fault": "html", "endpoint": "list"})
+    book.add({"fault": "drop"})
+    assert book.answer_rule(Call("list", "k")) is first
+
+
+def test_a_fate_and_a_spoilt_answer_can_meet_in_one_submit() -> None:
+    book = FaultBook()
+    fate = book.add({"fault": "never_finish"})
+    answer = book.add({"fault": "drop"})
+    call = Call("submit", "k", "a boat")
+    assert (book.fate_rule(call), book.answer_rule(call)) == (fate, answer)
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        ([], "JSON object"),
+        ({}, "Unknown fault None"),
+        ({"fault": "explode"}, "Unknown fault 'explode'"),
+        ({"fault": "drop", "colour": "red"}, "Unknown field 'colour' of drop"),
+        ({"fault": "never_finish", "endpoint": "list"}, "endpoint of never_finish"),
+        ({"fault": "drop", "endpoint": "nowhere"}, "endpoint of drop"),
+        ({"fault": "policy", "endpoint": "list"}, "endpoint of policy"),
+        ({"fault": "server_error", "status": 404}, "status of server_error must be a whole number from 500 to 599"),
+        ({"fault": "server_error", "registered": "yes"}, "registered of server_error must be true or false"),
+        ({"fault": "challenge", "status": 200}, "status of challenge must be one of: 403, 429, 503"),
+        ({"fault": "hang", "seconds": -1}, "seconds of hang"),
+        ({"fault": "forbidden", "code": ""}, "code of forbidden must be a text"),
+        ({"fault": "drop", "times": 0}, "times must be a whole number"),
+        ({"fault": "drop", "skip": True}, "skip must be a whole number"),
+        ({"fault": "drop", "token": 7}, "token must be a text"),
+    ],
+)
+def test_an_order_that_is_not_understood_is_refused_with_the_reason(order: Any, message: str) -> None:
+    book = FaultBook()
+    with pytest.raises(Refusal) as refused:
+        book.add(order)
+    assert refused.value.status == 400
+    assert message in refused.value.message
+    assert book.rules() == []
+
+
+def test_of_several_orders_none_is_taken_if_one_is_wrong() -> None:
+    book = FaultBook()
+    with pytest.raises(Refusal):
+        book.add_all([{"fault": "drop"}, {"fault": "explode"}])
+    assert book.rules() == []
+    assert len(book.add_all([{"fault": "drop"}, {"fault": "html"}])) == 2
+
+
+@pytest.mark.parametrize("name", sorted(FATE_NAMES))
+def test_every_fate_differs_from_an_ordinary_life(name: str) -> None:
+    assert fate_of(FaultBook().add({"fault": name})) != fate_of(None)
+
+
+def test_vanishing_without_seconds_is_for_good() -> None:
+    assert fate_of(FaultBook().add({"fault": "vanish"})).hidden_seconds == math.inf
+
+
+def test_the_words_of_a_moderated_task_could_mislead() -> None:
+    failure = fate_of(FaultBook().add({"fault": "moderation", "code": "violence"})).failure
+    assert failure is not None
+    assert failure.moderation_code == "violence"
+    assert "invalid token" in failure.reason
