@@ -46,7 +46,7 @@ from sora_proxy.watcher import TaskWatcher
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-REFUSALS = 5  # times that an order is offered again after a refusal that was not about a key
+REFUSALS = 4  # times that an order is offered again after a refusal that was not about a key
 FETCHES = 3
 GOOD_LOOKS = 3  # lists without the order before it counts as never registered
 CLOCK_SKEW = 600.0  # the upstream's clock is not trusted beyond this

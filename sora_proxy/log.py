@@ -19,9 +19,11 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 MASK = "***"
 # What looks like a credential is masked even if nobody told us about it.
-CREDENTIALS = re.compile(r"(?i)(bearer\s+|://[^/\s:@]+:)[^\s\"'@,}]+")
+CREDENTIALS = re.compile(r"(?i)(\bbearer\s+|authorization\W{1,6}basic\s+)[^\s\"'@,}]+|(://[^/\s:@]*:)[^\s/]*(?=@)")
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # what ends a line or commands a terminal
 LINES_WAITING = 10_000
 VALUE_LENGTH = 4000
+DEPTH = 8
 
 
 class Redactor:
@@ -33,19 +35,26 @@ class Redactor:
     def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
         return {name: self._clean(value) for name, value in line.items()}
 
-    def _clean(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._mask(value[:VALUE_LENGTH])
-        if isinstance(value, dict):
-            return {name: self._clean(item) for name, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self._clean(item) for item in value]
-        return value if isinstance(value, int | float | None) else self._mask(str(value)[:VALUE_LENGTH])
+    def _clean(self, value: Any, depth: int = DEPTH) -> Any:
+        if isinstance(value, dict) and depth:
+            return {self._text(name): self._clean(item, depth - 1) for name, item in value.items()}
+        if isinstance(value, list | tuple) and depth:
+            return [self._clean(item, depth - 1) for item in value]
+        if isinstance(value, float | None) or (isinstance(value, int) and value.bit_length() < 64):
+            return value
+        return self._text(value)
 
-    def _mask(self, text: str) -> str:
+    def _text(self, value: Any) -> str:
+        """A value in words that can be written: masked first, cut then, lest half a secret escapes the mask."""
+        try:
+            text = str(value)
+        except Exception:  # noqa: BLE001  # whatever a class does to its objects, the line must not be lost
+            text = f"<{type(value).__name__}>"
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        return CREDENTIALS.sub(rf"\g<1>{MASK}", text)
+        text = CREDENTIALS.sub(rf"\1\2{MASK}", text.encode(errors="backslashreplace").decode())
+        half = VALUE_LENGTH // 2  # the end of a traceback tells what happened
+        return text if len(text) <= VALUE_LENGTH else f"{text[:half]} … {text[-half:]}"
 
 
 class _ContextQueueHandler(QueueHandler):
@@ -58,18 +67,31 @@ class _ContextQueueHandler(QueueHandler):
 
 def _add_bound_context(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     record: logging.LogRecord = line["_record"]
-    return {**getattr(record, "bound_context", {}), **line}
+    return {**record.__dict__.pop("bound_context", {}), **line}
+
+
+def _catch_exception(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Take the exception along: on the thread that writes, `exc_info=True` would find none."""
+    return {**line, "exc_info": sys.exc_info()} if line.get("exc_info") is True else line
+
+
+def _escape(text: str) -> str:
+    return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _one_line_event(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    return {**line, "event": _escape(str(line.get("event", "")))}
 
 
 def _orjson_line(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
     first = {name: line.pop(name) for name in ("timestamp", "level", "event") if name in line}
-    return orjson.dumps({**first, **line}, default=str, option=orjson.OPT_NON_STR_KEYS).decode(errors="replace")
+    return _escape(orjson.dumps({**first, **line}).decode())
 
 
 def _renderers(style: Literal["json", "console"], redact: Processor) -> list[Processor]:
     if style == "json":
         return [structlog.processors.format_exc_info, redact, _orjson_line]
-    return [structlog.processors.format_exc_info, redact, structlog.dev.ConsoleRenderer()]
+    return [structlog.processors.format_exc_info, redact, _one_line_event, structlog.dev.ConsoleRenderer()]
 
 
 def configure_logging(
@@ -93,6 +115,7 @@ def configure_logging(
     listener = QueueListener(lines, output)
     listener.start()
 
+    logging.raiseExceptions = False  # a line that can't be written is lost; the report about it would be unmasked
     root = logging.getLogger()
     root.handlers[:] = [_ContextQueueHandler(lines)]
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
@@ -104,6 +127,7 @@ def configure_logging(
             structlog.stdlib.filter_by_level,
             structlog.contextvars.merge_contextvars,
             *shared,
+            _catch_exception,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -23,14 +23,26 @@ def _comma_separated(value: Any) -> Any:
 
 
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+    parts = urlsplit(value)  # which drops line ends in silence, and looks at the port only when asked
+    plain = value.isprintable() and " " not in value and parts.port != 0
+    named = parts.scheme in ("http", "https") and parts.hostname
+    if not plain or not named or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("must be an address like https://images.example.com, without user, query or fragment")
     return value.rstrip("/")
 
 
 def _network(value: Any) -> Any:
-    return ipaddress.ip_network(value, strict=False) if isinstance(value, str) else value
+    try:
+        return ipaddress.ip_network(value, strict=False) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("is not a network like 10.0.0.0/8") from None
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("must be printable text without blanks around it")
+    return value
 
 
 def _bare_token(value: Any) -> Any:
@@ -38,7 +50,7 @@ def _bare_token(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     token = value.strip().removeprefix("Bearer ").removeprefix("bearer ").strip()
-    if not token or not token.isascii() or any(not character.isprintable() or character == " " for character in token):
+    if token in ("", "Bearer", "bearer") or not token.isascii() or any(not character.isprintable() or character == " " for character in token):
         raise ValueError("must be a token, with or without 'Bearer '")
     return token
 
@@ -60,7 +72,7 @@ Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separ
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 Headers = Annotated[dict[str, str], NoDecode, BeforeValidator(_json), AfterValidator(_header_names)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\-\[\]]+$")]
-Secret = Annotated[SecretStr, Field(min_length=1)]
+Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_secret)]
 
 
 class UpstreamKey(BaseModel):

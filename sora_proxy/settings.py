@@ -4,6 +4,7 @@ Sources, the first that knows an option wins: the environment, `.env`, `config/s
 durations are seconds. A bad value ends the start with one line per fault (`load_settings`), secrets masked.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,7 @@ from sora_proxy.setting_types import (
 )
 
 SETTINGS_FILES = ("config/sora_proxy.env", ".env")
+FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; anything else could be a secret out of place
 
 
 class Settings(BaseSettings):
@@ -224,6 +226,9 @@ def load_settings() -> Settings:
         settings = Settings()
     except ValidationError as error:
         raise ConfigurationError(list(_explain(error))) from None
+    except (OSError, UnicodeDecodeError) as error:
+        files = " or ".join(SETTINGS_FILES)
+        raise ConfigurationError([f"{files}: can't be read as UTF-8 text ({type(error).__name__})"]) from None
     faults = _cross_checks(settings)
     if faults:
         raise ConfigurationError(faults)
@@ -257,13 +262,15 @@ def _keys_from(path: Path) -> tuple[UpstreamKey, ...]:
 
 
 def _explain(error: ValidationError) -> Iterable[str]:
-    """One line per fault: the option, what is wrong, an example. Values of secrets are not shown."""
+    """One line per fault: the option, what is wrong, an example. What is or may hold a secret is not shown."""
     for fault in error.errors(include_url=False, include_context=False):
         name = str(fault["loc"][0])
-        inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"][1:])
+        inside = "".join(f"[{part}]" for part in fault["loc"][1:] if isinstance(part, int))
+        inside += "".join(f".{part}" for part in fault["loc"][1:] if FIELD_NAME.fullmatch(str(part)))
         field = Settings.model_fields.get(name)
-        secret = field is None or "Secret" in repr(field.annotation) or "UpstreamKey" in repr(field.annotation)
-        value = "" if secret else f"{str(fault['input'])[:60]!r} "
+        secret = field is None or any(kind in repr(field.annotation) for kind in ("Secret", "UpstreamKey", "dict"))
+        # An address with user and password in it looks the same wherever it was put.
+        value = "" if secret or "@" in str(fault["input"]) else f"{str(fault['input'])[:60]!r} "
         message = fault["msg"].removeprefix("Value error, ")
         example = (
             f" Example: {name.upper()}={field.examples[0]}" if field and field.examples else f" Example: {KEY_EXAMPLE}"

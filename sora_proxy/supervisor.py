@@ -14,6 +14,7 @@ from sora_proxy.errors import Stopping
 from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
 from sora_proxy.lifecycle import Lifecycle, Policy, Resources
 
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
@@ -85,6 +86,8 @@ class Supervisor:
             await self._store.add(generation)
         finally:
             self._arriving -= 1
+        # The only place where a prompt is logged, and only if the operator asked for verbose logging.
+        log.debug("order accepted", generation=generation.id, prompt=generation.spec.prompt)
         self._go_on(generation)
         return generation
 

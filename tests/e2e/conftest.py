@@ -1,0 +1,109 @@
+"""The program as its users run it: real processes, started from the command line."""
+
+import contextlib
+import functools
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from tests.conftest import CLIENT_KEY
+
+CHECKOUT = Path(__file__).parents[2]
+LISTENS = re.compile(r"listens on (http://\S+)")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@dataclass
+class Program:
+    """A running `python -m sora_proxy`; `said` is what it told its user at the start."""
+
+    process: subprocess.Popen[str]
+    url: str
+    said: str
+    folder: Path
+
+    @property
+    def key(self) -> str:
+        return (self.folder / "data" / "admin_key").read_text().strip()
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=60)
+
+
+StartProgram = Callable[..., AbstractContextManager[Program]]
+
+
+def clean_environment(**variables: str) -> dict[str, str]:
+    """The environment without any setting of ours, and these."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+    return kept | variables
+
+
+@contextlib.contextmanager
+def running_program(folder: Path, *arguments: str, **variables: str) -> Iterator[Program]:
+    """Run the program in a folder, with these environment variables."""
+    settings = {"API_HOST": "127.0.0.1", "API_PORT": str(free_port()), "SIMULATOR_SECONDS": "0.5"} | variables
+    with (folder / "log").open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, *(arguments or ("-m", "sora_proxy"))],
+            cwd=folder,
+            env=clean_environment(**settings),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    assert process.stdout is not None
+    try:
+        said = _read_banner(process.stdout)
+        found = LISTENS.search(said)
+        assert found is not None, (folder / "log").read_text()
+        yield Program(process, found[1], said, folder)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture
+def start_program(tmp_path: Path) -> StartProgram:
+    """Run the program in a folder of the test's own."""
+    return functools.partial(running_program, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API of a program that all tests of a module share."""
+    folder = tmp_path_factory.mktemp("program")
+    with running_program(folder, API_AUTH_TOKEN=CLIENT_KEY, POLL_INTERVAL="0.1") as program:
+        yield f"{program.url}/v1"
+
+
+def _read_banner(out: IO[str]) -> str:
+    """All that it says until the curl line's last line."""
+    lines = []
+    for line in out:
+        lines.append(line)
+        if line.strip().startswith("-d '"):
+            break
+    return "".join(lines)

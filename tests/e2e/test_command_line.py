@@ -1,0 +1,146 @@
+"""The first minutes of a new user: what the program says, the line it prints, how it stops, how it bears mistakes."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import UPSTREAM_TOKEN
+from tests.e2e.conftest import CHECKOUT, StartProgram, clean_environment, free_port
+
+
+def curl_line(said: str) -> str:
+    """The command that the program prints, as a user would paste it."""
+    return said[said.index("curl -N") :].strip()
+
+
+def paste(line: str, folder: Path) -> str:
+    """Run a pasted line in a shell. Where there is no curl, a few lines of Python stand in for it."""
+    tools = folder / "tools"
+    if shutil.which("curl") is None:
+        tools.mkdir(exist_ok=True)
+        stand_in = tools / "curl"
+        stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {CHECKOUT}/tests/e2e/curl.py "$@"\n')
+        stand_in.chmod(0o755)
+    path = f"{tools}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["sh", "-c", line], cwd=folder, env=clean_environment(PATH=path), capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_the_line_that_is_printed_makes_a_picture(start_program: StartProgram, tmp_path: Path) -> None:
+    with start_program() as program:
+        assert "simulator" in program.said
+        assert program.key in program.said
+        out = paste(curl_line(program.said), tmp_path)
+        found = re.search(r"\((http://[^)]+/images/[0-9a-f]{32}\.png)\)", out)
+        assert found is not None, out
+        with urllib.request.urlopen(found[1]) as picture:
+            assert picture.read(8) == b"\x89PNG\r\n\x1a\n"
+        assert out.rstrip().endswith("data: [DONE]")
+
+
+def test_the_generated_key_is_shown_once_kept_for_the_owner_and_stays_the_same(start_program: StartProgram) -> None:
+    with start_program() as program:
+        key = program.key
+        assert program.stop() == 0
+        assert (program.folder / "data" / "admin_key").stat().st_mode & 0o777 == 0o600
+        assert (program.folder / "data").stat().st_mode & 0o777 == 0o700
+    with start_program() as program:
+        assert program.key == key
+        assert key not in program.said
+        assert "data/admin_key" in program.said
+    assert key not in program.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_status_0(start_program: StartProgram, number: int) -> None:
+    with start_program() as program:
+        assert program.stop(number) == 0
+
+
+def test_python_dot_in_a_checkout_is_the_same_program(start_program: StartProgram) -> None:
+    with start_program(str(CHECKOUT)) as program:
+        assert "simulator" in program.said
+
+
+def test_with_keys_it_talks_to_the_configured_server(start_program: StartProgram) -> None:
+    keys = json.dumps([{"key": f"Bearer {UPSTREAM_TOKEN}"}])
+    with start_program(API_KEYS=keys, SORA_BASE_URL="http://127.0.0.1:9/") as program:
+        assert "http://127.0.0.1:9 with 1 key" in program.said
+        assert UPSTREAM_TOKEN not in program.said + program.log
+
+
+def run(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sora_proxy", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=clean_environment(**variables), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_bad_settings_end_the_start_with_one_line_each(tmp_path: Path) -> None:
+    secret = "sk-very-secret"
+    ended = run(folder=tmp_path, API_PORT="http", POLL_INTERVAL="-1", API_KEYS=f'[{{"key": "{secret}", "weight": 0}}]')
+    lines = ended.stderr.splitlines()
+    assert ended.returncode == 2
+    assert [line.split(":")[0] for line in lines] == ["API_PORT", "API_KEYS[0].weight", "POLL_INTERVAL"]
+    assert all("Example: " in line for line in lines)
+    assert secret not in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = run(folder=tmp_path, API_HOST="127.0.0.1", API_PORT=port)
+    assert ended.returncode == 2
+    assert f"API_PORT: can't listen on 127.0.0.1:{port}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_second_process_on_the_same_folder_refuses_to_start(start_program: StartProgram) -> None:
+    with start_program() as program:
+        ended = run(folder=program.folder, API_HOST="127.0.0.1", API_PORT=str(free_port()))
+    assert ended.returncode == 2
+    assert "in use by another sora_proxy process" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_health_check_needs_no_curl(start_program: StartProgram, tmp_path: Path) -> None:
+    port = str(free_port())
+    with start_program(API_PORT=port):
+        assert run("healthcheck", folder=tmp_path, API_PORT=port).returncode == 0
+    assert run("healthcheck", folder=tmp_path, API_PORT=port).returncode == 1
+
+
+def test_each_log_line_is_json_and_the_outcome_has_one_rich_line(start_program: StartProgram, tmp_path: Path) -> None:
+    with start_program() as program:
+        paste(curl_line(program.said), tmp_path)
+        assert program.stop() == 0
+    lines = [json.loads(line) for line in program.log.splitlines()]
+    (ended,) = [line for line in lines if line["event"] == "generation ended"]
+    assert ended["outcome"] == "completed"
+    assert ended["attempts"] == 1
+    assert ended["key"] == "simulator"
+    assert ended["model"] == "sora-1.0"
+    assert ended["seconds_upstream"] >= 0.5
+    assert ended["seconds_queued"] >= 0
+    (request,) = [line for line in lines if line["event"] == "request"]
+    assert request["request_id"] == ended["request_id"]
+    assert "red fox" not in program.log
+
+
+def test_verbose_logging_shows_prompts(start_program: StartProgram, tmp_path: Path) -> None:
+    with start_program(VERBOSE_LOGGING="True") as program:
+        paste(curl_line(program.said), tmp_path)
+        assert program.stop() == 0
+    assert "red fox" in program.log
+    assert program.key not in program.log
