@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from sora_proxy import __version__
+from sora_proxy.access import Access, load_access
 from sora_proxy.api.context import ACCESS, SETTINGS
 from sora_proxy.app import BACK_END, create_app, serve
 from sora_proxy.errors import ConfigurationError
@@ -44,11 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve() -> int:
     try:
         settings = load_settings()
-        stop_logging = configure_logging(
-            style=settings.log_format, verbose=settings.verbose_logging, secrets=_secrets(settings)
-        )
         _tune_process()
-        app = create_app(settings)
+        access = load_access(settings)
+        stop_logging = configure_logging(
+            style=settings.log_format, verbose=settings.verbose_logging, secrets=_secrets(settings, access)
+        )
+        app = create_app(settings, access)
         runner = asyncio.Runner()
         clean = runner.run(serve(app, functools.partial(_announce, app)))
     except ConfigurationError as error:
@@ -63,10 +65,10 @@ def _serve() -> int:
     return 0
 
 
-def _secrets(settings: Settings) -> list[str]:
-    """What must never be logged, as far as it is known before the start."""
-    given = (settings.api_auth_token, settings.admin_key, settings.proxy_pass)
-    return [secret.get_secret_value() for secret in given if secret] + [key.token for key in settings.api_keys]
+def _secrets(settings: Settings, access: Access) -> list[str]:
+    """What must never be logged."""
+    proxy_pass = [settings.proxy_pass.get_secret_value()] if settings.proxy_pass else []
+    return [access.client_key, access.admin_key, *proxy_pass, *(key.token for key in settings.api_keys)]
 
 
 def _tune_process() -> None:

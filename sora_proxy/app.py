@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 from aiohttp import web
 
-from sora_proxy.access import load_access
+from sora_proxy.access import Access
 from sora_proxy.api import MIDDLEWARES, add_routes
 from sora_proxy.api.context import ACCESS, FETCHER, MEDIA, POOL, SETTINGS, STORE, SUPERVISOR
 from sora_proxy.blocking import BlockingPool
@@ -62,11 +62,8 @@ class BackEnd:
 BACK_END = web.AppKey("back_end", BackEnd)
 
 
-def create_app(settings: Settings) -> web.Application:
-    """Make the whole program. It reads and makes files: call it before the event loop runs.
-
-    Raises ConfigurationError.
-    """
+def create_app(settings: Settings, access: Access) -> web.Application:
+    """Make the whole program."""
     back_end = BackEnd(settings)
     pool = BlockingPool()
     store = Store(settings.database_path, pool)
@@ -78,7 +75,7 @@ def create_app(settings: Settings) -> web.Application:
 
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BODY_BYTES)
     app[SETTINGS] = settings
-    app[ACCESS] = load_access(settings)
+    app[ACCESS] = access
     app[BACK_END] = back_end
     app[POOL], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
     app[FETCHER] = PublicFetcher(settings.image_input_allow)

@@ -73,7 +73,7 @@ class BlockingPool:
             return await asyncio.shield(waiting)
         except asyncio.CancelledError:
             if not future.cancel():
-                await _finished(waiting)
+                await finished(waiting)
             raise
 
     def close(self) -> None:
@@ -82,8 +82,8 @@ class BlockingPool:
             executor.shutdown(wait=False, cancel_futures=True)
 
 
-async def _finished(waiting: asyncio.Future[Any]) -> None:
-    """Wait for the end of a call whose result nobody wants, however often we are cancelled meanwhile."""
+async def finished(waiting: asyncio.Future[Any]) -> None:
+    """Wait for the end of something whose result nobody wants, however often we are cancelled meanwhile."""
     while not waiting.done():
         try:
             await asyncio.wait([waiting])

@@ -52,7 +52,7 @@ class Rest:
 
     def back_off(self, now: float, at_least: float = 0.0) -> None:
         """Rest for `at_least` seconds or the back-off, whichever is longer. An earlier, later end stays."""
-        delay = min(FIRST_BACK_OFF * 2**self.failures, LONGEST_BACK_OFF)
+        delay = min(FIRST_BACK_OFF * 2 ** min(self.failures, 10), LONGEST_BACK_OFF)  # no float holds 2**1024
         self.failures += 1
         self.until = max(self.until, now + min(max(delay, at_least), LONGEST_REST))
 
@@ -84,9 +84,9 @@ class Key:
         self.egress = egress
         # All the mutable state.
         self.bucket = TokenBucket(config.max_rpm)
-        self.limit = config.max_concurrent  # tasks at once; None until the upstream tells
+        self.limit = self.max_concurrent = config.max_concurrent  # tasks at once; None until the upstream tells
         self.tasks = 0
-        self.intent_open = False
+        self.intents = 0  # open ones: at most 1, but for those that a restart brings back
         self.rest = Rest()
         self.rejected: str | None = None  # the reason, if it is out of service
         self.share = 0.0  # grants divided by weight
@@ -96,7 +96,7 @@ class Key:
 
     def ready_at(self) -> float:
         """The moment from which it can take an order; infinity if only an event can tell."""
-        if self.rejected or self.intent_open or (self.limit is not None and self.tasks >= self.limit):
+        if self.rejected or self.intents or (self.limit is not None and self.tasks >= self.limit):
             return math.inf
         return max(self.bucket.ready_at(), self.rest.until, self.egress.until)
 
@@ -113,14 +113,13 @@ class Lease:
         """The order's outcome is on disk: the key may take the next one."""
         if self._intent_open:
             self._intent_open = False
-            self.key.intent_open = False
+            self.key.intents -= 1
             self.key.rest.failures = self.key.egress.failures = 0
             self._pool.changed()
 
     def end(self) -> None:
         """The task does not count upstream any more."""
-        if self._intent_open:
-            self.key.intent_open = False
+        self.key.intents -= self._intent_open
         self.key.tasks -= 1
         self._pool.changed()
 
@@ -210,7 +209,7 @@ class KeyPool:
         if key is None:
             raise NoUpstreamKey("the upstream key of this generation was removed")
         key.tasks += 1
-        key.intent_open |= intent_open
+        key.intents += intent_open
         async with self._held(Lease(key, self, intent_open)) as lease:
             yield lease
 
@@ -221,7 +220,8 @@ class KeyPool:
             key.rejected = str(fault)
         elif isinstance(fault, TooManyTasks):
             others = max(key.tasks - 1, 0)
-            key.limit = fault.limit if fault.limit is not None else max(others, 1)
+            learned = max(fault.limit if fault.limit is not None else others, 1)
+            key.limit = min(learned, key.max_concurrent or learned)
             if others < key.limit:  # tasks that are not ours fill it: only time can tell when they end
                 key.rest.back_off(now)
         elif isinstance(fault, RateLimited):
@@ -264,7 +264,7 @@ class KeyPool:
         elif not waiter.granted.cancelled() and waiter.granted.exception() is None:
             key = waiter.granted.result()
             key.tasks -= 1
-            key.intent_open = False
+            key.intents -= 1
         self._assign()
 
     @asynccontextmanager
@@ -313,7 +313,7 @@ class KeyPool:
     def _grant(self, key: Key, waiter: _Waiter, now: float) -> None:
         key.bucket.take(now)
         key.tasks += 1
-        key.intent_open = True
+        key.intents += 1
         # A key that was away must not catch up on all it missed: it goes on from where the others are.
         self._share = max(key.share, self._share)
         key.share = self._share + 1 / key.weight

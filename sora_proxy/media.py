@@ -82,6 +82,7 @@ class Media:
         try:
             part.write_bytes(content)
         except OSError as error:
+            part.unlink(missing_ok=True)
             raise StorageUnavailable(f"a picture can't be stored: {error.strerror}") from error
         return _settle(part, self._inputs)
 
@@ -97,7 +98,7 @@ def _settle(part: Path, folder: Path) -> str:
             os.fsync(file.fileno())
         part.rename(folder / name)
     except NotAPicture:
-        part.unlink()
+        part.unlink(missing_ok=True)
         raise
     except OSError as error:
         part.unlink(missing_ok=True)
@@ -111,7 +112,11 @@ def _format_of(path: Path) -> str:
         with Image.open(path, formats=list(FORMATS)) as picture:
             pixels, found = picture.width * picture.height, picture.format or ""
             if pixels <= MOST_PIXELS:
-                picture.verify()
+                if found in ("JPEG", "GIF"):  # only decoding tells whether they are whole
+                    picture.draft("L", (1, 1))  # of a JPEG, at an eighth of the size
+                    picture.load()
+                else:
+                    picture.verify()
     except (*BROKEN, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise NotAPicture("the bytes are no sound PNG, JPEG, WebP or GIF") from error
     if pixels > MOST_PIXELS:

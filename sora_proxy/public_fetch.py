@@ -22,8 +22,9 @@ HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[
 # `is_global` is not enough: Python 3.11 calls these global although they lead to other, possibly private, addresses.
 NOT_PUBLIC = [
     ipaddress.ip_network(network)
-    for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "192.0.0.0/24")
+    for network in ("2002::/16", "2001::/23", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24")
 ]
+PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
 
 
 class FetchRefused(ValueError):
@@ -33,7 +34,8 @@ class FetchRefused(ValueError):
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the public internet."""
     ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address) and (ip.ipv4_mapped or ip.sixtofour or ip.teredo):
+    # Of IPv6, this block alone is the public internet; `is_global` is also true for site-local and IPv4-compatible ones.
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in PUBLIC_IPV6:
         return False
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_PUBLIC)
 

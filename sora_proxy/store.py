@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
-from sora_proxy.blocking import BlockingPool, Work
+from sora_proxy.blocking import BlockingPool, Work, finished
 from sora_proxy.errors import ConfigurationError, StorageUnavailable
 from sora_proxy.generation import (
     FINAL,
@@ -122,9 +122,17 @@ class Store:
                 if isinstance(event, Picture) and event.name:
                     connection.execute(pictures.insert(), {"name": event.name, "generation_id": generation.id})
 
-        await self._write(write)
-        generation.state = state
-        generation.log.append(*new)
+        writing = asyncio.ensure_future(self._write(write))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # It will be on disk all the same: the log in memory must not fall behind. The caller ends only after it.
+            await finished(writing)
+            raise
+        finally:
+            if not (writing.cancelled() or writing.exception()):
+                generation.state = state
+                generation.log.append(*new)
 
     async def find(self, generation_id: str) -> Generation | None:
         """A generation with its whole log, or None."""
@@ -174,24 +182,29 @@ class Store:
                 if error is None:
                     done.set_result(None)
                     continue
-                # A broken rule of the schema is a mistake of ours; trying again would not mend it.
-                ours = isinstance(error, IntegrityError)
+                # A broken rule of the schema, or a value that no column takes: trying again would not mend it.
+                ours = isinstance(error, IntegrityError) or not isinstance(error, DBAPIError)
                 done.set_exception(error if ours else StorageUnavailable(f"the database refused: {_reason(error)}"))
                 done.exception()  # looked at: the waiter may be gone
 
-    def _commit(self, batch: Sequence[Callable[[sa.Connection], None]]) -> list[SQLAlchemyError | None]:
+    def _commit(self, batch: Sequence[Callable[[sa.Connection], None]]) -> Sequence[Exception | None]:
         """Commit all writes together; if that fails, each alone, so that one can't take the others with it."""
         try:
             with self._write_engine.begin() as connection:
                 for write in batch:
                     write(connection)
-        except SQLAlchemyError as error:
+        except OperationalError as error:  # locked, full, gone: it would be so for each
+            return [error] * len(batch)
+        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
             return [error] if len(batch) == 1 else [result for write in batch for result in self._commit([write])]
         return [None] * len(batch)
 
     def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = _take_lock(self._path.with_suffix(".lock"))
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = _take_lock(self._path.with_suffix(".lock"))
+        except OSError as error:
+            raise ConfigurationError([f"DATA_DIR: {self._path.parent}: {error.strerror}"]) from None
         try:
             with self._write_engine.begin() as connection:
                 version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
@@ -213,7 +226,7 @@ class Store:
 
 def _engine(path: Path, *, writer: bool) -> sa.Engine:
     engine = sa.create_engine(
-        f"sqlite:///{path}",
+        sa.URL.create("sqlite", database=str(path)),  # made of parts: a path may hold what an address can't
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},

@@ -14,6 +14,7 @@ from aiohttp import web
 from blockbuster import blockbuster_ctx
 from pydantic import SecretStr
 
+from sora_proxy.access import load_access
 from sora_proxy.app import create_app
 from sora_proxy.settings import Settings
 from sora_proxy.upstream.simulator import SimulatorOptions, serve_simulator
@@ -101,8 +102,8 @@ def start_proxy(tmp_path: Path) -> StartProxy:
 
     @contextlib.asynccontextmanager
     async def start(**settings: Overrides) -> AsyncIterator[Proxy]:
-        # On a thread, for it reads and makes files: the program does so before its loop runs.
-        app = await asyncio.to_thread(lambda: create_app(settings_for(tmp_path, **settings)))
+        # On a thread, for it looks at files: the program does so before its loop runs.
+        app = await asyncio.to_thread(app_for, tmp_path, **settings)
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
         try:
             await runner.setup()
@@ -128,6 +129,11 @@ def settings_for(folder: Path, **settings: Overrides) -> Settings:
         "simulator_seconds": 0.3,
     }
     return Settings.model_validate(Settings.model_construct().model_dump() | defaults | settings)
+
+
+def app_for(folder: Path, **settings: Overrides) -> web.Application:
+    chosen = settings_for(folder, **settings)
+    return create_app(chosen, load_access(chosen))
 
 
 def upstream_keys(*tokens: str, **fields: Any) -> list[dict[str, Any]]:

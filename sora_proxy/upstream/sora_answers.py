@@ -21,7 +21,8 @@ from sora_proxy.generation import Asset
 from sora_proxy.upstream import Snapshot, TaskState
 from sora_proxy.upstream.sora_http import Answer
 
-SUCCEEDED, FAILED = {"succeeded"}, {"failed", "error", "cancelled", "rejected"}
+SUCCEEDED, FAILED = ("succeeded",), ("failed", "error", "cancelled", "rejected")
+LARGEST = 2**53  # beyond it a number is no count and no time, and no column holds it
 NEEDS_A_HUMAN = {"phone_number_required", "onboarding_required"}
 REFUSALS = {"content_policy_violation", "moderation_blocked", "policy_violation"}
 
@@ -51,9 +52,9 @@ def fault_of(answer: Answer) -> Fault:
 
 
 def _too_many(answer: Answer, code: str, details: dict[str, Any]) -> Fault:
-    limit = _number(details.get("num_tasks"))
+    limit = _count(details.get("num_tasks"))
     if code == "too_many_concurrent_tasks" or limit is not None:
-        return TooManyTasks("the account has as many tasks as it may have", limit=int(limit) if limit else None)
+        return TooManyTasks("the account has as many tasks as it may have", limit=limit)
     after = _number(answer.headers.get("retry-after"))
     return RateLimited("the account is at its rate or quota", retry_after=after)
 
@@ -81,12 +82,18 @@ def object_of(answer: Answer) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    """A finite number, also one in a string, as some servers send them."""
+    """A number that can mean something, also one in a string, as some servers send them."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) <= LARGEST else None
+
+
+def _count(value: Any) -> int | None:
+    """A whole number above 0."""
+    number = _number(value)
+    return math.ceil(number) if number and number > 0 else None
 
 
 def _state(task: dict[str, Any]) -> TaskState:
@@ -104,7 +111,7 @@ def _assets(task: dict[str, Any]) -> tuple[Asset, ...]:
     generations = task.get("generations")
     rows = [row for row in generations if isinstance(row, dict)] if isinstance(generations, list) else []
     return tuple(
-        Asset(url, int(_number(row.get("width")) or 0) or None, int(_number(row.get("height")) or 0) or None)
+        Asset(url, _count(row.get("width")), _count(row.get("height")))
         for row in rows
         if (url := _asset_url(row))
     )
@@ -126,18 +133,16 @@ class TaskReader:
 
     def read(self, task: dict[str, Any]) -> Snapshot:
         state = _state(task)
-        seconds = _number(task.get("estimated_queue_wait_time"))
-        position = _number(task.get("progress_pos_in_queue"))
-        prompt, n = task.get("prompt"), _number(task.get("n_variants"))
+        prompt = task.get("prompt")
         return Snapshot(
             task_id=task["id"],
             state=state,
             percent=self._percent(task.get("progress_pct")) if state is TaskState.running else None,
-            position=int(position) if position else None,
-            seconds=math.ceil(seconds) if seconds else None,
+            position=_count(task.get("progress_pos_in_queue")),
+            seconds=_count(task.get("estimated_queue_wait_time")),
             assets=_assets(task) if state is TaskState.succeeded else (),
             prompt=prompt if isinstance(prompt, str) else None,
-            n=int(n) if n else None,
+            n=_count(task.get("n_variants")),
             created_at=_number(task.get("created_at")),
         )
 

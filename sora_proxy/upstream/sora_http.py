@@ -120,11 +120,6 @@ class SoraHttp:
                 return sessions.idle.pop()
             return sessions.build(self._adapter)
 
-    def forget(self, key_id: str) -> None:
-        """Begin anew with this key: other cookies, another browser."""
-        with self._lock:
-            self._sessions.pop(key_id, None)
-
 
 @dataclass(slots=True)
 class _KeySessions:

@@ -356,6 +356,18 @@ async def test_a_challenge_is_a_page_with_its_mark(client: Client, status: int, 
     assert "cf-mitigated" not in (await client.call("GET", "/backend/video_gen")).headers
 
 
+@pytest.mark.parametrize("status", [403, 429, 503])
+async def test_a_solver_of_challenges_gives_up_on_the_legacy_page(client: Client, status: int) -> None:
+    await client.fault(fault="challenge", status=status, page="legacy")
+
+    def work() -> None:
+        with cloudscraper.create_scraper() as scraper:
+            scraper.get(f"{client.url}/backend/parameters", headers={"Authorization": "Bearer k"}, timeout=10)
+
+    with pytest.raises(cloudscraper.exceptions.CloudflareChallengeError):
+        await asyncio.to_thread(work)
+
+
 async def test_an_edge_error_is_a_page(client: Client) -> None:
     await client.fault(fault="server_error", status=522)
     answer = await client.submit()
@@ -392,6 +404,34 @@ async def test_a_dropped_connection_ends_without_an_answer(client: Client, reset
     await client.fault(fault="drop", reset=reset, after="half")
     with pytest.raises(aiohttp.ClientError):
         await client.rows()
+
+
+async def test_a_client_that_leaves_ends_its_hanging_answer(client: Client) -> None:
+    await client.fault(fault="hang", endpoint="list")
+    before = asyncio.all_tasks()
+    call = asyncio.create_task(client.call("GET", "/backend/video_gen"))
+    await client.call("GET", "/simulator/wait?struck=1", None)
+    serving = [task for task in asyncio.all_tasks() - before if _name(task) == "RequestHandler._handle_request"]
+    assert len(serving) == 1
+    call.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.wait([call, *serving])
+
+
+def _name(task: asyncio.Task[Any]) -> str:
+    return getattr(task.get_coro(), "__qualname__", "")
+
+
+async def test_a_wait_does_not_delay_the_stop() -> None:
+    async with aiohttp.ClientSession() as session:
+        async with serve_simulator(SimulatorOptions()) as server:
+            client = Client(session, server.url, Clock())
+            wait = asyncio.create_task(client.call("GET", "/simulator/wait?registered=1&timeout=60", None))
+            await client.stats()
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 1.5
+        await asyncio.wait([wait])
+        assert wait.exception() or not wait.result().json["met"]
 
 
 async def test_a_hanging_answer_does_not_delay_the_stop() -> None:

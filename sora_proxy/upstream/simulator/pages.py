@@ -17,11 +17,11 @@ var a = document.createElement('script');
 a.src = '/cdn-cgi/challenge-platform/h/g/orchestrate/chl_page/v1?ray=8f00000000000000';
 document.head.appendChild(a);</script></body></html>"""
 
-# The older page is the one that solvers of challenges know, and fail at.
+# The older page is the one that solvers of challenges recognise, and give up on with an exception of their own.
 _LEGACY = """<!DOCTYPE html><html><head><title>Attention Required! | Cloudflare</title></head><body>
-<script>(function(){var cpo = document.createElement('script');
-cpo.src = '/cdn-cgi/challenge-platform/h/g/orchestrate/managed/v1?ray=8f00000000000000';
-document.head.appendChild(cpo);}());</script>
+<script>(function(){{var cpo = document.createElement('script');
+cpo.src = '/cdn-cgi/challenge-platform/h/g/orchestrate/{kind}/v1?ray=8f00000000000000';
+document.head.appendChild(cpo);}}());</script><img src="/cdn-cgi/images/trace/{kind}/transparent.gif">
 <form id="challenge-form" action="/backend/video_gen?__cf_chl_f_tk=0" method="POST"></form></body></html>"""
 
 _EDGE = """<!DOCTYPE html><html><head><title>sora.chatgpt.com | {status}: Web server error</title></head>
@@ -41,7 +41,8 @@ def challenge(status: int, page: str, *, marked: bool) -> web.Response:
     headers = {"Server": "cloudflare", "CF-RAY": "8f00000000000000-SIM"}
     if marked:
         headers["cf-mitigated"] = "challenge"
-    return _page(_LEGACY if page == "legacy" else _MODERN, status, headers)
+    legacy = _LEGACY.format(kind="managed" if status == 403 else "jsch")
+    return _page(legacy if page == "legacy" else _MODERN, status, headers)
 
 
 def edge_error(status: int) -> web.Response:
