@@ -1,4 +1,4 @@
-"""The command line: the server, the simulator alone, and the health check of containers."""
+"""The command line: the server, and the simulator alone."""
 
 import argparse
 import asyncio
@@ -7,7 +7,6 @@ import gc
 import os
 import resource
 import sys
-import urllib.request
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -31,15 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser("serve", help="run the server (the default)")
     simulator.add_arguments(commands.add_parser("simulator", help="run the built-in simulator alone"))
-    commands.add_parser("healthcheck", help="exit with status 0 if the server on this machine is alive")
     chosen = parser.parse_args(arguments)
-    match chosen.command:
-        case "simulator":
-            return simulator.run(chosen)
-        case "healthcheck":
-            return _healthcheck()
-        case _:
-            return _serve()
+    return simulator.run(chosen) if chosen.command == "simulator" else _serve()
 
 
 def _serve() -> int:
@@ -95,8 +87,10 @@ def _announce(app: web.Application) -> None:
         key, shown = "$ADMIN_KEY", "the one in ADMIN_KEY"
     if back_end.simulated:
         what = f"the built-in simulator on {back_end.base_url} (no upstream key is configured: nothing is paid for)"
-    else:
+    elif settings.api_keys:
         what = f"{back_end.base_url} with {len(settings.api_keys)} key(s)"
+    else:
+        what = f"{back_end.base_url}, but without a key: every order will be refused until API_KEYS holds one"
     order = '{"model": "sora-1.0", "stream": true, "messages": [{"role": "user", "content": "a red fox in the snow"}]}'
     lines = [
         f"sora_proxy {__version__} listens on {url}",
@@ -111,17 +105,6 @@ def _announce(app: web.Application) -> None:
         "",
     ]
     print(*lines, sep="\n", flush=True)
-
-
-def _healthcheck() -> int:
-    """Ask our own liveness route; a container needs no curl for that."""
-    try:
-        port = load_settings().api_port
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5) as answer:
-            return 0 if answer.status == 200 else 1
-    except (ConfigurationError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
 
 
 if __name__ == "__main__":

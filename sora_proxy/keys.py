@@ -17,6 +17,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import structlog
+
 from sora_proxy.errors import (
     EgressFault,
     Fault,
@@ -28,6 +30,8 @@ from sora_proxy.errors import (
     UpstreamFault,
 )
 from sora_proxy.setting_types import UpstreamKey
+
+log = structlog.get_logger(__name__)
 
 MINUTE = 60.0
 LONGEST_REST = 15 * MINUTE  # whatever an upstream says, we look again after this
@@ -218,16 +222,20 @@ class KeyPool:
         now = time.monotonic()
         if isinstance(fault, KeyRejected):
             key.rejected = str(fault)
+            log.warning("key out of service", key=key.alias, reason=str(fault))
         elif isinstance(fault, TooManyTasks):
             others = max(key.tasks - 1, 0)
             learned = max(fault.limit if fault.limit is not None else others, 1)
             key.limit = min(learned, key.max_concurrent or learned)
+            log.info("key limit learned", key=key.alias, limit=key.limit)
             if others < key.limit:  # tasks that are not ours fill it: only time can tell when they end
                 key.rest.back_off(now)
         elif isinstance(fault, RateLimited):
             key.rest.back_off(now, at_least=fault.retry_after or 0.0)
+            log.info("key rests", key=key.alias, seconds=round(key.rest.until - now, 1), reason=str(fault))
         elif isinstance(fault, EgressFault):
             key.egress.back_off(now)
+            log.warning("way to the back end rests", seconds=round(key.egress.until - now, 1), reason=str(fault))
         elif isinstance(fault, UpstreamFault):
             key.rest.back_off(now)
         self.changed()

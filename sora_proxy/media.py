@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from sora_proxy.blocking import BlockingPool, Work
-from sora_proxy.errors import StorageUnavailable
+from sora_proxy.errors import ConfigurationError, StorageUnavailable
 
 FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif"}
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
@@ -34,7 +34,7 @@ class Media:
         self._pool = pool
 
     async def open(self) -> None:
-        """Make the folders, and remove what a crash left half-written. Raises OSError."""
+        """Make the folders, and remove what a crash left half-written. Raises ConfigurationError."""
         await self._pool.run(Work.media, self._open)
 
     def picture_path(self, name: str) -> Path:
@@ -73,9 +73,12 @@ class Media:
 
     def _open(self) -> None:
         for folder in (self._pictures, self._inputs):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for leftover in folder.glob(".*.part"):
-                leftover.unlink()
+            try:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                for leftover in folder.glob(".*.part"):
+                    leftover.unlink()
+            except OSError as error:
+                raise ConfigurationError([f"IMAGE_SAVE_DIR: {folder}: {error.strerror}"]) from None
 
     def _keep_input(self, content: bytes) -> str:
         part = self._inputs / f".{secrets.token_hex(16)}.part"

@@ -122,8 +122,8 @@ class _Stream:
             return await self._stream.done()
         # A stream that ends with an error has no [DONE].
         if not self._generation.ended:
-            message = f"the server is stopping; the order goes on: ask for {self._generation.id} later"
-            await self._stream.send(*self._failure(Failed("server_stopping", message)))
+            message = f"The server is stopping. The order goes on: ask for {self._generation.id} later."
+            await self._stream.send(*self._failure(Failed("server_stopping", message), message))
         return await self._stream.end()
 
     def _render(self, event: Event) -> Iterator[dict[str, Any]]:
@@ -156,8 +156,8 @@ class _Stream:
             self._thinking = False
             yield self._chunks.delta(content="</think>\n\n")
 
-    def _failure(self, failed: Failed) -> Iterator[dict[str, Any]]:
+    def _failure(self, failed: Failed, words: str | None = None) -> Iterator[dict[str, Any]]:
         """In words first, for clients that ignore the error object."""
         yield from self._close_thinking()
-        yield self._chunks.delta(content=f"The picture could not be made: {failed.message}.")
+        yield self._chunks.delta(content=words or f"The picture could not be made: {failed.message}.")
         yield error_object(failed.message, status=500, code=failed.code)

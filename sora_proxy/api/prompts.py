@@ -93,6 +93,6 @@ def _cut_data_uris(text: str) -> tuple[str, list[str]]:
     while (start := text.find(DATA_URI, at)) >= 0:
         end = END.search(text, start)
         words.append(text[at:start])
-        at = end.start() if end else len(text)
-        uris.append(text[start:at])
+        uris.append(text[start : end.start() if end else len(text)].rstrip(".,:;"))  # what ends a sentence is no data
+        at = start + len(uris[-1])
     return "".join([*words, text[at:]]), uris

@@ -1,5 +1,6 @@
 """The first minutes of a new user: what the program says, the line it prints, how it stops, how it bears mistakes."""
 
+import functools
 import json
 import os
 import re
@@ -79,8 +80,8 @@ def test_with_keys_it_talks_to_the_configured_server(start_program: StartProgram
         assert UPSTREAM_TOKEN not in program.said + program.log
 
 
-def run(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sora_proxy", *arguments]
+def run(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sora_proxy"]
     return subprocess.run(
         command, cwd=folder, env=clean_environment(**variables), capture_output=True, text=True, timeout=60, check=False
     )
@@ -88,7 +89,7 @@ def run(*arguments: str, folder: Path, **variables: str) -> subprocess.Completed
 
 def test_bad_settings_end_the_start_with_one_line_each(tmp_path: Path) -> None:
     secret = "sk-very-secret"
-    ended = run(folder=tmp_path, API_PORT="http", POLL_INTERVAL="-1", API_KEYS=f'[{{"key": "{secret}", "weight": 0}}]')
+    ended = run(tmp_path, API_PORT="http", POLL_INTERVAL="-1", API_KEYS=f'[{{"key": "{secret}", "weight": 0}}]')
     lines = ended.stderr.splitlines()
     assert ended.returncode == 2
     assert [line.split(":")[0] for line in lines] == ["API_PORT", "API_KEYS[0].weight", "POLL_INTERVAL"]
@@ -100,7 +101,7 @@ def test_bad_settings_end_the_start_with_one_line_each(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        ended = run(folder=tmp_path, API_HOST="127.0.0.1", API_PORT=port)
+        ended = run(tmp_path, API_HOST="127.0.0.1", API_PORT=port)
     assert ended.returncode == 2
     assert f"API_PORT: can't listen on 127.0.0.1:{port}" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -108,17 +109,20 @@ def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
 
 def test_a_second_process_on_the_same_folder_refuses_to_start(start_program: StartProgram) -> None:
     with start_program() as program:
-        ended = run(folder=program.folder, API_HOST="127.0.0.1", API_PORT=str(free_port()))
+        ended = run(program.folder, API_HOST="127.0.0.1", API_PORT=str(free_port()))
     assert ended.returncode == 2
     assert "in use by another sora_proxy process" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_the_health_check_needs_no_curl(start_program: StartProgram, tmp_path: Path) -> None:
-    port = str(free_port())
-    with start_program(API_PORT=port):
-        assert run("healthcheck", folder=tmp_path, API_PORT=port).returncode == 0
-    assert run("healthcheck", folder=tmp_path, API_PORT=port).returncode == 1
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::"])  # noqa: S104
+def test_the_health_check_needs_no_curl(start_program: StartProgram, tmp_path: Path, host: str) -> None:
+    settings = {"API_HOST": host, "API_PORT": str(free_port()), "http_proxy": "http://127.0.0.1:9"}
+    command = [sys.executable, "-m", "sora_proxy.healthcheck"]
+    check = functools.partial(subprocess.run, command, cwd=tmp_path, env=clean_environment(**settings), check=False)
+    with start_program(**settings):
+        assert check().returncode == 0
+    assert check(stderr=subprocess.DEVNULL).returncode == 1
 
 
 def test_each_log_line_is_json_and_the_outcome_has_one_rich_line(start_program: StartProgram, tmp_path: Path) -> None:
