@@ -34,7 +34,7 @@ class FetchRefused(ValueError):
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the public internet."""
     ip = ipaddress.ip_address(address)
-    # Of IPv6, this block alone is the public internet; `is_global` is also true for site-local and IPv4-compatible ones.
+    # Of IPv6, this block alone is public; `is_global` is also true for site-local and IPv4-compatible addresses.
     if isinstance(ip, ipaddress.IPv6Address) and ip not in PUBLIC_IPV6:
         return False
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_PUBLIC)
@@ -67,13 +67,15 @@ class PublicFetcher:
             raise FetchRefused("the picture can't be fetched from its address") from error
 
     def _is_allowed(self, url: URL) -> bool:
-        return url.host in self._allowed or f"{url.host}:{url.port}" in self._allowed
+        names = {url.host, url.host_subcomponent, f"{url.host_subcomponent}:{url.port}"}  # the last two bracket IPv6
+        return not names.isdisjoint(self._allowed)
 
     def _check(self, address: str) -> URL:
         """The parsed address, if it may be asked at all."""
         try:
             url = URL(address)
-        except ValueError as error:
+            _ = url.host, url.port  # decoded only now
+        except (ValueError, IndexError) as error:
             raise FetchRefused("the picture's address is not valid") from error
         if url.scheme not in ("http", "https") or not url.host or url.user or url.password:
             raise FetchRefused("the picture's address must be http or https, without user and password")
@@ -81,7 +83,7 @@ class PublicFetcher:
             return url
         if not url.is_default_port():
             raise FetchRefused("the picture's address must not name a port")
-        _check_host(url.host)
+        _check_host(url.raw_host or "")
         return url
 
 

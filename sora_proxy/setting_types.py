@@ -50,7 +50,11 @@ def _bare_token(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     token = value.strip().removeprefix("Bearer ").removeprefix("bearer ").strip()
-    if token in ("", "Bearer", "bearer") or not token.isascii() or any(not character.isprintable() or character == " " for character in token):
+    if (
+        token in ("", "Bearer", "bearer")
+        or not token.isascii()
+        or any(not character.isprintable() or character == " " for character in token)
+    ):
         raise ValueError("must be a token, with or without 'Bearer '")
     return token
 

@@ -111,9 +111,7 @@ def _assets(task: dict[str, Any]) -> tuple[Asset, ...]:
     generations = task.get("generations")
     rows = [row for row in generations if isinstance(row, dict)] if isinstance(generations, list) else []
     return tuple(
-        Asset(url, _count(row.get("width")), _count(row.get("height")))
-        for row in rows
-        if (url := _asset_url(row))
+        Asset(url, _count(row.get("width")), _count(row.get("height"))) for row in rows if (url := _asset_url(row))
     )
 
 

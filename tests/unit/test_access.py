@@ -1,0 +1,94 @@
+"""The keys that let callers in: configured, or generated once and kept."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from sora_proxy.access import Access, load_access
+from sora_proxy.errors import ConfigurationError
+from sora_proxy.settings import Settings
+
+
+def settings(folder: Path, **fields: Any) -> Settings:
+    return Settings.model_construct(data_dir=folder / "data", **fields)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_key_is_generated_once_and_kept_for_our_eyes_only(tmp_path: Path) -> None:
+    umask = os.umask(0)  # whatever the process was started with
+    try:
+        first = load_access(settings(tmp_path))
+    finally:
+        os.umask(umask)
+    assert first.generated
+    assert first.key_file == tmp_path / "data/admin_key"
+    assert first.client_key == first.admin_key
+    assert len(first.admin_key) >= 40
+    assert mode(first.key_file) == 0o600
+    assert mode(first.key_file.parent) == 0o700
+    assert os.listdir(first.key_file.parent) == ["admin_key"]  # noqa: PTH208
+    assert load_access(settings(tmp_path)) == Access(
+        first.admin_key, first.admin_key, generated=False, key_file=first.key_file
+    )
+
+
+def test_two_folders_get_two_keys(tmp_path: Path) -> None:
+    assert load_access(settings(tmp_path / "a")).admin_key != load_access(settings(tmp_path / "b")).admin_key
+
+
+@pytest.mark.parametrize("content", ["", "\n", "  \n"])
+def test_an_empty_key_file_is_replaced_and_never_lets_an_empty_key_in(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "data/admin_key"
+    path.parent.mkdir()
+    path.write_text(content)
+    access = load_access(settings(tmp_path))
+    assert access.generated
+    assert path.read_text().strip() == access.admin_key != ""
+    assert mode(path) == 0o600
+
+
+def test_a_half_written_key_of_a_crash_is_never_taken_for_the_key(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / ".admin_key.0123456789abcdef.part").write_text("sk-half")
+    assert load_access(settings(tmp_path)).admin_key != "sk-half"
+
+
+def test_configured_keys_win_and_nothing_is_written(tmp_path: Path) -> None:
+    load_access(settings(tmp_path))
+    (tmp_path / "data/admin_key").write_text("sk-kept")
+    both = settings(tmp_path, admin_key=SecretStr("sk-admin"), api_auth_token=SecretStr("sk-client"))
+    assert load_access(both) == Access("sk-client", "sk-admin")
+    assert load_access(settings(tmp_path, admin_key=SecretStr("sk-admin"))) == Access("sk-admin", "sk-admin")
+    assert load_access(settings(tmp_path / "other", admin_key=SecretStr("sk-admin"))).key_file is None
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_client_key_alone_does_not_become_the_admin_key(tmp_path: Path) -> None:
+    access = load_access(settings(tmp_path, api_auth_token=SecretStr("sk-client")))
+    assert access.client_key == "sk-client"
+    assert access.admin_key != "sk-client"
+    assert access.generated
+
+
+def test_a_folder_that_can_not_be_used_is_one_fault(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+    with pytest.raises(ConfigurationError) as caught:
+        load_access(settings(tmp_path))
+    assert caught.value.faults == [f"DATA_DIR: {tmp_path / 'data/admin_key'}: Not a directory"]
+
+
+def test_a_key_file_that_is_no_text_is_one_fault(tmp_path: Path) -> None:
+    path = tmp_path / "data/admin_key"
+    path.parent.mkdir()
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigurationError) as caught:
+        load_access(settings(tmp_path))
+    assert caught.value.faults == [f"DATA_DIR: {path}: holds no key; remove it to get a new one"]

@@ -1,0 +1,146 @@
+"""BlockingPool: what happens to a call whose caller goes away."""
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from sora_proxy.blocking import THREADS, BlockingPool, Work
+
+SECONDS = 10  # a thread of a test never waits longer
+
+marker: contextvars.ContextVar[str] = contextvars.ContextVar("marker", default="none")
+
+
+@pytest.fixture
+def pool() -> Iterator[BlockingPool]:
+    pool = BlockingPool()
+    yield pool
+    pool.close()
+
+
+class Call:
+    """Something that a thread works on until the test lets it go."""
+
+    def __init__(self) -> None:
+        self.begun, self.go, self.ended = threading.Event(), threading.Event(), threading.Event()
+
+    def __call__(self, result: str = "done", *, error: Exception | None = None) -> str:
+        self.begun.set()
+        assert self.go.wait(SECONDS)
+        self.ended.set()
+        if error:
+            raise error
+        return result
+
+
+async def begun(call: Call) -> None:
+    assert await asyncio.to_thread(call.begun.wait, SECONDS)
+
+
+async def test_a_call_runs_on_a_thread_of_its_kind_and_returns_what_it_returned(pool: BlockingPool) -> None:
+    name = await pool.run(Work.poll, lambda: threading.current_thread().name)
+    assert name.startswith("sora-poll")
+
+
+async def test_what_a_call_raises_reaches_its_caller(pool: BlockingPool) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await pool.run(Work.media, lambda: 1 / 0)
+    assert not pool.busy
+
+
+async def test_context_variables_reach_the_thread_and_do_not_come_back(pool: BlockingPool) -> None:
+    def call() -> str:
+        before = marker.get()
+        marker.set("of the thread")
+        return before
+
+    marker.set("of the caller")
+    assert await pool.run(Work.media, call) == "of the caller"
+    assert marker.get() == "of the caller"
+
+
+@pytest.mark.parametrize("error", [None, ValueError("nobody wants it")], ids=["returns", "raises"])
+async def test_a_cancelled_caller_waits_for_its_thread(pool: BlockingPool, error: Exception | None) -> None:
+    call = Call()
+    caller = asyncio.create_task(pool.run(Work.submit, call, error=error))
+    await begun(call)
+    for _ in range(3):  # however often
+        caller.cancel()
+        done, _ = await asyncio.wait([caller], timeout=0.01)
+        assert not done
+    assert pool.busy
+    call.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert call.ended.is_set()
+    assert not pool.busy
+
+
+async def test_a_call_that_has_not_begun_is_dropped_with_its_caller(pool: BlockingPool) -> None:
+    assert THREADS[Work.store_write] == 1
+    first, second = Call(), Call()
+    busy = asyncio.create_task(pool.run(Work.store_write, first))
+    await begun(first)
+    waiting = asyncio.create_task(pool.run(Work.store_write, second))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    first.go.set()
+    assert await busy == "done"
+    assert await pool.run(Work.store_write, lambda: "the thread is free") == "the thread is free"
+    assert not second.begun.is_set()
+
+
+async def test_a_caller_cancelled_after_the_end_of_its_call_leaves_the_pool_idle(pool: BlockingPool) -> None:
+    call = Call()
+    caller = asyncio.create_task(pool.run(Work.media, call))
+    await begun(call)
+    call.go.set()
+    while pool.busy:  # the thread is done, the caller does not know yet  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    caller.cancel()
+    done, _ = await asyncio.wait([caller], timeout=SECONDS)
+    assert done
+    assert not pool.busy
+
+
+async def test_one_kind_of_work_does_not_hold_up_another(pool: BlockingPool) -> None:
+    calls = [Call() for _ in range(THREADS[Work.media])]
+    running = [asyncio.create_task(pool.run(Work.media, call)) for call in calls]
+    for call in calls:
+        await begun(call)
+    assert await pool.run(Work.submit, lambda: "at once") == "at once"
+    assert pool.busy
+    for call in calls:
+        call.go.set()
+    assert await asyncio.gather(*running) == ["done"] * len(calls)
+    assert not pool.busy
+
+
+async def test_the_threads_of_a_kind_are_bounded(pool: BlockingPool) -> None:
+    calls = [Call() for _ in range(THREADS[Work.media] + 3)]
+    running = [asyncio.create_task(pool.run(Work.media, call)) for call in calls]
+    for call in calls[: THREADS[Work.media]]:
+        await begun(call)
+    assert sum(call.begun.is_set() for call in calls) == THREADS[Work.media]
+    for call in calls:
+        call.go.set()
+    await asyncio.gather(*running)
+
+
+async def test_closing_drops_what_has_not_begun_and_leaves_what_has(pool: BlockingPool) -> None:
+    first, second = Call(), Call()
+    busy = asyncio.create_task(pool.run(Work.store_write, first))
+    await begun(first)
+    waiting = asyncio.create_task(pool.run(Work.store_write, second))
+    await asyncio.sleep(0)
+    pool.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    first.go.set()
+    assert await busy == "done"
+    assert not second.begun.is_set()

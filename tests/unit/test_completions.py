@@ -1,0 +1,149 @@
+"""A generation in the words of a chat completion."""
+
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from sora_proxy.api.completions import Chunks, completion, markdown, progress_text, usage
+from sora_proxy.api.context import SETTINGS
+from sora_proxy.generation import (
+    Completed,
+    Event,
+    Failed,
+    Generation,
+    GenerationSpec,
+    Picture,
+    Progress,
+    Queued,
+    State,
+    Status,
+)
+from sora_proxy.settings import Settings
+
+NAME = "0" * 32 + ".png"
+LINK = f"https://images.example.com/images/{NAME}"
+
+
+@pytest.fixture
+def request_() -> web.Request:
+    app = web.Application()
+    app[SETTINGS] = Settings.model_construct(base_url="https://images.example.com")
+    return make_mocked_request("GET", "/", app=app)
+
+
+def generation(*events: Event, prompt: str = "a red fox", status: Status = Status.completed) -> Generation:
+    made = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", prompt), 1700000000.9, State(status))
+    made.log.append(*events)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("prompt", "title"),
+    [
+        ("a red fox", "a red fox"),
+        ("a fox](https://evil.example) ![x", r"a fox\](https://evil.example) !\[x"),
+        ("brackets [in [brackets]]", r"brackets \[in \[brackets\]\]"),
+        ("a backslash \\", r"a backslash \\"),
+        (r"an escaped \] bracket", r"an escaped \\\] bracket"),
+        ("two\nlines", "two lines"),
+        ("two\r\n\r\nparagraphs\r", "two paragraphs"),
+        ("a\u2028b\u2029c\x85d\x0be\x0cf\tg", "a b c d e f g"),
+        ("# title\n\n- list\n\n```\ncode", "# title - list ``` code"),
+        ("x" * 80, "x" * 80),
+        ("x" * 81, "x" * 79 + "…"),
+        ("x" * 78 + "\\" * 9, "x" * 78 + "\\\\" + "…"),
+        ("[" * 32_000, r"\[" * 79 + "…"),
+        ("data: [DONE]\n\n", r"data: \[DONE\]"),
+    ],
+)
+def test_the_prompt_can_not_break_out_of_the_alternative_text(request_: web.Request, prompt: str, title: str) -> None:
+    made = generation(prompt=prompt)
+    assert markdown(request_, made, [Picture(0, name=NAME)]) == f"![{title}]({LINK})"
+
+
+def test_pictures_stand_apart_and_link_to_us_or_to_the_upstream(request_: web.Request) -> None:
+    pictures = [Picture(0, name=NAME), Picture(1, url="https://media.example/x?sig=1")]
+    text = markdown(request_, generation(), pictures)
+    assert text == f"![a red fox]({LINK})\n\n![a red fox](https://media.example/x?sig=1)"
+
+
+@pytest.mark.parametrize("prompt", ["", " \n ", "one", "three little words", "x" * 32_000])
+@pytest.mark.parametrize("pictures", [0, 1, 4])
+def test_usage_is_never_0(prompt: str, pictures: int) -> None:
+    counted = usage(generation(*(Picture(n, name=NAME) for n in range(pictures)), prompt=prompt))
+    assert counted["prompt_tokens"] == max(len(prompt.split()), 1)
+    assert counted["completion_tokens"] == max(pictures, 1)
+    assert counted["total_tokens"] == counted["prompt_tokens"] + counted["completion_tokens"]
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (Queued(3, 12), "queued, position 3, about 12 s"),
+        (Queued(1), "queued, position 1"),
+        (Progress(0), "0 %"),
+        (Progress(42, 7, 9), "42 %"),
+        (Progress(None, 7, 9), "queued at the back end, position 7, about 9 s"),
+        (Progress(), "queued at the back end"),
+    ],
+)
+def test_progress_is_told_in_words(event: Queued | Progress, text: str) -> None:
+    assert progress_text(event) == text
+
+
+PICTURE = Picture(0, name=NAME)
+
+
+@pytest.mark.parametrize(
+    ("status", "events", "content", "reason", "refusal"),
+    [
+        (Status.completed, [PICTURE, Completed()], f"![a red fox]({LINK})", "stop", None),
+        (Status.failed, [Failed("generation_failed", "it broke")], "it broke", "error", "it broke"),
+        (Status.failed, [Failed("content_policy_violation", "no")], "no", "content_filter", "no"),
+        (Status.cancelled, [], "the generation was cancelled", "error", "the generation was cancelled"),
+        (Status.queued, [], "the picture is being made", "processing", None),
+        (Status.queued, [Queued(2)], "queued, position 2", "processing", None),
+        (Status.running, [Queued(2), Progress(5)], "5 %", "processing", None),
+        (Status.saving, [Progress(99)], "99 %", "processing", None),
+        (Status.unknown, [], "the picture is being made", "processing", None),
+    ],
+)
+def test_a_completion_tells_where_the_generation_stands(
+    request_: web.Request, status: Status, events: list[Event], content: str, reason: str, refusal: str | None
+) -> None:
+    whole = completion(request_, generation(*events, status=status))
+    (choice,) = whole["choices"]
+    assert choice["message"] == {"role": "assistant", "content": content, "refusal": refusal}
+    assert choice["finish_reason"] == reason
+    assert (whole["id"], whole["object"], whole["created"], whole["model"]) == (
+        "chatcmpl-1",
+        "chat.completion",
+        1700000000,
+        "sora-1.0",
+    )
+    assert "error" not in whole
+    orjson.dumps(whole)
+
+
+@pytest.mark.parametrize("include_usage", [True, False])
+def test_chunks_share_their_facts_and_have_no_empty_choices_unless_asked(include_usage: bool) -> None:
+    chunks = Chunks(generation(PICTURE), include_usage=include_usage)
+    all_of_them: list[dict[str, Any]] = [
+        chunks.delta(role="assistant", content=""),
+        chunks.delta(content="x"),
+        chunks.delta(finish_reason="stop"),
+        *chunks.usage(),
+    ]
+    assert len({(each["id"], each["created"], each["model"], each["object"]) for each in all_of_them}) == 1
+    assert [len(each["choices"]) for each in all_of_them] == [1, 1, 1] + [0] * include_usage
+    assert [each["choices"][0]["delta"] for each in all_of_them[:3]] == [
+        {"role": "assistant", "content": ""},
+        {"content": "x"},
+        {},
+    ]
+    assert [each["choices"][0]["finish_reason"] for each in all_of_them[:3]] == [None, None, "stop"]
+    assert ["usage" in each for each in all_of_them] == [include_usage] * len(all_of_them)
+    assert not any("error" in each for each in all_of_them)

@@ -1,0 +1,205 @@
+"""Pictures on disk: only what the bytes say counts, and nothing half-made stays."""
+
+import io
+import re
+import stat
+import struct
+import zlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sora_proxy.blocking import BlockingPool, Work
+from sora_proxy.errors import StorageUnavailable
+from sora_proxy.media import CONTENT_TYPES, FORMATS, MOST_PIXELS, PICTURE_NAME, Media, NotAPicture
+
+Save = Any
+
+
+def picture(kind: str, size: tuple[int, int] = (32, 24), **options: Any) -> bytes:
+    content = io.BytesIO()
+    Image.effect_noise(size, 90).convert("RGB").save(content, kind, **options)
+    return content.getvalue()
+
+
+def frames() -> list[Image.Image]:
+    return [Image.effect_noise((32, 24), 90).convert("RGB") for _ in range(2)]
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size, with a bit of data that is sound as far as it goes."""
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes(1000))),
+        (b"IEND", b""),
+    )
+    body = b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+GOOD = {
+    "png": (picture("PNG"), "png"),
+    "animated png": (picture("PNG", save_all=True, append_images=frames()), "png"),
+    "jpeg": (picture("JPEG"), "jpg"),
+    "progressive jpeg": (picture("JPEG", progressive=True), "jpg"),
+    "webp": (picture("WEBP"), "webp"),
+    "lossless webp": (picture("WEBP", lossless=True), "webp"),
+    "gif": (picture("GIF"), "gif"),
+    "animated gif": (picture("GIF", save_all=True, append_images=frames()), "gif"),
+    "gif and html": (picture("GIF") + b"<html><script>alert(1)</script>", "gif"),
+}
+SVG = (
+    b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script></svg>'
+)
+BAD = {
+    "nothing": b"",
+    "one byte": b"\x89",
+    "html": b"<!doctype html><title>not found</title>",
+    "svg": SVG,
+    "json": b'{"error": {"message": "expired"}}',
+    "pdf": b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF",
+    "eps": picture("EPS"),
+    "tiff": picture("TIFF"),
+    "bmp": picture("BMP"),
+    "ico": picture("ICO"),
+    "jpeg 2000": picture("JPEG2000"),
+    "zip": b"PK\x03\x04" + bytes(100),
+    "mp4": b"\x00\x00\x00\x18ftypmp42" + bytes(100),
+    "png header alone": b"\x89PNG\r\n\x1a\n",
+    "garbage after a png header": b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4,
+    "html with a gif's first bytes": b"GIF89a<script>alert(1)</script>",
+    "huge png": png_header(60_000, 60_000),
+    "too large png": png_header(MOST_PIXELS // 5000 + 1, 5000),
+    "huge gif": b"GIF89a\xff\xff\xff\xff\x00\x00\x00" + picture("GIF")[13:],
+    **{f"half a {name}": content[: len(content) // 2] for name, (content, _) in GOOD.items() if "animated" not in name},
+    **{
+        f"{name} without its end": content[:-40]
+        for name, (content, _) in GOOD.items()
+        if "animated" not in name and "html" not in name
+    },
+    "damaged png": picture("PNG")[:60] + b"\x00\xff\x00\xff" + picture("PNG")[64:],
+}
+
+
+@pytest.fixture
+async def media(tmp_path: Path) -> AsyncIterator[Media]:
+    pool = BlockingPool()
+    media = Media(tmp_path / "static" / "images", tmp_path / "inputs", pool)
+    await media.open()
+    yield media
+    pool.close()
+
+
+async def on_thread(media: Media, call: Any, *arguments: Any) -> Any:
+    """Files are not for the event loop, in tests neither."""
+    return await media._pool.run(Work.media, call, *arguments)
+
+
+async def downloaded(media: Media, content: bytes) -> Path:
+    path = media.new_download()
+    await on_thread(media, path.write_bytes, content)
+    return path
+
+
+async def names(media: Media, folder: Path) -> list[str]:
+    found: list[str] = await on_thread(media, lambda: sorted(path.name for path in folder.iterdir()))
+    return found
+
+
+@pytest.mark.parametrize("kind", GOOD)
+async def test_a_picture_is_kept_under_a_random_name_with_the_ending_of_its_bytes(
+    media: Media, tmp_path: Path, kind: str
+) -> None:
+    content, ending = GOOD[kind]
+    kept = [await media.keep_result(await downloaded(media, content)) for _ in range(2)]
+    assert kept[0] != kept[1]
+    for name in kept:
+        assert re.fullmatch(rf"[0-9a-f]{{32}}\.{ending}", name)
+        assert PICTURE_NAME.fullmatch(name)
+        assert await on_thread(media, media.picture_path(name).read_bytes) == content
+        assert await media.has_picture(name)
+    assert await names(media, tmp_path / "static/images") == sorted(kept)
+    assert await names(media, tmp_path / "inputs") == []
+
+
+@pytest.mark.parametrize("kind", GOOD)
+async def test_a_reference_picture_is_kept_apart_from_those_that_are_served(
+    media: Media, tmp_path: Path, kind: str
+) -> None:
+    content, ending = GOOD[kind]
+    name = await media.keep_input(content)
+    assert PICTURE_NAME.fullmatch(name)
+    assert name.endswith(f".{ending}")
+    assert await on_thread(media, media.input_path(name).read_bytes) == content
+    assert not await media.has_picture(name)
+    await media.discard(media.input_path(name))
+    await media.discard(media.input_path(name))  # once more does no harm
+    assert await names(media, tmp_path / "inputs") == []
+
+
+@pytest.mark.parametrize("kind", BAD)
+async def test_anything_else_is_refused_and_removed(media: Media, tmp_path: Path, kind: str) -> None:
+    with pytest.raises(NotAPicture):
+        await media.keep_input(BAD[kind])
+    with pytest.raises(NotAPicture):
+        await media.keep_result(await downloaded(media, BAD[kind]))
+    assert await names(media, tmp_path / "static/images") == []
+    assert await names(media, tmp_path / "inputs") == []
+
+
+async def test_the_message_about_a_large_picture_says_so(media: Media) -> None:
+    with pytest.raises(NotAPicture, match="more than 50 million pixels"):
+        await media.keep_input(BAD["too large png"])
+
+
+async def test_a_download_that_never_came_is_no_picture(media: Media) -> None:
+    with pytest.raises(NotAPicture):
+        await media.keep_result(media.new_download())
+
+
+async def test_opening_removes_what_a_crash_left_half_written_and_nothing_else(media: Media, tmp_path: Path) -> None:
+    name = await media.keep_result(await downloaded(media, GOOD["png"][0]))
+    reference = await media.keep_input(GOOD["png"][0])
+    await downloaded(media, b"half")
+    await on_thread(media, (tmp_path / "inputs/.0123.part").write_bytes, b"half")
+    await media.open()
+    assert await names(media, tmp_path / "static/images") == [name]
+    assert await names(media, tmp_path / "inputs") == [reference]
+
+
+async def test_the_folders_are_for_our_eyes_only(media: Media, tmp_path: Path) -> None:
+    for folder in ("static/images", "inputs"):
+        mode = (await on_thread(media, (tmp_path / folder).stat)).st_mode
+        assert stat.S_IMODE(mode) == 0o700
+
+
+async def test_a_disk_that_refuses_is_no_fault_of_the_picture(media: Media, tmp_path: Path) -> None:
+    await on_thread(media, (tmp_path / "inputs").rmdir)
+    with pytest.raises(StorageUnavailable, match="a picture can't be stored: No such file or directory"):
+        await media.keep_input(GOOD["png"][0])
+
+
+async def test_a_picture_that_was_removed_is_not_there(media: Media) -> None:
+    name = await media.keep_result(await downloaded(media, GOOD["gif"][0]))
+    await on_thread(media, media.picture_path(name).unlink)
+    assert not await media.has_picture(name)
+    assert not await media.has_picture("0" * 32 + ".png")
+
+
+def test_every_format_has_a_content_type_and_a_name_that_is_served() -> None:
+    assert set(FORMATS.values()) == set(CONTENT_TYPES)
+    assert all(PICTURE_NAME.fullmatch(f"{'0' * 32}.{ending}") for ending in CONTENT_TYPES)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "0" * 32, "0" * 31 + ".png", "0" * 33 + ".png", "A" * 32 + ".png", "0" * 32 + ".svg", "0" * 32 + ".png\n",
+     "../" + "0" * 32 + ".png", "0" * 32 + ".png/..", "." + "0" * 32 + ".part", "٠" * 32 + ".png"],
+)  # fmt: skip
+def test_other_names_are_not_served(name: str) -> None:
+    assert PICTURE_NAME.fullmatch(name) is None

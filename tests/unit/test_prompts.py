@@ -1,0 +1,188 @@
+"""What a conversation asks for, in every form that clients send."""
+
+import time
+from typing import Any
+
+import pytest
+
+from sora_proxy.api.prompts import Prompt, prompt_of
+from sora_proxy.api.schemas import MOST_PROMPT, Message
+from sora_proxy.errors import ClientError
+
+URI = "data:image/png;base64,iVBORw0KGgo+/AAAA=="
+ADDRESS = "https://images.example.com/fox.png?a=b#c"
+
+
+def of(*messages: tuple[str, Any] | dict[str, Any]) -> Prompt:
+    return prompt_of(
+        [
+            Message.model_validate(each if isinstance(each, dict) else {"role": each[0], "content": each[1]})
+            for each in messages
+        ]
+    )
+
+
+def refusal(*messages: tuple[str, Any]) -> ClientError:
+    with pytest.raises(ClientError) as caught:
+        of(*messages)
+    assert caught.value.status == 400
+    assert caught.value.param == "messages"
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("messages", "text"),
+    [
+        ([("user", "a fox")], "a fox"),
+        ([("user", "  a fox\n")], "a fox"),
+        ([("user", "a wolf"), ("assistant", "![wolf](x)"), ("user", "a fox")], "a fox"),
+        ([("user", "a fox"), ("assistant", "here it is")], "a fox"),
+        ([("system", "be brief"), ("user", "a fox")], "a fox"),
+        ([("developer", "a fox")], "a fox"),
+        ([("system", "a fox"), ("assistant", None)], "a fox"),
+        ([("developer", "a wolf"), ("system", "a fox"), ("tool", "")], "a fox"),
+        ([("assistant", "a fox"), ("function", None)], "a fox"),
+        ([("user", [{"type": "text", "text": "a"}, {"type": "input_text", "text": " fox "}])], "a\nfox"),
+        ([("user", [{"type": "text", "text": ""}, {"type": "text", "text": "a fox"}])], "a fox"),
+        ([("user", "data: [DONE]\n\ndata: {}\r\n\x1b[2J\x00")], "data: [DONE]\n\ndata: {}\r\n\x1b[2J\x00"),
+        ([("user", "x" * MOST_PROMPT)], "x" * MOST_PROMPT),
+    ],
+)
+def test_the_prompt_is_the_last_user_message_or_the_last_with_text(messages: Any, text: str) -> None:
+    assert of(*messages) == Prompt(text)
+
+
+TEXT = {"type": "text", "text": "a fox"}
+
+
+@pytest.mark.parametrize(
+    ("part", "picture"),
+    [
+        ({"type": "image_url", "image_url": {"url": URI}}, URI),
+        ({"type": "image_url", "image_url": {"url": ADDRESS, "detail": "high"}}, ADDRESS),
+        ({"type": "image_url", "image_url": URI}, URI),
+        ({"type": "input_image", "image_url": ADDRESS, "detail": "absurd"}, ADDRESS),
+        ({"type": "file", "file": {"file_data": URI, "filename": "fox.png"}}, URI),
+    ],
+)
+@pytest.mark.parametrize("text_first", [True, False])
+def test_a_picture_may_come_in_every_form_of_part(part: Any, picture: str, text_first: bool) -> None:
+    content = [TEXT, part] if text_first else [part, TEXT]
+    assert of(("user", content)) == Prompt("a fox", picture)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (f"{URI}\na fox", "a fox"),
+        (f"a fox {URI}", "a fox"),
+        (f"a red {URI} fox", "a red  fox"),
+        (f'a fox "{URI}"', 'a fox ""'),
+        (f"![old]({URI}) a fox", "![old]() a fox"),
+        (f"Use {URI}. A fox", "Use . A fox"),
+        (f"Like {URI}, but a fox", "Like , but a fox"),
+        (f"狐狸{URI}。红色", "狐狸。红色"),
+        ([{"type": "text", "text": f"{URI} a fox"}], "a fox"),
+    ],
+)
+def test_a_data_uri_inside_a_text_is_a_picture_and_no_part_of_the_prompt(content: Any, text: str) -> None:
+    assert of(("user", content)) == Prompt(text, URI)
+
+
+def test_pictures_of_earlier_messages_are_not_taken() -> None:
+    assert of(("user", [TEXT, {"type": "image_url", "image_url": URI}]), ("user", "a wolf")) == Prompt("a wolf")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "",
+        "  \n\t ",
+        [],
+        [{"type": "text", "text": " "}],
+        URI,
+        [{"type": "image_url", "image_url": {"url": URI}}],
+        "x" * (MOST_PROMPT + 1),
+        [{"type": "text", "text": "x" * MOST_PROMPT}] * 100,
+        7,
+        True,
+        {"type": "text", "text": "a fox"},
+        ["a fox"],
+        [None],
+        [7],
+        [[]],
+        [{}],
+        [{"type": None}],
+        [{"type": ["text"], "text": "a fox"}],
+        [{"type": {}, "text": "a fox"}],
+        [{"type": "text"}],
+        [{"type": "text", "text": None}],
+        [{"type": "text", "text": 7}],
+        [{"type": "text", "text": ["a fox"]}],
+        [{"type": "image_url"}],
+        [{"type": "image_url", "image_url": {}}],
+        [{"type": "image_url", "image_url": {"url": 7}}],
+        [{"type": "image_url", "image_url": ["x"]}],
+        [{"type": "input_image", "file_id": "file-1"}],
+        [{"type": "file", "file": "x"}],
+        [{"type": "file", "file": {"file_id": "file-1"}}],
+        [{"type": "file"}],
+        [{"type": "input_audio", "input_audio": {"data": "x"}}],
+        [{"type": "video_url", "video_url": "x"}],
+        [TEXT, {"type": "refusal", "refusal": "no"}],
+    ],
+    ids=lambda content: repr(content)[:60],
+)
+def test_anything_else_is_refused(content: Any) -> None:
+    assert refusal(("user", content)).code == "invalid_value"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"a fox {URI} {URI}",
+        [TEXT, {"type": "image_url", "image_url": URI}, {"type": "image_url", "image_url": ADDRESS}],
+        [{"type": "text", "text": f"a fox {URI}"}, {"type": "image_url", "image_url": ADDRESS}],
+        [TEXT, *[{"type": "image_url", "image_url": ADDRESS}] * 300],
+    ],
+)
+def test_more_than_one_picture_is_refused(content: Any) -> None:
+    assert refusal(("user", content)).code == "invalid_image"
+
+
+def test_a_conversation_without_any_text_is_refused() -> None:
+    refusal(("assistant", None), ("tool", ""), ("system", "  "))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "data:image/",
+        f"{URI} ",
+        "data:image/data:image/",
+        "data:",
+        '"' * 11,
+        "data:image/png;base64,\n",
+        "data:image/ ,",
+    ],
+)
+def test_a_text_full_of_beginnings_takes_time_in_proportion_to_its_length(piece: str) -> None:
+    """A regular expression over the whole text once took minutes for this."""
+
+    def seconds(size: int) -> float:
+        content = (piece * (size // len(piece) + 1))[:size]
+        best = 10.0
+        for _ in range(3):
+            started = time.perf_counter()
+            refusal(("user", content))
+            best = min(best, time.perf_counter() - started)
+        return best
+
+    assert seconds(2_000_000) < 40 * seconds(200_000) + 0.05
+
+
+def test_two_thousand_data_uris_are_refused_at_once() -> None:
+    started = time.perf_counter()
+    assert refusal(("user", f"a fox {URI} " * 2000)).code == "invalid_image"
+    assert time.perf_counter() - started < 1

@@ -1,0 +1,288 @@
+"""Fetching from addresses that clients name: the public internet and the operator's list, nothing else.
+
+Every server here listens on loopback, so every connection that is made to one is one that must have been allowed.
+"""
+
+import asyncio
+import gzip
+import socket
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from sora_proxy.public_fetch import MOST_BYTES, FetchRefused, PublicFetcher, is_public
+
+PICTURE = bytes(range(256)) * 40
+
+
+class Canary:
+    """A server on loopback that must never hear anything."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.port = 0
+
+    def heard(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        writer.close()
+
+
+@pytest.fixture
+async def canary() -> AsyncIterator[Canary]:
+    canary = Canary()
+    server = await asyncio.start_server(canary.heard, "127.0.0.1", 0)
+    canary.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield canary
+
+
+async def refused(address: str, *, allowed: tuple[str, ...] = ()) -> str:
+    started = time.monotonic()
+    with pytest.raises(FetchRefused) as caught:
+        await PublicFetcher(allowed).fetch(address)
+    assert time.monotonic() - started < 5
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+# --- Addresses that are refused ---------------------------------------------------------------------------------------
+
+LOOPBACK = [
+    "127.0.0.1", "127.0.0.2", "127.255.255.255", "127.1", "127.0.1", "127.000.000.001", "0127.0.0.1", "0177.0.0.1",
+    "0177.0.0.01", "00000177.1", "0x7f.0.0.1", "0x7f.1", "0x7f000001", "0X7F000001", "0x7F.0x0.0x0.0x1", "2130706433",
+    "017700000001", "4294967297", "127.0.0.1.", "127.0.0.1..", "0", "0.0.0.0", "0.0", "00000000", "0x0", "[::]",  # noqa: S104
+    "[::1]", "[0:0:0:0:0:0:0:1]", "[0000:0000:0000:0000:0000:0000:0000:0001]", "[::1%25lo]", "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:127.0.0.1]", "[::127.0.0.1]", "[::7f00:1]", "[::ffff:0:127.0.0.1]",
+    "[64:ff9b::127.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]", "[2002:7f00:1::1]",
+    "[2001:0:7f00:1::1]", "localhost", "LOCALHOST", "localhost.", "localhost..", "lOcAlHoSt", "ip6-localhost",
+    "localhost.localdomain", "１２７.０.０.１", "①②⑦.⓪.⓪.①", "127。0。0。1", "127．0．0．1", "ⓛⓞⓒⓐⓛⓗⓞⓢⓣ",
+    "127.0.0.1%00",
+    "127.0.0.1%00.example.com", "%31%32%37.0.0.1", "127.0.0.1%2e", "[127.0.0.1]", "[::1", "::1", "::ffff:127.0.0.1",
+    "127.0.0.1:80:80", "127-0-0-1", "127.0.0.1/8", "[v1.127.0.0.1]",
+]  # fmt: skip
+ELSEWHERE = [
+    "10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.255", "192.168.0.1", "192.168.255.255", "100.64.0.1",
+    "169.254.169.254", "0xa9fea9fe", "2852039166", "169.254.0.1", "192.0.0.192", "192.0.0.8", "192.0.2.1",
+    "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255",
+    "192.88.99.1", "100.100.100.200", "[fd00:ec2::254]", "[fc00::1]", "[fe80::1]", "[fe80::1%25eth0]", "[fec0::1]",
+    "[ff02::1]", "[::a9fe:a9fe]", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::]",
+    "[2001:db8::1]", "[100::1]", "[3fff::1]", "[5f00::1]", "[2001:10::1]", "[4000::1]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", [*LOOPBACK, *ELSEWHERE])
+async def test_no_spelling_of_an_address_that_is_not_public_is_asked(canary: Canary, host: str) -> None:
+    for scheme in ("http", "https"):
+        await refused(f"{scheme}://{host}/fox.png")
+        await refused(f"{scheme}://{host}:{canary.port}/fox.png")
+        await refused(f"{scheme}://user:password@{host}:{canary.port}/fox.png")
+    assert canary.connections == 0
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "", " ", "fox.png", "/etc/passwd", "//127.0.0.1:{port}/", "http:", "http://", "http:///fox.png",
+        "http:127.0.0.1:{port}", "http:/127.0.0.1:{port}/", "http:\\\\127.0.0.1:{port}\\", "file:///etc/passwd",
+        "file://127.0.0.1:{port}/x", "ftp://127.0.0.1:{port}/x", "gopher://127.0.0.1:{port}/_GET",
+        "ws://127.0.0.1:{port}/", "dict://127.0.0.1:{port}/", "unix:///var/run/docker.sock",
+        "data:image/png;base64,AAAA", "javascript:alert(1)", "jar:http://127.0.0.1:{port}!/",
+        "http+unix://%2Frun%2Fx", "HTTP://127.0.0.1:{port}/", "hTTp://127.0.0.1:{port}",
+        "http://127.0.0.1:{port}#@example.com/", "http://example.com@127.0.0.1:{port}/",
+        "http://example.com:80@127.0.0.1:{port}/", "http://127.0.0.1:{port}\\@example.com/",
+        "http://example.com%40127.0.0.1:{port}/", "http://example.com#@127.0.0.1:{port}/\ud800",
+        "http://[::1]:{port}:80/", "http://127.0.0.1:{port}\r\nHost: x", "http://127.0.0.1 :{port}/",
+        "http://127.0.0.1\t:{port}/", "\nhttp://127.0.0.1:{port}/", "http://example.com:22/",
+        "https://example.com:80/", "http://example.com:443/", "http://example.com:0/", "http://example.com:99999/",
+        "http://example.com:port/", "http://user@example.com/", "http://:password@example.com/",
+        "http://exa mple.com/", "http://.example.com/", "http://example..com/", "http://-example.com/",
+        "http://1.2.3/", "http://example.com./", "http://" + "a" * 64 + ".com/", "http://" + "a." * 200 + "com/",
+        "http://" + "x" * 1_000_000, "http://xn--/", "http://xn--a.com/", "http://\t]_[@", "http://xn--\xfc/",
+        "http://\x00/", "http://*/", "http://a_b/", "http://[", "http://]", "http://[]/", "http://ß" + "ß" * 300,
+    ],
+    ids=lambda address: repr(address[:40]),
+)  # fmt: skip
+async def test_no_other_scheme_port_or_trick_is_followed(canary: Canary, address: str) -> None:
+    await refused(address.replace("{port}", str(canary.port)))
+    assert canary.connections == 0
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ["127.0.0.1"],
+        ["93.184.215.14", "127.0.0.1"],
+        ["127.0.0.1", "93.184.215.14"],
+        ["93.184.215.14", "::1"],
+        ["2606:4700:4700::1111", "::ffff:10.0.0.1"],
+        ["169.254.169.254"],
+        ["64:ff9b::7f00:1"],
+        [],
+    ],
+    ids=repr,
+)
+async def test_a_name_with_any_address_that_is_not_public_is_refused_after_one_lookup(
+    canary: Canary, monkeypatch: pytest.MonkeyPatch, answers: list[str]
+) -> None:
+    lookups = []
+
+    async def resolve(host: str, port: int, **_options: object) -> list[Any]:
+        lookups.append(host)
+        families = [socket.AF_INET6 if ":" in answer else socket.AF_INET for answer in answers]
+        return [(family, 1, 6, "", (answer, port)) for family, answer in zip(families, answers, strict=True)]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    assert await refused("http://images.example.com/fox.png") == "the picture's address is not a public one"
+    assert lookups == ["images.example.com"]
+
+
+async def test_an_international_name_is_looked_up_in_its_plain_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    lookups = []
+
+    async def resolve(host: str, *_arguments: object, **_options: object) -> list[Any]:
+        lookups.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    assert await refused("https://bücher.example/fox.png") == "the picture can't be fetched from its address"
+    assert lookups == ["xn--bcher-kva.example"]
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "93.184.215.14", "1.1.1.1", "2606:4700:4700::1111", "2a00:1450:4001::1"]
+)
+def test_public_addresses_are_public(address: str) -> None:
+    assert is_public(address)
+
+
+# --- Hosts that the operator allows -----------------------------------------------------------------------------------
+
+
+class Origin:
+    """A server on loopback that the operator has put on the list."""
+
+    def __init__(self, canary: Canary) -> None:
+        self._canary = canary
+        self.requests: list[web.Request] = []
+        self.sent = 0
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request)
+        match request.path:
+            case "/redirect":
+                raise web.HTTPFound(f"http://127.0.0.1:{self._canary.port}/")
+            case "/missing":
+                raise web.HTTPNotFound
+            case "/endless":
+                return await self._endless(request)
+            case "/bomb":
+                bomb = await asyncio.to_thread(gzip.compress, bytes(256 * 2**20), 9)
+                return web.Response(body=bomb, headers={"content-encoding": "gzip"})
+            case "/broken-gzip":
+                return web.Response(body=b"no gzip at all", headers={"content-encoding": "gzip"})
+            case "/gzip":
+                return web.Response(body=gzip.compress(PICTURE), headers={"content-encoding": "gzip"})
+            case "/large":
+                return web.Response(body=bytes(MOST_BYTES))
+            case "/hang-up":
+                assert request.transport is not None
+                request.transport.abort()
+        return web.Response(body=PICTURE, content_type="text/html")
+
+    async def _endless(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:  # until the other side hangs up
+            await response.write(bytes(2**18))
+            self.sent += 2**18
+
+
+@pytest.fixture
+async def origin(canary: Canary) -> Origin:
+    return Origin(canary)
+
+
+@pytest.fixture
+async def server(origin: Origin) -> AsyncIterator[TestServer]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", origin.handle)
+    server = TestServer(app, host="127.0.0.1")
+    await server.start_server()
+    yield server
+    await server.close()
+
+
+async def test_an_allowed_host_is_fetched_from(server: TestServer, origin: Origin) -> None:
+    for allowed in ("127.0.0.1", f"127.0.0.1:{server.port}"):
+        assert await PublicFetcher([allowed]).fetch(str(server.make_url("/fox.png?a=b"))) == PICTURE
+    assert [request.path_qs for request in origin.requests] == ["/fox.png?a=b"] * 2
+
+
+async def test_an_allowed_name_is_fetched_from_whatever_its_case(server: TestServer) -> None:
+    fetcher = PublicFetcher([f"LocalHost:{server.port}"])
+    assert await fetcher.fetch(f"http://LOCALHOST:{server.port}/fox.png") == PICTURE
+
+
+async def test_an_allowed_address_of_ipv6_may_be_written_with_brackets(canary: Canary) -> None:
+    for allowed in ("[::1]:1", "[::1]", "::1"):
+        said = await refused("http://[::1]:1/fox.png", allowed=(allowed,))  # nothing listens there
+        assert said == "the picture can't be fetched from its address"
+
+
+async def test_only_the_allowed_host_and_port_are_allowed(canary: Canary, server: TestServer, origin: Origin) -> None:
+    allowed = (f"127.0.0.1:{server.port}", "nas.local")
+    await refused(f"http://127.0.0.1:{canary.port}/", allowed=allowed)
+    await refused(f"http://localhost:{server.port}/", allowed=allowed)
+    await refused(f"http://127.0.0.2:{server.port}/", allowed=allowed)
+    await refused(f"http://127.1:{server.port}/", allowed=allowed)
+    await refused(f"http://nas.local.localhost:{server.port}/", allowed=allowed)
+    await refused(f"http://user:password@127.0.0.1:{server.port}/", allowed=allowed)
+    await refused(f"ftp://127.0.0.1:{server.port}/", allowed=allowed)
+    assert canary.connections == 0
+    assert origin.requests == []
+
+
+async def test_nothing_of_ours_goes_along(server: TestServer, origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")  # would be refused
+    await PublicFetcher(["127.0.0.1"]).fetch(str(server.make_url("/")))
+    (request,) = origin.requests
+    assert {"authorization", "cookie", "referer"}.isdisjoint(name.lower() for name in request.headers)
+
+
+async def test_a_redirect_is_not_followed(canary: Canary, server: TestServer) -> None:
+    said = await refused(str(server.make_url("/redirect")), allowed=("127.0.0.1",))
+    assert said == "the picture's address answered with status 302"
+    assert canary.connections == 0
+
+
+async def test_an_answer_other_than_200_is_refused(server: TestServer) -> None:
+    said = await refused(str(server.make_url("/missing")), allowed=("127.0.0.1",))
+    assert said == "the picture's address answered with status 404"
+
+
+async def test_an_endless_body_is_cut(server: TestServer, origin: Origin) -> None:
+    said = await refused(str(server.make_url("/endless")), allowed=("127.0.0.1",))
+    assert said == "the picture is larger than 10 MB"
+    assert origin.sent < 4 * MOST_BYTES
+
+
+async def test_a_body_that_unpacks_to_too_much_is_cut(server: TestServer) -> None:
+    with pytest.raises(FetchRefused, match="larger than 10 MB"):
+        await PublicFetcher(["127.0.0.1"]).fetch(str(server.make_url("/bomb")))
+
+
+@pytest.mark.parametrize("path", ["/broken-gzip", "/hang-up"])
+async def test_a_broken_answer_is_refused(server: TestServer, path: str) -> None:
+    said = await refused(str(server.make_url(path)), allowed=("127.0.0.1",))
+    assert said == "the picture can't be fetched from its address"
+
+
+async def test_as_much_as_is_allowed_is_fetched(server: TestServer) -> None:
+    fetcher = PublicFetcher(["127.0.0.1"])
+    assert await fetcher.fetch(str(server.make_url("/gzip"))) == PICTURE
+    assert len(await fetcher.fetch(str(server.make_url("/large")))) == MOST_BYTES

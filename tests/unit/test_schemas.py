@@ -1,0 +1,247 @@
+"""What a chat request may hold: strict where we use it, patient everywhere else, and never an unexpected error."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from sora_proxy.api.schemas import MOST_MESSAGES, ChatRequest, parse_chat_request
+from sora_proxy.errors import ClientError
+
+MESSAGES = [{"role": "user", "content": "a fox"}]
+
+
+def body(**fields: Any) -> bytes:
+    return orjson.dumps({"model": "sora-1.0", "messages": MESSAGES} | fields)
+
+
+def parse(**fields: Any) -> ChatRequest:
+    return parse_chat_request(body(**fields))
+
+
+def refusal(content: bytes) -> ClientError:
+    with pytest.raises(ClientError) as caught:
+        parse_chat_request(content)
+    assert caught.value.status == 400
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500
+    orjson.dumps([str(caught.value), caught.value.param])
+    return caught.value
+
+
+def test_the_least_request_has_the_documented_defaults() -> None:
+    chat = parse()
+    assert (chat.n, chat.stream, chat.background, chat.size, chat.dimensions) == (1, False, False, "auto", (720, 480))
+    assert chat.stream_options.include_usage is False
+    assert [(message.role, message.content) for message in chat.messages] == [("user", "a fox")]
+
+
+def test_null_is_the_default() -> None:
+    options = {"n": None, "stream": None, "background": None, "size": None, "stream_options": None}
+    assert parse(**options) == parse()
+    assert parse(stream_options={"include_usage": None}) == parse()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_n_is_a_small_number(n: int) -> None:
+    assert parse(n=n).n == n
+
+
+@pytest.mark.parametrize("n", [0, -1, 5, 10**9, 2**63, 2**64 - 1, True, False, "1", 1.5, 1.0, [], [1], {}])
+def test_any_other_n_is_refused_by_name(n: Any) -> None:
+    fault = refusal(body(n=n))
+    assert (fault.param, fault.code) == ("n", "invalid_value")
+
+
+@pytest.mark.parametrize(
+    "n", ["9" * 30, "9" * 5000, "-" + "9" * 5000, "1e2", "1e999", "1E-400", "NaN", "Infinity", "-Infinity", "01", "0x1"]
+)
+def test_numbers_that_break_other_parsers_are_refused(n: str) -> None:
+    refusal(b'{"model": "sora-1.0", "messages": [{"role": "user", "content": "x"}], "n": %s}' % n.encode())
+
+
+@pytest.mark.parametrize(
+    ("size", "dimensions"),
+    [
+        ("auto", (720, 480)),
+        ("720x480", (720, 480)),
+        ("480x480", (480, 480)),
+        ("1792x1024", (1792, 1024)),
+        ("64x2048", (64, 2048)),
+        ("480×720", (480, 720)),
+        ("480*720", (480, 720)),
+    ],
+)
+def test_sizes_are_read(size: str, dimensions: tuple[int, int]) -> None:
+    assert parse(size=size).dimensions == dimensions
+
+
+@pytest.mark.parametrize(
+    "size",
+    ["", "big", "720", "720x", "x480", "720X480", "720 x 480", "720x480\n", "63x480", "720x2049", "0x0", "-720x480",
+     "720x480x3", "99999x99999", "٧٢٠x٤٨٠", "7" * 10_000, "720.0x480", "1e2x1e2", "\ud7ff"],
+)  # fmt: skip
+def test_other_sizes_are_refused_by_name(size: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        _ = parse(size=size).dimensions
+    assert caught.value.param == "size"
+    assert caught.value.status == 400
+
+
+ABSURD = {
+    "max_tokens": 0,
+    "max_completion_tokens": -1,
+    "frequency_penalty": -2,
+    "presence_penalty": "high",
+    "temperature": 99,
+    "top_p": None,
+    "logit_bias": {"50256": -100},
+    "logprobs": "yes",
+    "top_logprobs": -5,
+    "tools": "garbage",
+    "tool_choice": {"type": "none"},
+    "functions": 7,
+    "function_call": [],
+    "response_format": {"type": "json_object"},
+    "seed": -(2**63),
+    "stop": ["a"] * 100,
+    "user": {"not": "a string"},
+    "store": "perhaps",
+    "metadata": 7,
+    "modalities": ["audio"],
+    "audio": {},
+    "prediction": None,
+    "parallel_tool_calls": "x",
+    "reasoning_effort": "xx",
+    "service_tier": 0,
+    "verbosity": [],
+    "web_search_options": 1,
+    "moderation": {},
+    "api_base": "http://evil.example",
+    "callback_url": "http://169.254.169.254/",
+    "proxy": "http://127.0.0.1",
+    "__class__": "x",
+    "model_config": {},
+    "dimensions": [1, 2],
+    "": "",
+}
+
+
+@pytest.mark.parametrize("name", ABSURD)
+def test_what_we_do_not_use_may_hold_anything(name: str) -> None:
+    assert parse(**{name: ABSURD[name]}) == parse()
+
+
+def test_everything_we_do_not_use_at_once() -> None:
+    assert parse(**ABSURD) == parse()
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"model": None}, "model"),
+        ({"model": ""}, "model"),
+        ({"model": 7}, "model"),
+        ({"model": "x" * 201}, "model"),
+        ({"messages": None}, "messages"),
+        ({"messages": []}, "messages"),
+        ({"messages": {}}, "messages"),
+        ({"messages": "a fox"}, "messages"),
+        ({"messages": MESSAGES * (MOST_MESSAGES + 1)}, "messages"),
+        ({"messages": ["a fox"]}, "messages[0]"),
+        ({"messages": [None]}, "messages[0]"),
+        ({"messages": [{"content": "x"}]}, "messages[0].role"),
+        ({"messages": [*MESSAGES, {"role": "king", "content": "x"}]}, "messages[1].role"),
+        ({"messages": [{"role": 7}]}, "messages[0].role"),
+        ({"stream": "true"}, "stream"),
+        ({"stream": 1}, "stream"),
+        ({"stream_options": True}, "stream_options"),
+        ({"stream_options": []}, "stream_options"),
+        ({"stream_options": {"include_usage": "yes"}}, "stream_options.include_usage"),
+        ({"background": "yes"}, "background"),
+        ({"size": 720}, "size"),
+        ({"size": [720, 480]}, "size"),
+    ],
+)
+def test_a_bad_field_is_named(fields: dict[str, Any], param: str) -> None:
+    fault = refusal(body(**fields))
+    assert fault.param == param
+    assert param in str(fault)
+
+
+@pytest.mark.parametrize("name", ["model", "messages"])
+def test_a_missing_field_is_named(name: str) -> None:
+    fields = {"model": "sora-1.0", "messages": MESSAGES}
+    del fields[name]
+    fault = refusal(orjson.dumps(fields))
+    assert (fault.param, fault.code) == (name, "missing_required_parameter")
+
+
+def test_as_many_messages_as_are_allowed_are_read() -> None:
+    assert len(parse(messages=MESSAGES * MOST_MESSAGES).messages) == MOST_MESSAGES
+
+
+@pytest.mark.parametrize("content", ["a fox", None, 7, [], {}, [[[]]], [{"type": "text"}], True])
+def test_the_content_of_a_message_is_left_to_the_prompt(content: Any) -> None:
+    assert parse(messages=[{"role": "user", "content": content}]).messages[0].content == content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b" ",
+        b"null",
+        b"[]",
+        b"7",
+        b'"text"',
+        b"NaN",
+        b"{",
+        b"{}garbage",
+        b"{}{}",
+        b"{'model': 'x'}",
+        b'{"model": "x",}',
+        b'{"model": undefined}',
+        b'{"model": "a\nb"}',
+        b'{"model": "\xff"}',
+        b'{"model": "\xed\xa0\x80"}',
+        b'{"model": "\\ud800"}',
+        b'{"model": "\\udc00\\ud800"}',
+        b'{"model": "\\x00"}',
+        b"\xef\xbb\xbf" + body(),
+        body().decode().encode("utf-16"),
+        body().decode().encode("utf-32"),
+        body()[:-1],
+        b"\x00" + body(),
+        body() + b"\x00",
+        b"model=sora-1.0&messages=x",
+        b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nx\r\n--x--',
+        b"\x1f\x8b\x08\x00",
+        b"[" * 200_000,
+        b"[" * 200_000 + b"]" * 200_000,
+        b'{"a":' * 200_000 + b"1" + b"}" * 200_000,
+        b'{"model": "sora-1.0", "messages": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+        b'{"model": "sora-1.0", "n": ' + b"9" * 1_000_000 + b"}",
+        b'{"model": "sora-1.0", "n": 1e' + b"9" * 1000 + b"}",
+    ],
+    ids=lambda content: repr(content[:30]),
+)
+def test_a_body_that_is_no_json_object_is_refused(content: bytes) -> None:
+    assert refusal(content).code == "invalid_json"
+
+
+def test_nesting_below_the_parsers_bound_breaks_nothing() -> None:
+    deep = b"[" * 900 + b'"x"' + b"]" * 900
+    assert parse_chat_request(body()[:-1] + b', "tools": %b}' % deep) == parse()
+    chat = parse_chat_request(b'{"model": "m", "messages": [{"role": "user", "content": %b}]}' % deep)
+    assert isinstance(chat.messages[0].content, list)
+    refusal(b'{"model": "m", "messages": %b}' % deep)
+
+
+def test_of_a_name_given_twice_the_last_counts() -> None:
+    assert parse_chat_request(body()[:-1] + b', "n": 2, "n": 3}').n == 3
+
+
+def test_control_characters_and_every_script_are_text() -> None:
+    text = "\x00\x1b\x7f\u2028\u202e𝄞 狐狸 الثعلب"
+    assert parse(messages=[{"role": "user", "content": text}]).messages[0].content == text

@@ -1,0 +1,356 @@
+"""Settings: where each comes from, what is refused, and that no refusal tells a secret."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sora_proxy.errors import ConfigurationError
+from sora_proxy.settings import Settings, load_settings
+
+SECRET = "eyJsupersecret0123456789"
+SetEnvironment = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, and an environment that says nothing."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> SetEnvironment:
+    def set_all(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    return set_all
+
+
+def faults() -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    return caught.value.faults
+
+
+def only_fault() -> str:
+    (fault,) = faults()
+    return fault
+
+
+# --- Defaults and sources ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("api_host", "0.0.0.0"),  # noqa: S104
+        ("api_port", 8890),
+        ("base_url", None),
+        ("proxy_host", None),
+        ("proxy_port", None),
+        ("proxy_user", None),
+        ("proxy_pass", None),
+        ("static_dir", None),
+        ("image_save_dir", None),
+        ("image_localization", None),
+        ("api_keys", ()),
+        ("admin_key", None),
+        ("api_auth_token", None),
+        ("keys_storage_file", Path("api_keys.json")),
+        ("verbose_logging", False),
+        ("upstream", "auto"),
+        ("sora_base_url", "https://sora.chatgpt.com"),
+        ("sora_extra_headers", {}),
+        ("data_dir", Path("data")),
+        ("sync_wait", 120.0),
+        ("poll_interval", 1.0),
+        ("settle_time", 20.0),
+        ("on_unknown", "requeue"),
+        ("progress_style", "reasoning"),
+        ("trusted_proxies", ()),
+        ("cors_origins", ()),
+    ],
+)
+def test_the_documented_defaults_hold(name: str, value: object) -> None:
+    assert getattr(load_settings(), name) == value
+
+
+def test_there_is_no_default_secret() -> None:
+    settings = load_settings()
+    secrets = (settings.admin_key, settings.api_auth_token, settings.proxy_pass, settings.api_keys)
+    assert secrets == (None, None, None, ())
+
+
+def test_derived_folders_follow_the_settings_they_come_from(environment: SetEnvironment) -> None:
+    assert load_settings().pictures_dir == Path("data/images")
+    assert load_settings().database_path == Path("data/sora_proxy.db")
+    environment(DATA_DIR="/srv/sora", STATIC_DIR="static")
+    assert load_settings().pictures_dir == Path("static/images")
+    assert load_settings().database_path == Path("/srv/sora/sora_proxy.db")
+    environment(IMAGE_SAVE_DIR="/pictures", DATABASE_URL="sqlite:////db/other.db")
+    assert load_settings().pictures_dir == Path("/pictures")
+    assert load_settings().database_path == Path("/db/other.db")
+
+
+def test_the_environment_wins_over_dot_env_and_that_over_the_file_in_config(
+    folder: Path, environment: SetEnvironment
+) -> None:
+    (folder / "config").mkdir()
+    (folder / "config/sora_proxy.env").write_text("API_PORT=1\nMAX_QUEUE=1\nSYNC_WAIT=1\n")
+    (folder / ".env").write_text("API_PORT=2\nMAX_QUEUE=2\n")
+    environment(API_PORT="3")
+    settings = load_settings()
+    assert (settings.api_port, settings.max_queue, settings.sync_wait) == (3, 2, 1.0)
+
+
+def test_an_empty_variable_is_no_value_and_names_may_be_written_small(environment: SetEnvironment) -> None:
+    environment(API_PORT="", ADMIN_KEY="", API_KEYS="", max_queue="7")
+    settings = load_settings()
+    assert (settings.api_port, settings.admin_key, settings.api_keys, settings.max_queue) == (8890, None, (), 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("IMAGE_LOCALIZATION", "True", True),
+        ("IMAGE_LOCALIZATION", "false", False),
+        ("VERBOSE_LOGGING", "1", True),
+        ("BASE_URL", "https://images.example.com/", "https://images.example.com"),
+        ("BASE_URL", "http://[::1]:8890", "http://[::1]:8890"),
+        ("CORS_ORIGINS", " https://a.example ,, https://b.example", ("https://a.example", "https://b.example")),
+        ("SORA_EXTRA_HEADERS", '{"oai-device-id": "1"}', {"oai-device-id": "1"}),
+    ],
+)
+def test_values_are_read_as_documented(environment: SetEnvironment, name: str, text: str, value: object) -> None:
+    environment(**{name: text})
+    assert getattr(load_settings(), name.lower()) == value
+
+
+def test_networks_are_read_with_or_without_a_mask(environment: SetEnvironment) -> None:
+    environment(TRUSTED_PROXIES="127.0.0.1, 10.1.2.3/8,::1")
+    assert [str(network) for network in load_settings().trusted_proxies] == ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]
+
+
+def test_the_address_of_the_proxy_holds_no_credentials(environment: SetEnvironment) -> None:
+    environment(PROXY_HOST="proxy.example", PROXY_PORT="7890", PROXY_USER="user", PROXY_PASS=SECRET)
+    settings = load_settings()
+    assert settings.proxy_url == "http://proxy.example:7890"
+    assert SECRET not in repr(settings)
+
+
+# --- Keys -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [SECRET, f"Bearer {SECRET}", f"bearer {SECRET}", f"  Bearer   {SECRET} "])
+def test_a_token_is_the_same_with_and_without_bearer(environment: SetEnvironment, text: str) -> None:
+    environment(API_KEYS=json.dumps([{"key": text, "weight": 2, "max_rpm": 30}]))
+    settings = load_settings()
+    (key,) = settings.api_keys
+    assert (key.token, key.weight, key.max_rpm, key.max_concurrent, key.name) == (SECRET, 2, 30, None, None)
+    assert SECRET not in repr(settings)
+
+
+def test_api_keys_win_over_the_key_file(folder: Path, environment: SetEnvironment) -> None:
+    (folder / "api_keys.json").write_text('[{"key": "of-the-file", "name": "first"}]')
+    assert [key.token for key in load_settings().api_keys] == ["of-the-file"]
+    environment(API_KEYS='[{"key": "of-the-environment"}]')
+    assert [key.token for key in load_settings().api_keys] == ["of-the-environment"]
+
+
+def test_the_key_file_can_lie_elsewhere(folder: Path, environment: SetEnvironment) -> None:
+    (folder / "elsewhere.json").write_text('[{"key": "a"}, {"key": "b"}]')
+    environment(KEYS_STORAGE_FILE="elsewhere.json")
+    assert [key.token for key in load_settings().api_keys] == ["a", "b"]
+
+
+def test_a_key_file_that_is_not_there_holds_no_keys(environment: SetEnvironment) -> None:
+    environment(KEYS_STORAGE_FILE="not-there.json")
+    assert load_settings().api_keys == ()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe\x00",
+        b"{",
+        b"{}",
+        b"null",
+        f'["{SECRET}"]'.encode(),
+        f'{{"{SECRET}": 1}}'.encode(),
+        f'[{{"{SECRET}": 1, "key": "k"}}]'.encode(),
+        f'[{{"key": "{SECRET}", "weight": 0}}]'.encode(),
+        f'[{{"key": "{SECRET}", "max_rpm": 0}}]'.encode(),
+        f'[{{"key": "{SECRET}", "max_concurrent": 0}}]'.encode(),
+        f'[{{"key": "{SECRET}", "name": "{SECRET}\\n"}}]'.encode(),
+        f'[{{"key": "{SECRET} and more"}}]'.encode(),
+        f'[{{"key": "{SECRET}\\u00fc"}}]'.encode(),
+        f'[{{"key": "{SECRET}"}}, {{"key": "Bearer {SECRET}"}}]'.encode(),
+        b"[" * 5000,
+    ],
+)
+def test_a_key_file_that_can_not_be_used_is_a_fault_without_its_secrets(folder: Path, content: bytes) -> None:
+    (folder / "api_keys.json").write_bytes(content)
+    fault = only_fault()
+    assert fault.startswith("KEYS_STORAGE_FILE: api_keys.json: ")
+    assert "Example: " in fault
+    assert SECRET not in fault
+    assert "\n" not in fault
+
+
+def test_a_key_file_that_can_not_be_read_is_a_fault(folder: Path) -> None:
+    (folder / "api_keys.json").mkdir()
+    assert only_fault() == "KEYS_STORAGE_FILE: api_keys.json: Is a directory"
+
+
+@pytest.mark.parametrize("key", ["", " ", "Bearer", "Bearer ", "bearer  "])
+def test_the_word_bearer_alone_is_no_token(environment: SetEnvironment, key: str) -> None:
+    environment(API_KEYS=json.dumps([{"key": key}]))
+    assert only_fault().startswith("API_KEYS[0].key: must be a token")
+
+
+# --- Faults -----------------------------------------------------------------------------------------------------------
+
+BAD: list[tuple[str, str]] = [
+    ("API_PORT", "eighty"),
+    ("API_PORT", "65536"),
+    ("API_PORT", "-1"),
+    ("API_HOST", "a host"),
+    ("BASE_URL", "images.example.com"),
+    ("BASE_URL", "ftp://images.example.com"),
+    ("BASE_URL", "javascript:alert(1)"),
+    ("BASE_URL", "https://images.example.com/?a=b"),
+    ("BASE_URL", "https://images.example.com/\nx-header: y"),
+    ("BASE_URL", "https://images.exa\tmple.com"),
+    ("BASE_URL", "https://images.example.com:99999"),
+    ("BASE_URL", "https://images.example.com:port"),
+    ("BASE_URL", "https://[::1"),
+    ("SORA_BASE_URL", "https://"),
+    ("SORA_EXTRA_HEADERS", "oai-device-id: 1"),
+    ("SORA_EXTRA_HEADERS", "[]"),
+    ("SORA_EXTRA_HEADERS", '{"authorization": "x"}'),
+    ("SORA_EXTRA_HEADERS", '{"x": "line\\nbreak"}'),
+    ("SORA_EXTRA_HEADERS", '{"x y": "z"}'),
+    ("SORA_EXTRA_HEADERS", '{"x": 1}'),
+    ("TRUSTED_PROXIES", "10.0.0.0/99"),
+    ("TRUSTED_PROXIES", "the-proxy"),
+    ("UPSTREAM", "dall-e"),
+    ("PROXY_HOST", "http://proxy.example"),
+    ("PROXY_PORT", "0"),
+    ("POLL_INTERVAL", "0"),
+    ("POLL_INTERVAL", "nan"),
+    ("SETTLE_TIME", "-1"),
+    ("ON_UNKNOWN", "perhaps"),
+    ("GENERATION_TIMEOUT", "inf"),
+    ("MAX_QUEUE", "0"),
+    ("MAX_QUEUE_WAIT", "0"),
+    ("SYNC_WAIT", "1e9"),
+    ("PROGRESS_STYLE", "loud"),
+    ("HEARTBEAT_INTERVAL", "ten"),
+    ("DATABASE_URL", "postgresql://db.example/sora"),
+    ("IMAGE_LOCALIZATION", "perhaps"),
+    ("IMAGE_INPUT", "private"),
+    ("SHUTDOWN_GRACE", "-1"),
+    ("VERBOSE_LOGGING", "loud"),
+    ("LOG_FORMAT", "xml"),
+    ("API_KEYS", "not json"),
+    ("API_KEYS", "{}"),
+    ("API_KEYS", "[{}]"),
+    ("API_KEYS", '[{"key": 1}]'),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), BAD)
+def test_a_bad_value_is_one_line_with_the_option_the_fault_and_an_example(
+    environment: SetEnvironment, name: str, text: str
+) -> None:
+    environment(**{name: text})
+    fault = only_fault()
+    option, _, rest = fault.partition(": ")
+    assert option.partition("[")[0].partition(".")[0] == name
+    wrong, _, example = rest.partition(f" Example: {name}=")
+    assert len(wrong) > 10
+    assert example
+    assert fault.isprintable()
+    assert len(fault) < 300
+
+
+def test_an_example_is_one_that_would_be_taken(environment: SetEnvironment) -> None:
+    """All of them at once, as the messages give them."""
+    for name, field in Settings.model_fields.items():
+        example = (field.examples or [""])[0]
+        if "KEY" not in name.upper():
+            environment(**{name.upper(): example})
+    environment(API_KEYS='[{"key": "Bearer eyJ", "weight": 1, "max_rpm": 60}]', SORA_EXTRA_HEADERS='{"x": "y"}')
+    assert load_settings().proxy_url == "http://127.0.0.1:7890"
+
+
+def test_every_fault_is_told_at_once(environment: SetEnvironment) -> None:
+    environment(API_PORT="x", MAX_QUEUE="x", UPSTREAM="x")
+    assert [fault.partition(":")[0] for fault in faults()] == ["API_PORT", "UPSTREAM", "MAX_QUEUE"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ADMIN_KEY", f"{SECRET}\nsecond line"),
+        ("API_AUTH_TOKEN", f" {SECRET}"),
+        ("API_KEYS", SECRET),
+        ("API_KEYS", f'"{SECRET}"'),
+        ("API_KEYS", f'["{SECRET}"]'),
+        ("API_KEYS", f'[{{"{SECRET}": "key"}}]'),
+        ("API_KEYS", f'[{{"key": ["{SECRET}"]}}]'),
+        ("API_KEYS", f'[{{"key": "a", "weight": "{SECRET}"}}]'),
+        ("API_KEYS", f'[{{"key": "a", "Bearer {SECRET}": 1}}]'),
+        ("SORA_EXTRA_HEADERS", f'{{"openai-sentinel-token": "{SECRET}'),
+        ("SORA_EXTRA_HEADERS", f'{{"openai-sentinel-token": ["{SECRET}"]}}'),
+        ("SORA_EXTRA_HEADERS", f'{{"openai-sentinel-token": "{SECRET}\\n"}}'),
+        ("PROXY_HOST", f"http://user:{SECRET}@proxy.example"),
+        ("PROXY_PORT", f"7890@{SECRET}"),
+        ("BASE_URL", f"https://user:{SECRET}@images.example.com"),
+        ("BASE_URL", f"https://:{SECRET}@images.example.com"),
+        ("SORA_BASE_URL", f"https://{SECRET}@images.example.com"),
+        ("TRUSTED_PROXIES", f"http://user:{SECRET}@10.0.0.1"),
+        ("DATABASE_URL", f"postgresql://user:{SECRET}@db.example/sora"),
+    ],
+)
+def test_a_fault_never_tells_a_secret(environment: SetEnvironment, name: str, text: str) -> None:
+    environment(**{name: text})
+    told = "".join(faults())
+    assert told.startswith(name)
+    assert "supersecret" not in told
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [({"PROXY_HOST": "p"}, "PROXY_PORT"), ({"PROXY_USER": "u"}, "PROXY_HOST")],
+)
+def test_half_a_proxy_is_a_fault(environment: SetEnvironment, given: dict[str, str], missing: str) -> None:
+    environment(**given)
+    assert only_fault().startswith(f"{missing}: is missing beside")
+    assert f" Example: {missing}=" in only_fault()
+
+
+def test_a_settings_file_that_is_no_text_is_a_fault(folder: Path) -> None:
+    (folder / ".env").write_bytes(b"API_HOST=\xff\xfe\n")
+    assert ".env: can't be read as UTF-8 text" in only_fault()
+
+
+def test_bytes_that_are_no_text_in_the_environment_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key with such bytes in it would be refused by every request that compares it."""
+    for name in ("ADMIN_KEY", "API_HOST"):
+        monkeypatch.setenv(name, b"caf\xe9".decode(errors="surrogateescape"))
+    assert {fault.partition(":")[0] for fault in faults()} == {"ADMIN_KEY", "API_HOST"}
+
+
+def test_settings_can_not_be_changed_later() -> None:
+    settings: Any = load_settings()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.api_port = 1

@@ -1,0 +1,323 @@
+"""What the answers of a server with Sora's protocol mean. The shapes are those that SORA.md collected."""
+
+import random
+from typing import Any
+
+import orjson
+import pytest
+import requests
+
+from sora_proxy.errors import (
+    EgressFault,
+    Fault,
+    KeyRejected,
+    RateLimited,
+    RequestFault,
+    TooManyTasks,
+    UpstreamUnavailable,
+)
+from sora_proxy.generation import Asset
+from sora_proxy.upstream import TaskState
+from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of
+from sora_proxy.upstream.sora_http import Answer
+
+HTML = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>"
+HTML_TYPE = {"content-type": "text/html; charset=UTF-8"}
+JSON_TYPE = {"content-type": "application/json"}
+
+
+def answer(status: int, body: bytes | dict[str, Any] = b"", **headers: str) -> Answer:
+    content = body if isinstance(body, bytes) else orjson.dumps(body)
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, requests.structures.CaseInsensitiveDict(JSON_TYPE | given), content)
+
+
+def html(status: int, **headers: str) -> Answer:
+    return answer(status, HTML, **{"content_type": "Text/HTML; charset=UTF-8"} | headers)
+
+
+def error(status: int, code: Any = None, message: Any = "Something.", details: Any = None, **headers: str) -> Answer:
+    body = {"error": {"code": code, "message": message, "type": "invalid_request_error", "details": details}}
+    return answer(status, body, **headers)
+
+
+FAULTS: list[tuple[Answer, type[Fault], str]] = [
+    # concurrency
+    (error(429, "too_many_concurrent_tasks", details={"num_tasks": 3}), TooManyTasks, "upstream_busy"),
+    (error(429, "too_many_concurrent_tasks"), TooManyTasks, "upstream_busy"),
+    (error(429, None, details={"num_tasks": "2"}), TooManyTasks, "upstream_busy"),
+    # rate and quota
+    (error(429, "rate_limit_exhausted"), RateLimited, "upstream_rate_limited"),
+    (
+        error(429, "daily_limit", "You've reached your daily limit.", retry_after="37"),
+        RateLimited,
+        "upstream_rate_limited",
+    ),
+    (answer(429), RateLimited, "upstream_rate_limited"),
+    (answer(429, b"slow down", content_type="text/plain"), RateLimited, "upstream_rate_limited"),
+    # the upstream
+    (error(503, "heavy_load"), UpstreamUnavailable, "upstream_unavailable"),
+    (error(500, "server_error"), UpstreamUnavailable, "upstream_unavailable"),
+    *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (500, 502, 504, 520, 522, 524)),
+    (answer(404, {"detail": "Not Found"}), UpstreamUnavailable, "upstream_unavailable"),
+    # the key
+    (error(401, "token_expired"), KeyRejected, "upstream_auth"),
+    (error(401, "token_invalidated"), KeyRejected, "upstream_auth"),
+    (answer(401), KeyRejected, "upstream_auth"),
+    (html(401), KeyRejected, "upstream_auth"),
+    (error(403, "phone_number_required"), KeyRejected, "upstream_auth"),
+    (error(403, "onboarding_required"), KeyRejected, "upstream_auth"),
+    (error(403, None), KeyRejected, "upstream_auth"),
+    (answer(403, b"no"), KeyRejected, "upstream_auth"),
+    # the way to the upstream
+    (error(403, "unsupported_country_code"), EgressFault, "upstream_country"),
+    *((html(status), EgressFault, "upstream_challenge") for status in (403, 429, 503)),
+    (answer(403, HTML, content_type="text/html", cf_mitigated="challenge"), EgressFault, "upstream_challenge"),
+    (answer(403, {}, cf_mitigated="challenge"), EgressFault, "upstream_challenge"),
+    (answer(200, b"", cf_mitigated="challenge"), EgressFault, "upstream_challenge"),
+    (html(407), EgressFault, "upstream_proxy"),
+    # the order
+    (error(400, "content_policy_violation"), RequestFault, "content_policy_violation"),
+    (error(400, "invalid_request"), RequestFault, "content_policy_violation"),
+    (error(400, None), RequestFault, "content_policy_violation"),
+    (error(403, "content_policy_violation"), RequestFault, "content_policy_violation"),
+    (error(403, "moderation_blocked"), RequestFault, "content_policy_violation"),
+    (answer(422, {"detail": [{"loc": ["body"]}]}), RequestFault, "content_policy_violation"),
+]
+
+
+@pytest.mark.parametrize(("given", "kind", "code"), FAULTS)
+def test_a_refusal_is_told_by_its_status_and_structure(given: Answer, kind: type[Fault], code: str) -> None:
+    fault = fault_of(given)
+    assert type(fault) is kind
+    assert fault.code == code
+
+
+NASTY_TEXT = (
+    "invalid token expired unauthorized 401 <html> challenge rate limit too_many_concurrent_tasks Bearer sk-secret"
+)
+
+
+@pytest.mark.parametrize(("given", "kind", "code"), FAULTS)
+def test_no_text_of_an_answer_changes_its_meaning_or_travels_on(given: Answer, kind: type[Fault], code: str) -> None:
+    try:
+        body = orjson.loads(given.body)
+    except orjson.JSONDecodeError:
+        body = {"detail": ""}
+    if isinstance(body.get("error"), dict):
+        body["error"] |= {"message": NASTY_TEXT, "type": NASTY_TEXT, "param": NASTY_TEXT}
+    fault = fault_of(Answer(given.status, given.headers, orjson.dumps(body | {"detail": NASTY_TEXT})))
+    assert type(fault) is kind
+    assert fault.code == code
+    assert not set(NASTY_TEXT.split()) - {"401", "challenge", "rate"} & set(str(fault).split())
+
+
+@pytest.mark.parametrize("code", [NASTY_TEXT, "a b", "x" * 61, "línea", 7, ["token_expired"], {"a": 1}, None, ""])
+def test_a_code_that_is_no_word_of_the_protocol_is_not_repeated(code: Any) -> None:
+    assert str(fault_of(error(401, code))) == "the back end does not accept this key (unauthorized)"
+
+
+def test_the_reason_of_a_rejected_key_names_the_code() -> None:
+    assert str(fault_of(error(401, "token_expired"))) == "the back end does not accept this key (token_expired)"
+    assert "needs a human (phone_number_required)" in str(fault_of(error(403, "phone_number_required")))
+
+
+@pytest.mark.parametrize(
+    ("told", "limit"),
+    [
+        (3, 3),
+        ("2", 2),
+        (1.0, 1),
+        (0, None),
+        (-3, None),
+        (0.5, 1),
+        (1e300, None),
+        ("many", None),
+        (None, None),
+        ([], None),
+    ],
+)
+def test_the_limit_that_a_full_account_tells_is_a_whole_number_above_0(told: Any, limit: int | None) -> None:
+    fault = fault_of(error(429, "too_many_concurrent_tasks", details={"num_tasks": told}))
+    assert isinstance(fault, TooManyTasks)
+    assert fault.limit == limit
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("37", 37.0),
+        ("0", 0.0),
+        ("1.5", 1.5),
+        (" 5 ", 5.0),
+        ("soon", None),
+        ("inf", None),
+        ("nan", None),
+        ("9" * 400, None),
+    ],
+)
+def test_retry_after_is_read_if_it_is_a_number(header: str, seconds: float | None) -> None:
+    fault = fault_of(error(429, "rate_limit_exhausted", retry_after=header))
+    assert isinstance(fault, RateLimited)
+    assert fault.retry_after == seconds
+
+
+ODD_BODIES = [b"", b"null", b"[]", b'"x"', b"7", b"{", HTML, b"\xff\xfe", b'{"error": null}', b'{"error": "text"}',
+              b'{"error": []}', b'{"error": {"details": []}}', b"[" * 100_000, b'{"a": ' * 2000, b"1e999"]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", ODD_BODIES, ids=lambda body: repr(body[:20]))
+@pytest.mark.parametrize("status", [100, 201, 302, 400, 401, 403, 404, 407, 418, 422, 429, 500, 503, 599])
+def test_an_odd_body_is_a_fault_like_any_other(status: int, body: bytes) -> None:
+    assert isinstance(fault_of(answer(status, body)), Fault)
+
+
+@pytest.mark.parametrize("body", ODD_BODIES[:7] + ODD_BODIES[12:], ids=lambda body: repr(body[:20]))
+def test_a_body_that_is_no_object_is_the_upstreams_fault(body: bytes) -> None:
+    with pytest.raises(UpstreamUnavailable):
+        object_of(answer(200, body))
+
+
+def test_an_object_is_read() -> None:
+    assert object_of(answer(200, b'{"id": "task_1", "id": "task_2"}')) == {"id": "task_2"}
+
+
+# --- Tasks ------------------------------------------------------------------------------------------------------------
+
+
+def task(**fields: Any) -> dict[str, Any]:
+    return {"id": "task_1", "status": "running", "progress_pct": None, "generations": [], "prompt": "a fox"} | fields
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("preprocessing", TaskState.running),
+        ("queued", TaskState.running),
+        ("running", TaskState.running),
+        ("processing", TaskState.running),
+        ("succeeded", TaskState.succeeded),
+        ("failed", TaskState.failed),
+        ("error", TaskState.failed),
+        ("cancelled", TaskState.failed),
+        ("rejected", TaskState.refused),
+        ("paused", TaskState.running),
+        ("needs_user_review", TaskState.running),
+        ("", TaskState.running),
+        (None, TaskState.running),
+        (7, TaskState.running),
+        (["failed"], TaskState.running),
+        ({"failed": 1}, TaskState.running),
+    ],
+)
+def test_every_status_word_and_every_unknown_one_has_a_meaning(status: Any, state: TaskState) -> None:
+    assert TaskReader().read(task(status=status)).state is state
+
+
+def test_a_task_without_a_status_is_still_running() -> None:
+    assert TaskReader().read({"id": "task_1"}).state is TaskState.running
+
+
+@pytest.mark.parametrize(
+    ("moderation", "state"),
+    [
+        ({"type": "failed", "code": "x"}, TaskState.refused),
+        ({"type": "passed"}, TaskState.failed),
+        ({"type": "pending"}, TaskState.failed),
+        (None, TaskState.failed),
+        ("failed", TaskState.failed),
+        ([], TaskState.failed),
+        ({"type": ["failed"]}, TaskState.failed),
+    ],
+)
+def test_a_failure_by_moderation_is_a_refusal(moderation: Any, state: TaskState) -> None:
+    given = task(status="failed", moderation_result=moderation, failure_reason="invalid token: policy")
+    assert TaskReader().read(given).state is state
+
+
+@pytest.mark.parametrize(
+    ("told", "percents"),
+    [
+        ([None, 0, 0.07, "0.5", 0.994, 0.999], [None, 0, 7, 50, 99, 99]),
+        ([None, 0, 7, "50.4", 99.6, 100], [None, 0, 7, 50, 99, 99]),
+        ([1], [None]),  # all of it, or one percent
+        ([1.0, 2, 1], [None, 2, 1]),
+        ([-1, "x", [], {}, True, "nan", "inf"], [None, None, None, None, None, None, None]),
+        ([1e15], [99]),
+        ([1e300, 0.5], [None, 50]),
+    ],
+)
+def test_progress_is_read_on_both_scales(told: list[Any], percents: list[int | None]) -> None:
+    reader = TaskReader()
+    assert [reader.read(task(progress_pct=value)).percent for value in told] == percents
+
+
+def test_progress_of_a_task_that_ended_is_told_by_its_status() -> None:
+    assert TaskReader().read(task(status="succeeded", progress_pct=0.3)).percent is None
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [(5, 5), ("5", 5), (5.2, 6), (0, None), (-5, None), (None, None), ("soon", None), (1e30, None), (10**25, None),
+     ([], None), ({}, None), ("9" * 500, None)],
+)  # fmt: skip
+def test_counts_are_whole_numbers_above_0_that_a_column_can_hold(value: Any, read: int | None) -> None:
+    given = task(progress_pos_in_queue=value, estimated_queue_wait_time=value, n_variants=value)
+    snapshot = TaskReader().read(given)
+    assert (snapshot.position, snapshot.seconds, snapshot.n) == (read, read, read)
+    (asset,) = (
+        TaskReader()
+        .read(task(status="succeeded", generations=[{"url": "https://m/x", "width": value, "height": value}]))
+        .assets
+    )
+    assert (asset.width, asset.height) == (read, read)
+
+
+def test_what_tells_whose_task_it_is_is_read_as_far_as_it_was_told() -> None:
+    reader = TaskReader()
+    full = reader.read(task(prompt="a fox", n_variants="2", created_at="1700000000.5"))
+    assert (full.task_id, full.prompt, full.n, full.created_at) == ("task_1", "a fox", 2, 1700000000.5)
+    empty = reader.read({"id": "task_1", "prompt": ["a fox"], "n_variants": None, "created_at": "2025-03-25T10:00:00Z"})
+    assert (empty.prompt, empty.n, empty.created_at) == (None, None, None)
+
+
+def test_results_are_found_wherever_their_address_is() -> None:
+    generations = [
+        {"url": "https://m/1", "width": 720, "height": "480"},
+        {"url": "", "encodings": {"source": {"path": "https://m/2"}}},
+        {"encodings": {"source": "https://m/3", "md": "https://m/small"}},
+        {"url": None, "encodings": None},
+        {"url": "javascript:alert(1)"},
+        {"url": "file:///etc/passwd"},
+        {"url": 7, "encodings": {"source": {"path": 8}}},
+        "https://m/4",
+        None,
+    ]
+    assets = TaskReader().read(task(status="succeeded", generations=generations)).assets
+    assert assets == (Asset("https://m/1", 720, 480), Asset("https://m/2"), Asset("https://m/3"))
+
+
+@pytest.mark.parametrize("generations", [None, {}, "x", 7, [[]], {"url": "https://m/1"}])
+def test_a_success_without_results_has_none(generations: Any) -> None:
+    assert TaskReader().read(task(status="succeeded", generations=generations)).assets == ()
+
+
+def test_results_of_a_task_that_has_not_succeeded_are_not_taken() -> None:
+    assert TaskReader().read(task(generations=[{"url": "https://m/1"}])).assets == ()
+
+
+def test_no_row_of_any_shape_breaks_the_reader() -> None:
+    """One bad row must not hide the key's other tasks."""
+    dice = random.Random(0)
+    values: list[Any] = [None, True, 0, -1, 1.5, 1e308, 2**63, "", "x", "1e5", [], [[]], {}, {"type": []},
+              {"source": []},
+              [{"url": [], "encodings": []}], [{"encodings": {"source": {"path": {}}}}], "succeeded",
+              "failed"]  # fmt: skip
+    names = ["status", "progress_pct", "progress_pos_in_queue", "estimated_queue_wait_time", "created_at", "prompt",
+             "n_variants", "generations", "moderation_result"]  # fmt: skip
+    reader = TaskReader()
+    for _ in range(5000):
+        row = {name: dice.choice(values) for name in names if dice.random() < 0.8}
+        snapshot = reader.read({"id": "task_1", **row})
+        assert snapshot.task_id == "task_1"
+        assert orjson.dumps([snapshot.position, snapshot.seconds, snapshot.percent, snapshot.n, snapshot.created_at])

@@ -1,0 +1,440 @@
+"""The store: what it has returned from is on disk, whole and in order, whatever happens to its callers."""
+
+import asyncio
+import sqlite3
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.errors import ConfigurationError, StorageUnavailable
+from sora_proxy.generation import (
+    Asset,
+    Completed,
+    Event,
+    Failed,
+    Generation,
+    GenerationSpec,
+    Picture,
+    Progress,
+    Queued,
+    State,
+    Status,
+    new_generation_id,
+)
+from sora_proxy.store import SCHEMA_VERSION, Store
+
+NAMES = [f"{number:032x}.png" for number in range(1000)]
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[BlockingPool]:
+    pool = BlockingPool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "sora_proxy.db"
+
+
+@pytest.fixture
+async def open_store(pool: BlockingPool, path: Path) -> AsyncIterator[Callable[[], Awaitable[Store]]]:
+    """Open the store, again if it was open."""
+    stores: list[Store] = []
+
+    async def open_one() -> Store:
+        if stores:
+            await stores.pop().close()
+        stores.append(await asyncio.to_thread(Store, path, pool))
+        await stores[0].open()
+        return stores[0]
+
+    yield open_one
+    for store in stores:
+        await store.close()
+
+
+@pytest.fixture
+async def store(open_store: Callable[[], Awaitable[Store]]) -> Store:
+    return await open_store()
+
+
+def order(**fields: Any) -> Generation:
+    return Generation(new_generation_id(), "client", GenerationSpec("sora-1.0", "a fox", **fields))
+
+
+def same(one: Generation, other: Generation | None) -> bool:
+    """Whether two are the same generation, at the same point, with the same story."""
+    if other is None:
+        return False
+    facts = [(each.id, each.client, each.spec, each.created_at, each.state, list(each.log)) for each in (one, other)]
+    return facts[0] == facts[1]
+
+
+async def query(path: Path, statement: str) -> list[Any]:
+    """Ask the file itself."""
+
+    def run() -> list[Any]:
+        with sqlite3.connect(path) as connection:
+            rows = connection.execute(statement).fetchall()
+        connection.close()
+        return rows
+
+    return await asyncio.to_thread(run)
+
+
+# --- Round trips ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_generation_comes_back_as_it_was_with_all_its_events_in_order(
+    open_store: Callable[[], Awaitable[Store]],
+) -> None:
+    store = await open_store()
+    generation = Generation(
+        "chatcmpl-1",
+        "client",
+        GenerationSpec("sora-image", 'Füchse 🦊, "quotes", \x00 and\nlines', 3, 1024, 512, image=NAMES[0]),
+        created_at=1234567890.123456,
+    )
+    await store.add(generation)
+    assert same(generation, await store.find("chatcmpl-1"))
+    many: list[Event] = [Progress(percent % 100, percent) for percent in range(60)]
+    running = State(Status.running, "key", "task", intent_at=1.5, attempts=2)
+    for event in many:
+        await store.record(generation, running, event)
+    done = replace(running, status=Status.saving, upstream_done_at=2.5, assets=(Asset("https://x", 1, 2), Asset("y")))
+    await store.record(generation, done)
+    await store.record(
+        generation, done.to(Status.completed), Picture(0, name=NAMES[1]), Picture(1, url="u"), Completed()
+    )
+    assert generation.status is Status.completed
+    store = await open_store()
+    found = await store.find("chatcmpl-1")
+    assert found is not generation
+    assert same(generation, found)
+    assert found is not None
+    assert list(found.log)[:60] == many
+    assert [event async for event in found.log.follow(after=60)] == [
+        Picture(0, name=NAMES[1]),
+        Picture(1, url="u"),
+        Completed(),
+    ]
+
+
+async def test_an_unknown_id_is_not_found(store: Store) -> None:
+    assert await store.find("") is None
+    assert await store.find("chatcmpl-1' OR 1=1 --") is None
+
+
+async def test_what_is_unfinished_comes_back_in_the_order_in_which_it_came(
+    open_store: Callable[[], Awaitable[Store]],
+) -> None:
+    store = await open_store()
+    everyone = [order() for _ in range(2 * len(Status))]
+    for generation in everyone:
+        await store.add(generation)
+    for generation, status in zip(reversed(everyone), [*Status, *Status], strict=True):
+        await store.record(generation, State(status), Queued(1))
+    expected = [generation for generation in everyone if not generation.ended]
+    store = await open_store()
+    found = await store.unfinished()
+    assert len(found) == 2 * (len(Status) - 3)
+    assert all(same(one, other) for one, other in zip(expected, found, strict=True))
+
+
+async def test_more_unfinished_generations_than_one_query_takes_come_back_with_their_events(store: Store) -> None:
+    everyone = [order() for _ in range(1100)]
+    await asyncio.gather(*(store.add(generation) for generation in everyone))
+    await asyncio.gather(*(store.record(each, State(), Queued(1), Queued(2)) for each in everyone))
+    found = await store.unfinished()
+    assert {each.id for each in found} == {each.id for each in everyone}
+    assert all(list(each.log) == [Queued(1), Queued(2)] for each in found)
+
+
+async def test_followers_see_events_only_after_the_commit_and_none_of_a_failed_one(store: Store) -> None:
+    generation, other = order(), order()
+    await store.add(generation)
+    await store.add(other)
+    await store.record(other, State(Status.running, "key", "task"))
+    recording = asyncio.create_task(store.record(generation, State(Status.submitting), Progress(1)))
+    await asyncio.sleep(0)
+    assert generation.state == State()
+    assert len(generation.log) == 0
+    await recording
+    assert generation.status is Status.submitting
+    with pytest.raises(IntegrityError):
+        await store.record(generation, State(Status.running, "key", "task"), Progress(2))
+    assert generation.status is Status.submitting
+    assert list(generation.log) == [Progress(1)]
+    assert same(generation, await store.find(generation.id))
+
+
+async def test_pictures_that_were_handed_out_are_known(store: Store) -> None:
+    generation = order()
+    await store.add(generation)
+    await store.record(generation, State(Status.completed), Picture(0, name=NAMES[0]), Picture(1, url="https://x"))
+    assert await store.has_picture(NAMES[0])
+    assert not await store.has_picture(NAMES[1])
+    assert not await store.has_picture("")
+
+
+async def test_known_tasks_are_those_of_the_same_key(store: Store) -> None:
+    for key, task in [("one", "a"), ("one", "b"), ("two", "c"), ("two", None)]:
+        generation = order()
+        await store.add(generation)
+        await store.record(generation, State(Status.running, key, task))
+    assert await store.known_tasks("one", ["a", "b", "c", "d"]) == {"a", "b"}
+    assert await store.known_tasks("two", ["a", "c"]) == {"c"}
+    assert await store.known_tasks("three", ["a"]) == set()
+    assert await store.known_tasks("one", []) == set()
+
+
+# --- Commits ----------------------------------------------------------------------------------------------------------
+
+
+async def test_many_writes_at_once_are_all_there_after_reopening(open_store: Callable[[], Awaitable[Store]]) -> None:
+    store = await open_store()
+    everyone = [order() for _ in range(300)]
+
+    async def live(generation: Generation, number: int) -> None:
+        await store.add(generation)
+        for percent in range(3):
+            await store.record(generation, State(Status.running, "key", f"task {number}"), Progress(percent))
+
+    await asyncio.gather(*(live(generation, number) for number, generation in enumerate(everyone)))
+    store = await open_store()
+    for generation in everyone:
+        assert len(generation.log) == 3
+        assert same(generation, await store.find(generation.id))
+
+
+async def test_writes_that_wait_are_committed_together(store: Store) -> None:
+    commits: list[object] = []
+    sa.event.listen(store._write_engine, "commit", commits.append)
+    await asyncio.gather(*(store.add(order()) for _ in range(100)))
+    assert len(commits) == 1
+    everyone = [order() for _ in range(100)]
+    writers = []
+    for generation in everyone:  # while one commit is under way, the next one fills up
+        writers.append(asyncio.create_task(store.add(generation)))
+        await asyncio.sleep(0)
+    await asyncio.gather(*writers)
+    assert len(commits) < 50
+    assert {each.id for each in everyone} <= {each.id for each in await store.unfinished()}
+
+
+async def test_a_broken_rule_is_told_to_its_writer_alone(store: Store) -> None:
+    first = order()
+    await store.add(first)
+    await store.record(first, State(Status.running, "key", "task"))
+    everyone = [order() for _ in range(20)]
+    await asyncio.gather(*(store.add(generation) for generation in everyone))
+    results = await asyncio.gather(
+        *(
+            store.record(
+                each, State(Status.running, "key", "task" if number == 7 else f"task {number}"), Progress(number)
+            )
+            for number, each in enumerate(everyone)
+        ),
+        return_exceptions=True,
+    )
+    assert [number for number, result in enumerate(results) if isinstance(result, IntegrityError)] == [7]
+    assert [result for number, result in enumerate(results) if number != 7] == [None] * 19
+    for number, generation in enumerate(everyone):
+        assert same(generation, await store.find(generation.id))
+        assert len(generation.log) == (number != 7)
+
+
+async def test_the_same_task_id_of_another_key_breaks_no_rule(store: Store) -> None:
+    for key in ("one", "two"):
+        generation = order()
+        await store.add(generation)
+        await store.record(generation, State(Status.running, key, "task"))
+    assert await store.known_tasks("two", ["task"]) == {"task"}
+
+
+async def test_an_id_is_given_once(store: Store) -> None:
+    generation = order()
+    await store.add(generation)
+    with pytest.raises(IntegrityError):
+        await store.add(generation)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        State(Status.running, "key", "a lone surrogate \ud800"),
+        State(Status.saving, assets=(Asset("https://x", width=10**30),)),
+        State(attempts=10**30),
+    ],
+    ids=["text", "json", "integer"],
+)
+async def test_a_value_that_can_not_be_stored_is_an_error_and_leaves_nobody_waiting(store: Store, state: State) -> None:
+    generation, others = order(), [order() for _ in range(5)]
+    await store.add(generation)
+    broken, *fine = await asyncio.wait_for(
+        asyncio.gather(store.record(generation, state, Progress(1)), *map(store.add, others), return_exceptions=True),
+        timeout=10,
+    )
+    assert isinstance(broken, Exception)
+    assert not isinstance(broken, StorageUnavailable)  # trying again would not mend it
+    assert fine == [None] * 5
+    assert same(generation, await store.find(generation.id))
+    await store.record(generation, State(Status.failed), Failed("internal_error", "x"))
+    assert same(generation, await store.find(generation.id))
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 2, 5])
+async def test_a_cancelled_writer_leaves_memory_and_disk_the_same(store: Store, rounds: int) -> None:
+    """What follows a cancellation, such as the record of a timeout, must find the next number of the log free."""
+    generation = order()
+    await store.add(generation)
+    writer = asyncio.create_task(store.record(generation, State(Status.submitting), Progress(1)))
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    writer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writer
+    assert same(generation, await store.find(generation.id))
+    assert len(generation.log) == (rounds > 0)
+    await store.record(generation, generation.state.to(Status.failed), Failed("generation_timeout", "too long"))
+    assert same(generation, await store.find(generation.id))
+
+
+async def test_a_cancelled_order_is_still_committed(store: Store) -> None:
+    generation = order()
+    writer = asyncio.create_task(store.add(generation))
+    await asyncio.sleep(0)
+    writer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writer
+    await store.add(order())  # committed after it
+    assert same(generation, await store.find(generation.id))
+
+
+async def test_closing_commits_what_waits(open_store: Callable[[], Awaitable[Store]]) -> None:
+    store = await open_store()
+    generation = order()
+    writer = asyncio.create_task(store.add(generation))
+    await asyncio.sleep(0)
+    store = await open_store()
+    await writer
+    assert same(generation, await store.find(generation.id))
+
+
+async def test_a_database_that_refuses_is_told_to_everyone_who_waits_and_recovers(store: Store, path: Path) -> None:
+    await query(path, "ALTER TABLE pictures RENAME TO elsewhere")
+    generation = order()
+    await store.add(generation)
+    picture = Picture(0, name=NAMES[0])
+    results = await asyncio.gather(
+        *(store.record(generation, State(Status.completed), picture) for _ in range(3)), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [StorageUnavailable] * 3
+    assert "elsewhere" not in str(results[0])
+    assert NAMES[0] not in str(results[0])
+    with pytest.raises(StorageUnavailable):
+        await store.has_picture(NAMES[0])
+    await query(path, "ALTER TABLE elsewhere RENAME TO pictures")
+    await store.record(generation, State(Status.completed), picture)
+    assert await store.has_picture(NAMES[0])
+
+
+# --- Opening ----------------------------------------------------------------------------------------------------------
+
+
+async def refused(path: Path, pool: BlockingPool) -> str:
+    store = await asyncio.to_thread(Store, path, pool)
+    try:
+        with pytest.raises(ConfigurationError) as caught:
+            await store.open()
+    finally:
+        await store.close()
+    (fault,) = caught.value.faults
+    assert "\n" not in fault
+    return fault
+
+
+async def test_a_second_store_on_the_same_file_is_refused_and_the_first_goes_on(
+    store: Store, path: Path, pool: BlockingPool
+) -> None:
+    assert "in use by another sora_proxy process" in await refused(path, pool)
+    generation = order()
+    await store.add(generation)
+    assert same(generation, await store.find(generation.id))
+
+
+async def test_a_closed_store_lets_the_next_one_in(open_store: Callable[[], Awaitable[Store]]) -> None:
+    generation = order()
+    await (await open_store()).add(generation)
+    for _ in range(3):
+        assert same(generation, await (await open_store()).find(generation.id))
+
+
+async def test_a_newer_schema_is_refused_and_left_alone(store: Store, path: Path, pool: BlockingPool) -> None:
+    await store.close()
+    store._lock = None
+    await query(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    assert "was written by a newer version" in await refused(path, pool)
+    assert await query(path, "PRAGMA user_version") == [(SCHEMA_VERSION + 1,)]
+
+
+@pytest.mark.parametrize("content", [b"no database at all " * 100, b"SQLite format 3\0" + bytes(range(1, 200)) * 9])
+async def test_a_file_that_is_no_database_is_refused_and_kept(path: Path, pool: BlockingPool, content: bytes) -> None:
+    await asyncio.to_thread(path.parent.mkdir)
+    await asyncio.to_thread(path.write_bytes, content)
+    fault = await refused(path, pool)
+    assert fault.startswith(f"{path}: can't be used as the database: ")
+    assert await asyncio.to_thread(path.read_bytes) == content
+
+
+async def test_a_folder_in_the_place_of_the_database_is_refused(path: Path, pool: BlockingPool) -> None:
+    await asyncio.to_thread(path.mkdir, parents=True)
+    assert "can't be used as the database" in await refused(path, pool)
+
+
+async def test_a_data_folder_that_can_not_be_made_is_refused(tmp_path: Path, pool: BlockingPool) -> None:
+    await asyncio.to_thread((tmp_path / "file").write_text, "in the way")
+    fault = await refused(tmp_path / "file" / "data" / "sora_proxy.db", pool)
+    assert fault == f"DATA_DIR: {tmp_path}/file/data: Not a directory"
+
+
+@pytest.mark.parametrize("name", ["100% sure?mode=ro#x", "a b;c&d=e", "ünïcode", "file:x?mode=memory"])
+async def test_a_path_may_hold_any_character(tmp_path: Path, pool: BlockingPool, name: str) -> None:
+    path = tmp_path / name / "sora?proxy%20.db"
+    store = await asyncio.to_thread(Store, path, pool)
+    await store.open()
+    await store.add(order())
+    await store.close()
+    assert await query(path, "SELECT count(*) FROM generations") == [(1,)]
+
+
+async def test_its_files_are_for_our_eyes_only(store: Store, path: Path) -> None:
+    await store.add(order())
+    modes = await asyncio.to_thread(
+        lambda: {each.suffix: stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
+    )
+    assert modes[".db"] == 0o600
+    assert modes[".lock"] == 0o600
+    assert await asyncio.to_thread(lambda: stat.S_IMODE(path.parent.stat().st_mode)) == 0o700
+
+
+async def test_commits_survive_a_power_cut(store: Store) -> None:
+    def pragmas() -> list[object]:
+        with store._write_engine.connect() as connection:
+            return [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+
+    assert await asyncio.to_thread(pragmas) == ["wal", 2]
+
+
+async def test_readers_can_not_write(store: Store) -> None:
+    with pytest.raises(StorageUnavailable, match="readonly"):
+        await store._read(lambda connection: connection.exec_driver_sql("DELETE FROM generations"))
