@@ -39,22 +39,28 @@ def _serve() -> int:
         settings = load_settings()
         _tune_process()
         access = load_access(settings)
-        stop_logging = configure_logging(
-            style=settings.log_format, verbose=settings.verbose_logging, secrets=_secrets(settings, access)
-        )
-        app = create_app(settings, access)
-        runner = asyncio.Runner()
-        clean = runner.run(serve(app, functools.partial(_announce, app)))
     except ConfigurationError as error:
-        print(*error.faults, sep="\n", file=sys.stderr)
-        return BAD_CONFIGURATION
-    stop_logging()
-    if not clean:
-        # A thread hangs in a call. Its order is on disk as an intent; to wait would only delay the next start.
-        sys.stdout.flush()
-        os._exit(0)
-    runner.close()
+        return _misconfigured(error)
+    stop_logging = configure_logging(
+        style=settings.log_format, verbose=settings.verbose_logging, secrets=_secrets(settings, access)
+    )
+    try:
+        app = create_app(settings, access)
+        with asyncio.Runner() as runner:
+            if not runner.run(serve(app, functools.partial(_announce, app))):
+                # A thread hangs in a call. Its order is on disk as an intent; to wait would only delay the next start.
+                stop_logging()
+                os._exit(0)
+    except ConfigurationError as error:
+        return _misconfigured(error)
+    finally:
+        stop_logging()
     return 0
+
+
+def _misconfigured(error: ConfigurationError) -> int:
+    print(*error.faults, sep="\n", file=sys.stderr)
+    return BAD_CONFIGURATION
 
 
 def _secrets(settings: Settings, access: Access) -> list[str]:

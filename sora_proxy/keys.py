@@ -75,6 +75,10 @@ class TokenBucket:
     def take(self, now: float) -> None:
         self._taken.append(now)
 
+    def restamp(self, now: float) -> None:
+        """What was taken last is used only now."""
+        self._taken[-1] = now
+
 
 class Key:
     """One upstream account and what we know of it. Only the pool changes it."""
@@ -112,6 +116,10 @@ class Lease:
     key: Key
     _pool: "KeyPool"
     _intent_open: bool = True
+
+    def sending(self) -> None:
+        """The order goes out now, which may be long after the key was given: the upstream's minute counts from here."""
+        self.key.bucket.restamp(time.monotonic())
 
     def accepted(self) -> None:
         """The order's outcome is on disk: the key may take the next one."""
@@ -171,9 +179,9 @@ class KeyPool:
             seconds = math.ceil(min(max(wait - self._max_queue_wait, 1.0), 60.0))
             raise QueueFull("too many orders are waiting; try again later", retry_after=seconds)
 
-    def works(self, key: Key) -> None:
-        """The key was just seen at work: whatever we held against it is over."""
-        if key.rejected:
+    def works(self, key: Key, rejection: KeyRejected) -> None:
+        """What the key was rejected for was just seen to be over."""
+        if key.rejected == str(rejection):
             key.rejected = None
             self.changed()
 

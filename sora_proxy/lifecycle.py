@@ -106,21 +106,23 @@ class Lifecycle:
 
     async def _obtain(self, generation: Generation) -> None:
         """From wherever it is to `saving`: the upstream is done and the addresses of the results are on disk."""
-        refusals = 0
+        refusals, again = 0, generation.state.attempts > 0
         while generation.status is not Status.saving:
             try:
-                async with self._lease(generation) as lease:
+                async with self._lease(generation, again=again) as lease:
                     await self._work(generation, lease)
             except (KeyFault, EgressFault, UpstreamUnavailable) as fault:
+                again = True
                 # A key that is full, resting or dead is the pool's affair; other refusals are worth only so many tries.
                 refusals += not isinstance(fault, KeyFault)
                 # Only an order that was definitely not accepted may be offered again.
-                if generation.status is not Status.submitting or refusals >= REFUSALS:
+                if generation.status not in (Status.queued, Status.submitting) or refusals >= REFUSALS:
                     raise
                 log.info("order refused", reason=str(fault), code=fault.code, attempt=generation.state.attempts)
-                await self._requeue(generation)
+                if generation.status is Status.submitting:
+                    await self._requeue(generation)
 
-    def _lease(self, generation: Generation) -> AbstractAsyncContextManager[Lease]:
+    def _lease(self, generation: Generation, *, again: bool) -> AbstractAsyncContextManager[Lease]:
         """A key for a new order, at the head of the line if it was in it before; for an accepted one, its own."""
         if generation.status is not Status.queued:
             intent_open = generation.status is Status.unknown
@@ -129,7 +131,7 @@ class Lifecycle:
         async def tell(position: int, seconds: int | None) -> None:
             await self._tell(generation, Queued(position, seconds))
 
-        return self._keys.lease(tell, first=generation.state.attempts > 0)
+        return self._keys.lease(tell, first=again)
 
     async def _work(self, generation: Generation, lease: Lease) -> None:
         if generation.status is Status.queued:
@@ -141,13 +143,15 @@ class Lifecycle:
             await self._follow(generation, lease)
 
     async def _submit(self, generation: Generation, lease: Lease) -> None:
-        """The write-ahead intent, the order itself, and what became of it."""
+        """The reference picture, the write-ahead intent, the order itself, and what became of it."""
         spec, attempts = generation.spec, generation.state.attempts + 1
+        image = self._media.input_path(spec.image) if spec.image else None
+        upload_id = await self._upstream.upload(image, lease.key) if image else None
         intent = {"key_id": lease.key.id, "intent_at": time.time(), "attempts": attempts}
         await self._record(generation, generation.state.to(Status.submitting, **intent))
-        image = self._media.input_path(spec.image) if spec.image else None
+        lease.sending()
         try:
-            task_id = await self._upstream.submit(spec, lease.key, image)
+            task_id = await self._upstream.submit(spec, lease.key, upload_id)
         except SubmissionUnknown as fault:
             log.warning("submission unknown", key=lease.key.alias, reason=str(fault))
             await self._record(generation, generation.state.to(Status.unknown))

@@ -7,6 +7,7 @@ and appear under them whole or not at all. All of it blocks, so all of it runs o
 import os
 import re
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from PIL import Image
@@ -71,6 +72,15 @@ class Media:
         """Remove a file that is not needed any more, if it is there."""
         await self._pool.run(Work.media, path.unlink, missing_ok=True)
 
+    async def keep_only(self, inputs: Collection[str | None]) -> None:
+        """Remove the reference pictures that no order needs any more."""
+        await self._pool.run(Work.media, self._keep_only, inputs)
+
+    def _keep_only(self, inputs: Collection[str | None]) -> None:
+        for path in self._inputs.iterdir():
+            if path.name not in inputs:
+                path.unlink(missing_ok=True)
+
     def _open(self) -> None:
         for folder in (self._pictures, self._inputs):
             try:
@@ -100,6 +110,7 @@ def _settle(part: Path, folder: Path) -> str:
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.rename(folder / name)
+        _sync(folder)
     except NotAPicture:
         part.unlink(missing_ok=True)
         raise
@@ -107,6 +118,15 @@ def _settle(part: Path, folder: Path) -> str:
         part.unlink(missing_ok=True)
         raise StorageUnavailable(f"a picture can't be stored: {error.strerror}") from error
     return name
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename durable: it is the folder that changed."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _format_of(path: Path) -> str:

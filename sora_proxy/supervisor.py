@@ -5,8 +5,6 @@ What happens to the handler, its client or its stream does not touch the generat
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
 
 import structlog
 
@@ -15,7 +13,6 @@ from sora_proxy.generation import Generation, GenerationSpec, Status, new_genera
 from sora_proxy.lifecycle import Lifecycle, Policy, Resources
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 
 class Supervisor:
@@ -24,11 +21,12 @@ class Supervisor:
     def __init__(self, resources: Resources, policy: Policy) -> None:
         self.keys = resources.keys
         self._store = resources.store
+        self._media = resources.media
         self._lifecycle = Lifecycle(resources, policy)
         # All the mutable state: generations that have not ended and their coroutines, orders being committed, the end.
         self._live: dict[str, Generation] = {}
-        self._coroutines: set[asyncio.Task[Any]] = set()
-        self._arriving = 0
+        self._coroutines: set[asyncio.Task[None]] = set()
+        self._arriving: set[asyncio.Task[Generation]] = set()
         self._stopping = False
 
     def __repr__(self) -> str:
@@ -39,15 +37,25 @@ class Supervisor:
         """Whether a new order would be taken."""
         return not self._stopping and self.keys.usable
 
-    async def start(self, spec: GenerationSpec, client: str) -> Generation:
-        """Take an order. When this returns, it is on disk and under way, whatever becomes of the caller.
+    def admit(self) -> None:
+        """Check that an order would be taken now.
 
-        Raises Stopping, NoUpstreamKey, QueueFull or StorageUnavailable; nothing was kept or sent then.
+        Raises Stopping, NoUpstreamKey or QueueFull.
         """
         if self._stopping:
             raise Stopping("the server is about to stop")
-        self.keys.admit(self._arriving)
-        return await asyncio.shield(self._spawn(self._accept(Generation(new_generation_id(), client, spec))))
+        self.keys.admit(len(self._arriving))
+
+    async def start(self, spec: GenerationSpec, client: str) -> Generation:
+        """Take an order. When this returns, it is on disk and under way, whatever becomes of the caller.
+
+        Raises what `admit` raises, or StorageUnavailable; nothing was kept or sent then.
+        """
+        self.admit()
+        accepting = asyncio.create_task(self._accept(Generation(new_generation_id(), client, spec)))
+        self._arriving.add(accepting)
+        accepting.add_done_callback(self._arriving.discard)
+        return await asyncio.shield(accepting)
 
     async def find(self, generation_id: str, client: str) -> Generation | None:
         """One's own generation. Somebody else's is as unknown as one that never was."""
@@ -56,10 +64,14 @@ class Supervisor:
 
     async def recover(self) -> None:
         """Go on with everything that the last process left unfinished. Sends nothing that was sent before."""
-        for generation in await self._store.unfinished():
+        unfinished = await self._store.unfinished()
+        for generation in unfinished:
             if generation.status is Status.submitting:
                 await self._store.record(generation, generation.state.to(Status.unknown))
+        # Those that are on a key take it again before the queue is served: a key's open intent must stay the only one.
+        for generation in sorted(unfinished, key=lambda generation: generation.status is Status.queued):
             self._go_on(generation)
+        await self._media.keep_only({generation.spec.image for generation in unfinished})
 
     async def stop(self, grace: float) -> bool:
         """Take no more orders, end the streams, and bring what is on the wire to the disk, within `grace` seconds.
@@ -71,35 +83,27 @@ class Supervisor:
             generation.log.close()
         for coroutine in self._coroutines:
             coroutine.cancel()
-        if not self._coroutines:
+        ending = self._coroutines | self._arriving
+        if not ending:
             return True
-        _, pending = await asyncio.wait(self._coroutines, timeout=grace)
+        _, pending = await asyncio.wait(ending, timeout=grace)
         return not pending
 
-    def refuse_orders(self) -> None:
-        """Take no more orders from now on; what runs goes on."""
-        self._stopping = True
-
     async def _accept(self, generation: Generation) -> Generation:
-        self._arriving += 1
-        try:
-            await self._store.add(generation)
-        finally:
-            self._arriving -= 1
+        await self._store.add(generation)
         # The only place where a prompt is logged, and only if the operator asked for verbose logging.
         log.debug("order accepted", generation=generation.id, prompt=generation.spec.prompt)
         self._go_on(generation)
         return generation
 
     def _go_on(self, generation: Generation) -> None:
+        if self._stopping:  # it came in at the last moment: the next start goes on with it
+            generation.log.close()
+            return
         self._live[generation.id] = generation
-        self._spawn(self._carry_out(generation))
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(coroutine)
-        self._coroutines.add(task)
-        task.add_done_callback(self._coroutines.discard)
-        return task
+        coroutine = asyncio.create_task(self._carry_out(generation), name=generation.id)
+        self._coroutines.add(coroutine)
+        coroutine.add_done_callback(self._coroutines.discard)
 
     async def _carry_out(self, generation: Generation) -> None:
         structlog.contextvars.bind_contextvars(generation=generation.id)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from sora_proxy.errors import Fault, KeyRejected, TaskFailed
+from sora_proxy.errors import Fault, KeyRejected, TaskFailed, UpstreamUnavailable
 from sora_proxy.keys import Key, KeyPool
 from sora_proxy.upstream import Snapshot, TaskState, Upstream
 
@@ -92,18 +92,23 @@ class TaskWatcher:
 
     async def _poll(self, key: Key) -> None:
         watched = self._watched[key]
-        failures, rejected_since = 0, None
+        failures, rejection, rejected_since = 0, None, 0.0
         try:
             await asyncio.sleep(self._interval)
             while watched:
                 started = time.monotonic()
                 fault = await self._look(key, watched)
                 failures = failures + 1 if fault else 0
-                rejected_since = (rejected_since or started) if isinstance(fault, KeyRejected) else None
-                if fault and rejected_since and started - rejected_since >= KEY_GRACE:
-                    for watch in watched.values():
-                        watch.news.put_nowait(fault)
-                pause = min(self._interval * 2**failures, LONGEST_INTERVAL) if failures else self._interval
+                if isinstance(fault, KeyRejected):
+                    rejected_since = rejected_since if rejection else started
+                    rejection = fault
+                    if started - rejected_since >= KEY_GRACE:
+                        for watch in watched.values():
+                            watch.news.put_nowait(fault)
+                elif rejection and not fault:
+                    self._keys.works(key, rejection)
+                    rejection = None
+                pause = min(self._interval * 2 ** min(failures, 10), LONGEST_INTERVAL) if failures else self._interval
                 await asyncio.sleep(max(started + pause - time.monotonic(), 0))
         finally:
             # No await since the loop saw that nothing is watched: nobody can have come in between.
@@ -118,7 +123,10 @@ class TaskWatcher:
             log.warning("poll failed", key=key.alias, reason=str(fault))
             self._keys.report(key, fault)
             return fault
-        self._keys.works(key)
+        except Exception:
+            # A mistake of ours in reading one answer must not leave all of a key's tasks unwatched.
+            log.exception("poll broke", key=key.alias)
+            return UpstreamUnavailable("the server made a mistake")
         for task_id, watch in asked.items():
             if snapshot := snapshots.get(task_id):
                 watch.seen(snapshot)

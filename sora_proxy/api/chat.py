@@ -14,13 +14,14 @@ from aiohttp import web
 
 from sora_proxy.api.answers import error_object, failure_response, json_response
 from sora_proxy.api.completions import Chunks, completion, markdown, progress_text
-from sora_proxy.api.context import CLIENT, POOL, SETTINGS, SUPERVISOR
+from sora_proxy.api.context import CLIENT, MEDIA, POOL, SETTINGS, SUPERVISOR
 from sora_proxy.api.image_input import keep_picture
 from sora_proxy.api.models import check_model
 from sora_proxy.api.prompts import Prompt, prompt_of
 from sora_proxy.api.schemas import ChatRequest, parse_chat_request
 from sora_proxy.api.sse import EventStream
 from sora_proxy.blocking import Work
+from sora_proxy.errors import SoraProxyError
 from sora_proxy.generation import Completed, Event, Failed, Generation, GenerationSpec, Picture, Progress, Queued
 from sora_proxy.settings import Settings
 
@@ -38,7 +39,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         chat, prompt = await request.app[POOL].run(Work.media, _parse, body)
     else:
         chat, prompt = _parse(body)
-    generation = await request.app[SUPERVISOR].start(await _spec(request, chat, prompt), request[CLIENT])
+    generation = await _order(request, chat, prompt)
     structlog.contextvars.bind_contextvars(generation=generation.id)
     if chat.stream:
         return await _Stream(request, generation, include_usage=chat.stream_options.include_usage).run()
@@ -51,10 +52,19 @@ def _parse(body: bytes) -> tuple[ChatRequest, Prompt]:
     return chat, prompt_of(chat.messages)
 
 
-async def _spec(request: web.Request, chat: ChatRequest, prompt: Prompt) -> GenerationSpec:
+async def _order(request: web.Request, chat: ChatRequest, prompt: Prompt) -> Generation:
+    """Give the order to the supervisor. A reference picture is stored only for an order that is taken."""
+    supervisor = request.app[SUPERVISOR]
     width, height = chat.dimensions
+    supervisor.admit()
     image = await keep_picture(request, prompt.picture) if prompt.picture else None
-    return GenerationSpec(chat.model, prompt.text, n=chat.n, width=width, height=height, image=image)
+    spec = GenerationSpec(chat.model, prompt.text, n=chat.n, width=width, height=height, image=image)
+    try:
+        return await supervisor.start(spec, request[CLIENT])
+    except SoraProxyError:
+        if image:
+            await request.app[MEDIA].discard(request.app[MEDIA].input_path(image))
+        raise
 
 
 def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:

@@ -42,7 +42,10 @@ class Upstream(Protocol):
 
     name: str
 
-    async def submit(self, spec: GenerationSpec, key: Key, image: Path | None) -> str:
+    async def upload(self, image: Path, key: Key) -> str:
+        """Give the back end a reference picture; returns what it calls it, for an order with the same key."""
+
+    async def submit(self, spec: GenerationSpec, key: Key, upload_id: str | None) -> str:
         """Place an order and return the upstream task's id.
 
         Raises SubmissionUnknown if the order may have been registered all the same, another Fault if it was not.

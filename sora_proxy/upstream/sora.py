@@ -29,6 +29,7 @@ from sora_proxy.upstream.sora_http import Answer, CallFailed, HttpCall, SoraHttp
 LIST_MARGIN = 20  # rows beside ours: the account may be used elsewhere too
 LIST_MOST = 100
 DEEP_PAGES = 5
+REFUSING = (400, 401, 403, 407, 422, 429)  # statuses after which an order is certainly not registered
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +60,29 @@ class Sora:
         self._pool = pool
         self._tasks = TaskReader()
 
-    async def submit(self, spec: GenerationSpec, key: Key, image: Path | None) -> str:
-        media_id = await self._upload(image, key) if image else None
+    async def upload(self, image: Path, key: Key) -> str:
+        call = self._call(key, "POST", "/backend/uploads", self._deadlines.upload, page="library")
+        content = await self._pool.run(Work.media, image.read_bytes)
+        kind = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
+        call.body = {"files": {"file": (image.name, content, kind)}, "data": {"file_name": image.name}}
+        answer = await self._ask(Work.submit, call)
+        if answer.status != 200:
+            raise fault_of(answer)
+        media_id = object_of(answer).get("id")
+        if not isinstance(media_id, str):
+            raise UpstreamUnavailable("the back end did not take the reference picture")
+        return media_id
+
+    async def submit(self, spec: GenerationSpec, key: Key, upload_id: str | None) -> str:
         order = {
             "type": "image_gen",
-            "operation": "remix" if media_id else "simple_compose",
+            "operation": "remix" if upload_id else "simple_compose",
             "prompt": spec.prompt,
             "n_variants": spec.n,
             "n_frames": 1,
             "width": spec.width,
             "height": spec.height,
-            "inpaint_items": [_inpaint_item(media_id)] if media_id else [],
+            "inpaint_items": [_inpaint_item(upload_id)] if upload_id else [],
         }
         call = self._call(key, "POST", "/backend/video_gen", self._deadlines.submit, page="explore")
         call.headers["content-type"] = "application/json"
@@ -80,7 +93,7 @@ class Sora:
             if failure.sent:
                 raise SubmissionUnknown("the back end did not tell whether it took the order") from failure
             raise _not_sent(failure) from failure
-        return self._task_id(answer)
+        return _task_id(answer)
 
     async def poll(self, task_ids: Sequence[str], key: Key, *, deep: bool) -> dict[str, Snapshot]:
         wanted = set(task_ids)
@@ -110,19 +123,6 @@ class Sora:
     def close(self) -> None:
         self._http.close()
 
-    async def _upload(self, image: Path, key: Key) -> str:
-        call = self._call(key, "POST", "/backend/uploads", self._deadlines.upload, page="library")
-        content = await self._pool.run(Work.media, image.read_bytes)
-        kind = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
-        call.body = {"files": {"file": (image.name, content, kind)}, "data": {"file_name": image.name}}
-        answer = await self._ask(Work.submit, call)
-        if answer.status != 200:
-            raise fault_of(answer)
-        media_id = object_of(answer).get("id")
-        if not isinstance(media_id, str):
-            raise UpstreamUnavailable("the back end did not take the reference picture")
-        return media_id
-
     async def _list(self, key: Key, limit: int, before: str | None) -> tuple[list[Snapshot], str | None]:
         """One page of the key's tasks, newest first, and where the next page begins."""
         query = f"?limit={limit}" + (f"&before={before}" if before else "")
@@ -138,20 +138,6 @@ class Sora:
         tasks = [self._tasks.read(row) for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
         last = body.get("last_id")
         return tasks, last if body.get("has_more") and isinstance(last, str) else None
-
-    def _task_id(self, answer: Answer) -> str:
-        if answer.status == 200:
-            try:
-                task_id = object_of(answer).get("id")
-            except UpstreamUnavailable:
-                task_id = None
-            if isinstance(task_id, str) and task_id:
-                return task_id
-            raise SubmissionUnknown("the back end's answer to the order could not be read")
-        fault = fault_of(answer)
-        if answer.status >= 500 and isinstance(fault, UpstreamUnavailable):
-            raise SubmissionUnknown("the back end failed while it took the order")
-        raise fault
 
     def _call(self, key: Key, method: str, path: str, seconds: float, *, page: str = "library") -> HttpCall:
         base = self._options.base_url
@@ -183,6 +169,19 @@ class Sora:
             return await self._pool.run(work, self._http.call, call)
         finally:
             timer.cancel()
+
+
+def _task_id(answer: Answer) -> str:
+    """The task that an order became. Only a definite refusal says that there is none: all else proves nothing."""
+    if answer.status in REFUSING or answer.headers.get("cf-mitigated") == "challenge":
+        raise fault_of(answer)
+    try:
+        task_id = object_of(answer).get("id") if answer.status == 200 else None
+    except UpstreamUnavailable:
+        task_id = None
+    if not isinstance(task_id, str) or not task_id:
+        raise SubmissionUnknown(f"the back end's answer to the order, of status {answer.status}, does not tell")
+    return task_id
 
 
 def _not_sent(failure: CallFailed) -> Fault:

@@ -64,20 +64,15 @@ class HttpCall:
     seconds: float = 30.0  # for the whole call
     destination: Path | None = None  # where a download goes
 
-    _connection: HTTPConnection | None = None
-    _aborted: bool = False
-
-    def use(self, connection: HTTPConnection) -> None:
-        self._connection = connection
-
-    @property
-    def aborted(self) -> bool:
-        return self._aborted
+    # What the connection tells: which one it is, and whether a byte of the request itself has gone out.
+    connection: HTTPConnection | None = None
+    sent: bool = False
+    aborted: bool = False
 
     def abort(self) -> None:
         """End the call now, from any thread."""
-        self._aborted = True
-        sock = getattr(self._connection, "sock", None)
+        self.aborted = True
+        sock = getattr(self.connection, "sock", None)
         if sock is not None:
             with contextlib.suppress(OSError):
                 # The plain method, not the TLS socket's: that one would drop its state under the reading thread.
@@ -167,6 +162,7 @@ def _perform(scraper: cloudscraper.CloudScraper, call: HttpCall, proxies: dict[s
         raise _failure(error, call) from None
     finally:
         _current.call = None
+        call.connection = None  # it belongs to the next call now: a late abort must not cut that one
 
 
 def _read(response: requests.Response, destination: Path | None) -> bytes:
@@ -194,19 +190,14 @@ def _chunks(response: requests.Response, most: int) -> Iterator[bytes]:
 
 def _failure(error: Exception, call: HttpCall) -> CallFailed:
     """What a library's exception means. Its text stays behind: it may hold addresses and credentials."""
-    if isinstance(error, requests.exceptions.ProxyError):
-        return CallFailed("the proxy refused or can't be reached", sent=False, proxy=True)
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.SSLError) or _never_connected(error):
-        return CallFailed("can't connect", sent=False)
+    if not call.sent:
+        proxy = isinstance(error, requests.exceptions.ProxyError)
+        return CallFailed(
+            "the proxy refused or can't be reached" if proxy else "can't connect", sent=False, proxy=proxy
+        )
     if call.aborted or isinstance(error, requests.exceptions.Timeout):
         return CallFailed(f"no answer within {call.seconds:g} seconds", sent=True)
     return CallFailed("the connection broke", sent=True)
-
-
-def _never_connected(error: Exception) -> bool:
-    inner = error.args[0] if error.args else None
-    reason = getattr(inner, "reason", inner)
-    return isinstance(reason, urllib3.exceptions.NewConnectionError)
 
 
 # --- Connections that a call can be found by --------------------------------------------------------------------------
@@ -222,20 +213,30 @@ _current = _Current()
 
 
 class _Tracked:
-    """Tells the current call which connection it is on, before anything goes over it."""
+    """Tells the current call which connection it is on, and when something of its request goes out.
+
+    That moment decides whether an order may be sent again, so it is seen where it happens, not told from exceptions.
+    """
+
+    sock: socket.socket | None
 
     def connect(self) -> None:
-        _tell(self)
+        call = _current.call
+        if call is not None:
+            call.connection = self  # type: ignore[assignment]
         super().connect()  # type: ignore[misc]
+        if call is not None:
+            call.sent = False  # only a proxy was talked to so far
+            if call.aborted:
+                raise CallFailed("no connection in time", sent=False)
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        _tell(self)
-        super().request(*args, **kwargs)  # type: ignore[misc]
-
-
-def _tell(connection: Any) -> None:
-    if _current.call is not None:
-        _current.call.use(connection)
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        if _current.call is not None:
+            _current.call.connection = self  # type: ignore[assignment]
+            _current.call.sent = True
+        super().send(data)  # type: ignore[misc]
 
 
 class _TrackedConnection(_Tracked, HTTPConnection):

@@ -187,7 +187,7 @@ async def test_a_key_that_was_away_does_not_catch_up() -> None:
     for _ in range(100):
         async with pool.lease(quiet) as lease:
             assert lease.key is one
-    pool.works(other)
+    pool.works(other, KeyRejected("dead"))
     grants: Counter[str] = Counter()
     for _ in range(20):
         async with pool.lease(quiet) as lease:
@@ -416,7 +416,7 @@ async def test_when_the_last_key_is_rejected_all_who_wait_are_told(begin: Begin)
     with pytest.raises(NoUpstreamKey):
         async with pool.lease(quiet):
             pytest.fail("there is no key")
-    pool.works(keys_of(pool)[0])
+    pool.works(keys_of(pool)[0], KeyRejected("dead"))
     pool.admit()
     async with pool.lease(quiet):
         assert pool.usable
