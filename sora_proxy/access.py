@@ -1,15 +1,17 @@
 """The keys that let callers in. There is no default secret: what is not set is generated, and kept in a 0600 file."""
 
+import functools
 import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from sora_proxy.errors import ConfigurationError
+from sora_proxy.keys import fingerprint
 from sora_proxy.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Access:
     """`client_key` is what callers of the API send, `admin_key` the operator's. `generated` is set if this start made
     the admin key; `key_file` is where a generated one is kept."""
@@ -18,6 +20,11 @@ class Access:
     admin_key: str
     generated: bool = False
     key_file: Path | None = None
+
+    @functools.cached_property
+    def holders(self) -> list[tuple[bytes, str]]:
+        """Each key that is let in, and the fingerprint by which its holder is known everywhere else."""
+        return [(key.encode(), fingerprint(key)) for key in (self.client_key, self.admin_key)]
 
 
 def load_access(settings: Settings) -> Access:

@@ -8,7 +8,7 @@ same commit; whoever wants to know about a generation (a stream, a waiting reque
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -160,37 +160,71 @@ class EventLog:
         self._closed = True
         self._wake()
 
-    async def follow(self, after: int = 0, idle: float | None = None) -> AsyncIterator[Event | None]:
-        """Yield the events numbered above `after`, then those to come, until the log is closed.
+    async def follow(self, after: int = 0, idle: float | None = None) -> AsyncIterator[Sequence[Event]]:
+        """Yield the events numbered above `after`, as many as there are, then those to come, until the log is closed.
 
-        Yields None whenever `idle` seconds passed without an event: the moment for a heartbeat.
+        Yields an empty sequence whenever `idle` seconds passed without an event: the moment for a heartbeat.
         """
         seen = after
-        while True:
-            while seen < len(self._events):
-                seen += 1
-                yield self._events[seen - 1]
-            if self._closed:
-                return
-            if not await self._changed(idle):
-                yield None
-
-    async def _changed(self, timeout: float | None) -> bool:
-        """Wait until there is news (True) or `timeout` seconds have passed (False)."""
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[bool] = loop.create_future()
-        timer = loop.call_later(timeout, _settle, waiter, False) if timeout is not None else None
-        self._waiters.add(waiter)
+        alarm = _Alarm(self._waiters, idle)
         try:
-            return await waiter
+            while True:
+                if seen < len(self._events):
+                    new = self._events[seen:]
+                    seen = len(self._events)
+                    yield new
+                    alarm.heard()
+                elif self._closed:
+                    return
+                elif not await alarm.news():
+                    yield ()
+                    alarm.heard()
         finally:
-            self._waiters.discard(waiter)
-            if timer is not None:
-                timer.cancel()
+            alarm.off()
 
     def _wake(self) -> None:
         for waiter in self._waiters:
             _settle(waiter, True)
+
+
+class _Alarm:
+    """Wakes one follower, by news or by silence. One timer serves its whole life, and moves only when it rings."""
+
+    def __init__(self, waiters: set[asyncio.Future[bool]], idle: float | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiters = waiters
+        self._idle = idle
+        # All the mutable state.
+        self._waiter: asyncio.Future[bool] | None = None
+        self._heard_at = self._loop.time()
+        self._timer = self._loop.call_later(idle, self._ring) if idle is not None else None
+
+    async def news(self) -> bool:
+        """Wait until the log has changed (True) or has been silent for long (False)."""
+        self._waiter = self._loop.create_future()
+        self._waiters.add(self._waiter)
+        try:
+            return await self._waiter
+        finally:
+            self._waiters.discard(self._waiter)
+            self._waiter = None
+
+    def heard(self) -> None:
+        """The silence is broken."""
+        self._heard_at = self._loop.time()
+
+    def off(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _ring(self) -> None:
+        assert self._idle is not None  # noqa: S101 - there is no timer without it
+        left = self._heard_at + self._idle - self._loop.time()
+        if left <= 0:
+            left = self._idle
+            if self._waiter is not None:
+                _settle(self._waiter, False)
+        self._timer = self._loop.call_later(left, self._ring)
 
 
 def _settle(waiter: asyncio.Future[bool], result: bool) -> None:

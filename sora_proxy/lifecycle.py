@@ -212,7 +212,7 @@ class Lifecycle:
             async for snapshot in snapshots:
                 match snapshot.state:
                     case TaskState.running:
-                        await self._tell(generation, Progress(snapshot.percent, snapshot.position, snapshot.seconds))
+                        await self._tell(generation, _progress_of(snapshot))
                     case TaskState.refused:
                         raise RequestFault("the back end refused the order: it is against its rules")
                     case TaskState.failed:
@@ -302,6 +302,12 @@ class Lifecycle:
             seconds_upstream=round(done - intent, 3) if done and intent else None,
             seconds_total=round(time.time() - generation.created_at, 3),
         )
+
+
+def _progress_of(snapshot: Snapshot) -> Progress:
+    """What clients are told of a running task. That it is done is told by its end alone."""
+    percent = None if snapshot.progress is None else min(round(snapshot.progress * 100), 99)
+    return Progress(percent, snapshot.position, snapshot.seconds)
 
 
 async def _to_the_end(coroutine: Coroutine[Any, Any, T]) -> T:

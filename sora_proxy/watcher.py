@@ -1,13 +1,14 @@
 """TaskWatcher: one look per key and interval tells about all of that key's tasks.
 
 A key with running tasks has one coroutine that asks for them together. Whoever waits for a task gets what was seen; no
-thread and no call belongs to a single generation.
+thread and no call belongs to a single generation. Looks are never closer than the interval; they are spread a little
+wider where the reported progress tells when a task will end, so that one of them comes right after that end.
 """
 
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -22,6 +23,7 @@ LONGEST_INTERVAL = 30.0  # between looks that fail
 KEY_GRACE = 1800.0  # how long a key may be rejected before its tasks are given up
 LOST_LOOKS, LOST_SECONDS = 10, 120.0  # good looks, and time, without a task before it is given up
 DEEP_AFTER_LOOKS = 5
+AFTER_THE_END = 0.1  # a task that should be done is looked for this much later
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +32,8 @@ class _Watch:
 
     news: asyncio.Queue[Snapshot | Fault] = field(default_factory=asyncio.Queue)
     last: Snapshot | None = None
+    first_progress: tuple[float, float] | None = None  # when it was seen, and how far the task was
+    ends_at: float | None = None  # as its progress so far lets expect
     misses: int = 0  # good looks in a row that did not show it
     missing_since: float = 0.0
 
@@ -38,12 +42,21 @@ class _Watch:
         """Whether it was pushed out of the first page, rather than not listed yet."""
         return self.misses > 0 and (self.last is not None or self.misses >= DEEP_AFTER_LOOKS)
 
-    def seen(self, snapshot: Snapshot) -> None:
+    def seen(self, snapshot: Snapshot, now: float) -> None:
         self.misses = 0
+        self._expect(snapshot.progress, now)
         # An answer that has not changed is no news; a success without results is looked at again.
         if snapshot != self.last or snapshot.state is TaskState.succeeded:
             self.last = snapshot
             self.news.put_nowait(snapshot)
+
+    def _expect(self, progress: float | None, now: float) -> None:
+        """When a task ends that goes on as it did so far."""
+        if not progress:
+            return
+        since, first = self.first_progress = self.first_progress or (now, progress)
+        if progress > first:
+            self.ends_at = now + (1 - progress) * (now - since) / (progress - first)
 
     def missed(self) -> None:
         now = time.monotonic()
@@ -108,7 +121,10 @@ class TaskWatcher:
                 elif rejection and not fault:
                     self._keys.works(key, rejection)
                     rejection = None
-                pause = min(self._interval * 2 ** min(failures, 10), LONGEST_INTERVAL) if failures else self._interval
+                if failures:
+                    pause = min(self._interval * 2 ** min(failures, 10), LONGEST_INTERVAL)
+                else:
+                    pause = _pause(started, self._interval, watched.values())
                 await asyncio.sleep(max(started + pause - time.monotonic(), 0))
         finally:
             # No await since the loop saw that nothing is watched: nobody can have come in between.
@@ -116,7 +132,7 @@ class TaskWatcher:
 
     async def _look(self, key: Key, watched: dict[str, _Watch]) -> Fault | None:
         """Ask once, for all tasks; return what went wrong."""
-        asked = dict(watched)
+        asked, now = dict(watched), time.monotonic()
         try:
             snapshots = await self._upstream.poll(list(asked), key, deep=any(w.look_deeper for w in asked.values()))
         except Fault as fault:
@@ -129,7 +145,20 @@ class TaskWatcher:
             return UpstreamUnavailable("the server made a mistake")
         for task_id, watch in asked.items():
             if snapshot := snapshots.get(task_id):
-                watch.seen(snapshot)
+                watch.seen(snapshot, now)
             else:
                 watch.missed()
         return None
+
+
+def _pause(now: float, interval: float, watched: Iterable[_Watch]) -> float:
+    """How long until the next look: the interval, stretched (below twice) to land just after the next expected ends.
+
+    Ends that are close together are seen by one look, after the last of them.
+    """
+    ends = sorted(watch.ends_at for watch in watched if watch.ends_at is not None and watch.ends_at > now)
+    if not ends:
+        return interval
+    last = max(end for end in ends if end <= ends[0] + interval / 2)
+    distance = last + AFTER_THE_END - now
+    return distance / max(int(distance / interval), 1) if distance >= interval else interval

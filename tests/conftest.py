@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 from aiohttp import web
 from blockbuster import blockbuster_ctx
 from pydantic import SecretStr
@@ -30,6 +31,21 @@ Overrides = Any  # the fields of Settings
 def _no_blocking_call_on_the_event_loop() -> Iterator[None]:
     with blockbuster_ctx():
         yield
+
+
+@pytest.fixture(autouse=True)
+def _logs_go_to_pytest() -> None:
+    """Without a pipeline, structlog would print, which blocks."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
 
 
 @dataclass

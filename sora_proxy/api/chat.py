@@ -7,8 +7,8 @@ of the generation it got. Nothing that happens to the handler or its client touc
 import asyncio
 import re
 from collections.abc import Iterator
-from typing import Any
 
+import orjson
 import structlog
 from aiohttp import web
 
@@ -22,7 +22,17 @@ from sora_proxy.api.schemas import ChatRequest, parse_chat_request
 from sora_proxy.api.sse import EventStream
 from sora_proxy.blocking import Work
 from sora_proxy.errors import SoraProxyError
-from sora_proxy.generation import Completed, Event, Failed, Generation, GenerationSpec, Picture, Progress, Queued
+from sora_proxy.generation import (
+    Cancelled,
+    Completed,
+    Event,
+    Failed,
+    Generation,
+    GenerationSpec,
+    Picture,
+    Progress,
+    Queued,
+)
 from sora_proxy.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -112,31 +122,29 @@ class _Stream:
     async def run(self) -> web.StreamResponse:
         await self._stream.open()
         try:
-            await self._stream.send(self._chunks.delta(role="assistant", content=""))
-            async for event in self._generation.log.follow(idle=self._settings.heartbeat_interval):
-                if event is None:
-                    await self._stream.heartbeat()
-                elif chunks := list(self._render(event)):
-                    await self._stream.send(*chunks)
-            return await self._end()
+            await self._stream.send([self._chunks.delta(role="assistant", content="")])
+            async for events in self._generation.log.follow(idle=self._settings.heartbeat_interval):
+                chunks = [chunk for event in events for chunk in self._render(event)]
+                match events:
+                    case (*_, Completed()):
+                        return await self._stream.end(chunks, done=True)
+                    case (*_, Failed() | Cancelled()):  # a stream that ends with an error has no [DONE]
+                        return await self._stream.end(chunks, done=False)
+                    case (_, *_):
+                        await self._stream.send(chunks)
+                    case _:
+                        await self._stream.heartbeat()
+            message = f"The server is stopping. The order goes on: ask for {self._generation.id} later."
+            return await self._stream.end(self._failure(Failed("server_stopping", message), message), done=False)
         except ConnectionError:
             raise
         except Exception:
             # The status is gone: what went wrong can only be told in the stream.
             log.exception("stream broke")
-            await self._stream.send(*self._failure(Failed("internal_error", "the server made a mistake")))
-            return await self._stream.end()
+            failed = Failed("internal_error", "the server made a mistake")
+            return await self._stream.end(self._failure(failed), done=False)
 
-    async def _end(self) -> web.StreamResponse:
-        if isinstance(self._generation.log.last, Completed):
-            return await self._stream.done()
-        # A stream that ends with an error has no [DONE].
-        if not self._generation.ended:
-            message = f"The server is stopping. The order goes on: ask for {self._generation.id} later."
-            await self._stream.send(*self._failure(Failed("server_stopping", message), message))
-        return await self._stream.end()
-
-    def _render(self, event: Event) -> Iterator[dict[str, Any]]:
+    def _render(self, event: Event) -> Iterator[bytes]:
         match event:
             case Queued() | Progress():
                 yield from self._progress(progress_text(event))
@@ -152,7 +160,7 @@ class _Stream:
             case _:
                 yield from self._failure(Failed("cancelled", "the generation was cancelled"))
 
-    def _progress(self, text: str) -> Iterator[dict[str, Any]]:
+    def _progress(self, text: str) -> Iterator[bytes]:
         match self._settings.progress_style:
             case "reasoning":
                 yield self._chunks.delta(reasoning_content=f"{text}\n")
@@ -161,13 +169,13 @@ class _Stream:
                 self._thinking = True
                 yield self._chunks.delta(content=f"{opening}{text}\n")
 
-    def _close_thinking(self) -> Iterator[dict[str, Any]]:
+    def _close_thinking(self) -> Iterator[bytes]:
         if self._thinking:
             self._thinking = False
             yield self._chunks.delta(content="</think>\n\n")
 
-    def _failure(self, failed: Failed, words: str | None = None) -> Iterator[dict[str, Any]]:
+    def _failure(self, failed: Failed, words: str | None = None) -> Iterator[bytes]:
         """In words first, for clients that ignore the error object."""
         yield from self._close_thinking()
         yield self._chunks.delta(content=words or f"The picture could not be made: {failed.message}.")
-        yield error_object(failed.message, status=500, code=failed.code)
+        yield orjson.dumps(error_object(failed.message, status=500, code=failed.code))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from sora_proxy.api.links import picture_link
@@ -75,30 +76,30 @@ def _state(request: web.Request, generation: Generation) -> tuple[str, str, str 
 
 
 class Chunks:
-    """Builds the chunks of one stream; all share their id, time and model."""
+    """Builds the chunks of one stream, as JSON. All share their id, time and model, which are written once."""
 
     def __init__(self, generation: Generation, *, include_usage: bool) -> None:
         self._generation = generation
-        self._include_usage = include_usage
-        self._common = {
+        common = {
             "id": generation.id,
             "object": "chat.completion.chunk",
             "created": int(generation.created_at),
             "model": generation.spec.model,
         }
+        self._head = orjson.dumps(common)[:-1]
+        self._include_usage = include_usage
+        self._tail = b',"usage":null}' if include_usage else b"}"
 
-    def delta(self, finish_reason: str | None = None, **delta: str) -> dict[str, Any]:
+    def delta(self, finish_reason: str | None = None, **delta: str) -> bytes:
         """A chunk with one choice."""
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return self._chunk([choice], None)
+        return b'%b,"choices":[%b]%b' % (self._head, orjson.dumps(choice), self._tail)
 
-    def usage(self) -> list[dict[str, Any]]:
+    def usage(self) -> list[bytes]:
         """The last chunk, for those who asked for it; nobody else may get a chunk without choices."""
-        return [self._chunk([], usage(self._generation))] if self._include_usage else []
-
-    def _chunk(self, choices: list[dict[str, Any]], counted: dict[str, int] | None) -> dict[str, Any]:
-        chunk = {**self._common, "choices": choices}
-        return chunk | {"usage": counted} if self._include_usage else chunk
+        if not self._include_usage:
+            return []
+        return [b'%b,"choices":[],"usage":%b}' % (self._head, orjson.dumps(usage(self._generation)))]
 
 
 def _title(prompt: str) -> str:

@@ -12,7 +12,6 @@ from aiohttp import web
 from sora_proxy.api.answers import error_response
 from sora_proxy.api.context import ACCESS, CLIENT, REQUEST_ID, SETTINGS, STARTED
 from sora_proxy.errors import ClientError, SoraProxyError
-from sora_proxy.keys import fingerprint
 
 log = structlog.get_logger(__name__)
 
@@ -100,13 +99,12 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 
 def _client_of(request: web.Request) -> str:
     """The fingerprint of the key that the request carries, if it is one of ours."""
-    given = request.headers.get("authorization", "")
-    scheme, _, token = given.partition(" ")
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
     token = token.strip() if scheme.lower() == "bearer" else request.headers.get("api-key", "")
-    for key in (request.app[ACCESS].client_key, request.app[ACCESS].admin_key):
-        # As bytes: a comparison of strings fails on what is not ASCII.
-        if hmac.compare_digest(token.encode(errors="surrogateescape"), key.encode()):
-            return fingerprint(key)
+    given = token.encode(errors="surrogateescape")  # as bytes: a comparison of strings fails on what is not ASCII
+    for key, holder in request.app[ACCESS].holders:
+        if hmac.compare_digest(given, key):
+            return holder
     message = "Incorrect API key provided." if token else "No API key provided. Send it as 'Authorization: Bearer KEY'."
     raise ClientError(message, status=401, code="invalid_api_key")
 

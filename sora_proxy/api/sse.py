@@ -4,13 +4,14 @@ Nothing else ever goes out: an `id:`, a lone `retry:` or an empty `data:` crashe
 """
 
 import asyncio
-from typing import Any
+from collections.abc import Iterable
 
-import orjson
 from aiohttp import web
 
 # A reader that takes no byte for this long is cut; its generation goes on.
 WRITE_SECONDS = 60.0
+# Below this, a write never waits for the reader: asyncio stops a writer above 64 KiB.
+UNREAD_BYTES = 32 * 2**10
 
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -30,23 +31,27 @@ class EventStream:
     async def open(self) -> None:
         await self._response.prepare(self._request)
 
-    async def send(self, *chunks: dict[str, Any]) -> None:
-        """Write events, each as one line of JSON."""
-        await self._write(b"".join(b"data: %b\n\n" % orjson.dumps(chunk) for chunk in chunks))
+    async def send(self, events: Iterable[bytes]) -> None:
+        """Write events, each one line of JSON, all together."""
+        await self._write(_lines(events))
 
     async def heartbeat(self) -> None:
         await self._write(b": ping\n\n")
 
-    async def done(self) -> web.StreamResponse:
-        """End a stream that came to its end: some clients read on until the connection closes, so it does."""
-        await self._write(b"data: [DONE]\n\n")
-        return await self.end()
+    async def end(self, events: Iterable[bytes] = (), *, done: bool) -> web.StreamResponse:
+        """Write the last events and end the answer: some clients read on until it does, whatever they were told.
 
-    async def end(self) -> web.StreamResponse:
+        `done` says that all went well.
+        """
+        await self._write(_lines(events) + (b"data: [DONE]\n\n" if done else b""))
         await self._response.write_eof()
         return self._response
 
     async def _write(self, data: bytes) -> None:
+        transport = self._request.transport
+        if transport is not None and transport.get_write_buffer_size() + len(data) < UNREAD_BYTES:
+            await self._response.write(data)  # which does not wait then
+            return
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 await self._response.write(data)
@@ -54,3 +59,7 @@ class EventStream:
             if self._request.transport is not None:
                 self._request.transport.abort()
             raise ConnectionResetError("the client does not read") from None
+
+
+def _lines(events: Iterable[bytes]) -> bytes:
+    return b"".join([b"data: %b\n\n" % event for event in events])

@@ -27,7 +27,7 @@ class Snapshot:
 
     task_id: str
     state: TaskState
-    percent: int | None = None  # 0..100
+    progress: float | None = None  # 0..1
     position: int | None = None  # in the upstream's own queue
     seconds: int | None = None  # that it expects the task to wait there
     assets: tuple[Asset, ...] = ()

@@ -135,7 +135,7 @@ class TaskReader:
         return Snapshot(
             task_id=task["id"],
             state=state,
-            percent=self._percent(task.get("progress_pct")) if state is TaskState.running else None,
+            progress=self._progress(task.get("progress_pct")) if state is TaskState.running else None,
             position=_count(task.get("progress_pos_in_queue")),
             seconds=_count(task.get("estimated_queue_wait_time")),
             assets=_assets(task) if state is TaskState.succeeded else (),
@@ -144,7 +144,7 @@ class TaskReader:
             created_at=_number(task.get("created_at")),
         )
 
-    def _percent(self, value: Any) -> int | None:
+    def _progress(self, value: Any) -> float | None:
         """0..1 on some servers, 0..100 on others: the first value above 1 tells. Null early in a task."""
         number = _number(value)
         if number is None or number < 0:
@@ -152,5 +152,4 @@ class TaskReader:
         if number == 1 and not self._progress_is_percent:
             return None  # all of it, or one percent
         self._progress_is_percent |= number > 1
-        percent = number if self._progress_is_percent else number * 100
-        return min(int(percent + 0.5), 99)  # what is done is told by the status
+        return min(number / 100 if self._progress_is_percent else number, 1.0)

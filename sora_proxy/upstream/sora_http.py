@@ -110,10 +110,10 @@ class SoraHttp:
         with self._lock:
             if self._adapter is None:
                 self._adapter = _SharedAdapter(_tls_context(), self._proxy_credentials)
-            sessions = self._sessions[key_id]
+            adapter, sessions = self._adapter, self._sessions[key_id]
             with contextlib.suppress(IndexError):
                 return sessions.idle.pop()
-            return sessions.build(self._adapter)
+        return sessions.build(adapter)  # outside the lock: it takes milliseconds
 
 
 @dataclass(slots=True)

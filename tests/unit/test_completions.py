@@ -131,12 +131,13 @@ def test_a_completion_tells_where_the_generation_stands(
 @pytest.mark.parametrize("include_usage", [True, False])
 def test_chunks_share_their_facts_and_have_no_empty_choices_unless_asked(include_usage: bool) -> None:
     chunks = Chunks(generation(PICTURE), include_usage=include_usage)
-    all_of_them: list[dict[str, Any]] = [
+    lines = [
         chunks.delta(role="assistant", content=""),
         chunks.delta(content="x"),
         chunks.delta(finish_reason="stop"),
         *chunks.usage(),
     ]
+    all_of_them: list[dict[str, Any]] = [orjson.loads(line) for line in lines]
     assert len({(each["id"], each["created"], each["model"], each["object"]) for each in all_of_them}) == 1
     assert [len(each["choices"]) for each in all_of_them] == [1, 1, 1] + [0] * include_usage
     assert [each["choices"][0]["delta"] for each in all_of_them[:3]] == [

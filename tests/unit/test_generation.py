@@ -111,8 +111,8 @@ def test_ids_are_url_safe_and_hold_128_random_bits() -> None:
 # --- EventLog ---------------------------------------------------------------------------------------------------------
 
 
-async def collect(log: EventLog, after: int = 0) -> list[Event | None]:
-    return [event async for event in log.follow(after)]
+async def collect(log: EventLog, after: int = 0) -> list[Event]:
+    return [event async for events in log.follow(after) for event in events]
 
 
 async def test_a_late_follower_sees_everything_from_the_beginning() -> None:
@@ -150,9 +150,9 @@ async def test_all_followers_see_the_same_wherever_they_came_in() -> None:
 
 async def test_events_appended_while_a_follower_is_busy_with_another_are_not_missed() -> None:
     log = EventLog([Queued(1)])
-    seen: list[Event | None] = []
-    async for event in log.follow():
-        seen.append(event)
+    seen: list[Event] = []
+    async for events in log.follow():
+        seen.extend(events)
         if len(seen) == 1:  # suspended at a yield: nobody waits for news now
             log.append(Progress(1))
             log.append(Progress(2), Progress(3))
@@ -181,14 +181,34 @@ async def test_a_follower_that_counts_ahead_waits_for_the_event_after_its_number
     assert await follower == [Progress(3)]
 
 
-async def test_silence_yields_none_again_and_again_and_then_the_event() -> None:
+async def test_silence_yields_nothing_again_and_again_and_then_the_event() -> None:
     log = EventLog([Queued(1)])
     ticks = log.follow(idle=0.001)
-    assert [await anext(ticks) for _ in range(4)] == [Queued(1), None, None, None]
+    assert [list(await anext(ticks)) for _ in range(4)] == [[Queued(1)], [], [], []]
     log.append(Completed())
-    assert await anext(ticks) == Completed()
+    assert list(await anext(ticks)) == [Completed()]
     log.close()
-    assert [event async for event in ticks] == []
+    assert [events async for events in ticks] == []
+
+
+async def test_events_that_are_there_together_come_together() -> None:
+    log = EventLog([Queued(1)])
+    follower = log.follow()
+    assert list(await anext(follower)) == [Queued(1)]
+    log.append(Progress(1), Completed())
+    assert list(await anext(follower)) == [Progress(1), Completed()]
+
+
+async def test_silence_is_counted_from_the_last_event() -> None:
+    loop = asyncio.get_running_loop()
+    log = EventLog()
+    ticks = log.follow(idle=0.05)
+    first = asyncio.ensure_future(anext(ticks))
+    loop.call_later(0.03, log.append, Progress(1))
+    assert list(await first) == [Progress(1)]
+    heard = loop.time()
+    assert list(await anext(ticks)) == []
+    assert loop.time() - heard >= 0.049
 
 
 async def test_without_idle_time_there_is_no_tick() -> None:
@@ -197,7 +217,7 @@ async def test_without_idle_time_there_is_no_tick() -> None:
     done, _ = await asyncio.wait([news], timeout=0.02)
     assert not done
     log.append(Completed())
-    assert await news == Completed()
+    assert list(await news) == [Completed()]
 
 
 async def test_followers_that_leave_are_forgotten() -> None:

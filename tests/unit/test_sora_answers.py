@@ -236,24 +236,24 @@ def test_a_failure_by_moderation_is_a_refusal(moderation: Any, state: TaskState)
 
 
 @pytest.mark.parametrize(
-    ("told", "percents"),
+    ("told", "shares"),
     [
-        ([None, 0, 0.07, "0.5", 0.994, 0.999], [None, 0, 7, 50, 99, 99]),
-        ([None, 0, 7, "50.4", 99.6, 100], [None, 0, 7, 50, 99, 99]),
+        ([None, 0, 0.07, "0.5", 0.994], [None, 0, 0.07, 0.5, 0.994]),
+        ([None, 0, 7, "50.5", 100], [None, 0, 0.07, 0.505, 1]),
         ([1], [None]),  # all of it, or one percent
-        ([1.0, 2, 1], [None, 2, 1]),
+        ([1.0, 2, 1], [None, 0.02, 0.01]),
         ([-1, "x", [], {}, True, "nan", "inf"], [None, None, None, None, None, None, None]),
-        ([1e15], [99]),
-        ([1e300, 0.5], [None, 50]),
+        ([1e15], [1]),
+        ([1e300, 0.5], [None, 0.5]),
     ],
 )
-def test_progress_is_read_on_both_scales(told: list[Any], percents: list[int | None]) -> None:
+def test_progress_is_read_on_both_scales(told: list[Any], shares: list[float | None]) -> None:
     reader = TaskReader()
-    assert [reader.read(task(progress_pct=value)).percent for value in told] == percents
+    assert [reader.read(task(progress_pct=value)).progress for value in told] == shares
 
 
 def test_progress_of_a_task_that_ended_is_told_by_its_status() -> None:
-    assert TaskReader().read(task(status="succeeded", progress_pct=0.3)).percent is None
+    assert TaskReader().read(task(status="succeeded", progress_pct=0.3)).progress is None
 
 
 @pytest.mark.parametrize(
@@ -320,4 +320,4 @@ def test_no_row_of_any_shape_breaks_the_reader() -> None:
         row = {name: dice.choice(values) for name in names if dice.random() < 0.8}
         snapshot = reader.read({"id": "task_1", **row})
         assert snapshot.task_id == "task_1"
-        assert orjson.dumps([snapshot.position, snapshot.seconds, snapshot.percent, snapshot.n, snapshot.created_at])
+        assert orjson.dumps([snapshot.position, snapshot.seconds, snapshot.progress, snapshot.n, snapshot.created_at])

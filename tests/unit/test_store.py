@@ -122,7 +122,7 @@ async def test_a_generation_comes_back_as_it_was_with_all_its_events_in_order(
     assert same(generation, found)
     assert found is not None
     assert list(found.log)[:60] == many
-    assert [event async for event in found.log.follow(after=60)] == [
+    assert [event async for events in found.log.follow(after=60) for event in events] == [
         Picture(0, name=NAMES[1]),
         Picture(1, url="u"),
         Completed(),

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 THREADS = 2
 BYTES_KEPT = 64 * 2**20
+AHEAD = 64  # pictures that may wait to be drawn before they are asked for
 
 
 class Artist:
@@ -17,7 +18,13 @@ class Artist:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="simulator-artist")
         self._drawn: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
+        self._closed = False
         self._drawing: dict[str, asyncio.Future[bytes]] = {}
+
+    def begin(self, name: str, draw: Callable[[], bytes]) -> None:
+        """Draw a picture that somebody will ask for, unless there is much to draw already."""
+        if name not in self._drawn and name not in self._drawing and len(self._drawing) < AHEAD and not self._closed:
+            self._start(name, draw)
 
     async def picture(self, name: str, draw: Callable[[], bytes]) -> bytes:
         """Give the picture of that name, and draw it if nobody did or does."""
@@ -25,11 +32,14 @@ class Artist:
             self._drawn.move_to_end(name)
             return self._drawn[name]
         if name not in self._drawing:
-            drawing = asyncio.get_running_loop().run_in_executor(self._threads, draw)
-            self._drawing[name] = drawing
-            drawing.add_done_callback(lambda done: self._finished(name, done))
+            self._start(name, draw)
         # Others may wait for the same picture: whoever leaves must not stop it.
         return await asyncio.shield(self._drawing[name])
+
+    def _start(self, name: str, draw: Callable[[], bytes]) -> None:
+        drawing = asyncio.get_running_loop().run_in_executor(self._threads, draw)
+        self._drawing[name] = drawing
+        drawing.add_done_callback(lambda done: self._finished(name, done))
 
     async def work(self, job: Callable[[], bytes]) -> bytes:
         """Do another blocking job in the same threads."""
@@ -42,6 +52,7 @@ class Artist:
 
     async def close(self) -> None:
         """Finish what is being drawn, leave the rest, and end the threads."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.gather(*self._drawing.values(), return_exceptions=True)
 

@@ -1,5 +1,6 @@
 """Signed, expiring URLs of pictures, and what they lead to."""
 
+import functools
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -42,11 +43,27 @@ def asset_of(simulator: Simulator, task_id: str, variant: str, query: dict[str, 
 
 async def picture_of(simulator: Simulator, asset: Asset) -> bytes:
     """Give the PNG, drawn in a thread if it is not remembered."""
+    sketch = _sketch(simulator, asset)
+    return await simulator.artist.picture(_name(asset), lambda: draw(sketch))
+
+
+def draw_ahead(simulator: Simulator, task: Task) -> None:
+    """Draw a task's pictures while it runs, as a real service would: they are asked for all at once when it ends."""
+    for variant in range(1, task.order.n_variants + 1):
+        asset = Asset(task, variant)
+        simulator.artist.begin(_name(asset), functools.partial(draw, _sketch(simulator, asset)))
+
+
+def _name(asset: Asset) -> str:
+    return f"{asset.task.id}/{asset.variant}"
+
+
+def _sketch(simulator: Simulator, asset: Asset) -> Sketch:
     order = asset.task.order
     upload = None
     if order.upload_id is not None:
         upload = simulator.engine.upload(order.upload_id, asset.task.token)
-    sketch = Sketch(
+    return Sketch(
         prompt=order.prompt,
         variant=asset.variant,
         n_variants=order.n_variants,
@@ -55,7 +72,6 @@ async def picture_of(simulator: Simulator, asset: Asset) -> bytes:
         is_remix=order.upload_id is not None,
         upload=upload.picture if upload else None,
     )
-    return await simulator.artist.picture(f"{asset.task.id}/{asset.variant}", lambda: draw(sketch))
 
 
 def _signature(simulator: Simulator, task_id: str, variant: int, expires: int) -> str:

@@ -1,5 +1,6 @@
 """The routes of the protocol."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -11,11 +12,12 @@ from sora_proxy.upstream.simulator.drawing import UnusablePicture, preview_of
 from sora_proxy.upstream.simulator.fates import fate_of
 from sora_proxy.upstream.simulator.faults import Call
 from sora_proxy.upstream.simulator.lifecycle import Order, Task
-from sora_proxy.upstream.simulator.media import asset_of, picture_of
+from sora_proxy.upstream.simulator.media import asset_of, draw_ahead, picture_of
 from sora_proxy.upstream.simulator.orders import order_of
 from sora_proxy.upstream.simulator.refusals import Refusal
 from sora_proxy.upstream.simulator.state import SIMULATOR, Simulator
 
+DRAW_AFTER = 1.0  # seconds
 LARGEST_UPLOAD = 32 * 2**20  # bytes
 DEFAULT_PAGE = 20
 UPLOAD_BLOCK = 256 * 1024
@@ -54,6 +56,8 @@ def _register(simulator: Simulator, token: str, order: Order) -> Task:
     if rule is not None:
         simulator.faults.strike(rule)
     simulator.ledger.task_registered(task)
+    # Not at once: an answer to an order should not wait for pictures.
+    asyncio.get_running_loop().call_later(DRAW_AFTER, draw_ahead, simulator, task)
     return task
 
 

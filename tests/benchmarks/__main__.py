@@ -1,0 +1,69 @@
+"""`python -m tests.benchmarks`: measure, print the table, end with status 1 if a goal is missed."""
+
+import asyncio
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import TypeVar
+
+from tests.benchmarks import cold_start, forty_chats, generation_cost, stream_cost
+from tests.benchmarks.programs import Folder
+from tests.benchmarks.table import Row, show
+
+T = TypeVar("T")
+
+EXPLANATION = """
+Every program is a process of its own on loopback; the clients are in this one, and their time is part of what they see.
+CPU is user and system time; beside other programs on the same cores it grows: compare it within one run only.
+  40 chats     Two keys of 20 tasks, an engine of 12 s, default settings, pictures kept, fresh processes, one run. Calls
+               and tasks are counted by the simulator. CPU is that until 1 s after the last chat.
+  generations  400 at once on 20 keys, an engine of 4 s, looks every 0.4 s (as many chunks as in 12 s with the default),
+               pictures not fetched; by turns streamed, and in the background with nobody asking about them.
+  streams      One recorded stream of these, sent to each of 400 or 1000 clients at its recorded times: by sora_proxy
+               with its generations only played back from the recording (no store, no upstream), and by an aiohttp
+               server that does nothing but wait and write. Connection, request and end of the stream are part of both.
+"""
+
+
+def main() -> int:
+    """Run all parts; give the exit status."""
+    try:
+        rows = asyncio.run(_measure())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("interrupted; every program was ended", file=sys.stderr)
+        return 130
+    return 1 if any(row.met is False for row in rows) else 0
+
+
+async def _measure() -> list[Row]:
+    _end_on_sigterm()
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="sora_proxy-bench-") as temporary:
+        folder = Folder(Path(temporary))
+        rows = await _part("cold starts", cold_start.measure(folder))
+        chats, forty = await _part("40 chats", forty_chats.measure(folder))
+        generations, recording = await _part("generations", generation_cost.measure(folder))
+        streams = await _part("streams", stream_cost.measure(folder, recording, forty.streams[0]))
+    rows = [*rows, *chats, *generations, *streams]
+    show(rows)
+    print(f"{EXPLANATION}\nMeasured in {time.monotonic() - begun:.0f} s.")
+    return rows
+
+
+async def _part(name: str, measuring: Awaitable[T]) -> T:
+    print(f"measuring: {name} …", file=sys.stderr, flush=True)
+    return await measuring
+
+
+def _end_on_sigterm() -> None:
+    """SIGTERM as CTRL-C: leave by the way that ends every program."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

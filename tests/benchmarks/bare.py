@@ -1,0 +1,73 @@
+"""A bare aiohttp server that sends what it is told to, when it is told to, and does nothing else.
+
+`python -m tests.benchmarks.bare SCRIPT` is a program of its own; `write_script` makes its script from a stream.
+"""
+
+import asyncio
+import gc
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from aiohttp import web
+
+from tests.benchmarks.load import Stream
+
+BACKLOG = 4096
+
+
+def write_script(path: Path, stream: Stream) -> Path:
+    """Keep the bytes and the times of a stream."""
+    chunks = [(at, data.decode()) for at, data in stream.chunks]
+    path.write_bytes(orjson.dumps({"headers": stream.headers, "chunks": chunks}))
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What to answer."""
+
+    headers: dict[str, str]
+    chunks: list[tuple[float, bytes]]
+
+
+def read_script(path: Path) -> Script:
+    """Read what `write_script` wrote."""
+    kept = orjson.loads(path.read_bytes())
+    return Script(kept["headers"], [(at, text.encode()) for at, text in kept["chunks"]])
+
+
+def create_app(script: Script) -> web.Application:
+    """One route, no middleware."""
+
+    async def chat(request: web.Request) -> web.StreamResponse:
+        begun = asyncio.get_running_loop().time()
+        await request.read()
+        response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8", **script.headers})
+        await response.prepare(request)
+        for at, data in script.chunks:
+            await asyncio.sleep(begun + at - asyncio.get_running_loop().time())
+            await response.write(data)
+        await response.write_eof()
+        return response
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", chat)
+    return app
+
+
+async def serve(script: Script) -> None:
+    """Serve until the process is ended."""
+    runner = web.AppRunner(create_app(script), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, backlog=BACKLOG).start()
+    print(f"bare server listening on http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    # The garbage collector as sora_proxy sets it: only the work may differ.
+    gc.set_threshold(50_000, 20, 50)
+    gc.freeze()
+    asyncio.run(serve(read_script(Path(sys.argv[1]))))

@@ -1,0 +1,98 @@
+"""What a generation costs, with and without a stream that shows it.
+
+400 generations are ordered at once, by turns streamed and in the background with nobody asking about them. All else is
+the same, so the difference is what the streams cost. Turns are taken in both orders, for the machine's speed drifts.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from statistics import median
+
+import aiohttp
+
+from tests.benchmarks.load import Stream, all_finished, clients, ordered, stats, streamed
+from tests.benchmarks.programs import TASKS_PER_KEY, Folder, Program, Usage, simulator, sora_proxy
+from tests.benchmarks.table import Row
+
+KEYS = 20
+GENERATIONS = KEYS * TASKS_PER_KEY
+ENGINE_SECONDS = 4.0
+POLL_INTERVAL = 0.4  # gives as many chunks in 4 seconds as the default does in 12
+PAIRS = 2
+AFTER_SECONDS = 1.0  # for the last look, up to an interval after the engine's end, and for what follows it
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What the turns need."""
+
+    session: aiohttp.ClientSession
+    upstream: Program
+    proxy: Program
+
+
+async def measure(folder: Folder) -> tuple[list[Row], Stream]:
+    """Take the turns and compare; give one of the streams too."""
+    async with (
+        simulator(folder, seconds=ENGINE_SECONDS) as upstream,
+        # Pictures are left where they are: to fetch them is no part of streaming.
+        sora_proxy(
+            folder, upstream.url, keys=KEYS, IMAGE_LOCALIZATION="False", POLL_INTERVAL=str(POLL_INTERVAL)
+        ) as proxy,
+        clients() as session,
+    ):
+        bench = Bench(session, upstream, proxy)
+        recording = await _warm_up(bench)
+        with_streams: list[Usage] = []
+        without: list[Usage] = []
+        for pair in range(PAIRS):
+            for is_streamed in (pair % 2 == 0, pair % 2 != 0):
+                used = await _turn(bench, is_streamed=is_streamed)
+                (with_streams if is_streamed else without).append(used)
+    return _rows(with_streams, without), recording
+
+
+async def _warm_up(bench: Bench) -> Stream:
+    """A turn that does not count; a stream of ordinary length."""
+    streams = await _streamed(bench)
+    await _settled(bench, GENERATIONS)
+    return sorted(streams, key=lambda stream: len(stream.chunks))[GENERATIONS // 2]
+
+
+async def _turn(bench: Bench, *, is_streamed: bool) -> Usage:
+    before: int = (await stats(bench.session, bench.upstream))["registered"]
+    with bench.proxy.measured() as used:
+        if is_streamed:
+            await _streamed(bench)
+        else:
+            await ordered(bench.session, bench.proxy, GENERATIONS)
+        await _settled(bench, before + GENERATIONS)
+    return used
+
+
+async def _streamed(bench: Bench) -> list[Stream]:
+    streams = await streamed(bench.session, bench.proxy, GENERATIONS)
+    if not all(stream.whole and stream.link for stream in streams):
+        raise RuntimeError("a stream did not end well: there is nothing to compare")
+    return streams
+
+
+async def _settled(bench: Bench, registered: int) -> None:
+    await all_finished(bench.session, bench.upstream, registered)
+    await asyncio.sleep(AFTER_SECONDS)
+
+
+def _rows(with_streams: list[Usage], without: list[Usage]) -> list[Row]:
+    slopes = [one - other for one, other in zip(with_streams, without, strict=True)]
+    return [
+        Row(f"CPU per generation, {GENERATIONS} at once, streamed (median of {PAIRS})", _each(with_streams)),
+        Row("the same in the background, nobody asking", _each(without)),
+        Row("difference: the stream, as a part of the whole", _each(slopes)),
+    ]
+
+
+def _each(turns: list[Usage]) -> str:
+    """Milliseconds of a generation: median, and in which bounds."""
+    loop = [used.loop / GENERATIONS * 1000 for used in turns]
+    whole = [used.process / GENERATIONS * 1000 for used in turns]
+    return f"{median(whole):.2f} ms ({min(whole):.2f}-{max(whole):.2f}), event loop {median(loop):.2f} ms"

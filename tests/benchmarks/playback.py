@@ -1,0 +1,90 @@
+"""sora_proxy as it is, except that its generations are only played back: what is left is what its streams cost.
+
+`python -m tests.benchmarks.playback SCRIPT` is a program of its own, started and set up exactly as sora_proxy. Only the
+supervisor's `start` is exchanged: it shows the recorded events at the recorded times, and orders and keeps nothing.
+"""
+
+import asyncio
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from sora_proxy.__main__ import main as sora_proxy
+from sora_proxy.generation import (
+    Completed,
+    Event,
+    Generation,
+    GenerationSpec,
+    Picture,
+    Progress,
+    State,
+    Status,
+    new_generation_id,
+)
+from sora_proxy.supervisor import Supervisor
+from tests.benchmarks.bare import Script, read_script
+from tests.benchmarks.load import LINK
+from tests.benchmarks.programs import TASKS_PER_KEY
+
+JOIN_SECONDS = 0.1
+PERCENT = re.compile(rb'"reasoning_content":"(\d+) %')
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Events that were shown together."""
+
+    at: float
+    events: tuple[Event, ...]
+
+
+def moments(script: Script) -> list[Moment]:
+    """What the recorded stream was made from. The handler itself adds its first chunk and those that end it."""
+    found: list[Moment] = []
+    for at, data in script.chunks:
+        if percent := PERCENT.search(data):
+            found.append(Moment(at, (Progress(int(percent[1])),)))
+        elif link := LINK.search(data):
+            found.append(Moment(at, (Picture(0, url=link[1].decode()), Completed())))
+    return found
+
+
+class Player:
+    """Gives every order the same recorded story.
+
+    As in reality, where one look tells about all tasks of a key, one timer shows an event to many generations.
+    """
+
+    def __init__(self, story: list[Moment]) -> None:
+        self._story = story
+        # All the mutable state: the generations that are told together, and until when more may join them.
+        self._together: list[Generation] = []
+        self._open_until = 0.0
+
+    async def start(self, spec: GenerationSpec, client: str) -> Generation:
+        """Begin to show the story."""
+        loop = asyncio.get_running_loop()
+        if loop.time() > self._open_until or len(self._together) == TASKS_PER_KEY:
+            self._together, self._open_until = [], loop.time() + JOIN_SECONDS
+            for moment in self._story:
+                loop.call_later(moment.at, _show, self._together, moment.events)
+        generation = Generation(new_generation_id(), client, spec, state=State(Status.running))
+        self._together.append(generation)
+        return generation
+
+
+def _show(generations: list[Generation], events: tuple[Event, ...]) -> None:
+    for generation in generations:
+        if isinstance(events[-1], Completed):
+            generation.state = State(Status.completed)
+        generation.log.append(*events)
+        if generation.ended:
+            generation.log.close()
+
+
+if __name__ == "__main__":
+    player = Player(moments(read_script(Path(sys.argv[1]))))
+    with mock.patch.object(Supervisor, "start", player.start):
+        sys.exit(sora_proxy([]))

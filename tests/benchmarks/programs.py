@@ -1,0 +1,184 @@
+"""Programs under measurement: each a process of its own, in a folder of its own, ended whatever happens."""
+
+import asyncio
+import contextlib
+import os
+import re
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+import psutil
+
+ROOT = Path(__file__).parents[2]
+LISTENS = re.compile(rb"listen(?:s|ing) on (http://\S+)")
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+MIB = 2**20
+
+TASKS_PER_KEY = 20
+NOBODY = "http://127.0.0.1:9"  # an upstream that is never called
+CLIENT_KEY = "sk-client-key-of-the-benchmarks"
+
+
+@dataclass(slots=True)
+class Usage:
+    """CPU seconds (user and system) that a program used: all of it, and its main thread, where its event loop runs."""
+
+    process: float = 0.0
+    loop: float = 0.0
+
+    def __sub__(self, other: "Usage") -> "Usage":
+        return Usage(self.process - other.process, self.loop - other.loop)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that listens at `url`, `start_seconds` after its process was started."""
+
+    url: str
+    start_seconds: float
+    _process: psutil.Process
+
+    def usage(self) -> Usage:
+        """What it used since its start. The kernel tells it in steps of 10 ms."""
+        whole = self._process.cpu_times()
+        main = next(thread for thread in self._process.threads() if thread.id == self._process.pid)
+        return Usage(whole.user + whole.system, main.user_time + main.system_time)
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[Usage]:
+        """What it uses during the block; filled in at the block's end."""
+        before, used = self.usage(), Usage()
+        yield used
+        delta = self.usage() - before
+        used.process, used.loop = delta.process, delta.loop
+
+    def memory(self) -> float:
+        """Resident MiB now."""
+        return float(self._process.memory_info().rss / MIB)
+
+    def peak_memory(self) -> float:
+        """The most resident MiB since its start."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text("ascii")
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        if found is None:
+            raise RuntimeError("the kernel does not tell the peak of the resident memory")
+        return int(found[1]) / 1024
+
+
+@dataclass(slots=True)
+class Folder:
+    """Where the programs of one benchmark keep what they write."""
+
+    path: Path
+    _started: int = field(default=0)
+
+    def new(self) -> Path:
+        """A folder for one more program."""
+        self._started += 1
+        folder = self.path / str(self._started)
+        folder.mkdir()
+        return folder
+
+
+@contextlib.asynccontextmanager
+async def program(
+    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Program]:
+    """Run `python -m arguments…` in a folder, from the moment when it says that it listens."""
+    log = folder / "errors.log"
+    begun = time.perf_counter()
+    process = await _start(folder, log, arguments, environment or {})
+    try:
+        url = await _address(process, log)
+        yield Program(url, time.perf_counter() - begun, psutil.Process(process.pid))
+    finally:
+        await _end(process)
+
+
+@contextlib.asynccontextmanager
+async def simulator(folder: Folder, *, seconds: float) -> AsyncIterator[Program]:
+    """An upstream that takes `seconds` for a picture and has no queue of its own."""
+    options = {"port": 0, "seconds": seconds, "queue-seconds": 0, "max-concurrent": TASKS_PER_KEY}
+    arguments = [text for name, value in options.items() for text in (f"--{name}", f"{value:g}")]
+    async with program(folder.new(), "sora_proxy", "simulator", *arguments) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def sora_proxy(folder: Folder, upstream: str, *, keys: int, **settings: str) -> AsyncIterator[Program]:
+    """The program itself, with its defaults wherever a benchmark has no reason for another value."""
+    own = folder.new()
+    async with program(own, "sora_proxy", environment=environment(own, upstream, keys) | settings) as running:
+        yield running
+
+
+def environment(own: Path, upstream: str, keys: int) -> dict[str, str]:
+    """The settings of one sora_proxy."""
+    accounts = [{"key": f"token-{n}", "max_rpm": 10_000, "max_concurrent": TASKS_PER_KEY} for n in range(keys)]
+    return {
+        "UPSTREAM": "sora",
+        "SORA_BASE_URL": upstream,
+        "API_KEYS": orjson.dumps(accounts).decode(),
+        "API_HOST": "127.0.0.1",
+        "API_PORT": str(_free_port()),
+        "API_AUTH_TOKEN": CLIENT_KEY,
+        "ADMIN_KEY": "sk-admin-key-of-the-benchmarks",
+        "DATA_DIR": str(own / "data"),
+        "IMAGE_LOCALIZATION": "True",
+        "LOG_FORMAT": "json",
+    }
+
+
+async def _start(
+    folder: Path, log: Path, arguments: tuple[str, ...], environment: Mapping[str, str]
+) -> asyncio.subprocess.Process:
+    # Nothing of our own environment reaches a program, and its folder holds no `.env`.
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    with log.open("wb") as errors:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            *arguments,
+            cwd=folder,
+            env={**inherited, "PYTHONPATH": str(ROOT), **environment},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,  # CTRL-C reaches us alone, and we end them in order
+        )
+
+
+async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
+    """Wait for the line that tells where it listens."""
+    if process.stdout is None:
+        raise RuntimeError("a program has no output")
+    async with asyncio.timeout(START_SECONDS):
+        async for line in process.stdout:
+            if found := LISTENS.search(line):
+                return found[1].decode()
+    raise RuntimeError(f"a program did not start:\n{log.read_text()[-4000:]}")  # noqa: ASYNC240 — the end of the run
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ask it to stop, then insist; whatever interrupts us, it does not outlive us."""
+    if process.returncode is not None:
+        return
+    try:
+        process.terminate()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port

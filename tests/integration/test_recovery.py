@@ -1,0 +1,437 @@
+"""Orders that survive: odd answers, restarts at every point, a stop in the middle. Made once, and never crossed.
+
+The back end is a small one of the test's own, which registers and answers exactly when and as the test says.
+"""
+
+import asyncio
+import base64
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from aiohttp import web
+
+from sora_proxy.api.context import STORE, SUPERVISOR
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.generation import Asset, Generation, GenerationSpec, State, Status, new_generation_id
+from sora_proxy.keys import fingerprint
+from sora_proxy.store import Store
+from sora_proxy.upstream import Snapshot, TaskState, Upstream
+from sora_proxy.watcher import TaskWatcher
+from tests.conftest import CLIENT_KEY, UPSTREAM_TOKEN, Proxy, StartProxy, settings_for, upstream_keys
+
+SECONDS = 10  # nothing in a test waits longer
+GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==")
+GIF_URI = f"data:image/gif;base64,{base64.b64encode(GIF).decode()}"
+KEY_ID = fingerprint(UPSTREAM_TOKEN)
+
+Order = dict[str, Any]  # as it came, and its `token`
+Task = dict[str, Any]
+OnOrder = Callable[[Order], Awaitable[web.StreamResponse]]
+
+
+class Sora:
+    """A server with Sora's web protocol, whose tasks are done at once unless the test says otherwise."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.orders: list[Order] = []
+        self.tasks: dict[str, list[Task]] = {}  # by token, newest first
+        self.looks: Counter[str] = Counter()  # lists asked for, by token
+        self.fetched: list[str] = []
+        self.on_order: OnOrder = self.take
+        self.odd_lists: list[web.Response] = []  # instead of the next lists
+        self._news = asyncio.Condition()
+
+    async def take(self, order: Order) -> web.StreamResponse:
+        return web.json_response({"id": self.register(order)["id"]})
+
+    def register(self, order: Order, status: str = "succeeded") -> Task:
+        task_id = f"task_{self.registered + 1}"
+        results = [{"url": self.result_of(task_id)}]
+        task = {"id": task_id, "status": status, "prompt": order["prompt"], "n_variants": 1, "generations": results}
+        self.tasks.setdefault(order["token"], []).insert(0, task)
+        return task
+
+    @property
+    def registered(self) -> int:
+        return sum(map(len, self.tasks.values()))
+
+    def result_of(self, task_id: str) -> str:
+        return f"{self.url}/media/{task_id}.gif"
+
+    async def until(self, fact: Callable[[], bool]) -> None:
+        """Wait for something that follows from a call that was made to this server."""
+        async with asyncio.timeout(SECONDS), self._news:
+            await self._news.wait_for(fact)
+
+    async def _tell(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+    async def start(self) -> web.AppRunner:
+        app = web.Application()
+        app.router.add_post("/backend/uploads", self._upload)
+        app.router.add_post("/backend/video_gen", self._submit)
+        app.router.add_get("/backend/video_gen", self._list)
+        app.router.add_get("/media/{name}", self._media)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
+    async def _submit(self, request: web.Request) -> web.StreamResponse:
+        order = await request.json() | {"token": _token(request)}
+        self.orders.append(order)
+        await self._tell()
+        answer = await self.on_order(order)
+        await self._tell()
+        return answer
+
+    async def _list(self, request: web.Request) -> web.Response:
+        self.looks[_token(request)] += 1
+        await self._tell()
+        if self.odd_lists:
+            return self.odd_lists.pop()
+        return web.json_response({"task_responses": self.tasks.get(_token(request), []), "has_more": False})
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        await request.read()
+        return web.json_response({"id": "media_1"})
+
+    async def _media(self, request: web.Request) -> web.Response:
+        self.fetched.append(str(request.url))
+        return web.Response(body=GIF, content_type="image/gif")
+
+
+def _token(request: web.Request) -> str:
+    return request.headers["authorization"].removeprefix("Bearer ")
+
+
+@pytest.fixture
+async def sora() -> AsyncIterator[Sora]:
+    sora = Sora()
+    runner = await sora.start()
+    yield sora
+    await runner.cleanup()
+
+
+def in_front_of(sora: Sora, **settings: Any) -> dict[str, Any]:
+    return {"upstream": "sora", "sora_base_url": sora.url, "api_keys": upstream_keys(), **settings}
+
+
+def generation(prompt: str = "a red fox", image: str | None = None) -> Generation:
+    return Generation(new_generation_id(), fingerprint(CLIENT_KEY), GenerationSpec("sora-1.0", prompt, image=image))
+
+
+def order_of(generation: Generation) -> Order:
+    """The order as the back end got it from a process that is gone."""
+    return {"prompt": generation.spec.prompt, "token": UPSTREAM_TOKEN}
+
+
+async def leave_behind(folder: Path, *generations: tuple[Generation, State]) -> None:
+    """What a process that was killed leaves on disk, oldest first."""
+    pool = BlockingPool()
+    store = await asyncio.to_thread(lambda: Store(settings_for(folder).database_path, pool))
+    await store.open()
+    for each, state in generations:
+        await store.add(each)
+        await store.record(each, state)
+    await store.close()
+    pool.close()
+
+
+def on_the_key(status: Status, **fields: Any) -> State:
+    return State(status, key_id=KEY_ID, intent_at=time.time(), attempts=1, **fields)
+
+
+async def place(proxy: Proxy, prompt: str = "a red fox") -> str:
+    """Place an order without waiting for it; returns its id."""
+    async with proxy.chat(prompt, background=True) as answer:
+        assert answer.status == 200, await answer.text()
+        return str(answer.headers["x-generation-id"])
+
+
+async def outcome(proxy: Proxy, generation_id: str) -> str:
+    """The content of a generation, once it is completed."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            choice = (await proxy.get(f"/v1/generation/{generation_id}"))["choices"][0]
+            if choice["finish_reason"] != "processing":
+                assert choice["finish_reason"] == "stop", choice
+                return str(choice["message"]["content"])
+            await asyncio.sleep(0.02)
+
+
+async def inputs_in(folder: Path) -> set[str]:
+    return {path.name for path in await asyncio.to_thread(lambda: list((folder / "data/inputs").iterdir()))}
+
+
+async def until_no_inputs_in(folder: Path) -> None:
+    async with asyncio.timeout(SECONDS):
+        while await inputs_in(folder):  # noqa: ASYNC110  # a folder has no event
+            await asyncio.sleep(0.02)
+
+
+# --- Odd answers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [201, 202, 302, 404, 409, 500])
+async def test_an_order_whose_answer_is_no_definite_refusal_is_looked_for_and_made_once(
+    start_proxy: StartProxy, sora: Sora, status: int
+) -> None:
+    async def take_oddly(order: Order) -> web.StreamResponse:
+        return web.json_response({"id": sora.register(order)["id"]}, status=status)
+
+    sora.on_order = take_oddly
+    async with start_proxy(**in_front_of(sora)) as proxy, proxy.chat() as answer:
+        assert answer.status == 200
+        assert sora.result_of("task_1") in await answer.text()
+
+    assert len(sora.orders) == 1
+
+
+@pytest.mark.xfail(reason="a redirect to nowhere escapes as a ValueError: the paid order is given up", strict=True)
+async def test_an_order_answered_by_a_redirect_to_nowhere_is_looked_for_and_made_once(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    async def take_oddly(order: Order) -> web.StreamResponse:
+        sora.register(order)
+        return web.Response(status=302, headers={"location": "http://["})
+
+    sora.on_order = take_oddly
+    async with start_proxy(**in_front_of(sora)) as proxy, proxy.chat() as answer:
+        assert answer.status == 200
+
+    assert len(sora.orders) == 1
+
+
+async def test_a_list_that_breaks_its_reader_is_only_a_look_that_told_nothing(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    sora.odd_lists = [web.Response(status=302, headers={"location": "http://["}) for _ in range(2)]
+    async with start_proxy(**in_front_of(sora), generation_timeout=5.0) as proxy, proxy.chat() as answer:
+        assert answer.status == 200
+
+    assert not sora.odd_lists
+
+
+async def test_a_look_that_breaks_unforeseen_does_not_end_the_watching(start_proxy: StartProxy, sora: Sora) -> None:
+    class BreaksOnce:
+        looks = 0
+
+        async def poll(self, task_ids: list[str], *_: object, **__: object) -> dict[str, Snapshot]:
+            self.looks += 1
+            if self.looks == 1:
+                raise MemoryError
+            return {task_id: Snapshot(task_id, TaskState.succeeded) for task_id in task_ids}
+
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        keys = proxy.app[SUPERVISOR].keys
+        key, upstream = keys.get(KEY_ID), BreaksOnce()
+        assert key is not None
+        watcher = TaskWatcher(cast("Upstream", upstream), keys, interval=0.02)
+        async with asyncio.timeout(SECONDS), aclosing(watcher.follow(key, "task_1")) as snapshots:
+            assert (await anext(snapshots)).state is TaskState.succeeded
+        await watcher.close()
+
+    assert upstream.looks == 2
+
+
+async def test_a_key_that_needs_a_human_is_not_brought_back_by_polls_that_go_well(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    async def take(order: Order) -> web.StreamResponse:
+        if order["token"] == "tired" and sora.tasks.get("tired"):
+            return web.json_response({"error": {"code": "phone_number_required"}}, status=403)
+        return web.json_response({"id": sora.register(order, "running")["id"]})
+
+    def tried() -> int:
+        return sum(order["token"] == "tired" for order in sora.orders)
+
+    sora.on_order = take
+    async with start_proxy(**in_front_of(sora, api_keys=upstream_keys("tired", "fresh"))) as proxy:
+        placed = 0
+
+        async def place_one() -> None:
+            nonlocal placed
+            placed += 1
+            await place(proxy)
+            await sora.until(lambda: sora.registered == placed)
+
+        while tried() < 2:
+            await place_one()
+        looks = sora.looks["tired"]
+        await sora.until(
+            lambda: sora.looks["tired"] >= looks + 3
+        )  # its first task is still followed, and polls go well
+        for _ in range(3):
+            await place_one()
+
+    assert tried() == 2
+
+
+# --- Reference pictures -----------------------------------------------------------------------------------------------
+
+
+async def test_refused_orders_leave_no_picture_behind_and_each_order_taken_keeps_its_own_until_it_ends(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path
+) -> None:
+    go = asyncio.Event()
+
+    async def take_later(order: Order) -> web.StreamResponse:
+        await go.wait()
+        return await sora.take(order)
+
+    async def burst() -> list[int]:
+        return list(await asyncio.gather(*(status_of_order() for _ in range(8))))
+
+    async def status_of_order() -> int:
+        async with proxy.chat(f"{GIF_URI} larger", background=True) as answer:
+            return int(answer.status)
+
+    sora.on_order = take_later
+    async with start_proxy(**in_front_of(sora, max_queue=1, max_queue_wait=3600)) as proxy:
+        statuses = Counter(await burst() + await burst())
+        assert set(statuses) == {200, 429}
+        taken = {each.spec.image for each in await proxy.app[STORE].unfinished()}
+        assert len(taken) == statuses[200]
+        assert await inputs_in(tmp_path) == taken
+        go.set()
+        await until_no_inputs_in(tmp_path)
+
+    assert len(sora.orders) == statuses[200]
+
+
+async def test_a_start_removes_the_pictures_that_no_order_needs_and_keeps_the_others(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path
+) -> None:
+    go = asyncio.Event()
+
+    async def take_later(order: Order) -> web.StreamResponse:
+        await go.wait()
+        return await sora.take(order)
+
+    def lay_down(name: str) -> None:
+        (tmp_path / "data/inputs").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data/inputs" / name).write_bytes(GIF)
+
+    needed, orphan = f"{1:032x}.gif", f"{2:032x}.gif"
+    await leave_behind(tmp_path, (generation(image=needed), State()))
+    for name in (needed, orphan):
+        await asyncio.to_thread(lay_down, name)
+    sora.on_order = take_later
+    async with start_proxy(**in_front_of(sora)):
+        assert await inputs_in(tmp_path) == {needed}
+        go.set()
+        await until_no_inputs_in(tmp_path)
+
+    assert [order["inpaint_items"][0]["upload_media_id"] for order in sora.orders] == ["media_1"]
+
+
+# --- Restarts ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("registered", [True, False], ids=["registered", "not registered"])
+async def test_a_lost_order_and_an_older_queued_one_with_the_same_prompt_are_each_made_once_and_not_crossed(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path, registered: bool
+) -> None:
+    async def take_slowly(order: Order) -> web.StreamResponse:
+        task = sora.register(order)
+        await asyncio.sleep(0.3)  # the list shows it long before its id is told
+        return web.json_response({"id": task["id"]})
+
+    queued, lost = generation(), generation()
+    await leave_behind(tmp_path, (queued, State()), (lost, on_the_key(Status.submitting)))
+    if registered:
+        sora.register(order_of(lost))
+    sora.on_order = take_slowly
+    async with start_proxy(**in_front_of(sora), settle_time=0.2) as proxy:
+        contents = [await outcome(proxy, lost.id), await outcome(proxy, queued.id)]
+
+    made = [task_id for content in contents for task_id in ("task_1", "task_2") if sora.result_of(task_id) in content]
+    assert made == ["task_1", "task_2"] if registered else sorted(made) == ["task_1", "task_2"]
+    assert len(sora.orders) == (1 if registered else 2)
+
+
+async def test_a_restart_goes_on_with_every_order_from_where_it_stood(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path
+) -> None:
+    saving, running, unknown = (generation(prompt) for prompt in ("saving", "running", "unknown"))
+    queued = [generation(f"queued {number}") for number in range(3)]
+    ids = [sora.register(order_of(each))["id"] for each in (saving, running, unknown)]
+    saved = {"task_id": ids[0], "upstream_done_at": time.time(), "assets": (Asset(sora.result_of(ids[0])),)}
+    await leave_behind(
+        tmp_path,
+        *((each, State()) for each in queued),
+        (unknown, on_the_key(Status.unknown)),
+        (saving, on_the_key(Status.saving, **saved)),
+        (running, on_the_key(Status.running, task_id=ids[1])),
+    )
+    async with start_proxy(**in_front_of(sora), image_localization=True) as proxy:
+        for each in (saving, running, unknown, *queued):
+            assert f"]({proxy.url}/images/" in await outcome(proxy, each.id)
+
+    assert [order["prompt"] for order in sora.orders] == ["queued 0", "queued 1", "queued 2"]
+    assert sorted(sora.fetched) == [sora.result_of(f"task_{number}") for number in range(1, 7)]
+
+
+# --- The stop ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_stop_waits_for_the_answer_to_an_order_on_the_wire_and_refuses_new_ones(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    go = asyncio.Event()
+
+    async def take_later(order: Order) -> web.StreamResponse:
+        await go.wait()
+        return await sora.take(order)
+
+    sora.on_order = take_later
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        placed = await place(proxy)
+        await sora.until(lambda: len(sora.orders) == 1)
+        stopping = asyncio.create_task(proxy.app[SUPERVISOR].stop(SECONDS))
+        await asyncio.sleep(0)
+        async with proxy.chat("too late") as answer:
+            assert answer.status == 503
+            assert not stopping.done()
+        go.set()
+        assert await stopping
+        (stored,) = await proxy.app[STORE].unfinished()
+        assert (stored.id, stored.status, stored.state.task_id) == (placed, Status.running, "task_1")
+
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        assert sora.result_of("task_1") in await outcome(proxy, placed)
+    assert len(sora.orders) == 1
+
+
+async def test_orders_that_arrive_while_the_server_stops_are_refused_or_on_disk(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    async def arrive(proxy: Proxy) -> str | None:
+        async with proxy.chat(background=True) as answer:
+            assert answer.status in (200, 503), await answer.text()
+            return str(answer.headers["x-generation-id"]) if answer.status == 200 else None
+
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        supervisor = proxy.app[SUPERVISOR]
+        arriving = [asyncio.create_task(arrive(proxy)) for _ in range(20)]
+        while not supervisor._arriving:  # an order is on its way to the disk  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert await supervisor.stop(SECONDS)
+        taken = [generation_id for generation_id in await asyncio.gather(*arriving) if generation_id]
+        stored = {each.id for each in await proxy.app[STORE].unfinished()}
+
+    assert taken
+    assert stored == set(taken)
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        for generation_id in taken:
+            await outcome(proxy, generation_id)
+    assert len(sora.orders) == len(taken)
