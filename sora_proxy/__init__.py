@@ -1,3 +1,26 @@
-"""sora_proxy."""
+"""sora_proxy: slow, job-based image back ends behind OpenAI's chat API.
+
+The way of an order, and where to read on:
+
+    client ── HTTP ──► api/chat.py      makes a GenerationSpec, then only follows the generation's log
+                           │ start
+                       supervisor.py    owns one coroutine per generation; takes up the unfinished ones at a start
+                           │ run
+                       lifecycle.py     queued → submitting → running → saving → completed, each step on disk first
+             ┌─────────────┼──────────────┬──────────────┐
+          keys.py       store.py      watcher.py      media.py
+          who gets      SQLite, one   one look per    pictures in and
+          a key, when   writer        key and         out, on disk
+                                      interval
+             └─────────────┴──────┬───────┴──────────────┘
+                              upstream/  a back end: submit, poll, fetch (sora.py); the built-in simulator
+                                  │ run
+                              blocking.py  the one door to threads: cloudscraper, SQLite, Pillow, files
+
+`generation.py` holds the types that all of this is about: the spec, the table of states, the events and their log. A
+stream, a waiting request and a poll are all "somebody reads that log", so a client that leaves changes nothing, and what
+a client sees was committed before. `errors.py` says whose fault everything is; `app.py` makes all objects and is the
+only place that does; `settings.py` is every option.
+"""
 
 __version__ = "0.1.0"

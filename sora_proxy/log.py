@@ -52,7 +52,10 @@ class Redactor:
             text = f"<{type(value).__name__}>"
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        text = CREDENTIALS.sub(rf"\1\2{MASK}", text.encode(errors="backslashreplace").decode())
+        if not text.isascii():
+            text = text.encode(errors="backslashreplace").decode()
+        if "://" in text or len(text.split(None, 1)) > 1:  # else there is nothing for the expression to find
+            text = CREDENTIALS.sub(rf"\1\2{MASK}", text)
         half = VALUE_LENGTH // 2  # the end of a traceback tells what happened
         return text if len(text) <= VALUE_LENGTH else f"{text[:half]} … {text[-half:]}"
 
@@ -76,7 +79,11 @@ def _catch_exception(_logger: WrappedLogger, _method: str, line: EventDict) -> E
 
 
 def _escape(text: str) -> str:
-    return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return (
+        text
+        if text.isascii() and text.isprintable()
+        else UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    )
 
 
 def _one_line_event(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:

@@ -4,7 +4,7 @@ Nothing else ever goes out: an `id:`, a lone `retry:` or an empty `data:` crashe
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 from aiohttp import web
 
@@ -13,6 +13,7 @@ WRITE_SECONDS = 60.0
 # Below this, a write never waits for the reader: asyncio stops a writer above 64 KiB.
 UNREAD_BYTES = 32 * 2**10
 
+DONE = b"data: [DONE]\n\n"
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
@@ -43,18 +44,21 @@ class EventStream:
 
         `done` says that all went well.
         """
-        await self._write(_lines(events) + (b"data: [DONE]\n\n" if done else b""))
-        await self._response.write_eof()
+        await self._in_time(self._response.write_eof(_lines(events) + (DONE if done else b"")))
         return self._response
 
     async def _write(self, data: bytes) -> None:
         transport = self._request.transport
         if transport is not None and transport.get_write_buffer_size() + len(data) < UNREAD_BYTES:
             await self._response.write(data)  # which does not wait then
-            return
+        else:
+            await self._in_time(self._response.write(data))
+
+    async def _in_time(self, writing: Awaitable[None]) -> None:
+        """Wait for a slow reader, within bounds."""
         try:
             async with asyncio.timeout(WRITE_SECONDS):
-                await self._response.write(data)
+                await writing
         except TimeoutError:
             if self._request.transport is not None:
                 self._request.transport.abort()
