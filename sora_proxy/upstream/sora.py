@@ -23,8 +23,9 @@ from sora_proxy.errors import (
 from sora_proxy.generation import Asset, GenerationSpec
 from sora_proxy.keys import Key
 from sora_proxy.upstream import Snapshot
+from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of
-from sora_proxy.upstream.sora_http import Answer, CallFailed, HttpCall, SoraHttp
+from sora_proxy.upstream.sora_http import SoraHttp
 
 LIST_MARGIN = 20  # rows beside ours: the account may be used elsewhere too
 LIST_MOST = 100

@@ -19,7 +19,7 @@ from sora_proxy.errors import (
 )
 from sora_proxy.generation import Asset
 from sora_proxy.upstream import Snapshot, TaskState
-from sora_proxy.upstream.sora_http import Answer
+from sora_proxy.upstream.http_call import Answer
 
 SUCCEEDED, FAILED = ("succeeded",), ("failed", "error", "cancelled", "rejected")
 LARGEST = 2**53  # beyond it a number is no count and no time, and no column holds it

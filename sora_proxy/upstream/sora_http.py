@@ -6,7 +6,6 @@ the CAs in it and one adapter, which keeps the connections; each key has its own
 """
 
 import contextlib
-import socket
 import ssl
 import threading
 from collections import defaultdict, deque
@@ -20,10 +19,10 @@ import cloudscraper
 import requests
 import urllib3
 from requests.cookies import RequestsCookieJar
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from sora_proxy.errors import StorageUnavailable
+from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall, TrackedConnection, TrackedTlsConnection, current
 
 ANSWER_BYTES = 8 * 2**20
 PICTURE_BYTES = 64 * 2**20
@@ -31,52 +30,6 @@ CHUNK_BYTES = 64 * 2**10
 CONNECT_SECONDS = 10.0
 KEPT_CONNECTIONS = 64
 BROWSER = {"browser": "chrome", "platform": "windows", "mobile": False}
-
-
-class CallFailed(Exception):
-    """A call ended without a usable answer. `sent`: the request may have reached the other side."""
-
-    def __init__(self, reason: str, *, sent: bool, proxy: bool = False) -> None:
-        super().__init__(reason)
-        self.sent = sent
-        self.proxy = proxy
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    headers: requests.structures.CaseInsensitiveDict[str]
-    body: bytes
-
-
-@dataclass(slots=True)
-class HttpCall:
-    """One request, and the means to end it from outside.
-
-    The timeouts of `requests` count from byte to byte; only shutting its socket bounds a whole call: `abort` does that.
-    """
-
-    key_id: str
-    method: str
-    url: str
-    headers: dict[str, str] = field(default_factory=dict)
-    body: dict[str, Any] = field(default_factory=dict)  # the `json`, `files`, `data` of requests
-    seconds: float = 30.0  # for the whole call
-    destination: Path | None = None  # where a download goes
-
-    # What the connection tells: which one it is, and whether a byte of the request itself has gone out.
-    connection: HTTPConnection | None = None
-    sent: bool = False
-    aborted: bool = False
-
-    def abort(self) -> None:
-        """End the call now, from any thread."""
-        self.aborted = True
-        sock = getattr(self.connection, "sock", None)
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                # The plain method, not the TLS socket's: that one would drop its state under the reading thread.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class SoraHttp:
@@ -133,13 +86,19 @@ class _KeySessions:
         scraper.headers.update(self.browser)
         scraper.cookies = self.cookies
         scraper.trust_env = False
+        # None is followed, so none is looked at: the library would read a redirect's body, and trip over its address.
+        scraper.get_redirect_target = _no_redirect
         scraper.mount("https://", adapter)
         scraper.mount("http://", adapter)
         return scraper
 
 
+def _no_redirect(_response: requests.Response) -> None:
+    return None
+
+
 def _perform(scraper: cloudscraper.CloudScraper, call: HttpCall, proxies: dict[str, str]) -> Answer:
-    _current.call = call
+    current.call = call
     try:
         if call.aborted:
             raise CallFailed("no thread was free in time", sent=False)
@@ -158,11 +117,11 @@ def _perform(scraper: cloudscraper.CloudScraper, call: HttpCall, proxies: dict[s
         if call.aborted:  # a body that ends with its connection looks whole
             raise CallFailed(f"no answer within {call.seconds:g} seconds", sent=True)
         return Answer(response.status_code, response.headers, body)
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise _failure(error, call) from None
     finally:
-        _current.call = None
-        call.connection = None  # it belongs to the next call now: a late abort must not cut that one
+        current.call = None
+        call.release()
 
 
 def _read(response: requests.Response, destination: Path | None) -> bytes:
@@ -200,59 +159,12 @@ def _failure(error: Exception, call: HttpCall) -> CallFailed:
     return CallFailed("the connection broke", sent=True)
 
 
-# --- Connections that a call can be found by --------------------------------------------------------------------------
-
-
-class _Current(threading.local):
-    """The call that this thread is busy with."""
-
-    call: HttpCall | None = None
-
-
-_current = _Current()
-
-
-class _Tracked:
-    """Tells the current call which connection it is on, and when something of its request goes out.
-
-    That moment decides whether an order may be sent again, so it is seen where it happens, not told from exceptions.
-    """
-
-    sock: socket.socket | None
-
-    def connect(self) -> None:
-        call = _current.call
-        if call is not None:
-            call.connection = self  # type: ignore[assignment]
-        super().connect()  # type: ignore[misc]
-        if call is not None:
-            call.sent = False  # only a proxy was talked to so far
-            if call.aborted:
-                raise CallFailed("no connection in time", sent=False)
-
-    def send(self, data: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        if _current.call is not None:
-            _current.call.connection = self  # type: ignore[assignment]
-            _current.call.sent = True
-        super().send(data)  # type: ignore[misc]
-
-
-class _TrackedConnection(_Tracked, HTTPConnection):
-    pass
-
-
-class _TrackedTlsConnection(_Tracked, HTTPSConnection):
-    pass
-
-
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _TrackedConnection
+    ConnectionCls = TrackedConnection
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TrackedTlsConnection
+    ConnectionCls = TrackedTlsConnection
 
 
 class _SharedAdapter(cloudscraper.CipherSuiteAdapter):  # type: ignore[misc]

@@ -18,8 +18,8 @@ from sora_proxy.errors import (
 )
 from sora_proxy.generation import Asset
 from sora_proxy.upstream import TaskState
+from sora_proxy.upstream.http_call import Answer
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of
-from sora_proxy.upstream.sora_http import Answer
 
 HTML = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>"
 HTML_TYPE = {"content-type": "text/html; charset=UTF-8"}
