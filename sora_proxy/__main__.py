@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 import resource
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -83,16 +84,18 @@ def _announce(app: web.Application) -> None:
     """Say in plain words what runs and how to try it."""
     settings, access, back_end = app[SETTINGS], app[ACCESS], app[BACK_END]
     host = "localhost" if settings.api_host in ("0.0.0.0", "::") else settings.api_host  # noqa: S104
-    url = f"http://{host}:{settings.api_port}"
+    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}"
     if settings.api_auth_token:
         key, shown = "$API_AUTH_TOKEN", "the one in API_AUTH_TOKEN"
     elif access.key_file:
         kept = f"kept in {access.key_file}"
-        key, shown = f"$(cat {access.key_file})", f"{access.client_key} ({kept})" if access.generated else kept
+        key = f"$(cat {shlex.quote(str(access.key_file))})"
+        shown = f"{access.client_key} ({kept})" if access.generated else kept
     else:
         key, shown = "$ADMIN_KEY", "the one in ADMIN_KEY"
     if back_end.simulated:
-        what = f"the built-in simulator on {back_end.base_url} (no upstream key is configured: nothing is paid for)"
+        why = "UPSTREAM says so" if settings.api_keys else "no upstream key is configured"
+        what = f"the built-in simulator on {back_end.base_url} ({why}: nothing is paid for)"
     elif settings.api_keys:
         what = f"{back_end.base_url} with {len(settings.api_keys)} key(s)"
     else:

@@ -40,7 +40,7 @@ def load_access(settings: Settings) -> Access:
     try:
         admin_key, generated = _read_or_make(path)
     except OSError as error:
-        raise ConfigurationError([f"DATA_DIR: {path}: {error.strerror}"]) from None
+        raise ConfigurationError([f"DATA_DIR: {path}: {error.strerror}. Example: DATA_DIR=data"]) from None
     except UnicodeDecodeError:
         raise ConfigurationError([f"DATA_DIR: {path}: holds no key; remove it to get a new one"]) from None
     return Access(client_key or admin_key, admin_key, generated, path)

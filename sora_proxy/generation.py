@@ -8,7 +8,7 @@ same commit; whoever wants to know about a generation (a stream, a waiting reque
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -160,7 +160,7 @@ class EventLog:
         self._closed = True
         self._wake()
 
-    async def follow(self, after: int = 0, idle: float | None = None) -> AsyncIterator[Sequence[Event]]:
+    async def follow(self, after: int = 0, idle: float | None = None) -> AsyncGenerator[Sequence[Event], None]:
         """Yield the events numbered above `after`, as many as there are, then those to come, until the log is closed.
 
         Yields an empty sequence whenever `idle` seconds passed without an event: the moment for a heartbeat.
@@ -243,7 +243,7 @@ class State:
     key_id: str | None = None  # set from the intent on: a generation stays on its key
     task_id: str | None = None  # the upstream task
     intent_at: float | None = None
-    attempts: int = 0  # submits that went on the wire
+    attempts: int = 0  # submits that were tried
     upstream_done_at: float | None = None
     assets: tuple[Asset, ...] = ()
 

@@ -49,16 +49,22 @@ def fingerprint(secret: str) -> str:
 
 @dataclass(slots=True)
 class Rest:
-    """How long something is left in peace, and how much longer next time."""
+    """How long something is left in peace, and how much longer next time. One that is `due` is ended by time alone."""
 
     until: float = -math.inf
     failures: int = 0
+    due: bool = False
 
     def back_off(self, now: float, at_least: float = 0.0) -> None:
         """Rest for `at_least` seconds or the back-off, whichever is longer. An earlier, later end stays."""
         delay = min(FIRST_BACK_OFF * 2 ** min(self.failures, 10), LONGEST_BACK_OFF)  # no float holds 2**1024
         self.failures += 1
         self.until = max(self.until, now + min(max(delay, at_least), LONGEST_REST))
+
+    def over(self) -> None:
+        """It was seen at work: a rest that only waited for that is over."""
+        if not self.due:
+            self.until, self.failures = -math.inf, 0
 
 
 class TokenBucket:
@@ -74,6 +80,10 @@ class TokenBucket:
 
     def take(self, now: float) -> None:
         self._taken.append(now)
+
+    def give_back(self) -> None:
+        """What was taken last was not used."""
+        self._taken.pop()
 
     def restamp(self, now: float) -> None:
         """What was taken last is used only now."""
@@ -126,7 +136,9 @@ class Lease:
         if self._intent_open:
             self._intent_open = False
             self.key.intents -= 1
-            self.key.rest.failures = self.key.egress.failures = 0
+            self.key.rest.due = False
+            self.key.rest.over()
+            self.key.egress.over()
             self._pool.changed()
 
     def end(self) -> None:
@@ -179,11 +191,16 @@ class KeyPool:
             seconds = math.ceil(min(max(wait - self._max_queue_wait, 1.0), 60.0))
             raise QueueFull("too many orders are waiting; try again later", retry_after=seconds)
 
-    def works(self, key: Key, rejection: KeyRejected) -> None:
-        """What the key was rejected for was just seen to be over."""
-        if key.rejected == str(rejection):
-            key.rejected = None
-            self.changed()
+    def doubt(self, key: Key) -> None:
+        """A running task's key was refused: it gets nothing new for a while, and nobody is sent away for its sake."""
+        key.rest.back_off(time.monotonic())
+        self.changed()
+
+    def works(self, key: Key) -> None:
+        """The key was just seen at work."""
+        key.rest.over()
+        key.egress.over()
+        self.changed()
 
     def get(self, key_id: str) -> Key | None:
         return self._keys.get(key_id)
@@ -238,8 +255,10 @@ class KeyPool:
             log.info("key limit learned", key=key.alias, limit=key.limit)
             if others < key.limit:  # tasks that are not ours fill it: only time can tell when they end
                 key.rest.back_off(now)
+                key.rest.due = True
         elif isinstance(fault, RateLimited):
             key.rest.back_off(now, at_least=fault.retry_after or 0.0)
+            key.rest.due = True
             log.info("key rests", key=key.alias, seconds=round(key.rest.until - now, 1), reason=str(fault))
         elif isinstance(fault, EgressFault):
             key.egress.back_off(now)
@@ -281,6 +300,7 @@ class KeyPool:
             key = waiter.granted.result()
             key.tasks -= 1
             key.intents -= 1
+            key.bucket.give_back()
         self._assign()
 
     @asynccontextmanager

@@ -50,6 +50,7 @@ REFUSALS = 4  # times that an order is offered again after a refusal that was no
 FETCHES = 3
 GOOD_LOOKS = 3  # lists without the order before it counts as never registered
 CLOCK_SKEW = 600.0  # the upstream's clock is not trusted beyond this
+SENDS = 3  # times that an order of unknown outcome goes out: a back end that loses every answer may charge for each
 STORAGE_PAUSE = 1.0
 
 
@@ -106,10 +107,10 @@ class Lifecycle:
 
     async def _obtain(self, generation: Generation) -> None:
         """From wherever it is to `saving`: the upstream is done and the addresses of the results are on disk."""
-        refusals, again = 0, generation.state.attempts > 0
+        refusals, again = 0, False
         while generation.status is not Status.saving:
             try:
-                async with self._lease(generation, again=again) as lease:
+                async with self._lease(generation, again=again or generation.state.attempts > 0) as lease:
                     await self._work(generation, lease)
             except (KeyFault, EgressFault, UpstreamUnavailable) as fault:
                 again = True
@@ -135,23 +136,27 @@ class Lifecycle:
 
     async def _work(self, generation: Generation, lease: Lease) -> None:
         if generation.status is Status.queued:
-            await _to_the_end(self._submit(generation, lease))
+            await self._place(generation, lease)
         if generation.status is Status.unknown:
             await self._settle(generation, lease)
         if generation.status is Status.running:
             lease.accepted()
             await self._follow(generation, lease)
 
-    async def _submit(self, generation: Generation, lease: Lease) -> None:
-        """The reference picture, the write-ahead intent, the order itself, and what became of it."""
-        spec, attempts = generation.spec, generation.state.attempts + 1
-        image = self._media.input_path(spec.image) if spec.image else None
-        upload_id = await self._upstream.upload(image, lease.key) if image else None
+    async def _place(self, generation: Generation, lease: Lease) -> None:
+        """The reference picture, the write-ahead intent, and the order itself."""
+        image = generation.spec.image
+        upload_id = await self._upstream.upload(self._media.input_path(image), lease.key) if image else None
+        attempts = generation.state.attempts + 1
         intent = {"key_id": lease.key.id, "intent_at": time.time(), "attempts": attempts}
         await self._record(generation, generation.state.to(Status.submitting, **intent))
         lease.sending()
+        await _to_the_end(self._submit(generation, lease, upload_id))
+
+    async def _submit(self, generation: Generation, lease: Lease, upload_id: str | None) -> None:
+        """Send the order, and commit what became of it."""
         try:
-            task_id = await self._upstream.submit(spec, lease.key, upload_id)
+            task_id = await self._upstream.submit(generation.spec, lease.key, upload_id)
         except SubmissionUnknown as fault:
             log.warning("submission unknown", key=lease.key.alias, reason=str(fault))
             await self._record(generation, generation.state.to(Status.unknown))
@@ -168,7 +173,7 @@ class Lifecycle:
         if task_id:
             log.info("order found upstream", key=lease.key.alias)
             await self._record(generation, generation.state.to(Status.running, task_id=task_id))
-        elif self._policy.on_unknown == "fail":
+        elif self._policy.on_unknown == "fail" or generation.state.attempts >= SENDS:
             raise SubmissionUnknown("it is not known whether the back end took the order")
         else:
             log.info("order not found upstream, it will be sent again", key=lease.key.alias)
@@ -276,11 +281,14 @@ class Lifecycle:
 
     async def _record(self, generation: Generation, state: State, *events: Event) -> None:
         """Commit, however long the storage refuses: what follows must not happen before."""
+        refused = False
         while True:
             try:
                 return await self._store.record(generation, state, *events)
             except StorageUnavailable as error:
-                log.warning("storage unavailable", reason=str(error))
+                if not refused:
+                    log.warning("storage unavailable, waiting for it", reason=str(error))
+                refused = True
                 await asyncio.sleep(STORAGE_PAUSE)
 
     async def _forget_input(self, generation: Generation) -> None:

@@ -129,6 +129,8 @@ def configure_logging(
     # Their INFO and DEBUG lines tell about sockets and hold addresses with credentials in them.
     for name in ("asyncio", "urllib3", "requests", "charset_normalizer", "PIL", "aiohttp.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It reports requests that are no HTTP, and quotes their bodies. What goes wrong in our handlers we log ourselves.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -109,6 +109,9 @@ class Supervisor:
         structlog.contextvars.bind_contextvars(generation=generation.id)
         try:
             await self._lifecycle.run(generation)
+        except Exception:
+            # Its end could not even be written down: the next start takes it up again.
+            log.exception("generation left unfinished")
         finally:
             generation.log.close()
             del self._live[generation.id]

@@ -105,22 +105,18 @@ class TaskWatcher:
 
     async def _poll(self, key: Key) -> None:
         watched = self._watched[key]
-        failures, rejection, rejected_since = 0, None, 0.0
+        failures, rejected_since = 0, None
         try:
             await asyncio.sleep(self._interval)
             while watched:
                 started = time.monotonic()
                 fault = await self._look(key, watched)
                 failures = failures + 1 if fault else 0
-                if isinstance(fault, KeyRejected):
-                    rejected_since = rejected_since if rejection else started
-                    rejection = fault
-                    if started - rejected_since >= KEY_GRACE:
-                        for watch in watched.values():
-                            watch.news.put_nowait(fault)
-                elif rejection and not fault:
-                    self._keys.works(key, rejection)
-                    rejection = None
+                rejected_since = (rejected_since or started) if isinstance(fault, KeyRejected) else None
+                if fault and rejected_since and started - rejected_since >= KEY_GRACE:
+                    self._keys.report(key, fault)
+                    for watch in watched.values():
+                        watch.news.put_nowait(fault)
                 if failures:
                     pause = min(self._interval * 2 ** min(failures, 10), LONGEST_INTERVAL)
                 else:
@@ -137,12 +133,16 @@ class TaskWatcher:
             snapshots = await self._upstream.poll(list(asked), key, deep=any(w.look_deeper for w in asked.values()))
         except Fault as fault:
             log.warning("poll failed", key=key.alias, reason=str(fault))
-            self._keys.report(key, fault)
+            if isinstance(fault, KeyRejected):  # it may be over in a moment, and its tasks depend on it
+                self._keys.doubt(key)
+            else:
+                self._keys.report(key, fault)
             return fault
         except Exception:
             # A mistake of ours in reading one answer must not leave all of a key's tasks unwatched.
             log.exception("poll broke", key=key.alias)
             return UpstreamUnavailable("the server made a mistake")
+        self._keys.works(key)
         for task_id, watch in asked.items():
             if snapshot := snapshots.get(task_id):
                 watch.seen(snapshot, now)

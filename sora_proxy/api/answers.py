@@ -48,12 +48,17 @@ def error_response(error: SoraProxyError) -> web.Response:
     return json_response(body, status=refusal.status, headers=headers)
 
 
+def failure_status(failed: Failed) -> int:
+    """The status that a failed generation is told with, or would be if it could still be chosen."""
+    return FAILURE_STATUS.get(failed.code, 502)
+
+
 def failure_response(generation_id: str, failed: Failed) -> web.Response:
     """The answer to a request that waited for a generation which then failed.
 
     SDKs are told not to retry: they would order, and pay, again.
     """
-    status = FAILURE_STATUS.get(failed.code, 502)
+    status = failure_status(failed)
     headers = {"x-should-retry": "false", "x-generation-id": generation_id}
     return json_response(error_object(failed.message, status=status, code=failed.code), status=status, headers=headers)
 

@@ -6,13 +6,14 @@ of the generation it got. Nothing that happens to the handler or its client touc
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator, Sequence
+from contextlib import aclosing
 
 import orjson
 import structlog
 from aiohttp import web
 
-from sora_proxy.api.answers import error_object, failure_response, json_response
+from sora_proxy.api.answers import error_object, failure_response, failure_status, json_response
 from sora_proxy.api.completions import Chunks, completion, markdown, progress_text
 from sora_proxy.api.context import CLIENT, MEDIA, POOL, SETTINGS, SUPERVISOR
 from sora_proxy.api.image_input import keep_picture
@@ -91,8 +92,9 @@ async def _answer(request: web.Request, generation: Generation, seconds: float) 
     """Wait for the end for a while, then say how it stands."""
     try:
         async with asyncio.timeout(seconds):
-            async for _ in generation.log.follow():
-                pass
+            async with aclosing(generation.log.follow()) as events:
+                async for _ in events:
+                    pass
     except TimeoutError:
         pass
     if generation.failure:
@@ -122,20 +124,8 @@ class _Stream:
     async def run(self) -> web.StreamResponse:
         await self._stream.open()
         try:
-            await self._stream.send([self._chunks.delta(role="assistant", content="")])
-            async for events in self._generation.log.follow(idle=self._settings.heartbeat_interval):
-                chunks = [chunk for event in events for chunk in self._render(event)]
-                match events:
-                    case (*_, Completed()):
-                        return await self._stream.end(chunks, done=True)
-                    case (*_, Failed() | Cancelled()):  # a stream that ends with an error has no [DONE]
-                        return await self._stream.end(chunks, done=False)
-                    case (_, *_):
-                        await self._stream.send(chunks)
-                    case _:
-                        await self._stream.heartbeat()
-            message = f"The server is stopping. The order goes on: ask for {self._generation.id} later."
-            return await self._stream.end(self._failure(Failed("server_stopping", message), message), done=False)
+            async with aclosing(self._generation.log.follow(idle=self._settings.heartbeat_interval)) as news:
+                return await self._tell(news)
         except ConnectionError:
             raise
         except Exception:
@@ -143,6 +133,22 @@ class _Stream:
             log.exception("stream broke")
             failed = Failed("internal_error", "the server made a mistake")
             return await self._stream.end(self._failure(failed), done=False)
+
+    async def _tell(self, news: AsyncIterable[Sequence[Event]]) -> web.StreamResponse:
+        await self._stream.send([self._chunks.delta(role="assistant", content="")])
+        async for events in news:
+            chunks = [chunk for event in events for chunk in self._render(event)]
+            match events:
+                case (*_, Completed()):
+                    return await self._stream.end(chunks, done=True)
+                case (*_, Failed() | Cancelled()):  # a stream that ends with an error has no [DONE]
+                    return await self._stream.end(chunks, done=False)
+                case (_, *_):
+                    await self._stream.send(chunks)
+                case _:
+                    await self._stream.heartbeat()
+        message = f"The server is stopping. The order goes on: ask for {self._generation.id} later."
+        return await self._stream.end(self._failure(Failed("server_stopping", message), message), done=False)
 
     def _render(self, event: Event) -> Iterator[bytes]:
         match event:
@@ -178,4 +184,4 @@ class _Stream:
         """In words first, for clients that ignore the error object."""
         yield from self._close_thinking()
         yield self._chunks.delta(content=words or f"The picture could not be made: {failed.message}.")
-        yield orjson.dumps(error_object(failed.message, status=500, code=failed.code))
+        yield orjson.dumps(error_object(failed.message, status=failure_status(failed), code=failed.code))

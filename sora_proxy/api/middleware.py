@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from sora_proxy.api.answers import error_response
 from sora_proxy.api.context import ACCESS, CLIENT, REQUEST_ID, SETTINGS, STARTED
@@ -52,6 +53,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         if "allow" in error.headers:
             response.headers["allow"] = error.headers["allow"]
         return response
+    except (web.RequestPayloadError, HttpProcessingError):
+        return error_response(ClientError("The request's body can't be read.", code="invalid_body"))
     except ConnectionError:
         raise  # the client is gone; there is nobody to answer
     except Exception:
@@ -78,7 +81,7 @@ async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
     return web.Response(
         status=204,
         headers={
-            "access-control-allow-methods": "GET, POST, DELETE, OPTIONS",
+            "access-control-allow-methods": "GET, POST, OPTIONS",
             "access-control-allow-headers": asked if re.fullmatch(r"[A-Za-z0-9, _-]{0,2000}", asked) else "",
             "access-control-max-age": "3600",
         },

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import UPSTREAM_TOKEN
+from tests.conftest import CLIENT_KEY, UPSTREAM_TOKEN
 from tests.e2e.conftest import CHECKOUT, StartProgram, clean_environment, free_port
 
 
@@ -148,3 +148,18 @@ def test_verbose_logging_shows_prompts(start_program: StartProgram, tmp_path: Pa
         assert program.stop() == 0
     assert "red fox" in program.log
     assert program.key not in program.log
+
+
+def test_a_request_that_is_no_http_puts_nothing_of_itself_into_the_log(start_program: StartProgram) -> None:
+    body = '{"model": "sora-1.0", "messages": [{"role": "user", "content": "MARKED-PROMPT"}]}'
+    with start_program(API_AUTH_TOKEN=CLIENT_KEY) as program:
+        host, port = program.url.removeprefix("http://").split(":")
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CLIENT_KEY}\r\n"
+        for framing in ("Transfer-Encoding: chunked\r\n", "Content-Length: many\r\n", "Content-Length: 5\r\n" * 2):
+            with socket.create_connection((host, int(port))) as sock:
+                sock.sendall(f"{head}{framing}\r\n{body}".encode())
+                assert sock.recv(65536).startswith(b"HTTP/1.")
+        assert program.stop() == 0
+    assert "MARKED-PROMPT" not in program.log
+    assert CLIENT_KEY not in program.log
+    assert "Traceback" not in program.log

@@ -266,3 +266,12 @@ async def test_fifty_streams_at_once_are_all_served(proxy: Proxy, simulator: Sim
 
     assert all(await asyncio.gather(*(one(number) for number in range(50))))
     assert (await simulator.stats())["registered"] == 50
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_body_that_can_not_be_unpacked_is_the_clients_fault(proxy: Proxy, encoding: str) -> None:
+    headers = {"content-encoding": encoding}
+    path = f"{proxy.url}/v1/chat/completions"
+    async with proxy.client.post(path, data=b"not packed at all", headers=headers) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["error"]["code"] == "invalid_body"

@@ -175,6 +175,7 @@ async def test_a_prompt_that_fails_moderation_later_touches_no_key_either(proxy:
     assert not stream.done
     assert stream.error is not None
     assert stream.error["code"] == "content_policy_violation"
+    assert stream.error["type"] == "invalid_request_error"
     assert set(stream.error) == {"message", "type", "param", "code"}
     assert "could not be made" in stream.content
     assert key_of(proxy).rejected is None
@@ -361,3 +362,40 @@ async def test_beyond_the_bound_of_the_queue_orders_are_refused_before_anything_
                 assert (await answer.json())["error"]["code"] == "rate_limit_exceeded"
                 assert 1 <= int(answer.headers["retry-after"]) <= 60
         assert (await simulator.stats())["registered"] == 1
+
+
+async def test_an_order_whose_answers_are_always_lost_is_not_sent_for_ever(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
+    await simulator.order_fault("server_error", endpoint="submit", times=None, registered=False)
+    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    async with start_proxy(**settings, settle_time=0.1) as proxy, proxy.chat() as answer:
+        assert answer.status == 502
+        assert (await answer.json())["error"]["code"] == "submission_unknown"
+        assert answer.headers["x-should-retry"] == "false"
+
+    assert submits_by_token(await simulator.stats()) == {UPSTREAM_TOKEN: 3}
+
+
+async def test_an_order_that_has_to_be_sent_again_does_not_go_to_the_end_of_the_line(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
+    await simulator.order_fault("drop", endpoint="submit", times=1, registered=False)
+    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    async with start_proxy(**settings) as proxy:
+        answers = [await proxy.chat(f"number {number}", stream=True) for number in range(4)]
+        assert all([(await read_stream(answer)).done for answer in answers])
+
+    # The one next in line gets the key when it is let go; nobody else comes before.
+    prompts = [task["prompt"] for task in (await simulator.stats())["tasks"]]
+    assert prompts in (["number 1", "number 0", "number 2", "number 3"], [f"number {n}" for n in range(4)])
+
+
+async def test_orders_that_wait_survive_a_key_that_a_poll_finds_refused_for_a_moment(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
+    await simulator.order_fault("unauthorized", endpoint="list", times=1)
+    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys(max_concurrent=1)}
+    async with start_proxy(**settings) as proxy:
+        answers = [await proxy.chat(stream=True) for _ in range(3)]
+        assert all([(await read_stream(answer)).done for answer in answers])

@@ -82,7 +82,7 @@ def test_a_folder_that_can_not_be_used_is_one_fault(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(ConfigurationError) as caught:
         load_access(settings(tmp_path))
-    assert caught.value.faults == [f"DATA_DIR: {tmp_path / 'data/admin_key'}: Not a directory"]
+    assert caught.value.faults == [f"DATA_DIR: {tmp_path / 'data/admin_key'}: Not a directory. Example: DATA_DIR=data"]
 
 
 def test_a_key_file_that_is_no_text_is_one_fault(tmp_path: Path) -> None:

@@ -187,7 +187,8 @@ async def test_a_key_that_was_away_does_not_catch_up() -> None:
     for _ in range(100):
         async with pool.lease(quiet) as lease:
             assert lease.key is one
-    pool.works(other, KeyRejected("dead"))
+    other.rejected = None
+    pool.changed()
     grants: Counter[str] = Counter()
     for _ in range(20):
         async with pool.lease(quiet) as lease:
@@ -416,7 +417,8 @@ async def test_when_the_last_key_is_rejected_all_who_wait_are_told(begin: Begin)
     with pytest.raises(NoUpstreamKey):
         async with pool.lease(quiet):
             pytest.fail("there is no key")
-    pool.works(keys_of(pool)[0], KeyRejected("dead"))
+    keys_of(pool)[0].rejected = None
+    pool.changed()
     pool.admit()
     async with pool.lease(quiet):
         assert pool.usable
@@ -621,3 +623,29 @@ async def test_those_in_line_hear_of_their_place_and_the_seconds(begin: Begin, m
     assert seconds > 0
     waiting.cancel()
     await asyncio.wait([waiting])
+
+
+async def test_a_key_seen_at_work_ends_a_rest_that_waited_for_that_and_no_other() -> None:
+    pool = pool_of({})
+    (key,) = keys_of(pool)
+    pool.report(key, UpstreamUnavailable("away"))
+    pool.report(key, EgressFault("challenged"))
+    assert key.ready_at() > time.monotonic()
+    pool.works(key)
+    assert key.ready_at() <= time.monotonic()
+    pool.report(key, RateLimited("tired", retry_after=30))
+    pool.works(key)
+    assert key.ready_at() > time.monotonic() + 25
+
+
+async def test_a_doubted_key_gets_nothing_new_and_nobody_is_sent_away(begin: Begin) -> None:
+    pool = pool_of({"max_concurrent": 1})
+    (key,) = keys_of(pool)
+    pool.doubt(key)
+    assert pool.usable
+    waiting = await begin(pool)
+    assert not waiting.task.done()
+    assert key.tasks == 0
+    pool.works(key)
+    await turns()
+    assert key.tasks == 1
