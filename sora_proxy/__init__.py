@@ -8,7 +8,7 @@ The way of an order, and where to read on:
                            │ run
                        lifecycle.py     queued → submitting → running → saving → completed, each step on disk first
              ┌─────────────┼──────────────┬──────────────┐
-          keys.py       store.py      watcher.py      media.py
+        key_pool.py     store.py      watcher.py      media.py
           who gets      SQLite, one   one look per    pictures in and
           a key, when   writer        key and         out, on disk
                                       interval

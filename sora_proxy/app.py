@@ -16,7 +16,7 @@ from sora_proxy.api import MIDDLEWARES, add_routes
 from sora_proxy.api.context import ACCESS, FETCHER, MEDIA, POOL, SETTINGS, STORE, SUPERVISOR
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.keys import KeyPool
+from sora_proxy.key_pool import KeyPool
 from sora_proxy.lifecycle import Policy, Resources
 from sora_proxy.media import Media
 from sora_proxy.public_fetch import PublicFetcher

@@ -37,7 +37,8 @@ from sora_proxy.generation import (
     State,
     Status,
 )
-from sora_proxy.keys import KeyPool, Lease
+from sora_proxy.key_pool import KeyPool, Lease
+from sora_proxy.lost_orders import LostOrders
 from sora_proxy.media import Media, NotAPicture
 from sora_proxy.store import Store
 from sora_proxy.upstream import Snapshot, TaskState, Upstream
@@ -48,8 +49,6 @@ T = TypeVar("T")
 
 REFUSALS = 4  # times that an order is offered again after a refusal that was not about a key
 FETCHES = 3
-GOOD_LOOKS = 3  # lists without the order before it counts as never registered
-CLOCK_SKEW = 600.0  # the upstream's clock is not trusted beyond this
 SENDS = 3  # times that an order of unknown outcome goes out: a back end that loses every answer may charge for each
 STORAGE_PAUSE = 1.0
 
@@ -85,6 +84,7 @@ class Lifecycle:
         self._media = resources.media
         self._watcher = resources.watcher
         self._policy = policy
+        self._lost_orders = LostOrders(resources.upstream, resources.store, policy.settle_time)
 
     async def run(self, generation: Generation) -> None:
         """Bring a generation to its end. Cancelled, it leaves on disk what the next start needs to go on."""
@@ -167,7 +167,7 @@ class Lifecycle:
         """Look upstream for an order of unknown outcome: adopt it, or know that it was never registered."""
         try:
             async with asyncio.timeout(self._policy.generation_timeout):
-                task_id = await self._registered_task(generation, lease)
+                task_id = await self._lost_orders.find(generation, lease)
         except TimeoutError:
             raise SubmissionUnknown("it can't be found out whether the back end took the order") from None
         if task_id:
@@ -178,25 +178,6 @@ class Lifecycle:
         else:
             log.info("order not found upstream, it will be sent again", key=lease.key.alias)
             await self._requeue(generation)
-
-    async def _registered_task(self, generation: Generation, lease: Lease) -> str | None:
-        """The upstream task that is this order; None after enough good looks, over enough time, without it."""
-        since, looks = time.monotonic(), 0
-        while True:
-            try:
-                rows = await self._upstream.recent(lease.key)
-                known = await self._store.known_tasks(lease.key.id, [row.task_id for row in rows])
-            except (Fault, StorageUnavailable) as error:
-                log.warning("look failed", key=lease.key.alias, reason=str(error))
-            else:
-                for row in rows:
-                    if row.task_id not in known and _matches(row, generation):
-                        return row.task_id
-                # An empty list that should hold our other tasks is no look at all.
-                looks += bool(rows) or lease.key.tasks == 1
-            if looks >= GOOD_LOOKS and time.monotonic() - since >= self._policy.settle_time:
-                return None
-            await asyncio.sleep(max(self._policy.settle_time / (GOOD_LOOKS + 1), 0.05))
 
     async def _follow(self, generation: Generation, lease: Lease) -> None:
         """From `running` to `saving`."""
@@ -328,12 +309,3 @@ async def _to_the_end(coroutine: Coroutine[Any, Any, T]) -> T:
         if not task.cancelled():
             task.exception()  # looked at: whoever wanted it is gone, and what it did is on disk
         raise
-
-
-def _matches(row: Snapshot, generation: Generation) -> bool:
-    """Whether an upstream task can be this order. A list that does not tell prompts is matched by time alone."""
-    if row.prompt is not None and row.prompt.strip() != generation.spec.prompt.strip():
-        return False
-    if row.n is not None and row.n != generation.spec.n:
-        return False
-    return row.created_at is None or row.created_at >= (generation.state.intent_at or 0) - CLOCK_SKEW

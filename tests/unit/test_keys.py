@@ -26,7 +26,8 @@ from sora_proxy.errors import (
     TooManyTasks,
     UpstreamUnavailable,
 )
-from sora_proxy.keys import LONGEST_BACK_OFF, LONGEST_REST, MINUTE, Key, KeyPool, Lease, Rest, TokenBucket, fingerprint
+from sora_proxy.key_pool import KeyPool, Lease
+from sora_proxy.keys import LONGEST_BACK_OFF, LONGEST_REST, MINUTE, Key, Rest, TokenBucket, fingerprint
 from sora_proxy.setting_types import UpstreamKey
 
 Begin = Callable[..., Awaitable["Order"]]
@@ -274,7 +275,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.start = self.now = time.monotonic()
-        monkeypatch.setattr("sora_proxy.keys.time", self)
+        monkeypatch.setattr("sora_proxy.key_pool.time", self)
 
     def monotonic(self) -> float:
         return self.now
@@ -325,7 +326,7 @@ async def test_a_waiter_cancelled_in_the_turn_of_its_grant_hands_the_key_on(begi
 
 
 async def test_a_listener_that_fails_leaves_no_trace(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sora_proxy.keys.POSITION_INTERVAL", 0.001)
+    monkeypatch.setattr("sora_proxy.key_pool.POSITION_INTERVAL", 0.001)
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
 
@@ -342,7 +343,7 @@ async def test_a_listener_that_fails_leaves_no_trace(begin: Begin, monkeypatch: 
 async def test_a_key_granted_while_its_waiter_listens_to_its_place_is_not_lost(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sora_proxy.keys.POSITION_INTERVAL", 0.001)
+    monkeypatch.setattr("sora_proxy.key_pool.POSITION_INTERVAL", 0.001)
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
 
@@ -603,7 +604,7 @@ async def test_an_order_that_can_be_served_at_once_is_never_refused() -> None:
 
 
 async def test_those_in_line_hear_of_their_place_and_the_seconds(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sora_proxy.keys.POSITION_INTERVAL", 0.01)
+    monkeypatch.setattr("sora_proxy.key_pool.POSITION_INTERVAL", 0.01)
     pool = pool_of({"max_concurrent": 1})
     await begin(pool)
     await begin(pool)

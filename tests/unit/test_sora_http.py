@@ -4,12 +4,12 @@
 """
 
 import contextlib
+import os
 import socket
 import socketserver
 import ssl
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from email.message import Message
@@ -364,7 +364,7 @@ def test_abort_ends_a_call_whose_server_drips_a_body(
     try:
         while not (tmp_path / "download").exists():  # from then on, it reads the body
             assert not running.done()
-            time.sleep(0.01)
+            os.sched_yield()
         call.abort()
         assert failure_in(running).sent
     finally:
