@@ -116,6 +116,7 @@ async def serve(app: web.Application, announce: Callable[[], None]) -> bool:
         clean = await app[SUPERVISOR].stop(settings.shutdown_grace)
     finally:
         await runner.cleanup()
+    clean = clean and not app[POOL].busy
     log.info("stopped", clean=clean)
     return clean
 

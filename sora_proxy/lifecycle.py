@@ -300,7 +300,7 @@ def _progress_of(snapshot: Snapshot) -> Progress:
 
 
 async def _to_the_end(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await what must not be left half-done: a cancellation takes effect only after it."""
+    """Await what must not be left half-done: a cancellation takes effect only after it, a second one at once."""
     task = asyncio.ensure_future(coroutine)
     try:
         return await asyncio.shield(task)

@@ -157,6 +157,11 @@ def upstream_keys(*tokens: str, **fields: Any) -> list[dict[str, Any]]:
     return [{"key": token, **fields} for token in tokens or (UPSTREAM_TOKEN,)]
 
 
+def in_front_of(simulator: Simulator, *tokens: str, **fields: Any) -> dict[str, Any]:
+    """The settings of a server with these keys, or the usual one, whose back end is a simulator."""
+    return {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys(*tokens, **fields)}
+
+
 @pytest.fixture
 async def simulator(start_simulator: StartSimulator) -> AsyncIterator[Simulator]:
     async with start_simulator() as simulator:
@@ -166,6 +171,6 @@ async def simulator(start_simulator: StartSimulator) -> AsyncIterator[Simulator]
 @pytest.fixture
 async def proxy(start_proxy: StartProxy, simulator: Simulator) -> AsyncIterator[Proxy]:
     """A server with one key, in front of a simulator."""
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings, image_localization=True) as proxy:
         yield proxy

@@ -143,9 +143,9 @@ class _Stream:
                     return await self._stream.end(chunks, done=True)
                 case (*_, Failed() | Cancelled()):  # a stream that ends with an error has no [DONE]
                     return await self._stream.end(chunks, done=False)
-                case (_, *_):
+                case _ if chunks:
                     await self._stream.send(chunks)
-                case _:
+                case _:  # silence, or news that the client does not want: its connection must not fall silent for them
                     await self._stream.heartbeat()
         message = f"The server is stopping. The order goes on: ask for {self._generation.id} later."
         return await self._stream.end(self._failure(Failed("server_stopping", message), message), done=False)

@@ -10,7 +10,7 @@ import pytest
 
 from sora_proxy.api import FOR_CLIENTS, OPEN
 from sora_proxy.api.context import SUPERVISOR
-from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, Simulator, StartProxy, upstream_keys
+from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, Simulator, StartProxy, in_front_of
 from tests.streams import read_stream
 
 CLOSED = [(route.method, route.path.replace("{id}", "x").replace("{model:.+}", "x")) for route in FOR_CLIENTS]
@@ -227,7 +227,7 @@ async def test_browsers_are_kept_out_unless_their_origin_is_allowed(
 async def test_forwarding_headers_are_believed_from_trusted_proxies_only(
     start_proxy: StartProxy, simulator: Simulator, trusted: str, origin: str | None
 ) -> None:
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     forwarded = {"x-forwarded-proto": "https", "x-forwarded-host": "images.example.com"}
     async with (
         start_proxy(**settings, image_localization=True, trusted_proxies=trusted) as proxy,
@@ -240,7 +240,7 @@ async def test_forwarding_headers_are_believed_from_trusted_proxies_only(
 async def test_a_stopping_server_takes_no_orders_and_ends_its_streams_with_the_id(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     await simulator.order_fault("never_finish", times=None)
     async with start_proxy(**settings) as proxy, proxy.chat(stream=True) as answer:
         await simulator.wait_for(registered=1)

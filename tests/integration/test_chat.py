@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.conftest import Proxy, Simulator, StartProxy, StartSimulator, upstream_keys
+from tests.conftest import Proxy, Simulator, StartProxy, StartSimulator, in_front_of
 from tests.streams import read_stream
 
 MARKDOWN_IMAGE = re.compile(r"!\[(?P<title>.*)\]\((?P<url>http\S+)\)")
@@ -78,7 +78,7 @@ async def test_progress_is_what_the_upstream_said_and_never_goes_back(
 ) -> None:
     async with (
         start_simulator(seconds=1.0, queue_seconds=0.4) as simulator,
-        start_proxy(upstream="sora", sora_base_url=simulator.url, api_keys=upstream_keys()) as proxy,
+        start_proxy(**in_front_of(simulator)) as proxy,
         proxy.chat(stream=True) as answer,
     ):
         stream = await read_stream(answer)
@@ -171,7 +171,7 @@ async def test_a_reference_picture_is_uploaded_and_seen_in_the_result(
 async def test_a_reference_picture_is_forgotten_when_its_generation_has_ended(
     start_proxy: StartProxy, simulator: Simulator, tmp_path: Path
 ) -> None:
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings) as proxy, proxy.chat(f"{data_uri('red')} make it night") as answer:
         assert answer.status == 200
 
@@ -216,7 +216,7 @@ async def test_after_sync_wait_the_answer_is_processing(
 ) -> None:
     async with (
         start_simulator(seconds=60) as simulator,
-        start_proxy(upstream="sora", sora_base_url=simulator.url, api_keys=upstream_keys(), sync_wait=0.2) as proxy,
+        start_proxy(**in_front_of(simulator), sync_wait=0.2) as proxy,
         proxy.chat() as answer,
     ):
         assert (await answer.json())["choices"][0]["finish_reason"] == "processing"
@@ -249,9 +249,7 @@ async def test_heartbeats_are_comments_and_come_when_nothing_happens(
 ) -> None:
     async with (
         start_simulator(seconds=0.6, progress="none") as simulator,
-        start_proxy(
-            upstream="sora", sora_base_url=simulator.url, api_keys=upstream_keys(), heartbeat_interval=0.05
-        ) as proxy,
+        start_proxy(**in_front_of(simulator), heartbeat_interval=0.05) as proxy,
         proxy.chat(stream=True) as answer,
     ):
         stream = await read_stream(answer)
@@ -261,7 +259,7 @@ async def test_heartbeats_are_comments_and_come_when_nothing_happens(
 
 
 async def test_progress_can_be_a_think_block(start_proxy: StartProxy, simulator: Simulator) -> None:
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings, progress_style="think") as proxy, proxy.chat(stream=True) as answer:
         stream = await read_stream(answer)
 
@@ -270,7 +268,7 @@ async def test_progress_can_be_a_think_block(start_proxy: StartProxy, simulator:
 
 
 async def test_progress_can_be_switched_off(start_proxy: StartProxy, simulator: Simulator) -> None:
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings, progress_style="none") as proxy, proxy.chat(stream=True) as answer:
         stream = await read_stream(answer)
 
@@ -278,8 +276,23 @@ async def test_progress_can_be_switched_off(start_proxy: StartProxy, simulator: 
     assert MARKDOWN_IMAGE.fullmatch(stream.content)
 
 
+async def test_without_progress_a_stream_is_still_not_silent(
+    start_proxy: StartProxy, start_simulator: StartSimulator
+) -> None:
+    """Looks bring news all the time, so the silence that a heartbeat waits for never comes."""
+    async with (
+        start_simulator(seconds=1.0) as simulator,
+        start_proxy(**in_front_of(simulator), progress_style="none", heartbeat_interval=30) as proxy,
+        proxy.chat(stream=True) as answer,
+    ):
+        stream = await read_stream(answer)
+
+    assert stream.done
+    assert stream.raw.count(b": ping\n\n") >= 3
+
+
 async def test_without_localisation_the_link_is_the_upstreams(start_proxy: StartProxy, simulator: Simulator) -> None:
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings) as proxy, proxy.chat() as answer:
         content = (await answer.json())["choices"][0]["message"]["content"]
 
@@ -289,7 +302,7 @@ async def test_without_localisation_the_link_is_the_upstreams(start_proxy: Start
 
 
 async def test_links_begin_with_base_url(start_proxy: StartProxy, simulator: Simulator) -> None:
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     base_url = "https://images.example.com/gateway"
     async with start_proxy(**settings, image_localization=True, base_url=base_url) as proxy, proxy.chat() as answer:
         content = (await answer.json())["choices"][0]["message"]["content"]
@@ -309,7 +322,7 @@ async def test_the_embedded_simulator_makes_pictures_without_any_key(start_proxy
 async def test_a_finished_generation_is_still_answered_after_a_restart(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings, image_localization=True, base_url="http://h") as proxy, proxy.chat() as answer:
         before = await answer.json()
 
@@ -321,7 +334,7 @@ async def test_a_running_generation_goes_on_after_a_restart_and_is_not_ordered_a
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=1.0) as simulator:
-        settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+        settings = in_front_of(simulator)
         async with start_proxy(**settings) as proxy:
             async with proxy.chat(background=True) as answer:
                 generation_id = (await answer.json())["id"]

@@ -7,7 +7,7 @@ import pytest
 
 from sora_proxy.api.context import SUPERVISOR
 from sora_proxy.keys import Key, fingerprint
-from tests.conftest import UPSTREAM_TOKEN, Proxy, Simulator, StartProxy, StartSimulator, upstream_keys
+from tests.conftest import UPSTREAM_TOKEN, Proxy, Simulator, StartProxy, StartSimulator, in_front_of, upstream_keys
 from tests.streams import read_stream
 
 
@@ -41,7 +41,7 @@ async def test_an_order_whose_answer_was_lost_is_made_exactly_once(
     start_proxy: StartProxy, simulator: Simulator, fault: dict[str, Any], registered: bool
 ) -> None:
     await simulator.order_fault(endpoint="submit", times=1, registered=registered, **fault)
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings, submit_timeout=0.5) as proxy, proxy.chat(stream=True) as answer:
         stream = await read_stream(answer)
 
@@ -56,7 +56,7 @@ async def test_a_registered_order_that_the_list_shows_late_is_waited_for(
 ) -> None:
     async with start_simulator(list_lag=0.5) as simulator:
         await simulator.order_fault("server_error", endpoint="submit", times=1, registered=True)
-        settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+        settings = in_front_of(simulator)
         async with start_proxy(**settings, settle_time=1.5) as proxy, proxy.chat(stream=True) as answer:
             assert (await read_stream(answer)).done
         assert (await simulator.stats())["registered"] == 1
@@ -66,7 +66,7 @@ async def test_a_lost_order_is_found_in_a_list_that_tells_no_prompts(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(list_without_prompts=True) as simulator:
-        settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+        settings = in_front_of(simulator)
         async with start_proxy(**settings) as proxy:
             async with proxy.chat("the one before") as answer:
                 assert answer.status == 200
@@ -80,7 +80,7 @@ async def test_on_unknown_fail_never_orders_twice_and_tells_the_sdk_not_to_retry
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("drop", endpoint="submit", times=1, registered=False)
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings, on_unknown="fail") as proxy, proxy.chat() as answer:
         assert answer.status == 502
         assert (await answer.json())["error"]["code"] == "submission_unknown"
@@ -98,7 +98,7 @@ async def test_an_order_refused_for_its_key_goes_to_another_key(
     start_proxy: StartProxy, simulator: Simulator, fault: dict[str, Any]
 ) -> None:
     await simulator.order_fault(token="first", times=None, endpoint="submit", **fault)
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys("first", "second")}
+    settings = in_front_of(simulator, "first", "second")
     async with start_proxy(**settings) as proxy:
         for _ in range(2):
             async with proxy.chat() as answer:
@@ -111,7 +111,7 @@ async def test_a_reference_picture_is_uploaded_again_on_the_key_that_takes_over(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("unauthorized", token="first", endpoint="submit", times=1)
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys("first", "second")}
+    settings = in_front_of(simulator, "first", "second")
     gif = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
     async with start_proxy(**settings) as proxy, proxy.chat(f"{gif} larger") as answer:
         assert answer.status == 200
@@ -123,7 +123,7 @@ async def test_a_reference_picture_is_uploaded_again_on_the_key_that_takes_over(
 
 async def test_when_the_last_key_is_rejected_the_client_is_told(start_proxy: StartProxy, simulator: Simulator) -> None:
     await simulator.order_fault("unauthorized", times=None)
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings) as proxy:
         for _ in range(2):
             async with proxy.chat() as answer:
@@ -140,7 +140,7 @@ async def test_a_full_key_teaches_its_limit_and_everything_is_made(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(max_concurrent=2) as simulator:
-        settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+        settings = in_front_of(simulator)
         async with start_proxy(**settings) as proxy:
             answers = [await proxy.chat(f"number {number}", stream=True) for number in range(6)]
             streams = [await read_stream(answer) for answer in answers]
@@ -198,7 +198,7 @@ async def test_a_task_that_fails_upstream_is_told_and_not_sent_again(proxy: Prox
 
 async def test_a_challenge_page_rests_the_way_out_and_no_key(start_proxy: StartProxy, simulator: Simulator) -> None:
     await simulator.order_fault("challenge", endpoint="submit", times=1)
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings) as proxy, proxy.chat(stream=True) as answer:
         stream = await read_stream(answer)
         assert key_of(proxy).rejected is None
@@ -227,7 +227,7 @@ async def test_a_poll_that_fails_is_only_a_look_that_told_nothing(
     start_proxy: StartProxy, simulator: Simulator, fault: dict[str, Any]
 ) -> None:
     await simulator.order_fault(endpoint="list", times=2, **fault)
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings, poll_timeout=0.3) as proxy, proxy.chat(stream=True) as answer:
         stream = await read_stream(answer)
 
@@ -237,7 +237,7 @@ async def test_a_poll_that_fails_is_only_a_look_that_told_nothing(
 
 async def test_a_key_rejected_while_its_task_runs_keeps_the_task(start_proxy: StartProxy, simulator: Simulator) -> None:
     await simulator.order_fault("unauthorized", endpoint="list", times=2)
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys("first", "second")}
+    settings = in_front_of(simulator, "first", "second")
     async with start_proxy(**settings) as proxy, proxy.chat() as answer:
         assert answer.status == 200
 
@@ -264,7 +264,7 @@ async def test_a_task_that_looks_odd_for_a_while_is_still_running(
 
 async def test_a_task_that_never_finishes_ends_with_a_timeout(start_proxy: StartProxy, simulator: Simulator) -> None:
     await simulator.order_fault("never_finish", times=1)
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings, generation_timeout=1.0) as proxy, proxy.chat() as answer:
         assert answer.status == 504
         assert (await answer.json())["error"]["code"] == "generation_timeout"
@@ -298,7 +298,7 @@ async def test_a_download_that_fails_is_made_again(
     start_proxy: StartProxy, simulator: Simulator, fault: dict[str, Any]
 ) -> None:
     await simulator.order_fault(times=1, **fault)
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings, image_localization=True, download_timeout=1.0) as proxy, proxy.chat() as answer:
         content = (await answer.json())["choices"][0]["message"]["content"]
 
@@ -318,7 +318,7 @@ async def test_an_expired_address_of_a_result_is_replaced_by_a_fresh_one(
 ) -> None:
     async with start_simulator(media_ttl=1.0) as simulator:
         await simulator.order_fault("hang", endpoint="media", times=1)
-        settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+        settings = in_front_of(simulator)
         async with (
             start_proxy(**settings, image_localization=True, download_timeout=1.5) as proxy,
             proxy.chat() as answer,
@@ -332,7 +332,7 @@ async def test_all_generations_of_a_key_are_seen_by_one_list_call_per_interval(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=1.2) as simulator:
-        settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys("one", "two")}
+        settings = in_front_of(simulator, "one", "two")
         async with start_proxy(**settings, poll_interval=0.25) as proxy:
             answers = [await proxy.chat(stream=True) for _ in range(20)]
             assert all([(await read_stream(answer)).done for answer in answers])
@@ -368,7 +368,7 @@ async def test_an_order_whose_answers_are_always_lost_is_not_sent_for_ever(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("server_error", endpoint="submit", times=None, registered=False)
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings, settle_time=0.1) as proxy, proxy.chat() as answer:
         assert answer.status == 502
         assert (await answer.json())["error"]["code"] == "submission_unknown"
@@ -381,7 +381,7 @@ async def test_an_order_that_has_to_be_sent_again_does_not_go_to_the_end_of_the_
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("drop", endpoint="submit", times=1, registered=False)
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys()}
+    settings = in_front_of(simulator)
     async with start_proxy(**settings) as proxy:
         answers = [await proxy.chat(f"number {number}", stream=True) for number in range(4)]
         assert all([(await read_stream(answer)).done for answer in answers])
@@ -395,7 +395,7 @@ async def test_orders_that_wait_survive_a_key_that_a_poll_finds_refused_for_a_mo
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("unauthorized", endpoint="list", times=1)
-    settings = {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys(max_concurrent=1)}
+    settings = in_front_of(simulator, max_concurrent=1)
     async with start_proxy(**settings) as proxy:
         answers = [await proxy.chat(stream=True) for _ in range(3)]
         assert all([(await read_stream(answer)).done for answer in answers])
