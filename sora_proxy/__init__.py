@@ -9,8 +9,8 @@ The way of an order, and where to read on:
                        lifecycle.py     queued → submitting → running → saving → completed, each step on disk first
              ┌─────────────┼──────────────┬──────────────┐
         key_pool.py     store.py      watcher.py      media.py
-          who gets      SQLite, one   one look per    pictures in and
-          a key, when   writer        key and         out, on disk
+          who gets      what is on    one look per    pictures in and
+          a key, when   disk, when    key and         out, on disk
                                       interval
              └─────────────┴──────┬───────┴──────────────┘
                               upstream/  a back end: submit, poll, fetch (sora.py); the built-in simulator

@@ -15,6 +15,7 @@ from sora_proxy.access import Access
 from sora_proxy.api import MIDDLEWARES, add_routes
 from sora_proxy.api.context import ACCESS, FETCHER, MEDIA, POOL, SETTINGS, STORE, SUPERVISOR
 from sora_proxy.blocking import BlockingPool
+from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_pool import KeyPool
 from sora_proxy.lifecycle import Policy, Resources
@@ -66,7 +67,8 @@ def create_app(settings: Settings, access: Access) -> web.Application:
     """Make the whole program."""
     back_end = BackEnd(settings)
     pool = BlockingPool()
-    store = Store(settings.database_path, pool)
+    database = Database(settings.database_path, pool)
+    store = Store(database)
     media = Media(settings.pictures_dir, settings.data_dir / "inputs", pool)
     upstream = _sora(settings, back_end, pool)
     keys = KeyPool(back_end.keys, max_queue=settings.max_queue, max_queue_wait=settings.max_queue_wait)
@@ -82,7 +84,7 @@ def create_app(settings: Settings, access: Access) -> web.Application:
     add_routes(app)
 
     async def life(_app: web.Application) -> AsyncIterator[None]:
-        async with _closing(pool.close), _opened(store, media), back_end.running(), _closing(upstream.close):
+        async with _closing(pool.close), _opened(database, media), back_end.running(), _closing(upstream.close):
             await supervisor.recover()
             yield
             await supervisor.stop(settings.shutdown_grace)
@@ -163,13 +165,13 @@ def _policy(settings: Settings, back_end: BackEnd) -> Policy:
 
 
 @contextlib.asynccontextmanager
-async def _opened(store: Store, media: Media) -> AsyncIterator[None]:
-    await store.open()
+async def _opened(database: Database, media: Media) -> AsyncIterator[None]:
+    await database.open()
     try:
         await media.open()
         yield
     finally:
-        await store.close()
+        await database.close()
 
 
 @contextlib.asynccontextmanager

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from sora_proxy.api.context import STORE, SUPERVISOR
 from sora_proxy.blocking import BlockingPool
+from sora_proxy.database import Database
 from sora_proxy.generation import Asset, Generation, GenerationSpec, State, Status, new_generation_id
 from sora_proxy.keys import fingerprint
 from sora_proxy.store import Store
@@ -137,12 +138,13 @@ def order_of(generation: Generation) -> Order:
 async def leave_behind(folder: Path, *generations: tuple[Generation, State]) -> None:
     """What a process that was killed leaves on disk, oldest first."""
     pool = BlockingPool()
-    store = await asyncio.to_thread(lambda: Store(settings_for(folder).database_path, pool))
-    await store.open()
+    database = await asyncio.to_thread(lambda: Database(settings_for(folder).database_path, pool))
+    await database.open()
+    store = Store(database)
     for each, state in generations:
         await store.add(each)
         await store.record(each, state)
-    await store.close()
+    await database.close()
     pool.close()
 
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from sora_proxy.blocking import BlockingPool
+from sora_proxy.database import SCHEMA_VERSION, Database
 from sora_proxy.errors import ConfigurationError, StorageUnavailable
 from sora_proxy.generation import (
     Asset,
@@ -28,7 +29,7 @@ from sora_proxy.generation import (
     Status,
     new_generation_id,
 )
-from sora_proxy.store import SCHEMA_VERSION, Store
+from sora_proxy.store import Store
 
 NAMES = [f"{number:032x}.png" for number in range(1000)]
 
@@ -48,18 +49,18 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 async def open_store(pool: BlockingPool, path: Path) -> AsyncIterator[Callable[[], Awaitable[Store]]]:
     """Open the store, again if it was open."""
-    stores: list[Store] = []
+    databases: list[Database] = []
 
     async def open_one() -> Store:
-        if stores:
-            await stores.pop().close()
-        stores.append(await asyncio.to_thread(Store, path, pool))
-        await stores[0].open()
-        return stores[0]
+        if databases:
+            await databases.pop().close()
+        databases.append(await asyncio.to_thread(Database, path, pool))
+        await databases[0].open()
+        return Store(databases[0])
 
     yield open_one
-    for store in stores:
-        await store.close()
+    for database in databases:
+        await database.close()
 
 
 @pytest.fixture
@@ -218,7 +219,7 @@ async def test_many_writes_at_once_are_all_there_after_reopening(open_store: Cal
 
 async def test_writes_that_wait_are_committed_together(store: Store) -> None:
     commits: list[object] = []
-    sa.event.listen(store._write_engine, "commit", commits.append)
+    sa.event.listen(store._database._write_engine, "commit", commits.append)
     await asyncio.gather(*(store.add(order()) for _ in range(100)))
     assert len(commits) == 1
     everyone = [order() for _ in range(100)]
@@ -352,12 +353,12 @@ async def test_a_database_that_refuses_is_told_to_everyone_who_waits_and_recover
 
 
 async def refused(path: Path, pool: BlockingPool) -> str:
-    store = await asyncio.to_thread(Store, path, pool)
+    database = await asyncio.to_thread(Database, path, pool)
     try:
         with pytest.raises(ConfigurationError) as caught:
-            await store.open()
+            await database.open()
     finally:
-        await store.close()
+        await database.close()
     (fault,) = caught.value.faults
     assert "\n" not in fault
     return fault
@@ -380,8 +381,8 @@ async def test_a_closed_store_lets_the_next_one_in(open_store: Callable[[], Awai
 
 
 async def test_a_newer_schema_is_refused_and_left_alone(store: Store, path: Path, pool: BlockingPool) -> None:
-    await store.close()
-    store._lock = None
+    await store._database.close()
+    store._database._lock = None
     await query(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     assert "was written by a newer version" in await refused(path, pool)
     assert await query(path, "PRAGMA user_version") == [(SCHEMA_VERSION + 1,)]
@@ -410,10 +411,10 @@ async def test_a_data_folder_that_can_not_be_made_is_refused(tmp_path: Path, poo
 @pytest.mark.parametrize("name", ["100% sure?mode=ro#x", "a b;c&d=e", "ünïcode", "file:x?mode=memory"])
 async def test_a_path_may_hold_any_character(tmp_path: Path, pool: BlockingPool, name: str) -> None:
     path = tmp_path / name / "sora?proxy%20.db"
-    store = await asyncio.to_thread(Store, path, pool)
-    await store.open()
-    await store.add(order())
-    await store.close()
+    database = await asyncio.to_thread(Database, path, pool)
+    await database.open()
+    await Store(database).add(order())
+    await database.close()
     assert await query(path, "SELECT count(*) FROM generations") == [(1,)]
 
 
@@ -429,7 +430,7 @@ async def test_its_files_are_for_our_eyes_only(store: Store, path: Path) -> None
 
 async def test_commits_survive_a_power_cut(store: Store) -> None:
     def pragmas() -> list[object]:
-        with store._write_engine.connect() as connection:
+        with store._database._write_engine.connect() as connection:
             return [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
 
     assert await asyncio.to_thread(pragmas) == ["wal", 2]
@@ -437,4 +438,4 @@ async def test_commits_survive_a_power_cut(store: Store) -> None:
 
 async def test_readers_can_not_write(store: Store) -> None:
     with pytest.raises(StorageUnavailable, match="readonly"):
-        await store._read(lambda connection: connection.exec_driver_sql("DELETE FROM generations"))
+        await store._database.read(lambda connection: connection.exec_driver_sql("DELETE FROM generations"))
