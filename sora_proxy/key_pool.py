@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from sora_proxy.egress import Egress
 from sora_proxy.errors import (
     EgressFault,
     Fault,
@@ -28,7 +29,7 @@ from sora_proxy.errors import (
     TooManyTasks,
     UpstreamFault,
 )
-from sora_proxy.keys import MINUTE, Key, Rest
+from sora_proxy.keys import MINUTE, Key
 from sora_proxy.setting_types import UpstreamKey
 
 log = structlog.get_logger(__name__)
@@ -58,7 +59,7 @@ class Lease:
             self.key.intents -= 1
             self.key.rest.due = False
             self.key.rest.over()
-            self.key.egress.over()
+            self.key.egress(time.monotonic()).rest.over()
             self._pool.changed()
 
     def end(self) -> None:
@@ -81,8 +82,8 @@ class KeyPool:
         self._max_queue = max_queue
         self._max_queue_wait = max_queue_wait
         # All the mutable state.
-        self.egress = Rest()  # one way out for all keys: the proxy, or none
-        self._keys = {key.id: key for key in (Key(config, n, self.egress) for n, config in enumerate(keys, 1))}
+        self.egress = Egress()  # one way out for all keys: the proxy, or none
+        self._keys = {key.id: key for key in (Key(config, n, [self.egress]) for n, config in enumerate(keys, 1))}
         self._line: deque[_Waiter] = deque()
         self._numbered_at = -math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -119,7 +120,7 @@ class KeyPool:
     def works(self, key: Key) -> None:
         """The key was just seen at work."""
         key.rest.over()
-        key.egress.over()
+        key.egress(time.monotonic()).rest.over()
         self.changed()
 
     def get(self, key_id: str) -> Key | None:
@@ -134,7 +135,7 @@ class KeyPool:
         per_second = sum(
             min(key.max_rpm / MINUTE, key.limit / self._task_seconds if key.limit else math.inf) for key in usable
         )
-        first = min((max(key.rest.until, key.egress.until, key.bucket.ready_at()) for key in usable), default=now)
+        first = min((max(key.rest.until, self.egress.rest.until, key.bucket.ready_at()) for key in usable), default=now)
         return max(first - now, 0.0) + (place / per_second if per_second else math.inf)
 
     @asynccontextmanager
@@ -181,8 +182,8 @@ class KeyPool:
             key.rest.due = True
             log.info("key rests", key=key.alias, seconds=round(key.rest.until - now, 1), reason=str(fault))
         elif isinstance(fault, EgressFault):
-            key.egress.back_off(now)
-            log.warning("way to the back end rests", seconds=round(key.egress.until - now, 1), reason=str(fault))
+            key.egress(now).rest.back_off(now)
+            log.warning("way to the back end rests", seconds=round(self.egress.rest.until - now, 1), reason=str(fault))
         elif isinstance(fault, UpstreamFault):
             key.rest.back_off(now)
         self.changed()

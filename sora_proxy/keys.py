@@ -7,38 +7,18 @@ clock.
 import hashlib
 import math
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from sora_proxy.egress import Egress
+from sora_proxy.rest import Rest
 from sora_proxy.setting_types import UpstreamKey
 
 MINUTE = 60.0
-LONGEST_REST = 15 * MINUTE  # whatever an upstream says, we look again after this
-FIRST_BACK_OFF, LONGEST_BACK_OFF = 1.0, MINUTE
 
 
 def fingerprint(secret: str) -> str:
     """A stable name for a secret that tells nothing of it: 16 hex digits."""
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
-
-
-@dataclass(slots=True)
-class Rest:
-    """How long something is left in peace, and how much longer next time. One that is `due` is ended by time alone."""
-
-    until: float = -math.inf
-    failures: int = 0
-    due: bool = False
-
-    def back_off(self, now: float, at_least: float = 0.0) -> None:
-        """Rest for `at_least` seconds or the back-off, whichever is longer. An earlier, later end stays."""
-        delay = min(FIRST_BACK_OFF * 2 ** min(self.failures, 10), LONGEST_BACK_OFF)  # no float holds 2**1024
-        self.failures += 1
-        self.until = max(self.until, now + min(max(delay, at_least), LONGEST_REST))
-
-    def over(self) -> None:
-        """It was seen at work: a rest that only waited for that is over."""
-        if not self.due:
-            self.until, self.failures = -math.inf, 0
 
 
 class TokenBucket:
@@ -67,13 +47,13 @@ class TokenBucket:
 class Key:
     """One upstream account and what we know of it. Only the pool changes it."""
 
-    def __init__(self, config: UpstreamKey, number: int, egress: Rest) -> None:
+    def __init__(self, config: UpstreamKey, number: int, egresses: Sequence[Egress]) -> None:
         self.token = config.token
         self.id = fingerprint(config.token)
         self.alias = config.name or f"key-{number}"
         self.weight = config.weight
         self.max_rpm = config.max_rpm
-        self.egress = egress
+        self.egresses = tuple(egresses)  # in the order in which they are used
         # All the mutable state.
         self.bucket = TokenBucket(config.max_rpm)
         self.limit = self.max_concurrent = config.max_concurrent  # tasks at once; None until the upstream tells
@@ -86,8 +66,15 @@ class Key:
     def __repr__(self) -> str:
         return f"<Key {self.alias} tasks={self.tasks}/{self.limit or '-'} rejected={self.rejected!r}>"
 
+    def egress(self, now: float) -> Egress:
+        """The way out for a call now: the first that does not rest, else the one that is back first."""
+        return next((each for each in self.egresses if each.rest.until <= now), None) or min(
+            self.egresses, key=lambda each: each.rest.until
+        )
+
     def ready_at(self) -> float:
         """The moment from which it can take an order; infinity if only an event can tell."""
         if self.rejected or self.intents or (self.limit is not None and self.tasks >= self.limit):
             return math.inf
-        return max(self.bucket.ready_at(), self.rest.until, self.egress.until)
+        way_out = min(each.rest.until for each in self.egresses)
+        return max(self.bucket.ready_at(), self.rest.until, way_out)

@@ -27,7 +27,8 @@ from sora_proxy.errors import (
     UpstreamUnavailable,
 )
 from sora_proxy.key_pool import KeyPool, Lease
-from sora_proxy.keys import LONGEST_BACK_OFF, LONGEST_REST, MINUTE, Key, Rest, TokenBucket, fingerprint
+from sora_proxy.keys import MINUTE, Key, TokenBucket, fingerprint
+from sora_proxy.rest import LONGEST_BACK_OFF, LONGEST_REST, Rest
 from sora_proxy.setting_types import UpstreamKey
 
 Begin = Callable[..., Awaitable["Order"]]
@@ -505,7 +506,7 @@ async def test_what_a_fault_does_to_its_key_and_to_the_way_out(
     key = order.key
     await order.end(fault)
     assert max(key.rest.until - clock.now, 0) == pytest.approx(key_rests)
-    assert max(pool.egress.until - clock.now, 0) == pytest.approx(all_rest)
+    assert max(pool.egress.rest.until - clock.now, 0) == pytest.approx(all_rest)
     assert pool.usable
     for other in keys_of(pool):
         rests = all_rest or (key_rests if other is key else 0)
@@ -515,11 +516,11 @@ async def test_what_a_fault_does_to_its_key_and_to_the_way_out(
 async def test_an_accepted_order_ends_the_growth_of_rests(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
-    key.rest.failures = key.egress.failures = 9
+    key.rest.failures = pool.egress.rest.failures = 9
     order = await begin(pool)
     assert key.rest.failures == 9
     order.accepted()
-    assert (key.rest.failures, key.egress.failures) == (0, 0)
+    assert (key.rest.failures, pool.egress.rest.failures) == (0, 0)
 
 
 async def test_any_other_error_that_leaves_a_lease_gives_the_key_back() -> None:
