@@ -146,8 +146,19 @@ class Settings(BaseSettings):
         description="Progress in streams: `reasoning_content`, a `<think>` block in the text, or none.",
         examples=["reasoning"],
     )
+    keepalive_after: float = Field(
+        45.0,
+        ge=0,
+        le=3600,
+        description="How long a request without `stream` is kept without a status; then come 200 and heartbeats.",
+        examples=["45"],
+    )
     heartbeat_interval: float = Field(
-        10.0, ge=0.05, le=60, description="Seconds of silence on a stream before a heartbeat.", examples=["10"]
+        10.0,
+        ge=0.05,
+        le=60,
+        description="Seconds of silence on a stream, or after KEEPALIVE_AFTER, before a heartbeat.",
+        examples=["10"],
     )
 
     # Pictures and data

@@ -4,7 +4,6 @@ The handler turns the request into a `GenerationSpec`, gives it to the superviso
 of the generation it got. Nothing that happens to the handler or its client touches the generation.
 """
 
-import asyncio
 import re
 from collections.abc import AsyncIterable, Iterator, Sequence
 from contextlib import aclosing
@@ -14,9 +13,10 @@ import structlog
 from aiohttp import web
 
 from sora_proxy.api.answers import error_object, failure_response, failure_status, json_response
-from sora_proxy.api.completions import Chunks, completion, markdown, progress_text
+from sora_proxy.api.completions import Chunks, completion, late_failure, markdown, progress_text
 from sora_proxy.api.context import CLIENT, MEDIA, POOL, SETTINGS, SUPERVISOR
 from sora_proxy.api.image_input import keep_picture
+from sora_proxy.api.keepalive import LongAnswer, client_patience
 from sora_proxy.api.models import check_model
 from sora_proxy.api.prompts import Prompt, prompt_of
 from sora_proxy.api.schemas import ChatRequest, parse_chat_request
@@ -88,26 +88,38 @@ def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:
     return float(asked[1]) if asked else longest
 
 
-async def _answer(request: web.Request, generation: Generation, seconds: float) -> web.Response:
+async def _answer(request: web.Request, generation: Generation, seconds: float) -> web.StreamResponse:
     """Wait for the end for a while, then say how it stands."""
-    try:
-        async with asyncio.timeout(seconds):
-            async with aclosing(generation.log.follow()) as events:
-                async for _ in events:
-                    pass
-    except TimeoutError:
-        pass
-    if generation.failure:
-        return failure_response(generation.id, generation.failure)
-    return completion_response(request, generation)
+    answer = LongAnswer(request, {"x-generation-id": generation.id})
+    patience = client_patience(request)
+    ended = await answer.wait(_ended(generation), min(seconds, patience))
+    failed = generation.failure
+    if not ended and patience < seconds:
+        failed = Failed("generation_timeout", f"you wait no longer, but the order goes on: ask for {generation.id}")
+    if failed is None:
+        return await answer.end(orjson.dumps(completion(request, generation)), poll_headers(generation))
+    if answer.begun:
+        return await answer.end(orjson.dumps(late_failure(request, generation, failed)))
+    return failure_response(generation.id, failed)
+
+
+async def _ended(generation: Generation) -> None:
+    async with aclosing(generation.log.follow()) as events:
+        async for _ in events:
+            pass
 
 
 def completion_response(request: web.Request, generation: Generation) -> web.Response:
-    """The generation as a chat completion, and, while it is not finished, when to ask again."""
-    headers = {"x-generation-id": generation.id}
-    if not generation.ended:
-        headers |= {"Retry-After": str(POLL_AFTER_SECONDS), "openai-poll-after-ms": str(POLL_AFTER_SECONDS * 1000)}
+    """The generation as a chat completion, wherever it stands."""
+    headers = {"x-generation-id": generation.id} | poll_headers(generation)
     return json_response(completion(request, generation), headers=headers)
+
+
+def poll_headers(generation: Generation) -> dict[str, str]:
+    """While it is not finished: when to ask again."""
+    if generation.ended:
+        return {}
+    return {"Retry-After": str(POLL_AFTER_SECONDS), "openai-poll-after-ms": str(POLL_AFTER_SECONDS * 1000)}
 
 
 class _Stream:

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from sora_proxy.api.answers import error_object, failure_status
 from sora_proxy.api.links import picture_link
 from sora_proxy.generation import Failed, Generation, Picture, Progress, Queued, Status
 
@@ -59,6 +60,17 @@ def completion(request: web.Request, generation: Generation) -> dict[str, Any]:
         "service_tier": "default",
         "system_fingerprint": None,
     }
+
+
+def late_failure(request: web.Request, generation: Generation, failed: Failed) -> dict[str, Any]:
+    """What tells of a failure once 200 was sent: a valid completion, with the error object beside it."""
+    body = completion(request, generation) | error_object(
+        failed.message, status=failure_status(failed), code=failed.code
+    )
+    (choice,) = body["choices"]
+    choice["message"] |= {"content": failed.message, "refusal": failed.message}
+    choice["finish_reason"] = "content_filter" if failed.code == REFUSED else "stop"
+    return body
 
 
 def _state(request: web.Request, generation: Generation) -> tuple[str, str, str | None]:

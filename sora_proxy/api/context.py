@@ -20,4 +20,5 @@ SUPERVISOR = web.AppKey("supervisor", Supervisor)
 
 REQUEST_ID = web.RequestKey("request_id", str)
 STARTED = web.RequestKey("started", float)
+BEGUN = web.RequestKey("begun", bool)  # the answer's status is gone
 CLIENT = web.RequestKey("client", str)

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from sora_proxy.api.answers import error_response
-from sora_proxy.api.context import ACCESS, CLIENT, REQUEST_ID, SETTINGS, STARTED
+from sora_proxy.api.context import ACCESS, BEGUN, CLIENT, REQUEST_ID, SETTINGS, STARTED
 from sora_proxy.errors import ClientError, SoraProxyError
 
 log = structlog.get_logger(__name__)
@@ -59,6 +59,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise  # the client is gone; there is nobody to answer
     except Exception:
         log.exception("request broke")
+        if BEGUN in request:
+            raise ConnectionResetError("half an answer can only be cut") from None
         return error_response(ClientError("the server made a mistake", status=500, code="internal_error"))
 
 
@@ -90,6 +92,7 @@ async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Put what every answer carries, streams and errors included, into its headers."""
+    request[BEGUN] = True
     response.headers["x-request-id"] = request.get(REQUEST_ID, "")
     started = request.get(STARTED)
     if started is not None:

@@ -1,0 +1,77 @@
+"""Whole JSON answers that take long: nothing between us and the client may take the silence for an end.
+
+For `KEEPALIVE_AFTER` seconds the status is held back, so that a quick failure is told by it. Then 200 goes out, and one
+space per `HEARTBEAT_INTERVAL`: blanks before a JSON text are no part of it. What goes wrong from then on can only be
+told in the body.
+"""
+
+import asyncio
+import math
+import re
+from collections.abc import Coroutine
+from typing import Any
+
+from aiohttp import web
+
+from sora_proxy.api.context import SETTINGS
+
+# How long OpenAI's SDKs wait before they give up and order again: Python's on every call, Node's when it is set.
+CLIENT_TIMEOUTS = ("x-stainless-read-timeout", "x-stainless-timeout")
+SECONDS = re.compile(r"\d{1,7}(\.\d{1,6})?", re.ASCII)
+MARGIN = 5.0  # what is left for an answer to reach the client
+
+
+class LongAnswer:
+    """One whole answer. Wait for what it waits for, then look at `begun` and end it."""
+
+    def __init__(self, request: web.Request, headers: dict[str, str]) -> None:
+        self._request = request
+        self._headers = headers
+        self._response: web.StreamResponse | None = None
+
+    @property
+    def begun(self) -> bool:
+        """The status is gone, and it was 200."""
+        return self._response is not None
+
+    async def wait(self, ending: Coroutine[Any, Any, object], seconds: float) -> bool:
+        """Wait for an end, at most so long, and keep the connection alive. Returns whether it came."""
+        settings = self._request.app[SETTINGS]
+        end = asyncio.ensure_future(ending)
+        left, silence = seconds, settings.keepalive_after
+        try:
+            while True:
+                pause = min(left, silence)
+                await asyncio.wait([end], timeout=pause)
+                left -= pause
+                if end.done():
+                    end.result()
+                    return True
+                if left <= 0:
+                    return False
+                await (await self.begin()).write(b" ")
+                silence = settings.heartbeat_interval
+        finally:
+            end.cancel()
+
+    async def begin(self) -> web.StreamResponse:
+        """Send the status, if it has not been sent yet. For bodies that are written piece by piece."""
+        if self._response is None:
+            self._response = web.StreamResponse(headers=self._headers)
+            self._response.content_type = "application/json"
+            await self._response.prepare(self._request)
+        return self._response
+
+    async def end(self, body: bytes, headers: dict[str, str] | None = None) -> web.StreamResponse:
+        """The answer with this body. `headers` are those that only a status not yet sent can bring."""
+        if self._response is None:
+            return web.Response(body=body, headers=self._headers | (headers or {}), content_type="application/json")
+        await self._response.write_eof(body)
+        return self._response
+
+
+def client_patience(request: web.Request) -> float:
+    """How long we may wait before the client gives up: for ever, if it does not say."""
+    said = (SECONDS.fullmatch(request.headers.get(name, "")) for name in CLIENT_TIMEOUTS)
+    seconds = min((float(each[0]) for each in said if each), default=math.inf)
+    return max(seconds - MARGIN, seconds / 2)
