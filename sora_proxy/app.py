@@ -13,13 +13,14 @@ from aiohttp import web
 
 from sora_proxy.access import Access
 from sora_proxy.api import MIDDLEWARES, add_routes
-from sora_proxy.api.context import ACCESS, FETCHER, MEDIA, POOL, SETTINGS, STORE, SUPERVISOR
+from sora_proxy.api.context import ACCESS, FETCHER, MEDIA, MODELS, POOL, SETTINGS, STORE, SUPERVISOR
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_pool import KeyPool
 from sora_proxy.lifecycle import Policy, Resources
 from sora_proxy.media import Media
+from sora_proxy.models import Models
 from sora_proxy.public_fetch import PublicFetcher
 from sora_proxy.setting_types import UpstreamKey
 from sora_proxy.settings import Settings
@@ -80,6 +81,7 @@ def create_app(settings: Settings, access: Access) -> web.Application:
     app[ACCESS] = access
     app[BACK_END] = back_end
     app[POOL], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
+    app[MODELS] = Models(upstream.capabilities, settings.model_aliases)
     app[FETCHER] = PublicFetcher(settings.image_input_allow)
     add_routes(app)
 

@@ -22,6 +22,15 @@ def _comma_separated(value: Any) -> Any:
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
 
+def _aliases(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    pairs = [[side.strip() for side in pair.split("=")] for pair in _comma_separated(value)]
+    if any(len(pair) != 2 or not all(pair) for pair in pairs):
+        raise ValueError("must be a list like dall-e-3=sora-image,gpt-image-*=sora-image")
+    return dict(pairs)
+
+
 def _http_url(value: str) -> str:
     parts = urlsplit(value)  # which drops line ends in silence, and looks at the port only when asked
     plain = value.isprintable() and " " not in value and parts.port != 0
@@ -74,6 +83,7 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
 Headers = Annotated[dict[str, str], NoDecode, BeforeValidator(_json), AfterValidator(_header_names)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\-\[\]]+$")]
 Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_secret)]

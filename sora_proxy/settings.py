@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.setting_types import (
     KEY_EXAMPLE,
+    Aliases,
     Headers,
     HostName,
     HttpUrl,
@@ -26,6 +27,19 @@ from sora_proxy.setting_types import (
 )
 
 SETTINGS_FILES = ("config/sora_proxy.env", ".env")
+ALIASES = dict.fromkeys(
+    (
+        "gpt-image-1",
+        "gpt-image-1-mini",
+        "gpt-image-1.5",
+        "gpt-image-2",
+        "chatgpt-image-latest",
+        "dall-e-2",
+        "dall-e-3",
+        "gpt-image-*",
+    ),
+    "sora-image",
+)
 FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; anything else could be a secret out of place
 
 
@@ -120,6 +134,11 @@ class Settings(BaseSettings):
     )
     generation_timeout: float = Field(
         1800.0, gt=0, le=86400, description="The longest time an accepted order may take upstream.", examples=["1800"]
+    )
+    model_aliases: Aliases = Field(
+        ALIASES,
+        description="Other names of the models, comma-separated NAME=MODEL; `*` stands for any text.",
+        examples=["dall-e-3=sora-image"],
     )
     simulator_seconds: float = Field(
         8.0, gt=0, le=3600, description="How long the built-in simulator takes for a picture.", examples=["8"]

@@ -17,7 +17,9 @@ from sora_proxy.api.completions import Chunks, completion, late_failure, markdow
 from sora_proxy.api.context import CLIENT, MEDIA, POOL, SETTINGS, SUPERVISOR
 from sora_proxy.api.image_input import keep_picture
 from sora_proxy.api.keepalive import LongAnswer, client_patience
-from sora_proxy.api.models import check_model
+from sora_proxy.api.completions import Chunks, completion, markdown, progress_text
+from sora_proxy.api.context import CLIENT, MEDIA, MODELS, POOL, SETTINGS, SUPERVISOR
+from sora_proxy.api.image_input import keep_picture
 from sora_proxy.api.prompts import Prompt, prompt_of
 from sora_proxy.api.schemas import ChatRequest, parse_chat_request
 from sora_proxy.api.sse import EventStream
@@ -50,6 +52,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         chat, prompt = await request.app[POOL].run(Work.media, _parse, body)
     else:
         chat, prompt = _parse(body)
+    request.app[MODELS].get(chat.model)
     generation = await _order(request, chat, prompt)
     structlog.contextvars.bind_contextvars(generation=generation.id)
     if chat.stream:
@@ -59,7 +62,6 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 def _parse(body: bytes) -> tuple[ChatRequest, Prompt]:
     chat = parse_chat_request(body)
-    check_model(chat.model)
     return chat, prompt_of(chat.messages)
 
 

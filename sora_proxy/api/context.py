@@ -5,6 +5,7 @@ from aiohttp import web
 from sora_proxy.access import Access
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.media import Media
+from sora_proxy.models import Models
 from sora_proxy.public_fetch import PublicFetcher
 from sora_proxy.settings import Settings
 from sora_proxy.store import Store
@@ -15,6 +16,7 @@ ACCESS = web.AppKey("access", Access)
 POOL = web.AppKey("pool", BlockingPool)
 STORE = web.AppKey("store", Store)
 MEDIA = web.AppKey("media", Media)
+MODELS = web.AppKey("models", Models)
 FETCHER = web.AppKey("fetcher", PublicFetcher)
 SUPERVISOR = web.AppKey("supervisor", Supervisor)
 

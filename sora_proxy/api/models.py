@@ -1,40 +1,42 @@
 """The models, from memory: clients list them at every start and wait only seconds."""
 
-from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
 from sora_proxy.api.answers import json_response
-from sora_proxy.errors import ClientError
+from sora_proxy.api.context import MODELS
+from sora_proxy.models import Model
 
 CREATED = 1742774400  # 2025-03-24, the day before the first of these could be had anywhere
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
-    id: str
-    object: str = "model"
-    created: int = CREATED
-    owned_by: str = "sora_proxy"
-
-
-# The documented name first: clients offer the first one.
-MODELS = {name: Model(name) for name in ("sora-1.0", "sora-image")}
-
-
-def check_model(name: str) -> None:
-    """Raises ClientError for a model that we do not have."""
-    if name not in MODELS:
-        known = ", ".join(MODELS)
-        message = f"The model {name[:100]!r} does not exist. There are: {known}."
-        raise ClientError(message, status=404, code="model_not_found", param="model")
-
-
-async def list_models(_request: web.Request) -> web.Response:
-    return json_response({"object": "list", "data": list(MODELS.values())})
+async def list_models(request: web.Request) -> web.Response:
+    return json_response({"object": "list", "data": [_model(model) for model in request.app[MODELS].listed]})
 
 
 async def retrieve_model(request: web.Request) -> web.Response:
-    name = request.match_info["model"]
-    check_model(name)
-    return json_response(MODELS[name])
+    return json_response(_model(request.app[MODELS].get(request.match_info["model"])))
+
+
+def _model(model: Model) -> dict[str, Any]:
+    """OpenAI's model object, and what else can be told."""
+    can = model.capabilities
+    told: dict[str, Any] = {
+        "id": model.id,
+        "object": "model",
+        "created": CREATED,
+        "owned_by": "sora_proxy",
+        "capabilities": {
+            "image_generation": True,
+            "image_edits": can.most_references > 0,
+            "max_images": can.most_pictures,
+            "max_reference_images": can.most_references,
+            "sizes": [f"{width}x{height}" for width, height in can.sizes],
+        },
+    }
+    if model.alias_of:
+        told["alias_of"] = model.alias_of
+    if can.shutdown_date:
+        told["shutdown_date"] = can.shutdown_date
+    return told

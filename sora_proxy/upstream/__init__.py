@@ -22,6 +22,17 @@ class TaskState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a back end can do. Known without asking it."""
+
+    models: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]  # width and height in pixels, the usual one first
+    most_pictures: int  # of one order
+    most_references: int
+    shutdown_date: str | None = None  # when it closes or closed, where that is known
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One upstream task as it was told just now. What the back end did not tell is None."""
 
@@ -41,6 +52,7 @@ class Upstream(Protocol):
     """A back end that makes pictures by jobs."""
 
     name: str
+    capabilities: Capabilities
 
     async def upload(self, image: Path, key: Key) -> str:
         """Give the back end a reference picture; returns what it calls it, for an order with the same key."""

@@ -7,7 +7,7 @@ Three parts: what is asked (here), how it goes over the wire (`sora_http.py`, wh
 import asyncio
 import mimetypes
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from sora_proxy.errors import (
 )
 from sora_proxy.generation import Asset, GenerationSpec
 from sora_proxy.keys import Key
-from sora_proxy.upstream import Snapshot
+from sora_proxy.upstream import Capabilities, Snapshot
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of
 from sora_proxy.upstream.sora_http import SoraHttp
@@ -30,6 +30,23 @@ from sora_proxy.upstream.sora_http import SoraHttp
 LIST_MARGIN = 20  # rows beside ours: the account may be used elsewhere too
 LIST_MOST = 100
 DEEP_PAGES = 5
+CAPABILITIES = Capabilities(
+    models=("sora-1.0", "sora-image"),  # the documented name first: clients offer the first one
+    # Those of the service's own page, then those that OpenAI's clients ask for. It takes others too.
+    sizes=(
+        (720, 480),
+        (480, 720),
+        (480, 480),
+        (1024, 1024),
+        (1536, 1024),
+        (1024, 1536),
+        (1792, 1024),
+        (1024, 1792),
+    ),
+    most_pictures=4,
+    most_references=1,
+)
+CLOSED = {"https://sora.chatgpt.com": "2026-04-26"}
 REFUSING = (400, 401, 403, 407, 422, 429)  # statuses after which an order is certainly not registered
 
 
@@ -55,6 +72,7 @@ class Sora:
 
     def __init__(self, options: SoraOptions, http: SoraHttp, pool: BlockingPool, *, name: str = "sora") -> None:
         self.name = name
+        self.capabilities = replace(CAPABILITIES, shutdown_date=CLOSED.get(options.base_url))
         self._options = options
         self._deadlines = options.deadlines
         self._http = http

@@ -10,7 +10,7 @@ import pytest
 
 from sora_proxy.api import FOR_CLIENTS, OPEN
 from sora_proxy.api.context import SUPERVISOR
-from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, Simulator, StartProxy, in_front_of
+from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, Simulator, StartProxy, in_front_of, upstream_keys
 from tests.streams import read_stream
 
 CLOSED = [(route.method, route.path.replace("{id}", "x").replace("{model:.+}", "x")) for route in FOR_CLIENTS]
@@ -183,6 +183,28 @@ async def test_models_are_listed_and_found(proxy: Proxy) -> None:
     for model in listed["data"]:
         assert set(model) >= {"id", "object", "created", "owned_by"}
         assert await proxy.get(f"/v1/models/{model['id']}") == model
+
+
+async def test_models_tell_what_they_can_do_and_no_back_end_is_asked(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
+    aliases = {"openai/gpt-image-1": "sora-image"}
+    async with start_proxy(**in_front_of(simulator), model_aliases=aliases) as proxy:
+        model = await proxy.get("/v1/models/openai%2Fgpt-image-1")
+        listed = (await proxy.get("/v1/models"))["data"]
+        assert (await simulator.stats())["requests"] == {}
+        async with proxy.chat(model="openai/gpt-image-1", background=True) as answer:
+            told = (await answer.json())["model"]
+    assert model == listed[2]
+    assert model["capabilities"]["max_images"] == 4
+    assert "1024x1024" in model["capabilities"]["sizes"]
+    assert (model["alias_of"], told) == ("sora-image", "openai/gpt-image-1")
+    assert "shutdown_date" not in model
+
+
+async def test_the_models_of_a_service_that_closed_say_when(start_proxy: StartProxy) -> None:
+    async with start_proxy(upstream="sora", api_keys=upstream_keys()) as proxy:
+        assert (await proxy.get("/v1/models/sora-1.0"))["shutdown_date"] == "2026-04-26"
 
 
 async def test_another_clients_generation_is_unknown(proxy: Proxy, session: aiohttp.ClientSession) -> None:

@@ -1,0 +1,55 @@
+"""Models: the names that clients may ask for. Those of the back end first, then other names that stand for one of them.
+
+Many programs offer only names that they know, so the usual ones of OpenAI order from us too. Whatever name was asked
+for stands in the answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from sora_proxy.errors import ClientError, ConfigurationError
+from sora_proxy.upstream import Capabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`alias_of` is the model that does the work, where this one is only another name for it."""
+
+    id: str
+    capabilities: Capabilities
+    alias_of: str | None = None
+
+
+class Models:
+    """Every model, from memory: no back end is asked."""
+
+    def __init__(self, capabilities: Capabilities, aliases: Mapping[str, str]) -> None:
+        """An alias may hold `*`: it is then known, but not listed.
+
+        Raises ConfigurationError for one that leads nowhere.
+        """
+        own = capabilities.models
+        if faults := [f"MODEL_ALIASES: {to!r} is none of {', '.join(own)}" for to in aliases.values() if to not in own]:
+            raise ConfigurationError(faults)
+        self._capabilities = capabilities
+        self._aliases = {name: to for name, to in aliases.items() if name not in own}
+        names = [*own, *(name for name in self._aliases if "*" not in name)]
+        self.listed = [Model(name, capabilities, self._aliases.get(name)) for name in names]
+        self._by_name = {model.id: model for model in self.listed}
+
+    @property
+    def default(self) -> Model:
+        """For requests that name none."""
+        return self.listed[0]
+
+    def get(self, name: str) -> Model:
+        """Raises ClientError for a model that we do not have."""
+        if model := self._by_name.get(name):
+            return model
+        for pattern, to in self._aliases.items():
+            if fnmatchcase(name, pattern):
+                return Model(name, self._capabilities, to)
+        known = ", ".join(model.id for model in self.listed[:4])
+        message = f"The model {name[:100]!r} does not exist. There are {known} and those in /v1/models."
+        raise ClientError(message, status=404, code="model_not_found", param="model")

@@ -1,0 +1,46 @@
+"""Which names are models, and what they stand for."""
+
+import pytest
+
+from sora_proxy.errors import ClientError, ConfigurationError
+from sora_proxy.models import Models
+from sora_proxy.upstream import Capabilities
+
+CAN = Capabilities(("ours", "also-ours"), ((720, 480),), most_pictures=4, most_references=1)
+
+
+def names(models: Models) -> list[str]:
+    return [model.id for model in models.listed]
+
+
+def test_ours_come_first_and_each_alias_after_them() -> None:
+    models = Models(CAN, {"dall-e-3": "ours", "a/b": "also-ours"})
+    assert names(models) == ["ours", "also-ours", "dall-e-3", "a/b"]
+    assert models.default.id == "ours"
+    assert [model.alias_of for model in models.listed] == [None, None, "ours", "also-ours"]
+
+
+def test_a_pattern_is_known_and_not_listed_and_the_asked_name_stays() -> None:
+    models = Models(CAN, {"gpt-image-*": "ours"})
+    assert names(models) == ["ours", "also-ours"]
+    assert (models.get("gpt-image-9-mini").id, models.get("gpt-image-9-mini").alias_of) == ("gpt-image-9-mini", "ours")
+
+
+def test_an_alias_can_not_take_the_name_of_one_of_ours() -> None:
+    models = Models(CAN, {"ours": "also-ours", "*": "also-ours"})
+    assert models.get("ours").alias_of is None
+
+
+@pytest.mark.parametrize("name", ["", "gpt-9", "OURS", "ours ", "x" * 10_000])
+def test_any_other_name_is_a_404_that_names_a_few(name: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        Models(CAN, {"dall-e-3": "ours"}).get(name)
+    assert (caught.value.status, caught.value.code, caught.value.param) == (404, "model_not_found", "model")
+    assert "ours, also-ours, dall-e-3" in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_an_alias_that_leads_nowhere_is_the_operators_fault() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Models(CAN, {"dall-e-3": "ours", "a": "b"})
+    assert caught.value.faults == ["MODEL_ALIASES: 'b' is none of ours, also-ours"]
