@@ -14,12 +14,9 @@ from aiohttp import web
 
 from sora_proxy.api.answers import error_object, failure_response, failure_status, json_response
 from sora_proxy.api.completions import Chunks, completion, late_failure, markdown, progress_text
-from sora_proxy.api.context import CLIENT, MEDIA, POOL, SETTINGS, SUPERVISOR
-from sora_proxy.api.image_input import keep_picture
-from sora_proxy.api.keepalive import LongAnswer, client_patience
-from sora_proxy.api.completions import Chunks, completion, markdown, progress_text
 from sora_proxy.api.context import CLIENT, MEDIA, MODELS, POOL, SETTINGS, SUPERVISOR
 from sora_proxy.api.image_input import keep_picture
+from sora_proxy.api.keepalive import LongAnswer, client_patience
 from sora_proxy.api.prompts import Prompt, prompt_of
 from sora_proxy.api.schemas import ChatRequest, parse_chat_request
 from sora_proxy.api.sse import EventStream
