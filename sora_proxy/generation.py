@@ -43,7 +43,10 @@ ARROWS: dict[Status, frozenset[Status]] = {
 
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
-    """What was ordered. `image` names a stored input picture (a remix), `width` and `height` are pixels."""
+    """What was ordered. `image` names a stored input picture (a remix), `width` and `height` are pixels.
+
+    `include_usage` is how the answer was asked for: a stream that is taken up later must be told the same way.
+    """
 
     model: str
     prompt: str
@@ -51,6 +54,7 @@ class GenerationSpec:
     width: int = 720
     height: int = 480
     image: str | None = None
+    include_usage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,17 @@ Event = Queued | Progress | Picture | Completed | Failed | Cancelled
 EVENTS: dict[str, type[Event]] = {
     kind.__name__.lower(): kind for kind in (Queued, Progress, Picture, Completed, Failed, Cancelled)
 }
+
+
+def failure_of(event: Event) -> Failed | None:
+    """The bad end that an event tells of, if it is one."""
+    match event:
+        case Failed():
+            return event
+        case Cancelled():
+            return Failed("cancelled", "the generation was cancelled")
+        case _:
+            return None
 
 
 def event_to_record(event: Event) -> tuple[str, dict[str, Any]]:
@@ -278,7 +293,8 @@ class Generation:
 
     @property
     def failure(self) -> Failed | None:
-        return next(iter(self.events_of(Failed)), None)
+        """How it ended badly, if it did."""
+        return next((failed for event in self.log if (failed := failure_of(event))), None)
 
     def events_of(self, kind: type[E]) -> list[E]:
         """The logged events of one kind, oldest first."""

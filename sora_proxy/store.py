@@ -98,9 +98,12 @@ class Store:
                 generation.state = state
                 generation.log.append(*new)
 
-    async def find(self, generation_id: str) -> Generation | None:
-        """A generation with its whole log, or None."""
-        found = await self._database.read(lambda connection: _load(connection, generations.c.id == generation_id))
+    async def find(self, generation_id: str, client: str | None = None) -> Generation | None:
+        """A generation with its whole log, or None; only one of this client, if one is named."""
+        where = generations.c.id == generation_id
+        if client is not None:
+            where &= generations.c.client == client
+        found = await self._database.read(lambda connection: _load(connection, where))
         return found[0] if found else None
 
     async def unfinished(self) -> list[Generation]:

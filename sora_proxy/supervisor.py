@@ -26,7 +26,7 @@ class Supervisor:
         # All the mutable state: generations that have not ended and their coroutines, orders being committed, the end.
         self._live: dict[str, Generation] = {}
         self._coroutines: set[asyncio.Task[None]] = set()
-        self._arriving: set[asyncio.Task[Generation]] = set()
+        self._arriving: dict[str, asyncio.Task[Generation]] = {}
         self._stopping = False
 
     def __repr__(self) -> str:
@@ -52,15 +52,22 @@ class Supervisor:
         Raises what `admit` raises, or StorageUnavailable; nothing was kept or sent then.
         """
         self.admit()
-        accepting = asyncio.create_task(self._accept(Generation(new_generation_id(), client, spec)))
-        self._arriving.add(accepting)
-        accepting.add_done_callback(self._arriving.discard)
+        generation = Generation(new_generation_id(), client, spec)
+        accepting = self._arriving[generation.id] = asyncio.create_task(self._accept(generation))
+        accepting.add_done_callback(lambda _: self._arriving.pop(generation.id))
         return await asyncio.shield(accepting)
 
     async def find(self, generation_id: str, client: str) -> Generation | None:
-        """One's own generation. Somebody else's is as unknown as one that never was."""
-        generation = self._live.get(generation_id) or await self._store.find(generation_id)
-        return generation if generation is not None and generation.client == client else None
+        """One's own generation. Somebody else's is as unknown as one that never was, and takes the same look."""
+        if (arriving := self._arriving.get(generation_id)) is not None:
+            await asyncio.wait([arriving])
+        live = self._live.get(generation_id)
+        if live is not None and live.client == client:
+            return live
+        stored = await self._store.find(generation_id, client)
+        if stored is not None:
+            stored.log.close()  # whatever is still to come of it, this process will not tell
+        return stored
 
     async def recover(self) -> None:
         """Go on with everything that the last process left unfinished. Sends nothing that was sent before."""
@@ -83,7 +90,7 @@ class Supervisor:
             generation.log.close()
         for coroutine in self._coroutines:
             coroutine.cancel()
-        ending = self._coroutines | self._arriving
+        ending = self._coroutines | set(self._arriving.values())
         if not ending:
             return True
         _, pending = await asyncio.wait(ending, timeout=grace)

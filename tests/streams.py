@@ -46,3 +46,14 @@ async def read_stream(answer: aiohttp.ClientResponse) -> StreamRead:
         if line.startswith(b"data: {"):
             read.chunks.append(json.loads(line[6:]))
     return read
+
+
+def blocks_of(raw: bytes) -> list[bytes]:
+    """What stands between the empty lines of a stream, heartbeats aside."""
+    assert raw == b"" or raw.endswith(b"\n\n")
+    return [block for block in raw.split(b"\n\n") if block and not block.startswith(b":")]
+
+
+def numbers_of(blocks: list[bytes]) -> list[int]:
+    """The sequence numbers of a chat stream's chunks."""
+    return [json.loads(block[6:])["sequence_number"] for block in blocks if b'"sequence_number"' in block]

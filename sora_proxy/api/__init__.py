@@ -18,6 +18,7 @@ FOR_CLIENTS = [
     web.post("/v1/chat/completions", chat.create),
     web.get("/v1/chat/completions/{id}", generations.retrieve),
     web.get("/v1/generation/{id}", generations.retrieve),
+    web.get("/v1/generation/{id}/events", generations.events),
     web.get("/v1/models", models.list_models),
     web.get("/v1/models/{model:.+}", models.retrieve_model),
 ]

@@ -18,6 +18,7 @@ from sora_proxy.generation import Failed
 TYPES = {401: "invalid_request_error", 403: "permission_error", 429: "rate_limit_error"}
 # How a failed generation is told where a status can still be chosen. What is not listed is our back end's fault: 502.
 FAILURE_STATUS = {
+    "cancelled": 400,
     "content_policy_violation": 400,
     "internal_error": 500,
     "no_upstream_key": 503,

@@ -5,37 +5,23 @@ of the generation it got. Nothing that happens to the handler or its client touc
 """
 
 import re
-from collections.abc import AsyncIterable, Iterator, Sequence
 from contextlib import aclosing
 
 import orjson
 import structlog
 from aiohttp import web
 
-from sora_proxy.api.answers import error_object, failure_response, failure_status, json_response
-from sora_proxy.api.completions import Chunks, completion, late_failure, markdown, progress_text
+from sora_proxy.api.answers import failure_response, json_response
+from sora_proxy.api.chat_stream import ChatStream
+from sora_proxy.api.completions import completion, late_failure
 from sora_proxy.api.context import CLIENT, MEDIA, MODELS, POOL, SETTINGS, SUPERVISOR
 from sora_proxy.api.image_input import keep_picture
 from sora_proxy.api.keepalive import LongAnswer, client_patience
 from sora_proxy.api.prompts import Prompt, prompt_of
 from sora_proxy.api.schemas import ChatRequest, parse_chat_request
-from sora_proxy.api.sse import EventStream
 from sora_proxy.blocking import Work
 from sora_proxy.errors import SoraProxyError
-from sora_proxy.generation import (
-    Cancelled,
-    Completed,
-    Event,
-    Failed,
-    Generation,
-    GenerationSpec,
-    Picture,
-    Progress,
-    Queued,
-)
-from sora_proxy.settings import Settings
-
-log = structlog.get_logger(__name__)
+from sora_proxy.generation import Failed, Generation, GenerationSpec
 
 LARGE_BODY = 2**16  # from here on, parsing is work for a thread
 PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b", re.IGNORECASE)
@@ -53,7 +39,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     generation = await _order(request, chat, prompt)
     structlog.contextvars.bind_contextvars(generation=generation.id)
     if chat.stream:
-        return await _Stream(request, generation, include_usage=chat.stream_options.include_usage).run()
+        return await ChatStream(request, generation, include_usage=chat.stream_options.include_usage).run()
     return await _answer(request, generation, _seconds_to_wait(request, chat))
 
 
@@ -68,7 +54,15 @@ async def _order(request: web.Request, chat: ChatRequest, prompt: Prompt) -> Gen
     width, height = chat.dimensions
     supervisor.admit()
     image = await keep_picture(request, prompt.picture) if prompt.picture else None
-    spec = GenerationSpec(chat.model, prompt.text, n=chat.n, width=width, height=height, image=image)
+    spec = GenerationSpec(
+        chat.model,
+        prompt.text,
+        n=chat.n,
+        width=width,
+        height=height,
+        image=image,
+        include_usage=chat.stream_options.include_usage,
+    )
     try:
         return await supervisor.start(spec, request[CLIENT])
     except SoraProxyError:
@@ -119,80 +113,3 @@ def poll_headers(generation: Generation) -> dict[str, str]:
     if generation.ended:
         return {}
     return {"Retry-After": str(POLL_AFTER_SECONDS), "openai-poll-after-ms": str(POLL_AFTER_SECONDS * 1000)}
-
-
-class _Stream:
-    """One streamed answer: what the log says, as chunks, with heartbeats while it says nothing."""
-
-    def __init__(self, request: web.Request, generation: Generation, *, include_usage: bool) -> None:
-        self._request = request
-        self._settings: Settings = request.app[SETTINGS]
-        self._generation = generation
-        self._chunks = Chunks(generation, include_usage=include_usage)
-        self._stream = EventStream(request, {"x-generation-id": generation.id})
-        self._thinking = False
-
-    async def run(self) -> web.StreamResponse:
-        await self._stream.open()
-        try:
-            async with aclosing(self._generation.log.follow(idle=self._settings.heartbeat_interval)) as news:
-                return await self._tell(news)
-        except ConnectionError:
-            raise
-        except Exception:
-            # The status is gone: what went wrong can only be told in the stream.
-            log.exception("stream broke")
-            failed = Failed("internal_error", "the server made a mistake")
-            return await self._stream.end(self._failure(failed), done=False)
-
-    async def _tell(self, news: AsyncIterable[Sequence[Event]]) -> web.StreamResponse:
-        await self._stream.send([self._chunks.delta(role="assistant", content="")])
-        async for events in news:
-            chunks = [chunk for event in events for chunk in self._render(event)]
-            match events:
-                case (*_, Completed()):
-                    return await self._stream.end(chunks, done=True)
-                case (*_, Failed() | Cancelled()):  # a stream that ends with an error has no [DONE]
-                    return await self._stream.end(chunks, done=False)
-                case _ if chunks:
-                    await self._stream.send(chunks)
-                case _:  # silence, or news that the client does not want: its connection must not fall silent for them
-                    await self._stream.heartbeat()
-        message = f"The server is stopping. The order goes on: ask for {self._generation.id} later."
-        return await self._stream.end(self._failure(Failed("server_stopping", message), message), done=False)
-
-    def _render(self, event: Event) -> Iterator[bytes]:
-        match event:
-            case Queued() | Progress():
-                yield from self._progress(progress_text(event))
-            case Picture():
-                yield from self._close_thinking()
-                separator = "\n\n" if event.index else ""
-                yield self._chunks.delta(content=separator + markdown(self._request, self._generation, [event]))
-            case Completed():
-                yield self._chunks.delta(finish_reason="stop")
-                yield from self._chunks.usage()
-            case Failed():
-                yield from self._failure(event)
-            case _:
-                yield from self._failure(Failed("cancelled", "the generation was cancelled"))
-
-    def _progress(self, text: str) -> Iterator[bytes]:
-        match self._settings.progress_style:
-            case "reasoning":
-                yield self._chunks.delta(reasoning_content=f"{text}\n")
-            case "think":
-                opening = "" if self._thinking else "<think>\n"
-                self._thinking = True
-                yield self._chunks.delta(content=f"{opening}{text}\n")
-
-    def _close_thinking(self) -> Iterator[bytes]:
-        if self._thinking:
-            self._thinking = False
-            yield self._chunks.delta(content="</think>\n\n")
-
-    def _failure(self, failed: Failed, words: str | None = None) -> Iterator[bytes]:
-        """In words first, for clients that ignore the error object."""
-        yield from self._close_thinking()
-        yield self._chunks.delta(content=words or f"The picture could not be made: {failed.message}.")
-        yield orjson.dumps(error_object(failed.message, status=failure_status(failed), code=failed.code))

@@ -1,8 +1,7 @@
-"""How a generation looks as a chat completion: whole, and in chunks."""
+"""How a generation looks as a chat completion."""
 
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from sora_proxy.api.answers import error_object, failure_status
@@ -75,43 +74,13 @@ def late_failure(request: web.Request, generation: Generation, failed: Failed) -
 
 def _state(request: web.Request, generation: Generation) -> tuple[str, str, str | None]:
     """Content, finish reason and refusal."""
-    match generation.status:
-        case Status.completed:
-            return markdown(request, generation, generation.events_of(Picture)), "stop", None
-        case Status.failed | Status.cancelled:
-            failed = generation.failure or Failed("cancelled", "the generation was cancelled")
-            return failed.message, "content_filter" if failed.code == REFUSED else "error", failed.message
-        case _:
-            last = generation.log.last
-            told = progress_text(last) if isinstance(last, Queued | Progress) else "the picture is being made"
-            return told, "processing", None
-
-
-class Chunks:
-    """Builds the chunks of one stream, as JSON. All share their id, time and model, which are written once."""
-
-    def __init__(self, generation: Generation, *, include_usage: bool) -> None:
-        self._generation = generation
-        common = {
-            "id": generation.id,
-            "object": "chat.completion.chunk",
-            "created": int(generation.created_at),
-            "model": generation.spec.model,
-        }
-        self._head = orjson.dumps(common)[:-1]
-        self._include_usage = include_usage
-        self._tail = b',"usage":null}' if include_usage else b"}"
-
-    def delta(self, finish_reason: str | None = None, **delta: str) -> bytes:
-        """A chunk with one choice."""
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return b'%b,"choices":[%b]%b' % (self._head, orjson.dumps(choice), self._tail)
-
-    def usage(self) -> list[bytes]:
-        """The last chunk, for those who asked for it; nobody else may get a chunk without choices."""
-        if not self._include_usage:
-            return []
-        return [b'%b,"choices":[],"usage":%b}' % (self._head, orjson.dumps(usage(self._generation)))]
+    if failed := generation.failure:
+        return failed.message, "content_filter" if failed.code == REFUSED else "error", failed.message
+    if generation.status is Status.completed:
+        return markdown(request, generation, generation.events_of(Picture)), "stop", None
+    last = generation.log.last
+    told = progress_text(last) if isinstance(last, Queued | Progress) else "the picture is being made"
+    return told, "processing", None
 
 
 def _title(prompt: str) -> str:

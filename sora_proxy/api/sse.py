@@ -1,6 +1,6 @@
 """Server-sent events as OpenAI's clients can read them: `data:` lines, and comments to keep the connection alive.
 
-Nothing else ever goes out: an `id:`, a lone `retry:` or an empty `data:` crashes one released SDK or another.
+Nothing else goes out to them: an `id:`, a lone `retry:` or an empty `data:` crashes one released SDK or another.
 """
 
 import asyncio
@@ -34,10 +34,10 @@ class EventStream:
 
     async def send(self, events: Iterable[bytes]) -> None:
         """Write events, each one line of JSON, all together."""
-        await self._write(_lines(events))
+        await self.write(_lines(events))
 
     async def heartbeat(self) -> None:
-        await self._write(b": ping\n\n")
+        await self.write(b": ping\n\n")
 
     async def end(self, events: Iterable[bytes] = (), *, done: bool) -> web.StreamResponse:
         """Write the last events and end the answer: some clients read on until it does, whatever they were told.
@@ -47,7 +47,8 @@ class EventStream:
         await self._in_time(self._response.write_eof(_lines(events) + (DONE if done else b"")))
         return self._response
 
-    async def _write(self, data: bytes) -> None:
+    async def write(self, data: bytes) -> None:
+        """Write what is in the form of events already."""
         transport = self._request.transport
         if transport is not None and transport.get_write_buffer_size() + len(data) < UNREAD_BYTES:
             await self._response.write(data)  # which does not wait then

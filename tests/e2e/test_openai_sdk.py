@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import openai
 import pytest
-from openai import AsyncOpenAI, OpenAI
-from openai.types.chat import ChatCompletionMessageParam
+from openai import AsyncOpenAI, OpenAI, Stream
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from tests.conftest import CLIENT_KEY
 
@@ -54,6 +54,20 @@ def test_a_stream_with_progress_and_usage(client: OpenAI) -> None:
     assert PICTURE.fullmatch("".join(delta.content or "" for delta in deltas))
     assert chunks[-2].choices[0].finish_reason == "stop"
     assert chunks[-1].usage is not None
+
+
+def test_a_stream_that_is_taken_up_after_any_chunk(client: OpenAI) -> None:
+    stream = client.chat.completions.create(model="sora-1.0", messages=FOX, stream=True)
+    uncut = [chunk.model_dump() for chunk in stream]
+    for position, chunk in enumerate(uncut, 1):
+        resumed = client.get(
+            f"/chat/completions/{chunk['id']}",
+            cast_to=ChatCompletionChunk,
+            stream=True,
+            stream_cls=Stream[ChatCompletionChunk],
+            options={"params": {"stream": "true", "starting_after": chunk["sequence_number"]}},
+        )
+        assert [rest.model_dump() for rest in resumed] == uncut[position:]
 
 
 def test_the_stream_helper(client: OpenAI) -> None:

@@ -1,15 +1,14 @@
 """A generation in the words of a chat completion."""
 
-from typing import Any
-
 import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from sora_proxy.api.completions import Chunks, completion, markdown, progress_text, usage
+from sora_proxy.api.completions import completion, markdown, progress_text, usage
 from sora_proxy.api.context import SETTINGS
 from sora_proxy.generation import (
+    Cancelled,
     Completed,
     Event,
     Failed,
@@ -103,7 +102,7 @@ PICTURE = Picture(0, name=NAME)
         (Status.completed, [PICTURE, Completed()], f"![a red fox]({LINK})", "stop", None),
         (Status.failed, [Failed("generation_failed", "it broke")], "it broke", "error", "it broke"),
         (Status.failed, [Failed("content_policy_violation", "no")], "no", "content_filter", "no"),
-        (Status.cancelled, [], "the generation was cancelled", "error", "the generation was cancelled"),
+        (Status.cancelled, [Cancelled()], "the generation was cancelled", "error", "the generation was cancelled"),
         (Status.queued, [], "the picture is being made", "processing", None),
         (Status.queued, [Queued(2)], "queued, position 2", "processing", None),
         (Status.running, [Queued(2), Progress(5)], "5 %", "processing", None),
@@ -126,25 +125,3 @@ def test_a_completion_tells_where_the_generation_stands(
     )
     assert "error" not in whole
     orjson.dumps(whole)
-
-
-@pytest.mark.parametrize("include_usage", [True, False])
-def test_chunks_share_their_facts_and_have_no_empty_choices_unless_asked(include_usage: bool) -> None:
-    chunks = Chunks(generation(PICTURE), include_usage=include_usage)
-    lines = [
-        chunks.delta(role="assistant", content=""),
-        chunks.delta(content="x"),
-        chunks.delta(finish_reason="stop"),
-        *chunks.usage(),
-    ]
-    all_of_them: list[dict[str, Any]] = [orjson.loads(line) for line in lines]
-    assert len({(each["id"], each["created"], each["model"], each["object"]) for each in all_of_them}) == 1
-    assert [len(each["choices"]) for each in all_of_them] == [1, 1, 1] + [0] * include_usage
-    assert [each["choices"][0]["delta"] for each in all_of_them[:3]] == [
-        {"role": "assistant", "content": ""},
-        {"content": "x"},
-        {},
-    ]
-    assert [each["choices"][0]["finish_reason"] for each in all_of_them[:3]] == [None, None, "stop"]
-    assert ["usage" in each for each in all_of_them] == [include_usage] * len(all_of_them)
-    assert not any("error" in each for each in all_of_them)

@@ -1,0 +1,118 @@
+"""A generation as the chunks of a chat stream: a pure function of its log and of what the client asked for.
+
+Every chunk has a `sequence_number`. Those of the log's event N are numbered from 10 * N on, and the one that names the
+role, before all events, is 0. So a stream that was cut after any chunk can be taken up later, by another process too:
+nothing has to be known of the connection that was cut.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+from aiohttp import web
+
+from sora_proxy.api.answers import error_object, failure_status
+from sora_proxy.api.completions import markdown, progress_text, usage
+from sora_proxy.generation import Completed, Event, Failed, Generation, Picture, Progress, Queued, failure_of
+
+STRIDE = 10  # an event has fewer chunks than this
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """How a stream is told. `after` is the number of the last chunk that the client has already."""
+
+    progress: Literal["reasoning", "think", "none"] = "reasoning"
+    include_usage: bool = False
+    after: int = -1
+
+
+class ChatChunks:
+    """Makes the chunks of one stream, as JSON. It wants every event of the log, and leaves out what the client has."""
+
+    def __init__(self, request: web.Request, generation: Generation, options: StreamOptions) -> None:
+        self._request = request
+        self._generation = generation
+        self._options = options
+        common = {
+            "id": generation.id,
+            "object": "chat.completion.chunk",
+            "created": int(generation.created_at),
+            "model": generation.spec.model,
+        }
+        # What all chunks share is written once.
+        self._head = orjson.dumps(common)[:-1] + b',"sequence_number":'
+        self._usage = b',"usage":null' if options.include_usage else b""
+        # All the mutable state: the number of the last event, that of the last chunk told, an open <think> block.
+        self._event = 0
+        self.told = max(options.after, 0)
+        self._thinking = False
+
+    def role(self) -> list[bytes]:
+        """The chunk before all events."""
+        return self._chunks(0, [self._delta(role="assistant", content="")])
+
+    def of(self, event: Event) -> list[bytes]:
+        """The chunks of the log's next event, and the error object after those of a bad end: it has no number."""
+        self._event += 1
+        chunks = self._chunks(self._event * STRIDE, self._bodies(event))
+        failed = failure_of(event)
+        return [*chunks, _error(failed)] if failed else chunks
+
+    def cut(self, code: str, message: str) -> list[bytes]:
+        """The end of a stream whose generation goes on. The log does not know it, so it takes no number of its own."""
+        words = [self._numbered(self.told, body) for body in self._words(message)]
+        return [*words, _error(Failed(code, message))]
+
+    def _chunks(self, first: int, bodies: Iterable[bytes]) -> list[bytes]:
+        new = [(number, body) for number, body in enumerate(bodies, first) if number > self._options.after]
+        if new:
+            self.told = new[-1][0]
+        return [self._numbered(number, body) for number, body in new]
+
+    def _numbered(self, number: int, body: bytes) -> bytes:
+        return b"%b%d,%b}" % (self._head, number, body)
+
+    def _bodies(self, event: Event) -> Iterator[bytes]:
+        match event:
+            case Queued() | Progress():
+                yield from self._progress(progress_text(event))
+            case Picture():
+                yield from self._close_thinking()
+                separator = "\n\n" if event.index else ""
+                yield self._delta(content=separator + markdown(self._request, self._generation, [event]))
+            case Completed():
+                yield self._delta(finish_reason="stop")
+                if self._options.include_usage:  # nobody else may get a chunk without choices
+                    yield b'"choices":[],"usage":%b' % orjson.dumps(usage(self._generation))
+            case _ if failed := failure_of(event):
+                yield from self._words(f"The picture could not be made: {failed.message}.")
+
+    def _progress(self, text: str) -> Iterator[bytes]:
+        match self._options.progress:
+            case "reasoning":
+                yield self._delta(reasoning_content=f"{text}\n")
+            case "think":
+                opening = "" if self._thinking else "<think>\n"
+                self._thinking = True
+                yield self._delta(content=f"{opening}{text}\n")
+
+    def _words(self, text: str) -> Iterator[bytes]:
+        """A bad end in words, for clients that ignore the error object."""
+        yield from self._close_thinking()
+        yield self._delta(content=text)
+
+    def _close_thinking(self) -> Iterator[bytes]:
+        if self._thinking:
+            self._thinking = False
+            yield self._delta(content="</think>\n\n")
+
+    def _delta(self, finish_reason: str | None = None, **delta: str) -> bytes:
+        """What one choice adds."""
+        choice: dict[str, Any] = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return b'"choices":[%b]%b' % (orjson.dumps(choice), self._usage)
+
+
+def _error(failed: Failed) -> bytes:
+    return orjson.dumps(error_object(failed.message, status=failure_status(failed), code=failed.code))

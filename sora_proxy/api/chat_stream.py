@@ -1,0 +1,62 @@
+"""One streamed chat answer: what the log says, as chunks, with heartbeats while it says nothing."""
+
+from collections.abc import AsyncIterable, Sequence
+from contextlib import aclosing
+
+import structlog
+from aiohttp import web
+
+from sora_proxy.api.chat_chunks import ChatChunks, StreamOptions
+from sora_proxy.api.context import SETTINGS
+from sora_proxy.api.sse import EventStream
+from sora_proxy.generation import Cancelled, Completed, Event, Failed, Generation
+
+log = structlog.get_logger(__name__)
+
+
+class ChatStream:
+    """Tells a generation from its beginning, or from where the client was cut off: what it then gets is the same."""
+
+    def __init__(self, request: web.Request, generation: Generation, *, include_usage: bool, after: int = -1) -> None:
+        settings = request.app[SETTINGS]
+        self._id = generation.id
+        self._log = generation.log
+        self._idle = settings.heartbeat_interval
+        self._chunks = ChatChunks(
+            request, generation, StreamOptions(settings.progress_style, include_usage=include_usage, after=after)
+        )
+        self._stream = EventStream(request, {"x-generation-id": generation.id})
+
+    async def run(self) -> web.StreamResponse:
+        await self._stream.open()
+        try:
+            async with aclosing(self._log.follow(idle=self._idle)) as news:
+                return await self._tell(news)
+        except ConnectionError:
+            raise
+        except Exception:
+            # The status is gone: what went wrong can only be told in the stream.
+            log.exception("stream broke")
+            return await self._stream.end(self._chunks.cut("internal_error", "The server made a mistake."), done=False)
+
+    async def _tell(self, news: AsyncIterable[Sequence[Event]]) -> web.StreamResponse:
+        await self._say(self._chunks.role())
+        async for events in news:
+            chunks = [chunk for event in events for chunk in self._chunks.of(event)]
+            match events:
+                case (*_, Completed()):
+                    return await self._stream.end(chunks, done=True)
+                case (*_, Failed() | Cancelled()):  # a stream that ends with an error has no [DONE]
+                    return await self._stream.end(chunks, done=False)
+                case _:
+                    await self._say(chunks)
+        where = f"/v1/chat/completions/{self._id}?stream=true&starting_after={self._chunks.told}"
+        message = f"The server is stopping. The order goes on, and this stream goes on at {where}"
+        return await self._stream.end(self._chunks.cut("server_stopping", message), done=False)
+
+    async def _say(self, chunks: list[bytes]) -> None:
+        """Silence, or news that the client has or does not want: its connection must not fall silent for them."""
+        if chunks:
+            await self._stream.send(chunks)
+        else:
+            await self._stream.heartbeat()

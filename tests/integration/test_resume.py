@@ -1,0 +1,166 @@
+"""Streams that go on where they were cut: byte by byte what an uncut one would have told."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sora_proxy.api.context import SUPERVISOR
+from tests.conftest import ADMIN_KEY, Proxy, Simulator, StartProxy, StartSimulator, in_front_of
+from tests.streams import blocks_of, numbers_of
+
+PUBLIC = {"base_url": "http://pictures.example.com", "image_localization": True}
+
+
+async def resume(proxy: Proxy, generation_id: str, after: int | None = None) -> list[bytes]:
+    """The blocks of a stream that is taken up, heartbeats aside."""
+    query = {"stream": "true"} | ({} if after is None else {"starting_after": str(after)})
+    async with proxy.client.get(f"{proxy.url}/v1/chat/completions/{generation_id}", params=query) as answer:
+        assert answer.status == 200, await answer.text()
+        assert answer.content_type == "text/event-stream"
+        return blocks_of(await answer.read())
+
+
+async def listen(proxy: Proxy, generation_id: str, **headers: str) -> list[bytes]:
+    """The blocks of the plain form."""
+    path = f"{proxy.url}/v1/generation/{generation_id}/events"
+    async with proxy.client.get(path, headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+        return blocks_of(await answer.read())
+
+
+async def check_every_cut(proxy: Proxy, generation_id: str, uncut: list[bytes]) -> None:
+    assert await resume(proxy, generation_id) == uncut
+    for position, number in enumerate(numbers_of(uncut), 1):
+        assert await resume(proxy, generation_id, number) == uncut[position:]
+
+
+@pytest.mark.parametrize("usage", [False, True], ids=["plain", "with usage"])
+@pytest.mark.parametrize("style", ["reasoning", "think", "none"])
+async def test_a_stream_resumed_after_any_chunk_is_the_rest_also_after_a_restart(
+    start_proxy: StartProxy, simulator: Simulator, style: str, usage: bool
+) -> None:
+    settings = in_front_of(simulator) | PUBLIC | {"progress_style": style}
+    async with start_proxy(**settings) as proxy:
+        async with proxy.chat(n=2, stream=True, stream_options={"include_usage": usage}) as answer:
+            generation_id, uncut = answer.headers["x-generation-id"], blocks_of(await answer.read())
+        assert uncut[-1] == b"data: [DONE]"
+        assert len(numbers_of(uncut)) == len(uncut) - 1
+        await check_every_cut(proxy, generation_id, uncut)
+    async with start_proxy(**settings) as proxy:
+        await check_every_cut(proxy, generation_id, uncut)
+
+
+async def test_a_stream_that_is_cut_again_and_again_while_it_runs_misses_and_repeats_nothing(
+    start_simulator: StartSimulator, start_proxy: StartProxy
+) -> None:
+    async with start_simulator(seconds=1.0) as simulator, start_proxy(**in_front_of(simulator), **PUBLIC) as proxy:
+        async with proxy.chat(background=True) as answer:
+            generation_id = (await answer.json())["id"]
+        uncut = asyncio.create_task(resume(proxy, generation_id))
+        pieces: list[bytes] = []
+        while pieces[-1:] != [b"data: [DONE]"]:
+            query = {"stream": "true"} | ({"starting_after": str(numbers_of(pieces)[-1])} if pieces else {})
+            path = f"{proxy.url}/v1/chat/completions/{generation_id}"
+            async with proxy.client.get(path, params=query) as answer:
+                piece = b": ping"
+                while piece == b": ping":
+                    piece = (await answer.content.readuntil(b"\n\n")).strip()
+                pieces.append(piece)
+                answer.close()
+        assert pieces == await uncut
+        assert len(pieces) > 5
+
+
+async def test_a_stream_that_a_restart_cut_goes_on_in_the_next_process(
+    start_simulator: StartSimulator, start_proxy: StartProxy
+) -> None:
+    async with start_simulator(seconds=1.0) as simulator:
+        settings = in_front_of(simulator) | PUBLIC
+        async with start_proxy(**settings) as proxy, proxy.chat(stream=True) as answer:
+            generation_id = answer.headers["x-generation-id"]
+            await simulator.wait_for(registered=1)
+            await proxy.app[SUPERVISOR].stop(5)
+            before = blocks_of(await answer.read())
+        *before, words, error = before
+        number = numbers_of(before)[-1]
+        assert numbers_of([words]) == [number]
+        assert f"{generation_id}?stream=true&starting_after={number}".encode() in error
+        async with start_proxy(**settings) as proxy:
+            rest = await resume(proxy, generation_id, number)
+            assert before + rest == await resume(proxy, generation_id)
+        assert rest[-1] == b"data: [DONE]"
+
+
+async def test_a_failure_is_told_whenever_its_stream_is_asked_for(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
+    await simulator.order_fault("moderation", times=None)
+    settings = in_front_of(simulator)
+    async with start_proxy(**settings) as proxy:
+        async with proxy.chat(stream=True) as answer:
+            generation_id, uncut = answer.headers["x-generation-id"], blocks_of(await answer.read())
+        assert b'"error"' in uncut[-1]
+        await check_every_cut(proxy, generation_id, uncut)
+    async with start_proxy(**settings) as proxy:
+        await check_every_cut(proxy, generation_id, uncut)
+
+
+async def test_the_plain_form_tells_the_log_with_ids_and_goes_on_after_the_last(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
+    settings = in_front_of(simulator) | PUBLIC
+    async with start_proxy(**settings) as proxy:
+        async with proxy.chat(background=True) as answer:
+            generation_id = (await answer.json())["id"]
+        live = await listen(proxy, generation_id)
+        kinds = [block.split(b"\n")[1] for block in live]
+        assert [block.split(b"\n")[0] for block in live] == [b"id: %d" % n for n in range(1, len(live) + 1)]
+        assert kinds[-2:] == [b"event: picture", b"event: completed"]
+        assert b'"url":"http://pictures.example.com/images/' in live[-2]
+    async with start_proxy(**settings) as proxy:
+        for number in range(len(live)):
+            assert await listen(proxy, generation_id, **{"last-event-id": str(number)}) == live[number:]
+        async with proxy.client.get(
+            f"{proxy.url}/v1/generation/{generation_id}/events", headers={"last-event-id": str(len(live))}
+        ) as answer:
+            assert answer.status == 204  # an EventSource comes again after anything else
+
+
+async def test_an_event_source_that_comes_back_goes_on_from_its_last_id_not_from_its_address(
+    proxy: Proxy,
+) -> None:
+    async with proxy.chat() as answer:
+        generation_id = (await answer.json())["id"]
+    path = f"{proxy.url}/v1/generation/{generation_id}/events?starting_after=1"
+    async with proxy.client.get(path, headers={"last-event-id": "2"}) as answer:
+        assert (await answer.read()).startswith(b": ping\n\nid: 3\n")
+
+
+@pytest.mark.parametrize("number", ["-1", "x", "1.5", "٣", "99999", "9" * 30, ""])
+@pytest.mark.parametrize(
+    "path", ["chat/completions/{}?stream=true&starting_after=", "generation/{}/events?starting_after="]
+)
+async def test_a_number_that_was_never_told_is_refused(proxy: Proxy, path: str, number: str) -> None:
+    async with proxy.chat() as answer:
+        generation_id = (await answer.json())["id"]
+    async with proxy.client.get(f"{proxy.url}/v1/{path.format(generation_id)}starting_after={number}") as answer:
+        assert answer.status == 400
+        assert (await answer.json())["error"]["param"] == "starting_after"
+
+
+@pytest.mark.parametrize("path", ["generation/{}", "chat/completions/{}?stream=true", "generation/{}/events"])
+async def test_somebody_elses_stream_is_as_unknown_as_one_that_never_was(
+    proxy: Proxy, session: aiohttp.ClientSession, simulator: Simulator, path: str
+) -> None:
+    await simulator.order_fault("never_finish", times=None)
+    async with proxy.chat(background=True) as answer:
+        generation_id = (await answer.json())["id"]
+    answers: list[Any] = []
+    for asked in (generation_id, "chatcmpl-" + "0" * 32):
+        url = f"{proxy.url}/v1/{path.format(asked)}"
+        async with session.get(url, headers={"authorization": f"Bearer {ADMIN_KEY}"}) as answer:
+            answers.append((answer.status, (await answer.text()).replace(asked, "")))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 404

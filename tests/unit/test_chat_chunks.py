@@ -1,0 +1,121 @@
+"""The chunks of a stream: the same for the same log, cut wherever it may be."""
+
+import itertools
+from typing import Any, get_args, get_type_hints
+
+import orjson
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from sora_proxy.api.chat_chunks import STRIDE, ChatChunks, StreamOptions
+from sora_proxy.api.context import SETTINGS
+from sora_proxy.generation import (
+    Cancelled,
+    Completed,
+    Event,
+    Failed,
+    Generation,
+    GenerationSpec,
+    Picture,
+    Progress,
+    Queued,
+)
+from sora_proxy.settings import Settings
+
+PICTURES = [Picture(n, name=f"{n:032x}.png") for n in range(2)]
+STORIES: dict[str, list[Event]] = {
+    "completed": [Queued(2, 9), Progress(5), Progress(60), *PICTURES, Completed()],
+    "completed at once": [PICTURES[0], Completed()],
+    "failed": [Queued(1), Progress(30), Failed("generation_failed", "it broke")],
+    "cancelled": [Queued(1), Cancelled()],
+}
+STYLES = get_args(get_type_hints(StreamOptions)["progress"])
+LIVING: list[Event] = [Queued(2, 9), Progress(5)]
+
+
+@pytest.fixture
+def request_() -> web.Request:
+    app = web.Application()
+    app[SETTINGS] = Settings.model_construct(base_url="https://images.example.com")
+    return make_mocked_request("GET", "/", app=app)
+
+
+def generation(events: list[Event]) -> Generation:
+    made = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a red fox"), 1700000000.9)
+    made.log.append(*events)
+    return made
+
+
+def told(request: web.Request, events: list[Event], options: StreamOptions) -> list[bytes]:
+    """All that one stream tells."""
+    chunks = ChatChunks(request, generation(events), options)
+    return [*chunks.role(), *(line for event in events for line in chunks.of(event))]
+
+
+EACH_STORY = pytest.mark.parametrize(
+    ("events", "options"),
+    [
+        pytest.param(events, StreamOptions(style, include_usage=usage), id=f"{name}, {style}, usage: {usage}")
+        for (name, events), style, usage in itertools.product(STORIES.items(), STYLES, (False, True))
+    ],
+)
+
+
+@EACH_STORY
+def test_a_stream_cut_after_any_chunk_goes_on_with_exactly_the_rest(
+    request_: web.Request, events: list[Event], options: StreamOptions
+) -> None:
+    uncut = told(request_, events, options)
+    numbers = [number for line in uncut if (number := orjson.loads(line).get("sequence_number")) is not None]
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] == 0
+    assert len(numbers) == len(uncut) - isinstance(events[-1], Failed | Cancelled)
+    for position, number in enumerate(numbers, 1):
+        resumed = StreamOptions(options.progress, include_usage=options.include_usage, after=number)
+        assert told(request_, events, resumed) == uncut[position:]
+
+
+@EACH_STORY
+def test_the_number_of_an_event_stands_in_the_numbers_of_its_chunks(
+    request_: web.Request, events: list[Event], options: StreamOptions
+) -> None:
+    chunks = ChatChunks(request_, generation(events), options)
+    for number, event in enumerate(events, 1):
+        lines = [orjson.loads(line) for line in chunks.of(event)]
+        assert all(line["sequence_number"] // STRIDE == number for line in lines if "error" not in line)
+
+
+@EACH_STORY
+def test_chunks_share_their_facts_and_have_no_empty_choices_unless_asked(
+    request_: web.Request, events: list[Event], options: StreamOptions
+) -> None:
+    lines = [orjson.loads(line) for line in told(request_, events, options)]
+    chunks = [line for line in lines if "error" not in line]
+    assert len({(each["id"], each["created"], each["model"], each["object"]) for each in chunks}) == 1
+    assert (chunks[0]["created"], chunks[0]["choices"][0]["delta"]) == (
+        1700000000,
+        {"role": "assistant", "content": ""},
+    )
+    assert ["usage" in each for each in chunks] == [options.include_usage] * len(chunks)
+    without_choices = [each for each in chunks if not each["choices"]]
+    assert without_choices == (chunks[-1:] if options.include_usage and events[-1] == Completed() else [])
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_end_of_a_stream_that_can_go_on_elsewhere_uses_up_no_number(request_: web.Request, style: Any) -> None:
+    chunks = ChatChunks(request_, generation(LIVING), StreamOptions(style))
+    lines = [orjson.loads(line) for event in LIVING for line in chunks.of(event)]
+    before = lines[-1]["sequence_number"] if lines else 0
+    *words, error = [orjson.loads(line) for line in chunks.cut("server_stopping", "come back")]
+    assert {line["sequence_number"] for line in words} == {chunks.told} == {before}
+    assert "".join(line["choices"][0]["delta"]["content"] for line in words).endswith("come back")
+    assert error["error"]["code"] == "server_stopping"
+
+
+def test_a_think_block_is_opened_and_closed_once(request_: web.Request) -> None:
+    for events in STORIES.values():
+        lines = [orjson.loads(line) for line in told(request_, events, StreamOptions("think"))]
+        text = "".join(line["choices"][0]["delta"].get("content", "") for line in lines if "error" not in line)
+        thought = any(isinstance(event, Queued | Progress) for event in events)
+        assert text.count("<think>\n") == text.count("</think>\n\n") == thought
