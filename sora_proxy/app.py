@@ -13,8 +13,9 @@ from aiohttp import web
 
 from sora_proxy.access import Access
 from sora_proxy.api import MIDDLEWARES, add_routes
-from sora_proxy.api.context import ACCESS, FETCHER, MEDIA, MODELS, POOL, SETTINGS, STORE, SUPERVISOR
+from sora_proxy.api.context import ACCESS, CONVERSATIONS, FETCHER, MEDIA, MODELS, POOL, SETTINGS, STORE, SUPERVISOR
 from sora_proxy.blocking import BlockingPool
+from sora_proxy.conversations import Conversations
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_pool import KeyPool
@@ -82,6 +83,7 @@ def create_app(settings: Settings, access: Access) -> web.Application:
     app[BACK_END] = back_end
     app[POOL], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
     app[MODELS] = Models(upstream.capabilities, settings.model_aliases)
+    app[CONVERSATIONS] = Conversations(database)
     app[FETCHER] = PublicFetcher(settings.image_input_allow)
     add_routes(app)
 

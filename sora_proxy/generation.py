@@ -46,6 +46,7 @@ class GenerationSpec:
     """What was ordered. `image` names a stored input picture (a remix), `width` and `height` are pixels.
 
     `include_usage` is how the answer was asked for: a stream that is taken up later must be told the same way.
+    `metadata` is what the client noted on its order.
     """
 
     model: str
@@ -55,6 +56,7 @@ class GenerationSpec:
     height: int = 480
     image: str | None = None
     include_usage: bool = False
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

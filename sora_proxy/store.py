@@ -1,8 +1,8 @@
 """Store: generations, their events and pictures, in the database."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -56,6 +56,9 @@ pictures = sa.Table(
     sa.Column("generation_id", sa.Text, nullable=False, index=True),
 )
 
+# What else is committed in the transaction of a new generation.
+Beside = Callable[[sa.Connection, Generation], None]
+
 
 class Store:
     """The durable side of every generation. Methods raise StorageUnavailable when the database refuses."""
@@ -63,15 +66,47 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, generation: Generation) -> None:
-        """Commit a new generation."""
+    async def add(self, generation: Generation, *beside: Beside) -> None:
+        """Commit a new generation, and in the same transaction what belongs to it."""
         row = _row(generation.state) | {
             "id": generation.id,
             "client": generation.client,
             "spec": asdict(generation.spec),
             "created_at": generation.created_at,
         }
-        await self._database.write(lambda connection: connection.execute(generations.insert(), row))
+
+        def write(connection: sa.Connection) -> None:
+            connection.execute(generations.insert(), row)
+            for each in beside:
+                each(connection, generation)
+
+        await self._database.write(write)
+
+    async def annotate(self, generation: Generation, metadata: dict[str, str]) -> None:
+        """Change what the client noted on its order."""
+        spec = replace(generation.spec, metadata=metadata)
+        change = generations.update().where(generations.c.id == generation.id).values(spec=asdict(spec))
+        await self._database.write(lambda connection: connection.execute(change))
+        generation.spec = spec
+
+    async def forget(self, generation_ids: Sequence[str]) -> list[str]:
+        """Remove all that is kept of generations; returns the names of their pictures, which are nobody's now.
+
+        A row stays that is no client's: whoever looks upstream for a lost order must know that their tasks are ours.
+        """
+        ids = list(generation_ids)
+        query = sa.select(pictures.c.name).where(pictures.c.generation_id.in_(ids))
+        names = await self._database.read(lambda connection: list(connection.scalars(query)))
+
+        def write(connection: sa.Connection) -> None:
+            for table in metadata.sorted_tables:
+                if "generation_id" in table.c:
+                    connection.execute(table.delete().where(table.c.generation_id.in_(ids)))
+            empty = {"client": "", "spec": asdict(GenerationSpec("", "")), "assets": []}
+            connection.execute(generations.update().where(generations.c.id.in_(ids)).values(empty))
+
+        await self._database.write(write)
+        return names
 
     async def record(self, generation: Generation, state: State, *new: Event) -> None:
         """Commit a generation's next state together with new events; then it is so, and its followers see them."""
@@ -105,6 +140,12 @@ class Store:
             where &= generations.c.client == client
         found = await self._database.read(lambda connection: _load(connection, where))
         return found[0] if found else None
+
+    async def find_all(self, generation_ids: Sequence[str]) -> list[Generation]:
+        """Those of the generations that are there, in the order asked for."""
+        ids = list(generation_ids)
+        found = await self._database.read(lambda connection: _load(connection, generations.c.id.in_(ids)))
+        return sorted(found, key=lambda generation: ids.index(generation.id))
 
     async def unfinished(self) -> list[Generation]:
         """Every generation that has not ended, in the order in which they came."""

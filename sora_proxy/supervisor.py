@@ -5,12 +5,14 @@ What happens to the handler, its client or its stream does not touch the generat
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
 from sora_proxy.errors import Stopping
 from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
 from sora_proxy.lifecycle import Lifecycle, Policy, Resources
+from sora_proxy.store import Beside
 
 log = structlog.get_logger(__name__)
 
@@ -46,14 +48,15 @@ class Supervisor:
             raise Stopping("the server is about to stop")
         self.keys.admit(len(self._arriving))
 
-    async def start(self, spec: GenerationSpec, client: str) -> Generation:
-        """Take an order. When this returns, it is on disk and under way, whatever becomes of the caller.
+    async def start(self, spec: GenerationSpec, client: str, *beside: Beside) -> Generation:
+        """Take an order. When this returns, it is on disk and under way, whatever becomes of the caller; what else
+        belongs to it was committed with it.
 
         Raises what `admit` raises, or StorageUnavailable; nothing was kept or sent then.
         """
         self.admit()
         generation = Generation(new_generation_id(), client, spec)
-        accepting = self._arriving[generation.id] = asyncio.create_task(self._accept(generation))
+        accepting = self._arriving[generation.id] = asyncio.create_task(self._accept(generation, beside))
         accepting.add_done_callback(lambda _: self._arriving.pop(generation.id))
         return await asyncio.shield(accepting)
 
@@ -96,8 +99,8 @@ class Supervisor:
         _, pending = await asyncio.wait(ending, timeout=grace)
         return not pending
 
-    async def _accept(self, generation: Generation) -> Generation:
-        await self._store.add(generation)
+    async def _accept(self, generation: Generation, beside: Sequence[Beside]) -> Generation:
+        await self._store.add(generation, *beside)
         # The only place where a prompt is logged, and only if the operator asked for verbose logging.
         log.debug("order accepted", generation=generation.id, prompt=generation.spec.prompt)
         self._go_on(generation)

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from sora_proxy.api import chat, generations, health, models, pictures
+from sora_proxy.api import chat, generations, health, models, pictures, stored_completions
 from sora_proxy.api.middleware import OPEN_HANDLERS, access, add_headers, cors, errors, request_context
 
 # Outermost first.
@@ -16,7 +16,11 @@ OPEN = [
 ]
 FOR_CLIENTS = [
     web.post("/v1/chat/completions", chat.create),
+    web.get("/v1/chat/completions", stored_completions.list_completions),
     web.get("/v1/chat/completions/{id}", generations.retrieve),
+    web.post("/v1/chat/completions/{id}", stored_completions.update),
+    web.delete("/v1/chat/completions/{id}", stored_completions.delete),
+    web.get("/v1/chat/completions/{id}/messages", stored_completions.list_messages),
     web.get("/v1/generation/{id}", generations.retrieve),
     web.get("/v1/generation/{id}/events", generations.events),
     web.get("/v1/models", models.list_models),

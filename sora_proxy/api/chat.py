@@ -17,9 +17,10 @@ from sora_proxy.api.completions import completion, late_failure
 from sora_proxy.api.context import CLIENT, MEDIA, MODELS, POOL, SETTINGS, SUPERVISOR
 from sora_proxy.api.image_input import keep_picture
 from sora_proxy.api.keepalive import LongAnswer, client_patience
-from sora_proxy.api.prompts import Prompt, prompt_of
+from sora_proxy.api.prompts import Prompt, prompt_of, said
 from sora_proxy.api.schemas import ChatRequest, parse_chat_request
 from sora_proxy.blocking import Work
+from sora_proxy.conversations import Conversations
 from sora_proxy.errors import SoraProxyError
 from sora_proxy.generation import Failed, Generation, GenerationSpec
 
@@ -61,10 +62,12 @@ async def _order(request: web.Request, chat: ChatRequest, prompt: Prompt) -> Gen
         width=width,
         height=height,
         image=image,
+        metadata=chat.metadata,
         include_usage=chat.stream_options.include_usage,
     )
+    beside = [Conversations.keeping(said(chat.messages))] if chat.store else []
     try:
-        return await supervisor.start(spec, request[CLIENT])
+        return await supervisor.start(spec, request[CLIENT], *beside)
     except SoraProxyError:
         if image:
             await request.app[MEDIA].discard(request.app[MEDIA].input_path(image))

@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 
 from sora_proxy.api.answers import error_object, failure_status
-from sora_proxy.api.completions import markdown, progress_text, usage
+from sora_proxy.api.completions import markdown, missing, progress_text, usage
 from sora_proxy.generation import Completed, Event, Failed, Generation, Picture, Progress, Queued, failure_of
 
 STRIDE = 10  # an event has fewer chunks than this
@@ -83,6 +83,8 @@ class ChatChunks:
                 separator = "\n\n" if event.index else ""
                 yield self._delta(content=separator + markdown(self._request, self._generation, [event]))
             case Completed():
+                if lines := missing(self._generation):
+                    yield self._delta(content="\n\n" + "\n\n".join(lines))
                 yield self._delta(finish_reason="stop")
                 if self._options.include_usage:  # nobody else may get a chunk without choices
                     yield b'"choices":[],"usage":%b' % orjson.dumps(usage(self._generation))

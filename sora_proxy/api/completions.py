@@ -17,6 +17,12 @@ def markdown(request: web.Request, generation: Generation, pictures: list[Pictur
     return "\n\n".join(f"![{title}]({picture_link(request, picture)})" for picture in pictures)
 
 
+def missing(generation: Generation) -> list[str]:
+    """A line for each picture that was ordered and did not come, although others did."""
+    made = {picture.index for picture in generation.events_of(Picture)}
+    return [f"Picture {n + 1} could not be made." for n in range(generation.spec.n) if n not in made]
+
+
 def progress_text(event: Queued | Progress) -> str:
     """What the client is told while it waits, in words."""
     if isinstance(event, Progress) and event.percent is not None:
@@ -56,6 +62,7 @@ def completion(request: web.Request, generation: Generation) -> dict[str, Any]:
             }
         ],
         "usage": usage(generation),
+        "metadata": generation.spec.metadata,
         "service_tier": "default",
         "system_fingerprint": None,
     }
@@ -77,7 +84,8 @@ def _state(request: web.Request, generation: Generation) -> tuple[str, str, str 
     if failed := generation.failure:
         return failed.message, "content_filter" if failed.code == REFUSED else "error", failed.message
     if generation.status is Status.completed:
-        return markdown(request, generation, generation.events_of(Picture)), "stop", None
+        pictures = markdown(request, generation, generation.events_of(Picture))
+        return "\n\n".join([pictures, *missing(generation)]), "stop", None
     last = generation.log.last
     told = progress_text(last) if isinstance(last, Queued | Progress) else "the picture is being made"
     return told, "processing", None

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from sora_proxy.access import Access
 from sora_proxy.blocking import BlockingPool
+from sora_proxy.conversations import Conversations
 from sora_proxy.media import Media
 from sora_proxy.models import Models
 from sora_proxy.public_fetch import PublicFetcher
@@ -15,6 +16,7 @@ SETTINGS = web.AppKey("settings", Settings)
 ACCESS = web.AppKey("access", Access)
 POOL = web.AppKey("pool", BlockingPool)
 STORE = web.AppKey("store", Store)
+CONVERSATIONS = web.AppKey("conversations", Conversations)
 MEDIA = web.AppKey("media", Media)
 MODELS = web.AppKey("models", Models)
 FETCHER = web.AppKey("fetcher", PublicFetcher)

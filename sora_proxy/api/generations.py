@@ -16,7 +16,7 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
 
     With `stream=true` the stream of its order, from the beginning or from where `starting_after` says.
     """
-    generation = await _own(request)
+    generation = await find(request)
     if request.query.get("stream") != "true":
         return completion_response(request, generation)
     asked = request.query.get("starting_after")
@@ -26,13 +26,16 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
 
 async def events(request: web.Request) -> web.StreamResponse:
     """`GET /v1/generation/{id}/events`: the log itself, for `EventSource`, whose own header wins when it comes back."""
-    generation = await _own(request)
+    generation = await find(request)
     asked = request.headers.get("last-event-id") or request.query.get("starting_after", "0")
     return await EventSource(request, generation, after=resume_point(asked, len(generation.log))).run()
 
 
-async def _own(request: web.Request) -> Generation:
-    """The caller's generation. Somebody else's is as unknown as one that never was."""
+async def find(request: web.Request) -> Generation:
+    """The caller's generation. Somebody else's is as unknown as one that never was.
+
+    Raises ClientError.
+    """
     generation_id = request.match_info["id"]
     generation = await request.app[SUPERVISOR].find(generation_id, request[CLIENT])
     if generation is None:

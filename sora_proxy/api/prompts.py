@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sora_proxy.api.schemas import MOST_PROMPT, Message
+from sora_proxy.conversations import Said
 from sora_proxy.errors import ClientError
 
 DATA_URI = "data:image/"
+MOST_KEPT = 2 * MOST_PROMPT  # characters of a stored conversation
 # Where a data URI inside a text ends: at the first character that it can't hold.
 END = re.compile(r"[^A-Za-z0-9+/=:;,._-]")
 
@@ -37,6 +39,27 @@ def prompt_of(messages: list[Message]) -> Prompt:
     if len(pictures) > 1:
         raise ClientError("One reference picture is possible, not more.", code="invalid_image", param="messages")
     return Prompt(text, pictures[0] if pictures else None)
+
+
+def said(messages: list[Message]) -> list[Said]:
+    """The words of a conversation, to be kept. Of a long one, the end."""
+    kept: list[Said] = []
+    left = MOST_KEPT
+    for message in reversed(messages):
+        text = _words(message)[:MOST_PROMPT]
+        left -= len(text)
+        if left < 0:
+            break
+        kept.append(Said(message.role, text))
+    return kept[::-1]
+
+
+def _words(message: Message) -> str:
+    """Of older messages nothing else is used, so they may hold parts that we do not know."""
+    try:
+        return _text(message)
+    except ClientError:
+        return ""
 
 
 def _text(message: Message) -> str:

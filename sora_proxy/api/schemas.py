@@ -1,7 +1,7 @@
 """What a chat request may hold. Fields that we use are checked strictly; all others are accepted whatever they hold."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -11,6 +11,7 @@ from sora_proxy.errors import ClientError
 DEFAULT_SIZE = (720, 480)
 MOST_MESSAGES = 500
 MOST_PROMPT = 32_000
+MOST_METADATA = 16
 SIZE = re.compile(r"(\d{2,4})[x×*](\d{2,4})", re.ASCII)
 SIDE = range(64, 2049)
 
@@ -24,6 +25,9 @@ class Lenient(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
 
+M = TypeVar("M", bound=BaseModel)
+
+
 class Message(Lenient):
     """`content` is looked at by `prompt_of`: its shapes differ more than a schema could say clearly."""
 
@@ -33,6 +37,23 @@ class Message(Lenient):
 
 class StreamOptions(Lenient):
     include_usage: Annotated[bool, _none_is_default(False)] = False
+
+
+def _check_metadata(value: Any) -> Any:
+    """One rule, one message: what is wrong may stand in a key that is too long to be shown."""
+    if value is None:
+        return {}
+    pairs = value.items() if isinstance(value, dict) else ()
+    if not isinstance(value, dict) or len(value) > MOST_METADATA or not all(_is_pair(*pair) for pair in pairs):
+        raise ValueError("must be up to 16 pairs of strings, of 64 characters for the key and 512 for the value")
+    return value
+
+
+def _is_pair(key: str, value: Any) -> bool:
+    return len(key) <= 64 and isinstance(value, str) and len(value) <= 512
+
+
+Metadata = Annotated[dict[str, str], BeforeValidator(_check_metadata)]
 
 
 class ChatRequest(Lenient):
@@ -45,6 +66,8 @@ class ChatRequest(Lenient):
     stream_options: Annotated[StreamOptions, _none_is_default(StreamOptions())] = StreamOptions()
     background: Annotated[bool, _none_is_default(False)] = False
     size: Annotated[str, _none_is_default("auto")] = "auto"
+    store: Annotated[bool, _none_is_default(False)] = False
+    metadata: Metadata = {}
 
     @property
     def dimensions(self) -> tuple[int, int]:
@@ -58,11 +81,29 @@ class ChatRequest(Lenient):
         return int(found[1]), int(found[2])
 
 
+class MetadataRequest(Lenient):
+    """`POST /v1/chat/completions/{id}`"""
+
+    metadata: Metadata
+
+
 def parse_chat_request(body: bytes) -> ChatRequest:
     """Read a request's body. It may be large: call it on a thread.
 
     Raises ClientError, naming the field.
     """
+    return _parse(body, ChatRequest)
+
+
+def parse_metadata_request(body: bytes) -> dict[str, str]:
+    """The metadata that a completion shall have.
+
+    Raises ClientError, naming the field.
+    """
+    return _parse(body, MetadataRequest).metadata
+
+
+def _parse(body: bytes, kind: type[M]) -> M:
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -70,7 +111,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     if not isinstance(fields, dict):
         raise ClientError("The request's body must be a JSON object.", code="invalid_json")
     try:
-        return ChatRequest.model_validate(fields)
+        return kind.model_validate(fields)
     except ValidationError as error:
         raise _explain(error) from None
 
@@ -81,5 +122,6 @@ def _explain(error: ValidationError) -> ClientError:
     if fault["type"] == "missing":
         message, code = f"Missing required parameter: '{param}'.", "missing_required_parameter"
     else:
-        message, code = f"Invalid value for '{param}': {fault['msg'][:1].lower()}{fault['msg'][1:]}.", "invalid_value"
+        reason = fault["msg"].removeprefix("Value error, ")
+        message, code = f"Invalid value for '{param}': {reason[:1].lower()}{reason[1:]}.", "invalid_value"
     return ClientError(message, param=param, code=code)

@@ -150,3 +150,25 @@ async def test_an_asynchronous_whole_completion(async_client: AsyncOpenAI) -> No
     completion = await async_client.chat.completions.create(model="sora-1.0", messages=FOX)
 
     assert PICTURE.fullmatch(completion.choices[0].message.content or "")
+
+
+def test_stored_completions(client: OpenAI) -> None:
+    made = client.chat.completions.create(
+        model="sora-1.0",
+        messages=[{"role": "developer", "content": "a red fox"}],
+        store=True,
+        metadata={"album": "e2e"},
+    )
+    assert made.metadata == {"album": "e2e"}
+
+    changed = client.chat.completions.update(made.id, metadata={"album": "other"})
+    assert changed.id == made.id
+    listed = client.chat.completions.list(metadata={"album": "other"}, limit=1, order="desc")
+    assert [completion.id for completion in listed] == [made.id]
+    assert client.chat.completions.list(limit=0, after="after").data == []
+    # Of type "user", which the SDK's strict validation does not know although the original sends it too.
+    raw = client.chat.completions.messages.with_raw_response.list(made.id)
+    assert [message["content"] for message in raw.http_response.json()["data"]] == ["a red fox"]
+    assert client.chat.completions.delete(made.id).deleted
+    with pytest.raises(openai.NotFoundError):
+        client.chat.completions.retrieve(made.id)

@@ -1,0 +1,98 @@
+"""Stored completions: listed, annotated, deleted, and read again with the messages that led to them.
+
+Any completion can be retrieved by its id; the list has those that were ordered with `"store": true`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from sora_proxy.api.answers import json_response
+from sora_proxy.api.chat import completion_response
+from sora_proxy.api.completions import completion
+from sora_proxy.api.context import CLIENT, CONVERSATIONS, MEDIA, STORE
+from sora_proxy.api.generations import find
+from sora_proxy.api.schemas import MOST_MESSAGES, parse_metadata_request
+from sora_proxy.conversations import Page, Said
+from sora_proxy.errors import ClientError
+
+LIMIT, MOST = 20, 100
+NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
+UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # a path into JSON has no way to spell these
+METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
+
+
+async def list_completions(request: web.Request) -> web.Response:
+    """`GET /v1/chat/completions`"""
+    page, limit = _page(request)
+    ids = await request.app[CONVERSATIONS].ids(request[CLIENT], page)
+    found = await request.app[STORE].find_all(ids[:limit])
+    return _list([completion(request, generation) for generation in found], has_more=len(ids) > limit)
+
+
+async def update(request: web.Request) -> web.Response:
+    """`POST /v1/chat/completions/{id}`: other metadata."""
+    generation = await find(request)
+    metadata = parse_metadata_request(await request.read())
+    await request.app[STORE].annotate(generation, metadata)
+    return completion_response(request, generation)
+
+
+async def delete(request: web.Request) -> web.Response:
+    """`DELETE /v1/chat/completions/{id}`: forget it and its pictures."""
+    generation = await find(request)
+    if not generation.ended:
+        # Without should_retry an SDK would ask again at once.
+        raise ClientError("It is not finished yet.", status=409, code="conflict", param="id", should_retry=False)
+    media = request.app[MEDIA]
+    for name in await request.app[STORE].forget([generation.id]):
+        await media.discard(media.picture_path(name))
+    return json_response({"id": generation.id, "object": "chat.completion.deleted", "deleted": True})
+
+
+async def list_messages(request: web.Request) -> web.Response:
+    """`GET /v1/chat/completions/{id}/messages`: of one that was not to be stored, the prompt is all there is."""
+    generation = await find(request)
+    said = await request.app[CONVERSATIONS].messages(generation.id) or [Said("user", generation.spec.prompt)]
+    messages = [
+        {"id": f"{generation.id}-{n}", "role": one.role, "content": one.text, "refusal": None, "content_parts": None}
+        for n, one in enumerate(said)
+    ]
+    page, limit = _page(request, most=MOST_MESSAGES)
+    if page.newest_first:
+        messages.reverse()
+    if page.after is not None:
+        places = [place for place, message in enumerate(messages, 1) if message["id"] == page.after]
+        messages = messages[places[0] :] if places else []
+    return _list(messages[:limit], has_more=len(messages) > limit)
+
+
+def _page(request: web.Request, *, most: int = MOST) -> tuple[Page, int]:
+    """The part of a list that the query asks for, one longer than its limit, to see whether more follows; the limit."""
+    query = request.query
+    asked = query.get("limit", str(LIMIT))
+    if NUMBER.fullmatch(asked) is None:
+        raise ClientError("'limit' must be a number.", param="limit")
+    order = query.get("order", "asc")
+    if order not in ("asc", "desc"):
+        raise ClientError("'order' must be 'asc' or 'desc'.", param="order")
+    limit = min(max(int(asked), 1), most)
+    page = Page(query.get("after"), limit + 1, order == "desc", query.get("model"), _metadata(query))
+    return page, limit
+
+
+def _metadata(query: Mapping[str, str]) -> dict[str, str]:
+    pairs = {found[1]: value for name, value in query.items() if (found := METADATA.fullmatch(name))}
+    if any(UNSEARCHABLE.search(name) for name in pairs):
+        raise ClientError(
+            "A list can't be filtered by a key with a quote, a backslash or a control character in it.",
+            param="metadata",
+        )
+    return pairs
+
+
+def _list(data: Sequence[dict[str, Any]], *, has_more: bool) -> web.Response:
+    ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
+    return json_response({"object": "list", "data": data, **ends, "has_more": has_more})
