@@ -29,7 +29,12 @@ metadata = sa.MetaData()
 
 # What brings a file of version N (the place in this list, from 1) to the next version. Tables that are missing are
 # made anyway; only changes of older ones stand here.
-MIGRATIONS: tuple[tuple[str, ...], ...] = ()
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "ALTER TABLE generations ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE generations ADD COLUMN listed JSON",
+    ),
+)
 SCHEMA_VERSION = len(MIGRATIONS) + 1
 
 

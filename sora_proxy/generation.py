@@ -66,6 +66,7 @@ class Asset:
     url: str
     width: int | None = None
     height: int | None = None
+    id: str | None = None  # the back end's own name for it
 
 
 # --- Events: everything a client can learn about a generation ---------------------------------------------------------
@@ -261,6 +262,8 @@ class State:
     task_id: str | None = None  # the upstream task
     intent_at: float | None = None
     attempts: int = 0  # submits that were tried
+    lost: int = 0  # those of them that were looked for upstream and not found
+    listed: tuple[str, ...] | None = None  # tasks that were there before the intent, where lists tell no prompts
     upstream_done_at: float | None = None
     assets: tuple[Asset, ...] = ()
 

@@ -39,7 +39,8 @@ from sora_proxy.generation import (
 )
 from sora_proxy.key_pool import KeyPool, Lease
 from sora_proxy.lost_orders import LostOrders
-from sora_proxy.media import Media, NotAPicture
+from sora_proxy.media import Media
+from sora_proxy.results import Results
 from sora_proxy.store import Store
 from sora_proxy.upstream import Snapshot, TaskState, Upstream
 from sora_proxy.watcher import TaskWatcher
@@ -48,7 +49,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 REFUSALS = 4  # times that an order is offered again after a refusal that was not about a key
-FETCHES = 3
+EMPTY_ENDS = 3  # looks at a task that ended well without a result
 SENDS = 3  # times that an order of unknown outcome goes out: a back end that loses every answer may charge for each
 STORAGE_PAUSE = 1.0
 
@@ -85,6 +86,7 @@ class Lifecycle:
         self._watcher = resources.watcher
         self._policy = policy
         self._lost_orders = LostOrders(resources.upstream, resources.store, policy.settle_time)
+        self._results = Results(resources.upstream, resources.keys, resources.media)
 
     async def run(self, generation: Generation) -> None:
         """Bring a generation to its end. Cancelled, it leaves on disk what the next start needs to go on."""
@@ -126,7 +128,7 @@ class Lifecycle:
     def _lease(self, generation: Generation, *, again: bool) -> AbstractAsyncContextManager[Lease]:
         """A key for a new order, at the head of the line if it was in it before; for an accepted one, its own."""
         if generation.status is not Status.queued:
-            intent_open = generation.status is Status.unknown
+            intent_open = generation.status in (Status.submitting, Status.unknown)
             return self._keys.resume(generation.state.key_id or "", intent_open=intent_open)
 
         async def tell(position: int, seconds: int | None) -> None:
@@ -137,6 +139,8 @@ class Lifecycle:
     async def _work(self, generation: Generation, lease: Lease) -> None:
         if generation.status is Status.queued:
             await self._place(generation, lease)
+        elif generation.status is Status.submitting:  # by the last process, which did not live to tell the outcome
+            await self._record(generation, generation.state.to(Status.unknown))
         if generation.status is Status.unknown:
             await self._settle(generation, lease)
         if generation.status is Status.running:
@@ -147,8 +151,9 @@ class Lifecycle:
         """The reference picture, the write-ahead intent, and the order itself."""
         image = generation.spec.image
         upload_id = await self._upstream.upload(self._media.input_path(image), lease.key) if image else None
+        listed = await self._lost_orders.listed_before(lease.key)
         attempts = generation.state.attempts + 1
-        intent = {"key_id": lease.key.id, "intent_at": time.time(), "attempts": attempts}
+        intent = {"key_id": lease.key.id, "intent_at": time.time(), "attempts": attempts, "listed": listed}
         await self._record(generation, generation.state.to(Status.submitting, **intent))
         lease.sending()
         await _to_the_end(self._submit(generation, lease, upload_id))
@@ -161,7 +166,7 @@ class Lifecycle:
             log.warning("submission unknown", key=lease.key.alias, reason=str(fault))
             await self._record(generation, generation.state.to(Status.unknown))
         else:
-            await self._record(generation, generation.state.to(Status.running, task_id=task_id))
+            await self._accepted(generation, task_id)
 
     async def _settle(self, generation: Generation, lease: Lease) -> None:
         """Look upstream for an order of unknown outcome: adopt it, or know that it was never registered."""
@@ -172,8 +177,8 @@ class Lifecycle:
             raise SubmissionUnknown("it can't be found out whether the back end took the order") from None
         if task_id:
             log.info("order found upstream", key=lease.key.alias)
-            await self._record(generation, generation.state.to(Status.running, task_id=task_id))
-        elif self._policy.on_unknown == "fail" or generation.state.attempts >= SENDS:
+            await self._accepted(generation, task_id)
+        elif self._policy.on_unknown == "fail" or generation.state.lost + 1 >= SENDS:
             raise SubmissionUnknown("it is not known whether the back end took the order")
         else:
             log.info("order not found upstream, it will be sent again", key=lease.key.alias)
@@ -181,17 +186,17 @@ class Lifecycle:
 
     async def _follow(self, generation: Generation, lease: Lease) -> None:
         """From `running` to `saving`."""
-        elapsed = time.time() - (generation.state.intent_at or time.time())
         try:
-            async with asyncio.timeout(max(self._policy.generation_timeout - elapsed, 1.0)):
-                assets = await self._results(generation, lease)
+            # From now on, not from the intent: while we were away it may well have ended, and clocks may be set.
+            async with asyncio.timeout(self._policy.generation_timeout):
+                assets = await self._assets(generation, lease)
         except TimeoutError:
             seconds = f"{self._policy.generation_timeout:g}"
             raise TaskFailed(f"the back end took longer than {seconds} seconds", code="generation_timeout") from None
         done = {"assets": assets, "upstream_done_at": time.time()}
         await self._record(generation, generation.state.to(Status.saving, **done))
 
-    async def _results(self, generation: Generation, lease: Lease) -> tuple[Asset, ...]:
+    async def _assets(self, generation: Generation, lease: Lease) -> tuple[Asset, ...]:
         """Watch the upstream task, tell its progress, return what it made."""
         empty = 0
         async with aclosing(self._watcher.follow(lease.key, generation.state.task_id or "")) as snapshots:
@@ -207,42 +212,19 @@ class Lifecycle:
                         return snapshot.assets
                     case TaskState.succeeded:
                         empty += 1
-                        if empty == FETCHES:
+                        if empty == EMPTY_ENDS:
                             break
         raise TaskFailed("the back end finished without a picture", code="result_unavailable")
 
     async def _save(self, generation: Generation) -> None:
         """Bring the results home, all at once, and end well."""
-        async with asyncio.TaskGroup() as group:
-            saves = [group.create_task(self._picture(generation, n)) for n in range(len(generation.state.assets))]
-        pictures = (save.result() for save in saves)
+        assets = generation.state.assets
+        if self._policy.keep_pictures:
+            fetched = (self._results.picture(generation.state, index) for index in range(len(assets)))
+            pictures = await asyncio.gather(*fetched)
+        else:
+            pictures = [Picture(index, url=asset.url) for index, asset in enumerate(assets)]
         await self._record(generation, generation.state.to(Status.completed), *pictures, Completed())
-
-    async def _picture(self, generation: Generation, index: int) -> Picture:
-        """Fetch one result. If it can't be had, its address at the upstream is better than nothing: it is paid for."""
-        asset = generation.state.assets[index]
-        for attempt in range(FETCHES if self._policy.keep_pictures else 0):
-            if attempt:
-                asset = await self._fresh(generation, index) or asset
-            download = self._media.new_download()
-            try:
-                await self._upstream.fetch(asset, generation.state.key_id or "", download)
-                return Picture(index, name=await self._media.keep_result(download))
-            except (Fault, NotAPicture, StorageUnavailable) as error:
-                log.warning("picture not fetched", index=index, attempt=attempt + 1, reason=str(error))
-                await self._media.discard(download)
-        return Picture(index, url=asset.url)
-
-    async def _fresh(self, generation: Generation, index: int) -> Asset | None:
-        """The same result under a new address: the old one may have expired."""
-        key, task_id = self._keys.get(generation.state.key_id or ""), generation.state.task_id or ""
-        if key is None:
-            return None
-        try:
-            snapshot = (await self._upstream.poll([task_id], key, deep=True)).get(task_id)
-        except Fault:
-            return None
-        return snapshot.assets[index] if snapshot and len(snapshot.assets) > index else None
 
     # --- What is told, and what is kept ----------------------------------------------------------------------------
 
@@ -254,8 +236,14 @@ class Lifecycle:
         if event not in (last, Progress()):
             await self._record(generation, generation.state, event)
 
+    async def _accepted(self, generation: Generation, task_id: str) -> None:
+        listed = None if generation.state.listed is None else ()  # which tasks they were matters no more
+        await self._record(generation, generation.state.to(Status.running, task_id=task_id, listed=listed))
+
     async def _requeue(self, generation: Generation) -> None:
-        await self._record(generation, generation.state.to(Status.queued, key_id=None, intent_at=None))
+        state = generation.state
+        lost = state.lost + (state.status is Status.unknown)
+        await self._record(generation, state.to(Status.queued, key_id=None, intent_at=None, listed=None, lost=lost))
 
     async def _fail(self, generation: Generation, failed: Failed) -> None:
         await self._record(generation, generation.state.to(Status.failed), failed)

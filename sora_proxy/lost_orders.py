@@ -1,24 +1,27 @@
 """LostOrders: was an order registered upstream, whose answer never reached us?
 
 The protocol has no idempotency key, so the account's list of tasks has to tell. A key has at most one open intent, and
-a task that belongs to another generation is on disk as such, so what is left and looks like the order is the order.
+a task that belongs to another generation is on disk as such, so what is left and carries the order's prompt is the
+order. A list without prompts can tell less: there the order is the one task that was not listed before its intent. No
+clock has a say, ours or the back end's: one that is wrong would have an order sent twice.
 """
 
 import asyncio
+import contextlib
 import time
 
 import structlog
 
-from sora_proxy.errors import Fault, StorageUnavailable
+from sora_proxy.errors import Fault, StorageUnavailable, SubmissionUnknown
 from sora_proxy.generation import Generation
 from sora_proxy.key_pool import Lease
+from sora_proxy.keys import Key
 from sora_proxy.store import Store
 from sora_proxy.upstream import Snapshot, Upstream
 
 log = structlog.get_logger(__name__)
 
 GOOD_LOOKS = 3  # lists without the order before it counts as never registered
-CLOCK_SKEW = 600.0  # the upstream's clock is not trusted beyond this
 
 
 class LostOrders:
@@ -29,8 +32,22 @@ class LostOrders:
         self._store = store
         self._settle_time = settle_time
 
+    async def listed_before(self, key: Key) -> tuple[str, ...] | None:
+        """The tasks of a key before an order goes out: one call more, made only where lists tell no prompts; else None.
+
+        Raises Fault; nothing was sent then.
+        """
+        named = self._upstream.names_tasks
+        if named is None:  # no list was seen since the start: they will be as they were
+            with contextlib.suppress(StorageUnavailable):
+                named = not await self._store.last_order_was_nameless()
+        return None if named else tuple(row.task_id for row in await self._upstream.recent(key))
+
     async def find(self, generation: Generation, lease: Lease) -> str | None:
-        """The upstream task that is this order; None after enough good looks, over enough time, without it."""
+        """The upstream task that is this order; None after enough good looks, over enough time, without it.
+
+        Raises SubmissionUnknown if tasks are listed that may be the order or somebody else's.
+        """
         since, looks = time.monotonic(), 0
         while True:
             try:
@@ -39,9 +56,8 @@ class LostOrders:
             except (Fault, StorageUnavailable) as error:
                 log.warning("look failed", key=lease.key.alias, reason=str(error))
             else:
-                for row in rows:
-                    if row.task_id not in known and _matches(row, generation):
-                        return row.task_id
+                if task_id := _only([row for row in rows if row.task_id not in known], generation):
+                    return task_id
                 # An empty list that should hold our other tasks is no look at all.
                 looks += bool(rows) or lease.key.tasks == 1
             if looks >= GOOD_LOOKS and time.monotonic() - since >= self._settle_time:
@@ -49,10 +65,17 @@ class LostOrders:
             await asyncio.sleep(max(self._settle_time / (GOOD_LOOKS + 1), 0.05))
 
 
-def _matches(row: Snapshot, generation: Generation) -> bool:
-    """Whether an upstream task can be this order. A list that does not tell prompts is matched by time alone."""
-    if row.prompt is not None and row.prompt.strip() != generation.spec.prompt.strip():
-        return False
-    if row.n is not None and row.n != generation.spec.n:
-        return False
-    return row.created_at is None or row.created_at >= (generation.state.intent_at or 0) - CLOCK_SKEW
+def _only(strangers: list[Snapshot], generation: Generation) -> str | None:
+    """The task that is this order, among those that belong to no generation."""
+    spec, listed = generation.spec, generation.state.listed
+    found = [
+        row.task_id
+        for row in strangers
+        if row.task_id not in (listed or ())
+        and (row.prompt is None or row.prompt.strip() == spec.prompt.strip())
+        and (row.n is None or row.n == spec.n)
+    ]
+    nameless = any(row.prompt is None for row in strangers)
+    if found and nameless and (listed is None or len(found) > 1):
+        raise SubmissionUnknown("the back end's list does not tell which task is this order")
+    return found[0] if found else None

@@ -10,10 +10,13 @@ import secrets
 from collections.abc import Collection
 from pathlib import Path
 
+import structlog
 from PIL import Image
 
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import ConfigurationError, StorageUnavailable
+
+log = structlog.get_logger(__name__)
 
 FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif"}
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
@@ -70,7 +73,7 @@ class Media:
 
     async def discard(self, path: Path) -> None:
         """Remove a file that is not needed any more, if it is there."""
-        await self._pool.run(Work.media, path.unlink, missing_ok=True)
+        await self._pool.run(Work.media, _remove, path)
 
     async def keep_only(self, inputs: Collection[str | None]) -> None:
         """Remove the reference pictures that no order needs any more."""
@@ -79,7 +82,7 @@ class Media:
     def _keep_only(self, inputs: Collection[str | None]) -> None:
         for path in self._inputs.iterdir():
             if path.name not in inputs:
-                path.unlink(missing_ok=True)
+                _remove(path)
 
     def _open(self) -> None:
         for folder in (self._pictures, self._inputs):
@@ -101,6 +104,14 @@ class Media:
 
     def _keep_result(self, download: Path) -> str:
         return _settle(download, self._pictures)
+
+
+def _remove(path: Path) -> None:
+    """A file too many does no harm: no order fails for it."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("file not removed", reason=error.strerror)
 
 
 def _settle(part: Path, folder: Path) -> str:

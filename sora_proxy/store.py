@@ -36,6 +36,8 @@ generations = sa.Table(
     sa.Column("task_id", sa.Text),
     sa.Column("intent_at", sa.Float),
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("lost", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("listed", sa.JSON(none_as_null=True)),
     sa.Column("upstream_done_at", sa.Float),
     sa.Column("assets", sa.JSON, nullable=False),
     # One upstream task is never two generations.
@@ -149,7 +151,8 @@ class Store:
 
     async def unfinished(self) -> list[Generation]:
         """Every generation that has not ended, in the order in which they came."""
-        return await self._database.read(lambda connection: _load(connection, generations.c.status.not_in([*FINAL])))
+        live = [status for status in Status if status not in FINAL]  # `not in FINAL` would read every row
+        return await self._database.read(lambda connection: _load(connection, generations.c.status.in_(live)))
 
     async def known_tasks(self, key_id: str, task_ids: Sequence[str]) -> set[str]:
         """Those of the upstream tasks that already belong to a generation."""
@@ -157,6 +160,12 @@ class Store:
             generations.c.key_id == key_id, generations.c.task_id.in_(list(task_ids))
         )
         return await self._database.read(lambda connection: set(connection.scalars(query)))
+
+    async def last_order_was_nameless(self) -> bool:
+        """Whether the last order that the back end took noted what was listed before it."""
+        taken = sa.select(generations.c.listed).where(generations.c.task_id.is_not(None))
+        query = taken.order_by(generations.c.number.desc()).limit(1)
+        return await self._database.read(lambda connection: connection.scalar(query)) is not None
 
     async def has_picture(self, name: str) -> bool:
         """Whether we handed out a picture of this name."""
@@ -186,6 +195,8 @@ def _generation(row: sa.Row[Any], log: list[Event]) -> Generation:
         task_id=row.task_id,
         intent_at=row.intent_at,
         attempts=row.attempts,
+        lost=row.lost,
+        listed=None if row.listed is None else tuple(row.listed),
         upstream_done_at=row.upstream_done_at,
         assets=tuple(Asset(**asset) for asset in row.assets),
     )

@@ -45,7 +45,6 @@ class Snapshot:
     # What tells whose task it is, after its id got lost.
     prompt: str | None = None
     n: int | None = None
-    created_at: float | None = None  # by the upstream's clock, seconds since 1970
 
 
 class Upstream(Protocol):
@@ -53,6 +52,7 @@ class Upstream(Protocol):
 
     name: str
     capabilities: Capabilities
+    names_tasks: bool | None  # whether its lists tell the prompts of tasks; None before one was seen
 
     async def upload(self, image: Path, key: Key) -> str:
         """Give the back end a reference picture; returns what it calls it, for an order with the same key."""

@@ -73,6 +73,7 @@ class Sora:
     def __init__(self, options: SoraOptions, http: SoraHttp, pool: BlockingPool, *, name: str = "sora") -> None:
         self.name = name
         self.capabilities = replace(CAPABILITIES, shutdown_date=CLOSED.get(options.base_url))
+        self.names_tasks: bool | None = None
         self._options = options
         self._deadlines = options.deadlines
         self._http = http
@@ -127,7 +128,7 @@ class Sora:
         return found
 
     async def recent(self, key: Key) -> list[Snapshot]:
-        rows, _ = await self._list(key, LIST_MARGIN, None)
+        rows, _ = await self._list(key, LIST_MOST, None)
         return rows
 
     async def fetch(self, asset: Asset, key_id: str, destination: Path) -> None:
@@ -155,6 +156,8 @@ class Sora:
         if not isinstance(rows, list):
             raise UpstreamUnavailable("the back end's list of tasks could not be read")
         tasks = [self._tasks.read(row) for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
+        if tasks:
+            self.names_tasks = any(task.prompt is not None for task in tasks)
         last = body.get("last_id")
         return tasks, last if body.get("has_more") and isinstance(last, str) else None
 

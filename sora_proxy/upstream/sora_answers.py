@@ -111,8 +111,14 @@ def _assets(task: dict[str, Any]) -> tuple[Asset, ...]:
     generations = task.get("generations")
     rows = [row for row in generations if isinstance(row, dict)] if isinstance(generations, list) else []
     return tuple(
-        Asset(url, _count(row.get("width")), _count(row.get("height"))) for row in rows if (url := _asset_url(row))
+        Asset(url, _count(row.get("width")), _count(row.get("height")), _text(row.get("id")))
+        for row in rows
+        if (url := _asset_url(row))
     )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _asset_url(row: dict[str, Any]) -> str | None:
@@ -131,7 +137,6 @@ class TaskReader:
 
     def read(self, task: dict[str, Any]) -> Snapshot:
         state = _state(task)
-        prompt = task.get("prompt")
         return Snapshot(
             task_id=task["id"],
             state=state,
@@ -139,9 +144,8 @@ class TaskReader:
             position=_count(task.get("progress_pos_in_queue")),
             seconds=_count(task.get("estimated_queue_wait_time")),
             assets=_assets(task) if state is TaskState.succeeded else (),
-            prompt=prompt if isinstance(prompt, str) else None,
+            prompt=_text(task.get("prompt")),
             n=_count(task.get("n_variants")),
-            created_at=_number(task.get("created_at")),
         )
 
     def _progress(self, value: Any) -> float | None:

@@ -1,173 +1,35 @@
-"""Orders that survive: odd answers, restarts at every point, a stop in the middle. Made once, and never crossed.
-
-The back end is a small one of the test's own, which registers and answers exactly when and as the test says.
-"""
+"""Orders that survive: odd answers, restarts at every point, a stop in the middle. Made once, and never crossed."""
 
 import asyncio
-import base64
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from aiohttp import web
 
 from sora_proxy.api.context import STORE, SUPERVISOR
-from sora_proxy.blocking import BlockingPool
-from sora_proxy.database import Database
-from sora_proxy.generation import Asset, Generation, GenerationSpec, State, Status, new_generation_id
-from sora_proxy.keys import fingerprint
-from sora_proxy.store import Store
+from sora_proxy.generation import Asset, State, Status
 from sora_proxy.upstream import Snapshot, TaskState, Upstream
 from sora_proxy.watcher import TaskWatcher
-from tests.conftest import CLIENT_KEY, UPSTREAM_TOKEN, Proxy, StartProxy, settings_for, upstream_keys
-
-SECONDS = 10  # nothing in a test waits longer
-GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==")
-GIF_URI = f"data:image/gif;base64,{base64.b64encode(GIF).decode()}"
-KEY_ID = fingerprint(UPSTREAM_TOKEN)
-
-Order = dict[str, Any]  # as it came, and its `token`
-Task = dict[str, Any]
-OnOrder = Callable[[Order], Awaitable[web.StreamResponse]]
-
-
-class Sora:
-    """A server with Sora's web protocol, whose tasks are done at once unless the test says otherwise."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.orders: list[Order] = []
-        self.tasks: dict[str, list[Task]] = {}  # by token, newest first
-        self.looks: Counter[str] = Counter()  # lists asked for, by token
-        self.fetched: list[str] = []
-        self.on_order: OnOrder = self.take
-        self.odd_lists: list[web.Response] = []  # instead of the next lists
-        self._news = asyncio.Condition()
-
-    async def take(self, order: Order) -> web.StreamResponse:
-        return web.json_response({"id": self.register(order)["id"]})
-
-    def register(self, order: Order, status: str = "succeeded") -> Task:
-        task_id = f"task_{self.registered + 1}"
-        results = [{"url": self.result_of(task_id)}]
-        task = {"id": task_id, "status": status, "prompt": order["prompt"], "n_variants": 1, "generations": results}
-        self.tasks.setdefault(order["token"], []).insert(0, task)
-        return task
-
-    @property
-    def registered(self) -> int:
-        return sum(map(len, self.tasks.values()))
-
-    def result_of(self, task_id: str) -> str:
-        return f"{self.url}/media/{task_id}.gif"
-
-    async def until(self, fact: Callable[[], bool]) -> None:
-        """Wait for something that follows from a call that was made to this server."""
-        async with asyncio.timeout(SECONDS), self._news:
-            await self._news.wait_for(fact)
-
-    async def _tell(self) -> None:
-        async with self._news:
-            self._news.notify_all()
-
-    async def start(self) -> web.AppRunner:
-        app = web.Application()
-        app.router.add_post("/backend/uploads", self._upload)
-        app.router.add_post("/backend/video_gen", self._submit)
-        app.router.add_get("/backend/video_gen", self._list)
-        app.router.add_get("/media/{name}", self._media)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        return runner
-
-    async def _submit(self, request: web.Request) -> web.StreamResponse:
-        order = await request.json() | {"token": _token(request)}
-        self.orders.append(order)
-        await self._tell()
-        answer = await self.on_order(order)
-        await self._tell()
-        return answer
-
-    async def _list(self, request: web.Request) -> web.Response:
-        self.looks[_token(request)] += 1
-        await self._tell()
-        if self.odd_lists:
-            return self.odd_lists.pop()
-        return web.json_response({"task_responses": self.tasks.get(_token(request), []), "has_more": False})
-
-    async def _upload(self, request: web.Request) -> web.Response:
-        await request.read()
-        return web.json_response({"id": "media_1"})
-
-    async def _media(self, request: web.Request) -> web.Response:
-        self.fetched.append(str(request.url))
-        return web.Response(body=GIF, content_type="image/gif")
-
-
-def _token(request: web.Request) -> str:
-    return request.headers["authorization"].removeprefix("Bearer ")
-
-
-@pytest.fixture
-async def sora() -> AsyncIterator[Sora]:
-    sora = Sora()
-    runner = await sora.start()
-    yield sora
-    await runner.cleanup()
-
-
-def in_front_of(sora: Sora, **settings: Any) -> dict[str, Any]:
-    return {"upstream": "sora", "sora_base_url": sora.url, "api_keys": upstream_keys(), **settings}
-
-
-def generation(prompt: str = "a red fox", image: str | None = None) -> Generation:
-    return Generation(new_generation_id(), fingerprint(CLIENT_KEY), GenerationSpec("sora-1.0", prompt, image=image))
-
-
-def order_of(generation: Generation) -> Order:
-    """The order as the back end got it from a process that is gone."""
-    return {"prompt": generation.spec.prompt, "token": UPSTREAM_TOKEN}
-
-
-async def leave_behind(folder: Path, *generations: tuple[Generation, State]) -> None:
-    """What a process that was killed leaves on disk, oldest first."""
-    pool = BlockingPool()
-    database = await asyncio.to_thread(lambda: Database(settings_for(folder).database_path, pool))
-    await database.open()
-    store = Store(database)
-    for each, state in generations:
-        await store.add(each)
-        await store.record(each, state)
-    await database.close()
-    pool.close()
-
-
-def on_the_key(status: Status, **fields: Any) -> State:
-    return State(status, key_id=KEY_ID, intent_at=time.time(), attempts=1, **fields)
-
-
-async def place(proxy: Proxy, prompt: str = "a red fox") -> str:
-    """Place an order without waiting for it; returns its id."""
-    async with proxy.chat(prompt, background=True) as answer:
-        assert answer.status == 200, await answer.text()
-        return str(answer.headers["x-generation-id"])
-
-
-async def outcome(proxy: Proxy, generation_id: str) -> str:
-    """The content of a generation, once it is completed."""
-    async with asyncio.timeout(SECONDS):
-        while True:
-            choice = (await proxy.get(f"/v1/generation/{generation_id}"))["choices"][0]
-            if choice["finish_reason"] != "processing":
-                assert choice["finish_reason"] == "stop", choice
-                return str(choice["message"]["content"])
-            await asyncio.sleep(0.02)
+from tests.conftest import Proxy, StartProxy, upstream_keys
+from tests.sora_server import (
+    GIF,
+    GIF_URI,
+    KEY_ID,
+    SECONDS,
+    Order,
+    Sora,
+    generation,
+    in_front_of,
+    leave_behind,
+    on_the_key,
+    order_of,
+    outcome,
+    place,
+)
 
 
 async def inputs_in(folder: Path) -> set[str]:

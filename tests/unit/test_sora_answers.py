@@ -275,15 +275,15 @@ def test_counts_are_whole_numbers_above_0_that_a_column_can_hold(value: Any, rea
 
 def test_what_tells_whose_task_it_is_is_read_as_far_as_it_was_told() -> None:
     reader = TaskReader()
-    full = reader.read(task(prompt="a fox", n_variants="2", created_at="1700000000.5"))
-    assert (full.task_id, full.prompt, full.n, full.created_at) == ("task_1", "a fox", 2, 1700000000.5)
-    empty = reader.read({"id": "task_1", "prompt": ["a fox"], "n_variants": None, "created_at": "2025-03-25T10:00:00Z"})
-    assert (empty.prompt, empty.n, empty.created_at) == (None, None, None)
+    full = reader.read(task(prompt="a fox", n_variants="2", id="task_2"))
+    assert (full.task_id, full.prompt, full.n) == ("task_2", "a fox", 2)
+    empty = reader.read({"id": "task_1", "prompt": ["a fox"], "n_variants": None})
+    assert (empty.prompt, empty.n) == (None, None)
 
 
 def test_results_are_found_wherever_their_address_is() -> None:
     generations = [
-        {"url": "https://m/1", "width": 720, "height": "480"},
+        {"url": "https://m/1", "width": 720, "height": "480", "id": "gen_1"},
         {"url": "", "encodings": {"source": {"path": "https://m/2"}}},
         {"encodings": {"source": "https://m/3", "md": "https://m/small"}},
         {"url": None, "encodings": None},
@@ -294,7 +294,7 @@ def test_results_are_found_wherever_their_address_is() -> None:
         None,
     ]
     assets = TaskReader().read(task(status="succeeded", generations=generations)).assets
-    assert assets == (Asset("https://m/1", 720, 480), Asset("https://m/2"), Asset("https://m/3"))
+    assert assets == (Asset("https://m/1", 720, 480, "gen_1"), Asset("https://m/2"), Asset("https://m/3"))
 
 
 @pytest.mark.parametrize("generations", [None, {}, "x", 7, [[]], {"url": "https://m/1"}])
@@ -313,11 +313,11 @@ def test_no_row_of_any_shape_breaks_the_reader() -> None:
               {"source": []},
               [{"url": [], "encodings": []}], [{"encodings": {"source": {"path": {}}}}], "succeeded",
               "failed"]  # fmt: skip
-    names = ["status", "progress_pct", "progress_pos_in_queue", "estimated_queue_wait_time", "created_at", "prompt",
+    names = ["status", "progress_pct", "progress_pos_in_queue", "estimated_queue_wait_time", "prompt",
              "n_variants", "generations", "moderation_result"]  # fmt: skip
     reader = TaskReader()
     for _ in range(5000):
         row = {name: dice.choice(values) for name in names if dice.random() < 0.8}
         snapshot = reader.read({"id": "task_1", **row})
         assert snapshot.task_id == "task_1"
-        assert orjson.dumps([snapshot.position, snapshot.seconds, snapshot.progress, snapshot.n, snapshot.created_at])
+        assert orjson.dumps([snapshot.position, snapshot.seconds, snapshot.progress, snapshot.n])

@@ -1,0 +1,58 @@
+"""Results: finished pictures come home, from where the back end keeps them to our own disk."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from sora_proxy.errors import Fault, StorageUnavailable
+from sora_proxy.generation import Asset, Picture, State
+from sora_proxy.key_pool import KeyPool
+from sora_proxy.media import Media, NotAPicture
+from sora_proxy.upstream import Upstream
+
+log = structlog.get_logger(__name__)
+
+FETCHES = 3
+
+
+class Results:
+    """Fetches the pictures of tasks that are done. It keeps nothing about them."""
+
+    def __init__(self, upstream: Upstream, keys: KeyPool, media: Media) -> None:
+        self._upstream = upstream
+        self._keys = keys
+        self._media = media
+
+    async def picture(self, done: State, index: int) -> Picture:
+        """Fetch one result. If it can't be had, its address at the upstream is better than nothing: it is paid for."""
+        asset = done.assets[index]
+        for attempt in range(FETCHES):
+            if attempt:
+                asset = await self._fresh(done, index) or asset
+            download = self._media.new_download()
+            try:
+                await self._upstream.fetch(asset, done.key_id or "", download)
+                return Picture(index, name=await self._media.keep_result(download))
+            except (Fault, NotAPicture, StorageUnavailable) as error:
+                log.warning("picture not fetched", index=index, attempt=attempt + 1, reason=str(error))
+                await self._media.discard(download)
+        return Picture(index, url=asset.url)
+
+    async def _fresh(self, done: State, index: int) -> Asset | None:
+        """The same result under a new address: the old one may have expired."""
+        key, task_id = self._keys.get(done.key_id or ""), done.task_id or ""
+        if key is None:
+            return None
+        try:
+            snapshot = (await self._upstream.poll([task_id], key, deep=True)).get(task_id)
+        except Fault:
+            return None
+        return _again(snapshot.assets, done.assets, index) if snapshot else None
+
+
+def _again(now: Sequence[Asset], before: Sequence[Asset], index: int) -> Asset | None:
+    """A result as it is listed now: told by its id, else by its place, if none was added or taken away."""
+    wanted = before[index].id
+    if wanted is not None:
+        return next((asset for asset in now if asset.id == wanted), None)
+    return now[index] if len(now) == len(before) else None

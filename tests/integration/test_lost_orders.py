@@ -1,0 +1,216 @@
+"""Whose task is it? An order whose answer was lost is found again, and nobody else's task is taken for it."""
+
+import time
+from pathlib import Path
+
+from aiohttp import web
+
+from sora_proxy.generation import State, Status
+from tests.conftest import UPSTREAM_TOKEN, Proxy, StartProxy
+from tests.sora_server import (
+    GIF,
+    KEY_ID,
+    Order,
+    Sora,
+    Task,
+    generation,
+    in_front_of,
+    leave_behind,
+    on_the_key,
+    order_of,
+    outcome,
+    place,
+)
+
+SOMEBODY_ELSE = {"prompt": "not ours", "token": UPSTREAM_TOKEN}
+DAY = 86400.0
+
+
+def losing(sora: Sora, *tasks: Order | None) -> None:
+    """Lose the next answers: whose orders become tasks stands in `tasks`, None is the order itself."""
+
+    async def lose(order: Order) -> web.StreamResponse:
+        sora.on_order = sora.take
+        for each in tasks:
+            sora.register(order if each is None else each)
+        return web.Response(status=500)
+
+    sora.on_order = lose
+
+
+async def made(proxy: Proxy, prompt: str = "a red fox") -> str:
+    """Have an order made; returns the answer's text."""
+    async with proxy.chat(prompt) as answer:
+        text = str(await answer.text())
+        assert answer.status == 200, text
+        return text
+
+
+# --- Lists that tell no prompts ---------------------------------------------------------------------------------------
+
+
+async def test_a_nameless_task_that_was_there_before_the_order_is_not_taken_for_it(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    sora.tells_prompts = False
+    async with start_proxy(**in_front_of(sora), settle_time=0.2) as proxy:
+        await made(proxy, "the first list tells no prompts")
+        sora.register(SOMEBODY_ELSE)
+        losing(sora)
+        assert sora.result_of("task_3") in await made(proxy)
+
+    assert len(sora.orders) == 3
+
+
+async def test_a_nameless_task_that_was_not_there_before_the_order_is_the_order(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    sora.tells_prompts = False
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        await made(proxy, "the first list tells no prompts")
+        await made(proxy, "what was listed before this order was noted")
+        sora.register(SOMEBODY_ELSE)
+    async with start_proxy(**in_front_of(sora)) as proxy:  # which knows of it still
+        losing(sora, None)
+        assert sora.result_of("task_4") in await made(proxy)
+
+    assert len(sora.orders) == 3
+
+
+async def test_two_new_nameless_tasks_end_the_order_rather_than_show_a_strangers_picture(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    sora.tells_prompts = False
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        await made(proxy, "the first list tells no prompts")
+        losing(sora, None, SOMEBODY_ELSE)
+        async with proxy.chat() as answer:
+            assert answer.status == 502
+            assert (await answer.json())["error"]["code"] == "submission_unknown"
+            assert answer.headers["x-should-retry"] == "false"
+
+    assert len(sora.orders) == 2
+
+
+async def test_what_was_listed_before_an_intent_is_known_after_a_restart_too(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path
+) -> None:
+    sora.tells_prompts = False
+    lost = generation()
+    before = sora.register(SOMEBODY_ELSE)["id"]
+    await leave_behind(tmp_path, (lost, on_the_key(Status.submitting, listed=(before,))))
+    sora.register(order_of(lost))
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        assert sora.result_of("task_2") in await outcome(proxy, lost.id)
+
+    assert sora.orders == []
+
+
+async def test_an_intent_that_knows_nothing_of_nameless_tasks_adopts_none_and_is_not_sent_again(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path
+) -> None:
+    sora.tells_prompts = False
+    lost = generation()
+    await leave_behind(tmp_path, (lost, on_the_key(Status.submitting)))
+    sora.register(SOMEBODY_ELSE)
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        await sora.until(lambda: sora.looks[UPSTREAM_TOKEN] > 0)
+        choice: dict[str, str] = {}
+        while choice.get("finish_reason") != "error":
+            choice = (await proxy.get(f"/v1/generation/{lost.id}"))["choices"][0]
+
+    assert sora.orders == []
+
+
+async def test_lists_that_tell_prompts_cost_no_call_before_an_order(start_proxy: StartProxy, sora: Sora) -> None:
+    async with start_proxy(**in_front_of(sora), poll_interval=60) as proxy:
+        for _ in range(3):
+            await place(proxy)
+        await sora.until(lambda: len(sora.orders) == 3)
+
+    assert sora.looks == {}
+
+
+# --- Clocks -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_clock_that_was_years_ahead_makes_no_order_twice(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path
+) -> None:
+    lost = generation()
+    intent = State(
+        Status.submitting, on_the_key(Status.submitting).key_id, intent_at=time.time() + 3650 * DAY, attempts=1
+    )
+    await leave_behind(tmp_path, (lost, intent))
+    sora.register(order_of(lost))["created_at"] = time.time()
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        assert sora.result_of("task_1") in await outcome(proxy, lost.id)
+
+    assert sora.orders == []
+
+
+async def test_an_order_that_ended_while_the_server_was_away_for_days_is_taken_home(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path
+) -> None:
+    running = generation()
+    task_id = sora.register(order_of(running))["id"]
+    state = State(Status.running, KEY_ID, task_id, time.time() - 3 * DAY, attempts=1)
+    await leave_behind(tmp_path, (running, state))
+    async with start_proxy(**in_front_of(sora), poll_interval=1.5, generation_timeout=60) as proxy:
+        assert sora.result_of("task_1") in await outcome(proxy, running.id)
+
+
+# --- Sent again -------------------------------------------------------------------------------------------------------
+
+
+async def test_refusals_do_not_count_as_orders_that_got_lost(start_proxy: StartProxy, sora: Sora) -> None:
+    refusals = 3
+
+    async def refuse_then_lose(_order: Order) -> web.StreamResponse:
+        if len(sora.orders) <= refusals:
+            error = {"code": "too_many_concurrent_tasks", "details": {"num_tasks": 1}}
+            return web.json_response({"error": error}, status=429)
+        sora.on_order = sora.take
+        return web.Response(status=500)
+
+    sora.on_order = refuse_then_lose
+    settings = in_front_of(sora, api_keys=[{"key": f"token-{n}"} for n in range(refusals + 1)])
+    async with start_proxy(**settings, settle_time=0.1) as proxy, proxy.chat() as answer:
+        assert answer.status == 200, await answer.text()
+
+    assert len(sora.orders) == refusals + 2
+    assert sora.registered == 1
+
+
+# --- Results ----------------------------------------------------------------------------------------------------------
+
+
+async def test_results_under_new_addresses_are_told_by_their_ids_whatever_their_order(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    """The first addresses have expired when they are fetched; the next list gives new ones, the other way round."""
+
+    def results(task: Task, names: list[str]) -> None:
+        task["generations"] = [{"id": name[0], "url": f"{sora.url}/media/{name}.gif"} for name in names]
+
+    async def take(order: Order) -> web.StreamResponse:
+        task = sora.register(order)
+        results(task, ["a1", "b1"])
+        return web.json_response({"id": task["id"]})
+
+    sora.on_order = take
+    sora.media = {"a1.gif": None, "b1.gif": None, "a2.gif": GIF + b"a", "b2.gif": GIF + b"b"}
+    async with (
+        start_proxy(**in_front_of(sora), image_localization=True) as proxy,
+        proxy.chat(n=2, stream=True) as answer,
+    ):
+        await sora.until(lambda: bool(sora.fetched))
+        results(sora.tasks[UPSTREAM_TOKEN][0], ["b2", "a2"])
+        text = (await answer.read()).decode()
+        links = [part.split(")")[0] for part in text.split(f"]({proxy.url}")[1:]]
+        pictures = []
+        for link in links:
+            async with proxy.client.get(proxy.url + link) as picture:
+                pictures.append((await picture.read())[len(GIF) :])
+
+    assert pictures == [b"a", b"b"]
