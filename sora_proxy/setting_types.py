@@ -1,12 +1,15 @@
 """The kinds of values that settings have, and how each is read from a line of text. Errors say what would be right."""
 
 import ipaddress
+import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import NoDecode
+
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
 
 
 def _json(value: Any) -> Any:
@@ -38,6 +41,14 @@ def _http_url(value: str) -> str:
     if not plain or not named or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("must be an address like https://images.example.com, without user, query or fragment")
     return value.rstrip("/")
+
+
+def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    """As browsers send them: scheme, host and perhaps a port, in small letters."""
+    origins = tuple(origin.rstrip("/").lower() for origin in value)
+    if not all(origin == "*" or ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("must be origins like https://chat.example.com, or `*`")
+    return origins
 
 
 def _network(value: Any) -> Any:
@@ -84,6 +95,7 @@ Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidat
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
+Origins = Annotated[Names, AfterValidator(_origins)]
 Headers = Annotated[dict[str, str], NoDecode, BeforeValidator(_json), AfterValidator(_header_names)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\-\[\]]+$")]
 Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_secret)]

@@ -21,6 +21,7 @@ from sora_proxy.setting_types import (
     HttpUrl,
     Names,
     Networks,
+    Origins,
     Secret,
     UpstreamKey,
     UpstreamKeys,
@@ -63,7 +64,7 @@ class Settings(BaseSettings):
         description="Networks of reverse proxies whose X-Forwarded-* headers are believed, comma-separated.",
         examples=["127.0.0.1,10.0.0.0/8"],
     )
-    cors_origins: Names = Field(
+    cors_origins: Origins = Field(
         (),
         description="Origins of browser clients that may call the API, comma-separated; `*` is all.",
         examples=["https://chat.example.com"],

@@ -3,7 +3,8 @@
 from aiohttp import web
 
 from sora_proxy.api import chat, generations, health, models, pictures, stored_completions
-from sora_proxy.api.middleware import OPEN_HANDLERS, access, add_headers, cors, errors, request_context
+from sora_proxy.api.cors import cors
+from sora_proxy.api.middleware import OPEN_HANDLERS, access, add_headers, errors, request_context
 
 # Outermost first.
 MIDDLEWARES = (request_context, errors, cors, access)
@@ -26,10 +27,17 @@ FOR_CLIENTS = [
     web.get("/v1/models", models.list_models),
     web.get("/v1/models/{model:.+}", models.retrieve_model),
 ]
+# The same under the names that other clients have for it: the legacy SDK's engines, and Azure's.
+ALIASES = [
+    web.post("/v1/engines/{model}/chat/completions", chat.create),
+    web.get("/v1/engines/{model}/chat/completions/{id}", generations.retrieve),
+    web.post("/openai/deployments/{model}/chat/completions", chat.create),
+    *(web.route(route.method, f"/openai{route.path}", route.handler) for route in FOR_CLIENTS),
+]
 
 
 def add_routes(app: web.Application) -> None:
     """Put the API into an application. A route that is not listed as open asks for a client key."""
-    app.add_routes([*OPEN, *FOR_CLIENTS])
+    app.add_routes([*OPEN, *FOR_CLIENTS, *ALIASES])
     app[OPEN_HANDLERS] = frozenset(route.handler for route in OPEN)
     app.on_response_prepare.append(add_headers)

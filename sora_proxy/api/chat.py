@@ -31,11 +31,11 @@ POLL_AFTER_SECONDS = 2
 
 async def create(request: web.Request) -> web.StreamResponse:
     """Take an order and answer it the way the client asked for."""
-    body = await request.read()
+    body, model = await request.read(), request.match_info.get("model")
     if len(body) > LARGE_BODY:
-        chat, prompt = await request.app[POOL].run(Work.media, _parse, body)
+        chat, prompt = await request.app[POOL].run(Work.media, _parse, body, model)
     else:
-        chat, prompt = _parse(body)
+        chat, prompt = _parse(body, model)
     request.app[MODELS].get(chat.model)
     generation = await _order(request, chat, prompt)
     structlog.contextvars.bind_contextvars(generation=generation.id)
@@ -44,8 +44,9 @@ async def create(request: web.Request) -> web.StreamResponse:
     return await _answer(request, generation, _seconds_to_wait(request, chat))
 
 
-def _parse(body: bytes) -> tuple[ChatRequest, Prompt]:
-    chat = parse_chat_request(body)
+def _parse(body: bytes, model: str | None) -> tuple[ChatRequest, Prompt]:
+    """`model` is the one that the path names, if it does."""
+    chat = parse_chat_request(body, model)
     return chat, prompt_of(chat.messages)
 
 

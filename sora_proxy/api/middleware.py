@@ -1,25 +1,23 @@
-"""What happens to every request: a request id, one log line, errors in one shape, access, CORS."""
+"""What happens to every request: a request id, one log line, errors in one shape, access."""
 
 import hmac
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from sora_proxy.api.answers import error_response
-from sora_proxy.api.context import ACCESS, BEGUN, CLIENT, REQUEST_ID, SETTINGS, STARTED
+from sora_proxy.api.context import ACCESS, BEGUN, CLIENT, REQUEST_ID, STARTED
+from sora_proxy.api.cors import Handler, add_cors_headers
 from sora_proxy.errors import ClientError, SoraProxyError
 
 log = structlog.get_logger(__name__)
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 OPEN_HANDLERS: web.AppKey[frozenset[object]] = web.AppKey("open_handlers", frozenset)
 SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-EXPOSED_HEADERS = "x-request-id, x-generation-id, retry-after, openai-processing-ms"
 
 
 @web.middleware
@@ -72,24 +70,6 @@ async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
     return await handler(request)
 
 
-@web.middleware
-async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer preflights of the browser clients that the operator allows."""
-    if request.method != "OPTIONS" or "access-control-request-method" not in request.headers:
-        return await handler(request)
-    if _allowed_origin(request) is None:
-        raise ClientError("this origin is not allowed", status=403, code="origin_not_allowed")
-    asked = request.headers.get("access-control-request-headers", "")
-    return web.Response(
-        status=204,
-        headers={
-            "access-control-allow-methods": "GET, POST, OPTIONS",
-            "access-control-allow-headers": asked if re.fullmatch(r"[A-Za-z0-9, _-]{0,2000}", asked) else "",
-            "access-control-max-age": "3600",
-        },
-    )
-
-
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Put what every answer carries, streams and errors included, into its headers."""
     request[BEGUN] = True
@@ -97,10 +77,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     started = request.get(STARTED)
     if started is not None:
         response.headers["openai-processing-ms"] = str(round((time.monotonic() - started) * 1000))
-    if origin := _allowed_origin(request):
-        response.headers["access-control-allow-origin"] = origin
-        response.headers["access-control-expose-headers"] = EXPOSED_HEADERS
-        response.headers.add("vary", "origin")
+    add_cors_headers(request, response)
 
 
 def _client_of(request: web.Request) -> str:
@@ -113,13 +90,6 @@ def _client_of(request: web.Request) -> str:
             return holder
     message = "Incorrect API key provided." if token else "No API key provided. Send it as 'Authorization: Bearer KEY'."
     raise ClientError(message, status=401, code="invalid_api_key")
-
-
-def _allowed_origin(request: web.Request) -> str | None:
-    origin, allowed = request.headers.get("origin"), request.app[SETTINGS].cors_origins
-    if origin is None or not allowed:
-        return None
-    return "*" if "*" in allowed else origin if origin in allowed else None
 
 
 def _http_error(error: web.HTTPException, request: web.Request) -> ClientError:

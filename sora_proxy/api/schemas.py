@@ -87,12 +87,12 @@ class MetadataRequest(Lenient):
     metadata: Metadata
 
 
-def parse_chat_request(body: bytes) -> ChatRequest:
-    """Read a request's body. It may be large: call it on a thread.
+def parse_chat_request(body: bytes, model: str | None = None) -> ChatRequest:
+    """Read a request's body. It may be large: call it on a thread. A model that is given here wins.
 
     Raises ClientError, naming the field.
     """
-    return _parse(body, ChatRequest)
+    return _parse(body, ChatRequest, {} if model is None else {"model": model})
 
 
 def parse_metadata_request(body: bytes) -> dict[str, str]:
@@ -103,7 +103,7 @@ def parse_metadata_request(body: bytes) -> dict[str, str]:
     return _parse(body, MetadataRequest).metadata
 
 
-def _parse(body: bytes, kind: type[M]) -> M:
+def _parse(body: bytes, kind: type[M], known: dict[str, Any] | None = None) -> M:
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -111,7 +111,7 @@ def _parse(body: bytes, kind: type[M]) -> M:
     if not isinstance(fields, dict):
         raise ClientError("The request's body must be a JSON object.", code="invalid_json")
     try:
-        return kind.model_validate(fields)
+        return kind.model_validate(fields | (known or {}))
     except ValidationError as error:
         raise _explain(error) from None
 

@@ -81,3 +81,15 @@ for arguments, expected in (({"model": "gpt-9", "messages": FOX}, openai.error.I
 """,
         url,
     )
+
+
+def test_engines(url: str) -> None:
+    run(
+        """
+answer = openai.ChatCompletion.create(engine="sora-image", messages=FOX, background=True)
+assert answer.model == "sora-image", answer
+again = openai.ChatCompletion.retrieve(answer.id, engine="sora-image")
+assert again.id == answer.id
+""",
+        url,
+    )

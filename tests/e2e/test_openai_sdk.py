@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import openai
 import pytest
-from openai import AsyncOpenAI, OpenAI, Stream
+from openai import AsyncOpenAI, AzureOpenAI, OpenAI, Stream
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from tests.conftest import CLIENT_KEY
@@ -172,3 +172,15 @@ def test_stored_completions(client: OpenAI) -> None:
     assert client.chat.completions.delete(made.id).deleted
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.retrieve(made.id)
+
+
+def test_the_client_for_azure(url: str) -> None:
+    with AzureOpenAI(
+        azure_endpoint=url.removesuffix("/v1"),
+        azure_deployment="sora-1.0",
+        api_key=CLIENT_KEY,
+        api_version="2025-01-01-preview",
+        _strict_response_validation=True,
+    ) as client:
+        completion = client.chat.completions.create(model="sora-1.0", messages=FOX)
+    assert PICTURE.fullmatch(completion.choices[0].message.content or "")

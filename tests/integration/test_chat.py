@@ -346,3 +346,20 @@ async def test_a_running_generation_goes_on_after_a_restart_and_is_not_ordered_a
                 pass
         assert polled["choices"][0]["finish_reason"] == "stop"
         assert (await simulator.stats())["registered"] == 1
+
+
+async def test_a_path_that_names_the_model_orders_with_it(proxy: Proxy) -> None:
+    messages = {"messages": [{"role": "user", "content": "a red fox"}], "background": True}
+    for path in (
+        "/v1/engines/sora-image/chat/completions",
+        "/openai/deployments/sora-image/chat/completions?api-version=2025-01-01-preview",
+    ):
+        async with proxy.client.post(proxy.url + path, json=messages) as answer:
+            assert answer.status == 200, path
+            made = await answer.json()
+            assert made["model"] == "sora-image"
+        for again in (f"/v1/engines/sora-image/chat/completions/{made['id']}", f"/openai/v1/generation/{made['id']}"):
+            assert (await proxy.get(again))["id"] == made["id"]
+    async with proxy.client.post(f"{proxy.url}/v1/engines/none/chat/completions", json=messages) as answer:
+        assert answer.status == 404
+        assert (await answer.json())["error"]["param"] == "model"

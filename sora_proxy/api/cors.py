@@ -1,0 +1,54 @@
+"""Browser clients: which pages of other origins may call the API. None, unless `CORS_ORIGINS` lets them.
+
+The admin routes are never open to them.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from sora_proxy.api.context import SETTINGS
+from sora_proxy.errors import ClientError
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+# SDKs send many headers of their own, more with each version: what is asked for is allowed.
+HEADER_NAMES = re.compile(r"[A-Za-z0-9, _-]{0,2000}")
+EXPOSED_HEADERS = (
+    "x-request-id, x-generation-id, x-should-retry, retry-after, openai-processing-ms, openai-poll-after-ms"
+)
+
+
+@web.middleware
+async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer preflights, which carry no key, for every path: whether it exists is told to the request that follows."""
+    if request.method != "OPTIONS" or "access-control-request-method" not in request.headers:
+        return await handler(request)
+    if _allowed_origin(request) is None:
+        raise ClientError("This origin is not allowed.", status=403, code="origin_not_allowed")
+    asked = request.headers.get("access-control-request-headers", "")
+    return web.Response(
+        status=204,
+        headers={
+            "access-control-allow-methods": "GET, POST, DELETE",
+            "access-control-allow-headers": asked if HEADER_NAMES.fullmatch(asked) else "",
+            "access-control-max-age": "3600",
+            "vary": "access-control-request-headers",
+        },
+    )
+
+
+def add_cors_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Tell the browser of an allowed origin that its page may see the answer."""
+    if request.app[SETTINGS].cors_origins:
+        response.headers.add("vary", "origin")
+    if origin := _allowed_origin(request):
+        response.headers.setdefault("access-control-allow-origin", origin)
+        response.headers["access-control-expose-headers"] = EXPOSED_HEADERS
+
+
+def _allowed_origin(request: web.Request) -> str | None:
+    origin, allowed = request.headers.get("origin"), request.app[SETTINGS].cors_origins
+    if origin is None or request.path.startswith("/admin"):
+        return None
+    return "*" if "*" in allowed else origin if origin.lower() in allowed else None

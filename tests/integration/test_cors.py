@@ -1,0 +1,106 @@
+"""Browser clients of other origins."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sora_proxy.api import ALIASES, FOR_CLIENTS, OPEN
+from tests.conftest import Proxy, StartProxy
+
+PAGE = "https://chat.example.com"
+# What openai (npm) sends from a browser, and what other clients add.
+ASKED = (
+    "authorization,content-type,api-key,openai-organization,openai-project,idempotency-key,prefer,last-event-id,"
+    "x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-package-version,x-stainless-retry-count,"
+    "x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout,x-stainless-helper-method"
+)
+PATHS = [*sorted({route.path.replace("{model:.+}", "x") for route in [*OPEN, *FOR_CLIENTS, *ALIASES]}), "/nothing"]
+
+
+def preflight(origin: str = PAGE, method: str = "POST") -> dict[str, str]:
+    return {
+        "origin": origin,
+        "access-control-request-method": method,
+        "access-control-request-headers": ASKED,
+    }
+
+
+async def headers_of(answer: Any) -> tuple[int, dict[str, str]]:
+    async with answer as received:
+        return received.status, {name.lower(): ", ".join(received.headers.getall(name)) for name in received.headers}
+
+
+async def test_by_default_no_page_gets_in(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+    status, headers = await headers_of(session.options(f"{proxy.url}/v1/models", headers=preflight()))
+    assert status == 403
+    assert "access-control-allow-origin" not in headers
+    status, headers = await headers_of(proxy.client.get(f"{proxy.url}/v1/models", headers={"origin": PAGE}))
+    assert status == 200
+    assert "access-control-allow-origin" not in headers
+
+
+async def test_every_route_answers_the_preflight_of_an_allowed_page_without_a_key(
+    start_proxy: StartProxy, session: aiohttp.ClientSession
+) -> None:
+    async with start_proxy(cors_origins=f"{PAGE}/,https://other.example:8443") as proxy:
+        for path in PATHS:
+            for method in ("GET", "POST", "DELETE"):
+                answer = session.options(proxy.url + path, headers=preflight(method=method))
+                status, headers = await headers_of(answer)
+                assert status == 204, path
+                assert headers["access-control-allow-origin"] == PAGE
+                assert method in headers["access-control-allow-methods"]
+                assert headers["access-control-allow-headers"] == ASKED
+                assert "origin" in headers["vary"]
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://chat.example.com.evil.example", "", "*"])
+async def test_other_pages_are_refused_and_told_apart_by_caches(
+    start_proxy: StartProxy, session: aiohttp.ClientSession, origin: str
+) -> None:
+    async with start_proxy(cors_origins=PAGE) as proxy:
+        status, headers = await headers_of(session.options(f"{proxy.url}/v1/models", headers=preflight(origin)))
+        assert status == 403
+        assert "access-control-allow-origin" not in headers
+        _, headers = await headers_of(proxy.client.get(f"{proxy.url}/v1/models", headers={"origin": origin}))
+        assert "access-control-allow-origin" not in headers
+        assert headers["vary"] == "origin"
+
+
+async def test_a_page_sees_errors_and_the_headers_that_sdks_read(
+    start_proxy: StartProxy, session: aiohttp.ClientSession
+) -> None:
+    async with start_proxy(cors_origins=PAGE) as proxy:
+        for path, expected in (("/v1/models", 401), ("/nothing", 404), ("/v1/chat/completions", 401)):
+            status, headers = await headers_of(session.get(proxy.url + path, headers={"origin": PAGE}))
+            assert status == expected
+            assert headers["access-control-allow-origin"] == PAGE
+            for name in ("x-request-id", "retry-after", "openai-processing-ms", "x-generation-id", "x-should-retry"):
+                assert name in headers["access-control-expose-headers"]
+        async with proxy.chat(stream=True, headers={"origin": PAGE}) as answer:
+            assert answer.headers["access-control-allow-origin"] == PAGE
+            await answer.read()
+
+
+async def test_all_origins_can_be_allowed_but_never_on_the_admin_routes(
+    start_proxy: StartProxy, session: aiohttp.ClientSession
+) -> None:
+    async with start_proxy(cors_origins="*") as proxy:
+        _, headers = await headers_of(session.options(f"{proxy.url}/v1/models", headers=preflight("null")))
+        assert headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-credentials" not in headers
+        status, headers = await headers_of(session.options(f"{proxy.url}/admin/api/keys", headers=preflight()))
+        assert status == 403
+        assert "access-control-allow-origin" not in headers
+        _, headers = await headers_of(session.get(f"{proxy.url}/admin/api/keys", headers={"origin": PAGE}))
+        assert "access-control-allow-origin" not in headers
+
+
+async def test_header_names_that_are_none_are_not_repeated(
+    start_proxy: StartProxy, session: aiohttp.ClientSession
+) -> None:
+    async with start_proxy(cors_origins=PAGE) as proxy:
+        asked = preflight() | {"access-control-request-headers": "x;<script>"}
+        _, headers = await headers_of(session.options(f"{proxy.url}/v1/models", headers=asked))
+        assert headers["access-control-allow-headers"] == ""
