@@ -13,11 +13,23 @@ from aiohttp import web
 
 from sora_proxy.access import Access
 from sora_proxy.api import MIDDLEWARES, add_routes
-from sora_proxy.api.context import ACCESS, CONVERSATIONS, FETCHER, MEDIA, MODELS, POOL, SETTINGS, STORE, SUPERVISOR
+from sora_proxy.api.context import (
+    ACCESS,
+    CONVERSATIONS,
+    FETCHER,
+    IDEMPOTENCY,
+    MEDIA,
+    MODELS,
+    POOL,
+    SETTINGS,
+    STORE,
+    SUPERVISOR,
+)
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.conversations import Conversations
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
+from sora_proxy.idempotency import Idempotency
 from sora_proxy.key_pool import KeyPool
 from sora_proxy.lifecycle import Policy, Resources
 from sora_proxy.media import Media
@@ -85,6 +97,7 @@ def create_app(settings: Settings, access: Access) -> web.Application:
     app[MODELS] = Models(upstream.capabilities, settings.model_aliases)
     app[CONVERSATIONS] = Conversations(database)
     app[FETCHER] = PublicFetcher(settings.image_input_allow)
+    app[IDEMPOTENCY] = Idempotency(database)
     add_routes(app)
 
     async def life(_app: web.Application) -> AsyncIterator[None]:

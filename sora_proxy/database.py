@@ -33,6 +33,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "ALTER TABLE generations ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE generations ADD COLUMN listed JSON",
+        "ALTER TABLE generations ADD COLUMN ended_at FLOAT",
+        "UPDATE generations SET ended_at = created_at WHERE status IN ('completed', 'failed', 'cancelled')",
     ),
 )
 SCHEMA_VERSION = len(MIGRATIONS) + 1

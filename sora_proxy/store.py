@@ -1,6 +1,7 @@
 """Store: generations, their events and pictures, in the database."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -40,6 +41,7 @@ generations = sa.Table(
     sa.Column("listed", sa.JSON(none_as_null=True)),
     sa.Column("upstream_done_at", sa.Float),
     sa.Column("assets", sa.JSON, nullable=False),
+    sa.Column("ended_at", sa.Float),  # when its log ended
     # One upstream task is never two generations.
     sa.UniqueConstraint("key_id", "task_id"),
 )
@@ -113,6 +115,8 @@ class Store:
     async def record(self, generation: Generation, state: State, *new: Event) -> None:
         """Commit a generation's next state together with new events; then it is so, and its followers see them."""
         row, first = _row(state), len(generation.log) + 1
+        if state.status in FINAL:
+            row["ended_at"] = time.time()
 
         def write(connection: sa.Connection) -> None:
             connection.execute(generations.update().where(generations.c.id == generation.id), row)

@@ -65,7 +65,7 @@ def failure_response(generation_id: str, failed: Failed) -> web.Response:
 
 
 def _refusal(error: SoraProxyError) -> ClientError:
-    """Our own troubles, in the words of HTTP. Nothing was sent upstream for any of them."""
+    """Our own troubles, in the words of HTTP. Nothing was sent upstream for any of them but the last."""
     match error:
         case QueueFull():
             return ClientError(str(error), status=429, code="rate_limit_exceeded", retry_after=error.retry_after)
@@ -77,4 +77,4 @@ def _refusal(error: SoraProxyError) -> ClientError:
             message = "the server's storage is unavailable"
             return ClientError(message, status=503, code="storage_unavailable", retry_after=10)
         case _:
-            return ClientError("the server made a mistake", status=500, code="internal_error")
+            return ClientError("the server made a mistake", status=500, code="internal_error", should_retry=False)

@@ -14,14 +14,13 @@ from aiohttp import web
 from sora_proxy.api.answers import failure_response, json_response
 from sora_proxy.api.chat_stream import ChatStream
 from sora_proxy.api.completions import completion, late_failure
-from sora_proxy.api.context import CLIENT, MEDIA, MODELS, POOL, SETTINGS, SUPERVISOR
-from sora_proxy.api.image_input import keep_picture
+from sora_proxy.api.context import MODELS, POOL, SETTINGS
 from sora_proxy.api.keepalive import LongAnswer, client_patience
+from sora_proxy.api.orders import place_order
 from sora_proxy.api.prompts import Prompt, prompt_of, said
 from sora_proxy.api.schemas import ChatRequest, parse_chat_request
 from sora_proxy.blocking import Work
 from sora_proxy.conversations import Conversations
-from sora_proxy.errors import SoraProxyError
 from sora_proxy.generation import Failed, Generation, GenerationSpec
 
 LARGE_BODY = 2**16  # from here on, parsing is work for a thread
@@ -51,28 +50,18 @@ def _parse(body: bytes, model: str | None) -> tuple[ChatRequest, Prompt]:
 
 
 async def _order(request: web.Request, chat: ChatRequest, prompt: Prompt) -> Generation:
-    """Give the order to the supervisor. A reference picture is stored only for an order that is taken."""
-    supervisor = request.app[SUPERVISOR]
     width, height = chat.dimensions
-    supervisor.admit()
-    image = await keep_picture(request, prompt.picture) if prompt.picture else None
     spec = GenerationSpec(
         chat.model,
         prompt.text,
         n=chat.n,
         width=width,
         height=height,
-        image=image,
         metadata=chat.metadata,
         include_usage=chat.stream_options.include_usage,
     )
     beside = [Conversations.keeping(said(chat.messages))] if chat.store else []
-    try:
-        return await supervisor.start(spec, request[CLIENT], *beside)
-    except SoraProxyError:
-        if image:
-            await request.app[MEDIA].discard(request.app[MEDIA].input_path(image))
-        raise
+    return await place_order(request, spec, prompt.picture, *beside)
 
 
 def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:

@@ -5,6 +5,7 @@ from aiohttp import web
 from sora_proxy.access import Access
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.conversations import Conversations
+from sora_proxy.idempotency import Idempotency
 from sora_proxy.media import Media
 from sora_proxy.models import Models
 from sora_proxy.public_fetch import PublicFetcher
@@ -20,6 +21,7 @@ CONVERSATIONS = web.AppKey("conversations", Conversations)
 MEDIA = web.AppKey("media", Media)
 MODELS = web.AppKey("models", Models)
 FETCHER = web.AppKey("fetcher", PublicFetcher)
+IDEMPOTENCY = web.AppKey("idempotency", Idempotency)
 SUPERVISOR = web.AppKey("supervisor", Supervisor)
 
 REQUEST_ID = web.RequestKey("request_id", str)

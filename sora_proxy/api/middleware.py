@@ -59,7 +59,9 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         log.exception("request broke")
         if BEGUN in request:
             raise ConnectionResetError("half an answer can only be cut") from None
-        return error_response(ClientError("the server made a mistake", status=500, code="internal_error"))
+        # An order may have been placed: who repeats it unasked may pay twice.
+        mistake = ClientError("the server made a mistake", status=500, code="internal_error", should_retry=False)
+        return error_response(mistake)
 
 
 @web.middleware

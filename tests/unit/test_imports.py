@@ -30,12 +30,12 @@ def test_everything_points_one_way_and_each_library_has_its_place() -> None:
     assert {name.partition(".")[0] for name in users_of("aiohttp.web")} == {"api", "app", "__main__"}
     assert users_of("cloudscraper") == {"upstream.sora_http"}
     assert users_of("requests", "urllib3") == {"upstream.sora_http", "upstream.http_call"}
-    assert users_of("sqlalchemy", "sqlite3") == {"conversations", "database", "store"}
+    assert users_of("sqlalchemy", "sqlite3") == {"conversations", "database", "idempotency", "store"}
     assert users_of("sora_proxy.__main__") <= {"__main__"}
     assert users_of("sora_proxy.app") == {"__main__"}
     assert {name.partition(".")[0] for name in users_of("sora_proxy.api")} == {"api", "app", "__main__"}
     beneath = users_of("sora_proxy.upstream", "sora_proxy.lifecycle", "sora_proxy.watcher", "sora_proxy.store")
-    assert {name for name in beneath if name.startswith("api")} == {"api.context"}  # for its key of the store
+    assert {name for name in beneath if name.startswith("api")} == {"api.context", "api.orders"}  # a key, a type
 
 
 def test_every_module_can_be_imported_alone() -> None:

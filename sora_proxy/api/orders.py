@@ -1,0 +1,77 @@
+"""Placing an order: a new one, or the one that a request repeats. Every route that makes pictures comes here."""
+
+import hashlib
+import re
+from dataclasses import fields, replace
+
+import orjson
+from aiohttp import web
+
+from sora_proxy.api.context import CLIENT, IDEMPOTENCY, MEDIA, POOL, SUPERVISOR
+from sora_proxy.api.image_input import keep_picture
+from sora_proxy.blocking import Work
+from sora_proxy.errors import ClientError, SoraProxyError
+from sora_proxy.generation import Generation, GenerationSpec
+from sora_proxy.idempotency import Claim, Repeated
+from sora_proxy.store import Beside
+
+LONGEST_KEY = 255
+COUNTED = re.compile(r"[1-9]\d{0,3}", re.ASCII)
+LARGE_PICTURE = 2**16  # from here on, its digest is work for a thread
+NOT_ORDERED = {"image", "include_usage", "metadata"}  # the name we gave the picture, and what is only said beside
+
+
+async def place_order(request: web.Request, spec: GenerationSpec, picture: str | None, *beside: Beside) -> Generation:
+    """The generation of an order, which may be that of an earlier request. `picture` is where the reference picture is;
+    it is stored only for an order that is taken. Raises ClientError and what `Supervisor.start` does.
+    """
+    idempotency = request.app[IDEMPOTENCY]
+    claim = await _claim(request, spec, picture)
+    async with idempotency.turn(claim):
+        earlier = await idempotency.earlier(claim)
+        if earlier is None:
+            try:
+                return await _take(request, spec, picture, [*beside, idempotency.noting(claim)])
+            except Repeated as repeated:
+                earlier = repeated.generation_id
+    generation = await request.app[SUPERVISOR].find(earlier, claim.client)
+    if generation is None:
+        message = "The answer to this Idempotency-Key was removed. Send another key to order again."
+        raise ClientError(message, status=404, code="not_found", param="Idempotency-Key")
+    return generation
+
+
+async def _take(request: web.Request, spec: GenerationSpec, picture: str | None, beside: list[Beside]) -> Generation:
+    """Give a new order to the supervisor."""
+    supervisor = request.app[SUPERVISOR]
+    supervisor.admit()
+    image = await keep_picture(request, picture) if picture else None
+    try:
+        return await supervisor.start(replace(spec, image=image), request[CLIENT], *beside)
+    except (SoraProxyError, Repeated):
+        if image:
+            await request.app[MEDIA].discard(request.app[MEDIA].input_path(image))
+        raise
+
+
+async def _claim(request: web.Request, spec: GenerationSpec, picture: str | None) -> Claim:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
+        message = f"An Idempotency-Key is 1 to {LONGEST_KEY} printable characters."
+        raise ClientError(message, param="Idempotency-Key")
+    if picture is not None and len(picture) > LARGE_PICTURE:
+        digest = await request.app[POOL].run(Work.media, _digest, spec, picture)
+    else:
+        digest = _digest(spec, picture)
+    counted = COUNTED.fullmatch(request.headers.get("x-stainless-retry-count", "")) is not None
+    return Claim(request[CLIENT], digest, key, counted)
+
+
+def _digest(spec: GenerationSpec, picture: str | None) -> str:
+    """What tells whether two requests order the same. Fields at their default do not count: there will be more."""
+    ordered = {
+        field.name: value
+        for field in fields(spec)
+        if field.name not in NOT_ORDERED and (value := getattr(spec, field.name)) != field.default
+    }
+    return hashlib.sha256(orjson.dumps([ordered, picture], option=orjson.OPT_SORT_KEYS)).hexdigest()

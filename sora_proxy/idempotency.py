@@ -1,0 +1,114 @@
+"""Idempotency: is this request one that came before?
+
+Its sender says so with an `Idempotency-Key`. OpenAI's SDKs send none: when an answer got lost they repeat the request
+and only count it, so what was ordered has to tell which one it repeats. Both are noted in the transaction that keeps
+the new generation: nothing can come between them, and of equal requests at once only one becomes an order.
+"""
+
+import asyncio
+import contextlib
+import time
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+import sqlalchemy as sa
+
+from sora_proxy.database import Database, metadata
+from sora_proxy.errors import ClientError
+from sora_proxy.generation import Generation
+from sora_proxy.store import Beside, generations
+
+JOIN_SECONDS = 600.0  # so long after its end, a generation is what a counted repeat without a key may mean
+KEPT_SECONDS = 86400.0
+
+# Not by `generation_id`, for what is forgotten with a generation goes by that: a key outlives its answer.
+sent = sa.Table(
+    "sent_requests",
+    metadata,
+    sa.Column("answer_id", sa.Text, primary_key=True),
+    sa.Column("client", sa.Text, nullable=False),
+    sa.Column("key", sa.Text),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False, index=True),
+    sa.UniqueConstraint("client", "key"),
+    sa.Index("ix_sent_requests_digest", "client", "digest"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a request says of itself: who sends it, a digest of its order, its key, whether it counts as a repeat."""
+
+    client: str
+    digest: str
+    key: str | None = None
+    counted: bool = False
+
+    @property
+    def may_repeat(self) -> bool:
+        return self.counted or self.key is not None
+
+
+class Repeated(Exception):
+    """The request was answered before, by the generation of this id."""
+
+    def __init__(self, generation_id: str) -> None:
+        super().__init__(generation_id)
+        self.generation_id = generation_id
+
+
+class Idempotency:
+    """What was sent before. Methods raise StorageUnavailable when the database refuses."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        # All the mutable state: whose turn it is, for requests that may be the same.
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    def turn(self, claim: Claim) -> AbstractAsyncContextManager[None]:
+        """Let requests that may be the same come one after another: the others find done what the first does."""
+        if not claim.may_repeat:
+            return contextlib.nullcontext()
+        return self._turns.setdefault((claim.client, claim.key or claim.digest), asyncio.Lock())
+
+    async def earlier(self, claim: Claim) -> str | None:
+        """The generation that a request repeats, if it does.
+
+        Raises ClientError if its key came with another order.
+        """
+        return await self._database.read(lambda connection: _earlier(connection, claim)) if claim.may_repeat else None
+
+    @staticmethod
+    def noting(claim: Claim) -> Beside:
+        """What commits a request together with its generation. It raises Repeated if there is one already."""
+
+        def write(connection: sa.Connection, generation: Generation) -> None:
+            if (earlier := _earlier(connection, claim)) is not None:
+                raise Repeated(earlier)
+            row = {"answer_id": generation.id, "client": claim.client, "key": claim.key, "digest": claim.digest}
+            connection.execute(sent.insert(), row | {"created_at": generation.created_at})
+
+        return write
+
+    async def forget(self) -> None:
+        """Let go of what nobody will repeat any more."""
+        old = sent.delete().where(sent.c.created_at < time.time() - KEPT_SECONDS)
+        await self._database.write(lambda connection: connection.execute(old))
+
+
+def _earlier(connection: sa.Connection, claim: Claim) -> str | None:
+    if claim.key is not None:
+        same_key = (sent.c.client == claim.client) & (sent.c.key == claim.key)
+        found = connection.execute(sa.select(sent.c.answer_id, sent.c.digest).where(same_key)).first()
+        if found is not None and found.digest != claim.digest:
+            message = "This Idempotency-Key came with another order before."
+            raise ClientError(message, code="idempotency_mismatch", param="Idempotency-Key")
+        return found.answer_id if found is not None else None
+    if not claim.counted:
+        return None
+    same_order = (sent.c.client == claim.client) & (sent.c.digest == claim.digest)
+    ended_at = generations.c.ended_at
+    recent = ended_at.is_(None) | (ended_at > time.time() - JOIN_SECONDS)
+    query = sa.select(generations.c.id).join(sent, sent.c.answer_id == generations.c.id).where(same_order & recent)
+    return connection.scalar(query.order_by(generations.c.number.desc()).limit(1))
