@@ -15,16 +15,20 @@ from sora_proxy.access import Access
 from sora_proxy.api import MIDDLEWARES, add_routes
 from sora_proxy.api.context import (
     ACCESS,
+    AUDIT,
     CONVERSATIONS,
     FETCHER,
     IDEMPOTENCY,
+    LOGIN_LIMIT,
     MEDIA,
     MODELS,
     POOL,
+    SESSIONS,
     SETTINGS,
     STORE,
     SUPERVISOR,
 )
+from sora_proxy.audit import AuditLog
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.conversations import Conversations
 from sora_proxy.database import Database
@@ -32,9 +36,11 @@ from sora_proxy.errors import ConfigurationError
 from sora_proxy.idempotency import Idempotency
 from sora_proxy.key_pool import KeyPool
 from sora_proxy.lifecycle import Policy, Resources
+from sora_proxy.login_limit import LoginLimit
 from sora_proxy.media import Media
 from sora_proxy.models import Models
 from sora_proxy.public_fetch import PublicFetcher
+from sora_proxy.sessions import Sessions
 from sora_proxy.setting_types import UpstreamKey
 from sora_proxy.settings import Settings
 from sora_proxy.store import Store
@@ -92,6 +98,7 @@ def create_app(settings: Settings, access: Access) -> web.Application:
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BODY_BYTES)
     app[SETTINGS] = settings
     app[ACCESS] = access
+    app[AUDIT], app[SESSIONS], app[LOGIN_LIMIT] = AuditLog(database), Sessions(), LoginLimit()
     app[BACK_END] = back_end
     app[POOL], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
     app[MODELS] = Models(upstream.capabilities, settings.model_aliases)

@@ -139,6 +139,11 @@ class Database:
             os.close(self._lock)
 
 
+def rows_of(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    """What a query finds, by the names of the columns."""
+    return [{str(name): value for name, value in row.items()} for row in connection.execute(query).mappings()]
+
+
 def _engine(path: Path, *, writer: bool) -> sa.Engine:
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(path)),  # made of parts: a path may hold what an address can't

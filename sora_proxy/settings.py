@@ -4,6 +4,7 @@ Sources, the first that knows an option wins: the environment, `.env`, `config/s
 durations are seconds. A bad value ends the start with one line per fault (`load_settings`), secrets masked.
 """
 
+import ipaddress
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,6 +42,7 @@ ALIASES = dict.fromkeys(
     ),
     "sora-image",
 )
+SHORTEST_ADMIN_KEY = 16  # whoever can reach the server can guess
 FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; anything else could be a secret out of place
 
 
@@ -76,7 +78,8 @@ class Settings(BaseSettings):
     )
     admin_key: Secret | None = Field(
         None,
-        description="The operator's key. Unset: one is generated, kept in DATA_DIR/admin_key and shown once.",
+        description="The operator's key, of 16 characters or more. Unset: one is generated, kept in DATA_DIR/admin_key "
+        "and shown once.",
         examples=["sk-…"],
     )
 
@@ -276,7 +279,19 @@ def _cross_checks(settings: Settings) -> list[str]:
         faults.append("PROXY_PORT: is missing beside PROXY_HOST. Example: PROXY_PORT=7890")
     if settings.proxy_user and not settings.proxy_host:
         faults.append("PROXY_HOST: is missing beside PROXY_USER. Example: PROXY_HOST=127.0.0.1")
+    if settings.admin_key and len(settings.admin_key) < SHORTEST_ADMIN_KEY and not _is_loopback(settings.api_host):
+        faults.append(
+            f"ADMIN_KEY: has less than {SHORTEST_ADMIN_KEY} characters, which will do on API_HOST=127.0.0.1 only."
+            " Example: ADMIN_KEY=sk-…"
+        )
     return faults
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _keys_from(path: Path) -> tuple[UpstreamKey, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sora_proxy import usage
 from sora_proxy.blocking import finished
 from sora_proxy.database import Database, metadata
 from sora_proxy.generation import (
@@ -114,7 +115,7 @@ class Store:
 
     async def record(self, generation: Generation, state: State, *new: Event) -> None:
         """Commit a generation's next state together with new events; then it is so, and its followers see them."""
-        row, first = _row(state), len(generation.log) + 1
+        row, first, old = _row(state), len(generation.log) + 1, generation.state
         if state.status in FINAL:
             row["ended_at"] = time.time()
 
@@ -126,6 +127,7 @@ class Store:
                 connection.execute(events.insert(), record)
                 if isinstance(event, Picture) and event.name:
                     connection.execute(pictures.insert(), {"name": event.name, "generation_id": generation.id})
+            usage.count(connection, old, state, new)
 
         writing = asyncio.ensure_future(self._database.write(write))
         try:

@@ -3,8 +3,16 @@
 from aiohttp import web
 
 from sora_proxy.api import chat, generations, health, models, pictures, stored_completions
+from sora_proxy.api.admin import FOR_OPERATORS, LOGIN
 from sora_proxy.api.cors import cors
-from sora_proxy.api.middleware import OPEN_HANDLERS, access, add_headers, errors, request_context
+from sora_proxy.api.middleware import (
+    OPEN_HANDLERS,
+    OPERATOR_HANDLERS,
+    access,
+    add_headers,
+    errors,
+    request_context,
+)
 
 # Outermost first.
 MIDDLEWARES = (request_context, errors, cors, access)
@@ -14,6 +22,7 @@ OPEN = [
     web.get("/health/live", health.live),
     web.get("/health/ready", health.ready),
     web.get("/images/{name}", pictures.picture),
+    LOGIN,
 ]
 FOR_CLIENTS = [
     web.post("/v1/chat/completions", chat.create),
@@ -37,7 +46,8 @@ ALIASES = [
 
 
 def add_routes(app: web.Application) -> None:
-    """Put the API into an application. A route that is not listed as open asks for a client key."""
-    app.add_routes([*OPEN, *FOR_CLIENTS, *ALIASES])
+    """Put the API into an application. A route asks for a client key unless it is listed as open or for operators."""
+    app.add_routes([*OPEN, *FOR_CLIENTS, *ALIASES, *FOR_OPERATORS])
     app[OPEN_HANDLERS] = frozenset(route.handler for route in OPEN)
+    app[OPERATOR_HANDLERS] = frozenset(route.handler for route in FOR_OPERATORS)
     app.on_response_prepare.append(add_headers)

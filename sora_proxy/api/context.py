@@ -3,12 +3,15 @@
 from aiohttp import web
 
 from sora_proxy.access import Access
+from sora_proxy.audit import Actor, AuditLog
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.conversations import Conversations
 from sora_proxy.idempotency import Idempotency
+from sora_proxy.login_limit import LoginLimit
 from sora_proxy.media import Media
 from sora_proxy.models import Models
 from sora_proxy.public_fetch import PublicFetcher
+from sora_proxy.sessions import Sessions
 from sora_proxy.settings import Settings
 from sora_proxy.store import Store
 from sora_proxy.supervisor import Supervisor
@@ -23,8 +26,12 @@ MODELS = web.AppKey("models", Models)
 FETCHER = web.AppKey("fetcher", PublicFetcher)
 IDEMPOTENCY = web.AppKey("idempotency", Idempotency)
 SUPERVISOR = web.AppKey("supervisor", Supervisor)
+AUDIT = web.AppKey("audit", AuditLog)
+SESSIONS = web.AppKey("sessions", Sessions)
+LOGIN_LIMIT = web.AppKey("login_limit", LoginLimit)
 
 REQUEST_ID = web.RequestKey("request_id", str)
 STARTED = web.RequestKey("started", float)
 BEGUN = web.RequestKey("begun", bool)  # the answer's status is gone
 CLIENT = web.RequestKey("client", str)
+OPERATOR = web.RequestKey("operator", Actor)

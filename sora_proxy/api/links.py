@@ -1,11 +1,10 @@
 """Absolute links to our pictures, as the client can reach us."""
 
-import ipaddress
-
 from aiohttp import web
 from yarl import URL
 
 from sora_proxy.api.context import SETTINGS
+from sora_proxy.api.forwarding import through_trusted_proxy
 from sora_proxy.generation import Picture
 
 
@@ -19,18 +18,10 @@ def public_origin(request: web.Request) -> str:
     if base_url := request.app[SETTINGS].base_url:
         return base_url
     scheme, host = request.scheme, request.host
-    if _from_trusted_proxy(request):
+    if through_trusted_proxy(request):
         scheme = request.headers.get("x-forwarded-proto", scheme).split(",")[0].strip()
         host = request.headers.get("x-forwarded-host", host).split(",")[0].strip()
     try:
         return str(URL.build(scheme="https" if scheme == "https" else "http", authority=host).origin())
     except ValueError:
         return f"http://localhost:{request.app[SETTINGS].api_port}"
-
-
-def _from_trusted_proxy(request: web.Request) -> bool:
-    trusted = request.app[SETTINGS].trusted_proxies
-    if not trusted or not request.remote:
-        return False
-    address = ipaddress.ip_address(request.remote)
-    return any(address in network for network in trusted)

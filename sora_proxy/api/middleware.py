@@ -1,6 +1,5 @@
 """What happens to every request: a request id, one log line, errors in one shape, access."""
 
-import hmac
 import re
 import secrets
 import time
@@ -10,13 +9,15 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from sora_proxy.api.answers import error_response
-from sora_proxy.api.context import ACCESS, BEGUN, CLIENT, REQUEST_ID, STARTED
+from sora_proxy.api.context import BEGUN, CLIENT, OPERATOR, REQUEST_ID, STARTED
 from sora_proxy.api.cors import Handler, add_cors_headers
+from sora_proxy.api.credentials import client_of, operator_of
 from sora_proxy.errors import ClientError, SoraProxyError
 
 log = structlog.get_logger(__name__)
 
 OPEN_HANDLERS: web.AppKey[frozenset[object]] = web.AppKey("open_handlers", frozenset)
+OPERATOR_HANDLERS: web.AppKey[frozenset[object]] = web.AppKey("operator_handlers", frozenset)
 SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -66,9 +67,12 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let holders of a client key in. Every route is closed unless `routes` lists it as open."""
-    if request.match_info.handler not in request.app[OPEN_HANDLERS] and request.match_info.http_exception is None:
-        request[CLIENT] = _client_of(request)
+    """Let in who may use the route. Without a word about it, that is the holder of a client key."""
+    route = request.match_info
+    if route.handler in request.app[OPERATOR_HANDLERS]:
+        request[OPERATOR] = operator_of(request)
+    elif route.handler not in request.app[OPEN_HANDLERS] and route.http_exception is None:
+        request[CLIENT] = client_of(request)
     return await handler(request)
 
 
@@ -80,18 +84,6 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     if started is not None:
         response.headers["openai-processing-ms"] = str(round((time.monotonic() - started) * 1000))
     add_cors_headers(request, response)
-
-
-def _client_of(request: web.Request) -> str:
-    """The fingerprint of the key that the request carries, if it is one of ours."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    token = token.strip() if scheme.lower() == "bearer" else request.headers.get("api-key", "")
-    given = token.encode(errors="surrogateescape")  # as bytes: a comparison of strings fails on what is not ASCII
-    for key, holder in request.app[ACCESS].holders:
-        if hmac.compare_digest(given, key):
-            return holder
-    message = "Incorrect API key provided." if token else "No API key provided. Send it as 'Authorization: Bearer KEY'."
-    raise ClientError(message, status=401, code="invalid_api_key")
 
 
 def _http_error(error: web.HTTPException, request: web.Request) -> ClientError:

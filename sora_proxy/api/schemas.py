@@ -113,10 +113,11 @@ def _parse(body: bytes, kind: type[M], known: dict[str, Any] | None = None) -> M
     try:
         return kind.model_validate(fields | (known or {}))
     except ValidationError as error:
-        raise _explain(error) from None
+        raise explain(error) from None
 
 
-def _explain(error: ValidationError) -> ClientError:
+def explain(error: ValidationError) -> ClientError:
+    """The first fault, with the name of its field and without its value."""
     fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
     param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
     if fault["type"] == "missing":

@@ -341,6 +341,31 @@ def test_half_a_proxy_is_a_fault(environment: SetEnvironment, given: dict[str, s
     assert f" Example: {missing}=" in only_fault()
 
 
+@pytest.mark.parametrize("key", ["sk-123456", "admin", "a" * 15])
+@pytest.mark.parametrize(
+    ("host", "refused"),
+    [
+        ("0.0.0.0", True),  # noqa: S104
+        ("192.0.2.1", True),
+        ("::", True),
+        ("sora.example.com", True),
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("localhost", False),
+    ],
+)
+def test_an_admin_key_that_can_be_guessed_will_do_on_loopback_only(
+    environment: SetEnvironment, key: str, host: str, *, refused: bool
+) -> None:
+    environment(ADMIN_KEY=key, API_HOST=host)
+    if not refused:
+        assert load_settings().admin_key
+        return
+    fault = only_fault()
+    assert fault.startswith("ADMIN_KEY: has less than 16 characters")
+    assert key not in fault
+
+
 def test_a_settings_file_that_is_no_text_is_a_fault(folder: Path) -> None:
     (folder / ".env").write_bytes(b"API_HOST=\xff\xfe\n")
     assert ".env: can't be read as UTF-8 text" in only_fault()

@@ -1,0 +1,46 @@
+"""`POST /admin/api/login` and `logout`: a token that is good for an hour, for the admin key; the end of all tokens."""
+
+from typing import Annotated
+
+import structlog
+from aiohttp import web
+from pydantic import Field
+
+from sora_proxy.api.admin.bodies import Body, answer, read_body
+from sora_proxy.api.context import AUDIT, LOGIN_LIMIT, OPERATOR, SESSIONS
+from sora_proxy.api.credentials import is_admin_key
+from sora_proxy.api.forwarding import client_address
+from sora_proxy.audit import Actor
+from sora_proxy.errors import ClientError
+from sora_proxy.sessions import SESSION_SECONDS
+
+log = structlog.get_logger(__name__)
+
+
+class Login(Body):
+    key: Annotated[str, Field(max_length=1000)]
+
+
+async def login(request: web.Request) -> web.Response:
+    """Begin a session. After too many wrong keys, an address has to wait; nobody else has."""
+    given = await read_body(request, Login.model_validate)
+    limit, address = request.app[LOGIN_LIMIT], client_address(request)
+    # From here to the verdict nothing is awaited: tries at the same time are counted like others.
+    if seconds := limit.wait(address):
+        message = "Too many logins failed. Try again later."
+        raise ClientError(message, status=429, code="rate_limit_exceeded", retry_after=seconds)
+    if not is_admin_key(request, given.key):
+        limit.failed(address)
+        log.warning("login failed", address=address)
+        raise ClientError("This is not the admin key.", status=401, code="invalid_api_key", param="key")
+    limit.succeeded(address)
+    token = request.app[SESSIONS].begin()
+    await request.app[AUDIT].note(Actor("admin key", address), "session.begin", "")
+    return answer({"token": token, "token_type": "Bearer", "expires_in": SESSION_SECONDS})
+
+
+async def logout(request: web.Request) -> web.Response:
+    """End all sessions."""
+    request.app[SESSIONS].end_all()
+    await request.app[AUDIT].note(request[OPERATOR], "session.end_all", "")
+    return answer({"ended": True})

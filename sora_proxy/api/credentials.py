@@ -1,0 +1,55 @@
+"""What a request brings to be let in by, and whose it is. Compared in constant time."""
+
+import hmac
+
+from aiohttp import web
+
+from sora_proxy.api.context import ACCESS, SESSIONS
+from sora_proxy.api.forwarding import client_address
+from sora_proxy.audit import Actor
+from sora_proxy.errors import ClientError
+
+
+def client_of(request: web.Request) -> str:
+    """The fingerprint of the key that the request carries.
+
+    Raises ClientError if it is none of ours.
+    """
+    given = _token_of(request)
+    for key, holder in request.app[ACCESS].holders:
+        if _equal(given, key):
+            return holder
+    message = "Incorrect API key provided." if given else "No API key provided. Send it as 'Authorization: Bearer KEY'."
+    raise ClientError(message, status=401, code="invalid_api_key")
+
+
+def operator_of(request: web.Request) -> Actor:
+    """The operator who sends the request: a holder of the admin key, or of the token of a session.
+
+    Raises ClientError: 403 for the key of a client, 401 for everything else.
+    """
+    given, address = _token_of(request), client_address(request)
+    if is_admin_key(request, given):
+        return Actor("admin key", address)
+    if session := request.app[SESSIONS].known(given):
+        return Actor(f"session {session}", address)
+    client_of(request)
+    raise ClientError("This needs the admin key.", status=403, code="admin_key_required")
+
+
+def is_admin_key(request: web.Request, given: str) -> bool:
+    return _equal(given, request.app[ACCESS].admin_key.encode())
+
+
+def _token_of(request: web.Request) -> str:
+    """What is given as a key; two of them are none."""
+    given = request.headers.getall("authorization", [])
+    if len(given) > 1:
+        return ""
+    scheme, _, token = "".join(given).partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else request.headers.get("api-key", "")
+
+
+def _equal(given: str, key: bytes) -> bool:
+    """As bytes: a comparison of strings fails on what is not ASCII."""
+    return hmac.compare_digest(given.encode(errors="surrogateescape"), key)

@@ -1,0 +1,32 @@
+"""What reverse proxies tell of a client: believed of those that the operator trusts, and of nobody else."""
+
+import ipaddress
+
+from aiohttp import web
+
+from sora_proxy.api.context import SETTINGS
+
+
+def through_trusted_proxy(request: web.Request) -> bool:
+    """Whether the connection comes from a reverse proxy whose headers are believed."""
+    return bool(request.remote) and _trusted(request, request.remote or "")
+
+
+def client_address(request: web.Request) -> str:
+    """The address that the client connects from: the last one that a trusted proxy vouches for."""
+    address = request.remote or ""
+    named = ",".join(request.headers.getall("x-forwarded-for", [])).split(",")
+    while named and _trusted(request, address):
+        address = named.pop().strip() or address
+    return address
+
+
+def _trusted(request: web.Request, address: str) -> bool:
+    trusted = request.app[SETTINGS].trusted_proxies
+    if not trusted:
+        return False
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in trusted)

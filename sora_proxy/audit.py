@@ -1,0 +1,60 @@
+"""Audit: what operators changed. Each entry is committed together with the change that it tells of."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from sora_proxy.database import Database, metadata, rows_of
+
+ENTRIES_KEPT = 10_000
+
+entries = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("address", sa.Text),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("changes", sa.JSON, nullable=False),
+    sqlite_autoincrement=True,  # a number is never given twice
+)
+
+Changes = dict[str, tuple[Any, Any]]  # by field: the old and the new value, no secret among them
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who changes something: the admin key, a session, or a source of keys; and from which address."""
+
+    who: str
+    address: str | None = None
+
+
+def note(connection: sa.Connection, actor: Actor, action: str, target: str, changes: Changes | None = None) -> None:
+    """Add an entry to the transaction of the change that it tells of."""
+    entry = {"at": time.time(), "who": actor.who, "address": actor.address, "action": action, "target": target}
+    added = connection.execute(entries.insert(), entry | {"changes": changes or {}}).inserted_primary_key
+    assert added is not None  # noqa: S101 - an insert of one row has one
+    connection.execute(entries.delete().where(entries.c.number <= added[0] - ENTRIES_KEPT))
+
+
+class AuditLog:
+    """The entries, for reading, and for changes that are no transaction of their own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def note(self, actor: Actor, action: str, target: str) -> None:
+        """Tell of something that changed nothing on disk."""
+        await self._database.write(lambda connection: note(connection, actor, action, target))
+
+    async def page(self, limit: int, after: int | None) -> list[dict[str, Any]]:
+        """Entries, newest first, from below the number `after`."""
+        query = sa.select(entries).order_by(entries.c.number.desc()).limit(limit)
+        if after is not None:
+            query = query.where(entries.c.number < after)
+        return await self._database.read(lambda connection: rows_of(connection, query))

@@ -1,0 +1,47 @@
+"""Sessions: short-lived tokens for operators, so that a browser need not keep the admin key.
+
+They are JWTs, signed with a secret of their own that is made at each start and kept in memory only. `end_all` makes a
+new one, and every token of before is worth nothing.
+"""
+
+import secrets
+import time
+
+import jwt
+
+SESSION_SECONDS = 3600
+ALGORITHM = "HS256"
+ISSUER, AUDIENCE = "sora_proxy", "sora_proxy admin"
+CLAIMS = ("exp", "iat", "iss", "aud", "jti")
+
+
+class Sessions:
+    """Begins sessions, knows them again, ends them all."""
+
+    def __init__(self) -> None:
+        # All the mutable state: the signing secret.
+        self._secret = secrets.token_bytes(32)
+
+    def begin(self) -> str:
+        """A token for one more session."""
+        now = int(time.time())
+        claims = {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + SESSION_SECONDS}
+        return jwt.encode(claims | {"jti": secrets.token_hex(8)}, self._secret, ALGORITHM)
+
+    def known(self, token: str) -> str | None:
+        """The id of the session that a token belongs to, or None if it is no token of ours, or not any more."""
+        try:
+            claims = jwt.decode(
+                token,
+                self._secret,
+                algorithms=[ALGORITHM],
+                issuer=ISSUER,
+                audience=AUDIENCE,
+                options={"require": list(CLAIMS)},
+            )
+        except jwt.PyJWTError:
+            return None
+        return str(claims["jti"])
+
+    def end_all(self) -> None:
+        self._secret = secrets.token_bytes(32)

@@ -1,0 +1,76 @@
+"""Usage: what each upstream key did on each day.
+
+It is counted by the arrows that generations take, in the transaction that commits them: a crash loses nothing and
+counts nothing twice.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from sora_proxy.database import Database, metadata, rows_of
+from sora_proxy.generation import Event, Picture, State, Status
+
+DAYS_KEPT = 30
+COUNTERS = ("sent", "accepted", "refused", "completed", "failed", "pictures")
+
+usage = sa.Table(
+    "usage",
+    metadata,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("day", sa.Text, primary_key=True),  # UTC
+    *(sa.Column(counter, sa.Integer, nullable=False, default=0) for counter in COUNTERS),
+)
+
+
+def count(connection: sa.Connection, old: State, new: State, events: Sequence[Event]) -> None:
+    """Count one arrow, in its own transaction."""
+    counter = _counter(old.status, new.status)
+    key_id = new.key_id or old.key_id
+    if counter is None or key_id is None:
+        return
+    added = {counter: 1}
+    if counter == "completed":
+        added["pictures"] = sum(isinstance(event, Picture) for event in events)
+    today = dt.datetime.now(dt.UTC).date()
+    row = (usage.c.key_id == key_id) & (usage.c.day == today.isoformat())
+    sums = {name: usage.c[name] + amount for name, amount in added.items()}
+    if not connection.execute(usage.update().where(row).values(sums)).rowcount:
+        connection.execute(usage.insert(), {"key_id": key_id, "day": today.isoformat(), **added})
+        connection.execute(usage.delete().where(usage.c.day <= _day(today, DAYS_KEPT)))
+
+
+def _day(today: dt.date, ago: int) -> str:
+    return (today - dt.timedelta(days=ago)).isoformat()
+
+
+def _counter(old: Status, new: Status) -> str | None:
+    match old, new:
+        case Status.queued, Status.submitting:
+            return "sent"
+        case Status.submitting, Status.queued | Status.failed:
+            return "refused"
+        case Status.submitting | Status.unknown, Status.running:
+            return "accepted"
+        case Status.unknown | Status.running | Status.saving, Status.failed:
+            return "failed"
+        case Status.saving, Status.completed:
+            return "completed"
+    return None
+
+
+class Usage:
+    """The counters, for reading."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def days(self, key_id: str | None = None) -> list[dict[str, Any]]:
+        """The counters of the last days, newest first; of one key, or of all."""
+        first = _day(dt.datetime.now(dt.UTC).date(), DAYS_KEPT)
+        query = sa.select(usage).where(usage.c.day > first).order_by(usage.c.day.desc(), usage.c.key_id)
+        if key_id is not None:
+            query = query.where(usage.c.key_id == key_id)
+        return await self._database.read(lambda connection: rows_of(connection, query))

@@ -1,0 +1,20 @@
+"""A database of a test's own, which may be closed and opened again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.database import Database
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    pool = BlockingPool()
+    database = await asyncio.to_thread(Database, tmp_path / "data" / "sora_proxy.db", pool)
+    await database.open()
+    yield database
+    await database.close()
+    pool.close()

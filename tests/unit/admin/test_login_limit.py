@@ -1,0 +1,68 @@
+"""LoginLimit: who guesses has to wait, and nobody else has."""
+
+import pytest
+
+from sora_proxy.login_limit import ADDRESSES_KNOWN, FAILURES_IN_ALL, FAILURES_PER_ADDRESS, LoginLimit
+
+
+def fail(limit: LoginLimit, address: str, tries: int) -> int:
+    """Fail so often, if possible; returns how many tries were possible."""
+    possible = 0
+    for _ in range(tries):
+        if limit.wait(address) == 0:
+            limit.failed(address)
+            possible += 1
+    return possible
+
+
+def test_one_address_may_fail_ten_times_a_minute() -> None:
+    limit = LoginLimit()
+    assert fail(limit, "192.0.2.1", 1000) == FAILURES_PER_ADDRESS == 10
+    assert 50 <= limit.wait("192.0.2.1") <= 60
+    assert limit.wait("192.0.2.2") == 0
+
+
+def test_all_addresses_may_fail_sixty_times_a_minute() -> None:
+    limit = LoginLimit()
+    assert sum(fail(limit, f"192.0.2.{n}", 10) for n in range(100)) == FAILURES_IN_ALL == 60
+    assert 50 <= limit.wait("198.51.100.1") <= 60
+
+
+def test_an_address_that_logged_in_before_is_not_locked_out_by_others() -> None:
+    limit = LoginLimit()
+    limit.succeeded("203.0.113.5")
+    for n in range(100):
+        fail(limit, f"192.0.2.{n}", 10)
+    assert limit.wait("203.0.113.5") == 0
+    assert fail(limit, "203.0.113.5", 100) == FAILURES_PER_ADDRESS
+
+
+def test_an_address_that_is_welcome_uses_up_nobodys_tries() -> None:
+    limit = LoginLimit()
+    for n in range(10):
+        limit.succeeded(f"203.0.113.{n}")
+        fail(limit, f"203.0.113.{n}", 10)
+    assert limit.wait("192.0.2.1") == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("not an address", "another", False),
+    ],
+)
+def test_one_host_has_a_whole_network_of_ipv6(first: str, second: str, same: bool) -> None:
+    limit = LoginLimit()
+    fail(limit, first, 10)
+    assert (limit.wait(second) > 0) is same
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    limit = LoginLimit()
+    for n in range(3 * ADDRESSES_KNOWN):
+        limit.succeeded(f"address {n}")
+        limit.failed(f"address {n}")
+    assert len(limit._failed) == len(limit._welcome) == ADDRESSES_KNOWN

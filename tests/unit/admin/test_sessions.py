@@ -1,0 +1,108 @@
+"""Sessions: a token is good for an hour, and no token that we did not sign is good at all."""
+
+import base64
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from sora_proxy.sessions import AUDIENCE, ISSUER, SESSION_SECONDS, Sessions
+from tests.conftest import ADMIN_KEY, CLIENT_KEY
+
+NOW = int(time.time())
+GOOD = {"iss": ISSUER, "aud": AUDIENCE, "iat": NOW, "exp": NOW + 600, "jti": "0123456789abcdef"}
+
+
+def part(content: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+
+
+def unsigned(algorithm: str) -> str:
+    return f"{part({'alg': algorithm, 'typ': 'JWT'})}.{part(GOOD)}."
+
+
+def without(claim: str) -> dict[str, Any]:
+    return {name: value for name, value in GOOD.items() if name != claim}
+
+
+def test_a_token_of_ours_is_known_and_tells_its_session() -> None:
+    sessions = Sessions()
+    first, second = sessions.begin(), sessions.begin()
+    assert sessions.known(first)
+    assert sessions.known(first) == sessions.known(first) != sessions.known(second)
+
+
+def test_a_token_is_good_for_an_hour_at_most_and_is_signed_with_256_bits() -> None:
+    sessions = Sessions()
+    claims = jwt.decode(sessions.begin(), options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == SESSION_SECONDS <= 3600
+    assert len(sessions._secret) * 8 == 256
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "NonE", "", "HS256"])
+def test_a_token_without_a_signature_is_nobodys(algorithm: str) -> None:
+    assert Sessions().known(unsigned(algorithm)) is None
+
+
+@pytest.mark.parametrize("secret", ["", "sk-123456", "secret", ADMIN_KEY, CLIENT_KEY, "0" * 64])
+@pytest.mark.parametrize("algorithm", ["HS256", "HS512"])
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+def test_a_token_signed_with_something_that_can_be_guessed_is_nobodys(secret: str, algorithm: str) -> None:
+    # Signed by hand where the library refuses an empty key.
+    token = jwt.encode(GOOD, secret or "\0", algorithm)
+    assert Sessions().known(token) is None
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param(GOOD | {"exp": NOW - 1}, id="expired"),
+        pytest.param(GOOD | {"iat": NOW + 600, "exp": NOW + 1200}, id="not begun"),
+        pytest.param(GOOD | {"nbf": NOW + 600}, id="not yet"),
+        *(pytest.param(without(claim), id=f"without {claim}") for claim in GOOD),
+        pytest.param(GOOD | {"iss": "elsewhere"}, id="another issuer"),
+        pytest.param(GOOD | {"aud": "another service"}, id="another audience"),
+        pytest.param(GOOD | {"aud": []}, id="no audience"),
+        pytest.param(GOOD | {"exp": "tomorrow"}, id="a word for a time"),
+    ],
+)
+def test_a_token_that_does_not_say_what_ours_say_is_nobodys_however_it_is_signed(claims: dict[str, Any]) -> None:
+    sessions = Sessions()
+    assert sessions.known(jwt.encode(GOOD, sessions._secret, "HS256"))
+    assert sessions.known(jwt.encode(claims, sessions._secret, "HS256")) is None
+
+
+@pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+def test_the_algorithm_is_ours_to_choose(algorithm: str) -> None:
+    sessions = Sessions()
+    assert sessions.known(jwt.encode(GOOD, sessions._secret, algorithm)) is None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{"kid": "../../dev/null"}, {"jku": "http://127.0.0.1/keys"}, {"x5u": "http://127.0.0.1/x"}, {"crit": ["exp"]}],
+    ids=str,
+)
+def test_a_header_chooses_no_other_key(header: dict[str, Any]) -> None:
+    assert Sessions().known(jwt.encode(GOOD, b"\0" * 32, "HS256", headers=header)) is None
+
+
+@pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "é.é.é", "x" * 100_000, "\0"])
+def test_what_is_no_token_is_nobodys(token: str) -> None:
+    assert Sessions().known(token) is None
+
+
+def test_another_start_knows_no_token_of_before() -> None:
+    assert Sessions().known(Sessions().begin()) is None
+
+
+def test_a_logout_ends_all_sessions_and_lets_new_ones_begin() -> None:
+    sessions = Sessions()
+    tokens = [sessions.begin() for _ in range(3)]
+    sessions.end_all()
+    assert [sessions.known(token) for token in tokens] == [None] * 3
+    assert sessions.known(sessions.begin())
