@@ -67,7 +67,8 @@ def _misconfigured(error: ConfigurationError) -> int:
 def _secrets(settings: Settings, access: Access) -> list[str]:
     """What must never be logged."""
     proxy_pass = [settings.proxy_pass.get_secret_value()] if settings.proxy_pass else []
-    return [access.client_key, access.admin_key, *proxy_pass, *(key.token for key in settings.api_keys)]
+    keys = [key.token for key in settings.api_keys] + [key.token for key in settings.client_keys]
+    return [access.client_key, access.admin_key, *proxy_pass, *keys]
 
 
 def _tune_process() -> None:

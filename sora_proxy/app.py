@@ -34,11 +34,13 @@ from sora_proxy.conversations import Conversations
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.idempotency import Idempotency
-from sora_proxy.key_pool import KeyPool
+from sora_proxy.key_pool import KeyPool, QueueBounds
+from sora_proxy.keys import fingerprint
 from sora_proxy.lifecycle import Policy, Resources
 from sora_proxy.login_limit import LoginLimit
 from sora_proxy.media import Media
 from sora_proxy.models import Models
+from sora_proxy.probes import Probes
 from sora_proxy.public_fetch import PublicFetcher
 from sora_proxy.sessions import Sessions
 from sora_proxy.setting_types import UpstreamKey
@@ -91,7 +93,10 @@ def create_app(settings: Settings, access: Access) -> web.Application:
     store = Store(database)
     media = Media(settings.pictures_dir, settings.data_dir / "inputs", pool)
     upstream = _sora(settings, back_end, pool)
-    keys = KeyPool(back_end.keys, max_queue=settings.max_queue, max_queue_wait=settings.max_queue_wait)
+    bounds = QueueBounds(settings.max_queue, settings.max_queue_per_client, settings.max_queue_wait)
+    keys = KeyPool(bounds, access.weights)
+    probes = Probes(upstream, keys)
+    keys.on_unproven = probes.start
     watcher = TaskWatcher(upstream, keys, interval=settings.poll_interval)
     supervisor = Supervisor(Resources(upstream, keys, store, media, watcher), _policy(settings, back_end))
 
@@ -109,10 +114,13 @@ def create_app(settings: Settings, access: Access) -> web.Application:
 
     async def life(_app: web.Application) -> AsyncIterator[None]:
         async with _closing(pool.close), _opened(database, media), back_end.running(), _closing(upstream.close):
+            for key in back_end.keys:
+                keys.put(fingerprint(key.token), key)
             await supervisor.recover()
             yield
             await supervisor.stop(settings.shutdown_grace)
             await watcher.close()
+            await probes.close()
 
     app.cleanup_ctx.append(life)
     return app
@@ -185,7 +193,13 @@ def _sora(settings: Settings, back_end: BackEnd, pool: BlockingPool) -> Sora:
 
 def _policy(settings: Settings, back_end: BackEnd) -> Policy:
     keep = settings.image_localization if settings.image_localization is not None else back_end.simulated
-    return Policy(settings.settle_time, settings.on_unknown, settings.generation_timeout, keep_pictures=keep)
+    return Policy(
+        settings.settle_time,
+        settings.on_unknown,
+        settings.generation_timeout,
+        settings.queue_timeout,
+        keep_pictures=keep,
+    )
 
 
 @contextlib.asynccontextmanager

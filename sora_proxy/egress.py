@@ -9,7 +9,10 @@ from sora_proxy.rest import Rest
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """`url` is without credentials, which travel apart so that no exception prints them."""
+    """`url` is without credentials, which travel apart so that no exception prints them.
+
+    Its scheme is `http`, `https` or `socks5h`: names are looked up by the proxy.
+    """
 
     url: str
     user: str | None = None

@@ -6,6 +6,7 @@
     ├── StorageUnavailable           ours: the disk or the database refused
     ├── NoUpstreamKey                ours: no key is left that could serve
     ├── QueueFull                    ours: more orders wait than we promise to serve in time
+    ├── QueueTimeout                 ours: an order waited for a key for as long as one may
     ├── Stopping                     ours: this process is about to end
     └── Fault                        what a back end did to one call or task
         ├── RequestFault             the order itself: told to the client, never sent again, no key touched
@@ -74,6 +75,10 @@ class QueueFull(SoraProxyError):
     def __init__(self, message: str, *, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class QueueTimeout(SoraProxyError):
+    """The order was never accepted by a back end."""
 
 
 class Stopping(SoraProxyError):

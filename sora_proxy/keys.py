@@ -1,16 +1,18 @@
 """What is known of one upstream account (`Key`): its limits, its health, its share. No waiting in here.
 
-Who gets a key and when is `key_pool.py`, and only the pool changes what is in here. Times are seconds of the monotonic
-clock.
+Who gets a key and when is `key_pool.py`, and only the pool changes what is in here. Times are seconds of the event
+loop's clock, but for those in a `KeyMemory`.
 """
 
 import hashlib
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from sora_proxy.egress import Egress
-from sora_proxy.rest import Rest
+from sora_proxy.errors import Fault, KeyRejected, RateLimited, TooManyTasks, UpstreamFault
+from sora_proxy.rest import LONGEST_REST, Incident, Rest
 from sora_proxy.setting_types import UpstreamKey
 
 MINUTE = 60.0
@@ -24,13 +26,13 @@ def fingerprint(secret: str) -> str:
 class TokenBucket:
     """At most `size` takes in any 60 seconds, over a true sliding minute."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._taken: deque[float] = deque(maxlen=size)
+    def __init__(self, size: int, taken: Iterable[float] = ()) -> None:
+        self.size = size
+        self._taken: deque[float] = deque(taken, maxlen=size)
 
     def ready_at(self) -> float:
         """The moment from which one more may be taken."""
-        return self._taken[0] + MINUTE if len(self._taken) == self._size else -math.inf
+        return self._taken[0] + MINUTE if len(self._taken) == self.size else -math.inf
 
     def take(self, now: float) -> None:
         self._taken.append(now)
@@ -43,28 +45,78 @@ class TokenBucket:
         """What was taken last is used only now."""
         self._taken[-1] = now
 
+    def resized(self, size: int) -> "TokenBucket":
+        """A bucket of another size with the same takes."""
+        return TokenBucket(size, self._taken)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMemory:
+    """What outlives the process about a key. Times are wall-clock seconds."""
+
+    rejected: Incident | None = None
+    rest_until: float | None = None
+    rest_failures: int = 0
+    rest_due: bool = False
+    rest_why: Incident | None = None
+    unproven: bool = False
+    learned_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment on both clocks, to tell the times of one by the other."""
+
+    loop: float
+    wall: float
+
 
 class Key:
     """One upstream account and what we know of it. Only the pool changes it."""
 
-    def __init__(self, config: UpstreamKey, number: int, egresses: Sequence[Egress]) -> None:
-        self.token = config.token
-        self.id = fingerprint(config.token)
-        self.alias = config.name or f"key-{number}"
-        self.weight = config.weight
-        self.max_rpm = config.max_rpm
+    def __init__(self, key_id: str, config: UpstreamKey, egresses: Sequence[Egress]) -> None:
+        self.id = key_id  # never changes, though the token may
+        self.config = config
         self.egresses = tuple(egresses)  # in the order in which they are used
         # All the mutable state.
         self.bucket = TokenBucket(config.max_rpm)
-        self.limit = self.max_concurrent = config.max_concurrent  # tasks at once; None until the upstream tells
+        self.learned_limit: int | None = None  # tasks at once, as the upstream told
         self.tasks = 0
         self.intents = 0  # open ones: at most 1, but for those that a restart brings back
         self.rest = Rest()
-        self.rejected: str | None = None  # the reason, if it is out of service
+        self.unproven = False  # it was tired: a free call must work before an order is risked on it
+        self.rejected: Incident | None = None  # why it is out of service
+        self.removed = False  # it serves its tasks to their end and gets no more
         self.share = 0.0  # grants divided by weight
 
     def __repr__(self) -> str:
-        return f"<Key {self.alias} tasks={self.tasks}/{self.limit or '-'} rejected={self.rejected!r}>"
+        rejected = self.rejected.reason if self.rejected else None
+        return f"<Key {self.alias} tasks={self.tasks}/{self.limit or '-'} rejected={rejected!r}>"
+
+    @property
+    def token(self) -> str:
+        return self.config.token
+
+    @property
+    def alias(self) -> str:
+        """What logs and operators call it."""
+        return self.config.name or self.id
+
+    @property
+    def limit(self) -> int | None:
+        """Tasks that it may have at once; None until somebody tells."""
+        known = [limit for limit in (self.config.max_concurrent, self.learned_limit) if limit is not None]
+        return min(known, default=None)
+
+    @property
+    def in_service(self) -> bool:
+        """Whether it can serve, now or later, without an operator."""
+        return self.config.enabled and self.rejected is None and not self.removed
+
+    @property
+    def full(self) -> bool:
+        """Whether only the end of something of its own can make it ready."""
+        return bool(self.intents) or (self.limit is not None and self.tasks >= self.limit)
 
     def egress(self, now: float) -> Egress:
         """The way out for a call now: the first that does not rest, else the one that is back first."""
@@ -72,9 +124,55 @@ class Key:
             self.egresses, key=lambda each: each.rest.until
         )
 
+    def rests_until(self) -> float:
+        """The moment from which neither its rate nor a rest of its own or of its ways out is in the way."""
+        egress = self.egresses[0].rest.until if len(self.egresses) == 1 else min(e.rest.until for e in self.egresses)
+        return max(self.bucket.ready_at(), self.rest.until, egress)
+
     def ready_at(self) -> float:
         """The moment from which it can take an order; infinity if only an event can tell."""
-        if self.rejected or self.intents or (self.limit is not None and self.tasks >= self.limit):
-            return math.inf
-        way_out = min(each.rest.until for each in self.egresses)
-        return max(self.bucket.ready_at(), self.rest.until, way_out)
+        return math.inf if self.full or not self.in_service else self.rests_until()
+
+    def suffer(self, fault: Fault, now: float, incident: Incident) -> bool:
+        """Let a fault of the key or its upstream have its effect. Returns whether it had any."""
+        match fault:
+            case KeyRejected():
+                self.rejected = incident
+            case TooManyTasks():
+                self._learn_limit(fault.limit, now, incident)
+            case RateLimited():
+                self.rest.back_off(now, incident, at_least=fault.retry_after or 0.0)
+                self.rest.due = self.unproven = True
+            case UpstreamFault():
+                self.rest.back_off(now, incident)
+            case _:
+                return False
+        return True
+
+    def _learn_limit(self, told: int | None, now: float, incident: Incident) -> None:
+        others = max(self.tasks - 1, 0)
+        self.learned_limit = max(told if told is not None else others, 1)
+        if self.limit is not None and others < self.limit:  # tasks that are not ours fill it: only time can tell
+            self.rest.back_off(now, incident)
+            self.rest.due = True
+
+    def memory(self, now: Moment) -> KeyMemory:
+        """What is to be remembered of it."""
+        resting = self.rest.until > now.loop
+        return KeyMemory(
+            rejected=self.rejected,
+            rest_until=now.wall + self.rest.until - now.loop if resting else None,
+            rest_failures=self.rest.failures,
+            rest_due=self.rest.due,
+            rest_why=self.rest.why,
+            unproven=self.unproven,
+            learned_limit=self.learned_limit,
+        )
+
+    def remember(self, memory: KeyMemory, now: Moment) -> None:
+        """The inverse. An end that a changed clock puts far away is no further than any rest."""
+        self.rejected, self.unproven, self.learned_limit = memory.rejected, memory.unproven, memory.learned_limit
+        until = -math.inf
+        if memory.rest_until is not None:
+            until = now.loop + min(memory.rest_until - now.wall, LONGEST_REST)
+        self.rest = Rest(until, memory.rest_failures, memory.rest_due, memory.rest_why)

@@ -8,7 +8,7 @@ upstream is unknown is looked for before it is ever sent again.
 import asyncio
 import time
 from collections.abc import Coroutine
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -19,6 +19,7 @@ from sora_proxy.errors import (
     Fault,
     KeyFault,
     NoUpstreamKey,
+    QueueTimeout,
     RequestFault,
     StorageUnavailable,
     SubmissionUnknown,
@@ -37,7 +38,9 @@ from sora_proxy.generation import (
     State,
     Status,
 )
-from sora_proxy.key_pool import KeyPool, Lease
+from sora_proxy.key_pool import KeyPool
+from sora_proxy.lease import Lease
+from sora_proxy.line import Place
 from sora_proxy.lost_orders import LostOrders
 from sora_proxy.media import Media
 from sora_proxy.results import Results
@@ -61,6 +64,7 @@ class Policy:
     settle_time: float = 20.0
     on_unknown: Literal["requeue", "fail"] = "requeue"
     generation_timeout: float = 1800.0
+    queue_timeout: float = 900.0
     keep_pictures: bool = True
 
 
@@ -100,6 +104,8 @@ class Lifecycle:
             await self._save(generation)
         except NoUpstreamKey as error:
             await self._fail(generation, Failed("no_upstream_key", str(error)))
+        except QueueTimeout as error:
+            await self._fail(generation, Failed("queue_timeout", str(error)))
         except Fault as fault:
             await self._fail(generation, Failed(fault.code, str(fault)))
         except Exception:
@@ -109,13 +115,14 @@ class Lifecycle:
 
     async def _obtain(self, generation: Generation) -> None:
         """From wherever it is to `saving`: the upstream is done and the addresses of the results are on disk."""
-        refusals, again = 0, False
+        refusals = 0
+        place: Place[Lease] = Place(generation.client, generation.id)
+        deadline = asyncio.get_running_loop().time() + self._policy.queue_timeout
         while generation.status is not Status.saving:
             try:
-                async with self._lease(generation, again=again or generation.state.attempts > 0) as lease:
+                async with await self._lease(generation, place, deadline) as lease:
                     await self._work(generation, lease)
             except (KeyFault, EgressFault, UpstreamUnavailable) as fault:
-                again = True
                 # A key that is full, resting or dead is the pool's affair; other refusals are worth only so many tries.
                 refusals += not isinstance(fault, KeyFault)
                 # Only an order that was definitely not accepted may be offered again.
@@ -125,16 +132,21 @@ class Lifecycle:
                 if generation.status is Status.submitting:
                     await self._requeue(generation)
 
-    def _lease(self, generation: Generation, *, again: bool) -> AbstractAsyncContextManager[Lease]:
-        """A key for a new order, at the head of the line if it was in it before; for an accepted one, its own."""
+    async def _lease(self, generation: Generation, place: Place[Lease], deadline: float) -> Lease:
+        """A key for a new order, which keeps its place in line over refusals; for an accepted one, its own."""
         if generation.status is not Status.queued:
             intent_open = generation.status in (Status.submitting, Status.unknown)
-            return self._keys.resume(generation.state.key_id or "", intent_open=intent_open)
+            return self._keys.resume(generation.state.key_id or "", generation.id, intent_open=intent_open)
 
         async def tell(position: int, seconds: int | None) -> None:
             await self._tell(generation, Queued(position, seconds))
 
-        return self._keys.lease(tell, first=again)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._keys.acquire(place, tell)
+        except TimeoutError:
+            seconds = f"{self._policy.queue_timeout:g}"
+            raise QueueTimeout(f"no upstream key could take the order within {seconds} seconds") from None
 
     async def _work(self, generation: Generation, lease: Lease) -> None:
         if generation.status is Status.queued:

@@ -14,8 +14,8 @@ import structlog
 
 from sora_proxy.errors import Fault, StorageUnavailable, SubmissionUnknown
 from sora_proxy.generation import Generation
-from sora_proxy.key_pool import Lease
 from sora_proxy.keys import Key
+from sora_proxy.lease import Lease
 from sora_proxy.store import Store
 from sora_proxy.upstream import Snapshot, Upstream
 

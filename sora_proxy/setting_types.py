@@ -2,14 +2,20 @@
 
 import ipaddress
 import re
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Annotated, Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, SecretStr
 from pydantic_settings import NoDecode
 
+from sora_proxy.egress import Proxy
+
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
+# By all of them, it is the proxy that looks names up: `socks5` means what other programs call `socks5h`.
+PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
+PROXY_EXAMPLE = "socks5://user:password@proxy.example.com:1080,direct"
+SOCKS_CREDENTIALS = range(1, 128)  # bytes that the SOCKS library can send
 
 
 def _json(value: Any) -> Any:
@@ -58,6 +64,12 @@ def _network(value: Any) -> Any:
         raise ValueError("is not a network like 10.0.0.0/8") from None
 
 
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must be printable text on one line")
+    return value
+
+
 def _secret(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.isprintable() or text != text.strip():
@@ -90,6 +102,37 @@ def _header_names(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def _proxies(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("must be a text: `direct` or addresses of proxies, comma-separated")  # noqa: TRY004
+    return tuple(_proxy(item) for item in _comma_separated(value))
+
+
+def _proxy(address: str) -> Proxy | None:
+    """A proxy by its address, or None for the straight way. No error repeats the address: a password is in it."""
+    if address == "direct":
+        return None
+    try:
+        parts = urlsplit(address)
+        scheme, host, port = PROXY_SCHEMES[parts.scheme], parts.hostname, parts.port
+    except (ValueError, KeyError):
+        host = port = None
+    if not (host and port) or parts.path.strip("/") or parts.query or parts.fragment or not address.isprintable():
+        raise ValueError(f"must be `direct` or addresses with a port, like {PROXY_EXAMPLE}")
+    user, password = (unquote(part) if part else None for part in (parts.username, parts.password))
+    if scheme == "socks5h" and (user or password):
+        _check_socks_credentials(user, password)
+    netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return Proxy(f"{scheme}://{netloc}", user, SecretStr(password) if password else None)
+
+
+def _check_socks_credentials(*credentials: str | None) -> None:
+    if any(len((text or "").encode()) not in SOCKS_CREDENTIALS for text in credentials):
+        raise ValueError("a SOCKS5 proxy takes a user and a password, of 1 to 127 bytes each")
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)]
@@ -97,13 +140,15 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
 Origins = Annotated[Names, AfterValidator(_origins)]
 Headers = Annotated[dict[str, str], NoDecode, BeforeValidator(_json), AfterValidator(_header_names)]
+Proxies = Annotated[tuple[InstanceOf[Proxy] | None, ...], NoDecode, BeforeValidator(_proxies)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\-\[\]]+$")]
 Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_secret)]
 
 
 class UpstreamKey(BaseModel):
     """One upstream account. `weight` is its share, `max_rpm` the submits it may take in any 60 seconds,
-    `max_concurrent` the tasks it may have at once (unset: as many as the upstream takes; the limit is learned)."""
+    `max_concurrent` the tasks it may have at once (unset: as many as the upstream takes; the limit is learned),
+    `proxy` its ways out in their order (unset: those of the server), `notes` the operator's own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -112,17 +157,38 @@ class UpstreamKey(BaseModel):
     max_rpm: int = Field(60, ge=1, le=10_000)
     max_concurrent: int | None = Field(None, ge=1, le=10_000)
     name: str | None = Field(None, min_length=1, max_length=40, pattern=r"^[\w .@-]+$")
+    proxy: Proxies = ()
+    enabled: bool = True
+    notes: Annotated[str, Field(max_length=500), AfterValidator(_printable)] | None = None
 
     @property
     def token(self) -> str:
         return self.key.get_secret_value()
 
 
-def _unique(keys: tuple[UpstreamKey, ...]) -> tuple[UpstreamKey, ...]:
+class ClientKey(BaseModel):
+    """One caller of the API. `weight` is its share of the upstream keys while several callers have orders waiting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: Annotated[Secret, Field(min_length=8)]
+    name: str = Field(min_length=1, max_length=40, pattern=r"^[\w .@-]+$")
+    weight: float = Field(1, ge=0.01, le=1000)
+
+    @property
+    def token(self) -> str:
+        return self.key.get_secret_value()
+
+
+K = TypeVar("K", UpstreamKey, ClientKey)
+
+
+def _unique(keys: tuple[K, ...]) -> tuple[K, ...]:
     if len({key.token for key in keys}) < len(keys):
-        raise ValueError("holds the same token twice")
+        raise ValueError("holds the same key twice")
     return keys
 
 
 UpstreamKeys = Annotated[tuple[UpstreamKey, ...], NoDecode, BeforeValidator(_json), AfterValidator(_unique)]
+ClientKeys = Annotated[tuple[ClientKey, ...], NoDecode, BeforeValidator(_json), AfterValidator(_unique)]
 KEY_EXAMPLE = '[{"key": "Bearer eyJ…", "weight": 1, "max_rpm": 60}]'

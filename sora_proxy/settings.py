@@ -17,6 +17,7 @@ from sora_proxy.errors import ConfigurationError
 from sora_proxy.setting_types import (
     KEY_EXAMPLE,
     Aliases,
+    ClientKeys,
     Headers,
     HostName,
     HttpUrl,
@@ -44,6 +45,8 @@ ALIASES = dict.fromkeys(
 )
 SHORTEST_ADMIN_KEY = 16  # whoever can reach the server can guess
 FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; anything else could be a secret out of place
+
+SECRET_KINDS = ("Secret", "UpstreamKey", "ClientKey", "dict")  # in the type of an option whose values are not shown
 
 
 class Settings(BaseSettings):
@@ -81,6 +84,12 @@ class Settings(BaseSettings):
         description="The operator's key, of 16 characters or more. Unset: one is generated, kept in DATA_DIR/admin_key "
         "and shown once.",
         examples=["sk-…"],
+    )
+
+    client_keys: ClientKeys = Field(
+        (),
+        description="More keys that clients may send, a JSON list: `key`, `name`, `weight` of its share of the queue.",
+        examples=['[{"key": "sk-…", "name": "open-webui", "weight": 2}]'],
     )
 
     # The back end
@@ -150,12 +159,22 @@ class Settings(BaseSettings):
 
     # The queue and the answers
     max_queue: int = Field(1000, ge=1, le=100_000, description="Orders that may wait for a key.", examples=["1000"])
+    max_queue_per_client: int = Field(
+        500, ge=1, le=100_000, description="Of them, orders of one client key.", examples=["500"]
+    )
     max_queue_wait: float = Field(
         120.0,
         gt=0,
         le=86400,
         description="Beyond this expected wait, new orders are refused with 429.",
         examples=["120"],
+    )
+    queue_timeout: float = Field(
+        900.0,
+        gt=0,
+        le=604_800,
+        description="The longest an accepted order waits for a key all the same; then it fails.",
+        examples=["900"],
     )
     sync_wait: float = Field(
         120.0,
@@ -314,7 +333,9 @@ def _explain(error: ValidationError) -> Iterable[str]:
         inside = "".join(f"[{part}]" for part in fault["loc"][1:] if isinstance(part, int))
         inside += "".join(f".{part}" for part in fault["loc"][1:] if FIELD_NAME.fullmatch(str(part)))
         field = Settings.model_fields.get(name)
-        secret = field is None or any(kind in repr(field.annotation) for kind in ("Secret", "UpstreamKey", "dict"))
+        secret = field is None or any(
+            kind in repr(field.annotation) for kind in ("Secret", "UpstreamKey", "ClientKey", "dict")
+        )
         # An address with user and password in it looks the same wherever it was put.
         value = "" if secret or "@" in str(fault["input"]) else f"{str(fault['input'])[:60]!r} "
         message = fault["msg"].removeprefix("Value error, ")

@@ -39,14 +39,14 @@ class Supervisor:
         """Whether a new order would be taken."""
         return not self._stopping and self.keys.usable
 
-    def admit(self) -> None:
-        """Check that an order would be taken now.
+    def admit(self, client: str) -> None:
+        """Check that an order of this client would be taken now.
 
         Raises Stopping, NoUpstreamKey or QueueFull.
         """
         if self._stopping:
             raise Stopping("the server is about to stop")
-        self.keys.admit(len(self._arriving))
+        self.keys.admit(client, len(self._arriving))
 
     async def start(self, spec: GenerationSpec, client: str, *beside: Beside) -> Generation:
         """Take an order. When this returns, it is on disk and under way, whatever becomes of the caller; what else
@@ -54,7 +54,7 @@ class Supervisor:
 
         Raises what `admit` raises, or StorageUnavailable; nothing was kept or sent then.
         """
-        self.admit()
+        self.admit(client)
         generation = Generation(new_generation_id(), client, spec)
         accepting = self._arriving[generation.id] = asyncio.create_task(self._accept(generation, beside))
         accepting.add_done_callback(lambda _: self._arriving.pop(generation.id))

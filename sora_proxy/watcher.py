@@ -135,7 +135,7 @@ class TaskWatcher:
         except Fault as fault:
             log.warning("poll failed", key=key.alias, reason=str(fault))
             if isinstance(fault, KeyRejected):  # it may be over in a moment, and its tasks depend on it
-                self._keys.doubt(key)
+                self._keys.doubt(key, fault)
             else:
                 self._keys.report(key, fault)
             return fault

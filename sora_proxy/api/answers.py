@@ -22,6 +22,7 @@ FAILURE_STATUS = {
     "content_policy_violation": 400,
     "internal_error": 500,
     "no_upstream_key": 503,
+    "queue_timeout": 503,
     "generation_timeout": 504,
 }
 

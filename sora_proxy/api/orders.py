@@ -44,7 +44,7 @@ async def place_order(request: web.Request, spec: GenerationSpec, picture: str |
 async def _take(request: web.Request, spec: GenerationSpec, picture: str | None, beside: list[Beside]) -> Generation:
     """Give a new order to the supervisor."""
     supervisor = request.app[SUPERVISOR]
-    supervisor.admit()
+    supervisor.admit(request[CLIENT])
     image = await keep_picture(request, picture) if picture else None
     try:
         return await supervisor.start(replace(spec, image=image), request[CLIENT], *beside)

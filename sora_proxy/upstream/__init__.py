@@ -72,5 +72,8 @@ class Upstream(Protocol):
     async def fetch(self, asset: Asset, key_id: str, destination: Path) -> None:
         """Write a result's bytes to a file."""
 
+    async def probe(self, key: Key) -> None:
+        """A free call: does the key work? Raises the Fault that it shows."""
+
     def close(self) -> None:
         """Let go of every connection."""

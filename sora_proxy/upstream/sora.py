@@ -140,6 +140,11 @@ class Sora:
         if answer.status != 200:
             raise UpstreamUnavailable("a finished picture could not be fetched", code="result_unavailable")
 
+    async def probe(self, key: Key) -> None:
+        answer = await self._ask(Work.poll, self._call(key, "GET", "/backend/parameters", self._deadlines.poll))
+        if answer.status not in (200, 404, 405):  # a server that has no such call says nothing about the key
+            raise fault_of(answer)
+
     def close(self) -> None:
         self._http.close()
 

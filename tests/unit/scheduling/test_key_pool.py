@@ -1,18 +1,15 @@
-"""KeyPool: who gets which key, and what a fault does to it.
-
-Where a test tells the time, `Clock` stands in for the monotonic clock that the module sees: nothing of ours is.
-"""
+"""KeyPool: who gets which key, and what a fault does to it. Time is virtual."""
 
 import asyncio
 import contextlib
 import random
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from sora_proxy.egress import Egress
 from sora_proxy.errors import (
     EgressFault,
     Fault,
@@ -26,9 +23,11 @@ from sora_proxy.errors import (
     TooManyTasks,
     UpstreamUnavailable,
 )
-from sora_proxy.key_pool import KeyPool, Lease
-from sora_proxy.keys import MINUTE, Key, TokenBucket, fingerprint
-from sora_proxy.rest import LONGEST_BACK_OFF, LONGEST_REST, Rest
+from sora_proxy.key_pool import KeyPool, QueueBounds
+from sora_proxy.keys import MINUTE, Key
+from sora_proxy.lease import Lease
+from sora_proxy.line import Place
+from sora_proxy.rest import LONGEST_REST
 from sora_proxy.setting_types import UpstreamKey
 
 Begin = Callable[..., Awaitable["Order"]]
@@ -38,18 +37,29 @@ async def quiet(_position: int, _seconds: int | None) -> None:
     """Nobody wants to hear of the place in line."""
 
 
-def pool_of(*keys: dict[str, Any], max_queue: int = 1000, max_queue_wait: float = 120.0) -> KeyPool:
-    configs = (UpstreamKey(**({"key": f"token-{number}", "max_rpm": 10_000} | key)) for number, key in enumerate(keys))
-    return KeyPool(configs, max_queue=max_queue, max_queue_wait=max_queue_wait)
+def place(client: str = "client") -> Place[Lease]:
+    return Place(client, "order")
+
+
+def pool_of(*keys: dict[str, Any], weights: dict[str, float] | None = None, **bounds: Any) -> KeyPool:
+    pool = KeyPool(QueueBounds(**bounds), weights)
+    pool.on_unproven = pool.proven
+    for number, key in enumerate(keys):
+        pool.put(str(number), UpstreamKey(**({"key": f"token-{number}", "max_rpm": 10_000} | key)))
+    return pool
 
 
 def keys_of(pool: KeyPool) -> list[Key]:
-    return list(pool._keys.values())
+    return list(pool.keys)
+
+
+def way_out(pool: KeyPool) -> Egress:
+    return keys_of(pool)[0].egresses[0]
 
 
 def idle(pool: KeyPool) -> bool:
     """Whether nobody holds, or waits for, anything."""
-    return not pool._line and all(key.tasks == key.intents == 0 for key in keys_of(pool))
+    return not pool.waiting and all(key.tasks == key.intents == 0 for key in keys_of(pool))
 
 
 async def turns(count: int = 5) -> None:
@@ -58,16 +68,24 @@ async def turns(count: int = 5) -> None:
         await asyncio.sleep(0)
 
 
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 class Order:
     """One that waits for a key, holds it, and lets go when told."""
 
-    def __init__(self, pool: KeyPool, *, first: bool = False) -> None:
+    def __init__(self, pool: KeyPool, client: str = "client", at: Place[Lease] | None = None) -> None:
+        self.place = at or place(client)
         self.lease: Lease | None = None
+        self.got_key = asyncio.Event()
         self._end = asyncio.get_running_loop().create_future()
-        self.task = asyncio.create_task(self._run(pool, first=first))
+        self.task = asyncio.create_task(self._run(pool))
 
-    async def _run(self, pool: KeyPool, *, first: bool) -> None:
-        async with pool.lease(quiet, first=first) as self.lease:
+    async def _run(self, pool: KeyPool) -> None:
+        async with await pool.acquire(self.place, quiet) as self.lease:
+            self.got_key.set()
+            self.lease.sending()
             await self._end
 
     @property
@@ -101,70 +119,14 @@ async def begin() -> AsyncIterator[Begin]:
     """Let an order come; those that are left at the end go away."""
     orders: list[Order] = []
 
-    async def start(pool: KeyPool, *, first: bool = False) -> Order:
-        orders.append(Order(pool, first=first))
+    async def start(pool: KeyPool, client: str = "client", at: Place[Lease] | None = None) -> Order:
+        orders.append(Order(pool, client, at))
         await turns()
         return orders[-1]
 
     yield start
     for order in orders:
         await order.leave()
-
-
-# --- TokenBucket and Rest ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("size", [1, 2, 7, 60])
-@pytest.mark.parametrize("seed", range(5))
-def test_a_bucket_gives_never_more_than_its_size_in_any_minute(size: int, seed: int) -> None:
-    dice, bucket, now = random.Random(seed), TokenBucket(size), 1000.0
-    taken: list[float] = []
-    for _ in range(size * 20):
-        now += dice.choice([0.0, 0.0, 0.01, dice.expovariate(size / MINUTE)])
-        now = max(now, bucket.ready_at())
-        bucket.take(now)
-        taken.append(now)
-    for first, beyond in zip(taken, taken[size:], strict=False):
-        assert beyond - first >= MINUTE - 1e-9
-    # And no less: someone who always takes as soon as possible gets the whole rate.
-    greedy = TokenBucket(size)
-    moments = []
-    for _ in range(size * 3):
-        moments.append(max(0.0, greedy.ready_at()))
-        greedy.take(moments[-1])
-    assert moments == [0.0] * size + [MINUTE] * size + [2 * MINUTE] * size
-
-
-def test_a_burst_around_the_turn_of_a_minute_is_no_two_minutes_worth() -> None:
-    bucket = TokenBucket(60)
-    for _ in range(60):
-        bucket.take(59.0)
-    assert bucket.ready_at() == 119.0
-
-
-def test_resting_gets_longer_with_every_failure_up_to_a_bound_and_never_breaks() -> None:
-    rest, ends = Rest(), []
-    for _ in range(3000):
-        rest.until = 0.0
-        rest.back_off(0.0)
-        ends.append(rest.until)
-    assert ends[:8] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, LONGEST_BACK_OFF, LONGEST_BACK_OFF]
-    assert ends[-1] == LONGEST_BACK_OFF
-
-
-def test_a_rest_is_as_long_as_it_was_told_within_reason_and_never_cut_short_by_another() -> None:
-    rest = Rest()
-    rest.back_off(0.0, at_least=37.0)
-    assert rest.until == 37.0
-    rest.back_off(1.0)
-    assert rest.until == 37.0
-    rest.back_off(2.0, at_least=1e9)
-    assert rest.until == 2.0 + LONGEST_REST
-
-
-def test_a_fingerprint_is_stable_and_tells_nothing() -> None:
-    assert fingerprint("secret") == fingerprint("secret") == "2bb80d537b1da3e3"
-    assert fingerprint("secret") != fingerprint("secret ")
 
 
 # --- Who gets which key -----------------------------------------------------------------------------------------------
@@ -175,10 +137,10 @@ async def test_shares_follow_the_weights(weights: tuple[float, ...]) -> None:
     pool = pool_of(*({"weight": weight} for weight in weights))
     grants: Counter[str] = Counter()
     for _ in range(600):
-        async with pool.lease(quiet) as lease:
+        async with await pool.acquire(place(), quiet) as lease:
             grants[lease.key.id] += 1
     for key in keys_of(pool):
-        assert abs(grants[key.id] - 600 * key.weight / sum(weights)) <= 3
+        assert abs(grants[key.id] - 600 * key.config.weight / sum(weights)) <= 3
     assert idle(pool)
 
 
@@ -187,13 +149,12 @@ async def test_a_key_that_was_away_does_not_catch_up() -> None:
     one, other = keys_of(pool)
     pool.report(other, KeyRejected("dead"))
     for _ in range(100):
-        async with pool.lease(quiet) as lease:
+        async with await pool.acquire(place(), quiet) as lease:
             assert lease.key is one
-    other.rejected = None
-    pool.changed()
+    pool.revive(other)
     grants: Counter[str] = Counter()
     for _ in range(20):
-        async with pool.lease(quiet) as lease:
+        async with await pool.acquire(place(), quiet) as lease:
             grants[lease.key.id] += 1
     assert abs(grants[one.id] - grants[other.id]) <= 2
 
@@ -202,14 +163,15 @@ async def test_keys_are_granted_in_the_order_of_the_line(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
     waiting = [await begin(pool) for _ in range(5)]
-    ahead = await begin(pool, first=True)
-    for order in [ahead, *waiting]:
-        assert not order.served()
-        await holder.end()
-        await turns()
+    await holder.end(UpstreamUnavailable("away"))
+    again = await begin(pool, at=holder.place)  # refused, it stands where it stood
+    keys_of(pool)[0].rest.end()
+    pool.changed(keys_of(pool)[0])
+    await turns()
+    for order in [again, *waiting]:
         assert order.served()
-        holder = order
-    await holder.end()
+        await order.end()
+        await turns()
     assert idle(pool)
 
 
@@ -255,40 +217,32 @@ async def test_max_concurrent_counts_tasks_that_were_accepted(begin: Begin) -> N
     assert orders[3].served()
 
 
-async def test_submits_are_bounded_by_the_minute_whoever_ends(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    pool = pool_of({"max_rpm": 3})
+async def test_submits_are_bounded_by_the_minute_whoever_ends(begin: Begin) -> None:
+    pool, start = pool_of({"max_rpm": 3}), now()
     for _ in range(3):
-        async with pool.lease(quiet):
-            clock.now += 5
+        order = await begin(pool)
+        await asyncio.sleep(5)
+        await order.end()
     waiting = await begin(pool)
-    assert not waiting.served()
-    assert pool._timer is not None
-    assert pool._timer.when() == keys_of(pool)[0].ready_at() == clock.start + MINUTE
-    clock.now = clock.start + MINUTE
-    pool.changed()
-    await turns()
-    assert waiting.served()
+    await waiting.got_key.wait()
+    assert now() == start + 5 + MINUTE  # what was sent first was seen upstream five seconds later at the latest
 
 
-class Clock:
-    """The time that `sora_proxy.keys` sees. The event loop's own goes on."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.start = self.now = time.monotonic()
-        monkeypatch.setattr("sora_proxy.key_pool.time", self)
-
-    def monotonic(self) -> float:
-        return self.now
+async def test_a_key_given_for_nothing_takes_nothing_of_its_minute(begin: Begin) -> None:
+    pool = pool_of({"max_rpm": 1})
+    for _ in range(3):
+        async with await pool.acquire(place(), quiet):
+            pass  # nothing is sent
+    assert now() == 1000.0
 
 
 async def test_the_next_in_line_is_woken_at_the_moment_a_key_gets_ready() -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
-    key.rest.until = time.monotonic() + 0.05
-    async with asyncio.timeout(10):
-        async with pool.lease(quiet):
-            assert time.monotonic() >= key.rest.until
+    key.rest.until = now() + 77
+    pool.changed(key)
+    async with await pool.acquire(place(), quiet):
+        assert now() == key.rest.until
     assert pool._timer is None
 
 
@@ -326,8 +280,7 @@ async def test_a_waiter_cancelled_in_the_turn_of_its_grant_hands_the_key_on(begi
     assert behind.key.tasks == 1
 
 
-async def test_a_listener_that_fails_leaves_no_trace(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sora_proxy.key_pool.POSITION_INTERVAL", 0.001)
+async def test_a_listener_that_fails_leaves_no_trace(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
 
@@ -335,16 +288,12 @@ async def test_a_listener_that_fails_leaves_no_trace(begin: Begin, monkeypatch: 
         raise LookupError(position, seconds)
 
     with pytest.raises(LookupError, match="1, "):
-        async with pool.lease(fail):
-            pytest.fail("there is no key")
+        await pool.acquire(place(), fail)
     await holder.end()
     assert idle(pool)
 
 
-async def test_a_key_granted_while_its_waiter_listens_to_its_place_is_not_lost(
-    begin: Begin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sora_proxy.key_pool.POSITION_INTERVAL", 0.001)
+async def test_a_key_granted_while_its_waiter_listens_to_its_place_is_not_lost(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
 
@@ -353,8 +302,7 @@ async def test_a_key_granted_while_its_waiter_listens_to_its_place_is_not_lost(
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        async with pool.lease(granted_meanwhile):
-            pytest.fail("it was cancelled")
+        await pool.acquire(place(), granted_meanwhile)
     assert idle(pool)
 
 
@@ -367,7 +315,7 @@ async def test_no_grant_is_lost_however_waiters_holders_and_faults_come_and_go(s
     async def live() -> None:
         nonlocal served
         with contextlib.suppress(Fault, NoUpstreamKey):
-            async with pool.lease(quiet, first=dice.random() < 0.2) as lease:
+            async with await pool.acquire(place(dice.choice("abc")), quiet) as lease:
                 assert lease.key.intents == 1
                 assert lease.key.limit is None or lease.key.tasks <= lease.key.limit
                 await turns(dice.randrange(4))
@@ -397,9 +345,10 @@ async def test_a_rejected_key_is_used_no_more_and_the_others_serve(begin: Begin)
     order = await begin(pool)
     dead = order.key
     await order.end(KeyRejected("dead"))
-    assert dead.rejected == "dead"
+    assert dead.rejected is not None
+    assert (dead.rejected.reason, dead.rejected.by) == ("dead", "order")
     for _ in range(10):
-        async with pool.lease(quiet) as lease:
+        async with await pool.acquire(place(), quiet) as lease:
             assert lease.key is not dead
     assert pool.usable
 
@@ -415,14 +364,12 @@ async def test_when_the_last_key_is_rejected_all_who_wait_are_told(begin: Begin)
     assert not pool.usable
     assert idle(pool)
     with pytest.raises(NoUpstreamKey):
-        pool.admit()
+        pool.admit("client")
     with pytest.raises(NoUpstreamKey):
-        async with pool.lease(quiet):
-            pytest.fail("there is no key")
-    keys_of(pool)[0].rejected = None
-    pool.changed()
-    pool.admit()
-    async with pool.lease(quiet):
+        await pool.acquire(place(), quiet)
+    pool.revive(keys_of(pool)[0])
+    pool.admit("client")
+    async with await pool.acquire(place(), quiet):
         assert pool.usable
 
 
@@ -430,13 +377,11 @@ async def test_without_any_key_nobody_waits() -> None:
     pool = pool_of()
     assert not pool.usable
     with pytest.raises(NoUpstreamKey):
-        pool.admit()
+        pool.admit("client")
     with pytest.raises(NoUpstreamKey):
-        async with pool.lease(quiet):
-            pytest.fail("there is no key")
+        await pool.acquire(place(), quiet)
     with pytest.raises(NoUpstreamKey):
-        async with pool.resume("no such key", intent_open=False):
-            pytest.fail("there is no key")
+        pool.resume("no such key", "order", intent_open=False)
 
 
 @pytest.mark.parametrize(
@@ -452,7 +397,7 @@ async def test_a_limit_is_learned_but_never_above_the_configured_one_or_below_on
         orders.append(await begin(pool))
         orders[-1].accepted()
     (key,) = keys_of(pool)
-    key.limit = key.max_concurrent = configured
+    pool.put(key.id, key.config.model_copy(update={"max_concurrent": configured}))
     await orders[0].end(TooManyTasks("full", limit=told))
     assert key.limit == learned
     assert key.rejected is None
@@ -497,39 +442,38 @@ async def test_a_key_full_of_foreign_tasks_is_tried_again_after_a_while(begin: B
     ids=repr,
 )
 async def test_what_a_fault_does_to_its_key_and_to_the_way_out(
-    begin: Begin, monkeypatch: pytest.MonkeyPatch, fault: Fault, key_rests: float, all_rest: float
+    begin: Begin, fault: Fault, key_rests: float, all_rest: float
 ) -> None:
-    clock = Clock(monkeypatch)
     pool = pool_of({}, {})
     order = await begin(pool)
     order.accepted()
     key = order.key
     await order.end(fault)
-    assert max(key.rest.until - clock.now, 0) == pytest.approx(key_rests)
-    assert max(pool.egress.rest.until - clock.now, 0) == pytest.approx(all_rest)
+    assert max(key.rest.until - now(), 0) == pytest.approx(key_rests)
+    assert max(way_out(pool).rest.until - now(), 0) == pytest.approx(all_rest)
     assert pool.usable
     for other in keys_of(pool):
         rests = all_rest or (key_rests if other is key else 0)
-        assert max(other.ready_at() - clock.now, 0) == pytest.approx(rests)
+        assert max(other.ready_at() - now(), 0) == pytest.approx(rests)
 
 
 async def test_an_accepted_order_ends_the_growth_of_rests(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
-    key.rest.failures = pool.egress.rest.failures = 9
+    key.rest.failures = way_out(pool).rest.failures = 9
     order = await begin(pool)
     assert key.rest.failures == 9
     order.accepted()
-    assert (key.rest.failures, pool.egress.rest.failures) == (0, 0)
+    assert (key.rest.failures, way_out(pool).rest.failures) == (0, 0)
 
 
 async def test_any_other_error_that_leaves_a_lease_gives_the_key_back() -> None:
     pool = pool_of({})
     with pytest.raises(ZeroDivisionError):
-        async with pool.lease(quiet):
+        async with await pool.acquire(place(), quiet):
             raise ZeroDivisionError
     assert idle(pool)
-    assert keys_of(pool)[0].ready_at() <= time.monotonic()
+    assert keys_of(pool)[0].ready_at() <= now()
 
 
 # --- After a restart --------------------------------------------------------------------------------------------------
@@ -538,7 +482,7 @@ async def test_any_other_error_that_leaves_a_lease_gives_the_key_back() -> None:
 async def test_resumed_tasks_count_whatever_the_limit_says_and_hold_new_ones_back(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     (key,) = keys_of(pool)
-    async with pool.resume(key.id, intent_open=False), pool.resume(key.id, intent_open=False):
+    async with pool.resume(key.id, "a", intent_open=False), pool.resume(key.id, "b", intent_open=False):
         assert key.tasks == 2
         waiting = await begin(pool)
         assert not waiting.served()
@@ -550,7 +494,7 @@ async def test_a_resumed_open_intent_is_kept_apart_from_any_other(begin: Begin) 
     pool = pool_of({})
     (key,) = keys_of(pool)
     early = await begin(pool)  # it got the key before the resumed one came
-    async with pool.resume(key.id, intent_open=True) as lease:
+    async with pool.resume(key.id, "a", intent_open=True) as lease:
         early.accepted()
         waiting = await begin(pool)
         assert not waiting.served()  # one intent is still open
@@ -564,67 +508,68 @@ async def test_a_resumed_open_intent_is_kept_apart_from_any_other(begin: Begin) 
 
 
 async def test_a_full_queue_is_refused_with_a_time_to_come_back(begin: Begin) -> None:
-    pool = pool_of({"max_concurrent": 1}, max_queue=3, max_queue_wait=1e9)
+    pool = pool_of({"max_concurrent": 1}, most=3, seconds=1e9)
     await begin(pool)
     for _ in range(3):
-        pool.admit()
+        pool.admit("client")
         await begin(pool)
     with pytest.raises(QueueFull) as caught:
-        pool.admit()
+        pool.admit("client")
     assert caught.value.retry_after == 1
     with pytest.raises(QueueFull):
-        pool_of({}, max_queue=3).admit(arriving=3)
+        pool_of({}, most=3).admit("client", arriving=3)
 
 
 @pytest.mark.parametrize("rest", [0.0, 1.0, 61.5, 200.0, 1e6])
 @pytest.mark.parametrize("waiting", [0, 1, 50, 100_000])
 async def test_a_time_to_come_back_is_whole_seconds_up_to_a_minute(rest: float, waiting: int) -> None:
-    pool = pool_of({"max_rpm": 1, "max_concurrent": 1}, max_queue=40, max_queue_wait=0.5)
+    pool = pool_of({"max_rpm": 1, "max_concurrent": 1}, most=40, seconds=0.5)
     (key,) = keys_of(pool)
-    key.rest.until = time.monotonic() + rest
+    key.rest.until = now() + rest
     if rest == waiting == 0:
-        pool.admit(waiting)
+        pool.admit("client", waiting)
         return
     with pytest.raises(QueueFull) as caught:
-        pool.admit(waiting)
+        pool.admit("client", waiting)
     assert isinstance(caught.value.retry_after, int)
     assert 1 <= caught.value.retry_after <= 60
 
 
 async def test_an_order_that_would_wait_too_long_is_refused_before_it_waits() -> None:
-    pool = pool_of({"max_rpm": 60}, max_queue_wait=30)
-    pool.admit(arriving=29)
+    pool = pool_of({"max_rpm": 60}, seconds=30)
+    pool.admit("client", arriving=29)
     with pytest.raises(QueueFull):
-        pool.admit(arriving=31)
+        pool.admit("client", arriving=31)
 
 
 async def test_an_order_that_can_be_served_at_once_is_never_refused() -> None:
-    pool = pool_of({"max_rpm": 1, "max_concurrent": 1}, max_queue=1, max_queue_wait=0.001)
-    pool.admit()
+    pool = pool_of({"max_rpm": 1, "max_concurrent": 1}, most=1, seconds=0.001)
+    pool.admit("client")
     assert pool.expected_wait(1) == 0.0
 
 
-async def test_those_in_line_hear_of_their_place_and_the_seconds(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sora_proxy.key_pool.POSITION_INTERVAL", 0.01)
-    pool = pool_of({"max_concurrent": 1})
-    await begin(pool)
-    await begin(pool)
-    heard: asyncio.Queue[tuple[int, int | None]] = asyncio.Queue()
+async def test_those_in_line_hear_of_their_place_when_it_changed_noticeably(begin: Begin) -> None:
+    pool = pool_of({"max_concurrent": 1, "max_rpm": 600}, seconds=1e9)
+    heard: list[tuple[float, int]] = []
 
     async def listen(position: int, seconds: int | None) -> None:
-        heard.put_nowait((position, seconds))
+        assert seconds is not None
+        assert seconds > 0
+        heard.append((now(), position))
 
-    async def wait() -> None:
-        async with pool.lease(listen):
-            pytest.fail("the key is taken")
-
-    waiting = asyncio.create_task(wait())
-    position, seconds = await asyncio.wait_for(heard.get(), 10)
-    assert position == 2
-    assert seconds is not None
-    assert seconds > 0
-    waiting.cancel()
-    await asyncio.wait([waiting])
+    holders = [await begin(pool) for _ in range(100)]
+    waiting = asyncio.create_task(pool.acquire(place(), listen))
+    await asyncio.sleep(5)
+    assert heard == [(1000.2, 100)]  # soon, and no more while nothing moves
+    for holder in holders[:-1]:
+        await holder.end()
+        await asyncio.sleep(1)
+    await holders[-1].end()
+    await (await waiting).__aexit__(None, None, None)
+    positions = [position for _, position in heard]
+    assert positions == sorted(positions, reverse=True)
+    assert 1 in positions
+    assert 10 < len(positions) < 40  # of 100 places
 
 
 async def test_a_key_seen_at_work_ends_a_rest_that_waited_for_that_and_no_other() -> None:
@@ -632,18 +577,18 @@ async def test_a_key_seen_at_work_ends_a_rest_that_waited_for_that_and_no_other(
     (key,) = keys_of(pool)
     pool.report(key, UpstreamUnavailable("away"))
     pool.report(key, EgressFault("challenged"))
-    assert key.ready_at() > time.monotonic()
+    assert key.ready_at() > now()
     pool.works(key)
-    assert key.ready_at() <= time.monotonic()
+    assert key.ready_at() <= now()
     pool.report(key, RateLimited("tired", retry_after=30))
     pool.works(key)
-    assert key.ready_at() > time.monotonic() + 25
+    assert key.ready_at() > now() + 25
 
 
 async def test_a_doubted_key_gets_nothing_new_and_nobody_is_sent_away(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     (key,) = keys_of(pool)
-    pool.doubt(key)
+    pool.doubt(key, KeyRejected("perhaps dead"))
     assert pool.usable
     waiting = await begin(pool)
     assert not waiting.task.done()
@@ -651,3 +596,186 @@ async def test_a_doubted_key_gets_nothing_new_and_nobody_is_sent_away(begin: Beg
     pool.works(key)
     await turns()
     assert key.tasks == 1
+
+
+# --- Fair between clients ---------------------------------------------------------------------------------------------
+
+
+async def test_one_client_with_hundreds_of_orders_does_not_hold_up_another(begin: Begin) -> None:
+    pool = pool_of({"max_concurrent": 1}, most_per_client=300)
+    holder = await begin(pool, "greedy")
+    for _ in range(200):
+        await begin(pool, "greedy")
+    pool.admit("modest")  # although the line is longer than anyone would wait
+    modest = await begin(pool, "modest")
+    await holder.end()
+    await turns()
+    assert modest.served()
+
+
+async def test_clients_with_weights_get_keys_by_their_weights(begin: Begin) -> None:
+    pool = pool_of({"max_concurrent": 1}, weights={"two": 2})
+    orders = [await begin(pool, client) for client in ("one", "two") for _ in range(30)]
+    counts: Counter[str] = Counter()
+    for _ in range(30):
+        (holder,) = (order for order in orders if order.served() and not order.task.done())
+        counts[holder.place.client] += 1
+        await holder.end()
+        await turns()
+    assert abs(counts["two"] - 20) <= 1
+
+
+async def test_a_client_has_a_bound_of_its_own(begin: Begin) -> None:
+    pool = pool_of({"max_concurrent": 1}, most=10, most_per_client=3, seconds=1e9)
+    for _ in range(4):
+        pool.admit("greedy")
+        await begin(pool, "greedy")
+    with pytest.raises(QueueFull):
+        pool.admit("greedy")
+    pool.admit("modest")
+
+
+# --- What a key has to prove, and what is remembered of it ------------------------------------------------------------
+
+
+async def test_a_key_that_was_tired_gets_no_order_before_a_free_call_worked(begin: Begin) -> None:
+    pool = pool_of({})
+    asked: list[tuple[float, Key]] = []
+    pool.on_unproven = lambda key: asked.append((now(), key))
+    (key,) = keys_of(pool)
+    await (await begin(pool)).end(RateLimited("tired", retry_after=37))
+    waiting = await begin(pool)
+    await asyncio.sleep(100)
+    assert asked == [(1037.0, key)]
+    assert not waiting.served()
+    pool.report(key, RateLimited("still tired", retry_after=100))
+    await asyncio.sleep(99)
+    assert len(asked) == 1
+    await asyncio.sleep(2)
+    assert len(asked) == 2
+    pool.proven(key)
+    await turns()
+    assert waiting.served()
+
+
+async def test_nobody_asks_a_tired_key_while_nobody_waits(begin: Begin) -> None:
+    pool = pool_of({})
+    asked: list[Key] = []
+    pool.on_unproven = asked.append
+    await (await begin(pool)).end(RateLimited("tired", retry_after=37))
+    await asyncio.sleep(1000)
+    assert asked == []
+
+
+async def test_what_is_known_of_a_key_outlives_the_process(begin: Begin) -> None:
+    pool, noted = pool_of({}, {}), []
+    pool.on_change = lambda key: noted.append((key.id, key.memory(pool.moment)))
+    one, other = keys_of(pool)
+    for _ in range(3):
+        (await begin(pool)).accepted()
+    pool.report(one, TooManyTasks("full", limit=2), "order")
+    pool.report(one, RateLimited("tired", retry_after=600), "order")
+    pool.report(other, KeyRejected("dead"), "order")
+    remembered = dict(noted)
+
+    later = pool_of()
+    for key in (one, other):
+        later.put(key.id, key.config, remembered[key.id])
+    assert [key.memory(later.moment).rejected for key in keys_of(later)] == [None, other.rejected]
+    again = keys_of(later)[0]
+    assert (again.limit, again.unproven, again.rest.why) == (2, True, one.rest.why)
+    assert again.rest.until == pytest.approx(now() + 600, abs=1)
+
+
+# --- Operators --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_key_that_is_put_serves_those_who_wait_at_once(begin: Begin) -> None:
+    pool = pool_of({"max_concurrent": 1})
+    await begin(pool)
+    waiting = await begin(pool)
+    pool.put("new", UpstreamKey(key="new"))
+    await turns()
+    assert waiting.key.id == "new"
+
+
+async def test_a_changed_key_takes_effect_at_once_and_keeps_its_tasks(begin: Begin) -> None:
+    pool = pool_of({"max_concurrent": 1})
+    (key,) = keys_of(pool)
+    first, second, third = [await begin(pool) for _ in range(3)]
+    first.accepted()
+    pool.put(key.id, key.config.model_copy(update={"max_concurrent": 2}))
+    await turns()
+    assert second.served()
+    pool.put(key.id, key.config.model_copy(update={"enabled": False, "max_concurrent": 9}))
+    for order in (third, await begin(pool)):
+        with pytest.raises(NoUpstreamKey):
+            await order.task
+    assert key.tasks == 2
+
+
+async def test_a_smaller_rate_counts_what_was_sent_before(begin: Begin) -> None:
+    pool = pool_of({"max_rpm": 5})
+    (key,) = keys_of(pool)
+    for _ in range(4):
+        await (await begin(pool)).end()
+    pool.put(key.id, key.config.model_copy(update={"max_rpm": 2}))
+    waiting = await begin(pool)
+    assert not waiting.served()
+    await waiting.got_key.wait()
+    assert now() == 1000 + MINUTE
+
+
+async def test_a_new_token_ends_the_quarantine_of_the_old_one(begin: Begin) -> None:
+    pool = pool_of({})
+    (key,) = keys_of(pool)
+    pool.report(key, KeyRejected("dead"))
+    pool.put(key.id, key.config.model_copy(update={"notes": "called support"}))
+    with pytest.raises(NoUpstreamKey):
+        pool.admit("client")
+    pool.put(key.id, UpstreamKey(key="another"))
+    assert (await begin(pool)).key.token == "another"
+
+
+async def test_a_removed_key_serves_its_tasks_to_their_end_and_is_gone(begin: Begin) -> None:
+    pool = pool_of({}, {})
+    order = await begin(pool)
+    removed = order.key
+    pool.remove(removed.id)
+    assert pool.get(removed.id) is removed
+    for _ in range(5):
+        async with await pool.acquire(place(), quiet) as lease:
+            assert lease.key is not removed
+    await order.end()
+    assert pool.get(removed.id) is None
+
+
+# --- Ways out ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_key_goes_on_through_its_next_way_out_and_comes_back_to_the_first() -> None:
+    proxy = "http://127.0.0.1:1"
+    pool = pool_of({"proxy": f"{proxy},direct"}, {"proxy": proxy})
+    both, only = keys_of(pool)
+    assert both.egresses[0] is only.egresses[0]  # one proxy has one health
+    ways = [both.egress(now()).name]
+    pool.report(both, EgressFault("challenge"))
+    ways.append(both.egress(now()).name)
+    assert (both.ready_at() <= now(), only.ready_at()) == (True, now() + 1)
+    await asyncio.sleep(1)
+    ways.append(both.egress(now()).name)
+    assert ways == [proxy, "direct", proxy]
+
+
+async def test_when_a_way_out_works_again_all_of_its_keys_do(begin: Begin) -> None:
+    pool = pool_of({"max_concurrent": 1}, {"max_concurrent": 1})
+    one, other = keys_of(pool)
+    for _ in range(5):
+        pool.report(one, EgressFault("challenge"))
+        await asyncio.sleep(10)
+    pool.report(one, EgressFault("challenge"))
+    waiting = [await begin(pool), await begin(pool)]
+    assert [order.served() for order in waiting] == [False, False]
+    pool.works(other)
+    await turns()
+    assert {order.key for order in waiting} == {one, other}

@@ -1,0 +1,48 @@
+"""Probes: free calls that tell whether a key that was tired works again, before an order is risked on it."""
+
+import asyncio
+
+import structlog
+
+from sora_proxy.errors import EgressFault, Fault, KeyFault, UpstreamFault
+from sora_proxy.key_pool import KeyPool
+from sora_proxy.keys import Key
+from sora_proxy.upstream import Upstream
+
+log = structlog.get_logger(__name__)
+
+
+class Probes:
+    """Makes at most one such call per key at a time."""
+
+    def __init__(self, upstream: Upstream, keys: KeyPool) -> None:
+        self._upstream = upstream
+        self._keys = keys
+        # All the mutable state.
+        self._running: dict[Key, asyncio.Task[None]] = {}
+
+    def start(self, key: Key) -> None:
+        """Have a key prove that it works; the pool hears of the outcome."""
+        if key not in self._running:
+            self._running[key] = asyncio.create_task(self._probe(key), name=f"probe {key.alias}")
+
+    async def close(self) -> None:
+        """End every call."""
+        running = list(self._running.values())
+        for probe in running:
+            probe.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def _probe(self, key: Key) -> None:
+        fault: Fault | None = None
+        try:
+            await self._upstream.probe(key)
+        except Fault as error:
+            fault = error
+            log.info("probe failed", key=key.alias, reason=str(error))
+        finally:
+            del self._running[key]
+        if isinstance(fault, KeyFault | EgressFault | UpstreamFault):
+            self._keys.report(key, fault)
+        else:  # what only an order can be blamed for says nothing against the key
+            self._keys.proven(key)

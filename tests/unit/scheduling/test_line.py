@@ -1,0 +1,125 @@
+"""The line: fair between clients, in order of coming within one."""
+
+from collections import Counter
+from itertools import groupby
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sora_proxy.line import Line, Place
+
+Clients = dict[str, float]
+
+
+def line_of(weights: Clients | None = None) -> Line[str]:
+    return Line(weights or {})
+
+
+def come(line: Line[str], client: str, count: int = 1) -> list[Place[str]]:
+    places: list[Place[str]] = [Place(client, f"{client}-{number}") for number in range(count)]
+    for place in places:
+        line.add(place)
+    return places
+
+
+def served(line: Line[str], count: int) -> list[str]:
+    return [line.pop().order for _ in range(count)]
+
+
+def test_orders_of_one_client_go_in_the_order_in_which_they_came() -> None:
+    line = line_of()
+    come(line, "one", 5)
+    assert served(line, 5) == [f"one-{number}" for number in range(5)]
+    assert len(line) == 0
+
+
+def test_one_order_is_next_however_many_another_client_brought_before_it() -> None:
+    line = line_of()
+    come(line, "greedy", 500)
+    served(line, 10)
+    come(line, "modest")
+    assert "modest-0" in served(line, 2)
+
+
+@pytest.mark.parametrize("weights", [{"one": 1, "two": 2, "three": 3}, {"one": 0.5, "two": 0.25}, {"one": 1, "two": 9}])
+def test_clients_that_always_have_orders_share_by_their_weights(weights: Clients) -> None:
+    line = line_of(weights)
+    for client in weights:
+        come(line, client, 1200)
+    counts = Counter(line.pop().client for _ in range(1200))
+    for client, weight in weights.items():
+        assert abs(counts[client] - 1200 * weight / sum(weights.values())) <= 2
+
+
+def test_a_client_that_was_away_does_not_catch_up() -> None:
+    line = line_of()
+    come(line, "one", 200)
+    served(line, 100)
+    come(line, "two", 100)
+    turns = [line.pop().client for _ in range(100)]
+    assert max(len(list(run)) for _, run in groupby(turns)) <= 2
+
+
+def test_who_lines_up_again_does_so_where_it_stood() -> None:
+    line = line_of()
+    places = come(line, "one", 4)
+    first, second = line.pop(), line.pop()
+    line.add(second)
+    line.add(first)
+    assert served(line, 4) == [place.order for place in places]
+
+
+def test_the_order_that_is_told_is_the_order_in_which_they_go() -> None:
+    line = line_of({"two": 2})
+    come(line, "one", 20)
+    come(line, "two", 20)
+    served(line, 5)
+    come(line, "late", 3)
+    told = [place.order for place in line.in_order()]
+    assert served(line, len(told)) == told
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> list[tuple[str, int]]:
+    """What happens to a line: who comes, who leaves (by number), who is taken out."""
+    step = st.tuples(st.sampled_from(["a", "b", "c", "leave", "pop", "pop", "again"]), st.integers(0, 50))
+    return draw(st.lists(step, max_size=150))
+
+
+@settings(deadline=None)
+@given(stories())
+def test_nobody_is_lost_and_nobody_goes_twice_whatever_happens(story: list[tuple[str, int]]) -> None:
+    line = line_of({"b": 3})
+    waiting: list[Place[str]] = []
+    popped: list[Place[str]] = []
+    for what, number in story:
+        if what == "leave" and waiting:
+            line.remove(waiting.pop(number % len(waiting)))
+        elif what == "pop" and waiting:
+            popped.append(line.pop())
+            waiting.remove(popped[-1])
+        elif what == "again" and popped:
+            waiting.append(popped.pop(number % len(popped)))
+            line.add(waiting[-1])
+        elif what in "abc":
+            waiting += come(line, what)
+        assert len(line) == len(waiting)
+        assert line.waiting == dict(Counter(place.client for place in waiting))
+        assert set(map(id, line.in_order())) == set(map(id, waiting))
+    told = list(line.in_order())
+    assert [line.pop() for _ in waiting] == told
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 20))
+def test_the_place_that_an_order_would_get_is_the_one_that_it_gets(one: int, two: int, gone: int) -> None:
+    line = line_of({"two": 2})
+    come(line, "one", one)
+    come(line, "two", two)
+    served(line, min(gone, one + two))
+    for client in ("one", "two", "three"):
+        ahead = line.places_before(client)
+        (place,) = come(line, client)
+        position = list(line.in_order()).index(place)
+        assert position == ahead
+        line.remove(place)
