@@ -25,9 +25,11 @@ from sora_proxy.api.context import (
     POOL,
     SESSIONS,
     SETTINGS,
+    SIDE_CALLS,
     STORE,
     SUPERVISOR,
 )
+from sora_proxy.api.side_calls import SideCalls
 from sora_proxy.audit import AuditLog
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.conversations import Conversations
@@ -107,6 +109,7 @@ def create_app(settings: Settings, access: Access) -> web.Application:
     app[BACK_END] = back_end
     app[POOL], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
     app[MODELS] = Models(upstream.capabilities, settings.model_aliases)
+    app[SIDE_CALLS] = SideCalls(settings.side_call_prompts) if settings.side_calls else None
     app[CONVERSATIONS] = Conversations(database)
     app[FETCHER] = PublicFetcher(settings.image_input_allow)
     app[IDEMPOTENCY] = Idempotency(database)

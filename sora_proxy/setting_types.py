@@ -139,6 +139,8 @@ Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separ
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
 Origins = Annotated[Names, AfterValidator(_origins)]
+Text = Annotated[str, Field(min_length=8, max_length=400)]  # a short beginning would be that of many prompts
+Texts = Annotated[tuple[Text, ...], NoDecode, BeforeValidator(_json)]
 Headers = Annotated[dict[str, str], NoDecode, BeforeValidator(_json), AfterValidator(_header_names)]
 Proxies = Annotated[tuple[InstanceOf[Proxy] | None, ...], NoDecode, BeforeValidator(_proxies)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\-\[\]]+$")]

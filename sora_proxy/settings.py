@@ -25,6 +25,7 @@ from sora_proxy.setting_types import (
     Networks,
     Origins,
     Secret,
+    Texts,
     UpstreamKey,
     UpstreamKeys,
 )
@@ -182,6 +183,14 @@ class Settings(BaseSettings):
         le=3600,
         description='How long a request without `stream` waits for its picture before it answers "processing".',
         examples=["120"],
+    )
+    side_calls: bool = Field(
+        True,
+        description="Answer what chat programs ask for themselves (titles, tags, follow-ups) here, without a picture.",
+        examples=["True"],
+    )
+    side_call_prompts: Texts = Field(
+        (), description="More beginnings of such questions, a JSON list.", examples=['["Suggest a name for this chat"]']
     )
     progress_style: Literal["reasoning", "think", "none"] = Field(
         "reasoning",

@@ -14,11 +14,13 @@ from aiohttp import web
 from sora_proxy.api.answers import failure_response, json_response
 from sora_proxy.api.chat_stream import ChatStream
 from sora_proxy.api.completions import completion, late_failure
-from sora_proxy.api.context import MODELS, POOL, SETTINGS
+from sora_proxy.api.context import MODELS, POOL, SETTINGS, SIDE_CALLS
 from sora_proxy.api.keepalive import LongAnswer, client_patience
 from sora_proxy.api.orders import place_order
 from sora_proxy.api.prompts import Prompt, prompt_of, said
 from sora_proxy.api.schemas import ChatRequest, parse_chat_request
+from sora_proxy.api.side_calls import SideCalls
+from sora_proxy.api.text_answers import answer_with_text
 from sora_proxy.blocking import Work
 from sora_proxy.conversations import Conversations
 from sora_proxy.generation import Failed, Generation, GenerationSpec
@@ -30,12 +32,14 @@ POLL_AFTER_SECONDS = 2
 
 async def create(request: web.Request) -> web.StreamResponse:
     """Take an order and answer it the way the client asked for."""
-    body, model = await request.read(), request.match_info.get("model")
+    body, known = await request.read(), (request.app[SIDE_CALLS], request.match_info.get("model"))
     if len(body) > LARGE_BODY:
-        chat, prompt = await request.app[POOL].run(Work.media, _parse, body, model)
+        chat, prompt = await request.app[POOL].run(Work.media, _parse, body, *known)
     else:
-        chat, prompt = _parse(body, model)
+        chat, prompt = _parse(body, *known)
     request.app[MODELS].get(chat.model)
+    if isinstance(prompt, str):
+        return await answer_with_text(request, chat, prompt)
     generation = await _order(request, chat, prompt)
     structlog.contextvars.bind_contextvars(generation=generation.id)
     if chat.stream:
@@ -43,10 +47,11 @@ async def create(request: web.Request) -> web.StreamResponse:
     return await _answer(request, generation, _seconds_to_wait(request, chat))
 
 
-def _parse(body: bytes, model: str | None) -> tuple[ChatRequest, Prompt]:
-    """`model` is the one that the path names, if it does."""
+def _parse(body: bytes, side_calls: SideCalls | None, model: str | None) -> tuple[ChatRequest, Prompt | str]:
+    """The request, and its prompt or, for a side call, the answer. `model` is the one that the path names."""
     chat = parse_chat_request(body, model)
-    return chat, prompt_of(chat.messages)
+    answer = side_calls.answer(chat.messages) if side_calls else None
+    return chat, prompt_of(chat.messages) if answer is None else answer
 
 
 async def _order(request: web.Request, chat: ChatRequest, prompt: Prompt) -> Generation:

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from sora_proxy.access import Access
+from sora_proxy.api.side_calls import SideCalls
 from sora_proxy.audit import Actor, AuditLog
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.conversations import Conversations
@@ -20,6 +21,7 @@ SETTINGS = web.AppKey("settings", Settings)
 ACCESS = web.AppKey("access", Access)
 POOL = web.AppKey("pool", BlockingPool)
 STORE = web.AppKey("store", Store)
+SIDE_CALLS: web.AppKey[SideCalls | None] = web.AppKey("side_calls")
 CONVERSATIONS = web.AppKey("conversations", Conversations)
 MEDIA = web.AppKey("media", Media)
 MODELS = web.AppKey("models", Models)

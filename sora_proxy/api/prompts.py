@@ -46,7 +46,7 @@ def said(messages: list[Message]) -> list[Said]:
     kept: list[Said] = []
     left = MOST_KEPT
     for message in reversed(messages):
-        text = _words(message)[:MOST_PROMPT]
+        text = words_of(message)[:MOST_PROMPT]
         left -= len(text)
         if left < 0:
             break
@@ -54,16 +54,24 @@ def said(messages: list[Message]) -> list[Said]:
     return kept[::-1]
 
 
-def _words(message: Message) -> str:
-    """Of older messages nothing else is used, so they may hold parts that we do not know."""
+def words_of(message: Message) -> str:
+    """A message's text, and nothing if it can't be read: what no picture is made from may hold parts of any kind."""
     try:
         return _text(message)
     except ClientError:
         return ""
 
 
+def shows_picture(message: Message) -> bool:
+    """Whether a message holds a picture."""
+    try:
+        return bool(_split(message)[1])
+    except ClientError:
+        return False
+
+
 def _text(message: Message) -> str:
-    return "".join(_split(message)[0]).strip()
+    return "\n".join(_split(message)[0]).strip()
 
 
 def _split(message: Message) -> tuple[list[str], list[str]]:

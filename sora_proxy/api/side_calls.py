@@ -1,0 +1,107 @@
+"""Side calls: what chat programs ask the chat model on their own behalf, such as a conversation's title.
+
+Nobody wants a picture of these, and somebody would pay for each, so they are answered here. They are told by how they
+begin, in the words of the programs; all else is a prompt. Nothing here takes more than one pass over the text.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+import orjson
+
+from sora_proxy.api.prompts import shows_picture, words_of
+from sora_proxy.api.schemas import Message
+
+BEGINNINGS = (
+    # Open WebUI; its newer ones all begin with TASK
+    "Create a concise, 3-5 word title with an emoji as a title for",
+    "Your task is to reflect the speaker's likely facial expression through a fitting emoji",
+    # LibreChat
+    "Provide a concise, 5-word-or-less title for the conversation",
+    "Write a concise title for this conversation in the detected language",
+    "Analyze this conversation and provide: 1. The detected language",
+    "Please generate a concise title (max 40 characters) for a conversation that starts with",
+    # NextChat: the title, then the summary that it keeps as context
+    "Please generate a four to five word title summarizing our conversation",
+    "使用四到五个字直接返回这句话的简要主题",
+    "Summarize the discussion briefly in 200 words or less to use as a prompt for future context",
+    "简要总结一下对话内容，用作后续的上下文提示 prompt",
+    # LobeChat and Cherry Studio
+    "You are a professional conversation summarizer. Generate a concise title",
+    "You are an assistant skilled at conversations. You need to summarize the user's conversation into a title",
+    "You are an assistant skilled in conversation. You need to summarize the user's conversation into a title",
+    "Summarize the conversation into a title in",
+    "你是一名擅长会话的助理，你需要将用户的会话总结为",
+    # Chatbox
+    "Name the conversation based on the chat records",
+)
+TASK, HISTORY = "### task:", "<chat_history>"  # together they are Open WebUI's, whatever the task
+LONGEST_BEGINNING = 400
+EMOJI, ANY_EMOJI = "your task is to reflect the speaker's", "🖼️"
+
+# How the programs quote what was said: `USER: …` on a line, `<user>` before one, or as JSON.
+QUOTED_PROMPT = re.compile(
+    r'^[ \t]*(?:USER|Human)[ \t]*:[ \t]*(\S.*)$|^<user>\n(.+)$|"role":"user","\w+":"([^"\\]+)',
+    re.IGNORECASE | re.MULTILINE,
+)
+TITLE_WORDS, TITLE_LENGTH = 5, 40
+UNTITLED = "Picture"
+
+
+class SideCalls:
+    """Tells side calls from prompts. `more` are beginnings that the operator adds."""
+
+    def __init__(self, more: Iterable[str] = ()) -> None:
+        self._beginnings = tuple(_plain(beginning) for beginning in (*BEGINNINGS, *more))
+
+    def answer(self, messages: Sequence[Message]) -> str | None:
+        """What the program wants to hear; None if this is no side call but an order."""
+        last = messages[-1]
+        if shows_picture(last):
+            return None
+        text = words_of(last)
+        if self._is_side_call(text):
+            return _answer(text, [*_prompts([text]), *_user_prompts(messages[:-1])])
+        instruction = words_of(messages[0]) if messages[0].role in ("system", "developer") else ""
+        if instruction and self._is_side_call(instruction):
+            return _answer(instruction, [*_prompts([text, instruction]), *_user_prompts(messages)])
+        return None
+
+    def _is_side_call(self, text: str) -> bool:
+        beginning = _plain(text)
+        return beginning.startswith(self._beginnings) or (beginning.startswith(TASK) and HISTORY in text)
+
+
+def _answer(instruction: str, prompts: Sequence[str]) -> str:
+    """In the form that the instruction shows: as JSON where it names the key, else as bare text."""
+    prompt = prompts[0] if prompts else ""
+    wanted = instruction.rpartition(HISTORY)[0] or instruction
+    title = _title(prompt)
+    values = {"follow_ups": [], "tags": [], "queries": [], "title": title, "prompt": prompt, "text": ""}
+    for key, value in values.items():
+        if f'"{key}"' in wanted:
+            return orjson.dumps({key: value}).decode()
+    return ANY_EMOJI if _plain(instruction).startswith(EMOJI) else title
+
+
+def _prompts(texts: Iterable[str]) -> Iterator[str]:
+    """The last prompt that each text quotes."""
+    for text in texts:
+        found = [next(filter(None, groups)) for groups in QUOTED_PROMPT.findall(text.rpartition(HISTORY)[2])]
+        yield from found[-1:]
+
+
+def _user_prompts(messages: Sequence[Message]) -> Iterator[str]:
+    """What the user said, the latest first."""
+    yield from (text for message in reversed(messages) if message.role == "user" and (text := words_of(message)))
+
+
+def _title(prompt: str) -> str:
+    """The first words."""
+    words = " ".join(prompt[:1000].split()[:TITLE_WORDS])
+    return (words if len(words) <= TITLE_LENGTH else words[: TITLE_LENGTH - 1] + "…") or UNTITLED
+
+
+def _plain(text: str) -> str:
+    """How a text begins, whatever its line ends and capitals."""
+    return " ".join(text[:LONGEST_BEGINNING].split()).lower()
