@@ -17,7 +17,7 @@ from sora_proxy.access import Access, load_access
 from sora_proxy.api.context import ACCESS, SETTINGS
 from sora_proxy.app import BACK_END, create_app, serve
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.log import configure_logging
+from sora_proxy.log import Redactor, configure_logging
 from sora_proxy.settings import Settings, load_settings
 from sora_proxy.upstream.simulator import command as simulator
 
@@ -42,9 +42,8 @@ def _serve() -> int:
         access = load_access(settings)
     except ConfigurationError as error:
         return _misconfigured(error)
-    stop_logging = configure_logging(
-        style=settings.log_format, verbose=settings.verbose_logging, secrets=_secrets(settings, access)
-    )
+    redactor = Redactor(_secrets(settings, access))
+    stop_logging = configure_logging(style=settings.log_format, verbose=settings.verbose_logging, redactor=redactor)
     try:
         app = create_app(settings, access)
         with asyncio.Runner() as runner:

@@ -23,6 +23,7 @@ from sora_proxy.api.context import (
     MEDIA,
     MODELS,
     POOL,
+    RUNTIME,
     SESSIONS,
     SETTINGS,
     SIDE_CALLS,
@@ -39,11 +40,13 @@ from sora_proxy.idempotency import Idempotency
 from sora_proxy.key_pool import KeyPool, QueueBounds
 from sora_proxy.keys import fingerprint
 from sora_proxy.lifecycle import Policy, Resources
+from sora_proxy.log import set_verbose
 from sora_proxy.login_limit import LoginLimit
 from sora_proxy.media import Media
 from sora_proxy.models import Models
 from sora_proxy.probes import Probes
 from sora_proxy.public_fetch import PublicFetcher
+from sora_proxy.runtime_settings import RuntimeSettings
 from sora_proxy.sessions import Sessions
 from sora_proxy.setting_types import UpstreamKey
 from sora_proxy.settings import Settings
@@ -93,6 +96,7 @@ def create_app(settings: Settings, access: Access) -> web.Application:
     pool = BlockingPool()
     database = Database(settings.database_path, pool)
     store = Store(database)
+    runtime = RuntimeSettings(settings, database, _apply)
     media = Media(settings.pictures_dir, settings.data_dir / "inputs", pool)
     upstream = _sora(settings, back_end, pool)
     bounds = QueueBounds(settings.max_queue, settings.max_queue_per_client, settings.max_queue_wait)
@@ -100,10 +104,10 @@ def create_app(settings: Settings, access: Access) -> web.Application:
     probes = Probes(upstream, keys)
     keys.on_unproven = probes.start
     watcher = TaskWatcher(upstream, keys, interval=settings.poll_interval)
-    supervisor = Supervisor(Resources(upstream, keys, store, media, watcher), _policy(settings, back_end))
+    supervisor = Supervisor(Resources(upstream, keys, store, media, watcher), _policy(runtime, back_end))
 
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BODY_BYTES)
-    app[SETTINGS] = settings
+    app[SETTINGS], app[RUNTIME] = settings, runtime
     app[ACCESS] = access
     app[AUDIT], app[SESSIONS], app[LOGIN_LIMIT] = AuditLog(database), Sessions(), LoginLimit()
     app[BACK_END] = back_end
@@ -119,6 +123,7 @@ def create_app(settings: Settings, access: Access) -> web.Application:
         async with _closing(pool.close), _opened(database, media), back_end.running(), _closing(upstream.close):
             for key in back_end.keys:
                 keys.put(fingerprint(key.token), key)
+            await runtime.open()
             await supervisor.recover()
             yield
             await supervisor.stop(settings.shutdown_grace)
@@ -194,15 +199,24 @@ def _sora(settings: Settings, back_end: BackEnd, pool: BlockingPool) -> Sora:
     return Sora(SoraOptions(back_end.base_url, settings.sora_extra_headers, deadlines), http, pool)
 
 
-def _policy(settings: Settings, back_end: BackEnd) -> Policy:
-    keep = settings.image_localization if settings.image_localization is not None else back_end.simulated
+def _policy(runtime: RuntimeSettings, back_end: BackEnd) -> Policy:
+    def keep_pictures() -> bool:
+        chosen = runtime.current.image_localization
+        return back_end.simulated if chosen is None else chosen
+
+    settings = runtime.current
     return Policy(
         settings.settle_time,
         settings.on_unknown,
         settings.generation_timeout,
         settings.queue_timeout,
-        keep_pictures=keep,
+        keep_pictures=keep_pictures,
     )
+
+
+def _apply(settings: Settings) -> None:
+    """Give effect to settings that changed at run time, where nobody reads them each time."""
+    set_verbose(verbose=settings.verbose_logging)
 
 
 @contextlib.asynccontextmanager

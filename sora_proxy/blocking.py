@@ -7,7 +7,7 @@ pool, so that slow downloads never hold up a submit. A thread never sleeps and n
 import asyncio
 import contextvars
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
@@ -91,3 +91,15 @@ async def finished(waiting: asyncio.Future[Any]) -> None:
             continue
     if not waiting.cancelled():
         waiting.exception()  # looked at, so that asyncio does not report it as never retrieved
+
+
+async def to_the_end(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await what must not be left half-done: a cancellation takes effect only after it, a second one at once."""
+    task = asyncio.ensure_future(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # looked at: whoever wanted it is gone, and what it did is on disk
+        raise

@@ -7,13 +7,14 @@ upstream is unknown is looked for before it is ever sent again.
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import structlog
 
+from sora_proxy.blocking import to_the_end
 from sora_proxy.errors import (
     EgressFault,
     Fault,
@@ -49,7 +50,6 @@ from sora_proxy.upstream import Snapshot, TaskState, Upstream
 from sora_proxy.watcher import TaskWatcher
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 REFUSALS = 4  # times that an order is offered again after a refusal that was not about a key
 EMPTY_ENDS = 3  # looks at a task that ended well without a result
@@ -65,7 +65,7 @@ class Policy:
     on_unknown: Literal["requeue", "fail"] = "requeue"
     generation_timeout: float = 1800.0
     queue_timeout: float = 900.0
-    keep_pictures: bool = True
+    keep_pictures: Callable[[], bool] = lambda: True  # it may change while the server runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class Lifecycle:
         intent = {"key_id": lease.key.id, "intent_at": time.time(), "attempts": attempts, "listed": listed}
         await self._record(generation, generation.state.to(Status.submitting, **intent))
         lease.sending()
-        await _to_the_end(self._submit(generation, lease, upload_id))
+        await to_the_end(self._submit(generation, lease, upload_id))
 
     async def _submit(self, generation: Generation, lease: Lease, upload_id: str | None) -> None:
         """Send the order, and commit what became of it."""
@@ -231,7 +231,7 @@ class Lifecycle:
     async def _save(self, generation: Generation) -> None:
         """Bring the results home, all at once, and end well."""
         assets = generation.state.assets
-        if self._policy.keep_pictures:
+        if self._policy.keep_pictures():
             fetched = (self._results.picture(generation.state, index) for index in range(len(assets)))
             pictures = await asyncio.gather(*fetched)
         else:
@@ -297,15 +297,3 @@ def _progress_of(snapshot: Snapshot) -> Progress:
     """What clients are told of a running task. That it is done is told by its end alone."""
     percent = None if snapshot.progress is None else min(round(snapshot.progress * 100), 99)
     return Progress(percent, snapshot.position, snapshot.seconds)
-
-
-async def _to_the_end(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await what must not be left half-done: a cancellation takes effect only after it, a second one at once."""
-    task = asyncio.ensure_future(coroutine)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # looked at: whoever wanted it is gone, and what it did is on disk
-        raise

@@ -24,13 +24,21 @@ UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # what ends a line
 LINES_WAITING = 10_000
 VALUE_LENGTH = 4000
 DEPTH = 8
+SHORTEST_SECRET = 4  # anything shorter would mask half of each line
 
 
 class Redactor:
     """A processor that masks the secrets it was told about, and whatever looks like one, in every value of a line."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = tuple(sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True))
+        # All the mutable state: what to mask, the longest first. The thread that writes reads it.
+        self._secrets: tuple[str, ...] = ()
+        self.hide(secrets)
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Mask these too, from now on."""
+        longer = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        self._secrets = tuple(sorted(longer | set(self._secrets), key=len, reverse=True))
 
     def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
         return {name: self._clean(value) for name, value in line.items()}
@@ -102,7 +110,7 @@ def _renderers(style: Literal["json", "console"], redact: Processor) -> list[Pro
 
 
 def configure_logging(
-    *, style: Literal["auto", "json", "console"], verbose: bool, secrets: Iterable[str]
+    *, style: Literal["auto", "json", "console"], verbose: bool, redactor: Redactor
 ) -> Callable[[], None]:
     """Install the pipeline, writing to standard error. Returns the function that writes what waits and ends it."""
     if style == "auto":
@@ -114,7 +122,7 @@ def configure_logging(
     ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[_add_bound_context, structlog.stdlib.ExtraAdder(), *shared],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(style, Redactor(secrets))],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(style, redactor)],
     )
     output = logging.StreamHandler(sys.stderr)
     output.setFormatter(formatter)
@@ -125,7 +133,7 @@ def configure_logging(
     logging.raiseExceptions = False  # a line that can't be written is lost; the report about it would be unmasked
     root = logging.getLogger()
     root.handlers[:] = [_ContextQueueHandler(lines)]
-    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    set_verbose(verbose=verbose)
     # Their INFO and DEBUG lines tell about sockets and hold addresses with credentials in them.
     for name in ("asyncio", "urllib3", "requests", "charset_normalizer", "PIL", "aiohttp.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -144,3 +152,8 @@ def configure_logging(
         cache_logger_on_first_use=False,
     )
     return listener.stop
+
+
+def set_verbose(*, verbose: bool) -> None:
+    """Whether debug lines are written, prompts among them."""
+    logging.getLogger().setLevel(logging.DEBUG if verbose else logging.INFO)

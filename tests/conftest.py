@@ -16,7 +16,11 @@ from blockbuster import blockbuster_ctx
 from pydantic import SecretStr
 
 from sora_proxy.access import load_access
+from sora_proxy.api.context import RUNTIME, SETTINGS
 from sora_proxy.app import create_app
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.database import Database
+from sora_proxy.runtime_settings import RuntimeSettings
 from sora_proxy.settings import Settings
 from sora_proxy.upstream.simulator import SimulatorOptions, serve_simulator
 
@@ -150,6 +154,14 @@ def settings_for(folder: Path, **settings: Overrides) -> Settings:
 def app_for(folder: Path, **settings: Overrides) -> web.Application:
     chosen = settings_for(folder, **settings)
     return create_app(chosen, load_access(chosen))
+
+
+def app_that_knows_its_settings(**settings: Overrides) -> web.Application:
+    """For what needs a request and nothing of the server. The database of its runtime settings is never opened."""
+    app, chosen = web.Application(), Settings.model_construct(**settings)
+    app[SETTINGS] = chosen
+    app[RUNTIME] = RuntimeSettings(chosen, Database(Path("never-opened.db"), BlockingPool()), lambda _settings: None)
+    return app
 
 
 def upstream_keys(*tokens: str, **fields: Any) -> list[dict[str, Any]]:

@@ -12,12 +12,14 @@ from sora_proxy.login_limit import LoginLimit
 from sora_proxy.media import Media
 from sora_proxy.models import Models
 from sora_proxy.public_fetch import PublicFetcher
+from sora_proxy.runtime_settings import RuntimeSettings
 from sora_proxy.sessions import Sessions
 from sora_proxy.settings import Settings
 from sora_proxy.store import Store
 from sora_proxy.supervisor import Supervisor
 
 SETTINGS = web.AppKey("settings", Settings)
+RUNTIME = web.AppKey("runtime", RuntimeSettings)
 ACCESS = web.AppKey("access", Access)
 POOL = web.AppKey("pool", BlockingPool)
 STORE = web.AppKey("store", Store)

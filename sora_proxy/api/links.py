@@ -3,7 +3,7 @@
 from aiohttp import web
 from yarl import URL
 
-from sora_proxy.api.context import SETTINGS
+from sora_proxy.api.context import RUNTIME, SETTINGS
 from sora_proxy.api.forwarding import through_trusted_proxy
 from sora_proxy.generation import Picture
 
@@ -15,7 +15,7 @@ def picture_link(request: web.Request, picture: Picture) -> str:
 
 def public_origin(request: web.Request) -> str:
     """`BASE_URL`, else the address that the client used, as far as we or a trusted proxy can tell."""
-    if base_url := request.app[SETTINGS].base_url:
+    if base_url := request.app[RUNTIME].current.base_url:
         return base_url
     scheme, host = request.scheme, request.host
     if through_trusted_proxy(request):

@@ -10,7 +10,7 @@ from aiohttp import web
 from sora_proxy.api import MIDDLEWARES
 from sora_proxy.api.context import SETTINGS
 from sora_proxy.api.keepalive import LongAnswer
-from sora_proxy.api.middleware import OPEN_HANDLERS, add_headers
+from sora_proxy.api.middleware import OPEN_HANDLERS, OPERATOR_HANDLERS, add_headers
 from sora_proxy.settings import Settings
 from tests.conftest import Simulator, StartProxy, StartSimulator, in_front_of
 
@@ -126,7 +126,7 @@ async def test_what_breaks_after_the_status_is_cut_not_answered_twice(session: a
     app = web.Application(middlewares=MIDDLEWARES)
     app[SETTINGS] = Settings.model_construct()
     app.add_routes([web.get("/", breaks)])
-    app[OPEN_HANDLERS] = frozenset({breaks})
+    app[OPEN_HANDLERS], app[OPERATOR_HANDLERS] = frozenset({breaks}), frozenset()
     app.on_response_prepare.append(add_headers)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

@@ -9,7 +9,6 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from sora_proxy.api.chat_chunks import STRIDE, ChatChunks, StreamOptions
-from sora_proxy.api.context import SETTINGS
 from sora_proxy.generation import (
     Cancelled,
     Completed,
@@ -21,7 +20,7 @@ from sora_proxy.generation import (
     Progress,
     Queued,
 )
-from sora_proxy.settings import Settings
+from tests.conftest import app_that_knows_its_settings
 
 PICTURES = [Picture(n, name=f"{n:032x}.png") for n in range(2)]
 STORIES: dict[str, list[Event]] = {
@@ -36,8 +35,7 @@ LIVING: list[Event] = [Queued(2, 9), Progress(5)]
 
 @pytest.fixture
 def request_() -> web.Request:
-    app = web.Application()
-    app[SETTINGS] = Settings.model_construct(base_url="https://images.example.com")
+    app = app_that_knows_its_settings(base_url="https://images.example.com")
     return make_mocked_request("GET", "/", app=app)
 
 

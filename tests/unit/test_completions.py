@@ -6,7 +6,6 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from sora_proxy.api.completions import completion, markdown, progress_text, usage
-from sora_proxy.api.context import SETTINGS
 from sora_proxy.generation import (
     Cancelled,
     Completed,
@@ -20,7 +19,7 @@ from sora_proxy.generation import (
     State,
     Status,
 )
-from sora_proxy.settings import Settings
+from tests.conftest import app_that_knows_its_settings
 
 NAME = "0" * 32 + ".png"
 LINK = f"https://images.example.com/images/{NAME}"
@@ -28,8 +27,7 @@ LINK = f"https://images.example.com/images/{NAME}"
 
 @pytest.fixture
 def request_() -> web.Request:
-    app = web.Application()
-    app[SETTINGS] = Settings.model_construct(base_url="https://images.example.com")
+    app = app_that_knows_its_settings(base_url="https://images.example.com")
     return make_mocked_request("GET", "/", app=app)
 
 

@@ -30,7 +30,15 @@ def test_everything_points_one_way_and_each_library_has_its_place() -> None:
     assert {name.partition(".")[0] for name in users_of("aiohttp.web")} == {"api", "app", "__main__"}
     assert users_of("cloudscraper") == {"upstream.sora_http"}
     assert users_of("requests", "urllib3") == {"upstream.sora_http", "upstream.http_call"}
-    assert users_of("sqlalchemy", "sqlite3") == {"audit", "conversations", "database", "idempotency", "store", "usage"}
+    assert users_of("sqlalchemy", "sqlite3") == {
+        "audit",
+        "conversations",
+        "database",
+        "idempotency",
+        "runtime_settings",
+        "store",
+        "usage",
+    }
     assert users_of("jwt") == {"sessions"}
     assert users_of("sora_proxy.__main__") <= {"__main__"}
     assert users_of("sora_proxy.app") == {"__main__"}

@@ -14,7 +14,7 @@ import pytest
 import requests
 import structlog
 
-from sora_proxy.log import DEPTH, VALUE_LENGTH, configure_logging
+from sora_proxy.log import DEPTH, VALUE_LENGTH, Redactor, configure_logging
 
 TOKEN = "eyJ-upstream-token-marker"
 PASSWORD = "proxy-p@ss/wörd,'\"}marker"
@@ -31,7 +31,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
     levels = {name: logging.getLogger(name).level for name in names}
     errors = io.StringIO()
     monkeypatch.setattr(sys, "stderr", errors)
-    stops = [configure_logging(style="json", verbose=True, secrets=SECRETS)]
+    stops = [configure_logging(style="json", verbose=True, redactor=Redactor(SECRETS))]
 
     def read() -> str:
         stops.pop()()
@@ -334,7 +334,7 @@ def test_the_end_of_a_long_traceback_is_kept(lines: Lines) -> None:
 def test_on_a_terminal_an_event_is_one_line_too(written: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.StringIO()
     monkeypatch.setattr(sys, "stderr", terminal)
-    stop = configure_logging(style="console", verbose=True, secrets=SECRETS)
+    stop = configure_logging(style="console", verbose=True, redactor=Redactor(SECRETS))
     standard.warning("path %s", f"/\x1b[2J\nforged {TOKEN}")
     log.info("x", path="/\x1b[2J\nforged")
     stop()

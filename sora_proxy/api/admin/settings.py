@@ -1,0 +1,21 @@
+"""`/admin/api/settings`: the options that may change while the server runs."""
+
+from aiohttp import web
+
+from sora_proxy.api.admin.bodies import answer, read_body
+from sora_proxy.api.context import OPERATOR, RUNTIME
+from sora_proxy.runtime_settings import FIELDS, shown
+
+
+async def retrieve(request: web.Request) -> web.Response:
+    """Each option's value, without secrets, and where it comes from."""
+    runtime = request.app[RUNTIME]
+    options = {option: {"value": shown(runtime.current, option), "source": runtime.source(option)} for option in FIELDS}
+    return answer({"settings": options})
+
+
+async def change(request: web.Request) -> web.Response:
+    """Set options, all or none; null gives one back to the environment or its default."""
+    changes = await read_body(request, dict)
+    await request.app[RUNTIME].change(changes, request[OPERATOR])
+    return await retrieve(request)

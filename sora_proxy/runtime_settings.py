@@ -1,0 +1,123 @@
+"""RuntimeSettings: the few options that operators may change while the server runs.
+
+What they chose is kept in the database and wins over the configuration, until it is set back to null. `current` is the
+whole of the settings as they are in force: whoever needs one of these options reads it there, each time.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from sora_proxy import audit
+from sora_proxy.audit import Actor
+from sora_proxy.blocking import to_the_end
+from sora_proxy.database import Database, metadata
+from sora_proxy.errors import ClientError
+from sora_proxy.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+# By the names that operators know: the field of the settings, and the check of a value for it.
+FIELDS = {name.upper(): name for name in ("base_url", "image_localization", "verbose_logging")}
+CHECKS: dict[str, TypeAdapter[Any]] = {
+    option: TypeAdapter(Settings.model_fields[name].rebuild_annotation()) for option, name in FIELDS.items()
+}
+
+chosen = sa.Table(
+    "settings",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),  # as it was given
+)
+
+
+class RuntimeSettings:
+    """The settings in force. `apply` is told them whenever they change."""
+
+    def __init__(self, configured: Settings, database: Database, apply: Callable[[Settings], None]) -> None:
+        self._configured = configured
+        self._database = database
+        self._apply = apply
+        # All the mutable state: what operators chose, as they gave it; what comes of it; one change at a time.
+        self._chosen: dict[str, Any] = {}
+        self.current = configured
+        self._changing = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Take up what was chosen before."""
+        kept = {}
+        for option, value in await self._database.read(_kept):
+            try:
+                _check(option, value)
+            except ClientError as error:  # a later version may know less, or be stricter
+                log.warning("a setting that was chosen earlier can't be used any more", reason=str(error))
+            else:
+                kept[option] = value
+        self._take_effect(kept)
+
+    async def change(self, changes: dict[str, Any], actor: Actor) -> None:
+        """Choose values of options, all or none; None gives an option back to the configuration.
+
+        Raises ClientError, naming the option.
+        """
+        for option, value in changes.items():
+            _check(option, value)
+        await to_the_end(self._change(changes, actor))
+
+    async def _change(self, changes: dict[str, Any], actor: Actor) -> None:
+        async with self._changing:
+            after = {option: value for option, value in (self._chosen | changes).items() if value is not None}
+            settings = self._with(after)
+            told = {option: (shown(self.current, option), shown(settings, option)) for option in changes}
+
+            def write(connection: sa.Connection) -> None:
+                connection.execute(chosen.delete().where(chosen.c.name.in_(list(changes))))
+                for option in changes.keys() & after.keys():
+                    connection.execute(chosen.insert(), {"name": option, "value": after[option]})
+                audit.note(connection, actor, "settings.change", ", ".join(changes), told)
+
+            await self._database.write(write)
+            self._take_effect(after)
+
+    def source(self, option: str) -> str:
+        """Where the value in force comes from."""
+        if option in self._chosen:
+            return "admin"
+        return "environment" if FIELDS[option] in self._configured.model_fields_set else "default"
+
+    def _take_effect(self, chosen_now: dict[str, Any]) -> None:
+        before, self.current = self.current, self._with(chosen_now)
+        self._chosen = chosen_now
+        if self.current != before:
+            self._apply(self.current)
+
+    def _with(self, values: dict[str, Any]) -> Settings:
+        checked = {FIELDS[option]: CHECKS[option].validate_python(value) for option, value in values.items()}
+        return self._configured.model_copy(update=checked)
+
+
+def shown(settings: Settings, option: str) -> Any:
+    """An option's value as operators may see it."""
+    return getattr(settings, FIELDS[option])
+
+
+def _check(option: str, value: Any) -> None:
+    if option not in FIELDS:
+        message = f"{option[:40]!r} can't be changed here. What can: {', '.join(FIELDS)}."
+        raise ClientError(message, code="unknown_parameter", param=option[:40])
+    if value is None:
+        return
+    try:
+        CHECKS[option].validate_python(value)
+    except ValidationError as error:
+        reason = error.errors(include_url=False, include_context=False, include_input=False)[0]["msg"]
+        message = f"Invalid value for '{option}': {reason.removeprefix('Value error, ')}."
+        raise ClientError(message, param=option) from None
+
+
+def _kept(connection: sa.Connection) -> list[tuple[str, Any]]:
+    return [(row.name, row.value) for row in connection.execute(sa.select(chosen))]

@@ -1,0 +1,112 @@
+"""Settings that operators change while the server runs: at once, for good, and told in the audit log."""
+
+import logging
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.conftest import ADMIN_KEY, Proxy, Simulator, StartProxy, in_front_of
+
+SETTINGS, AUDIT = "/admin/api/settings", "/admin/api/audit"
+HEADERS = {"authorization": f"Bearer {ADMIN_KEY}"}
+
+
+async def read(session: aiohttp.ClientSession, proxy: Proxy, path: str = SETTINGS) -> Any:
+    async with session.get(proxy.url + path, headers=HEADERS) as answer:
+        assert answer.status == 200
+        return await answer.json()
+
+
+async def change(session: aiohttp.ClientSession, proxy: Proxy, **options: Any) -> tuple[int, Any]:
+    async with session.patch(proxy.url + SETTINGS, json=options, headers=HEADERS) as answer:
+        return answer.status, await answer.json()
+
+
+async def picture_link(proxy: Proxy) -> str:
+    async with proxy.chat() as answer:
+        content: str = (await answer.json())["choices"][0]["message"]["content"]
+    return content.partition("](")[2].rstrip(")")
+
+
+async def test_the_address_of_links_changes_at_once_and_survives_a_restart(
+    start_proxy: StartProxy, simulator: Simulator, session: aiohttp.ClientSession
+) -> None:
+    settings = in_front_of(simulator) | {"image_localization": True}
+    async with start_proxy(**settings) as proxy:
+        assert (await picture_link(proxy)).startswith(f"{proxy.url}/images/")
+        status, told = await change(session, proxy, BASE_URL="https://images.example.com/")
+        assert status == 200
+        assert told["settings"]["BASE_URL"] == {"value": "https://images.example.com", "source": "admin"}
+        assert (await picture_link(proxy)).startswith("https://images.example.com/images/")
+    async with start_proxy(**settings) as proxy:
+        assert (await picture_link(proxy)).startswith("https://images.example.com/images/")
+        await change(session, proxy, BASE_URL=None)
+        assert (await picture_link(proxy)).startswith(f"{proxy.url}/images/")
+    async with start_proxy(**settings) as proxy:
+        assert (await picture_link(proxy)).startswith(f"{proxy.url}/images/")
+
+
+async def test_whether_pictures_are_kept_changes_for_orders_that_run_already(
+    start_proxy: StartProxy, start_simulator: Any, session: aiohttp.ClientSession
+) -> None:
+    async with (
+        start_simulator(seconds=1.0) as simulator,
+        start_proxy(**in_front_of(simulator), image_localization=False) as proxy,
+        proxy.chat(stream=True) as answer,
+    ):
+        await simulator.wait_for(registered=1)
+        assert (await change(session, proxy, IMAGE_LOCALIZATION=True))[0] == 200
+        assert f"({proxy.url}/images/" in (await answer.read()).decode()
+
+
+async def test_verbose_logging_is_switched_on_and_off_while_the_server_runs(
+    proxy: Proxy, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    level = logging.getLogger().level
+    try:
+        for verbose, prompt in ((True, "a loud fox"), (None, "a quiet fox")):
+            await change(session, proxy, VERBOSE_LOGGING=verbose)
+            async with proxy.chat(prompt) as answer:
+                assert answer.status == 200
+            assert (prompt in caplog.text) is (verbose is True)
+    finally:
+        logging.getLogger().setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        ({"BASE_URL": "javascript:alert(1)"}, "BASE_URL"),
+        ({"BASE_URL": "https://images.example.com/\nx: y"}, "BASE_URL"),
+        ({"BASE_URL": ["https://images.example.com"]}, "BASE_URL"),
+        ({"IMAGE_LOCALIZATION": "perhaps"}, "IMAGE_LOCALIZATION"),
+        ({"IMAGE_LOCALIZATION": 10**30}, "IMAGE_LOCALIZATION"),
+        ({"VERBOSE_LOGGING": {}}, "VERBOSE_LOGGING"),
+        ({"IMAGE_SAVE_DIR": "/etc"}, "IMAGE_SAVE_DIR"),
+        ({"ADMIN_KEY": "sk-123456"}, "ADMIN_KEY"),
+        ({"base_url": "https://images.example.com"}, "base_url"),
+        ({"VERBOSE_LOGGING": True, "API_PORT": 1}, "API_PORT"),
+    ],
+    ids=str,
+)
+async def test_a_change_that_can_not_be_changes_nothing_and_names_the_option(
+    proxy: Proxy, session: aiohttp.ClientSession, options: dict[str, Any], param: str
+) -> None:
+    before = await read(session, proxy)
+    status, told = await change(session, proxy, **options)
+    assert (status, told["error"]["param"]) == (400, param)
+    assert await read(session, proxy) == before
+    assert (await read(session, proxy, AUDIT))["data"] == []
+
+
+async def test_every_change_is_told_with_the_old_and_the_new_value(
+    proxy: Proxy, session: aiohttp.ClientSession
+) -> None:
+    await change(session, proxy, BASE_URL="https://a.example.com", IMAGE_LOCALIZATION=False)
+    await change(session, proxy, BASE_URL="https://b.example.com")
+    newest, oldest = (await read(session, proxy, AUDIT))["data"]
+    assert (newest["who"], newest["address"], newest["action"]) == ("admin key", "127.0.0.1", "settings.change")
+    assert newest["changes"] == {"BASE_URL": ["https://a.example.com", "https://b.example.com"]}
+    assert oldest["target"] == "BASE_URL, IMAGE_LOCALIZATION"
+    assert oldest["changes"] == {"BASE_URL": [None, "https://a.example.com"], "IMAGE_LOCALIZATION": [True, False]}
