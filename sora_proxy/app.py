@@ -76,7 +76,10 @@ class BackEnd:
         self._socket = listen() if self.simulated else None
         port = self._socket.getsockname()[1] if self._socket else None
         self.base_url = f"http://127.0.0.1:{port}" if port else settings.sora_base_url
-        self.keys = settings.api_keys or ((UpstreamKey(key="simulated", name="simulator"),) if self.simulated else ())
+        self.keys, self.ways_out = settings.api_keys, settings.ways_out
+        if self.simulated:  # on this machine: no proxy
+            keys = self.keys or (UpstreamKey(key="simulated", name="simulator"),)
+            self.keys, self.ways_out = tuple(key.model_copy(update={"proxy": ()}) for key in keys), (None,)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -101,6 +104,7 @@ def create_app(settings: Settings, access: Access) -> web.Application:
     upstream = _sora(settings, back_end, pool)
     bounds = QueueBounds(settings.max_queue, settings.max_queue_per_client, settings.max_queue_wait)
     keys = KeyPool(bounds, access.weights)
+    keys.use_egresses(back_end.ways_out)
     probes = Probes(upstream, keys)
     keys.on_unproven = probes.start
     watcher = TaskWatcher(upstream, keys, interval=settings.poll_interval)
@@ -190,13 +194,9 @@ def _sora(settings: Settings, back_end: BackEnd, pool: BlockingPool) -> Sora:
     deadlines = Deadlines(
         settings.submit_timeout, settings.poll_timeout, settings.upload_timeout, settings.download_timeout
     )
-    if back_end.simulated:  # on this machine: no proxy, nobody's headers
-        return Sora(SoraOptions(back_end.base_url, deadlines=deadlines), SoraHttp(), pool, name="simulator")
-    credentials = None
-    if settings.proxy_user:
-        credentials = (settings.proxy_user, settings.proxy_pass.get_secret_value() if settings.proxy_pass else "")
-    http = SoraHttp(proxy_url=settings.proxy_url, proxy_credentials=credentials)
-    return Sora(SoraOptions(back_end.base_url, settings.sora_extra_headers, deadlines), http, pool)
+    headers = {} if back_end.simulated else settings.sora_extra_headers  # it is nobody's server
+    name = "simulator" if back_end.simulated else "sora"
+    return Sora(SoraOptions(back_end.base_url, headers, deadlines), SoraHttp(), pool, name=name)
 
 
 def _policy(runtime: RuntimeSettings, back_end: BackEnd) -> Policy:

@@ -129,7 +129,13 @@ class RateLimited(KeyFault):
 
 
 class EgressFault(Fault):
+    """Something on the way to the back end. `egress` is the way out that it happened on, if it is known."""
+
     code = "upstream_challenge"
+
+    def __init__(self, message: str, *, code: str | None = None, egress: object = None) -> None:
+        super().__init__(message, code=code)
+        self.egress = egress
 
 
 class TaskFailed(Fault):

@@ -135,7 +135,7 @@ class KeyPool:
         """Let a fault have its effect on the key, or on the way to the upstream. `order` is the one that met it."""
         incident = Incident(str(fault), time.time(), order)
         if isinstance(fault, EgressFault):
-            egress = key.egress(self.now)
+            egress = fault.egress if isinstance(fault.egress, Egress) else key.egress(self.now)
             egress.rest.back_off(self.now, incident)
             seconds = round(egress.rest.until - self.now, 1)
             log.warning("way to the back end rests", egress=egress.name, seconds=seconds, reason=str(fault))

@@ -89,7 +89,7 @@ class Lifecycle:
         self._media = resources.media
         self._watcher = resources.watcher
         self._policy = policy
-        self._lost_orders = LostOrders(resources.upstream, resources.store, policy.settle_time)
+        self._lost_orders = LostOrders(resources.upstream, resources.keys, resources.store, policy.settle_time)
         self._results = Results(resources.upstream, resources.keys, resources.media)
 
     async def run(self, generation: Generation) -> None:

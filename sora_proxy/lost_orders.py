@@ -12,8 +12,9 @@ import time
 
 import structlog
 
-from sora_proxy.errors import Fault, StorageUnavailable, SubmissionUnknown
+from sora_proxy.errors import EgressFault, Fault, StorageUnavailable, SubmissionUnknown
 from sora_proxy.generation import Generation
+from sora_proxy.key_pool import KeyPool
 from sora_proxy.keys import Key
 from sora_proxy.lease import Lease
 from sora_proxy.store import Store
@@ -27,8 +28,9 @@ GOOD_LOOKS = 3  # lists without the order before it counts as never registered
 class LostOrders:
     """Looks for orders of unknown outcome, for at least `settle_time` seconds each."""
 
-    def __init__(self, upstream: Upstream, store: Store, settle_time: float) -> None:
+    def __init__(self, upstream: Upstream, keys: KeyPool, store: Store, settle_time: float) -> None:
         self._upstream = upstream
+        self._keys = keys
         self._store = store
         self._settle_time = settle_time
 
@@ -55,6 +57,8 @@ class LostOrders:
                 known = await self._store.known_tasks(lease.key.id, [row.task_id for row in rows])
             except (Fault, StorageUnavailable) as error:
                 log.warning("look failed", key=lease.key.alias, reason=str(error))
+                if isinstance(error, EgressFault):  # the next look goes another way, if there is one
+                    self._keys.report(lease.key, error)
             else:
                 if task_id := _only([row for row in rows if row.task_id not in known], generation):
                     return task_id

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import structlog
 
-from sora_proxy.errors import Fault, StorageUnavailable
+from sora_proxy.errors import EgressFault, Fault, StorageUnavailable
 from sora_proxy.generation import Asset, Picture, State
 from sora_proxy.key_pool import KeyPool
+from sora_proxy.keys import Key
 from sora_proxy.media import Media, NotAPicture
 from sora_proxy.upstream import Upstream
 
@@ -25,24 +26,26 @@ class Results:
 
     async def picture(self, done: State, index: int) -> Picture:
         """Fetch one result. If it can't be had, its address at the upstream is better than nothing: it is paid for."""
-        asset = done.assets[index]
+        asset, key = done.assets[index], self._keys.get(done.key_id or "")
+        if key is None:  # it was removed, and with it the way out by which its pictures may be fetched
+            return Picture(index, url=asset.url)
         for attempt in range(FETCHES):
             if attempt:
-                asset = await self._fresh(done, index) or asset
+                asset = await self._fresh(done, index, key) or asset
             download = self._media.new_download()
             try:
-                await self._upstream.fetch(asset, done.key_id or "", download)
+                await self._upstream.fetch(asset, key, download)
                 return Picture(index, name=await self._media.keep_result(download))
             except (Fault, NotAPicture, StorageUnavailable) as error:
                 log.warning("picture not fetched", index=index, attempt=attempt + 1, reason=str(error))
                 await self._media.discard(download)
+                if isinstance(error, EgressFault):  # the next attempt goes another way, if there is one
+                    self._keys.report(key, error)
         return Picture(index, url=asset.url)
 
-    async def _fresh(self, done: State, index: int) -> Asset | None:
+    async def _fresh(self, done: State, index: int, key: Key) -> Asset | None:
         """The same result under a new address: the old one may have expired."""
-        key, task_id = self._keys.get(done.key_id or ""), done.task_id or ""
-        if key is None:
-            return None
+        task_id = done.task_id or ""
         try:
             snapshot = (await self._upstream.poll([task_id], key, deep=True)).get(task_id)
         except Fault:

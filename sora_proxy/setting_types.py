@@ -119,7 +119,8 @@ def _proxy(address: str) -> Proxy | None:
         scheme, host, port = PROXY_SCHEMES[parts.scheme], parts.hostname, parts.port
     except (ValueError, KeyError):
         host = port = None
-    if not (host and port) or parts.path.strip("/") or parts.query or parts.fragment or not address.isprintable():
+    plain = address.isprintable() and " " not in address
+    if not (plain and host and port) or parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(f"must be `direct` or addresses with a port, like {PROXY_EXAMPLE}")
     user, password = (unquote(part) if part else None for part in (parts.username, parts.password))
     if scheme == "socks5h" and (user or password):

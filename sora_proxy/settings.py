@@ -13,9 +13,11 @@ from typing import Literal
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sora_proxy.egress import Proxy
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.setting_types import (
     KEY_EXAMPLE,
+    PROXY_EXAMPLE,
     Aliases,
     ClientKeys,
     Headers,
@@ -24,6 +26,7 @@ from sora_proxy.setting_types import (
     Names,
     Networks,
     Origins,
+    Proxies,
     Secret,
     Texts,
     UpstreamKey,
@@ -115,8 +118,14 @@ class Settings(BaseSettings):
         description="File with the upstream keys, in the same format.",
         examples=["api_keys.json"],
     )
+    proxies: Proxies = Field(
+        (),
+        description="Ways out, comma-separated: `direct` or HTTP, HTTPS, SOCKS5 proxies; the first that works is used. "
+        "Wins over PROXY_HOST.",
+        examples=[PROXY_EXAMPLE],
+    )
     proxy_host: HostName | None = Field(
-        None, description="HTTP proxy for every upstream call and download.", examples=["127.0.0.1"]
+        None, description="An HTTP proxy as the only way out, in the older service's form.", examples=["127.0.0.1"]
     )
     proxy_port: int | None = Field(None, ge=1, le=65535, description="Its port.", examples=["7890"])
     proxy_user: str | None = Field(None, description="Its user name.", examples=["user"])
@@ -258,9 +267,13 @@ class Settings(BaseSettings):
     )
 
     @property
-    def proxy_url(self) -> str | None:
-        """The address of the proxy without its credentials, which travel apart so that no exception prints them."""
-        return f"http://{self.proxy_host}:{self.proxy_port}" if self.proxy_host else None
+    def ways_out(self) -> tuple[Proxy | None, ...]:
+        """The proxies by which the back end is reached, in the order of their use; None is the straight way."""
+        if self.proxies:
+            return self.proxies
+        if self.proxy_host:
+            return (Proxy(f"http://{self.proxy_host}:{self.proxy_port}", self.proxy_user, self.proxy_pass),)
+        return (None,)
 
     @property
     def pictures_dir(self) -> Path:
@@ -343,7 +356,7 @@ def _explain(error: ValidationError) -> Iterable[str]:
         inside += "".join(f".{part}" for part in fault["loc"][1:] if FIELD_NAME.fullmatch(str(part)))
         field = Settings.model_fields.get(name)
         secret = field is None or any(
-            kind in repr(field.annotation) for kind in ("Secret", "UpstreamKey", "ClientKey", "dict")
+            kind in repr(field.annotation) for kind in ("Secret", "UpstreamKey", "ClientKey", "Proxy", "dict")
         )
         # An address with user and password in it looks the same wherever it was put.
         value = "" if secret or "@" in str(fault["input"]) else f"{str(fault['input'])[:60]!r} "

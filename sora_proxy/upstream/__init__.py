@@ -69,8 +69,8 @@ class Upstream(Protocol):
     async def recent(self, key: Key) -> list[Snapshot]:
         """The key's newest tasks, newest first: where an order of unknown outcome would show."""
 
-    async def fetch(self, asset: Asset, key_id: str, destination: Path) -> None:
-        """Write a result's bytes to a file."""
+    async def fetch(self, asset: Asset, key: Key, destination: Path) -> None:
+        """Write a result's bytes to a file, by the way out of the key that it was made with."""
 
     async def probe(self, key: Key) -> None:
         """A free call: does the key work? Raises the Fault that it shows."""

@@ -2,10 +2,11 @@
 
 Two facts about a paid order can't be had from `requests` itself: whether any of it went on the wire, on which depends
 whether it may be sent again, and a bound on the time of the whole call, for its timeouts count from byte to byte. So
-the connections of this module report to the call that their thread is busy with.
+the connections (`connections.py`) report to the call that their thread is busy with.
 """
 
 import contextlib
+import os
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from sora_proxy.egress import Egress
 
 
 class CallFailed(Exception):
-    """A call ended without a usable answer. `sent`: the request may have reached the other side."""
+    """A call ended without a usable answer. `sent`: the request may have reached the other side. `proxy`: it was the
+    proxy that did not open the way."""
 
     def __init__(self, reason: str, *, sent: bool, proxy: bool = False) -> None:
         super().__init__(reason)
@@ -30,6 +33,16 @@ class Answer:
     status: int
     headers: requests.structures.CaseInsensitiveDict[str]
     body: bytes
+
+    @property
+    def is_challenge(self) -> bool:
+        """Whether it is a page that wants to see a browser at work: it is marked as such, or at least HTML."""
+        html = "html" in self.headers.get("content-type", "").lower()
+        return self.headers.get("cf-mitigated") == "challenge" or (html and self.status in (403, 429, 503))
+
+    @property
+    def is_good(self) -> bool:
+        return self.status == 200 and not self.is_challenge
 
 
 @dataclass(slots=True)
@@ -46,16 +59,19 @@ class HttpCall:
     body: dict[str, Any] = field(default_factory=dict)  # the `json`, `files`, `data` of requests
     seconds: float = 30.0  # for the whole call
     destination: Path | None = None  # where a download goes
+    egress: Egress = field(default_factory=Egress)  # the way out that it takes
 
-    # What its connection tells: a second handle of its socket, and whether a byte of the request itself has gone out.
+    # What its connection tells: a second handle of its socket, whether a proxy has yet to open the way, and whether a
+    # byte of the request itself has gone out.
     sock: socket.socket | None = None
+    at_proxy: bool = False
     sent: bool = False
     aborted: bool = False
 
     def hold(self, sock: socket.socket) -> None:
         """Remember the socket by a handle of our own: in handshakes and last answers the connection loses its own."""
         if self.sock is None:
-            self.sock = socket.fromfd(sock.fileno(), sock.family, sock.type)
+            self.sock = socket.socket(fileno=os.dup(sock.fileno()))
 
     def release(self) -> None:
         """The connection belongs to the next call now: a late abort must not cut that one."""
@@ -73,50 +89,9 @@ class HttpCall:
 
 
 class Current(threading.local):
-    """The call that this thread is busy with."""
+    """The call that this thread is busy with; there is none while it is idle."""
 
-    call: HttpCall | None = None
+    call: HttpCall
 
 
 current = Current()
-
-
-class _Tracked:
-    """Tells the current call which connection it is on, and when something of its request goes out.
-
-    That moment decides whether an order may be sent again, so it is seen where it happens, not told from exceptions.
-    """
-
-    sock: socket.socket | None
-
-    def _new_conn(self) -> socket.socket:
-        sock: socket.socket = super()._new_conn()  # type: ignore[misc]
-        if current.call is not None:
-            current.call.hold(sock)
-            if current.call.aborted:
-                sock.close()
-                raise CallFailed("no connection in time", sent=False)
-        return sock
-
-    def connect(self) -> None:
-        try:
-            super().connect()  # type: ignore[misc]
-        finally:
-            if current.call is not None:
-                current.call.sent = False  # only a proxy was talked to so far
-
-    def send(self, data: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        if current.call is not None and self.sock is not None:
-            current.call.hold(self.sock)
-            current.call.sent = True
-        super().send(data)  # type: ignore[misc]
-
-
-class TrackedConnection(_Tracked, HTTPConnection):
-    pass
-
-
-class TrackedTlsConnection(_Tracked, HTTPSConnection):
-    pass

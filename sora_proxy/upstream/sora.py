@@ -17,6 +17,7 @@ from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import (
     EgressFault,
     Fault,
+    KeyRejected,
     SubmissionUnknown,
     UpstreamUnavailable,
 )
@@ -47,7 +48,7 @@ CAPABILITIES = Capabilities(
     most_references=1,
 )
 CLOSED = {"https://sora.chatgpt.com": "2026-04-26"}
-REFUSING = (400, 401, 403, 407, 422, 429)  # statuses after which an order is certainly not registered
+REFUSING = (400, 401, 402, 403, 407, 422, 429, 451)  # statuses after which an order is certainly not registered
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,7 @@ class Sora:
         content = await self._pool.run(Work.media, image.read_bytes)
         kind = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
         call.body = {"files": {"file": (image.name, content, kind)}, "data": {"file_name": image.name}}
-        answer = await self._ask(Work.submit, call)
-        if answer.status != 200:
-            raise fault_of(answer)
-        media_id = object_of(answer).get("id")
+        media_id = object_of(await self._ask(Work.submit, call)).get("id")
         if not isinstance(media_id, str):
             raise UpstreamUnavailable("the back end did not take the reference picture")
         return media_id
@@ -112,8 +110,8 @@ class Sora:
         except CallFailed as failure:
             if failure.sent:
                 raise SubmissionUnknown("the back end did not tell whether it took the order") from failure
-            raise _not_sent(failure) from failure
-        return _task_id(answer)
+            raise _not_sent(failure, call) from failure
+        return _task_id(answer, call)
 
     async def poll(self, task_ids: Sequence[str], key: Key, *, deep: bool) -> dict[str, Snapshot]:
         wanted = set(task_ids)
@@ -131,19 +129,32 @@ class Sora:
         rows, _ = await self._list(key, LIST_MOST, None)
         return rows
 
-    async def fetch(self, asset: Asset, key_id: str, destination: Path) -> None:
+    async def fetch(self, asset: Asset, key: Key, destination: Path) -> None:
         # Without the account's token: results lie on a media host, behind addresses that are secrets themselves.
         call = HttpCall(
-            key_id, "GET", asset.url, {"accept": "image/*"}, seconds=self._deadlines.download, destination=destination
+            key.id,
+            "GET",
+            asset.url,
+            {"accept": "image/*"},
+            seconds=self._deadlines.download,
+            destination=destination,
+            egress=key.egress(asyncio.get_running_loop().time()),
         )
-        answer = await self._ask(Work.download, call)
-        if answer.status != 200:
+        answer = await self._answer(Work.download, call)
+        if not answer.is_good:
+            if isinstance(fault := _fault_in(answer, call), EgressFault):
+                raise fault
             raise UpstreamUnavailable("a finished picture could not be fetched", code="result_unavailable")
 
     async def probe(self, key: Key) -> None:
-        answer = await self._ask(Work.poll, self._call(key, "GET", "/backend/parameters", self._deadlines.poll))
-        if answer.status not in (200, 404, 405):  # a server that has no such call says nothing about the key
-            raise fault_of(answer)
+        call = self._call(key, "GET", "/backend/parameters", self._deadlines.poll)
+        answer = await self._answer(Work.poll, call)
+        if answer.status in (404, 405):  # a server that has no such call says nothing about the key
+            return
+        if not answer.is_good:
+            raise _fault_in(answer, call)
+        if object_of(answer).get("can_create_images") is False:
+            raise KeyRejected("the account may not make pictures")
 
     def close(self) -> None:
         self._http.close()
@@ -152,8 +163,6 @@ class Sora:
         """One page of the key's tasks, newest first, and where the next page begins."""
         query = f"?limit={limit}" + (f"&before={before}" if before else "")
         answer = await self._ask(Work.poll, self._call(key, "GET", f"/backend/video_gen{query}", self._deadlines.poll))
-        if answer.status != 200:
-            raise fault_of(answer)
         body = object_of(answer)
         rows = body.get("task_responses")
         if rows is None and isinstance(body.get("data"), list):  # as some servers wrap them
@@ -175,15 +184,24 @@ class Sora:
             "referer": f"{base}/{page}",
             **self._options.extra_headers,
         }
-        return HttpCall(key.id, method, base + path, headers, seconds=seconds)
+        return HttpCall(
+            key.id, method, base + path, headers, seconds=seconds, egress=key.egress(asyncio.get_running_loop().time())
+        )
 
     async def _ask(self, work: Work, call: HttpCall) -> Answer:
-        """A call that registers nothing: whatever goes wrong, it may be made again; cancelled, it ends at once."""
+        """The answer of a call that registers nothing, if it is a good one."""
+        answer = await self._answer(work, call)
+        if not answer.is_good:
+            raise _fault_in(answer, call)
+        return answer
+
+    async def _answer(self, work: Work, call: HttpCall) -> Answer:
+        """Whatever goes wrong with a call that registers nothing, it may be made again; cancelled, it ends at once."""
         running = asyncio.ensure_future(self._run(work, call))
         try:
             return await asyncio.shield(running)
         except CallFailed as failure:
-            raise _not_sent(failure) from failure
+            raise _not_sent(failure, call) from failure
         except asyncio.CancelledError:
             call.abort()
             await asyncio.wait([running])
@@ -198,10 +216,10 @@ class Sora:
             timer.cancel()
 
 
-def _task_id(answer: Answer) -> str:
+def _task_id(answer: Answer, call: HttpCall) -> str:
     """The task that an order became. Only a definite refusal says that there is none: all else proves nothing."""
     if answer.status in REFUSING or answer.headers.get("cf-mitigated") == "challenge":
-        raise fault_of(answer)
+        raise _fault_in(answer, call)
     try:
         task_id = object_of(answer).get("id") if answer.status == 200 else None
     except UpstreamUnavailable:
@@ -211,9 +229,16 @@ def _task_id(answer: Answer) -> str:
     return task_id
 
 
-def _not_sent(failure: CallFailed) -> Fault:
+def _fault_in(answer: Answer, call: HttpCall) -> Fault:
+    fault = fault_of(answer)
+    if isinstance(fault, EgressFault):
+        fault.egress = call.egress
+    return fault
+
+
+def _not_sent(failure: CallFailed, call: HttpCall) -> Fault:
     if failure.proxy:
-        return EgressFault("the proxy to the back end does not work", code="upstream_proxy")
+        return EgressFault("the proxy to the back end does not work", code="upstream_proxy", egress=call.egress)
     return UpstreamUnavailable(f"the back end can't be reached: {failure}")
 
 

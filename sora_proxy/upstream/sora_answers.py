@@ -1,9 +1,15 @@
 """Reading what a server with Sora's web protocol answers: tasks, results, and whose fault a refusal is. No I/O.
 
-Told by status and structure only. The texts in the answers are for people, and a failed prompt may hold any word.
+Told by status and structure. The texts in the answers are for people, and a failed prompt may hold any word; only a 429
+without a code that tells more is read for whether it speaks of tasks at once.
 """
 
 import math
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
@@ -23,52 +29,101 @@ from sora_proxy.upstream.http_call import Answer
 
 SUCCEEDED, FAILED = ("succeeded",), ("failed", "error", "cancelled", "rejected")
 LARGEST = 2**53  # beyond it a number is no count and no time, and no column holds it
+LONGEST_WAIT = 86_400.0  # seconds; whoever tells more than a day has other units or no clock
 NEEDS_A_HUMAN = {"phone_number_required", "onboarding_required"}
 REFUSALS = {"content_policy_violation", "moderation_blocked", "policy_violation"}
+EXHAUSTED = {"rate_limit_exhausted", "insufficient_quota", "quota_exceeded", "billing_hard_limit_reached"}
+COUNTRY = {"unsupported_country_code", "unsupported_country_region_territory"}
+TASKS_AT_ONCE = re.compile(r"\bconcurrent\b|\btasks? (already )?in progress\b", re.IGNORECASE)
 
 
 def fault_of(answer: Answer) -> Fault:
-    """The closed table: what a refusing answer means, by status and structure."""
-    code, details = _error(answer)
-    html = "html" in answer.headers.get("content-type", "").lower()
-    if answer.headers.get("cf-mitigated") == "challenge" or (html and answer.status in (403, 429, 503)):
+    """The closed table: what a refusing answer means."""
+    if answer.is_challenge:
         return EgressFault("the back end asks for a browser check", code="upstream_challenge")
+    error = _error(answer)
     match answer.status:
         case 407:
             return EgressFault("the proxy to the back end refuses us", code="upstream_proxy")
+        case 451:
+            return _country()
+        case 403 if error.code in COUNTRY:
+            return _country()
+        case 402 | 429:
+            return _too_many(answer, error)
+        case 400 | 403 if error.code in EXHAUSTED:
+            return _too_many(answer, error)
         case 401:
-            return KeyRejected(f"the back end does not accept this key ({code or 'unauthorized'})")
-        case 403 if code == "unsupported_country_code":
-            return EgressFault("the back end does not serve our country", code="upstream_country")
-        case 429:
-            return _too_many(answer, code, details)
-        case 400 | 403 | 422 if code in REFUSALS or answer.status in (400, 422):
+            return KeyRejected(f"the back end does not accept this key ({error.code or 'unauthorized'})")
+        case 400 | 403 | 422 if error.code in REFUSALS or answer.status in (400, 422):
             return RequestFault("the back end refused the order: it is against its rules")
         case 403:
-            reason = "needs a human" if code in NEEDS_A_HUMAN else "is not allowed to do this"
-            return KeyRejected(f"the account {reason} ({code or 'forbidden'})")
+            reason = "needs a human" if error.code in NEEDS_A_HUMAN else "is not allowed to do this"
+            return KeyRejected(f"the account {reason} ({error.code or 'forbidden'})")
         case _:
             return UpstreamUnavailable(f"the back end answered with status {answer.status}")
 
 
-def _too_many(answer: Answer, code: str, details: dict[str, Any]) -> Fault:
-    limit = _count(details.get("num_tasks"))
-    if code == "too_many_concurrent_tasks" or limit is not None:
+def _country() -> Fault:
+    return EgressFault("the back end does not serve our country", code="upstream_country")
+
+
+def _too_many(answer: Answer, error: "_Error") -> Fault:
+    limit = _count(error.details.get("num_tasks"))
+    by_text = error.code not in EXHAUSTED and answer.status == 429 and TASKS_AT_ONCE.search(error.message)
+    if error.code == "too_many_concurrent_tasks" or limit is not None or by_text:
         return TooManyTasks("the account has as many tasks as it may have", limit=limit)
-    after = _number(answer.headers.get("retry-after"))
-    return RateLimited("the account is at its rate or quota", retry_after=after)
+    return RateLimited("the account is at its rate or quota", retry_after=_retry_after(answer))
 
 
-def _error(answer: Answer) -> tuple[str, dict[str, Any]]:
-    """`error.code` and `error.details`, as far as there are any."""
+def _retry_after(answer: Answer) -> float | None:
+    """Seconds from now, told as such or by a date, which counts by the clock of who sent it."""
+    told = answer.headers.get("retry-after", "").strip()
+    try:
+        seconds = float(told) if told[:1].isdigit() else _moment(told) - _now_of(answer)
+    except ValueError:
+        return None
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def _now_of(answer: Answer) -> float:
+    try:
+        return _moment(answer.headers.get("date", ""))
+    except ValueError:
+        return time.time()
+
+
+def _moment(date: str) -> float:
+    """Seconds since 1970. Raises ValueError."""
+    try:
+        moment = parsedate_to_datetime(date)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()  # the oldest form of a date names no zone
+    except (TypeError, OverflowError):  # what old Pythons raise, and years that no clock knows
+        raise ValueError("is no date") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Error:
+    """The error object of an answer, as far as there is one."""
+
+    code: str = ""
+    message: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def _error(answer: Answer) -> _Error:
     try:
         error = orjson.loads(answer.body).get("error")
-        code, details = error.get("code"), error.get("details")
+        code, message, details = error.get("code"), error.get("message"), error.get("details")
     except (orjson.JSONDecodeError, AttributeError):
-        return "", {}
+        return _Error()
     # Codes are words of the protocol; anything else could be text that must not travel on.
     known = isinstance(code, str) and len(code) <= 60 and code.replace("_", "").isalnum() and code.isascii()
-    return code if known else "", details if isinstance(details, dict) else {}
+    return _Error(
+        code if known else "",
+        message if isinstance(message, str) else "",
+        details if isinstance(details, dict) else {},
+    )
 
 
 def object_of(answer: Answer) -> dict[str, Any]:

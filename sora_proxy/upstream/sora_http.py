@@ -2,94 +2,112 @@
 
 What was measured and follows from it: building a scraper costs 30-45 ms with a TLS context of its own and 2-3 ms
 without, a new TLS connection 34-39 ms if the CA bundle is read again each time. So all scrapers share one context with
-the CAs in it and one adapter, which keeps the connections; each key has its own cookies and browser headers.
+the CAs in it, and those on one way out their connections; each key has its own cookies and browser headers on each.
 """
 
 import contextlib
 import ssl
 import threading
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import certifi
 import cloudscraper
 import requests
 import urllib3
 from requests.cookies import RequestsCookieJar
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from sora_proxy.egress import Proxy
 from sora_proxy.errors import StorageUnavailable
-from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall, TrackedConnection, TrackedTlsConnection, current
+from sora_proxy.upstream.connections import Connections
+from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall, current
 
 ANSWER_BYTES = 8 * 2**20
 PICTURE_BYTES = 64 * 2**20
 CHUNK_BYTES = 64 * 2**10
 CONNECT_SECONDS = 10.0
-KEPT_CONNECTIONS = 64
 BROWSER = {"browser": "chrome", "platform": "windows", "mobile": False}
 
 
 class SoraHttp:
     """Makes calls. Every method blocks: call it on a thread."""
 
-    def __init__(self, *, proxy_url: str | None = None, proxy_credentials: tuple[str, str] | None = None) -> None:
-        self._proxies = {"http": proxy_url, "https": proxy_url} if proxy_url else {}
-        self._proxy_credentials = proxy_credentials
-        # All the mutable state, built by the first call (it reads the CA bundle), guarded by the lock.
+    def __init__(self) -> None:
+        # All the mutable state, built by the first call that needs it, guarded by the lock.
         self._lock = threading.Lock()
-        self._adapter: _SharedAdapter | None = None
-        self._sessions: defaultdict[str, _KeySessions] = defaultdict(_KeySessions)
+        self._context: ssl.SSLContext | None = None
+        self._connections: dict[Proxy | None, Connections] = {}
+        self._sessions: dict[tuple[str, Proxy | None], _Sessions] = {}
 
     def call(self, call: HttpCall) -> Answer:
         """Send a request and read the whole answer, at most 8 MB (or, for a download, write 64 MB to its file).
 
         Raises CallFailed.
         """
-        scraper = self._take(call.key_id)
+        sessions = self._sessions_of(call)
+        scraper = sessions.take()
         try:
-            return _perform(scraper, call, self._proxies)
+            answer = _perform(scraper, call)
         finally:
-            self._sessions[call.key_id].idle.append(scraper)
+            sessions.idle.append(scraper)
+        if answer.is_challenge:
+            self._forget(call, sessions)
+        return answer
 
     def close(self) -> None:
-        if self._adapter is not None:
-            self._adapter.close()
+        for connections in self._connections.values():
+            connections.close()
 
-    def _take(self, key_id: str) -> cloudscraper.CloudScraper:
-        """A session of this key that no other thread uses."""
+    def _sessions_of(self, call: HttpCall) -> "_Sessions":
+        proxy = call.egress.proxy
         with self._lock:
-            if self._adapter is None:
-                self._adapter = _SharedAdapter(_tls_context(), self._proxy_credentials)
-            adapter, sessions = self._adapter, self._sessions[key_id]
-            with contextlib.suppress(IndexError):
-                return sessions.idle.pop()
-        return sessions.build(adapter)  # outside the lock: it takes milliseconds
+            if self._context is None:
+                self._context = _tls_context()  # reads the CA bundle
+            if proxy not in self._connections:
+                self._connections[proxy] = Connections(proxy, self._context)
+            if (call.key_id, proxy) not in self._sessions:
+                self._sessions[call.key_id, proxy] = _Sessions(self._connections[proxy], self._context)
+            return self._sessions[call.key_id, proxy]
+
+    def _forget(self, call: HttpCall, challenged: "_Sessions") -> None:
+        """Who was taken for a robot comes back as somebody else. Other keys and other ways out go on as they are."""
+        with self._lock:
+            if self._sessions.get((call.key_id, call.egress.proxy)) is challenged:
+                del self._sessions[call.key_id, call.egress.proxy]
 
 
 @dataclass(slots=True)
-class _KeySessions:
-    """The sessions of one key. They differ in who uses them only: cookies and browser are the key's."""
+class _Sessions:
+    """The sessions of one key on one way out. They differ in who uses them only: all share cookies and browser."""
 
+    connections: Connections
+    context: ssl.SSLContext
     cookies: RequestsCookieJar = field(default_factory=RequestsCookieJar)
     browser: dict[str, str] | None = None
     idle: deque[cloudscraper.CloudScraper] = field(default_factory=deque)
 
-    def build(self, adapter: "_SharedAdapter") -> cloudscraper.CloudScraper:
+    def take(self) -> cloudscraper.CloudScraper:
+        """One that no other thread uses."""
+        with contextlib.suppress(IndexError):
+            return self.idle.pop()
+        return self._build()
+
+    def _build(self) -> cloudscraper.CloudScraper:
         # Solving challenges is off: it sleeps in the thread and sends the request again by itself, and a paid order
         # must be sent exactly as often as we say. A challenge page comes back to us as what it is.
-        scraper = cloudscraper.CloudScraper(ssl_context=adapter.ssl_context, browser=BROWSER, disableCloudflareV1=True)
+        scraper = cloudscraper.CloudScraper(ssl_context=self.context, browser=BROWSER, disableCloudflareV1=True)
         if self.browser is None:
             self.browser = dict(scraper.headers)
         scraper.headers.update(self.browser)
         scraper.cookies = self.cookies
         scraper.trust_env = False
+        scraper.proxies = self.connections.proxies
         # None is followed, so none is looked at: the library would read a redirect's body, and trip over its address.
         scraper.get_redirect_target = _no_redirect
-        scraper.mount("https://", adapter)
-        scraper.mount("http://", adapter)
+        scraper.mount("https://", self.connections)
+        scraper.mount("http://", self.connections)
         return scraper
 
 
@@ -97,7 +115,7 @@ def _no_redirect(_response: requests.Response) -> None:
     return None
 
 
-def _perform(scraper: cloudscraper.CloudScraper, call: HttpCall, proxies: dict[str, str]) -> Answer:
+def _perform(scraper: cloudscraper.CloudScraper, call: HttpCall) -> Answer:
     current.call = call
     try:
         if call.aborted:
@@ -106,21 +124,23 @@ def _perform(scraper: cloudscraper.CloudScraper, call: HttpCall, proxies: dict[s
             call.method,
             call.url,
             headers=call.headers,
-            proxies=proxies,
             stream=True,
             allow_redirects=False,
             timeout=(min(CONNECT_SECONDS, call.seconds), call.seconds),
             **call.body,
         )
+        answer = Answer(response.status_code, response.headers, b"")
         with response:
+            if answer.is_challenge:  # nobody reads such a page, and what is not read to its end closes its connection
+                return answer
             body = _read(response, call.destination)
         if call.aborted:  # a body that ends with its connection looks whole
             raise CallFailed(f"no answer within {call.seconds:g} seconds", sent=True)
-        return Answer(response.status_code, response.headers, body)
+        return replace(answer, body=body)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise _failure(error, call) from None
     finally:
-        current.call = None
+        del current.call
         call.release()
 
 
@@ -150,53 +170,11 @@ def _chunks(response: requests.Response, most: int) -> Iterator[bytes]:
 def _failure(error: Exception, call: HttpCall) -> CallFailed:
     """What a library's exception means. Its text stays behind: it may hold addresses and credentials."""
     if not call.sent:
-        proxy = isinstance(error, requests.exceptions.ProxyError)
-        return CallFailed(
-            "the proxy refused or can't be reached" if proxy else "can't connect", sent=False, proxy=proxy
-        )
+        reason = "the proxy did not open the way" if call.at_proxy else "can't connect"
+        return CallFailed(reason, sent=False, proxy=call.at_proxy)
     if call.aborted or isinstance(error, requests.exceptions.Timeout):
         return CallFailed(f"no answer within {call.seconds:g} seconds", sent=True)
     return CallFailed("the connection broke", sent=True)
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = TrackedConnection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = TrackedTlsConnection
-
-
-class _SharedAdapter(cloudscraper.CipherSuiteAdapter):  # type: ignore[misc]
-    """The connections of all sessions. The proxy's credentials travel in a header, never in an address."""
-
-    def __init__(self, context: ssl.SSLContext, proxy_credentials: tuple[str, str] | None) -> None:
-        self._proxy_credentials = proxy_credentials
-        super().__init__(ssl_context=context, pool_maxsize=KEPT_CONNECTIONS)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        _use_tracked_pools(self.poolmanager)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> urllib3.ProxyManager:
-        manager: urllib3.ProxyManager = super().proxy_manager_for(*args, **kwargs)
-        _use_tracked_pools(manager)
-        return manager
-
-    def proxy_headers(self, _proxy: str) -> dict[str, str]:
-        if self._proxy_credentials is None:
-            return {}
-        return urllib3.make_headers(proxy_basic_auth=":".join(self._proxy_credentials))
-
-    def cert_verify(self, conn: Any, _url: str, _verify: object, _cert: object) -> None:
-        """Check certificates, against the CAs that the context holds already: no bundle is read per connection."""
-        conn.cert_reqs = "CERT_REQUIRED"
-        conn.ca_certs = None
-        conn.ca_cert_dir = None
-
-
-def _use_tracked_pools(manager: urllib3.PoolManager) -> None:
-    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
 
 def _tls_context() -> ssl.SSLContext:

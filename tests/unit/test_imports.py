@@ -29,7 +29,8 @@ def test_everything_points_one_way_and_each_library_has_its_place() -> None:
     assert users_of(*everything_but_errors).isdisjoint({"errors", "generation", "blocking", "log", "public_fetch"})
     assert {name.partition(".")[0] for name in users_of("aiohttp.web")} == {"api", "app", "__main__"}
     assert users_of("cloudscraper") == {"upstream.sora_http"}
-    assert users_of("requests", "urllib3") == {"upstream.sora_http", "upstream.http_call"}
+    assert users_of("requests", "urllib3") == {"upstream.sora_http", "upstream.http_call", "upstream.connections"}
+    assert users_of("socks") == {"upstream.connections"}
     assert users_of("sqlalchemy", "sqlite3") == {
         "audit",
         "conversations",

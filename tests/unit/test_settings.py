@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from sora_proxy.egress import Proxy
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.settings import Settings, load_settings
 
@@ -141,8 +143,43 @@ def test_networks_are_read_with_or_without_a_mask(environment: SetEnvironment) -
 def test_the_address_of_the_proxy_holds_no_credentials(environment: SetEnvironment) -> None:
     environment(PROXY_HOST="proxy.example", PROXY_PORT="7890", PROXY_USER="user", PROXY_PASS=SECRET)
     settings = load_settings()
-    assert settings.proxy_url == "http://proxy.example:7890"
-    assert SECRET not in repr(settings)
+    assert settings.ways_out == (Proxy("http://proxy.example:7890", "user", SecretStr(SECRET)),)
+    assert SECRET not in repr(settings) + repr(settings.ways_out)
+
+
+@pytest.mark.parametrize(
+    ("text", "ways"),
+    [
+        ("direct", (None,)),
+        ("http://proxy.example:3128", (Proxy("http://proxy.example:3128"),)),
+        ("https://proxy.example:8443/", (Proxy("https://proxy.example:8443"),)),
+        ("socks5://10.0.0.1:1080 , direct", (Proxy("socks5h://10.0.0.1:1080"), None)),
+        ("socks5h://[::1]:1080", (Proxy("socks5h://[::1]:1080"),)),
+        ("http://a%40b:c%2Cd@p.example:1", (Proxy("http://p.example:1", "a@b", SecretStr("c,d")),)),
+        ("http://user@p.example:1", (Proxy("http://p.example:1", "user"),)),
+    ],
+)
+def test_ways_out_are_proxies_by_their_address_and_the_straight_way(
+    environment: SetEnvironment, text: str, ways: tuple[Proxy | None, ...]
+) -> None:
+    environment(PROXIES=text, API_KEYS=json.dumps([{"key": "a", "proxy": text}, {"key": "b"}]))
+    settings = load_settings()
+    assert settings.ways_out == ways
+    assert [key.proxy for key in settings.api_keys] == [ways, ()]
+
+
+def test_proxies_win_over_the_older_form_and_without_both_the_way_is_straight(environment: SetEnvironment) -> None:
+    assert load_settings().ways_out == (None,)
+    environment(PROXY_HOST="proxy.example", PROXY_PORT="7890")
+    assert load_settings().ways_out == (Proxy("http://proxy.example:7890"),)
+    environment(PROXIES="direct")
+    assert load_settings().ways_out == (None,)
+
+
+def test_what_an_operator_notes_on_a_key_is_kept(environment: SetEnvironment) -> None:
+    environment(API_KEYS=json.dumps([{"key": "a", "enabled": False, "notes": "spare, 备用"}]))
+    (key,) = load_settings().api_keys
+    assert (key.enabled, key.notes) == (False, "spare, 备用")
 
 
 # --- Keys -------------------------------------------------------------------------------------------------------------
@@ -244,6 +281,29 @@ BAD: list[tuple[str, str]] = [
     ("UPSTREAM", "dall-e"),
     ("PROXY_HOST", "http://proxy.example"),
     ("PROXY_PORT", "0"),
+    *(
+        ("PROXIES", text)
+        for text in (
+            "proxy.example:3128",
+            "http://proxy.example",
+            "http://:3128",
+            "http://proxy.example:0",
+            "http://proxy.example:99999",
+            "http://a b:3128",
+            "http://proxy.example:3128/path",
+            "http://proxy.example:3128?x=y",
+            "ftp://proxy.example:21",
+            "socks4://proxy.example:1080",
+            "http://[::1:3128",
+            "direct;direct",
+            "socks5://user@proxy.example:1080",
+            f"socks5://user:{'p' * 128}@proxy.example:1080",
+        )
+    ),
+    ("API_KEYS", '[{"key": "a", "proxy": "nowhere"}]'),
+    ("API_KEYS", '[{"key": "a", "proxy": [{"url": "ftp://x"}]}]'),
+    ("API_KEYS", '[{"key": "a", "notes": "two\\nlines"}]'),
+    ("API_KEYS", '[{"key": "a", "enabled": "perhaps"}]'),
     ("POLL_INTERVAL", "0"),
     ("POLL_INTERVAL", "nan"),
     ("SETTLE_TIME", "-1"),
@@ -292,7 +352,7 @@ def test_an_example_is_one_that_would_be_taken(environment: SetEnvironment) -> N
         if "KEY" not in name.upper():
             environment(**{name.upper(): example})
     environment(API_KEYS='[{"key": "Bearer eyJ", "weight": 1, "max_rpm": 60}]', SORA_EXTRA_HEADERS='{"x": "y"}')
-    assert load_settings().proxy_url == "http://127.0.0.1:7890"
+    assert load_settings().proxy_port == 7890
 
 
 def test_every_fault_is_told_at_once(environment: SetEnvironment) -> None:
@@ -317,6 +377,12 @@ def test_every_fault_is_told_at_once(environment: SetEnvironment) -> None:
         ("SORA_EXTRA_HEADERS", f'{{"openai-sentinel-token": "{SECRET}\\n"}}'),
         ("PROXY_HOST", f"http://user:{SECRET}@proxy.example"),
         ("PROXY_PORT", f"7890@{SECRET}"),
+        ("PROXIES", f"http://user:{SECRET}@proxy.example"),
+        ("PROXIES", f"http://user:{SECRET}@[proxy.example:1"),
+        ("PROXIES", f"http://user:{SECRET}@\u2100.example:1"),
+        ("PROXIES", f"http://user:{SECRET}/proxy.example:1"),
+        ("PROXIES", f"socks5://{SECRET}@proxy.example:1"),
+        ("API_KEYS", f'[{{"key": "a", "proxy": "http://user:{SECRET}@proxy.example"}}]'),
         ("BASE_URL", f"https://user:{SECRET}@images.example.com"),
         ("BASE_URL", f"https://:{SECRET}@images.example.com"),
         ("SORA_BASE_URL", f"https://{SECRET}@images.example.com"),

@@ -1,6 +1,8 @@
 """What the answers of a server with Sora's protocol mean. The shapes are those that SORA.md collected."""
 
 import random
+import time
+from email.utils import formatdate
 from typing import Any
 
 import orjson
@@ -46,6 +48,7 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
     (error(429, "too_many_concurrent_tasks", details={"num_tasks": 3}), TooManyTasks, "upstream_busy"),
     (error(429, "too_many_concurrent_tasks"), TooManyTasks, "upstream_busy"),
     (error(429, None, details={"num_tasks": "2"}), TooManyTasks, "upstream_busy"),
+    (error(429, "rate_limit_exhausted", details={"num_tasks": 2}), TooManyTasks, "upstream_busy"),
     # rate and quota
     (error(429, "rate_limit_exhausted"), RateLimited, "upstream_rate_limited"),
     (
@@ -55,6 +58,11 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
     ),
     (answer(429), RateLimited, "upstream_rate_limited"),
     (answer(429, b"slow down", content_type="text/plain"), RateLimited, "upstream_rate_limited"),
+    (error(429, "insufficient_quota"), RateLimited, "upstream_rate_limited"),
+    (error(402, None), RateLimited, "upstream_rate_limited"),
+    (answer(402), RateLimited, "upstream_rate_limited"),
+    *((error(403, code), RateLimited, "upstream_rate_limited") for code in ("insufficient_quota", "quota_exceeded")),
+    (error(400, "billing_hard_limit_reached"), RateLimited, "upstream_rate_limited"),
     # the upstream
     (error(503, "heavy_load"), UpstreamUnavailable, "upstream_unavailable"),
     (error(500, "server_error"), UpstreamUnavailable, "upstream_unavailable"),
@@ -71,6 +79,9 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
     (answer(403, b"no"), KeyRejected, "upstream_auth"),
     # the way to the upstream
     (error(403, "unsupported_country_code"), EgressFault, "upstream_country"),
+    (error(403, "unsupported_country_region_territory"), EgressFault, "upstream_country"),
+    (answer(451), EgressFault, "upstream_country"),
+    (html(451), EgressFault, "upstream_country"),
     *((html(status), EgressFault, "upstream_challenge") for status in (403, 429, 503)),
     (answer(403, HTML, content_type="text/html", cf_mitigated="challenge"), EgressFault, "upstream_challenge"),
     (answer(403, {}, cf_mitigated="challenge"), EgressFault, "upstream_challenge"),
@@ -144,22 +155,59 @@ def test_the_limit_that_a_full_account_tells_is_a_whole_number_above_0(told: Any
 
 
 @pytest.mark.parametrize(
+    ("message", "code", "kind"),
+    [
+        ("You already have 3 tasks in progress.", None, TooManyTasks),
+        ("Too many concurrent tasks", "too_many_requests", TooManyTasks),
+        ("One task is already in progress... try later", None, RateLimited),  # no wording that was seen
+        ("You already have 3 tasks in progress.", "rate_limit_exhausted", RateLimited),
+        ("You've reached your daily limit.", None, RateLimited),
+        (["concurrent tasks"], None, RateLimited),
+    ],
+)
+def test_only_a_429_whose_code_tells_no_more_is_read_for_tasks_at_once(
+    message: Any, code: str | None, kind: type[Fault]
+) -> None:
+    assert type(fault_of(error(429, code, message))) is kind
+    for status in (400, 402, 403, 422, 503):
+        assert type(fault_of(error(status, code, message))) is not TooManyTasks
+
+
+@pytest.mark.parametrize(
     ("header", "seconds"),
     [
         ("37", 37.0),
         ("0", 0.0),
         ("1.5", 1.5),
         (" 5 ", 5.0),
+        ("-5", None),
         ("soon", None),
+        ("", None),
         ("inf", None),
         ("nan", None),
-        ("9" * 400, None),
+        ("5 minutes", None),
+        ("1e300", 86_400.0),
+        ("9" * 400, 86_400.0),
+        ("Wed, 22 Apr 2026 10:00:37 GMT", 37.0),
+        ("Wednesday, 22-Apr-26 10:00:37 GMT", 37.0),  # the two old forms of a date
+        ("Wed Apr 22 10:00:37 2026", 37.0),
+        ("Wed, 22 Apr 2026 09:00:00 GMT", 0.0),
+        ("Thu, 22 Apr 2027 10:00:00 GMT", 86_400.0),
+        ("Wed, 99 Apr 2026 10:00:00 GMT", None),
+        ("Wed, 22 Apr 99999999999999999999 10:00:00 GMT", None),
     ],
 )
-def test_retry_after_is_read_if_it_is_a_number(header: str, seconds: float | None) -> None:
-    fault = fault_of(error(429, "rate_limit_exhausted", retry_after=header))
+def test_retry_after_is_seconds_or_a_date_by_the_clock_of_its_sender(header: str, seconds: float | None) -> None:
+    fault = fault_of(error(429, "rate_limit_exhausted", retry_after=header, date="Wed, 22 Apr 2026 10:00:00 GMT"))
     assert isinstance(fault, RateLimited)
     assert fault.retry_after == seconds
+
+
+@pytest.mark.parametrize("date", [{}, {"date": "yesterday"}], ids=["no date", "an odd date"])
+def test_the_date_of_retry_after_counts_by_our_clock_if_its_sender_tells_none(date: dict[str, str]) -> None:
+    fault = fault_of(error(429, retry_after=formatdate(time.time() + 100, usegmt=True), **date))
+    assert isinstance(fault, RateLimited)
+    assert fault.retry_after == pytest.approx(100, abs=5)
 
 
 ODD_BODIES = [b"", b"null", b"[]", b'"x"', b"7", b"{", HTML, b"\xff\xfe", b'{"error": null}', b'{"error": "text"}',

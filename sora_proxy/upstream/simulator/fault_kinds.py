@@ -69,21 +69,22 @@ def _choice(*choices: Any) -> Parameter:
     return Parameter(choices[0], lambda value: None if value in choices else f"must be one of: {words}")
 
 
+_RETRY_AFTER = {"retry_after": _integer(None, 0, 1_000_000), "as_date": _flag(default=False)}
 _REGISTERED = {"registered": _flag(default=False)}
 _SECONDS = 86_400.0
 _MEGABYTES = _integer(300, 1, 4096)
 
 _ANSWERS: dict[str, Kind] = {
     "unauthorized": Kind(API, {"code": _choice("token_expired", "token_invalidated")}),
-    "forbidden": Kind(API, {"code": _text("unsupported_country_code")}),
+    "forbidden": Kind(API, {"code": _text("unsupported_country_code"), "status": _choice(403, 451)}),
     "challenge": Kind(
         API,
         {"status": _choice(403, 429, 503), "header": _flag(default=True), "page": _choice("modern", "legacy")},
         also=MEDIA,
     ),
-    "too_many_tasks": Kind(SUBMIT, {"num_tasks": _integer(1, 1, 1000)}),
-    "quota": Kind(API, {"retry_after": _integer(None, 0, 1_000_000)}),
-    "rate_limited": Kind(API, {"retry_after": _integer(None, 0, 1_000_000)}),
+    "too_many_tasks": Kind(SUBMIT, {"num_tasks": _integer(1, 1, 1000), "told_by": _choice("code", "details", "text")}),
+    "quota": Kind(API, {"code": _text("rate_limit_exhausted"), "status": _choice(429, 402, 403), **_RETRY_AFTER}),
+    "rate_limited": Kind(API, _RETRY_AFTER),
     "server_error": Kind(API, {"status": _integer(500, 500, 599), **_REGISTERED}, also=MEDIA),
     "drop": Kind(
         API,
@@ -104,6 +105,7 @@ _ANSWERS: dict[str, Kind] = {
         API,
         {"code": _choice("phone_number_required", "onboarding_required"), "status": _choice(403, 401)},
     ),
+    "no_images": Kind(("parameters",)),
     "media_status": Kind(MEDIA, {"status": _integer(403, 400, 599)}),
     "media_cut": Kind(MEDIA, {"share": _number(0.5, 0, 1), "reset": _flag(default=False)}),
     "media_type": Kind(MEDIA, {"content_type": _text("text/plain")}),

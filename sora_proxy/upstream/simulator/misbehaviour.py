@@ -1,6 +1,8 @@
 """What a struck call is answered with instead of the truth."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from email.utils import formatdate
 from typing import Any
 
 import orjson
@@ -71,7 +73,7 @@ async def _unauthorized(strike: Strike) -> web.StreamResponse:
 
 
 async def _forbidden(strike: Strike) -> web.StreamResponse:
-    raise Refusal(403, strike["code"], "This request is not allowed.")
+    raise Refusal(strike["status"], strike["code"], "This request is not allowed.")
 
 
 async def _challenge(strike: Strike) -> web.StreamResponse:
@@ -79,15 +81,28 @@ async def _challenge(strike: Strike) -> web.StreamResponse:
 
 
 async def _too_many_tasks(strike: Strike) -> web.StreamResponse:
-    raise refusals.too_many_concurrent(strike["num_tasks"])
+    full, told_by = refusals.too_many_concurrent(strike["num_tasks"]), strike["told_by"]
+    code = full.code if told_by == "code" else "too_many_requests"
+    raise Refusal(full.status, code, full.message, details=None if told_by == "text" else full.details)
 
 
 async def _quota(strike: Strike) -> web.StreamResponse:
-    raise refusals.rate_limited(strike["retry_after"])
+    raise refusals.rate_limited(_retry_after(strike), strike["code"], strike["status"])
 
 
 async def _rate_limited(strike: Strike) -> web.StreamResponse:
-    raise refusals.rate_limited(strike["retry_after"], "too_many_requests")
+    raise refusals.rate_limited(_retry_after(strike), "too_many_requests")
+
+
+def _retry_after(strike: Strike) -> str | None:
+    seconds = strike["retry_after"]
+    if seconds is None or not strike["as_date"]:
+        return None if seconds is None else str(seconds)
+    return formatdate(time.time() + seconds, usegmt=True)
+
+
+async def _no_images(strike: Strike) -> web.StreamResponse:
+    return _json(orjson.dumps(orjson.loads(strike.body()) | {"can_create_images": False}))
 
 
 async def _server_error(strike: Strike) -> web.StreamResponse:
@@ -230,6 +245,7 @@ _EFFECTS: Mapping[str, Effect] = {
     "html": _html,
     "shape": _shape,
     "oversize": _oversize,
+    "no_images": _no_images,
     "policy": _policy,
     "account": _account,
     "media_status": _media_status,

@@ -54,7 +54,7 @@ def too_many_concurrent(num_tasks: int) -> Refusal:
     return Refusal(429, "too_many_concurrent_tasks", message, details={"num_tasks": num_tasks})
 
 
-def rate_limited(retry_after: int | None, code: str = "rate_limit_exhausted") -> Refusal:
-    """Make the refusal of one request too many; `retry_after` is in seconds, None leaves the header out."""
+def rate_limited(retry_after: int | str | None, code: str = "rate_limit_exhausted", status: int = 429) -> Refusal:
+    """Make the refusal of one request too many; `retry_after` is in seconds or a date, None leaves the header out."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return Refusal(429, code, "You have reached the limit of requests. Try again later.", headers=headers)
+    return Refusal(status, code, "You have reached the limit of requests. Try again later.", headers=headers)

@@ -3,17 +3,13 @@
 `sent` decides whether an order may be placed again, so every way in which a call can break is looked at from both ends.
 """
 
-import contextlib
 import os
 import socket
-import socketserver
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from email.message import Message
-from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
 
@@ -22,136 +18,20 @@ import trustme
 
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.sora_http import SoraHttp
+from tests.scripted import (
+    ORDER,
+    SECONDS,
+    Serve,
+    Server,
+    answer,
+    answer_all,
+    failure_of,
+    free_port,
+    order,
+    over_tls,
+)
 
-SECONDS = 10  # nothing in a test waits longer
 PROMPTLY = 1  # seconds in which an aborted call ends; without the abort, it takes SECONDS
-ORDER = b'{"n_variants": 1}'
-
-
-class Request:
-    """What a server got."""
-
-    def __init__(self, head: bytes, body: bytes) -> None:
-        line, _, fields = head.partition(b"\r\n")
-        self.path = line.split()[1].decode()
-        self.headers: Message = BytesParser().parsebytes(fields, headersonly=True)
-        self.body = body
-
-
-class Server(socketserver.ThreadingTCPServer):
-    """Talks to each connection by a script, on a thread of its own, and keeps the requests that were read."""
-
-    daemon_threads = True
-
-    def __init__(self, script: "Script") -> None:
-        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
-        self.port: int = self.server_address[1]
-        self.connections = 0
-        self.requests: list[Request] = []
-        self._script = script
-
-    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        self.connections += 1
-        with contextlib.suppress(OSError):
-            self._script(self, request)
-
-    def read(self, sock: socket.socket) -> Request | None:
-        """The next request with its body; None if the connection ends before it is whole."""
-        data = b""
-        while b"\r\n\r\n" not in data:
-            if not (piece := sock.recv(2**16)):
-                return None
-            data += piece
-        head, _, body = data.partition(b"\r\n\r\n")
-        request = Request(head, body)
-        while len(request.body) < int(request.headers["content-length"] or 0):
-            if not (piece := sock.recv(2**16)):
-                return None
-            request.body += piece
-        self.requests.append(request)
-        return request
-
-
-Script = Callable[[Server, socket.socket], None]
-Serve = Callable[[Script], Server]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    servers: list[Server] = []
-
-    def start(script: Script) -> Server:
-        servers.append(Server(script))
-        threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.fixture
-def http() -> Iterator[SoraHttp]:
-    http = SoraHttp()
-    yield http
-    http.close()
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor() as threads:
-        yield threads
-
-
-@pytest.fixture
-def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> trustme.CA:
-    """A CA that this machine trusts."""
-    authority = trustme.CA()
-    bundle = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(bundle))
-    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    return authority
-
-
-def answer(sock: socket.socket, body: bytes = b"{}", *headers: str) -> None:
-    lines = ["HTTP/1.1 200 OK", f"content-length: {len(body)}", *headers, "", ""]
-    sock.sendall("\r\n".join(lines).encode() + body)
-
-
-def answer_all(server: Server, sock: socket.socket) -> None:
-    """The script of a server that works, and keeps its connections."""
-    while server.read(sock):
-        answer(sock)
-
-
-def over_tls(authority: trustme.CA, script: Script, host: str = "localhost") -> Script:
-    """A script that is played inside of TLS."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(host).configure_cert(context)
-
-    def play(server: Server, sock: socket.socket) -> None:
-        with context.wrap_socket(sock, server_side=True) as wrapped:
-            script(server, wrapped)
-
-    return play
-
-
-def order(address: Server | str, path: str = "/order", **fields: Any) -> HttpCall:
-    base = f"http://127.0.0.1:{address.port}" if isinstance(address, Server) else address
-    return HttpCall("key", "POST", base + path, body={"data": ORDER}, **{"seconds": SECONDS, **fields})
-
-
-def failure_of(http: SoraHttp, call: HttpCall) -> CallFailed:
-    with pytest.raises(CallFailed) as caught:
-        http.call(call)
-    return caught.value
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-    return port
 
 
 # --- What counts as sent ----------------------------------------------------------------------------------------------
@@ -236,24 +116,6 @@ def test_a_name_that_no_server_has_counts_as_not_sent(http: SoraHttp, monkeypatc
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     failure = failure_of(http, order("http://sora.test"))
     assert (failure.sent, failure.proxy) == (False, False)
-
-
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_does_not_listen_counts_as_not_sent(scheme: str) -> None:
-    failure = failure_of(SoraHttp(proxy_url=f"http://127.0.0.1:{free_port()}"), order(f"{scheme}://sora.test"))
-    assert (failure.sent, failure.proxy) == (False, True)
-
-
-@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"])
-def test_a_proxy_that_refuses_the_tunnel_counts_as_not_sent(serve: Serve, status: str) -> None:
-    def script(server: Server, sock: socket.socket) -> None:
-        server.read(sock)
-        sock.sendall(f"HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n".encode())
-
-    server = serve(script)
-    failure = failure_of(SoraHttp(proxy_url=f"http://127.0.0.1:{server.port}"), order("https://sora.test"))
-    assert [request.path for request in server.requests] == ["sora.test:443"]
-    assert (failure.sent, failure.proxy) == (False, True)
 
 
 # --- Ending a call from outside ---------------------------------------------------------------------------------------

@@ -1,0 +1,135 @@
+"""The table of faults, row by row: what the simulator puts on the wire, and what it means."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.egress import Egress
+from sora_proxy.errors import (
+    EgressFault,
+    Fault,
+    KeyRejected,
+    RateLimited,
+    RequestFault,
+    SubmissionUnknown,
+    TooManyTasks,
+    UpstreamUnavailable,
+)
+from sora_proxy.generation import GenerationSpec
+from sora_proxy.keys import Key, fingerprint
+from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.upstream.sora import Sora, SoraOptions
+from sora_proxy.upstream.sora_http import SoraHttp
+from tests.conftest import UPSTREAM_TOKEN, Simulator
+
+Row = tuple[dict[str, Any], type[Fault], str]  # what is ordered of the simulator, and what it is told as
+
+EVERYWHERE: list[Row] = [
+    ({"fault": "unauthorized"}, KeyRejected, "upstream_auth"),
+    ({"fault": "unauthorized", "code": "token_invalidated"}, KeyRejected, "upstream_auth"),
+    ({"fault": "account"}, KeyRejected, "upstream_auth"),
+    ({"fault": "account", "code": "onboarding_required", "status": 401}, KeyRejected, "upstream_auth"),
+    ({"fault": "rate_limited"}, RateLimited, "upstream_rate_limited"),
+    ({"fault": "quota"}, RateLimited, "upstream_rate_limited"),
+    ({"fault": "quota", "status": 402, "code": "insufficient_quota"}, RateLimited, "upstream_rate_limited"),
+    ({"fault": "quota", "status": 403, "code": "insufficient_quota"}, RateLimited, "upstream_rate_limited"),
+    ({"fault": "challenge"}, EgressFault, "upstream_challenge"),
+    ({"fault": "challenge", "status": 429, "header": False}, EgressFault, "upstream_challenge"),
+    ({"fault": "challenge", "status": 503, "page": "legacy"}, EgressFault, "upstream_challenge"),
+    ({"fault": "forbidden"}, EgressFault, "upstream_country"),
+    ({"fault": "forbidden", "status": 451}, EgressFault, "upstream_country"),
+]
+TO_AN_ORDER: list[Row] = [
+    ({"fault": "too_many_tasks"}, TooManyTasks, "upstream_busy"),
+    ({"fault": "too_many_tasks", "told_by": "details"}, TooManyTasks, "upstream_busy"),
+    ({"fault": "too_many_tasks", "told_by": "text"}, TooManyTasks, "upstream_busy"),
+    ({"fault": "policy"}, RequestFault, "content_policy_violation"),
+    ({"fault": "server_error", "status": 503}, SubmissionUnknown, "submission_unknown"),
+    ({"fault": "drop"}, SubmissionUnknown, "submission_unknown"),
+]
+TO_A_PROBE: list[Row] = [
+    ({"fault": "no_images"}, KeyRejected, "upstream_auth"),
+    ({"fault": "server_error", "status": 503}, UpstreamUnavailable, "upstream_unavailable"),
+    ({"fault": "server_error", "status": 522}, UpstreamUnavailable, "upstream_unavailable"),
+    ({"fault": "drop"}, UpstreamUnavailable, "upstream_unavailable"),
+    ({"fault": "garbage"}, UpstreamUnavailable, "upstream_unavailable"),
+]
+ROWS = [
+    *((endpoint, row) for endpoint in ("submit", "parameters") for row in EVERYWHERE),
+    *(("submit", row) for row in TO_AN_ORDER),
+    *(("parameters", row) for row in TO_A_PROBE),
+]
+
+
+@pytest.fixture
+def key() -> Key:
+    return Key(fingerprint(UPSTREAM_TOKEN), UpstreamKey(key=UPSTREAM_TOKEN), [Egress()])
+
+
+@pytest.fixture
+async def sora(simulator: Simulator) -> AsyncIterator[Sora]:
+    pool = BlockingPool()
+    sora = Sora(SoraOptions(simulator.url), SoraHttp(), pool)
+    yield sora
+    sora.close()
+    pool.close()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "row"),
+    ROWS,
+    ids=["-".join(str(part) for part in (endpoint, *row[0].values())) for endpoint, row in ROWS],
+)
+async def test_every_row_of_the_table_of_faults_is_told_from_what_comes_over_the_wire(
+    sora: Sora, simulator: Simulator, key: Key, endpoint: str, row: Row
+) -> None:
+    answer, kind, code = row
+    await simulator.order_fault(**answer, endpoint=endpoint, times=1)
+    with pytest.raises(Fault) as caught:
+        await (
+            sora.probe(key)
+            if endpoint == "parameters"
+            else sora.submit(GenerationSpec("sora-1.0", "a red fox"), key, None)
+        )
+
+    assert type(caught.value) is kind
+    assert caught.value.code == code
+    if isinstance(caught.value, EgressFault):
+        assert caught.value.egress is key.egresses[0]
+    assert (await simulator.stats())["registered"] == 0
+
+
+async def test_a_limit_and_a_wait_are_told_as_the_back_end_told_them(
+    sora: Sora, simulator: Simulator, key: Key
+) -> None:
+    spec = GenerationSpec("sora-1.0", "a red fox")
+    await simulator.order_fault("too_many_tasks", num_tasks=3, told_by="details", times=1)
+    with pytest.raises(TooManyTasks) as full:
+        await sora.submit(spec, key, None)
+    assert full.value.limit == 3
+    for told in ({"as_date": False}, {"as_date": True}):
+        await simulator.order_fault("quota", endpoint="submit", retry_after=37, times=1, **told)
+        with pytest.raises(RateLimited) as tired:
+            await sora.submit(spec, key, None)
+        assert tired.value.retry_after == pytest.approx(37, abs=1)
+
+
+async def test_a_probe_costs_nothing_and_says_nothing_if_the_key_works(
+    sora: Sora, simulator: Simulator, key: Key
+) -> None:
+    await sora.probe(key)
+    stats = await simulator.stats()
+    assert set(stats["requests"]) == {"parameters"}
+    assert stats["registered"] == 0
+
+
+async def test_a_probe_of_a_server_without_such_a_call_says_nothing_about_the_key(
+    key: Key, simulator: Simulator
+) -> None:
+    pool = BlockingPool()
+    elsewhere = Sora(SoraOptions(f"{simulator.url}/elsewhere"), SoraHttp(), pool)
+    await elsewhere.probe(key)
+    elsewhere.close()
+    pool.close()

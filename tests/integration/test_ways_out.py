@@ -1,0 +1,202 @@
+"""Ways out: an order, its looks and its downloads go by the proxies of its key, and by the next one if one fails."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sora_proxy.api.context import SUPERVISOR
+from sora_proxy.keys import Key, fingerprint
+from tests.conftest import Proxy, Simulator, StartProxy, upstream_keys
+from tests.scripted import Script, Serve, Server, behind_socks, free_port, leading_to, serving
+from tests.streams import read_stream
+
+HOST = "sora.test"  # only a proxy knows where it is: whatever reaches the simulator under this name came through one
+CHALLENGE = b"HTTP/1.1 403 Forbidden\r\ncf-mitigated: challenge\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n"
+GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    with serving() as serve:
+        yield serve
+
+
+def port_of(simulator: Simulator) -> int:
+    return int(simulator.url.rpartition(":")[2])
+
+
+def by_name(simulator: Simulator) -> dict[str, Any]:
+    """The settings of a server whose back end is a simulator under a name that needs a proxy."""
+    return {
+        "upstream": "sora",
+        "sora_base_url": f"http://{HOST}:{port_of(simulator)}",
+        "image_localization": True,
+    }
+
+
+def challenge_all(server: Server, sock: socket.socket) -> None:
+    while server.read(sock):
+        sock.sendall(CHALLENGE)
+
+
+def key_of(proxy: Proxy, token: str) -> Key:
+    key = proxy.app[SUPERVISOR].keys.get(fingerprint(token))
+    assert key is not None
+    return key
+
+
+async def test_everything_goes_through_a_socks_proxy_with_a_password(
+    start_proxy: StartProxy, simulator: Simulator, serve: Serve
+) -> None:
+    server = serve(behind_socks(leading_to(port_of(simulator)), user="user", password="p@ss:word"))
+    way = f"socks5://user:p%40ss%3Aword@127.0.0.1:{server.port}"
+    async with (
+        start_proxy(**by_name(simulator), api_keys=upstream_keys(), proxies=way) as proxy,
+        proxy.chat(f"{GIF} larger") as answer,
+    ):
+        content = (await answer.json())["choices"][0]["message"]["content"]
+
+    assert f"]({proxy.url}/images/" in content
+    assert set((await simulator.stats())["requests"]) == {"upload", "submit", "list", "media"}
+    assert set(server.destinations) == {(HOST, port_of(simulator))}
+
+
+def refuse_all(server: Server, sock: socket.socket) -> None:
+    while server.read(sock):
+        sock.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+
+
+def hang_up(_server: Server, _sock: socket.socket) -> None:
+    pass
+
+
+FAILING: dict[str, tuple[str, Script]] = {
+    "challenged": ("http", challenge_all),
+    "refused": ("http", refuse_all),
+    "challenged through socks": ("socks5", behind_socks(challenge_all)),
+    "refused by socks": ("socks5", behind_socks(challenge_all, user="user", password="another")),
+    "broken socks": ("socks5", hang_up),
+}
+
+
+@pytest.mark.parametrize("failing", FAILING)
+async def test_a_key_whose_first_way_fails_goes_on_by_the_next_and_is_not_touched(
+    start_proxy: StartProxy, simulator: Simulator, serve: Serve, failing: str
+) -> None:
+    scheme, script = FAILING[failing]
+    first, second = serve(script), serve(behind_socks(leading_to(port_of(simulator))))
+    ways = f"{scheme}://127.0.0.1:{first.port},socks5://127.0.0.1:{second.port}"
+    async with start_proxy(**by_name(simulator), api_keys=upstream_keys("one", proxy=ways)) as proxy:
+        for _ in range(2):
+            async with proxy.chat() as answer:
+                assert answer.status == 200
+                assert f"]({proxy.url}/images/" in (await answer.json())["choices"][0]["message"]["content"]
+        key = key_of(proxy, "one")
+        assert key.rejected is None
+        assert key.rest.failures == 0
+        assert key.egresses[0].rest.failures > 0
+        assert key.egresses[1].rest.failures == 0
+
+    assert first.connections > 0
+    assert (await simulator.stats())["registered"] == 2
+
+
+async def test_a_picture_whose_way_breaks_is_fetched_by_the_next_way(
+    start_proxy: StartProxy, simulator: Simulator, serve: Serve
+) -> None:
+    def until_the_download(server: Server, sock: socket.socket) -> None:
+        """A proxy that turns the first download down."""
+        while request := server.read(sock):
+            if "/media/" in request.path:
+                sock.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+                continue
+            with socket.create_connection(("127.0.0.1", port_of(simulator))) as other:
+                lines = [f"{name}: {text}" for name, text in request.headers.items() if name.lower() != "connection"]
+                head = [request.line.replace(f"http://{HOST}:{port_of(simulator)}", ""), *lines, "connection: close"]
+                other.sendall("\r\n".join([*head, "", ""]).encode() + request.body)
+                while piece := other.recv(2**16):
+                    sock.sendall(piece)
+            return
+
+    first, second = serve(until_the_download), serve(behind_socks(leading_to(port_of(simulator))))
+    ways = f"http://127.0.0.1:{first.port},socks5://127.0.0.1:{second.port}"
+    async with (
+        start_proxy(**by_name(simulator), api_keys=upstream_keys(), proxies=ways) as proxy,
+        proxy.chat() as answer,
+    ):
+        content = (await answer.json())["choices"][0]["message"]["content"]
+
+    assert f"]({proxy.url}/images/" in content
+    assert len(second.destinations) == 1
+
+
+async def test_each_key_has_its_own_ways_and_a_broken_one_rests_no_other_key(
+    start_proxy: StartProxy, simulator: Simulator, serve: Serve
+) -> None:
+    server = serve(behind_socks(leading_to(port_of(simulator))))
+    keys = [
+        *upstream_keys("own", proxy=f"socks5://127.0.0.1:{server.port}", max_concurrent=1),
+        *upstream_keys("broken", proxy=f"http://127.0.0.1:{free_port()}"),
+        *upstream_keys("usual"),
+    ]
+    settings = by_name(simulator) | {"sora_base_url": simulator.url}
+    async with start_proxy(**settings, api_keys=keys) as proxy:
+        answers = [await proxy.chat(stream=True) for _ in range(4)]
+        assert all([(await read_stream(answer)).done for answer in answers])
+        assert {token for token in ("own", "broken", "usual") if key_of(proxy, token).rejected} == set()
+
+    stats = await simulator.stats()
+    assert set(stats["requests"]["submit"]) == {"own", "usual"}
+    assert server.connections > 0
+
+
+@pytest.mark.parametrize("endpoint", ["list", "media"])
+async def test_a_slow_body_through_socks_ends_at_its_deadline(
+    start_proxy: StartProxy, simulator: Simulator, serve: Serve, endpoint: str
+) -> None:
+    await simulator.order_fault("slow_body", endpoint=endpoint, times=1, seconds=0.1)
+    server = serve(behind_socks(leading_to(port_of(simulator))))
+    short = {"poll_timeout": 0.4, "download_timeout": 0.4}
+    way = f"socks5://127.0.0.1:{server.port}"
+    async with (
+        start_proxy(**by_name(simulator), **short, api_keys=upstream_keys(), proxies=way) as proxy,
+        proxy.chat() as answer,
+    ):
+        assert f"]({proxy.url}/images/" in (await answer.json())["choices"][0]["message"]["content"]
+
+    assert (await simulator.stats())["registered"] == 1
+
+
+@pytest.mark.parametrize("registered", [True, False], ids=["registered", "not registered"])
+async def test_an_order_whose_answer_is_lost_behind_a_socks_proxy_is_made_exactly_once(
+    start_proxy: StartProxy, simulator: Simulator, serve: Serve, registered: bool
+) -> None:
+    await simulator.order_fault("drop", endpoint="submit", times=1, registered=registered)
+    server = serve(behind_socks(leading_to(port_of(simulator))))
+    way = f"socks5://127.0.0.1:{server.port}"
+    async with (
+        start_proxy(**by_name(simulator), api_keys=upstream_keys(), proxies=way) as proxy,
+        proxy.chat() as answer,
+    ):
+        assert answer.status == 200
+
+    stats = await simulator.stats()
+    assert stats["registered"] == 1
+    assert sum(stats["requests"]["submit"].values()) == (1 if registered else 2)
+
+
+async def test_when_no_way_works_the_client_is_told_and_no_key_is_out_of_service(
+    start_proxy: StartProxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    ways = f"socks5://user:the-password@127.0.0.1:{free_port()},http://user:the-password@127.0.0.1:{free_port()}"
+    async with start_proxy(**by_name(simulator), api_keys=upstream_keys(), proxies=ways) as proxy:
+        async with proxy.chat() as answer:
+            error = (await answer.json())["error"]
+            assert (answer.status, error["code"]) == (502, "upstream_proxy")
+        async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
+            assert answer.status == 200
+
+    assert "the-password" not in caplog.text + str(error)
+    assert (await simulator.stats())["requests"] == {}

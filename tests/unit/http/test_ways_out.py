@@ -1,0 +1,316 @@
+"""Ways out: proxies of every kind, on real sockets: who is asked for what, what counts as sent, what is kept apart."""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import trustme
+
+from sora_proxy.egress import Egress
+from sora_proxy.upstream.http_call import CallFailed, HttpCall
+from sora_proxy.upstream.sora_http import SoraHttp
+from tests.scripted import (
+    ORDER,
+    SECONDS,
+    Script,
+    Serve,
+    Server,
+    answer,
+    answer_all,
+    behind_socks,
+    behind_tunnel,
+    by,
+    failure_of,
+    free_port,
+    leading_to,
+    order,
+    over_tls,
+)
+
+HOST = "sora.test"  # a name that nobody but a proxy could look up
+USER, PASSWORD = "user", "p@ss:wörd"
+PROMPTLY = 1
+
+
+class Way:
+    """A proxy of some kind whose other end plays a script."""
+
+    def __init__(self, kind: str, serve: Serve, authority: trustme.CA) -> None:
+        self._serve, self._authority = serve, authority
+        self.scheme, _, rest = kind.partition(" ")
+        self.to = "https" if rest == "to https" else "http"
+
+    def to_script(self, script: Script) -> tuple[Server, Egress]:
+        """The server that plays it, and the way there."""
+        if self.to == "https":
+            script = over_tls(self._authority, script, HOST)
+        if self.scheme == "socks5h":
+            server = self._serve(behind_socks(script))
+            return server, by(f"socks5h://127.0.0.1:{server.port}")
+        if self.scheme == "http":
+            server = self._serve(behind_tunnel(script) if self.to == "https" else script)
+            return server, by(f"http://127.0.0.1:{server.port}")
+        server = self._serve(script)
+        proxy = leading_to(server.port) if self.to == "http" else behind_tunnel(leading_to(server.port))
+        return server, by(f"https://localhost:{self._serve(over_tls(self._authority, proxy)).port}")
+
+    def order(self, egress: Egress, path: str = "/order") -> HttpCall:
+        return order(f"{self.to}://{HOST}", path, egress=egress)
+
+
+KINDS = [f"{scheme} to {to}" for scheme in ("http", "https", "socks5h") for to in ("http", "https")]
+
+
+@pytest.fixture(params=KINDS)
+def way(request: pytest.FixtureRequest, serve: Serve, authority: trustme.CA) -> Way:
+    return Way(request.param, serve, authority)
+
+
+# --- What is asked, and what counts as sent ---------------------------------------------------------------------------
+
+
+def test_an_order_goes_through_once_and_its_connection_is_kept(way: Way, http: SoraHttp) -> None:
+    server, egress = way.to_script(answer_all)
+    for path in ("/first", "/second"):
+        assert http.call(way.order(egress, path)).body == b"{}"
+    orders = [request for request in server.requests if request.body == ORDER]
+    assert [request.path.removeprefix(f"http://{HOST}") for request in orders] == ["/first", "/second"]
+    assert all(request.headers["host"] == HOST for request in orders)
+    assert server.connections == 1
+
+
+def test_an_order_whose_connection_breaks_after_it_was_read_counts_as_sent(way: Way, http: SoraHttp) -> None:
+    def script(server: Server, sock: socket.socket) -> None:
+        server.read(sock)
+
+    server, egress = way.to_script(script)
+    failure = failure_of(http, way.order(egress))
+    assert (failure.sent, failure.proxy) == (True, False)
+    assert sum(request.body == ORDER for request in server.requests) == 1
+
+
+def test_an_order_whose_kept_connection_breaks_counts_as_sent_and_is_not_sent_again(way: Way, http: SoraHttp) -> None:
+    def script(server: Server, sock: socket.socket) -> None:
+        server.read(sock)
+        answer(sock)
+        server.read(sock)
+
+    server, egress = way.to_script(script)
+    http.call(way.order(egress))
+    assert failure_of(http, way.order(egress, "/second")).sent
+    assert sum(request.body == ORDER for request in server.requests) == 2
+
+
+def test_a_proxy_that_does_not_listen_counts_as_not_sent(way: Way, http: SoraHttp) -> None:
+    failure = failure_of(http, way.order(by(f"{way.scheme}://127.0.0.1:{free_port()}")))
+    assert (failure.sent, failure.proxy) == (False, True)
+
+
+def test_a_proxy_whose_name_nobody_knows_counts_as_not_sent(
+    way: Way, http: SoraHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object, **__: object) -> None:  # the real one may ask a network that a test should not need
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    failure = failure_of(http, way.order(by(f"{way.scheme}://proxy.test:1080")))
+    assert (failure.sent, failure.proxy) == (False, True)
+
+
+@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"])
+def test_a_proxy_that_refuses_the_tunnel_counts_as_not_sent(serve: Serve, http: SoraHttp, status: str) -> None:
+    server = serve(behind_tunnel(answer_all, status))
+    failure = failure_of(http, order(f"https://{HOST}", egress=by(f"http://127.0.0.1:{server.port}")))
+    assert [request.path for request in server.requests] == [f"{HOST}:443"]
+    assert (failure.sent, failure.proxy) == (False, True)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("refusal", range(1, 9))
+def test_a_socks_proxy_that_refuses_the_way_counts_as_not_sent(
+    serve: Serve, http: SoraHttp, scheme: str, refusal: int
+) -> None:
+    server = serve(behind_socks(answer_all, refusal=refusal))
+    failure = failure_of(http, order(f"{scheme}://{HOST}", egress=by(f"socks5h://127.0.0.1:{server.port}")))
+    assert server.destinations == [(HOST, 443 if scheme == "https" else 80)]
+    assert (failure.sent, failure.proxy) == (False, True)
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    "reply", [b"", b"\x05", b"\x04\x00", b"\x05\xff", b"\x05\x07", b"HTTP/1.1 400 Bad Request\r\n\r\n"]
+)
+def test_what_is_no_socks_proxy_counts_as_not_sent(serve: Serve, http: SoraHttp, reply: bytes) -> None:
+    def script(_server: Server, sock: socket.socket) -> None:
+        sock.recv(16)
+        sock.sendall(reply)
+
+    failure = failure_of(http, order(f"http://{HOST}", egress=by(f"socks5h://127.0.0.1:{serve(script).port}")))
+    assert (failure.sent, failure.proxy) == (False, True)
+
+
+def test_a_back_end_without_a_good_certificate_is_refused_through_a_proxy_and_it_is_not_the_proxys_fault(
+    serve: Serve, http: SoraHttp, authority: trustme.CA
+) -> None:
+    script = over_tls(trustme.CA(), answer_all, HOST)
+    ways = [("http", serve(behind_tunnel(script))), ("socks5h", serve(behind_socks(script)))]
+    for scheme, server in ways:
+        failure = failure_of(http, order(f"https://{HOST}", egress=by(f"{scheme}://127.0.0.1:{server.port}")))
+        assert (failure.sent, failure.proxy) == (False, False)
+
+
+@pytest.mark.parametrize("to", ["http", "https"])
+def test_a_proxy_without_a_good_certificate_is_told_nothing(
+    serve: Serve, http: SoraHttp, authority: trustme.CA, to: str
+) -> None:
+    server = serve(over_tls(trustme.CA(), answer_all))
+    failure = failure_of(http, order(f"{to}://{HOST}", egress=by(f"https://localhost:{server.port}", USER, PASSWORD)))
+    assert (failure.sent, failure.proxy) == (False, True)
+    assert not server.requests
+
+
+# --- Credentials ------------------------------------------------------------------------------------------------------
+
+
+def test_a_socks_proxy_gets_its_user_and_password(serve: Serve, http: SoraHttp) -> None:
+    server = serve(behind_socks(answer_all, user=USER, password=PASSWORD))
+    egress = by(f"socks5h://127.0.0.1:{server.port}", USER, PASSWORD)
+    assert http.call(order(f"http://{HOST}", egress=egress)).status == 200
+
+
+@pytest.mark.parametrize("to", ["http", "https"])
+def test_an_http_proxy_gets_its_user_and_password_and_the_back_end_does_not(
+    serve: Serve, http: SoraHttp, authority: trustme.CA, to: str
+) -> None:
+    script = behind_tunnel(over_tls(authority, answer_all, HOST)) if to == "https" else answer_all
+    server = serve(script)
+    http.call(order(f"{to}://{HOST}", egress=by(f"http://127.0.0.1:{server.port}", USER, PASSWORD)))
+    told, *others = [request.headers["proxy-authorization"] for request in server.requests]
+    assert told == "Basic dXNlcjpwQHNzOnfDtnJk"
+    assert others == ([None] if to == "https" else [])
+
+
+@pytest.mark.parametrize(("user", "password"), [("", ""), (USER, "wr0ng-password"), ("an0ther-user", PASSWORD)])
+def test_a_socks_proxy_that_wants_other_credentials_counts_as_not_sent_and_no_text_tells_them(
+    serve: Serve, http: SoraHttp, caplog: pytest.LogCaptureFixture, user: str, password: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = serve(behind_socks(answer_all, user=USER, password=PASSWORD))
+    egress = by(f"socks5h://127.0.0.1:{server.port}", user, password)
+    failure = failure_of(http, order(f"http://{HOST}", egress=egress))
+    assert (failure.sent, failure.proxy) == (False, True)
+    assert not server.destinations
+    told = f"{failure!r} {failure.__cause__!r} {failure.__context__!r} {egress!r} {caplog.text}"
+    assert not [secret for secret in ("wr0ng-password", PASSWORD) if secret in told]
+
+
+# --- Ending a call ----------------------------------------------------------------------------------------------------
+
+
+def drip(dripping: threading.Event, hang_up: threading.Event, *, first: bytes) -> Script:
+    """A script that sends a byte now and then: each starts the timeouts of libraries anew."""
+
+    def play(_server: Server, sock: socket.socket) -> None:
+        sock.recv(2**16)
+        sock.sendall(first)
+        while not hang_up.wait(0.02):
+            sock.sendall(b"\xff")
+            dripping.set()
+
+    return play
+
+
+def as_it_is(script: Script) -> Script:
+    return script
+
+
+BODY = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n"
+DRIPS: dict[str, tuple[str, bytes, Callable[[Script], Script]]] = {
+    "methods of socks": ("socks5h", b"\x05", as_it_is),
+    "address of socks": ("socks5h", b"\x05\x00\x05\x00\x00\x03", as_it_is),
+    "body through socks": ("socks5h", BODY, behind_socks),
+    "tunnel": ("http", b"HTTP/1.1 200 OK\r\nx: ", as_it_is),
+    "handshake with the proxy": ("https", b"", as_it_is),
+}
+
+
+@pytest.mark.parametrize("stage", DRIPS)
+def test_abort_ends_a_call_whose_proxy_drips(
+    serve: Serve, http: SoraHttp, threads: ThreadPoolExecutor, stage: str
+) -> None:
+    scheme, first, wrap = DRIPS[stage]
+    dripping, hang_up = threading.Event(), threading.Event()
+    server = serve(wrap(drip(dripping, hang_up, first=first)))
+    to = "http" if scheme == "socks5h" else "https"
+    call = order(f"{to}://{HOST}", egress=by(f"{scheme}://127.0.0.1:{server.port}"))
+    running = threads.submit(http.call, call)
+    try:
+        assert dripping.wait(SECONDS)
+        call.abort()
+        failure = running.exception(PROMPTLY)
+        assert isinstance(failure, CallFailed)
+        reached = stage == "body through socks"
+        assert (failure.sent, failure.proxy) == (reached, not reached)
+    finally:
+        hang_up.set()
+
+
+# --- What ways share, and what not ------------------------------------------------------------------------------------
+
+
+def test_a_challenge_makes_a_keys_session_on_that_way_anew_and_touches_no_other(serve: Serve, http: SoraHttp) -> None:
+    def script(server: Server, sock: socket.socket) -> None:
+        while request := server.read(sock):
+            if request.path == "/challenge":
+                sock.sendall(b"HTTP/1.1 403 Forbidden\r\ncontent-type: text/html\r\ncontent-length: 4\r\n\r\npage")
+            else:
+                answer(sock, b"{}", f"set-cookie: {request.path[1:]}=1; path=/")
+
+    server = serve(behind_socks(script))
+    one, other = by(f"socks5h://127.0.0.1:{server.port}"), Egress()
+
+    def ask(key: str, path: str, egress: Egress) -> str | None:
+        base = f"http://127.0.0.1:{server.port}" if egress is one else f"http://127.0.0.1:{straight.port}"
+        http.call(HttpCall(key, "GET", f"{base}{path}", egress=egress))
+        return (server if egress is one else straight).requests[-1].headers["cookie"]
+
+    straight = serve(script)
+    for key, egress in [("key", one), ("key", other), ("another", one)]:
+        assert ask(key, "/a", egress) is None
+        assert ask(key, "/b", egress) == "a=1"
+    before = server.connections
+    assert ask("key", "/challenge", one) == "a=1; b=1"
+
+    assert ask("key", "/c", one) is None
+    assert server.connections == before + 1  # the connection with the page on it was closed
+    assert ask("key", "/c", one) == "c=1"
+    assert ask("key", "/c", other) == "a=1; b=1"
+    assert ask("another", "/c", one) == "a=1; b=1"
+
+
+def test_a_challenged_session_comes_back_with_a_browser_of_its_own_choice(serve: Serve, http: SoraHttp) -> None:
+    """All calls of a session have one browser; a new session may have another."""
+
+    def script(server: Server, sock: socket.socket) -> None:
+        while server.read(sock):
+            answer(sock, b"", "cf-mitigated: challenge")
+
+    server = serve(script)
+    for _ in range(20):
+        http.call(order(server))
+    assert len({request.headers["user-agent"] for request in server.requests}) > 1
+
+
+def test_ways_with_the_same_address_but_other_credentials_share_no_connection(serve: Serve, http: SoraHttp) -> None:
+    def script(server: Server, sock: socket.socket) -> None:
+        while server.read(sock):
+            answer(sock)
+
+    server = serve(script)
+    for user in ("one", "two", "one"):
+        http.call(order(f"http://{HOST}", egress=by(f"http://127.0.0.1:{server.port}", user, PASSWORD)))
+    assert server.connections == 2
+    assert len({request.headers["proxy-authorization"] for request in server.requests}) == 2
