@@ -7,7 +7,7 @@ DEV = $(VENV)/.installed-dev
 LEGACY_SDK = .venv-openai-0.28/.installed
 NODE_SDK = .node/.installed
 
-.PHONY: run test lint check bench clean
+.PHONY: run test lint check bench chaos clean
 
 run: $(RUN)
 	@exec $(BIN)/python -m sora_proxy
@@ -24,6 +24,9 @@ check: lint test
 
 bench: $(DEV)
 	$(BIN)/python -m tests.benchmarks
+
+chaos: $(DEV)
+	$(BIN)/python -m tests.chaos
 
 clean:
 	rm -rf .venv .venv-openai-0.28 .node build dist *.egg-info

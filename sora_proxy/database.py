@@ -9,23 +9,30 @@ What is kept stands in the modules that keep it: each registers its tables in `m
 
 import asyncio
 import contextlib
-import fcntl
-import os
+import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import orjson
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
 from sora_proxy.blocking import BlockingPool, Work
+from sora_proxy.database_file import DatabaseFile
 from sora_proxy.errors import ConfigurationError, StorageUnavailable
 
+log = structlog.get_logger(__name__)
+
 BUSY_SECONDS = 30
+CHECK_SECONDS = 3.0  # of a start; enough for some gigabytes
+PROBE_SECONDS = 2.0
 T = TypeVar("T")
 
 metadata = sa.MetaData()
+starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))  # the last one only
 
 # What brings a file of version N (the place in this list, from 1) to the next version. Tables that are missing are
 # made anyway; only changes of older ones stand here.
@@ -45,20 +52,25 @@ class Database:
 
     def __init__(self, path: Path, pool: BlockingPool) -> None:
         self._path = path
+        self._file = DatabaseFile(path)
         self._pool = pool
         self._write_engine = _engine(path, writer=True)
         self._read_engine = _engine(path, writer=False)
-        # All the mutable state: writes that wait for a commit, the task that commits them, the lock on the folder.
+        # All the mutable state: writes that wait for a commit, the task that commits them, whether the last failed.
         self._waiting: list[tuple[Callable[[sa.Connection], Any], asyncio.Future[None]]] = []
         self._committing: asyncio.Task[None] | None = None
-        self._lock: int | None = None
+        self._refused = False
 
     async def open(self) -> None:
         """Take the folder for ourselves and bring the schema into place.
 
         Raises ConfigurationError if another process has it, or if its contents can't be used.
         """
-        await self._pool.run(Work.store_write, self._open)
+        try:
+            await self._pool.run(Work.store_write, self._open)
+        except ConfigurationError:
+            await self._pool.run(Work.store_write, self._close)
+            raise
 
     async def close(self) -> None:
         """Commit what waits and let go of the folder."""
@@ -87,56 +99,98 @@ class Database:
         # A caller that is cancelled does not take its write out of the commit: it is on its way to the disk.
         await asyncio.shield(done)
 
+    async def writable(self) -> bool:
+        """Whether a write would be committed now: tried if the last one was refused, else looked at without a write."""
+        if not self._refused:
+            return await self._pool.run(Work.store_read, lambda: self._file.in_place)
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self.write(lambda connection: connection.execute(starts.update().values(number=starts.c.number)))
+        except (StorageUnavailable, TimeoutError):
+            return False
+        return True
+
     async def _commit_all(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             results = await self._pool.run(Work.store_write, self._commit, [write for write, _ in batch])
+            self._refused = any(isinstance(error, StorageUnavailable) for error in results)
             for (_, done), error in zip(batch, results, strict=True):
                 if error is None:
                     done.set_result(None)
-                    continue
-                # A broken rule of the schema, or a value that no column takes: trying again would not mend it.
-                ours = isinstance(error, IntegrityError) or not isinstance(error, DBAPIError)
-                done.set_exception(error if ours else StorageUnavailable(f"the database refused: {_reason(error)}"))
-                done.exception()  # looked at: the waiter may be gone
+                else:
+                    done.set_exception(error)
+                    done.exception()  # looked at: the waiter may be gone
 
     def _commit(self, batch: Sequence[Callable[[sa.Connection], None]]) -> Sequence[Exception | None]:
         """Commit all writes together; if that fails, each alone, so that one can't take the others with it."""
+        if not self._file.in_place:
+            return [StorageUnavailable("the database's files were moved or removed")] * len(batch)
         try:
             with self._write_engine.begin() as connection:
                 for write in batch:
                     write(connection)
         except OperationalError as error:  # locked, full, gone: it would be so for each
-            return [error] * len(batch)
+            return [StorageUnavailable(f"the database refused: {_reason(error)}")] * len(batch)
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
-            return [error] if len(batch) == 1 else [result for write in batch for result in self._commit([write])]
+            if len(batch) > 1:
+                return [result for write in batch for result in self._commit([write])]
+            # A broken rule of the schema, or a value that no column takes: trying again would not mend it.
+            ours = isinstance(error, IntegrityError) or not isinstance(error, DBAPIError)
+            return [error if ours else StorageUnavailable(f"the database refused: {_reason(error)}")]
         return [None] * len(batch)
 
     def _open(self) -> None:
+        self._file.take()
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = _take_lock(self._path.with_suffix(".lock"))
-        except OSError as error:
-            raise ConfigurationError([f"DATA_DIR: {self._path.parent}: {error.strerror}"]) from None
-        try:
+            self._check()
             with self._write_engine.begin() as connection:
-                version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-                if version > SCHEMA_VERSION:
-                    raise ConfigurationError([f"{self._path}: was written by a newer version of sora_proxy"])
-                for statement in (each for step in MIGRATIONS[version - 1 :] if version for each in step):
-                    connection.exec_driver_sql(statement)
-                metadata.create_all(connection)
-                connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                number = self._bring_into_place(connection)
         except SQLAlchemyError as error:
             raise ConfigurationError([f"{self._path}: can't be used as the database: {_reason(error)}"]) from None
-        self._path.chmod(0o600)
+        self._file.opened(number)
+        log.info("database open", path=str(self._path), sqlite=sqlite3.sqlite_version, start=number)
+
+    def _check(self) -> None:
+        """Refuse a damaged file, which stays as it is. What can't be read within `CHECK_SECONDS` is not checked."""
+        with self._write_engine.connect() as connection:
+            raw = cast("sqlite3.Connection", connection.connection.driver_connection)
+            timer = threading.Timer(CHECK_SECONDS, raw.interrupt)
+            timer.start()
+            try:
+                found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+            except OperationalError as error:
+                if _reason(error) != "interrupted":
+                    raise
+                log.warning("database checked in part", seconds=CHECK_SECONDS)
+                return
+            finally:
+                timer.cancel()
+        if found != "ok":
+            advice = "Put a backup in its place, or save what can be read with sqlite3's .recover"
+            raise ConfigurationError([f"{self._path}: is damaged ({found.splitlines()[-1]}). {advice}."])
+
+    def _bring_into_place(self, connection: sa.Connection) -> int:
+        """Migrate the schema, and number this start."""
+        version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        if version > SCHEMA_VERSION:
+            raise ConfigurationError([f"{self._path}: was written by a newer version of sora_proxy"])
+        for statement in (each for step in MIGRATIONS[version - 1 :] if version for each in step):
+            connection.exec_driver_sql(statement)
+        metadata.create_all(connection)
+        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        last: int = connection.scalar(sa.select(sa.func.max(starts.c.number))) or 0
+        self._file.check_start(last)
+        connection.execute(starts.delete())
+        connection.execute(starts.insert(), {"number": last + 1})
+        return last + 1
 
     def _close(self) -> None:
+        self._file.closing()
         # Readers first: the last connection to close checkpoints the log, and only the writer may do that.
         self._read_engine.dispose()
         self._write_engine.dispose()
-        if self._lock is not None:
-            os.close(self._lock)
+        self._file.release()
 
 
 def rows_of(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
@@ -145,8 +199,10 @@ def rows_of(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, 
 
 
 def _engine(path: Path, *, writer: bool) -> sa.Engine:
+    mode = "rwc" if writer else "rw"
     engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),  # made of parts: a path may hold what an address can't
+        # Made of parts: a path may hold what an address can't. Readers don't make the file.
+        sa.URL.create("sqlite", database=path.absolute().as_uri(), query={"mode": mode, "uri": "true"}),
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
@@ -159,8 +215,8 @@ def _engine(path: Path, *, writer: bool) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None
-        mode = ("journal_mode=WAL", "synchronous=FULL") if writer else ("query_only=ON", "wal_autocheckpoint=0")
-        for pragma in mode:
+        writes, reads = ("journal_mode=WAL", "synchronous=FULL"), ("query_only=ON", "wal_autocheckpoint=0")
+        for pragma in writes if writer else reads:
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")
@@ -168,17 +224,6 @@ def _engine(path: Path, *, writer: bool) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
     return engine
-
-
-def _take_lock(path: Path) -> int:
-    """Lock a file for as long as this process lives. Two processes on one folder would send every order twice."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise ConfigurationError([f"DATA_DIR: {path.parent} is in use by another sora_proxy process"]) from None
-    return descriptor
 
 
 def _reason(error: Exception) -> str:

@@ -173,6 +173,10 @@ class Store:
         query = taken.order_by(generations.c.number.desc()).limit(1)
         return await self._database.read(lambda connection: connection.scalar(query)) is not None
 
+    async def writable(self) -> bool:
+        """Whether a new order could be committed now."""
+        return await self._database.writable()
+
     async def has_picture(self, name: str) -> bool:
         """Whether we handed out a picture of this name."""
         query = sa.select(pictures.c.name).where(pictures.c.name == name)

@@ -5,7 +5,7 @@ import time
 from aiohttp import web
 
 from sora_proxy.api.answers import json_response
-from sora_proxy.api.context import SUPERVISOR
+from sora_proxy.api.context import STORE, SUPERVISOR
 
 
 async def health(_request: web.Request) -> web.Response:
@@ -20,5 +20,5 @@ async def live(_request: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """New orders would be taken."""
-    is_ready = request.app[SUPERVISOR].ready
+    is_ready = request.app[SUPERVISOR].ready and await request.app[STORE].writable()
     return json_response({"status": "ok" if is_ready else "unavailable"}, status=200 if is_ready else 503)

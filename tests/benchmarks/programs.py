@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,6 +44,16 @@ class Program:
     url: str
     start_seconds: float
     _process: psutil.Process
+    _child: asyncio.subprocess.Process
+
+    async def end(self, number: signal.Signals) -> int:
+        """Send a signal that ends it; gives its exit status, negative if the signal itself ended it."""
+        self._child.send_signal(number)
+        return await self._child.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._child.send_signal(number)
 
     def usage(self) -> Usage:
         """What it used since its start. The kernel tells it in steps of 10 ms."""
@@ -96,16 +107,17 @@ async def program(
     process = await _start(folder, log, arguments, environment or {})
     try:
         url = await _address(process, log)
-        yield Program(url, time.perf_counter() - begun, psutil.Process(process.pid))
+        yield Program(url, time.perf_counter() - begun, psutil.Process(process.pid), process)
     finally:
         await _end(process)
 
 
 @contextlib.asynccontextmanager
-async def simulator(folder: Folder, *, seconds: float) -> AsyncIterator[Program]:
-    """An upstream that takes `seconds` for a picture and has no queue of its own."""
+async def simulator(folder: Folder, *, seconds: float, more: Sequence[str] = ()) -> AsyncIterator[Program]:
+    """An upstream that takes `seconds` for a picture and has no queue of its own; `more` are options of its own."""
     options = {"port": 0, "seconds": seconds, "queue-seconds": 0, "max-concurrent": TASKS_PER_KEY}
     arguments = [text for name, value in options.items() for text in (f"--{name}", f"{value:g}")]
+    arguments += more
     async with program(folder.new(), "sora_proxy", "simulator", *arguments) as running:
         yield running
 
@@ -140,7 +152,7 @@ async def _start(
 ) -> asyncio.subprocess.Process:
     # Nothing of our own environment reaches a program, and its folder holds no `.env`.
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    with log.open("wb") as errors:
+    with log.open("ab") as errors:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

@@ -382,7 +382,6 @@ async def test_a_closed_store_lets_the_next_one_in(open_store: Callable[[], Awai
 
 async def test_a_newer_schema_is_refused_and_left_alone(store: Store, path: Path, pool: BlockingPool) -> None:
     await store._database.close()
-    store._database._lock = None
     await query(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     assert "was written by a newer version" in await refused(path, pool)
     assert await query(path, "PRAGMA user_version") == [(SCHEMA_VERSION + 1,)]

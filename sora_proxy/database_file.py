@@ -1,0 +1,102 @@
+"""DatabaseFile: the file itself, apart from what is in it: ours alone, whole at the start, in its place later.
+
+SQLite makes a file that is missing, goes on with one that was removed, and takes a log that is missing or unreadable
+for an empty one: each time what was committed is gone without a word. So the number of each start is kept in the
+database and, until it ends well, in the lock file beside it; and before each commit the files are looked at.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+from sora_proxy.errors import ConfigurationError
+
+LOG_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")  # the first bytes of SQLite's write-ahead log
+
+
+class DatabaseFile:
+    """The database, its log and its lock on disk. Every method blocks: call it on a thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._log_path = path.with_name(f"{path.name}-wal")
+        self._lock_path = path.with_suffix(".lock")
+        # All the mutable state: the lock on the folder, and which files were opened.
+        self._lock: int | None = None
+        self._opened: list[tuple[int, int]] = []
+
+    def take(self) -> None:
+        """Take the folder for ourselves. Raises ConfigurationError, without having made a database."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = _take_lock(self._lock_path)
+        except OSError as error:
+            raise ConfigurationError([f"DATA_DIR: {self.path.parent}: {error.strerror}"]) from None
+        if self._last_start() and not self.path.exists():
+            raise self._incomplete(f"{self.path}: is missing")
+        if not self._log_is_readable():
+            raise ConfigurationError(
+                [f"{self._log_path}: is damaged. Remove it to go on without what was committed last."]
+            )
+
+    def check_start(self, number: int) -> None:
+        """Check the number of the last start that the database knows of. Raises ConfigurationError."""
+        if number < self._last_start():
+            raise self._incomplete(f"{self.path}: what was committed last is gone, {self._log_path.name} with it")
+
+    def opened(self, number: int) -> None:
+        """The database is open, by a start of this number."""
+        if self._lock is not None:
+            os.pwrite(self._lock, f"{number}\n".encode(), 0)
+        self.path.chmod(0o600)
+        self._opened = self._look()
+
+    @property
+    def in_place(self) -> bool:
+        """Whether what is committed now will be found by the next start."""
+        try:
+            return self._look() == self._opened
+        except OSError:
+            return False
+
+    def closing(self) -> None:
+        """It ends well: the next start may find whatever it finds, an older copy too."""
+        if self._lock is not None and self.in_place:
+            os.ftruncate(self._lock, 0)
+
+    def release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _log_is_readable(self) -> bool:
+        """Whether SQLite would read the log at all. It would empty one that it can't read."""
+        try:
+            with self._log_path.open("rb") as file:
+                return file.read(4) in (b"", *LOG_MAGIC)
+        except FileNotFoundError:
+            return True
+
+    def _look(self) -> list[tuple[int, int]]:
+        found = [path.stat() for path in (self.path, self._log_path, self._lock_path)]
+        return [(each.st_dev, each.st_ino) for each in found]
+
+    def _last_start(self) -> int:
+        """The number of the last start, if it did not end well."""
+        noted = os.pread(self._lock, 20, 0) if self._lock is not None else b""
+        return int(noted) if noted.strip().isdigit() else 0
+
+    def _incomplete(self, what: str) -> ConfigurationError:
+        advice = f"Put it back, or remove {self._lock_path} to go on with what is there"
+        return ConfigurationError([f"{what}. {advice}."])
+
+
+def _take_lock(path: Path) -> int:
+    """Lock a file for as long as this process lives. Two processes on one folder would send every order twice."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ConfigurationError([f"DATA_DIR: {path.parent} is in use by another sora_proxy process"]) from None
+    return descriptor

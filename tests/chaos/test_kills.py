@@ -1,0 +1,40 @@
+"""The short run: each way to die once or a few times."""
+
+from pathlib import Path
+
+from tests.chaos import kills
+from tests.chaos.world import READY_SECONDS, SETTLE_SECONDS, Outcome
+
+
+def all_is_well(outcome: Outcome) -> None:
+    assert outcome.ordered > 0
+    wrong = {name: getattr(outcome, name) for name in ("lost", "doubled", "crossed", "unfinished")}
+    assert not any(wrong.values()), wrong
+    assert max(outcome.starts) <= READY_SECONDS
+    assert max(outcome.settled, default=0) <= SETTLE_SECONDS + 15
+
+
+async def test_nothing_is_lost_or_made_twice_when_it_is_killed_at_random_and_answers_get_lost(tmp_path: Path) -> None:
+    all_is_well(await kills.at_random(tmp_path, kills=2, orders=8))
+
+
+async def test_an_order_is_made_once_when_it_is_killed_around_its_submit(tmp_path: Path) -> None:
+    outcome = await kills.aimed(tmp_path, *kills.AIMS.values())
+    all_is_well(outcome)
+    assert outcome.kills == len(kills.AIMS)
+
+
+async def test_so_it_is_where_the_list_tells_no_prompts(tmp_path: Path) -> None:
+    all_is_well(await kills.aimed(tmp_path, kills.on_the_wire, kills.registered, options=kills.NAMELESS))
+
+
+async def test_a_picture_that_was_coming_in_is_fetched_again_and_served_whole_or_not_at_all(tmp_path: Path) -> None:
+    all_is_well(await kills.while_a_picture_comes_in(tmp_path, kills=2))
+
+
+async def test_a_crash_loop_sends_nothing(tmp_path: Path) -> None:
+    all_is_well(await kills.in_a_crash_loop(tmp_path, kills=2))
+
+
+async def test_a_process_that_stood_still_goes_on_where_it_was(tmp_path: Path) -> None:
+    all_is_well(await kills.stopped_and_continued(tmp_path, seconds=3))

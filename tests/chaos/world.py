@@ -1,0 +1,203 @@
+"""A world: a simulator, one server in front of it with many lives, and a book of what was ordered."""
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import sqlite3
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+
+from tests.benchmarks.programs import CLIENT_KEY, Folder, Program, environment, program, simulator
+
+SECONDS = 60.0  # nothing takes longer, unless it hangs
+TASK_SECONDS, SETTLE_SECONDS = 0.3, 1.2
+READY_SECONDS = 5.0
+KEYS = 2
+SETTINGS = {
+    "SETTLE_TIME": str(SETTLE_SECONDS),
+    "POLL_INTERVAL": "0.1",
+    "IMAGE_LOCALIZATION": "False",
+    "MAX_QUEUE_WAIT": "3600",
+}
+
+
+@dataclass(slots=True)
+class Book:
+    """What clients know: the orders that were acknowledged, and those whose answer never came."""
+
+    acknowledged: dict[str, str] = field(default_factory=dict)  # prompts by id
+    unanswered: set[str] = field(default_factory=set)
+    _numbers: int = 0
+
+    def new_prompt(self) -> str:
+        self._numbers += 1
+        return f"order number {self._numbers}"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of all orders, and how the lives of the server went."""
+
+    ordered: int = 0
+    kills: int = 0
+    lost: int = 0
+    doubled: int = 0
+    crossed: int = 0
+    unfinished: int = 0
+    starts: list[float] = field(default_factory=list)  # seconds until it was ready
+    settled: list[float] = field(default_factory=list)  # seconds from then until an order of unknown outcome was made
+
+    def __iadd__(self, other: "Outcome") -> Self:
+        for name in ("ordered", "kills", "lost", "doubled", "crossed", "unfinished", "starts", "settled"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        return self
+
+
+class World:
+    """The server keeps its folder and its port over all its lives."""
+
+    def __init__(self, folder: Path, upstream: Program, session: aiohttp.ClientSession, settings: dict[str, str]):
+        self.folder = folder
+        self.upstream = upstream
+        self.session = session
+        self.settings = environment(folder, upstream.url, KEYS) | SETTINGS | settings
+        self.url = f"http://127.0.0.1:{self.settings['API_PORT']}"
+        # All the mutable state.
+        self.book = Book()
+        self.outcome = Outcome()
+
+    @contextlib.asynccontextmanager
+    async def life(self) -> AsyncIterator[Program]:
+        """One life of the server, from the moment when it is ready. Every id that was ever told is known then."""
+        begun = time.perf_counter()
+        async with program(self.folder, "sora_proxy", environment=self.settings) as server:
+            await self._until_ready()
+            self.outcome.starts.append(time.perf_counter() - begun)
+            for generation_id in self.book.acknowledged:
+                async with self.session.get(f"{self.url}/v1/generation/{generation_id}") as answer:
+                    self.outcome.lost += answer.status != 200
+            yield server
+
+    async def kill(self, server: Program) -> None:
+        self.outcome.kills += 1
+        await server.end(signal.SIGKILL)
+
+    async def order(self, prompt: str | None = None, n: int = 1) -> str | None:
+        """Place an order; returns its id, or None if no answer came."""
+        prompt = prompt or self.book.new_prompt()
+        body = {"model": "sora-1.0", "n": n, "background": True, "messages": [{"role": "user", "content": prompt}]}
+        try:
+            async with self.session.post(f"{self.url}/v1/chat/completions", json=body) as answer:
+                assert answer.status == 200, await answer.text()
+                generation_id = str((await answer.json())["id"])
+        except aiohttp.ClientError:
+            self.book.unanswered.add(prompt)
+            return None
+        self.book.acknowledged[generation_id] = prompt
+        return generation_id
+
+    async def made(self, generation_id: str) -> dict[str, Any]:
+        """The answer to an order, once it has ended."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                async with self.session.get(f"{self.url}/v1/generation/{generation_id}") as answer:
+                    completion: dict[str, Any] = await answer.json()
+                if completion["choices"][0]["finish_reason"] != "processing":
+                    return completion
+                await asyncio.sleep(0.02)
+
+    async def fault(self, fault: str, **fields: Any) -> None:
+        """Order a fault of the simulator."""
+        rule = {"fault": fault, **fields}
+        async with self.session.post(f"{self.upstream.url}/simulator/faults", json=rule) as answer:
+            assert answer.status == 201, await answer.text()
+
+    async def no_faults(self) -> None:
+        async with self.session.delete(f"{self.upstream.url}/simulator/faults") as answer:
+            assert answer.status == 200
+
+    async def seen(self, **facts: int) -> None:
+        """Wait until the simulator has registered so many orders, or so many faults struck."""
+        query = {"timeout": str(SECONDS), **{name: str(value) for name, value in facts.items()}}
+        async with self.session.get(f"{self.upstream.url}/simulator/wait", params=query) as answer:
+            assert answer.status == 200, await answer.text()
+
+    async def stats(self) -> dict[str, Any]:
+        async with self.session.get(f"{self.upstream.url}/stats") as answer:
+            stats: dict[str, Any] = await answer.json()
+            return stats
+
+    async def struck(self) -> int:
+        return sum((await self.stats())["faults_struck"].values())
+
+    async def rows(self) -> dict[str, tuple[str, int]]:
+        """What a server that is dead left on disk: status and number of submits, by prompt."""
+        return await asyncio.to_thread(_rows, Path(self.settings["DATA_DIR"]))
+
+    async def reckon(self) -> Outcome:
+        """Wait for the end of every order, in a life that goes on, and compare what was told with what was made."""
+        await self.no_faults()
+        outcome, book = self.outcome, self.book
+        told = {generation_id: await self.made(generation_id) for generation_id in book.acknowledged}
+        await self._until_quiet()
+        tasks = (await self.stats())["tasks"]
+        made = {task["id"]: task["prompt"] for task in tasks}
+        outcome.ordered += len(book.acknowledged)
+        for generation_id, completion in told.items():
+            choice, prompt = completion["choices"][0], book.acknowledged[generation_id]
+            outcome.unfinished += choice["finish_reason"] != "stop"
+            if self.settings["IMAGE_LOCALIZATION"] == "False":  # a link names the task then
+                shown = {made[task_id] for task_id in made if f"/media/{task_id}/" in choice["message"]["content"]}
+                outcome.crossed += shown != {prompt}
+        orders = Counter(task["prompt"] for task in tasks)
+        outcome.doubled += sum(times > 1 for times in orders.values())
+        outcome.lost += sum(prompt not in orders for prompt in book.acknowledged.values())
+        return outcome
+
+    async def _until_ready(self) -> None:
+        async with asyncio.timeout(SECONDS):
+            while True:
+                async with self.session.get(f"{self.url}/health/ready") as answer:
+                    if answer.status == 200:
+                        return
+                await asyncio.sleep(0.01)
+
+    async def _until_quiet(self) -> None:
+        """Orders whose answer never came go on too, if they were taken: none may be left."""
+        live = {"queued", "submitting", "unknown", "running", "saving"}
+        async with asyncio.timeout(SECONDS):
+            while any(status in live for status, _ in (await self.rows()).values()):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+
+
+def _rows(folder: Path) -> dict[str, tuple[str, int]]:
+    """Read a copy: to open the file itself would already mend it."""
+    with tempfile.TemporaryDirectory() as temporary:
+        for path in folder.glob("sora_proxy.db*"):
+            with contextlib.suppress(FileNotFoundError):  # a log that was just closed
+                shutil.copy(path, temporary)
+        connection = sqlite3.connect(Path(temporary) / "sora_proxy.db")
+        query = "SELECT json_extract(spec, '$.prompt'), status, attempts FROM generations"
+        rows = {prompt: (status, attempts) for prompt, status, attempts in connection.execute(query)}
+        connection.close()
+        return rows
+
+
+@contextlib.asynccontextmanager
+async def world(folder: Path, *simulator_options: str, **settings: str) -> AsyncIterator[World]:
+    """A new world in an empty folder."""
+    own = Folder(folder)
+    headers = {"authorization": f"Bearer {CLIENT_KEY}"}
+    async with (
+        simulator(own, seconds=TASK_SECONDS, more=simulator_options) as upstream,
+        aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(force_close=True)) as session,
+    ):
+        yield World(own.new(), upstream, session, settings)

@@ -1,0 +1,331 @@
+"""The database's file: damaged, incomplete, older, newer, moved away, locked. Never a silent loss, never a crash."""
+
+import asyncio
+import contextlib
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+import sqlalchemy as sa
+
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.database import SCHEMA_VERSION, Database
+from sora_proxy.errors import ConfigurationError
+from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
+from sora_proxy.store import Store
+from tests.conftest import StartProxy
+from tests.sora_server import Sora, in_front_of, outcome, place
+
+RELEASED = Path(__file__).parents[1] / "data"
+PAGE = 4096
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "sora_proxy.db"
+
+
+@contextlib.asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Database]:
+    pool = BlockingPool()
+    database = await asyncio.to_thread(Database, path, pool)
+    try:
+        await database.open()
+        yield database
+        await database.close()
+    finally:
+        pool.close()
+
+
+async def fault_of_start(path: Path) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        async with opened(path):
+            pass
+    (fault,) = caught.value.faults
+    assert "\n" not in fault
+    return fault
+
+
+async def filled(path: Path, orders: int = 50) -> list[str]:
+    """Make a database with orders in it; returns their ids."""
+    async with opened(path) as database:
+        store = Store(database)
+        spec = GenerationSpec("sora-1.0", "x" * 900)
+        generations = [Generation(new_generation_id(), "client", spec) for _ in range(orders)]
+        await asyncio.gather(*(store.add(each) for each in generations))
+        return [each.id for each in generations]
+
+
+# --- Damage -----------------------------------------------------------------------------------------------------------
+
+
+def zeros_in_the_middle(content: bytes) -> bytes:
+    middle = len(content) // PAGE // 2 * PAGE
+    return content[:middle] + bytes(PAGE) + content[middle + PAGE :]
+
+
+def zeros_at_the_head(content: bytes) -> bytes:
+    return bytes(PAGE) + content[PAGE:]
+
+
+def cut_in_half(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def noise(content: bytes) -> bytes:
+    return b"noise" * (len(content) // 5)
+
+
+@pytest.mark.parametrize("damage", [zeros_in_the_middle, zeros_at_the_head, cut_in_half, noise])
+async def test_a_damaged_file_is_refused_in_one_line_and_kept_as_it_is(
+    path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    await filled(path)
+    content = damage(await asyncio.to_thread(path.read_bytes))
+    await asyncio.to_thread(path.write_bytes, content)
+    assert (await fault_of_start(path)).startswith(f"{path}: ")
+    assert await asyncio.to_thread(path.read_bytes) == content
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.database import Database
+from sora_proxy.generation import Generation, GenerationSpec
+from sora_proxy.store import Store
+
+async def main():
+    database = Database(Path(sys.argv[1]), BlockingPool())
+    await database.open()
+    await Store(database).add(Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox")))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+async def killed(script: str, *arguments: str) -> None:
+    """Run a program that kills itself."""
+    command = [sys.executable, "-c", script, *arguments]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+async def test_a_log_that_is_gone_after_a_crash_is_missed_until_it_is_put_back(path: Path) -> None:
+    await killed(KILLED, str(path))
+    log = log_of(path)
+    kept = await asyncio.to_thread(log.read_bytes)
+    await asyncio.to_thread(log.unlink)
+    fault = await fault_of_start(path)
+    assert "what was committed last is gone" in fault
+    assert str(path.with_suffix(".lock")) in fault
+    await asyncio.to_thread(log.write_bytes, kept)
+    await asyncio.to_thread(path.with_name(f"{path.name}-shm").unlink, missing_ok=True)
+    async with opened(path) as database:
+        assert await Store(database).find("chatcmpl-1") is not None
+
+
+async def test_a_log_that_can_not_be_read_is_refused_and_kept_and_can_be_given_up(path: Path) -> None:
+    await killed(KILLED, str(path))
+    log = log_of(path)
+    await asyncio.to_thread(log.write_bytes, b"x" * 9000)
+    assert (await fault_of_start(path)).startswith(f"{log}: is damaged")
+    assert await asyncio.to_thread(log.read_bytes) == b"x" * 9000
+    await asyncio.to_thread(log.unlink)
+    assert "what was committed last is gone" in await fault_of_start(path)
+    await asyncio.to_thread(path.with_suffix(".lock").unlink)
+    async with opened(path) as database:
+        assert await Store(database).unfinished() == []
+
+
+async def test_a_database_that_is_gone_after_a_crash_is_not_replaced_by_an_empty_one(path: Path) -> None:
+    await killed(KILLED, str(path))
+    await asyncio.to_thread(path.rename, path.with_suffix(".away"))
+    assert (await fault_of_start(path)).startswith(f"{path}: is missing. Put it back")
+    assert not await asyncio.to_thread(path.exists)
+
+
+async def test_a_log_that_another_program_brought_home_is_not_missed(path: Path) -> None:
+    await killed(KILLED, str(path))
+
+    def look() -> int:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            return int(connection.execute("SELECT count(*) FROM generations").fetchone()[0])
+
+    assert await asyncio.to_thread(look) == 1
+    assert not await asyncio.to_thread(log_of(path).exists)
+    async with opened(path) as database:
+        assert await Store(database).find("chatcmpl-1") is not None
+
+
+async def test_after_a_clean_end_an_older_copy_may_be_put_back(path: Path) -> None:
+    await filled(path, 3)
+    copy = await asyncio.to_thread(path.read_bytes)
+    await filled(path, 3)
+    await asyncio.to_thread(path.write_bytes, copy)
+    async with opened(path) as database:
+        assert len(await Store(database).unfinished()) == 3
+
+
+async def test_a_check_that_takes_too_long_is_given_up_and_the_start_goes_on(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await filled(path)
+    pool = BlockingPool()
+    database = await asyncio.to_thread(Database, path, pool)
+
+    @sa.event.listens_for(database._write_engine, "before_cursor_execute")
+    def interrupt(connection: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
+        """As the timer does, but at once, and once."""
+        if "quick_check" in statement:
+            raw, strikes = cast("sqlite3.Connection", connection.connection.driver_connection), iter([1])
+            raw.set_progress_handler(lambda: next(strikes, 0), 1)
+
+    await database.open()
+    assert len(await Store(database).unfinished()) == 50
+    await database.close()
+    pool.close()
+    assert "checked in part" in caplog.text
+
+
+# --- Other versions ---------------------------------------------------------------------------------------------------
+
+
+async def released(path: Path, version: int) -> None:
+    """Make a file as a released version left it."""
+
+    def make() -> None:
+        path.parent.mkdir(parents=True)
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.executescript((RELEASED / f"schema_{version}.sql").read_text())
+            connection.execute("PRAGMA journal_mode = WAL")
+
+    await asyncio.to_thread(make)
+
+
+async def schema(path: Path) -> tuple[int, list[str]]:
+    """The version of a file, and its statements."""
+
+    def look() -> tuple[int, list[str]]:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            statements = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            return version, [row[0] for row in statements]
+
+    return await asyncio.to_thread(look)
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+async def test_a_file_of_each_released_version_is_brought_up_to_date_with_all_that_is_in_it(
+    path: Path, version: int
+) -> None:
+    await released(path, version)
+    async with opened(path) as database:
+        store = Store(database)
+        unfinished = await store.unfinished()
+        assert [each.status for each in unfinished] == [Status.queued, Status.submitting, Status.running]
+        done = await store.find(f"chatcmpl-{4:032x}")
+        assert done is not None
+        assert done.status is Status.completed
+        assert [type(event).__name__ for event in done.log] == ["Queued", "Progress", "Picture", "Completed"]
+        assert await store.has_picture(f"{1:032x}.png")
+        await store.add(Generation("chatcmpl-new", "client", GenerationSpec("sora-1.0", "a fox")))
+    async with opened(path) as database:
+        assert len(await Store(database).unfinished()) == 4
+    assert (await schema(path))[0] == SCHEMA_VERSION
+
+
+KILLED_MIGRATING = """
+import asyncio, os, signal, sys
+from pathlib import Path
+import sqlalchemy as sa
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.database import Database
+
+database = Database(Path(sys.argv[1]), BlockingPool())
+
+@sa.event.listens_for(database._write_engine, "before_cursor_execute")
+def die(connection, cursor, statement, *rest):
+    if statement.startswith("PRAGMA user_version ="):  # the last step
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(database.open())
+"""
+
+
+async def test_a_kill_in_the_middle_of_a_migration_leaves_the_older_version_whole(path: Path) -> None:
+    await released(path, 1)
+    before = await schema(path)
+    await killed(KILLED_MIGRATING, str(path))
+    assert await schema(path) == before
+    async with opened(path) as database:
+        assert len(await Store(database).unfinished()) == 3
+
+
+# --- While it runs ----------------------------------------------------------------------------------------------------
+
+
+async def test_orders_are_refused_while_the_database_is_moved_away_and_no_empty_one_takes_its_place(
+    start_proxy: StartProxy, sora: Sora, path: Path
+) -> None:
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        first = await place(proxy)
+        await outcome(proxy, first)
+        away = path.with_suffix(".away")
+        await asyncio.to_thread(path.rename, away)
+        for _ in range(2):
+            async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
+                assert answer.status == 503
+            async with proxy.chat() as answer:
+                assert answer.status == 503
+                assert (await answer.json())["error"]["code"] == "storage_unavailable"
+                assert int(answer.headers["retry-after"]) > 0
+        async with proxy.client.get(f"{proxy.url}/health/live") as answer:
+            assert answer.status == 200
+        assert not await asyncio.to_thread(path.exists)
+        assert len(sora.orders) == 1
+        await asyncio.to_thread(away.rename, path)
+        async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
+            assert answer.status == 200
+        await outcome(proxy, await place(proxy))
+
+    assert len(sora.orders) == 2
+
+
+async def test_a_server_that_ends_without_its_database_does_not_make_the_next_one_start_empty(
+    start_proxy: StartProxy, sora: Sora, path: Path
+) -> None:
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        await outcome(proxy, await place(proxy))
+        await asyncio.to_thread(path.rename, path.with_suffix(".away"))
+    assert "is missing" in await fault_of_start(path)
+
+
+async def test_a_lock_of_another_program_makes_orders_wait_and_nothing_else(
+    start_proxy: StartProxy, sora: Sora, path: Path
+) -> None:
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        first = await place(proxy)
+        await outcome(proxy, first)
+        other = await asyncio.to_thread(lambda: sqlite3.connect(path, isolation_level=None, check_same_thread=False))
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(place(proxy))
+        begun = time.monotonic()
+        while time.monotonic() - begun < 1.0:
+            async with asyncio.timeout(0.5):
+                assert first in str(await proxy.get(f"/v1/generation/{first}"))
+        assert not waiting.done()
+        await asyncio.to_thread(other.execute, "COMMIT")
+        await outcome(proxy, await waiting)
+        await asyncio.to_thread(other.close)
