@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.chaos.world import Outcome, World, world
+from tests.chaos.world import SECONDS, Outcome, World, world
 
 LAG = ("--list-lag", "0.4")
 NAMELESS = ("--list-without-prompts",)
@@ -78,8 +78,9 @@ async def standing_still(it: World) -> None:
     generation_id = await it.order()
     assert generation_id is not None
     prompt = it.book.acknowledged[generation_id]
-    while (await it.rows())[prompt][0] != "submitting":  # noqa: ASYNC110  # a process tells no events
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(SECONDS):
+        while (await it.rows())[prompt][0] != "submitting":  # noqa: ASYNC110  # a process tells no events
+            await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)
 
 
