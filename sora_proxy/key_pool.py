@@ -149,11 +149,10 @@ class KeyPool:
         key.rest.back_off(self.now, Incident(str(fault), time.time()))
         self.changed(key)
 
-    def works(self, key: Key) -> None:
-        """The key was just seen at work."""
+    def works(self, key: Key, egress: Egress) -> None:
+        """The key was just seen at work, by the way out that was its own when the call began."""
         if key.rest.over():
             self._noted(key)
-        egress = key.egress(self.now)
         if egress.rest.over():
             for each in self._keys.values():
                 if egress in each.egresses:

@@ -19,6 +19,7 @@ class Lease:
         # All the mutable state: what of the key is held.
         self._intent_open = intent_open
         self._slot_taken, self._sent = new, False  # of the key's minute
+        self._egress = key.egress(pool.now)  # by which the order goes
         self._since = pool.now
         key.tasks += 1
         key.intents += intent_open
@@ -36,6 +37,7 @@ class Lease:
     def sending(self) -> None:
         """The order goes out now: it counts in the key's minute, even if it is refused."""
         self._sent = True
+        self._egress = self.key.egress(self._pool.now)
 
     def accepted(self) -> None:
         """The order's outcome is on disk: the key may take the next one."""
@@ -43,7 +45,7 @@ class Lease:
             self._close_intent()
             if self._sent:  # it served just now, whatever it was thought to be
                 self.key.rest.due = False
-                self._pool.works(self.key)
+                self._pool.works(self.key, self._egress)
             self._pool.changed(self.key)
 
     def end(self) -> None:

@@ -130,6 +130,7 @@ class TaskWatcher:
     async def _look(self, key: Key, watched: dict[str, _Watch]) -> Fault | None:
         """Ask once, for all tasks; return what went wrong."""
         asked, now = dict(watched), time.monotonic()
+        egress = key.egress(self._keys.now)
         try:
             snapshots = await self._upstream.poll(list(asked), key, deep=any(w.look_deeper for w in asked.values()))
         except Fault as fault:
@@ -143,7 +144,7 @@ class TaskWatcher:
             # A mistake of ours in reading one answer must not leave all of a key's tasks unwatched.
             log.exception("poll broke", key=key.alias)
             return UpstreamUnavailable("the server made a mistake")
-        self._keys.works(key)
+        self._keys.works(key, egress)
         for task_id, watch in asked.items():
             if snapshot := snapshots.get(task_id):
                 watch.seen(snapshot, now)

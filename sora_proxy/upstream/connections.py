@@ -74,15 +74,12 @@ class _Tracked:
         return sock
 
     def connect(self) -> None:
-        current.call.at_proxy = current.call.egress.proxy is not None
+        current.call.connecting = True
         try:
             super().connect()  # type: ignore[misc]
         finally:
             current.call.sent = False  # only a proxy was talked to so far
-
-    def _tunnel(self) -> None:
-        super()._tunnel()  # type: ignore[misc]
-        current.call.at_proxy = current.call.aborted  # an answer that is cut off looks whole
+        current.call.connecting = False
 
     def send(self, data: Any) -> None:
         if self.sock is None:
@@ -117,7 +114,6 @@ class _TrackedThroughSocks(_Tracked):
                 sock.close()
                 current.call.release()
             else:
-                current.call.at_proxy = False
                 return sock  # type: ignore[no-any-return]
         raise failure
 
@@ -127,7 +123,7 @@ def _hold(sock: socket.socket) -> None:
     current.call.hold(sock)
     if current.call.aborted:
         sock.close()
-        raise CallFailed("no connection in time", sent=False, proxy=current.call.at_proxy)
+        raise CallFailed("no connection in time", sent=False, proxy=current.call.egress.proxy is not None)
 
 
 class _Connection(_Tracked, HTTPConnection):

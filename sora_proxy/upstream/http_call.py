@@ -19,8 +19,8 @@ from sora_proxy.egress import Egress
 
 
 class CallFailed(Exception):
-    """A call ended without a usable answer. `sent`: the request may have reached the other side. `proxy`: it was the
-    proxy that did not open the way."""
+    """A call ended without a usable answer. `sent`: the request may have reached the other side. `proxy`: there
+    was no way through the proxy."""
 
     def __init__(self, reason: str, *, sent: bool, proxy: bool = False) -> None:
         super().__init__(reason)
@@ -61,10 +61,10 @@ class HttpCall:
     destination: Path | None = None  # where a download goes
     egress: Egress = field(default_factory=Egress)  # the way out that it takes
 
-    # What its connection tells: a second handle of its socket, whether a proxy has yet to open the way, and whether a
-    # byte of the request itself has gone out.
+    # What its connection tells: a second handle of its socket, whether it is still being made, whether a byte of the
+    # request itself has gone out.
     sock: socket.socket | None = None
-    at_proxy: bool = False
+    connecting: bool = False
     sent: bool = False
     aborted: bool = False
 

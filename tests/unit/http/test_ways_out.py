@@ -128,6 +128,18 @@ def test_a_proxy_that_refuses_the_tunnel_counts_as_not_sent(serve: Serve, http: 
     assert (failure.sent, failure.proxy) == (False, True)
 
 
+def test_a_proxy_that_opens_the_way_and_lets_it_break_counts_as_not_sent(serve: Serve, http: SoraHttp) -> None:
+    for scheme, wrap in (("http", behind_tunnel), ("socks5h", behind_socks)):
+        server = serve(wrap(lambda _server, _sock: None))
+        failure = failure_of(http, order(f"https://{HOST}", egress=by(f"{scheme}://127.0.0.1:{server.port}")))
+        assert (failure.sent, failure.proxy) == (False, True)
+
+
+def test_an_address_that_is_none_is_not_the_proxys_fault(http: SoraHttp) -> None:
+    failure = failure_of(http, order("http://[::1", egress=by(f"http://127.0.0.1:{free_port()}")))
+    assert (failure.sent, failure.proxy) == (False, False)
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("refusal", range(1, 9))
 def test_a_socks_proxy_that_refuses_the_way_counts_as_not_sent(
@@ -152,14 +164,15 @@ def test_what_is_no_socks_proxy_counts_as_not_sent(serve: Serve, http: SoraHttp,
     assert (failure.sent, failure.proxy) == (False, True)
 
 
-def test_a_back_end_without_a_good_certificate_is_refused_through_a_proxy_and_it_is_not_the_proxys_fault(
+def test_a_back_end_without_a_good_certificate_is_refused_through_a_proxy_which_may_be_the_one_that_shows_it(
     serve: Serve, http: SoraHttp, authority: trustme.CA
 ) -> None:
     script = over_tls(trustme.CA(), answer_all, HOST)
     ways = [("http", serve(behind_tunnel(script))), ("socks5h", serve(behind_socks(script)))]
     for scheme, server in ways:
         failure = failure_of(http, order(f"https://{HOST}", egress=by(f"{scheme}://127.0.0.1:{server.port}")))
-        assert (failure.sent, failure.proxy) == (False, False)
+        assert (failure.sent, failure.proxy) == (False, True)
+        assert not server.requests[1:] if scheme == "http" else not server.requests
 
 
 @pytest.mark.parametrize("to", ["http", "https"])

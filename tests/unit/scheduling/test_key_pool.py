@@ -578,10 +578,10 @@ async def test_a_key_seen_at_work_ends_a_rest_that_waited_for_that_and_no_other(
     pool.report(key, UpstreamUnavailable("away"))
     pool.report(key, EgressFault("challenged"))
     assert key.ready_at() > now()
-    pool.works(key)
+    pool.works(key, key.egress(now()))
     assert key.ready_at() <= now()
     pool.report(key, RateLimited("tired", retry_after=30))
-    pool.works(key)
+    pool.works(key, key.egress(now()))
     assert key.ready_at() > now() + 25
 
 
@@ -593,7 +593,7 @@ async def test_a_doubted_key_gets_nothing_new_and_nobody_is_sent_away(begin: Beg
     waiting = await begin(pool)
     assert not waiting.task.done()
     assert key.tasks == 0
-    pool.works(key)
+    pool.works(key, key.egress(now()))
     await turns()
     assert key.tasks == 1
 
@@ -767,6 +767,21 @@ async def test_a_key_goes_on_through_its_next_way_out_and_comes_back_to_the_firs
     assert ways == [proxy, "direct", proxy]
 
 
+async def test_a_way_that_rested_is_not_thought_to_work_because_another_did() -> None:
+    pool = pool_of({"proxy": "http://one.example:1,direct"})
+    (key,) = keys_of(pool)
+    first, second = key.egresses
+    for _ in range(3):
+        pool.report(key, EgressFault("challenge", egress=first))
+        used = key.egress(now())
+        assert used is second
+        await asyncio.sleep(first.rest.until - now())
+        pool.works(key, used)  # by a call that began while the first way was resting
+    assert first.rest.failures == 3
+    pool.works(key, first)
+    assert first.rest.failures == 0
+
+
 async def test_when_a_way_out_works_again_all_of_its_keys_do(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, {"max_concurrent": 1})
     one, other = keys_of(pool)
@@ -776,6 +791,6 @@ async def test_when_a_way_out_works_again_all_of_its_keys_do(begin: Begin) -> No
     pool.report(one, EgressFault("challenge"))
     waiting = [await begin(pool), await begin(pool)]
     assert [order.served() for order in waiting] == [False, False]
-    pool.works(other)
+    pool.works(other, other.egress(now()))
     await turns()
     assert {order.key for order in waiting} == {one, other}
