@@ -8,10 +8,11 @@ same commit; whoever wants to know about a generation (a stream, a waiting reque
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
+
+from sora_proxy.event_log import EventLog
 
 
 class Status(StrEnum):
@@ -26,13 +27,26 @@ class Status(StrEnum):
 
 
 FINAL = frozenset({Status.completed, Status.failed, Status.cancelled})
+# Where a cancelled generation may still be: an upstream task is not gone because nobody wants it any more.
+BEYOND_RECALL = frozenset({Status.submitting, Status.unknown, Status.running, Status.saving})
+
+
+class Phase(StrEnum):
+    """Where a generation stands, as far as its client is concerned."""
+
+    queued = "queued"
+    in_progress = "in_progress"
+    completed = "completed"
+    failed = "failed"
+    cancelled = "cancelled"
+
 
 # A definite refusal leads from submitting back to queued (another key may be tried); so does an intent that was looked
 # for upstream and not found. Nothing leads back from running: what the upstream accepted is never sent again.
 ARROWS: dict[Status, frozenset[Status]] = {
     Status.queued: frozenset({Status.submitting, Status.failed, Status.cancelled}),
-    Status.submitting: frozenset({Status.running, Status.unknown, Status.queued, Status.failed}),
-    Status.unknown: frozenset({Status.running, Status.queued, Status.failed}),
+    Status.submitting: frozenset({Status.running, Status.unknown, Status.queued, Status.failed, Status.cancelled}),
+    Status.unknown: frozenset({Status.running, Status.queued, Status.failed, Status.cancelled}),
     Status.running: frozenset({Status.saving, Status.failed, Status.cancelled}),
     Status.saving: frozenset({Status.completed, Status.failed, Status.cancelled}),
     Status.completed: frozenset(),
@@ -146,110 +160,6 @@ def event_from_record(kind: str, fields: dict[str, Any]) -> Event:
 E = TypeVar("E", bound=Event)
 
 
-class EventLog:
-    """The numbered, append-only story of one generation. Numbers start at 1.
-
-    Any number of followers read it, each at its own pace, now or later; all of them see the same events.
-    """
-
-    def __init__(self, events: Iterable[Event] = ()) -> None:
-        # All the mutable state: the events, whether more can come, and who waits for them.
-        self._events = list(events)
-        self._closed = False
-        self._waiters: set[asyncio.Future[bool]] = set()
-
-    def __len__(self) -> int:
-        return len(self._events)
-
-    def __iter__(self) -> Iterator[Event]:
-        return iter(self._events)
-
-    @property
-    def last(self) -> Event | None:
-        return self._events[-1] if self._events else None
-
-    def append(self, *events: Event) -> None:
-        """Show events to every follower. The store must have committed them."""
-        self._events.extend(events)
-        self._wake()
-
-    def close(self) -> None:
-        """No event will follow: the generation has ended, or this process stops."""
-        self._closed = True
-        self._wake()
-
-    async def follow(self, after: int = 0, idle: float | None = None) -> AsyncGenerator[Sequence[Event], None]:
-        """Yield the events numbered above `after`, as many as there are, then those to come, until the log is closed.
-
-        Yields an empty sequence whenever `idle` seconds passed without an event: the moment for a heartbeat.
-        """
-        seen = after
-        alarm = _Alarm(self._waiters, idle)
-        try:
-            while True:
-                if seen < len(self._events):
-                    new = self._events[seen:]
-                    seen = len(self._events)
-                    yield new
-                    alarm.heard()
-                elif self._closed:
-                    return
-                elif not await alarm.news():
-                    yield ()
-                    alarm.heard()
-        finally:
-            alarm.off()
-
-    def _wake(self) -> None:
-        for waiter in self._waiters:
-            _settle(waiter, True)
-
-
-class _Alarm:
-    """Wakes one follower, by news or by silence. One timer serves its whole life, and moves only when it rings."""
-
-    def __init__(self, waiters: set[asyncio.Future[bool]], idle: float | None) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._waiters = waiters
-        self._idle = idle
-        # All the mutable state.
-        self._waiter: asyncio.Future[bool] | None = None
-        self._heard_at = self._loop.time()
-        self._timer = self._loop.call_later(idle, self._ring) if idle is not None else None
-
-    async def news(self) -> bool:
-        """Wait until the log has changed (True) or has been silent for long (False)."""
-        self._waiter = self._loop.create_future()
-        self._waiters.add(self._waiter)
-        try:
-            return await self._waiter
-        finally:
-            self._waiters.discard(self._waiter)
-            self._waiter = None
-
-    def heard(self) -> None:
-        """The silence is broken."""
-        self._heard_at = self._loop.time()
-
-    def off(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _ring(self) -> None:
-        assert self._idle is not None  # noqa: S101 - there is no timer without it
-        left = self._heard_at + self._idle - self._loop.time()
-        if left <= 0:
-            left = self._idle
-            if self._waiter is not None:
-                _settle(self._waiter, False)
-        self._timer = self._loop.call_later(left, self._ring)
-
-
-def _settle(waiter: asyncio.Future[bool], result: bool) -> None:
-    if not waiter.done():
-        waiter.set_result(result)
-
-
 # --- The generation ---------------------------------------------------------------------------------------------------
 
 
@@ -286,15 +196,28 @@ class Generation:
     spec: GenerationSpec
     created_at: float = field(default_factory=time.time)
     state: State = State()  # changed by the store only, once it is on disk
-    log: EventLog = field(default_factory=EventLog)
+    log: EventLog[Event] = field(default_factory=EventLog)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # the store's: one commit at a time
 
     @property
     def status(self) -> Status:
         return self.state.status
 
     @property
+    def cancelled(self) -> bool:
+        """Whether its client cancelled it. Its status follows when the back end is done with it."""
+        return isinstance(self.log.last, Cancelled)
+
+    @property
     def ended(self) -> bool:
-        return self.status in FINAL
+        """Whether clients will hear no more of it."""
+        return self.status in FINAL or self.cancelled
+
+    @property
+    def phase(self) -> Phase:
+        if self.cancelled:
+            return Phase.cancelled
+        return Phase.in_progress if self.status in BEYOND_RECALL else Phase(self.status.value)
 
     @property
     def failure(self) -> Failed | None:

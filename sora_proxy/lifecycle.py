@@ -8,7 +8,6 @@ upstream is unknown is looked for before it is ever sent again.
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,14 +20,12 @@ from sora_proxy.errors import (
     KeyFault,
     NoUpstreamKey,
     QueueTimeout,
-    RequestFault,
     StorageUnavailable,
     SubmissionUnknown,
-    TaskFailed,
     UpstreamUnavailable,
 )
+from sora_proxy.following import Following
 from sora_proxy.generation import (
-    Asset,
     Completed,
     Event,
     Failed,
@@ -46,13 +43,12 @@ from sora_proxy.lost_orders import LostOrders
 from sora_proxy.media import Media
 from sora_proxy.results import Results
 from sora_proxy.store import Store
-from sora_proxy.upstream import Snapshot, TaskState, Upstream
+from sora_proxy.upstream import Upstream
 from sora_proxy.watcher import TaskWatcher
 
 log = structlog.get_logger(__name__)
 
 REFUSALS = 4  # times that an order is offered again after a refusal that was not about a key
-EMPTY_ENDS = 3  # looks at a task that ended well without a result
 SENDS = 3  # times that an order of unknown outcome goes out: a back end that loses every answer may charge for each
 STORAGE_PAUSE = 1.0
 
@@ -87,21 +83,36 @@ class Lifecycle:
         self._keys = resources.keys
         self._store = resources.store
         self._media = resources.media
-        self._watcher = resources.watcher
         self._policy = policy
         self._lost_orders = LostOrders(resources.upstream, resources.keys, resources.store, policy.settle_time)
+        self._following = Following(resources.watcher, policy.generation_timeout)
         self._results = Results(resources.upstream, resources.keys, resources.media)
 
     async def run(self, generation: Generation) -> None:
-        """Bring a generation to its end. Cancelled, it leaves on disk what the next start needs to go on."""
-        await self._to_outcome(generation)
+        """Bring a generation to its end. If its coroutine is cancelled, what the next start needs is on disk."""
+        try:
+            await self._to_outcome(generation)
+        except asyncio.CancelledError:
+            if generation.status is not Status.cancelled:  # it was not taken out of the line: the process ends
+                raise
         await self._forget_input(generation)
         self._log_outcome(generation)
+
+    async def cancel_task(self, generation: Generation) -> None:
+        """Spare the back end the rest of its work. If that can't be asked for, the task counts until it has ended."""
+        key = self._keys.get(generation.state.key_id or "")
+        if key is None:
+            return
+        try:
+            await self._upstream.cancel(generation.state.task_id or "", key)
+        except Fault as fault:
+            log.warning("task not cancelled", generation=generation.id, key=key.alias, reason=str(fault))
 
     async def _to_outcome(self, generation: Generation) -> None:
         try:
             await self._obtain(generation)
-            await self._save(generation)
+            if generation.status is Status.saving:
+                await self._save(generation)
         except NoUpstreamKey as error:
             await self._fail(generation, Failed("no_upstream_key", str(error)))
         except QueueTimeout as error:
@@ -114,11 +125,14 @@ class Lifecycle:
             await self._fail(generation, Failed("internal_error", "the server made a mistake"))
 
     async def _obtain(self, generation: Generation) -> None:
-        """From wherever it is to `saving`: the upstream is done and the addresses of the results are on disk."""
+        """From wherever it is to `saving`: the upstream is done and the addresses of the results are on disk.
+
+        A cancelled one that the upstream did not take ends here.
+        """
         refusals = 0
         place: Place[Lease] = Place(generation.client, generation.id)
         deadline = asyncio.get_running_loop().time() + self._policy.queue_timeout
-        while generation.status is not Status.saving:
+        while generation.status not in (Status.saving, Status.cancelled):
             try:
                 async with await self._lease(generation, place, deadline) as lease:
                     await self._work(generation, lease)
@@ -167,8 +181,11 @@ class Lifecycle:
         attempts = generation.state.attempts + 1
         intent = {"key_id": lease.key.id, "intent_at": time.time(), "attempts": attempts, "listed": listed}
         await self._record(generation, generation.state.to(Status.submitting, **intent))
-        lease.sending()
-        await to_the_end(self._submit(generation, lease, upload_id))
+        if generation.cancelled:  # in the last moment
+            await self._requeue(generation)
+        else:
+            lease.sending()
+            await to_the_end(self._submit(generation, lease, upload_id))
 
     async def _submit(self, generation: Generation, lease: Lease, upload_id: str | None) -> None:
         """Send the order, and commit what became of it."""
@@ -198,45 +215,25 @@ class Lifecycle:
 
     async def _follow(self, generation: Generation, lease: Lease) -> None:
         """From `running` to `saving`."""
-        try:
-            # From now on, not from the intent: while we were away it may well have ended, and clocks may be set.
-            async with asyncio.timeout(self._policy.generation_timeout):
-                assets = await self._assets(generation, lease)
-        except TimeoutError:
-            seconds = f"{self._policy.generation_timeout:g}"
-            raise TaskFailed(f"the back end took longer than {seconds} seconds", code="generation_timeout") from None
+        if generation.cancelled:
+            await self.cancel_task(generation)
+        assets = await self._following.results(generation, lease, self._tell)
         done = {"assets": assets, "upstream_done_at": time.time()}
         await self._record(generation, generation.state.to(Status.saving, **done))
 
-    async def _assets(self, generation: Generation, lease: Lease) -> tuple[Asset, ...]:
-        """Watch the upstream task, tell its progress, return what it made."""
-        empty = 0
-        async with aclosing(self._watcher.follow(lease.key, generation.state.task_id or "")) as snapshots:
-            async for snapshot in snapshots:
-                match snapshot.state:
-                    case TaskState.running:
-                        await self._tell(generation, _progress_of(snapshot))
-                    case TaskState.refused:
-                        raise RequestFault("the back end refused the order: it is against its rules")
-                    case TaskState.failed:
-                        raise TaskFailed("the back end failed to make the picture")
-                    case TaskState.succeeded if snapshot.assets:
-                        return snapshot.assets
-                    case TaskState.succeeded:
-                        empty += 1
-                        if empty == EMPTY_ENDS:
-                            break
-        raise TaskFailed("the back end finished without a picture", code="result_unavailable")
-
     async def _save(self, generation: Generation) -> None:
-        """Bring the results home, all at once, and end well."""
-        assets = generation.state.assets
+        """Bring the results home, all at once, and end well. Nobody waits for those of a cancelled generation."""
+        assets = () if generation.cancelled else generation.state.assets
         if self._policy.keep_pictures():
             fetched = (self._results.picture(generation.state, index) for index in range(len(assets)))
             pictures = await asyncio.gather(*fetched)
         else:
             pictures = [Picture(index, url=asset.url) for index, asset in enumerate(assets)]
         await self._record(generation, generation.state.to(Status.completed), *pictures, Completed())
+        if generation.cancelled:  # meanwhile
+            for picture in pictures:
+                if picture.name:
+                    await self._media.discard(self._media.picture_path(picture.name))
 
     # --- What is told, and what is kept ----------------------------------------------------------------------------
 
@@ -245,7 +242,7 @@ class Lifecycle:
         last = generation.log.last
         if isinstance(event, Progress) and isinstance(last, Progress) and last.percent is not None:
             event = replace(event, percent=max(last.percent, event.percent or 0))
-        if event not in (last, Progress()):
+        if event not in (last, Progress()) and not generation.cancelled:
             await self._record(generation, generation.state, event)
 
     async def _accepted(self, generation: Generation, task_id: str) -> None:
@@ -291,9 +288,3 @@ class Lifecycle:
             seconds_upstream=round(done - intent, 3) if done and intent else None,
             seconds_total=round(time.time() - generation.created_at, 3),
         )
-
-
-def _progress_of(snapshot: Snapshot) -> Progress:
-    """What clients are told of a running task. That it is done is told by its end alone."""
-    percent = None if snapshot.progress is None else min(round(snapshot.progress * 100), 99)
-    return Progress(percent, snapshot.position, snapshot.seconds)

@@ -11,13 +11,18 @@ import sqlalchemy as sa
 from sora_proxy import usage
 from sora_proxy.blocking import finished
 from sora_proxy.database import Database, metadata
+from sora_proxy.event_log import EventLog
 from sora_proxy.generation import (
+    BEYOND_RECALL,
     FINAL,
     Asset,
+    Cancelled,
+    Completed,
     Event,
-    EventLog,
+    Failed,
     Generation,
     GenerationSpec,
+    Phase,
     Picture,
     State,
     Status,
@@ -45,6 +50,7 @@ generations = sa.Table(
     sa.Column("ended_at", sa.Float),  # when its log ended
     # One upstream task is never two generations.
     sa.UniqueConstraint("key_id", "task_id"),
+    sa.Index("ix_generations_client", "client", "number"),
 )
 events = sa.Table(
     "events",
@@ -114,9 +120,29 @@ class Store:
         return names
 
     async def record(self, generation: Generation, state: State, *new: Event) -> None:
-        """Commit a generation's next state together with new events; then it is so, and its followers see them."""
+        """Commit a generation's next state together with new events; then it is so, and its followers see them.
+
+        The log of a cancelled one has ended: of it, only where it stands upstream is recorded, until that is over.
+        """
+        async with generation.lock:
+            if not generation.cancelled:
+                await self._commit(generation, state, new)
+            elif state.status in BEYOND_RECALL:
+                await self._commit(generation, state, ())
+            else:
+                await self._commit(generation, generation.state.to(Status.cancelled), ())
+
+    async def cancel(self, generation: Generation) -> None:
+        """Commit that nobody wants a generation any more, unless it has ended. One that was not sent never will be."""
+        async with generation.lock:
+            if not generation.ended:
+                state = generation.state
+                state = state if state.status in BEYOND_RECALL else state.to(Status.cancelled)
+                await self._commit(generation, state, (Cancelled(),))
+
+    async def _commit(self, generation: Generation, state: State, new: Sequence[Event]) -> None:
         row, first, old = _row(state), len(generation.log) + 1, generation.state
-        if state.status in FINAL:
+        if new and isinstance(new[-1], Completed | Failed | Cancelled):
             row["ended_at"] = time.time()
 
         def write(connection: sa.Connection) -> None:
@@ -155,6 +181,21 @@ class Store:
         found = await self._database.read(lambda connection: _load(connection, generations.c.id.in_(ids)))
         return sorted(found, key=lambda generation: ids.index(generation.id))
 
+    async def newest(
+        self, client: str, limit: int, *, before: str | None = None, phase: Phase | None = None
+    ) -> list[Generation]:
+        """A client's generations, the newest first, from the one that was placed before another of its own."""
+        mine = generations.c.client == client
+        where = [mine]
+        if before is not None:
+            older = sa.select(generations.c.number).where(mine, generations.c.id == before).scalar_subquery()
+            where.append(generations.c.number < older)
+        if phase is not None:
+            where.append(_in_phase(phase))
+        query = sa.select(generations.c.number).where(*where).order_by(generations.c.number.desc()).limit(limit)
+        found = await self._database.read(lambda connection: _load(connection, generations.c.number.in_(query)))
+        return found[::-1]
+
     async def unfinished(self) -> list[Generation]:
         """Every generation that has not ended, in the order in which they came."""
         live = [status for status in Status if status not in FINAL]  # `not in FINAL` would read every row
@@ -181,6 +222,18 @@ class Store:
         """Whether we handed out a picture of this name."""
         query = sa.select(pictures.c.name).where(pictures.c.name == name)
         return await self._database.read(lambda connection: connection.scalar(query)) is not None
+
+
+def _in_phase(phase: Phase) -> sa.ColumnElement[bool]:
+    """`Generation.phase` in SQL."""
+    beyond_recall, told_its_end = generations.c.status.in_([*BEYOND_RECALL]), generations.c.ended_at.is_not(None)
+    match phase:
+        case Phase.in_progress:
+            return beyond_recall & ~told_its_end
+        case Phase.cancelled:
+            return (generations.c.status == phase.value) | (beyond_recall & told_its_end)
+        case _:
+            return generations.c.status == phase.value
 
 
 def _row(state: State) -> dict[str, Any]:

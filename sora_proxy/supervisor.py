@@ -5,7 +5,8 @@ What happens to the handler, its client or its stream does not touch the generat
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import structlog
 
@@ -25,10 +26,12 @@ class Supervisor:
         self._store = resources.store
         self._media = resources.media
         self._lifecycle = Lifecycle(resources, policy)
-        # All the mutable state: generations that have not ended and their coroutines, orders being committed, the end.
+        # All the mutable state: generations that have not ended and their coroutines, orders being committed,
+        # cancellations under way, the end.
         self._live: dict[str, Generation] = {}
-        self._coroutines: set[asyncio.Task[None]] = set()
+        self._coroutines: dict[str, asyncio.Task[None]] = {}
         self._arriving: dict[str, asyncio.Task[Generation]] = {}
+        self._background: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     def __repr__(self) -> str:
@@ -72,6 +75,20 @@ class Supervisor:
             stored.log.close()  # whatever is still to come of it, this process will not tell
         return stored
 
+    async def cancel(self, generation: Generation) -> None:
+        """See to it that a generation ends as cancelled, unless it has ended. When this returns, that is on disk.
+
+        What was not sent never will be. An upstream task is left to the generation's coroutine, which holds the key
+        until the task has ended. Raises Stopping or StorageUnavailable.
+        """
+        if generation.ended:
+            return
+        if self._stopping:
+            raise Stopping("the server is about to stop")
+        await asyncio.shield(self._in_background(self._cancel(generation)))
+        if generation.status is Status.running:
+            self._in_background(self._lifecycle.cancel_task(generation))
+
     async def recover(self) -> None:
         """Go on with everything that the last process left unfinished. Sends nothing that was sent before."""
         unfinished = await self._store.unfinished()
@@ -88,9 +105,9 @@ class Supervisor:
         self._stopping = True
         for generation in self._live.values():
             generation.log.close()
-        for coroutine in self._coroutines:
+        for coroutine in self._coroutines.values():
             coroutine.cancel()
-        ending = self._coroutines | set(self._arriving.values())
+        ending = {*self._coroutines.values(), *self._arriving.values(), *self._background}
         if not ending:
             return True
         _, pending = await asyncio.wait(ending, timeout=grace)
@@ -103,14 +120,28 @@ class Supervisor:
         self._go_on(generation)
         return generation
 
+    async def _cancel(self, generation: Generation) -> None:
+        await self._store.cancel(generation)
+        generation.log.close()
+        # No await since the commit: a coroutine that waits in line can't have got a key in between.
+        if generation.status is Status.cancelled and (coroutine := self._coroutines.get(generation.id)) is not None:
+            coroutine.cancel()
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Have something done whatever becomes of the caller."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
     def _go_on(self, generation: Generation) -> None:
         if self._stopping:  # it came in at the last moment: the next start goes on with it
             generation.log.close()
             return
         self._live[generation.id] = generation
         coroutine = asyncio.create_task(self._carry_out(generation), name=generation.id)
-        self._coroutines.add(coroutine)
-        coroutine.add_done_callback(self._coroutines.discard)
+        self._coroutines[generation.id] = coroutine
+        coroutine.add_done_callback(lambda _: self._coroutines.pop(generation.id))
 
     async def _carry_out(self, generation: Generation) -> None:
         structlog.contextvars.bind_contextvars(generation=generation.id)

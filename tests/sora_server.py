@@ -44,6 +44,8 @@ class Sora:
         self.odd_lists: list[web.Response] = []  # instead of the next lists
         self.tells_prompts = True
         self.media: dict[str, bytes | None] = {}  # by name; None is not there any more, other names hold a picture
+        self.delivers = asyncio.Event()  # until it is set, finished pictures do not come
+        self.delivers.set()
         self._news = asyncio.Condition()
 
     async def take(self, order: Order) -> web.StreamResponse:
@@ -107,6 +109,8 @@ class Sora:
 
     async def _media(self, request: web.Request) -> web.Response:
         self.fetched.append(str(request.url))
+        await self._tell()
+        await self.delivers.wait()
         content = self.media.get(request.match_info["name"], GIF)
         return web.Response(status=404) if content is None else web.Response(body=content, content_type="image/gif")
 

@@ -32,7 +32,10 @@ FOR_CLIENTS = [
     web.delete("/v1/chat/completions/{id}", stored_completions.delete),
     web.get("/v1/chat/completions/{id}/messages", stored_completions.list_messages),
     web.get("/v1/generation/{id}", generations.retrieve),
+    web.delete("/v1/generation/{id}", generations.cancel),
+    web.post("/v1/generation/{id}/cancel", generations.cancel),
     web.get("/v1/generation/{id}/events", generations.events),
+    web.get("/v1/generations", generations.list_generations),
     web.get("/v1/models", models.list_models),
     web.get("/v1/models/{model:.+}", models.retrieve_model),
 ]

@@ -1,14 +1,22 @@
-"""Asking for a generation again. Answered from what is known here: no upstream key is ever touched."""
+"""A client and its generations: asking for one again, following it, cancelling it, and the list of all.
+
+Answered from what is known here: no upstream key is ever touched.
+"""
+
+from typing import Any
 
 from aiohttp import web
 
+from sora_proxy.api.answers import json_response
 from sora_proxy.api.chat import completion_response
 from sora_proxy.api.chat_chunks import STRIDE
 from sora_proxy.api.chat_stream import ChatStream
-from sora_proxy.api.context import CLIENT, SUPERVISOR
+from sora_proxy.api.context import CLIENT, STORE, SUPERVISOR
 from sora_proxy.api.event_source import EventSource, resume_point
+from sora_proxy.api.links import picture_link
+from sora_proxy.api.paging import limit_of, page_response
 from sora_proxy.errors import ClientError
-from sora_proxy.generation import Generation
+from sora_proxy.generation import Generation, Phase, Picture
 
 
 async def retrieve(request: web.Request) -> web.StreamResponse:
@@ -29,6 +37,41 @@ async def events(request: web.Request) -> web.StreamResponse:
     generation = await find(request)
     asked = request.headers.get("last-event-id") or request.query.get("starting_after", "0")
     return await EventSource(request, generation, after=resume_point(asked, len(generation.log))).run()
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """`DELETE /v1/generation/{id}` and `POST /v1/generation/{id}/cancel`. Twice, or too late, it changes nothing."""
+    generation = await find(request)
+    await request.app[SUPERVISOR].cancel(generation)
+    return json_response(_described(request, generation))
+
+
+async def list_generations(request: web.Request) -> web.Response:
+    """`GET /v1/generations`: the caller's own, the newest first."""
+    client, limit = request[CLIENT], limit_of(request)
+    after, asked = request.query.get("after"), request.query.get("status")
+    if asked is not None and asked not in [*Phase]:
+        raise ClientError(f"'status' must be one of: {', '.join(Phase)}.", param="status")
+    if after is not None and await request.app[STORE].find(after, client) is None:
+        raise ClientError("There is no generation of this id to go on after.", param="after")
+    phase = Phase(asked) if asked is not None else None
+    found = await request.app[STORE].newest(client, limit + 1, before=after, phase=phase)
+    return page_response([_described(request, each) for each in found[:limit]], has_more=len(found) > limit)
+
+
+def _described(request: web.Request, generation: Generation) -> dict[str, Any]:
+    failed = generation.failure
+    links = [picture_link(request, picture) for picture in generation.events_of(Picture)]
+    return {
+        "id": generation.id,
+        "object": "generation",
+        "status": generation.phase,
+        "created": int(generation.created_at),
+        "model": generation.spec.model,
+        "n": generation.spec.n,
+        "pictures": [link for link in links if link],
+        "error": {"code": failed.code, "message": failed.message} if failed else None,
+    }
 
 
 async def find(request: web.Request) -> Generation:

@@ -4,8 +4,7 @@ Any completion can be retrieved by its id; the list has those that were ordered 
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -14,12 +13,12 @@ from sora_proxy.api.chat import completion_response
 from sora_proxy.api.completions import completion
 from sora_proxy.api.context import CLIENT, CONVERSATIONS, MEDIA, STORE
 from sora_proxy.api.generations import find
+from sora_proxy.api.paging import MOST, limit_of, page_response
 from sora_proxy.api.schemas import MOST_MESSAGES, parse_metadata_request
 from sora_proxy.conversations import Page, Said
 from sora_proxy.errors import ClientError
+from sora_proxy.generation import FINAL
 
-LIMIT, MOST = 20, 100
-NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # a path into JSON has no way to spell these
 METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 
@@ -29,7 +28,7 @@ async def list_completions(request: web.Request) -> web.Response:
     page, limit = _page(request)
     ids = await request.app[CONVERSATIONS].ids(request[CLIENT], page)
     found = await request.app[STORE].find_all(ids[:limit])
-    return _list([completion(request, generation) for generation in found], has_more=len(ids) > limit)
+    return page_response([completion(request, generation) for generation in found], has_more=len(ids) > limit)
 
 
 async def update(request: web.Request) -> web.Response:
@@ -43,7 +42,7 @@ async def update(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     """`DELETE /v1/chat/completions/{id}`: forget it and its pictures."""
     generation = await find(request)
-    if not generation.ended:
+    if generation.status not in FINAL:  # a cancelled one may still have to do with the back end
         # Without should_retry an SDK would ask again at once.
         raise ClientError("It is not finished yet.", status=409, code="conflict", param="id", should_retry=False)
     media = request.app[MEDIA]
@@ -66,19 +65,16 @@ async def list_messages(request: web.Request) -> web.Response:
     if page.after is not None:
         places = [place for place, message in enumerate(messages, 1) if message["id"] == page.after]
         messages = messages[places[0] :] if places else []
-    return _list(messages[:limit], has_more=len(messages) > limit)
+    return page_response(messages[:limit], has_more=len(messages) > limit)
 
 
 def _page(request: web.Request, *, most: int = MOST) -> tuple[Page, int]:
     """The part of a list that the query asks for, one longer than its limit, to see whether more follows; the limit."""
     query = request.query
-    asked = query.get("limit", str(LIMIT))
-    if NUMBER.fullmatch(asked) is None:
-        raise ClientError("'limit' must be a number.", param="limit")
     order = query.get("order", "asc")
     if order not in ("asc", "desc"):
         raise ClientError("'order' must be 'asc' or 'desc'.", param="order")
-    limit = min(max(int(asked), 1), most)
+    limit = limit_of(request, most=most)
     page = Page(query.get("after"), limit + 1, order == "desc", query.get("model"), _metadata(query))
     return page, limit
 
@@ -91,8 +87,3 @@ def _metadata(query: Mapping[str, str]) -> dict[str, str]:
             param="metadata",
         )
     return pairs
-
-
-def _list(data: Sequence[dict[str, Any]], *, has_more: bool) -> web.Response:
-    ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
-    return json_response({"object": "list", "data": data, **ends, "has_more": has_more})

@@ -69,6 +69,9 @@ class Upstream(Protocol):
     async def recent(self, key: Key) -> list[Snapshot]:
         """The key's newest tasks, newest first: where an order of unknown outcome would show."""
 
+    async def cancel(self, task_id: str, key: Key) -> bool:
+        """Ask the back end to end a task; returns whether there is a way to ask. Its end shows in polls as ever."""
+
     async def fetch(self, asset: Asset, key: Key, destination: Path) -> None:
         """Write a result's bytes to a file, by the way out of the key that it was made with."""
 

@@ -129,6 +129,9 @@ class Sora:
         rows, _ = await self._list(key, LIST_MOST, None)
         return rows
 
+    async def cancel(self, task_id: str, key: Key) -> bool:  # noqa: ARG002
+        return False  # no public client shows how
+
     async def fetch(self, asset: Asset, key: Key, destination: Path) -> None:
         # Without the account's token: results lie on a media host, behind addresses that are secrets themselves.
         call = HttpCall(

@@ -118,6 +118,8 @@ def test_every_arrow_of_the_table_is_thought_of() -> None:
         "queued-failed",
         "queued-cancelled",
         "submitting-unknown",
+        "submitting-cancelled",
+        "unknown-cancelled",
         "unknown-queued",
         "running-saving",
         "running-cancelled",

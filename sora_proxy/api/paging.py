@@ -1,0 +1,27 @@
+"""Pages of lists, in the form that OpenAI's have."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from sora_proxy.api.answers import json_response
+from sora_proxy.errors import ClientError
+
+LIMIT, MOST = 20, 100
+NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
+
+
+def limit_of(request: web.Request, *, most: int = MOST) -> int:
+    """How many items a client wants, within bounds. Raises ClientError."""
+    asked = request.query.get("limit", str(LIMIT))
+    if NUMBER.fullmatch(asked) is None:
+        raise ClientError("'limit' must be a number.", param="limit")
+    return min(max(int(asked), 1), most)
+
+
+def page_response(data: Sequence[dict[str, Any]], *, has_more: bool) -> web.Response:
+    """One page of items that have an id."""
+    ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
+    return json_response({"object": "list", "data": data, **ends, "has_more": has_more})

@@ -1,0 +1,111 @@
+"""EventLog: the numbered, append-only story of something, and everybody who follows it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from typing import Generic, TypeVar
+
+E = TypeVar("E")
+
+
+class EventLog(Generic[E]):
+    """The story. Numbers start at 1.
+
+    Any number of followers read it, each at its own pace, now or later; all of them see the same events.
+    """
+
+    def __init__(self, events: Iterable[E] = ()) -> None:
+        # All the mutable state: the events, whether more can come, and who waits for them.
+        self._events = list(events)
+        self._closed = False
+        self._waiters: set[asyncio.Future[bool]] = set()
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __iter__(self) -> Iterator[E]:
+        return iter(self._events)
+
+    @property
+    def last(self) -> E | None:
+        return self._events[-1] if self._events else None
+
+    def append(self, *events: E) -> None:
+        """Show events to every follower. The store must have committed them."""
+        self._events.extend(events)
+        self._wake()
+
+    def close(self) -> None:
+        """No event will follow: the story has ended, or this process stops."""
+        self._closed = True
+        self._wake()
+
+    async def follow(self, after: int = 0, idle: float | None = None) -> AsyncGenerator[Sequence[E], None]:
+        """Yield the events numbered above `after`, as many as there are, then those to come, until the log is closed.
+
+        Yields an empty sequence whenever `idle` seconds passed without an event: the moment for a heartbeat.
+        """
+        seen = after
+        alarm = _Alarm(self._waiters, idle)
+        try:
+            while True:
+                if seen < len(self._events):
+                    new = self._events[seen:]
+                    seen = len(self._events)
+                    yield new
+                    alarm.heard()
+                elif self._closed:
+                    return
+                elif not await alarm.news():
+                    yield ()
+                    alarm.heard()
+        finally:
+            alarm.off()
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            _settle(waiter, True)
+
+
+class _Alarm:
+    """Wakes one follower, by news or by silence. One timer serves its whole life, and moves only when it rings."""
+
+    def __init__(self, waiters: set[asyncio.Future[bool]], idle: float | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiters = waiters
+        self._idle = idle
+        # All the mutable state.
+        self._waiter: asyncio.Future[bool] | None = None
+        self._heard_at = self._loop.time()
+        self._timer = self._loop.call_later(idle, self._ring) if idle is not None else None
+
+    async def news(self) -> bool:
+        """Wait until the log has changed (True) or has been silent for long (False)."""
+        self._waiter = self._loop.create_future()
+        self._waiters.add(self._waiter)
+        try:
+            return await self._waiter
+        finally:
+            self._waiters.discard(self._waiter)
+            self._waiter = None
+
+    def heard(self) -> None:
+        """The silence is broken."""
+        self._heard_at = self._loop.time()
+
+    def off(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _ring(self) -> None:
+        assert self._idle is not None  # noqa: S101 - there is no timer without it
+        left = self._heard_at + self._idle - self._loop.time()
+        if left <= 0:
+            left = self._idle
+            if self._waiter is not None:
+                _settle(self._waiter, False)
+        self._timer = self._loop.call_later(left, self._ring)
+
+
+def _settle(waiter: asyncio.Future[bool], result: bool) -> None:
+    if not waiter.done():
+        waiter.set_result(result)

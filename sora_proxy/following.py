@@ -1,0 +1,58 @@
+"""Following: an accepted order, until its upstream task has ended."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+from sora_proxy.errors import RequestFault, TaskFailed
+from sora_proxy.generation import Asset, Generation, Progress, Queued
+from sora_proxy.lease import Lease
+from sora_proxy.upstream import Snapshot, TaskState
+from sora_proxy.watcher import TaskWatcher
+
+EMPTY_ENDS = 3  # looks at a task that ended well without a result
+
+Tell = Callable[[Generation, Queued | Progress], Awaitable[None]]
+
+
+class Following:
+    """Follows upstream tasks, each for at most `longest` seconds."""
+
+    def __init__(self, watcher: TaskWatcher, longest: float) -> None:
+        self._watcher = watcher
+        self._longest = longest
+
+    async def results(self, generation: Generation, lease: Lease, tell: Tell) -> tuple[Asset, ...]:
+        """What a generation's task made; its progress is told meanwhile. Raises the Fault that ended it."""
+        try:
+            # From now on, not from the intent: while we were away it may well have ended, and clocks may be set.
+            async with asyncio.timeout(self._longest):
+                return await self._watch(generation, lease, tell)
+        except TimeoutError:
+            message = f"the back end took longer than {self._longest:g} seconds"
+            raise TaskFailed(message, code="generation_timeout") from None
+
+    async def _watch(self, generation: Generation, lease: Lease, tell: Tell) -> tuple[Asset, ...]:
+        empty = 0
+        async with aclosing(self._watcher.follow(lease.key, generation.state.task_id or "")) as snapshots:
+            async for snapshot in snapshots:
+                match snapshot.state:
+                    case TaskState.running:
+                        await tell(generation, _progress_of(snapshot))
+                    case TaskState.refused:
+                        raise RequestFault("the back end refused the order: it is against its rules")
+                    case TaskState.failed:
+                        raise TaskFailed("the back end failed to make the picture")
+                    case TaskState.succeeded if snapshot.assets:
+                        return snapshot.assets
+                    case TaskState.succeeded:
+                        empty += 1
+                        if empty == EMPTY_ENDS:
+                            break
+        raise TaskFailed("the back end finished without a picture", code="result_unavailable")
+
+
+def _progress_of(snapshot: Snapshot) -> Progress:
+    """What clients are told of a running task. That it is done is told by its end alone."""
+    percent = None if snapshot.progress is None else min(round(snapshot.progress * 100), 99)
+    return Progress(percent, snapshot.position, snapshot.seconds)

@@ -1,0 +1,332 @@
+"""Cancelling, at every point of an order's way: what was not sent never is, what was keeps its key until it ends."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from sora_proxy.api.context import STORE, SUPERVISOR
+from tests.conftest import ADMIN_KEY, UPSTREAM_TOKEN, Proxy, StartProxy, StartSimulator, upstream_keys
+from tests.conftest import in_front_of as simulator_in_front_of
+from tests.sora_server import SECONDS, Order, Sora, in_front_of, place
+from tests.streams import read_stream
+
+
+def one_at_a_time(sora: Sora, **settings: Any) -> dict[str, Any]:
+    return in_front_of(sora, api_keys=upstream_keys(max_concurrent=1), **settings)
+
+
+async def cancel(proxy: Proxy, generation_id: str, *, method: str = "DELETE") -> dict[str, Any]:
+    path = f"{proxy.url}/v1/generation/{generation_id}" + ("/cancel" if method == "POST" else "")
+    async with proxy.client.request(method, path) as answer:
+        assert answer.status == 200, await answer.text()
+        described: dict[str, Any] = await answer.json()
+        return described
+
+
+async def finish_reason(proxy: Proxy, generation_id: str) -> str:
+    return str((await proxy.get(f"/v1/generation/{generation_id}"))["choices"][0]["finish_reason"])
+
+
+async def some_looks(sora: Sora) -> None:
+    before = sora.looks[UPSTREAM_TOKEN]
+    await sora.until(lambda: sora.looks[UPSTREAM_TOKEN] >= before + 3)
+
+
+async def until_nothing_is_left(proxy: Proxy) -> None:
+    async with asyncio.timeout(SECONDS):
+        while await proxy.app[STORE].unfinished():  # noqa: ASYNC110  # the end of a coroutine is no event for others
+            await asyncio.sleep(0.02)
+
+
+def takes_and_runs(sora: Sora) -> None:
+    async def take(order: Order) -> web.StreamResponse:
+        return web.json_response({"id": sora.register(order, "running")["id"]})
+
+    sora.on_order = take
+
+
+async def check_the_key_is_busy_until_the_task_has_ended(proxy: Proxy, sora: Sora) -> None:
+    second = await place(proxy, "the second")
+    await some_looks(sora)
+    assert len(sora.orders) == 1
+    sora.tasks[UPSTREAM_TOKEN][0]["status"] = "succeeded"
+    await sora.until(lambda: len(sora.orders) == 2)
+    await cancel(proxy, second)
+
+
+async def test_a_queued_order_is_never_sent(start_proxy: StartProxy, sora: Sora) -> None:
+    takes_and_runs(sora)
+    async with start_proxy(**one_at_a_time(sora)) as proxy:
+        await place(proxy, "the first")
+        await sora.until(lambda: len(sora.orders) == 1)
+        waiting = await place(proxy, "the second")
+        described = await cancel(proxy, waiting)
+        assert (described["status"], described["error"]["code"]) == ("cancelled", "cancelled")
+        assert await finish_reason(proxy, waiting) == "error"
+        (left,) = await proxy.app[STORE].unfinished()
+        assert left.spec.prompt == "the first"
+        sora.tasks[UPSTREAM_TOKEN][0]["status"] = "succeeded"
+        await until_nothing_is_left(proxy)
+    async with start_proxy(**one_at_a_time(sora)) as proxy:
+        assert await finish_reason(proxy, waiting) == "error"
+    assert [order["prompt"] for order in sora.orders] == ["the first"]
+
+
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+async def test_a_running_order_is_over_for_its_client_at_once_and_for_its_key_later(
+    start_proxy: StartProxy, sora: Sora, method: str
+) -> None:
+    takes_and_runs(sora)
+    async with start_proxy(**one_at_a_time(sora), image_localization=True) as proxy:
+        async with proxy.chat(stream=True) as answer:
+            generation_id = answer.headers["x-generation-id"]
+            await sora.until(lambda: sora.registered == 1)
+            assert await cancel(proxy, generation_id, method=method) == await cancel(proxy, generation_id)
+            stream = await read_stream(answer)
+        assert stream.error is not None
+        assert stream.error["code"] == "cancelled"
+        await check_the_key_is_busy_until_the_task_has_ended(proxy, sora)
+        assert await finish_reason(proxy, generation_id) == "error"
+        assert not sora.fetched
+
+
+async def test_a_request_that_waits_for_a_cancelled_order_learns_it_by_its_status(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    takes_and_runs(sora)
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        waiting = asyncio.create_task(proxy.chat(headers={"idempotency-key": "k"}).__aenter__())
+        await sora.until(lambda: sora.registered == 1)
+        (generation,) = await proxy.app[STORE].unfinished()
+        await cancel(proxy, generation.id)
+        answer = await waiting
+        assert (answer.status, answer.headers["x-should-retry"]) == (400, "false")
+        assert (await answer.json())["error"]["code"] == "cancelled"
+
+
+async def test_a_restart_keeps_the_key_of_a_cancelled_order_busy_too(start_proxy: StartProxy, sora: Sora) -> None:
+    takes_and_runs(sora)
+    async with start_proxy(**one_at_a_time(sora)) as proxy:
+        generation_id = await place(proxy)
+        await sora.until(lambda: sora.registered == 1)
+        described = await cancel(proxy, generation_id)
+    async with start_proxy(**one_at_a_time(sora)) as proxy:
+        assert await cancel(proxy, generation_id) == described
+        await check_the_key_is_busy_until_the_task_has_ended(proxy, sora)
+
+
+@pytest.mark.parametrize("registered", [True, False], ids=["registered", "not registered"])
+async def test_an_order_of_unknown_outcome_is_still_looked_for_but_never_sent_again(
+    start_proxy: StartProxy, sora: Sora, registered: bool
+) -> None:
+    async def lose(order: Order) -> web.StreamResponse:
+        if registered:
+            sora.register(order, "running")
+        return web.Response(status=500)
+
+    sora.on_order = lose
+    async with start_proxy(**one_at_a_time(sora), settle_time=0.5) as proxy:
+        generation_id = await place(proxy)
+        await sora.until(lambda: len(sora.orders) == 1)
+        assert (await cancel(proxy, generation_id))["status"] == "cancelled"
+        if registered:
+            await check_the_key_is_busy_until_the_task_has_ended(proxy, sora)
+        else:
+            await until_nothing_is_left(proxy)
+            assert len(sora.orders) == 1
+
+
+async def test_an_order_on_the_wire_is_over_for_its_client_before_its_answer_is_there(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    go = asyncio.Event()
+
+    async def take_later(order: Order) -> web.StreamResponse:
+        await go.wait()
+        return web.json_response({"id": sora.register(order, "running")["id"]})
+
+    sora.on_order = take_later
+    async with start_proxy(**one_at_a_time(sora)) as proxy:
+        generation_id = await place(proxy)
+        await sora.until(lambda: len(sora.orders) == 1)
+        assert (await cancel(proxy, generation_id))["status"] == "cancelled"
+        go.set()
+        await sora.until(lambda: sora.registered == 1)
+        await check_the_key_is_busy_until_the_task_has_ended(proxy, sora)
+
+
+async def test_a_refusal_that_comes_after_the_cancellation_does_not_send_the_order_elsewhere(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    go = asyncio.Event()
+
+    async def refuse_later(_order: Order) -> web.StreamResponse:
+        await go.wait()
+        return web.json_response({"error": {"code": "phone_number_required"}}, status=403)
+
+    sora.on_order = refuse_later
+    async with start_proxy(**in_front_of(sora, api_keys=upstream_keys("one", "other"))) as proxy:
+        generation_id = await place(proxy)
+        await sora.until(lambda: len(sora.orders) == 1)
+        await cancel(proxy, generation_id)
+        go.set()
+        await until_nothing_is_left(proxy)
+    assert len(sora.orders) == 1
+
+
+async def test_pictures_that_come_after_the_cancellation_are_not_kept(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path
+) -> None:
+    sora.delivers.clear()
+    async with start_proxy(**in_front_of(sora), image_localization=True) as proxy:
+        generation_id = await place(proxy)
+        await sora.until(lambda: len(sora.fetched) == 1)
+        described = await cancel(proxy, generation_id)
+        sora.delivers.set()
+        await until_nothing_is_left(proxy)
+        assert described["status"] == "cancelled"
+        assert await cancel(proxy, generation_id) == described
+        async with asyncio.timeout(SECONDS):
+            while await asyncio.to_thread(lambda: list((tmp_path / "data/images").iterdir())):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
+async def test_a_finished_order_stays_as_it_is(start_proxy: StartProxy, sora: Sora) -> None:
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        async with proxy.chat() as answer:
+            before = await answer.json()
+        described = await cancel(proxy, before["id"])
+        assert (described["status"], described["error"]) == ("completed", None)
+        assert described["pictures"] == [sora.result_of("task_1")]
+        assert await proxy.get(f"/v1/generation/{before['id']}") == before
+
+
+@pytest.mark.parametrize(("method", "path"), [("DELETE", "generation/{}"), ("POST", "generation/{}/cancel")])
+async def test_nobody_cancels_an_order_of_somebody_else(
+    start_proxy: StartProxy, sora: Sora, session: aiohttp.ClientSession, method: str, path: str
+) -> None:
+    takes_and_runs(sora)
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        generation_id = await place(proxy)
+        answers: list[Any] = []
+        for asked in (generation_id, "chatcmpl-" + "0" * 32):
+            url = f"{proxy.url}/v1/{path.format(asked)}"
+            async with session.request(method, url, headers={"authorization": f"Bearer {ADMIN_KEY}"}) as answer:
+                answers.append((answer.status, (await answer.text()).replace(asked, "")))
+        assert answers[0] == answers[1]
+        assert answers[0][0] == 404
+        assert await finish_reason(proxy, generation_id) == "processing"
+
+
+async def test_a_stopping_server_cancels_nothing(start_proxy: StartProxy, sora: Sora) -> None:
+    takes_and_runs(sora)
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        generation_id = await place(proxy)
+        await sora.until(lambda: sora.registered == 1)
+        await proxy.app[SUPERVISOR].stop(SECONDS)
+        async with proxy.client.delete(f"{proxy.url}/v1/generation/{generation_id}") as answer:
+            assert answer.status == 503
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        assert await finish_reason(proxy, generation_id) == "processing"
+
+
+async def test_orders_cancelled_at_any_moment_all_come_to_an_end(
+    start_proxy: StartProxy, start_simulator: StartSimulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def place_and_cancel(proxy: Proxy, number: int) -> str:
+        async with proxy.chat(f"number {number}", n=2, background=True) as answer:
+            generation_id = str(answer.headers["x-generation-id"])
+        await asyncio.sleep(number / 25)
+        return str((await cancel(proxy, generation_id))["status"])
+
+    async with start_simulator(seconds=0.2) as simulator:
+        settings = simulator_in_front_of(simulator, max_rpm=600) | {
+            "image_localization": True,
+            "max_queue_wait": 3600.0,
+        }
+        async with start_proxy(**settings) as proxy:
+            ends = await asyncio.gather(*(place_and_cancel(proxy, number) for number in range(40)))
+            await until_nothing_is_left(proxy)
+            registered = (await simulator.stats())["registered"]
+    assert set(ends) <= {"cancelled", "completed"}
+    assert ends.count("completed") <= registered
+    assert 0 < registered < 40
+    assert "broke" not in caplog.text
+    assert "unfinished" not in caplog.text
+
+
+# --- The list ---------------------------------------------------------------------------------------------------------
+
+
+async def listed(proxy: Proxy, **query: str) -> dict[str, Any]:
+    async with proxy.client.get(f"{proxy.url}/v1/generations", params=query) as answer:
+        assert answer.status == 200, await answer.text()
+        page: dict[str, Any] = await answer.json()
+        return page
+
+
+async def test_a_client_finds_all_its_generations_the_newest_first_and_page_by_page(
+    start_proxy: StartProxy, sora: Sora, session: aiohttp.ClientSession
+) -> None:
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        ids = []
+        for number in range(5):
+            async with proxy.chat(f"number {number}", n=number % 2 + 1) as answer:
+                ids.append((await answer.json())["id"])
+        async with session.get(
+            f"{proxy.url}/v1/generations", headers={"authorization": f"Bearer {ADMIN_KEY}"}
+        ) as answer:
+            assert (await answer.json())["data"] == []
+        found, page = [], await listed(proxy, limit="2")
+        while True:
+            found += page["data"]
+            assert (page["first_id"], page["last_id"]) == (page["data"][0]["id"], page["data"][-1]["id"])
+            if not page["has_more"]:
+                break
+            page = await listed(proxy, limit="2", after=page["last_id"])
+        assert [each["id"] for each in found] == ids[::-1]
+        assert [each["n"] for each in found] == [1, 2, 1, 2, 1]
+        assert found[0]["pictures"] == [sora.result_of("task_5")]
+        assert {each["status"] for each in found} == {"completed"}
+
+
+async def test_the_list_can_be_asked_for_what_stands_somewhere(start_proxy: StartProxy, sora: Sora) -> None:
+    async def take(order: Order) -> web.StreamResponse:
+        if order["prompt"] == "refused":
+            return web.json_response({"error": {"code": "content_policy_violation"}}, status=400)
+        status = "succeeded" if order["prompt"] == "made" else "running"
+        return web.json_response({"id": sora.register(order, status)["id"]})
+
+    sora.on_order = take
+    async with start_proxy(**in_front_of(sora, api_keys=upstream_keys(max_concurrent=2))) as proxy:
+        ids = {}
+        for prompt in ("made", "refused"):
+            async with proxy.chat(prompt) as answer:
+                ids[prompt] = answer.headers["x-generation-id"]
+        for prompt in ("cancelled", "running"):
+            ids[prompt] = await place(proxy, prompt)
+        await sora.until(lambda: sora.registered == 3)
+        ids["waiting"] = await place(proxy, "waiting")
+        await cancel(proxy, ids["cancelled"])
+        expected = {
+            "queued": "waiting",
+            "in_progress": "running",
+            "completed": "made",
+            "failed": "refused",
+            "cancelled": "cancelled",
+        }
+        for status, prompt in expected.items():
+            (only,) = (await listed(proxy, status=status))["data"]
+            assert (only["id"], only["status"]) == (ids[prompt], status)
+
+
+@pytest.mark.parametrize("query", [{"status": "running"}, {"limit": "x"}, {"after": "chatcmpl-0"}], ids=json.dumps)
+async def test_a_list_that_can_not_be_is_refused(proxy: Proxy, query: dict[str, str]) -> None:
+    async with proxy.client.get(f"{proxy.url}/v1/generations", params=query) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["error"]["param"] == next(iter(query))

@@ -1,0 +1,104 @@
+"""What a back end that can end tasks is asked to do, once nobody wants them any more."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.database import Database
+from sora_proxy.errors import Fault, UpstreamUnavailable
+from sora_proxy.generation import Asset, Generation, GenerationSpec, Status
+from sora_proxy.key_pool import KeyPool, QueueBounds
+from sora_proxy.keys import Key
+from sora_proxy.lifecycle import Policy, Resources
+from sora_proxy.media import Media
+from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.store import Store
+from sora_proxy.supervisor import Supervisor
+from sora_proxy.upstream import Capabilities, Snapshot, TaskState
+from sora_proxy.watcher import TaskWatcher
+
+KEY = UpstreamKey(key="key")
+
+
+class EndsTasks:
+    """A back end in this process: its one task runs until it is told to end it."""
+
+    name = "ends tasks"
+    capabilities = Capabilities(("m",), ((64, 64),), 1, 0)
+    names_tasks: bool | None = True
+
+    def __init__(self, fault: Fault | None) -> None:
+        self.looked_at = asyncio.Event()
+        self.told: list[tuple[str, str]] = []
+        self._fault = fault
+        self._state = TaskState.running
+
+    async def submit(self, _spec: GenerationSpec, _key: Key, _upload_id: str | None) -> str:
+        return "task_1"
+
+    async def poll(self, task_ids: Sequence[str], key: Key, *, deep: bool) -> dict[str, Snapshot]:  # noqa: ARG002
+        self.looked_at.set()
+        return {task_id: Snapshot(task_id, self._state) for task_id in task_ids}
+
+    async def recent(self, _key: Key) -> list[Snapshot]:
+        return []
+
+    async def cancel(self, task_id: str, key: Key) -> bool:
+        self.told.append((task_id, key.token))
+        self._state = TaskState.failed
+        if self._fault is not None:
+            raise self._fault
+        return True
+
+    async def upload(self, image: Path, key: Key) -> str:
+        raise NotImplementedError
+
+    async def fetch(self, asset: Asset, key: Key, destination: Path) -> None:
+        raise NotImplementedError
+
+    async def probe(self, key: Key) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(params=[None, UpstreamUnavailable("not now")], ids=["done", "refused"])
+async def upstream(request: pytest.FixtureRequest) -> EndsTasks:
+    return EndsTasks(request.param)
+
+
+@pytest.fixture
+async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Supervisor]:
+    pool = BlockingPool()
+    database = await asyncio.to_thread(Database, tmp_path / "data" / "sora_proxy.db", pool)
+    await database.open()
+    media = Media(tmp_path / "images", tmp_path / "inputs", pool)
+    await media.open()
+    keys = KeyPool(QueueBounds())
+    keys.put("key", KEY)
+    watcher = TaskWatcher(upstream, keys, interval=0.02)
+    supervisor = Supervisor(Resources(upstream, keys, Store(database), media, watcher), Policy())
+    yield supervisor
+    await supervisor.stop(5)
+    await watcher.close()
+    await database.close()
+    pool.close()
+
+
+async def until_it_is_cancelled(generation: Generation) -> None:
+    async with asyncio.timeout(10):
+        while generation.status is not Status.cancelled:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_task_is_ended_once_with_its_own_key(supervisor: Supervisor, upstream: EndsTasks) -> None:
+    generation = await supervisor.start(GenerationSpec("m", "p"), "client")
+    await upstream.looked_at.wait()
+    await supervisor.cancel(generation)
+    assert generation.cancelled
+    await until_it_is_cancelled(generation)
+    assert upstream.told == [("task_1", "key")]

@@ -1,0 +1,156 @@
+"""The log that every follower reads."""
+
+import asyncio
+
+import pytest
+
+from sora_proxy.event_log import EventLog
+from sora_proxy.generation import Cancelled, Completed, Event, Failed, Picture, Progress, Queued
+
+SOME_EVENTS: list[Event] = [
+    Queued(3, 12),
+    Queued(1),
+    Progress(42, 7, 30),
+    Progress(),
+    Picture(0, name="0" * 32 + ".png"),
+    Picture(3, url="https://media.example/x?sig=%20"),
+    Completed(),
+    Failed("generation_failed", 'with "quotes", 中文 and\nlines'),
+    Cancelled(),
+]
+
+
+async def collect(log: EventLog[Event], after: int = 0) -> list[Event]:
+    return [event async for events in log.follow(after) for event in events]
+
+
+async def test_a_late_follower_sees_everything_from_the_beginning() -> None:
+    log = EventLog[Event]()
+    log.append(*SOME_EVENTS)
+    log.close()
+    assert await collect(log) == SOME_EVENTS
+    assert await collect(log) == SOME_EVENTS
+    assert list(log) == SOME_EVENTS
+    assert len(log) == len(SOME_EVENTS)
+    assert log.last == Cancelled()
+
+
+async def test_an_empty_log_has_no_last_event() -> None:
+    assert EventLog[Event]().last is None
+
+
+@pytest.mark.parametrize("after", range(len(SOME_EVENTS) + 3))
+async def test_following_after_a_number_yields_the_events_above_it(after: int) -> None:
+    log = EventLog[Event](SOME_EVENTS)
+    log.close()
+    assert await collect(log, after) == SOME_EVENTS[after:]
+
+
+async def test_all_followers_see_the_same_wherever_they_came_in() -> None:
+    log = EventLog[Event]()
+    followers = []
+    for event in SOME_EVENTS:
+        followers.append(asyncio.create_task(collect(log)))
+        await asyncio.sleep(0)
+        log.append(event)
+    log.close()
+    assert await asyncio.gather(*followers) == [SOME_EVENTS] * len(SOME_EVENTS)
+
+
+async def test_events_appended_while_a_follower_is_busy_with_another_are_not_missed() -> None:
+    log = EventLog[Event]([Queued(1)])
+    seen: list[Event] = []
+    async for events in log.follow():
+        seen.extend(events)
+        if len(seen) == 1:  # suspended at a yield: nobody waits for news now
+            log.append(Progress(1))
+            log.append(Progress(2), Progress(3))
+            log.close()
+    assert seen == [Queued(1), Progress(1), Progress(2), Progress(3)]
+
+
+async def test_a_waiting_follower_is_woken_by_an_event_and_ended_by_close() -> None:
+    log = EventLog[Event]()
+    follower = asyncio.create_task(collect(log))
+    await asyncio.sleep(0)
+    log.append(Progress(1))
+    await asyncio.sleep(0)
+    assert not follower.done()
+    log.close()
+    assert await follower == [Progress(1)]
+
+
+async def test_a_follower_that_counts_ahead_waits_for_the_event_after_its_number() -> None:
+    log = EventLog[Event]()
+    follower = asyncio.create_task(collect(log, after=2))
+    for percent in (1, 2, 3):
+        await asyncio.sleep(0)
+        log.append(Progress(percent))
+    log.close()
+    assert await follower == [Progress(3)]
+
+
+async def test_silence_yields_nothing_again_and_again_and_then_the_event() -> None:
+    log = EventLog[Event]([Queued(1)])
+    ticks = log.follow(idle=0.001)
+    assert [list(await anext(ticks)) for _ in range(4)] == [[Queued(1)], [], [], []]
+    log.append(Completed())
+    assert list(await anext(ticks)) == [Completed()]
+    log.close()
+    assert [events async for events in ticks] == []
+
+
+async def test_events_that_are_there_together_come_together() -> None:
+    log = EventLog[Event]([Queued(1)])
+    follower = log.follow()
+    assert list(await anext(follower)) == [Queued(1)]
+    log.append(Progress(1), Completed())
+    assert list(await anext(follower)) == [Progress(1), Completed()]
+
+
+async def test_silence_is_counted_from_the_last_event() -> None:
+    loop = asyncio.get_running_loop()
+    log = EventLog[Event]()
+    ticks = log.follow(idle=0.05)
+    first = asyncio.ensure_future(anext(ticks))
+    loop.call_later(0.03, log.append, Progress(1))
+    assert list(await first) == [Progress(1)]
+    heard = loop.time()
+    assert list(await anext(ticks)) == []
+    assert loop.time() - heard >= 0.049
+
+
+async def test_without_idle_time_there_is_no_tick() -> None:
+    log = EventLog[Event]()
+    news = asyncio.ensure_future(anext(log.follow()))
+    done, _ = await asyncio.wait([news], timeout=0.02)
+    assert not done
+    log.append(Completed())
+    assert list(await news) == [Completed()]
+
+
+async def test_followers_that_leave_are_forgotten() -> None:
+    log = EventLog[Event]()
+    followers = [asyncio.create_task(collect(log)) for _ in range(20)]
+    await asyncio.sleep(0)
+    assert len(log._waiters) == 20
+    for follower in followers[:10]:
+        follower.cancel()
+    await asyncio.wait(followers[:10])
+    assert len(log._waiters) == 10
+    log.close()
+    await asyncio.wait(followers)
+    assert not log._waiters
+
+
+async def test_a_follower_that_was_cancelled_just_as_news_came_takes_nothing_from_the_others() -> None:
+    log = EventLog[Event]()
+    one, other = (asyncio.create_task(collect(log)) for _ in range(2))
+    await asyncio.sleep(0)
+    log.append(Progress(1))
+    one.cancel()
+    log.append(Progress(2))
+    log.close()
+    assert await other == [Progress(1), Progress(2)]
+    with pytest.raises(asyncio.CancelledError):
+        await one
