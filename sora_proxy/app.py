@@ -59,10 +59,12 @@ from sora_proxy.watcher import TaskWatcher
 
 log = structlog.get_logger(__name__)
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 MOST_BODY_BYTES = 32 * 2**20
 KEEPALIVE_SECONDS = 30.0
 BACKLOG = 4096
 HANDLER_SECONDS = 1.0  # for handlers to end once their streams were ended
+CLOSING_SECONDS = 2.0  # of the grace, for what follows the last answer on the wire
 
 
 class BackEnd:
@@ -158,12 +160,22 @@ async def serve(app: web.Application, announce: Callable[[], None]) -> bool:
         await _listen(runner, settings)
         announce()
         await stop.wait()
-        log.info("stopping")
-        clean = await app[SUPERVISOR].stop(settings.shutdown_grace)
-    finally:
+    except BaseException:
         await runner.cleanup()
-    clean = clean and not app[POOL].busy
+        raise
+    log.info("stopping")
+    ending = asyncio.create_task(_end(runner, app))
+    await asyncio.wait([ending], timeout=settings.shutdown_grace)
+    clean = ending.done() and ending.result() and not app[POOL].busy
     log.info("stopped", clean=clean)
+    return clean
+
+
+async def _end(runner: web.AppRunner, app: web.Application) -> bool:
+    """Let what is on the wire come to its end, while those who ask are told that no order is taken; then close."""
+    grace = app[SETTINGS].shutdown_grace
+    clean = await app[SUPERVISOR].stop(max(grace - CLOSING_SECONDS, grace / 2))
+    await runner.cleanup()
     return clean
 
 
@@ -178,15 +190,17 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> None:
 
 
 def _stop_signal() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set; a second signal ends the process as it always would."""
+    """An event that SIGTERM and SIGINT set; a second signal of either kind ends the process at once."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
-    def on_signal(number: signal.Signals) -> None:
+    def on_signal() -> None:
         stop.set()
-        loop.remove_signal_handler(number)
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, on_signal)
     return stop
 
 

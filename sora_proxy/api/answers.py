@@ -47,7 +47,10 @@ def error_response(error: SoraProxyError) -> web.Response:
     if refusal.should_retry is not None:
         headers["x-should-retry"] = "true" if refusal.should_retry else "false"
     body = error_object(str(refusal), status=refusal.status, code=refusal.code, param=refusal.param)
-    return json_response(body, status=refusal.status, headers=headers)
+    response = json_response(body, status=refusal.status, headers=headers)
+    if isinstance(error, Stopping):
+        response.force_close()  # the next request of this client should reach another process
+    return response
 
 
 def failure_status(failed: Failed) -> int:

@@ -46,6 +46,10 @@ class Program:
     _process: psutil.Process
     _child: asyncio.subprocess.Process
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     async def end(self, number: signal.Signals) -> int:
         """Send a signal that ends it; gives its exit status, negative if the signal itself ended it."""
         self._child.send_signal(number)

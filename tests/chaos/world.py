@@ -192,12 +192,14 @@ def _rows(folder: Path) -> dict[str, tuple[str, int]]:
 
 
 @contextlib.asynccontextmanager
-async def world(folder: Path, *simulator_options: str, **settings: str) -> AsyncIterator[World]:
-    """A new world in an empty folder."""
+async def world(
+    folder: Path, *simulator_options: str, seconds: float = TASK_SECONDS, **settings: str
+) -> AsyncIterator[World]:
+    """A new world in an empty folder, where a task takes so many seconds."""
     own = Folder(folder)
     headers = {"authorization": f"Bearer {CLIENT_KEY}"}
     async with (
-        simulator(own, seconds=TASK_SECONDS, more=simulator_options) as upstream,
+        simulator(own, seconds=seconds, more=simulator_options) as upstream,
         aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(force_close=True)) as session,
     ):
         yield World(own.new(), upstream, session, settings)

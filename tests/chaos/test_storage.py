@@ -1,0 +1,110 @@
+"""Storage that refuses: nothing is ordered that could not be written down, and nothing gets lost."""
+
+import asyncio
+import contextlib
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.benchmarks.programs import ROOT, Program
+from tests.chaos.test_kills import all_is_well
+from tests.chaos.world import World, world
+
+
+@contextlib.contextmanager
+def no_room(server: Program) -> Iterator[None]:
+    """No file may grow, the database's log among them: as on a disk that is full, without needing one."""
+    soft, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # it was killed
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def status_of(it: World, path: str) -> int:
+    async with it.session.get(it.url + path) as answer:
+        await answer.read()
+        return answer.status
+
+
+async def test_without_room_orders_are_refused_and_those_under_way_are_written_down_when_there_is_some(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, seconds=1) as it, it.life() as server:
+        done, running = await it.order(), None
+        assert done is not None
+        await it.made(done)
+        running = await it.order()
+        await it.seen(registered=2)
+        await asyncio.sleep(0.2)
+        with no_room(server):
+            for _ in range(3):
+                body = {"model": "sora-1.0", "messages": [{"role": "user", "content": "no room"}]}
+                async with it.session.post(f"{it.url}/v1/chat/completions", json=body) as answer:
+                    assert answer.status == 503
+                    assert (await answer.json())["error"]["code"] == "storage_unavailable"
+                    assert int(answer.headers["retry-after"]) > 0
+            assert await status_of(it, "/health/ready") == 503
+            assert await status_of(it, "/health/live") == 200
+            assert await status_of(it, f"/v1/generation/{done}") == 200
+            assert await status_of(it, f"/v1/generation/{running}") == 200
+            await asyncio.sleep(1.2)  # the back end is done meanwhile
+            assert await status_of(it, "/health/ready") == 503
+            assert (await it.stats())["registered"] == 2
+        async with asyncio.timeout(10):
+            while await status_of(it, "/health/ready") != 200:
+                pass
+        assert await it.order() is not None
+        all_is_well(await it.reckon())
+        assert (await it.stats())["registered"] == 3
+
+
+async def test_a_kill_without_room_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    async with world(tmp_path, seconds=1) as it:
+        async with it.life() as server:
+            await asyncio.gather(*(it.order() for _ in range(5)))
+            with no_room(server):
+                await asyncio.sleep(0.5)
+                await it.kill(server)
+        async with it.life():
+            all_is_well(await it.reckon())
+
+
+async def test_a_picture_that_can_not_be_stored_is_linked_where_it_lies(tmp_path: Path) -> None:
+    async with world(tmp_path, IMAGE_LOCALIZATION="True") as it, it.life():
+        await asyncio.to_thread(shutil.rmtree, it.folder / "data/images")
+        generation_id = await it.order()
+        assert generation_id is not None
+        content = (await it.made(generation_id))["choices"][0]["message"]["content"]
+        assert f"]({it.upstream.url}/media/" in content
+
+
+def test_a_folder_that_can_not_be_written_to_ends_the_start_in_one_line(tmp_path: Path) -> None:
+    settings = {"DATA_DIR": "/sys/sora_proxy", "ADMIN_KEY": "sk-admin-key-of-the-tests", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "sora_proxy"]
+    ended = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("DATA_DIR: /sys/sora_proxy: ")
+
+
+def test_a_damaged_database_ends_the_start_with_status_2_and_one_line(tmp_path: Path) -> None:
+    database = tmp_path / "data/sora_proxy.db"
+    database.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.executescript("CREATE TABLE made (it TEXT); INSERT INTO made VALUES (zeroblob(20000));")
+    damaged = database.read_bytes()[:9000]
+    database.write_bytes(damaged)
+    settings = {"ADMIN_KEY": "sk-admin-key-of-the-tests", "API_PORT": "0", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "sora_proxy"]
+    ended = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("data/sora_proxy.db: can't be used as the database: ")
+    assert database.read_bytes() == damaged
