@@ -37,13 +37,14 @@ from sora_proxy.conversations import Conversations
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.idempotency import Idempotency
-from sora_proxy.key_pool import KeyPool, QueueBounds
+from sora_proxy.key_pool import KeyPool
 from sora_proxy.keys import fingerprint
 from sora_proxy.lifecycle import Policy, Resources
 from sora_proxy.log import set_verbose
 from sora_proxy.login_limit import LoginLimit
 from sora_proxy.media import Media
 from sora_proxy.models import Models
+from sora_proxy.order_queue import QueueBounds
 from sora_proxy.probes import Probes
 from sora_proxy.public_fetch import PublicFetcher
 from sora_proxy.runtime_settings import RuntimeSettings
@@ -51,6 +52,7 @@ from sora_proxy.sessions import Sessions
 from sora_proxy.setting_types import UpstreamKey
 from sora_proxy.settings import Settings
 from sora_proxy.store import Store
+from sora_proxy.submissions import Submissions
 from sora_proxy.supervisor import Supervisor
 from sora_proxy.upstream.simulator import SimulatorOptions, listen, serve_simulator
 from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
@@ -100,7 +102,7 @@ def create_app(settings: Settings, access: Access) -> web.Application:
     back_end = BackEnd(settings)
     pool = BlockingPool()
     database = Database(settings.database_path, pool)
-    store = Store(database)
+    store, submissions = Store(database), Submissions(database)
     runtime = RuntimeSettings(settings, database, _apply)
     media = Media(settings.pictures_dir, settings.data_dir / "inputs", pool)
     upstream = _sora(settings, back_end, pool)
@@ -129,6 +131,7 @@ def create_app(settings: Settings, access: Access) -> web.Application:
         async with _closing(pool.close), _opened(database, media), back_end.running(), _closing(upstream.close):
             for key in back_end.keys:
                 keys.put(fingerprint(key.token), key)
+            keys.used_before(await submissions.ages())
             await runtime.open()
             await supervisor.recover()
             yield

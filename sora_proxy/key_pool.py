@@ -13,42 +13,28 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import structlog
 
 from sora_proxy.egress import Egress, Proxy
-from sora_proxy.errors import EgressFault, Fault, NoUpstreamKey, QueueFull
-from sora_proxy.forecast import Forecast
+from sora_proxy.errors import EgressFault, Fault, NoUpstreamKey
 from sora_proxy.keys import Key, KeyMemory, Moment
 from sora_proxy.lease import Lease
-from sora_proxy.line import Line, Place
+from sora_proxy.line import Place
+from sora_proxy.order_queue import OrderQueue, QueueBounds
 from sora_proxy.rest import Incident
 from sora_proxy.roster import Roster
 from sora_proxy.setting_types import UpstreamKey
 
 log = structlog.get_logger(__name__)
 
-FIRST_POSITION_AFTER, POSITION_INTERVAL = 0.2, 1.0  # when those in line hear of their place
-LONGEST_RETRY_AFTER = 60  # seconds; SDKs stop trying, or try at once, above it
-
 OnWait = Callable[[int, int | None], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class QueueBounds:
-    """How many may wait, in all and of one client, and for how many seconds as far as can be foreseen."""
-
-    most: int = 1000
-    most_per_client: int = 500
-    seconds: float = 120.0
 
 
 class KeyPool:
     """All upstream keys, and the line of those who wait for one. `weights` are the shares of clients."""
 
     def __init__(self, bounds: QueueBounds, weights: Mapping[str, float] | None = None) -> None:
-        self._bounds = bounds
         # Who is told of what: what must outlive the process about a key changed; a key has to prove that it works.
         self.on_change: Callable[[Key], None] = lambda _key: None
         self.on_unproven: Callable[[Key], None] = lambda _key: None
@@ -58,10 +44,8 @@ class KeyPool:
         self._default_egresses: Sequence[Proxy | None] = (None,)
         self._roster = Roster()
         self._in_service: set[Key] = set()
-        self._line: Line[Lease] = Line(weights or {})
+        self._line = OrderQueue(bounds, weights or {}, self._in_service)
         self._timer: asyncio.TimerHandle | None = None
-        self._ticker: asyncio.TimerHandle | None = None
-        self._forecast = Forecast(self._in_service)
 
     def __repr__(self) -> str:
         tasks = sum(key.tasks for key in self._keys.values())
@@ -112,6 +96,13 @@ class KeyPool:
             key.remember(memory, self.moment)
         self.changed(key)
         return key
+
+    def used_before(self, ages: Mapping[str, Sequence[float]]) -> None:
+        """How many seconds ago keys were used by the last process, by their ids, the longest ago first."""
+        for key_id in ages.keys() & self._keys.keys():
+            key = self._keys[key_id]
+            key.bucket.load(self.now - age for age in ages[key_id])
+            self.changed(key)
 
     def remove(self, key_id: str) -> None:
         """Take a key out of service for good. Its tasks still come to their end on it."""
@@ -189,22 +180,13 @@ class KeyPool:
         return self._line.waiting
 
     def admit(self, client: str, arriving: int = 0) -> None:
-        """Check that one more may wait in line, beside those in it and `arriving` others.
+        """Check that one more order of a client may wait in line, beside those in it and `arriving` others.
 
         Raises NoUpstreamKey or QueueFull.
         """
         if not self.usable:
             raise NoUpstreamKey("no upstream key is left that could serve")
-        wait = self.expected_wait(self._line.places_before(client) + arriving + 1)
-        full = len(self._line) + arriving >= self._bounds.most
-        if full or self._line.waiting.get(client, 0) >= self._bounds.most_per_client or wait > self._bounds.seconds:
-            seconds = math.ceil(min(max(wait - self._bounds.seconds, 1.0), LONGEST_RETRY_AFTER))
-            raise QueueFull("too many orders are waiting; try again later", retry_after=seconds)
-
-    def expected_wait(self, place: int) -> float:
-        """Seconds until the order at a place in line, counted from 1, is likely to get a key."""
-        now = self.now
-        return 0.0 if place == 1 and self._roster.best(now) is not None else self._forecast.wait(place, now)
+        self._line.admit(client, arriving, key_is_free=self._roster.best(self.now) is not None)
 
     async def acquire(self, place: Place[Lease], on_wait: OnWait) -> Lease:
         """Wait in line for a key.
@@ -216,11 +198,10 @@ class KeyPool:
         try:
             self._assign()
             while place.grant is None and place.refusal is None:
-                self._tick_later(FIRST_POSITION_AFTER)
                 await place.news.wait()
                 place.news.clear()
                 if place.waiting:
-                    seconds = self.expected_wait(place.position)
+                    seconds = self._line.expected_wait(place.position)
                     await on_wait(place.position, math.ceil(seconds) if math.isfinite(seconds) else None)
         except BaseException:
             self._leave(place)
@@ -243,7 +224,7 @@ class KeyPool:
 
     def task_ended(self, seconds: float) -> None:
         """A task had a key for so long: what to expect of the next ones."""
-        self._forecast.task_ended(seconds)
+        self._line.forecast.task_ended(seconds)
 
     def _leave(self, place: Place[Lease]) -> None:
         """Who goes away leaves no trace, even if it was just given a key."""
@@ -290,18 +271,3 @@ class KeyPool:
             place = self._line.pop()
             place.refusal = NoUpstreamKey("no upstream key is left that could serve")
             place.news.set()
-
-    def _tick_later(self, pause: float) -> None:
-        if self._ticker is None:
-            self._ticker = asyncio.get_running_loop().call_later(pause, self._tick)
-
-    def _tick(self) -> None:
-        """Tell those in line whose place changed by a tenth or more: what they are told is written to disk."""
-        self._ticker = None
-        for position, place in enumerate(self._line.in_order(), 1):
-            place.position = position
-            if abs(position - place.told) >= max(place.told // 10, 1):
-                place.told = position
-                place.news.set()
-        if self._line:
-            self._tick_later(max(POSITION_INTERVAL, len(self._line) / 5000))

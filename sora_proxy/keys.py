@@ -45,6 +45,10 @@ class TokenBucket:
         """What was taken last is used only now."""
         self._taken[-1] = now
 
+    def load(self, taken: Iterable[float]) -> None:
+        """What was taken in an earlier life, the first one first."""
+        self._taken = deque([*taken, *self._taken], maxlen=self.size)
+
     def resized(self, size: int) -> "TokenBucket":
         """A bucket of another size with the same takes."""
         return TokenBucket(size, self._taken)

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sora_proxy import usage
+from sora_proxy import submissions, usage
 from sora_proxy.blocking import finished
 from sora_proxy.database import Database, metadata
 from sora_proxy.event_log import EventLog
@@ -154,6 +154,7 @@ class Store:
                 if isinstance(event, Picture) and event.name:
                     connection.execute(pictures.insert(), {"name": event.name, "generation_id": generation.id})
             usage.count(connection, old, state, new)
+            submissions.note(connection, generation.id, old, state)
 
         writing = asyncio.ensure_future(self._database.write(write))
         try:

@@ -39,6 +39,7 @@ def test_everything_points_one_way_and_each_library_has_its_place() -> None:
         "idempotency",
         "runtime_settings",
         "store",
+        "submissions",
         "usage",
     }
     assert users_of("jwt") == {"sessions"}

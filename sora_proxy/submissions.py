@@ -1,0 +1,52 @@
+"""Submissions: when which key was used, on disk with the order itself: a restart gives no key a second minute."""
+
+import time
+from collections import defaultdict
+
+import sqlalchemy as sa
+
+from sora_proxy.database import Database, metadata
+from sora_proxy.generation import State, Status
+from sora_proxy.keys import MINUTE
+
+KEPT_SECONDS = 3 * MINUTE  # more than a minute, lest a clock that is set back a little loses some
+
+submissions = sa.Table(
+    "submissions",
+    metadata,
+    sa.Column("generation_id", sa.Text, primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False, index=True),  # wall clock: when it was seen upstream at the latest
+)
+
+
+def note(connection: sa.Connection, generation_id: str, old: State, new: State) -> None:
+    """Note in the transaction of an arrow that an order goes out, or that its outcome is known."""
+    now = time.time()
+    if new.status is Status.submitting:
+        row = {"generation_id": generation_id, "attempt": new.attempts, "key_id": new.key_id, "at": now}
+        connection.execute(submissions.insert(), row)
+        connection.execute(submissions.delete().where(submissions.c.at < now - KEPT_SECONDS))
+    elif old.status is Status.submitting:
+        this = (submissions.c.generation_id == generation_id) & (submissions.c.attempt == old.attempts)
+        connection.execute(submissions.update().where(this).values(at=now))
+
+
+class Submissions:
+    """What the last process sent."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def ages(self) -> dict[str, list[float]]:
+        """How many seconds ago each key was used in the last minute, the longest ago first."""
+        now = time.time()
+        query = sa.select(submissions.c.key_id, submissions.c.at).order_by(submissions.c.at)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        ages: defaultdict[str, list[float]] = defaultdict(list)
+        for key_id, at in rows:
+            age = max(now - at, 0.0)  # a clock that was set back does not make a use later than now
+            if age < MINUTE:
+                ages[key_id].append(age)
+        return ages

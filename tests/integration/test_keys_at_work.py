@@ -1,0 +1,112 @@
+"""Several keys at work in front of a back end that itself refuses every excess."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from sora_proxy.api.context import SUPERVISOR
+from tests.conftest import Proxy, Simulator, StartProxy, StartSimulator
+
+KEYS = ("one", "two", "three")
+
+
+def keys(*tokens: str, **fields: Any) -> list[dict[str, Any]]:
+    return [{"key": token, "weight": weight, **fields} for weight, token in enumerate(tokens, 1)]
+
+
+def in_front_of(simulator: Simulator, *tokens: str, **fields: Any) -> dict[str, Any]:
+    return {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": keys(*tokens, **fields)}
+
+
+async def order(proxy: Proxy, prompt: str = "a red fox") -> int:
+    async with proxy.chat(prompt) as answer:
+        await answer.read()
+        return int(answer.status)
+
+
+async def registered_by(simulator: Simulator) -> Counter[str]:
+    stats = await simulator.stats()
+    return Counter(task["token"] for task in stats["tasks"])
+
+
+async def test_a_crowd_is_served_at_the_rate_of_the_accounts_without_a_single_refusal(
+    start_simulator: StartSimulator, start_proxy: StartProxy
+) -> None:
+    limits = {"max_rpm": 12, "max_concurrent": 3}
+    async with start_simulator(rpm=12, max_concurrent=3) as simulator:
+        async with start_proxy(**in_front_of(simulator, *KEYS, **limits), max_queue_wait=1000) as proxy:
+            assert await asyncio.gather(*(order(proxy) for _ in range(36))) == [200] * 36
+            # Every account is at its rate now: whoever comes waits, and nothing is sent.
+            async with proxy.chat(background=True) as answer:
+                assert answer.status == 200
+        assert (await simulator.stats())["refusals"] == {}
+        assert await registered_by(simulator) == dict.fromkeys(KEYS, 12)
+
+
+async def test_accounts_that_all_can_serve_share_by_their_weights(
+    simulator: Simulator, start_proxy: StartProxy
+) -> None:
+    async with start_proxy(**in_front_of(simulator, *KEYS)) as proxy:
+        for _ in range(12):
+            assert await order(proxy) == 200
+    assert await registered_by(simulator) == {"one": 2, "two": 4, "three": 6}
+
+
+async def test_a_prompt_that_fails_moderation_touches_no_key(simulator: Simulator, start_proxy: StartProxy) -> None:
+    await simulator.order_fault("moderation", prompt="dragon")
+    await simulator.order_fault("policy", prompt="invalid token")
+    async with start_proxy(**in_front_of(simulator, *KEYS)) as proxy:
+        for prompt in ("a dragon", "an invalid token", "a dragon", "an invalid token"):
+            assert await order(proxy, prompt) == 400
+        pool = proxy.app[SUPERVISOR].keys
+        now = asyncio.get_running_loop().time()
+        assert [key.ready_at() <= now and key.rest.failures == 0 for key in pool.keys] == [True] * 3
+        assert [await order(proxy) for _ in KEYS] == [200] * 3
+
+
+async def test_a_restart_gives_no_key_a_second_minute(simulator: Simulator, start_proxy: StartProxy) -> None:
+    settings = in_front_of(simulator, "one", max_rpm=3)
+    async with start_proxy(**settings) as proxy:
+        for _ in range(3):
+            assert await order(proxy) == 200
+    async with start_proxy(**settings) as proxy:
+        (key,) = proxy.app[SUPERVISOR].keys.keys
+        assert 50 < key.ready_at() - asyncio.get_running_loop().time() <= 60
+
+
+async def test_a_key_that_was_tired_proves_itself_by_a_free_call_before_it_is_given_an_order(
+    simulator: Simulator, start_proxy: StartProxy
+) -> None:
+    await simulator.order_fault("rate_limited", endpoint="submit", retry_after=0, times=1)
+    async with start_proxy(**in_front_of(simulator, "one")) as proxy:
+        assert await order(proxy) == 200
+    stats = await simulator.stats()
+    assert stats["requests"]["parameters"] == {"one": 1}
+    assert stats["registered"] == 1
+
+
+async def test_an_order_that_no_key_can_take_in_time_fails_and_says_so(
+    simulator: Simulator, start_proxy: StartProxy
+) -> None:
+    async with start_proxy(**in_front_of(simulator, "one", max_rpm=1), queue_timeout=0.3) as proxy:
+        assert await order(proxy) == 200
+        async with proxy.chat() as answer:
+            assert answer.status == 503
+            assert (await answer.json())["error"]["code"] == "queue_timeout"
+    assert (await simulator.stats())["registered"] == 1
+
+
+async def test_one_clients_flood_does_not_hold_up_another(
+    start_simulator: StartSimulator, start_proxy: StartProxy
+) -> None:
+    client_keys = [{"key": "sk-of-another-client", "name": "another"}]
+    async with start_simulator(seconds=0.2, max_concurrent=1) as simulator:
+        settings = in_front_of(simulator, "one", max_concurrent=1, max_rpm=600)
+        async with start_proxy(**settings, client_keys=client_keys, max_queue_wait=1000) as proxy:
+            flood = [asyncio.create_task(order(proxy, f"flood {number}")) for number in range(12)]
+            await simulator.wait_for(registered=1)
+            headers = {"authorization": "Bearer sk-of-another-client"}
+            async with proxy.chat("modest", headers=headers) as answer:
+                assert answer.status == 200
+            assert sum(task.done() for task in flood) <= 4
+            assert await asyncio.gather(*flood) == [200] * 12
