@@ -44,12 +44,12 @@ class KeyPool:
         self._default_egresses: Sequence[Proxy | None] = (None,)
         self._roster = Roster()
         self._in_service: set[Key] = set()
-        self._line = OrderQueue(bounds, weights or {}, self._in_service)
+        self.queue = OrderQueue(bounds, weights or {}, self._in_service)
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
         tasks = sum(key.tasks for key in self._keys.values())
-        return f"<KeyPool {len(self._keys)} keys, {tasks} tasks, {len(self._line)} waiting>"
+        return f"<KeyPool {len(self._keys)} keys, {tasks} tasks, {len(self.queue)} waiting>"
 
     @property
     def now(self) -> float:
@@ -86,11 +86,7 @@ class KeyPool:
         if key is None:
             key = self._keys[key_id] = Key(key_id, config, self._egresses_of(config))
         elif key.config != config:
-            if config.token != key.token:
-                key.rejected, key.unproven = None, False
-                key.rest.end()
-            key.config, key.egresses = config, self._egresses_of(config)
-            key.bucket = key.bucket.resized(config.max_rpm)
+            key.configure(config, self._egresses_of(config))
         key.removed = False
         if memory is not None:
             key.remember(memory, self.moment)
@@ -112,7 +108,8 @@ class KeyPool:
 
     def revive(self, key: Key) -> None:
         """Whatever kept a key from serving, it may be tried again."""
-        key.rejected, key.learned_limit, key.unproven = None, None, False
+        key.rejected, key.unproven = None, False
+        key.learn_limit(None)
         key.rest.end()
         self._noted(key)
 
@@ -157,14 +154,14 @@ class KeyPool:
 
     def changed(self, key: Key) -> None:
         """Something about a key changed: look whether somebody in line can have it now."""
-        if key.removed and not key.tasks:
-            self._keys.pop(key.id, None)
         if key.in_service:
             self._in_service.add(key)
             self._roster.update(key, self.now)
         else:
             self._in_service.discard(key)
             self._roster.discard(key)
+            if key.removed and not key.tasks:
+                self._keys.pop(key.id, None)
         self._assign()
 
     def _noted(self, key: Key) -> None:
@@ -174,11 +171,6 @@ class KeyPool:
 
     # --- The line ----------------------------------------------------------------------------------------------------
 
-    @property
-    def waiting(self) -> dict[str, int]:
-        """How many orders wait, by client."""
-        return self._line.waiting
-
     def admit(self, client: str, arriving: int = 0) -> None:
         """Check that one more order of a client may wait in line, beside those in it and `arriving` others.
 
@@ -186,7 +178,7 @@ class KeyPool:
         """
         if not self.usable:
             raise NoUpstreamKey("no upstream key is left that could serve")
-        self._line.admit(client, arriving, key_is_free=self._roster.best(self.now) is not None)
+        self.queue.admit(client, arriving, key_is_free=self._roster.best(self.now) is not None)
 
     async def acquire(self, place: Place[Lease], on_wait: OnWait) -> Lease:
         """Wait in line for a key.
@@ -194,14 +186,14 @@ class KeyPool:
         `on_wait` hears of the place in line and the expected seconds whenever the place changed noticeably, at most
         about once a second. Raises NoUpstreamKey when no key is left that could serve.
         """
-        self._line.add(place)
+        self.queue.add(place)
         try:
             self._assign()
             while place.grant is None and place.refusal is None:
                 await place.news.wait()
                 place.news.clear()
                 if place.waiting:
-                    seconds = self._line.expected_wait(place.position)
+                    seconds = self.queue.expected_wait(place.position)
                     await on_wait(place.position, math.ceil(seconds) if math.isfinite(seconds) else None)
         except BaseException:
             self._leave(place)
@@ -224,12 +216,12 @@ class KeyPool:
 
     def task_ended(self, seconds: float) -> None:
         """A task had a key for so long: what to expect of the next ones."""
-        self._line.forecast.task_ended(seconds)
+        self.queue.forecast.task_ended(seconds)
 
     def _leave(self, place: Place[Lease]) -> None:
         """Who goes away leaves no trace, even if it was just given a key."""
         if place.waiting:
-            self._line.remove(place)
+            self.queue.remove(place)
         elif place.grant is not None:
             place.grant.end()
 
@@ -241,12 +233,12 @@ class KeyPool:
             self._timer.cancel()
             self._timer = None
         now = self.now
-        while self._line and (key := self._roster.best(now)) is not None:
+        while self.queue and (key := self._roster.best(now)) is not None:
             if key.unproven:
                 self._prove(key)
             else:
                 self._grant(key, now)
-        if not self._line:
+        if not self.queue:
             return
         if not self.usable:
             self._refuse_all()
@@ -254,7 +246,7 @@ class KeyPool:
             self._timer = asyncio.get_running_loop().call_at(next_ready, self._assign)
 
     def _grant(self, key: Key, now: float) -> None:
-        place = self._line.pop()
+        place = self.queue.pop()
         key.bucket.take(now)
         place.grant = Lease(self, key, place.order, new=True, intent_open=True)
         self._roster.served(key)
@@ -267,7 +259,7 @@ class KeyPool:
         self.on_unproven(key)
 
     def _refuse_all(self) -> None:
-        while self._line:
-            place = self._line.pop()
+        while self.queue:
+            place = self.queue.pop()
             place.refusal = NoUpstreamKey("no upstream key is left that could serve")
             place.news.set()

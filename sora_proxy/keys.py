@@ -85,6 +85,7 @@ class Key:
         # All the mutable state.
         self.bucket = TokenBucket(config.max_rpm)
         self.learned_limit: int | None = None  # tasks at once, as the upstream told
+        self.limit = config.max_concurrent  # tasks at once; None until somebody tells
         self.tasks = 0
         self.intents = 0  # open ones: at most 1, but for those that a restart brings back
         self.rest = Rest()
@@ -107,20 +108,9 @@ class Key:
         return self.config.name or self.id
 
     @property
-    def limit(self) -> int | None:
-        """Tasks that it may have at once; None until somebody tells."""
-        known = [limit for limit in (self.config.max_concurrent, self.learned_limit) if limit is not None]
-        return min(known, default=None)
-
-    @property
     def in_service(self) -> bool:
         """Whether it can serve, now or later, without an operator."""
         return self.config.enabled and self.rejected is None and not self.removed
-
-    @property
-    def full(self) -> bool:
-        """Whether only the end of something of its own can make it ready."""
-        return bool(self.intents) or (self.limit is not None and self.tasks >= self.limit)
 
     def egress(self, now: float) -> Egress:
         """The way out for a call now: the first that does not rest, else the one that is back first."""
@@ -135,7 +125,23 @@ class Key:
 
     def ready_at(self) -> float:
         """The moment from which it can take an order; infinity if only an event can tell."""
-        return math.inf if self.full or not self.in_service else self.rests_until()
+        full = self.intents or (self.limit is not None and self.tasks >= self.limit)
+        return math.inf if full or not self.in_service else self.rests_until()
+
+    def configure(self, config: UpstreamKey, egresses: Sequence[Egress]) -> None:
+        """Be another key from now on, with the same tasks. What was known of another token does not count."""
+        if config.token != self.token:
+            self.rejected, self.unproven = None, False
+            self.rest.end()
+        self.config, self.egresses = config, tuple(egresses)
+        self.bucket = self.bucket.resized(config.max_rpm)
+        self.learn_limit(self.learned_limit)
+
+    def learn_limit(self, tasks: int | None) -> None:
+        """So many tasks at once are possible, as the upstream told; None if it did not."""
+        self.learned_limit = tasks
+        known = [limit for limit in (self.config.max_concurrent, tasks) if limit is not None]
+        self.limit = min(known, default=None)
 
     def suffer(self, fault: Fault, now: float, incident: Incident) -> bool:
         """Let a fault of the key or its upstream have its effect. Returns whether it had any."""
@@ -155,7 +161,7 @@ class Key:
 
     def _learn_limit(self, told: int | None, now: float, incident: Incident) -> None:
         others = max(self.tasks - 1, 0)
-        self.learned_limit = max(told if told is not None else others, 1)
+        self.learn_limit(max(told if told is not None else others, 1))
         if self.limit is not None and others < self.limit:  # tasks that are not ours fill it: only time can tell
             self.rest.back_off(now, incident)
             self.rest.due = True
@@ -175,7 +181,8 @@ class Key:
 
     def remember(self, memory: KeyMemory, now: Moment) -> None:
         """The inverse. An end that a changed clock puts far away is no further than any rest."""
-        self.rejected, self.unproven, self.learned_limit = memory.rejected, memory.unproven, memory.learned_limit
+        self.rejected, self.unproven = memory.rejected, memory.unproven
+        self.learn_limit(memory.learned_limit)
         until = -math.inf
         if memory.rest_until is not None:
             until = now.loop + min(memory.rest_until - now.wall, LONGEST_REST)

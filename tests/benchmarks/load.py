@@ -90,7 +90,7 @@ async def stats(session: aiohttp.ClientSession, upstream: Program) -> dict[str, 
 async def all_finished(session: aiohttp.ClientSession, upstream: Program, registered: int) -> None:
     """Wait until the simulator has taken so many orders since its start, and has nothing more to do."""
     async with session.get(
-        f"{upstream.url}/simulator/wait", params={"registered": registered, "timeout": 60}
+        f"{upstream.url}/simulator/wait", params={"registered": registered, "timeout": LONGEST_SECONDS}
     ) as answer:
         if answer.status != 200:
             raise RuntimeError(f"not every order came to the simulator: {await answer.text()}")

@@ -60,7 +60,7 @@ def way_out(pool: KeyPool) -> Egress:
 
 def idle(pool: KeyPool) -> bool:
     """Whether nobody holds, or waits for, anything."""
-    return not pool.waiting and all(key.tasks == key.intents == 0 for key in keys_of(pool))
+    return not pool.queue.waiting and all(key.tasks == key.intents == 0 for key in keys_of(pool))
 
 
 async def turns(count: int = 5) -> None:
@@ -255,7 +255,7 @@ async def test_a_waiter_that_leaves_the_line_leaves_no_trace(begin: Begin) -> No
     holder = await begin(pool)
     waiting = [await begin(pool) for _ in range(3)]
     await waiting[1].leave()
-    assert len(pool._line) == 2
+    assert len(pool.queue) == 2
     await holder.end()
     await turns()
     assert waiting[0].served()
@@ -270,7 +270,7 @@ async def test_a_waiter_cancelled_in_the_turn_of_its_grant_hands_the_key_on(begi
     pool = pool_of({"max_concurrent": 1})
     holder, granted, behind = [await begin(pool) for _ in range(3)]
     ending = asyncio.create_task(holder.end())
-    while len(pool._line) == 2:  # noqa: ASYNC110
+    while len(pool.queue) == 2:  # noqa: ASYNC110
         await asyncio.sleep(0)
     assert not granted.served()  # it has the key, but has not heard of it
     await granted.leave()

@@ -1,0 +1,95 @@
+"""The scheduler: what one grant costs with many keys and many who wait, and three accounts used up to their limits.
+
+The first part is in this process, with nothing but the pool. The second one is live: an upstream that refuses every
+excess, and a crowd.
+"""
+
+import time
+
+import orjson
+
+from sora_proxy.key_pool import KeyPool
+from sora_proxy.lease import Lease
+from sora_proxy.line import Place
+from sora_proxy.order_queue import QueueBounds
+from sora_proxy.setting_types import UpstreamKey
+from tests.benchmarks.load import all_finished, clients, ordered, stats
+from tests.benchmarks.programs import Folder, simulator, sora_proxy
+from tests.benchmarks.table import Row, bounded, exactly
+
+KEYS, WAITERS, CLIENTS, GRANTS = 10_000, 10_000, 50, 60_000
+GOAL_US = 20.0
+
+CROWD, RATE, AT_ONCE, ENGINE_SECONDS = 200, 60, 3, 1.0
+WEIGHTS = (1, 2, 3)
+
+
+async def measure(folder: Folder) -> list[Row]:
+    """Both parts."""
+    crowd = await _crowd(folder)
+    few, many = await _grant_us(keys=100), await _grant_us(keys=KEYS)
+    return [
+        bounded(f"scheduler: grant, {KEYS} keys, {WAITERS} wait", many, GOAL_US, "µs"),
+        Row(f"scheduler: the same with 100 keys, {WAITERS} wait", f"{few:.3g} µs"),
+        *crowd,
+    ]
+
+
+async def _grant_us(keys: int) -> float:
+    """Microseconds of one grant: to line up, be given a key, be accepted and let go, with everyone else in line.
+
+    The turns of the event loop by which a coroutine hears of it are not counted: they are not the scheduler's.
+    """
+    pool = KeyPool(QueueBounds(most=WAITERS * 2))
+    for number in range(keys):
+        weight = 1 + number % 3
+        pool.put(str(number), UpstreamKey(key=f"token-{number}", max_rpm=10_000, max_concurrent=1, weight=weight))
+    places = [Place[Lease](f"client-{number % CLIENTS}", "order") for number in range(WAITERS + keys)]
+    for place in places:
+        pool.queue.add(place)
+    pool._assign()
+    begun = time.process_time()
+    granted = 0
+    while granted < GRANTS:
+        for place in places:
+            if lease := place.grant:
+                granted += 1
+                lease.accepted()
+                pool.queue.add(place)
+                lease.end()
+    return (time.process_time() - begun) / granted * 1e6
+
+
+async def _crowd(folder: Folder) -> list[Row]:
+    """200 orders at once on three accounts, each with its limits at the upstream too."""
+    keys = [
+        {"key": f"token-{weight}", "weight": weight, "max_rpm": RATE, "max_concurrent": AT_ONCE} for weight in WEIGHTS
+    ]
+    async with (
+        simulator(
+            folder, seconds=ENGINE_SECONDS, more=["--max-concurrent", str(AT_ONCE), "--rpm", str(RATE)]
+        ) as upstream,
+        sora_proxy(
+            folder,
+            upstream.url,
+            keys=0,
+            API_KEYS=orjson.dumps(keys).decode(),
+            MAX_QUEUE_WAIT="3600",
+            IMAGE_LOCALIZATION="False",
+        ) as proxy,
+        clients() as session,
+    ):
+        begun = time.perf_counter()
+        await ordered(session, proxy, CROWD)
+        await all_finished(session, upstream, CROWD)
+        seconds = time.perf_counter() - begun
+        seen = await stats(session, upstream)
+    told = " ".join(str(seen["requests"]["submit"][f"token-{weight}"]) for weight in WEIGHTS)
+    what = f"{CROWD} orders on 3 keys"
+    return [
+        exactly(f"{what}: registered upstream", seen["registered"], CROWD),
+        exactly(f"{what}: refused upstream", sum(seen["refusals"].values()), 0),
+        # The last 20 are sent when the first minute of the first ones is over.
+        bounded(f"{what}: all done", seconds, 60 + 15, "s"),
+        Row(f"{what}: by key (weights 1, 2, 3; all are at their rate)", told),
+    ]
