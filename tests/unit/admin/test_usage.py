@@ -39,7 +39,7 @@ async def carry_out(store: Store, *statuses: Status, events: tuple[Event, ...] =
     await store.add(generation)
     for number, status in enumerate(statuses, 1):
         key_id = None if status is Status.queued else KEY
-        state = generation.state.to(status, key_id=key_id)
+        state = generation.state.to(status, key_id=key_id, attempts=statuses[:number].count(Status.submitting))
         await store.record(generation, state, *(events if number == len(statuses) else ()))
 
 
