@@ -23,6 +23,8 @@ submissions = sa.Table(
 
 def note(connection: sa.Connection, generation_id: str, old: State, new: State) -> None:
     """Note in the transaction of an arrow that an order goes out, or that its outcome is known."""
+    if new.status is old.status:
+        return
     now = time.time()
     if new.status is Status.submitting:
         row = {"generation_id": generation_id, "attempt": new.attempts, "key_id": new.key_id, "at": now}
