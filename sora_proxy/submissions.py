@@ -26,7 +26,7 @@ def note(connection: sa.Connection, generation_id: str, old: State, new: State) 
     if new.status is old.status:
         return
     now = time.time()
-    if new.status is Status.submitting:
+    if new.status is Status.submitting and new.key_id:
         row = {"generation_id": generation_id, "attempt": new.attempts, "key_id": new.key_id, "at": now}
         connection.execute(submissions.insert(), row)
         connection.execute(submissions.delete().where(submissions.c.at < now - KEPT_SECONDS))
