@@ -29,8 +29,7 @@ class Request:
 
     def __init__(self, head: bytes, body: bytes) -> None:
         line, _, fields = head.partition(b"\r\n")
-        self.line = line.decode()
-        self.path = self.line.split()[1]
+        self.path = line.split()[1].decode()
         self.headers: Message = BytesParser().parsebytes(fields, headersonly=True)
         self.body = body
 

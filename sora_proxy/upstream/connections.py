@@ -37,9 +37,10 @@ class Connections(HTTPAdapter):
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
         self.poolmanager.pool_classes_by_scheme = DIRECT
 
-    def proxy_manager_for(self, proxy: str, **_: Any) -> urllib3.PoolManager:
-        manager: urllib3.PoolManager = self.proxy_manager[proxy]
-        return manager
+    def proxy_manager_for(self, *_: Any, **__: Any) -> urllib3.PoolManager:
+        """The only one, however a library spells its address."""
+        (manager,) = self.proxy_manager.values()
+        return manager  # type: ignore[no-any-return]
 
     def cert_verify(self, conn: Any, _url: str, _verify: object, _cert: object) -> None:
         """Check certificates, against the CAs that the context holds already: no bundle is read per connection."""

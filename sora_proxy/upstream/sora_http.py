@@ -169,13 +169,13 @@ def _chunks(response: requests.Response, most: int) -> Iterator[bytes]:
 
 def _failure(error: Exception, call: HttpCall) -> CallFailed:
     """What a library's exception means. Its text stays behind: it may hold addresses and credentials."""
+    proxied = call.egress.proxy is not None
     if not call.sent:
-        # Whoever is to blame for it, the proxy or what is behind it: by another way out it may be otherwise.
-        by_proxy = call.connecting and call.egress.proxy is not None
+        by_proxy = proxied and call.connecting
         return CallFailed("no way through the proxy" if by_proxy else "can't connect", sent=False, proxy=by_proxy)
     if call.aborted or isinstance(error, requests.exceptions.Timeout):
         return CallFailed(f"no answer within {call.seconds:g} seconds", sent=True)
-    return CallFailed("the connection broke", sent=True)
+    return CallFailed("the connection broke", sent=True, proxy=proxied)
 
 
 def _tls_context() -> ssl.SSLContext:

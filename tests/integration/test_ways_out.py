@@ -75,6 +75,7 @@ def hang_up(_server: Server, _sock: socket.socket) -> None:
 FAILING: dict[str, tuple[str, Script]] = {
     "challenged": ("http", challenge_all),
     "refused": ("http", refuse_all),
+    "broken": ("http", hang_up),
     "challenged through socks": ("socks5", behind_socks(challenge_all)),
     "refused by socks": ("socks5", behind_socks(challenge_all, user="user", password="another")),
     "broken socks": ("socks5", hang_up),
@@ -103,33 +104,40 @@ async def test_a_key_whose_first_way_fails_goes_on_by_the_next_and_is_not_touche
     assert (await simulator.stats())["registered"] == 2
 
 
-async def test_a_picture_whose_way_breaks_is_fetched_by_the_next_way(
+async def test_a_picture_whose_way_is_challenged_is_fetched_by_the_next_way(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve
 ) -> None:
-    def until_the_download(server: Server, sock: socket.socket) -> None:
-        """A proxy that turns the first download down."""
-        while request := server.read(sock):
-            if "/media/" in request.path:
-                sock.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
-                continue
-            with socket.create_connection(("127.0.0.1", port_of(simulator))) as other:
-                lines = [f"{name}: {text}" for name, text in request.headers.items() if name.lower() != "connection"]
-                head = [request.line.replace(f"http://{HOST}:{port_of(simulator)}", ""), *lines, "connection: close"]
-                other.sendall("\r\n".join([*head, "", ""]).encode() + request.body)
-                while piece := other.recv(2**16):
-                    sock.sendall(piece)
-            return
-
-    first, second = serve(until_the_download), serve(behind_socks(leading_to(port_of(simulator))))
-    ways = f"http://127.0.0.1:{first.port},socks5://127.0.0.1:{second.port}"
+    await simulator.order_fault("challenge", endpoint="media", times=1)
+    first, second = (serve(behind_socks(leading_to(port_of(simulator)))) for _ in range(2))
+    ways = f"socks5://127.0.0.1:{first.port},socks5://127.0.0.1:{second.port}"
     async with (
         start_proxy(**by_name(simulator), api_keys=upstream_keys(), proxies=ways) as proxy,
         proxy.chat() as answer,
     ):
-        content = (await answer.json())["choices"][0]["message"]["content"]
+        assert f"]({proxy.url}/images/" in (await answer.json())["choices"][0]["message"]["content"]
 
-    assert f"]({proxy.url}/images/" in content
-    assert len(second.destinations) == 1
+    assert first.destinations
+    assert second.destinations
+
+
+async def test_an_order_whose_answer_was_lost_is_looked_for_by_the_next_way(
+    start_proxy: StartProxy, simulator: Simulator, serve: Serve
+) -> None:
+    def only_once(server: Server, sock: socket.socket) -> None:
+        if len(server.destinations) == 1:
+            leading_to(port_of(simulator))(server, sock)
+
+    await simulator.order_fault("drop", endpoint="submit", times=1, registered=True)
+    first, second = serve(behind_socks(only_once)), serve(behind_socks(leading_to(port_of(simulator))))
+    ways = f"socks5://127.0.0.1:{first.port},socks5://127.0.0.1:{second.port}"
+    async with (
+        start_proxy(**by_name(simulator), api_keys=upstream_keys(), proxies=ways) as proxy,
+        proxy.chat() as answer,
+    ):
+        assert answer.status == 200
+
+    assert (await simulator.stats())["registered"] == 1
+    assert second.destinations
 
 
 async def test_each_key_has_its_own_ways_and_a_broken_one_rests_no_other_key(

@@ -88,7 +88,7 @@ def test_an_order_whose_connection_breaks_after_it_was_read_counts_as_sent(way: 
 
     server, egress = way.to_script(script)
     failure = failure_of(http, way.order(egress))
-    assert (failure.sent, failure.proxy) == (True, False)
+    assert (failure.sent, failure.proxy) == (True, True)
     assert sum(request.body == ORDER for request in server.requests) == 1
 
 
@@ -183,6 +183,12 @@ def test_a_proxy_without_a_good_certificate_is_told_nothing(
     failure = failure_of(http, order(f"{to}://{HOST}", egress=by(f"https://localhost:{server.port}", USER, PASSWORD)))
     assert (failure.sent, failure.proxy) == (False, True)
     assert not server.requests
+
+
+def test_the_address_of_a_proxy_may_be_written_in_capitals(serve: Serve, http: SoraHttp) -> None:
+    for scheme, script in (("http", answer_all), ("socks5h", behind_socks(answer_all))):
+        egress = by(f"{scheme}://LOCALHOST:{serve(script).port}")
+        assert http.call(order(f"http://{HOST}", egress=egress)).status == 200
 
 
 # --- Credentials ------------------------------------------------------------------------------------------------------
