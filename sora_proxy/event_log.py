@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from typing import Generic, TypeVar
 
 E = TypeVar("E")
@@ -38,6 +39,12 @@ class EventLog(Generic[E]):
         """No event will follow: the story has ended, or this process stops."""
         self._closed = True
         self._wake()
+
+    async def end(self) -> None:
+        """Wait until no event can follow."""
+        async with aclosing(self.follow()) as news:
+            async for _ in news:
+                pass
 
     async def follow(self, after: int = 0, idle: float | None = None) -> AsyncGenerator[Sequence[E], None]:
         """Yield the events numbered above `after`, as many as there are, then those to come, until the log is closed.

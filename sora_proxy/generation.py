@@ -61,6 +61,8 @@ class GenerationSpec:
 
     `include_usage` is how the answer was asked for: a stream that is taken up later must be told the same way.
     `metadata` is what the client noted on its order.
+    `keep`: its pictures are kept here whatever the operator chose, for the answer holds their bytes. `format` is png,
+    webp or jpeg, `compression` 0 to 100 beside it; without them a picture stays as the back end made it.
     """
 
     model: str
@@ -71,6 +73,9 @@ class GenerationSpec:
     image: str | None = None
     include_usage: bool = False
     metadata: dict[str, str] = field(default_factory=dict)
+    keep: bool = False
+    format: str | None = None
+    compression: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

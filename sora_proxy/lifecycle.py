@@ -224,8 +224,8 @@ class Lifecycle:
     async def _save(self, generation: Generation) -> None:
         """Bring the results home, all at once, and end well. Nobody waits for those of a cancelled generation."""
         assets = () if generation.cancelled else generation.state.assets
-        if self._policy.keep_pictures():
-            fetched = (self._results.picture(generation.state, index) for index in range(len(assets)))
+        if self._policy.keep_pictures() or generation.spec.keep:
+            fetched = (self._results.picture(generation, index) for index in range(len(assets)))
             pictures = await asyncio.gather(*fetched)
         else:
             pictures = [Picture(index, url=asset.url) for index, asset in enumerate(assets)]

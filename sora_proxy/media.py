@@ -14,6 +14,7 @@ import structlog
 from PIL import Image
 
 from sora_proxy.blocking import BlockingPool, Work
+from sora_proxy.conversion import converted
 from sora_proxy.errors import ConfigurationError, StorageUnavailable
 
 log = structlog.get_logger(__name__)
@@ -64,12 +65,29 @@ class Media:
         """
         return await self._pool.run(Work.media, self._keep_input, content)
 
-    async def keep_result(self, download: Path) -> str:
-        """Check a downloaded result and give it its name among the pictures.
+    async def new_upload(self) -> Path:
+        """Make an empty file for a reference picture that comes in. Raises StorageUnavailable."""
+        upload = self._new_input()
+        await self.append(upload, b"")
+        return upload
+
+    async def append(self, upload: Path, chunk: bytes) -> None:
+        """Add to a reference picture that comes in. Raises StorageUnavailable."""
+        await self._pool.run(Work.media, _append, upload, chunk)
+
+    async def keep_upload(self, upload: Path) -> str:
+        """Check a reference picture that came in and give it its name.
 
         Raises NotAPicture or StorageUnavailable.
         """
-        return await self._pool.run(Work.media, self._keep_result, download)
+        return await self._pool.run(Work.media, _settle, upload, self._inputs)
+
+    async def keep_result(self, download: Path, wanted: str | None = None, compression: int | None = None) -> str:
+        """Check a downloaded result, bring it into the wanted format and give it its name among the pictures.
+
+        Raises NotAPicture or StorageUnavailable.
+        """
+        return await self._pool.run(Work.media, self._keep_result, download, wanted, compression)
 
     async def discard(self, path: Path) -> None:
         """Remove a file that is not needed any more, if it is there."""
@@ -93,17 +111,41 @@ class Media:
             except OSError as error:
                 raise ConfigurationError([f"IMAGE_SAVE_DIR: {folder}: {error.strerror}"]) from None
 
-    def _keep_input(self, content: bytes) -> str:
-        part = self._inputs / f".{secrets.token_hex(16)}.part"
-        try:
-            part.write_bytes(content)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise StorageUnavailable(f"a picture can't be stored: {error.strerror}") from error
-        return _settle(part, self._inputs)
+    def _new_input(self) -> Path:
+        return self._inputs / f".{secrets.token_hex(16)}.part"
 
-    def _keep_result(self, download: Path) -> str:
+    def _keep_input(self, content: bytes) -> str:
+        upload = self._new_input()
+        _append(upload, content)
+        return _settle(upload, self._inputs)
+
+    def _keep_result(self, download: Path, wanted: str | None, compression: int | None) -> str:
+        if wanted:
+            _format_of(download)  # that it is a picture, and not too large, is known before it is decoded
+            download = self._in_format(download, wanted, compression)
         return _settle(download, self._pictures)
+
+    def _in_format(self, download: Path, wanted: str, compression: int | None) -> Path:
+        other = self.new_download()
+        try:
+            if not converted(download, other, wanted, compression):
+                return download
+        except BROKEN as error:
+            other.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno:
+                raise StorageUnavailable(f"a picture can't be stored: {error.strerror}") from error
+            raise NotAPicture(f"it can't be made a {wanted}") from error
+        download.unlink()
+        return other
+
+
+def _append(part: Path, chunk: bytes) -> None:
+    try:
+        with part.open("ab") as file:
+            file.write(chunk)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StorageUnavailable(f"a picture can't be stored: {error.strerror}") from error
 
 
 def _remove(path: Path) -> None:

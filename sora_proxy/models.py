@@ -4,6 +4,7 @@ Many programs offer only names that they know, so the usual ones of OpenAI order
 for stands in the answer.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -19,6 +20,11 @@ class Model:
     id: str
     capabilities: Capabilities
     alias_of: str | None = None
+
+    def size_for(self, asked: tuple[int, int] | None) -> tuple[int, int]:
+        """The size that comes nearest to what was asked for: first in its shape, then in its number of pixels."""
+        sizes = self.capabilities.sizes
+        return min(sizes, key=lambda size: _distance(size, asked)) if asked else sizes[0]
 
 
 class Models:
@@ -53,3 +59,9 @@ class Models:
         known = ", ".join(model.id for model in self.listed[:4])
         message = f"The model {name[:100]!r} does not exist. There are {known} and those in /v1/models."
         raise ClientError(message, status=404, code="model_not_found", param="model")
+
+
+def _distance(size: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:
+    shape = (size[0] / size[1]) / (other[0] / other[1])
+    pixels = (size[0] * size[1]) / (other[0] * other[1])
+    return round(abs(math.log(shape)), 2), abs(math.log(pixels))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import structlog
 
 from sora_proxy.errors import EgressFault, Fault, StorageUnavailable
-from sora_proxy.generation import Asset, Picture, State
+from sora_proxy.generation import Asset, Generation, Picture, State
 from sora_proxy.key_pool import KeyPool
 from sora_proxy.keys import Key
 from sora_proxy.media import Media, NotAPicture
@@ -24,8 +24,9 @@ class Results:
         self._keys = keys
         self._media = media
 
-    async def picture(self, done: State, index: int) -> Picture:
+    async def picture(self, generation: Generation, index: int) -> Picture:
         """Fetch one result. If it can't be had, its address at the upstream is better than nothing: it is paid for."""
+        spec, done = generation.spec, generation.state
         asset, key = done.assets[index], self._keys.get(done.key_id or "")
         if key is None:  # it was removed, and with it the way out by which its pictures may be fetched
             return Picture(index, url=asset.url)
@@ -35,7 +36,7 @@ class Results:
             download = self._media.new_download()
             try:
                 await self._upstream.fetch(asset, key, download)
-                return Picture(index, name=await self._media.keep_result(download))
+                return Picture(index, name=await self._media.keep_result(download, spec.format, spec.compression))
             except (Fault, NotAPicture, StorageUnavailable) as error:
                 log.warning("picture not fetched", index=index, attempt=attempt + 1, reason=str(error))
                 await self._media.discard(download)

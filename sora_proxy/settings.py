@@ -193,6 +193,13 @@ class Settings(BaseSettings):
         description='How long a request without `stream` waits for its picture before it answers "processing".',
         examples=["120"],
     )
+    image_wait: float = Field(
+        600.0,
+        gt=0,
+        le=3600,
+        description="How long an images request waits for its pictures before it is answered with 504 and the id.",
+        examples=["600"],
+    )
     side_calls: bool = Field(
         True,
         description="Answer what chat programs ask for themselves (titles, tags, follow-ups) here, without a picture.",

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from sora_proxy.api import chat, generations, health, models, pictures, stored_completions
+from sora_proxy.api import chat, generations, health, images, models, pictures, stored_completions
 from sora_proxy.api.admin import FOR_OPERATORS, LOGIN
 from sora_proxy.api.cors import cors
 from sora_proxy.api.middleware import (
@@ -36,6 +36,9 @@ FOR_CLIENTS = [
     web.post("/v1/generation/{id}/cancel", generations.cancel),
     web.get("/v1/generation/{id}/events", generations.events),
     web.get("/v1/generations", generations.list_generations),
+    web.post("/v1/images/generations", images.generate),
+    web.post("/v1/images/edits", images.edit),
+    web.post("/v1/images/variations", images.vary),
     web.get("/v1/models", models.list_models),
     web.get("/v1/models/{model:.+}", models.retrieve_model),
 ]

@@ -5,38 +5,34 @@ of the generation it got. Nothing that happens to the handler or its client touc
 """
 
 import re
-from contextlib import aclosing
 
 import orjson
 import structlog
 from aiohttp import web
 
 from sora_proxy.api.answers import failure_response, json_response
+from sora_proxy.api.bodies import parsed
 from sora_proxy.api.chat_stream import ChatStream
 from sora_proxy.api.completions import completion, late_failure
-from sora_proxy.api.context import MODELS, POOL, SETTINGS, SIDE_CALLS
+from sora_proxy.api.context import MODELS, SETTINGS, SIDE_CALLS
+from sora_proxy.api.image_input import Reference
 from sora_proxy.api.keepalive import LongAnswer, client_patience
 from sora_proxy.api.orders import place_order
 from sora_proxy.api.prompts import Prompt, prompt_of, said
 from sora_proxy.api.schemas import ChatRequest, parse_chat_request
 from sora_proxy.api.side_calls import SideCalls
 from sora_proxy.api.text_answers import answer_with_text
-from sora_proxy.blocking import Work
 from sora_proxy.conversations import Conversations
 from sora_proxy.generation import Failed, Generation, GenerationSpec
 
-LARGE_BODY = 2**16  # from here on, parsing is work for a thread
 PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b", re.IGNORECASE)
 POLL_AFTER_SECONDS = 2
 
 
 async def create(request: web.Request) -> web.StreamResponse:
     """Take an order and answer it the way the client asked for."""
-    body, known = await request.read(), (request.app[SIDE_CALLS], request.match_info.get("model"))
-    if len(body) > LARGE_BODY:
-        chat, prompt = await request.app[POOL].run(Work.media, _parse, body, *known)
-    else:
-        chat, prompt = _parse(body, *known)
+    known = (request.app[SIDE_CALLS], request.match_info.get("model"))
+    chat, prompt = await parsed(request, lambda body: _parse(body, *known))
     request.app[MODELS].get(chat.model)
     if isinstance(prompt, str):
         return await answer_with_text(request, chat, prompt)
@@ -66,7 +62,8 @@ async def _order(request: web.Request, chat: ChatRequest, prompt: Prompt) -> Gen
         include_usage=chat.stream_options.include_usage,
     )
     beside = [Conversations.keeping(said(chat.messages))] if chat.store else []
-    return await place_order(request, spec, prompt.picture, *beside)
+    picture = Reference(prompt.picture) if prompt.picture else None
+    return await place_order(request, spec, picture, *beside)
 
 
 def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:
@@ -83,7 +80,7 @@ async def _answer(request: web.Request, generation: Generation, seconds: float) 
     """Wait for the end for a while, then say how it stands."""
     answer = LongAnswer(request, {"x-generation-id": generation.id})
     patience = client_patience(request)
-    ended = await answer.wait(_ended(generation), min(seconds, patience))
+    ended = await answer.wait(generation.log.end(), min(seconds, patience))
     failed = generation.failure
     if not ended and patience < seconds:
         failed = Failed("generation_timeout", f"you wait no longer, but the order goes on: ask for {generation.id}")
@@ -92,12 +89,6 @@ async def _answer(request: web.Request, generation: Generation, seconds: float) 
     if answer.begun:
         return await answer.end(orjson.dumps(late_failure(request, generation, failed)))
     return failure_response(generation.id, failed)
-
-
-async def _ended(generation: Generation) -> None:
-    async with aclosing(generation.log.follow()) as events:
-        async for _ in events:
-            pass
 
 
 def completion_response(request: web.Request, generation: Generation) -> web.Response:

@@ -1,7 +1,9 @@
-"""Reference pictures: from a data URI or an address to a checked file of ours."""
+"""Reference pictures: from a data URI, an address or an upload to a checked file of ours."""
 
 import base64
 import binascii
+from dataclasses import dataclass
+from pathlib import Path
 
 from aiohttp import web
 
@@ -12,22 +14,32 @@ from sora_proxy.media import NotAPicture
 from sora_proxy.public_fetch import FetchRefused
 
 
-async def keep_picture(request: web.Request, source: str) -> str:
-    """Store the picture that a data URI holds or an http(s) address leads to; returns its name.
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference picture: a data URI, an http(s) address or an upload's file, and the parameter that it came in."""
 
-    Raises ClientError.
-    """
-    app = request.app
+    source: str | Path
+    param: str = "messages"
+
+
+async def keep_picture(request: web.Request, reference: Reference) -> str:
+    """Store a reference picture; returns its name. Raises ClientError."""
+    media, source = request.app[MEDIA], reference.source
     try:
-        if source.startswith("data:"):
-            content = await app[POOL].run(Work.media, _decode, source)
-        elif app[SETTINGS].image_input == "off":
-            raise _refusal("Pictures are taken as data URIs only, not by address.")
-        else:
-            content = await app[FETCHER].fetch(source)
-        return await app[MEDIA].keep_input(content)
+        if isinstance(source, Path):
+            return await media.keep_upload(source)
+        return await media.keep_input(await _content(request, source))
     except (FetchRefused, NotAPicture) as error:
-        raise _refusal(f"The reference picture can't be used: {error}.") from error
+        message = f"The reference picture can't be used: {error}."
+        raise ClientError(message, code="invalid_image", param=reference.param) from error
+
+
+async def _content(request: web.Request, source: str) -> bytes:
+    if source.startswith("data:"):
+        return await request.app[POOL].run(Work.media, _decode, source)
+    if request.app[SETTINGS].image_input == "off":
+        raise FetchRefused("pictures are taken as data URIs only, not by address")
+    return await request.app[FETCHER].fetch(source)
 
 
 def _decode(uri: str) -> bytes:
@@ -38,7 +50,3 @@ def _decode(uri: str) -> bytes:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
         raise NotAPicture("its base64 is damaged") from error
-
-
-def _refusal(message: str) -> ClientError:
-    return ClientError(message, code="invalid_image", param="messages")

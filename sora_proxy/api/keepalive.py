@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from sora_proxy.api.context import SETTINGS
+from sora_proxy.api.slow_readers import in_time
 
 # How long OpenAI's SDKs wait before they give up and order again: Python's on every call, Node's when it is set.
 CLIENT_TIMEOUTS = ("x-stainless-read-timeout", "x-stainless-timeout")
@@ -49,21 +50,24 @@ class LongAnswer:
                     return True
                 if left <= 0:
                     return False
-                await (await self.begin()).write(b" ")
+                await self.write(b" ")
                 silence = settings.heartbeat_interval
         finally:
             end.cancel()
 
-    async def begin(self) -> web.StreamResponse:
-        """Send the status, if it has not been sent yet. For bodies that are written piece by piece."""
+    async def write(self, data: bytes) -> None:
+        """Send a piece of the answer, and the status before the first."""
         if self._response is None:
             self._response = web.StreamResponse(headers=self._headers)
             self._response.content_type = "application/json"
             await self._response.prepare(self._request)
-        return self._response
+        await in_time(self._request, self._response.write(data))
 
-    async def end(self, body: bytes, headers: dict[str, str] | None = None) -> web.StreamResponse:
-        """The answer with this body. `headers` are those that only a status not yet sent can bring."""
+    async def end(self, body: bytes = b"", headers: dict[str, str] | None = None) -> web.StreamResponse:
+        """The answer with this body, or the end of one that has begun.
+
+        `headers` are those that only a status not yet sent can bring.
+        """
         if self._response is None:
             return web.Response(body=body, headers=self._headers | (headers or {}), content_type="application/json")
         await self._response.write_eof(body)

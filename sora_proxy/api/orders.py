@@ -3,12 +3,13 @@
 import hashlib
 import re
 from dataclasses import fields, replace
+from pathlib import Path
 
 import orjson
 from aiohttp import web
 
 from sora_proxy.api.context import CLIENT, IDEMPOTENCY, MEDIA, POOL, SUPERVISOR
-from sora_proxy.api.image_input import keep_picture
+from sora_proxy.api.image_input import Reference, keep_picture
 from sora_proxy.blocking import Work
 from sora_proxy.errors import ClientError, SoraProxyError
 from sora_proxy.generation import Generation, GenerationSpec
@@ -21,9 +22,11 @@ LARGE_PICTURE = 2**16  # from here on, its digest is work for a thread
 NOT_ORDERED = {"image", "include_usage", "metadata"}  # the name we gave the picture, and what is only said beside
 
 
-async def place_order(request: web.Request, spec: GenerationSpec, picture: str | None, *beside: Beside) -> Generation:
-    """The generation of an order, which may be that of an earlier request. `picture` is where the reference picture is;
-    it is stored only for an order that is taken. Raises ClientError and what `Supervisor.start` does.
+async def place_order(
+    request: web.Request, spec: GenerationSpec, picture: Reference | None, *beside: Beside
+) -> Generation:
+    """The generation of an order, which may be that of an earlier request. The reference picture is stored
+    only for an order that is taken. Raises ClientError and what `Supervisor.start` does.
     """
     idempotency = request.app[IDEMPOTENCY]
     claim = await _claim(request, spec, picture)
@@ -41,7 +44,9 @@ async def place_order(request: web.Request, spec: GenerationSpec, picture: str |
     return generation
 
 
-async def _take(request: web.Request, spec: GenerationSpec, picture: str | None, beside: list[Beside]) -> Generation:
+async def _take(
+    request: web.Request, spec: GenerationSpec, picture: Reference | None, beside: list[Beside]
+) -> Generation:
     """Give a new order to the supervisor."""
     supervisor = request.app[SUPERVISOR]
     supervisor.admit(request[CLIENT])
@@ -54,24 +59,26 @@ async def _take(request: web.Request, spec: GenerationSpec, picture: str | None,
         raise
 
 
-async def _claim(request: web.Request, spec: GenerationSpec, picture: str | None) -> Claim:
+async def _claim(request: web.Request, spec: GenerationSpec, picture: Reference | None) -> Claim:
     key = request.headers.get("idempotency-key")
     if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
         message = f"An Idempotency-Key is 1 to {LONGEST_KEY} printable characters."
         raise ClientError(message, param="Idempotency-Key")
-    if picture is not None and len(picture) > LARGE_PICTURE:
-        digest = await request.app[POOL].run(Work.media, _digest, spec, picture)
+    source = picture.source if picture else None
+    if isinstance(source, Path) or (source is not None and len(source) > LARGE_PICTURE):
+        digest = await request.app[POOL].run(Work.media, _digest, spec, source)
     else:
-        digest = _digest(spec, picture)
+        digest = _digest(spec, source)
     counted = COUNTED.fullmatch(request.headers.get("x-stainless-retry-count", "")) is not None
     return Claim(request[CLIENT], digest, key, counted)
 
 
-def _digest(spec: GenerationSpec, picture: str | None) -> str:
+def _digest(spec: GenerationSpec, source: str | Path | None) -> str:
     """What tells whether two requests order the same. Fields at their default do not count: there will be more."""
     ordered = {
         field.name: value
         for field in fields(spec)
         if field.name not in NOT_ORDERED and (value := getattr(spec, field.name)) != field.default
     }
+    picture = hashlib.sha256(source.read_bytes()).hexdigest() if isinstance(source, Path) else source
     return hashlib.sha256(orjson.dumps([ordered, picture], option=orjson.OPT_SORT_KEYS)).hexdigest()

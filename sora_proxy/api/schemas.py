@@ -1,6 +1,7 @@
 """What a chat request may hold. Fields that we use are checked strictly; all others are accepted whatever they hold."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
@@ -16,7 +17,7 @@ SIZE = re.compile(r"(\d{2,4})[x×*](\d{2,4})", re.ASCII)
 SIDE = range(64, 2049)
 
 
-def _none_is_default(default: Any) -> BeforeValidator:
+def none_is_default(default: Any) -> BeforeValidator:
     """SDKs send null for an option that is not set."""
     return BeforeValidator(lambda value: default if value is None else value)
 
@@ -25,7 +26,7 @@ class Lenient(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=Lenient)
 
 
 class Message(Lenient):
@@ -36,7 +37,7 @@ class Message(Lenient):
 
 
 class StreamOptions(Lenient):
-    include_usage: Annotated[bool, _none_is_default(False)] = False
+    include_usage: Annotated[bool, none_is_default(False)] = False
 
 
 def _check_metadata(value: Any) -> Any:
@@ -61,12 +62,12 @@ class ChatRequest(Lenient):
 
     model: Annotated[str, Field(min_length=1, max_length=200)]
     messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
-    n: Annotated[int, Field(ge=1, le=4), _none_is_default(1)] = 1
-    stream: Annotated[bool, _none_is_default(False)] = False
-    stream_options: Annotated[StreamOptions, _none_is_default(StreamOptions())] = StreamOptions()
-    background: Annotated[bool, _none_is_default(False)] = False
-    size: Annotated[str, _none_is_default("auto")] = "auto"
-    store: Annotated[bool, _none_is_default(False)] = False
+    n: Annotated[int, Field(ge=1, le=4), none_is_default(1)] = 1
+    stream: Annotated[bool, none_is_default(False)] = False
+    stream_options: Annotated[StreamOptions, none_is_default(StreamOptions())] = StreamOptions()
+    background: Annotated[bool, none_is_default(False)] = False
+    size: Annotated[str, none_is_default("auto")] = "auto"
+    store: Annotated[bool, none_is_default(False)] = False
     metadata: Metadata = {}
 
     @property
@@ -92,7 +93,7 @@ def parse_chat_request(body: bytes, model: str | None = None) -> ChatRequest:
 
     Raises ClientError, naming the field.
     """
-    return _parse(body, ChatRequest, {} if model is None else {"model": model})
+    return parse_body(ChatRequest, body, {} if model is None else {"model": model})
 
 
 def parse_metadata_request(body: bytes) -> dict[str, str]:
@@ -100,18 +101,27 @@ def parse_metadata_request(body: bytes) -> dict[str, str]:
 
     Raises ClientError, naming the field.
     """
-    return _parse(body, MetadataRequest).metadata
+    return parse_body(MetadataRequest, body).metadata
 
 
-def _parse(body: bytes, kind: type[M], known: dict[str, Any] | None = None) -> M:
+def parse_body(kind: type[M], body: bytes, known: Mapping[str, Any] | None = None) -> M:
+    """Read a JSON body; what is `known` from elsewhere wins. Raises ClientError, naming the field."""
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise ClientError("The request's body is not valid JSON.", code="invalid_json") from None
     if not isinstance(fields, dict):
         raise ClientError("The request's body must be a JSON object.", code="invalid_json")
+    return checked(kind, fields | dict(known or {}))
+
+
+def checked(kind: type[M], fields: Mapping[str, Any], *, strict: bool | None = None) -> M:
+    """Make a request of its fields; without `strict`, numbers and booleans may be texts, as forms have them.
+
+    Raises ClientError, naming the field.
+    """
     try:
-        return kind.model_validate(fields | (known or {}))
+        return kind.model_validate(fields, strict=strict)
     except ValidationError as error:
         raise explain(error) from None
 

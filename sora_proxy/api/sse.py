@@ -3,13 +3,12 @@
 Nothing else goes out to them: an `id:`, a lone `retry:` or an empty `data:` crashes one released SDK or another.
 """
 
-import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 
 from aiohttp import web
 
-# A reader that takes no byte for this long is cut; its generation goes on.
-WRITE_SECONDS = 60.0
+from sora_proxy.api.slow_readers import in_time
+
 # Below this, a write never waits for the reader: asyncio stops a writer above 64 KiB.
 UNREAD_BYTES = 32 * 2**10
 
@@ -37,14 +36,18 @@ class EventStream:
         await self.write(_lines(events))
 
     async def heartbeat(self) -> None:
-        await self.write(b": ping\n\n")
+        await self.comment("ping")
+
+    async def comment(self, words: str) -> None:
+        """Write what every client skips."""
+        await self.write(f": {words}\n\n".encode())
 
     async def end(self, events: Iterable[bytes] = (), *, done: bool) -> web.StreamResponse:
         """Write the last events and end the answer: some clients read on until it does, whatever they were told.
 
         `done` says that all went well.
         """
-        await self._in_time(self._response.write_eof(_lines(events) + (DONE if done else b"")))
+        await in_time(self._request, self._response.write_eof(_lines(events) + (DONE if done else b"")))
         return self._response
 
     async def write(self, data: bytes) -> None:
@@ -53,17 +56,7 @@ class EventStream:
         if transport is not None and transport.get_write_buffer_size() + len(data) < UNREAD_BYTES:
             await self._response.write(data)  # which does not wait then
         else:
-            await self._in_time(self._response.write(data))
-
-    async def _in_time(self, writing: Awaitable[None]) -> None:
-        """Wait for a slow reader, within bounds."""
-        try:
-            async with asyncio.timeout(WRITE_SECONDS):
-                await writing
-        except TimeoutError:
-            if self._request.transport is not None:
-                self._request.transport.abort()
-            raise ConnectionResetError("the client does not read") from None
+            await in_time(self._request, self._response.write(data))
 
 
 def _lines(events: Iterable[bytes]) -> bytes:

@@ -44,3 +44,27 @@ def test_an_alias_that_leads_nowhere_is_the_operators_fault() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Models(CAN, {"dall-e-3": "ours", "a": "b"})
     assert caught.value.faults == ["MODEL_ALIASES: 'b' is none of ours, also-ours"]
+
+
+SIZES = ((720, 480), (480, 720), (480, 480), (1024, 1024), (1536, 1024), (1024, 1536), (1792, 1024), (1024, 1792))
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        (None, (720, 480)),
+        *((size, size) for size in SIZES),
+        ((256, 256), (480, 480)),
+        ((512, 512), (480, 480)),
+        ((2048, 2048), (1024, 1024)),
+        ((1500, 1000), (1536, 1024)),
+        ((90, 60), (720, 480)),
+        ((1920, 1080), (1792, 1024)),
+        ((1, 9999), (1024, 1792)),
+    ],
+)
+def test_the_size_is_the_nearest_in_shape_and_then_in_pixels(
+    asked: tuple[int, int] | None, given: tuple[int, int]
+) -> None:
+    can = Capabilities(("ours",), SIZES, most_pictures=4, most_references=1)
+    assert Models(can, {}).default.size_for(asked) == given

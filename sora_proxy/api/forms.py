@@ -1,0 +1,78 @@
+"""Multipart forms, as image uploads come: pictures go to the disk as they arrive, and all else is small."""
+
+import contextlib
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import BodyPartReader, web
+
+from sora_proxy.api.context import MEDIA
+from sora_proxy.errors import ClientError
+
+MOST_PARTS = 100
+LONGEST_TEXT = 2**18
+CHUNK = 2**16
+
+
+@dataclass(slots=True)
+class Form:
+    """What a form holds: its texts by name, and the files of its pictures, which nobody has looked at yet."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    pictures: list[Path] = field(default_factory=list)
+
+
+@contextlib.asynccontextmanager
+async def read_form(request: web.Request, *, picture: str, unused: Collection[str]) -> AsyncIterator[Form]:
+    """Read a form in which the parts named `picture`, also as `picture[]`, are pictures and all others are texts.
+
+    The files are there until the block ends. Raises ClientError.
+    """
+    form = Form()
+    try:
+        try:
+            await _read(request, form, picture, unused)
+        except (ValueError, RuntimeError) as error:  # aiohttp's words for what is no form
+            raise ClientError("The request's body is not a valid multipart form.", code="invalid_body") from error
+        yield form
+    finally:
+        for path in form.pictures:
+            await request.app[MEDIA].discard(path)
+
+
+async def _read(request: web.Request, form: Form, picture: str, unused: Collection[str]) -> None:
+    reader = await request.multipart()
+    for _ in range(MOST_PARTS):
+        part = await reader.next()
+        if part is None:
+            return
+        if not isinstance(part, BodyPartReader) or not part.name:
+            raise ValueError("a part has no name, or parts of its own")
+        name = part.name.partition("[")[0]
+        if name == picture:
+            form.pictures.append(await request.app[MEDIA].new_upload())
+            async for chunk in _chunks(request, part):
+                await request.app[MEDIA].append(form.pictures[-1], chunk)
+        elif name in unused:
+            async for _ in _chunks(request, part):
+                pass
+        else:
+            form.texts[part.name] = await _text(request, part)
+    raise ClientError(f"A form can have {MOST_PARTS} parts, not more.", code="invalid_body")
+
+
+async def _text(request: web.Request, part: BodyPartReader) -> str:
+    text = bytearray()
+    async for chunk in _chunks(request, part):
+        text += chunk
+        if len(text) > LONGEST_TEXT:
+            raise ClientError(f"A field of the form is longer than {LONGEST_TEXT} bytes.", param=str(part.name)[:100])
+    return text.decode()
+
+
+async def _chunks(request: web.Request, part: BodyPartReader) -> AsyncIterator[bytes]:
+    while chunk := await part.read_chunk(CHUNK):
+        if request.content.total_bytes > request.client_max_size:
+            raise web.HTTPRequestEntityTooLarge(request.client_max_size)
+        yield chunk

@@ -1,0 +1,149 @@
+"""`POST /v1/images/…`: generations, edits and variations, answered whole or as a stream.
+
+As everywhere, a request becomes a `GenerationSpec`, and from then on only its log is read.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+from aiohttp import web
+
+from sora_proxy.api.answers import error_object, failure_response, failure_status
+from sora_proxy.api.bodies import parsed
+from sora_proxy.api.completions import progress_text
+from sora_proxy.api.context import MODELS, SETTINGS
+from sora_proxy.api.forms import read_form
+from sora_proxy.api.image_answers import Piece, answer_to, sent
+from sora_proxy.api.image_input import Reference
+from sora_proxy.api.image_requests import EditRequest, ImageRequest, VariationRequest
+from sora_proxy.api.keepalive import LongAnswer, client_patience
+from sora_proxy.api.orders import place_order
+from sora_proxy.api.schemas import checked, parse_body
+from sora_proxy.api.sse import EventStream
+from sora_proxy.errors import ClientError
+from sora_proxy.generation import Failed, Generation, GenerationSpec, Progress, Queued, Status
+from sora_proxy.models import Model
+
+
+async def generate(request: web.Request) -> web.StreamResponse:
+    """Pictures from a text."""
+    asked = await parsed(request, lambda body: parse_body(ImageRequest, body))
+    return await _answer(request, await _order(request, asked, ()), asked)
+
+
+async def edit(request: web.Request) -> web.StreamResponse:
+    """Pictures from a text and a picture."""
+    return await _edit(request, EditRequest)
+
+
+async def vary(request: web.Request) -> web.StreamResponse:
+    """Pictures from a picture."""
+    return await _edit(request, VariationRequest)
+
+
+async def _edit(request: web.Request, kind: type[EditRequest]) -> web.StreamResponse:
+    """As a form or as JSON. A mask is taken and not used: no back end of ours knows one."""
+    if request.content_type == "multipart/form-data":
+        async with read_form(request, picture="image", unused=["mask"]) as form:
+            asked = checked(kind, form.texts, strict=False)
+            generation = await _order(request, asked, _references(form.pictures))
+    else:
+        asked = await parsed(request, lambda body: parse_body(kind, body))
+        generation = await _order(request, asked, _references(image.image_url for image in asked.images or ()))
+    return await _answer(request, generation, asked)
+
+
+def _references(sources: Iterable[str | Path]) -> list[Reference]:
+    """There must be one."""
+    if references := [Reference(source, "image") for source in sources]:
+        return references
+    raise ClientError("Missing required parameter: 'image'.", code="missing_required_parameter", param="image")
+
+
+async def _answer(request: web.Request, generation: Generation, asked: ImageRequest) -> web.StreamResponse:
+    structlog.contextvars.bind_contextvars(generation=generation.id)
+    return await (_stream if asked.stream else _whole)(request, generation, asked)
+
+
+async def _order(request: web.Request, asked: ImageRequest, references: Sequence[Reference]) -> Generation:
+    models = request.app[MODELS]
+    model = models.get(asked.model) if asked.model else models.default
+    _check_numbers(model, asked.n, len(references))
+    width, height = model.size_for(asked.dimensions)
+    spec = GenerationSpec(
+        model.id,
+        asked.prompt,
+        n=asked.n,
+        width=width,
+        height=height,
+        keep=asked.stream or asked.response_format != "url" or asked.output_format is not None,
+        format=asked.output_format,
+        compression=asked.output_compression,
+    )
+    return await place_order(request, spec, references[0] if references else None)
+
+
+def _check_numbers(model: Model, pictures: int, references: int) -> None:
+    can = model.capabilities
+    if pictures > can.most_pictures:
+        raise ClientError(f"'n' can be {can.most_pictures} at most: {model.id} makes no more in one order.", param="n")
+    if references > can.most_references:
+        message = f"{model.id} takes {can.most_references} reference picture, not more."
+        raise ClientError(message, code="invalid_image", param="image")
+
+
+async def _whole(request: web.Request, generation: Generation, asked: ImageRequest) -> web.StreamResponse:
+    """Wait for the end, as long as the client does, and answer with everything."""
+    answer = LongAnswer(request, {"x-generation-id": generation.id})
+    patience = min(request.app[SETTINGS].image_wait, client_patience(request))
+    await answer.wait(generation.log.end(), patience)
+    if failed := _failure(generation):
+        if not answer.begun:
+            return failure_response(generation.id, failed)
+        return await answer.end(orjson.dumps({"created": int(generation.created_at), "data": [], **_error(failed)}))
+    await _write((await answer_to(request, generation, asked)).whole(), request, answer.write)
+    return await answer.end()
+
+
+async def _stream(request: web.Request, generation: Generation, asked: ImageRequest) -> web.StreamResponse:
+    """Progress as comments, for OpenAI has no event for it and strict clients take no other; then the pictures."""
+    stream = EventStream(request, {"x-generation-id": generation.id})
+    await stream.open()
+    async with aclosing(generation.log.follow(idle=request.app[SETTINGS].heartbeat_interval)) as news:
+        async for events in news:
+            told = [progress_text(event) for event in events if isinstance(event, Queued | Progress)]
+            await stream.comment(told[-1] if told else "ping")
+    await _write(await _last_events(request, generation, asked), request, stream.write)
+    return await stream.end(done=False)
+
+
+async def _last_events(request: web.Request, generation: Generation, asked: ImageRequest) -> Iterable[Piece]:
+    failed = _failure(generation)
+    if failed is None:
+        told = await answer_to(request, generation, asked)
+        if any(picture.file for picture in told.pictures):
+            return told.events()
+        failed = Failed("result_unavailable", "the pictures could not be fetched or are no longer kept here")
+    return [b"event: error\ndata: %b\n\n" % orjson.dumps(_error(failed))]
+
+
+async def _write(pieces: Iterable[Piece], request: web.Request, write: Callable[[bytes], Awaitable[None]]) -> None:
+    async with aclosing(sent(pieces, request)) as everything:
+        async for data in everything:
+            await write(data)
+
+
+def _failure(generation: Generation) -> Failed | None:
+    """Why there are no pictures, if there are none."""
+    if generation.failure or generation.status is Status.completed:
+        return generation.failure
+    message = f"The order goes on, but this answer can't wait for it: ask for {generation.id} later."
+    return Failed("generation_timeout", message)
+
+
+def _error(failed: Failed) -> dict[str, Any]:
+    return error_object(failed.message, status=failure_status(failed), code=failed.code)

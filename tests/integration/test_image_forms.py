@@ -1,0 +1,171 @@
+"""Edits and variations as multipart forms, in all the ways that clients write them, and in those that nobody should."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+from PIL import Image
+
+from tests.conftest import Proxy, Simulator
+
+BOUNDARY = "line-between-the-parts"
+Part = tuple[str, bytes]  # the headers of a part, and what it holds
+PROMPT: Part = ('form-data; name="prompt"', b"at night")
+
+
+def png(size: tuple[int, int] = (320, 240)) -> bytes:
+    out = io.BytesIO()
+    Image.effect_noise(size, 90).convert("RGB").save(out, "PNG")
+    return out.getvalue()
+
+
+PICTURE: Part = ('form-data; name="image"; filename="fox.png"', png())
+
+
+def form(*parts: Part) -> bytes:
+    body = b"".join(
+        b"--%b\r\nContent-Disposition: %b\r\n\r\n%b\r\n" % (BOUNDARY.encode(), head.encode(), content)
+        for head, content in parts
+    )
+    return body + b"--%b--\r\n" % BOUNDARY.encode()
+
+
+def memory() -> int:
+    resident: int = psutil.Process().memory_info().rss
+    return resident
+
+
+async def post(proxy: Proxy, body: Any, *, kind: str | None = None, route: str = "edits") -> tuple[int, dict[str, Any]]:
+    if isinstance(body, bytes):
+        body = io.BytesIO(body)
+    headers = {"content-type": kind or f"multipart/form-data; boundary={BOUNDARY}"}
+    async with proxy.client.post(f"{proxy.url}/v1/images/{route}", data=body, headers=headers) as answer:
+        return answer.status, await answer.json()
+
+
+async def uploads(simulator: Simulator) -> list[int]:
+    return [upload["bytes"] for upload in (await simulator.stats())["uploads"]]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        'form-data; name="image"; filename="fox.png"',
+        'form-data; name="image[]"; filename="fox.png"',
+        'form-data; name="image[0]"; filename="fox.png"',
+        'form-data; name="image"; filename="image"\r\nContent-Type: application/octet-stream',
+        'form-data; name="image"; filename="../etc/passwd"\r\nContent-Type: text/html',
+        'form-data; name="image"\r\nContent-Type: image/png',
+        'form-data; name="image"',
+    ],
+)
+async def test_a_picture_is_found_however_its_part_is_named(proxy: Proxy, simulator: Simulator, head: str) -> None:
+    status, body = await post(proxy, form((head, PICTURE[1]), PROMPT))
+    assert status == 200, body
+    assert await uploads(simulator) == [len(PICTURE[1])]
+
+
+async def test_fields_come_as_texts_and_a_mask_changes_nothing(proxy: Proxy) -> None:
+    fields = {"n": "2", "size": "1024x1024", "stream": "false", "output_format": "jpeg", "svg[model]": "x"}
+    parts = [(f'form-data; name="{name}"', value.encode()) for name, value in fields.items()]
+    mask = ('form-data; name="mask"; filename="mask.png"', b"not looked at")
+    status, body = await post(proxy, form(*parts, PICTURE, mask, PROMPT))
+    assert status == 200, body
+    assert (len(body["data"]), body["output_format"], body["size"]) == (2, "jpeg", "1024x1024")
+
+
+async def test_a_form_may_come_in_chunks_of_any_size(proxy: Proxy, simulator: Simulator) -> None:
+    whole = form(PICTURE, PROMPT)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(whole), 777):
+            yield whole[start : start + 777]
+
+    status, body = await post(proxy, chunks())
+    assert status == 200, body
+    assert await uploads(simulator) == [len(PICTURE[1])]
+
+
+async def test_a_large_picture_is_taken_whole(proxy: Proxy, simulator: Simulator) -> None:
+    large = png((2000, 1500))
+    assert len(large) > 2 * 2**20
+    status, body = await post(proxy, form(('form-data; name="image"; filename="fox.png"', large), PROMPT))
+    assert status == 200, body
+    assert await uploads(simulator) == [len(large)]
+
+
+async def test_a_variation_needs_no_prompt(proxy: Proxy, simulator: Simulator) -> None:
+    status, body = await post(proxy, form(PICTURE), route="variations")
+    assert status == 200, body
+    assert len(await uploads(simulator)) == 1
+
+
+REFUSED: dict[str, tuple[bytes, str | None, str | None]] = {
+    "no picture": (form(PROMPT), None, "image"),
+    "two pictures": (form(PICTURE, PICTURE, PROMPT), None, "image"),
+    "an empty picture": (form((PICTURE[0], b""), PROMPT), None, "image"),
+    "no picture's bytes": (form((PICTURE[0], b"<svg/>"), PROMPT), None, "image"),
+    "no prompt": (form(PICTURE), None, "prompt"),
+    "n is no number": (form(PICTURE, PROMPT, ('form-data; name="n"', b"two")), None, "n"),
+    "n is too large": (form(PICTURE, PROMPT, ('form-data; name="n"', b"9" * 5000)), None, "n"),
+    "stream is neither": (form(PICTURE, PROMPT, ('form-data; name="stream"', b"maybe")), None, "stream"),
+    "nothing": (b"", None, None),
+    "another boundary": (form(PICTURE, PROMPT), "multipart/form-data; boundary=other", None),
+    "no boundary": (form(PICTURE, PROMPT), "multipart/form-data", None),
+    "a boundary that is too long": (form(PROMPT), f"multipart/form-data; boundary={'x' * 100}", None),
+    "no end": (form(PICTURE, PROMPT)[:-20], None, None),
+    "no names": (form(("form-data", b"x")), None, None),
+    "no disposition": (b"--%b\r\n\r\nx\r\n--%b--\r\n" % (BOUNDARY.encode(), BOUNDARY.encode()), None, None),
+    "text that is none": (form(PICTURE, (PROMPT[0], b"\xff\xfe")), None, None),
+    "_charset_ that is none": (form(('form-data; name="_charset_"', b"no-such"), PICTURE, PROMPT), None, None),
+    "_charset_ that is long": (form(('form-data; name="_charset_"', b"x" * 99), PICTURE, PROMPT), None, None),
+    "a form in the form": (form((f"{PROMPT[0]}\r\nContent-Type: multipart/mixed; boundary=b", b"x")), None, None),
+    "a long header": (form((f'form-data; name="{"x" * 20_000}"', b"x")), None, None),
+    "many headers": (form(("form-data" + "\r\nx: y" * 500, b"x")), None, None),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_a_form_that_can_not_be_used_is_refused(proxy: Proxy, simulator: Simulator, case: str) -> None:
+    body, kind, param = REFUSED[case]
+    status, answer = await post(proxy, body, kind=kind)
+    assert status == 400, answer
+    assert set(answer["error"]) == {"message", "type", "param", "code"}
+    assert answer["error"]["param"] == param
+    assert (await simulator.stats())["requests"] == {}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [[('form-data; name="x"', b"y")] * 20_000, [('form-data; name="x"; filename="y"', b"z" * 1000)] * 20_000],
+    ids=["fields", "files"],
+)
+async def test_a_form_of_too_many_parts_is_refused(proxy: Proxy, parts: list[Part]) -> None:
+    status, answer = await post(proxy, form(*parts))
+    assert (status, answer["error"]["code"]) == (400, "invalid_body")
+
+
+async def test_a_form_that_is_too_large_is_refused_and_memory_stays_as_it_was(proxy: Proxy) -> None:
+    async def endless(head: str) -> AsyncIterator[bytes]:
+        yield b"--%b\r\nContent-Disposition: %b\r\n\r\n" % (BOUNDARY.encode(), head.encode())
+        for _ in range(1000):
+            yield bytes(2**20)
+
+    before = await asyncio.to_thread(memory)
+    heads = {
+        'form-data; name="image"; filename="x"': "request_too_large",
+        'form-data; name="mask"; filename="x"': "request_too_large",
+        'form-data; name="prompt"': "invalid_value",
+    }
+    for head, code in heads.items():
+        try:
+            _, answer = await post(proxy, endless(head))
+        except aiohttp.ClientConnectionError:
+            continue  # it was cut while it still sent
+        assert answer["error"]["code"] == code
+    assert await asyncio.to_thread(memory) - before < 100 * 2**20
+    assert (await post(proxy, form(PICTURE, PROMPT)))[0] == 200
