@@ -21,8 +21,7 @@ from sora_proxy.egress import Egress
 class CallFailed(Exception):
     """A call ended without a usable answer. `sent`: the request may have reached the other side.
 
-    `proxy`: its connection through a proxy broke or did not come about. Whoever is to blame, it may be otherwise by another
-    way out.
+    `proxy`: its connection through a proxy broke or did not come about. Whoever is to blame, another way out may do.
     """
 
     def __init__(self, reason: str, *, sent: bool, proxy: bool = False) -> None:
