@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from sora_proxy.api import chat, generations, health, images, models, pictures, stored_completions
+from sora_proxy.api import chat, generations, health, images, models, pictures, reference, stored_completions
 from sora_proxy.api.admin import FOR_OPERATORS, LOGIN
 from sora_proxy.api.cors import cors
 from sora_proxy.api.middleware import (
@@ -13,6 +13,7 @@ from sora_proxy.api.middleware import (
     errors,
     request_context,
 )
+from sora_proxy.api.reference import REFERENCE, Reference
 
 # Outermost first.
 MIDDLEWARES = (request_context, errors, cors, access)
@@ -22,6 +23,8 @@ OPEN = [
     web.get("/health/live", health.live),
     web.get("/health/ready", health.ready),
     web.get("/images/{name}", pictures.picture),
+    web.get("/openapi.json", reference.openapi),
+    web.get("/docs", reference.docs),
     LOGIN,
 ]
 FOR_CLIENTS = [
@@ -54,6 +57,7 @@ ALIASES = [
 def add_routes(app: web.Application) -> None:
     """Put the API into an application. A route asks for a client key unless it is listed as open or for operators."""
     app.add_routes([*OPEN, *FOR_CLIENTS, *ALIASES, *FOR_OPERATORS])
-    app[OPEN_HANDLERS] = frozenset(route.handler for route in OPEN)
+    app[OPEN_HANDLERS] = open_handlers = frozenset(route.handler for route in OPEN)
+    app[REFERENCE] = Reference([*FOR_CLIENTS, *OPEN, *FOR_OPERATORS], open_handlers)
     app[OPERATOR_HANDLERS] = frozenset(route.handler for route in FOR_OPERATORS)
     app.on_response_prepare.append(add_headers)

@@ -10,11 +10,13 @@ import orjson
 import structlog
 from aiohttp import web
 
+from sora_proxy.api.answer_schemas import ChatCompletion
 from sora_proxy.api.answers import failure_response, json_response
 from sora_proxy.api.bodies import parsed
 from sora_proxy.api.chat_stream import ChatStream
 from sora_proxy.api.completions import completion, late_failure
 from sora_proxy.api.context import MODELS, SETTINGS, SIDE_CALLS
+from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.image_input import Reference
 from sora_proxy.api.keepalive import LongAnswer, client_patience
 from sora_proxy.api.orders import place_order
@@ -29,6 +31,7 @@ PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b", re.IGNORECASE)
 POLL_AFTER_SECONDS = 2
 
 
+@described(Description(body=ChatRequest, answer=ChatCompletion, media=(JSON, EVENTS)))
 async def create(request: web.Request) -> web.StreamResponse:
     """Take an order and answer it the way the client asked for."""
     known = (request.app[SIDE_CALLS], request.match_info.get("model"))

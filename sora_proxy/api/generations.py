@@ -7,11 +7,13 @@ from typing import Any
 
 from aiohttp import web
 
+from sora_proxy.api.answer_schemas import ChatCompletion, GenerationAnswer, GenerationList
 from sora_proxy.api.answers import json_response
 from sora_proxy.api.chat import completion_response
 from sora_proxy.api.chat_chunks import STRIDE
 from sora_proxy.api.chat_stream import ChatStream
 from sora_proxy.api.context import CLIENT, STORE, SUPERVISOR
+from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.event_source import EventSource, resume_point
 from sora_proxy.api.links import picture_link
 from sora_proxy.api.paging import limit_of, page_response
@@ -19,8 +21,15 @@ from sora_proxy.errors import ClientError
 from sora_proxy.generation import Generation, Phase, Picture
 
 
+@described(
+    Description(
+        query={"stream": "`true`: as a stream", "starting_after": "the number of the last chunk that you have"},
+        answer=ChatCompletion,
+        media=(JSON, EVENTS),
+    )
+)
 async def retrieve(request: web.Request) -> web.StreamResponse:
-    """`GET /v1/generation/{id}` and `GET /v1/chat/completions/{id}`: the completion, wherever it stands.
+    """The completion, wherever it stands.
 
     With `stream=true` the stream of its order, from the beginning or from where `starting_after` says.
     """
@@ -32,22 +41,34 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
     return await ChatStream(request, generation, include_usage=generation.spec.include_usage, after=after).run()
 
 
+@described(Description(query={"starting_after": "the number of the last event that you have"}, media=(EVENTS,)))
 async def events(request: web.Request) -> web.StreamResponse:
-    """`GET /v1/generation/{id}/events`: the log itself, for `EventSource`, whose own header wins when it comes back."""
+    """The log itself, for `EventSource`, whose own header wins when it comes back."""
     generation = await find(request)
     asked = request.headers.get("last-event-id") or request.query.get("starting_after", "0")
     return await EventSource(request, generation, after=resume_point(asked, len(generation.log))).run()
 
 
+@described(Description(answer=GenerationAnswer))
 async def cancel(request: web.Request) -> web.Response:
-    """`DELETE /v1/generation/{id}` and `POST /v1/generation/{id}/cancel`. Twice, or too late, it changes nothing."""
+    """Cancel a generation. Twice, or too late, it changes nothing."""
     generation = await find(request)
     await request.app[SUPERVISOR].cancel(generation)
     return json_response(_described(request, generation))
 
 
+@described(
+    Description(
+        query={
+            "after": "the last id that you have",
+            "limit": "how many, at most",
+            "status": f"only those that are {', '.join(Phase)}",
+        },
+        answer=GenerationList,
+    )
+)
 async def list_generations(request: web.Request) -> web.Response:
-    """`GET /v1/generations`: the caller's own, the newest first."""
+    """One's own generations, the newest first."""
     client, limit = request[CLIENT], limit_of(request)
     after, asked = request.query.get("after"), request.query.get("status")
     if asked is not None and asked not in [*Phase]:

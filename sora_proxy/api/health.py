@@ -4,21 +4,28 @@ import time
 
 from aiohttp import web
 
+from sora_proxy.api.answer_schemas import Health
 from sora_proxy.api.answers import json_response
 from sora_proxy.api.context import STORE, SUPERVISOR
+from sora_proxy.api.described import Description, described
+from sora_proxy.errors import ClientError
 
 
+@described(Description(answer=Health))
 async def health(_request: web.Request) -> web.Response:
     """The documented check."""
     return json_response({"status": "ok", "timestamp": time.time()})
 
 
+@described(Description(answer=Health))
 async def live(_request: web.Request) -> web.Response:
     """The process runs and its event loop turns."""
     return json_response({"status": "ok"})
 
 
+@described(Description(answer=Health))
 async def ready(request: web.Request) -> web.Response:
     """New orders would be taken."""
-    is_ready = request.app[SUPERVISOR].ready and await request.app[STORE].writable()
-    return json_response({"status": "ok" if is_ready else "unavailable"}, status=200 if is_ready else 503)
+    if not (request.app[SUPERVISOR].ready and await request.app[STORE].writable()):
+        raise ClientError("New orders would not be taken now.", status=503, code="overloaded", retry_after=5)
+    return json_response({"status": "ok"})

@@ -13,7 +13,7 @@ Format = Literal["png", "webp", "jpeg"]
 
 
 class ImageRequest(Lenient):
-    """`POST /v1/images/generations`."""
+    """Pictures from a text."""
 
     prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_PROMPT)]
     model: Annotated[str | None, Field(max_length=200)] = None
@@ -46,12 +46,12 @@ class ImageSource(Lenient):
 
 
 class EditRequest(ImageRequest):
-    """`POST /v1/images/edits`. In a form, the pictures are parts of it and not in here."""
+    """Pictures from a text and a picture. In a form, the pictures are parts of it and not in here."""
 
     images: Annotated[list[ImageSource] | None, Field(max_length=16)] = None
 
 
 class VariationRequest(EditRequest):
-    """`POST /v1/images/variations`: no prompt comes with it."""
+    """Pictures from a picture: no prompt comes with it."""
 
     prompt: Annotated[Any, BeforeValidator(lambda _: STOCK_PROMPT)] = STOCK_PROMPT

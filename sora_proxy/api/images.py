@@ -12,10 +12,12 @@ import orjson
 import structlog
 from aiohttp import web
 
+from sora_proxy.api.answer_schemas import ImagesAnswer
 from sora_proxy.api.answers import error_object, failure_response, failure_status
 from sora_proxy.api.bodies import parsed
 from sora_proxy.api.completions import progress_text
 from sora_proxy.api.context import MODELS, SETTINGS
+from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.forms import read_form
 from sora_proxy.api.image_answers import Piece, answer_to, sent
 from sora_proxy.api.image_input import Reference
@@ -29,17 +31,20 @@ from sora_proxy.generation import Failed, Generation, GenerationSpec, Progress, 
 from sora_proxy.models import Model
 
 
+@described(Description(body=ImageRequest, answer=ImagesAnswer, media=(JSON, EVENTS)))
 async def generate(request: web.Request) -> web.StreamResponse:
     """Pictures from a text."""
     asked = await parsed(request, lambda body: parse_body(ImageRequest, body))
     return await _answer(request, await _order(request, asked, ()), asked)
 
 
+@described(Description(body=EditRequest, form=True, answer=ImagesAnswer, media=(JSON, EVENTS)))
 async def edit(request: web.Request) -> web.StreamResponse:
     """Pictures from a text and a picture."""
     return await _edit(request, EditRequest)
 
 
+@described(Description(body=VariationRequest, form=True, answer=ImagesAnswer, media=(JSON, EVENTS)))
 async def vary(request: web.Request) -> web.StreamResponse:
     """Pictures from a picture."""
     return await _edit(request, VariationRequest)

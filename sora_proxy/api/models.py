@@ -4,18 +4,24 @@ from typing import Any
 
 from aiohttp import web
 
+from sora_proxy.api.answer_schemas import ModelAnswer, ModelList
 from sora_proxy.api.answers import json_response
 from sora_proxy.api.context import MODELS
+from sora_proxy.api.described import Description, described
 from sora_proxy.models import Model
 
 CREATED = 1742774400  # 2025-03-24, the day before the first of these could be had anywhere
 
 
+@described(Description(answer=ModelList))
 async def list_models(request: web.Request) -> web.Response:
+    """The names that an order may give for its model."""
     return json_response({"object": "list", "data": [_model(model) for model in request.app[MODELS].listed]})
 
 
+@described(Description(answer=ModelAnswer))
 async def retrieve_model(request: web.Request) -> web.Response:
+    """One of them, and what it can do."""
     return json_response(_model(request.app[MODELS].get(request.match_info["model"])))
 
 

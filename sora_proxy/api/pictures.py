@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from sora_proxy.api.context import MEDIA, STORE
+from sora_proxy.api.described import Description, described
 from sora_proxy.errors import ClientError
 from sora_proxy.media import CONTENT_TYPES, PICTURE_NAME
 
@@ -16,6 +17,7 @@ HEADERS = {
 }
 
 
+@described(Description(media=("image/png", "image/jpeg", "image/webp", "image/gif")))
 async def picture(request: web.Request) -> web.StreamResponse:
     """A picture by its name, with a type told from its bytes when it came in."""
     name = request.match_info["name"]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from sora_proxy.errors import ClientError
 
@@ -13,6 +13,9 @@ DEFAULT_SIZE = (720, 480)
 MOST_MESSAGES = 500
 MOST_PROMPT = 32_000
 MOST_METADATA = 16
+PARTS = ["text", "input_text", "image_url", "input_image", "file"]
+PART = {"type": "object", "properties": {"type": {"enum": PARTS}}, "required": ["type"]}
+CONTENT = {"anyOf": [{"type": "string"}, {"type": "null"}, {"type": "array", "items": PART}]}
 SIZE = re.compile(r"(\d{2,4})[x×*](\d{2,4})", re.ASCII)
 SIDE = range(64, 2049)
 
@@ -33,7 +36,7 @@ class Message(Lenient):
     """`content` is looked at by `prompt_of`: its shapes differ more than a schema could say clearly."""
 
     role: Literal["developer", "system", "user", "assistant", "tool", "function"]
-    content: Any = None
+    content: Annotated[Any, WithJsonSchema(CONTENT)] = None
 
 
 class StreamOptions(Lenient):
@@ -54,20 +57,38 @@ def _is_pair(key: str, value: Any) -> bool:
     return len(key) <= 64 and isinstance(value, str) and len(value) <= 512
 
 
-Metadata = Annotated[dict[str, str], BeforeValidator(_check_metadata)]
+Metadata = Annotated[
+    dict[str, str],
+    BeforeValidator(_check_metadata),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": MOST_METADATA,
+            "propertyNames": {"maxLength": 64},
+            "additionalProperties": {"type": "string", "maxLength": 512},
+        }
+    ),
+]
 
 
 class ChatRequest(Lenient):
-    """`POST /v1/chat/completions`. `size` and `background` are ours; SDKs pass them in `extra_body`."""
+    """An order. `size` and `background` are ours; SDKs pass them in `extra_body`. Other fields are ignored."""
 
-    model: Annotated[str, Field(min_length=1, max_length=200)]
-    messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
-    n: Annotated[int, Field(ge=1, le=4), none_is_default(1)] = 1
-    stream: Annotated[bool, none_is_default(False)] = False
+    model: Annotated[str, Field(min_length=1, max_length=200, description="A name from `/v1/models`.")]
+    messages: Annotated[
+        list[Message],
+        Field(
+            min_length=1,
+            max_length=MOST_MESSAGES,
+            description="The last user message is the prompt; one reference picture may come with it.",
+        ),
+    ]
+    n: Annotated[int, Field(ge=1, le=4, description="How many pictures."), none_is_default(1)] = 1
+    stream: Annotated[bool, Field(description="Stream the answer, with progress."), none_is_default(False)] = False
     stream_options: Annotated[StreamOptions, none_is_default(StreamOptions())] = StreamOptions()
-    background: Annotated[bool, none_is_default(False)] = False
-    size: Annotated[str, none_is_default("auto")] = "auto"
-    store: Annotated[bool, none_is_default(False)] = False
+    background: Annotated[bool, Field(description="Answer at once; ask for it later."), none_is_default(False)] = False
+    size: Annotated[str, Field(description="`auto`, or like `720x480`."), none_is_default("auto")] = "auto"
+    store: Annotated[bool, Field(description="List it, and keep its messages."), none_is_default(False)] = False
     metadata: Metadata = {}
 
     @property

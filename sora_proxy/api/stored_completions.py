@@ -8,39 +8,46 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from sora_proxy.api.answer_schemas import ChatCompletion, ChatCompletionList, DeletedChatCompletion, StoredMessageList
 from sora_proxy.api.answers import json_response
 from sora_proxy.api.chat import completion_response
 from sora_proxy.api.completions import completion
 from sora_proxy.api.context import CLIENT, CONVERSATIONS, MEDIA, STORE
+from sora_proxy.api.described import Description, described
 from sora_proxy.api.generations import find
 from sora_proxy.api.paging import MOST, limit_of, page_response
-from sora_proxy.api.schemas import MOST_MESSAGES, parse_metadata_request
+from sora_proxy.api.schemas import MOST_MESSAGES, MetadataRequest, parse_metadata_request
 from sora_proxy.conversations import Page, Said
 from sora_proxy.errors import ClientError
 from sora_proxy.generation import FINAL
 
+PAGE = {"after": "the last id that you have", "limit": "how many, at most", "order": "`asc` or `desc`"}
+FILTERS = {"model": "only this model's", "metadata[key]": "only those with this value"}
 UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # a path into JSON has no way to spell these
 METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 
 
+@described(Description(query=PAGE | FILTERS, answer=ChatCompletionList))
 async def list_completions(request: web.Request) -> web.Response:
-    """`GET /v1/chat/completions`"""
+    """The completions that were ordered with `store`."""
     page, limit = _page(request)
     ids = await request.app[CONVERSATIONS].ids(request[CLIENT], page)
     found = await request.app[STORE].find_all(ids[:limit])
     return page_response([completion(request, generation) for generation in found], has_more=len(ids) > limit)
 
 
+@described(Description(body=MetadataRequest, answer=ChatCompletion))
 async def update(request: web.Request) -> web.Response:
-    """`POST /v1/chat/completions/{id}`: other metadata."""
+    """Give a completion other metadata."""
     generation = await find(request)
     metadata = parse_metadata_request(await request.read())
     await request.app[STORE].annotate(generation, metadata)
     return completion_response(request, generation)
 
 
+@described(Description(answer=DeletedChatCompletion))
 async def delete(request: web.Request) -> web.Response:
-    """`DELETE /v1/chat/completions/{id}`: forget it and its pictures."""
+    """Forget a finished completion and its pictures."""
     generation = await find(request)
     if generation.status not in FINAL:  # a cancelled one may still have to do with the back end
         # Without should_retry an SDK would ask again at once.
@@ -51,8 +58,9 @@ async def delete(request: web.Request) -> web.Response:
     return json_response({"id": generation.id, "object": "chat.completion.deleted", "deleted": True})
 
 
+@described(Description(query=PAGE, answer=StoredMessageList))
 async def list_messages(request: web.Request) -> web.Response:
-    """`GET /v1/chat/completions/{id}/messages`: of one that was not to be stored, the prompt is all there is."""
+    """What was said to get a completion: of one that was not to be stored, the prompt."""
     generation = await find(request)
     said = await request.app[CONVERSATIONS].messages(generation.id) or [Said("user", generation.spec.prompt)]
     messages = [

@@ -9,6 +9,7 @@ from pydantic import Field
 from sora_proxy.api.admin.bodies import Body, answer, read_body
 from sora_proxy.api.context import AUDIT, LOGIN_LIMIT, OPERATOR, SESSIONS
 from sora_proxy.api.credentials import is_admin_key
+from sora_proxy.api.described import Description, described
 from sora_proxy.api.forwarding import client_address
 from sora_proxy.audit import Actor
 from sora_proxy.errors import ClientError
@@ -21,6 +22,7 @@ class Login(Body):
     key: Annotated[str, Field(max_length=1000)]
 
 
+@described(Description(body=Login))
 async def login(request: web.Request) -> web.Response:
     """Begin a session. After too many wrong keys, an address has to wait; nobody else has."""
     given = await read_body(request, Login.model_validate)
@@ -39,6 +41,7 @@ async def login(request: web.Request) -> web.Response:
     return answer({"token": token, "token_type": "Bearer", "expires_in": SESSION_SECONDS})
 
 
+@described()
 async def logout(request: web.Request) -> web.Response:
     """End all sessions."""
     request.app[SESSIONS].end_all()

@@ -4,9 +4,11 @@ from aiohttp import web
 
 from sora_proxy.api.admin.bodies import answer, read_body
 from sora_proxy.api.context import OPERATOR, RUNTIME
+from sora_proxy.api.described import described
 from sora_proxy.runtime_settings import FIELDS, shown
 
 
+@described()
 async def retrieve(request: web.Request) -> web.Response:
     """Each option's value, without secrets, and where it comes from."""
     runtime = request.app[RUNTIME]
@@ -14,6 +16,7 @@ async def retrieve(request: web.Request) -> web.Response:
     return answer({"settings": options})
 
 
+@described()
 async def change(request: web.Request) -> web.Response:
     """Set options, all or none; null gives one back to the environment or its default."""
     changes = await read_body(request, dict)

@@ -1,0 +1,165 @@
+"""What answers hold, for the API's document. Tests hold them against what is really sent."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sora_proxy.generation import Phase
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ErrorDetail(Answer):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Error(Answer):
+    """Every error has this shape."""
+
+    error: ErrorDetail
+
+
+class Usage(Answer):
+    """Words in, pictures out; never 0."""
+
+    prompt_tokens: int = Field(ge=1)
+    completion_tokens: int = Field(ge=1)
+    total_tokens: int = Field(ge=2)
+
+
+class AnswerMessage(Answer):
+    role: Literal["assistant"]
+    content: str = Field(description="Pictures as markdown images, one a line; or how far it is; or why there is none.")
+    refusal: str | None = Field(description="Why there is no picture.")
+
+
+class Choice(Answer):
+    index: Literal[0]
+    message: AnswerMessage
+    logprobs: None
+    finish_reason: Literal["stop", "content_filter", "processing", "error"]
+
+
+class ChatCompletion(Answer):
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[Choice] = Field(min_length=1, max_length=1)
+    usage: Usage
+    metadata: dict[str, str] = {}
+    service_tier: Literal["default"] = "default"
+    system_fingerprint: None = None
+    error: ErrorDetail | None = Field(None, description="What went wrong after the status was sent.")
+
+
+class List(Answer):
+    object: Literal["list"]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class ChatCompletionList(List):
+    data: list[ChatCompletion]
+
+
+class StoredMessage(Answer):
+    id: str
+    role: str
+    content: str
+    refusal: None
+    content_parts: None
+
+
+class StoredMessageList(List):
+    data: list[StoredMessage]
+
+
+class DeletedChatCompletion(Answer):
+    id: str
+    object: Literal["chat.completion.deleted"]
+    deleted: Literal[True]
+
+
+class ImageItem(Answer):
+    b64_json: str | None = None
+    url: str | None = None
+
+
+class ImageFault(Answer):
+    index: int
+    code: str
+    message: str
+
+
+class TokenDetails(Answer):
+    text_tokens: int
+    image_tokens: int
+
+
+class ImagesUsage(Answer):
+    """Words and pictures in, pictures out."""
+
+    input_tokens: int
+    input_tokens_details: TokenDetails
+    output_tokens: int
+    total_tokens: int
+
+
+class ImagesAnswer(Answer):
+    created: int
+    data: list[ImageItem]
+    id: str | None = None
+    model: str | None = None
+    ordered_size: str | None = Field(None, description="The size that was ordered from the back end.")
+    size: Literal["1024x1024", "1024x1536", "1536x1024"] | None = None
+    output_format: Literal["png", "webp", "jpeg"] | None = None
+    errors: list[ImageFault] = Field([], description="The pictures that there is something to tell about.")
+    usage: ImagesUsage | None = None
+    error: ErrorDetail | None = Field(None, description="What went wrong after the status was sent.")
+
+
+class GenerationFailure(Answer):
+    code: str
+    message: str
+
+
+class GenerationAnswer(Answer):
+    id: str
+    object: Literal["generation"]
+    status: Phase
+    created: int
+    model: str
+    n: int
+    pictures: list[str]
+    error: GenerationFailure | None
+
+
+class GenerationList(List):
+    data: list[GenerationAnswer]
+
+
+class ModelAnswer(Answer):
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    capabilities: dict[str, Any]
+    alias_of: str | None = None
+    shutdown_date: str | None = None
+
+
+class ModelList(Answer):
+    object: Literal["list"]
+    data: list[ModelAnswer]
+
+
+class Health(Answer):
+    status: Literal["ok"]
+    timestamp: float | None = None

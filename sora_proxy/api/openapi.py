@@ -1,0 +1,95 @@
+"""The OpenAPI document, made of the routes and of what is noted on their handlers."""
+
+import inspect
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+import sora_proxy
+from sora_proxy.api.answer_schemas import Error
+from sora_proxy.api.described import JSON, Description, description_of
+
+ABOUT = (
+    "Pictures behind OpenAI's API. Every error is an object with `message`, `type`, `param` and `code`. All answers"
+    " have the header `x-request-id`, and those about an order have `x-generation-id`."
+)
+PARAMETER = re.compile(r"{(\w+)}")
+FORM, FILE = "multipart/form-data", {"type": "string", "contentMediaType": "application/octet-stream"}
+SCHEMAS = "#/components/schemas/"
+
+
+def document(routes: Iterable[web.RouteDef], open_handlers: frozenset[object]) -> dict[str, Any]:
+    """What OpenAPI 3.1 tells of these routes."""
+    described = [(route, found) for route in routes if (found := description_of(route.handler))]
+    schemas = _Schemas(description for _, description in described)
+    paths: dict[str, dict[str, Any]] = {}
+    for route, description in described:
+        path = re.sub(r"{(\w+):[^{}]+}", r"{\1}", route.path)
+        operation = _operation(route, path, description, schemas)
+        if route.handler in open_handlers:
+            operation["security"] = []
+        paths.setdefault(path, {})[route.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "sora_proxy", "version": sora_proxy.__version__, "description": ABOUT},
+        "servers": [{"url": "/"}],
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.definitions,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+class _Schemas:
+    """The JSON schemas of all bodies and answers, each by its name."""
+
+    def __init__(self, descriptions: Iterable[Description]) -> None:
+        wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(Error, "serialization"): None}
+        for description in descriptions:
+            if description.body:
+                wanted[description.body, "validation"] = None
+            if description.answer:
+                wanted[description.answer, "serialization"] = None
+        self._references, made = models_json_schema([*wanted], ref_template=SCHEMAS + "{model}")
+        self.definitions: dict[str, Any] = made["$defs"]
+
+    def of(self, kind: type[BaseModel] | None, mode: JsonSchemaMode) -> dict[str, Any]:
+        return self._references[kind, mode] if kind else {}
+
+
+def _operation(route: web.RouteDef, path: str, description: Description, schemas: _Schemas) -> dict[str, Any]:
+    answer = schemas.of(description.answer, "serialization")
+    error = {"description": "An error", "content": {JSON: {"schema": schemas.of(Error, "serialization")}}}
+    content = {media: {"schema": answer if media == JSON else {"type": "string"}} for media in description.media}
+    operation: dict[str, Any] = {
+        "operationId": "_".join([route.method.lower(), *re.findall(r"\w+", path)]),
+        "tags": [route.handler.__module__.rpartition(".")[2]],
+        "summary": (inspect.getdoc(route.handler) or "").partition("\n")[0],
+        "parameters": [*_parameters(path, description)],
+        "responses": {
+            str(description.status): {"description": "A good answer", "content": content},
+            "4XX": error,
+            "5XX": error,
+        },
+    }
+    if description.body:
+        body = schemas.of(description.body, "validation")
+        content = {JSON: {"schema": body}}
+        if description.form:
+            content[FORM] = {"schema": {"allOf": [body], "properties": {"image": FILE, "mask": FILE}}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _parameters(path: str, description: Description) -> Iterable[dict[str, Any]]:
+    text = {"schema": {"type": "string"}}
+    for name in PARAMETER.findall(path):
+        yield {"name": name, "in": "path", "required": True, **text}
+    for name, meaning in description.query.items():
+        yield {"name": name, "in": "query", "description": meaning, **text}

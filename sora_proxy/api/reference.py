@@ -1,0 +1,48 @@
+"""The API's document for programs, and the same as a page for people. Open to all: they tell nothing of this server."""
+
+import functools
+from collections.abc import Sequence
+
+import orjson
+from aiohttp import web
+
+from sora_proxy.api.context import POOL
+from sora_proxy.api.described import Description, described
+from sora_proxy.api.openapi import document
+from sora_proxy.api.reference_page import CONTENT_SECURITY_POLICY, page
+from sora_proxy.blocking import Work
+
+
+class Reference:
+    """Both forms, made when they are first wanted: it takes a while, so on a thread."""
+
+    def __init__(self, routes: Sequence[web.RouteDef], open_handlers: frozenset[object]) -> None:
+        self._make = functools.partial(document, routes, open_handlers)
+
+    @functools.cached_property
+    def document(self) -> bytes:
+        return orjson.dumps(self._make())
+
+    @functools.cached_property
+    def page(self) -> bytes:
+        return page(orjson.loads(self.document))
+
+
+REFERENCE = web.AppKey("reference", Reference)
+
+
+@described()
+async def openapi(request: web.Request) -> web.Response:
+    """This document."""
+    reference = request.app[REFERENCE]
+    body = await request.app[POOL].run(Work.media, lambda: reference.document)
+    return web.Response(body=body, content_type="application/json")
+
+
+@described(Description(media=("text/html",)))
+async def docs(request: web.Request) -> web.Response:
+    """This document as a page."""
+    reference = request.app[REFERENCE]
+    body = await request.app[POOL].run(Work.media, lambda: reference.page)
+    headers = {"content-security-policy": CONTENT_SECURITY_POLICY, "x-content-type-options": "nosniff"}
+    return web.Response(body=body, headers=headers, content_type="text/html", charset="utf-8")

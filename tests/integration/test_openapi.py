@@ -1,0 +1,76 @@
+"""The API's document: every route is in it, and it is true."""
+
+import re
+from typing import Any
+
+import pytest
+
+from sora_proxy.api import ALIASES, FOR_CLIENTS, OPEN
+from sora_proxy.api.admin import FOR_OPERATORS
+from sora_proxy.api.answer_schemas import ChatCompletion, ChatCompletionList, Error, ModelList, StoredMessageList
+from sora_proxy.api.described import description_of
+from tests.conftest import Proxy, Simulator
+
+ROUTES = [*OPEN, *FOR_CLIENTS, *FOR_OPERATORS]
+
+
+@pytest.fixture
+async def document(proxy: Proxy) -> dict[str, Any]:
+    found: dict[str, Any] = await proxy.get("/openapi.json")
+    return found
+
+
+async def test_every_route_is_described(proxy: Proxy, document: dict[str, Any]) -> None:
+    routes = {(route.method, route.resource.canonical) for route in proxy.app.router.routes() if route.resource}
+    aliases = {(route.method, re.sub(r":[^{}]+}", "}", route.path)) for route in ALIASES}
+    told = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    undescribed = {route for route in routes - told - aliases if route[0] != "HEAD"}
+    assert undescribed == set(), "put @described(…) on the handler of each"
+    assert told <= routes
+    assert all(description_of(route.handler) for route in ALIASES)
+
+
+async def test_every_description_has_words_and_says_who_gets_in(document: dict[str, Any]) -> None:
+    open_paths = {route.path for route in OPEN}
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            assert operation["summary"].endswith("."), path
+            assert (operation.get("security") == []) == (path in open_paths), path
+    names = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
+    assert len(names) == len(set(names)) == len(ROUTES)
+
+
+async def test_answers_are_what_the_document_says(proxy: Proxy, simulator: Simulator) -> None:
+    async with proxy.chat(store=True, metadata={"k": "v"}) as answer:
+        made = ChatCompletion.model_validate_json(await answer.read(), strict=True)
+    async with proxy.chat("Provide a concise, 5-word-or-less title for the conversation") as answer:
+        ChatCompletion.model_validate_json(await answer.read(), strict=True)
+    async with proxy.chat(background=True) as answer:
+        ChatCompletion.model_validate_json(await answer.read(), strict=True)
+    await simulator.order_fault("moderation", times=None)
+    async with proxy.chat() as answer:
+        Error.model_validate_json(await answer.read(), strict=True)
+        failed = answer.headers["x-generation-id"]
+    for path, kind in (
+        ("/v1/chat/completions", ChatCompletionList),
+        (f"/v1/chat/completions/{made.id}/messages", StoredMessageList),
+        (f"/v1/generation/{failed}", ChatCompletion),
+        ("/v1/models", ModelList),
+    ):
+        async with proxy.client.get(proxy.url + path) as answer:
+            kind.model_validate_json(await answer.read(), strict=True)
+
+
+async def test_the_page_shows_every_route_and_runs_nothing(proxy: Proxy, document: dict[str, Any]) -> None:
+    async with proxy.client.get(f"{proxy.url}/docs", headers={"authorization": ""}) as answer:
+        assert answer.status == 200
+        assert answer.content_type == "text/html"
+        policy = answer.headers["content-security-policy"]
+        page = await answer.text()
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert "<script" not in page
+    assert "http" not in page
+    for path, methods in document["paths"].items():
+        for method in methods:
+            assert f"<h3>{method.upper()} {path}</h3>" in page
