@@ -67,6 +67,9 @@ pictures = sa.Table(
     sa.Column("generation_id", sa.Text, nullable=False, index=True),
 )
 
+# Made once: to build it again for each commit takes longer than to carry it out.
+CHANGE = generations.update().where(generations.c.id == sa.bindparam("which"))
+
 # What else is committed in the transaction of a new generation.
 Beside = Callable[[sa.Connection, Generation], None]
 
@@ -146,7 +149,7 @@ class Store:
             row["ended_at"] = time.time()
 
         def write(connection: sa.Connection) -> None:
-            connection.execute(generations.update().where(generations.c.id == generation.id), row)
+            connection.execute(CHANGE, row | {"which": generation.id})
             for number, event in enumerate(new, first):
                 kind, fields = event_to_record(event)
                 record = {"generation_id": generation.id, "number": number, "kind": kind, "fields": fields}

@@ -31,11 +31,11 @@ def main() -> int:
 
 async def _run(folder: Path) -> dict[str, Outcome]:
     return {
-        "random, list lag 0.4 s, answers lost": await _part(folder, "1", kills.at_random, kills=24, orders=10),
+        "random, list lag 0.4 s, answers lost": await _part(folder, "1", kills.at_random, kills=30, orders=10),
         "random, list without prompts": await _part(
             folder, "2", kills.at_random, kills=12, orders=6, options=kills.NAMELESS
         ),
-        "aimed at the submit": await _part(folder, "3", kills.aimed, *AIMED * 5),
+        "aimed at the submit": await _part(folder, "3", kills.aimed, *AIMED * 20),
         # Without `standing_still`: a list is asked for before the order then, and is what waits.
         "the same, list without prompts": await _part(folder, "4", kills.aimed, *AIMED[:3] * 3, options=kills.NAMELESS),
         "while a picture comes in": await _part(folder, "5", kills.while_a_picture_comes_in, kills=6),

@@ -246,6 +246,47 @@ async def test_a_file_of_each_released_version_is_brought_up_to_date_with_all_th
     assert (await schema(path))[0] == SCHEMA_VERSION
 
 
+async def shape(path: Path) -> dict[str, list[tuple[str, str]]]:
+    """The columns and indexes of each table, by name."""
+
+    def look() -> dict[str, list[tuple[str, str]]]:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            return {
+                table: sorted(
+                    [(row[1], row[2]) for row in connection.execute(f"PRAGMA table_info({table})")]
+                    + [(row[1], "index") for row in connection.execute(f"PRAGMA index_list({table})")]
+                )
+                for table in tables
+            }
+
+    return await asyncio.to_thread(look)
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+async def test_a_file_that_was_brought_up_to_date_looks_like_a_new_one(path: Path, version: int) -> None:
+    await released(path, version)
+    new = path.with_name("new.db")
+    for each in (path, new):
+        async with opened(each):
+            pass
+    assert await shape(path) == await shape(new)
+
+
+async def test_recovery_looks_for_unfinished_orders_by_an_index(path: Path) -> None:
+    async with opened(path) as database:
+        plans: list[str] = []
+
+        @sa.event.listens_for(database._read_engine, "before_cursor_execute")
+        def explain(
+            _connection: object, cursor: sqlite3.Cursor, statement: str, values: object, *_rest: object
+        ) -> None:
+            plans.append(str(cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()))  # type: ignore[arg-type]
+
+        await Store(database).unfinished()
+    assert "USING INDEX ix_generations_status" in str(plans)
+
+
 KILLED_MIGRATING = """
 import asyncio, os, signal, sys
 from pathlib import Path
