@@ -23,6 +23,8 @@ from sora_proxy.api.context import (
     MEDIA,
     MODELS,
     POOL,
+    READERS,
+    RETENTION,
     RUNTIME,
     SESSIONS,
     SETTINGS,
@@ -47,6 +49,8 @@ from sora_proxy.models import Models
 from sora_proxy.order_queue import QueueBounds
 from sora_proxy.probes import Probes
 from sora_proxy.public_fetch import PublicFetcher
+from sora_proxy.readers import Readers
+from sora_proxy.retention import Bounds, Retention
 from sora_proxy.runtime_settings import RuntimeSettings
 from sora_proxy.sessions import Sessions
 from sora_proxy.setting_types import UpstreamKey
@@ -125,6 +129,9 @@ def create_app(settings: Settings, access: Access) -> web.Application:
     app[CONVERSATIONS] = Conversations(database)
     app[FETCHER] = PublicFetcher(settings.image_input_allow)
     app[IDEMPOTENCY] = Idempotency(database)
+    kept = Bounds(settings.retention_days, settings.retention_count)
+    app[RETENTION] = Retention(database, media, app[IDEMPOTENCY], kept)
+    app[READERS] = Readers(supervisor, settings.abandon_grace)
     add_routes(app)
 
     async def life(_app: web.Application) -> AsyncIterator[None]:
@@ -134,7 +141,10 @@ def create_app(settings: Settings, access: Access) -> web.Application:
             keys.used_before(await submissions.ages())
             await runtime.open()
             await supervisor.recover()
+            forgetting = asyncio.create_task(app[RETENTION].run(), name="retention")
             yield
+            forgetting.cancel()
+            await asyncio.gather(forgetting, return_exceptions=True)
             await supervisor.stop(settings.shutdown_grace)
             await watcher.close()
             await probes.close()

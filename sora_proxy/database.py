@@ -42,6 +42,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE generations ADD COLUMN listed JSON",
         "ALTER TABLE generations ADD COLUMN ended_at FLOAT",
         "UPDATE generations SET ended_at = created_at WHERE status IN ('completed', 'failed', 'cancelled')",
+        "CREATE INDEX ix_generations_ended_at ON generations (ended_at)",
         "CREATE INDEX ix_generations_client ON generations (client, number)",
     ),
 )

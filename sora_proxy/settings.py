@@ -213,6 +213,14 @@ class Settings(BaseSettings):
         description="Progress in streams: `reasoning_content`, a `<think>` block in the text, or none.",
         examples=["reasoning"],
     )
+    on_abandon: Literal["keep", "cancel"] = Field(
+        "keep",
+        description="What becomes of an order whose last waiting client left: `keep` it, or `cancel` it.",
+        examples=["keep"],
+    )
+    abandon_grace: float = Field(
+        10.0, ge=0, le=3600, description="How long such a client has to come back.", examples=["10"]
+    )
     keepalive_after: float = Field(
         45.0,
         ge=0,
@@ -258,6 +266,17 @@ class Settings(BaseSettings):
         (),
         description="Hosts that may be fetched from although they are not public: host or host:port, comma-separated.",
         examples=["nas.local:8080"],
+    )
+
+    retention_days: float = Field(
+        30.0,
+        ge=0,
+        le=36500,
+        description="Days that ended orders and their pictures are kept; 0: for ever.",
+        examples=["30"],
+    )
+    retention_count: int = Field(
+        100_000, ge=0, description="How many ended orders are kept, the newest; 0: all.", examples=["100000"]
     )
 
     # Running it

@@ -47,7 +47,7 @@ generations = sa.Table(
     sa.Column("listed", sa.JSON(none_as_null=True)),
     sa.Column("upstream_done_at", sa.Float),
     sa.Column("assets", sa.JSON, nullable=False),
-    sa.Column("ended_at", sa.Float),  # when its log ended
+    sa.Column("ended_at", sa.Float, index=True),  # when its log ended; null again once it is forgotten
     # One upstream task is never two generations.
     sa.UniqueConstraint("key_id", "task_id"),
     sa.Index("ix_generations_client", "client", "number"),
@@ -102,25 +102,6 @@ class Store:
         change = generations.update().where(generations.c.id == generation.id).values(spec=asdict(spec))
         await self._database.write(lambda connection: connection.execute(change))
         generation.spec = spec
-
-    async def forget(self, generation_ids: Sequence[str]) -> list[str]:
-        """Remove all that is kept of generations; returns the names of their pictures, which are nobody's now.
-
-        A row stays that is no client's: whoever looks upstream for a lost order must know that their tasks are ours.
-        """
-        ids = list(generation_ids)
-        query = sa.select(pictures.c.name).where(pictures.c.generation_id.in_(ids))
-        names = await self._database.read(lambda connection: list(connection.scalars(query)))
-
-        def write(connection: sa.Connection) -> None:
-            for table in metadata.sorted_tables:
-                if "generation_id" in table.c:
-                    connection.execute(table.delete().where(table.c.generation_id.in_(ids)))
-            empty = {"client": "", "spec": asdict(GenerationSpec("", "")), "assets": []}
-            connection.execute(generations.update().where(generations.c.id.in_(ids)).values(empty))
-
-        await self._database.write(write)
-        return names
 
     async def record(self, generation: Generation, state: State, *new: Event) -> None:
         """Commit a generation's next state together with new events; then it is so, and its followers see them.

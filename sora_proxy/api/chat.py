@@ -19,7 +19,7 @@ from sora_proxy.api.context import MODELS, SETTINGS, SIDE_CALLS
 from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.image_input import Reference
 from sora_proxy.api.keepalive import LongAnswer, client_patience
-from sora_proxy.api.orders import place_order
+from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.prompts import Prompt, prompt_of, said
 from sora_proxy.api.schemas import ChatRequest, parse_chat_request
 from sora_proxy.api.side_calls import SideCalls
@@ -41,9 +41,10 @@ async def create(request: web.Request) -> web.StreamResponse:
         return await answer_with_text(request, chat, prompt)
     generation = await _order(request, chat, prompt)
     structlog.contextvars.bind_contextvars(generation=generation.id)
-    if chat.stream:
-        return await ChatStream(request, generation, include_usage=chat.stream_options.include_usage).run()
-    return await _answer(request, generation, _seconds_to_wait(request, chat))
+    with waiting_for(request, generation):
+        if chat.stream:
+            return await ChatStream(request, generation, include_usage=chat.stream_options.include_usage).run()
+        return await _answer(request, generation, _seconds_to_wait(request, chat))
 
 
 def _parse(body: bytes, side_calls: SideCalls | None, model: str | None) -> tuple[ChatRequest, Prompt | str]:

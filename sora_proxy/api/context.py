@@ -12,6 +12,8 @@ from sora_proxy.login_limit import LoginLimit
 from sora_proxy.media import Media
 from sora_proxy.models import Models
 from sora_proxy.public_fetch import PublicFetcher
+from sora_proxy.readers import Readers
+from sora_proxy.retention import Retention
 from sora_proxy.runtime_settings import RuntimeSettings
 from sora_proxy.sessions import Sessions
 from sora_proxy.settings import Settings
@@ -29,6 +31,8 @@ MEDIA = web.AppKey("media", Media)
 MODELS = web.AppKey("models", Models)
 FETCHER = web.AppKey("fetcher", PublicFetcher)
 IDEMPOTENCY = web.AppKey("idempotency", Idempotency)
+RETENTION = web.AppKey("retention", Retention)
+READERS = web.AppKey("readers", Readers)
 SUPERVISOR = web.AppKey("supervisor", Supervisor)
 AUDIT = web.AppKey("audit", AuditLog)
 SESSIONS = web.AppKey("sessions", Sessions)

@@ -12,7 +12,7 @@ from sora_proxy.api.answers import json_response
 from sora_proxy.api.chat import completion_response
 from sora_proxy.api.chat_chunks import STRIDE
 from sora_proxy.api.chat_stream import ChatStream
-from sora_proxy.api.context import CLIENT, STORE, SUPERVISOR
+from sora_proxy.api.context import CLIENT, READERS, STORE, SUPERVISOR
 from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.event_source import EventSource, resume_point
 from sora_proxy.api.links import picture_link
@@ -38,7 +38,8 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
         return completion_response(request, generation)
     asked = request.query.get("starting_after")
     after = -1 if asked is None else resume_point(asked, len(generation.log), stride=STRIDE)
-    return await ChatStream(request, generation, include_usage=generation.spec.include_usage, after=after).run()
+    with request.app[READERS].reading(generation):
+        return await ChatStream(request, generation, include_usage=generation.spec.include_usage, after=after).run()
 
 
 @described(Description(query={"starting_after": "the number of the last event that you have"}, media=(EVENTS,)))
@@ -46,7 +47,9 @@ async def events(request: web.Request) -> web.StreamResponse:
     """The log itself, for `EventSource`, whose own header wins when it comes back."""
     generation = await find(request)
     asked = request.headers.get("last-event-id") or request.query.get("starting_after", "0")
-    return await EventSource(request, generation, after=resume_point(asked, len(generation.log))).run()
+    after = resume_point(asked, len(generation.log))
+    with request.app[READERS].reading(generation):
+        return await EventSource(request, generation, after=after).run()
 
 
 @described(Description(answer=GenerationAnswer))

@@ -23,7 +23,7 @@ from sora_proxy.api.image_answers import Piece, answer_to, sent
 from sora_proxy.api.image_input import Reference
 from sora_proxy.api.image_requests import EditRequest, ImageRequest, VariationRequest
 from sora_proxy.api.keepalive import LongAnswer, client_patience
-from sora_proxy.api.orders import place_order
+from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.schemas import checked, parse_body
 from sora_proxy.api.sse import EventStream
 from sora_proxy.errors import ClientError
@@ -71,7 +71,8 @@ def _references(sources: Iterable[str | Path]) -> list[Reference]:
 
 async def _answer(request: web.Request, generation: Generation, asked: ImageRequest) -> web.StreamResponse:
     structlog.contextvars.bind_contextvars(generation=generation.id)
-    return await (_stream if asked.stream else _whole)(request, generation, asked)
+    with waiting_for(request, generation):
+        return await (_stream if asked.stream else _whole)(request, generation, asked)
 
 
 async def _order(request: web.Request, asked: ImageRequest, references: Sequence[Reference]) -> Generation:

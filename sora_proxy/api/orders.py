@@ -2,13 +2,14 @@
 
 import hashlib
 import re
+from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from pathlib import Path
 
 import orjson
 from aiohttp import web
 
-from sora_proxy.api.context import CLIENT, IDEMPOTENCY, MEDIA, POOL, SUPERVISOR
+from sora_proxy.api.context import CLIENT, IDEMPOTENCY, MEDIA, POOL, READERS, SETTINGS, SUPERVISOR
 from sora_proxy.api.image_input import Reference, keep_picture
 from sora_proxy.blocking import Work
 from sora_proxy.errors import ClientError, SoraProxyError
@@ -19,7 +20,7 @@ from sora_proxy.store import Beside
 LONGEST_KEY = 255
 COUNTED = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 LARGE_PICTURE = 2**16  # from here on, its digest is work for a thread
-NOT_ORDERED = {"image", "include_usage", "metadata"}  # the name we gave the picture, and what is only said beside
+NOT_ORDERED = {"image", "include_usage", "keep", "metadata"}  # a name of ours, and how the answer is wanted
 
 
 async def place_order(
@@ -29,6 +30,7 @@ async def place_order(
     only for an order that is taken. Raises ClientError and what `Supervisor.start` does.
     """
     idempotency = request.app[IDEMPOTENCY]
+    _cancels_if_abandoned(request)  # a wish that can't be understood is refused before anything is ordered
     claim = await _claim(request, spec, picture)
     async with idempotency.turn(claim):
         earlier = await idempotency.earlier(claim)
@@ -42,6 +44,18 @@ async def place_order(
         message = "The answer to this Idempotency-Key was removed. Send another key to order again."
         raise ClientError(message, status=404, code="not_found", param="Idempotency-Key")
     return generation
+
+
+def waiting_for(request: web.Request, generation: Generation) -> AbstractContextManager[None]:
+    """Around the answer to an order: if the client leaves without it, that may be the order's end."""
+    return request.app[READERS].reading(generation, or_cancel=_cancels_if_abandoned(request))
+
+
+def _cancels_if_abandoned(request: web.Request) -> bool:
+    asked = request.headers.get("x-on-disconnect", request.app[SETTINGS].on_abandon).lower()
+    if asked not in ("keep", "cancel"):
+        raise ClientError("X-On-Disconnect must be 'keep' or 'cancel'.", param="X-On-Disconnect")
+    return asked == "cancel"
 
 
 async def _take(

@@ -12,7 +12,7 @@ from sora_proxy.api.answer_schemas import ChatCompletion, ChatCompletionList, De
 from sora_proxy.api.answers import json_response
 from sora_proxy.api.chat import completion_response
 from sora_proxy.api.completions import completion
-from sora_proxy.api.context import CLIENT, CONVERSATIONS, MEDIA, STORE
+from sora_proxy.api.context import CLIENT, CONVERSATIONS, RETENTION, STORE
 from sora_proxy.api.described import Description, described
 from sora_proxy.api.generations import find
 from sora_proxy.api.paging import MOST, limit_of, page_response
@@ -52,9 +52,7 @@ async def delete(request: web.Request) -> web.Response:
     if generation.status not in FINAL:  # a cancelled one may still have to do with the back end
         # Without should_retry an SDK would ask again at once.
         raise ClientError("It is not finished yet.", status=409, code="conflict", param="id", should_retry=False)
-    media = request.app[MEDIA]
-    for name in await request.app[STORE].forget([generation.id]):
-        await media.discard(media.picture_path(name))
+    await request.app[RETENTION].forget([generation.id])
     return json_response({"id": generation.id, "object": "chat.completion.deleted", "deleted": True})
 
 

@@ -211,3 +211,17 @@ async def test_the_sdk_whose_first_answer_is_lost_gets_the_picture_that_it_order
     assert content.startswith("![a red fox](")
     assert len(seen) == 2
     assert await registered(simulator) == 1
+
+
+async def test_pictures_from_the_images_api_are_ordered_once_too(proxy: Proxy, simulator: Simulator) -> None:
+    async def order(**fields: Any) -> dict[str, Any]:
+        body = {"model": "sora-1.0", "prompt": "a red fox", **fields}
+        async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=body, headers=KEY) as answer:
+            assert answer.status == 200, await answer.text()
+            found: dict[str, Any] = await answer.json()
+            return found
+
+    link = (await order(response_format="url"))["data"][0]["url"]
+    assert (await order())["data"][0]["url"] == link
+    assert (await order(response_format="b64_json"))["data"][0]["b64_json"]
+    assert await registered(simulator) == 1

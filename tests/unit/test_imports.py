@@ -37,6 +37,7 @@ def test_everything_points_one_way_and_each_library_has_its_place() -> None:
         "conversations",
         "database",
         "idempotency",
+        "retention",
         "runtime_settings",
         "store",
         "submissions",

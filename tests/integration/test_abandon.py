@@ -1,0 +1,144 @@
+"""Clients that leave: their orders go on, or are cancelled if the operator or the order wants it so."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from sora_proxy.api.context import READERS, SUPERVISOR
+from tests.conftest import Proxy, StartProxy
+from tests.sora_server import SECONDS, Order, Sora, in_front_of, place
+
+CANCEL = {"x-on-disconnect": "cancel"}
+GRACE = 0.3
+
+
+@pytest.fixture(autouse=True)
+def _tasks_run(sora: Sora) -> None:
+    async def take(order: Order) -> web.StreamResponse:
+        return web.json_response({"id": sora.register(order, "running")["id"]})
+
+    sora.on_order = take
+
+
+@pytest.fixture
+async def proxy(start_proxy: StartProxy, sora: Sora) -> AsyncIterator[Proxy]:
+    async with start_proxy(**in_front_of(sora), abandon_grace=GRACE) as proxy:
+        yield proxy
+
+
+async def order_and_leave(proxy: Proxy, **fields: Any) -> str:
+    """Begin to read a stream, then close the connection."""
+    async with proxy.chat(stream=True, **fields) as answer:
+        await answer.content.readline()
+        answer.close()
+        return str(answer.headers["x-generation-id"])
+
+
+async def read_and_leave(proxy: Proxy, generation_id: str) -> None:
+    async with proxy.client.get(f"{proxy.url}/v1/generation/{generation_id}?stream=true") as answer:
+        await answer.content.readline()
+        answer.close()
+
+
+async def status(proxy: Proxy, generation_id: str) -> str:
+    listed = (await proxy.get("/v1/generations"))["data"]
+    return next(str(each["status"]) for each in listed if each["id"] == generation_id)
+
+
+async def until_cancelled(proxy: Proxy, generation_id: str) -> None:
+    async with asyncio.timeout(SECONDS):
+        while await status(proxy, generation_id) != "cancelled":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def check_it_goes_on(proxy: Proxy, generation_id: str) -> None:
+    async with asyncio.timeout(SECONDS):
+        while proxy.app[READERS]._reading:  # until the server knows that its client left  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(2 * GRACE)
+    assert await status(proxy, generation_id) in ("queued", "in_progress")
+
+
+async def test_an_order_goes_on_without_its_client(proxy: Proxy) -> None:
+    await check_it_goes_on(proxy, await order_and_leave(proxy))
+
+
+async def test_an_order_that_asked_for_it_is_cancelled_when_its_stream_is_left(proxy: Proxy) -> None:
+    await until_cancelled(proxy, await order_and_leave(proxy, headers=CANCEL))
+
+
+async def test_a_whole_answer_that_nobody_waits_for_any_more_is_cancelled_too(proxy: Proxy, sora: Sora) -> None:
+    waiting = asyncio.create_task(proxy.chat(headers=CANCEL).__aenter__())
+    await sora.until(lambda: sora.registered == 1)
+    (only,) = (await proxy.get("/v1/generations"))["data"]
+    waiting.cancel()
+    await until_cancelled(proxy, only["id"])
+
+
+async def test_the_operator_can_choose_it_for_all_and_an_order_choose_otherwise(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    async with start_proxy(**in_front_of(sora), abandon_grace=GRACE, on_abandon="cancel") as proxy:
+        await until_cancelled(proxy, await order_and_leave(proxy))
+        await check_it_goes_on(proxy, await order_and_leave(proxy, headers={"x-on-disconnect": "keep"}))
+
+
+async def test_a_client_that_comes_back_in_time_finds_its_order_and_may_leave_it_again(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    async with start_proxy(**in_front_of(sora), abandon_grace=1.0) as proxy:
+        generation_id = await order_and_leave(proxy, headers=CANCEL)
+        async with proxy.client.get(f"{proxy.url}/v1/generation/{generation_id}?stream=true") as answer:
+            await asyncio.sleep(1.3)
+            assert await status(proxy, generation_id) == "in_progress"
+            answer.close()
+        await until_cancelled(proxy, generation_id)
+
+
+async def test_an_order_is_not_abandoned_while_another_reader_is_there(proxy: Proxy) -> None:
+    generation_id = await order_and_leave(proxy, headers=CANCEL)
+    async with proxy.client.get(f"{proxy.url}/v1/generation/{generation_id}/events") as other:
+        await read_and_leave(proxy, generation_id)
+        await asyncio.sleep(2 * GRACE)
+        assert await status(proxy, generation_id) == "in_progress"
+        other.close()
+    await until_cancelled(proxy, generation_id)
+
+
+async def test_an_order_in_the_background_is_never_abandoned(start_proxy: StartProxy, sora: Sora) -> None:
+    async with start_proxy(**in_front_of(sora), abandon_grace=GRACE, on_abandon="cancel") as proxy:
+        generation_id = await place(proxy)
+        await read_and_leave(proxy, generation_id)
+        await check_it_goes_on(proxy, generation_id)
+
+
+async def test_an_answer_that_says_ask_again_later_is_an_answer(start_proxy: StartProxy, sora: Sora) -> None:
+    async with start_proxy(**in_front_of(sora), abandon_grace=GRACE, sync_wait=0.1) as proxy:
+        async with proxy.chat(headers=CANCEL) as answer:
+            generation_id = answer.headers["x-generation-id"]
+            assert (await answer.json())["choices"][0]["finish_reason"] == "processing"
+        await check_it_goes_on(proxy, generation_id)
+
+
+async def test_a_stop_abandons_nothing(start_proxy: StartProxy, sora: Sora) -> None:
+    settings = in_front_of(sora, abandon_grace=GRACE, on_abandon="cancel")
+    async with start_proxy(**settings) as proxy:
+        left = await order_and_leave(proxy)
+        async with proxy.chat("another", stream=True) as answer:
+            cut = answer.headers["x-generation-id"]
+            await proxy.app[SUPERVISOR].stop(SECONDS)
+            await answer.read()
+        await asyncio.sleep(2 * GRACE)
+    async with start_proxy(**settings) as proxy:
+        for generation_id in (left, cut):
+            await check_it_goes_on(proxy, generation_id)
+
+
+async def test_another_wish_is_refused_before_anything_is_ordered(proxy: Proxy, sora: Sora) -> None:
+    async with proxy.chat(headers={"x-on-disconnect": "perhaps"}) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["error"]["param"] == "X-On-Disconnect"
+    assert not sora.orders
