@@ -15,7 +15,8 @@ ASKED = (
     "x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-package-version,x-stainless-retry-count,"
     "x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout,x-stainless-helper-method"
 )
-PATHS = [*sorted({route.path.replace("{model:.+}", "x") for route in [*OPEN, *FOR_CLIENTS, *ALIASES]}), "/nothing"]
+ROUTES = {route.path.replace("{model:.+}", "x") for route in [*OPEN, *FOR_CLIENTS, *ALIASES]}
+PATHS = [*sorted(path for path in ROUTES if not path.startswith("/admin/")), "/nothing"]
 
 
 def preflight(origin: str = PAGE, method: str = "POST") -> dict[str, str]:
