@@ -14,7 +14,7 @@ from aiohttp import web
 
 from sora_proxy import __version__
 from sora_proxy.access import Access, load_access
-from sora_proxy.api.context import ACCESS, SETTINGS
+from sora_proxy.api.context import ACCESS, KEYS, SETTINGS
 from sora_proxy.app import BACK_END, create_app, serve
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor, configure_logging
@@ -45,7 +45,7 @@ def _serve() -> int:
     redactor = Redactor(_secrets(settings, access))
     stop_logging = configure_logging(style=settings.log_format, verbose=settings.verbose_logging, redactor=redactor)
     try:
-        app = create_app(settings, access)
+        app = create_app(settings, access, redactor)
         with asyncio.Runner() as runner:
             if not runner.run(serve(app, functools.partial(_announce, app))):
                 # A thread hangs in a call. Its order is on disk as an intent; to wait would only delay the next start.
@@ -95,12 +95,12 @@ def _announce(app: web.Application) -> None:
     else:
         key, shown = "$ADMIN_KEY", "the one in ADMIN_KEY"
     if back_end.simulated:
-        why = "UPSTREAM says so" if settings.api_keys else "no upstream key is configured"
+        why = "UPSTREAM says so" if settings.upstream == "simulator" else "there is no upstream key"
         what = f"the built-in simulator on {back_end.base_url} ({why}: nothing is paid for)"
-    elif settings.api_keys:
-        what = f"{back_end.base_url} with {len(settings.api_keys)} key(s)"
+    elif keys := app[KEYS].records:
+        what = f"{back_end.base_url} with {len(keys)} key(s)"
     else:
-        what = f"{back_end.base_url}, but without a key: every order will be refused until API_KEYS holds one"
+        what = f"{back_end.base_url}, but without a key: every order will be refused until there is one"
     order = '{"model": "sora-1.0", "stream": true, "messages": [{"role": "user", "content": "a red fox in the snow"}]}'
     lines = [
         f"sora_proxy {__version__} listens on {url}",

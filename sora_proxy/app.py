@@ -5,6 +5,7 @@ Read it first. There is no other wiring and no global.
 
 import asyncio
 import contextlib
+import functools
 import signal
 from collections.abc import AsyncIterator, Callable
 
@@ -19,6 +20,7 @@ from sora_proxy.api.context import (
     CONVERSATIONS,
     FETCHER,
     IDEMPOTENCY,
+    KEYS,
     LOGIN_LIMIT,
     MEDIA,
     MODELS,
@@ -31,18 +33,20 @@ from sora_proxy.api.context import (
     SIDE_CALLS,
     STORE,
     SUPERVISOR,
+    UPSTREAM,
+    USAGE,
 )
 from sora_proxy.api.side_calls import SideCalls
 from sora_proxy.audit import AuditLog
-from sora_proxy.blocking import BlockingPool
+from sora_proxy.blocking import BlockingPool, beside
 from sora_proxy.conversations import Conversations
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.idempotency import Idempotency
+from sora_proxy.key_keeping import KeyKeeping
 from sora_proxy.key_pool import KeyPool
-from sora_proxy.keys import fingerprint
 from sora_proxy.lifecycle import Policy, Resources
-from sora_proxy.log import set_verbose
+from sora_proxy.log import Redactor, set_verbose
 from sora_proxy.login_limit import LoginLimit
 from sora_proxy.media import Media
 from sora_proxy.models import Models
@@ -53,7 +57,6 @@ from sora_proxy.readers import Readers
 from sora_proxy.retention import Bounds, Retention
 from sora_proxy.runtime_settings import RuntimeSettings
 from sora_proxy.sessions import Sessions
-from sora_proxy.setting_types import UpstreamKey
 from sora_proxy.settings import Settings
 from sora_proxy.store import Store
 from sora_proxy.submissions import Submissions
@@ -61,6 +64,7 @@ from sora_proxy.supervisor import Supervisor
 from sora_proxy.upstream.simulator import SimulatorOptions, listen, serve_simulator
 from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
+from sora_proxy.usage import Usage
 from sora_proxy.watcher import TaskWatcher
 
 log = structlog.get_logger(__name__)
@@ -77,17 +81,20 @@ class BackEnd:
     """Which back end the settings choose, and what it needs. The simulator's port is taken at once, so that its address
     is known before it serves."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, has_keys: bool) -> None:
         chosen = settings.upstream
-        self.simulated = chosen == "simulator" or (chosen == "auto" and not settings.api_keys)
+        self.simulated = chosen == "simulator" or (chosen == "auto" and not has_keys)
         self._seconds = settings.simulator_seconds
         self._socket = listen() if self.simulated else None
         port = self._socket.getsockname()[1] if self._socket else None
         self.base_url = f"http://127.0.0.1:{port}" if port else settings.sora_base_url
-        self.keys, self.ways_out = settings.api_keys, settings.ways_out
-        if self.simulated:  # on this machine: no proxy
-            keys = self.keys or (UpstreamKey(key="simulated", name="simulator"),)
-            self.keys, self.ways_out = tuple(key.model_copy(update={"proxy": ()}) for key in keys), (None,)
+
+    def reach(self, settings: Settings, keys: KeyPool) -> None:
+        """Have it reached by the ways out of the settings; on this machine, by none but the straight one."""
+        if self.simulated:
+            keys.use_egresses([None], for_all=True)
+        else:
+            keys.use_egresses(settings.ways_out)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -101,50 +108,50 @@ class BackEnd:
 BACK_END = web.AppKey("back_end", BackEnd)
 
 
-def create_app(settings: Settings, access: Access) -> web.Application:
-    """Make the whole program."""
-    back_end = BackEnd(settings)
+def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Application:
+    """Make the whole program. `redactor` is told secrets that come up while it runs. Raises ConfigurationError."""
     pool = BlockingPool()
     database = Database(settings.database_path, pool)
+    keys = KeyPool(_queue_bounds(settings), access.weights)
+    keeping = KeyKeeping(settings, database, keys, redactor)
+    back_end = BackEnd(settings, has_keys=keeping.has_keys)
+    back_end.reach(settings, keys)
     store, submissions = Store(database), Submissions(database)
-    runtime = RuntimeSettings(settings, database, _apply)
+    runtime = RuntimeSettings(settings, database, functools.partial(_apply, back_end, keys, redactor))
     media = Media(settings.pictures_dir, settings.data_dir / "inputs", pool)
     upstream = _sora(settings, back_end, pool)
-    bounds = QueueBounds(settings.max_queue, settings.max_queue_per_client, settings.max_queue_wait)
-    keys = KeyPool(bounds, access.weights)
-    keys.use_egresses(back_end.ways_out)
     probes = Probes(upstream, keys)
     keys.on_unproven = probes.start
     watcher = TaskWatcher(upstream, keys, interval=settings.poll_interval)
     supervisor = Supervisor(Resources(upstream, keys, store, media, watcher), _policy(runtime, back_end))
 
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BODY_BYTES)
-    app[SETTINGS], app[RUNTIME] = settings, runtime
-    app[ACCESS] = access
-    app[AUDIT], app[SESSIONS], app[LOGIN_LIMIT] = AuditLog(database), Sessions(), LoginLimit()
-    app[BACK_END] = back_end
+    app[SETTINGS], app[RUNTIME], app[ACCESS], app[BACK_END] = settings, runtime, access, back_end
+    app[SESSIONS], app[LOGIN_LIMIT] = Sessions(), LoginLimit()
     app[POOL], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
     app[MODELS] = Models(upstream.capabilities, settings.model_aliases)
     app[SIDE_CALLS] = SideCalls(settings.side_call_prompts) if settings.side_calls else None
-    app[CONVERSATIONS] = Conversations(database)
+    app[UPSTREAM], app[KEYS] = upstream, keeping.registry
+    app[AUDIT], app[USAGE] = AuditLog(database), Usage(database)
+    app[CONVERSATIONS], app[IDEMPOTENCY] = Conversations(database), Idempotency(database)
     app[FETCHER] = PublicFetcher(settings.image_input_allow)
-    app[IDEMPOTENCY] = Idempotency(database)
-    kept = Bounds(settings.retention_days, settings.retention_count)
-    app[RETENTION] = Retention(database, media, app[IDEMPOTENCY], kept)
+    app[RETENTION] = Retention(database, media, app[IDEMPOTENCY], _retention_bounds(settings))
     app[READERS] = Readers(supervisor, settings.abandon_grace)
     add_routes(app)
 
     async def life(_app: web.Application) -> AsyncIterator[None]:
-        async with _closing(pool.close), _opened(database, media), back_end.running(), _closing(upstream.close):
-            for key in back_end.keys:
-                keys.put(fingerprint(key.token), key)
-            keys.used_before(await submissions.ages())
+        async with (
+            _closing(pool.close),
+            _opened(database, media),
+            back_end.running(),
+            _closing(upstream.close),
+            keeping.running(pool, simulated=back_end.simulated),
+        ):
             await runtime.open()
+            keys.used_before(await submissions.ages())
             await supervisor.recover()
-            forgetting = asyncio.create_task(app[RETENTION].run(), name="retention")
-            yield
-            forgetting.cancel()
-            await asyncio.gather(forgetting, return_exceptions=True)
+            async with beside(app[RETENTION].run()):
+                yield
             await supervisor.stop(settings.shutdown_grace)
             await watcher.close()
             await probes.close()
@@ -226,6 +233,14 @@ def _sora(settings: Settings, back_end: BackEnd, pool: BlockingPool) -> Sora:
     return Sora(SoraOptions(back_end.base_url, headers, deadlines), SoraHttp(), pool, name=name)
 
 
+def _queue_bounds(settings: Settings) -> QueueBounds:
+    return QueueBounds(settings.max_queue, settings.max_queue_per_client, settings.max_queue_wait)
+
+
+def _retention_bounds(settings: Settings) -> Bounds:
+    return Bounds(settings.retention_days, settings.retention_count)
+
+
 def _policy(runtime: RuntimeSettings, back_end: BackEnd) -> Policy:
     def keep_pictures() -> bool:
         chosen = runtime.current.image_localization
@@ -241,9 +256,11 @@ def _policy(runtime: RuntimeSettings, back_end: BackEnd) -> Policy:
     )
 
 
-def _apply(settings: Settings) -> None:
+def _apply(back_end: BackEnd, keys: KeyPool, redactor: Redactor, settings: Settings) -> None:
     """Give effect to settings that changed at run time, where nobody reads them each time."""
+    redactor.hide(proxy.password.get_secret_value() for proxy in settings.proxies if proxy and proxy.password)
     set_verbose(verbose=settings.verbose_logging)
+    back_end.reach(settings, keys)
 
 
 @contextlib.asynccontextmanager

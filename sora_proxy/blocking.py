@@ -5,9 +5,10 @@ pool, so that slow downloads never hold up a submit. A thread never sleeps and n
 """
 
 import asyncio
+import contextlib
 import contextvars
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
@@ -103,3 +104,15 @@ async def to_the_end(coroutine: Coroutine[Any, Any, T]) -> T:
         if not task.cancelled():
             task.exception()  # looked at: whoever wanted it is gone, and what it did is on disk
         raise
+
+
+@contextlib.asynccontextmanager
+async def beside(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run what has no end of its own, for as long as the block takes."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)

@@ -92,6 +92,19 @@ class Database:
         except SQLAlchemyError as error:
             raise StorageUnavailable(f"the database can't be read: {_reason(error)}") from error
 
+    def look(self, query: Callable[[sa.Connection], T]) -> T | None:
+        """What `query` finds before the database is opened; None if there is nothing yet, or nothing to be read.
+
+        Blocks.
+        """
+        if not self._path.exists():
+            return None
+        try:
+            with self._read_engine.connect() as connection:
+                return query(connection)
+        except SQLAlchemyError:
+            return None
+
     async def write(self, write: Callable[[sa.Connection], Any]) -> None:
         """Have `write` done in the next commit and wait for it."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -42,6 +42,7 @@ class KeyPool:
         self._keys: dict[str, Key] = {}
         self._egresses: dict[Proxy | None, Egress] = {}
         self._default_egresses: Sequence[Proxy | None] = (None,)
+        self._egresses_for_all = False
         self._roster = Roster()
         self._in_service: set[Key] = set()
         self.queue = OrderQueue(bounds, weights or {}, self._in_service)
@@ -73,9 +74,9 @@ class KeyPool:
     def get(self, key_id: str) -> Key | None:
         return self._keys.get(key_id)
 
-    def use_egresses(self, proxies: Sequence[Proxy | None]) -> None:
-        """The ways out of the keys that name none of their own, from now on."""
-        self._default_egresses = proxies
+    def use_egresses(self, proxies: Sequence[Proxy | None], *, for_all: bool = False) -> None:
+        """The ways out of the keys that name none of their own, from now on; `for_all`: of the others too."""
+        self._default_egresses, self._egresses_for_all = proxies, for_all
         for key in self._keys.values():
             key.egresses = self._egresses_of(key.config)
             self.changed(key)
@@ -114,7 +115,7 @@ class KeyPool:
         self._noted(key)
 
     def _egresses_of(self, config: UpstreamKey) -> tuple[Egress, ...]:
-        proxies = config.proxy or self._default_egresses
+        proxies = self._default_egresses if self._egresses_for_all else config.proxy or self._default_egresses
         return tuple(self._egresses.setdefault(proxy, Egress(proxy)) for proxy in proxies)
 
     # --- Health ------------------------------------------------------------------------------------------------------

@@ -16,13 +16,14 @@ from sora_proxy import audit
 from sora_proxy.audit import Actor
 from sora_proxy.blocking import to_the_end
 from sora_proxy.database import Database, metadata
+from sora_proxy.egress import ways_shown
 from sora_proxy.errors import ClientError
 from sora_proxy.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 # By the names that operators know: the field of the settings, and the check of a value for it.
-FIELDS = {name.upper(): name for name in ("base_url", "image_localization", "verbose_logging")}
+FIELDS = {name.upper(): name for name in ("base_url", "proxies", "image_localization", "verbose_logging")}
 CHECKS: dict[str, TypeAdapter[Any]] = {
     option: TypeAdapter(Settings.model_fields[name].rebuild_annotation()) for option, name in FIELDS.items()
 }
@@ -102,7 +103,7 @@ class RuntimeSettings:
 
 def shown(settings: Settings, option: str) -> Any:
     """An option's value as operators may see it."""
-    return getattr(settings, FIELDS[option])
+    return ways_shown(settings.proxies) if option == "PROXIES" else getattr(settings, FIELDS[option])
 
 
 def _check(option: str, value: Any) -> None:

@@ -6,7 +6,16 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    SecretStr,
+    WithJsonSchema,
+)
 from pydantic_settings import NoDecode
 
 from sora_proxy.egress import Proxy
@@ -143,7 +152,9 @@ Origins = Annotated[Names, AfterValidator(_origins)]
 Text = Annotated[str, Field(min_length=8, max_length=400)]  # a short beginning would be that of many prompts
 Texts = Annotated[tuple[Text, ...], NoDecode, BeforeValidator(_json)]
 Headers = Annotated[dict[str, str], NoDecode, BeforeValidator(_json), AfterValidator(_header_names)]
-Proxies = Annotated[tuple[InstanceOf[Proxy] | None, ...], NoDecode, BeforeValidator(_proxies)]
+Proxies = Annotated[
+    tuple[InstanceOf[Proxy] | None, ...], NoDecode, BeforeValidator(_proxies), WithJsonSchema({"type": "string"})
+]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\-\[\]]+$")]
 Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_secret)]
 
@@ -167,6 +178,18 @@ class UpstreamKey(BaseModel):
     @property
     def token(self) -> str:
         return self.key.get_secret_value()
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be told: the token, and the passwords of its proxies."""
+        passwords = [proxy.password.get_secret_value() for proxy in self.proxy if proxy and proxy.password]
+        return [self.token, *passwords]
+
+    def record(self) -> dict[str, Any]:
+        """Its fields as they stand in a key file, secrets included."""
+        fields = {name: getattr(self, name) for name in UpstreamKey.model_fields}
+        proxy = ",".join(proxy.address if proxy else "direct" for proxy in self.proxy)
+        return fields | {"key": self.token, "proxy": proxy}
 
 
 class ClientKey(BaseModel):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sora_proxy.egress import Proxy
@@ -29,7 +29,6 @@ from sora_proxy.setting_types import (
     Proxies,
     Secret,
     Texts,
-    UpstreamKey,
     UpstreamKeys,
 )
 
@@ -115,7 +114,7 @@ class Settings(BaseSettings):
     )
     keys_storage_file: Path = Field(
         Path("api_keys.json"),
-        description="File with the upstream keys, in the same format.",
+        description="File with the upstream keys, in the same format. An edit takes effect at once.",
         examples=["api_keys.json"],
     )
     proxies: Proxies = Field(
@@ -314,30 +313,22 @@ class Settings(BaseSettings):
         )
 
 
-class _KeysFile(BaseModel):
-    keys: UpstreamKeys
-
-
 def load_settings() -> Settings:
-    """Read the settings from all their sources, the upstream keys from their file included.
+    """Read the settings from all their sources.
 
     Raises ConfigurationError with one line per fault.
     """
     try:
         settings = Settings()
     except ValidationError as error:
-        raise ConfigurationError(list(_explain(error))) from None
+        raise ConfigurationError(list(explain(error))) from None
     except (OSError, UnicodeDecodeError) as error:
         files = " or ".join(SETTINGS_FILES)
         raise ConfigurationError([f"{files}: can't be read as UTF-8 text ({type(error).__name__})"]) from None
     faults = _cross_checks(settings)
     if faults:
         raise ConfigurationError(faults)
-    return (
-        settings
-        if settings.api_keys
-        else settings.model_copy(update={"api_keys": _keys_from(settings.keys_storage_file)})
-    )
+    return settings
 
 
 def _cross_checks(settings: Settings) -> list[str]:
@@ -361,20 +352,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _keys_from(path: Path) -> tuple[UpstreamKey, ...]:
-    """The keys in a file; one that is not there holds none, one that can't be read is a fault."""
-    try:
-        return _KeysFile(keys=path.read_bytes()).keys
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        reason = error.strerror or "can't be read"
-        raise ConfigurationError([f"KEYS_STORAGE_FILE: {path}: {reason}"]) from None
-    except ValidationError as error:
-        raise ConfigurationError([f"KEYS_STORAGE_FILE: {path}: {line}" for line in _explain(error)]) from None
-
-
-def _explain(error: ValidationError) -> Iterable[str]:
+def explain(error: ValidationError) -> Iterable[str]:
     """One line per fault: the option, what is wrong, an example. What is or may hold a secret is not shown."""
     for fault in error.errors(include_url=False, include_context=False):
         name = str(fault["loc"][0])

@@ -38,6 +38,11 @@ class Supervisor:
         return f"<Supervisor {len(self._live)} live{', stopping' if self._stopping else ''}>"
 
     @property
+    def live(self) -> list[Generation]:
+        """The generations that have not ended, in the order in which they came."""
+        return list(self._live.values())
+
+    @property
     def ready(self) -> bool:
         """Whether a new order would be taken."""
         return not self._stopping and self.keys.usable

@@ -20,6 +20,7 @@ from sora_proxy.api.context import RUNTIME, SETTINGS
 from sora_proxy.app import create_app
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
+from sora_proxy.log import Redactor
 from sora_proxy.runtime_settings import RuntimeSettings
 from sora_proxy.settings import Settings
 from sora_proxy.upstream.simulator import SimulatorOptions, serve_simulator
@@ -153,7 +154,7 @@ def settings_for(folder: Path, **settings: Overrides) -> Settings:
 
 def app_for(folder: Path, **settings: Overrides) -> web.Application:
     chosen = settings_for(folder, **settings)
-    return create_app(chosen, load_access(chosen))
+    return create_app(chosen, load_access(chosen), Redactor())
 
 
 def app_that_knows_its_settings(**settings: Overrides) -> web.Application:

@@ -40,17 +40,22 @@ def error_object(message: str, *, status: int, code: str | None, param: str | No
 
 def error_response(error: SoraProxyError) -> web.Response:
     """The answer to a request that we refused or could not serve."""
-    refusal = error if isinstance(error, ClientError) else _refusal(error)
+    refusal = _refusal(error)
     headers = {}
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(refusal.retry_after)
     if refusal.should_retry is not None:
         headers["x-should-retry"] = "true" if refusal.should_retry else "false"
-    body = error_object(str(refusal), status=refusal.status, code=refusal.code, param=refusal.param)
-    response = json_response(body, status=refusal.status, headers=headers)
+    response = json_response(error_body(error), status=refusal.status, headers=headers)
     if isinstance(error, Stopping):
         response.force_close()  # the next request of this client should reach another process
     return response
+
+
+def error_body(error: SoraProxyError) -> dict[str, Any]:
+    """The error object alone, for what is one of several in an answer."""
+    refusal = _refusal(error)
+    return error_object(str(refusal), status=refusal.status, code=refusal.code, param=refusal.param)
 
 
 def failure_status(failed: Failed) -> int:
@@ -71,6 +76,8 @@ def failure_response(generation_id: str, failed: Failed) -> web.Response:
 def _refusal(error: SoraProxyError) -> ClientError:
     """Our own troubles, in the words of HTTP. Nothing was sent upstream for any of them but the last."""
     match error:
+        case ClientError():
+            return error
         case QueueFull():
             return ClientError(str(error), status=429, code="rate_limit_exceeded", retry_after=error.retry_after)
         case NoUpstreamKey():

@@ -8,6 +8,7 @@ from sora_proxy.audit import Actor, AuditLog
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.conversations import Conversations
 from sora_proxy.idempotency import Idempotency
+from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.login_limit import LoginLimit
 from sora_proxy.media import Media
 from sora_proxy.models import Models
@@ -19,6 +20,8 @@ from sora_proxy.sessions import Sessions
 from sora_proxy.settings import Settings
 from sora_proxy.store import Store
 from sora_proxy.supervisor import Supervisor
+from sora_proxy.upstream import Upstream
+from sora_proxy.usage import Usage
 
 SETTINGS = web.AppKey("settings", Settings)
 RUNTIME = web.AppKey("runtime", RuntimeSettings)
@@ -34,6 +37,9 @@ IDEMPOTENCY = web.AppKey("idempotency", Idempotency)
 RETENTION = web.AppKey("retention", Retention)
 READERS = web.AppKey("readers", Readers)
 SUPERVISOR = web.AppKey("supervisor", Supervisor)
+UPSTREAM = web.AppKey("upstream", Upstream)
+KEYS = web.AppKey("keys", KeyRegistry)
+USAGE = web.AppKey("usage", Usage)
 AUDIT = web.AppKey("audit", AuditLog)
 SESSIONS = web.AppKey("sessions", Sessions)
 LOGIN_LIMIT = web.AppKey("login_limit", LoginLimit)

@@ -32,18 +32,20 @@ def test_everything_points_one_way_and_each_library_has_its_place() -> None:
     assert users_of("cloudscraper") == {"upstream.sora_http"}
     assert users_of("requests", "urllib3") == {"upstream.sora_http", "upstream.http_call", "upstream.connections"}
     assert users_of("socks") == {"upstream.connections"}
-    assert users_of("sqlalchemy", "sqlite3") == {
+    keepers = {
         "audit",
         "conversations",
-        "database",
         "idempotency",
         "retention",
+        "key_keeping.registry",
+        "key_keeping.store",
         "runtime_settings",
         "store",
         "submissions",
         "usage",
     }
-    assert users_of("jwt") == {"sessions"}
+    assert users_of("sqlalchemy", "sqlite3") == keepers | {"database"}
+    assert users_of("jwt") == {"sessions", "key_keeping.expiry"}
     assert users_of("sora_proxy.__main__") <= {"__main__"}
     assert users_of("sora_proxy.app") == {"__main__"}
     assert {name.partition(".")[0] for name in users_of("sora_proxy.api")} == {"api", "app", "__main__"}

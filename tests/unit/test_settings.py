@@ -194,59 +194,6 @@ def test_a_token_is_the_same_with_and_without_bearer(environment: SetEnvironment
     assert SECRET not in repr(settings)
 
 
-def test_api_keys_win_over_the_key_file(folder: Path, environment: SetEnvironment) -> None:
-    (folder / "api_keys.json").write_text('[{"key": "of-the-file", "name": "first"}]')
-    assert [key.token for key in load_settings().api_keys] == ["of-the-file"]
-    environment(API_KEYS='[{"key": "of-the-environment"}]')
-    assert [key.token for key in load_settings().api_keys] == ["of-the-environment"]
-
-
-def test_the_key_file_can_lie_elsewhere(folder: Path, environment: SetEnvironment) -> None:
-    (folder / "elsewhere.json").write_text('[{"key": "a"}, {"key": "b"}]')
-    environment(KEYS_STORAGE_FILE="elsewhere.json")
-    assert [key.token for key in load_settings().api_keys] == ["a", "b"]
-
-
-def test_a_key_file_that_is_not_there_holds_no_keys(environment: SetEnvironment) -> None:
-    environment(KEYS_STORAGE_FILE="not-there.json")
-    assert load_settings().api_keys == ()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"\xff\xfe\x00",
-        b"{",
-        b"{}",
-        b"null",
-        f'["{SECRET}"]'.encode(),
-        f'{{"{SECRET}": 1}}'.encode(),
-        f'[{{"{SECRET}": 1, "key": "k"}}]'.encode(),
-        f'[{{"key": "{SECRET}", "weight": 0}}]'.encode(),
-        f'[{{"key": "{SECRET}", "max_rpm": 0}}]'.encode(),
-        f'[{{"key": "{SECRET}", "max_concurrent": 0}}]'.encode(),
-        f'[{{"key": "{SECRET}", "name": "{SECRET}\\n"}}]'.encode(),
-        f'[{{"key": "{SECRET} and more"}}]'.encode(),
-        f'[{{"key": "{SECRET}\\u00fc"}}]'.encode(),
-        f'[{{"key": "{SECRET}"}}, {{"key": "Bearer {SECRET}"}}]'.encode(),
-        b"[" * 5000,
-    ],
-)
-def test_a_key_file_that_can_not_be_used_is_a_fault_without_its_secrets(folder: Path, content: bytes) -> None:
-    (folder / "api_keys.json").write_bytes(content)
-    fault = only_fault()
-    assert fault.startswith("KEYS_STORAGE_FILE: api_keys.json: ")
-    assert "Example: " in fault
-    assert SECRET not in fault
-    assert "\n" not in fault
-
-
-def test_a_key_file_that_can_not_be_read_is_a_fault(folder: Path) -> None:
-    (folder / "api_keys.json").mkdir()
-    assert only_fault() == "KEYS_STORAGE_FILE: api_keys.json: Is a directory"
-
-
 @pytest.mark.parametrize("key", ["", " ", "Bearer", "Bearer ", "bearer  "])
 def test_the_word_bearer_alone_is_no_token(environment: SetEnvironment, key: str) -> None:
     environment(API_KEYS=json.dumps([{"key": key}]))

@@ -2,11 +2,23 @@
 
 from aiohttp import web
 
-from sora_proxy.api.admin import audit, session, settings
+from sora_proxy.api.admin import activity, audit, bulk, keys, session, settings
 
 LOGIN = web.post("/admin/api/login", session.login)  # open to all
 FOR_OPERATORS = [
     web.post("/admin/api/logout", session.logout),
+    web.get("/admin/api/keys", keys.list_keys),
+    web.post("/admin/api/keys", keys.add),
+    web.post("/admin/api/keys/batch", bulk.batch),
+    web.post("/admin/api/keys/import", bulk.import_text),
+    web.get("/admin/api/keys/{id}", keys.retrieve),
+    web.patch("/admin/api/keys/{id}", keys.change),
+    web.delete("/admin/api/keys/{id}", keys.delete),
+    web.post("/admin/api/keys/{id}/test", keys.test),
+    web.post("/admin/api/keys/{id}/revive", keys.revive),
+    web.get("/admin/api/usage", activity.usage),
+    web.get("/admin/api/queue", activity.queue),
+    web.get("/admin/api/generations", activity.generations),
     web.get("/admin/api/settings", settings.retrieve),
     web.patch("/admin/api/settings", settings.change),
     web.get("/admin/api/audit", audit.list_entries),

@@ -15,6 +15,7 @@ from sora_proxy.errors import ClientError
 
 LARGE_BODY = 2**16  # from here on, parsing is work for a thread
 PAGE, LONGEST_PAGE = 100, 1000
+PAGES = {"after": "the id of the last one that you have", "limit": f"how many, at most {LONGEST_PAGE}"}
 
 T = TypeVar("T")
 

@@ -1,0 +1,58 @@
+"""What goes on: usage by key and day, the queue, the generations that have not ended."""
+
+import math
+from typing import Any
+
+from aiohttp import web
+
+from sora_proxy.api.admin.bodies import PAGES, answer, page, page_bounds
+from sora_proxy.api.context import ACCESS, KEYS, RUNTIME, SUPERVISOR, USAGE
+from sora_proxy.api.described import Description, described
+from sora_proxy.errors import ClientError
+from sora_proxy.generation import Generation
+
+
+@described(Description(query={"key": "only this key's"}))
+async def usage(request: web.Request) -> web.Response:
+    """The counters of the last 30 days, by key and day; `key` chooses one."""
+    key_id = request.query.get("key")
+    if key_id is not None:
+        request.app[KEYS].get(key_id)
+    return answer({"object": "list", "data": await request.app[USAGE].days(key_id)})
+
+
+@described()
+async def queue(request: web.Request) -> web.Response:
+    """Who waits for a key, and how long one who comes now would."""
+    line, names = request.app[SUPERVISOR].keys.queue, request.app[ACCESS].names
+    waiting = [{"client": client, "name": names.get(client), "orders": n} for client, n in line.waiting.items()]
+    seconds = line.expected_wait(len(line) + 1)
+    return answer({"waiting": waiting, "expected_wait": math.ceil(seconds) if math.isfinite(seconds) else None})
+
+
+@described(Description(query=PAGES))
+async def generations(request: web.Request) -> web.Response:
+    """Those that have not ended, oldest first; `after` is the id of the last one of the page before."""
+    limit, after = page_bounds(request)
+    live = request.app[SUPERVISOR].live
+    start = 0
+    if after is not None:
+        place = next((place for place, generation in enumerate(live, 1) if generation.id == after), None)
+        if place is None:
+            raise ClientError("There is no such generation, or not any more.", param="after")
+        start = place
+    verbose = request.app[RUNTIME].current.verbose_logging
+    return page([_view(generation, verbose=verbose) for generation in live[start : start + limit + 1]], limit)
+
+
+def _view(generation: Generation, *, verbose: bool) -> dict[str, Any]:
+    view = {
+        "id": generation.id,
+        "status": generation.status,
+        "key": generation.state.key_id,
+        "client": generation.client,
+        "model": generation.spec.model,
+        "created_at": generation.created_at,
+        "attempts": generation.state.attempts,
+    }
+    return view | {"prompt": generation.spec.prompt} if verbose else view

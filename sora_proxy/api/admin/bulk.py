@@ -1,0 +1,115 @@
+"""Many keys at once: one action on several, and keys from a text of one line each."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from aiohttp import web
+from pydantic import Field, ValidationError
+
+from sora_proxy.api.admin.bodies import Body, answer, read_body
+from sora_proxy.api.admin.keys import change_key, revive_key, test_key
+from sora_proxy.api.answers import error_body
+from sora_proxy.api.context import KEYS, OPERATOR
+from sora_proxy.api.described import Description, described
+from sora_proxy.api.schemas import explain
+from sora_proxy.errors import ClientError, SoraProxyError
+from sora_proxy.keys import fingerprint
+from sora_proxy.setting_types import UpstreamKey
+
+MOST_KEYS = 1000
+MOST_LINES = 5000
+TESTS_AT_ONCE = 8  # the threads that tests run on serve the list calls too
+COLUMNS = ("key", "name", "weight", "max_rpm", "max_concurrent", "proxy")
+
+
+class Batch(Body):
+    ids: Annotated[list[str], Field(min_length=1, max_length=MOST_KEYS)]
+    action: Literal["enable", "disable", "test", "revive", "delete"]
+
+
+class ImportText(Body):
+    """`text` holds a line `token,name,weight,max_rpm,max_concurrent,proxy` per key; a token alone will do."""
+
+    text: str
+    dry_run: bool = False
+
+
+@described(Description(body=Batch))
+async def batch(request: web.Request) -> web.Response:
+    """One action on several keys; tells of each how it went."""
+    asked = await read_body(request, Batch.model_validate)
+    act, at_once = _action(request, asked.action), asyncio.Semaphore(TESTS_AT_ONCE)
+
+    async def one(key_id: str) -> dict[str, Any]:
+        try:
+            async with at_once:
+                outcome = await act(key_id)
+        except SoraProxyError as error:
+            return {"id": key_id, "done": False, **error_body(error)}
+        return {"id": key_id, "done": True} | (outcome if isinstance(outcome, dict) else {})
+
+    return answer({"results": await asyncio.gather(*(one(key_id) for key_id in dict.fromkeys(asked.ids)))})
+
+
+def _action(request: web.Request, name: str) -> Callable[[str], Awaitable[Any]]:
+    match name:
+        case "enable" | "disable":
+            return lambda key_id: change_key(request, key_id, {"enabled": name == "enable"})
+        case "test":
+            return lambda key_id: test_key(request, key_id)
+        case "revive":
+            return lambda key_id: revive_key(request, key_id)
+    return lambda key_id: request.app[KEYS].remove(key_id, request[OPERATOR])
+
+
+@described(Description(body=ImportText))
+async def import_text(request: web.Request) -> web.Response:
+    """Add the keys of a text, one a line. Tells line by line what was done; with `dry_run`, what would be."""
+    dry_run, lines = await read_body(request, _read_text)
+    registry, seen = request.app[KEYS], set[str]()
+    for line in lines:
+        if line.config is not None:
+            token = line.config.token
+            if token in seen or registry.holder_of(token):
+                line.result, line.reason = "exists", "this token is there already"
+            seen.add(token)
+    new = [line.config for line in lines if line.config and line.result == "added"]
+    if new and not dry_run:
+        await registry.add(new, request[OPERATOR])
+    return answer({"dry_run": dry_run, "lines": [line.told() for line in lines]})
+
+
+@dataclass(slots=True)
+class _Line:
+    """One line of a text, and what becomes of it."""
+
+    number: int
+    config: UpstreamKey | None
+    result: Literal["added", "exists", "invalid"]
+    reason: str | None = None
+
+    def told(self) -> dict[str, Any]:
+        """What may be told of it: the token in it may not."""
+        token_id = fingerprint(self.config.token) if self.config else None
+        name = self.config.name if self.config else None
+        return {"line": self.number, "result": self.result, "id": token_id, "name": name, "reason": self.reason}
+
+
+def _read_text(fields: dict[str, Any]) -> tuple[bool, list[_Line]]:
+    asked = ImportText.model_validate(fields)
+    numbered = enumerate((line.strip() for line in asked.text.splitlines()), 1)
+    lines = [_read_line(number, line) for number, line in numbered if line and not line.startswith("#")]
+    if not 1 <= len(lines) <= MOST_LINES:
+        raise ClientError(f"The text must hold 1 to {MOST_LINES} keys, one a line.", param="text")
+    return asked.dry_run, lines
+
+
+def _read_line(number: int, line: str) -> _Line:
+    values = (value.strip() for value in line.split(",", len(COLUMNS) - 1))
+    fields = {column: value for column, value in zip(COLUMNS, values, strict=False) if value}
+    try:
+        return _Line(number, UpstreamKey.model_validate(fields), "added")
+    except ValidationError as error:
+        return _Line(number, None, "invalid", str(explain(error)))

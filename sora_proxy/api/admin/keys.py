@@ -1,0 +1,128 @@
+"""`/admin/api/keys`: list, add, change, delete, test and revive upstream keys. Everything takes effect at once."""
+
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError, create_model
+
+from sora_proxy.api.admin.bodies import PAGES, answer, page, page_bounds, read_body
+from sora_proxy.api.admin.key_view import STATES, standing_of, view
+from sora_proxy.api.context import AUDIT, KEYS, OPERATOR, SUPERVISOR, UPSTREAM
+from sora_proxy.api.described import Description, described
+from sora_proxy.api.schemas import explain
+from sora_proxy.errors import ClientError, Fault
+from sora_proxy.key_keeping.store import KeyRecord
+from sora_proxy.keys import Key
+from sora_proxy.setting_types import UpstreamKey
+
+# For the document: a change is checked when it is merged into what the key is.
+ANY_FIELD: Any = dict.fromkeys(UpstreamKey.model_fields, (Any, None))
+KeyChange = create_model("KeyChange", **ANY_FIELD)
+
+
+@described(Description(query={"state": "only keys in this state", **PAGES}))
+async def list_keys(request: web.Request) -> web.Response:
+    """A page of keys, in the order in which they came; `state` chooses those in one state."""
+    limit, after = page_bounds(request)
+    state = request.query.get("state")
+    if state is not None and state not in STATES:
+        raise ClientError(f"'state' must be one of {', '.join(STATES)}.", param="state")
+    records = list(request.app[KEYS].records)
+    if after is not None:
+        records = records[records.index(request.app[KEYS].get(after)) + 1 :]
+    pool = request.app[SUPERVISOR].keys
+    moment = pool.moment
+    chosen: list[dict[str, Any]] = []
+    for record in records:
+        key = key_of(request, record.id)
+        if state in (None, standing_of(key, moment).state):
+            chosen.append(view(record, key, moment))
+        if len(chosen) > limit:
+            break
+    return page(chosen, limit)
+
+
+@described()
+async def retrieve(request: web.Request) -> web.Response:
+    """One key, how it stands and why."""
+    return _view(request, request.app[KEYS].get(request.match_info["id"]))
+
+
+@described(Description(body=UpstreamKey, status=201))
+async def add(request: web.Request) -> web.Response:
+    """Add one key: an object as in the key file."""
+    config = await read_body(request, UpstreamKey.model_validate)
+    (record,) = await request.app[KEYS].add([config], request[OPERATOR])
+    return _view(request, record, status=201)
+
+
+@described(Description(body=KeyChange))
+async def change(request: web.Request) -> web.Response:
+    """Set some fields of a key; null is a field's default."""
+    fields = await read_body(request, dict)
+    return _view(request, await change_key(request, request.match_info["id"], fields))
+
+
+@described()
+async def delete(request: web.Request) -> web.Response:
+    """Delete a key that no task runs on and no source would bring back."""
+    key_id = request.match_info["id"]
+    await request.app[KEYS].remove(key_id, request[OPERATOR])
+    return answer({"id": key_id, "deleted": True})
+
+
+@described()
+async def test(request: web.Request) -> web.Response:
+    """Make a free call with a key, and tell how it went."""
+    return answer(await test_key(request, request.match_info["id"]))
+
+
+@described()
+async def revive(request: web.Request) -> web.Response:
+    """End whatever keeps a key from serving: a quarantine, a rest, a learned limit."""
+    key_id = request.match_info["id"]
+    await revive_key(request, key_id)
+    return _view(request, request.app[KEYS].get(key_id))
+
+
+# --- The same for one of many -----------------------------------------------------------------------------------------
+
+
+async def change_key(request: web.Request, key_id: str, fields: dict[str, Any]) -> KeyRecord:
+    """Set fields of a key. Raises ClientError."""
+    try:
+        return await request.app[KEYS].change(key_id, fields, request[OPERATOR])
+    except ValidationError as error:
+        raise explain(error) from None
+
+
+async def revive_key(request: web.Request, key_id: str) -> None:
+    request.app[KEYS].get(key_id)
+    request.app[SUPERVISOR].keys.revive(key_of(request, key_id))
+    await request.app[AUDIT].note(request[OPERATOR], "key.revive", key_id)
+
+
+async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
+    """Ask the back end whether a key works. One that does is revived; a fault has the effect that it always has."""
+    request.app[KEYS].get(key_id)
+    key, pool = key_of(request, key_id), request.app[SUPERVISOR].keys
+    try:
+        await request.app[UPSTREAM].probe(key)
+    except Fault as fault:
+        pool.report(key, fault)
+        return {"id": key_id, "works": False, "code": fault.code, "reason": str(fault)}
+    if key.rejected or key.rest.failures or key.unproven:
+        await revive_key(request, key_id)
+    return {"id": key_id, "works": True}
+
+
+def key_of(request: web.Request, key_id: str) -> Key:
+    """What the pool knows of a key of the registry."""
+    key = request.app[SUPERVISOR].keys.get(key_id)
+    assert key is not None  # noqa: S101 - every key of the registry is in the pool
+    return key
+
+
+def _view(request: web.Request, record: KeyRecord, *, status: int = 200) -> web.Response:
+    moment = request.app[SUPERVISOR].keys.moment
+    return answer(view(record, key_of(request, record.id), moment), status=status)

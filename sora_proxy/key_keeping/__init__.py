@@ -1,0 +1,62 @@
+"""KeyKeeping: how the upstream keys come into the pool at a start, and what goes on beside it.
+
+They come from the database and from their source; while the server runs, the source is followed, what is learned of
+the keys is written down, and tokens that end are warned of.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+
+from sora_proxy.blocking import BlockingPool, beside
+from sora_proxy.database import Database
+from sora_proxy.errors import StorageUnavailable
+from sora_proxy.key_keeping.expiry import ExpiryWarnings
+from sora_proxy.key_keeping.memories import KeyMemories
+from sora_proxy.key_keeping.registry import KeyRegistry
+from sora_proxy.key_keeping.source import KeySource
+from sora_proxy.key_keeping.store import Origin, has_keys_of_operators
+from sora_proxy.key_pool import KeyPool
+from sora_proxy.log import Redactor
+from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+SIMULATED_KEY = UpstreamKey(key="simulated", name="simulator")
+
+
+class KeyKeeping:
+    """Everything that keeps the keys of one pool. It reads the key file when it is made, which blocks.
+
+    Raises ConfigurationError if that file can't be used.
+    """
+
+    def __init__(self, settings: Settings, database: Database, keys: KeyPool, redactor: Redactor) -> None:
+        self.registry = KeyRegistry(database, keys, redactor)
+        self._source = KeySource(settings)
+        self._entries = self._source.read()
+        self.has_keys = bool(self._entries) or bool(database.look(has_keys_of_operators))
+        self._memories = KeyMemories(database, keys)
+        keys.on_change = self._memories.note
+
+    @contextlib.asynccontextmanager
+    async def running(self, blocking: BlockingPool, *, simulated: bool) -> AsyncIterator[None]:
+        """Fill the pool, and keep it. Without any key, the built-in simulator gets one of its own."""
+        if simulated and not self.has_keys:
+            await self.registry.open([SIMULATED_KEY], Origin.simulator)
+        else:
+            await self.registry.open(self._entries, self._source.origin)
+        try:
+            async with beside(self._follow_source(blocking), ExpiryWarnings(self.registry).run()):
+                yield
+        finally:
+            await self._memories.close()
+
+    async def _follow_source(self, blocking: BlockingPool) -> None:
+        async for entries in self._source.changes(blocking):
+            try:
+                await self.registry.take_in(entries, self._source.origin)
+            except StorageUnavailable as error:
+                log.warning("the key file could not be imported", reason=str(error))

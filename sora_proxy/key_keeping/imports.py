@@ -1,0 +1,49 @@
+"""What the keys of the configuration mean for those that are known already.
+
+A key is known by its token: the first that it had, which its id is made of, or the one it has now. The entry that was
+imported last is kept with the key, and an import applies what differs from that: an edit in the file takes effect, and
+what an operator changed here since is not undone by the same file. A key whose entry has gone is taken out of service,
+not deleted: its tasks go on, its record stays, and it is back when its entry is.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from sora_proxy.key_keeping.store import KeyRecord, Origin
+from sora_proxy.keys import fingerprint
+from sora_proxy.setting_types import UpstreamKey
+
+FROM_A_SOURCE = (Origin.environment, Origin.file, Origin.simulator)
+
+
+def changes(known: Iterable[KeyRecord], entries: Sequence[UpstreamKey], origin: Origin) -> list[KeyRecord]:
+    """The records that an import adds or changes, as they are after it."""
+    records = list(known)
+    by_id = {record.id: record for record in records}
+    by_token = {record.config.token: record for record in records}
+    after: dict[str, KeyRecord] = {}
+    for entry in entries:
+        record = by_token.get(entry.token) or by_id.get(fingerprint(entry.token))
+        if record is None:
+            record = KeyRecord(fingerprint(entry.token), entry, origin, time.time(), imported=entry)
+            after[record.id] = record
+        elif record.id not in after:
+            after[record.id] = _merged(record, entry, origin)
+    for record in records:
+        if record.id not in after and record.origin in FROM_A_SOURCE:
+            after[record.id] = _gone(record)
+    return [record for record in after.values() if record != by_id.get(record.id)]
+
+
+def _merged(record: KeyRecord, entry: UpstreamKey, origin: Origin) -> KeyRecord:
+    before = record.imported or UpstreamKey(key=entry.key)
+    new = {name: getattr(entry, name) for name in UpstreamKey.model_fields}
+    edited = {name: value for name, value in new.items() if value != getattr(before, name)}
+    return replace(record, config=record.config.model_copy(update=edited), origin=origin, imported=entry)
+
+
+def _gone(record: KeyRecord) -> KeyRecord:
+    off = {"enabled": False}
+    imported = record.imported.model_copy(update=off) if record.imported else None
+    return replace(record, config=record.config.model_copy(update=off), origin=Origin.removed, imported=imported)

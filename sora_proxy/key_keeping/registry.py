@@ -1,0 +1,188 @@
+"""KeyRegistry: all upstream keys as they are configured, and the one place where that is changed.
+
+A change is committed first, together with its entry in the audit log, and has its effect in the pool then, at once.
+One change is made at a time, and to its end, whatever becomes of who asked for it.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from sora_proxy import audit
+from sora_proxy.audit import Actor, Changes
+from sora_proxy.blocking import to_the_end
+from sora_proxy.database import Database
+from sora_proxy.egress import ways_shown
+from sora_proxy.errors import ClientError
+from sora_proxy.key_keeping import imports, store
+from sora_proxy.key_keeping.store import KeyRecord, Origin
+from sora_proxy.key_pool import KeyPool
+from sora_proxy.keys import KeyMemory, fingerprint
+from sora_proxy.log import Redactor
+from sora_proxy.setting_types import UpstreamKey
+
+log = structlog.get_logger(__name__)
+
+SHORTEST_TOKEN_WITH_A_TAIL = 16
+
+
+class KeyRegistry:
+    """The records of all keys. The redactor is told every secret of theirs, so that none gets into the logs."""
+
+    def __init__(self, database: Database, pool: KeyPool, redactor: Redactor) -> None:
+        self._database = database
+        self._pool = pool
+        self._redactor = redactor
+        # All the mutable state: the keys by their ids, in the order in which they came; one change at a time.
+        self._records: dict[str, KeyRecord] = {}
+        self._changing = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<KeyRegistry {len(self._records)} keys>"
+
+    @property
+    def records(self) -> Collection[KeyRecord]:
+        return self._records.values()
+
+    def get(self, key_id: str) -> KeyRecord:
+        """Raises ClientError for a key that is not there."""
+        try:
+            return self._records[key_id]
+        except KeyError:
+            raise ClientError("There is no such key.", status=404, code="not_found", param="id") from None
+
+    async def open(self, entries: Sequence[UpstreamKey], origin: Origin) -> None:
+        """Bring the keys of the last process into the pool, and those of the configuration."""
+        kept = await self._database.read(store.load)
+        self._redactor.hide(secret for record, _ in kept for secret in record.config.secrets)
+        for record, memory in kept:
+            self._take(record, memory)
+        await self.take_in(entries, origin)
+
+    async def take_in(self, entries: Sequence[UpstreamKey], origin: Origin) -> None:
+        """Import the keys of a source."""
+
+        async def change() -> None:
+            async with self._changing:
+                records = imports.changes(self.records, entries, origin)
+                if records:
+                    await self._commit(records, Actor(origin.value))
+                    log.info("keys imported", origin=origin.value, entries=len(entries), changed=len(records))
+
+        await to_the_end(change())
+
+    async def add(self, configs: Sequence[UpstreamKey], actor: Actor) -> list[KeyRecord]:
+        """Add keys, all or none. Raises ClientError if one is there already."""
+
+        async def change() -> list[KeyRecord]:
+            async with self._changing:
+                for config in configs:
+                    if self.holder_of(config.token):
+                        raise ClientError("This token is there already.", status=409, code="key_exists", param="key")
+                now = time.time()
+                records = [KeyRecord(fingerprint(each.token), each, Origin.admin, now) for each in configs]
+                await self._commit(records, actor)
+                return records
+
+        return await to_the_end(change())
+
+    async def change(self, key_id: str, fields: dict[str, Any], actor: Actor) -> KeyRecord:
+        """Set fields of a key's configuration; None is their default.
+
+        Raises ClientError, or pydantic's ValidationError for values that can't be.
+        """
+
+        async def change() -> KeyRecord:
+            async with self._changing:
+                record = self.get(key_id)
+                config = _changed(record.config, fields)
+                holder = self.holder_of(config.token)
+                if holder and holder.id != key_id:
+                    raise ClientError("Another key has this token.", status=409, code="key_exists", param="key")
+                origin = record.origin
+                if origin is Origin.removed and config.enabled:  # it is the operators' now
+                    origin = Origin.admin
+                await self._commit([replace(record, config=config, origin=origin)], actor)
+                return self.get(key_id)
+
+        return await to_the_end(change())
+
+    async def remove(self, key_id: str, actor: Actor) -> None:
+        """Delete a key. Raises ClientError while tasks run on it, or if the next import would bring it back."""
+
+        async def change() -> None:
+            async with self._changing:
+                record, key = self.get(key_id), self._pool.get(key_id)
+                if record.origin in imports.FROM_A_SOURCE:
+                    message = f"The key stands in its source ({record.origin}): remove it there, or disable it."
+                    raise ClientError(message, status=409, code="key_has_source", param="id", should_retry=False)
+                if key is not None and key.tasks:
+                    message = "Tasks run on the key: disable it, and delete it when they have ended."
+                    raise ClientError(message, status=409, code="key_in_use", param="id", should_retry=False)
+
+                def write(connection: sa.Connection) -> None:
+                    store.delete(connection, key_id)
+                    audit.note(connection, actor, "key.delete", key_id, _differences(record.config, None))
+
+                await self._database.write(write)
+                del self._records[key_id]
+                self._pool.remove(key_id)
+
+        await to_the_end(change())
+
+    def holder_of(self, token: str) -> KeyRecord | None:
+        """The key that has a token, or had it first."""
+        has_it = (record for record in self.records if record.config.token == token)
+        return next(has_it, None) or self._records.get(fingerprint(token))
+
+    async def _commit(self, records: Sequence[KeyRecord], actor: Actor) -> None:
+        known = {record.id: self._records.get(record.id) for record in records}
+
+        def write(connection: sa.Connection) -> None:
+            for record in records:
+                before = known[record.id]
+                store.save(connection, record)
+                if before and before.config.token != record.config.token:  # what was known was so of the old token
+                    store.remember(connection, {record.id: KeyMemory()})
+                changes = _differences(before.config if before else None, record.config)
+                if changes:
+                    audit.note(connection, actor, "key.change" if before else "key.add", record.id, changes)
+
+        self._redactor.hide(secret for record in records for secret in record.config.secrets)
+        await self._database.write(write)
+        for record in records:
+            self._take(record)
+
+    def _take(self, record: KeyRecord, memory: KeyMemory | None = None) -> None:
+        before = self._records.get(record.id)
+        self._records[record.id] = record
+        key = self._pool.put(record.id, record.config, memory)
+        if before and before.config.token != record.config.token:
+            self._pool.revive(key)
+
+
+def shown(config: UpstreamKey) -> dict[str, Any]:
+    """A key's configuration as operators may see it: no token, no password of a proxy."""
+    token = config.token
+    tail = f"…{token[-4:]}" if len(token) >= SHORTEST_TOKEN_WITH_A_TAIL else "…"
+    return config.record() | {"key": tail, "proxy": ways_shown(config.proxy)}
+
+
+def _changed(config: UpstreamKey, fields: dict[str, Any]) -> UpstreamKey:
+    merged = config.record() | fields
+    return UpstreamKey.model_validate({name: value for name, value in merged.items() if value is not None})
+
+
+def _differences(before: UpstreamKey | None, after: UpstreamKey | None) -> Changes:
+    """What changed, by field, without secrets: that a token is another one shows by its fingerprint."""
+    old, new = (_audited(config) if config else {} for config in (before, after))
+    return {name: (old.get(name), new.get(name)) for name in old | new if old.get(name) != new.get(name)}
+
+
+def _audited(config: UpstreamKey) -> dict[str, Any]:
+    return shown(config) | {"key": fingerprint(config.token)}

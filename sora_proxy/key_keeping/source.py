@@ -1,0 +1,74 @@
+"""KeySource: where the configuration holds the upstream keys: API_KEYS, else a file, which is looked at again.
+
+We never write to it. What its contents mean for the keys that are known already is `imports.py`.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from sora_proxy.blocking import BlockingPool, Work
+from sora_proxy.errors import ConfigurationError
+from sora_proxy.key_keeping.store import Origin
+from sora_proxy.setting_types import UpstreamKey, UpstreamKeys
+from sora_proxy.settings import Settings, explain
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 2.0
+
+
+class _KeysFile(BaseModel):
+    keys: UpstreamKeys
+
+
+class KeySource:
+    """The keys of the settings. `origin` tells which of the two places holds them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.origin = Origin.environment if settings.api_keys else Origin.file
+        self._configured = settings.api_keys
+        self._path = settings.keys_storage_file
+
+    def read(self) -> tuple[UpstreamKey, ...]:
+        """The keys, now; a file that is not there holds none. Blocks.
+
+        Raises ConfigurationError if the file can't be used.
+        """
+        if self._configured:
+            return self._configured
+        try:
+            return _KeysFile(keys=self._path.read_bytes()).keys
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            reason = error.strerror or "can't be read"
+            raise ConfigurationError([f"KEYS_STORAGE_FILE: {self._path}: {reason}"]) from None
+        except ValidationError as error:
+            raise ConfigurationError([f"KEYS_STORAGE_FILE: {self._path}: {line}" for line in explain(error)]) from None
+
+    async def changes(self, pool: BlockingPool) -> AsyncGenerator[tuple[UpstreamKey, ...], None]:
+        """The keys of the file, each time that it has changed. One that is gone or broken changes nothing."""
+        if self._configured:
+            return
+        seen = await pool.run(Work.media, self._look)
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            found = await pool.run(Work.media, self._look)
+            if found in (seen, None):
+                continue
+            seen = found
+            try:
+                yield await pool.run(Work.media, self.read)
+            except ConfigurationError as error:
+                log.warning("key file can't be used, the keys stay as they are", faults=error.faults)
+
+    def _look(self) -> tuple[int, int, int] | None:
+        """What tells one state of the file from another; None if it is not there."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size

@@ -1,0 +1,96 @@
+"""The upstream keys on disk: their configuration, where it came from, and what is remembered of their health.
+
+Tokens are in here and nowhere else; the database file is for its owner's eyes only. The functions that write take part
+in a transaction of somebody's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from sora_proxy.database import metadata
+from sora_proxy.keys import KeyMemory
+from sora_proxy.setting_types import UpstreamKey
+
+keys = sa.Table(
+    "keys",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),  # the order in which they came
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("token", sa.Text, nullable=False, unique=True),  # one account is never two keys
+    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("imported", sa.JSON),
+    sa.Column("memory", sa.JSON),
+)
+MEMORY: TypeAdapter[KeyMemory] = TypeAdapter(KeyMemory)
+
+
+class Origin(StrEnum):
+    """Where a key's configuration comes from."""
+
+    admin = "admin"
+    environment = "environment"
+    file = "file"
+    simulator = "simulator"  # the one that the built-in simulator answers to
+    removed = "removed"  # its entry in the environment or the file has gone
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key as it is kept. Its id is the fingerprint of its first token and never changes."""
+
+    id: str
+    config: UpstreamKey
+    origin: Origin
+    created_at: float
+    imported: UpstreamKey | None = None  # its entry in the source, as it was imported last
+
+
+def load(connection: sa.Connection) -> list[tuple[KeyRecord, KeyMemory | None]]:
+    """All keys, in the order in which they came, and what is remembered of each."""
+    rows = connection.execute(sa.select(keys).order_by(keys.c.number))
+    return [(_record(row), MEMORY.validate_python(row.memory) if row.memory else None) for row in rows]
+
+
+def has_keys_of_operators(connection: sa.Connection) -> bool:
+    """Whether there are keys that no source brought."""
+    query = sa.select(keys.c.id).where(keys.c.origin == Origin.admin.value).limit(1)
+    return connection.scalar(query) is not None
+
+
+def save(connection: sa.Connection, record: KeyRecord) -> None:
+    """Add a key, or change it. Its memory is left alone."""
+    row = {
+        "token": record.config.token,
+        "config": record.config.record(),
+        "origin": record.origin.value,
+        "imported": record.imported.record() if record.imported else None,
+    }
+    if not connection.execute(keys.update().where(keys.c.id == record.id), row).rowcount:
+        connection.execute(keys.insert(), row | {"id": record.id, "created_at": record.created_at})
+
+
+def remember(connection: sa.Connection, memories: Mapping[str, KeyMemory]) -> None:
+    """Keep what is known of these keys' health."""
+    for key_id, memory in memories.items():
+        connection.execute(keys.update().where(keys.c.id == key_id), {"memory": asdict(memory)})
+
+
+def delete(connection: sa.Connection, key_id: str) -> None:
+    connection.execute(keys.delete().where(keys.c.id == key_id))
+
+
+def _record(row: sa.Row[Any]) -> KeyRecord:
+    return KeyRecord(
+        id=row.id,
+        config=UpstreamKey.model_validate(row.config),
+        origin=Origin(row.origin),
+        created_at=row.created_at,
+        imported=UpstreamKey.model_validate(row.imported) if row.imported else None,
+    )

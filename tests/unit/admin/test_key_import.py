@@ -1,0 +1,129 @@
+"""What an import does to keys that are there already: a table of before, entry and after."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sora_proxy.key_keeping.imports import changes
+from sora_proxy.key_keeping.store import KeyRecord, Origin
+from sora_proxy.keys import fingerprint
+from sora_proxy.setting_types import UpstreamKey
+
+
+def key(token: str = "token-a", **fields: Any) -> UpstreamKey:
+    return UpstreamKey.model_validate({"key": token, **fields})
+
+
+def record(config: UpstreamKey, origin: Origin = Origin.file, imported: UpstreamKey | None = None) -> KeyRecord:
+    return KeyRecord(fingerprint("token-a"), config, origin, 1700000000.0, imported)
+
+
+def imported(*entries: UpstreamKey) -> KeyRecord:
+    """The only record after an import of these into nothing."""
+    (made,) = changes([], entries, Origin.file)
+    return made
+
+
+def test_a_new_entry_becomes_a_key_whose_id_is_the_fingerprint_of_its_token() -> None:
+    made = imported(key(name="first", weight=2))
+    assert (made.id, made.origin, made.config.name, made.config.weight) == (
+        fingerprint("token-a"),
+        Origin.file,
+        "first",
+        2,
+    )
+
+
+def test_the_same_file_again_changes_nothing() -> None:
+    entries = [key(weight=2), key("token-b", proxy="socks5://u:p@h:1,direct", notes="x")]
+    known = changes([], entries, Origin.file)
+    assert len(known) == 2
+    assert changes(known, entries, Origin.file) == []
+
+
+@pytest.mark.parametrize(
+    ("operator", "edited", "after"),
+    [
+        # What the operator changed here, what was edited in the file, what is so then.
+        ({"weight": 5.0}, {}, {"weight": 5.0}),
+        ({}, {"weight": 3}, {"weight": 3}),
+        ({"weight": 5.0}, {"weight": 3}, {"weight": 3}),
+        ({"weight": 5.0}, {"max_rpm": 10}, {"weight": 5.0, "max_rpm": 10}),
+        ({"enabled": False}, {}, {"enabled": False}),
+        ({"enabled": False}, {"name": "again"}, {"enabled": False, "name": "again"}),
+        ({"name": "mine"}, {"name": None}, {"name": None}),
+        ({"notes": "mine"}, {"enabled": False}, {"notes": "mine", "enabled": False}),
+    ],
+    ids=str,
+)
+def test_an_edit_of_the_file_takes_effect_and_an_operators_stays_otherwise(
+    operator: dict[str, Any], edited: dict[str, Any], after: dict[str, Any]
+) -> None:
+    entry: dict[str, Any] = {"weight": 2, "name": "first"}
+    known = imported(key(**entry))
+    known = replace(known, config=known.config.model_copy(update=operator))
+    found = changes([known], [key(**(entry | edited))], Origin.file) or [known]
+    assert found[0].config.record() == key(**(entry | after)).record()
+
+
+def test_a_token_replaced_here_stays_while_the_file_holds_the_old_one() -> None:
+    known = replace(imported(key()), config=key("token-new"))
+    assert changes([known], [key()], Origin.file) == []
+    (after,) = changes([known], [key(weight=3)], Origin.file)
+    assert (after.id, after.config.token, after.config.weight) == (known.id, "token-new", 3)
+
+
+def test_a_token_that_the_file_takes_over_is_the_same_key() -> None:
+    known = replace(imported(key(name="first")), config=key("token-new", name="first"))
+    (after,) = changes([known], [key("token-new", name="first")], Origin.file)
+    assert (after.id, after.config.token, after.origin) == (known.id, "token-new", Origin.file)
+    assert changes([after], [key("token-new", name="first")], Origin.file) == []
+
+
+def test_two_entries_of_one_key_count_once() -> None:
+    known = replace(imported(key()), config=key("token-new"))
+    found = changes([known], [key("token-new", weight=2), key(weight=3)], Origin.file)
+    assert [(each.config.token, each.config.weight) for each in found] == [("token-new", 2)]
+
+
+def test_another_token_in_the_file_is_another_key() -> None:
+    known = imported(key())
+    new, old = changes([known], [key("token-b")], Origin.file)
+    assert (new.id, new.config.enabled) == (fingerprint("token-b"), True)
+    assert (old.id, old.config.enabled, old.origin) == (known.id, False, Origin.removed)
+
+
+def test_a_key_whose_entry_has_gone_is_switched_off_and_back_on_with_its_entry() -> None:
+    known = imported(key(weight=2))
+    (off,) = changes([known], [], Origin.file)
+    assert (off.config.enabled, off.origin, off.id) == (False, Origin.removed, known.id)
+    assert changes([off], [], Origin.file) == []
+    (back,) = changes([off], [key(weight=2)], Origin.file)
+    assert back == known
+
+
+def test_a_key_that_an_operator_switched_on_again_is_his() -> None:
+    (off,) = changes([imported(key())], [], Origin.file)
+    his = replace(off, config=off.config.model_copy(update={"enabled": True}), origin=Origin.admin)
+    assert changes([his], [], Origin.file) == []
+
+
+def test_keys_of_operators_are_left_alone_until_a_source_names_them() -> None:
+    his = record(key(weight=4, name="mine"), Origin.admin)
+    assert changes([his], [], Origin.file) == []
+    (after,) = changes([his], [key(max_rpm=10)], Origin.file)
+    assert (after.config.weight, after.config.name, after.config.max_rpm) == (4, "mine", 10)
+    assert after.origin is Origin.file
+
+
+def test_a_key_moves_from_the_file_to_the_environment() -> None:
+    known = imported(key())
+    (after,) = changes([known], [key()], Origin.environment)
+    assert after == replace(known, origin=Origin.environment)
+
+
+def test_a_thousand_keys_are_compared_with_a_thousand_entries_quickly() -> None:
+    entries = [key(f"token-{n}") for n in range(1000)]
+    known = changes([], entries, Origin.file)
+    assert len(changes(known, [key(f"token-{n}", weight=2) for n in range(1000)], Origin.file)) == 1000

@@ -1,0 +1,126 @@
+"""Where the configuration holds the upstream keys: API_KEYS, else a file that is looked at again and again."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.errors import ConfigurationError
+from sora_proxy.key_keeping.source import KeySource
+from sora_proxy.key_keeping.store import Origin
+from tests.conftest import settings_for
+
+SECRET = "eyJsupersecret0123456789"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "api_keys.json"
+
+
+@pytest.fixture
+def source(file: Path) -> Callable[..., KeySource]:
+    return lambda **settings: KeySource(settings_for(file.parent, keys_storage_file=file, **settings))
+
+
+def tokens(keys: Any) -> list[str]:
+    return [key.token for key in keys]
+
+
+def test_api_keys_win_over_the_key_file(file: Path, source: Callable[..., KeySource]) -> None:
+    file.write_text('[{"key": "of-the-file", "name": "first"}]')
+    assert (tokens(source().read()), source().origin) == (["of-the-file"], Origin.file)
+    configured = source(api_keys=[{"key": "of-the-environment"}])
+    assert (tokens(configured.read()), configured.origin) == (["of-the-environment"], Origin.environment)
+
+
+def test_a_key_file_that_is_not_there_holds_no_keys(source: Callable[..., KeySource]) -> None:
+    assert source().read() == ()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe\x00",
+        b"{",
+        b"{}",
+        b"null",
+        f'["{SECRET}"]'.encode(),
+        f'{{"{SECRET}": 1}}'.encode(),
+        f'[{{"{SECRET}": 1, "key": "k"}}]'.encode(),
+        f'[{{"key": "{SECRET}", "weight": 0}}]'.encode(),
+        f'[{{"key": "{SECRET}", "max_rpm": 0}}]'.encode(),
+        f'[{{"key": "{SECRET}", "max_concurrent": 0}}]'.encode(),
+        f'[{{"key": "{SECRET}", "name": "{SECRET}\\n"}}]'.encode(),
+        f'[{{"key": "k", "proxy": "http://user:{SECRET}@"}}]'.encode(),
+        f'[{{"key": "{SECRET} and more"}}]'.encode(),
+        f'[{{"key": "{SECRET}\\u00fc"}}]'.encode(),
+        f'[{{"key": "{SECRET}"}}, {{"key": "Bearer {SECRET}"}}]'.encode(),
+        b"[" * 5000,
+    ],
+)
+def test_a_key_file_that_can_not_be_used_is_a_fault_without_its_secrets(
+    file: Path, source: Callable[..., KeySource], content: bytes
+) -> None:
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError) as caught:
+        source().read()
+    (fault,) = caught.value.faults
+    assert fault.startswith(f"KEYS_STORAGE_FILE: {file}: ")
+    assert "Example: " in fault
+    assert SECRET not in fault
+    assert "\n" not in fault
+
+
+def test_a_key_file_that_can_not_be_read_is_a_fault(file: Path, source: Callable[..., KeySource]) -> None:
+    file.mkdir()
+    with pytest.raises(ConfigurationError) as caught:
+        source().read()
+    assert caught.value.faults == [f"KEYS_STORAGE_FILE: {file}: Is a directory"]
+
+
+@pytest.fixture
+async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BlockingPool]:
+    monkeypatch.setattr("sora_proxy.key_keeping.source.LOOK_SECONDS", 0.02)
+    pool = BlockingPool()
+    yield pool
+    pool.close()
+
+
+def write(file: Path, content: str) -> None:
+    """As editors and orchestrators do: another file, renamed."""
+    part = file.with_suffix(".part")
+    part.write_text(content)
+    part.rename(file)
+
+
+async def test_each_change_of_the_file_is_told_and_a_broken_or_missing_one_is_not(
+    file: Path, source: Callable[..., KeySource], pool: BlockingPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    await asyncio.to_thread(file.write_text, '[{"key": "a"}]')
+    changes = (await asyncio.to_thread(source)).changes(pool)
+    told = asyncio.ensure_future(anext(changes))
+    await asyncio.sleep(0.1)
+    assert not told.done()
+    await asyncio.to_thread(write, file, '[{"key": "a"}, {"key": "b"}]')
+    assert tokens(await told) == ["a", "b"]
+    told = asyncio.ensure_future(anext(changes))
+    for step in (lambda: write(file, f'[{{"key": "{SECRET}"'), lambda: os.remove(file)):  # noqa: PTH107
+        await asyncio.to_thread(step)
+        await asyncio.sleep(0.1)
+    assert not told.done()
+    assert caplog.text.count("key file can't be used, the keys stay as they are") == 1
+    assert SECRET not in caplog.text
+    await asyncio.to_thread(write, file, "[]")
+    assert await told == ()
+    await changes.aclose()
+
+
+async def test_keys_of_the_environment_never_change(source: Callable[..., KeySource], pool: BlockingPool) -> None:
+    configured = await asyncio.to_thread(source, api_keys=[{"key": "a"}])
+    assert [keys async for keys in configured.changes(pool)] == []
