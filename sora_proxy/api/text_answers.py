@@ -8,6 +8,7 @@ import orjson
 from aiohttp import web
 
 from sora_proxy.api.answers import json_response
+from sora_proxy.api.prompts import words_of
 from sora_proxy.api.schemas import ChatRequest
 from sora_proxy.api.sse import EventStream
 from sora_proxy.generation import new_generation_id
@@ -15,19 +16,20 @@ from sora_proxy.generation import new_generation_id
 
 async def answer_with_text(request: web.Request, chat: ChatRequest, text: str) -> web.StreamResponse:
     """The text as the whole completion, or as the stream that the client asked for."""
-    head = {"id": new_generation_id(), "created": int(time.time()), "model": chat.model}
-    counted = max(len(text.split()), 1)
-    usage = {"prompt_tokens": 1, "completion_tokens": counted, "total_tokens": 1 + counted}
+    head = {"id": new_generation_id(), "object": "chat.completion", "created": int(time.time()), "model": chat.model}
+    asked, told = (max(len(words.split()), 1) for words in (words_of(chat.messages[-1]), text))
+    usage = {"prompt_tokens": asked, "completion_tokens": told, "total_tokens": asked + told}
     if chat.stream:
         stream = EventStream(request, {})
         await stream.open()
         last = {"choices": [], "usage": usage}
         chunks = [*_chunks(text), *([last] if chat.stream_options.include_usage else [])]
-        shared = head | {"object": "chat.completion.chunk"} | ({"usage": None} if len(chunks) > 3 else {})
-        return await stream.end([orjson.dumps(shared | chunk) for chunk in chunks], done=True)
+        uncounted = {"usage": None} if chat.stream_options.include_usage else {}
+        shared = head | {"object": "chat.completion.chunk"}
+        return await stream.end([orjson.dumps(shared | uncounted | chunk) for chunk in chunks], done=True)
     message = {"role": "assistant", "content": text, "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-    return json_response(head | {"object": "chat.completion", "choices": [choice], "usage": usage})
+    return json_response(head | {"choices": [choice], "usage": usage})
 
 
 def _chunks(text: str) -> Iterator[dict[str, Any]]:
