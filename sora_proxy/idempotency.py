@@ -21,6 +21,7 @@ from sora_proxy.store import Beside, generations
 
 JOIN_SECONDS = 600.0  # so long after its end, a generation is what a counted repeat without a key may mean
 KEPT_SECONDS = 86400.0
+REFUSALS_KNOWN = 10_000
 
 # Not by `generation_id`, for what is forgotten with a generation goes by that: a key outlives its answer.
 sent = sa.Table(
@@ -63,14 +64,25 @@ class Idempotency:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # All the mutable state: whose turn it is, for requests that may be the same.
+        # All the mutable state: whose turn it is, for requests that may be the same; the orders refused last.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._refused: dict[tuple[str, str], None] = {}
 
     def turn(self, claim: Claim) -> AbstractAsyncContextManager[None]:
         """Let requests that may be the same come one after another: the others find done what the first does."""
         if not claim.may_repeat:
             return contextlib.nullcontext()
         return self._turns.setdefault((claim.client, claim.key or claim.digest), asyncio.Lock())
+
+    def refused(self, claim: Claim) -> None:
+        """Nothing came of a request: its repeat will be the first of its kind, not the second of an older one."""
+        self._refused[claim.client, claim.digest] = None
+        if len(self._refused) > REFUSALS_KNOWN:
+            del self._refused[next(iter(self._refused))]
+
+    def follows_refusal(self, claim: Claim) -> bool:
+        """Whether a request repeats one that was refused. Says so once."""
+        return self._refused.pop((claim.client, claim.digest), False) is None
 
     async def earlier(self, claim: Claim) -> str | None:
         """The generation that a request repeats, if it does.

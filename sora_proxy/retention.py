@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 DAY = 86400.0
 INTERVAL = 600.0
+TASKS_KNOWN = 1000  # of each key, the newest
 BATCH, PAUSE = 100, 0.05  # small steps: others write too
 
 discarded = sa.Table("discarded_pictures", metadata, sa.Column("name", sa.Text, primary_key=True))
@@ -67,11 +68,13 @@ class Retention:
             await self.forget(ids)
             log.info("generations forgotten", count=len(ids))
             await asyncio.sleep(PAUSE)
+        await self._database.write(_forget_old_tasks)
 
     async def forget(self, generation_ids: Sequence[str]) -> None:
         """Remove all that is kept of ended generations.
 
-        A row stays that is no client's: whoever looks upstream for a lost order must know that their tasks are ours.
+        Of one that became an upstream task a row stays that is no client's: whoever looks upstream for a lost order
+        must know that the task is ours.
         """
         ids = list(generation_ids)
         names = sa.select(pictures.c.name).where(pictures.c.generation_id.in_(ids))
@@ -82,7 +85,9 @@ class Retention:
             for table in metadata.sorted_tables:
                 if "generation_id" in table.c:
                     connection.execute(table.delete().where(table.c.generation_id.in_(ids)))
-            connection.execute(generations.update().where(generations.c.id.in_(ids)).values(empty))
+            these = generations.c.id.in_(ids)
+            connection.execute(generations.delete().where(these, generations.c.task_id.is_(None)))
+            connection.execute(generations.update().where(these).values(empty))
 
         await self._database.write(write)
         await self._remove_files()
@@ -103,6 +108,16 @@ class Retention:
             for name in names:
                 await self._media.discard(self._media.picture_path(name))
             await self._database.write(functools.partial(_cross_off, names))
+
+
+def _forget_old_tasks(connection: sa.Connection) -> None:
+    """Let go of the rows of tasks that no list of a back end is long enough to show."""
+    forgotten = generations.c.client == ""
+    for key_id in connection.scalars(sa.select(generations.c.key_id).where(forgotten).distinct()).all():
+        of_key = generations.c.key_id == key_id
+        number = generations.c.number
+        last = connection.scalar(sa.select(number).where(of_key).order_by(number.desc()).limit(1).offset(TASKS_KNOWN))
+        connection.execute(generations.delete().where(of_key, forgotten, number <= (last or 0)))
 
 
 def _cross_off(names: Sequence[str], connection: sa.Connection) -> None:

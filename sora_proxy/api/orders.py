@@ -32,6 +32,8 @@ async def place_order(
     idempotency = request.app[IDEMPOTENCY]
     _cancels_if_abandoned(request)  # a wish that can't be understood is refused before anything is ordered
     claim = await _claim(request, spec, picture)
+    if idempotency.follows_refusal(claim):
+        claim = replace(claim, counted=False)
     async with idempotency.turn(claim):
         earlier = await idempotency.earlier(claim)
         if earlier is None:
@@ -39,6 +41,9 @@ async def place_order(
                 return await _take(request, spec, picture, [*beside, idempotency.noting(claim)])
             except Repeated as repeated:
                 earlier = repeated.generation_id
+            except SoraProxyError:
+                idempotency.refused(claim)
+                raise
     generation = await request.app[SUPERVISOR].find(earlier, claim.client)
     if generation is None:
         message = "The answer to this Idempotency-Key was removed. Send another key to order again."

@@ -176,6 +176,23 @@ async def test_a_counted_repeat_joins_the_same_order_of_the_same_client_and_no_o
         assert await registered(simulator) == 3
 
 
+async def test_a_counted_repeat_of_a_request_that_was_refused_is_an_order_of_its_own(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
+    await simulator.order_fault("never_finish", times=2)
+    settings = in_front_of(simulator, max_concurrent=1) | {"max_queue": 1, "max_queue_wait": 3600.0}
+    async with start_proxy(**settings) as proxy:
+        _, first = await ask(proxy, background=True)
+        await simulator.wait_for(registered=1)
+        _, second = await ask(proxy, "a blue fox", background=True)
+        assert (await ask(proxy, background=True))[0] == 429
+        async with proxy.client.delete(f"{proxy.url}/v1/generation/{second['id']}") as answer:
+            assert answer.status == 200
+        _, repeat = await ask(proxy, background=True, headers=COUNTED)
+        _, joined = await ask(proxy, background=True, headers={"x-stainless-retry-count": "2"})
+        assert repeat["id"] == joined["id"] != first["id"]
+
+
 async def test_counted_repeats_at_once_are_one_order(proxy: Proxy, simulator: Simulator) -> None:
     answers = await asyncio.gather(*(ask(proxy, headers=COUNTED) for _ in range(10)))
     assert len({body["id"] for _, body in answers}) == 1

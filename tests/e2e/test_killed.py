@@ -1,0 +1,32 @@
+"""A process that is killed: the next one on its folder tells and repeats the same."""
+
+import json
+import signal
+import urllib.request
+from typing import Any
+
+from tests.e2e.conftest import Program, StartProgram
+from tests.streams import blocks_of, numbers_of
+
+SETTINGS = {"POLL_INTERVAL": "0.1", "BASE_URL": "http://pictures.example.com"}
+ORDER = {"model": "sora-1.0", "stream": True, "messages": [{"role": "user", "content": "a red fox"}]}
+
+
+def ask(program: Program, path: str, body: dict[str, Any] | None = None) -> list[bytes]:
+    """The blocks of a stream, heartbeats aside."""
+    headers = {"authorization": f"Bearer {program.key}", "idempotency-key": "once"}
+    data = json.dumps(body).encode() if body else None
+    with urllib.request.urlopen(urllib.request.Request(program.url + path, data, headers), timeout=60) as answer:
+        return blocks_of(answer.read())
+
+
+def test_a_stream_and_a_repeated_order_are_the_same_after_a_kill(start_program: StartProgram) -> None:
+    with start_program(**SETTINGS) as program:
+        told = ask(program, "/v1/chat/completions", ORDER)
+        assert told[-1] == b"data: [DONE]"
+        program.stop(signal.SIGKILL)
+    path = f"/v1/chat/completions/{json.loads(told[0][6:])['id']}?stream=true"
+    with start_program(**SETTINGS) as program:
+        assert ask(program, "/v1/chat/completions", ORDER) == told
+        for position, number in enumerate(numbers_of(told), 1):
+            assert ask(program, f"{path}&starting_after={number}") == told[position:]

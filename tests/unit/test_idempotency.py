@@ -1,0 +1,97 @@
+"""Who was first is decided by the database alone, and remembered for a day."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.database import Database
+from sora_proxy.errors import ClientError
+from sora_proxy.generation import Failed, Generation, GenerationSpec, Status, new_generation_id
+from sora_proxy.idempotency import JOIN_SECONDS, KEPT_SECONDS, Claim, Idempotency, Repeated, sent
+from sora_proxy.store import Store, generations
+
+KEYED = Claim("client", "digest", key="key")
+COUNTED = Claim("client", "digest", counted=True)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    pool = BlockingPool()
+    database = await asyncio.to_thread(Database, tmp_path / "data" / "sora_proxy.db", pool)
+    await database.open()
+    yield database
+    await database.close()
+    pool.close()
+
+
+async def add(database: Database, claim: Claim) -> Generation:
+    generation = Generation(new_generation_id(), claim.client, GenerationSpec("m", "p"))
+    await Store(database).add(generation, Idempotency.noting(claim))
+    return generation
+
+
+async def age(database: Database, seconds: float) -> None:
+    """Let everything have happened so much earlier."""
+
+    def write(connection: sa.Connection) -> None:
+        connection.execute(sent.update().values(created_at=sent.c.created_at - seconds))
+        connection.execute(generations.update().values(ended_at=generations.c.ended_at - seconds))
+
+    await database.write(write)
+
+
+@pytest.mark.parametrize("claim", [KEYED, COUNTED], ids=["with a key", "counted"])
+async def test_of_equal_requests_in_one_commit_one_is_first_and_the_others_learn_which(
+    database: Database, claim: Claim
+) -> None:
+    done = await asyncio.gather(*(add(database, claim) for _ in range(20)), return_exceptions=True)
+    (first,) = (each for each in done if isinstance(each, Generation))
+    assert [each.generation_id for each in done if isinstance(each, Repeated)] == [first.id] * 19
+    rows = await database.read(lambda connection: connection.scalar(sa.select(sa.func.count(generations.c.id))))
+    assert rows == 1
+
+
+async def test_another_order_under_a_key_is_refused_and_another_client_is_not(database: Database) -> None:
+    await add(database, KEYED)
+    with pytest.raises(ClientError) as refused:
+        await add(database, replace(KEYED, digest="another"))
+    assert refused.value.code == "idempotency_mismatch"
+    await add(database, replace(KEYED, client="another"))
+
+
+async def test_a_counted_repeat_means_the_newest_equal_order_that_did_not_end_long_ago(database: Database) -> None:
+    idempotency, uncounted = Idempotency(database), replace(COUNTED, counted=False)
+    assert await idempotency.earlier(COUNTED) is None
+    older, newer = [await add(database, uncounted) for _ in range(2)]
+    assert await idempotency.earlier(COUNTED) == newer.id
+    assert await idempotency.earlier(uncounted) is None
+    assert await idempotency.earlier(replace(COUNTED, digest="another")) is None
+    assert await idempotency.earlier(replace(COUNTED, client="another")) is None
+    await Store(database).record(newer, newer.state.to(Status.failed), Failed("code", "message"))
+    assert await idempotency.earlier(COUNTED) == newer.id
+    await age(database, JOIN_SECONDS)
+    assert await idempotency.earlier(COUNTED) == older.id
+
+
+async def test_a_key_is_known_for_a_day_and_then_let_go(database: Database) -> None:
+    idempotency = Idempotency(database)
+    first = await add(database, KEYED)
+    await age(database, KEPT_SECONDS - 60)
+    await idempotency.forget()
+    assert await idempotency.earlier(KEYED) == first.id
+    await age(database, 120)
+    await idempotency.forget()
+    assert await idempotency.earlier(KEYED) is None
+
+
+async def test_a_refusal_is_remembered_for_one_repeat(database: Database) -> None:
+    idempotency = Idempotency(database)
+    assert not idempotency.follows_refusal(COUNTED)
+    idempotency.refused(COUNTED)
+    assert not idempotency.follows_refusal(replace(COUNTED, client="another"))
+    assert [idempotency.follows_refusal(COUNTED) for _ in range(2)] == [True, False]

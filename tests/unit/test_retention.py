@@ -1,0 +1,64 @@
+"""What is left in the database of orders that were forgotten."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.database import Database
+from sora_proxy.idempotency import Idempotency
+from sora_proxy.media import Media
+from sora_proxy.retention import TASKS_KNOWN, Bounds, Retention
+from sora_proxy.store import generations
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[BlockingPool]:
+    pool = BlockingPool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+async def database(tmp_path: Path, pool: BlockingPool) -> AsyncIterator[Database]:
+    database = await asyncio.to_thread(Database, tmp_path / "data" / "sora_proxy.db", pool)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def retention(database: Database, tmp_path: Path, pool: BlockingPool) -> Retention:
+    media = Media(tmp_path / "images", tmp_path / "inputs", pool)
+    return Retention(database, media, Idempotency(database), Bounds(days=0, count=5))
+
+
+async def put(database: Database, rows: list[dict[str, Any]]) -> None:
+    common = {"client": "c", "spec": {}, "created_at": 1.0, "status": "completed", "attempts": 1, "assets": []}
+    await database.write(lambda connection: connection.execute(generations.insert(), [common | row for row in rows]))
+
+
+async def tasks_in(database: Database) -> list[str]:
+    query = sa.select(generations.c.task_id).order_by(generations.c.number)
+    return await database.read(lambda connection: list(connection.scalars(query)))
+
+
+async def test_of_each_key_the_newest_tasks_are_known_for_good(database: Database, retention: Retention) -> None:
+    many = TASKS_KNOWN + 20
+    busy = [{"id": f"b{n}", "key_id": "busy", "task_id": f"b{n}", "ended_at": float(n + 10)} for n in range(many)]
+    calm = [{"id": f"c{n}", "key_id": "calm", "task_id": f"c{n}", "ended_at": float(n)} for n in range(3)]
+    await put(database, [*calm, *busy])
+    await retention.sweep()
+    assert await tasks_in(database) == [f"c{n}" for n in range(3)] + [f"b{n}" for n in range(20, many)]
+    kept = sa.select(sa.func.count()).where(generations.c.client == "c")
+    assert await database.read(lambda connection: connection.scalar(kept)) == 5
+
+
+async def test_nothing_is_left_of_an_order_that_never_became_a_task(database: Database, retention: Retention) -> None:
+    await put(database, [{"id": f"x{n}", "status": "failed", "ended_at": float(n)} for n in range(7)])
+    await retention.sweep()
+    assert await tasks_in(database) == [None] * 5
