@@ -24,6 +24,7 @@ class Work(StrEnum):
     poll = "poll"
     download = "download"
     media = "media"
+    send = "send"  # pictures on their way to clients, who must not wait for one that is being converted
     store_write = "store-write"
     store_read = "store-read"
 
@@ -35,6 +36,7 @@ THREADS = {
     Work.poll: 16,
     Work.download: 16,
     Work.media: 2,
+    Work.send: 2,
     Work.store_write: 1,
     Work.store_read: 2,
 }

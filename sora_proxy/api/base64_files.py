@@ -1,19 +1,20 @@
 """Files as base64, piece by piece: however many answers hold pictures, none of them is whole in memory."""
 
-from base64 import b64encode
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+from pybase64 import b64encode
+
 from sora_proxy.blocking import BlockingPool, Work
 
-PIECE = 48 * 2**10  # whole groups of three bytes, so that the encoded pieces join; 64 KiB once encoded
+PIECE = 72 * 2**10  # whole groups of three bytes, so that the encoded pieces join; 96 KiB once encoded
 
 
 async def base64_pieces(path: Path, pool: BlockingPool) -> AsyncGenerator[bytes, None]:
     """The encoding of a file."""
     offset, more = 0, True
     while more:
-        encoded, more = await pool.run(Work.media, _piece, path, offset)
+        encoded, more = await pool.run(Work.send, _piece, path, offset)
         offset += PIECE
         yield encoded
 

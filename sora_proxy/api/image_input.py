@@ -1,11 +1,11 @@
 """Reference pictures: from a data URI, an address or an upload to a checked file of ours."""
 
-import base64
 import binascii
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from pybase64 import b64decode
 
 from sora_proxy.api.context import FETCHER, MEDIA, POOL, SETTINGS
 from sora_proxy.blocking import Work
@@ -47,6 +47,6 @@ def _decode(uri: str) -> bytes:
     if not comma or not head.endswith(";base64"):
         raise NotAPicture("its data URI must be base64")
     try:
-        return base64.b64decode(data, validate=True)
+        return b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
         raise NotAPicture("its base64 is damaged") from error

@@ -22,6 +22,11 @@ def bounded(what: str, value: float, most: float, unit: str) -> Row:
     return Row(what, f"{value:.3g} {unit}", f"≤ {most:g} {unit}", value <= most)
 
 
+def at_least(what: str, value: float, least: float, unit: str) -> Row:
+    """A row whose value must not be below `least`."""
+    return Row(what, f"{value:.3g} {unit}", f"≥ {least:g} {unit}", value >= least)
+
+
 def exactly(what: str, value: int, wanted: int) -> Row:
     """A row whose count must be the wanted one."""
     return Row(what, str(value), str(wanted), value == wanted)

@@ -1,0 +1,35 @@
+"""sora_proxy as it is, with a clock on each turn of its event loop: CPU time, for other programs' is not ours.
+
+`python -m tests.benchmarks.watched` is a program of its own. When it ends, the longest turn (in seconds) stands in a
+file in its folder.
+"""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from unittest import mock
+
+from sora_proxy.__main__ import main as sora_proxy
+
+LONGEST_TURN = "longest_turn"
+BEGINNING_SECONDS = 3.0  # that do not count: a program may take its time to start
+
+run = asyncio.Handle._run
+longest, begun = 0.0, time.monotonic()
+
+
+def timed(handle: asyncio.Handle) -> None:
+    """Run what is due, and note how long it took."""
+    global longest  # noqa: PLW0603 - a function that runs a million times
+    at = time.thread_time()
+    run(handle)
+    if time.monotonic() > begun + BEGINNING_SECONDS:
+        longest = max(longest, time.thread_time() - at)
+
+
+if __name__ == "__main__":
+    with mock.patch.object(asyncio.Handle, "_run", timed):
+        status = sora_proxy([])
+    Path(LONGEST_TURN).write_text(str(longest))
+    sys.exit(status)
