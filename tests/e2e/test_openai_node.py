@@ -29,3 +29,38 @@ await assert.rejects(client.chat.completions.create({model: "gpt-9", messages}),
 """,
         url,
     )
+
+
+def test_stored_completions(url: str) -> None:
+    run_node(
+        """
+const messages = [{role: "developer", content: "a red fox"}];
+const made = await client.chat.completions.create({model: "sora-1.0", messages, store: true, metadata: {a: "node"}});
+assert.equal((await client.chat.completions.retrieve(made.id)).id, made.id);
+await client.chat.completions.update(made.id, {metadata: {a: "changed"}});
+const [listed, ids] = [client.chat.completions.list({metadata: {a: "changed"}, limit: 1}), []];
+for await (const completion of listed) ids.push(completion.id);
+assert.deepEqual(ids, [made.id]);
+const said = await client.chat.completions.messages.list(made.id);
+assert.deepEqual(said.data.map((message) => message.content), ["a red fox"]);
+assert.equal((await client.chat.completions.delete(made.id)).deleted, true);
+await assert.rejects(client.chat.completions.retrieve(made.id), OpenAI.NotFoundError);
+""",
+        url,
+    )
+
+
+def test_twenty_streams_at_once(url: str) -> None:
+    run_node(
+        """
+const one = async () => {
+    let content = "";
+    const messages = [{role: "user", content: "a red fox"}];
+    const stream = await client.chat.completions.create({model: "sora-1.0", messages, stream: true});
+    for await (const chunk of stream) content += chunk.choices[0].delta.content ?? "";
+    return content;
+};
+for (const content of await Promise.all(Array.from({length: 20}, one))) assert.match(content, /^!\\[a red fox\\]/);
+""",
+        url,
+    )

@@ -184,3 +184,43 @@ def test_the_client_for_azure(url: str) -> None:
     ) as client:
         completion = client.chat.completions.create(model="sora-1.0", messages=FOX)
     assert PICTURE.fullmatch(completion.choices[0].message.content or "")
+
+
+def test_every_parameter_that_the_sdk_knows_is_accepted(client: OpenAI) -> None:
+    completion = client.chat.completions.create(
+        model="sora-1.0",
+        messages=[{"role": "developer", "content": "a red fox", "name": "name"}],
+        audio={"format": "wav", "voice": "string"},
+        frequency_penalty=-2,
+        function_call="none",
+        functions=[{"name": "name", "description": "description", "parameters": {"foo": "bar"}}],
+        logit_bias={"foo": 0},
+        logprobs=True,
+        max_completion_tokens=0,
+        max_tokens=0,
+        metadata={"foo": "string"},
+        modalities=["text"],
+        n=1,
+        parallel_tool_calls=True,
+        prediction={"content": "string", "type": "content"},
+        presence_penalty=-2,
+        prompt_cache_key="prompt-cache-key-1234",
+        prompt_cache_retention="in_memory",
+        reasoning_effort="none",
+        response_format={"type": "text"},
+        safety_identifier="safety-identifier-1234",
+        seed=-9007199254740991,
+        service_tier="auto",
+        stop="\n",
+        store=True,
+        temperature=1,
+        tool_choice="none",
+        tools=[{"function": {"name": "name", "parameters": {"foo": "bar"}, "strict": True}, "type": "function"}],
+        top_logprobs=0,
+        top_p=1,
+        user="user-1234",
+        verbosity="low",
+        web_search_options={"search_context_size": "low"},
+    )
+
+    assert PICTURE.fullmatch(completion.choices[0].message.content or "")

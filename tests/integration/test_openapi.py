@@ -1,43 +1,17 @@
-"""The API's document: every route is in it, and it is true."""
+"""The API's document is true, and can be read."""
 
-import re
 from typing import Any
 
 import pytest
 
-from sora_proxy.api import ALIASES, FOR_CLIENTS, OPEN
-from sora_proxy.api.admin import FOR_OPERATORS
 from sora_proxy.api.answer_schemas import ChatCompletion, ChatCompletionList, Error, ModelList, StoredMessageList
-from sora_proxy.api.described import description_of
 from tests.conftest import Proxy, Simulator
-
-ROUTES = [*OPEN, *FOR_CLIENTS, *FOR_OPERATORS]
 
 
 @pytest.fixture
 async def document(proxy: Proxy) -> dict[str, Any]:
     found: dict[str, Any] = await proxy.get("/openapi.json")
     return found
-
-
-async def test_every_route_is_described(proxy: Proxy, document: dict[str, Any]) -> None:
-    routes = {(route.method, route.resource.canonical) for route in proxy.app.router.routes() if route.resource}
-    aliases = {(route.method, re.sub(r":[^{}]+}", "}", route.path)) for route in ALIASES}
-    told = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    undescribed = {route for route in routes - told - aliases if route[0] != "HEAD"}
-    assert undescribed == set(), "put @described(…) on the handler of each"
-    assert told <= routes
-    assert all(description_of(route.handler) for route in ALIASES)
-
-
-async def test_every_description_has_words_and_says_who_gets_in(document: dict[str, Any]) -> None:
-    open_paths = {route.path for route in OPEN}
-    for path, methods in document["paths"].items():
-        for operation in methods.values():
-            assert operation["summary"].endswith("."), path
-            assert (operation.get("security") == []) == (path in open_paths), path
-    names = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
-    assert len(names) == len(set(names)) == len(ROUTES)
 
 
 async def test_answers_are_what_the_document_says(proxy: Proxy, simulator: Simulator) -> None:

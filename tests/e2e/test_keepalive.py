@@ -1,0 +1,50 @@
+"""The SDKs read an answer that was kept alive by blanks."""
+
+from collections.abc import Iterator
+
+import pytest
+from openai import OpenAI
+
+from tests.conftest import CLIENT_KEY
+from tests.e2e.conftest import running_program
+from tests.e2e.node import run_node
+from tests.e2e.test_openai_028 import run
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server whose every answer begins with blanks."""
+    folder = tmp_path_factory.mktemp("slow")
+    settings = {"KEEPALIVE_AFTER": "0", "HEARTBEAT_INTERVAL": "0.05", "POLL_INTERVAL": "0.1"}
+    with running_program(folder, API_AUTH_TOKEN=CLIENT_KEY, **settings) as program:
+        yield f"{program.url}/v1"
+
+
+def test_python(slow: str) -> None:
+    with OpenAI(base_url=slow, api_key=CLIENT_KEY, _strict_response_validation=True) as client:
+        raw = client.chat.completions.with_raw_response.create(
+            model="sora-1.0", messages=[{"role": "user", "content": "a red fox"}]
+        )
+    assert raw.text.startswith("  ")
+    assert raw.parse().choices[0].finish_reason == "stop"
+
+
+def test_node(slow: str) -> None:
+    run_node(
+        """
+const messages = [{role: "user", content: "a red fox"}];
+const completion = await client.chat.completions.create({model: "sora-1.0", messages});
+assert.equal(completion.choices[0].finish_reason, "stop");
+""",
+        slow,
+    )
+
+
+def test_python_of_old(slow: str) -> None:
+    run(
+        """
+answer = openai.ChatCompletion.create(model="sora-1.0", messages=FOX)
+assert PICTURE.fullmatch(answer.choices[0].message.content), answer
+""",
+        slow,
+    )

@@ -1,0 +1,49 @@
+"""Every route is in the API's document."""
+
+import re
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import web
+
+from sora_proxy.api import ALIASES, OPEN, add_routes
+from sora_proxy.api.described import description_of
+from sora_proxy.api.reference import REFERENCE
+
+
+@pytest.fixture
+def app() -> web.Application:
+    app = web.Application()
+    add_routes(app)
+    return app
+
+
+@pytest.fixture
+def paths(app: web.Application) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = orjson.loads(app[REFERENCE].document)["paths"]
+    return found
+
+
+def without_patterns(path: str) -> str:
+    return re.sub(r":[^{}]+}", "}", path)
+
+
+def test_every_route_is_described(app: web.Application, paths: dict[str, dict[str, Any]]) -> None:
+    routes = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
+    aliases = {(route.method, without_patterns(route.path)) for route in ALIASES}
+    told = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    undescribed = {route for route in routes - told - aliases if route[0] != "HEAD"}
+    assert undescribed == set(), "put @described(…) on the handler of each"
+    assert told <= routes
+    assert all(description_of(route.handler) for route in ALIASES)
+
+
+def test_every_description_has_words_a_name_and_says_who_gets_in(paths: dict[str, dict[str, Any]]) -> None:
+    open_paths = {without_patterns(route.path) for route in OPEN}
+    for path, methods in paths.items():
+        for operation in methods.values():
+            assert operation["summary"].endswith("."), (path, operation["summary"])
+            assert (operation.get("security") == []) == (path in open_paths), path
+    names = [operation["operationId"] for methods in paths.values() for operation in methods.values()]
+    assert len(names) == len(set(names))
