@@ -1,12 +1,11 @@
 """The keys that let callers in. There is no default secret: what is not set is generated, and kept in a 0600 file."""
 
 import functools
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from sora_proxy.errors import ConfigurationError
+from sora_proxy.kept_secret import read_or_make
 from sora_proxy.keys import fingerprint
 from sora_proxy.setting_types import ClientKey
 from sora_proxy.settings import Settings
@@ -51,28 +50,5 @@ def load_access(settings: Settings) -> Access:
         admin_key = settings.admin_key.get_secret_value()
         return Access(client_key or admin_key, admin_key, settings.client_keys)
     path = settings.data_dir / "admin_key"
-    try:
-        admin_key, generated = _read_or_make(path)
-    except OSError as error:
-        raise ConfigurationError([f"DATA_DIR: {path}: {error.strerror}. Example: DATA_DIR=data"]) from None
-    except UnicodeDecodeError:
-        raise ConfigurationError([f"DATA_DIR: {path}: holds no key; remove it to get a new one"]) from None
+    admin_key, generated = read_or_make(path, lambda: f"sk-{secrets.token_urlsafe(32)}")
     return Access(client_key or admin_key, admin_key, settings.client_keys, generated, path)
-
-
-def _read_or_make(path: Path) -> tuple[str, bool]:
-    try:
-        if kept := path.read_text().strip():
-            return kept, False
-    except FileNotFoundError:
-        pass
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = f"sk-{secrets.token_urlsafe(32)}"
-    # Written apart and then renamed: a crash leaves no half key behind.
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(key + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
-    return key, True

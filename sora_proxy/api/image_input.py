@@ -11,7 +11,7 @@ from sora_proxy.api.context import FETCHER, MEDIA, POOL, SETTINGS
 from sora_proxy.blocking import Work
 from sora_proxy.errors import ClientError
 from sora_proxy.media import NotAPicture
-from sora_proxy.public_fetch import FetchRefused
+from sora_proxy.public_http import AddressRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ async def keep_picture(request: web.Request, reference: Reference) -> str:
         if isinstance(source, Path):
             return await media.keep_upload(source)
         return await media.keep_input(await _content(request, source))
-    except (FetchRefused, NotAPicture) as error:
+    except (AddressRefused, NotAPicture) as error:
         message = f"The reference picture can't be used: {error}."
         raise ClientError(message, code="invalid_image", param=reference.param) from error
 
@@ -38,7 +38,7 @@ async def _content(request: web.Request, source: str) -> bytes:
     if source.startswith("data:"):
         return await request.app[POOL].run(Work.media, _decode, source)
     if request.app[SETTINGS].image_input == "off":
-        raise FetchRefused("pictures are taken as data URIs only, not by address")
+        raise AddressRefused("pictures are taken as data URIs only, not by address")
     return await request.app[FETCHER].fetch(source)
 
 

@@ -6,10 +6,7 @@ without a code that tells more is read for whether it speaks of tasks at once.
 
 import math
 import re
-import time
 from dataclasses import dataclass, field
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
@@ -24,12 +21,12 @@ from sora_proxy.errors import (
     UpstreamUnavailable,
 )
 from sora_proxy.generation import Asset
+from sora_proxy.retry_after import retry_after
 from sora_proxy.upstream import Snapshot, TaskState
 from sora_proxy.upstream.http_call import Answer
 
 SUCCEEDED, FAILED = ("succeeded",), ("failed", "error", "cancelled", "rejected")
 LARGEST = 2**53  # beyond it a number is no count and no time, and no column holds it
-LONGEST_WAIT = 86_400.0  # seconds; whoever tells more than a day has other units or no clock
 NEEDS_A_HUMAN = {"phone_number_required", "onboarding_required"}
 REFUSALS = {"content_policy_violation", "moderation_blocked", "policy_violation"}
 EXHAUSTED = {"rate_limit_exhausted", "insufficient_quota", "quota_exceeded", "billing_hard_limit_reached"}
@@ -73,33 +70,7 @@ def _too_many(answer: Answer, error: "_Error") -> Fault:
     by_text = error.code not in EXHAUSTED and answer.status == 429 and TASKS_AT_ONCE.search(error.message)
     if error.code == "too_many_concurrent_tasks" or limit is not None or by_text:
         return TooManyTasks("the account has as many tasks as it may have", limit=limit)
-    return RateLimited("the account is at its rate or quota", retry_after=_retry_after(answer))
-
-
-def _retry_after(answer: Answer) -> float | None:
-    """Seconds from now, told as such or by a date, which counts by the clock of who sent it."""
-    told = answer.headers.get("retry-after", "").strip()
-    try:
-        seconds = float(told) if told[:1].isdigit() else _moment(told) - _now_of(answer)
-    except ValueError:
-        return None
-    return min(max(seconds, 0.0), LONGEST_WAIT)
-
-
-def _now_of(answer: Answer) -> float:
-    try:
-        return _moment(answer.headers.get("date", ""))
-    except ValueError:
-        return time.time()
-
-
-def _moment(date: str) -> float:
-    """Seconds since 1970. Raises ValueError."""
-    try:
-        moment = parsedate_to_datetime(date)
-        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()  # the oldest form of a date names no zone
-    except (TypeError, OverflowError):  # what old Pythons raise, and years that no clock knows
-        raise ValueError("is no date") from None
+    return RateLimited("the account is at its rate or quota", retry_after=retry_after(answer.headers))
 
 
 @dataclass(frozen=True, slots=True)

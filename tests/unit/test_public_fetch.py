@@ -14,7 +14,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from sora_proxy.public_fetch import MOST_BYTES, FetchRefused, PublicFetcher, is_public
+from sora_proxy.public_fetch import MOST_BYTES, PublicFetcher
+from sora_proxy.public_http import AddressRefused, is_public
+from tests.addresses import ELSEWHERE, LOOPBACK
 
 PICTURE = bytes(range(256)) * 40
 
@@ -42,7 +44,7 @@ async def canary() -> AsyncIterator[Canary]:
 
 async def refused(address: str, *, allowed: tuple[str, ...] = ()) -> str:
     started = time.monotonic()
-    with pytest.raises(FetchRefused) as caught:
+    with pytest.raises(AddressRefused) as caught:
         await PublicFetcher(allowed).fetch(address)
     assert time.monotonic() - started < 5
     assert str(caught.value).isprintable()
@@ -50,28 +52,6 @@ async def refused(address: str, *, allowed: tuple[str, ...] = ()) -> str:
 
 
 # --- Addresses that are refused ---------------------------------------------------------------------------------------
-
-LOOPBACK = [
-    "127.0.0.1", "127.0.0.2", "127.255.255.255", "127.1", "127.0.1", "127.000.000.001", "0127.0.0.1", "0177.0.0.1",
-    "0177.0.0.01", "00000177.1", "0x7f.0.0.1", "0x7f.1", "0x7f000001", "0X7F000001", "0x7F.0x0.0x0.0x1", "2130706433",
-    "017700000001", "4294967297", "127.0.0.1.", "127.0.0.1..", "0", "0.0.0.0", "0.0", "00000000", "0x0", "[::]",  # noqa: S104
-    "[::1]", "[0:0:0:0:0:0:0:1]", "[0000:0000:0000:0000:0000:0000:0000:0001]", "[::1%25lo]", "[::ffff:127.0.0.1]",
-    "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:127.0.0.1]", "[::127.0.0.1]", "[::7f00:1]", "[::ffff:0:127.0.0.1]",
-    "[64:ff9b::127.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]", "[2002:7f00:1::1]",
-    "[2001:0:7f00:1::1]", "localhost", "LOCALHOST", "localhost.", "localhost..", "lOcAlHoSt", "ip6-localhost",
-    "localhost.localdomain", "１２７.０.０.１", "①②⑦.⓪.⓪.①", "127。0。0。1", "127．0．0．1", "ⓛⓞⓒⓐⓛⓗⓞⓢⓣ",
-    "127.0.0.1%00",
-    "127.0.0.1%00.example.com", "%31%32%37.0.0.1", "127.0.0.1%2e", "[127.0.0.1]", "[::1", "::1", "::ffff:127.0.0.1",
-    "127.0.0.1:80:80", "127-0-0-1", "127.0.0.1/8", "[v1.127.0.0.1]",
-]  # fmt: skip
-ELSEWHERE = [
-    "10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.255", "192.168.0.1", "192.168.255.255", "100.64.0.1",
-    "169.254.169.254", "0xa9fea9fe", "2852039166", "169.254.0.1", "192.0.0.192", "192.0.0.8", "192.0.2.1",
-    "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255",
-    "192.88.99.1", "100.100.100.200", "[fd00:ec2::254]", "[fc00::1]", "[fe80::1]", "[fe80::1%25eth0]", "[fec0::1]",
-    "[ff02::1]", "[::a9fe:a9fe]", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::]",
-    "[2001:db8::1]", "[100::1]", "[3fff::1]", "[5f00::1]", "[2001:10::1]", "[4000::1]",
-]  # fmt: skip
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK, *ELSEWHERE])
@@ -148,7 +128,7 @@ async def test_an_international_name_is_looked_up_in_its_plain_form(monkeypatch:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
-    assert await refused("https://bücher.example/fox.png") == "the picture can't be fetched from its address"
+    assert await refused("https://bücher.example/fox.png") == "the picture's address gives no usable answer"
     assert lookups == ["xn--bcher-kva.example"]
 
 
@@ -230,7 +210,7 @@ async def test_an_allowed_name_is_fetched_from_whatever_its_case(server: TestSer
 async def test_an_allowed_address_of_ipv6_may_be_written_with_brackets(canary: Canary) -> None:
     for allowed in ("[::1]:1", "[::1]", "::1"):
         said = await refused("http://[::1]:1/fox.png", allowed=(allowed,))  # nothing listens there
-        assert said == "the picture can't be fetched from its address"
+        assert said == "the picture's address gives no usable answer"
 
 
 async def test_only_the_allowed_host_and_port_are_allowed(canary: Canary, server: TestServer, origin: Origin) -> None:
@@ -272,14 +252,14 @@ async def test_an_endless_body_is_cut(server: TestServer, origin: Origin) -> Non
 
 
 async def test_a_body_that_unpacks_to_too_much_is_cut(server: TestServer) -> None:
-    with pytest.raises(FetchRefused, match="larger than 10 MB"):
+    with pytest.raises(AddressRefused, match="larger than 10 MB"):
         await PublicFetcher(["127.0.0.1"]).fetch(str(server.make_url("/bomb")))
 
 
 @pytest.mark.parametrize("path", ["/broken-gzip", "/hang-up"])
 async def test_a_broken_answer_is_refused(server: TestServer, path: str) -> None:
     said = await refused(str(server.make_url(path)), allowed=("127.0.0.1",))
-    assert said == "the picture can't be fetched from its address"
+    assert said == "the picture's address gives no usable answer"
 
 
 async def test_as_much_as_is_allowed_is_fetched(server: TestServer) -> None:

@@ -1,0 +1,39 @@
+"""A secret that nobody configured: made once, and kept in a file that only its owner reads."""
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from sora_proxy.errors import ConfigurationError
+
+
+def read_or_make(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
+    """The secret in a file, and whether this call made it.
+
+    Raises ConfigurationError if the file can't be read or written.
+    """
+    try:
+        return _read_or_make(path, make)
+    except OSError as error:
+        raise ConfigurationError([f"DATA_DIR: {path}: {error.strerror}. Example: DATA_DIR=data"]) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError([f"DATA_DIR: {path}: holds no key; remove it to get a new one"]) from None
+
+
+def _read_or_make(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
+    try:
+        if kept := path.read_text().strip():
+            return kept, False
+    except FileNotFoundError:
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    secret = make()
+    # Written apart and then renamed: a crash leaves no half secret behind.
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secret + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+    return secret, True

@@ -1,0 +1,137 @@
+"""Requests to addresses that clients name, without becoming their way into our network (SSRF).
+
+Only http and https on their own ports, one lookup per request, every address of the answer checked, the connection made
+to an address that was checked, no redirect followed, no proxy of the environment used, little time. Hosts that the
+operator lists are exempt from the check of addresses and ports, and from nothing else.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import re
+import socket
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+SECONDS = 10.0
+HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z][a-z0-9-]{0,61}[a-z0-9]?", re.ASCII)
+
+# `is_global` is not enough: Python 3.11 calls these global although they lead to other, possibly private, addresses.
+NOT_PUBLIC = [
+    ipaddress.ip_network(network)
+    for network in ("2002::/16", "2001::/23", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24")
+]
+PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
+
+
+class AddressRefused(ValueError):
+    """The address may not be asked, or what it answers is no use. The message is for the client."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public internet."""
+    ip = ipaddress.ip_address(address)
+    # Of IPv6, this block alone is public; `is_global` is also true for site-local and IPv4-compatible addresses.
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in PUBLIC_IPV6:
+        return False
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_PUBLIC)
+
+
+class PublicHttp:
+    """Asks the hosts in `allowed` (`host` or `host:port`), and the public internet by these schemes.
+
+    `subject` is what messages call an address.
+    """
+
+    def __init__(self, subject: str, allowed: Iterable[str], public_schemes: Iterable[str] = ("http", "https")) -> None:
+        self._subject = subject
+        self._allowed = frozenset(host.lower() for host in allowed)
+        self._public_schemes = tuple(public_schemes)
+
+    @contextlib.asynccontextmanager
+    async def request(self, method: str, address: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer of an http(s) address, while it is read. All of it must be over in `SECONDS`.
+
+        Raises AddressRefused, also for what goes wrong in reading.
+        """
+        url = self.check(address)
+        resolver = None if self._is_allowed(url) else _PublicResolver(self._subject)
+        connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
+        timeout = aiohttp.ClientTimeout(total=SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session,
+                session.request(method, url, allow_redirects=False, **options) as response,
+            ):
+                yield response
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            if isinstance(error, AddressRefused):
+                raise
+            raise AddressRefused(f"{self._subject} gives no usable answer") from error
+
+    def check(self, address: str) -> URL:
+        """The parsed address, if it may be asked at all.
+
+        Raises AddressRefused.
+        """
+        try:
+            url = URL(address)
+            _ = url.host, url.port  # decoded only now
+        except (ValueError, IndexError) as error:
+            raise AddressRefused(f"{self._subject} is not valid") from error
+        if url.scheme not in ("http", "https") or not url.host or url.user or url.password:
+            raise AddressRefused(f"{self._subject} must be http or https, without user and password")
+        if self._is_allowed(url):
+            return url
+        if not self._public_schemes:
+            raise AddressRefused(f"{self._subject} is not one that the operator allows")
+        if url.scheme not in self._public_schemes:
+            raise AddressRefused(f"{self._subject} must be {' or '.join(self._public_schemes)}")
+        if not url.is_default_port():
+            raise AddressRefused(f"{self._subject} must not name a port")
+        if not _is_public_host(url.raw_host or ""):
+            raise _not_public(self._subject)
+        return url
+
+    def _is_allowed(self, url: URL) -> bool:
+        names = {url.host, url.host_subcomponent, f"{url.host_subcomponent}:{url.port}"}  # the last two bracket IPv6
+        return not names.isdisjoint(self._allowed)
+
+
+def _is_public_host(host: str) -> bool:
+    """Plain names and plainly written addresses only: other spellings of addresses exist to get past checks."""
+    try:
+        return is_public(host)
+    except ValueError:
+        return HOST_NAME.fullmatch(host) is not None
+
+
+def _not_public(subject: str) -> AddressRefused:
+    return AddressRefused(f"{subject} is not a public one")
+
+
+class _PublicResolver(AbstractResolver):
+    """Resolves a name once and vouches for every address that it returns: those are connected to."""
+
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        addresses = [(kind, str(where[0])) for kind, _, _, _, where in found]
+        if not addresses or not all(is_public(address) for _, address in addresses):
+            raise _not_public(self._subject)
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST)
+            for kind, address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is kept."""
