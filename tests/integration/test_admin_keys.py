@@ -428,6 +428,41 @@ async def test_an_edit_of_the_key_file_takes_effect_while_the_server_runs_and_a_
         assert await asyncio.to_thread(file.read_text) == "[{"
 
 
+async def test_a_key_that_its_source_has_no_more_is_out_of_service_and_back_with_it(
+    start_admin: StartAdmin, simulator: Simulator
+) -> None:
+    configured = in_front_of(simulator)
+    async with start_admin(**configured) as admin:
+        assert (await admin.key())["origin"] == "environment"
+    async with start_admin(**configured | {"api_keys": []}) as admin:
+        gone = await admin.key()
+        assert (gone["state"], gone["origin"]) == ("disabled", "removed")
+        async with admin.proxy.chat() as refused:
+            assert refused.status == 503
+    async with start_admin(**configured) as admin, admin.proxy.chat() as answer:
+        assert answer.status == 200
+
+
+async def test_auto_is_the_simulator_until_there_is_a_key(start_admin: StartAdmin, simulator: Simulator) -> None:
+    settings = {"upstream": "auto", "sora_base_url": simulator.url}
+    async with start_admin(**settings) as admin:
+        (only,) = (await admin.get(KEYS))["data"]
+        assert (only["origin"], only["name"], only["state"]) == ("simulator", "simulator", "ready")
+        await admin.add(proxy="http://127.0.0.1:9")
+        async with admin.proxy.chat() as first, admin.proxy.chat() as second:
+            assert (first.status, second.status) == (200, 200)
+        assert (await simulator.stats())["registered"] == 0
+    async with start_admin(**settings) as admin:
+        assert {key["origin"]: key["state"] for key in (await admin.get(KEYS))["data"]} == {
+            "removed": "disabled",
+            "admin": "ready",
+        }
+        await admin.change(fingerprint(TOKEN), proxy=None)
+        async with admin.proxy.chat() as answer:
+            assert answer.status == 200
+    assert await orders_of(simulator, TOKEN) == 1
+
+
 # --- What goes on -----------------------------------------------------------------------------------------------------
 
 

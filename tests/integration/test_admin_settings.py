@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from tests.conftest import ADMIN_KEY, Proxy, Simulator, StartProxy, in_front_of
+from tests.streams import read_stream
 
 SETTINGS, AUDIT = "/admin/api/settings", "/admin/api/audit"
 HEADERS = {"authorization": f"Bearer {ADMIN_KEY}"}
@@ -66,6 +67,24 @@ async def test_whether_pictures_are_kept_changes_for_orders_that_run_already(
         assert f"({proxy.url}/images/" in (await answer.read()).decode()
 
 
+async def test_another_way_out_is_taken_at_once_by_an_order_that_waits_for_one(
+    start_proxy: StartProxy, simulator: Simulator, session: aiohttp.ClientSession
+) -> None:
+    dead = "http://user:marker@127.0.0.1:9"
+    settings = in_front_of(simulator) | {"proxies": dead}
+    async with start_proxy(**settings) as proxy:
+        assert (await read(session, proxy))["settings"]["PROXIES"]["value"] == "http://127.0.0.1:9"
+        async with proxy.chat(stream=True) as waiting:
+            status, told = await change(session, proxy, PROXIES="direct")
+            assert (status, told["settings"]["PROXIES"]["value"]) == (200, "direct")
+            assert (await read_stream(waiting)).done
+        _, told = await change(session, proxy, PROXIES=f"{dead},direct")
+        assert told["settings"]["PROXIES"]["value"] == "http://127.0.0.1:9, direct"
+        assert "marker" not in str(await changes_told(session, proxy))
+    async with start_proxy(**settings) as proxy, proxy.chat() as answer:
+        assert answer.status == 200
+
+
 async def test_verbose_logging_is_switched_on_and_off_while_the_server_runs(
     proxy: Proxy, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -89,6 +108,8 @@ async def test_verbose_logging_is_switched_on_and_off_while_the_server_runs(
         ({"IMAGE_LOCALIZATION": "perhaps"}, "IMAGE_LOCALIZATION"),
         ({"IMAGE_LOCALIZATION": 10**30}, "IMAGE_LOCALIZATION"),
         ({"VERBOSE_LOGGING": {}}, "VERBOSE_LOGGING"),
+        ({"PROXIES": "http://user:marker@h:1\nAPI_PORT=1"}, "PROXIES"),
+        ({"PROXIES": "ftp://h:1"}, "PROXIES"),
         ({"IMAGE_SAVE_DIR": "/etc"}, "IMAGE_SAVE_DIR"),
         ({"ADMIN_KEY": "sk-123456"}, "ADMIN_KEY"),
         ({"base_url": "https://images.example.com"}, "base_url"),
@@ -102,6 +123,7 @@ async def test_a_change_that_can_not_be_changes_nothing_and_names_the_option(
     before = await read(session, proxy)
     status, told = await change(session, proxy, **options)
     assert (status, told["error"]["param"]) == (400, param)
+    assert "marker" not in str(told)
     assert await read(session, proxy) == before
     assert await changes_told(session, proxy) == []
 

@@ -1,0 +1,74 @@
+"""The end of a token: read from it, never verified, and warned of once a day."""
+
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from sora_proxy.audit import Actor
+from sora_proxy.database import Database
+from sora_proxy.key_keeping.expiry import DAY, ExpiryWarnings, expiry_of
+from sora_proxy.key_keeping.registry import KeyRegistry
+from sora_proxy.key_pool import KeyPool
+from sora_proxy.log import Redactor
+from sora_proxy.order_queue import QueueBounds
+from sora_proxy.setting_types import UpstreamKey
+
+SECRET = "a secret that nobody here knows, of 32 bytes"
+OPERATOR = Actor("admin key", "192.0.2.1")
+
+
+def token(**claims: Any) -> str:
+    return jwt.encode(claims, SECRET, "HS256")
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        (token(exp=1800000000), 1800000000),
+        (token(exp=1800000000, aud="them", iss="https://example.com", nbf=9999999999), 1800000000),
+        (token(sub="nobody"), None),
+        (token(exp=10**30), None),
+        (token(exp=-1), None),
+        ("sess-0123456789abcdef", None),
+        ("a.b.c", None),
+        ("", None),
+        ("x" * 10_000, None),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_token_tells_its_end_if_it_is_a_jwt(text: str, end: float | None) -> None:
+    assert expiry_of(text) == end
+
+
+@pytest.mark.parametrize("claim", ["soon", None, [], {}])
+def test_an_end_that_is_no_number_is_none(claim: Any) -> None:
+    part = jwt.utils.base64url_encode(json.dumps({"exp": claim}).encode()).decode()
+    head, _, rest = token(exp=1800000000).partition(".")
+    made = f"{head}.{part}.{rest[-43:]}"
+    assert expiry_of(made) is None
+
+
+async def test_a_warning_comes_from_a_day_before_the_end_and_once_a_day(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = KeyRegistry(database, KeyPool(QueueBounds()), Redactor())
+    now, end = time.time(), int(time.time() + 3 * DAY)
+    keys = [
+        UpstreamKey(key=token(exp=end), name="ending"),
+        UpstreamKey(key=token(exp=end, x=1), name="off", enabled=False),
+        UpstreamKey(key="no-jwt-at-all", name="silent"),
+    ]
+    await registry.add(keys, OPERATOR)
+    warnings = ExpiryWarnings(registry)
+    told = []
+    for hours in range(24 * 5):
+        caplog.clear()
+        warnings.look(now + hours * 3600)
+        told += [(hours, record.message) for record in caplog.records if "token" in record.message]
+    assert [hours for hours, _ in told] == [48, 72, 96]
+    assert ["ends soon" in text for _, text in told] == [True, False, False]
+    assert ["has ended" in text for _, text in told] == [False, True, True]
+    assert all("ending" in text and keys[0].token not in text for _, text in told)

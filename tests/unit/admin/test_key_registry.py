@@ -1,0 +1,141 @@
+"""The registry: what it has returned from is on disk and in force, whatever happens to who asked."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sora_proxy.audit import Actor, AuditLog
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.database import Database
+from sora_proxy.errors import ClientError, KeyRejected, RateLimited, StorageUnavailable
+from sora_proxy.key_keeping.memories import KeyMemories
+from sora_proxy.key_keeping.registry import KeyRegistry
+from sora_proxy.key_keeping.store import Origin
+from sora_proxy.key_pool import KeyPool
+from sora_proxy.keys import fingerprint
+from sora_proxy.log import Redactor
+from sora_proxy.order_queue import QueueBounds
+from sora_proxy.setting_types import UpstreamKey
+
+OPERATOR = Actor("admin key", "192.0.2.1")
+ID = fingerprint("token-a")
+
+
+def key(token: str = "token-a", **fields: Any) -> UpstreamKey:
+    return UpstreamKey.model_validate({"key": token, **fields})
+
+
+class Process:
+    """What one process has: a pool, its registry, and what writes down the health of keys."""
+
+    def __init__(self, database: Database) -> None:
+        self.pool = KeyPool(QueueBounds())
+        self.redactor = Redactor()
+        self.registry = KeyRegistry(database, self.pool, self.redactor)
+        self.memories = KeyMemories(database, self.pool)
+        self.pool.on_change = self.memories.note
+
+
+@pytest.fixture
+def start(database: Database) -> Callable[[], Process]:
+    return lambda: Process(database)
+
+
+async def test_an_order_to_change_that_is_cancelled_is_carried_out_to_its_end(
+    start: Callable[[], Process], database: Database
+) -> None:
+    process = start()
+    adding = asyncio.create_task(process.registry.add([key()], OPERATOR))
+    await asyncio.sleep(0)
+    adding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await adding
+    assert process.pool.get(ID) is not None
+    again = start()
+    await again.registry.open([], Origin.file)
+    assert [record.id for record in again.registry.records] == [ID]
+    assert len(await AuditLog(database).page(10, None)) == 1
+
+
+async def test_a_change_that_the_storage_refuses_has_no_effect_at_all(tmp_path: Path) -> None:
+    pool = BlockingPool()
+    database = await asyncio.to_thread(Database, tmp_path / "data" / "sora_proxy.db", pool)
+    await database.open()
+    process = Process(database)
+    await process.registry.add([key()], OPERATOR)
+    await database.write(lambda connection: connection.exec_driver_sql("DROP TABLE audit"))
+    with pytest.raises(StorageUnavailable):
+        await process.registry.change(ID, {"weight": 9}, OPERATOR)
+    with pytest.raises(StorageUnavailable):
+        await process.registry.add([key("token-b")], OPERATOR)
+    with pytest.raises(StorageUnavailable):
+        await process.registry.remove(ID, OPERATOR)
+    assert process.registry.get(ID).config.weight == 1
+    assert [each.id for each in process.pool.keys] == [ID]
+    again = Process(database)
+    await again.registry.open([key()], Origin.admin)
+    assert again.registry.get(ID).config == key()
+    await database.close()
+    pool.close()
+
+
+async def test_changes_at_the_same_time_are_all_made(start: Callable[[], Process]) -> None:
+    process = start()
+    await process.registry.add([key()], OPERATOR)
+    changes: list[dict[str, Any]] = [
+        {"weight": 5},
+        {"max_rpm": 7},
+        {"notes": "x"},
+        {"name": "n"},
+        {"max_concurrent": 2},
+    ]
+    await asyncio.gather(*(process.registry.change(ID, fields, OPERATOR) for fields in changes))
+    config = process.registry.get(ID).config
+    assert (config.weight, config.max_rpm, config.notes, config.name) == (5, 7, "x", "n")
+
+
+async def test_of_many_who_add_the_same_token_at_the_same_time_one_does(start: Callable[[], Process]) -> None:
+    process = start()
+    adding = (process.registry.add([key()], OPERATOR) for _ in range(20))
+    outcomes = await asyncio.gather(*adding, return_exceptions=True)
+    assert sum(isinstance(outcome, ClientError) for outcome in outcomes) == 19
+    assert len(process.registry.records) == 1
+
+
+async def test_what_is_known_of_a_key_survives_and_what_was_known_of_another_token_does_not(
+    start: Callable[[], Process],
+) -> None:
+    process = start()
+    await process.registry.add([key(), key("token-b")], OPERATOR)
+    first, second = process.pool.keys
+    process.pool.report(first, KeyRejected("the account is dead"), "chatcmpl-1")
+    process.pool.report(second, RateLimited("tired", retry_after=600))
+    await process.memories.close()
+    again = start()
+    await again.registry.open([], Origin.file)
+    first, second = again.pool.keys
+    assert first.rejected is not None
+    assert (first.rejected.reason, first.rejected.by) == ("the account is dead", "chatcmpl-1")
+    assert 590 < second.rest.until - again.pool.now <= 600
+    assert (second.unproven, second.rest.why and second.rest.why.reason) == (True, "tired")
+    await again.registry.change(ID, {"key": "token-c"}, OPERATOR)
+    # As after a crash at once: nothing that waits to be written down counts.
+    last = start()
+    await last.registry.open([], Origin.file)
+    assert [(each.token, each.rejected) for each in last.pool.keys] == [("token-c", None), ("token-b", None)]
+
+
+async def test_every_secret_of_a_key_is_hidden_from_the_logs_before_it_is_used(start: Callable[[], Process]) -> None:
+    process = start()
+    await process.registry.add([key("a-secret-token", proxy="http://user:pass%2Fword@127.0.0.1:9")], OPERATOR)
+    await process.registry.take_in([key("a-token-of-the-file")], Origin.file)
+    await process.registry.change(fingerprint("a-secret-token"), {"key": "another-token"}, OPERATOR)
+    secrets = ("a-secret-token", "another-token", "a-token-of-the-file", "pass/word")
+    line = process.redactor(None, "", {"event": " ".join(secrets)})
+    assert line == {"event": " ".join(["***"] * 4)}
+    again = start()
+    await again.registry.open([], Origin.file)
+    assert again.redactor(None, "", {"event": "another-token pass/word"}) == {"event": "*** ***"}
