@@ -16,17 +16,19 @@ def client_address(request: web.Request) -> str:
     """The address that the client connects from: the last one that a trusted proxy vouches for."""
     address = request.remote or ""
     named = ",".join(request.headers.getall("x-forwarded-for", [])).split(",")
-    while named and _trusted(request, address):
-        address = named.pop().strip() or address
+    while named and _trusted(request, address) and _parsed(named[-1].strip()):
+        address = named.pop().strip()
     return address
 
 
 def _trusted(request: web.Request, address: str) -> bool:
     trusted = request.app[SETTINGS].trusted_proxies
-    if not trusted:
-        return False
+    parsed = _parsed(address) if trusted else None
+    return parsed is not None and any(parsed in network for network in trusted)
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        parsed = ipaddress.ip_address(address)
+        return ipaddress.ip_address(address)
     except ValueError:
-        return False
-    return any(parsed in network for network in trusted)
+        return None

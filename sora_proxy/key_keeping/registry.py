@@ -38,8 +38,10 @@ class KeyRegistry:
         self._database = database
         self._pool = pool
         self._redactor = redactor
-        # All the mutable state: the keys by their ids, in the order in which they came; one change at a time.
+        # All the mutable state: the keys by their ids, in the order in which they came; their ids by the tokens that
+        # they have now; one change at a time.
         self._records: dict[str, KeyRecord] = {}
+        self._holders: dict[str, str] = {}
         self._changing = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -66,79 +68,75 @@ class KeyRegistry:
 
     async def take_in(self, entries: Sequence[UpstreamKey], origin: Origin) -> None:
         """Import the keys of a source."""
-
-        async def change() -> None:
-            async with self._changing:
-                records = imports.changes(self.records, entries, origin)
-                if records:
-                    await self._commit(records, Actor(origin.value))
-                    log.info("keys imported", origin=origin.value, entries=len(entries), changed=len(records))
-
-        await to_the_end(change())
+        await to_the_end(self._take_in(entries, origin))
 
     async def add(self, configs: Sequence[UpstreamKey], actor: Actor) -> list[KeyRecord]:
         """Add keys, all or none. Raises ClientError if one is there already."""
-
-        async def change() -> list[KeyRecord]:
-            async with self._changing:
-                for config in configs:
-                    if self.holder_of(config.token):
-                        raise ClientError("This token is there already.", status=409, code="key_exists", param="key")
-                now = time.time()
-                records = [KeyRecord(fingerprint(each.token), each, Origin.admin, now) for each in configs]
-                await self._commit(records, actor)
-                return records
-
-        return await to_the_end(change())
+        return await to_the_end(self._add(configs, actor))
 
     async def change(self, key_id: str, fields: dict[str, Any], actor: Actor) -> KeyRecord:
         """Set fields of a key's configuration; None is their default.
 
         Raises ClientError, or pydantic's ValidationError for values that can't be.
         """
-
-        async def change() -> KeyRecord:
-            async with self._changing:
-                record = self.get(key_id)
-                config = _changed(record.config, fields)
-                holder = self.holder_of(config.token)
-                if holder and holder.id != key_id:
-                    raise ClientError("Another key has this token.", status=409, code="key_exists", param="key")
-                origin = record.origin
-                if origin is Origin.removed and config.enabled:  # it is the operators' now
-                    origin = Origin.admin
-                await self._commit([replace(record, config=config, origin=origin)], actor)
-                return self.get(key_id)
-
-        return await to_the_end(change())
+        return await to_the_end(self._change(key_id, fields, actor))
 
     async def remove(self, key_id: str, actor: Actor) -> None:
         """Delete a key. Raises ClientError while tasks run on it, or if the next import would bring it back."""
-
-        async def change() -> None:
-            async with self._changing:
-                record, key = self.get(key_id), self._pool.get(key_id)
-                if record.origin in imports.FROM_A_SOURCE:
-                    message = f"The key stands in its source ({record.origin}): remove it there, or disable it."
-                    raise ClientError(message, status=409, code="key_has_source", param="id", should_retry=False)
-                if key is not None and key.tasks:
-                    message = "Tasks run on the key: disable it, and delete it when they have ended."
-                    raise ClientError(message, status=409, code="key_in_use", param="id", should_retry=False)
-
-                def write(connection: sa.Connection) -> None:
-                    store.delete(connection, key_id)
-                    audit.note(connection, actor, "key.delete", key_id, _differences(record.config, None))
-
-                await self._database.write(write)
-                del self._records[key_id]
-                self._pool.remove(key_id)
-
-        await to_the_end(change())
+        await to_the_end(self._remove(key_id, actor))
 
     def holder_of(self, token: str) -> KeyRecord | None:
         """The key that has a token, or had it first."""
-        has_it = (record for record in self.records if record.config.token == token)
-        return next(has_it, None) or self._records.get(fingerprint(token))
+        first = fingerprint(token)
+        return self._records.get(self._holders.get(token, first))
+
+    async def _take_in(self, entries: Sequence[UpstreamKey], origin: Origin) -> None:
+        async with self._changing:
+            records = imports.changes(self.records, entries, origin)
+            if records:
+                await self._commit(records, Actor(origin.value))
+                log.info("keys imported", origin=origin.value, entries=len(entries), changed=len(records))
+
+    async def _add(self, configs: Sequence[UpstreamKey], actor: Actor) -> list[KeyRecord]:
+        async with self._changing:
+            if any(self.holder_of(config.token) for config in configs):
+                raise ClientError("This token is there already.", status=409, code="key_exists", param="key")
+            now = time.time()
+            records = [KeyRecord(fingerprint(config.token), config, Origin.admin, now) for config in configs]
+            await self._commit(records, actor)
+            return records
+
+    async def _change(self, key_id: str, fields: dict[str, Any], actor: Actor) -> KeyRecord:
+        async with self._changing:
+            record = self.get(key_id)
+            config = _changed(record.config, fields)
+            holder = self.holder_of(config.token)
+            if holder and holder.id != key_id:
+                raise ClientError("Another key has this token.", status=409, code="key_exists", param="key")
+            origin = record.origin
+            if origin is Origin.removed and config.enabled:  # it is the operators' now
+                origin = Origin.admin
+            after = replace(record, config=config, origin=origin)
+            await self._commit([after], actor)
+            return after
+
+    async def _remove(self, key_id: str, actor: Actor) -> None:
+        async with self._changing:
+            record, key = self.get(key_id), self._pool.get(key_id)
+            if record.origin in imports.FROM_A_SOURCE:
+                message = f"The key stands in its source ({record.origin}): remove it there, or disable it."
+                raise ClientError(message, status=409, code="key_has_source", param="id", should_retry=False)
+            if key is not None and key.tasks:
+                message = "Tasks run on the key: disable it, and delete it when they have ended."
+                raise ClientError(message, status=409, code="key_in_use", param="id", should_retry=False)
+
+            def write(connection: sa.Connection) -> None:
+                store.delete(connection, key_id)
+                audit.note(connection, actor, "key.delete", key_id, _differences(record.config, None))
+
+            await self._database.write(write)
+            del self._records[key_id], self._holders[record.config.token]
+            self._pool.remove(key_id)
 
     async def _commit(self, records: Sequence[KeyRecord], actor: Actor) -> None:
         known = {record.id: self._records.get(record.id) for record in records}
@@ -163,7 +161,9 @@ class KeyRegistry:
         self._records[record.id] = record
         key = self._pool.put(record.id, record.config, memory)
         if before and before.config.token != record.config.token:
+            del self._holders[before.config.token]
             self._pool.revive(key)
+        self._holders[record.config.token] = record.id
 
 
 def shown(config: UpstreamKey) -> dict[str, Any]:
@@ -174,8 +174,9 @@ def shown(config: UpstreamKey) -> dict[str, Any]:
 
 
 def _changed(config: UpstreamKey, fields: dict[str, Any]) -> UpstreamKey:
-    merged = config.record() | fields
-    return UpstreamKey.model_validate({name: value for name, value in merged.items() if value is not None})
+    given = {name: value for name, value in fields.items() if value is not None or name not in UpstreamKey.model_fields}
+    kept = {name: value for name, value in config.record().items() if name not in fields and value is not None}
+    return UpstreamKey.model_validate(kept | given)
 
 
 def _differences(before: UpstreamKey | None, after: UpstreamKey | None) -> Changes:

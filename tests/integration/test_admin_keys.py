@@ -235,6 +235,7 @@ async def test_a_key_of_the_configuration_is_disabled_rather_than_deleted(admin:
         ({"key": TOKEN, "notes": "line\nbreak"}, "notes"),
         ({"key": TOKEN, "proxy": "ftp://secret:marker@h:1"}, "proxy"),
         ({"key": TOKEN, "wait": 1}, "wait"),
+        ({"key": TOKEN, "wait": None}, "wait"),
     ],
     ids=str,
 )

@@ -1,10 +1,7 @@
 """`POST /admin/api/login` and `logout`: a token that is good for an hour, for the admin key; the end of all tokens."""
 
-from typing import Annotated
-
 import structlog
 from aiohttp import web
-from pydantic import Field
 
 from sora_proxy.api.admin.bodies import Body, answer, read_body
 from sora_proxy.api.context import AUDIT, LOGIN_LIMIT, OPERATOR, SESSIONS
@@ -18,14 +15,18 @@ from sora_proxy.sessions import SESSION_SECONDS
 log = structlog.get_logger(__name__)
 
 
+MOST_BYTES = 4096
+
+
 class Login(Body):
-    key: Annotated[str, Field(max_length=1000)]
+    key: str
 
 
 @described(Description(body=Login))
 async def login(request: web.Request) -> web.Response:
     """Begin a session. After too many wrong keys, an address has to wait; nobody else has."""
-    given = await read_body(request, Login.model_validate)
+    # Anybody may send this: no more than a key's length of it is read.
+    given = await read_body(request.clone(client_max_size=MOST_BYTES), Login.model_validate)
     limit, address = request.app[LOGIN_LIMIT], client_address(request)
     # From here to the verdict nothing is awaited: tries at the same time are counted like others.
     if seconds := limit.wait(address):
