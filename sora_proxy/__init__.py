@@ -20,8 +20,9 @@ The way of an order, and where to read on:
 `generation.py` holds the types that all of this is about: the spec, the table of states, the events and their log. A
 stream, a waiting request and a poll are all "somebody reads that log", so a client that leaves changes nothing, and
 what a client sees was committed before. `idempotency.py` knows a request that came before, `readers.py` who still
-waits, `retention.py` what is forgotten. `errors.py` says whose fault everything is; `app.py` makes all objects and is
-the only place that does; `settings.py` is every option.
+waits, `retention.py` what is forgotten. `key_keeping/` is where the upstream keys come from and are kept, `api/admin/`
+how operators change them. `errors.py` says whose fault everything is; `app.py` makes all objects and is the only place
+that does; `settings.py` is every option.
 """
 
 __version__ = "0.1.0"
