@@ -79,7 +79,7 @@ class World:
         """One life of the server, from the moment when it is ready. Every id that was ever told is known then."""
         begun = time.perf_counter()
         async with program(self.folder, "sora_proxy", environment=self.settings) as server:
-            await self._until_ready()
+            await self.until_ready()
             self.outcome.starts.append(time.perf_counter() - begun)
             for generation_id in self.book.acknowledged:
                 async with self.session.get(f"{self.url}/v1/generation/{generation_id}") as answer:
@@ -162,7 +162,8 @@ class World:
         outcome.lost += sum(prompt not in orders for prompt in book.acknowledged.values())
         return outcome
 
-    async def _until_ready(self) -> None:
+    async def until_ready(self) -> None:
+        """Wait until it would take an order."""
         async with asyncio.timeout(SECONDS):
             while True:
                 async with self.session.get(f"{self.url}/health/ready") as answer:
