@@ -5,6 +5,7 @@ of the generation it got. Nothing that happens to the handler or its client touc
 """
 
 import re
+from dataclasses import dataclass
 
 import orjson
 import structlog
@@ -24,7 +25,7 @@ from sora_proxy.api.prompts import Prompt, prompt_of, said
 from sora_proxy.api.schemas import ChatRequest, parse_chat_request
 from sora_proxy.api.side_calls import SideCalls
 from sora_proxy.api.text_answers import answer_with_text
-from sora_proxy.conversations import Conversations
+from sora_proxy.conversations import Conversations, Said
 from sora_proxy.generation import Failed, Generation, GenerationSpec
 
 PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b", re.IGNORECASE)
@@ -35,11 +36,12 @@ POLL_AFTER_SECONDS = 2
 async def create(request: web.Request) -> web.StreamResponse:
     """Take an order and answer it the way the client asked for."""
     known = (request.app[SIDE_CALLS], request.match_info.get("model"))
-    chat, prompt = await parsed(request, lambda body: _parse(body, *known))
+    asked = await parsed(request, lambda body: _parse(body, *known))
+    chat = asked.chat
     request.app[MODELS].get(chat.model)
-    if isinstance(prompt, str):
-        return await answer_with_text(request, chat, prompt)
-    generation = await _order(request, chat, prompt)
+    if isinstance(asked.prompt, str):
+        return await answer_with_text(request, chat, asked.said, asked.prompt)
+    generation = await _order(request, asked, asked.prompt)
     structlog.contextvars.bind_contextvars(generation=generation.id)
     with waiting_for(request, generation):
         if chat.stream:
@@ -47,14 +49,26 @@ async def create(request: web.Request) -> web.StreamResponse:
         return await _answer(request, generation, _seconds_to_wait(request, chat))
 
 
-def _parse(body: bytes, side_calls: SideCalls | None, model: str | None) -> tuple[ChatRequest, Prompt | str]:
-    """The request, and its prompt or, for a side call, the answer. `model` is the one that the path names."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """All that is read from a request's body, which may be large. `prompt` is the answer itself if it is a side call;
+    `said` is there where it is needed."""
+
+    chat: ChatRequest
+    prompt: Prompt | str
+    said: list[Said]
+
+
+def _parse(body: bytes, side_calls: SideCalls | None, model: str | None) -> _Asked:
+    """`model` is the one that the path names."""
     chat = parse_chat_request(body, model)
     answer = side_calls.answer(chat.messages) if side_calls else None
-    return chat, prompt_of(chat.messages) if answer is None else answer
+    kept = said(chat.messages) if chat.store or answer is not None else []
+    return _Asked(chat, prompt_of(chat.messages) if answer is None else answer, kept)
 
 
-async def _order(request: web.Request, chat: ChatRequest, prompt: Prompt) -> Generation:
+async def _order(request: web.Request, asked: _Asked, prompt: Prompt) -> Generation:
+    chat = asked.chat
     width, height = chat.dimensions
     spec = GenerationSpec(
         chat.model,
@@ -65,7 +79,7 @@ async def _order(request: web.Request, chat: ChatRequest, prompt: Prompt) -> Gen
         metadata=chat.metadata,
         include_usage=chat.stream_options.include_usage,
     )
-    beside = [Conversations.keeping(said(chat.messages))] if chat.store else []
+    beside = [Conversations.keeping(asked.said)] if chat.store else []
     picture = Reference(prompt.picture) if prompt.picture else None
     return await place_order(request, spec, picture, *beside)
 
@@ -87,7 +101,9 @@ async def _answer(request: web.Request, generation: Generation, seconds: float) 
     ended = await answer.wait(generation.log.end(), min(seconds, patience))
     failed = generation.failure
     if not ended and patience < seconds:
-        failed = Failed("generation_timeout", f"you wait no longer, but the order goes on: ask for {generation.id}")
+        failed = Failed(
+            "generation_timeout", f"it takes longer than your timeout; the order goes on: ask for {generation.id}"
+        )
     if failed is None:
         return await answer.end(orjson.dumps(completion(request, generation)), poll_headers(generation))
     if answer.begun:

@@ -1,23 +1,26 @@
 """Answering a chat request with a text of ours: no generation is made for it, and nothing is kept."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
 from aiohttp import web
 
 from sora_proxy.api.answers import json_response
-from sora_proxy.api.prompts import words_of
 from sora_proxy.api.schemas import ChatRequest
 from sora_proxy.api.sse import EventStream
+from sora_proxy.conversations import Said
 from sora_proxy.generation import new_generation_id
 
 
-async def answer_with_text(request: web.Request, chat: ChatRequest, text: str) -> web.StreamResponse:
-    """The text as the whole completion, or as the stream that the client asked for."""
+async def answer_with_text(
+    request: web.Request, chat: ChatRequest, said: Sequence[Said], text: str
+) -> web.StreamResponse:
+    """The text as the whole completion, or as the stream that the client asked for; `said` is what it answers."""
     head = {"id": new_generation_id(), "object": "chat.completion", "created": int(time.time()), "model": chat.model}
-    asked, told = (max(len(words.split()), 1) for words in (words_of(chat.messages[-1]), text))
+    asked = max(sum(len(message.text.split()) for message in said), 1)
+    told = max(len(text.split()), 1)
     usage = {"prompt_tokens": asked, "completion_tokens": told, "total_tokens": asked + told}
     if chat.stream:
         stream = EventStream(request, {})
