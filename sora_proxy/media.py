@@ -89,9 +89,9 @@ class Media:
         """
         return await self._pool.run(Work.media, self._keep_result, download, wanted, compression)
 
-    async def discard(self, path: Path) -> None:
-        """Remove a file that is not needed any more, if it is there."""
-        await self._pool.run(Work.media, _remove, path)
+    async def discard(self, path: Path) -> bool:
+        """Remove a file that is not needed any more, if it is there; returns whether it is gone."""
+        return await self._pool.run(Work.media, _remove, path)
 
     async def keep_only(self, inputs: Collection[str | None]) -> None:
         """Remove the reference pictures that no order needs any more."""
@@ -148,12 +148,14 @@ def _append(part: Path, chunk: bytes) -> None:
         raise StorageUnavailable(f"a picture can't be stored: {error.strerror}") from error
 
 
-def _remove(path: Path) -> None:
+def _remove(path: Path) -> bool:
     """A file too many does no harm: no order fails for it."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
         log.warning("file not removed", reason=error.strerror)
+        return False
+    return True
 
 
 def _settle(part: Path, folder: Path) -> str:

@@ -105,9 +105,10 @@ class Retention:
     async def _remove_files(self) -> None:
         query = sa.select(discarded.c.name).limit(BATCH)
         while names := await self._database.read(lambda connection: connection.scalars(query).all()):
-            for name in names:
-                await self._media.discard(self._media.picture_path(name))
-            await self._database.write(functools.partial(_cross_off, names))
+            gone = [name for name in names if await self._media.discard(self._media.picture_path(name))]
+            await self._database.write(functools.partial(_cross_off, gone))
+            if len(gone) < len(names):
+                break  # the others are tried again another time
 
 
 def _forget_old_tasks(connection: sa.Connection) -> None:

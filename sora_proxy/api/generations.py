@@ -34,7 +34,7 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
     With `stream=true` the stream of its order, from the beginning or from where `starting_after` says.
     """
     generation = await find(request)
-    if request.query.get("stream") != "true":
+    if request.query.get("stream", "").lower() not in ("true", "1"):
         return completion_response(request, generation)
     asked = request.query.get("starting_after")
     after = -1 if asked is None else resume_point(asked, len(generation.log), stride=STRIDE)

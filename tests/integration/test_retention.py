@@ -90,6 +90,26 @@ async def test_files_that_a_crash_left_behind_are_removed_at_the_next_start(
             await asyncio.sleep(0.02)
 
 
+async def test_files_that_can_not_be_removed_now_are_removed_later(
+    start_proxy: StartProxy, simulator: Simulator, tmp_path: Path
+) -> None:
+    def put_a_folder_in_its_place(picture: Path) -> None:
+        picture.unlink()
+        picture.mkdir()
+
+    settings = in_front_of(simulator) | {"image_localization": True, "retention_days": A_MOMENT}
+    async with start_proxy(**settings) as proxy:
+        made = await make(proxy)
+        picture = tmp_path / "data/images" / made["pictures"][0].rpartition("/")[2]
+        await asyncio.to_thread(put_a_folder_in_its_place, picture)
+        await proxy.app[RETENTION].sweep()
+        await check_it_is_forgotten(proxy, made)
+        await asyncio.to_thread(picture.rmdir)
+        await asyncio.to_thread(picture.write_bytes, b"a picture")
+        await proxy.app[RETENTION].sweep()
+        assert not await pictures_in(tmp_path)
+
+
 async def test_the_task_of_a_forgotten_order_is_still_known_as_ours(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
