@@ -13,14 +13,14 @@ ENTRIES_KEPT = 10_000
 entries = sa.Table(
     "audit",
     metadata,
-    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("address", sa.Text),
     sa.Column("action", sa.Text, nullable=False),
     sa.Column("target", sa.Text, nullable=False),
     sa.Column("changes", sa.JSON, nullable=False),
-    sqlite_autoincrement=True,  # a number is never given twice
+    sqlite_autoincrement=True,  # an id is never given twice
 )
 
 Changes = dict[str, tuple[Any, Any]]  # by field: the old and the new value, no secret among them
@@ -39,7 +39,7 @@ def note(connection: sa.Connection, actor: Actor, action: str, target: str, chan
     entry = {"at": time.time(), "who": actor.who, "address": actor.address, "action": action, "target": target}
     added = connection.execute(entries.insert(), entry | {"changes": changes or {}}).inserted_primary_key
     assert added is not None  # noqa: S101 - an insert of one row has one
-    connection.execute(entries.delete().where(entries.c.number <= added[0] - ENTRIES_KEPT))
+    connection.execute(entries.delete().where(entries.c.id <= added[0] - ENTRIES_KEPT))
 
 
 class AuditLog:
@@ -53,8 +53,8 @@ class AuditLog:
         await self._database.write(lambda connection: note(connection, actor, action, target))
 
     async def page(self, limit: int, after: int | None) -> list[dict[str, Any]]:
-        """Entries, newest first, from below the number `after`."""
-        query = sa.select(entries).order_by(entries.c.number.desc()).limit(limit)
+        """Entries, newest first, from below the one with the id `after`."""
+        query = sa.select(entries).order_by(entries.c.id.desc()).limit(limit)
         if after is not None:
-            query = query.where(entries.c.number < after)
+            query = query.where(entries.c.id < after)
         return await self._database.read(lambda connection: rows_of(connection, query))

@@ -83,6 +83,8 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     started = request.get(STARTED)
     if started is not None:
         response.headers["openai-processing-ms"] = str(round((time.monotonic() - started) * 1000))
+    if request.path.startswith("/admin/"):
+        response.headers["cache-control"] = "no-store"
     add_cors_headers(request, response)
 
 

@@ -9,7 +9,8 @@ from aiohttp import web
 from sora_proxy.api.answers import json_response
 from sora_proxy.errors import ClientError
 
-LIMIT, MOST = 20, 100
+LIMIT, MOST, MOST_FOR_OPERATORS = 20, 100, 1000
+PAGES = {"after": "the id of the last one that you have", "limit": "how many, at most"}
 NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 
 
@@ -19,6 +20,11 @@ def limit_of(request: web.Request, *, most: int = MOST) -> int:
     if NUMBER.fullmatch(asked) is None:
         raise ClientError("'limit' must be a number.", param="limit")
     return min(max(int(asked), 1), most)
+
+
+def page_of(found: Sequence[dict[str, Any]], limit: int) -> web.Response:
+    """One page of items that have an id, of which one more was looked for than a page holds."""
+    return page_response(found[:limit], has_more=len(found) > limit)
 
 
 def page_response(data: Sequence[dict[str, Any]], *, has_more: bool) -> web.Response:

@@ -5,9 +5,10 @@ from typing import Any
 
 from aiohttp import web
 
-from sora_proxy.api.admin.bodies import PAGES, answer, page, page_bounds
+from sora_proxy.api.answers import json_response
 from sora_proxy.api.context import ACCESS, KEYS, RUNTIME, SUPERVISOR, USAGE
 from sora_proxy.api.described import Description, described
+from sora_proxy.api.paging import MOST_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.errors import ClientError
 from sora_proxy.generation import Generation
 
@@ -18,7 +19,7 @@ async def usage(request: web.Request) -> web.Response:
     key_id = request.query.get("key")
     if key_id is not None:
         request.app[KEYS].get(key_id)
-    return answer({"object": "list", "data": await request.app[USAGE].days(key_id)})
+    return json_response({"object": "list", "data": await request.app[USAGE].days(key_id)})
 
 
 @described()
@@ -27,13 +28,13 @@ async def queue(request: web.Request) -> web.Response:
     line, names = request.app[SUPERVISOR].keys.queue, request.app[ACCESS].names
     waiting = [{"client": client, "name": names.get(client), "orders": n} for client, n in line.waiting.items()]
     seconds = line.expected_wait(len(line) + 1)
-    return answer({"waiting": waiting, "expected_wait": math.ceil(seconds) if math.isfinite(seconds) else None})
+    return json_response({"waiting": waiting, "expected_wait": math.ceil(seconds) if math.isfinite(seconds) else None})
 
 
 @described(Description(query=PAGES))
 async def generations(request: web.Request) -> web.Response:
     """Those that have not ended, oldest first; `after` is the id of the last one of the page before."""
-    limit, after = page_bounds(request)
+    limit, after = limit_of(request, most=MOST_FOR_OPERATORS), request.query.get("after")
     live = request.app[SUPERVISOR].live
     start = 0
     if after is not None:
@@ -42,7 +43,7 @@ async def generations(request: web.Request) -> web.Response:
             raise ClientError("There is no such generation, or not any more.", param="after")
         start = place
     verbose = request.app[RUNTIME].current.verbose_logging
-    return page([_view(generation, verbose=verbose) for generation in live[start : start + limit + 1]], limit)
+    return page_of([_view(generation, verbose=verbose) for generation in live[start : start + limit + 1]], limit)
 
 
 def _view(generation: Generation, *, verbose: bool) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import Field, ValidationError
 
-from sora_proxy.api.admin.bodies import Body, answer, read_body
+from sora_proxy.api.admin.bodies import Body, read_body
 from sora_proxy.api.admin.keys import change_key, revive_key, test_key
-from sora_proxy.api.answers import error_body
+from sora_proxy.api.answers import error_body, json_response
 from sora_proxy.api.context import KEYS, OPERATOR
 from sora_proxy.api.described import Description, described
 from sora_proxy.api.schemas import explain
@@ -50,7 +50,7 @@ async def batch(request: web.Request) -> web.Response:
             return {"id": key_id, "done": False, **error_body(error)}
         return {"id": key_id, "done": True} | (outcome if isinstance(outcome, dict) else {})
 
-    return answer({"results": await asyncio.gather(*(one(key_id) for key_id in dict.fromkeys(asked.ids)))})
+    return json_response({"results": await asyncio.gather(*(one(key_id) for key_id in dict.fromkeys(asked.ids)))})
 
 
 def _action(request: web.Request, name: str) -> Callable[[str], Awaitable[Any]]:
@@ -78,7 +78,7 @@ async def import_text(request: web.Request) -> web.Response:
     new = [line.config for line in lines if line.config and line.result == "added"]
     if new and not dry_run:
         await registry.add(new, request[OPERATOR])
-    return answer({"dry_run": dry_run, "lines": [line.told() for line in lines]})
+    return json_response({"dry_run": dry_run, "lines": [line.told() for line in lines]})
 
 
 @dataclass(slots=True)

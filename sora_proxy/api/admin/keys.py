@@ -5,10 +5,12 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError, create_model
 
-from sora_proxy.api.admin.bodies import PAGES, answer, page, page_bounds, read_body
+from sora_proxy.api.admin.bodies import read_body
 from sora_proxy.api.admin.key_view import STATES, standing_of, view
+from sora_proxy.api.answers import json_response
 from sora_proxy.api.context import AUDIT, KEYS, OPERATOR, SUPERVISOR, UPSTREAM
 from sora_proxy.api.described import Description, described
+from sora_proxy.api.paging import MOST_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.api.schemas import explain
 from sora_proxy.errors import ClientError, Fault
 from sora_proxy.key_keeping.store import KeyRecord
@@ -23,7 +25,7 @@ KeyChange = create_model("KeyChange", **ANY_FIELD)
 @described(Description(query={"state": "only keys in this state", **PAGES}))
 async def list_keys(request: web.Request) -> web.Response:
     """A page of keys, in the order in which they came; `state` chooses those in one state."""
-    limit, after = page_bounds(request)
+    limit, after = limit_of(request, most=MOST_FOR_OPERATORS), request.query.get("after")
     state = request.query.get("state")
     if state is not None and state not in STATES:
         raise ClientError(f"'state' must be one of {', '.join(STATES)}.", param="state")
@@ -39,7 +41,7 @@ async def list_keys(request: web.Request) -> web.Response:
             chosen.append(view(record, key, moment))
         if len(chosen) > limit:
             break
-    return page(chosen, limit)
+    return page_of(chosen, limit)
 
 
 @described()
@@ -68,13 +70,13 @@ async def delete(request: web.Request) -> web.Response:
     """Delete a key that no task runs on and no source would bring back."""
     key_id = request.match_info["id"]
     await request.app[KEYS].remove(key_id, request[OPERATOR])
-    return answer({"id": key_id, "deleted": True})
+    return json_response({"id": key_id, "deleted": True})
 
 
 @described()
 async def test(request: web.Request) -> web.Response:
     """Make a free call with a key, and tell how it went."""
-    return answer(await test_key(request, request.match_info["id"]))
+    return json_response(await test_key(request, request.match_info["id"]))
 
 
 @described()
@@ -125,4 +127,4 @@ def key_of(request: web.Request, key_id: str) -> Key:
 
 def _view(request: web.Request, record: KeyRecord, *, status: int = 200) -> web.Response:
     moment = request.app[SUPERVISOR].keys.moment
-    return answer(view(record, key_of(request, record.id), moment), status=status)
+    return json_response(view(record, key_of(request, record.id), moment), status=status)

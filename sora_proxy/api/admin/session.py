@@ -3,7 +3,8 @@
 import structlog
 from aiohttp import web
 
-from sora_proxy.api.admin.bodies import Body, answer, read_body
+from sora_proxy.api.admin.bodies import Body, read_body
+from sora_proxy.api.answers import json_response
 from sora_proxy.api.context import AUDIT, LOGIN_LIMIT, OPERATOR, SESSIONS
 from sora_proxy.api.credentials import is_admin_key
 from sora_proxy.api.described import Description, described
@@ -39,7 +40,7 @@ async def login(request: web.Request) -> web.Response:
     limit.succeeded(address)
     token = request.app[SESSIONS].begin()
     await request.app[AUDIT].note(Actor("admin key", address), "session.begin", "")
-    return answer({"token": token, "token_type": "Bearer", "expires_in": SESSION_SECONDS})
+    return json_response({"token": token, "token_type": "Bearer", "expires_in": SESSION_SECONDS})
 
 
 @described()
@@ -47,4 +48,4 @@ async def logout(request: web.Request) -> web.Response:
     """End all sessions."""
     request.app[SESSIONS].end_all()
     await request.app[AUDIT].note(request[OPERATOR], "session.end_all", "")
-    return answer({"ended": True})
+    return json_response({"ended": True})

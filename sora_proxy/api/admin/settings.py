@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from sora_proxy.api.admin.bodies import answer, read_body
+from sora_proxy.api.admin.bodies import read_body
+from sora_proxy.api.answers import json_response
 from sora_proxy.api.context import OPERATOR, RUNTIME
 from sora_proxy.api.described import described
 from sora_proxy.runtime_settings import FIELDS, shown
@@ -13,7 +14,7 @@ async def retrieve(request: web.Request) -> web.Response:
     """Each option's value, without secrets, and where it comes from."""
     runtime = request.app[RUNTIME]
     options = {option: {"value": shown(runtime.current, option), "source": runtime.source(option)} for option in FIELDS}
-    return answer({"settings": options})
+    return json_response({"settings": options})
 
 
 @described()
