@@ -25,7 +25,7 @@ async def test_an_order_is_made_once_when_it_is_killed_around_its_submit(tmp_pat
 
 
 async def test_so_it_is_where_the_list_tells_no_prompts(tmp_path: Path) -> None:
-    all_is_well(await kills.aimed(tmp_path, kills.on_the_wire, kills.registered, options=kills.NAMELESS))
+    all_is_well(await kills.aimed(tmp_path, kills.registered, options=kills.NAMELESS))
 
 
 async def test_a_picture_that_was_coming_in_is_fetched_again_and_served_whole_or_not_at_all(tmp_path: Path) -> None:
