@@ -7,6 +7,7 @@ and appear under them whole or not at all. All of it blocks, so all of it runs o
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Collection
 from pathlib import Path
 
@@ -82,6 +83,15 @@ class Media:
         """
         return await self._pool.run(Work.media, _settle, upload, self._inputs)
 
+    async def copy_picture(self, name: str) -> Path:
+        """Copy a result to where reference pictures come in. `name` must match `PICTURE_NAME`.
+
+        Raises StorageUnavailable.
+        """
+        upload = self._new_input()
+        await self._pool.run(Work.media, _copy, self.picture_path(name), upload)
+        return upload
+
     async def keep_result(self, download: Path, wanted: str | None = None, compression: int | None = None) -> str:
         """Check a downloaded result, bring it into the wanted format and give it its name among the pictures.
 
@@ -146,6 +156,14 @@ def _append(part: Path, chunk: bytes) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise StorageUnavailable(f"a picture can't be stored: {error.strerror}") from error
+
+
+def _copy(picture: Path, upload: Path) -> None:
+    try:
+        shutil.copyfile(picture, upload)
+    except OSError as error:
+        upload.unlink(missing_ok=True)
+        raise StorageUnavailable(f"a picture can't be copied: {error.strerror}") from error
 
 
 def _remove(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """Reading streams, byte by byte."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,3 +58,10 @@ def blocks_of(raw: bytes) -> list[bytes]:
 def numbers_of(blocks: list[bytes]) -> list[int]:
     """The sequence numbers of a chat stream's chunks."""
     return [json.loads(block[6:])["sequence_number"] for block in blocks if b'"sequence_number"' in block]
+
+
+def named_event(block: bytes) -> tuple[str, dict[str, Any]]:
+    """An event that has a name, and its data."""
+    found = re.fullmatch(rb"event: (\S+)\ndata: (.*)", block)
+    assert found is not None, block
+    return found[1].decode(), json.loads(found[2])

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from sora_proxy.api import chat, generations, health, images, models, pictures, reference, stored_completions
+from sora_proxy.api import chat, generations, health, images, models, pictures, reference, responses, stored_completions
 from sora_proxy.api.admin import FOR_OPERATORS, LOGIN
 from sora_proxy.api.cors import cors
 from sora_proxy.api.middleware import (
@@ -42,6 +42,11 @@ FOR_CLIENTS = [
     web.post("/v1/images/generations", images.generate),
     web.post("/v1/images/edits", images.edit),
     web.post("/v1/images/variations", images.vary),
+    web.post("/v1/responses", responses.create),
+    web.get("/v1/responses/{id}", responses.retrieve),
+    web.delete("/v1/responses/{id}", responses.delete),
+    web.post("/v1/responses/{id}/cancel", responses.cancel),
+    web.get("/v1/responses/{id}/input_items", responses.list_input_items),
     web.get("/v1/models", models.list_models),
     web.get("/v1/models/{model:.+}", models.retrieve_model),
 ]

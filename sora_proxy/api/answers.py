@@ -13,7 +13,7 @@ from sora_proxy.errors import (
     Stopping,
     StorageUnavailable,
 )
-from sora_proxy.generation import Failed
+from sora_proxy.generation import Failed, Generation, Status
 
 TYPES = {401: "invalid_request_error", 403: "permission_error", 429: "rate_limit_error"}
 # How a failed generation is told where a status can still be chosen. What is not listed is our back end's fault: 502.
@@ -71,6 +71,14 @@ def failure_response(generation_id: str, failed: Failed) -> web.Response:
     status = failure_status(failed)
     headers = {"x-should-retry": "false", "x-generation-id": generation_id}
     return json_response(error_object(failed.message, status=status, code=failed.code), status=status, headers=headers)
+
+
+def why_no_pictures(generation: Generation, name: str) -> Failed | None:
+    """Why one who has waited for pictures gets none, if so. `name` is the id that the client knows the order by."""
+    if generation.failure or generation.status is Status.completed:
+        return generation.failure
+    message = f"The order goes on, but this answer can't wait for it: ask for {name} later."
+    return Failed("generation_timeout", message)
 
 
 def _refusal(error: SoraProxyError) -> ClientError:

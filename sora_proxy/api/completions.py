@@ -23,6 +23,12 @@ def missing(generation: Generation) -> list[str]:
     return [f"Picture {n + 1} could not be made." for n in range(generation.spec.n) if n not in made]
 
 
+def finished_text(request: web.Request, generation: Generation) -> str:
+    """What a completed generation has to say: its pictures, and which of them are missing."""
+    pictures = markdown(request, generation, generation.events_of(Picture))
+    return "\n\n".join([pictures, *missing(generation)])
+
+
 def progress_text(event: Queued | Progress) -> str:
     """What the client is told while it waits, in words."""
     if isinstance(event, Progress) and event.percent is not None:
@@ -84,8 +90,7 @@ def _state(request: web.Request, generation: Generation) -> tuple[str, str, str 
     if failed := generation.failure:
         return failed.message, "content_filter" if failed.code == REFUSED else "error", failed.message
     if generation.status is Status.completed:
-        pictures = markdown(request, generation, generation.events_of(Picture))
-        return "\n\n".join([pictures, *missing(generation)]), "stop", None
+        return finished_text(request, generation), "stop", None
     last = generation.log.last
     told = progress_text(last) if isinstance(last, Queued | Progress) else "the picture is being made"
     return told, "processing", None

@@ -12,13 +12,13 @@ from sora_proxy.api.answers import json_response
 from sora_proxy.api.chat import completion_response
 from sora_proxy.api.chat_chunks import STRIDE
 from sora_proxy.api.chat_stream import ChatStream
-from sora_proxy.api.context import CLIENT, READERS, STORE, SUPERVISOR
+from sora_proxy.api.context import CLIENT, READERS, RETENTION, STORE, SUPERVISOR
 from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.event_source import EventSource, resume_point
 from sora_proxy.api.links import picture_link
 from sora_proxy.api.paging import limit_of, page_response
 from sora_proxy.errors import ClientError
-from sora_proxy.generation import Generation, Phase, Picture
+from sora_proxy.generation import FINAL, Generation, Phase, Picture
 
 
 @described(
@@ -108,3 +108,11 @@ async def find(request: web.Request) -> Generation:
     if generation is None:
         raise ClientError(f"There is no generation {generation_id[:80]!r}.", status=404, code="not_found", param="id")
     return generation
+
+
+async def forget(request: web.Request, generation: Generation) -> None:
+    """Remove all that is kept of a finished generation. Raises ClientError."""
+    if generation.status not in FINAL:  # a cancelled one may still have to do with the back end
+        # Without should_retry an SDK would ask again at once.
+        raise ClientError("It is not finished yet.", status=409, code="conflict", param="id", should_retry=False)
+    await request.app[RETENTION].forget([generation.id])

@@ -1,23 +1,18 @@
-"""How a generation looks to clients of the Images API: JSON in which the pictures' bytes are still files.
+"""How a generation looks to clients of the Images API: JSON in which the pictures' bytes are still files."""
 
-An answer is made of pieces: a piece of bytes is sent as it is, a path stands for the base64 of its file.
-"""
-
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 from aiohttp import web
 
-from sora_proxy.api.base64_files import base64_pieces
-from sora_proxy.api.context import MEDIA, POOL
+from sora_proxy.api.context import MEDIA
 from sora_proxy.api.image_requests import ImageRequest
 from sora_proxy.api.links import picture_link
+from sora_proxy.api.pieces import Piece, event_pieces, json_pieces
 from sora_proxy.generation import Generation, Picture
 
-Piece = bytes | Path
 SIZES = ("1024x1024", "1024x1536", "1536x1024")  # all that strict clients of OpenAI know
 FORMATS = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}  # the same, by the endings of our files
 UNKNOWN = "auto"
@@ -42,25 +37,26 @@ class ImageAnswer:
 
     def whole(self) -> Iterator[Piece]:
         """The answer's JSON."""
-        bare = not self._wants_bytes
-        yield b'{"created":%d,"data":[' % self.generation.created_at
-        for number, picture in enumerate(self.pictures):
-            with_url = bare or picture.file is None or self.asked.response_format is None
-            yield b"," if number else b""
-            yield from _object({"url": picture.url} if with_url else {}, None if bare else picture.file)
-        yield b"]," + orjson.dumps(self._about())[1:]
+        data = [self._whole_picture(picture) for picture in self.pictures]
+        return json_pieces({"created": int(self.generation.created_at), "data": data, **self._about()})
 
     def events(self) -> Iterator[Piece]:
         """The last events of a stream, one per picture that is here."""
         kind = "image_edit.completed" if self.generation.spec.image else "image_generation.completed"
         unknown = {"size": UNKNOWN, "quality": UNKNOWN, "background": UNKNOWN}
-        told = {"type": kind, "created_at": int(self.generation.created_at), **unknown, **self._about()}
+        told = {"created_at": int(self.generation.created_at), **unknown, **self._about()}
         for picture in self.pictures:
             if picture.file:
                 output_format = FORMATS.get(picture.file.suffix, "png")
-                yield b"event: %b\ndata: " % kind.encode()
-                yield from _object(told | {"output_format": output_format, "url": picture.url}, picture.file)
-                yield b"\n\n"
+                shown = {"output_format": output_format, "b64_json": picture.file, "url": picture.url}
+                yield from event_pieces(kind, told | shown)
+
+    def _whole_picture(self, picture: Shown) -> dict[str, Any]:
+        if self.asked.response_format == "url":
+            return {"url": picture.url}
+        shown = {"b64_json": picture.file} if picture.file else {}
+        with_url = not picture.file or self.asked.response_format is None
+        return shown | ({"url": picture.url} if with_url else {})
 
     def _about(self) -> dict[str, Any]:
         """What is told beside the pictures. OpenAI's own fields only with values that its strict clients know."""
@@ -102,35 +98,19 @@ class ImageAnswer:
 
 
 async def answer_to(request: web.Request, generation: Generation, asked: ImageRequest) -> ImageAnswer:
-    """Look which pictures of a completed generation are here."""
+    """A completed generation and its pictures."""
+    return ImageAnswer(generation, asked, await shown_pictures(request, generation))
+
+
+async def shown_pictures(request: web.Request, generation: Generation) -> list[Shown]:
+    """Look which pictures of a generation are here."""
     media = request.app[MEDIA]
     pictures = []
     for picture in generation.events_of(Picture):
         kept = picture.name is not None and await media.has_picture(picture.name)
         file = media.picture_path(picture.name) if picture.name and kept else None
         pictures.append(Shown(picture.index, picture_link(request, picture), file))
-    return ImageAnswer(generation, asked, pictures)
-
-
-async def sent(pieces: Iterable[Piece], request: web.Request) -> AsyncGenerator[bytes, None]:
-    """The pieces as they go out, with the files read on the way."""
-    for piece in pieces:
-        if isinstance(piece, bytes):
-            yield piece
-        else:
-            async for encoded in base64_pieces(piece, request.app[POOL]):
-                yield encoded
-
-
-def _object(fields: dict[str, Any], file: Path | None) -> Iterator[Piece]:
-    """A JSON object, with a picture in it if there is one."""
-    text = orjson.dumps(fields)
-    if file is None:
-        yield text
-        return
-    yield b'{"b64_json":"'
-    yield file
-    yield b'",' + text[1:] if fields else b'"}'
+    return pictures
 
 
 def _fault(index: int, message: str) -> dict[str, Any]:

@@ -12,20 +12,15 @@ STOCK_PROMPT = "Another variation of this picture: the same subject and style, c
 Format = Literal["png", "webp", "jpeg"]
 
 
-class ImageRequest(Lenient):
-    """Pictures from a text."""
+class PictureOptions(Lenient):
+    """How a picture shall be."""
 
-    prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_PROMPT)]
-    model: Annotated[str | None, Field(max_length=200)] = None
-    n: Annotated[int, Field(ge=1), none_is_default(1)] = 1
     size: Annotated[str, none_is_default("auto")] = "auto"
     quality: Annotated[
         Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"], none_is_default("auto")
     ] = "auto"
-    response_format: Literal["url", "b64_json"] | None = None
     output_format: Format | None = None
     output_compression: Annotated[int | None, Field(ge=0, le=100)] = None
-    stream: Annotated[bool, none_is_default(False)] = False
     partial_images: Annotated[int, Field(ge=0, le=3), none_is_default(0)] = 0
 
     @property
@@ -37,6 +32,16 @@ class ImageRequest(Lenient):
         if found is None or not int(found[1]) or not int(found[2]):
             raise ClientError("'size' must be 'auto' or like '1024x1024'.", param="size")
         return int(found[1]), int(found[2])
+
+
+class ImageRequest(PictureOptions):
+    """Pictures from a text."""
+
+    prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_PROMPT)]
+    model: Annotated[str | None, Field(max_length=200)] = None
+    n: Annotated[int, Field(ge=1), none_is_default(1)] = 1
+    response_format: Literal["url", "b64_json"] | None = None
+    stream: Annotated[bool, none_is_default(False)] = False
 
 
 class ImageSource(Lenient):

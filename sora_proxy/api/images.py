@@ -3,7 +3,7 @@
 As everywhere, a request becomes a `GenerationSpec`, and from then on only its log is read.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,22 @@ import structlog
 from aiohttp import web
 
 from sora_proxy.api.answer_schemas import ImagesAnswer
-from sora_proxy.api.answers import error_object, failure_response, failure_status
+from sora_proxy.api.answers import error_object, failure_response, failure_status, why_no_pictures
 from sora_proxy.api.bodies import parsed
 from sora_proxy.api.completions import progress_text
 from sora_proxy.api.context import MODELS, SETTINGS
 from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.forms import read_form
-from sora_proxy.api.image_answers import Piece, answer_to, sent
+from sora_proxy.api.image_answers import answer_to
 from sora_proxy.api.image_input import Reference
 from sora_proxy.api.image_requests import EditRequest, ImageRequest, VariationRequest
 from sora_proxy.api.keepalive import LongAnswer, client_patience
 from sora_proxy.api.orders import place_order, waiting_for
+from sora_proxy.api.pieces import Piece, write_pieces
 from sora_proxy.api.schemas import checked, parse_body
 from sora_proxy.api.sse import EventStream
 from sora_proxy.errors import ClientError
-from sora_proxy.generation import Failed, Generation, GenerationSpec, Progress, Queued, Status
+from sora_proxy.generation import Failed, Generation, GenerationSpec, Progress, Queued
 from sora_proxy.models import Model
 
 
@@ -107,11 +108,11 @@ async def _whole(request: web.Request, generation: Generation, asked: ImageReque
     answer = LongAnswer(request, {"x-generation-id": generation.id})
     patience = min(request.app[SETTINGS].image_wait, client_patience(request))
     await answer.wait(generation.log.end(), patience)
-    if failed := _failure(generation):
+    if failed := why_no_pictures(generation, generation.id):
         if not answer.begun:
             return failure_response(generation.id, failed)
         return await answer.end(orjson.dumps({"created": int(generation.created_at), "data": [], **_error(failed)}))
-    await _write((await answer_to(request, generation, asked)).whole(), request, answer.write)
+    await write_pieces((await answer_to(request, generation, asked)).whole(), request, answer.write)
     return await answer.end()
 
 
@@ -123,32 +124,18 @@ async def _stream(request: web.Request, generation: Generation, asked: ImageRequ
         async for events in news:
             told = [progress_text(event) for event in events if isinstance(event, Queued | Progress)]
             await stream.comment(told[-1] if told else "ping")
-    await _write(await _last_events(request, generation, asked), request, stream.write)
+    await write_pieces(await _last_events(request, generation, asked), request, stream.write)
     return await stream.end(done=False)
 
 
 async def _last_events(request: web.Request, generation: Generation, asked: ImageRequest) -> Iterable[Piece]:
-    failed = _failure(generation)
+    failed = why_no_pictures(generation, generation.id)
     if failed is None:
         told = await answer_to(request, generation, asked)
         if any(picture.file for picture in told.pictures):
             return told.events()
         failed = Failed("result_unavailable", "the pictures could not be fetched or are no longer kept here")
     return [b"event: error\ndata: %b\n\n" % orjson.dumps(_error(failed))]
-
-
-async def _write(pieces: Iterable[Piece], request: web.Request, write: Callable[[bytes], Awaitable[None]]) -> None:
-    async with aclosing(sent(pieces, request)) as everything:
-        async for data in everything:
-            await write(data)
-
-
-def _failure(generation: Generation) -> Failed | None:
-    """Why there are no pictures, if there are none."""
-    if generation.failure or generation.status is Status.completed:
-        return generation.failure
-    message = f"The order goes on, but this answer can't wait for it: ask for {generation.id} later."
-    return Failed("generation_timeout", message)
 
 
 def _error(failed: Failed) -> dict[str, Any]:

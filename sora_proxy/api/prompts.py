@@ -103,7 +103,7 @@ def _pieces(content: Any) -> Iterator[tuple[str, str]]:
 def _piece(part: Any) -> tuple[str, str]:
     kind = part.get("type") if isinstance(part, dict) else None
     match kind:
-        case "text" | "input_text":
+        case "text" | "input_text" | "output_text":
             value = part.get("text")
         case "image_url" | "input_image":
             value, kind = part.get("image_url"), "picture"

@@ -12,14 +12,13 @@ from sora_proxy.api.answer_schemas import ChatCompletion, ChatCompletionList, De
 from sora_proxy.api.answers import json_response
 from sora_proxy.api.chat import completion_response
 from sora_proxy.api.completions import completion
-from sora_proxy.api.context import CLIENT, CONVERSATIONS, RETENTION, STORE
+from sora_proxy.api.context import CLIENT, CONVERSATIONS, STORE
 from sora_proxy.api.described import Description, described
-from sora_proxy.api.generations import find
+from sora_proxy.api.generations import find, forget
 from sora_proxy.api.paging import MOST, limit_of, page_response
 from sora_proxy.api.schemas import MOST_MESSAGES, MetadataRequest, parse_metadata_request
 from sora_proxy.conversations import Page, Said
 from sora_proxy.errors import ClientError
-from sora_proxy.generation import FINAL
 
 PAGE = {"after": "the last id that you have", "limit": "how many, at most", "order": "`asc` or `desc`"}
 FILTERS = {"model": "only this model's", "metadata[key]": "only those with this value"}
@@ -49,10 +48,7 @@ async def update(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     """Forget a finished completion and its pictures."""
     generation = await find(request)
-    if generation.status not in FINAL:  # a cancelled one may still have to do with the back end
-        # Without should_retry an SDK would ask again at once.
-        raise ClientError("It is not finished yet.", status=409, code="conflict", param="id", should_retry=False)
-    await request.app[RETENTION].forget([generation.id])
+    await forget(request, generation)
     return json_response({"id": generation.id, "object": "chat.completion.deleted", "deleted": True})
 
 

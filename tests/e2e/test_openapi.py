@@ -52,7 +52,8 @@ class Api:
 
     def _aimed(self, case: Any) -> Any:
         if "id" in case.path_parameters:
-            case.path_parameters["id"] = self.order
+            prefix = "resp_" if case.operation.path.startswith("/v1/responses") else "chatcmpl-"
+            case.path_parameters["id"] = self.order.replace("chatcmpl-", prefix)
         if isinstance(case.body, dict) and "model" in case.body:
             case.body["model"] = "sora-1.0"
         return case

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Proxy, Simulator, StartProxy, StartSimulator, in_front_of
+from tests.streams import blocks_of, named_event
 
 STRICT_SIZES = {"1024x1024", "1024x1536", "1536x1024"}
 
@@ -60,13 +61,10 @@ def opened(content: bytes) -> Image.Image:
 
 
 async def events_of(answer: aiohttp.ClientResponse) -> list[tuple[str, dict[str, Any]]]:
-    """The events of a stream, each with the name on its `event:` line; comments are left out."""
+    """The events of a stream, each with the name on its `event:` line."""
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/event-stream")
-    blocks = [block for block in (await answer.text()).split("\n\n") if block and not block.startswith(":")]
-    found = [re.fullmatch(r"event: (\S+)\ndata: (.*)", block) for block in blocks]
-    assert all(found), blocks
-    return [(each[1], json.loads(each[2])) for each in found if each]
+    return [named_event(block) for block in blocks_of(await answer.read())]
 
 
 async def test_an_answer_that_was_not_asked_for_in_a_form_has_both_the_bytes_and_the_link(proxy: Proxy) -> None:

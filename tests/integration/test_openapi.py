@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sora_proxy.api.answer_schemas import ChatCompletion, ChatCompletionList, Error, ModelList, StoredMessageList
+from sora_proxy.api.response_schemas import InputItemList, ResponseAnswer
 from tests.conftest import Proxy, Simulator
 
 
@@ -25,10 +26,14 @@ async def test_answers_are_what_the_document_says(proxy: Proxy, simulator: Simul
     async with proxy.chat() as answer:
         Error.model_validate_json(await answer.read(), strict=True)
         failed = answer.headers["x-generation-id"]
+    response = f"/v1/responses/{failed.replace('chatcmpl-', 'resp_')}"
     for path, kind in (
         ("/v1/chat/completions", ChatCompletionList),
         (f"/v1/chat/completions/{made.id}/messages", StoredMessageList),
         (f"/v1/generation/{failed}", ChatCompletion),
+        (f"/v1/responses/{made.id.replace('chatcmpl-', 'resp_')}", ResponseAnswer),
+        (response, ResponseAnswer),
+        (f"{response}/input_items", InputItemList),
         ("/v1/models", ModelList),
     ):
         async with proxy.client.get(proxy.url + path) as answer:

@@ -1,0 +1,163 @@
+"""How a generation looks as a response: OpenAI's objects, in which a path stands for the base64 of its file.
+
+The ids of a response and of what is in it are the generation's own, with other prefixes: who knows one knows all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from sora_proxy.api.answers import error_object, failure_status
+from sora_proxy.api.completions import finished_text, usage
+from sora_proxy.api.image_answers import FORMATS, SIZES, UNKNOWN, Shown, shown_pictures
+from sora_proxy.generation import Failed, Generation, Phase, Status
+
+GENERATION, RESPONSE = "chatcmpl-", "resp_"
+# Strict clients know no other codes than OpenAI's. The call of the tool tells ours.
+CODES = {"content_policy_violation": "invalid_prompt"}
+
+
+def response_id_of(generation_id: str) -> str:
+    """The id under which a generation is a response."""
+    return RESPONSE + generation_id.removeprefix(GENERATION)
+
+
+def generation_id_of(response_id: str) -> str:
+    """The inverse of `response_id_of`; no generation's id for what is no response's."""
+    return GENERATION + response_id.removeprefix(RESPONSE) if response_id.startswith(RESPONSE) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a completed generation has to show, and to say."""
+
+    pictures: Sequence[Shown]
+    text: str
+
+
+async def outcome_of(request: web.Request, generation: Generation) -> Outcome | None:
+    """Look for the pictures of a generation, if it is completed."""
+    if generation.status is not Status.completed:
+        return None
+    return Outcome(await shown_pictures(request, generation), finished_text(request, generation))
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseObjects:
+    """Makes the objects about one generation."""
+
+    generation: Generation
+
+    def now(self, outcome: Outcome | None) -> dict[str, Any]:
+        """The response, wherever the generation stands."""
+        if outcome:
+            return self.completed(outcome)
+        failed = self.generation.failure
+        return self.response(self.generation.phase, self.failed_calls(failed) if failed else [], failed)
+
+    def completed(self, outcome: Outcome) -> dict[str, Any]:
+        output = [*self.calls(outcome), self.message(outcome.text)]
+        return self.response(Phase.completed, output) | {"usage": self._usage()}
+
+    def response(
+        self, status: Phase, output: Sequence[dict[str, Any]] = (), failed: Failed | None = None
+    ) -> dict[str, Any]:
+        spec = self.generation.spec
+        error = {"code": CODES.get(failed.code, "server_error"), "message": failed.message} if failed else None
+        return {
+            "id": response_id_of(self.generation.id),
+            "object": "response",
+            "created_at": int(self.generation.created_at),
+            "status": status,
+            "model": spec.model,
+            "output": list(output),
+            "error": error,
+            "incomplete_details": None,
+            "instructions": None,
+            "metadata": spec.metadata,
+            "parallel_tool_calls": False,
+            "temperature": None,
+            "tool_choice": "auto",
+            "tools": [self._tool()],
+            "top_p": None,
+            "usage": None,
+        }
+
+    def calls(self, outcome: Outcome) -> list[dict[str, Any]]:
+        """The calls of the tool, as they ended: one per picture that was ordered."""
+        made = {shown.index: shown for shown in outcome.pictures}
+        missing = Failed("result_unavailable", "The back end did not make this picture.")
+        numbers = range(self.generation.spec.n)
+        return [self._made(made[number]) if number in made else self._failed(number, missing) for number in numbers]
+
+    def failed_calls(self, failed: Failed) -> list[dict[str, Any]]:
+        return [self._failed(number, failed) for number in range(self.generation.spec.n)]
+
+    def call(self, number: int, status: str = "in_progress") -> dict[str, Any]:
+        """A call of the tool that makes pictures."""
+        return {
+            "id": f"ig_{self._name}_{number}",
+            "type": "image_generation_call",
+            "status": status,
+            "result": None,
+        }
+
+    def message(self, text: str | None) -> dict[str, Any]:
+        """For clients that show texts only: the pictures as markdown; without a text, one that is to come."""
+        return {
+            "id": f"msg_{self._name}",
+            "type": "message",
+            "role": "assistant",
+            "status": "in_progress" if text is None else "completed",
+            "content": [] if text is None else [self.part(text)],
+        }
+
+    @staticmethod
+    def part(text: str) -> dict[str, Any]:
+        return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+    def input_item(self) -> dict[str, Any]:
+        """What was asked for, as a message."""
+        content = [{"type": "input_text", "text": self.generation.spec.prompt}]
+        return {
+            "id": f"msg_{self._name}_input",
+            "type": "message",
+            "role": "user",
+            "status": "completed",
+            "content": content,
+        }
+
+    @property
+    def _name(self) -> str:
+        return self.generation.id.removeprefix(GENERATION)
+
+    def _tool(self) -> dict[str, Any]:
+        """The tool as it was asked for, without a size that strict clients do not know: the call tells the one made."""
+        spec = self.generation.spec
+        size = f"{spec.width}x{spec.height}"
+        tool = {"type": "image_generation", "size": size if size in SIZES else UNKNOWN}
+        return tool | ({"output_format": spec.format} if spec.format else {})
+
+    def _made(self, shown: Shown) -> dict[str, Any]:
+        spec = self.generation.spec
+        about = {"result": shown.file, "size": f"{spec.width}x{spec.height}"}
+        if shown.file and (output_format := FORMATS.get(shown.file.suffix)):
+            about["output_format"] = output_format
+        return self.call(shown.index, "completed") | about
+
+    def _failed(self, number: int, failed: Failed) -> dict[str, Any]:
+        return self.call(number, "failed") | error_object(
+            failed.message, status=failure_status(failed), code=failed.code
+        )
+
+    def _usage(self) -> dict[str, Any]:
+        counted = usage(self.generation)
+        return {
+            "input_tokens": counted["prompt_tokens"],
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": counted["completion_tokens"],
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": counted["total_tokens"],
+        }

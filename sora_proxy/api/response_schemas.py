@@ -1,0 +1,105 @@
+"""What a response holds, for the API's document."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from sora_proxy.api.answer_schemas import Answer, ErrorDetail, List
+from sora_proxy.generation import Phase
+
+
+class ResponseError(Answer):
+    code: str
+    message: str
+
+
+class ResponseTokenDetails(Answer):
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+class ResponseOutputDetails(Answer):
+    reasoning_tokens: int
+
+
+class ResponseUsage(Answer):
+    """Words in, pictures out; never 0."""
+
+    input_tokens: int = Field(ge=1)
+    input_tokens_details: ResponseTokenDetails
+    output_tokens: int = Field(ge=1)
+    output_tokens_details: ResponseOutputDetails
+    total_tokens: int = Field(ge=2)
+
+
+class ImageGenerationCall(Answer):
+    id: str
+    type: Literal["image_generation_call"]
+    status: Literal["completed", "failed"]
+    result: str | None = Field(description="The picture in base64, if it is kept here.")
+    size: str | None = None
+    output_format: Literal["png", "webp", "jpeg"] | None = None
+    error: ErrorDetail | None = None
+
+
+class OutputText(Answer):
+    type: Literal["output_text"]
+    text: str = Field(description="The pictures as markdown images.")
+    annotations: list[None] = Field(max_length=0)
+    logprobs: list[None] = Field(max_length=0)
+
+
+class OutputMessage(Answer):
+    id: str
+    type: Literal["message"]
+    role: Literal["assistant"]
+    status: Literal["completed"]
+    content: list[OutputText]
+
+
+class ImageGenerationTool(Answer):
+    type: Literal["image_generation"]
+    size: str
+    output_format: Literal["png", "webp", "jpeg"] | None = None
+
+
+class ResponseAnswer(Answer):
+    id: str
+    object: Literal["response"]
+    created_at: int
+    status: Phase
+    model: str
+    output: list[ImageGenerationCall | OutputMessage]
+    error: ResponseError | None
+    incomplete_details: None
+    instructions: None
+    metadata: dict[str, str]
+    parallel_tool_calls: Literal[False]
+    temperature: None
+    tool_choice: Literal["auto"]
+    tools: list[ImageGenerationTool]
+    top_p: None
+    usage: ResponseUsage | None
+
+
+class DeletedResponse(Answer):
+    id: str
+    object: Literal["response"]
+    deleted: Literal[True]
+
+
+class InputText(Answer):
+    type: Literal["input_text"]
+    text: str
+
+
+class InputItem(Answer):
+    id: str
+    type: Literal["message"]
+    role: Literal["user"]
+    status: Literal["completed"]
+    content: list[InputText]
+
+
+class InputItemList(List):
+    data: list[InputItem]

@@ -1,0 +1,199 @@
+"""`/v1/responses`: OpenAI's newer API, as far as it makes pictures.
+
+As everywhere, a request becomes a `GenerationSpec`, and from then on only its log is read: a response is a generation
+under another name, and each of the two can be had of either API.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from sora_proxy.api.answers import failure_response, json_response, why_no_pictures
+from sora_proxy.api.bodies import parsed
+from sora_proxy.api.chat import poll_headers
+from sora_proxy.api.context import CLIENT, MEDIA, MODELS, READERS, SETTINGS, SIDE_CALLS, SUPERVISOR
+from sora_proxy.api.described import EVENTS, JSON, Description, described
+from sora_proxy.api.event_source import resume_point
+from sora_proxy.api.generations import forget
+from sora_proxy.api.image_input import Reference
+from sora_proxy.api.keepalive import LongAnswer, client_patience
+from sora_proxy.api.orders import place_order, waiting_for
+from sora_proxy.api.paging import page_response
+from sora_proxy.api.pieces import json_pieces, write_pieces
+from sora_proxy.api.prompts import Prompt, prompt_of, words_of
+from sora_proxy.api.response_events import STRIDE, ResponseEvents
+from sora_proxy.api.response_objects import (
+    Outcome,
+    ResponseObjects,
+    generation_id_of,
+    outcome_of,
+    response_id_of,
+)
+from sora_proxy.api.response_requests import ResponseRequest
+from sora_proxy.api.response_schemas import DeletedResponse, InputItemList, ResponseAnswer
+from sora_proxy.api.response_stream import ResponseStream
+from sora_proxy.api.schemas import MOST_PROMPT, parse_body
+from sora_proxy.api.side_calls import SideCalls
+from sora_proxy.api.sse import EventStream
+from sora_proxy.errors import ClientError
+from sora_proxy.generation import Generation, GenerationSpec, Picture, new_generation_id
+from sora_proxy.models import Model
+
+
+@described(Description(body=ResponseRequest, answer=ResponseAnswer, media=(JSON, EVENTS)))
+async def create(request: web.Request) -> web.StreamResponse:
+    """Order a picture as a response."""
+    side_calls, models = request.app[SIDE_CALLS], request.app[MODELS]
+    asked, prompt, answer = await parsed(request, lambda body: _parse(body, side_calls))
+    model = models.get(asked.model) if asked.model else models.default
+    if answer is not None:
+        spec = GenerationSpec(model.id, prompt.text, n=0, metadata=asked.metadata)
+        return await _answer_with_text(request, spec, answer, stream=asked.stream)
+    async with _reference(request, asked, prompt) as reference:
+        generation = await _order(request, asked, model, prompt, reference)
+    structlog.contextvars.bind_contextvars(generation=generation.id)
+    with waiting_for(request, generation):
+        if asked.stream:
+            return await ResponseStream(request, generation).run()
+        return await _whole(request, generation, wait=not asked.background)
+
+
+@described(
+    Description(
+        query={"stream": "`true`: as a stream", "starting_after": "the number of the last event that you have"},
+        answer=ResponseAnswer,
+        media=(JSON, EVENTS),
+    )
+)
+async def retrieve(request: web.Request) -> web.StreamResponse:
+    """A response, wherever it stands; or its stream, from the beginning or from where one was cut off."""
+    generation = await _find(request)
+    if request.query.get("stream") != "true":
+        return await _whole(request, generation, wait=False)
+    number = request.query.get("starting_after")
+    after = -1 if number is None else resume_point(number, len(generation.log), stride=STRIDE)
+    with request.app[READERS].reading(generation):
+        return await ResponseStream(request, generation, after=after).run()
+
+
+@described(Description(answer=DeletedResponse))
+async def delete(request: web.Request) -> web.Response:
+    """Forget a finished response and its picture."""
+    generation = await _find(request)
+    await forget(request, generation)
+    return json_response({"id": response_id_of(generation.id), "object": "response", "deleted": True})
+
+
+@described(Description(answer=ResponseAnswer))
+async def cancel(request: web.Request) -> web.StreamResponse:
+    """Cancel a response. Twice, or too late, it changes nothing."""
+    generation = await _find(request)
+    await request.app[SUPERVISOR].cancel(generation)
+    return await _whole(request, generation, wait=False)
+
+
+@described(Description(answer=InputItemList))
+async def list_input_items(request: web.Request) -> web.Response:
+    """What a response was made from: its prompt."""
+    generation = await _find(request)
+    return page_response([ResponseObjects(generation).input_item()], has_more=False)
+
+
+def _parse(body: bytes, side_calls: SideCalls | None) -> tuple[ResponseRequest, Prompt, str | None]:
+    """The request, what it asks for and, if that is a side call, the answer."""
+    asked = parse_body(ResponseRequest, body)
+    answer = side_calls.answer(asked.conversation) if side_calls else None
+    if answer is not None:
+        return asked, Prompt(words_of(asked.input[-1])[:MOST_PROMPT]), answer
+    try:
+        return asked, prompt_of(asked.input), None
+    except ClientError as error:
+        error.param = "input"  # as messages are called here
+        raise
+
+
+async def _order(
+    request: web.Request, asked: ResponseRequest, model: Model, prompt: Prompt, reference: Reference | None
+) -> Generation:
+    width, height = model.size_for(asked.tool.dimensions)
+    spec = GenerationSpec(
+        model.id,
+        prompt.text,
+        width=width,
+        height=height,
+        metadata=asked.metadata,
+        keep=True,
+        format=asked.tool.output_format,
+        compression=asked.tool.output_compression,
+    )
+    return await place_order(request, spec, reference)
+
+
+@contextlib.asynccontextmanager
+async def _reference(request: web.Request, asked: ResponseRequest, prompt: Prompt) -> AsyncIterator[Reference | None]:
+    """The picture that comes with the prompt, else that of the response before. Raises ClientError."""
+    if prompt.picture or asked.previous_response_id is None:
+        yield Reference(prompt.picture, "input") if prompt.picture else None
+        return
+    copy = await _copy_of_picture(request, asked.previous_response_id)
+    try:
+        yield Reference(copy, "previous_response_id")
+    finally:
+        await request.app[MEDIA].discard(copy)
+
+
+async def _copy_of_picture(request: web.Request, response_id: str) -> Path:
+    generation, media = await _known(request, response_id), request.app[MEDIA]
+    if generation is None:
+        message = f"There is no response {response_id[:80]!r} to go on from."
+        raise ClientError(message, code="previous_response_not_found", param="previous_response_id")
+    for picture in generation.events_of(Picture):
+        if picture.name and await media.has_picture(picture.name):
+            return await media.copy_picture(picture.name)
+    message = "The previous response has no picture here to go on from."
+    raise ClientError(message, code="previous_response_without_picture", param="previous_response_id")
+
+
+async def _whole(request: web.Request, generation: Generation, *, wait: bool) -> web.StreamResponse:
+    """The response; with `wait` when it has ended, as long as the client has patience for that."""
+    answer = LongAnswer(request, {"x-generation-id": generation.id} | ({} if wait else poll_headers(generation)))
+    if wait:
+        patience = min(request.app[SETTINGS].image_wait, client_patience(request))
+        await answer.wait(generation.log.end(), patience)
+        failed = why_no_pictures(generation, response_id_of(generation.id))
+        if failed and not answer.begun:
+            return failure_response(generation.id, failed)
+    body = ResponseObjects(generation).now(await outcome_of(request, generation))
+    await write_pieces(json_pieces(body), request, answer.write)
+    return await answer.end()
+
+
+async def _answer_with_text(
+    request: web.Request, spec: GenerationSpec, text: str, *, stream: bool
+) -> web.StreamResponse:
+    """A text of ours, as that of a generation of no pictures, which is not kept."""
+    objects = ResponseObjects(Generation(new_generation_id(), request[CLIENT], spec))
+    outcome = Outcome((), text)
+    if not stream:
+        return json_response(objects.completed(outcome))
+    answer, events = EventStream(request, {}), ResponseEvents(objects)
+    await answer.open()
+    for pieces in (events.opening(), events.ending(outcome)):
+        await write_pieces(pieces, request, answer.write)
+    return await answer.end(done=False)
+
+
+async def _find(request: web.Request) -> Generation:
+    """The caller's generation. Somebody else's is as unknown as one that never was. Raises ClientError."""
+    response_id = request.match_info["id"]
+    generation = await _known(request, response_id)
+    if generation is None:
+        raise ClientError(f"There is no response {response_id[:80]!r}.", status=404, code="not_found", param="id")
+    return generation
+
+
+async def _known(request: web.Request, response_id: str) -> Generation | None:
+    return await request.app[SUPERVISOR].find(generation_id_of(response_id), request[CLIENT])

@@ -1,0 +1,53 @@
+"""Answers with pictures in them, as they go out."""
+
+import json
+import os
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from sora_proxy.api.base64_files import PIECE
+from sora_proxy.api.context import POOL
+from sora_proxy.api.pieces import event_pieces, json_pieces, write_pieces
+from sora_proxy.blocking import BlockingPool
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> dict[Path, bytes]:
+    """Files around the size of a piece, and what is in them."""
+    sizes = (0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7)
+    contents = {tmp_path / f"{size}.png": os.urandom(size) for size in sizes}
+    for path, content in contents.items():
+        path.write_bytes(content)
+    return contents
+
+
+async def test_a_body_goes_out_as_its_json_with_the_files_as_base64_in_small_writes(
+    pictures: dict[Path, bytes],
+) -> None:
+    app, written = web.Application(), []
+    app[POOL] = BlockingPool()
+
+    async def write(data: bytes) -> None:
+        written.append(data)
+
+    body = {"text": '"ü\n', "data": [{"result": path, "name": path.name} for path in pictures]}
+    await write_pieces(json_pieces(body), make_mocked_request("GET", "/", app=app), write)
+    app[POOL].close()
+
+    data = [{"result": b64encode(content).decode(), "name": path.name} for path, content in pictures.items()]
+    assert json.loads(b"".join(written)) == body | {"data": data}
+    assert max(len(each) for each in written) <= PIECE // 3 * 4
+
+
+async def test_what_is_no_file_goes_out_in_one_write() -> None:
+    written = []
+
+    async def write(data: bytes) -> None:
+        written.append(data)
+
+    await write_pieces(event_pieces("a.kind", {"n": 1}), make_mocked_request("GET", "/"), write)
+    assert written == [b'event: a.kind\ndata: {"type":"a.kind","n":1}\n\n']

@@ -1,0 +1,76 @@
+"""A generation in the words of the Responses API."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from sora_proxy.api.image_answers import Shown
+from sora_proxy.api.pieces import Piece
+from sora_proxy.api.response_events import ResponseEvents
+from sora_proxy.api.response_objects import Outcome, ResponseObjects, generation_id_of, response_id_of
+from sora_proxy.generation import (
+    Completed,
+    Generation,
+    GenerationSpec,
+    Picture,
+    Progress,
+    Queued,
+    State,
+    Status,
+    new_generation_id,
+)
+
+FILE = Path("picture.webp")
+NUMBER = re.compile(rb'"sequence_number":(\d+)')
+
+
+def completed(*made: int, of: int) -> tuple[Generation, Outcome]:
+    """A generation of which these pictures came."""
+    generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox", n=of))
+    generation.state = State(Status.completed)
+    pictures = [Picture(number, name=f"{number}.webp") for number in made]
+    generation.log.append(Queued(1), Progress(50), *pictures, Completed())
+    return generation, Outcome([Shown(number, "http://x/", FILE) for number in made], "text")
+
+
+def numbers_of(pieces: Iterable[Piece]) -> list[int]:
+    texts = [piece for piece in pieces if isinstance(piece, bytes)]
+    return [int(found[1]) for text in texts if (found := NUMBER.search(text))]
+
+
+def test_the_ids_of_both_apis_lead_to_each_other() -> None:
+    generation_id = new_generation_id()
+    assert response_id_of(generation_id).startswith("resp_")
+    assert generation_id_of(response_id_of(generation_id)) == generation_id
+
+
+@pytest.mark.parametrize("name", ["", "1", "chatcmpl-1", "RESP_1", "ig_1"])
+def test_what_is_no_responses_id_is_no_generations(name: str) -> None:
+    assert generation_id_of(name) == ""
+
+
+def test_of_several_pictures_those_that_did_not_come_are_calls_that_failed() -> None:
+    generation, outcome = completed(0, 2, of=3)
+    *calls, message = ResponseObjects(generation).now(outcome)["output"]
+    assert [call["id"] for call in calls] == ["ig_1_0", "ig_1_1", "ig_1_2"]
+    assert [call["status"] for call in calls] == ["completed", "failed", "completed"]
+    assert [call["result"] for call in calls] == [FILE, None, FILE]
+    assert calls[1]["error"]["code"] == "result_unavailable"
+    assert message["content"][0]["text"] == "text"
+
+
+def test_the_numbers_of_a_stream_follow_from_the_log_alone() -> None:
+    generation, outcome = completed(0, 1, 3, of=4)
+    events = ResponseEvents(ResponseObjects(generation))
+    told = [events.opening(), *(events.of(event, outcome) for event in generation.log)]
+    assert [numbers_of(pieces) for pieces in told] == [
+        [*range(10)],
+        [],  # it waits
+        [200, 201, 202, 203],  # the first progress: all four are being made
+        [],
+        [],
+        [],
+        [*range(600, 614)],  # two for each picture that came, one for the other, seven for the message and the end
+    ]
