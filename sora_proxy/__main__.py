@@ -97,8 +97,8 @@ def _announce(app: web.Application) -> None:
     if back_end.simulated:
         why = "UPSTREAM says so" if settings.upstream == "simulator" else "there is no upstream key"
         what = f"the built-in simulator on {back_end.base_url} ({why}: nothing is paid for)"
-    elif keys := app[KEYS].records:
-        what = f"{back_end.base_url} with {len(keys)} key(s)"
+    elif keys := sum(record.config.enabled for record in app[KEYS].records):
+        what = f"{back_end.base_url} with {keys} key(s)"
     else:
         what = f"{back_end.base_url}, but without a key: every order will be refused until there is one"
     order = '{"model": "sora-1.0", "stream": true, "messages": [{"role": "user", "content": "a red fox in the snow"}]}'

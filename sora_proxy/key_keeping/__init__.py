@@ -59,4 +59,5 @@ class KeyKeeping:
             try:
                 await self.registry.take_in(entries, self._source.origin)
             except StorageUnavailable as error:
-                log.warning("the key file could not be imported", reason=str(error))
+                log.warning("the key file could not be imported yet", reason=str(error))
+                self._source.read_again()

@@ -31,6 +31,8 @@ class KeySource:
         self.origin = Origin.environment if settings.api_keys else Origin.file
         self._configured = settings.api_keys
         self._path = settings.keys_storage_file
+        # All the mutable state: the state of the file that was read last.
+        self._seen: tuple[int, int, int] | None = None
 
     def read(self) -> tuple[UpstreamKey, ...]:
         """The keys, now; a file that is not there holds none. Blocks.
@@ -39,6 +41,7 @@ class KeySource:
         """
         if self._configured:
             return self._configured
+        self._seen = self._look()
         try:
             return _KeysFile(keys=self._path.read_bytes()).keys
         except FileNotFoundError:
@@ -51,19 +54,18 @@ class KeySource:
 
     async def changes(self, pool: BlockingPool) -> AsyncGenerator[tuple[UpstreamKey, ...], None]:
         """The keys of the file, each time that it has changed. One that is gone or broken changes nothing."""
-        if self._configured:
-            return
-        seen = await pool.run(Work.media, self._look)
-        while True:
+        while not self._configured:
             await asyncio.sleep(LOOK_SECONDS)
-            found = await pool.run(Work.media, self._look)
-            if found in (seen, None):
+            if await pool.run(Work.media, self._look) in (self._seen, None):
                 continue
-            seen = found
             try:
                 yield await pool.run(Work.media, self.read)
             except ConfigurationError as error:
                 log.warning("key file can't be used, the keys stay as they are", faults=error.faults)
+
+    def read_again(self) -> None:
+        """What was read last could not be imported: tell it once more."""
+        self._seen = None
 
     def _look(self) -> tuple[int, int, int] | None:
         """What tells one state of the file from another; None if it is not there."""

@@ -25,9 +25,11 @@ async def usage(request: web.Request) -> web.Response:
 @described()
 async def queue(request: web.Request) -> web.Response:
     """Who waits for a key, and how long one who comes now would."""
-    line, names = request.app[SUPERVISOR].keys.queue, request.app[ACCESS].names
+    pool, names = request.app[SUPERVISOR].keys, request.app[ACCESS].names
+    line = pool.queue
     waiting = [{"client": client, "name": names.get(client), "orders": n} for client, n in line.waiting.items()]
-    seconds = line.expected_wait(len(line) + 1)
+    at_once = not len(line) and any(key.ready_at() <= pool.now for key in pool.keys)
+    seconds = 0.0 if at_once else line.expected_wait(len(line) + 1)
     return json_response({"waiting": waiting, "expected_wait": math.ceil(seconds) if math.isfinite(seconds) else None})
 
 

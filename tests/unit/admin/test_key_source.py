@@ -103,7 +103,9 @@ async def test_each_change_of_the_file_is_told_and_a_broken_or_missing_one_is_no
     file: Path, source: Callable[..., KeySource], pool: BlockingPool, caplog: pytest.LogCaptureFixture
 ) -> None:
     await asyncio.to_thread(file.write_text, '[{"key": "a"}]')
-    changes = (await asyncio.to_thread(source)).changes(pool)
+    watched = await asyncio.to_thread(source)
+    assert tokens(await asyncio.to_thread(watched.read)) == ["a"]
+    changes = watched.changes(pool)
     told = asyncio.ensure_future(anext(changes))
     await asyncio.sleep(0.1)
     assert not told.done()
@@ -118,6 +120,8 @@ async def test_each_change_of_the_file_is_told_and_a_broken_or_missing_one_is_no
     assert SECRET not in caplog.text
     await asyncio.to_thread(write, file, "[]")
     assert await told == ()
+    watched.read_again()
+    assert await anext(changes) == ()
     await changes.aclose()
 
 
