@@ -14,7 +14,7 @@ H = TypeVar("H", bound=Callable[..., Any])
 @dataclass(frozen=True, slots=True)
 class Description:
     """`body` is what is sent (as JSON, or as a form too), `query` names parameters and their meanings, `answer` is what
-    a good answer holds, in one of the forms that `media` names."""
+    a good answer holds, in one of the forms that `media` names; `or_nothing`: it may be 204."""
 
     body: type[BaseModel] | None = None
     form: bool = False
@@ -22,6 +22,7 @@ class Description:
     answer: type[BaseModel] | None = None
     media: tuple[str, ...] = (JSON,)
     status: int = 200
+    or_nothing: bool = False
 
 
 def described(description: Description | None = None) -> Callable[[H], H]:

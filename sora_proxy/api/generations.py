@@ -42,7 +42,11 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
         return await ChatStream(request, generation, include_usage=generation.spec.include_usage, after=after).run()
 
 
-@described(Description(query={"starting_after": "the number of the last event that you have"}, media=(EVENTS,)))
+@described(
+    Description(
+        query={"starting_after": "the number of the last event that you have"}, media=(EVENTS,), or_nothing=True
+    )
+)
 async def events(request: web.Request) -> web.StreamResponse:
     """The log itself, for `EventSource`, whose own header wins when it comes back."""
     generation = await find(request)

@@ -78,6 +78,8 @@ def _operation(route: web.RouteDef, path: str, description: Description, schemas
             "5XX": error,
         },
     }
+    if description.or_nothing:
+        operation["responses"]["204"] = {"description": "Nothing is left to tell"}
     if description.body:
         body = schemas.of(description.body, "validation")
         content = {JSON: {"schema": body}}

@@ -52,8 +52,8 @@ def _operation(document: dict[str, Any], path: str, method: str) -> Iterator[str
         yield _table("Field", [*_fields(document, content["schema"])])
     for status, response in operation["responses"].items():
         if status[0] == "2":
-            content = response["content"]
-            yield f"<p>Answers {status}: {', '.join(escape(media) for media in content)}</p>"
+            content = response.get("content", {})
+            yield f"<p>Answers {status}: {', '.join(escape(media) for media in content) or 'nothing'}</p>"
             for media in content.values():
                 yield _table("Field", [*_fields(document, media["schema"])])
     yield "</article>"
