@@ -36,12 +36,13 @@ POLL_AFTER_SECONDS = 2
 async def create(request: web.Request) -> web.StreamResponse:
     """Take an order and answer it the way the client asked for."""
     known = (request.app[SIDE_CALLS], request.match_info.get("model"))
-    asked = await parsed(request, lambda body: _parse(body, *known))
-    chat = asked.chat
-    request.app[MODELS].get(chat.model)
-    if isinstance(asked.prompt, str):
-        return await answer_with_text(request, chat, asked.said, asked.prompt)
-    generation = await _order(request, asked, asked.prompt)
+    async with parsed(request, lambda body: _parse(body, *known)) as asked:
+        chat = asked.chat
+        request.app[MODELS].get(chat.model)
+        if isinstance(asked.prompt, str):
+            return await answer_with_text(request, chat, asked.said, asked.prompt)
+        generation = await _order(request, asked, asked.prompt)
+        del asked  # its picture is on disk now
     structlog.contextvars.bind_contextvars(generation=generation.id)
     with waiting_for(request, generation):
         if chat.stream:
@@ -52,7 +53,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """All that is read from a request's body, which may be large. `prompt` is the answer itself if it is a side call;
-    `said` is there where it is needed."""
+    `said` is there where it is needed, and all that is left of the messages."""
 
     chat: ChatRequest
     prompt: Prompt | str
@@ -64,7 +65,8 @@ def _parse(body: bytes, side_calls: SideCalls | None, model: str | None) -> _Ask
     chat = parse_chat_request(body, model)
     answer = side_calls.answer(chat.messages) if side_calls else None
     kept = said(chat.messages) if chat.store or answer is not None else []
-    return _Asked(chat, prompt_of(chat.messages) if answer is None else answer, kept)
+    prompt = prompt_of(chat.messages) if answer is None else answer
+    return _Asked(chat.model_copy(update={"messages": []}), prompt, kept)
 
 
 async def _order(request: web.Request, asked: _Asked, prompt: Prompt) -> Generation:

@@ -1,5 +1,7 @@
 """What handlers get from the application and the request, by typed keys."""
 
+import asyncio
+
 from aiohttp import web
 
 from sora_proxy.access import Access
@@ -32,6 +34,7 @@ SIDE_CALLS: web.AppKey[SideCalls | None] = web.AppKey("side_calls")
 CONVERSATIONS = web.AppKey("conversations", Conversations)
 MEDIA = web.AppKey("media", Media)
 MODELS = web.AppKey("models", Models)
+LARGE_BODIES = web.AppKey("large_bodies", asyncio.Semaphore)
 FETCHER = web.AppKey("fetcher", PublicFetcher)
 IDEMPOTENCY = web.AppKey("idempotency", Idempotency)
 RETENTION = web.AppKey("retention", Retention)

@@ -35,8 +35,9 @@ from sora_proxy.models import Model
 @described(Description(body=ImageRequest, answer=ImagesAnswer, media=(JSON, EVENTS)))
 async def generate(request: web.Request) -> web.StreamResponse:
     """Pictures from a text."""
-    asked = await parsed(request, lambda body: parse_body(ImageRequest, body))
-    return await _answer(request, await _order(request, asked, ()), asked)
+    async with parsed(request, lambda body: parse_body(ImageRequest, body)) as asked:
+        generation = await _order(request, asked, ())
+    return await _answer(request, generation, asked)
 
 
 @described(Description(body=EditRequest, form=True, answer=ImagesAnswer, media=(JSON, EVENTS)))
@@ -58,8 +59,10 @@ async def _edit(request: web.Request, kind: type[EditRequest]) -> web.StreamResp
             asked = checked(kind, form.texts, strict=False)
             generation = await _order(request, asked, _references(form.pictures))
     else:
-        asked = await parsed(request, lambda body: parse_body(kind, body))
-        generation = await _order(request, asked, _references(image.image_url for image in asked.images or ()))
+        async with parsed(request, lambda body: parse_body(kind, body)) as whole:
+            generation = await _order(request, whole, _references(image.image_url for image in whole.images or ()))
+            asked = whole.model_copy(update={"images": None})
+            del whole  # which holds a picture that is on disk now
     return await _answer(request, generation, asked)
 
 
