@@ -131,17 +131,20 @@ class Media:
 
     def _keep_result(self, download: Path, wanted: str | None, compression: int | None) -> str:
         if wanted:
-            _format_of(download)  # that it is a picture, and not too large, is known before it is decoded
             download = self._in_format(download, wanted, compression)
         return _settle(download, self._pictures)
 
     def _in_format(self, download: Path, wanted: str, compression: int | None) -> Path:
         other = self.new_download()
         try:
+            _format_of(download)  # that it is a picture, and not too large, is known before it is decoded
             if not converted(download, other, wanted, compression):
                 return download
         except BROKEN as error:
-            other.unlink(missing_ok=True)
+            for path in (download, other):
+                path.unlink(missing_ok=True)
+            if isinstance(error, NotAPicture):
+                raise
             if isinstance(error, OSError) and error.errno:
                 raise StorageUnavailable(f"a picture can't be stored: {error.strerror}") from error
             raise NotAPicture(f"it can't be made a {wanted}") from error

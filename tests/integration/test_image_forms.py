@@ -169,3 +169,19 @@ async def test_a_form_that_is_too_large_is_refused_and_memory_stays_as_it_was(pr
         assert answer["error"]["code"] == code
     assert await asyncio.to_thread(memory) - before < 100 * 2**20
     assert (await post(proxy, form(PICTURE, PROMPT)))[0] == 200
+
+
+async def test_a_form_that_an_sdk_sends_again_orders_once(proxy: Proxy, simulator: Simulator) -> None:
+    async def post_again(count: str, picture: Part) -> str:
+        headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}", "x-stainless-retry-count": count}
+        url = f"{proxy.url}/v1/images/edits"
+        async with proxy.client.post(url, data=io.BytesIO(form(picture, PROMPT)), headers=headers) as answer:
+            body = await answer.json()
+            assert answer.status == 200, body
+            generation_id: str = body["id"]
+            return generation_id
+
+    ids = [await post_again("0", PICTURE), await post_again("1", PICTURE)]
+    other = await post_again("1", (PICTURE[0], png()))
+    assert ids[0] == ids[1] != other
+    assert (await simulator.stats())["registered"] == 2

@@ -203,3 +203,31 @@ def test_every_format_has_a_content_type_and_a_name_that_is_served() -> None:
 )  # fmt: skip
 def test_other_names_are_not_served(name: str) -> None:
     assert PICTURE_NAME.fullmatch(name) is None
+
+
+@pytest.mark.parametrize(("wanted", "ending"), [("png", "png"), ("jpeg", "jpg"), ("webp", "webp")])
+async def test_a_picture_is_kept_in_the_wanted_format_and_nothing_else_of_it(
+    media: Media, tmp_path: Path, wanted: str, ending: str
+) -> None:
+    name = await media.keep_result(await downloaded(media, GOOD["gif"][0]), wanted)
+    assert name.endswith(f".{ending}")
+    assert await names(media, tmp_path / "static/images") == [name]
+
+
+@pytest.mark.parametrize("kind", BAD)
+async def test_what_is_no_picture_is_not_converted_and_removed(media: Media, tmp_path: Path, kind: str) -> None:
+    with pytest.raises(NotAPicture):
+        await media.keep_result(await downloaded(media, BAD[kind]), "webp")
+    assert await names(media, tmp_path / "static/images") == []
+
+
+async def test_an_upload_comes_in_pieces_and_is_checked_when_it_is_there(media: Media, tmp_path: Path) -> None:
+    content = GOOD["png"][0]
+    upload = await media.new_upload()
+    for start in range(0, len(content), 100):
+        await media.append(upload, content[start : start + 100])
+    name = await media.keep_upload(upload)
+    assert await on_thread(media, media.input_path(name).read_bytes) == content
+    with pytest.raises(NotAPicture):
+        await media.keep_upload(await media.new_upload())
+    assert await names(media, tmp_path / "inputs") == [name]

@@ -1,0 +1,57 @@
+"""What requests for images may hold: strict in JSON, texts in forms, null for what is not set."""
+
+from typing import Any
+
+import pytest
+
+from sora_proxy.api.image_requests import STOCK_PROMPT, EditRequest, ImageRequest, VariationRequest
+from sora_proxy.api.schemas import checked
+from sora_proxy.errors import ClientError
+
+
+def test_the_least_request_has_the_defaults_and_null_is_the_default() -> None:
+    least = checked(ImageRequest, {"prompt": "a fox"})
+    assert (least.n, least.size, least.stream, least.model, least.response_format) == (1, "auto", False, None, None)
+    nulls = dict.fromkeys(set(ImageRequest.model_fields) - {"prompt"})
+    assert checked(ImageRequest, {"prompt": "a fox"} | nulls) == least
+
+
+def test_blanks_around_a_prompt_are_no_part_of_it() -> None:
+    assert checked(ImageRequest, {"prompt": " a fox\n"}).prompt == "a fox"
+
+
+@pytest.mark.parametrize(
+    ("size", "dimensions"), [("auto", None), ("1024x1024", (1024, 1024)), ("64×9999", (64, 9999)), ("10*10", (10, 10))]
+)
+def test_a_size_in_each_form(size: str, dimensions: tuple[int, int] | None) -> None:
+    assert checked(ImageRequest, {"prompt": "a fox", "size": size}).dimensions == dimensions
+
+
+@pytest.mark.parametrize("size", ["", "1024", "1024x", "1x1", "00x10", "10x00", "99999x10", "10 x 10", "١٠x١٠"])
+def test_any_other_size_is_refused_by_name(size: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        _ = checked(ImageRequest, {"prompt": "a fox", "size": size}).dimensions
+    assert caught.value.param == "size"
+
+
+FORM: list[tuple[str, str, Any]] = [
+    ("n", "2", 2),
+    ("stream", "true", True),
+    ("stream", "false", False),
+    ("partial_images", "3", 3),
+    ("output_compression", "50", 50),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "value"), FORM)
+def test_a_form_has_texts_where_json_has_values(name: str, text: str, value: Any) -> None:
+    fields = {"prompt": "a fox", name: text}
+    assert getattr(checked(EditRequest, fields, strict=False), name) == value
+    with pytest.raises(ClientError) as caught:
+        checked(EditRequest, fields)
+    assert caught.value.param == name
+
+
+def test_a_variation_has_the_stock_prompt_whatever_comes() -> None:
+    for fields in ({}, {"prompt": None}, {"prompt": ["x"]}, {"prompt": "a fox"}):
+        assert checked(VariationRequest, fields).prompt == STOCK_PROMPT
