@@ -26,7 +26,8 @@ async def read_body(request: web.Request, check: Callable[[dict[str, Any]], T]) 
     if request.content_type != "application/json":
         message = "The body must be JSON, with the header 'Content-Type: application/json'."
         raise ClientError(message, status=415, code="unsupported_media_type")
-    return await parsed(request, lambda body: _parse(body, check))
+    async with parsed(request, lambda body: _parse(body, check)) as fields:
+        return fields
 
 
 def _parse(body: bytes, check: Callable[[dict[str, Any]], T]) -> T:
