@@ -47,13 +47,15 @@ from sora_proxy.models import Model
 async def create(request: web.Request) -> web.StreamResponse:
     """Order a picture as a response."""
     side_calls, models = request.app[SIDE_CALLS], request.app[MODELS]
-    asked, prompt, answer = await parsed(request, lambda body: _parse(body, side_calls))
-    model = models.get(asked.model) if asked.model else models.default
-    if answer is not None:
-        spec = GenerationSpec(model.id, prompt.text, n=0, metadata=asked.metadata)
-        return await _answer_with_text(request, spec, answer, stream=asked.stream)
-    async with _reference(request, asked, prompt) as reference:
-        generation = await _order(request, asked, model, prompt, reference)
+    async with parsed(request, lambda body: _parse(body, side_calls)) as (whole, prompt, answer):
+        model = models.get(whole.model) if whole.model else models.default
+        if answer is not None:
+            spec = GenerationSpec(model.id, prompt.text, n=0, metadata=whole.metadata)
+            return await _answer_with_text(request, spec, answer, stream=whole.stream)
+        async with _reference(request, whole, prompt) as reference:
+            generation = await _order(request, whole, model, prompt, reference)
+        asked = whole.model_copy(update={"input": []})
+        del whole, prompt, reference  # which may hold a picture that is on disk now
     structlog.contextvars.bind_contextvars(generation=generation.id)
     with waiting_for(request, generation):
         if asked.stream:
