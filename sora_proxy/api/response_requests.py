@@ -1,6 +1,6 @@
 """What a request for a response may hold. What we use is checked; all else is ignored, whatever it holds."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -25,8 +25,9 @@ def _image_tool(value: Any) -> Any:
     return next((tool for tool in tools if isinstance(tool, dict) and tool.get("type") == TOOL), {})
 
 
-MESSAGE = {"type": "object", "properties": {"role": {"type": "string"}, "content": CONTENT}}
-INPUT = {"anyOf": [{"type": "string"}, {"type": "array", "items": MESSAGE}]}
+ROLE = {"enum": [*get_args(Message.model_fields["role"].annotation)]}
+ITEM = {"type": "object", "properties": {"role": ROLE, "content": CONTENT}}
+INPUT = {"anyOf": [{"type": "string"}, {"type": "array", "items": ITEM}]}
 TOOLS = {"type": ["array", "null"], "items": {"type": "object"}}
 
 
@@ -46,10 +47,14 @@ class ResponseRequest(Lenient):
     model: Annotated[str | None, Field(max_length=200, description="A name from `/v1/models`.")] = None
     tool: Annotated[
         PictureOptions,
-        Field(alias="tools", description="`image_generation` with its options; assumed if it is not there."),
+        Field(
+            alias="tools",
+            default_factory=PictureOptions,
+            description="`image_generation` with its options; assumed if it is not there.",
+        ),
         BeforeValidator(_image_tool),
         WithJsonSchema(TOOLS),
-    ] = PictureOptions()
+    ]
     instructions: Any = None
     previous_response_id: Annotated[
         str | None, Field(max_length=200, description="Its picture is the reference, if the prompt brings none.")
