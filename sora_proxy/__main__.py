@@ -16,9 +16,10 @@ from sora_proxy import __version__
 from sora_proxy.access import Access, load_access
 from sora_proxy.api.context import ACCESS, KEYS, SETTINGS
 from sora_proxy.app import BACK_END, create_app, serve
+from sora_proxy.configuration import load_settings
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor, configure_logging
-from sora_proxy.settings import Settings, load_settings
+from sora_proxy.settings import Settings
 from sora_proxy.upstream.simulator import command as simulator
 
 BAD_CONFIGURATION = 2

@@ -10,10 +10,11 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from sora_proxy.blocking import BlockingPool, Work
+from sora_proxy.configuration import explain
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping.store import Origin
 from sora_proxy.setting_types import UpstreamKey, UpstreamKeys
-from sora_proxy.settings import Settings, explain
+from sora_proxy.settings import Settings
 
 log = structlog.get_logger(__name__)
 

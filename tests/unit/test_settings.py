@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from sora_proxy.configuration import load_settings
 from sora_proxy.egress import Proxy
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.settings import Settings, load_settings
+from sora_proxy.settings import Settings
 
 SECRET = "eyJsupersecret0123456789"
 SetEnvironment = Callable[..., None]

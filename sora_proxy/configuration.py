@@ -1,0 +1,75 @@
+"""Configuration: reads the settings, and says of each value that can't be used what is wrong with it.
+
+A fault is one line: the option, what is wrong, an example. What is or may hold a secret is not shown.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+
+from sora_proxy.errors import ConfigurationError
+from sora_proxy.setting_types import KEY_EXAMPLE
+from sora_proxy.settings import SETTINGS_FILES, Settings
+
+SHORTEST_ADMIN_KEY = 16  # whoever can reach the server can guess
+FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; anything else could be a secret out of place
+# In the type of an option whose values are not shown.
+SECRET_KINDS = ("Secret", "UpstreamKey", "ClientKey", "Proxy", "dict")
+
+
+def load_settings() -> Settings:
+    """Read the settings from all their sources.
+
+    Raises ConfigurationError with one line per fault.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise ConfigurationError(list(explain(error))) from None
+    except (OSError, UnicodeDecodeError) as error:
+        files = " or ".join(SETTINGS_FILES)
+        raise ConfigurationError([f"{files}: can't be read as UTF-8 text ({type(error).__name__})"]) from None
+    faults = _cross_checks(settings)
+    if faults:
+        raise ConfigurationError(faults)
+    return settings
+
+
+def _cross_checks(settings: Settings) -> list[str]:
+    faults = []
+    if settings.proxy_host and not settings.proxy_port:
+        faults.append("PROXY_PORT: is missing beside PROXY_HOST. Example: PROXY_PORT=7890")
+    if settings.proxy_user and not settings.proxy_host:
+        faults.append("PROXY_HOST: is missing beside PROXY_USER. Example: PROXY_HOST=127.0.0.1")
+    if settings.admin_key and len(settings.admin_key) < SHORTEST_ADMIN_KEY and not _is_loopback(settings.api_host):
+        faults.append(
+            f"ADMIN_KEY: has less than {SHORTEST_ADMIN_KEY} characters, which will do on API_HOST=127.0.0.1 only."
+            " Example: ADMIN_KEY=sk-…"
+        )
+    return faults
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def explain(error: ValidationError) -> Iterable[str]:
+    """One line per fault: the option, what is wrong, an example. What is or may hold a secret is not shown."""
+    for fault in error.errors(include_url=False, include_context=False):
+        name = str(fault["loc"][0])
+        inside = "".join(f"[{part}]" for part in fault["loc"][1:] if isinstance(part, int))
+        inside += "".join(f".{part}" for part in fault["loc"][1:] if FIELD_NAME.fullmatch(str(part)))
+        field = Settings.model_fields.get(name)
+        secret = field is None or any(kind in repr(field.annotation) for kind in SECRET_KINDS)
+        # An address with user and password in it looks the same wherever it was put.
+        value = "" if secret or "@" in str(fault["input"]) else f"{str(fault['input'])[:60]!r} "
+        message = fault["msg"].removeprefix("Value error, ")
+        example = (
+            f" Example: {name.upper()}={field.examples[0]}" if field and field.examples else f" Example: {KEY_EXAMPLE}"
+        )
+        yield f"{name.upper()}{inside}: {value}{message[:1].lower()}{message[1:]}.{example}"
