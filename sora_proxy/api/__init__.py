@@ -4,6 +4,7 @@ from aiohttp import web
 
 from sora_proxy.api import chat, generations, health, images, models, pictures, reference, responses, stored_completions
 from sora_proxy.api.admin import FOR_OPERATORS, LOGIN
+from sora_proxy.api.arrival import expected_later
 from sora_proxy.api.cors import cors
 from sora_proxy.api.middleware import (
     OPEN_HANDLERS,
@@ -61,7 +62,9 @@ ALIASES = [
 
 def add_routes(app: web.Application) -> None:
     """Put the API into an application. A route asks for a client key unless it is listed as open or for operators."""
-    app.add_routes([*OPEN, *FOR_CLIENTS, *ALIASES, *FOR_OPERATORS])
+    for route in [*OPEN, *FOR_CLIENTS, *ALIASES, *FOR_OPERATORS]:
+        options = {**route.kwargs, "expect_handler": expected_later}
+        web.RouteDef(route.method, route.path, route.handler, options).register(app.router)
     app[OPEN_HANDLERS] = open_handlers = frozenset(route.handler for route in OPEN)
     app[REFERENCE] = Reference([*FOR_CLIENTS, *OPEN, *FOR_OPERATORS], open_handlers)
     app[OPERATOR_HANDLERS] = frozenset(route.handler for route in FOR_OPERATORS)

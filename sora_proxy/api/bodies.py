@@ -1,41 +1,46 @@
 """Bodies of requests. Large ones hold pictures: they are parsed on threads, and only a few at a time are in memory."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from aiohttp import web
 
+from sora_proxy.api.arrival import arriving, in_time
 from sora_proxy.api.context import LARGE_BODIES, POOL
 from sora_proxy.blocking import Work
-from sora_proxy.errors import ClientError
 
 LARGE = 2**16
-LONGEST_SECONDS = 120.0
 T = TypeVar("T")
 
 
 @contextlib.asynccontextmanager
 async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIterator[T]:
-    """What `parse` makes of the request's body. A large one waits for its turn, and must end with the block."""
-    if request.content_length is not None and request.content_length <= LARGE:
-        yield parse(await _read(request))
+    """What `parse` makes of the request's body. A large one waits for its turn, and must end with the block.
+
+    It is large when so much of it has come: a slow one keeps nobody waiting, whatever it says of itself.
+    """
+    chunks: list[bytes] = []
+    if await _read(request, chunks, enough=LARGE):
+        yield parse(b"".join(chunks))
         return
     async with request.app[LARGE_BODIES]:
-        yield await request.app[POOL].run(Work.media, parse, await _read(request))
+        await _read(request, chunks, enough=request.client_max_size)
+        body = b"".join(chunks)
+        chunks.clear()
+        yield await request.app[POOL].run(Work.media, parse, body)
 
 
-async def _read(request: web.Request) -> bytes:
-    """The body, which the request does not keep as it would by its own `read`."""
-    size, chunks = 0, []
-    try:
-        async with asyncio.timeout(LONGEST_SECONDS):
-            async for chunk in request.content.iter_any():
-                size += len(chunk)
-                if size > request.client_max_size:
-                    raise web.HTTPRequestEntityTooLarge(request.client_max_size)
-                chunks.append(chunk)
-    except TimeoutError:
-        raise ClientError("The request's body came too slowly.", status=408, code="request_timeout") from None
-    return b"".join(chunks)
+async def _read(request: web.Request, chunks: list[bytes], enough: int) -> bool:
+    """Read on, as the request's own `read` would, but it keeps nothing. Returns whether that was all of it."""
+    size = sum(map(len, chunks))
+    async with arriving(request):
+        while size <= enough:
+            chunk = await in_time(request.content.readany())
+            if not chunk:
+                return True
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > request.client_max_size:
+                raise web.HTTPRequestEntityTooLarge(request.client_max_size)
+    return False

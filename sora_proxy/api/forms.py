@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aiohttp import BodyPartReader, web
 
+from sora_proxy.api.arrival import arriving, in_time
 from sora_proxy.api.context import MEDIA
 from sora_proxy.errors import ClientError
 
@@ -32,7 +33,8 @@ async def read_form(request: web.Request, *, picture: str, unused: Collection[st
     form = Form()
     try:
         try:
-            await _read(request, form, picture, unused)
+            async with arriving(request):
+                await _read(request, form, picture, unused)
         except (ValueError, RuntimeError) as error:  # aiohttp's words for what is no form
             raise ClientError("The request's body is not a valid multipart form.", code="invalid_body") from error
         yield form
@@ -44,7 +46,7 @@ async def read_form(request: web.Request, *, picture: str, unused: Collection[st
 async def _read(request: web.Request, form: Form, picture: str, unused: Collection[str]) -> None:
     reader = await request.multipart()
     for _ in range(MOST_PARTS):
-        part = await reader.next()
+        part = await in_time(reader.next())
         if part is None:
             return
         if not isinstance(part, BodyPartReader) or not part.name:
@@ -72,7 +74,7 @@ async def _text(request: web.Request, part: BodyPartReader) -> str:
 
 
 async def _chunks(request: web.Request, part: BodyPartReader) -> AsyncIterator[bytes]:
-    while chunk := await part.read_chunk(CHUNK):
+    while chunk := await in_time(part.read_chunk(CHUNK)):
         if request.content.total_bytes > request.client_max_size:
             raise web.HTTPRequestEntityTooLarge(request.client_max_size)
         yield chunk

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from sora_proxy.api.answer_schemas import ChatCompletion, ChatCompletionList, DeletedChatCompletion, StoredMessageList
 from sora_proxy.api.answers import json_response
+from sora_proxy.api.bodies import parsed
 from sora_proxy.api.chat import completion_response
 from sora_proxy.api.completions import completion
 from sora_proxy.api.context import CLIENT, CONVERSATIONS, STORE
@@ -39,8 +40,8 @@ async def list_completions(request: web.Request) -> web.Response:
 async def update(request: web.Request) -> web.Response:
     """Give a completion other metadata."""
     generation = await find(request)
-    metadata = parse_metadata_request(await request.read())
-    await request.app[STORE].annotate(generation, metadata)
+    async with parsed(request, parse_metadata_request) as metadata:
+        await request.app[STORE].annotate(generation, metadata)
     return completion_response(request, generation)
 
 

@@ -1,12 +1,15 @@
 """Bodies that come too slowly, and ones that are too large."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.conftest import Proxy
+from tests.conftest import CLIENT_KEY, Proxy
 
 MIB = 2**20
 
@@ -20,7 +23,7 @@ async def post(proxy: Proxy, route: str, body: Any) -> tuple[int, dict[str, Any]
 async def test_a_body_that_does_not_come_is_a_408_and_the_next_one_has_its_turn(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sora_proxy.api.bodies.LONGEST_SECONDS", 0.3)
+    monkeypatch.setattr("sora_proxy.api.arrival.IDLE_SECONDS", 0.3)
 
     async def never() -> AsyncIterator[bytes]:
         yield b"{"
@@ -40,3 +43,83 @@ async def test_a_body_that_is_too_large_is_refused_also_if_it_does_not_say_so(pr
 
     status, answer = await post(proxy, route, endless())
     assert (status, answer["error"]["code"]) == (413, "request_too_large")
+
+
+@asynccontextmanager
+async def sending(proxy: Proxy, route: str, *headers: str, body: bytes = b"") -> AsyncIterator[asyncio.StreamReader]:
+    """A request whose body does not go on; yields where its answer comes."""
+    address = urlsplit(proxy.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write("\r\n".join([f"POST {route} HTTP/1.1", "host: h", *headers, "", ""]).encode() + body)
+    try:
+        yield reader
+    finally:
+        writer.close()
+
+
+async def head_of(reader: asyncio.StreamReader) -> str:
+    async with asyncio.timeout(5):
+        return (await reader.readuntil(b"\r\n\r\n")).decode()
+
+
+AUTHORIZED = f"authorization: Bearer {CLIENT_KEY}"
+JSON = "content-type: application/json"
+ORDER = json.dumps({"model": "sora-1.0", "background": True, "messages": [{"role": "user", "content": "a fox"}]})
+
+
+async def test_slow_bodies_keep_no_large_one_waiting(proxy: Proxy) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(8):
+            slow = sending(proxy, "/admin/api/login", JSON, "transfer-encoding: chunked", body=b"1\r\n{\r\n")
+            await stack.enter_async_context(slow)
+        async with asyncio.timeout(5):
+            assert (await post(proxy, "chat/completions", ORDER + " " * (MIB // 2)))[0] == 200
+
+
+@pytest.mark.parametrize("body", [b"", b'--x\r\ncontent-disposition: form-data; name="image"; filename="a"\r\n\r\nab'])
+async def test_a_form_that_does_not_come_is_a_408_and_leaves_nothing_behind(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.setattr("sora_proxy.api.arrival.IDLE_SECONDS", 0.3)
+    headers = [AUTHORIZED, "content-type: multipart/form-data; boundary=x", "content-length: 1000"]
+    async with sending(proxy, "/v1/images/edits", *headers, body=body) as answer:
+        assert (await head_of(answer)).startswith("HTTP/1.1 408 ")
+
+
+async def test_a_body_that_drips_is_a_408_too(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sora_proxy.api.arrival.LONGEST_SECONDS", 0.5)
+
+    async def drops() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.02)
+
+    assert (await post(proxy, "chat/completions", drops()))[0] == 408
+
+
+async def test_metadata_that_does_not_come_is_a_408(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with proxy.chat(background=True) as ordered:
+        route = f"/v1/chat/completions/{(await ordered.json())['id']}"
+    monkeypatch.setattr("sora_proxy.api.arrival.IDLE_SECONDS", 0.3)
+    async with sending(proxy, route, AUTHORIZED, JSON, "content-length: 1000") as answer:
+        assert (await head_of(answer)).startswith("HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([AUTHORIZED, "content-length: 10995116277760"], 413),
+        (["content-length: 10"], 401),
+        ([AUTHORIZED, f"content-length: {len(ORDER)}"], 100),
+    ],
+)
+async def test_a_body_is_asked_for_only_if_it_would_be_taken(proxy: Proxy, headers: list[str], status: int) -> None:
+    headers = [JSON, "expect: 100-continue", *headers]
+    async with sending(proxy, "/v1/chat/completions", *headers) as answer:
+        assert (await head_of(answer)).startswith(f"HTTP/1.1 {status} ")
+
+
+async def test_a_body_that_was_asked_for_is_answered(proxy: Proxy) -> None:
+    large = f"{ORDER}{' ' * (MIB // 2)}"
+    async with proxy.client.post(f"{proxy.url}/v1/chat/completions", data=large.encode(), expect100=True) as answer:
+        assert answer.status == 200

@@ -1,0 +1,45 @@
+"""Bodies of requests on their way in: asked for when they are wanted, within bounds of time and size.
+
+A client that says `Expect: 100-continue` sends its body only if the request is one that we would take.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable
+from typing import TypeVar
+
+from aiohttp import web
+
+from sora_proxy.errors import ClientError
+
+IDLE_SECONDS = 30.0  # until the next byte
+LONGEST_SECONDS = 300.0
+T = TypeVar("T")
+
+
+async def expected_later(_request: web.Request) -> None:
+    """Handle `Expect` when the body is wanted, not before the request was looked at."""
+
+
+@contextlib.asynccontextmanager
+async def arriving(request: web.Request) -> AsyncIterator[None]:
+    """Around what reads a body, piece by piece `in_time`.
+
+    Raises ClientError if it takes too long, HTTPRequestEntityTooLarge for one that says it is too large.
+    """
+    if (request.content_length or 0) > request.client_max_size:
+        raise web.HTTPRequestEntityTooLarge(request.client_max_size)
+    if request.headers.get("expect", "").lower() == "100-continue" and not request.content.total_bytes:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself has not begun
+    try:
+        async with asyncio.timeout(LONGEST_SECONDS):
+            yield
+    except TimeoutError:
+        raise ClientError("The request's body came too slowly.", status=408, code="request_timeout") from None
+
+
+async def in_time(reading: Awaitable[T]) -> T:
+    """Wait for the next piece."""
+    async with asyncio.timeout(IDLE_SECONDS):
+        return await reading
