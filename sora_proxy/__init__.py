@@ -1,8 +1,9 @@
-"""sora_proxy: slow, job-based image back ends behind OpenAI's chat API.
+"""sora_proxy: slow, job-based image back ends behind OpenAI's API.
 
 The way of an order, and where to read on:
 
-    client ── HTTP ──► api/chat.py      makes a GenerationSpec, then only follows the generation's log
+    client ── HTTP ──► api/chat.py      makes a GenerationSpec, then only follows the generation's log; so do
+                           │            images.py and responses.py, all by orders.py, which knows repeats
                            │ start
                        supervisor.py    owns one coroutine per generation; takes up the unfinished ones at a start
                            │ run

@@ -10,17 +10,20 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+import structlog
 from aiohttp import web
 
 from sora_proxy import __version__
 from sora_proxy.access import Access, load_access
 from sora_proxy.api.context import ACCESS, KEYS, SETTINGS
 from sora_proxy.app import BACK_END, create_app, serve
-from sora_proxy.configuration import load_settings
+from sora_proxy.configuration import load_settings, misspelt_options
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor, configure_logging
 from sora_proxy.settings import Settings
 from sora_proxy.upstream.simulator import command as simulator
+
+log = structlog.get_logger("sora_proxy.configuration")
 
 BAD_CONFIGURATION = 2
 
@@ -45,6 +48,8 @@ def _serve() -> int:
         return _misconfigured(error)
     redactor = Redactor(_secrets(settings, access))
     stop_logging = configure_logging(style=settings.log_format, verbose=settings.verbose_logging, redactor=redactor)
+    for name, option in misspelt_options():
+        log.warning("no such option", name=name, meant=option)
     try:
         app = create_app(settings, access, redactor)
         with asyncio.Runner() as runner:

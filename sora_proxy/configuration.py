@@ -3,17 +3,21 @@
 A fault is one line: the option, what is wrong, an example. What is or may hold a secret is not shown.
 """
 
+import difflib
 import ipaddress
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pydantic import ValidationError
+from pydantic_settings import DotEnvSettingsSource
 
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.setting_types import KEY_EXAMPLE
 from sora_proxy.settings import SETTINGS_FILES, Settings
 
 SHORTEST_ADMIN_KEY = 16  # whoever can reach the server can guess
+LIKENESS = 0.85  # from which on a name is taken for an option misspelt: 0 to 1
 FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; anything else could be a secret out of place
 # In the type of an option whose values are not shown.
 SECRET_KINDS = ("Secret", "UpstreamKey", "ClientKey", "Proxy", "dict")
@@ -35,6 +39,18 @@ def load_settings() -> Settings:
     if faults:
         raise ConfigurationError(faults)
     return settings
+
+
+def misspelt_options() -> Iterator[tuple[str, str]]:
+    """Names in the settings' sources that are no option but look like one, and the option that they look like.
+
+    Others are not ours to judge: the environment and `.env` serve more programs than this one.
+    """
+    options = Settings.model_fields.keys()
+    given = {name.lower() for name in (*os.environ, *DotEnvSettingsSource(Settings).env_vars)}
+    for name in sorted(given - options):
+        for option in difflib.get_close_matches(name, options, n=1, cutoff=LIKENESS):
+            yield name.upper(), option.upper()
 
 
 def _cross_checks(settings: Settings) -> list[str]:

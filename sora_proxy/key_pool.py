@@ -130,7 +130,7 @@ class KeyPool:
             log.warning("way to the back end rests", egress=egress.name, seconds=seconds, reason=str(fault))
             self.changed(key)
         elif key.suffer(fault, self.now, incident):
-            log.warning("key suffered", key=key.alias, reason=str(fault), state=repr(key))
+            log.warning("key suffered", key=key.alias, code=fault.code, reason=str(fault))
             self._noted(key)
 
     def doubt(self, key: Key, fault: Fault) -> None:

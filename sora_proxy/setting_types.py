@@ -36,6 +36,13 @@ def _json(value: Any) -> Any:
         raise ValueError(f"is not valid JSON ({error})") from None
 
 
+def _json_list(value: Any) -> Any:
+    value = _json(value)
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be a JSON list, in [ and ]")  # noqa: TRY004
+    return value
+
+
 def _comma_separated(value: Any) -> Any:
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
@@ -150,7 +157,7 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
 Origins = Annotated[Names, AfterValidator(_origins)]
 Text = Annotated[str, Field(min_length=8, max_length=400)]  # a short beginning would be that of many prompts
-Texts = Annotated[tuple[Text, ...], NoDecode, BeforeValidator(_json)]
+Texts = Annotated[tuple[Text, ...], NoDecode, BeforeValidator(_json_list)]
 Headers = Annotated[dict[str, str], NoDecode, BeforeValidator(_json), AfterValidator(_header_names)]
 Proxies = Annotated[
     tuple[InstanceOf[Proxy] | None, ...], NoDecode, BeforeValidator(_proxies), WithJsonSchema({"type": "string"})
@@ -167,7 +174,7 @@ class UpstreamKey(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: Annotated[SecretStr, BeforeValidator(_bare_token)]
-    weight: float = Field(1, gt=0, le=1000)
+    weight: float = Field(1.0, gt=0, le=1000)
     max_rpm: int = Field(60, ge=1, le=10_000)
     max_concurrent: int | None = Field(None, ge=1, le=10_000)
     name: str | None = Field(None, min_length=1, max_length=40, pattern=r"^[\w .@-]+$")
@@ -199,7 +206,7 @@ class ClientKey(BaseModel):
 
     key: Annotated[Secret, Field(min_length=8)]
     name: str = Field(min_length=1, max_length=40, pattern=r"^[\w .@-]+$")
-    weight: float = Field(1, ge=0.01, le=1000)
+    weight: float = Field(1.0, ge=0.01, le=1000)
 
     @property
     def token(self) -> str:
@@ -215,6 +222,6 @@ def _unique(keys: tuple[K, ...]) -> tuple[K, ...]:
     return keys
 
 
-UpstreamKeys = Annotated[tuple[UpstreamKey, ...], NoDecode, BeforeValidator(_json), AfterValidator(_unique)]
-ClientKeys = Annotated[tuple[ClientKey, ...], NoDecode, BeforeValidator(_json), AfterValidator(_unique)]
+UpstreamKeys = Annotated[tuple[UpstreamKey, ...], NoDecode, BeforeValidator(_json_list), AfterValidator(_unique)]
+ClientKeys = Annotated[tuple[ClientKey, ...], NoDecode, BeforeValidator(_json_list), AfterValidator(_unique)]
 KEY_EXAMPLE = '[{"key": "Bearer eyJ…", "weight": 1, "max_rpm": 60}]'

@@ -97,6 +97,8 @@ class Supervisor:
     async def recover(self) -> None:
         """Go on with everything that the last process left unfinished. Sends nothing that was sent before."""
         unfinished = await self._store.unfinished()
+        if unfinished:
+            log.info("unfinished generations go on", generations=len(unfinished))
         # Those that are on a key take it again before the queue is served: a key's open intent must stay the only one.
         for generation in sorted(unfinished, key=lambda generation: generation.status is Status.queued):
             self._go_on(generation)

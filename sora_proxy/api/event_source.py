@@ -3,7 +3,6 @@
 The ids are the log's own numbers. OpenAI's SDKs can't read this; for them are the streams without ids.
 """
 
-import re
 from contextlib import aclosing
 
 import orjson
@@ -12,10 +11,7 @@ from aiohttp import web
 from sora_proxy.api.context import SETTINGS
 from sora_proxy.api.links import picture_link
 from sora_proxy.api.sse import EventStream
-from sora_proxy.errors import ClientError
 from sora_proxy.generation import Event, Generation, Picture, event_to_record
-
-NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class EventSource:
@@ -49,14 +45,3 @@ class EventSource:
         if isinstance(event, Picture):
             fields = {"index": event.index, "url": picture_link(self._request, event)}
         return b"id: %d\nevent: %b\ndata: %b\n\n" % (number, kind.encode(), orjson.dumps(fields))
-
-
-def resume_point(text: str, events: int, *, stride: int = 1) -> int:
-    """The number after which a client wants to go on. It must be one that can have been told: of so many events, with
-    `stride` numbers for each.
-
-    Raises ClientError.
-    """
-    if NUMBER.fullmatch(text) is None or int(text) // stride > events:
-        raise ClientError("There is nothing of this number to start after.", param="starting_after")
-    return int(text)

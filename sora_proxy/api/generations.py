@@ -14,9 +14,10 @@ from sora_proxy.api.chat_chunks import STRIDE
 from sora_proxy.api.chat_stream import ChatStream
 from sora_proxy.api.context import CLIENT, READERS, RETENTION, STORE, SUPERVISOR
 from sora_proxy.api.described import EVENTS, JSON, Description, described
-from sora_proxy.api.event_source import EventSource, resume_point
+from sora_proxy.api.event_source import EventSource
 from sora_proxy.api.links import picture_link
 from sora_proxy.api.paging import limit_of, page_response
+from sora_proxy.api.resuming import resume_point, stream_asked_after
 from sora_proxy.errors import ClientError
 from sora_proxy.generation import FINAL, Generation, Phase, Picture
 
@@ -34,10 +35,9 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
     With `stream=true` the stream of its order, from the beginning or from where `starting_after` says.
     """
     generation = await find(request)
-    if request.query.get("stream", "").lower() not in ("true", "1"):
+    after = stream_asked_after(request, generation, stride=STRIDE)
+    if after is None:
         return completion_response(request, generation)
-    asked = request.query.get("starting_after")
-    after = -1 if asked is None else resume_point(asked, len(generation.log), stride=STRIDE)
     with request.app[READERS].reading(generation):
         return await ChatStream(request, generation, include_usage=generation.spec.include_usage, after=after).run()
 

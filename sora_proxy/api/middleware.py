@@ -91,7 +91,9 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 def _http_error(error: web.HTTPException, request: web.Request) -> ClientError:
     match error.status:
         case 404:
-            return ClientError(f"There is no {request.path[:100]} here.", status=404, code="not_found")
+            return ClientError(
+                f"There is no {request.path[:100]} here. What there is: /docs", status=404, code="not_found"
+            )
         case 405:
             message = f"{request.method} is not possible on {request.path[:100]}."
             return ClientError(message, status=405, code="method_not_allowed")

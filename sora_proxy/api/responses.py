@@ -16,7 +16,6 @@ from sora_proxy.api.bodies import parsed
 from sora_proxy.api.chat import poll_headers
 from sora_proxy.api.context import CLIENT, MEDIA, MODELS, READERS, SETTINGS, SIDE_CALLS, SUPERVISOR
 from sora_proxy.api.described import EVENTS, JSON, Description, described
-from sora_proxy.api.event_source import resume_point
 from sora_proxy.api.generations import forget
 from sora_proxy.api.image_input import Reference
 from sora_proxy.api.keepalive import LongAnswer, client_patience
@@ -35,6 +34,7 @@ from sora_proxy.api.response_objects import (
 from sora_proxy.api.response_requests import ResponseRequest
 from sora_proxy.api.response_schemas import DeletedResponse, InputItemList, ResponseAnswer
 from sora_proxy.api.response_stream import ResponseStream
+from sora_proxy.api.resuming import stream_asked_after
 from sora_proxy.api.schemas import MOST_PROMPT, parse_body
 from sora_proxy.api.side_calls import SideCalls
 from sora_proxy.api.sse import EventStream
@@ -73,10 +73,9 @@ async def create(request: web.Request) -> web.StreamResponse:
 async def retrieve(request: web.Request) -> web.StreamResponse:
     """A response, wherever it stands; or its stream, from the beginning or from where one was cut off."""
     generation = await _find(request)
-    if request.query.get("stream") != "true":
+    after = stream_asked_after(request, generation, stride=STRIDE)
+    if after is None:
         return await _whole(request, generation, wait=False)
-    number = request.query.get("starting_after")
-    after = -1 if number is None else resume_point(number, len(generation.log), stride=STRIDE)
     with request.app[READERS].reading(generation):
         return await ResponseStream(request, generation, after=after).run()
 

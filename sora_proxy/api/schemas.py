@@ -127,13 +127,18 @@ def parse_metadata_request(body: bytes) -> dict[str, str]:
 
 def parse_body(kind: type[M], body: bytes, known: Mapping[str, Any] | None = None) -> M:
     """Read a JSON body; what is `known` from elsewhere wins. Raises ClientError, naming the field."""
+    return checked(kind, json_object(body) | dict(known or {}))
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The fields of a JSON body. Raises ClientError."""
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise ClientError("The request's body is not valid JSON.", code="invalid_json") from None
     if not isinstance(fields, dict):
         raise ClientError("The request's body must be a JSON object.", code="invalid_json")
-    return checked(kind, fields | dict(known or {}))
+    return fields
 
 
 def checked(kind: type[M], fields: Mapping[str, Any], *, strict: bool | None = None) -> M:

@@ -98,6 +98,13 @@ def test_bad_settings_end_the_start_with_one_line_each(tmp_path: Path) -> None:
     assert ended.stdout == ""
 
 
+def test_a_misspelt_option_is_told_in_the_log(start_program: StartProgram) -> None:
+    with start_program(API_PRT="9") as program:
+        assert program.stop() == 0
+        (line,) = [json.loads(line) for line in program.log.splitlines() if "no such option" in line]
+        assert (line["level"], line["name"], line["meant"]) == ("warning", "API_PRT", "API_PORT")
+
+
 def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

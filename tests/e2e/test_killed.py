@@ -12,12 +12,17 @@ SETTINGS = {"POLL_INTERVAL": "0.1", "BASE_URL": "http://pictures.example.com"}
 ORDER = {"model": "sora-1.0", "stream": True, "messages": [{"role": "user", "content": "a red fox"}]}
 
 
-def ask(program: Program, path: str, body: dict[str, Any] | None = None) -> list[bytes]:
-    """The blocks of a stream, heartbeats aside."""
-    headers = {"authorization": f"Bearer {program.key}", "idempotency-key": "once"}
+def send(program: Program, path: str, body: dict[str, Any] | None = None, **headers: str) -> bytes:
+    headers |= {"authorization": f"Bearer {program.key}"}
     data = json.dumps(body).encode() if body else None
     with urllib.request.urlopen(urllib.request.Request(program.url + path, data, headers), timeout=60) as answer:
-        return blocks_of(answer.read())
+        whole: bytes = answer.read()
+        return whole
+
+
+def ask(program: Program, path: str, body: dict[str, Any] | None = None) -> list[bytes]:
+    """The blocks of a stream, heartbeats aside."""
+    return blocks_of(send(program, path, body, **{"idempotency-key": "once"}))
 
 
 def test_a_stream_and_a_repeated_order_are_the_same_after_a_kill(start_program: StartProgram) -> None:
@@ -30,3 +35,14 @@ def test_a_stream_and_a_repeated_order_are_the_same_after_a_kill(start_program: 
         assert ask(program, "/v1/chat/completions", ORDER) == told
         for position, number in enumerate(numbers_of(told), 1):
             assert ask(program, f"{path}&starting_after={number}") == told[position:]
+
+
+def test_the_log_of_the_next_start_tells_how_many_orders_go_on(start_program: StartProgram) -> None:
+    with start_program(SIMULATOR_SECONDS="60") as program:
+        for _ in range(2):
+            send(program, "/v1/chat/completions", ORDER | {"stream": False, "background": True})
+        program.stop(signal.SIGKILL)
+    with start_program() as program:
+        assert program.stop() == 0
+        (line,) = [json.loads(line) for line in program.log.splitlines() if "go on" in line]
+        assert line["generations"] == 2

@@ -290,6 +290,18 @@ async def test_a_stream_resumed_after_any_event_is_the_rest_also_after_a_restart
         await check_every_cut(proxy, response_id, uncut)
 
 
+async def test_a_stream_may_be_asked_for_as_true_or_1(start_proxy: StartProxy, simulator: Simulator) -> None:
+    async with start_proxy(**in_front_of(simulator)) as proxy:
+        async with ask(proxy, stream=True) as answer:
+            uncut = blocks_of(await answer.read())
+        url = f"{proxy.url}/v1/responses/{named_event(uncut[0])[1]['response']['id']}"
+        for asked in ("true", "True", "1"):
+            async with proxy.client.get(url, params={"stream": asked}) as answer:
+                assert blocks_of(await answer.read()) == uncut
+        async with proxy.client.get(url, params={"stream": "false"}) as answer:
+            assert answer.content_type == "application/json"
+
+
 async def test_a_stream_that_a_restart_cut_goes_on_in_the_next_process(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from sora_proxy.configuration import load_settings
+from sora_proxy.configuration import load_settings, misspelt_options
 from sora_proxy.egress import Proxy
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.settings import Settings
@@ -201,6 +201,12 @@ def test_the_word_bearer_alone_is_no_token(environment: SetEnvironment, key: str
     assert only_fault().startswith("API_KEYS[0].key: must be a token")
 
 
+@pytest.mark.parametrize("name", ["API_KEYS", "CLIENT_KEYS", "SIDE_CALL_PROMPTS"])
+def test_what_must_be_a_list_is_called_one(environment: SetEnvironment, name: str) -> None:
+    environment(**{name: '{"key": "a"}'})
+    assert "must be a JSON list" in only_fault()
+
+
 # --- Faults -----------------------------------------------------------------------------------------------------------
 
 BAD: list[tuple[str, str]] = [
@@ -306,6 +312,14 @@ def test_an_example_is_one_that_would_be_taken(environment: SetEnvironment) -> N
 def test_every_fault_is_told_at_once(environment: SetEnvironment) -> None:
     environment(API_PORT="x", MAX_QUEUE="x", UPSTREAM="x")
     assert [fault.partition(":")[0] for fault in faults()] == ["API_PORT", "UPSTREAM", "MAX_QUEUE"]
+
+
+def test_a_misspelt_option_is_noticed_wherever_it_stands_and_what_is_for_other_programs_is_not(
+    environment: SetEnvironment, folder: Path
+) -> None:
+    environment(ADMINKEY="x", COMPOSE_PROJECT_NAME="x", HTTP_PROXY="x", SORA_PROXY_PORT="x")
+    (folder / ".env").write_text(f"UPSTREM=sora\nPOLL_INTERVAL=1\n{SECRET}\nPOSTGRES_PASSWORD=x\n")
+    assert list(misspelt_options()) == [("ADMINKEY", "ADMIN_KEY"), ("UPSTREM", "UPSTREAM")]
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sora_proxy.api.bodies import parsed
-from sora_proxy.api.schemas import explain
+from sora_proxy.api.schemas import explain, json_object
 from sora_proxy.errors import ClientError
 
 T = TypeVar("T")
@@ -31,12 +30,7 @@ async def read_body(request: web.Request, check: Callable[[dict[str, Any]], T]) 
 
 
 def _parse(body: bytes, check: Callable[[dict[str, Any]], T]) -> T:
-    try:
-        fields = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise ClientError("The request's body is not valid JSON.", code="invalid_json") from None
-    if not isinstance(fields, dict):
-        raise ClientError("The request's body must be a JSON object.", code="invalid_json")
+    fields = json_object(body)
     try:
         return check(fields)
     except ValidationError as error:

@@ -1,0 +1,32 @@
+"""Where a stream is taken up: what a request says of the numbers that its sender has seen."""
+
+import re
+
+from aiohttp import web
+
+from sora_proxy.errors import ClientError
+from sora_proxy.generation import Generation
+
+NUMBER = re.compile(r"\d{1,9}", re.ASCII)
+
+
+def stream_asked_after(request: web.Request, generation: Generation, *, stride: int) -> int | None:
+    """After which number the stream of an order is asked for; -1 is its beginning, None that no stream is asked for.
+
+    Raises ClientError.
+    """
+    if request.query.get("stream", "").lower() not in ("true", "1"):
+        return None
+    number = request.query.get("starting_after")
+    return -1 if number is None else resume_point(number, len(generation.log), stride=stride)
+
+
+def resume_point(text: str, events: int, *, stride: int = 1) -> int:
+    """The number after which a client wants to go on. It must be one that can have been told: of so many events, with
+    `stride` numbers for each.
+
+    Raises ClientError.
+    """
+    if NUMBER.fullmatch(text) is None or int(text) // stride > events:
+        raise ClientError("There is nothing of this number to start after.", param="starting_after")
+    return int(text)
