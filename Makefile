@@ -13,7 +13,7 @@ run: $(RUN)
 	@exec $(BIN)/python -m sora_proxy
 
 test: $(DEV) $(LEGACY_SDK) $(NODE_SDK)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 4
 
 lint: $(DEV)
 	$(BIN)/ruff check .
