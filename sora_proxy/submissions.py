@@ -21,6 +21,15 @@ submissions = sa.Table(
 )
 
 
+# Made once: to make a statement costs more than to carry it out.
+PRUNE = submissions.delete().where(submissions.c.at < sa.bindparam("before"))
+SEEN = (
+    submissions.update()
+    .where(submissions.c.generation_id == sa.bindparam("which"), submissions.c.attempt == sa.bindparam("time"))
+    .values(at=sa.bindparam("now"))
+)
+
+
 def note(connection: sa.Connection, generation_id: str, old: State, new: State) -> None:
     """Note in the transaction of an arrow that an order goes out, or that its outcome is known."""
     if new.status is old.status:
@@ -29,10 +38,9 @@ def note(connection: sa.Connection, generation_id: str, old: State, new: State) 
     if new.status is Status.submitting and new.key_id:
         row = {"generation_id": generation_id, "attempt": new.attempts, "key_id": new.key_id, "at": now}
         connection.execute(submissions.insert(), row)
-        connection.execute(submissions.delete().where(submissions.c.at < now - KEPT_SECONDS))
+        connection.execute(PRUNE, {"before": now - KEPT_SECONDS})
     elif old.status is Status.submitting:
-        this = (submissions.c.generation_id == generation_id) & (submissions.c.attempt == old.attempts)
-        connection.execute(submissions.update().where(this).values(at=now))
+        connection.execute(SEEN, {"which": generation_id, "time": old.attempts, "now": now})
 
 
 class Submissions:
