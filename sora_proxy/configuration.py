@@ -84,7 +84,8 @@ def explain(error: ValidationError) -> Iterable[str]:
         secret = field is None or any(kind in repr(field.annotation) for kind in SECRET_KINDS)
         # An address with user and password in it looks the same wherever it was put.
         value = "" if secret or "@" in str(fault["input"]) else f"{str(fault['input'])[:60]!r} "
-        message = fault["msg"].removeprefix("Value error, ")
+        unknown = fault["type"] == "extra_forbidden"
+        message = "there is no such field" if unknown else fault["msg"].removeprefix("Value error, ")
         example = (
             f" Example: {name.upper()}={field.examples[0]}" if field and field.examples else f" Example: {KEY_EXAMPLE}"
         )

@@ -158,6 +158,8 @@ def explain(error: ValidationError) -> ClientError:
     param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
     if fault["type"] == "missing":
         message, code = f"Missing required parameter: '{param}'.", "missing_required_parameter"
+    elif fault["type"] == "extra_forbidden":
+        message, code = f"Unknown parameter: '{param}'.", "unknown_parameter"
     else:
         reason = fault["msg"].removeprefix("Value error, ")
         message, code = f"Invalid value for '{param}': {reason[:1].lower()}{reason[1:]}.", "invalid_value"

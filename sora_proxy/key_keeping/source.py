@@ -51,7 +51,8 @@ class KeySource:
             reason = error.strerror or "can't be read"
             raise ConfigurationError([f"KEYS_STORAGE_FILE: {self._path}: {reason}"]) from None
         except ValidationError as error:
-            raise ConfigurationError([f"KEYS_STORAGE_FILE: {self._path}: {line}" for line in explain(error)]) from None
+            places = [line.removeprefix("KEYS").removeprefix(": ") for line in explain(error)]
+            raise ConfigurationError([f"KEYS_STORAGE_FILE: {self._path}: {place}" for place in places]) from None
 
     async def changes(self, pool: BlockingPool) -> AsyncGenerator[tuple[UpstreamKey, ...], None]:
         """The keys of the file, each time that it has changed. One that is gone or broken changes nothing."""

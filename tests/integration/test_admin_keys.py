@@ -244,6 +244,7 @@ async def test_a_key_that_can_not_be_is_refused_with_the_name_of_the_field(
 ) -> None:
     status, told = await admin.ask("POST", KEYS, body)
     assert (status, told["error"]["param"]) == (400, param)
+    assert (told["error"]["code"] == "unknown_parameter") == (param == "wait")
     assert TOKEN not in str(told)
     assert "marker" not in str(told)
     if "key" in body and param != "key":

@@ -77,6 +77,24 @@ def test_a_key_file_that_can_not_be_used_is_a_fault_without_its_secrets(
     assert "\n" not in fault
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{", "is not valid JSON"),
+        ('{"key": "a"}', "must be a JSON list"),
+        ('[{"key": "a"}, {"key": "b", "weigth": 2}]', "[1].weigth: there is no such field"),
+    ],
+)
+def test_a_fault_of_a_key_file_tells_the_place_and_what_is_wrong(
+    file: Path, source: Callable[..., KeySource], content: str, told: str
+) -> None:
+    file.write_text(content)
+    with pytest.raises(ConfigurationError) as caught:
+        source().read()
+    (fault,) = caught.value.faults
+    assert fault.startswith(f"KEYS_STORAGE_FILE: {file}: {told}")
+
+
 def test_a_key_file_that_can_not_be_read_is_a_fault(file: Path, source: Callable[..., KeySource]) -> None:
     file.mkdir()
     with pytest.raises(ConfigurationError) as caught:
