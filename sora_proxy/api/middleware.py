@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+import traceback
 
 import structlog
 from aiohttp import web
@@ -46,6 +47,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except SoraProxyError as error:
+        _let_go(error)
         return error_response(error)
     except web.HTTPException as error:
         response = error_response(_http_error(error, request))
@@ -86,6 +88,13 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     if request.path.startswith("/admin/"):
         response.headers["cache-control"] = "no-store"
     add_cors_headers(request, response)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Forget what the calls that failed worked on: a large body would stay until garbage is collected."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__
 
 
 def _http_error(error: web.HTTPException, request: web.Request) -> ClientError:

@@ -31,13 +31,18 @@ def peak_memory(pid: int) -> int:
     return int(found[1]) * 1024
 
 
-@pytest.mark.parametrize("route", ["chat/completions", "images/edits"])
-def test_of_many_large_bodies_few_are_in_memory_at_once(start_program: StartProgram, route: str) -> None:
-    uri = large_uri()
+@pytest.mark.parametrize(
+    ("route", "model", "refused_with"),
+    [("chat/completions", "gpt-9", 404), ("images/edits", "gpt-9", 404), ("images/edits", "sora-image", 400)],
+)
+def test_of_many_large_bodies_few_are_in_memory_at_once(
+    start_program: StartProgram, route: str, model: str, refused_with: int
+) -> None:
+    uri = large_uri() if refused_with == 404 else large_uri().replace("iVBOR", "AAAAA")
     part = {"type": "image_url", "image_url": {"url": uri}}
-    # A model that is not there: all is parsed, and nothing is ordered.
+    # A model that is not there, or no picture: all is parsed, and nothing is ordered.
     messages = [{"role": "user", "content": [{"type": "text", "text": "at night"}, part]}]
-    asked = {"model": "gpt-9", "prompt": "at night", "messages": messages, "images": [{"image_url": uri}]}
+    asked = {"model": model, "prompt": "at night", "messages": messages, "images": [{"image_url": uri}]}
     asked.pop("images" if route == "chat/completions" else "messages")
     body = json.dumps(asked).encode()
     assert len(body) > 10 * MIB
@@ -52,5 +57,5 @@ def test_of_many_large_bodies_few_are_in_memory_at_once(start_program: StartProg
 
         before = peak_memory(program.process.pid)
         with ThreadPoolExecutor(AT_ONCE) as clients:
-            assert set(clients.map(status, range(AT_ONCE))) == {404}
+            assert set(clients.map(status, range(AT_ONCE))) == {refused_with}
         assert peak_memory(program.process.pid) - before < AT_ONCE * len(body) / 2
