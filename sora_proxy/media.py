@@ -24,6 +24,7 @@ FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif"}
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
 PICTURE_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif)")
 MOST_PIXELS = 50_000_000
+START_OF_SCAN, MOST_SCANS = b"\xff\xda", 100  # a progressive JPEG has ten or so, and each takes time
 BROKEN = (OSError, SyntaxError, ValueError, EOFError)  # what Pillow raises for damaged files, by format
 
 
@@ -211,6 +212,8 @@ def _format_of(path: Path) -> str:
         with Image.open(path, formats=list(FORMATS)) as picture:
             pixels, found = picture.width * picture.height, picture.format or ""
             if pixels <= MOST_PIXELS:
+                if found == "JPEG" and path.read_bytes().count(START_OF_SCAN) > MOST_SCANS:
+                    raise ValueError("it would take too long to decode")
                 if found in ("JPEG", "GIF"):  # only decoding tells whether they are whole
                     picture.draft("L", (1, 1))  # of a JPEG, at an eighth of the size
                     picture.load()

@@ -42,11 +42,19 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + body
 
 
+def jpeg_of_scans(number: int) -> bytes:
+    """A sound JPEG whose last scan comes again and again."""
+    whole = picture("JPEG", progressive=True)
+    scan = whole[whole.rindex(b"\xff\xda") : -2]
+    return whole[:-2] + scan * number + whole[-2:]
+
+
 GOOD = {
     "png": (picture("PNG"), "png"),
     "animated png": (picture("PNG", save_all=True, append_images=frames()), "png"),
     "jpeg": (picture("JPEG"), "jpg"),
     "progressive jpeg": (picture("JPEG", progressive=True), "jpg"),
+    "jpeg of more scans than usual": (jpeg_of_scans(20), "jpg"),
     "webp": (picture("WEBP"), "webp"),
     "lossless webp": (picture("WEBP", lossless=True), "webp"),
     "gif": (picture("GIF"), "gif"),
@@ -68,6 +76,7 @@ BAD = {
     "bmp": picture("BMP"),
     "ico": picture("ICO"),
     "jpeg 2000": picture("JPEG2000"),
+    "jpeg that takes long to decode": jpeg_of_scans(1000),
     "zip": b"PK\x03\x04" + bytes(100),
     "mp4": b"\x00\x00\x00\x18ftypmp42" + bytes(100),
     "png header alone": b"\x89PNG\r\n\x1a\n",
