@@ -174,6 +174,7 @@ async def serve(app: web.Application, announce: Callable[[], None]) -> bool:
         # Production as in aiohttp's own tests: a handler learns at once that its client has left.
         handler_cancellation=True,
         access_log=None,
+        auto_decompress=False,  # it would be work of the loop, and a kilobyte may hold a gigabyte
         keepalive_timeout=KEEPALIVE_SECONDS,
         shutdown_timeout=HANDLER_SECONDS,
     )

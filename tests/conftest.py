@@ -125,7 +125,8 @@ def start_proxy(tmp_path: Path) -> StartProxy:
     async def start(**settings: Overrides) -> AsyncIterator[Proxy]:
         # On a thread, for it looks at files: the program does so before its loop runs.
         app = await asyncio.to_thread(app_for, tmp_path, **settings)
-        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
+        options: dict[str, Any] = {"handler_cancellation": True, "auto_decompress": False}
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, **options)
         try:
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()

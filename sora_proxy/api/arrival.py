@@ -25,8 +25,11 @@ async def expected_later(_request: web.Request) -> None:
 async def arriving(request: web.Request) -> AsyncIterator[None]:
     """Around what reads a body, piece by piece `in_time`.
 
-    Raises ClientError if it takes too long, HTTPRequestEntityTooLarge for one that says it is too large.
+    Raises ClientError if it is packed or takes too long, HTTPRequestEntityTooLarge for one that says it is too large.
     """
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        message = "The request's body must be sent as it is, without a Content-Encoding."
+        raise ClientError(message, status=415, code="unsupported_media_type")
     if (request.content_length or 0) > request.client_max_size:
         raise web.HTTPRequestEntityTooLarge(request.client_max_size)
     if request.headers.get("expect", "").lower() == "100-continue" and not request.content.total_bytes:

@@ -26,9 +26,7 @@ async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIter
         return
     async with request.app[LARGE_BODIES]:
         await _read(request, chunks, enough=request.client_max_size)
-        body = b"".join(chunks)
-        chunks.clear()
-        yield await request.app[POOL].run(Work.media, parse, body)
+        yield await request.app[POOL].run(Work.media, parse, _taken(chunks))
 
 
 async def _read(request: web.Request, chunks: list[bytes], enough: int) -> bool:
@@ -44,3 +42,10 @@ async def _read(request: web.Request, chunks: list[bytes], enough: int) -> bool:
             if size > request.client_max_size:
                 raise web.HTTPRequestEntityTooLarge(request.client_max_size)
     return False
+
+
+def _taken(chunks: list[bytes]) -> bytes:
+    """The whole, which from now on is nowhere else."""
+    whole = b"".join(chunks)
+    chunks.clear()
+    return whole

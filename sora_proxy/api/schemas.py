@@ -13,6 +13,7 @@ DEFAULT_SIZE = (720, 480)
 MOST_MESSAGES = 500
 MOST_PROMPT = 32_000
 MOST_METADATA = 16
+MOST_VALUES = 250_000
 PARTS = ["text", "input_text", "output_text", "image_url", "input_image", "file"]
 PART = {"type": "object", "properties": {"type": {"enum": PARTS}}, "required": ["type"]}
 CONTENT = {"anyOf": [{"type": "string"}, {"type": "null"}, {"type": "array", "items": PART}]}
@@ -131,7 +132,12 @@ def parse_body(kind: type[M], body: bytes, known: Mapping[str, Any] | None = Non
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The fields of a JSON body. Raises ClientError."""
+    """The fields of a JSON body, if it has no more values than a request needs: each takes far more room than its text.
+
+    Raises ClientError.
+    """
+    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ClientError("The request's body holds too many values.", code="invalid_json")
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -266,10 +266,10 @@ async def test_fifty_streams_at_once_are_all_served(proxy: Proxy, simulator: Sim
     assert (await simulator.stats())["registered"] == 50
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-async def test_a_body_that_can_not_be_unpacked_is_the_clients_fault(proxy: Proxy, encoding: str) -> None:
-    headers = {"content-encoding": encoding}
-    path = f"{proxy.url}/v1/chat/completions"
-    async with proxy.client.post(path, data=b"not packed at all", headers=headers) as answer:
-        assert answer.status == 400
-        assert (await answer.json())["error"]["code"] == "invalid_body"
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "no-such"])
+@pytest.mark.parametrize("route", ["/v1/chat/completions", "/v1/images/edits"])
+async def test_a_packed_body_is_refused_before_it_is_unpacked(proxy: Proxy, route: str, encoding: str) -> None:
+    headers = {"content-encoding": encoding, "content-type": "multipart/form-data; boundary=x"}
+    async with proxy.client.post(proxy.url + route, data=b"not packed at all", headers=headers) as answer:
+        assert answer.status == 415
+        assert (await answer.json())["error"]["code"] == "unsupported_media_type"

@@ -1,8 +1,8 @@
 """Requests that no client should send: each is refused clearly, or does what it says; none is our mistake."""
 
 import asyncio
-import gzip
 import json
+import zlib
 from urllib.parse import urlsplit
 
 import pytest
@@ -69,7 +69,7 @@ async def test_odd_paths_and_methods_are_refused(proxy: Proxy, line: bytes, stat
         ([AUTHORIZED, b"content-type: application/json; charset=no-such"], 200),
         ([AUTHORIZED, b"content-type: multipart/form-data; boundary="], 200),
         ([AUTHORIZED, b"content-type: \xff/;;="], 200),
-        ([AUTHORIZED, b"content-encoding: gzip"], 400),
+        ([AUTHORIZED, b"content-encoding: gzip"], 415),
     ],
     ids=lambda value: repr(value)[-60:],
 )
@@ -94,6 +94,7 @@ async def test_odd_headers_are_refused_or_do_no_harm(proxy: Proxy, headers: list
         ORDER.replace(b'"x"', b'[{"type":"text","text":"x"},{"type":"image_url","image_url":"http://[::1"}]'),
         ORDER.replace(b'"x"', b'[{"type":"text","text":"x"},{"type":"image_url","image_url":"file:///etc/passwd"}]'),
         ORDER[:-1] + b',"metadata":{"' + b"k" * 1_000_000 + b'":"v"}}',
+        ORDER[:-1] + b',"tools":[' + b"[]," * 200_000 + b"1]}",
         b"\xef\xbb\xbf" + ORDER,
         ORDER.decode().encode("utf-16"),
     ],
@@ -107,9 +108,10 @@ async def test_odd_bodies_are_refused_and_nothing_is_ordered(proxy: Proxy, simul
     assert (await simulator.stats())["registered"] == 0
 
 
-async def test_a_packed_body_is_as_large_as_what_is_in_it(proxy: Proxy) -> None:
-    bomb = gzip.compress(b" " * 2**28)
-    packed = b"content-encoding: gzip"
+async def test_a_bomb_is_not_unpacked(proxy: Proxy) -> None:
+    """Unpacking is work of the loop: a quarter of a gigabyte of it took 15 seconds."""
+    bomb = zlib.compress(b" " * 2**28)
+    packed = b"content-encoding: deflate"
     status, _, content = await send(proxy, b"POST /v1/chat/completions", AUTHORIZED, packed, body=bomb)
-    assert status == 413
-    assert json.loads(content)["error"]["code"] == "request_too_large"
+    assert status == 415
+    assert json.loads(content)["error"]["code"] == "unsupported_media_type"
