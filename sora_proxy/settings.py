@@ -29,19 +29,8 @@ from sora_proxy.setting_types import (
 )
 
 SETTINGS_FILES = ("config/sora_proxy.env", ".env")
-ALIASES = dict.fromkeys(
-    (
-        "gpt-image-1",
-        "gpt-image-1-mini",
-        "gpt-image-1.5",
-        "gpt-image-2",
-        "chatgpt-image-latest",
-        "dall-e-2",
-        "dall-e-3",
-        "gpt-image-*",
-    ),
-    "sora-image",
-)
+GPT_IMAGES = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "chatgpt-image-latest")
+ALIASES = dict.fromkeys((*GPT_IMAGES, "dall-e-2", "dall-e-3", "gpt-image-*"), "sora-image")
 
 
 class Settings(BaseSettings):
@@ -80,7 +69,6 @@ class Settings(BaseSettings):
         "and shown once.",
         examples=["sk-…"],
     )
-
     client_keys: ClientKeys = Field(
         (),
         description="More keys that clients may send, a JSON list: `key`, `name`, `weight` of its share of the queue.",
@@ -258,7 +246,6 @@ class Settings(BaseSettings):
         description="Hosts that may be fetched from although they are not public: host or host:port, comma-separated.",
         examples=["nas.local:8080"],
     )
-
     retention_days: float = Field(
         30.0,
         ge=0,
