@@ -178,7 +178,7 @@ class KeyPool:
         Raises NoUpstreamKey or QueueFull.
         """
         if not self.usable:
-            raise NoUpstreamKey("no upstream key is left that could serve")
+            raise NoUpstreamKey("there is no upstream key that could serve")
         self.queue.admit(client, arriving, key_is_free=self._roster.best(self.now) is not None)
 
     async def acquire(self, place: Place[Lease], on_wait: OnWait) -> Lease:
@@ -262,5 +262,5 @@ class KeyPool:
     def _refuse_all(self) -> None:
         while self.queue:
             place = self.queue.pop()
-            place.refusal = NoUpstreamKey("no upstream key is left that could serve")
+            place.refusal = NoUpstreamKey("there is no upstream key that could serve")
             place.news.set()
