@@ -36,6 +36,7 @@ from sora_proxy.api.context import (
     SUPERVISOR,
     UPSTREAM,
     USAGE,
+    WEBHOOKS,
 )
 from sora_proxy.api.side_calls import SideCalls
 from sora_proxy.audit import AuditLog
@@ -67,6 +68,7 @@ from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
 from sora_proxy.usage import Usage
 from sora_proxy.watcher import TaskWatcher
+from sora_proxy.webhooks import Webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -134,10 +136,10 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     app[LARGE_BODIES] = asyncio.Semaphore(LARGE_BODIES_AT_ONCE)
     app[MODELS] = Models(upstream.capabilities, settings.model_aliases)
     app[SIDE_CALLS] = SideCalls(settings.side_call_prompts) if settings.side_calls else None
-    app[UPSTREAM], app[KEYS] = upstream, keeping.registry
-    app[AUDIT], app[USAGE] = AuditLog(database), Usage(database)
+    app[UPSTREAM], app[KEYS], app[AUDIT], app[USAGE] = upstream, keeping.registry, AuditLog(database), Usage(database)
     app[CONVERSATIONS], app[IDEMPOTENCY] = Conversations(database), Idempotency(database)
-    app[FETCHER] = PublicFetcher(settings.image_input_allow)
+    app[FETCHER], app[WEBHOOKS] = PublicFetcher(settings.image_input_allow), Webhooks(settings, database, redactor)
+    store.on_message = app[WEBHOOKS].wake
     app[RETENTION] = Retention(database, media, app[IDEMPOTENCY], _retention_bounds(settings))
     app[READERS] = Readers(supervisor, settings.abandon_grace)
     add_routes(app)
@@ -149,6 +151,7 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
             back_end.running(),
             _closing(upstream.close),
             keeping.running(pool, simulated=back_end.simulated),
+            app[WEBHOOKS].running(),
         ):
             await runtime.open()
             keys.used_before(await submissions.ages())
@@ -156,8 +159,7 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
             async with beside(app[RETENTION].run()):
                 yield
             await supervisor.stop(settings.shutdown_grace)
-            await watcher.close()
-            await probes.close()
+            await asyncio.gather(watcher.close(), probes.close())
 
     app.cleanup_ctx.append(life)
     return app

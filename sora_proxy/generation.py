@@ -63,6 +63,7 @@ class GenerationSpec:
     `metadata` is what the client noted on its order.
     `keep`: its pictures are kept here whatever the operator chose, for the answer holds their bytes. `format` is png,
     webp or jpeg, `compression` 0 to 100 beside it; without them a picture stays as the back end made it.
+    `webhook_url` is where to tell of its end, `origin` the address of ours that its links have there.
     """
 
     model: str
@@ -76,6 +77,8 @@ class GenerationSpec:
     keep: bool = False
     format: str | None = None
     compression: int | None = None
+    webhook_url: str | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,10 @@ class Picture:
     index: int
     name: str | None = None
     url: str | None = None
+
+    def link(self, origin: str) -> str:
+        """Where clients find it: here, where they reach us by `origin`, or at the upstream."""
+        return f"{origin}/images/{self.name}" if self.name else self.url or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +235,21 @@ class Generation:
     def failure(self) -> Failed | None:
         """How it ended badly, if it did."""
         return next((failed for event in self.log if (failed := failure_of(event))), None)
+
+    def summary(self, origin: str) -> dict[str, Any]:
+        """How it stands, for clients who reach us by `origin`."""
+        failed = self.failure
+        links = [picture.link(origin) for picture in self.events_of(Picture)]
+        return {
+            "id": self.id,
+            "object": "generation",
+            "status": self.phase,
+            "created": int(self.created_at),
+            "model": self.spec.model,
+            "n": self.spec.n,
+            "pictures": [link for link in links if link],
+            "error": {"code": failed.code, "message": failed.message} if failed else None,
+        }
 
     def events_of(self, kind: type[E]) -> list[E]:
         """The logged events of one kind, oldest first."""

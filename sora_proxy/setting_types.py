@@ -1,5 +1,6 @@
 """The kinds of values that settings have, and how each is read from a line of text. Errors say what would be right."""
 
+import base64
 import ipaddress
 import re
 from typing import Annotated, Any, TypeVar
@@ -25,6 +26,7 @@ ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
 PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
 PROXY_EXAMPLE = "socks5://user:password@proxy.example.com:1080,direct"
 SOCKS_CREDENTIALS = range(1, 128)  # bytes that the SOCKS library can send
+WEBHOOK_SECRET_BYTES = range(24, 65)
 
 
 def _json(value: Any) -> Any:
@@ -90,6 +92,18 @@ def _secret(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.isprintable() or text != text.strip():
         raise ValueError("must be printable text without blanks around it")
+    return value
+
+
+def webhook_secret(value: SecretStr) -> SecretStr:
+    """As the Standard Webhooks specification has it. Raises ValueError."""
+    prefix, _, encoded = value.get_secret_value().partition("_")
+    try:
+        size = len(base64.b64decode(encoded, validate=True))
+    except ValueError:
+        size = 0
+    if prefix != "whsec" or size not in WEBHOOK_SECRET_BYTES:
+        raise ValueError("must be whsec_ and the base64 of 24 to 64 bytes")
     return value
 
 
@@ -164,6 +178,7 @@ Proxies = Annotated[
 ]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\-\[\]]+$")]
 Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_secret)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(webhook_secret)]
 
 
 class UpstreamKey(BaseModel):

@@ -26,6 +26,7 @@ from sora_proxy.setting_types import (
     Secret,
     Texts,
     UpstreamKeys,
+    WebhookSecret,
 )
 
 SETTINGS_FILES = ("config/sora_proxy.env", ".env")
@@ -255,6 +256,18 @@ class Settings(BaseSettings):
     )
     retention_count: int = Field(
         100_000, ge=0, description="How many ended orders are kept, the newest; 0: all.", examples=["100000"]
+    )
+
+    # Webhooks
+    webhook_allow: Names = Field(
+        (),
+        description="Hosts that webhooks may go to, host or host:port, comma-separated; `*`: any public one, by https.",
+        examples=["hooks.example.com,*"],
+    )
+    webhook_secret: WebhookSecret | None = Field(
+        None,
+        description="Signs webhooks: `whsec_` and base64. Unset: one is generated and kept in DATA_DIR/webhook_secret.",
+        examples=["whsec_cmVwbGFjZS1tZS13aXRoLTI0LWJ5dGVz"],
     )
 
     # Running it

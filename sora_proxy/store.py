@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sora_proxy import submissions, usage
+from sora_proxy import outbox, submissions, usage
 from sora_proxy.blocking import finished
 from sora_proxy.database import Database, metadata
 from sora_proxy.event_log import EventLog
@@ -79,6 +79,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.on_message: Callable[[], None] = lambda: None  # there is a new one in the outbox of webhooks
 
     async def add(self, generation: Generation, *beside: Beside) -> None:
         """Commit a new generation, and in the same transaction what belongs to it."""
@@ -126,7 +127,8 @@ class Store:
 
     async def _commit(self, generation: Generation, state: State, new: Sequence[Event]) -> None:
         row, first, old = _row(state), len(generation.log) + 1, generation.state
-        if new and isinstance(new[-1], Completed | Failed | Cancelled):
+        ends = bool(new) and isinstance(new[-1], Completed | Failed | Cancelled)
+        if ends:
             row["ended_at"] = time.time()
 
         def write(connection: sa.Connection) -> None:
@@ -139,6 +141,8 @@ class Store:
                     connection.execute(pictures.insert(), {"name": event.name, "generation_id": generation.id})
             usage.count(connection, old, state, new)
             submissions.note(connection, generation.id, old, state)
+            if ends:
+                outbox.put(connection, replace(generation, state=state, log=EventLog([*generation.log, *new])))
 
         writing = asyncio.ensure_future(self._database.write(write))
         try:
@@ -151,6 +155,8 @@ class Store:
             if not (writing.cancelled() or writing.exception()):
                 generation.state = state
                 generation.log.append(*new)
+                if ends and generation.spec.webhook_url:
+                    self.on_message()
 
     async def find(self, generation_id: str, client: str | None = None) -> Generation | None:
         """A generation with its whole log, or None; only one of this client, if one is named."""

@@ -24,12 +24,14 @@ from sora_proxy.store import Store
 from sora_proxy.supervisor import Supervisor
 from sora_proxy.upstream import Upstream
 from sora_proxy.usage import Usage
+from sora_proxy.webhooks import Webhooks
 
 SETTINGS = web.AppKey("settings", Settings)
 RUNTIME = web.AppKey("runtime", RuntimeSettings)
 ACCESS = web.AppKey("access", Access)
 POOL = web.AppKey("pool", BlockingPool)
 STORE = web.AppKey("store", Store)
+WEBHOOKS = web.AppKey("webhooks", Webhooks)
 SIDE_CALLS: web.AppKey[SideCalls | None] = web.AppKey("side_calls")
 CONVERSATIONS = web.AppKey("conversations", Conversations)
 MEDIA = web.AppKey("media", Media)

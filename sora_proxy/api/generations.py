@@ -3,8 +3,6 @@
 Answered from what is known here: no upstream key is ever touched.
 """
 
-from typing import Any
-
 from aiohttp import web
 
 from sora_proxy.api.answer_schemas import ChatCompletion, GenerationAnswer, GenerationList
@@ -15,11 +13,11 @@ from sora_proxy.api.chat_stream import ChatStream
 from sora_proxy.api.context import CLIENT, READERS, RETENTION, STORE, SUPERVISOR
 from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.event_source import EventSource
-from sora_proxy.api.links import picture_link
+from sora_proxy.api.links import public_origin
 from sora_proxy.api.paging import limit_of, page_response
 from sora_proxy.api.resuming import resume_point, stream_asked_after
 from sora_proxy.errors import ClientError
-from sora_proxy.generation import FINAL, Generation, Phase, Picture
+from sora_proxy.generation import FINAL, Generation, Phase
 
 
 @described(
@@ -61,7 +59,7 @@ async def cancel(request: web.Request) -> web.Response:
     """Cancel a generation. Twice, or too late, it changes nothing."""
     generation = await find(request)
     await request.app[SUPERVISOR].cancel(generation)
-    return json_response(_described(request, generation))
+    return json_response(generation.summary(public_origin(request)))
 
 
 @described(
@@ -84,22 +82,8 @@ async def list_generations(request: web.Request) -> web.Response:
         raise ClientError("There is no generation of this id to go on after.", param="after")
     phase = Phase(asked) if asked is not None else None
     found = await request.app[STORE].newest(client, limit + 1, before=after, phase=phase)
-    return page_response([_described(request, each) for each in found[:limit]], has_more=len(found) > limit)
-
-
-def _described(request: web.Request, generation: Generation) -> dict[str, Any]:
-    failed = generation.failure
-    links = [picture_link(request, picture) for picture in generation.events_of(Picture)]
-    return {
-        "id": generation.id,
-        "object": "generation",
-        "status": generation.phase,
-        "created": int(generation.created_at),
-        "model": generation.spec.model,
-        "n": generation.spec.n,
-        "pictures": [link for link in links if link],
-        "error": {"code": failed.code, "message": failed.message} if failed else None,
-    }
+    origin = public_origin(request)
+    return page_response([each.summary(origin) for each in found[:limit]], has_more=len(found) > limit)
 
 
 async def find(request: web.Request) -> Generation:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from sora_proxy.api.schemas import MOST_PROMPT, SIZE, Lenient, none_is_default
+from sora_proxy.api.schemas import MOST_PROMPT, SIZE, Lenient, Metadata, none_is_default
 from sora_proxy.errors import ClientError
 
 STOCK_PROMPT = "Another variation of this picture: the same subject and style, composed anew."
@@ -22,6 +22,7 @@ class PictureOptions(Lenient):
     output_format: Format | None = None
     output_compression: Annotated[int | None, Field(ge=0, le=100)] = None
     partial_images: Annotated[int, Field(ge=0, le=3), none_is_default(0)] = 0
+    metadata: Metadata = Field(default_factory=dict)
 
     @property
     def dimensions(self) -> tuple[int, int] | None:

@@ -25,7 +25,7 @@ from sora_proxy.api.image_requests import EditRequest, ImageRequest, VariationRe
 from sora_proxy.api.keepalive import LongAnswer, client_patience
 from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.pieces import Piece, write_pieces
-from sora_proxy.api.schemas import checked, parse_body
+from sora_proxy.api.schemas import bracketed, checked, parse_body
 from sora_proxy.api.sse import EventStream
 from sora_proxy.errors import ClientError
 from sora_proxy.generation import Failed, Generation, GenerationSpec, Progress, Queued
@@ -56,7 +56,8 @@ async def _edit(request: web.Request, kind: type[EditRequest]) -> web.StreamResp
     """As a form or as JSON. A mask is taken and not used: no back end of ours knows one."""
     if request.content_type == "multipart/form-data":
         async with read_form(request, picture="image", unused=["mask"]) as form:
-            asked = checked(kind, form.texts, strict=False)
+            fields = form.texts | {"metadata": bracketed("metadata", form.texts)}
+            asked = checked(kind, fields, strict=False)
             generation = await _order(request, asked, _references(form.pictures))
     else:
         async with parsed(request, lambda body: parse_body(kind, body)) as whole:
@@ -93,6 +94,7 @@ async def _order(request: web.Request, asked: ImageRequest, references: Sequence
         keep=asked.stream or asked.response_format != "url" or asked.output_format is not None,
         format=asked.output_format,
         compression=asked.output_compression,
+        metadata=asked.metadata,
     )
     return await place_order(request, spec, references[0] if references else None)
 

@@ -10,7 +10,7 @@ from sora_proxy.generation import Picture
 
 def picture_link(request: web.Request, picture: Picture) -> str:
     """Where the client finds a picture: here, or at the upstream."""
-    return f"{public_origin(request)}/images/{picture.name}" if picture.name else picture.url or ""
+    return picture.link(public_origin(request))
 
 
 def public_origin(request: web.Request) -> str:

@@ -9,18 +9,21 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from sora_proxy.api.context import CLIENT, IDEMPOTENCY, MEDIA, POOL, READERS, SETTINGS, SUPERVISOR
+from sora_proxy.api.context import CLIENT, IDEMPOTENCY, MEDIA, POOL, READERS, SETTINGS, SUPERVISOR, WEBHOOKS
 from sora_proxy.api.image_input import Reference, keep_picture
+from sora_proxy.api.links import public_origin
 from sora_proxy.blocking import Work
 from sora_proxy.errors import ClientError, SoraProxyError
 from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.idempotency import Claim, Repeated
+from sora_proxy.public_http import AddressRefused
 from sora_proxy.store import Beside
 
 LONGEST_KEY = 255
 COUNTED = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 LARGE_PICTURE = 2**16  # from here on, its digest is work for a thread
-NOT_ORDERED = {"image", "include_usage", "keep", "metadata"}  # a name of ours, and how the answer is wanted
+# Not what is ordered, but a name of ours, how the answer is wanted, and who is told.
+NOT_ORDERED = {"image", "include_usage", "keep", "metadata", "webhook_url", "origin"}
 
 
 async def place_order(
@@ -31,6 +34,7 @@ async def place_order(
     """
     idempotency = request.app[IDEMPOTENCY]
     _cancels_if_abandoned(request)  # a wish that can't be understood is refused before anything is ordered
+    spec = _with_webhook(request, spec)
     claim = await _claim(request, spec, picture)
     if idempotency.follows_refusal(claim):
         claim = replace(claim, counted=False)
@@ -61,6 +65,19 @@ def _cancels_if_abandoned(request: web.Request) -> bool:
     if asked not in ("keep", "cancel"):
         raise ClientError("X-On-Disconnect must be 'keep' or 'cancel'.", param="X-On-Disconnect")
     return asked == "cancel"
+
+
+def _with_webhook(request: web.Request, spec: GenerationSpec) -> GenerationSpec:
+    """Whom to tell of the end, if the order names somebody."""
+    address = spec.metadata.get("webhook_url")
+    if address is None:
+        return spec
+    try:
+        request.app[WEBHOOKS].check(address)
+    except AddressRefused as error:
+        message = f"No webhook can be sent: {error}."
+        raise ClientError(message, code="webhook_refused", param="metadata.webhook_url") from error
+    return replace(spec, webhook_url=address, origin=public_origin(request))
 
 
 async def _take(

@@ -58,12 +58,19 @@ def _is_pair(key: str, value: Any) -> bool:
     return len(key) <= 64 and isinstance(value, str) and len(value) <= 512
 
 
+def bracketed(name: str, fields: Mapping[str, str]) -> dict[str, str]:
+    """The object that a query or a form spells as `name[key]`, one field for each of its keys."""
+    start = f"{name}["
+    return {key[len(start) : -1]: text for key, text in fields.items() if key.startswith(start) and key.endswith("]")}
+
+
 Metadata = Annotated[
     dict[str, str],
     BeforeValidator(_check_metadata),
     WithJsonSchema(
         {
             "type": "object",
+            "description": "On an order, `webhook_url` is where to tell of its end.",
             "maxProperties": MOST_METADATA,
             "propertyNames": {"maxLength": 64},
             "additionalProperties": {"type": "string", "maxLength": 512},

@@ -17,14 +17,13 @@ from sora_proxy.api.context import CLIENT, CONVERSATIONS, STORE
 from sora_proxy.api.described import Description, described
 from sora_proxy.api.generations import find, forget
 from sora_proxy.api.paging import MOST, limit_of, page_response
-from sora_proxy.api.schemas import MOST_MESSAGES, MetadataRequest, parse_metadata_request
+from sora_proxy.api.schemas import MOST_MESSAGES, MetadataRequest, bracketed, parse_metadata_request
 from sora_proxy.conversations import Page, Said
 from sora_proxy.errors import ClientError
 
 PAGE = {"after": "the last id that you have", "limit": "how many, at most", "order": "`asc` or `desc`"}
 FILTERS = {"model": "only this model's", "metadata[key]": "only those with this value"}
 UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # a path into JSON has no way to spell these
-METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 
 
 @described(Description(query=PAGE | FILTERS, answer=ChatCompletionList))
@@ -83,7 +82,7 @@ def _page(request: web.Request, *, most: int = MOST) -> tuple[Page, int]:
 
 
 def _metadata(query: Mapping[str, str]) -> dict[str, str]:
-    pairs = {found[1]: value for name, value in query.items() if (found := METADATA.fullmatch(name))}
+    pairs = bracketed("metadata", query)
     if any(UNSEARCHABLE.search(name) for name in pairs):
         raise ClientError(
             "A list can't be filtered by a key with a quote, a backslash or a control character in it.",

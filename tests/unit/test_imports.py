@@ -38,6 +38,7 @@ def test_everything_points_one_way_and_each_library_has_its_place() -> None:
         "audit",
         "conversations",
         "idempotency",
+        "outbox",
         "retention",
         "key_keeping.registry",
         "key_keeping.store",
@@ -47,6 +48,7 @@ def test_everything_points_one_way_and_each_library_has_its_place() -> None:
         "usage",
     }
     assert users_of("sqlalchemy", "sqlite3") == keepers | {"database"}
+    assert users_of("standardwebhooks") == {"deliverer", "webhooks"}
     assert users_of("jwt") == {"sessions", "key_keeping.expiry"}
     assert users_of("sora_proxy.__main__") <= {"__main__"}
     assert users_of("sora_proxy.app") == {"__main__"}

@@ -1,0 +1,129 @@
+"""The deliverer: sends what is in the outbox, and tries again, later and later, what was not taken.
+
+A message is taken out only after it was taken; what a crash leaves in between is sent again. So receivers get each at
+least once.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import structlog
+from standardwebhooks import Webhook
+
+from sora_proxy.errors import StorageUnavailable
+from sora_proxy.outbox import Message, Outbox
+from sora_proxy.public_http import AddressRefused, PublicHttp
+from sora_proxy.retry_after import retry_after
+
+log = structlog.get_logger(__name__)
+
+DELAYS = (5.0, 30.0, 120.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)  # after each failed attempt but the last
+JITTER = 0.25
+HOLD = 20.0  # longer than an attempt can take
+AT_ONCE, AT_ONCE_PER_HOST = 16, 4  # a receiver that hangs must not hold up the others
+STORAGE_PAUSE = 5.0
+
+
+class Deliverer:
+    """Sends messages. `delays` are the seconds to wait after the first failure, the second, and so on."""
+
+    def __init__(self, outbox: Outbox, http: PublicHttp, signer: Webhook, delays: Sequence[float] = DELAYS) -> None:
+        self._outbox = outbox
+        self._http = http
+        self._signer = signer
+        self._delays = delays
+        # All the mutable state: the host of each message on the wire, and whether there is news.
+        self._busy: list[str] = []
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is something new in the outbox."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Send what is due, when it is due, until cancelled. What is on the wire then will be sent again."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._news.clear()
+                pause = await self._send_due(group)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._news.wait()
+
+    async def _send_due(self, group: asyncio.TaskGroup) -> float | None:
+        """Begin to send what is due; returns the seconds until more is, or None if only news can tell."""
+        try:
+            while len(self._busy) < AT_ONCE:
+                full = [host for host, number in Counter(self._busy).items() if number >= AT_ONCE_PER_HOST]
+                message = await self._outbox.first(without=full)
+                if message is None:
+                    return None
+                if (early := message.due_at - time.time()) > 0:
+                    return early
+                message = await self._outbox.hold(message, HOLD)
+                self._busy.append(message.host)
+                group.create_task(self._send(message))
+        except StorageUnavailable as error:
+            log.warning("webhooks have to wait for the storage", reason=str(error))
+            return STORAGE_PAUSE
+        return None
+
+    async def _send(self, message: Message) -> None:
+        try:
+            await self._attempt(message)
+        except StorageUnavailable as error:
+            log.warning("webhook will be sent again", **_facts(message), reason=str(error))
+        except Exception:
+            # The last line: a mistake of ours is one failed attempt of one message.
+            log.exception("webhook broke", **_facts(message))
+        finally:
+            self._busy.remove(message.host)
+            self.wake()
+
+    async def _attempt(self, message: Message) -> None:
+        try:
+            # What the answer says beyond its status is of no interest, and not read.
+            async with self._http.request("POST", message.address, **self._signed(message)) as answer:
+                status, wait = answer.status, retry_after(answer.headers) or 0.0
+        except AddressRefused as refused:
+            await self._failed(message, str(refused))
+            return
+        if 200 <= status < 300:
+            await self._outbox.remove(message)
+            log.info("webhook delivered", **_facts(message))
+        elif status == 410:
+            await self._outbox.remove(message)
+            log.info("webhook not wanted any more", **_facts(message))
+        else:
+            await self._failed(message, f"status {status}", wait)
+
+    def _signed(self, message: Message) -> dict[str, object]:
+        now = dt.datetime.now(dt.UTC)
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "sora_proxy",
+            "webhook-id": message.id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": self._signer.sign(message.id, now, message.body),
+        }
+        return {"data": message.body.encode(), "headers": headers}
+
+    async def _failed(self, message: Message, reason: str, wait: float = 0.0) -> None:
+        """Try again later, as much as the receiver asks for at least; or give up."""
+        if message.attempts > len(self._delays):
+            await self._outbox.remove(message)
+            log.warning("webhook given up", **_facts(message), reason=reason)
+            return
+        delay = self._delays[message.attempts - 1] * random.uniform(1, 1 + JITTER)  # noqa: S311  # no secret
+        await self._outbox.postpone(message, max(delay, wait))
+        log.info("webhook failed", **_facts(message), reason=reason, seconds_until_next=round(max(delay, wait)))
+
+
+def _facts(message: Message) -> dict[str, object]:
+    """What logs tell of a message. The rest of its address may hold a secret of the receiver's."""
+    return {"generation": message.generation_id, "host": message.host, "attempts": message.attempts}

@@ -1,0 +1,68 @@
+"""Webhooks: who ordered is told of the end, by a signed POST to an address that came with the order.
+
+`outbox.py` puts the message into the database, in the transaction that ends the generation; `deliverer.py` sends it
+from there until it is taken, over restarts. Both follow the Standard Webhooks specification.
+"""
+
+import base64
+import contextlib
+import secrets
+from contextlib import AbstractAsyncContextManager
+
+from pydantic import SecretStr
+from standardwebhooks import Webhook
+
+from sora_proxy.blocking import beside
+from sora_proxy.database import Database
+from sora_proxy.deliverer import Deliverer
+from sora_proxy.errors import ConfigurationError
+from sora_proxy.kept_secret import read_or_make
+from sora_proxy.log import Redactor
+from sora_proxy.outbox import Outbox
+from sora_proxy.public_http import PublicHttp
+from sora_proxy.setting_types import webhook_secret
+from sora_proxy.settings import Settings
+
+ANY_PUBLIC_HOST = "*"
+
+
+class Webhooks:
+    """All about webhooks that the rest of the program needs. Raises ConfigurationError."""
+
+    def __init__(self, settings: Settings, database: Database, redactor: Redactor) -> None:
+        listed = [host for host in settings.webhook_allow if host != ANY_PUBLIC_HOST]
+        public_schemes = ["https"] if ANY_PUBLIC_HOST in settings.webhook_allow else []
+        self._http = PublicHttp("the webhook's address", listed, public_schemes)
+        self.deliverer: Deliverer | None = None  # nothing is sent unless the operator allows some host
+        if settings.webhook_allow:
+            secret = _secret(settings)
+            redactor.hide([secret])
+            self.deliverer = Deliverer(Outbox(database), self._http, Webhook(secret))
+
+    def check(self, address: str) -> None:
+        """Check that a webhook may be sent to an address.
+
+        Raises AddressRefused.
+        """
+        self._http.check(address)
+
+    def wake(self) -> None:
+        """Look into the outbox now: there is something new in it."""
+        if self.deliverer:
+            self.deliverer.wake()
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Send webhooks for as long as the block takes."""
+        return beside(self.deliverer.run()) if self.deliverer else contextlib.nullcontext()
+
+
+def _secret(settings: Settings) -> str:
+    """The configured secret, else that of the data folder, else a new one."""
+    if settings.webhook_secret:
+        return settings.webhook_secret.get_secret_value()
+    path = settings.data_dir / "webhook_secret"
+    secret, _ = read_or_make(path, lambda: f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
+    try:
+        return webhook_secret(SecretStr(secret)).get_secret_value()
+    except ValueError as error:
+        raise ConfigurationError([f"DATA_DIR: {path}: {error}; remove it to get a new one"]) from None

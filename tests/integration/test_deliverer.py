@@ -1,0 +1,286 @@
+"""Delivering what is in the outbox: when it is tried again, when no more, and what is never asked."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from email.utils import formatdate
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from standardwebhooks import Webhook
+
+from sora_proxy.blocking import BlockingPool, beside
+from sora_proxy.database import Database
+from sora_proxy.deliverer import AT_ONCE_PER_HOST, DELAYS, JITTER, Deliverer
+from sora_proxy.outbox import Message, Outbox, outbox
+from sora_proxy.public_http import PublicHttp
+from tests.addresses import ELSEWHERE, LOOPBACK
+from tests.receiver import SECONDS, SECRET, Answer, Receiver, hang, hang_up, serve_receiver, status
+
+
+@dataclass
+class Post:
+    """An outbox, and what delivers from it."""
+
+    database: Database
+    outbox: Outbox
+
+    async def put(self, address: str, host: str = "127.0.0.1", attempts: int = 0, wait: float = 0.0) -> str:
+        """Put a message into the outbox that is due in so many seconds; returns its id."""
+        number = len(await self.messages())
+        message = Message(f"msg_{number}", f"chatcmpl-{number}", address, host, "{}", attempts, time.time() + wait)
+        await self.database.write(lambda connection: connection.execute(outbox.insert(), asdict(message)))
+        return message.id
+
+    @asynccontextmanager
+    async def delivering(
+        self, *allowed: str, anywhere: bool = False, delays: Sequence[float] = DELAYS
+    ) -> AsyncIterator[Deliverer]:
+        http = PublicHttp("the webhook's address", allowed, ["https"] if anywhere else [])
+        deliverer = Deliverer(self.outbox, http, Webhook(SECRET), delays)
+        async with beside(deliverer.run()):
+            yield deliverer
+
+    async def messages(self) -> list[Message]:
+        columns = [outbox.c[name] for name in Message.__slots__]
+        rows = await self.database.read(
+            lambda connection: connection.execute(outbox.select().with_only_columns(*columns)).all()
+        )
+        return [Message(*row) for row in rows]
+
+    async def until_tried(self, attempts: int = 1) -> list[Message]:
+        """Wait until each message that is left was tried so often, and none is on its way; returns them."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                messages = await self.messages()
+                if all(message.attempts >= attempts for message in messages) and not self._held(messages):
+                    return messages
+                await asyncio.sleep(0.01)
+
+    @staticmethod
+    def _held(messages: list[Message]) -> bool:
+        """Whether one of them is on its way: then it is kept back for some seconds, less than it rests after that."""
+        return any(message.due_at < time.time() + 50 for message in messages)
+
+
+@pytest.fixture
+async def post(tmp_path: Path) -> AsyncIterator[Post]:
+    pool = BlockingPool()
+    database = await asyncio.to_thread(lambda: Database(tmp_path / "outbox.db", pool))
+    await database.open()
+    yield Post(database, Outbox(database))
+    await database.close()
+    pool.close()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with serve_receiver() as receiver:
+        yield receiver
+
+
+# --- What ends it, and what does not ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [200, 201, 204, 299, 410])
+async def test_a_message_that_is_taken_or_not_wanted_is_never_sent_again(
+    post: Post, receiver: Receiver, code: int
+) -> None:
+    receiver.answers = [status(code)]
+    await post.put(receiver.url)
+    async with post.delivering(receiver.host, delays=(0.0, 0.0)):
+        assert await post.until_tried() == []
+    assert len(receiver.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [*(status(code) for code in (300, 304, 400, 401, 404, 409, 429, 500, 502, 503)), hang_up],
+    ids=lambda answer: getattr(answer, "__name__", "answer"),
+)
+async def test_any_other_answer_is_a_failure_and_tried_again_after_a_pause_with_some_jitter(
+    post: Post, receiver: Receiver, answer: Answer
+) -> None:
+    receiver.answers = [answer]
+    await post.put(receiver.url)
+    begun = time.time()
+    async with post.delivering(receiver.host, delays=(100.0,)):
+        (message,) = await post.until_tried()
+    assert message.attempts == 1
+    assert begun + 100 <= message.due_at <= time.time() + 100 * (1 + JITTER)
+
+
+async def test_a_redirect_is_a_failure_and_not_followed(post: Post, receiver: Receiver) -> None:
+    async with serve_receiver() as elsewhere:
+        receiver.answers = [status(code, location=elsewhere.url) for code in (301, 302, 303, 307, 308)]
+        for _ in range(5):
+            await post.put(receiver.url)
+        async with post.delivering(receiver.host, elsewhere.host, delays=(100.0,)):
+            assert len(await post.until_tried()) == 5
+        assert elsewhere.calls == []
+
+
+async def test_a_receiver_that_does_not_answer_in_time_is_tried_again(
+    post: Post, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sora_proxy.public_http.SECONDS", 0.2)
+    receiver.answers = [hang]
+    await post.put(receiver.url)
+    async with post.delivering(receiver.host, delays=(100.0,)):
+        (message,) = await post.until_tried()
+    assert message.attempts == 1
+
+
+async def test_a_receiver_that_is_not_there_is_tried_again(post: Post) -> None:
+    async with serve_receiver() as receiver:
+        pass
+    await post.put(receiver.url)
+    async with post.delivering(receiver.host, delays=(100.0,)):
+        (message,) = await post.until_tried()
+    assert message.attempts == 1
+
+
+async def test_what_an_answer_says_beyond_its_status_is_not_waited_for(post: Post, receiver: Receiver) -> None:
+    hung_up = asyncio.Event()
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(bytes(2**16))
+        finally:
+            hung_up.set()
+
+    receiver.answers = [endless]
+    await post.put(receiver.url)
+    async with post.delivering(receiver.host):
+        assert await post.until_tried() == []
+        async with asyncio.timeout(SECONDS):
+            await hung_up.wait()
+
+
+# --- When ------------------------------------------------------------------------------------------------------------
+
+
+async def test_it_is_tried_again_later_and_later_under_the_same_id_and_given_up_in_the_end(
+    post: Post, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    delays = (0.05, 0.1, 0.2)
+    receiver.answers = [status(500)] * 10
+    message_id = await post.put(receiver.url)
+    times = []
+    async with post.delivering(receiver.host, delays=delays):
+        for calls in range(1, 5):
+            await receiver.until(calls)
+            times.append(time.monotonic())
+        assert await post.until_tried() == []
+    assert [call.id for call in receiver.calls] == [message_id] * 4
+    for call in receiver.calls:
+        await call.verify()
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert all(gap >= delay * 0.9 for gap, delay in zip(gaps, delays, strict=True))
+    assert "webhook given up" in caplog.text
+
+
+def test_the_pauses_grow_and_span_more_than_a_day() -> None:
+    assert list(DELAYS) == sorted(DELAYS)
+    assert sum(DELAYS) > 24 * 3600
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [
+        ("500", 500, 510),
+        (formatdate(time.time() + 5000, usegmt=True), 4000, 5001),
+        ("1", 100, 126),  # not sooner than we would
+        ("99999999", 86_400, 86_401),  # not later than tomorrow
+        ("soon", 100, 126),
+    ],
+)
+async def test_a_receiver_may_ask_for_a_longer_pause(
+    post: Post, receiver: Receiver, asked: str, least: float, most: float
+) -> None:
+    receiver.answers = [status(503, retry_after=asked)]
+    await post.put(receiver.url)
+    async with post.delivering(receiver.host, delays=(100.0,)):
+        (message,) = await post.until_tried()
+    assert least - 1 <= message.due_at - time.time() <= most
+
+
+async def test_a_message_is_sent_when_it_is_due_without_being_woken(post: Post, receiver: Receiver) -> None:
+    await post.put(receiver.url, wait=0.3)
+    due = time.monotonic() + 0.3
+    async with post.delivering(receiver.host):
+        await receiver.until(1)
+    assert -0.05 <= time.monotonic() - due < 2
+
+
+async def test_a_message_that_comes_later_is_sent_at_once(post: Post, receiver: Receiver) -> None:
+    async with post.delivering(receiver.host) as deliverer:
+        for calls in (1, 2):
+            await post.put(receiver.url)
+            deliverer.wake()
+            await receiver.until(calls)
+            assert await post.until_tried() == []
+
+
+async def test_what_a_stop_interrupts_stays_in_the_outbox_with_its_attempt_counted(
+    post: Post, receiver: Receiver
+) -> None:
+    receiver.answers = [hang]
+    await post.put(receiver.url)
+    async with post.delivering(receiver.host):
+        await receiver.until(1)
+    (message,) = await post.messages()
+    assert message.attempts == 1
+
+
+async def test_a_host_that_hangs_takes_a_few_places_only_and_the_others_are_served(
+    post: Post, receiver: Receiver
+) -> None:
+    async with serve_receiver() as other:
+        receiver.answers = [hang] * 20
+        for _ in range(20):
+            await post.put(receiver.url)
+        await post.put(f"http://localhost:{other.port}/", host="localhost")
+        async with post.delivering(receiver.host, f"localhost:{other.port}"):
+            await other.until(1)
+            await receiver.until(AT_ONCE_PER_HOST)
+            assert receiver.open == len(receiver.calls) == AT_ONCE_PER_HOST
+
+
+# --- Whom it never asks -----------------------------------------------------------------------------------------------
+
+
+async def test_no_spelling_of_an_address_that_is_not_public_is_asked(post: Post, receiver: Receiver) -> None:
+    for place in (*LOOPBACK, *ELSEWHERE):
+        await post.put(f"https://{place}:{receiver.port}/", host=place)
+        await post.put(f"https://{place}/", host=place)
+    connections = 0
+
+    def heard(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.close()
+
+    canary = await asyncio.start_server(heard, "127.0.0.1", 0)
+    for place in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]"):
+        await post.put(f"https://{place}:{canary.sockets[0].getsockname()[1]}/", host=place)
+    async with canary, post.delivering(anywhere=True, delays=(100.0,)):
+        messages = await post.until_tried()
+    assert len(messages) == 2 * len([*LOOPBACK, *ELSEWHERE]) + 3
+    assert connections == 0
+    assert receiver.calls == []
+
+
+async def test_a_host_that_is_not_listed_any_more_is_not_asked(post: Post, receiver: Receiver) -> None:
+    await post.put(receiver.url)
+    async with post.delivering("hooks.example.com", delays=(100.0,)):
+        (message,) = await post.until_tried()
+    assert message.attempts == 1
+    assert receiver.calls == []
