@@ -196,7 +196,7 @@ def test_the_pauses_grow_and_span_more_than_a_day() -> None:
     ("asked", "least", "most"),
     [
         ("500", 500, 510),
-        (formatdate(time.time() + 5000, usegmt=True), 4000, 5001),
+        ("a date", 4990, 5001),
         ("1", 100, 126),  # not sooner than we would
         ("99999999", 86_400, 86_401),  # not later than tomorrow
         ("soon", 100, 126),
@@ -205,6 +205,8 @@ def test_the_pauses_grow_and_span_more_than_a_day() -> None:
 async def test_a_receiver_may_ask_for_a_longer_pause(
     post: Post, receiver: Receiver, asked: str, least: float, most: float
 ) -> None:
+    if asked == "a date":
+        asked = formatdate(time.time() + 5000, usegmt=True)
     receiver.answers = [status(503, retry_after=asked)]
     await post.put(receiver.url)
     async with post.delivering(receiver.host, delays=(100.0,)):
