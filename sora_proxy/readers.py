@@ -56,7 +56,9 @@ class Readers:
         if self._reading[name]:
             return
         del self._reading[name]
-        if name in self._conditional and not generation.ended:
+        if generation.ended:
+            self._conditional.discard(name)
+        elif name in self._conditional:
             self._abandoned[name] = asyncio.create_task(self._cancel_later(generation), name=f"abandoned {name}")
 
     async def _cancel_later(self, generation: Generation) -> None:

@@ -8,7 +8,8 @@ import pytest
 from aiohttp import web
 
 from sora_proxy.api.context import READERS, SUPERVISOR
-from tests.conftest import Proxy, StartProxy
+from sora_proxy.keys import fingerprint
+from tests.conftest import CLIENT_KEY, UPSTREAM_TOKEN, Proxy, StartProxy
 from tests.sora_server import SECONDS, Order, Sora, in_front_of, place
 
 CANCEL = {"x-on-disconnect": "cancel"}
@@ -142,3 +143,14 @@ async def test_another_wish_is_refused_before_anything_is_ordered(proxy: Proxy, 
         assert answer.status == 400
         assert (await answer.json())["error"]["param"] == "X-On-Disconnect"
     assert not sora.orders
+
+
+async def test_nothing_is_kept_of_readers_who_left_after_the_end(proxy: Proxy, sora: Sora) -> None:
+    generation = await proxy.app[SUPERVISOR].find(await place(proxy), fingerprint(CLIENT_KEY))
+    assert generation is not None
+    with pytest.raises(ConnectionResetError), proxy.app[READERS].reading(generation, or_cancel=True):
+        await sora.until(lambda: sora.registered == 1)
+        sora.tasks[UPSTREAM_TOKEN][0]["status"] = "failed"
+        await generation.log.end()
+        raise ConnectionResetError
+    assert not proxy.app[READERS]._conditional
