@@ -22,6 +22,7 @@ class Work(StrEnum):
 
     submit = "submit"
     poll = "poll"
+    probe = "probe"
     download = "download"
     media = "media"
     send = "send"  # pictures on their way to clients, who must not wait for one that is being converted
@@ -34,6 +35,7 @@ class Work(StrEnum):
 THREADS = {
     Work.submit: 16,
     Work.poll: 16,
+    Work.probe: 4,
     Work.download: 16,
     Work.media: 2,
     Work.send: 2,

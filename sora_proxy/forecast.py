@@ -1,12 +1,25 @@
 """Forecast: how long those who wait for a key are likely to wait."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Collection
+from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 
 from sora_proxy.keys import MINUTE, Key
 
 FIRST_GUESS_OF_TASK_SECONDS = 30.0
 GOOD_FOR_SECONDS = 1.0  # so long is what was added up about all keys good enough
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """From the moment at which one more key can serve to the next such moment."""
+
+    start: float
+    before: float  # orders that were taken until then
+    at_once: float  # the same with the one that the new key takes in that moment
+    per_second: float  # what all keys that can serve take from then on
 
 
 class Forecast:
@@ -17,8 +30,7 @@ class Forecast:
         # All the mutable state.
         self._task_seconds = FIRST_GUESS_OF_TASK_SECONDS
         self._made_at = -math.inf
-        self._first = 0.0  # when the first key can serve
-        self._per_second = 0.0  # orders that they can take
+        self._stretches: list[_Stretch] = []
 
     def task_ended(self, seconds: float) -> None:
         """A task had a key for so long: what to expect of the next ones."""
@@ -27,13 +39,20 @@ class Forecast:
     def wait(self, place: int, now: float) -> float:
         """Seconds until the order at a place in line, counted from 1, is likely to get a key."""
         if now - self._made_at >= GOOD_FOR_SECONDS:
-            self._add_up(now)
-        return max(self._first - now, 0.0) + (place / self._per_second if self._per_second else math.inf)
+            self._look_ahead(now)
+        if not self._stretches:
+            return math.inf
+        stretch = self._stretches[bisect_left(self._stretches, place, key=attrgetter("before")) - 1]
+        return max(stretch.start + max(place - stretch.at_once, 0.0) / stretch.per_second - now, 0.0)
 
-    def _add_up(self, now: float) -> None:
-        self._made_at = now
-        self._first = min((key.rests_until() for key in self._keys), default=now)
-        self._per_second = sum(
-            min(key.config.max_rpm / MINUTE, key.limit / self._task_seconds if key.limit else math.inf)
-            for key in self._keys
-        )
+    def _look_ahead(self, now: float) -> None:
+        self._made_at, self._stretches = now, []
+        start, taken, per_second = now, 0.0, 0.0
+        for ready_at, key in sorted(((max(key.rests_until(), now), key) for key in self._keys), key=itemgetter(0)):
+            before = taken + per_second * (ready_at - start)
+            start, taken, per_second = ready_at, before + key.has_room, per_second + self._rate(key)
+            self._stretches.append(_Stretch(start, before, taken, per_second))
+
+    def _rate(self, key: Key) -> float:
+        """Orders per second that a key can take."""
+        return min(key.config.max_rpm / MINUTE, key.limit / self._task_seconds if key.limit else math.inf)

@@ -161,19 +161,20 @@ class KeyPool:
         else:
             self._in_service.discard(key)
             self._roster.discard(key)
-            if key.removed and not key.tasks:
-                self._keys.pop(key.id, None)
+            if key.removed and not key.tasks and self._keys.get(key.id) is key:  # it may be back as another one
+                del self._keys[key.id]
         self._assign()
 
     def _noted(self, key: Key) -> None:
         """The same for what must outlive the process."""
         self.changed(key)
-        self.on_change(key)
+        if not key.removed:
+            self.on_change(key)
 
     # --- The line ----------------------------------------------------------------------------------------------------
 
-    def admit(self, client: str, arriving: int = 0) -> None:
-        """Check that one more order of a client may wait in line, beside those in it and `arriving` others.
+    def admit(self, client: str, arriving: Sequence[str] = ()) -> None:
+        """Check that one more order of a client may wait in line, beside those in it and others of these clients.
 
         Raises NoUpstreamKey or QueueFull.
         """

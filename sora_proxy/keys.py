@@ -26,15 +26,18 @@ def fingerprint(secret: str) -> str:
 class TokenBucket:
     """At most `size` takes in any 60 seconds, over a true sliding minute."""
 
-    def __init__(self, size: int, taken: Iterable[float] = ()) -> None:
+    def __init__(self, size: int) -> None:
+        # All the mutable state: the size, which may change, and all that was taken in the last minute.
         self.size = size
-        self._taken: deque[float] = deque(taken, maxlen=size)
+        self._taken: deque[float] = deque()
 
     def ready_at(self) -> float:
         """The moment from which one more may be taken."""
-        return self._taken[0] + MINUTE if len(self._taken) == self.size else -math.inf
+        return self._taken[-self.size] + MINUTE if len(self._taken) >= self.size else -math.inf
 
     def take(self, now: float) -> None:
+        while self._taken and self._taken[0] < now - MINUTE:
+            self._taken.popleft()
         self._taken.append(now)
 
     def give_back(self) -> None:
@@ -47,11 +50,7 @@ class TokenBucket:
 
     def load(self, taken: Iterable[float]) -> None:
         """What was taken in an earlier life, the first one first."""
-        self._taken = deque([*taken, *self._taken], maxlen=self.size)
-
-    def resized(self, size: int) -> "TokenBucket":
-        """A bucket of another size with the same takes."""
-        return TokenBucket(size, self._taken)
+        self._taken = deque([*taken, *self._taken])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +111,11 @@ class Key:
         """Whether it can serve, now or later, without an operator."""
         return self.config.enabled and self.rejected is None and not self.removed
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it may have one more task."""
+        return self.limit is None or self.tasks < self.limit
+
     def egress(self, now: float) -> Egress:
         """The way out for a call now: the first that does not rest, else the one that is back first."""
         return next((each for each in self.egresses if each.rest.until <= now), None) or min(
@@ -125,8 +129,8 @@ class Key:
 
     def ready_at(self) -> float:
         """The moment from which it can take an order; infinity if only an event can tell."""
-        full = self.intents or (self.limit is not None and self.tasks >= self.limit)
-        return math.inf if full or not self.in_service else self.rests_until()
+        can_serve = self.in_service and self.has_room and not self.intents
+        return self.rests_until() if can_serve else math.inf
 
     def configure(self, config: UpstreamKey, egresses: Sequence[Egress]) -> None:
         """Be another key from now on, with the same tasks. What was known of another token does not count."""
@@ -134,7 +138,7 @@ class Key:
             self.rejected, self.unproven = None, False
             self.rest.end()
         self.config, self.egresses = config, tuple(egresses)
-        self.bucket = self.bucket.resized(config.max_rpm)
+        self.bucket.size = config.max_rpm
         self.learn_limit(self.learned_limit)
 
     def learn_limit(self, tasks: int | None) -> None:
@@ -148,8 +152,10 @@ class Key:
         match fault:
             case KeyRejected():
                 self.rejected = incident
-            case TooManyTasks():
+            case TooManyTasks() if incident.by or fault.limit:
                 self._learn_limit(fault.limit, now, incident)
+            case TooManyTasks():  # told to a call that adds no task: it says nothing about how many there may be
+                self.rest.back_off(now, incident)
             case RateLimited():
                 self.rest.back_off(now, incident, at_least=fault.retry_after or 0.0)
                 self.rest.due = self.unproven = True

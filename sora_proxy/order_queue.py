@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sora_proxy.errors import QueueFull
@@ -34,16 +34,18 @@ class OrderQueue(Line[Lease]):
         # All the mutable state.
         self._ticker: asyncio.TimerHandle | None = None
 
-    def admit(self, client: str, arriving: int, *, key_is_free: bool) -> None:
-        """Check that one more order of a client may wait, beside those in line and `arriving` others.
+    def admit(self, client: str, arriving: Sequence[str], *, key_is_free: bool) -> None:
+        """Check that one more order of a client may wait, beside those in line and others that these clients bring.
 
         Raises QueueFull.
         """
-        place = self.places_before(client) + arriving + 1
+        place = self.places_before(client) + len(arriving) + 1
         wait = 0.0 if place == 1 and key_is_free else self.expected_wait(place)
-        full = len(self) + arriving >= self._bounds.most
-        if full or self.waiting.get(client, 0) >= self._bounds.most_per_client or wait > self._bounds.seconds:
-            seconds = math.ceil(min(max(wait - self._bounds.seconds, 1.0), LONGEST_RETRY_AFTER))
+        full = len(self) + len(arriving) >= self._bounds.most
+        full |= self.waiting.get(client, 0) + arriving.count(client) >= self._bounds.most_per_client
+        if full or wait > self._bounds.seconds:
+            until = max(wait - self._bounds.seconds, self.expected_wait(1) if full else 0.0, 1.0)
+            seconds = math.ceil(min(until, LONGEST_RETRY_AFTER))
             raise QueueFull("too many orders are waiting; try again later", retry_after=seconds)
 
     def expected_wait(self, place: int) -> float:

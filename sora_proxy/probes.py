@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from sora_proxy.errors import EgressFault, Fault, KeyFault, UpstreamFault
+from sora_proxy.errors import EgressFault, Fault, KeyFault, UpstreamFault, UpstreamUnavailable
 from sora_proxy.key_pool import KeyPool
 from sora_proxy.keys import Key
 from sora_proxy.upstream import Upstream
@@ -40,6 +40,10 @@ class Probes:
         except Fault as error:
             fault = error
             log.info("probe failed", key=key.alias, reason=str(error))
+        except Exception:
+            # A mistake of ours in reading one answer must not keep the key out for good.
+            log.exception("probe broke", key=key.alias)
+            fault = UpstreamUnavailable("the server made a mistake")
         finally:
             del self._running[key]
         if isinstance(fault, KeyFault | EgressFault | UpstreamFault):

@@ -26,11 +26,12 @@ class Supervisor:
         self._store = resources.store
         self._media = resources.media
         self._lifecycle = Lifecycle(resources, policy)
-        # All the mutable state: generations that have not ended and their coroutines, orders being committed,
-        # cancellations under way, the end.
+        # All the mutable state: generations that have not ended and their coroutines, orders being committed and whose
+        # they are, cancellations under way, the end.
         self._live: dict[str, Generation] = {}
         self._coroutines: dict[str, asyncio.Task[None]] = {}
         self._arriving: dict[str, asyncio.Task[Generation]] = {}
+        self._clients_arriving: list[str] = []
         self._background: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -54,7 +55,7 @@ class Supervisor:
         """
         if self._stopping:
             raise Stopping("the server is about to stop")
-        self.keys.admit(client, len(self._arriving))
+        self.keys.admit(client, self._clients_arriving)
 
     async def start(self, spec: GenerationSpec, client: str, *beside: Beside) -> Generation:
         """Take an order. When this returns, it is on disk and under way, whatever becomes of the caller; what else
@@ -65,7 +66,8 @@ class Supervisor:
         self.admit(client)
         generation = Generation(new_generation_id(), client, spec)
         accepting = self._arriving[generation.id] = asyncio.create_task(self._accept(generation, beside))
-        accepting.add_done_callback(lambda _: self._arriving.pop(generation.id))
+        self._clients_arriving.append(client)
+        accepting.add_done_callback(lambda _: self._arrived(generation))
         return await asyncio.shield(accepting)
 
     async def find(self, generation_id: str, client: str) -> Generation | None:
@@ -126,6 +128,10 @@ class Supervisor:
         log.debug("order accepted", generation=generation.id, prompt=generation.spec.prompt)
         self._go_on(generation)
         return generation
+
+    def _arrived(self, generation: Generation) -> None:
+        del self._arriving[generation.id]
+        self._clients_arriving.remove(generation.client)
 
     async def _cancel(self, generation: Generation) -> None:
         await self._store.cancel(generation)

@@ -151,7 +151,7 @@ class Sora:
 
     async def probe(self, key: Key) -> None:
         call = self._call(key, "GET", "/backend/parameters", self._deadlines.poll)
-        answer = await self._answer(Work.poll, call)
+        answer = await self._answer(Work.probe, call)
         if answer.status in (404, 405):  # a server that has no such call says nothing about the key
             return
         if not answer.is_good:

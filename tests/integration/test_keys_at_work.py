@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 from sora_proxy.api.context import SUPERVISOR
+from sora_proxy.errors import RateLimited
 from tests.conftest import Proxy, Simulator, StartProxy, StartSimulator
 
 KEYS = ("one", "two", "three")
@@ -83,6 +84,23 @@ async def test_a_key_that_was_tired_proves_itself_by_a_free_call_before_it_is_gi
     stats = await simulator.stats()
     assert stats["requests"]["parameters"] == {"one": 1}
     assert stats["registered"] == 1
+
+
+async def test_keys_that_prove_themselves_for_long_hold_up_no_look_at_a_running_task(
+    simulator: Simulator, start_proxy: StartProxy
+) -> None:
+    await simulator.order_fault("hang", endpoint="parameters")
+    tired = [f"tired-{number}" for number in range(40)]
+    async with start_proxy(**in_front_of(simulator, *tired, "good")) as proxy:
+        pool = proxy.app[SUPERVISOR].keys
+        *tired_keys, good = pool.keys
+        for key in tired_keys:
+            pool.report(key, RateLimited("the account is tired"))
+            key.rest.end()
+            pool.changed(key)
+        pool.changed(good)  # it is the last one to be looked at
+        async with asyncio.timeout(10):
+            assert await order(proxy) == 200
 
 
 async def test_an_order_that_no_key_can_take_in_time_fails_and_says_so(

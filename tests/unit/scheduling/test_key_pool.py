@@ -418,6 +418,17 @@ async def test_a_key_full_of_our_own_tasks_serves_as_soon_as_one_ends(begin: Beg
     assert waiting.served()
 
 
+async def test_a_call_that_adds_no_task_teaches_no_limit(begin: Begin) -> None:
+    pool = pool_of({})
+    for _ in range(5):
+        (await begin(pool)).accepted()
+    (key,) = keys_of(pool)
+    pool.report(key, TooManyTasks("concurrent calls"))  # as polls may be told
+    assert (key.limit, key.rest.until) == (None, now() + 1)
+    pool.report(key, TooManyTasks("full", limit=5))
+    assert key.limit == 5
+
+
 async def test_a_key_full_of_foreign_tasks_is_tried_again_after_a_while(begin: Begin) -> None:
     pool = pool_of({})
     refused = await begin(pool)
@@ -516,9 +527,9 @@ async def test_a_full_queue_is_refused_with_a_time_to_come_back(begin: Begin) ->
         await begin(pool)
     with pytest.raises(QueueFull) as caught:
         pool.admit("client")
-    assert caught.value.retry_after == 1
+    assert caught.value.retry_after == 30  # no place gets free before a task has ended
     with pytest.raises(QueueFull):
-        pool_of({}, most=3).admit("client", arriving=3)
+        pool_of({}, most=3).admit("client", arriving=["client"] * 3)
 
 
 @pytest.mark.parametrize("rest", [0.0, 1.0, 61.5, 200.0, 1e6])
@@ -528,24 +539,42 @@ async def test_a_time_to_come_back_is_whole_seconds_up_to_a_minute(rest: float, 
     (key,) = keys_of(pool)
     key.rest.until = now() + rest
     if rest == waiting == 0:
-        pool.admit("client", waiting)
+        pool.admit("client", ["client"] * waiting)
         return
     with pytest.raises(QueueFull) as caught:
-        pool.admit("client", waiting)
+        pool.admit("client", ["client"] * waiting)
     assert isinstance(caught.value.retry_after, int)
     assert 1 <= caught.value.retry_after <= 60
 
 
 async def test_an_order_that_would_wait_too_long_is_refused_before_it_waits() -> None:
     pool = pool_of({"max_rpm": 60}, seconds=30)
-    pool.admit("client", arriving=29)
+    pool.admit("client", arriving=["client"] * 29)
     with pytest.raises(QueueFull):
-        pool.admit("client", arriving=31)
+        pool.admit("client", arriving=["client"] * 31)
 
 
 async def test_an_order_that_can_be_served_at_once_is_never_refused() -> None:
     pool = pool_of({"max_rpm": 1, "max_concurrent": 1}, most=1, seconds=0.001)
     pool.admit("client")
+
+
+async def test_orders_that_free_keys_can_take_at_once_are_not_refused_though_they_come_together() -> None:
+    pool = pool_of(*[{"max_rpm": 1}] * 3, seconds=10)
+    pool.admit("client", arriving=["client"] * 2)
+    with pytest.raises(QueueFull):
+        pool.admit("client", arriving=["client"] * 3)
+
+
+async def test_keys_that_rest_for_long_are_not_expected_to_help() -> None:
+    pool = pool_of(*[{"max_rpm": 6}] * 10)
+    assert pool.queue.expected_wait(20) == pytest.approx(10)
+    await asyncio.sleep(2)  # for so long is a forecast good enough
+    for key in keys_of(pool)[1:]:
+        pool.report(key, RateLimited("tired", retry_after=800))
+    assert pool.queue.expected_wait(1) == 0
+    assert pool.queue.expected_wait(21) == pytest.approx(200)
+    assert pool.queue.expected_wait(200) == pytest.approx(910)  # the others take one each after 800 seconds
 
 
 async def test_those_in_line_hear_of_their_place_when_it_changed_noticeably(begin: Begin) -> None:
@@ -724,6 +753,19 @@ async def test_a_smaller_rate_counts_what_was_sent_before(begin: Begin) -> None:
     assert not waiting.served()
     await waiting.got_key.wait()
     assert now() == 1000 + MINUTE
+
+
+async def test_a_rate_that_was_small_for_a_moment_forgets_nothing_that_was_sent(begin: Begin) -> None:
+    pool = pool_of({"max_rpm": 3})
+    for _ in range(3):
+        await (await begin(pool)).end()
+    for rate in (1, 3):
+        pool.put("0", UpstreamKey(key="token-0", max_rpm=rate))
+    waiting = await begin(pool)
+    await asyncio.sleep(MINUTE - 1)
+    assert not waiting.served()
+    await asyncio.sleep(2)
+    assert waiting.served()
 
 
 async def test_a_new_token_ends_the_quarantine_of_the_old_one(begin: Begin) -> None:

@@ -1,0 +1,63 @@
+"""Probes: the free calls by which a key proves that it works. Time is virtual."""
+
+import asyncio
+from typing import cast
+
+from sora_proxy.key_pool import KeyPool
+from sora_proxy.keys import Key
+from sora_proxy.order_queue import QueueBounds
+from sora_proxy.probes import Probes
+from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.upstream import Upstream
+from tests.unit.scheduling.test_key_pool import Order, turns
+
+
+class BackEnd:
+    """Answers a probe when it is told to, with an error if there is one."""
+
+    def __init__(self) -> None:
+        self.answers = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def probe(self, _key: Key) -> None:
+        await self.answers.wait()
+        if self.error is not None:
+            raise self.error
+
+
+def pool_with_a_tired_key(back_end: BackEnd) -> KeyPool:
+    pool = KeyPool(QueueBounds())
+    pool.on_unproven = Probes(cast("Upstream", back_end), pool).start
+    pool.put("0", UpstreamKey(key="token")).unproven = True
+    return pool
+
+
+async def test_a_probe_that_breaks_keeps_no_key_out_for_good() -> None:
+    back_end = BackEnd()
+    pool = pool_with_a_tired_key(back_end)
+    back_end.error = RuntimeError("a mistake in reading the answer")
+    back_end.answers.set()
+    waiting = Order(pool)
+    await turns()
+    back_end.error = None
+    await asyncio.sleep(2)
+    assert waiting.served()
+    await waiting.leave()
+
+
+async def test_a_probe_of_a_removed_key_says_nothing_about_the_one_in_its_place() -> None:
+    back_end = BackEnd()
+    pool = pool_with_a_tired_key(back_end)
+    pool.put("1", UpstreamKey(key="another"))
+    noted: list[Key] = []
+    pool.on_change = noted.append
+    holder, waiting = Order(pool), Order(pool)
+    await turns()  # the tired key is asked
+    pool.remove("0")
+    key = pool.put("0", UpstreamKey(key="token"))
+    back_end.answers.set()
+    await turns()
+    assert pool.get("0") is key
+    assert noted == []
+    for order in (holder, waiting):
+        await order.leave()
