@@ -148,9 +148,14 @@ async def test_another_wish_is_refused_before_anything_is_ordered(proxy: Proxy, 
 async def test_nothing_is_kept_of_readers_who_left_after_the_end(proxy: Proxy, sora: Sora) -> None:
     generation = await proxy.app[SUPERVISOR].find(await place(proxy), fingerprint(CLIENT_KEY))
     assert generation is not None
-    with pytest.raises(ConnectionResetError), proxy.app[READERS].reading(generation, or_cancel=True):
-        await sora.until(lambda: sora.registered == 1)
-        sora.tasks[UPSTREAM_TOKEN][0]["status"] = "failed"
-        await generation.log.end()
-        raise ConnectionResetError
+
+    async def read_to_the_end_and_leave() -> None:
+        with proxy.app[READERS].reading(generation, or_cancel=True):
+            await sora.until(lambda: sora.registered == 1)
+            sora.tasks[UPSTREAM_TOKEN][0]["status"] = "failed"
+            await generation.log.end()
+            raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await read_to_the_end_and_leave()
     assert not proxy.app[READERS]._conditional
