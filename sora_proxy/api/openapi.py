@@ -66,7 +66,8 @@ class _Schemas:
 def _operation(route: web.RouteDef, path: str, description: Description, schemas: _Schemas) -> dict[str, Any]:
     answer = schemas.of(description.answer, "serialization")
     error = {"description": "An error", "content": {JSON: {"schema": schemas.of(Error, "serialization")}}}
-    content = {media: {"schema": answer if media == JSON else {"type": "string"}} for media in description.media}
+    # A schema of a stream would be one of each of its events, as later versions of OpenAPI have it.
+    content = {media: {"schema": answer} if media == JSON else {} for media in description.media}
     operation: dict[str, Any] = {
         "operationId": "_".join([route.method.lower(), *re.findall(r"\w+", path)]),
         "tags": [route.handler.__module__.rpartition(".")[2]],
