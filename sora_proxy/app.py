@@ -74,7 +74,7 @@ log = structlog.get_logger(__name__)
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 MOST_BODY_BYTES = 32 * 2**20
-LARGE_BODIES_AT_ONCE = 4  # each may take three times its size until its picture is on disk
+BODIES_AT_ONCE = 4  # each may take three times its size until its picture is on disk
 KEEPALIVE_SECONDS = 30.0
 BACKLOG = 4096
 HANDLER_SECONDS = 1.0  # for handlers to end once their streams were ended
@@ -131,9 +131,8 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
 
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BODY_BYTES)
     app[SETTINGS], app[RUNTIME], app[ACCESS], app[BACK_END] = settings, runtime, access, back_end
-    app[SESSIONS], app[LOGIN_LIMIT] = Sessions(), LoginLimit()
     app[POOL], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
-    app[LARGE_BODIES] = asyncio.Semaphore(LARGE_BODIES_AT_ONCE)
+    app[SESSIONS], app[LOGIN_LIMIT], app[LARGE_BODIES] = Sessions(), LoginLimit(), asyncio.Semaphore(BODIES_AT_ONCE)
     app[MODELS] = Models(upstream.capabilities, settings.model_aliases)
     app[SIDE_CALLS] = SideCalls(settings.side_call_prompts) if settings.side_calls else None
     app[UPSTREAM], app[KEYS], app[AUDIT], app[USAGE] = upstream, keeping.registry, AuditLog(database), Usage(database)
