@@ -23,6 +23,7 @@ from sora_proxy.generation import (
     Status,
     new_generation_id,
 )
+from sora_proxy.store import Beside
 from sora_proxy.supervisor import Supervisor
 from tests.benchmarks.bare import Script, read_script
 from tests.benchmarks.load import LINK
@@ -63,7 +64,7 @@ class Player:
         self._together: list[Generation] = []
         self._open_until = 0.0
 
-    async def start(self, spec: GenerationSpec, client: str) -> Generation:
+    async def start(self, spec: GenerationSpec, client: str, *_beside: Beside) -> Generation:
         """Begin to show the story."""
         loop = asyncio.get_running_loop()
         if loop.time() > self._open_until or len(self._together) == TASKS_PER_KEY:
