@@ -55,7 +55,7 @@ def _operation(document: dict[str, Any], path: str, method: str) -> Iterator[str
             content = response.get("content", {})
             yield f"<p>Answers {status}: {', '.join(escape(media) for media in content) or 'nothing'}</p>"
             for media in content.values():
-                yield _table("Field", [*_fields(document, media["schema"])])
+                yield _table("Field", [*_fields(document, media.get("schema", {}))])  # a stream has none
     yield "</article>"
 
 

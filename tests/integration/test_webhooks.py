@@ -131,6 +131,15 @@ async def test_orders_for_images_are_told_too(proxy: Proxy, receiver: Receiver, 
     assert (await receiver.until(1)).event["data"]["metadata"] == {"webhook_url": receiver.url}
 
 
+async def test_orders_for_responses_are_told_too(proxy: Proxy, receiver: Receiver) -> None:
+    body = {"input": "a red fox", "metadata": {"webhook_url": receiver.url}}
+    async with proxy.client.post(f"{proxy.url}/v1/responses", json=body) as answer:
+        assert answer.status == 200, await answer.text()
+        generation_id = answer.headers["x-generation-id"]
+    data = (await receiver.until(1)).event["data"]
+    assert (data["id"], data["metadata"]) == (generation_id, body["metadata"])
+
+
 async def test_a_repeat_of_an_order_is_not_told_again(proxy: Proxy, receiver: Receiver, tmp_path: Path) -> None:
     for address in (receiver.url, receiver.url, f"http://{receiver.host}/elsewhere"):
         await order(proxy, address, headers={"idempotency-key": "one"})
