@@ -1,14 +1,11 @@
 """Who was first is decided by the database alone, and remembered for a day."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.errors import ClientError
 from sora_proxy.generation import Failed, Generation, GenerationSpec, Status, new_generation_id
@@ -17,16 +14,6 @@ from sora_proxy.store import Store, generations
 
 KEYED = Claim("client", "digest", key="key")
 COUNTED = Claim("client", "digest", counted=True)
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    pool = BlockingPool()
-    database = await asyncio.to_thread(Database, tmp_path / "data" / "sora_proxy.db", pool)
-    await database.open()
-    yield database
-    await database.close()
-    pool.close()
 
 
 async def add(database: Database, claim: Claim) -> Generation:

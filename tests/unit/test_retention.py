@@ -1,7 +1,5 @@
 """What is left in the database of orders that were forgotten."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +12,6 @@ from sora_proxy.idempotency import Idempotency
 from sora_proxy.media import Media
 from sora_proxy.retention import TASKS_KNOWN, Bounds, Retention
 from sora_proxy.store import generations
-
-
-@pytest.fixture
-async def pool() -> AsyncIterator[BlockingPool]:
-    pool = BlockingPool()
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-async def database(tmp_path: Path, pool: BlockingPool) -> AsyncIterator[Database]:
-    database = await asyncio.to_thread(Database, tmp_path / "data" / "sora_proxy.db", pool)
-    await database.open()
-    yield database
-    await database.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A database of a test's own, which may be closed and opened again."""
+"""Threads and a database of a test's own; the database may be closed and opened again."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,10 +11,15 @@ from sora_proxy.database import Database
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
+async def pool() -> AsyncIterator[BlockingPool]:
     pool = BlockingPool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+async def database(tmp_path: Path, pool: BlockingPool) -> AsyncIterator[Database]:
     database = await asyncio.to_thread(Database, tmp_path / "data" / "sora_proxy.db", pool)
     await database.open()
     yield database
     await database.close()
-    pool.close()
