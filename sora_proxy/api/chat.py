@@ -20,6 +20,7 @@ from sora_proxy.api.context import MODELS, SETTINGS, SIDE_CALLS
 from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.image_input import Reference
 from sora_proxy.api.keepalive import LongAnswer, client_patience
+from sora_proxy.api.legacy_sdk import by_legacy_sdk
 from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.prompts import Prompt, prompt_of, said
 from sora_proxy.api.schemas import ChatRequest, parse_chat_request
@@ -106,7 +107,7 @@ async def _answer(request: web.Request, generation: Generation, seconds: float) 
         failed = Failed(
             "generation_timeout", f"it takes longer than your timeout; the order goes on: ask for {generation.id}"
         )
-    if failed is None:
+    if failed is None or by_legacy_sdk(request):
         return await answer.end(orjson.dumps(completion(request, generation)), poll_headers(generation))
     if answer.begun:
         return await answer.end(orjson.dumps(late_failure(request, generation, failed)))

@@ -21,11 +21,15 @@ STRIDE = 10  # an event has fewer chunks than this
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """How a stream is told. `after` is the number of the last chunk that the client has already."""
+    """How a stream is told. `after` is the number of the last chunk that the client has already.
+
+    `finish_failed`: the end of a failed order is a chunk with the finish_reason `error`, not an error object.
+    """
 
     progress: Literal["reasoning", "think", "none"] = "reasoning"
     include_usage: bool = False
     after: int = -1
+    finish_failed: bool = False
 
 
 class ChatChunks:
@@ -58,7 +62,7 @@ class ChatChunks:
         self._event += 1
         chunks = self._chunks(self._event * STRIDE, self._bodies(event))
         failed = failure_of(event)
-        return [*chunks, _error(failed)] if failed else chunks
+        return [*chunks, _error(failed)] if failed and not self._options.finish_failed else chunks
 
     def cut(self, code: str, message: str) -> list[bytes]:
         """The end of a stream whose generation goes on. The log does not know it, so it takes no number of its own."""
@@ -90,6 +94,8 @@ class ChatChunks:
                     yield b'"choices":[],"usage":%b' % orjson.dumps(usage(self._generation))
             case _ if failed := failure_of(event):
                 yield from self._words(f"The picture could not be made: {failed.message}.")
+                if self._options.finish_failed:
+                    yield self._delta(finish_reason="error")
 
     def _progress(self, text: str) -> Iterator[bytes]:
         match self._options.progress:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from sora_proxy.api.chat_chunks import ChatChunks, StreamOptions
 from sora_proxy.api.context import SETTINGS
+from sora_proxy.api.legacy_sdk import by_legacy_sdk
 from sora_proxy.api.sse import EventStream
 from sora_proxy.generation import Cancelled, Completed, Event, Failed, Generation
 
@@ -22,9 +23,9 @@ class ChatStream:
         self._id = generation.id
         self._log = generation.log
         self._idle = settings.heartbeat_interval
-        self._chunks = ChatChunks(
-            request, generation, StreamOptions(settings.progress_style, include_usage=include_usage, after=after)
-        )
+        self._finish_failed = by_legacy_sdk(request)
+        options = StreamOptions(settings.progress_style, include_usage, after, self._finish_failed)
+        self._chunks = ChatChunks(request, generation, options)
         self._stream = EventStream(request, {"x-generation-id": generation.id})
 
     async def run(self) -> web.StreamResponse:
@@ -47,7 +48,7 @@ class ChatStream:
                 case (*_, Completed()):
                     return await self._stream.end(chunks, done=True)
                 case (*_, Failed() | Cancelled()):  # a stream that ends with an error has no [DONE]
-                    return await self._stream.end(chunks, done=False)
+                    return await self._stream.end(chunks, done=self._finish_failed)
                 case _:
                     await self._say(chunks)
         where = f"/v1/chat/completions/{self._id}?stream=true&starting_after={self._chunks.told}"

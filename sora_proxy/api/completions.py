@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from sora_proxy.api.answers import error_object, failure_status
+from sora_proxy.api.legacy_sdk import knows_only_error
 from sora_proxy.api.links import picture_link
 from sora_proxy.generation import Failed, Generation, Picture, Progress, Queued, Status
 
@@ -51,7 +52,8 @@ def usage(generation: Generation) -> dict[str, int]:
 def completion(request: web.Request, generation: Generation) -> dict[str, Any]:
     """The whole answer, wherever the generation stands.
 
-    `finish_reason` is `stop`, and `processing` or `error` for those who asked to poll (`content_filter` if refused).
+    `finish_reason` is `stop`, and `processing` or `error` for those who asked to poll. A refusal is `content_filter`,
+    unless the client knows only `error`.
     """
     content, finish_reason, refusal = _state(request, generation)
     return {
@@ -88,7 +90,8 @@ def late_failure(request: web.Request, generation: Generation, failed: Failed) -
 def _state(request: web.Request, generation: Generation) -> tuple[str, str, str | None]:
     """Content, finish reason and refusal."""
     if failed := generation.failure:
-        return failed.message, "content_filter" if failed.code == REFUSED else "error", failed.message
+        refused = failed.code == REFUSED and not knows_only_error(request)
+        return failed.message, "content_filter" if refused else "error", failed.message
     if generation.status is Status.completed:
         return finished_text(request, generation), "stop", None
     last = generation.log.last

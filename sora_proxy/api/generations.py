@@ -13,6 +13,7 @@ from sora_proxy.api.chat_stream import ChatStream
 from sora_proxy.api.context import CLIENT, READERS, RETENTION, STORE, SUPERVISOR
 from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.event_source import EventSource
+from sora_proxy.api.legacy_sdk import by_legacy_sdk, unknown_completion
 from sora_proxy.api.links import public_origin
 from sora_proxy.api.paging import limit_of, page_response
 from sora_proxy.api.resuming import resume_point, stream_asked_after
@@ -32,7 +33,12 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
 
     With `stream=true` the stream of its order, from the beginning or from where `starting_after` says.
     """
-    generation = await find(request)
+    try:
+        generation = await find(request)
+    except ClientError as unknown:
+        if not by_legacy_sdk(request):
+            raise
+        return json_response(unknown_completion(request.match_info["id"], str(unknown)))
     after = stream_asked_after(request, generation, stride=STRIDE)
     if after is None:
         return completion_response(request, generation)

@@ -1,9 +1,15 @@
 """openai==0.28.1, the last SDK of its line, which many scripts still hold: in a virtual environment of its own."""
 
+import re
 import subprocess
+import urllib.request
+from collections.abc import Iterator
+
+import orjson
+import pytest
 
 from tests.conftest import CLIENT_KEY
-from tests.e2e.conftest import CHECKOUT
+from tests.e2e.conftest import CHECKOUT, running_program
 
 PYTHON = CHECKOUT / ".venv-openai-0.28" / "bin" / "python"
 PREPARE = """
@@ -92,4 +98,130 @@ again = openai.ChatCompletion.retrieve(answer.id, engine="sora-image")
 assert again.id == answer.id
 """,
         url,
+    )
+
+
+# --- The scripts that sora-api documents ------------------------------------------------------------------------------
+
+# The calls and the loop of that service's README: two ends, and all else, exceptions too, is a reason to ask again.
+LEGACY = """
+import base64, requests
+
+def order(text, **fields):
+    return openai.ChatCompletion.create(
+        model="sora-1.0", messages=[{"role": "user", "content": text}], n=1, **fields)
+
+def poll(generation_id):
+    while True:
+        try:
+            choice = openai.ChatCompletion.retrieve(model="sora-1.0", id=generation_id).choices[0]
+        except Exception:
+            continue
+        if choice.finish_reason in ("stop", "error"):
+            return choice
+
+def delete(path):
+    requests.delete(openai.api_base + path, headers={"Authorization": "Bearer " + openai.api_key}).raise_for_status()
+"""
+# What becomes of a prompt that holds these words.
+FAULTS = {"refused at once": "policy", "refused later": "moderation", "comes to nothing": "fail"}
+
+
+@pytest.fixture(scope="module", params=["120", "0"], ids="SYNC_WAIT={}".format)
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API of a program that waits for pictures, and of one that does not, where some prompts end badly."""
+    folder = tmp_path_factory.mktemp("service")
+    settings = {"API_AUTH_TOKEN": CLIENT_KEY, "POLL_INTERVAL": "0.1", "SYNC_WAIT": request.param}
+    with running_program(folder, **settings) as program:
+        simulator = re.search(r"simulator on (http://\S+)", program.said)
+        assert simulator is not None
+        for prompt, fault in FAULTS.items():
+            rule = orjson.dumps({"fault": fault, "prompt": prompt})
+            urllib.request.urlopen(f"{simulator[1]}/simulator/faults", rule).close()
+        yield f"{program.url}/v1"
+
+
+def run_legacy(script: str, url: str) -> None:
+    run(f"{LEGACY}\n{script}", url)
+
+
+def test_a_picture_by_the_documented_calls(service: str) -> None:
+    run_legacy(
+        """
+choice = poll(order("a red fox", stream=False)["id"])
+assert choice.finish_reason == "stop", choice
+assert PICTURE.fullmatch(choice.message.content), choice
+""",
+        service,
+    )
+
+
+def test_a_remix_by_the_documented_calls(service: str) -> None:
+    fox = CHECKOUT / "docs" / "fox.png"
+    run_legacy(
+        f"""
+with open({str(fox)!r}, "rb") as file:
+    picture = base64.b64encode(file.read()).decode("utf-8")
+choice = poll(order(f"data:image/png;base64,{{picture}}\\na red fox", stream=False)["id"])
+assert choice.finish_reason == "stop", choice
+assert PICTURE.fullmatch(choice.message.content), choice
+""",
+        service,
+    )
+
+
+def test_the_documented_loop_ends_for_orders_that_end_badly(service: str) -> None:
+    run_legacy(
+        f"""
+for prompt in {list(FAULTS)}:
+    first = order(prompt, stream=False)
+    assert first.choices[0].finish_reason in ("processing", "error"), first
+    choice = poll(first["id"])
+    assert choice.finish_reason == "error", choice
+    assert choice.message.content == choice.message.refusal != "", choice
+""",
+        service,
+    )
+
+
+def test_the_stream_of_an_order_that_ends_badly_tells_why_and_finishes(service: str) -> None:
+    run_legacy(
+        f"""
+for prompt in {list(FAULTS)}:
+    choices = [chunk.choices[0] for chunk in order(prompt, stream=True)]
+    assert "could not be made" in "".join(choice.delta.get("content", "") for choice in choices), choices
+    assert [choice.finish_reason for choice in choices if choice.finish_reason] == ["error"], choices
+""",
+        service,
+    )
+
+
+def test_the_documented_loop_ends_for_an_id_with_nothing_behind_it(service: str) -> None:
+    run_legacy(
+        """
+cancelled = order("a red fox", background=True)["id"]
+delete("/generation/" + cancelled)
+deleted = order("a red fox")["id"]
+poll(deleted)
+delete("/chat/completions/" + deleted)
+for generation_id in (cancelled, deleted, "chatcmpl-123456789abcdef"):
+    choice = poll(generation_id)
+    assert (choice.finish_reason, bool(choice.message.content)) == ("error", True), choice
+""",
+        service,
+    )
+
+
+def test_a_request_that_orders_nothing_raises_as_ever(service: str) -> None:
+    run_legacy(
+        """
+for expected, fields in ((openai.error.AuthenticationError, {"api_key": "sk-wrong"}),
+                         (openai.error.InvalidRequestError, {"size": "huge"})):
+    try:
+        order("a red fox", **fields)
+    except expected:
+        continue
+    raise SystemExit(f"no error for {fields}")
+""",
+        service,
     )

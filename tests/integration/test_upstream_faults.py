@@ -179,7 +179,7 @@ async def test_a_prompt_that_fails_moderation_later_touches_no_key_either(proxy:
     assert set(stream.error) == {"message", "type", "param", "code"}
     assert "could not be made" in stream.content
     assert key_of(proxy).rejected is None
-    polled = await proxy.get(f"/v1/generation/{stream.headers['x-generation-id']}")
+    polled = await proxy.get(f"/v1/chat/completions/{stream.headers['x-generation-id']}")
     assert polled["choices"][0]["finish_reason"] == "content_filter"
     assert (await simulator.stats())["registered"] == 1
 
