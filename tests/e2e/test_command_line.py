@@ -2,9 +2,7 @@
 
 import functools
 import json
-import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,26 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CLIENT_KEY, UPSTREAM_TOKEN
-from tests.e2e.conftest import CHECKOUT, StartProgram, clean_environment, free_port
+from tests.e2e.conftest import CHECKOUT, StartProgram, clean_environment, free_port, paste
 
 
 def curl_line(said: str) -> str:
     """The command that the program prints, as a user would paste it."""
     return said[said.index("curl -N") :].strip()
-
-
-def paste(line: str, folder: Path) -> str:
-    """Run a pasted line in a shell. Where there is no curl, a few lines of Python stand in for it."""
-    tools = folder / "tools"
-    if shutil.which("curl") is None:
-        tools.mkdir(exist_ok=True)
-        stand_in = tools / "curl"
-        stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {CHECKOUT}/tests/e2e/curl.py "$@"\n')
-        stand_in.chmod(0o755)
-    path = f"{tools}:{os.environ['PATH']}"
-    return subprocess.run(
-        ["sh", "-c", line], cwd=folder, env=clean_environment(PATH=path), capture_output=True, text=True, check=True
-    ).stdout
 
 
 def test_the_line_that_is_printed_makes_a_picture(start_program: StartProgram, tmp_path: Path) -> None:
