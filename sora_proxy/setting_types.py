@@ -27,6 +27,8 @@ PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h
 PROXY_EXAMPLE = "socks5://user:password@proxy.example.com:1080,direct"
 SOCKS_CREDENTIALS = range(1, 128)  # bytes that the SOCKS library can send
 WEBHOOK_SECRET_BYTES = range(24, 65)
+# The values that sora-api's README has for ADMIN_KEY, API_AUTH_TOKEN and in its requests. The first is its default key.
+PUBLIC_KEYS = frozenset({"sk-123456", "sk-youradminkey", "your-auth-token", "your-api-key"})
 
 
 def _json(value: Any) -> Any:
@@ -67,6 +69,13 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _public_url(value: str) -> str:
+    host = urlsplit(value).hostname or ""
+    if host in ("0.0.0.0", "::"):  # noqa: S104
+        raise ValueError("is an address to listen on: leave it unset, or set it to the address that clients use")
+    return value
+
+
 def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
     """As browsers send them: scheme, host and perhaps a port, in small letters."""
     origins = tuple(origin.rstrip("/").lower() for origin in value)
@@ -92,6 +101,8 @@ def _secret(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.isprintable() or text != text.strip():
         raise ValueError("must be printable text without blanks around it")
+    if text in PUBLIC_KEYS:
+        raise ValueError("is an example that anybody knows: choose a key of 16 characters or more, or leave it unset")
     return value
 
 
@@ -165,6 +176,7 @@ def _check_socks_credentials(*credentials: str | None) -> None:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+PublicUrl = Annotated[HttpUrl, AfterValidator(_public_url)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]

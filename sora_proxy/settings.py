@@ -23,6 +23,7 @@ from sora_proxy.setting_types import (
     Networks,
     Origins,
     Proxies,
+    PublicUrl,
     Secret,
     Texts,
     UpstreamKeys,
@@ -44,7 +45,7 @@ class Settings(BaseSettings):
     # Where we listen, and what we call ourselves
     api_host: HostName = Field("0.0.0.0", description="Address to listen on.", examples=["127.0.0.1"])  # noqa: S104
     api_port: int = Field(8890, ge=0, le=65535, description="Port to listen on.", examples=["8890"])
-    base_url: HttpUrl | None = Field(
+    base_url: PublicUrl | None = Field(
         None,
         description="Public address of this server, for the links to pictures. Unset: the address the client used.",
         examples=["https://images.example.com"],

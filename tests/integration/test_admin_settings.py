@@ -105,6 +105,7 @@ async def test_verbose_logging_is_switched_on_and_off_while_the_server_runs(
         ({"BASE_URL": "javascript:alert(1)"}, "BASE_URL"),
         ({"BASE_URL": "https://images.example.com/\nx: y"}, "BASE_URL"),
         ({"BASE_URL": ["https://images.example.com"]}, "BASE_URL"),
+        ({"BASE_URL": "http://0.0.0.0:8890"}, "BASE_URL"),
         ({"IMAGE_LOCALIZATION": "perhaps"}, "IMAGE_LOCALIZATION"),
         ({"IMAGE_LOCALIZATION": 10**30}, "IMAGE_LOCALIZATION"),
         ({"VERBOSE_LOGGING": {}}, "VERBOSE_LOGGING"),

@@ -223,6 +223,8 @@ BAD: list[tuple[str, str]] = [
     ("BASE_URL", "https://images.example.com:99999"),
     ("BASE_URL", "https://images.example.com:port"),
     ("BASE_URL", "https://[::1"),
+    ("BASE_URL", "http://0.0.0.0:8890"),
+    ("BASE_URL", "http://[::]:8890"),
     ("SORA_BASE_URL", "https://"),
     ("SORA_EXTRA_HEADERS", "oai-device-id: 1"),
     ("SORA_EXTRA_HEADERS", "[]"),
@@ -369,7 +371,7 @@ def test_half_a_proxy_is_a_fault(environment: SetEnvironment, given: dict[str, s
     assert f" Example: {missing}=" in only_fault()
 
 
-@pytest.mark.parametrize("key", ["sk-123456", "admin", "a" * 15])
+@pytest.mark.parametrize("key", ["sk-12345", "admin", "a" * 15])
 @pytest.mark.parametrize(
     ("host", "refused"),
     [
@@ -392,6 +394,18 @@ def test_an_admin_key_that_can_be_guessed_will_do_on_loopback_only(
     fault = only_fault()
     assert fault.startswith("ADMIN_KEY: has less than 16 characters")
     assert key not in fault
+
+
+@pytest.mark.parametrize("key", ["sk-123456", "sk-youradminkey", "your-auth-token"])
+@pytest.mark.parametrize("name", ["ADMIN_KEY", "API_AUTH_TOKEN"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])  # noqa: S104
+def test_a_key_copied_from_the_readme_of_sora_api_is_refused_as_such(
+    environment: SetEnvironment, name: str, key: str, host: str
+) -> None:
+    environment(API_HOST=host, BASE_URL="http://0.0.0.0:8890", **{name: key})
+    base_url, copied = faults()
+    assert base_url.startswith("BASE_URL: 'http://0.0.0.0:8890' is an address to listen on: leave it unset")
+    assert copied.startswith(f"{name}: is an example that anybody knows: choose a key of 16 characters or more")
 
 
 def test_a_settings_file_that_is_no_text_is_a_fault(folder: Path) -> None:
