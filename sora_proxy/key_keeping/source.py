@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.configuration import explain
 from sora_proxy.errors import ConfigurationError
+from sora_proxy.key_keeping.sora_api_file import listed
 from sora_proxy.key_keeping.store import Origin
 from sora_proxy.setting_types import UpstreamKey, UpstreamKeys
 from sora_proxy.settings import Settings
@@ -44,7 +45,7 @@ class KeySource:
             return self._configured
         self._seen = self._look()
         try:
-            return _KeysFile(keys=self._path.read_bytes()).keys
+            return _KeysFile(keys=listed(self._path.read_bytes())).keys
         except FileNotFoundError:
             return ()
         except OSError as error:

@@ -1,6 +1,7 @@
 """Where the configuration holds the upstream keys: API_KEYS, else a file that is looked at again and again."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -42,6 +43,27 @@ def test_a_key_file_that_is_not_there_holds_no_keys(source: Callable[..., KeySou
     assert source().read() == ()
 
 
+def test_a_key_file_that_sora_api_has_written_to_is_read_with_what_a_key_has_here(
+    file: Path, source: Callable[..., KeySource]
+) -> None:
+    counters = {"requests": 2, "last_reset": 1795773139.6, "available": False, "created_at": 1795773139.6}
+    resting = "\n[自动] 在 2026-11-27 09:52:19 被临时禁用12小时"
+    entries = [
+        {"id": "a", "name": "", "key": "Bearer one", "weight": 1, "max_rpm": 60, "is_enabled": True, "notes": None},
+        {"id": "b", "name": "", "key": "two", "weight": 2, "max_rpm": 30, "is_enabled": True, "notes": resting},
+        {"id": "c", "name": "备用", "key": "Bearer three", "is_enabled": False, "notes": "spare"},
+    ]
+    written = {"keys": [entry | counters for entry in entries], "usage_stats": {"a": {"total_requests": 1}}}
+    file.write_text(json.dumps(written))
+    keys = source().read()
+    assert [(key.token, key.weight, key.max_rpm, key.name, key.enabled) for key in keys] == [
+        ("one", 1, 60, None, True),
+        ("two", 2, 30, None, True),
+        ("three", 1, 60, "备用", False),
+    ]
+    assert [key.notes for key in keys] == [None, resting.strip(), "spare"]
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -62,6 +84,10 @@ def test_a_key_file_that_is_not_there_holds_no_keys(source: Callable[..., KeySou
         f'[{{"key": "{SECRET}\\u00fc"}}]'.encode(),
         f'[{{"key": "{SECRET}"}}, {{"key": "Bearer {SECRET}"}}]'.encode(),
         b"[" * 5000,
+        f'{{"keys": {{"{SECRET}": 1}}}}'.encode(),
+        f'{{"keys": ["{SECRET}"]}}'.encode(),
+        f'{{"keys": [{{"key": "{SECRET}", "name": "{SECRET}\\n"}}]}}'.encode(),
+        f'{{"keys": [{{"key": "{SECRET}", "is_enabled": "{SECRET}"}}]}}'.encode(),
     ],
 )
 def test_a_key_file_that_can_not_be_used_is_a_fault_without_its_secrets(

@@ -1,0 +1,32 @@
+"""The key file as sora-api leaves it: from its first request on, that service writes it anew with counters inside.
+
+The form, `{"keys": […], "usage_stats": {…}}`, was read in its source (1hei1/sora-api 823e8ba, src/key_manager.py). Each
+key there has `is_enabled` beside the counters, a name that may be empty, and notes of several lines.
+"""
+
+from typing import Any
+
+import orjson
+
+SHARED_FIELDS = ("key", "weight", "max_rpm", "name")
+
+
+def listed(content: bytes) -> Any:
+    """The entries of such a file, with the fields that a key has here. Any other content as it is."""
+    try:
+        file = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return content
+    match file:
+        case {"keys": [*entries]}:
+            return [_entry(entry) for entry in entries]
+        case _:
+            return content
+
+
+def _entry(entry: Any) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    shared = {field: entry[field] for field in SHARED_FIELDS if entry.get(field) not in (None, "")}
+    notes = " ".join(str(entry.get("notes") or "").split())
+    return shared | {"enabled": entry.get("is_enabled", True), "notes": notes[-500:] or None}
