@@ -1,5 +1,11 @@
 """The command line: the server, and the simulator alone."""
 
+import sys
+
+if sys.platform == "win32":  # before the imports that Windows does not have: resource here, fcntl further down
+    print("sora_proxy needs Linux, macOS or WSL. On Windows, run it in WSL or in Docker.", file=sys.stderr)
+    sys.exit(2)
+
 import argparse
 import asyncio
 import functools
@@ -7,7 +13,6 @@ import gc
 import os
 import resource
 import shlex
-import sys
 from collections.abc import Sequence
 
 import structlog

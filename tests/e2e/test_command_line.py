@@ -57,6 +57,26 @@ def test_python_dot_in_a_checkout_is_the_same_program(start_program: StartProgra
         assert "simulator" in program.said
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        "runpy.run_module('sora_proxy', run_name='__main__')",
+        f"runpy.run_path({str(CHECKOUT)!r}, run_name='__main__')",
+        "from sora_proxy.__main__ import main",
+    ],
+    ids=["python -m", "python dot", "the installed script"],
+)
+def test_on_windows_one_line_says_where_it_runs(start: str, tmp_path: Path) -> None:
+    # What Python has on POSIX systems only can't be imported then.
+    windows = "import runpy, sys; sys.platform = 'win32'; sys.modules.update(dict.fromkeys(['fcntl', 'resource']))"
+    command = [sys.executable, "-c", f"{windows}; {start}"]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.stderr == "sora_proxy needs Linux, macOS or WSL. On Windows, run it in WSL or in Docker.\n"
+    assert (ended.returncode, ended.stdout) == (2, "")
+
+
 def test_with_keys_it_talks_to_the_configured_server(start_program: StartProgram) -> None:
     keys = json.dumps([{"key": f"Bearer {UPSTREAM_TOKEN}"}])
     with start_program(API_KEYS=keys, SORA_BASE_URL="http://127.0.0.1:9/") as program:
