@@ -2,7 +2,7 @@
 
 Scripts of that age order with `ChatCompletion.create` and poll with `ChatCompletion.retrieve`, in a loop that knows two
 ends, `stop` and `error`. It takes every other finish_reason for progress, and catches exceptions to ask again; so
-`content_filter` and a 404 would keep it running for ever. This is the one place that tells who is spared them.
+`content_filter` or a 404 would keep it running for ever. This module alone decides which requests are answered for it.
 """
 
 import re

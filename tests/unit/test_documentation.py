@@ -1,4 +1,4 @@
-"""The options, the example file and both READMEs tell the same."""
+"""The options, the example file and the documents tell the same, in both languages."""
 
 import re
 from dataclasses import fields
@@ -17,7 +17,12 @@ from sora_proxy.upstream.simulator.options import SimulatorOptions
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config" / "sora_proxy.env.example"
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
+MIGRATION, MIGRATION_CHINESE = (ROOT / "docs" / f"coming-from-sora-api{language}.md" for language in ("", ".zh-CN"))
 READMES = pytest.mark.parametrize("readme", [ENGLISH, CHINESE], ids=lambda path: path.name)
+DOCUMENTS = [ENGLISH, CHINESE, MIGRATION, MIGRATION_CHINESE]
+TRANSLATIONS = pytest.mark.parametrize(
+    ("english", "chinese"), [(ENGLISH, CHINESE), (MIGRATION, MIGRATION_CHINESE)], ids=lambda path: path.name
+)
 
 OPTIONS = [name.upper() for name in Settings.model_fields]
 UNSET = ("unset", "未设置")
@@ -100,27 +105,39 @@ def test_the_example_of_the_key_file_holds_keys_that_can_be_used() -> None:
     assert [key.name for key in keys] == ["first", "second"]
 
 
-def test_both_readmes_have_the_same_headings() -> None:
-    assert HEADING.findall(without_code(ENGLISH)) == HEADING.findall(without_code(CHINESE))
+@TRANSLATIONS
+def test_a_translation_has_the_same_headings(english: Path, chinese: Path) -> None:
+    assert HEADING.findall(without_code(english)) == HEADING.findall(without_code(chinese))
 
 
-def test_both_readmes_have_the_same_code_blocks() -> None:
-    assert CODE_BLOCK.findall(ENGLISH.read_text()) == CODE_BLOCK.findall(CHINESE.read_text())
+@TRANSLATIONS
+def test_a_translation_has_the_same_code_blocks(english: Path, chinese: Path) -> None:
+    assert CODE_BLOCK.findall(english.read_text()) == CODE_BLOCK.findall(chinese.read_text())
 
 
-def test_both_readmes_have_tables_of_the_same_length() -> None:
-    english, chinese = (
-        [line.count(" | ") for line in without_code(readme).splitlines() if line.startswith("|")]
-        for readme in (ENGLISH, CHINESE)
+@TRANSLATIONS
+def test_a_translation_has_tables_of_the_same_length(english: Path, chinese: Path) -> None:
+    columns, translated = (
+        [line.count(" | ") for line in without_code(document).splitlines() if line.startswith("|")]
+        for document in (english, chinese)
     )
-    assert english == chinese
+    assert columns == translated
 
 
-@READMES
-def test_every_relative_link_of_a_readme_exists(readme: Path) -> None:
-    links = [link for link in LINK.findall(without_code(readme)) if not link.startswith(("http://", "https://"))]
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_relative_link_of_a_document_exists(path: Path) -> None:
+    links = [link for link in LINK.findall(without_code(path)) if not link.startswith(("http://", "https://"))]
     assert links
-    assert [link for link in links if not (ROOT / link.partition("#")[0]).exists()] == []
+    assert [link for link in links if not (path.parent / link.partition("#")[0]).exists()] == []
+
+
+@pytest.mark.parametrize("path", [MIGRATION, MIGRATION_CHINESE], ids=lambda path: path.name)
+def test_each_variable_that_keeps_its_name_is_an_option(path: Path) -> None:
+    section = re.split(r"^## ", path.read_text(), flags=re.MULTILINE)[2]
+    rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
+    names = [name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)]
+    assert len(names) == 15
+    assert [name for name in names if name not in OPTIONS] == []
 
 
 @READMES
