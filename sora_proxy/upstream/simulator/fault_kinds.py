@@ -94,6 +94,7 @@ _ANSWERS: dict[str, Kind] = {
     "hang": Kind(API, {"seconds": _number(None, 0, _SECONDS), **_REGISTERED}, also=MEDIA),
     "slow_body": Kind(API, {"bytes": _integer(1, 1, 2**20), "seconds": _number(10.0, 0, _SECONDS)}, also=MEDIA),
     "garbage": Kind(API, {"kind": _choice("text", "truncated", "empty"), **_REGISTERED}),
+    "encoded": Kind(API, {"encoding": _text("br"), **_REGISTERED}, also=MEDIA),
     "html": Kind(API, _REGISTERED, also=MEDIA),
     "shape": Kind(
         API,

@@ -142,6 +142,13 @@ async def _garbage(strike: Strike) -> web.StreamResponse:
     return _json(b"\x1f\x00this is not JSON<<<")
 
 
+async def _encoded(strike: Strike) -> web.StreamResponse:
+    """Say an encoding that nobody asked for, and that the body does not have."""
+    answer = _json(strike.body())
+    answer.headers["Content-Encoding"] = strike["encoding"]
+    return answer
+
+
 async def _html(_: Strike) -> web.StreamResponse:
     return pages.plain(200)
 
@@ -242,6 +249,7 @@ _EFFECTS: Mapping[str, Effect] = {
     "hang": _hang,
     "slow_body": _slow_body,
     "garbage": _garbage,
+    "encoded": _encoded,
     "html": _html,
     "shape": _shape,
     "oversize": _oversize,
