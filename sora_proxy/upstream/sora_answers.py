@@ -4,12 +4,11 @@ Told by status and structure. The texts in the answers are for people, and a fai
 without a code that tells more is read for whether it speaks of tasks at once.
 """
 
+import itertools
 import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
-
-import orjson
 
 from sora_proxy.errors import (
     EgressFault,
@@ -20,12 +19,14 @@ from sora_proxy.errors import (
     TooManyTasks,
     UpstreamUnavailable,
 )
+from sora_proxy.foreign_json import read_json
 from sora_proxy.generation import Asset
 from sora_proxy.retry_after import retry_after
 from sora_proxy.upstream import Snapshot, TaskState
 from sora_proxy.upstream.http_call import Answer
 
 SUCCEEDED, FAILED = ("succeeded",), ("failed", "error", "cancelled", "rejected")
+MAX_RESULTS = 10  # of one task; an order asks for 4 at most
 LARGEST = 2**53  # beyond it a number is no count and no time, and no column holds it
 NEEDS_A_HUMAN = {"phone_number_required", "onboarding_required"}
 REFUSALS = {"content_policy_violation", "moderation_blocked", "policy_violation"}
@@ -84,9 +85,9 @@ class _Error:
 
 def _error(answer: Answer) -> _Error:
     try:
-        error = orjson.loads(answer.body).get("error")
+        error = read_json(answer.body).get("error")
         code, message, details = error.get("code"), error.get("message"), error.get("details")
-    except (orjson.JSONDecodeError, AttributeError):
+    except (ValueError, AttributeError):
         return _Error()
     # Codes are words of the protocol; anything else could be text that must not travel on.
     known = isinstance(code, str) and len(code) <= 60 and code.replace("_", "").isalnum() and code.isascii()
@@ -99,8 +100,8 @@ def _error(answer: Answer) -> _Error:
 
 def object_of(answer: Answer) -> dict[str, Any]:
     try:
-        body = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
+        body = read_json(answer.body)
+    except ValueError:
         body = None
     if not isinstance(body, dict):
         raise UpstreamUnavailable("the back end's answer could not be read")
@@ -136,11 +137,12 @@ def _state(task: dict[str, Any]) -> TaskState:
 def _assets(task: dict[str, Any]) -> tuple[Asset, ...]:
     generations = task.get("generations")
     rows = [row for row in generations if isinstance(row, dict)] if isinstance(generations, list) else []
-    return tuple(
+    assets = (
         Asset(url, _count(row.get("width")), _count(row.get("height")), _text(row.get("id")))
         for row in rows
         if (url := _asset_url(row))
     )
+    return tuple(itertools.islice(assets, MAX_RESULTS))
 
 
 def _text(value: Any) -> str | None:

@@ -27,7 +27,7 @@ def test_everything_points_one_way_and_each_library_has_its_place() -> None:
     tops = {name.partition(".")[0] for name in NAMES.values()}
     everything_but_errors = {f"sora_proxy.{top}" for top in tops - {"errors", "__init__"}}
     assert users_of(*everything_but_errors).isdisjoint(
-        {"errors", "event_log", "blocking", "log", "public_http", "retry_after"}
+        {"errors", "event_log", "blocking", "foreign_json", "log", "public_http", "retry_after"}
     )
     assert "generation" not in users_of(*(everything_but_errors - {"sora_proxy.event_log"}))
     assert {name.partition(".")[0] for name in users_of("aiohttp.web")} == {"api", "app", "__main__"}

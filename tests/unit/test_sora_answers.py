@@ -18,10 +18,11 @@ from sora_proxy.errors import (
     TooManyTasks,
     UpstreamUnavailable,
 )
+from sora_proxy.foreign_json import MAX_VALUES
 from sora_proxy.generation import Asset
 from sora_proxy.upstream import TaskState
 from sora_proxy.upstream.http_call import Answer
-from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of
+from sora_proxy.upstream.sora_answers import MAX_RESULTS, TaskReader, fault_of, object_of
 
 HTML = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>"
 HTML_TYPE = {"content-type": "text/html; charset=UTF-8"}
@@ -226,6 +227,13 @@ def test_a_body_that_is_no_object_is_the_upstreams_fault(body: bytes) -> None:
         object_of(answer(200, body))
 
 
+def test_a_body_of_more_values_than_an_answer_has_is_not_parsed() -> None:
+    body = b'{"error": {"code": "too_many_concurrent_tasks"}, "rows": [%b[]]}' % (b"[]," * MAX_VALUES)
+    with pytest.raises(UpstreamUnavailable):
+        object_of(answer(200, body))
+    assert isinstance(fault_of(answer(429, body)), RateLimited)  # by its status alone
+
+
 def test_an_object_is_read() -> None:
     assert object_of(answer(200, b'{"id": "task_1", "id": "task_2"}')) == {"id": "task_2"}
 
@@ -348,6 +356,12 @@ def test_results_are_found_wherever_their_address_is() -> None:
 @pytest.mark.parametrize("generations", [None, {}, "x", 7, [[]], {"url": "https://m/1"}])
 def test_a_success_without_results_has_none(generations: Any) -> None:
     assert TaskReader().read(task(status="succeeded", generations=generations)).assets == ()
+
+
+def test_no_more_results_are_taken_than_a_task_can_have() -> None:
+    listed = [{"url": f"https://m/{number}"} for number in range(100_000)]
+    assets = TaskReader().read(task(status="succeeded", generations=listed)).assets
+    assert [asset.url for asset in assets] == [row["url"] for row in listed[:MAX_RESULTS]]
 
 
 def test_results_of_a_task_that_has_not_succeeded_are_not_taken() -> None:
