@@ -242,7 +242,7 @@ def _fault_in(answer: Answer, call: HttpCall) -> Fault:
 def _not_sent(failure: CallFailed, call: HttpCall) -> Fault:
     if failure.proxy:
         return EgressFault("the connection through the proxy does not work", code="upstream_proxy", egress=call.egress)
-    return UpstreamUnavailable(f"the back end can't be reached: {failure}")
+    return UpstreamUnavailable(f"a call to the back end failed: {failure}")
 
 
 def _inpaint_item(media_id: str) -> dict[str, Any]:

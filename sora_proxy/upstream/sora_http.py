@@ -6,12 +6,12 @@ the CAs in it, and those on one way out their connections; each key has its own 
 """
 
 import contextlib
+import io
 import ssl
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import certifi
 import cloudscraper
@@ -22,6 +22,7 @@ from requests.cookies import RequestsCookieJar
 from sora_proxy.egress import Proxy
 from sora_proxy.errors import StorageUnavailable
 from sora_proxy.upstream.connections import Connections
+from sora_proxy.upstream.decoding import Undecodable, decoded
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall, current
 
 ANSWER_BYTES = 8 * 2**20
@@ -123,7 +124,7 @@ def _perform(scraper: cloudscraper.CloudScraper, call: HttpCall) -> Answer:
         response: requests.Response = scraper.request(
             call.method,
             call.url,
-            headers=call.headers,
+            headers={**call.headers, "Accept-Encoding": ", ".join(_encodings(call)) or "identity"},
             stream=True,
             allow_redirects=False,
             timeout=(min(CONNECT_SECONDS, call.seconds), call.seconds),
@@ -133,9 +134,11 @@ def _perform(scraper: cloudscraper.CloudScraper, call: HttpCall) -> Answer:
         with response:
             if answer.is_challenge:  # nobody reads such a page, and what is not read to its end closes its connection
                 return answer
-            body = _read(response, call.destination)
+            if answer.status < 200:  # the final answer may follow, and the next call must not take it for its own
+                raise CallFailed("the answer is not final", sent=True)
+            body = _read(response, call)
         if call.aborted:  # a body that ends with its connection looks whole
-            raise CallFailed(f"no answer within {call.seconds:g} seconds", sent=True)
+            raise _too_late(call)
         return replace(answer, body=body)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise _failure(error, call) from None
@@ -144,27 +147,42 @@ def _perform(scraper: cloudscraper.CloudScraper, call: HttpCall) -> Answer:
         call.release()
 
 
-def _read(response: requests.Response, destination: Path | None) -> bytes:
-    if destination is None or response.status_code != 200:
-        return b"".join(_chunks(response, ANSWER_BYTES))
-    chunks = _chunks(response, PICTURE_BYTES)
+def _read(response: requests.Response, call: HttpCall) -> bytes:
+    if call.destination is None or response.status_code != 200:
+        body = io.BytesIO()
+        body.writelines(_content(response, call, ANSWER_BYTES))
+        return body.getvalue()
     try:
-        with destination.open("wb") as file:
-            file.writelines(chunks)
-    except requests.RequestException:  # an OSError too
-        raise
+        with call.destination.open("wb") as file:
+            file.writelines(_content(response, call, PICTURE_BYTES))
     except OSError as error:
         raise StorageUnavailable(f"a picture can't be written: {error.strerror}") from error
     return b""
 
 
-def _chunks(response: requests.Response, most: int) -> Iterator[bytes]:
-    total = 0
-    for chunk in response.raw.stream(CHUNK_BYTES, decode_content=True):
-        total += len(chunk)
-        if total > most:
-            raise CallFailed("the answer is too large", sent=True)
+def _content(response: requests.Response, call: HttpCall, most: int) -> Iterator[bytes]:
+    encoding = response.headers.get("content-encoding", "")
+    return _at_most(most, decoded(encoding, _encodings(call), _at_most(most, _arriving(response, call))))
+
+
+def _encodings(call: HttpCall) -> tuple[str, ...]:
+    """Those that we ask for and accept: none for images, else what Python itself can decode of a browser's."""
+    return () if call.destination else ("gzip", "deflate")
+
+
+def _arriving(response: requests.Response, call: HttpCall) -> Iterator[bytes]:
+    """Yield the body as it comes over the wire, until the call is ended: what has arrived by then may take seconds."""
+    # `read` and `stream` take a chunk of negative length for all that comes until the connection ends, in one piece.
+    while not call.aborted and (chunk := response.raw.read1(CHUNK_BYTES, decode_content=False)):
         yield chunk
+
+
+def _at_most(size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        size -= len(piece)
+        if size < 0:
+            raise CallFailed("the answer is too large", sent=True)
+        yield piece
 
 
 def _failure(error: Exception, call: HttpCall) -> CallFailed:
@@ -174,8 +192,14 @@ def _failure(error: Exception, call: HttpCall) -> CallFailed:
         by_proxy = proxied and call.connecting
         return CallFailed("no way through the proxy" if by_proxy else "can't connect", sent=False, proxy=by_proxy)
     if call.aborted or isinstance(error, requests.exceptions.Timeout):
-        return CallFailed(f"no answer within {call.seconds:g} seconds", sent=True)
+        return _too_late(call)
+    if isinstance(error, Undecodable):
+        return CallFailed(str(error), sent=True)
     return CallFailed("the connection broke", sent=True, proxy=proxied)
+
+
+def _too_late(call: HttpCall) -> CallFailed:
+    return CallFailed(f"no answer within {call.seconds:g} seconds", sent=True)
 
 
 def _tls_context() -> ssl.SSLContext:

@@ -48,6 +48,7 @@ TO_AN_ORDER: list[Row] = [
     ({"fault": "policy"}, RequestFault, "content_policy_violation"),
     ({"fault": "server_error", "status": 503}, SubmissionUnknown, "submission_unknown"),
     ({"fault": "drop"}, SubmissionUnknown, "submission_unknown"),
+    ({"fault": "encoded"}, SubmissionUnknown, "submission_unknown"),
 ]
 TO_A_PROBE: list[Row] = [
     ({"fault": "no_images"}, KeyRejected, "upstream_auth"),
@@ -55,6 +56,7 @@ TO_A_PROBE: list[Row] = [
     ({"fault": "server_error", "status": 522}, UpstreamUnavailable, "upstream_unavailable"),
     ({"fault": "drop"}, UpstreamUnavailable, "upstream_unavailable"),
     ({"fault": "garbage"}, UpstreamUnavailable, "upstream_unavailable"),
+    ({"fault": "encoded"}, UpstreamUnavailable, "upstream_unavailable"),
 ]
 ROWS = [
     *((endpoint, row) for endpoint in ("submit", "parameters") for row in EVERYWHERE),

@@ -162,6 +162,9 @@ class Origin:
             case "/bomb":
                 bomb = await asyncio.to_thread(gzip.compress, bytes(256 * 2**20), 9)
                 return web.Response(body=bomb, headers={"content-encoding": "gzip"})
+            case "/members":
+                body = gzip.compress(bytes(2**16)) * 1000
+                return web.Response(body=body, headers={"content-encoding": "gzip"})
             case "/broken-gzip":
                 return web.Response(body=b"no gzip at all", headers={"content-encoding": "gzip"})
             case "/gzip":
@@ -251,9 +254,10 @@ async def test_an_endless_body_is_cut(server: TestServer, origin: Origin) -> Non
     assert origin.sent < 4 * MOST_BYTES
 
 
-async def test_a_body_that_unpacks_to_too_much_is_cut(server: TestServer) -> None:
+@pytest.mark.parametrize("path", ["/bomb", "/members"])
+async def test_a_body_that_unpacks_to_too_much_is_cut(server: TestServer, path: str) -> None:
     with pytest.raises(AddressRefused, match="larger than 10 MB"):
-        await PublicFetcher(["127.0.0.1"]).fetch(str(server.make_url("/bomb")))
+        await PublicFetcher(["127.0.0.1"]).fetch(str(server.make_url(path)))
 
 
 @pytest.mark.parametrize("path", ["/broken-gzip", "/hang-up"])

@@ -1,0 +1,236 @@
+"""Answers that end a careless client: too large, too tightly packed, without end. On real sockets.
+
+Every call ends, by a bound or by its deadline, and its thread is free again.
+"""
+
+import asyncio
+import gzip
+import itertools
+import socket
+import threading
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.egress import Egress
+from sora_proxy.errors import UpstreamUnavailable
+from sora_proxy.generation import Asset
+from sora_proxy.keys import Key, fingerprint
+from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
+from sora_proxy.upstream.sora_http import SoraHttp
+from tests.scripted import SECONDS, Script, Serve, Server, answer, answer_all, by, failure_of, order
+
+MEGABYTE = 2**20
+JSON = b'{"task_responses": []}'
+OK = b"HTTP/1.1 200 OK\r\n"
+CLOSING = OK + b"connection: close\r\n"
+CHUNKED = OK + b"transfer-encoding: chunked\r\n"
+GZIP = b"content-encoding: gzip\r\n"
+EMPTY_BLOCK = b"\0\0\0\xff\xff"  # of deflate: five bytes that unpack to nothing
+
+
+def bare(content: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(content) + packer.flush()
+
+
+def sending(*pieces: bytes) -> Script:
+    """The script of a server that sends these after each request, and then hangs up."""
+
+    def script(server: Server, sock: socket.socket) -> None:
+        server.read(sock)
+        for piece in pieces:
+            sock.sendall(piece)
+
+    return script
+
+
+def encoded(encoding: str, body: bytes) -> Script:
+    def script(server: Server, sock: socket.socket) -> None:
+        while server.read(sock):
+            answer(sock, body, f"content-encoding: {encoding}")
+
+    return script
+
+
+# --- Encodings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "content"),
+    [
+        ("gzip", gzip.compress(JSON), JSON),
+        ("x-gzip", gzip.compress(JSON), JSON),
+        ("gzip", b"".join(gzip.compress(bytes([byte])) for byte in JSON), JSON),
+        ("gzip", gzip.compress(bytes(2**16)) * 8, bytes(2**19)),  # each member ends where a piece of a library's does
+        ("deflate", zlib.compress(JSON), JSON),
+        ("deflate", bare(JSON), JSON),
+        ("identity", JSON, JSON),
+        ("gzip", b"", b""),
+    ],
+    ids=["gzip", "x-gzip", "members", "members of 64 KiB", "zlib", "bare deflate", "identity", "nothing"],
+)
+def test_an_encoded_answer_is_read_and_its_connection_is_kept(
+    serve: Serve, http: SoraHttp, encoding: str, body: bytes, content: bytes
+) -> None:
+    server = serve(encoded(encoding, body))
+    assert [http.call(order(server)).body for _ in range(2)] == [content, content]
+    assert server.connections == 1
+
+
+def test_an_encoded_answer_in_chunks_is_read_and_its_connection_is_kept(serve: Serve, http: SoraHttp) -> None:
+    def script(server: Server, sock: socket.socket) -> None:
+        while server.read(sock):
+            sock.sendall(CHUNKED + GZIP + b"\r\n")
+            for byte in gzip.compress(JSON):
+                sock.sendall(b"1\r\n%c\r\n" % byte)
+            sock.sendall(b"0\r\n\r\n")
+
+    server = serve(script)
+    assert [http.call(order(server)).body for _ in range(2)] == [JSON, JSON]
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "no-such"])
+def test_an_encoding_that_was_not_asked_for_is_refused(serve: Serve, http: SoraHttp, encoding: str) -> None:
+    failure = failure_of(http, order(serve(encoded(encoding, gzip.compress(gzip.compress(JSON))))))
+    assert (str(failure), failure.sent) == ("the answer has an encoding that was not asked for", True)
+
+
+@pytest.mark.parametrize("body", [JSON, gzip.compress(JSON) + b"more", gzip.compress(JSON)[:-1]])
+def test_a_broken_encoding_is_no_fault_of_the_way(serve: Serve, http: SoraHttp, body: bytes) -> None:
+    proxy = serve(encoded("gzip", body))
+    failure = failure_of(http, order("http://sora.test", egress=by(f"http://127.0.0.1:{proxy.port}")))
+    assert (failure.sent, failure.proxy) == (True, False)
+    assert "compressed" in str(failure)
+
+
+def test_an_image_must_not_be_encoded(serve: Serve, http: SoraHttp, tmp_path: Path) -> None:
+    for encoding in ("gzip", "deflate", "br"):
+        call = order(serve(encoded(encoding, gzip.compress(JSON))), destination=tmp_path / "image")
+        assert str(failure_of(http, call)) == "the answer has an encoding that was not asked for"
+    http.call(order(serve(encoded("identity", JSON)), destination=tmp_path / "image"))
+    assert (tmp_path / "image").read_bytes() == JSON
+
+
+def test_what_is_asked_for_is_what_can_be_read(serve: Serve, http: SoraHttp, tmp_path: Path) -> None:
+    server = serve(answer_all)
+    http.call(order(server))
+    http.call(order(server, headers={"accept-encoding": "br"}))  # as an operator's extra headers could
+    http.call(order(server, destination=tmp_path / "image"))
+    asked = [request.headers.get_all("accept-encoding") for request in server.requests]
+    assert asked == [["gzip, deflate"], ["gzip, deflate"], ["identity"]]
+
+
+# --- Size -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("head", "pieces"),
+    [
+        (CLOSING, itertools.repeat(bytes(MEGABYTE), 64)),
+        (CHUNKED, itertools.repeat(b"100000\r\n" + bytes(MEGABYTE) + b"\r\n", 64)),
+        (CHUNKED, itertools.chain([b"-1\r\n"], itertools.repeat(bytes(MEGABYTE), 64))),
+        (CLOSING + GZIP, [gzip.compress(bytes(64 * MEGABYTE))]),
+        (CLOSING + GZIP, [gzip.compress(bytes(2**16)) * 1000]),
+        (CLOSING + GZIP, itertools.chain([gzip.compress(b"")[:10]], itertools.repeat(EMPTY_BLOCK * 100_000, 64))),
+        (CLOSING + GZIP, itertools.chain([b"\x1f\x8b\x08\x08" + bytes(6)], itertools.repeat(b"x" * MEGABYTE, 64))),
+    ],
+    ids=["plain", "chunks", "chunk of negative length", "bomb", "bomb of 64 KiB members", "empty blocks", "file name"],
+)
+def test_an_answer_without_end_is_refused_when_it_is_too_large(
+    serve: Serve, http: SoraHttp, head: bytes, pieces: Iterable[bytes]
+) -> None:
+    failure = failure_of(http, order(serve(sending(head + b"\r\n", *pieces))))
+    assert (str(failure), failure.sent) == ("the answer is too large", True)
+
+
+def test_gzip_members_without_end_are_refused(serve: Serve, http: SoraHttp) -> None:
+    server = serve(sending(CLOSING + GZIP + b"\r\n", gzip.compress(b"") * 100_000))
+    failure = failure_of(http, order(server))
+    assert (str(failure), failure.sent) == ("the compressed answer has too many members", True)
+
+
+@pytest.mark.parametrize("head", [b"x: y\r\n" * 1000, b"x: " + b"y" * 2**20])
+def test_a_head_without_end_is_refused(serve: Serve, http: SoraHttp, head: bytes) -> None:
+    assert failure_of(http, order(serve(sending(OK, head)))).sent
+
+
+# --- Time -------------------------------------------------------------------------------------------------------------
+
+
+TRICKLES = {
+    "nothing": (b"", b""),
+    "nothing after the head": (OK + b"content-length: 9\r\n\r\n", b""),
+    "bytes of the status line": (b"", b"H"),
+    "header lines": (OK, b"x: y\r\n"),
+    "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "bytes": (CLOSING + b"\r\n", b"x"),
+    "chunks": (CHUNKED + b"\r\n", b"1\r\nx\r\n"),
+    "digits of a chunk's length": (CHUNKED + b"\r\n", b"0"),
+    "trailers": (CHUNKED + b"\r\n0\r\n", b"x: y\r\n"),
+    "empty gzip members": (CLOSING + GZIP + b"\r\n", gzip.compress(b"")),
+    "empty deflate blocks": (CLOSING + GZIP + b"\r\n" + gzip.compress(b"")[:10], EMPTY_BLOCK),
+}
+
+
+def trickling(start: bytes, piece: bytes, hang_up: threading.Event) -> Script:
+    def script(server: Server, sock: socket.socket) -> None:
+        server.read(sock)
+        sock.sendall(start)
+        while not hang_up.wait(0.02):
+            sock.sendall(piece)  # each byte starts the timeouts of `requests` anew
+
+    return script
+
+
+@pytest.mark.parametrize(("start", "piece"), TRICKLES.values(), ids=list(TRICKLES))
+async def test_a_call_ends_at_its_deadline_whatever_trickles_in(
+    serve: Serve, http: SoraHttp, tmp_path: Path, start: bytes, piece: bytes
+) -> None:
+    hang_up, pool = threading.Event(), BlockingPool()
+    url = f"http://127.0.0.1:{serve(trickling(start, piece, hang_up)).port}"
+    key = Key(fingerprint("token"), UpstreamKey(key="token"), [Egress()])
+    sora = Sora(SoraOptions(url, deadlines=Deadlines(poll=0.5, download=0.5)), http, pool)
+    try:
+        async with asyncio.timeout(SECONDS):
+            ends = await asyncio.gather(
+                sora.poll(["task"], key, deep=False),
+                sora.fetch(Asset(f"{url}/fox.png"), key, tmp_path / "fox.png"),
+                return_exceptions=True,
+            )
+        assert [type(end) for end in ends] == [UpstreamUnavailable, UpstreamUnavailable]
+        assert not pool.busy
+    finally:
+        hang_up.set()
+        pool.close()
+
+
+# --- Whose answer it is -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["101 Switching Protocols", "102 Processing", "103 Early Hints"])
+def test_an_answer_that_is_not_final_is_not_followed_by_another_calls(
+    serve: Serve, http: SoraHttp, status: str
+) -> None:
+    def script(server: Server, sock: socket.socket) -> None:
+        first = server.read(sock)
+        if first and first.path == "/first":
+            sock.sendall(f"HTTP/1.1 {status}\r\n\r\n".encode())
+            server.read(sock)
+            answer(sock, b'"the first"')
+        else:
+            answer(sock, b'"the second"')
+
+    server = serve(script)
+    assert failure_of(http, order(server, "/first")).sent
+    assert http.call(order(server, "/second")).body == b'"the second"'
+
+
+def test_interim_answers_before_the_final_one_are_skipped(serve: Serve, http: SoraHttp) -> None:
+    server = serve(sending(b"HTTP/1.1 100 Continue\r\n\r\n" * 3, OK + b"content-length: 2\r\n\r\n{}"))
+    assert http.call(order(server)).body == b"{}"
