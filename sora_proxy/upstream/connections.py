@@ -16,6 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.contrib.socks import SOCKSConnection, SOCKSHTTPSConnection, SOCKSProxyManager
+from urllib3.exceptions import NewConnectionError
 
 from sora_proxy.egress import Proxy
 from sora_proxy.upstream.http_call import CallFailed, current
@@ -67,11 +68,49 @@ def _through(proxy: Proxy, context: ssl.SSLContext) -> urllib3.PoolManager:
 class _Tracked:
     """Tells the current call what its connection does."""
 
+    host: str
+    port: int
     sock: socket.socket | None
+    timeout: float | None
+    socket_options: Any
+    _dns_host: str
 
     def _new_conn(self) -> socket.socket:
-        sock: socket.socket = super()._new_conn()  # type: ignore[misc]
-        _hold(sock)
+        """Connect to the first address that answers.
+
+        With urllib3's own, the call would learn of a socket only when it is connected: until then nothing could end the
+        call, however many addresses a name has.
+        """
+        failure = OSError("the name has no address")
+        addresses = socket.getaddrinfo(*self._peer(), socket.AF_UNSPEC, socket.SOCK_STREAM)
+        for family, kind, protocol, _, address in addresses:
+            try:
+                return self._connected(*self._open(family, kind, protocol, address))
+            except OSError as error:
+                failure = error
+        # An OSError of some kinds would be ignored by urllib3, as if all had been sent.
+        raise NewConnectionError(self, "no connection") from failure  # type: ignore[arg-type]
+
+    def _peer(self) -> tuple[str, int]:
+        """The host and port of the other end of our socket."""
+        return self._dns_host.strip("[]"), self.port
+
+    def _open(self, family: int, kind: int, protocol: int, address: Any) -> tuple[socket.socket, Any]:
+        """Make a socket; returns also what it is to be connected to."""
+        return socket.socket(family, kind, protocol), address
+
+    def _connected(self, sock: socket.socket, destination: Any) -> socket.socket:
+        try:
+            for option in self.socket_options or ():
+                sock.setsockopt(*option)
+            sock.settimeout(self.timeout)
+            _hold(sock)
+            sock.connect(destination)
+            _hold(sock)
+        except OSError:
+            sock.close()
+            current.call.release()
+            raise
         return sock
 
     def connect(self) -> None:
@@ -86,45 +125,32 @@ class _Tracked:
         if self.sock is None:
             self.connect()
         if self.sock is not None:
-            current.call.hold(self.sock)
+            _hold(self.sock)
             current.call.sent = True
         super().send(data)  # type: ignore[misc]
 
 
 class _TrackedThroughSocks(_Tracked):
-    """urllib3's own gets its socket only when the proxy has opened the way: nothing could end that earlier."""
-
-    host: str
-    port: int
-    timeout: float | None
     _socks_options: Any
 
-    def _new_conn(self) -> socket.socket:
-        host, port = self._socks_options["proxy_host"].strip("[]"), self._socks_options["proxy_port"]
+    def _peer(self) -> tuple[str, int]:
+        return self._socks_options["proxy_host"].strip("[]"), self._socks_options["proxy_port"]
+
+    def _open(self, family: int, kind: int, protocol: int, _address: Any) -> tuple[socket.socket, Any]:
         user, password = self._socks_options["username"], self._socks_options["password"]
-        failure = OSError("the proxy has no address")
-        for family, kind, protocol, _, _ in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            sock = socks.socksocket(family, kind, protocol)
-            sock.set_proxy(socks.SOCKS5, host, port, True, user, password)
-            sock.settimeout(self.timeout)
-            _hold(sock)
-            try:
-                sock.connect((self.host, self.port))
-            except OSError as error:
-                failure = error
-                sock.close()
-                current.call.release()
-            else:
-                return sock  # type: ignore[no-any-return]
-        raise failure
+        sock = socks.socksocket(family, kind, protocol)
+        sock.set_proxy(socks.SOCKS5, *self._peer(), True, user, password)
+        return sock, (self.host, self.port)  # a name is looked up by the proxy
 
 
 def _hold(sock: socket.socket) -> None:
-    """Let the current call have the socket, unless it has been ended meanwhile."""
-    current.call.hold(sock)
-    if current.call.aborted:
+    """Let the current call have the socket, unless it has been ended before anything was sent."""
+    call = current.call
+    call.hold(sock)
+    if call.aborted and not call.sent:
         sock.close()
-        raise CallFailed("no connection in time", sent=False, proxy=current.call.egress.proxy is not None)
+        proxied = call.connecting and call.egress.proxy is not None
+        raise CallFailed("no connection in time", sent=False, proxy=proxied)
 
 
 class _Connection(_Tracked, HTTPConnection):

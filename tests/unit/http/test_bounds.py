@@ -4,14 +4,18 @@ Every call ends, by a bound or by its deadline, and its thread is free again.
 """
 
 import asyncio
+import contextlib
 import gzip
 import itertools
 import socket
 import threading
 import zlib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from sora_proxy.blocking import BlockingPool
@@ -22,7 +26,7 @@ from sora_proxy.keys import Key, fingerprint
 from sora_proxy.setting_types import UpstreamKey
 from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
-from tests.scripted import SECONDS, Script, Serve, Server, answer, answer_all, by, failure_of, order
+from tests.scripted import SECONDS, Script, Serve, Server, answer, answer_all, by, failure_of, free_port, order
 
 MEGABYTE = 2**20
 JSON = b'{"task_responses": []}'
@@ -208,6 +212,60 @@ async def test_a_call_ends_at_its_deadline_whatever_trickles_in(
     finally:
         hang_up.set()
         pool.close()
+
+
+def never_connecting(port: int) -> bool:
+    return any(
+        connection.raddr and connection.raddr.port == port and connection.status == psutil.CONN_SYN_SENT
+        for connection in psutil.Process().net_connections("tcp")
+    )
+
+
+def test_abort_ends_a_call_that_waits_for_a_connection_and_nothing_is_sent(
+    http: SoraHttp, threads: ThreadPoolExecutor
+) -> None:
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port = full.getsockname()[1]
+        stack.enter_context(socket.create_connection(("127.0.0.1", port)))  # has the only place in its queue
+        call = order(f"http://127.0.0.1:{port}")
+        running = threads.submit(http.call, call)
+        while not never_connecting(port):
+            assert not running.done()
+        call.abort()
+        failure = running.exception(SECONDS / 2)  # the connection's own timeout is SECONDS
+        assert (str(failure), getattr(failure, "sent", None)) == ("can't connect", False)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_call_that_is_aborted_before_it_has_a_connection_sends_nothing(
+    serve: Serve, http: SoraHttp, kept: bool
+) -> None:
+    def too_late(request: Any) -> Any:  # requests asks it for a login when the call has begun
+        call.abort()
+        return request
+
+    server = serve(answer_all)
+    if kept:
+        http.call(order(server, "/first"))
+    call = order(server)
+    call.body["auth"] = too_late
+    failure = failure_of(http, call)
+    assert (str(failure), failure.sent, failure.proxy) == ("no connection in time", False, False)
+    http.call(order(server, "/last"))  # what the aborted call had sent would have come before this
+    assert [request.path for request in server.requests] == ["/first", "/last"][not kept :]
+
+
+def test_an_address_that_refuses_does_not_keep_a_call_from_the_next(
+    serve: Serve, http: SoraHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, refusing = serve(answer_all), free_port()
+
+    def two_addresses(*_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in (refusing, server.port)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
+    assert http.call(order("http://sora.test")).body == b"{}"
 
 
 # --- Whose answer it is -----------------------------------------------------------------------------------------------
