@@ -45,6 +45,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX ix_generations_ended_at ON generations (ended_at)",
         "CREATE INDEX ix_generations_client ON generations (client, number)",
     ),
+    ("ALTER TABLE generations ADD COLUMN backend TEXT",),
 )
 SCHEMA_VERSION = len(MIGRATIONS) + 1
 

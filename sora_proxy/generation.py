@@ -188,6 +188,7 @@ class State:
     listed: tuple[str, ...] | None = None  # tasks that were there before the intent, where lists tell no prompts
     upstream_done_at: float | None = None
     assets: tuple[Asset, ...] = ()
+    backend: str | None = None  # its name, set from the intent on; older versions did not keep it
 
     def to(self, status: Status, **changes: Any) -> "State":
         """The state after one arrow of the table, with other fields changed too.
@@ -247,6 +248,7 @@ class Generation:
             "created": int(self.created_at),
             "model": self.spec.model,
             "n": self.spec.n,
+            "backend": self.state.backend,
             "pictures": [link for link in links if link],
             "error": {"code": failed.code, "message": failed.message} if failed else None,
         }

@@ -179,8 +179,8 @@ class Lifecycle:
         upload_id = await self._upstream.upload(self._media.input_path(image), lease.key) if image else None
         listed = await self._lost_orders.listed_before(lease.key)
         attempts = generation.state.attempts + 1
-        intent = {"key_id": lease.key.id, "intent_at": time.time(), "attempts": attempts, "listed": listed}
-        await self._record(generation, generation.state.to(Status.submitting, **intent))
+        intent = {"backend": self._upstream.name, "key_id": lease.key.id, "intent_at": time.time(), "listed": listed}
+        await self._record(generation, generation.state.to(Status.submitting, attempts=attempts, **intent))
         if generation.cancelled:  # in the last moment
             await self._requeue(generation)
         else:
@@ -252,7 +252,8 @@ class Lifecycle:
     async def _requeue(self, generation: Generation) -> None:
         state = generation.state
         lost = state.lost + (state.status is Status.unknown)
-        await self._record(generation, state.to(Status.queued, key_id=None, intent_at=None, listed=None, lost=lost))
+        undone = {"backend": None, "key_id": None, "intent_at": None, "listed": None}
+        await self._record(generation, state.to(Status.queued, lost=lost, **undone))
 
     async def _fail(self, generation: Generation, failed: Failed) -> None:
         await self._record(generation, generation.state.to(Status.failed), failed)
@@ -283,6 +284,7 @@ class Lifecycle:
             model=generation.spec.model,
             pictures=len(generation.events_of(Picture)),
             key=key.alias if key else None,
+            backend=generation.state.backend,
             attempts=generation.state.attempts,
             seconds_queued=round(intent - generation.created_at, 3) if intent else None,
             seconds_upstream=round(done - intent, 3) if done and intent else None,

@@ -47,6 +47,7 @@ generations = sa.Table(
     sa.Column("listed", sa.JSON(none_as_null=True)),
     sa.Column("upstream_done_at", sa.Float),
     sa.Column("assets", sa.JSON, nullable=False),
+    sa.Column("backend", sa.Text),
     sa.Column("ended_at", sa.Float, index=True),  # when its log ended; null again once it is forgotten
     # One upstream task is never two generations.
     sa.UniqueConstraint("key_id", "task_id"),
@@ -253,6 +254,7 @@ def _generation(row: sa.Row[Any], log: list[Event]) -> Generation:
         listed=None if row.listed is None else tuple(row.listed),
         upstream_done_at=row.upstream_done_at,
         assets=tuple(Asset(**asset) for asset in row.assets),
+        backend=row.backend,
     )
     generation = Generation(row.id, row.client, GenerationSpec(**row.spec), row.created_at, state, EventLog(log))
     if generation.ended:

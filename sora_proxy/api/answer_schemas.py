@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sora_proxy.generation import Phase
 
+BACKEND = "The back end that makes or made it; null until the order is sent, and for orders of older versions."
+
 
 class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -53,6 +55,7 @@ class ChatCompletion(Answer):
     choices: list[Choice] = Field(min_length=1, max_length=1)
     usage: Usage
     metadata: dict[str, str] = {}
+    backend: str | None = Field(None, description=BACKEND)
     service_tier: Literal["default"] = "default"
     system_fingerprint: None = None
     error: ErrorDetail | None = Field(None, description="What went wrong after the status was sent.")
@@ -117,6 +120,7 @@ class ImagesAnswer(Answer):
     data: list[ImageItem]
     id: str | None = None
     model: str | None = None
+    backend: str | None = Field(None, description=BACKEND)
     ordered_size: str | None = Field(None, description="The size that was ordered from the back end.")
     size: Literal["1024x1024", "1024x1536", "1536x1024"] | None = None
     output_format: Literal["png", "webp", "jpeg"] | None = None
@@ -137,6 +141,7 @@ class GenerationAnswer(Answer):
     created: int
     model: str
     n: int
+    backend: str | None = Field(description=BACKEND)
     pictures: list[str]
     error: GenerationFailure | None
 
@@ -163,3 +168,4 @@ class ModelList(Answer):
 class Health(Answer):
     status: Literal["ok"]
     timestamp: float | None = None
+    backend: str | None = Field(None, description="The back end that makes the images of new orders.")

@@ -63,14 +63,14 @@ def failure_status(failed: Failed) -> int:
     return FAILURE_STATUS.get(failed.code, 502)
 
 
-def failure_response(generation_id: str, failed: Failed) -> web.Response:
+def failure_response(failed: Failed) -> web.Response:
     """The answer to a request that waited for a generation which then failed.
 
     SDKs are told not to retry: they would order, and pay, again.
     """
     status = failure_status(failed)
-    headers = {"x-should-retry": "false", "x-generation-id": generation_id}
-    return json_response(error_object(failed.message, status=status, code=failed.code), status=status, headers=headers)
+    body = error_object(failed.message, status=status, code=failed.code)
+    return json_response(body, status=status, headers={"x-should-retry": "false"})
 
 
 def why_no_pictures(generation: Generation, name: str) -> Failed | None:

@@ -99,7 +99,7 @@ def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:
 
 async def _answer(request: web.Request, generation: Generation, seconds: float) -> web.StreamResponse:
     """Wait for the end for a while, then say how it stands."""
-    answer = LongAnswer(request, {"x-generation-id": generation.id})
+    answer = LongAnswer(request)
     patience = client_patience(request)
     ended = await answer.wait(generation.log.end(), min(seconds, patience))
     failed = generation.failure
@@ -111,13 +111,12 @@ async def _answer(request: web.Request, generation: Generation, seconds: float) 
         return await answer.end(orjson.dumps(completion(request, generation)), poll_headers(generation))
     if answer.begun:
         return await answer.end(orjson.dumps(late_failure(request, generation, failed)))
-    return failure_response(generation.id, failed)
+    return failure_response(failed)
 
 
 def completion_response(request: web.Request, generation: Generation) -> web.Response:
     """The generation as a chat completion, wherever it stands."""
-    headers = {"x-generation-id": generation.id} | poll_headers(generation)
-    return json_response(completion(request, generation), headers=headers)
+    return json_response(completion(request, generation), headers=poll_headers(generation))
 
 
 def poll_headers(generation: Generation) -> dict[str, str]:

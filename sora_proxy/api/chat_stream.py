@@ -26,7 +26,7 @@ class ChatStream:
         self._finish_failed = by_legacy_sdk(request)
         options = StreamOptions(settings.progress_style, include_usage, after, self._finish_failed)
         self._chunks = ChatChunks(request, generation, options)
-        self._stream = EventStream(request, {"x-generation-id": generation.id})
+        self._stream = EventStream(request)
 
     async def run(self) -> web.StreamResponse:
         await self._stream.open()

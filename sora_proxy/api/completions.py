@@ -71,6 +71,7 @@ def completion(request: web.Request, generation: Generation) -> dict[str, Any]:
         ],
         "usage": usage(generation),
         "metadata": generation.spec.metadata,
+        "backend": generation.state.backend,
         "service_tier": "default",
         "system_fingerprint": None,
     }

@@ -9,6 +9,7 @@ from sora_proxy.api.side_calls import SideCalls
 from sora_proxy.audit import Actor, AuditLog
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.conversations import Conversations
+from sora_proxy.generation import Generation
 from sora_proxy.idempotency import Idempotency
 from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.login_limit import LoginLimit
@@ -53,4 +54,5 @@ REQUEST_ID = web.RequestKey("request_id", str)
 STARTED = web.RequestKey("started", float)
 BEGUN = web.RequestKey("begun", bool)  # the answer's status is gone
 CLIENT = web.RequestKey("client", str)
+GENERATION = web.RequestKey("generation", Generation)  # the order that the answer is about
 OPERATOR = web.RequestKey("operator", Actor)

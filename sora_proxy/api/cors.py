@@ -15,7 +15,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # SDKs send many headers of their own, more with each version: what is asked for is allowed.
 HEADER_NAMES = re.compile(r"[A-Za-z0-9, _-]{0,2000}")
 EXPOSED_HEADERS = (
-    "x-request-id, x-generation-id, x-should-retry, retry-after, openai-processing-ms, openai-poll-after-ms"
+    "x-request-id, x-generation-id, x-sora-proxy-backend, x-should-retry, retry-after, openai-processing-ms, "
+    "openai-poll-after-ms"
 )
 
 

@@ -26,7 +26,7 @@ class EventSource:
         log = self._generation.log
         if self._generation.ended and self._after == len(log):
             return web.Response(status=204)  # which tells an EventSource not to come again
-        stream = EventStream(self._request, {"x-generation-id": self._generation.id})
+        stream = EventStream(self._request)
         await stream.open()
         await stream.heartbeat()
         number = self._after

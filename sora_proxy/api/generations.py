@@ -10,7 +10,7 @@ from sora_proxy.api.answers import json_response
 from sora_proxy.api.chat import completion_response
 from sora_proxy.api.chat_chunks import STRIDE
 from sora_proxy.api.chat_stream import ChatStream
-from sora_proxy.api.context import CLIENT, READERS, RETENTION, STORE, SUPERVISOR
+from sora_proxy.api.context import CLIENT, GENERATION, READERS, RETENTION, STORE, SUPERVISOR
 from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.event_source import EventSource
 from sora_proxy.api.legacy_sdk import by_legacy_sdk, unknown_completion
@@ -101,6 +101,7 @@ async def find(request: web.Request) -> Generation:
     generation = await request.app[SUPERVISOR].find(generation_id, request[CLIENT])
     if generation is None:
         raise ClientError(f"There is no generation {generation_id[:80]!r}.", status=404, code="not_found", param="id")
+    request[GENERATION] = generation
     return generation
 
 

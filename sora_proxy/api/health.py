@@ -6,7 +6,7 @@ from aiohttp import web
 
 from sora_proxy.api.answer_schemas import Health
 from sora_proxy.api.answers import json_response
-from sora_proxy.api.context import STORE, SUPERVISOR
+from sora_proxy.api.context import STORE, SUPERVISOR, UPSTREAM
 from sora_proxy.api.described import Description, described
 from sora_proxy.errors import ClientError
 
@@ -25,7 +25,7 @@ async def live(_request: web.Request) -> web.Response:
 
 @described(Description(answer=Health))
 async def ready(request: web.Request) -> web.Response:
-    """New orders would be taken."""
+    """New orders would be taken; the answer names the back end that would make their images."""
     if not (request.app[SUPERVISOR].ready and await request.app[STORE].writable()):
         raise ClientError("New orders would not be taken now.", status=503, code="overloaded", retry_after=5)
-    return json_response({"status": "ok"})
+    return json_response({"status": "ok", "backend": request.app[UPSTREAM].name})

@@ -63,6 +63,7 @@ class ImageAnswer:
         spec = self.generation.spec
         size = f"{spec.width}x{spec.height}"
         told: dict[str, Any] = {"id": self.generation.id, "model": spec.model, "ordered_size": size}
+        told["backend"] = self.generation.state.backend
         if size in SIZES:
             told["size"] = size
         formats = {FORMATS.get(picture.file.suffix) for picture in self.pictures if picture.file}

@@ -110,12 +110,12 @@ def _check_numbers(model: Model, pictures: int, references: int) -> None:
 
 async def _whole(request: web.Request, generation: Generation, asked: ImageRequest) -> web.StreamResponse:
     """Wait for the end, as long as the client does, and answer with everything."""
-    answer = LongAnswer(request, {"x-generation-id": generation.id})
+    answer = LongAnswer(request)
     patience = min(request.app[SETTINGS].image_wait, client_patience(request))
     await answer.wait(generation.log.end(), patience)
     if failed := why_no_pictures(generation, generation.id):
         if not answer.begun:
-            return failure_response(generation.id, failed)
+            return failure_response(failed)
         return await answer.end(orjson.dumps({"created": int(generation.created_at), "data": [], **_error(failed)}))
     await write_pieces((await answer_to(request, generation, asked)).whole(), request, answer.write)
     return await answer.end()
@@ -123,7 +123,7 @@ async def _whole(request: web.Request, generation: Generation, asked: ImageReque
 
 async def _stream(request: web.Request, generation: Generation, asked: ImageRequest) -> web.StreamResponse:
     """Progress as comments, for OpenAI has no event for it and strict clients take no other; then the pictures."""
-    stream = EventStream(request, {"x-generation-id": generation.id})
+    stream = EventStream(request)
     await stream.open()
     async with aclosing(generation.log.follow(idle=request.app[SETTINGS].heartbeat_interval)) as news:
         async for events in news:

@@ -25,9 +25,9 @@ MARGIN = 5.0  # what is left for an answer to reach the client
 class LongAnswer:
     """One whole answer. Wait for what it waits for, then look at `begun` and end it."""
 
-    def __init__(self, request: web.Request, headers: dict[str, str]) -> None:
+    def __init__(self, request: web.Request, headers: dict[str, str] | None = None) -> None:
         self._request = request
-        self._headers = headers
+        self._headers = headers or {}
         self._response: web.StreamResponse | None = None
 
     @property

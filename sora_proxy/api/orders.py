@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from sora_proxy.api.context import CLIENT, IDEMPOTENCY, MEDIA, POOL, READERS, SETTINGS, SUPERVISOR, WEBHOOKS
+from sora_proxy.api.context import CLIENT, GENERATION, IDEMPOTENCY, MEDIA, POOL, READERS, SETTINGS, SUPERVISOR, WEBHOOKS
 from sora_proxy.api.image_input import Reference, keep_picture
 from sora_proxy.api.links import public_origin
 from sora_proxy.blocking import Work
@@ -56,7 +56,8 @@ async def place_order(
 
 
 def waiting_for(request: web.Request, generation: Generation) -> AbstractContextManager[None]:
-    """Around the answer to an order: if the client leaves without it, that may be the order's end."""
+    """Around the answer to an order, whose headers name it: if the client leaves without it, that may be its end."""
+    request[GENERATION] = generation
     return request.app[READERS].reading(generation, or_cancel=_cancels_if_abandoned(request))
 
 

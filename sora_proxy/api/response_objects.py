@@ -55,11 +55,12 @@ class ResponseObjects:
         if outcome:
             return self.completed(outcome)
         failed = self.generation.failure
-        return self.response(self.generation.phase, self.failed_calls(failed) if failed else [], failed)
+        body = self.response(self.generation.phase, self.failed_calls(failed) if failed else [], failed)
+        return body | self._backend()
 
     def completed(self, outcome: Outcome) -> dict[str, Any]:
         output = [*self.calls(outcome), self.message(outcome.text)]
-        return self.response(Phase.completed, output) | {"usage": self._usage()}
+        return self.response(Phase.completed, output) | {"usage": self._usage()} | self._backend()
 
     def response(
         self, status: Phase, output: Sequence[dict[str, Any]] = (), failed: Failed | None = None
@@ -151,6 +152,10 @@ class ResponseObjects:
         return self.call(number, "failed") | error_object(
             failed.message, status=failure_status(failed), code=failed.code
         )
+
+    def _backend(self) -> dict[str, Any]:
+        """Not for the first events of a stream: told again later, they must be the same."""
+        return {"backend": self.generation.state.backend}
 
     def _usage(self) -> dict[str, Any]:
         counted = usage(self.generation)

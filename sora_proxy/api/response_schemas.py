@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sora_proxy.api.answer_schemas import Answer, ErrorDetail, List
+from sora_proxy.api.answer_schemas import BACKEND, Answer, ErrorDetail, List
 from sora_proxy.generation import Phase
 
 
@@ -80,6 +80,7 @@ class ResponseAnswer(Answer):
     tools: list[ImageGenerationTool]
     top_p: None
     usage: ResponseUsage | None
+    backend: str | None = Field(None, description=BACKEND)
 
 
 class DeletedResponse(Answer):

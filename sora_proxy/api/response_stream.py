@@ -21,7 +21,7 @@ class ResponseStream:
         self._request = request
         self._generation = generation
         self._events = ResponseEvents(ResponseObjects(generation), after)
-        self._stream = EventStream(request, {"x-generation-id": generation.id})
+        self._stream = EventStream(request)
 
     async def run(self) -> web.StreamResponse:
         await self._stream.open()

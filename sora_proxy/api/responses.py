@@ -14,7 +14,7 @@ from aiohttp import web
 from sora_proxy.api.answers import failure_response, json_response, why_no_pictures
 from sora_proxy.api.bodies import parsed
 from sora_proxy.api.chat import poll_headers
-from sora_proxy.api.context import CLIENT, MEDIA, MODELS, READERS, SETTINGS, SIDE_CALLS, SUPERVISOR
+from sora_proxy.api.context import CLIENT, GENERATION, MEDIA, MODELS, READERS, SETTINGS, SIDE_CALLS, SUPERVISOR
 from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.generations import forget
 from sora_proxy.api.image_input import Reference
@@ -160,13 +160,13 @@ async def _copy_of_picture(request: web.Request, response_id: str) -> Path:
 
 async def _whole(request: web.Request, generation: Generation, *, wait: bool) -> web.StreamResponse:
     """The response; with `wait` when it has ended, as long as the client has patience for that."""
-    answer = LongAnswer(request, {"x-generation-id": generation.id} | ({} if wait else poll_headers(generation)))
+    answer = LongAnswer(request, None if wait else poll_headers(generation))
     if wait:
         patience = min(request.app[SETTINGS].image_wait, client_patience(request))
         await answer.wait(generation.log.end(), patience)
         failed = why_no_pictures(generation, response_id_of(generation.id))
         if failed and not answer.begun:
-            return failure_response(generation.id, failed)
+            return failure_response(failed)
     body = ResponseObjects(generation).now(await outcome_of(request, generation))
     await write_pieces(json_pieces(body), request, answer.write)
     return await answer.end()
@@ -180,7 +180,7 @@ async def _answer_with_text(
     outcome = Outcome((), text)
     if not stream:
         return json_response(objects.completed(outcome))
-    answer, events = EventStream(request, {}), ResponseEvents(objects)
+    answer, events = EventStream(request), ResponseEvents(objects)
     await answer.open()
     for pieces in (events.opening(), events.ending(outcome)):
         await write_pieces(pieces, request, answer.write)
@@ -193,6 +193,7 @@ async def _find(request: web.Request) -> Generation:
     generation = await _known(request, response_id)
     if generation is None:
         raise ClientError(f"There is no response {response_id[:80]!r}.", status=404, code="not_found", param="id")
+    request[GENERATION] = generation
     return generation
 
 

@@ -24,9 +24,9 @@ HEADERS = {
 class EventStream:
     """One open answer. Everything written goes out at once; a slow reader slows its own writer only."""
 
-    def __init__(self, request: web.Request, headers: dict[str, str]) -> None:
+    def __init__(self, request: web.Request) -> None:
         self._request = request
-        self._response = web.StreamResponse(headers=HEADERS | headers)
+        self._response = web.StreamResponse(headers=HEADERS)
 
     async def open(self) -> None:
         await self._response.prepare(self._request)

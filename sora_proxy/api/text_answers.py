@@ -23,7 +23,7 @@ async def answer_with_text(
     told = max(len(text.split()), 1)
     usage = {"prompt_tokens": asked, "completion_tokens": told, "total_tokens": asked + told}
     if chat.stream:
-        stream = EventStream(request, {})
+        stream = EventStream(request)
         await stream.open()
         last = {"choices": [], "usage": usage}
         chunks = [*_chunks(text), *([last] if chat.stream_options.include_usage else [])]

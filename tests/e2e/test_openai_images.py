@@ -39,6 +39,7 @@ def test_pictures_from_a_text(client: OpenAI) -> None:
     assert all(picture.url and picture.url.endswith(".png") for picture in answer.data)
     assert answer.usage is not None
     assert (answer.size, answer.output_format, answer.usage.total_tokens) == ("1024x1024", "png", 5)
+    assert (answer.model_extra or {})["backend"] == "simulator"
 
 
 def test_pictures_in_the_ordered_format(client: OpenAI) -> None:
@@ -56,6 +57,7 @@ def test_a_stream_of_a_text(client: OpenAI) -> None:
 
     (event,) = list(stream)
     assert event.type == "image_generation.completed"
+    assert (event.model_extra or {})["backend"] == "simulator"
     assert looked_at(event.b64_json)[0] == "JPEG"
     assert event.output_format == "jpeg"
 

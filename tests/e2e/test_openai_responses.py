@@ -37,6 +37,7 @@ def check_it_has_a_picture(response: Response) -> None:
     assert PICTURE.fullmatch(response.output_text)
     assert response.usage is not None
     assert response.usage.total_tokens > 0
+    assert (response.model_extra or {})["backend"] == "simulator"
 
 
 def test_a_whole_response_and_what_follows_it(client: OpenAI) -> None:

@@ -36,6 +36,7 @@ def test_a_whole_completion(client: OpenAI) -> None:
     assert len(PICTURE.findall(completion.choices[0].message.content or "")) == 2
     assert completion.usage is not None
     assert completion.usage.total_tokens > 0
+    assert (completion.model_extra or {})["backend"] == "simulator"
     assert (completion._request_id or "").startswith("req_")
 
 
@@ -83,6 +84,7 @@ def test_a_raw_response_and_its_headers(client: OpenAI) -> None:
 
     assert raw.headers["x-request-id"] == raw.request_id
     assert raw.headers["x-generation-id"] == raw.parse().id
+    assert raw.headers["x-sora-proxy-backend"] == "simulator"
 
 
 def test_ordering_in_the_background_and_retrieving(url: str) -> None:

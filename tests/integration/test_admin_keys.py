@@ -90,6 +90,7 @@ async def test_a_key_shows_all_about_it_but_its_token(admin: Admin, simulator: S
     made = await admin.add(name="second", weight=2, max_rpm=30, max_concurrent=3, notes="mine", proxy="direct")
     assert made == {
         "id": fingerprint(TOKEN),
+        "backend": "sora",
         "key": "…ests",
         "name": "second",
         "weight": 2.0,
@@ -445,26 +446,6 @@ async def test_a_key_that_its_source_has_no_more_is_out_of_service_and_back_with
         assert answer.status == 200
 
 
-async def test_auto_is_the_simulator_until_there_is_a_key(start_admin: StartAdmin, simulator: Simulator) -> None:
-    settings = {"upstream": "auto", "sora_base_url": simulator.url}
-    async with start_admin(**settings) as admin:
-        (only,) = (await admin.get(KEYS))["data"]
-        assert (only["origin"], only["name"], only["state"]) == ("simulator", "simulator", "ready")
-        await admin.add(proxy="http://127.0.0.1:9")
-        async with admin.proxy.chat() as first, admin.proxy.chat() as second:
-            assert (first.status, second.status) == (200, 200)
-        assert (await simulator.stats())["registered"] == 0
-    async with start_admin(**settings) as admin:
-        assert {key["origin"]: key["state"] for key in (await admin.get(KEYS))["data"]} == {
-            "removed": "disabled",
-            "admin": "ready",
-        }
-        await admin.change(fingerprint(TOKEN), proxy=None)
-        async with admin.proxy.chat() as answer:
-            assert answer.status == 200
-    assert await orders_of(simulator, TOKEN) == 1
-
-
 # --- What goes on -----------------------------------------------------------------------------------------------------
 
 
@@ -485,6 +466,7 @@ async def test_usage_the_queue_and_the_running_generations_are_told(
         running, waiting = (await admin.get("/admin/api/generations"))["data"]
         assert (running["id"], waiting["id"]) == (first.headers["x-generation-id"], second.headers["x-generation-id"])
         assert (running["key"], waiting["key"]) == (fingerprint(UPSTREAM_TOKEN), None)
+        assert (running["backend"], waiting["backend"]) == ("sora", None)
         assert waiting["status"] == "queued"
         assert "secret" not in str([running, waiting])
         assert (await admin.get("/admin/api/generations?limit=1"))["has_more"] is True
@@ -495,7 +477,7 @@ async def test_usage_the_queue_and_the_running_generations_are_told(
         assert (await read_stream(first)).done
         assert (await read_stream(second)).done
         await admin.until("ready")
-        assert await admin.get("/admin/api/queue") == {"waiting": [], "expected_wait": 0}
+        assert await admin.get("/admin/api/queue") == {"backend": "sora", "waiting": [], "expected_wait": 0}
         (today,) = (await admin.get(f"/admin/api/usage?key={fingerprint(UPSTREAM_TOKEN)}"))["data"]
         counted = {name: value for name, value in today.items() if isinstance(value, int)}
         assert counted == {"sent": 2, "accepted": 2, "refused": 0, "completed": 2, "failed": 0, "pictures": 3}

@@ -119,7 +119,7 @@ async def test_a_timeout_that_is_no_number_is_nothing_said(
 
 async def test_what_breaks_after_the_status_is_cut_not_answered_twice(session: aiohttp.ClientSession) -> None:
     async def breaks(request: web.Request) -> Any:
-        answer = LongAnswer(request, {})
+        answer = LongAnswer(request)
         await answer.write(b" ")
         raise ZeroDivisionError
 

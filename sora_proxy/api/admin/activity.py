@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from sora_proxy.api.answers import json_response
-from sora_proxy.api.context import ACCESS, KEYS, RUNTIME, SUPERVISOR, USAGE
+from sora_proxy.api.context import ACCESS, KEYS, RUNTIME, SUPERVISOR, UPSTREAM, USAGE
 from sora_proxy.api.described import Description, described
 from sora_proxy.api.paging import MOST_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.errors import ClientError
@@ -24,13 +24,14 @@ async def usage(request: web.Request) -> web.Response:
 
 @described()
 async def queue(request: web.Request) -> web.Response:
-    """Who waits for a key, and how long one who comes now would."""
+    """The back end, who waits for a key, and how long one who comes now would."""
     pool, names = request.app[SUPERVISOR].keys, request.app[ACCESS].names
     line = pool.queue
     waiting = [{"client": client, "name": names.get(client), "orders": n} for client, n in line.waiting.items()]
     at_once = not len(line) and any(key.ready_at() <= pool.now for key in pool.keys)
     seconds = 0.0 if at_once else line.expected_wait(len(line) + 1)
-    return json_response({"waiting": waiting, "expected_wait": math.ceil(seconds) if math.isfinite(seconds) else None})
+    wait = math.ceil(seconds) if math.isfinite(seconds) else None
+    return json_response({"backend": request.app[UPSTREAM].name, "waiting": waiting, "expected_wait": wait})
 
 
 @described(Description(query=PAGES))
@@ -52,6 +53,7 @@ def _view(generation: Generation, *, verbose: bool) -> dict[str, Any]:
     view = {
         "id": generation.id,
         "status": generation.status,
+        "backend": generation.state.backend,
         "key": generation.state.key_id,
         "client": generation.client,
         "model": generation.spec.model,

@@ -24,11 +24,12 @@ class Standing:
     by: str | None = None  # the order that met it
 
 
-def view(record: KeyRecord, key: Key, moment: Moment) -> dict[str, Any]:
-    """All that may be told of a key."""
+def view(record: KeyRecord, key: Key, moment: Moment, backend: str) -> dict[str, Any]:
+    """All that may be told of a key. `backend` is the name of the one that takes its orders."""
     standing = standing_of(key, moment)
     return {
         "id": record.id,
+        "backend": backend,
         **shown(record.config),
         "name": key.alias,
         "origin": record.origin,

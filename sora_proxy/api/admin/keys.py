@@ -38,7 +38,7 @@ async def list_keys(request: web.Request) -> web.Response:
     for record in records:
         key = key_of(request, record.id)
         if state in (None, standing_of(key, moment).state):
-            chosen.append(view(record, key, moment))
+            chosen.append(view(record, key, moment, request.app[UPSTREAM].name))
         if len(chosen) > limit:
             break
     return page_of(chosen, limit)
@@ -126,5 +126,5 @@ def key_of(request: web.Request, key_id: str) -> Key:
 
 
 def _view(request: web.Request, record: KeyRecord, *, status: int = 200) -> web.Response:
-    moment = request.app[SUPERVISOR].keys.moment
-    return json_response(view(record, key_of(request, record.id), moment), status=status)
+    moment, backend = request.app[SUPERVISOR].keys.moment, request.app[UPSTREAM].name
+    return json_response(view(record, key_of(request, record.id), moment, backend), status=status)

@@ -1,0 +1,139 @@
+"""Each answer about an order names the back end that makes it or made it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from sora_proxy.generation import Status
+from tests.conftest import Proxy, StartProxy
+from tests.sora_server import (
+    GIF,
+    Order,
+    Sora,
+    generation,
+    in_front_of,
+    leave_behind,
+    on_the_key,
+    order_of,
+    outcome,
+    place,
+)
+
+HEADER = "x-sora-proxy-backend"
+CHAT = {"model": "sora-1.0", "messages": [{"role": "user", "content": "a red fox"}]}
+IMAGES = {"prompt": "a red fox", "response_format": "url"}
+RESPONSE = {"input": "a red fox"}
+
+
+async def header_of(proxy: Proxy, method: str, path: str, body: Any = None) -> tuple[int, str | None]:
+    async with proxy.client.request(method, proxy.url + path, json=body) as answer:
+        await answer.read()
+        return answer.status, answer.headers.get(HEADER)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", CHAT),
+        ("/v1/chat/completions", CHAT | {"stream": True}),
+        ("/v1/chat/completions", CHAT | {"background": True}),
+        ("/v1/images/generations", IMAGES),
+        ("/v1/images/generations", IMAGES | {"stream": True}),
+        ("/v1/responses", RESPONSE),
+        ("/v1/responses", RESPONSE | {"stream": True}),
+        ("/v1/responses", RESPONSE | {"background": True}),
+    ],
+    ids=str,
+)
+async def test_the_answer_to_an_order_names_the_back_end(
+    start_proxy: StartProxy, sora: Sora, path: str, body: dict[str, Any]
+) -> None:
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        assert await header_of(proxy, "POST", path, body) == (200, "sora")
+
+
+async def test_every_later_answer_about_an_order_names_the_back_end(start_proxy: StartProxy, sora: Sora) -> None:
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        made = await place(proxy)
+        await outcome(proxy, made)
+        response = made.replace("chatcmpl-", "resp_")
+        for path in (f"/v1/chat/completions/{made}", f"/v1/generation/{made}", f"/v1/responses/{response}"):
+            assert await header_of(proxy, "GET", path) == (200, "sora")
+            assert (await proxy.get(path))["backend"] == "sora"
+            assert await header_of(proxy, "GET", f"{path}?stream=true") == (200, "sora")
+        assert await header_of(proxy, "GET", f"/v1/generation/{made}/events") == (200, "sora")
+        assert await header_of(proxy, "POST", f"/v1/generation/{made}/cancel") == (200, "sora")
+        assert await header_of(proxy, "POST", f"/v1/chat/completions/{made}", {"metadata": {}}) == (200, "sora")
+        (listed,) = (await proxy.get("/v1/generations"))["data"]
+        assert listed["backend"] == "sora"
+
+
+async def test_answers_that_are_about_no_order_name_none(start_proxy: StartProxy, sora: Sora) -> None:
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        assert await header_of(proxy, "GET", "/v1/models") == (200, None)
+        assert await header_of(proxy, "GET", "/v1/generation/unknown") == (404, None)
+        title = {"role": "user", "content": "Provide a concise, 5-word-or-less title for the conversation."}
+        assert await header_of(proxy, "POST", "/v1/chat/completions", CHAT | {"messages": [title]}) == (200, None)
+
+
+async def test_the_json_of_a_finished_order_tells_it_beside_the_images(start_proxy: StartProxy, sora: Sora) -> None:
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        for path, body in (("chat/completions", CHAT), ("images/generations", IMAGES), ("responses", RESPONSE)):
+            async with proxy.client.post(f"{proxy.url}/v1/{path}", json=body) as answer:
+                assert (await answer.json())["backend"] == "sora"
+
+
+async def test_images_of_a_real_back_end_are_kept_as_they_are(start_proxy: StartProxy, sora: Sora) -> None:
+    async with start_proxy(**in_front_of(sora, image_localization=True)) as proxy:
+        text = await outcome(proxy, await place(proxy))
+        async with proxy.client.get(text.partition("](")[2].removesuffix(")")) as picture:
+            assert await picture.read() == GIF
+
+
+async def test_a_refused_order_names_the_back_end_that_refused_it(start_proxy: StartProxy, sora: Sora) -> None:
+    async def refuse(_order: Order) -> web.StreamResponse:
+        return web.json_response({"error": {"code": "content_policy_violation"}}, status=400)
+
+    sora.on_order = refuse
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        status, named = await header_of(proxy, "POST", "/v1/chat/completions", CHAT)
+        assert (status >= 400, named) == (True, "sora")
+
+
+async def test_an_order_that_an_earlier_process_had_made_keeps_the_name_of_its_back_end(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    async with start_proxy(upstream="simulator") as proxy:
+        made = await place(proxy)
+        await outcome(proxy, made)
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        path = f"/v1/generation/{made}"
+        assert await header_of(proxy, "GET", path) == (200, "simulator")
+        assert await header_of(proxy, "GET", f"{path}?stream=true") == (200, "simulator")
+        assert (await proxy.get(path))["backend"] == "simulator"
+
+
+async def test_an_order_that_was_not_sent_yet_gets_the_name_of_the_back_end_that_takes_it(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path
+) -> None:
+    waiting = generation()
+    await leave_behind(tmp_path, (waiting, waiting.state))
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        path = f"/v1/generation/{waiting.id}"
+        assert await header_of(proxy, "GET", f"{path}?stream=true") == (200, "sora")
+        await outcome(proxy, waiting.id)
+        assert (await proxy.get(path))["backend"] == "sora"
+
+
+async def test_an_order_of_an_older_version_names_no_back_end(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path
+) -> None:
+    running = generation()
+    task = sora.register(order_of(running))
+    await leave_behind(tmp_path, (running, on_the_key(Status.running, task_id=task["id"])))
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        await outcome(proxy, running.id)
+        assert await header_of(proxy, "GET", f"/v1/generation/{running.id}") == (200, None)
+        assert (await proxy.get(f"/v1/generation/{running.id}"))["backend"] is None
