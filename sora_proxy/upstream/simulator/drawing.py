@@ -15,6 +15,7 @@ LETTER_SIZES = (42, 36, 30, 25, 21, 18)
 REFERENCE_SHORT_SIDE = 480  # of the picture that LETTER_SIZES are meant for
 PAPER = (250, 250, 247)
 COMPRESSION = 6
+MARK = "simulator"  # in every image, so that nobody takes it for a real back end's
 
 Box = tuple[int, int, int, int]
 
@@ -41,7 +42,7 @@ def draw(sketch: Sketch) -> bytes:
     size = (sketch.width, sketch.height)
     image, palette = background(sketch.prompt, sketch.variant, size)
     margin = max(4, min(size) // 24)
-    below = _draw_badge(image, f"{sketch.variant} / {sketch.n_variants}", margin, palette)
+    below = _draw_badges(image, f"{sketch.variant} / {sketch.n_variants}", margin, palette)
     room = (margin, below + margin // 2, sketch.width - margin, sketch.height - margin)
     if sketch.is_remix:
         room = _draw_upload(image, sketch.upload, room)
@@ -131,16 +132,40 @@ def _write(image: Image.Image, text: Paragraph, corner: tuple[int, int], ink: tu
         pen.text((corner[0], middle), line, font=font(text.size), fill=ink, anchor="lm")
 
 
-def _draw_badge(image: Image.Image, label: str, margin: int, palette: Palette) -> int:
-    """Show which variant it is in the upper right corner; give the row below."""
-    size = max(9, min(image.size) // 22)
-    face, pen = font(size), ImageDraw.Draw(image)
-    width, height = round(face.getlength(label)) + size, round(size * 1.6)
-    right, top = image.width - margin, margin
-    badge = (right - width, top, right, top + height)
-    pen.rounded_rectangle(badge, radius=height // 2, fill=palette.shapes[-1])
-    pen.text((right - width / 2, top + height / 2), label, font=face, fill=palette.accent, anchor="mm")
-    return badge[3]
+def _draw_badges(image: Image.Image, variant: str, margin: int, palette: Palette) -> int:
+    """Write the mark into the upper left corner and, where it has room, the variant into the right one; give the row
+    below."""
+    mark, badge = (_Badge(text, max(9, min(image.size) // part)) for text, part in ((MARK, 32), (variant, 22)))
+    mark.draw(image, (margin, margin), palette)
+    left = image.width - margin - badge.width
+    if left < 2 * margin + mark.width:
+        return margin + mark.height
+    badge.draw(image, (left, margin), palette)
+    return margin + badge.height
+
+
+@dataclass(frozen=True, slots=True)
+class _Badge:
+    """A short text on a pill; its letter size and its extent are pixels."""
+
+    text: str
+    size: int
+
+    @property
+    def width(self) -> int:
+        return round(font(self.size).getlength(self.text)) + self.size
+
+    @property
+    def height(self) -> int:
+        return round(self.size * 1.6)
+
+    def draw(self, image: Image.Image, corner: tuple[int, int], palette: Palette) -> None:
+        left, top = corner
+        pen = ImageDraw.Draw(image)
+        pill = (left, top, left + self.width, top + self.height)
+        pen.rounded_rectangle(pill, radius=self.height // 2, fill=palette.shapes[-1])
+        middle = (left + self.width / 2, top + self.height / 2)
+        pen.text(middle, self.text, font=font(self.size), fill=palette.accent, anchor="mm")
 
 
 def _encoded(image: Image.Image) -> bytes:

@@ -35,6 +35,31 @@ def test_a_picture_is_a_png_of_exactly_the_size_ordered(size: tuple[int, int], i
         assert (picture.format, picture.size) == ("PNG", size)
 
 
+def contrast_of_letters(picture: Image.Image, text: str, size: int) -> float:
+    """How much brighter the letters of a text are than what is around them, at the place where they fit best: 0 to 255.
+
+    For a text that is in the picture it is 170 or more, for others less than 120.
+    """
+    mask = Image.frombytes("L", (face := font(size).getmask(text)).size, bytes(face))
+    letters, ground = mask.point(lambda ink: 255 * (ink > 200)), mask.point(lambda ink: 255 * (ink < 20))
+
+    def contrast(left: int, top: int) -> float:
+        here = picture.crop((left, top, left + mask.width, top + mask.height))
+        return float(ImageStat.Stat(here, letters).mean[0] - ImageStat.Stat(here, ground).mean[0])
+
+    places = [(x, y) for x in range(picture.width - mask.width) for y in range(picture.height - mask.height)]
+    return max(contrast(x, y) for x, y in places)
+
+
+@pytest.mark.parametrize("is_remix", [False, True])
+@pytest.mark.parametrize("size", [(64, 64), (64, 2048), (2048, 64), (720, 480)])
+def test_every_picture_has_a_small_mark_that_can_be_read(size: tuple[int, int], is_remix: bool) -> None:
+    short = min(size)
+    picture = opened(draw(Sketch("a boat", 1, 4, *size, is_remix=is_remix)))
+    corner = picture.convert("L").crop((0, 0, max(60, short // 4), max(22, short // 10)))
+    assert contrast_of_letters(corner, "simulator", max(9, short // 32)) > 140
+
+
 def test_the_same_order_gives_the_same_picture() -> None:
     assert draw(Sketch("a boat", 2, 4, 480, 480)) == draw(Sketch("a boat", 2, 4, 480, 480))
 
