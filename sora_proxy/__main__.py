@@ -21,7 +21,7 @@ from aiohttp import web
 from sora_proxy import __version__
 from sora_proxy.access import Access, load_access
 from sora_proxy.api.context import ACCESS, KEYS, SETTINGS
-from sora_proxy.app import BACK_END, create_app, serve
+from sora_proxy.app import BACKEND, create_app, serve
 from sora_proxy.configuration import load_settings, misspelt_options
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor, configure_logging
@@ -94,7 +94,7 @@ def _tune_process() -> None:
 
 def _announce(app: web.Application) -> None:
     """Say in plain words what runs and how to try it."""
-    settings, access, back_end = app[SETTINGS], app[ACCESS], app[BACK_END]
+    settings, access, backend = app[SETTINGS], app[ACCESS], app[BACKEND]
     host = "localhost" if settings.api_host in ("0.0.0.0", "::") else settings.api_host  # noqa: S104
     url = f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}"
     if settings.api_auth_token:
@@ -105,13 +105,12 @@ def _announce(app: web.Application) -> None:
         shown = f"{access.client_key} ({kept})" if access.generated else kept
     else:
         key, shown = "$ADMIN_KEY", "the one in ADMIN_KEY"
-    if back_end.simulated:
-        why = "UPSTREAM says so" if settings.upstream == "simulator" else "there is no upstream key"
-        what = f"the built-in simulator on {back_end.base_url} ({why}: nothing is paid for)"
+    if backend.simulated:
+        what = f"the built-in simulator on {backend.base_url} ({backend.why_simulated})"
     elif keys := sum(record.config.enabled for record in app[KEYS].records):
-        what = f"{back_end.base_url} with {keys} key(s)"
+        what = f"{backend.base_url} with {keys} key(s)"
     else:
-        what = f"{back_end.base_url}, but without a key: every order will be refused until there is one"
+        what = f"{backend.base_url}, but without a key: every order will be refused until there is one"
     order = '{"model": "sora-1.0", "stream": true, "messages": [{"role": "user", "content": "a red fox in the snow"}]}'
     lines = [
         f"sora_proxy {__version__} listens on {url}",

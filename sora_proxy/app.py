@@ -81,17 +81,26 @@ HANDLER_SECONDS = 1.0  # for handlers to end once their streams were ended
 CLOSING_SECONDS = 2.0  # of the grace, for what follows the last answer on the wire
 
 
-class BackEnd:
+class Backend:
     """Which back end the settings choose, and what it needs. The simulator's port is taken at once, so that its address
     is known before it serves."""
 
     def __init__(self, settings: Settings, *, has_keys: bool) -> None:
-        chosen = settings.upstream
-        self.simulated = chosen == "simulator" or (chosen == "auto" and not has_keys)
+        # An explicit `auto` is the default spelled out: it names no back end.
+        self.by_default = settings.upstream == "auto" and not (has_keys or settings.names_backend)
+        self.simulated = settings.upstream == "simulator" or self.by_default
+        self.name = "simulator" if self.simulated else "sora"
         self._seconds = settings.simulator_seconds
         self._socket = listen() if self.simulated else None
         port = self._socket.getsockname()[1] if self._socket else None
         self.base_url = f"http://127.0.0.1:{port}" if port else settings.sora_base_url
+
+    @property
+    def why_simulated(self) -> str:
+        """Why the simulator answers, and how to change that."""
+        if self.by_default:
+            return "no key or back end is configured; to use one, set API_KEYS or SORA_BASE_URL and restart"
+        return "UPSTREAM=simulator"
 
     def reach(self, settings: Settings, keys: KeyPool) -> None:
         """Have it reached by the ways out of the settings; on this machine, by none but the straight one."""
@@ -102,14 +111,16 @@ class BackEnd:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
+        log.info("back end", backend=self.name, base_url=self.base_url)  # the settings refuse a URL with credentials
         if self._socket is None:
             yield
             return
+        log.warning("the simulator answers: images are drawn, not generated", reason=self.why_simulated)
         async with serve_simulator(SimulatorOptions(seconds=self._seconds), self._socket):
             yield
 
 
-BACK_END = web.AppKey("back_end", BackEnd)
+BACKEND = web.AppKey("backend", Backend)
 
 
 def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Application:
@@ -118,19 +129,19 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     database = Database(settings.database_path, pool)
     keys = KeyPool(_queue_bounds(settings), access.weights)
     keeping = KeyKeeping(settings, database, keys, redactor)
-    back_end = BackEnd(settings, has_keys=keeping.has_keys)
-    back_end.reach(settings, keys)
+    backend = Backend(settings, has_keys=keeping.has_keys)
+    backend.reach(settings, keys)
     store, submissions = Store(database), Submissions(database)
-    runtime = RuntimeSettings(settings, database, functools.partial(_apply, back_end, keys, redactor))
+    runtime = RuntimeSettings(settings, database, functools.partial(_apply, backend, keys, redactor))
     media = Media(settings.pictures_dir, settings.data_dir / "inputs", pool)
-    upstream = _sora(settings, back_end, pool)
+    upstream = _sora(settings, backend, pool)
     probes = Probes(upstream, keys)
     keys.on_unproven = probes.start
     watcher = TaskWatcher(upstream, keys, interval=settings.poll_interval)
-    supervisor = Supervisor(Resources(upstream, keys, store, media, watcher), _policy(runtime, back_end))
+    supervisor = Supervisor(Resources(upstream, keys, store, media, watcher), _policy(runtime, backend))
 
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BODY_BYTES)
-    app[SETTINGS], app[RUNTIME], app[ACCESS], app[BACK_END] = settings, runtime, access, back_end
+    app[SETTINGS], app[RUNTIME], app[ACCESS], app[BACKEND] = settings, runtime, access, backend
     app[POOL], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
     app[SESSIONS], app[LOGIN_LIMIT], app[LARGE_BODIES] = Sessions(), LoginLimit(), asyncio.Semaphore(BODIES_AT_ONCE)
     app[MODELS] = Models(upstream.capabilities, settings.model_aliases)
@@ -147,9 +158,9 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
         async with (
             _closing(pool.close),
             _opened(database, media),
-            back_end.running(),
+            backend.running(),
             _closing(upstream.close),
-            keeping.running(pool, simulated=back_end.simulated),
+            keeping.running(pool, simulated=backend.simulated, by_default=backend.by_default),
             app[WEBHOOKS].running(),
         ):
             await runtime.open()
@@ -229,13 +240,12 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def _sora(settings: Settings, back_end: BackEnd, pool: BlockingPool) -> Sora:
+def _sora(settings: Settings, backend: Backend, pool: BlockingPool) -> Sora:
     deadlines = Deadlines(
         settings.submit_timeout, settings.poll_timeout, settings.upload_timeout, settings.download_timeout
     )
-    headers = {} if back_end.simulated else settings.sora_extra_headers  # it is nobody's server
-    name = "simulator" if back_end.simulated else "sora"
-    return Sora(SoraOptions(back_end.base_url, headers, deadlines), SoraHttp(), pool, name=name)
+    headers = {} if backend.simulated else settings.sora_extra_headers  # it is nobody's server
+    return Sora(SoraOptions(backend.base_url, headers, deadlines), SoraHttp(), pool, name=backend.name)
 
 
 def _queue_bounds(settings: Settings) -> QueueBounds:
@@ -246,10 +256,10 @@ def _retention_bounds(settings: Settings) -> Bounds:
     return Bounds(settings.retention_days, settings.retention_count)
 
 
-def _policy(runtime: RuntimeSettings, back_end: BackEnd) -> Policy:
+def _policy(runtime: RuntimeSettings, backend: Backend) -> Policy:
     def keep_pictures() -> bool:
         chosen = runtime.current.image_localization
-        return back_end.simulated if chosen is None else chosen
+        return backend.simulated if chosen is None else chosen
 
     settings = runtime.current
     return Policy(
@@ -261,11 +271,11 @@ def _policy(runtime: RuntimeSettings, back_end: BackEnd) -> Policy:
     )
 
 
-def _apply(back_end: BackEnd, keys: KeyPool, redactor: Redactor, settings: Settings) -> None:
+def _apply(backend: Backend, keys: KeyPool, redactor: Redactor, settings: Settings) -> None:
     """Give effect to settings that changed at run time, where nobody reads them each time."""
     redactor.hide(proxy.password.get_secret_value() for proxy in settings.proxies if proxy and proxy.password)
     set_verbose(verbose=settings.verbose_logging)
-    back_end.reach(settings, keys)
+    backend.reach(settings, keys)
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
     SoraProxyError
     ├── ConfigurationError           the operator's: the start ends with one line per fault
     ├── ClientError                  the caller's: answered as an OpenAI error object, nothing was started
+    ├── KeysRefused                  the operator's: no key is taken, because this process would never use it
     ├── StorageUnavailable           ours: the disk or the database refused
     ├── NoUpstreamKey                ours: no key is left that could serve
     ├── QueueFull                    ours: more orders wait than we promise to serve in time
@@ -59,6 +60,10 @@ class ClientError(SoraProxyError):
         self.param = param
         self.retry_after = retry_after
         self.should_retry = should_retry
+
+
+class KeysRefused(SoraProxyError):
+    """The simulator answers because nothing else was configured. Nothing was changed."""
 
 
 class StorageUnavailable(SoraProxyError):

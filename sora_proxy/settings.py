@@ -80,7 +80,8 @@ class Settings(BaseSettings):
     # The back end
     upstream: Literal["auto", "sora", "simulator"] = Field(
         "auto",
-        description="`sora`, `simulator` (built in), or `auto`: sora if there are keys, else the simulator.",
+        description="`sora`, `simulator` (built in), or `auto`: sora if SORA_BASE_URL, API_KEYS or KEYS_STORAGE_FILE "
+        "is set or a key exists, else the simulator.",
         examples=["auto"],
     )
     sora_base_url: HttpUrl = Field(
@@ -96,7 +97,8 @@ class Settings(BaseSettings):
     )
     keys_storage_file: Path = Field(
         Path("api_keys.json"),
-        description="File with the upstream keys, in the same format. An edit takes effect at once.",
+        description="File with the upstream keys, in the same format. An edit takes effect at once. A file that is set "
+        "must exist.",
         examples=["api_keys.json"],
     )
     proxies: Proxies = Field(
@@ -292,6 +294,11 @@ class Settings(BaseSettings):
         if self.proxy_host:
             return (Proxy(f"http://{self.proxy_host}:{self.proxy_port}", self.proxy_user, self.proxy_pass),)
         return (None,)
+
+    @property
+    def names_backend(self) -> bool:
+        """Whether an option is set that only a real back end needs, whatever its value."""
+        return not self.model_fields_set.isdisjoint({"sora_base_url", "api_keys", "keys_storage_file"})
 
     @property
     def pictures_dir(self) -> Path:

@@ -150,7 +150,9 @@ def settings_for(folder: Path, **settings: Overrides) -> Settings:
         "shutdown_grace": 5.0,
         "simulator_seconds": 0.3,
     }
-    return Settings.model_validate(Settings.model_construct().model_dump() | defaults | settings)
+    given = defaults | settings
+    checked = Settings.model_validate(Settings.model_construct().model_dump() | given)
+    return Settings.model_construct(_fields_set=set(given), **dict(checked))
 
 
 def app_for(folder: Path, **settings: Overrides) -> web.Application:

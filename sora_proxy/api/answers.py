@@ -7,6 +7,7 @@ from aiohttp import web
 
 from sora_proxy.errors import (
     ClientError,
+    KeysRefused,
     NoUpstreamKey,
     QueueFull,
     SoraProxyError,
@@ -86,6 +87,8 @@ def _refusal(error: SoraProxyError) -> ClientError:
     match error:
         case ClientError():
             return error
+        case KeysRefused():
+            return ClientError(str(error), status=409, code="simulator_in_use", should_retry=False)
         case QueueFull():
             return ClientError(str(error), status=429, code="rate_limit_exceeded", retry_after=error.retry_after)
         case NoUpstreamKey():

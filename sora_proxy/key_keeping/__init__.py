@@ -11,40 +11,39 @@ import structlog
 
 from sora_proxy.blocking import BlockingPool, beside
 from sora_proxy.database import Database
-from sora_proxy.errors import StorageUnavailable
+from sora_proxy.errors import KeysRefused, StorageUnavailable
 from sora_proxy.key_keeping.expiry import ExpiryWarnings
 from sora_proxy.key_keeping.memories import KeyMemories
 from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.key_keeping.source import KeySource
-from sora_proxy.key_keeping.store import Origin, has_keys_of_operators
+from sora_proxy.key_keeping.store import SIMULATED_KEY, Origin, has_keys
 from sora_proxy.key_pool import KeyPool
 from sora_proxy.log import Redactor
-from sora_proxy.setting_types import UpstreamKey
 from sora_proxy.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-SIMULATED_KEY = UpstreamKey(key="simulated", name="simulator")
 
 
 class KeyKeeping:
     """Everything that keeps the keys of one pool. It reads the key file when it is made, which blocks.
 
-    Raises ConfigurationError if that file can't be used.
+    Raises ConfigurationError if that file can't be used. `has_keys` tells whether there is any key, or a place for one.
     """
 
     def __init__(self, settings: Settings, database: Database, keys: KeyPool, redactor: Redactor) -> None:
         self.registry = KeyRegistry(database, keys, redactor)
         self._source = KeySource(settings)
         self._entries = self._source.read()
-        self.has_keys = bool(self._entries) or bool(database.look(has_keys_of_operators))
+        self.has_keys = self._source.found or bool(database.look(has_keys))
         self._memories = KeyMemories(database, keys)
         keys.on_change = self._memories.note
 
     @contextlib.asynccontextmanager
-    async def running(self, blocking: BlockingPool, *, simulated: bool) -> AsyncIterator[None]:
-        """Fill the pool, and keep it. Without any key, the built-in simulator gets one of its own."""
-        if simulated and not self.has_keys:
+    async def running(self, blocking: BlockingPool, *, simulated: bool, by_default: bool) -> AsyncIterator[None]:
+        """Fill the pool, and keep it. Without keys of the configuration, the built-in simulator gets one of its own; if
+        it answers by default only, it keeps that one."""
+        self.registry.closed = by_default
+        if simulated and not self._entries:
             await self.registry.open([SIMULATED_KEY], Origin.simulator)
         else:
             await self.registry.open(self._entries, self._source.origin)
@@ -58,6 +57,8 @@ class KeyKeeping:
         async for entries in self._source.changes(blocking):
             try:
                 await self.registry.take_in(entries, self._source.origin)
+            except KeysRefused as error:
+                log.warning("key file not imported; the next start uses it with back end sora", reason=str(error))
             except StorageUnavailable as error:
                 log.warning("the key file could not be imported yet", reason=str(error))
                 self._source.read_again()

@@ -18,7 +18,7 @@ from sora_proxy.audit import Actor, Changes
 from sora_proxy.blocking import to_the_end
 from sora_proxy.database import Database
 from sora_proxy.egress import ways_shown
-from sora_proxy.errors import ClientError
+from sora_proxy.errors import ClientError, KeysRefused
 from sora_proxy.key_keeping import imports, store
 from sora_proxy.key_keeping.store import KeyRecord, Origin
 from sora_proxy.key_pool import KeyPool
@@ -39,10 +39,11 @@ class KeyRegistry:
         self._pool = pool
         self._redactor = redactor
         # All the mutable state: the keys by their ids, in the order in which they came; their ids by the tokens that
-        # they have now; one change at a time.
+        # they have now; one change at a time; whether other keys than the simulator's own are refused.
         self._records: dict[str, KeyRecord] = {}
         self._holders: dict[str, str] = {}
         self._changing = asyncio.Lock()
+        self.closed = False
 
     def __repr__(self) -> str:
         return f"<KeyRegistry {len(self._records)} keys>"
@@ -66,18 +67,30 @@ class KeyRegistry:
             self._take(record, memory)
         await self.take_in(entries, origin)
 
+    def check_open(self) -> None:
+        """Raises KeysRefused if a key that is added would never be used."""
+        if self.closed:
+            raise KeysRefused(
+                "No key is accepted now: this server answers with simulator images, because neither a key nor a back"
+                " end was configured when it started. To use a real back end, set UPSTREAM=sora or SORA_BASE_URL and"
+                " restart; to add keys to the simulator, set UPSTREAM=simulator and restart."
+            )
+
     async def take_in(self, entries: Sequence[UpstreamKey], origin: Origin) -> None:
-        """Import the keys of a source."""
+        """Import the keys of a source. Raises KeysRefused."""
+        if origin is not Origin.simulator:
+            self.check_open()
         await to_the_end(self._take_in(entries, origin))
 
     async def add(self, configs: Sequence[UpstreamKey], actor: Actor) -> list[KeyRecord]:
-        """Add keys, all or none. Raises ClientError if one is there already."""
+        """Add keys, all or none. Raises ClientError if one is there already, or KeysRefused."""
+        self.check_open()
         return await to_the_end(self._add(configs, actor))
 
     async def change(self, key_id: str, fields: dict[str, Any], actor: Actor) -> KeyRecord:
         """Set fields of a key's configuration; None is their default.
 
-        Raises ClientError, or pydantic's ValidationError for values that can't be.
+        Raises ClientError, KeysRefused, or pydantic's ValidationError for values that can't be.
         """
         return await to_the_end(self._change(key_id, fields, actor))
 
@@ -110,6 +123,8 @@ class KeyRegistry:
         async with self._changing:
             record = self.get(key_id)
             config = _changed(record.config, fields)
+            if config.token != record.config.token:
+                self.check_open()
             holder = self.holder_of(config.token)
             if holder and holder.id != key_id:
                 raise ClientError("Another key has this token.", status=409, code="key_exists", param="key")

@@ -30,25 +30,31 @@ class KeySource:
     """The keys of the settings. `origin` tells which of the two places holds them."""
 
     def __init__(self, settings: Settings) -> None:
+        self._named = "keys_storage_file" in settings.model_fields_set
         self.origin = Origin.environment if settings.api_keys else Origin.file
         self._configured = settings.api_keys
         self._path = settings.keys_storage_file
         # All the mutable state: the state of the file that was read last.
         self._seen: tuple[int, int, int] | None = None
 
-    def read(self) -> tuple[UpstreamKey, ...]:
-        """The keys, now; a file that is not there holds none. Blocks.
+    @property
+    def found(self) -> bool:
+        """Whether the last `read` found keys or a file for them."""
+        return bool(self._configured) or self._seen is not None
 
-        Raises ConfigurationError if the file can't be used.
+    def read(self) -> tuple[UpstreamKey, ...]:
+        """The keys, now; the default file holds none if it does not exist. Blocks.
+
+        Raises ConfigurationError if the file can't be used, or if the settings name it and it does not exist.
         """
         if self._configured:
             return self._configured
         self._seen = self._look()
         try:
             return _KeysFile(keys=listed(self._path.read_bytes())).keys
-        except FileNotFoundError:
-            return ()
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and not self._named:
+                return ()
             reason = error.strerror or "can't be read"
             raise ConfigurationError([f"KEYS_STORAGE_FILE: {self._path}: {reason}"]) from None
         except ValidationError as error:

@@ -31,13 +31,16 @@ keys = sa.Table(
 MEMORY: TypeAdapter[KeyMemory] = TypeAdapter(KeyMemory)
 
 
+SIMULATED_KEY = UpstreamKey(key="simulated", name="simulator")  # the one that the built-in simulator answers to
+
+
 class Origin(StrEnum):
     """Where a key's configuration comes from."""
 
     admin = "admin"
     environment = "environment"
     file = "file"
-    simulator = "simulator"  # the one that the built-in simulator answers to
+    simulator = "simulator"  # it is the simulator's own
     removed = "removed"  # its entry in the environment or the file has gone
 
 
@@ -58,9 +61,9 @@ def load(connection: sa.Connection) -> list[tuple[KeyRecord, KeyMemory | None]]:
     return [(_record(row), MEMORY.validate_python(row.memory) if row.memory else None) for row in rows]
 
 
-def has_keys_of_operators(connection: sa.Connection) -> bool:
-    """Whether there are keys that no source brought."""
-    query = sa.select(keys.c.id).where(keys.c.origin == Origin.admin.value).limit(1)
+def has_keys(connection: sa.Connection) -> bool:
+    """Whether there are keys, enabled or not, beside the simulator's own."""
+    query = sa.select(keys.c.id).where(keys.c.token != SIMULATED_KEY.token).limit(1)
     return connection.scalar(query) is not None
 
 

@@ -26,7 +26,7 @@ def ask(program: Program, method: str, path: str, body: Any = None, key: str | N
 
 
 def test_what_was_acknowledged_outlives_a_kill(start_program: StartProgram) -> None:
-    with start_program() as program:
+    with start_program(UPSTREAM="simulator") as program:
         _, kept = ask(program, "POST", "/admin/api/keys", {"key": TOKEN, "enabled": False})
         _, gone = ask(program, "POST", "/admin/api/keys", {"key": "a-token-to-be-deleted", "enabled": False})
         assert ask(program, "PATCH", "/admin/api/settings", {"BASE_URL": "https://images.example.com"})[0] == 200

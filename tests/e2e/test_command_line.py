@@ -84,6 +84,30 @@ def test_with_keys_it_talks_to_the_configured_server(start_program: StartProgram
         assert UPSTREAM_TOKEN not in program.said + program.log
 
 
+@pytest.mark.parametrize(
+    ("settings", "backend", "reason"),
+    [
+        ({}, "simulator", "SORA_BASE_URL"),
+        ({"UPSTREAM": "simulator"}, "simulator", "UPSTREAM=simulator"),
+        ({"SORA_BASE_URL": "http://127.0.0.1:9"}, "sora", None),
+    ],
+    ids=str,
+)
+def test_the_start_tells_which_back_end_answers_and_warns_of_the_simulator(
+    start_program: StartProgram, settings: dict[str, str], backend: str, reason: str | None
+) -> None:
+    with start_program(**settings) as program:
+        assert program.stop() == 0
+    lines = [json.loads(line) for line in program.log.splitlines()]
+    (told,) = [line for line in lines if line["event"] == "back end"]
+    assert (told["level"], told["backend"]) == ("info", backend)
+    (banner,) = [line for line in program.said.splitlines() if "back end:" in line]
+    assert told["base_url"] in banner
+    warned = [line["reason"] for line in lines if line["level"] == "warning"]
+    assert len(warned) == (reason is not None)
+    assert all(reason in text and text in banner for text in warned if reason)
+
+
 def run(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sora_proxy"]
     return subprocess.run(
@@ -99,6 +123,14 @@ def test_bad_settings_end_the_start_with_one_line_each(tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in lines] == ["API_PORT", "API_KEYS[0].weight", "POLL_INTERVAL"]
     assert all("Example: " in line for line in lines)
     assert secret not in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_a_key_file_that_is_named_and_missing_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    settings = {"API_PORT": str(free_port()), "SORA_BASE_URL": "http://127.0.0.1:9"}
+    ended = run(tmp_path, KEYS_STORAGE_FILE="keys/my_keys.json", **settings)
+    assert ended.returncode == 2
+    assert ended.stderr == "KEYS_STORAGE_FILE: keys/my_keys.json: No such file or directory\n"
     assert ended.stdout == ""
 
 

@@ -62,7 +62,7 @@ class Api:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     folder = tmp_path_factory.mktemp("openapi")
-    keys = {"API_AUTH_TOKEN": CLIENT_KEY, "ADMIN_KEY": ADMIN_KEY}
+    keys = {"API_AUTH_TOKEN": CLIENT_KEY, "ADMIN_KEY": ADMIN_KEY, "UPSTREAM": "simulator"}  # which takes keys
     with running_program(folder, **keys, POLL_INTERVAL="0.1", SIMULATOR_SECONDS="0.1", SYNC_WAIT="0") as program:
         with urllib.request.urlopen(f"{program.url}/openapi.json") as answer:
             document = json.load(answer)

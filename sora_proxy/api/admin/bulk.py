@@ -69,6 +69,7 @@ async def import_text(request: web.Request) -> web.Response:
     """Add the keys of a text, one a line. Tells line by line what was done; with `dry_run`, what would be."""
     dry_run, lines = await read_body(request, _read_text)
     registry, seen = request.app[KEYS], set[str]()
+    registry.check_open()
     for line in lines:
         if line.config is not None:
             token = line.config.token

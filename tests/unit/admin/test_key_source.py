@@ -23,6 +23,11 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "api_keys.json"
 
 
+@pytest.fixture(autouse=True)
+def _in_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def source(file: Path) -> Callable[..., KeySource]:
     return lambda **settings: KeySource(settings_for(file.parent, keys_storage_file=file, **settings))
@@ -39,8 +44,25 @@ def test_api_keys_win_over_the_key_file(file: Path, source: Callable[..., KeySou
     assert (tokens(configured.read()), configured.origin) == (["of-the-environment"], Origin.environment)
 
 
-def test_a_key_file_that_is_not_there_holds_no_keys(source: Callable[..., KeySource]) -> None:
-    assert source().read() == ()
+def test_a_default_key_file_that_does_not_exist_holds_no_keys(tmp_path: Path) -> None:
+    source = KeySource(settings_for(tmp_path))
+    assert (source.read(), source.found) == ((), False)
+
+
+def test_a_key_file_that_is_named_and_does_not_exist_is_a_fault(file: Path, source: Callable[..., KeySource]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        source().read()
+    assert caught.value.faults == [f"KEYS_STORAGE_FILE: {file}: No such file or directory"]
+
+
+def test_a_missing_key_file_does_not_matter_beside_api_keys(source: Callable[..., KeySource]) -> None:
+    assert tokens(source(api_keys=[{"key": "of-the-environment"}]).read()) == ["of-the-environment"]
+
+
+def test_an_empty_key_file_is_a_place_for_keys(tmp_path: Path, file: Path) -> None:
+    file.write_text("[]")
+    source = KeySource(settings_for(tmp_path))
+    assert (source.read(), source.found) == ((), True)
 
 
 def test_a_key_file_that_sora_api_has_written_to_is_read_with_what_a_key_has_here(

@@ -1,0 +1,206 @@
+"""When the simulator answers: on purpose, or because nothing was configured. Never in place of a real back end."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sora_proxy.keys import fingerprint
+from tests.conftest import ADMIN_KEY, UPSTREAM_TOKEN, Proxy, Simulator, StartProxy, in_front_of, upstream_keys
+
+TOKEN = "another-upstream-token-of-the-tests"
+SIMULATORS_KEY = fingerprint("simulated")
+KEYS = "/admin/api/keys"
+ON_PURPOSE = {"upstream": "simulator"}
+SECONDS = 10  # nothing in a test waits longer
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder of the test's own, where the default key file may be."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sora_proxy.key_keeping.source.LOOK_SECONDS", 0.02)
+    return tmp_path
+
+
+async def ask(proxy: Proxy, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """Ask as the operator."""
+    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+    async with proxy.client.request(method, proxy.url + path, json=body, headers=headers) as answer:
+        return answer.status, await answer.json()
+
+
+def write(file: Path, content: str) -> None:
+    """As editors do: another file, renamed."""
+    part = file.with_suffix(".part")
+    part.write_text(content)
+    part.rename(file)
+
+
+async def keys_of(proxy: Proxy) -> dict[str, str]:
+    """The states of the keys, by their ids."""
+    return {key["id"]: key["state"] for key in (await ask(proxy, "GET", KEYS))[1]["data"]}
+
+
+async def assert_simulated(proxy: Proxy) -> None:
+    assert (await proxy.get("/health/ready"))["backend"] == "simulator"
+    async with proxy.chat() as answer:
+        assert (answer.status, answer.headers["x-sora-proxy-backend"]) == (200, "simulator")
+
+
+async def assert_refused(proxy: Proxy) -> None:
+    """Without a key that can be used, a real back end makes no images, and nobody else does."""
+    async with proxy.chat() as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (503, "no_upstream_key")
+    async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
+        assert answer.status == 503
+
+
+# --- Which back end a start chooses -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [{}, {"upstream": "auto"}], ids=["unset", "auto"])
+async def test_a_start_without_any_key_or_back_end_is_the_simulators_and_so_is_the_next_one(
+    start_proxy: StartProxy, settings: dict[str, Any]
+) -> None:
+    for _ in range(2):
+        async with start_proxy(**settings) as proxy:
+            await assert_simulated(proxy)
+            assert await keys_of(proxy) == {SIMULATORS_KEY: "ready"}
+
+
+@pytest.mark.parametrize("settings", [{}, {"upstream": "auto"}], ids=["unset", "auto"])
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"sora_base_url": "http://127.0.0.1:9"},
+        {"sora_base_url": "https://sora.chatgpt.com"},  # the default, spelled out
+        {"api_keys": []},
+        {"keys_storage_file": "keys.json"},
+    ],
+    ids=str,
+)
+async def test_a_start_that_names_a_back_end_or_a_place_for_keys_is_never_the_simulators(
+    start_proxy: StartProxy, folder: Path, settings: dict[str, Any], named: dict[str, Any]
+) -> None:
+    await asyncio.to_thread(write, folder / "keys.json", "[]")
+    async with start_proxy(**settings, **named) as proxy:
+        await assert_refused(proxy)
+
+
+async def test_a_key_file_of_the_default_name_is_a_place_for_keys(start_proxy: StartProxy, folder: Path) -> None:
+    await asyncio.to_thread(write, folder / "api_keys.json", "[]")
+    async with start_proxy() as proxy:
+        await assert_refused(proxy)
+
+
+@pytest.mark.parametrize("fields", [{}, {"enabled": False}], ids=["enabled", "disabled"])
+async def test_a_key_of_the_admin_api_is_a_key_at_the_next_start(
+    start_proxy: StartProxy, fields: dict[str, Any]
+) -> None:
+    async with start_proxy(upstream="sora") as proxy:
+        assert (await ask(proxy, "POST", KEYS, {"key": TOKEN, "proxy": "http://127.0.0.1:9"} | fields))[0] == 201
+    async with start_proxy() as proxy:
+        assert (await ask(proxy, "GET", f"{KEYS}/{fingerprint(TOKEN)}"))[1]["backend"] == "sora"
+
+
+async def test_keys_whose_source_has_gone_do_not_make_room_for_the_simulator(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
+    async with start_proxy(**in_front_of(simulator)):
+        pass
+    async with start_proxy() as proxy:
+        await assert_refused(proxy)
+        assert (await ask(proxy, "DELETE", f"{KEYS}/{fingerprint(UPSTREAM_TOKEN)}"))[0] == 200
+    async with start_proxy() as proxy:
+        await assert_simulated(proxy)
+
+
+# --- A key that would never be used -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", KEYS, {"key": TOKEN}),
+        ("POST", KEYS, {"key": TOKEN, "enabled": False}),
+        ("POST", f"{KEYS}/import", {"text": f"{TOKEN}\nand-another-one-of-the-tests"}),
+        ("POST", f"{KEYS}/import", {"text": TOKEN, "dry_run": True}),
+        ("PATCH", f"{KEYS}/{SIMULATORS_KEY}", {"key": TOKEN}),
+    ],
+    ids=["add", "add disabled", "import", "dry run", "change of the token"],
+)
+async def test_no_key_is_taken_where_only_the_simulator_would_get_it(
+    start_proxy: StartProxy, method: str, path: str, body: Any
+) -> None:
+    async with start_proxy() as proxy:
+        status, told = await ask(proxy, method, path, body)
+        assert (status, told["error"]["code"]) == (409, "simulator_in_use")
+        for way in ("UPSTREAM=sora", "SORA_BASE_URL", "restart", "UPSTREAM=simulator"):
+            assert way in told["error"]["message"]
+        assert await keys_of(proxy) == {SIMULATORS_KEY: "ready"}
+        await assert_simulated(proxy)
+    async with start_proxy() as proxy:  # nothing of it was kept
+        await assert_simulated(proxy)
+
+
+async def test_the_simulators_own_key_can_be_changed(start_proxy: StartProxy) -> None:
+    async with start_proxy() as proxy:
+        assert (await ask(proxy, "PATCH", f"{KEYS}/{SIMULATORS_KEY}", {"weight": 2}))[0] == 200
+        for action, state in (("disable", "disabled"), ("enable", "ready")):
+            await ask(proxy, "POST", f"{KEYS}/batch", {"ids": [SIMULATORS_KEY], "action": action})
+            assert await keys_of(proxy) == {SIMULATORS_KEY: state}
+
+
+@pytest.mark.parametrize("content", [f'[{{"key": "{TOKEN}"}}]', "[]"], ids=["a key", "empty"])
+async def test_a_key_file_that_appears_is_used_at_the_next_start_and_the_log_says_so(
+    start_proxy: StartProxy, folder: Path, caplog: pytest.LogCaptureFixture, content: str
+) -> None:
+    def warnings() -> list[str]:
+        found = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        return [message for message in found if "key file" in message]
+
+    async with start_proxy() as proxy:
+        await asyncio.to_thread(write, folder / "api_keys.json", content)
+        async with asyncio.timeout(SECONDS):
+            while not warnings():
+                await keys_of(proxy)
+        (warning,) = warnings()
+        assert "next start" in warning
+        assert "UPSTREAM=sora" in warning
+        assert TOKEN not in caplog.text
+        assert await keys_of(proxy) == {SIMULATORS_KEY: "ready"}
+        await assert_simulated(proxy)
+    async with start_proxy() as proxy:
+        found = (await ask(proxy, "GET", KEYS))[1]["data"]
+        assert {key["backend"] for key in found} == {"sora"}
+        assert (fingerprint(TOKEN) in {key["id"] for key in found}) == (TOKEN in content)
+    assert len(warnings()) == 1
+
+
+async def test_keys_are_taken_where_the_simulator_answers_on_purpose(start_proxy: StartProxy, folder: Path) -> None:
+    async with start_proxy(**ON_PURPOSE) as proxy:
+        assert (await ask(proxy, "POST", KEYS, {"key": TOKEN}))[0] == 201
+        assert (await ask(proxy, "POST", f"{KEYS}/import", {"text": "one-more-token-of-the-tests"}))[0] == 200
+        tokens = ("simulated", TOKEN, "one-more-token-of-the-tests")
+        assert await keys_of(proxy) == {fingerprint(token): "ready" for token in tokens}
+        await asyncio.to_thread(write, folder / "api_keys.json", f'[{{"key": "{UPSTREAM_TOKEN}"}}]')
+        async with asyncio.timeout(SECONDS):
+            while fingerprint(UPSTREAM_TOKEN) not in await keys_of(proxy):
+                pass
+        await assert_simulated(proxy)
+
+
+async def test_the_simulator_on_purpose_serves_whatever_keys_there_were(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
+    async with start_proxy(**in_front_of(simulator)):
+        pass
+    async with start_proxy(**ON_PURPOSE) as proxy:
+        await assert_simulated(proxy)
+    async with start_proxy(**ON_PURPOSE, api_keys=upstream_keys(TOKEN)) as proxy:
+        await assert_simulated(proxy)
+        assert (await keys_of(proxy))[fingerprint(TOKEN)] in ("ready", "busy")
+    assert (await simulator.stats())["registered"] == 0
