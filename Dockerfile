@@ -1,14 +1,17 @@
-# Two stages: the first builds a wheel and a virtual environment with it, the second holds that environment and nothing else.
+# Two stages: the first makes a virtual environment of the locked packages and our wheel, the second holds nothing else.
 ARG PYTHON=3.11-slim
 
 FROM python:${PYTHON} AS build
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1
 WORKDIR /src
+COPY requirements.txt requirements/build.txt ./
+RUN pip install --require-hashes -r build.txt \
+ && python -m venv /opt/sora_proxy \
+ && /opt/sora_proxy/bin/pip install --require-hashes -r requirements.txt
 COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY sora_proxy ./sora_proxy
-RUN pip wheel --quiet --no-deps --wheel-dir /wheels . \
- && python -m venv /opt/sora_proxy \
- && /opt/sora_proxy/bin/pip install --quiet /wheels/*.whl
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && /opt/sora_proxy/bin/pip install --no-deps /wheels/*.whl
 
 FROM python:${PYTHON}
 # The uid is fixed, so that a mounted folder can be given to it: chown 10001:10001 FOLDER

@@ -1,67 +1,101 @@
-# `make run` starts the server, `make test` runs the tests. Both set up what they need, and only the first time.
+# `make run` starts the server, `make test` runs the tests. Both install what they need, and only the first time.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 RUN = $(VENV)/.installed-run
-DEV = $(VENV)/.installed-dev
-LEGACY_SDK = .venv-openai-0.28/.installed
-NODE_SDK = .node/.installed
+TEST = $(VENV)/.installed-test
+LINT = $(VENV)/.installed-lint
+LEGACY_SDK = .openai-0.28/.installed
+NODE_SDK = requirements/node/node_modules/.package-lock.json
 
-.PHONY: run test lint check bench chaos clean
+# What is never imported needs no bytecode: without it, .venv is smaller by a third.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+LOCKED = $(INSTALL) --require-hashes
+
+.PHONY: run test lint check bench chaos fresh lock clean
 
 run: $(RUN)
 	@exec $(BIN)/python -m sora_proxy
 
-test: $(DEV) $(LEGACY_SDK) $(NODE_SDK)
+test: $(TEST) $(LEGACY_SDK) $(NODE_SDK)
 	$(BIN)/python -m pytest -n 4
 
-lint: $(DEV)
+lint: $(LINT)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 check: lint test
 
-bench: $(DEV)
+bench: $(TEST)
 	$(BIN)/python -m tests.benchmarks
 
-chaos: $(DEV)
+chaos: $(TEST)
 	$(BIN)/python -m tests.chaos
 
+# SUITES="bookworm trixie" chooses the systems; ONLY_RUN=1 leaves `make test` out.
+fresh:
+	@$(PYTHON) -m tests.fresh $(if $(ONLY_RUN),--only-run) $(SUITES)
+
 clean:
-	rm -rf .venv .venv-openai-0.28 .node build dist *.egg-info
+	rm -rf $(VENV) .openai-0.28 requirements/node/node_modules .fresh build dist *.egg-info
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "sora_proxy needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@$(call make_venv,$(VENV))
+	@echo "Making a virtual environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); $(install_venv) && $(PYTHON) -m venv $(VENV); }
 
-$(RUN): setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+$(RUN): requirements.txt | $(BIN)/python
+	@echo "Installing the server's $(call packages,$<) into $(VENV) (70 MB) ..."
+	@$(LOCKED) -r $<
 	@touch $@
 
-$(DEV): setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@touch $(RUN) $@
-
-# The last SDK of the 0.x line needs a place of its own: it shares its name with the current one.
-$(LEGACY_SDK): | $(BIN)/python
-	@$(call make_venv,$(@D))
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'openai==0.28.1'
+# setuptools is there only while it builds what has no wheel: one package, and the checkout.
+$(TEST): requirements/test.txt requirements/build.txt setup.cfg pyproject.toml $(RUN)
+	@echo "Installing the tests' $(call packages,$<) into $(VENV) (80 MB) ..."
+	@$(LOCKED) -r requirements/build.txt
+	@$(LOCKED) --no-build-isolation --use-pep517 -r $<
+	@$(INSTALL) --no-build-isolation --no-deps -e .
+	@$(BIN)/python -m pip uninstall --quiet --yes setuptools
 	@touch $@
 
-$(NODE_SDK):
-	@command -v npm >/dev/null || $(call install_node)
-	npm install --prefix $(@D) --silent --no-audit --no-fund openai
+$(LINT): requirements/lint.txt $(TEST)
+	@echo "Installing ruff, mypy and the $(call packages,$<) that they need into $(VENV) (85 MB) ..."
+	@$(LOCKED) -r $<
 	@touch $@
 
-# Debian keeps venv's pip in a package of its own: install it where we may, else say which it is.
-define make_venv
-$(PYTHON) -m venv $(1) >/dev/null 2>&1 || { rm -rf $(1); \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null && $(PYTHON) -m venv $(1); \
-	else echo "Python's venv module is missing. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1; fi; }
-endef
+# It shares its name with the current SDK, so it has a folder of its own; what it imports is in .venv.
+$(LEGACY_SDK): requirements/openai-0.28.txt | $(BIN)/python
+	@echo "Installing openai 0.28.1 into $(@D) (0.5 MB) ..."
+	@$(LOCKED) --no-deps --upgrade --target $(@D) -r $<
+	@touch $@
 
-define install_node
-{ if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; \
-	else echo "The tests need Node 20 or newer and npm. On Debian or Ubuntu: sudo apt-get install nodejs npm"; exit 1; fi; }
+# Node is no part of what the tests need: without it, those of its SDK are skipped.
+$(NODE_SDK): requirements/node/package-lock.json
+	@if ! command -v npm >/dev/null; then echo "Not installing openai for Node: there is no npm. Its tests will be skipped."; \
+	else echo "Installing openai for Node into requirements/node (35 MB) ..."; \
+		npm ci --prefix requirements/node --silent --no-audit --no-fund --fetch-retries=1 || echo "npm can't install openai for Node. Its tests will be skipped."; fi
+
+# One lock for all Pythons that setup.cfg admits. It holds hashes, but no index's address.
+COMPILE = uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
+EXTRA = $(PYTHON) -c 'import configparser as c, sys; s = c.ConfigParser(); s.read("setup.cfg"); print(s["options.extras_require"][sys.argv[1]])'
+
+lock:
+	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
+	$(COMPILE) setup.cfg -o requirements.txt
+	$(EXTRA) build | $(COMPILE) - -o requirements/build.txt
+	$(EXTRA) test | $(COMPILE) - -c requirements.txt -o requirements/test.txt
+	$(EXTRA) lint | $(COMPILE) - -c requirements.txt -c requirements/test.txt -o requirements/lint.txt
+	cd requirements/node && npm install --package-lock-only --omit-lockfile-registry-resolved --silent --save-exact openai@$$(npm view openai version)
+
+packages = $$(grep -c '^[a-z].*==' $(1)) packages
+
+# Debian keeps venv's pip in a package of its own: it is installed where that is allowed, else named.
+define install_venv
+{ if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	echo "Python's venv module is missing. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1; fi; \
+	echo "Installing Debian's python3-venv, as root, since Python's venv module is missing (3 MB) ..."; \
+	install="apt-get install -y -qq --no-install-recommends python3-venv"; export DEBIAN_FRONTEND=noninteractive; \
+	log=$$($$install 2>&1) || log=$$(apt-get update -qq 2>&1; $$install 2>&1) || { echo "$$log"; \
+	echo "apt-get can't install it (its messages are above). Install python3-venv by hand, then run make again."; exit 1; }; }
 endef

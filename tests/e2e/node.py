@@ -1,10 +1,16 @@
-"""The newest openai SDK for Node, as `make` installs it into `.node`."""
+"""The openai SDK for Node, which `make test` installs where there is npm. Tests that need it are skipped elsewhere."""
 
+import functools
+import shutil
 import subprocess
+
+import pytest
 
 from tests.conftest import CLIENT_KEY
 from tests.e2e.conftest import CHECKOUT
 
+SDK = CHECKOUT / "requirements" / "node"
+MIN_NODE = 20  # the SDK uses the global `File`
 PREPARE = """
 import assert from "node:assert/strict";
 import OpenAI from "openai";
@@ -15,12 +21,27 @@ const client = new OpenAI({baseURL, apiKey});
 
 def run_node(script: str, url: str) -> None:
     """Run a script, as a module that has `assert` and a `client` of the SDK; it must end well and say so."""
+    if missing := _missing():
+        pytest.skip(missing)
     ended = subprocess.run(
         ["node", "--input-type=module", "-e", f"{PREPARE}\n{script}\nconsole.log('ended well')", url, CLIENT_KEY],
-        cwd=CHECKOUT / ".node",  # where the SDK is looked for
+        cwd=SDK,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert ended.stdout == "ended well\n", ended.stderr
+
+
+@functools.cache
+def _missing() -> str:
+    """Why Node's SDK can't be used on this machine; empty if it can."""
+    if shutil.which("node") is None:
+        return f"Node is not installed; this test needs Node {MIN_NODE} or newer, and npm"
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if int(version.removeprefix("v").partition(".")[0]) < MIN_NODE:
+        return f"Node is {version}; this test needs Node {MIN_NODE} or newer"
+    if not (SDK / "node_modules" / ".package-lock.json").exists():
+        return "openai for Node is not installed; `make test` installs it, with npm"
+    return ""

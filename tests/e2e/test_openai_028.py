@@ -1,7 +1,9 @@
-"""openai==0.28.1, the last SDK of its line, which many scripts still hold: in a virtual environment of its own."""
+"""openai==0.28.1, the last SDK of its line, which many scripts still hold: in a folder of its own."""
 
+import os
 import re
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 
@@ -11,7 +13,7 @@ import pytest
 from tests.conftest import CLIENT_KEY
 from tests.e2e.conftest import CHECKOUT, running_program
 
-PYTHON = CHECKOUT / ".venv-openai-0.28" / "bin" / "python"
+SDK = CHECKOUT / ".openai-0.28"
 PREPARE = """
 import re, sys, openai
 openai.api_base, openai.api_key = sys.argv[1:]
@@ -21,9 +23,11 @@ PICTURE = re.compile(r"!\\[a red fox\\]\\(http://\\S+/images/[0-9a-f]{32}\\.png\
 
 
 def run(script: str, url: str) -> None:
-    """Run a script with the old SDK; it must end well and say so."""
+    """Run a script with the old SDK in front of the current one; it must end well and say so."""
+    assert (SDK / "openai").is_dir(), "openai 0.28.1 is not installed; `make test` installs it"
     ended = subprocess.run(
-        [PYTHON, "-W", "ignore", "-c", f"{PREPARE}\n{script}\nprint('ended well')", url, CLIENT_KEY],
+        [sys.executable, "-W", "ignore", "-c", f"{PREPARE}\n{script}\nprint('ended well')", url, CLIENT_KEY],
+        env=os.environ | {"PYTHONPATH": str(SDK)},
         capture_output=True,
         text=True,
         timeout=60,
