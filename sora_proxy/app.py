@@ -175,8 +175,8 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     return app
 
 
-async def serve(app: web.Application, announce: Callable[[], None]) -> bool:
-    """Run until SIGTERM or SIGINT. `announce` is called when the server listens.
+async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:
+    """Run until SIGTERM or SIGINT. `announce` is called with the port when the server listens.
 
     Returns False if something hangs that must not hold up the end of the process. Raises ConfigurationError.
     """
@@ -193,8 +193,7 @@ async def serve(app: web.Application, announce: Callable[[], None]) -> bool:
     stop = _stop_signal()
     try:
         await runner.setup()
-        await _listen(runner, settings)
-        announce()
+        announce(await _listen(runner, settings))
         await stop.wait()
     except BaseException:
         await runner.cleanup()
@@ -215,7 +214,8 @@ async def _end(runner: web.AppRunner, app: web.Application) -> bool:
     return clean
 
 
-async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+async def _listen(runner: web.AppRunner, settings: Settings) -> int:
+    """Listen; returns the port, which the system has chosen if API_PORT is 0."""
     try:
         await web.TCPSite(runner, settings.api_host, settings.api_port, backlog=BACKLOG).start()
     except OSError as error:
@@ -223,6 +223,8 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> None:
         raise ConfigurationError(
             [f"API_PORT: can't listen on {where}: {error.strerror}. Example: API_PORT=8891"]
         ) from None
+    port: int = runner.addresses[0][1]
+    return port
 
 
 def _stop_signal() -> asyncio.Event:

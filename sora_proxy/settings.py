@@ -44,7 +44,13 @@ class Settings(BaseSettings):
 
     # Where we listen, and what we call ourselves
     api_host: HostName = Field("0.0.0.0", description="Address to listen on.", examples=["127.0.0.1"])  # noqa: S104
-    api_port: int = Field(8890, ge=0, le=65535, description="Port to listen on.", examples=["8890"])
+    api_port: int = Field(
+        8890,
+        ge=0,
+        le=65535,
+        description="Port to listen on. 0: any free port, which is shown at the start.",
+        examples=["8890"],
+    )
     base_url: PublicUrl | None = Field(
         None,
         description="Public address of this server, for the links to pictures. Unset: the address the client used.",

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -23,11 +24,16 @@ from sora_proxy.database import Database
 from sora_proxy.log import Redactor
 from sora_proxy.runtime_settings import RuntimeSettings
 from sora_proxy.settings import Settings
-from sora_proxy.upstream.simulator import SimulatorOptions, serve_simulator
+from sora_proxy.upstream.simulator import Clocks, SimulatorOptions, serve_simulator
+from tests.eventually import PATIENCE, eventually
+from tests.leftovers import pytest_collection_finish, pytest_runtest_teardown
+
+__all__ = ["pytest_collection_finish", "pytest_runtest_teardown"]  # hooks
 
 CLIENT_KEY = "sk-client-key-of-the-tests"
 ADMIN_KEY = "sk-admin-key-of-the-tests"
 UPSTREAM_TOKEN = "upstream-token-of-the-tests"
+HOUR = 3600.0  # what a task of the simulator takes that must not end before the test says so
 
 Overrides = Any  # the fields of Settings
 
@@ -54,11 +60,27 @@ def _logs_go_to_pytest() -> None:
 
 
 @dataclass
+class Clock:
+    """The clock of a simulator's tasks. It runs as all clocks do, and a test may put it forward."""
+
+    ahead: float = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+@dataclass
 class Simulator:
     """A simulator of its own, and its control routes."""
 
     url: str
     session: aiohttp.ClientSession
+    clock: Clock
+
+    async def let_pass(self, seconds: float = HOUR, *, registered: int = 1) -> None:
+        """Put its clock forward, once so many tasks are registered: they are further by so much at the next look."""
+        await self.wait_for(registered=registered)
+        self.clock.ahead += seconds
 
     async def stats(self) -> dict[str, Any]:
         async with self.session.get(f"{self.url}/simulator/stats") as answer:
@@ -71,7 +93,7 @@ class Simulator:
 
     async def wait_for(self, **facts: Any) -> None:
         """Wait until so many requests of an endpoint were seen, or so many tasks registered."""
-        async with self.session.get(f"{self.url}/simulator/wait", params={"timeout": "20", **facts}) as answer:
+        async with self.session.get(f"{self.url}/simulator/wait", params={"timeout": str(PATIENCE), **facts}) as answer:
             assert answer.status == 200, await answer.text()
 
 
@@ -94,6 +116,15 @@ class Proxy:
         async with self.client.get(self.url + path) as answer:
             return await answer.json()
 
+    async def ended(self, generation_id: str) -> dict[str, Any]:
+        """The completion of a generation, once it has ended."""
+
+        async def look() -> dict[str, Any] | None:
+            completion: dict[str, Any] = await self.get(f"/v1/generation/{generation_id}")
+            return None if completion["choices"][0]["finish_reason"] == "processing" else completion
+
+        return await eventually(look)
+
 
 StartSimulator = Callable[..., AbstractAsyncContextManager[Simulator]]
 StartProxy = Callable[..., AbstractAsyncContextManager[Proxy]]
@@ -111,8 +142,9 @@ def start_simulator(session: aiohttp.ClientSession) -> StartSimulator:
 
     @contextlib.asynccontextmanager
     async def start(**options: Any) -> AsyncIterator[Simulator]:
-        async with serve_simulator(SimulatorOptions(**({"seconds": 0.3, "queue_seconds": 0.0} | options))) as running:
-            yield Simulator(running.url, session)
+        wanted, clock = SimulatorOptions(**({"seconds": 0.3, "queue_seconds": 0.0} | options)), Clock()
+        async with serve_simulator(wanted, clocks=Clocks(now=clock)) as running:
+            yield Simulator(running.url, session, clock)
 
     return start
 

@@ -13,8 +13,9 @@ import orjson
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from tests.eventually import PATIENCE
+
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-SECONDS = 10  # nothing in a test waits longer
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -63,7 +64,7 @@ class Receiver:
 
     async def until(self, calls: int) -> Call:
         """Wait for that many; returns the last."""
-        async with asyncio.timeout(SECONDS), self._news:
+        async with asyncio.timeout(PATIENCE), self._news:
             await self._news.wait_for(lambda: len(self.calls) >= calls)
         return self.calls[-1]
 

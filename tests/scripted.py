@@ -19,8 +19,8 @@ from pydantic import SecretStr
 from sora_proxy.egress import Egress, Proxy
 from sora_proxy.upstream.http_call import CallFailed, HttpCall
 from sora_proxy.upstream.sora_http import SoraHttp
+from tests.eventually import PATIENCE
 
-SECONDS = 10  # nothing in a test waits longer
 ORDER = b'{"n_variants": 1}'
 
 
@@ -184,8 +184,9 @@ def leading_to(port: int) -> Script:
 
 
 def order(address: Server | str, path: str = "/order", **fields: Any) -> HttpCall:
+    """A call that ends by itself long after a test has given up: what ends before was ended."""
     base = f"http://127.0.0.1:{address.port}" if isinstance(address, Server) else address
-    return HttpCall("key", "POST", base + path, body={"data": ORDER}, **{"seconds": SECONDS, **fields})
+    return HttpCall("key", "POST", base + path, body={"data": ORDER}, **{"seconds": 2 * PATIENCE, **fields})
 
 
 def by(url: str, user: str | None = None, password: str | None = None) -> Egress:
@@ -198,7 +199,10 @@ def failure_of(http: SoraHttp, call: HttpCall) -> CallFailed:
     return caught.value
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+@contextlib.contextmanager
+def silent_port(host: str = "127.0.0.1") -> Iterator[int]:
+    """A port that refuses connections: it is taken, so nobody else gets it, and nothing listens."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
+        taken.bind((host, 0))
         port: int = taken.getsockname()[1]
-    return port
+        yield port

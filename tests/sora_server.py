@@ -20,8 +20,8 @@ from sora_proxy.generation import Generation, GenerationSpec, State, Status, new
 from sora_proxy.keys import fingerprint
 from sora_proxy.store import Store
 from tests.conftest import CLIENT_KEY, UPSTREAM_TOKEN, Proxy, settings_for, upstream_keys
+from tests.eventually import PATIENCE
 
-SECONDS = 10  # nothing in a test waits longer
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==")
 GIF_URI = f"data:image/gif;base64,{base64.b64encode(GIF).decode()}"
 KEY_ID = fingerprint(UPSTREAM_TOKEN)
@@ -69,7 +69,7 @@ class Sora:
 
     async def until(self, fact: Callable[[], bool]) -> None:
         """Wait for something that follows from a call that was made to this server."""
-        async with asyncio.timeout(SECONDS), self._news:
+        async with asyncio.timeout(PATIENCE), self._news:
             await self._news.wait_for(fact)
 
     async def _tell(self) -> None:
@@ -166,10 +166,6 @@ async def place(proxy: Proxy, prompt: str = "a red fox") -> str:
 
 async def outcome(proxy: Proxy, generation_id: str) -> str:
     """The content of a generation, once it is completed."""
-    async with asyncio.timeout(SECONDS):
-        while True:
-            choice = (await proxy.get(f"/v1/generation/{generation_id}"))["choices"][0]
-            if choice["finish_reason"] != "processing":
-                assert choice["finish_reason"] == "stop", choice
-                return str(choice["message"]["content"])
-            await asyncio.sleep(0.02)
+    choice = (await proxy.ended(generation_id))["choices"][0]
+    assert choice["finish_reason"] == "stop", choice
+    return str(choice["message"]["content"])

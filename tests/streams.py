@@ -1,11 +1,14 @@
 """Reading streams, byte by byte."""
 
+import asyncio
 import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+
+from tests.eventually import PATIENCE
 
 
 @dataclass
@@ -37,10 +40,21 @@ class StreamRead:
         return [choice["delta"][name] for choice in choices if name in choice["delta"]]
 
 
-async def read_stream(answer: aiohttp.ClientResponse) -> StreamRead:
-    """Read a stream to its end and check what holds for each of its lines."""
+async def read_until(answer: aiohttp.ClientResponse, *marks: bytes, times: int = 1) -> bytes:
+    """The beginning of an answer, up to where each of these marks has come so often."""
+    begun = b""
+    async with asyncio.timeout(PATIENCE):
+        while any(begun.count(mark) < times for mark in marks):
+            piece = await answer.content.readany()
+            assert piece, f"it ended before {marks} had come: {begun!r}"
+            begun += piece
+    return begun
+
+
+async def read_stream(answer: aiohttp.ClientResponse, begun: bytes = b"") -> StreamRead:
+    """Read a stream to its end, after what was read of it, and check what holds for each of its lines."""
     assert answer.status == 200, await answer.text()
-    raw = await answer.read()
+    raw = begun + await answer.read()
     read = StreamRead({name.lower(): value for name, value in answer.headers.items()}, raw)
     for line in raw.split(b"\n"):
         assert line == b"" or line.startswith((b"data: ", b": ping")), line

@@ -24,4 +24,5 @@ def public_origin(request: web.Request) -> str:
     try:
         return str(URL.build(scheme="https" if scheme == "https" else "http", authority=host).origin())
     except ValueError:
-        return f"http://localhost:{request.app[SETTINGS].api_port}"
+        _, port, *_ = request.get_extra_info("sockname", ("", request.app[SETTINGS].api_port))
+        return f"http://localhost:{port}"

@@ -5,7 +5,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -15,9 +14,10 @@ from pathlib import Path
 import orjson
 import psutil
 
+from tests.eventually import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 LISTENS = re.compile(rb"listen(?:s|ing) on (http://\S+)")
-START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 MIB = 2**20
 
@@ -51,9 +51,13 @@ class Program:
         return self._process.pid
 
     async def end(self, number: signal.Signals) -> int:
-        """Send a signal that ends it; gives its exit status, negative if the signal itself ended it."""
+        """Send a signal that ends it; gives its exit status, negative if the signal itself ended it.
+
+        Raises TimeoutError if it does not end.
+        """
         self._child.send_signal(number)
-        return await self._child.wait()
+        async with asyncio.timeout(PATIENCE):
+            return await self._child.wait()
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
@@ -142,7 +146,7 @@ def environment(own: Path, upstream: str, keys: int) -> dict[str, str]:
         "SORA_BASE_URL": upstream,
         "API_KEYS": orjson.dumps(accounts).decode(),
         "API_HOST": "127.0.0.1",
-        "API_PORT": str(_free_port()),
+        "API_PORT": "0",
         "API_AUTH_TOKEN": CLIENT_KEY,
         "ADMIN_KEY": "sk-admin-key-of-the-benchmarks",
         "DATA_DIR": str(own / "data"),
@@ -173,7 +177,7 @@ async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
     """Wait for the line that tells where it listens."""
     if process.stdout is None:
         raise RuntimeError("a program has no output")
-    async with asyncio.timeout(START_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         async for line in process.stdout:
             if found := LISTENS.search(line):
                 return found[1].decode()
@@ -192,9 +196,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     finally:
         if process.returncode is None:
             process.kill()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port

@@ -12,9 +12,10 @@ from typing import Any
 from tests.benchmarks.table import Row, bounded, exactly, show
 from tests.chaos import kills
 from tests.chaos.full_disk import on_a_full_disk
-from tests.chaos.world import READY_SECONDS, SETTLE_SECONDS, Outcome
+from tests.chaos.world import SETTLE_SECONDS, Outcome
 
 LEAST_ORDERS, LEAST_KILLS = 300, 50
+READY_SECONDS = 5.0
 AIMED = tuple(kills.AIMS.values())
 
 

@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.chaos.world import SECONDS, Outcome, World, world
+from tests.chaos.world import Outcome, World, world
+from tests.eventually import PATIENCE
 
 SIZE = "4m"
 BLOCK = 4096
@@ -24,7 +25,7 @@ async def on_a_full_disk(folder: Path) -> Outcome | None:
             filler = await asyncio.to_thread(_fill, it.folder / "data")
             await _is_refused(it)
             registered = (await it.stats())["registered"]
-            await asyncio.sleep(1.5)  # the back end ends its tasks; nothing of it can be written down
+            await it.until_all_is_made()  # nothing of it can be written down
             await _is_refused(it)
             assert (await it.stats())["registered"] == registered, "an order was sent without an intent"
             await asyncio.to_thread(filler.unlink)
@@ -40,7 +41,7 @@ async def on_a_full_disk(folder: Path) -> Outcome | None:
 
 
 async def _is_refused(it: World) -> None:
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(PATIENCE):
         while True:  # small orders fit in what is left of a block of the log
             messages = [{"role": "user", "content": "no room " * 1000}]
             body = {"model": "sora-1.0", "background": True, "messages": messages}

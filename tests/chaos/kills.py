@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.chaos.world import SECONDS, Outcome, World, world
+from tests.chaos.world import SETTLE_SECONDS, Outcome, World, world
 
 LAG = ("--list-lag", "0.4")
 NAMELESS = ("--list-without-prompts",)
@@ -77,11 +77,8 @@ async def standing_still(it: World) -> None:
     it.upstream.send(signal.SIGSTOP)
     generation_id = await it.order()
     assert generation_id is not None
-    prompt = it.book.acknowledged[generation_id]
-    async with asyncio.timeout(SECONDS):
-        while (await it.rows())[prompt][0] != "submitting":  # noqa: ASYNC110  # a process tells no events
-            await asyncio.sleep(0.01)
-    await asyncio.sleep(0.05)
+    await it.until_on_disk(generation_id, "submitting")
+    await asyncio.sleep(0.05)  # from the intent to the socket
 
 
 AIMS: dict[str, Aim] = {
@@ -149,7 +146,8 @@ async def while_a_picture_comes_in(folder: Path, *, kills: int) -> Outcome:
 
 async def in_a_crash_loop(folder: Path, *, kills: int) -> Outcome:
     """Kill it soon after each start: an order of unknown outcome is not sent by any of the boots, nor counted up."""
-    async with world(folder, "--list-lag", "0.4", SETTLE_TIME="2") as it:
+    async with world(folder, "--list-lag", "0.4") as it:
+        it.settings["SETTLE_TIME"] = "600"  # no boot lives long enough to know
         async with it.life() as server:
             await on_the_wire(it)
             await it.kill(server)
@@ -161,6 +159,7 @@ async def in_a_crash_loop(folder: Path, *, kills: int) -> Outcome:
             assert {prompt: attempts for prompt, (_, attempts) in (await it.rows()).items()} == {
                 prompt: attempts for prompt, (_, attempts) in rows.items()
             }
+        it.settings["SETTLE_TIME"] = str(SETTLE_SECONDS)
         async with it.life():
             return await it.reckon()
 

@@ -1,21 +1,19 @@
-"""SIGTERM, with real processes: nothing is lost by it, everybody is told, and it does not take long."""
+"""SIGTERM, with real processes: nothing is lost by it, every client is told, and it waits for nothing in vain."""
 
 import asyncio
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
-import aiohttp
-import pytest
+import orjson
 
 from tests.benchmarks.programs import ROOT
 from tests.chaos.test_kills import all_is_well
-from tests.chaos.world import SECONDS, World, world
+from tests.chaos.world import World, world
 
 STREAMS = 100
-HANG_SECONDS = 1.0
+LONG = "600"  # seconds, ten times what a test waits for a process to end: whatever took so long would fail it
 
 
 class Stream:
@@ -38,33 +36,34 @@ class Stream:
             self.text = (await answer.read()).decode()
 
 
-async def status_of(it: World, path: str) -> int:
-    async with it.session.get(it.url + path) as answer:
-        return answer.status
+async def ended_clean(it: World) -> bool:
+    """Whether the last life came to the end of everything before its grace was over, as it says itself."""
+    lines = await asyncio.to_thread((it.folder / "errors.log").read_bytes)
+    (*_, stopped) = [line for line in map(orjson.loads, lines.splitlines()) if line["event"] == "stopped"]
+    return bool(stopped["clean"])
 
 
 async def test_a_stop_tells_everybody_keeps_what_is_on_the_wire_and_the_next_start_goes_on(tmp_path: Path) -> None:
-    async with world(tmp_path, seconds=1.5) as it:
+    async with world(tmp_path, seconds=1.5, SHUTDOWN_GRACE=LONG) as it:
         async with it.life() as server:
+            # The 21st submit is answered after 2 s of the back end's time, which stands still meanwhile.
+            await it.fault("hang", endpoint="submit", registered=True, seconds=2, skip=20, times=1)
             streams = [Stream(it) for _ in range(STREAMS)]
             reading = [asyncio.create_task(stream.read()) for stream in streams]
             await asyncio.gather(*(stream.opened.wait() for stream in streams))
-            await it.seen(registered=20)  # others are queued: two keys of 20
-            struck = await it.struck()
-            await it.fault("hang", endpoint="submit", registered=True, seconds=HANG_SECONDS, times=1)
-            await it.seen(struck=struck + 1)
-            begun = time.monotonic()
+            await it.seen(struck=1)  # most are queued: two keys of 20
+            it.upstream.send(signal.SIGSTOP)
             ending = asyncio.create_task(server.end(signal.SIGTERM))
-            while await status_of(it, "/health/ready") == 200:
-                assert time.monotonic() - begun < 0.5
-            assert await status_of(it, "/health/live") == 200
+            await it.until_ready(ready=False)
+            assert await it.status_of("/health/live") == 200
             async with it.session.post(f"{it.url}/v1/chat/completions", json=ORDER) as answer:
                 assert answer.status == 503
                 assert int(answer.headers["retry-after"]) > 0
                 assert answer.headers["connection"] == "close"
             assert not ending.done()
+            it.upstream.send(signal.SIGCONT)
             assert await ending == 0
-            assert time.monotonic() - begun < HANG_SECONDS + 2
+            assert await ended_clean(it)
             await asyncio.gather(*reading)
         for stream in streams:
             *_, last = stream.text.removesuffix("data: [DONE]\n\n").strip().split("\n\n")
@@ -76,44 +75,39 @@ async def test_a_stop_tells_everybody_keeps_what_is_on_the_wire_and_the_next_sta
 ORDER = {"model": "sora-1.0", "messages": [{"role": "user", "content": "too late"}]}
 
 
-async def test_a_stop_with_nothing_on_the_wire_takes_at_most_two_seconds(tmp_path: Path) -> None:
-    async with world(tmp_path, seconds=5) as it, it.life() as server:
+async def test_a_stop_with_nothing_on_the_wire_does_not_wait_for_the_grace_or_for_clients(tmp_path: Path) -> None:
+    async with world(tmp_path, seconds=60, SHUTDOWN_GRACE=LONG) as it, it.life() as server:
         streams = [Stream(it) for _ in range(10)]
         reading = [asyncio.create_task(stream.read()) for stream in streams]
-        await it.seen(registered=10)
-        await asyncio.sleep(0.2)
-        begun = time.monotonic()
+        await asyncio.gather(*(stream.opened.wait() for stream in streams))
+        for generation_id in it.book.acknowledged:
+            await it.until_on_disk(generation_id, "running")
         assert await server.end(signal.SIGTERM) == 0
-        assert time.monotonic() - begun < 2
+        assert await ended_clean(it)
         await asyncio.gather(*reading)
 
 
 async def test_a_call_that_hangs_in_a_thread_does_not_hold_up_the_end_beyond_the_grace(tmp_path: Path) -> None:
-    async with world(tmp_path, SHUTDOWN_GRACE="3") as it:
+    async with world(tmp_path, SHUTDOWN_GRACE="3", SUBMIT_TIMEOUT=LONG) as it:
         async with it.life() as server:
             await it.fault("hang", endpoint="submit", registered=True, times=1)
             await it.order()
             await it.seen(struck=1)
-            begun = time.monotonic()
             assert await server.end(signal.SIGTERM) == 0
-            assert time.monotonic() - begun < 3.5
+            assert not await ended_clean(it)
         async with it.life():
             all_is_well(await it.reckon())
 
 
 async def test_a_second_signal_ends_it_now_and_the_next_start_goes_on(tmp_path: Path) -> None:
-    async with world(tmp_path) as it:
+    async with world(tmp_path, SHUTDOWN_GRACE=LONG, SUBMIT_TIMEOUT=LONG) as it:
         async with it.life() as server:
             await it.fault("hang", endpoint="submit", registered=True, times=1)
             await it.order()
             await it.seen(struck=1)
             server.send(signal.SIGTERM)
-            async with asyncio.timeout(SECONDS):
-                while await status_of(it, "/health/ready") == 200:
-                    pass
-            begun = time.monotonic()
+            await it.until_ready(ready=False)
             assert await server.end(signal.SIGINT) == -signal.SIGINT
-            assert time.monotonic() - begun < 0.5
         async with it.life():
             all_is_well(await it.reckon())
 
@@ -138,7 +132,5 @@ async def test_a_signal_while_it_starts_ends_it_well(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         _, said = await process.communicate()
         assert process.returncode == 0, said
-        with pytest.raises(aiohttp.ClientConnectionError):
-            await status_of(it, "/health/live")
         async with it.life():
             all_is_well(await it.reckon())

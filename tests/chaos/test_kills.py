@@ -3,15 +3,13 @@
 from pathlib import Path
 
 from tests.chaos import kills
-from tests.chaos.world import READY_SECONDS, SETTLE_SECONDS, Outcome
+from tests.chaos.world import Outcome
 
 
 def all_is_well(outcome: Outcome) -> None:
     assert outcome.ordered > 0
     wrong = {name: getattr(outcome, name) for name in ("lost", "doubled", "crossed", "unfinished")}
     assert not any(wrong.values()), wrong
-    assert max(outcome.starts) <= READY_SECONDS
-    assert max(outcome.settled, default=0) <= SETTLE_SECONDS + 15
 
 
 async def test_nothing_is_lost_or_made_twice_when_it_is_killed_at_random_and_answers_get_lost(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.benchmarks.programs import ROOT, Program
 from tests.chaos.test_kills import all_is_well
-from tests.chaos.world import World, world
+from tests.chaos.world import world
 
 
 @contextlib.contextmanager
@@ -27,22 +27,16 @@ def no_room(server: Program) -> Iterator[None]:
             resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def status_of(it: World, path: str) -> int:
-    async with it.session.get(it.url + path) as answer:
-        await answer.read()
-        return answer.status
-
-
 async def test_without_room_orders_are_refused_and_those_under_way_are_written_down_when_there_is_some(
     tmp_path: Path,
 ) -> None:
     async with world(tmp_path, seconds=1) as it, it.life() as server:
-        done, running = await it.order(), None
+        done = await it.order()
         assert done is not None
         await it.made(done)
         running = await it.order()
-        await it.seen(registered=2)
-        await asyncio.sleep(0.2)
+        assert running is not None
+        await it.until_on_disk(running, "running")
         with no_room(server):
             for _ in range(3):
                 body = {"model": "sora-1.0", "messages": [{"role": "user", "content": "no room"}]}
@@ -50,16 +44,16 @@ async def test_without_room_orders_are_refused_and_those_under_way_are_written_d
                     assert answer.status == 503
                     assert (await answer.json())["error"]["code"] == "storage_unavailable"
                     assert int(answer.headers["retry-after"]) > 0
-            assert await status_of(it, "/health/ready") == 503
-            assert await status_of(it, "/health/live") == 200
-            assert await status_of(it, f"/v1/generation/{done}") == 200
-            assert await status_of(it, f"/v1/generation/{running}") == 200
-            await asyncio.sleep(1.2)  # the back end is done meanwhile
-            assert await status_of(it, "/health/ready") == 503
+            assert await it.status_of("/health/ready") == 503
+            assert await it.status_of("/health/live") == 200
+            assert await it.status_of(f"/v1/generation/{done}") == 200
+            assert await it.status_of(f"/v1/generation/{running}") == 200
+            await it.until_all_is_made()
+            looks = sum((await it.stats())["requests"]["list"].values())
+            await it.seen(endpoint="list", count=looks + 3)  # the server knows, and can't write it down
+            assert await it.status_of("/health/ready") == 503
             assert (await it.stats())["registered"] == 2
-        async with asyncio.timeout(10):
-            while await status_of(it, "/health/ready") != 200:
-                pass
+        await it.until_ready()
         assert await it.order() is not None
         all_is_well(await it.reckon())
         assert (await it.stats())["registered"] == 3
@@ -70,7 +64,7 @@ async def test_a_kill_without_room_loses_nothing_that_was_acknowledged(tmp_path:
         async with it.life() as server:
             await asyncio.gather(*(it.order() for _ in range(5)))
             with no_room(server):
-                await asyncio.sleep(0.5)
+                await it.until_all_is_made()
                 await it.kill(server)
         async with it.life():
             all_is_well(await it.reckon())

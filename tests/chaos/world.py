@@ -16,10 +16,9 @@ from typing import Any, Self
 import aiohttp
 
 from tests.benchmarks.programs import CLIENT_KEY, Folder, Program, environment, program, simulator
+from tests.eventually import PATIENCE, eventually
 
-SECONDS = 60.0  # nothing takes longer, unless it hangs
 TASK_SECONDS, SETTLE_SECONDS = 0.3, 1.2
-READY_SECONDS = 5.0
 KEYS = 2
 SETTINGS = {
     "SETTLE_TIME": str(SETTLE_SECONDS),
@@ -62,15 +61,15 @@ class Outcome:
 
 
 class World:
-    """The server keeps its folder and its port over all its lives."""
+    """The server keeps its folder over all its lives; each listens on a port of its own."""
 
     def __init__(self, folder: Path, upstream: Program, session: aiohttp.ClientSession, settings: dict[str, str]):
         self.folder = folder
         self.upstream = upstream
         self.session = session
         self.settings = environment(folder, upstream.url, KEYS) | SETTINGS | settings
-        self.url = f"http://127.0.0.1:{self.settings['API_PORT']}"
         # All the mutable state.
+        self.url = ""  # of the present or the last life
         self.book = Book()
         self.outcome = Outcome()
 
@@ -79,6 +78,7 @@ class World:
         """One life of the server, from the moment when it is ready. Every id that was ever told is known then."""
         begun = time.perf_counter()
         async with program(self.folder, "sora_proxy", environment=self.settings) as server:
+            self.url = server.url
             await self.until_ready()
             self.outcome.starts.append(time.perf_counter() - begun)
             for generation_id in self.book.acknowledged:
@@ -106,13 +106,13 @@ class World:
 
     async def made(self, generation_id: str) -> dict[str, Any]:
         """The answer to an order, once it has ended."""
-        async with asyncio.timeout(SECONDS):
-            while True:
-                async with self.session.get(f"{self.url}/v1/generation/{generation_id}") as answer:
-                    completion: dict[str, Any] = await answer.json()
-                if completion["choices"][0]["finish_reason"] != "processing":
-                    return completion
-                await asyncio.sleep(0.02)
+
+        async def look() -> dict[str, Any] | None:
+            async with self.session.get(f"{self.url}/v1/generation/{generation_id}") as answer:
+                completion: dict[str, Any] = await answer.json()
+            return None if completion["choices"][0]["finish_reason"] == "processing" else completion
+
+        return await eventually(look)
 
     async def fault(self, fault: str, **fields: Any) -> None:
         """Order a fault of the simulator."""
@@ -124,9 +124,9 @@ class World:
         async with self.session.delete(f"{self.upstream.url}/simulator/faults") as answer:
             assert answer.status == 200
 
-    async def seen(self, **facts: int) -> None:
-        """Wait until the simulator has registered so many orders, or so many faults struck."""
-        query = {"timeout": str(SECONDS), **{name: str(value) for name, value in facts.items()}}
+    async def seen(self, **facts: int | str) -> None:
+        """Wait until the simulator has registered so many orders, or seen so many calls, or so many faults struck."""
+        query = {"timeout": str(PATIENCE), **{name: str(value) for name, value in facts.items()}}
         async with self.session.get(f"{self.upstream.url}/simulator/wait", params=query) as answer:
             assert answer.status == 200, await answer.text()
 
@@ -162,21 +162,44 @@ class World:
         outcome.lost += sum(prompt not in orders for prompt in book.acknowledged.values())
         return outcome
 
-    async def until_ready(self) -> None:
-        """Wait until it would take an order."""
-        async with asyncio.timeout(SECONDS):
-            while True:
-                async with self.session.get(f"{self.url}/health/ready") as answer:
-                    if answer.status == 200:
-                        return
-                await asyncio.sleep(0.01)
+    async def status_of(self, path: str) -> int:
+        async with self.session.get(self.url + path) as answer:
+            await answer.read()
+            return answer.status
+
+    async def until_ready(self, *, ready: bool = True) -> None:
+        """Wait until it would take an order, or would not any more."""
+
+        async def look() -> bool:
+            return (await self.status_of("/health/ready") == 200) is ready
+
+        await eventually(look)
+
+    async def until_on_disk(self, generation_id: str, status: str) -> None:
+        """Wait until the server has written down that an order has come so far."""
+        prompt = self.book.acknowledged[generation_id]
+
+        async def look() -> bool:
+            return (await self.rows())[prompt][0] == status
+
+        await eventually(look)
+
+    async def until_all_is_made(self) -> None:
+        """Wait until the back end has nothing left to do."""
+
+        async def look() -> bool:
+            return bool((await self.stats())["unfinished"] == 0)
+
+        await eventually(look)
 
     async def _until_quiet(self) -> None:
         """Orders whose answer never came go on too, if they were taken: none may be left."""
         live = {"queued", "submitting", "unknown", "running", "saving"}
-        async with asyncio.timeout(SECONDS):
-            while any(status in live for status, _ in (await self.rows()).values()):  # noqa: ASYNC110
-                await asyncio.sleep(0.2)
+
+        async def look() -> bool:
+            return not any(status in live for status, _ in (await self.rows()).values())
+
+        await eventually(look)
 
 
 def _rows(folder: Path) -> dict[str, tuple[str, int]]:

@@ -2,31 +2,28 @@
 
 import contextlib
 import functools
+import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
 from tests.conftest import CLIENT_KEY
+from tests.eventually import PATIENCE
 
 CHECKOUT = Path(__file__).parents[2]
 LISTENS = re.compile(r"listens on (http://\S+)")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
+SIMULATOR = re.compile(r"the built-in simulator on (http://\S+)")
 
 
 def paste(line: str, folder: Path) -> str:
@@ -60,10 +57,18 @@ class Program:
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
+    def order_fault(self, fault: str, **parameters: Any) -> None:
+        """Order a fault of the built-in simulator."""
+        found = SIMULATOR.search(self.said)
+        assert found is not None, self.said
+        body = json.dumps({"fault": fault, **parameters}).encode()
+        with urllib.request.urlopen(f"{found[1]}/simulator/faults", body) as answer:
+            assert answer.status == 201
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=60)
+        return self.process.wait(PATIENCE)
 
 
 StartProgram = Callable[..., AbstractContextManager[Program]]
@@ -77,8 +82,8 @@ def clean_environment(**variables: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def running_program(folder: Path, *arguments: str, **variables: str) -> Iterator[Program]:
-    """Run the program in a folder, with these environment variables."""
-    settings = {"API_HOST": "127.0.0.1", "API_PORT": str(free_port()), "SIMULATOR_SECONDS": "0.5"} | variables
+    """Run the program in a folder, with these environment variables, on a port that the system chooses."""
+    settings = {"API_HOST": "127.0.0.1", "API_PORT": "0", "SIMULATOR_SECONDS": "0.5"} | variables
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, *(arguments or ("-m", "sora_proxy"))],
@@ -107,11 +112,17 @@ def start_program(tmp_path: Path) -> StartProgram:
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API of a program that all tests of a module share."""
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """A program that all tests of a module share."""
     folder = tmp_path_factory.mktemp("program")
     with running_program(folder, API_AUTH_TOKEN=CLIENT_KEY, POLL_INTERVAL="0.1") as program:
-        yield f"{program.url}/v1"
+        yield program
+
+
+@pytest.fixture(scope="module")
+def url(program: Program) -> str:
+    """The API of the shared program."""
+    return f"{program.url}/v1"
 
 
 def _read_banner(out: IO[str]) -> str:

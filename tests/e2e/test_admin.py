@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.conftest import CLIENT_KEY
 from tests.e2e.conftest import Program, StartProgram
+from tests.eventually import PATIENCE
 
 TOKEN, SECOND = "marker-token-number-one-of-the-tests", "marker-token-number-two-of-the-tests"
 PASSWORD = "marker-password"
@@ -19,10 +20,11 @@ def ask(program: Program, method: str, path: str, body: Any = None, key: str | N
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(program.url + path, data, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+        with error:
+            return error.code, json.load(error)
 
 
 def test_what_was_acknowledged_outlives_a_kill(start_program: StartProgram) -> None:

@@ -1,6 +1,5 @@
 """The first minutes of a new user: what the program says, the line it prints, how it stops, how it bears mistakes."""
 
-import functools
 import json
 import re
 import signal
@@ -13,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CLIENT_KEY, UPSTREAM_TOKEN
-from tests.e2e.conftest import CHECKOUT, StartProgram, clean_environment, free_port, paste
+from tests.e2e.conftest import CHECKOUT, StartProgram, clean_environment, paste
+from tests.scripted import silent_port
 
 
 def curl_line(said: str) -> str:
@@ -111,7 +111,7 @@ def test_the_start_tells_which_back_end_answers_and_warns_of_the_simulator(
 def run(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sora_proxy"]
     return subprocess.run(
-        command, cwd=folder, env=clean_environment(**variables), capture_output=True, text=True, timeout=60, check=False
+        command, cwd=folder, env=clean_environment(**variables), capture_output=True, text=True, check=False
     )
 
 
@@ -127,8 +127,7 @@ def test_bad_settings_end_the_start_with_one_line_each(tmp_path: Path) -> None:
 
 
 def test_a_key_file_that_is_named_and_missing_ends_the_start_with_one_line(tmp_path: Path) -> None:
-    settings = {"API_PORT": str(free_port()), "SORA_BASE_URL": "http://127.0.0.1:9"}
-    ended = run(tmp_path, KEYS_STORAGE_FILE="keys/my_keys.json", **settings)
+    ended = run(tmp_path, API_PORT="0", KEYS_STORAGE_FILE="keys/my_keys.json", SORA_BASE_URL="http://127.0.0.1:9")
     assert ended.returncode == 2
     assert ended.stderr == "KEYS_STORAGE_FILE: keys/my_keys.json: No such file or directory\n"
     assert ended.stdout == ""
@@ -152,7 +151,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
 
 def test_a_second_process_on_the_same_folder_refuses_to_start(start_program: StartProgram) -> None:
     with start_program() as program:
-        ended = run(program.folder, API_HOST="127.0.0.1", API_PORT=str(free_port()))
+        ended = run(program.folder, API_HOST="127.0.0.1", API_PORT="0")
     assert ended.returncode == 2
     assert "in use by another sora_proxy process" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -160,12 +159,28 @@ def test_a_second_process_on_the_same_folder_refuses_to_start(start_program: Sta
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::"])  # noqa: S104
 def test_the_health_check_needs_no_curl(start_program: StartProgram, tmp_path: Path, host: str) -> None:
-    settings = {"API_HOST": host, "API_PORT": str(free_port()), "http_proxy": "http://127.0.0.1:9"}
-    command = [sys.executable, "-m", "sora_proxy.healthcheck"]
-    check = functools.partial(subprocess.run, command, cwd=tmp_path, env=clean_environment(**settings), check=False)
-    with start_program(**settings):
-        assert check().returncode == 0
-    assert check(stderr=subprocess.DEVNULL).returncode == 1
+    def status_of(port: int) -> int:
+        settings = {"API_HOST": host, "API_PORT": str(port), "http_proxy": "http://127.0.0.1:9"}
+        command = [sys.executable, "-m", "sora_proxy.healthcheck"]
+        return subprocess.run(command, cwd=tmp_path, env=clean_environment(**settings), check=False).returncode
+
+    with start_program(API_HOST=host) as program, silent_port(host) as silent:
+        assert status_of(int(program.url.rpartition(":")[2])) == 0
+        assert status_of(silent) == 1
+
+
+def test_any_free_port_is_shown_and_leads_the_links(start_program: StartProgram) -> None:
+    with start_program(API_PORT="0", API_AUTH_TOKEN=CLIENT_KEY) as program:
+        assert not program.url.endswith(":0")
+        body = json.dumps({"prompt": "a red fox", "response_format": "url"}).encode()
+        # With a name that no link can hold, the server has to know its port by itself.
+        headers = {"authorization": f"Bearer {CLIENT_KEY}", "content-type": "application/json", "host": "h:many"}
+        request = urllib.request.Request(f"{program.url}/v1/images/generations", body, headers)
+        with urllib.request.urlopen(request) as answer:
+            (picture,) = json.load(answer)["data"]
+        with urllib.request.urlopen(picture["url"].replace("localhost", "127.0.0.1")) as found:
+            assert found.read(8) == b"\x89PNG\r\n\x1a\n"
+        assert picture["url"].startswith(f"{program.url}/images/".replace("127.0.0.1", "localhost"))
 
 
 def test_each_log_line_is_json_and_the_outcome_has_one_rich_line(start_program: StartProgram, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import urllib.request
 from typing import Any
 
 from tests.e2e.conftest import Program, StartProgram
+from tests.eventually import PATIENCE
 from tests.streams import blocks_of, numbers_of
 
 SETTINGS = {"POLL_INTERVAL": "0.1", "BASE_URL": "http://pictures.example.com"}
@@ -15,7 +16,7 @@ ORDER = {"model": "sora-1.0", "stream": True, "messages": [{"role": "user", "con
 def send(program: Program, path: str, body: dict[str, Any] | None = None, **headers: str) -> bytes:
     headers |= {"authorization": f"Bearer {program.key}"}
     data = json.dumps(body).encode() if body else None
-    with urllib.request.urlopen(urllib.request.Request(program.url + path, data, headers), timeout=60) as answer:
+    with urllib.request.urlopen(urllib.request.Request(program.url + path, data, headers), timeout=PATIENCE) as answer:
         whole: bytes = answer.read()
         return whole
 
@@ -38,7 +39,7 @@ def test_a_stream_and_a_repeated_order_are_the_same_after_a_kill(start_program: 
 
 
 def test_the_log_of_the_next_start_tells_how_many_orders_go_on(start_program: StartProgram) -> None:
-    with start_program(SIMULATOR_SECONDS="60") as program:
+    with start_program(SIMULATOR_SECONDS="600") as program:
         for _ in range(2):
             send(program, "/v1/chat/completions", ORDER | {"stream": False, "background": True})
         program.stop(signal.SIGKILL)

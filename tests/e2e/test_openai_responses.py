@@ -13,6 +13,7 @@ from openai.types.responses.response_output_item import ImageGenerationCall
 from PIL import Image
 
 from tests.conftest import CLIENT_KEY
+from tests.e2e.conftest import Program
 from tests.e2e.node import run_node
 
 PICTURE = re.compile(r"!\[a red fox\]\(http://\S+/images/[0-9a-f]{32}\.png\)")
@@ -80,7 +81,8 @@ def test_the_stream_helper(client: OpenAI) -> None:
     assert "response.image_generation_call.generating" in kinds
 
 
-def test_one_in_the_background(client: OpenAI) -> None:
+def test_one_in_the_background(client: OpenAI, program: Program) -> None:
+    program.order_fault("never_finish", prompt="a slow fox")
     response = client.responses.create(model="sora-1.0", input="a red fox", background=True)
     seen = [response.status]
     with client.responses.stream(response_id=response.id) as stream:
@@ -89,7 +91,7 @@ def test_one_in_the_background(client: OpenAI) -> None:
     assert seen == ["queued", "completed"]
     assert client.responses.cancel(response.id).status == "completed"
 
-    response = client.responses.create(model="sora-1.0", input="a red fox", background=True)
+    response = client.responses.create(model="sora-1.0", input="a slow fox", background=True)
     assert client.responses.cancel(response.id).status == "cancelled"
     kinds = [event.type for event in client.responses.retrieve(response.id, stream=True)]
     assert kinds[-1] == "response.failed"
@@ -106,7 +108,8 @@ def test_errors_have_their_classes(client: OpenAI) -> None:
         client.responses.retrieve("resp_none")
 
 
-def test_the_sdk_for_node(url: str) -> None:
+def test_the_sdk_for_node(url: str, program: Program) -> None:
+    program.order_fault("never_finish", prompt="a slow fox")
     run_node(
         r"""
 const start = (base64) => Buffer.from(base64, "base64").subarray(0, 4).toString("latin1");
@@ -128,7 +131,7 @@ const rest = [];
 for await (const event of await client.responses.retrieve(id, {stream: true, starting_after})) rest.push(event);
 assert.deepEqual(rest, uncut.slice(5));
 
-const background = await client.responses.create({model, input, background: true});
+const background = await client.responses.create({model, input: "a slow fox", background: true});
 assert.equal(background.status, "queued");
 assert.equal((await client.responses.cancel(background.id)).status, "cancelled");
 await client.responses.delete(id);

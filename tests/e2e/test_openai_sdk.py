@@ -10,6 +10,7 @@ from openai import AsyncOpenAI, AzureOpenAI, OpenAI, Stream
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from tests.conftest import CLIENT_KEY
+from tests.e2e.conftest import StartProgram
 
 PICTURE = re.compile(r"!\[a red fox\]\(http://\S+/images/[0-9a-f]{32}\.png\)")
 FOX: list[ChatCompletionMessageParam] = [{"role": "user", "content": "a red fox"}]
@@ -40,14 +41,19 @@ def test_a_whole_completion(client: OpenAI) -> None:
     assert (completion._request_id or "").startswith("req_")
 
 
-def test_a_stream_with_progress_and_usage(client: OpenAI) -> None:
-    stream = client.chat.completions.create(
-        model="sora-1.0",
-        messages=FOX,
-        stream=True,
-        stream_options={"include_usage": True},
-    )
-    chunks = list(stream)
+def test_a_stream_with_progress_and_usage(start_program: StartProgram) -> None:
+    # 50 looks at the task, of which one must see its progress.
+    with (
+        start_program(API_AUTH_TOKEN=CLIENT_KEY, POLL_INTERVAL="0.1", SIMULATOR_SECONDS="5") as program,
+        OpenAI(base_url=f"{program.url}/v1", api_key=CLIENT_KEY, _strict_response_validation=True) as client,
+    ):
+        stream = client.chat.completions.create(
+            model="sora-1.0",
+            messages=FOX,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        chunks = list(stream)
     deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
 
     assert deltas[0].role == "assistant"

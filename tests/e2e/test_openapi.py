@@ -18,6 +18,7 @@ from sora_proxy.api import FOR_CLIENTS, OPEN
 from sora_proxy.api.admin import FOR_OPERATORS
 from tests.conftest import ADMIN_KEY, CLIENT_KEY
 from tests.e2e.conftest import running_program
+from tests.eventually import PATIENCE
 
 QUICKLY: dict[str, Any] = {
     "max_examples": 8,
@@ -88,7 +89,7 @@ def test_every_route_does_what_the_document_says(api: Api, method: str, path: st
     @given(case=api.cases(method, path, mode))
     @settings(**QUICKLY)
     def ask(case: Any) -> None:
-        case.call_and_validate(headers={"authorization": f"Bearer {key}"}, checks=CHECKS, timeout=20)
+        case.call_and_validate(headers={"authorization": f"Bearer {key}"}, checks=CHECKS, timeout=PATIENCE)
 
     try:
         ask()

@@ -7,7 +7,8 @@ import urllib.request
 
 from tests.conftest import CLIENT_KEY
 from tests.e2e.conftest import StartProgram
-from tests.receiver import SECONDS, SECRET, let_time_pass, outbox_of
+from tests.eventually import PATIENCE
+from tests.receiver import SECRET, let_time_pass, outbox_of
 from tests.scripted import Server, answer, serving
 
 
@@ -27,7 +28,7 @@ def test_a_webhook_that_a_kill_interrupts_is_sent_again_under_the_same_id(start_
         server.read(sock)
         if not killed.is_set():
             came.set()
-            killed.wait(SECONDS)  # it has the message, and its sender does not know
+            killed.wait(PATIENCE)  # it has the message, and its sender does not know
         else:
             answer(sock)
             came_again.set()
@@ -38,14 +39,14 @@ def test_a_webhook_that_a_kill_interrupts_is_sent_again_under_the_same_id(start_
         settings = {"API_AUTH_TOKEN": CLIENT_KEY, "WEBHOOK_ALLOW": host, "WEBHOOK_SECRET": SECRET}
         with start_program(**settings, SIMULATOR_SECONDS="0.1", POLL_INTERVAL="0.1") as program:
             order(program.url, f"http://{host}/")
-            assert came.wait(SECONDS)
+            assert came.wait(PATIENCE)
             program.process.kill()
             program.process.wait()
         killed.set()
         assert len(outbox_of(program.folder)) == 1
         let_time_pass(program.folder)
         with start_program(**settings) as program:
-            assert came_again.wait(SECONDS)
+            assert came_again.wait(PATIENCE)
             assert program.stop() == 0
 
     first, second = receiver.requests

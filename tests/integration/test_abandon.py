@@ -1,6 +1,7 @@
 """Clients that leave: their orders go on, or are cancelled if the operator or the order wants it so."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +11,8 @@ from aiohttp import web
 from sora_proxy.api.context import READERS, SUPERVISOR
 from sora_proxy.keys import fingerprint
 from tests.conftest import CLIENT_KEY, UPSTREAM_TOKEN, Proxy, StartProxy
-from tests.sora_server import SECONDS, Order, Sora, in_front_of, place
+from tests.eventually import PATIENCE, eventually
+from tests.sora_server import Order, Sora, in_front_of, place
 
 CANCEL = {"x-on-disconnect": "cancel"}
 GRACE = 0.3
@@ -50,15 +52,23 @@ async def status(proxy: Proxy, generation_id: str) -> str:
 
 
 async def until_cancelled(proxy: Proxy, generation_id: str) -> None:
-    async with asyncio.timeout(SECONDS):
-        while await status(proxy, generation_id) != "cancelled":  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    async def look() -> bool:
+        return await status(proxy, generation_id) == "cancelled"
+
+    await eventually(look)
+
+
+async def until_read_by(proxy: Proxy, readers: int) -> None:
+    """Wait until the server knows how many clients wait for answers."""
+
+    async def look() -> bool:
+        return proxy.app[READERS]._reading.total() == readers
+
+    await eventually(look)
 
 
 async def check_it_goes_on(proxy: Proxy, generation_id: str) -> None:
-    async with asyncio.timeout(SECONDS):
-        while proxy.app[READERS]._reading:  # until the server knows that its client left  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until_read_by(proxy, 0)
     await asyncio.sleep(2 * GRACE)
     assert await status(proxy, generation_id) in ("queued", "in_progress")
 
@@ -90,19 +100,29 @@ async def test_the_operator_can_choose_it_for_all_and_an_order_choose_otherwise(
 async def test_a_client_that_comes_back_in_time_finds_its_order_and_may_leave_it_again(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
-    async with start_proxy(**in_front_of(sora), abandon_grace=1.0) as proxy:
+    async with start_proxy(**in_front_of(sora), abandon_grace=PATIENCE) as proxy:
+        readers = proxy.app[READERS]
         generation_id = await order_and_leave(proxy, headers=CANCEL)
+        await until_read_by(proxy, 0)
+        assert list(readers._abandoned) == [generation_id]
         async with proxy.client.get(f"{proxy.url}/v1/generation/{generation_id}?stream=true") as answer:
-            await asyncio.sleep(1.3)
+            await until_read_by(proxy, 1)
+            assert not readers._abandoned
             assert await status(proxy, generation_id) == "in_progress"
+            readers._grace = 0.0
             answer.close()
         await until_cancelled(proxy, generation_id)
 
 
 async def test_an_order_is_not_abandoned_while_another_reader_is_there(proxy: Proxy) -> None:
-    generation_id = await order_and_leave(proxy, headers=CANCEL)
-    async with proxy.client.get(f"{proxy.url}/v1/generation/{generation_id}/events") as other:
+    async with proxy.chat(stream=True, headers=CANCEL) as answer:
+        await answer.content.readline()
+        generation_id = answer.headers["x-generation-id"]
+        other = await proxy.client.get(f"{proxy.url}/v1/generation/{generation_id}/events")
+        answer.close()
+    async with other:
         await read_and_leave(proxy, generation_id)
+        await until_read_by(proxy, 1)
         await asyncio.sleep(2 * GRACE)
         assert await status(proxy, generation_id) == "in_progress"
         other.close()
@@ -124,17 +144,28 @@ async def test_an_answer_that_says_ask_again_later_is_an_answer(start_proxy: Sta
         await check_it_goes_on(proxy, generation_id)
 
 
+async def leave_a_stopping_server(proxy: Proxy, generation_id: str) -> None:
+    """Be a client that leaves while the server stops, and does not come back in time."""
+    readers = proxy.app[READERS]
+    readers._grace = 0.0
+    generation = await proxy.app[SUPERVISOR].find(generation_id, fingerprint(CLIENT_KEY))
+    assert generation is not None
+    with contextlib.suppress(ConnectionResetError), readers.reading(generation, or_cancel=True):
+        raise ConnectionResetError
+    await asyncio.gather(*readers._abandoned.values())
+
+
 async def test_a_stop_abandons_nothing(start_proxy: StartProxy, sora: Sora) -> None:
-    settings = in_front_of(sora, abandon_grace=GRACE, on_abandon="cancel")
-    async with start_proxy(**settings) as proxy:
-        left = await order_and_leave(proxy)
+    settings = in_front_of(sora, on_abandon="cancel")
+    async with start_proxy(**settings, abandon_grace=PATIENCE) as proxy:
+        left, late = await order_and_leave(proxy), await place(proxy, "late")
         async with proxy.chat("another", stream=True) as answer:
             cut = answer.headers["x-generation-id"]
-            await proxy.app[SUPERVISOR].stop(SECONDS)
+            await proxy.app[SUPERVISOR].stop(PATIENCE)
             await answer.read()
-        await asyncio.sleep(2 * GRACE)
-    async with start_proxy(**settings) as proxy:
-        for generation_id in (left, cut):
+        await leave_a_stopping_server(proxy, late)
+    async with start_proxy(**settings, abandon_grace=GRACE) as proxy:
+        for generation_id in (left, late, cut):
             await check_it_goes_on(proxy, generation_id)
 
 

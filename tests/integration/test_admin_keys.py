@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -13,7 +14,8 @@ import jwt
 import pytest
 
 from sora_proxy.keys import fingerprint
-from tests.conftest import ADMIN_KEY, UPSTREAM_TOKEN, Proxy, Simulator, StartProxy, StartSimulator, in_front_of
+from tests.conftest import ADMIN_KEY, HOUR, UPSTREAM_TOKEN, Proxy, Simulator, StartProxy, StartSimulator, in_front_of
+from tests.eventually import eventually
 from tests.streams import read_stream
 
 TOKEN = "another-upstream-token-of-the-tests"
@@ -52,12 +54,12 @@ class Admin:
 
     async def until(self, state: str, token: str = UPSTREAM_TOKEN) -> dict[str, Any]:
         """The key, as soon as it is in this state."""
-        async with asyncio.timeout(20):
-            while True:
-                _, key = await self.ask("GET", f"{KEYS}/{fingerprint(token)}")
-                if key.get("state") == state:
-                    return dict(key)
-                await asyncio.sleep(0.02)
+
+        async def look() -> dict[str, Any] | None:
+            _, key = await self.ask("GET", f"{KEYS}/{fingerprint(token)}")
+            return dict(key) if key.get("state") == state else None
+
+        return await eventually(look)
 
 
 StartAdmin = Callable[..., AbstractAsyncContextManager[Admin]]
@@ -134,7 +136,7 @@ async def test_a_limit_that_is_raised_lets_those_in_line_go_at_once(
     start_admin: StartAdmin, start_simulator: StartSimulator
 ) -> None:
     async with (
-        start_simulator(seconds=2.0) as simulator,
+        start_simulator(seconds=HOUR) as simulator,
         start_admin(**in_front_of(simulator, max_concurrent=1)) as admin,
         admin.proxy.chat("first", stream=True) as first,
         admin.proxy.chat("second", stream=True) as second,
@@ -142,7 +144,8 @@ async def test_a_limit_that_is_raised_lets_those_in_line_go_at_once(
         await simulator.wait_for(registered=1)
         assert (await admin.until("busy"))["tasks"] == 1
         await admin.change(fingerprint(UPSTREAM_TOKEN), max_concurrent=2)
-        await asyncio.wait_for(simulator.wait_for(registered=2), 1.0)
+        await simulator.wait_for(registered=2)  # the first one still runs
+        await simulator.let_pass()
         assert (await read_stream(first)).done
         assert (await read_stream(second)).done
 
@@ -151,7 +154,7 @@ async def test_a_key_that_is_disabled_ends_its_tasks_and_gets_no_more(
     start_admin: StartAdmin, start_simulator: StartSimulator
 ) -> None:
     async with (
-        start_simulator(seconds=1.0) as simulator,
+        start_simulator(seconds=HOUR) as simulator,
         start_admin(**in_front_of(simulator)) as admin,
         admin.proxy.chat(stream=True) as running,
     ):
@@ -159,6 +162,7 @@ async def test_a_key_that_is_disabled_ends_its_tasks_and_gets_no_more(
         assert (await admin.change(fingerprint(UPSTREAM_TOKEN), enabled=False))["state"] == "disabled"
         async with admin.proxy.chat() as refused:
             assert refused.status == 503
+        await simulator.let_pass()
         assert (await read_stream(running)).done
 
 
@@ -202,7 +206,7 @@ async def test_a_key_is_deleted_when_nothing_runs_on_it_and_no_source_has_it(
     start_admin: StartAdmin, start_simulator: StartSimulator
 ) -> None:
     async with (
-        start_simulator(seconds=1.0) as simulator,
+        start_simulator(seconds=HOUR) as simulator,
         start_admin(upstream="sora", sora_base_url=simulator.url) as admin,
     ):
         key_id = (await admin.add())["id"]
@@ -210,6 +214,7 @@ async def test_a_key_is_deleted_when_nothing_runs_on_it_and_no_source_has_it(
             await simulator.wait_for(registered=1)
             status, body = await admin.ask("DELETE", f"{KEYS}/{key_id}")
             assert (status, body["error"]["code"]) == (409, "key_in_use")
+            await simulator.let_pass()
             assert (await read_stream(running)).done
         assert await admin.ask("DELETE", f"{KEYS}/{key_id}") == (200, {"id": key_id, "deleted": True})
         assert (await admin.ask("GET", f"{KEYS}/{key_id}"))[0] == 404
@@ -279,9 +284,10 @@ async def test_a_rest_tells_until_when_and_why_survives_a_restart_and_is_ended_b
 ) -> None:
     settings = in_front_of(simulator)
     await simulator.order_fault("rate_limited", retry_after=600, times=1)
+    begun = time.time()
     async with start_admin(**settings) as admin, admin.proxy.chat(background=True):
         resting = await admin.until("resting")
-        assert 500 < resting["until"] - time.time() <= 600
+        assert begun + 600 <= resting["until"] <= time.time() + 600
         assert resting["why"]
         assert resting["by"].startswith("chatcmpl-")
     async with start_admin(**settings) as admin:
@@ -386,9 +392,8 @@ async def test_a_bulk_order_that_can_not_be_names_what_is_wrong(
     assert (status, told["error"]["param"]) == (400, param)
 
 
-async def test_a_thousand_keys_are_added_paged_and_filtered_quickly(admin: Admin) -> None:
+async def test_a_thousand_keys_are_added_paged_and_filtered(admin: Admin) -> None:
     text = "\n".join(f"token-{n:04}-of-the-tests" for n in range(1000))
-    began = time.monotonic()
     status, _ = await admin.ask("POST", f"{KEYS}/import", {"text": text})
     assert status == 200
     await admin.change(fingerprint("token-0999-of-the-tests"), enabled=False)
@@ -402,15 +407,21 @@ async def test_a_thousand_keys_are_added_paged_and_filtered_quickly(admin: Admin
     assert seen == [fingerprint(UPSTREAM_TOKEN), *(fingerprint(f"token-{n:04}-of-the-tests") for n in range(1000))]
     (off,) = (await admin.get(f"{KEYS}?state=disabled"))["data"]
     assert off["id"] == seen[-1]
-    assert time.monotonic() - began < 10
 
 
 # --- The key file -----------------------------------------------------------------------------------------------------
 
 
 async def test_an_edit_of_the_key_file_takes_effect_while_the_server_runs_and_a_broken_file_changes_nothing(
-    start_admin: StartAdmin, simulator: Simulator, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    start_admin: StartAdmin,
+    simulator: Simulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    async def the_broken_file_was_read() -> bool:
+        return "key file can't be used" in caplog.text
+
     monkeypatch.setattr("sora_proxy.key_keeping.source.LOOK_SECONDS", 0.05)
     file = tmp_path / "keys.json"
     await asyncio.to_thread(file.write_text, f'[{{"key": "{TOKEN}"}}]')
@@ -425,7 +436,7 @@ async def test_an_edit_of_the_key_file_takes_effect_while_the_server_runs_and_a_
         gone = await admin.until("disabled", TOKEN)
         assert gone["origin"] == "removed"
         await asyncio.to_thread(file.write_text, "[{")
-        await asyncio.sleep(0.3)
+        await eventually(the_broken_file_was_read)
         assert (await admin.key())["state"] == "ready"
         assert (await admin.key(TOKEN))["state"] == "disabled"
         assert await asyncio.to_thread(file.read_text) == "[{"
@@ -453,7 +464,7 @@ async def test_usage_the_queue_and_the_running_generations_are_told(
     start_admin: StartAdmin, start_simulator: StartSimulator
 ) -> None:
     async with (
-        start_simulator(seconds=1.0) as simulator,
+        start_simulator(seconds=HOUR) as simulator,
         start_admin(**in_front_of(simulator, max_concurrent=1)) as admin,
         admin.proxy.chat("a secret fox", n=2, stream=True) as first,
         admin.proxy.chat("a secret wolf", stream=True) as second,
@@ -474,7 +485,9 @@ async def test_usage_the_queue_and_the_running_generations_are_told(
         assert last["id"] == waiting["id"]
         await admin.ask("PATCH", "/admin/api/settings", {"VERBOSE_LOGGING": True})
         assert next(each["prompt"] for each in (await admin.get("/admin/api/generations"))["data"]) == "a secret fox"
+        await simulator.let_pass()
         assert (await read_stream(first)).done
+        await simulator.let_pass(registered=2)
         assert (await read_stream(second)).done
         await admin.until("ready")
         assert await admin.get("/admin/api/queue") == {"backend": "sora", "waiting": [], "expected_wait": 0}

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.conftest import ADMIN_KEY, Proxy, Simulator, StartProxy, in_front_of
+from tests.conftest import ADMIN_KEY, HOUR, Proxy, Simulator, StartProxy, in_front_of
 from tests.streams import read_stream
 
 SETTINGS, AUDIT = "/admin/api/settings", "/admin/api/audit"
@@ -58,12 +58,13 @@ async def test_whether_pictures_are_kept_changes_for_orders_that_run_already(
     start_proxy: StartProxy, start_simulator: Any, session: aiohttp.ClientSession
 ) -> None:
     async with (
-        start_simulator(seconds=1.0) as simulator,
+        start_simulator(seconds=HOUR) as simulator,
         start_proxy(**in_front_of(simulator), image_localization=False) as proxy,
         proxy.chat(stream=True) as answer,
     ):
         await simulator.wait_for(registered=1)
         assert (await change(session, proxy, IMAGE_LOCALIZATION=True))[0] == 200
+        await simulator.let_pass()
         assert f"({proxy.url}/images/" in (await answer.read()).decode()
 
 

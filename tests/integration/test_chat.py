@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.conftest import Proxy, Simulator, StartProxy, StartSimulator, in_front_of
-from tests.streams import read_stream
+from tests.conftest import HOUR, Proxy, Simulator, StartProxy, StartSimulator, in_front_of
+from tests.streams import StreamRead, read_stream, read_until
 
 MARKDOWN_IMAGE = re.compile(r"!\[(?P<title>.*)\]\((?P<url>http\S+)\)")
 
@@ -43,10 +43,32 @@ def looks_like(colour: tuple[int, int, int], picture: Image.Image) -> bool:
     return near > 60 * 40 * 0.1
 
 
-async def test_a_stream_shows_the_role_then_progress_then_the_picture_then_its_end(proxy: Proxy) -> None:
+async def stream_of_half_an_hour_twice(proxy: Proxy, simulator: Simulator) -> StreamRead:
+    """The stream of an order that takes an hour: it ends after it has told of progress."""
     async with proxy.chat("a red fox", stream=True) as answer:
-        stream = await read_stream(answer)
+        await simulator.let_pass(HOUR / 2)
+        begun = await read_until(answer, b" %")
+        await simulator.let_pass(HOUR / 2)
+        return await read_stream(answer, begun)
 
+
+async def test_a_stream_shows_the_role_then_progress_then_the_picture_then_its_end(
+    start_simulator: StartSimulator, start_proxy: StartProxy
+) -> None:
+    async with (
+        start_simulator(seconds=HOUR) as simulator,
+        start_proxy(**in_front_of(simulator), image_localization=True) as proxy,
+    ):
+        stream = await stream_of_half_an_hour_twice(proxy, simulator)
+        check_the_order_of_events(stream)
+        found = MARKDOWN_IMAGE.fullmatch(stream.content)
+        assert found is not None
+        assert found["title"] == "a red fox"
+        assert re.fullmatch(re.escape(proxy.url) + r"/images/[0-9a-f]{32}\.png", found["url"])
+        assert (await fetch_picture(proxy, found["url"])).size == (720, 480)
+
+
+def check_the_order_of_events(stream: StreamRead) -> None:
     first, last = stream.chunks[0], stream.chunks[-1]
     assert first["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     assert first["id"] == stream.headers["x-generation-id"]
@@ -58,11 +80,6 @@ async def test_a_stream_shows_the_role_then_progress_then_the_picture_then_its_e
     assert stream.headers["content-type"].startswith("text/event-stream")
     assert stream.headers["x-accel-buffering"] == "no"
     assert "content-length" not in stream.headers
-    found = MARKDOWN_IMAGE.fullmatch(stream.content)
-    assert found is not None
-    assert found["title"] == "a red fox"
-    assert re.fullmatch(re.escape(proxy.url) + r"/images/[0-9a-f]{32}\.png", found["url"])
-    assert (await fetch_picture(proxy, found["url"])).size == (720, 480)
 
 
 async def test_every_chunk_has_one_id_one_time_one_model_and_no_key_named_error(proxy: Proxy) -> None:
@@ -77,11 +94,17 @@ async def test_progress_is_what_the_upstream_said_and_never_goes_back(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
-        start_simulator(seconds=1.0, queue_seconds=0.4) as simulator,
+        start_simulator(seconds=HOUR, queue_seconds=HOUR) as simulator,
         start_proxy(**in_front_of(simulator)) as proxy,
         proxy.chat(stream=True) as answer,
     ):
-        stream = await read_stream(answer)
+        begun = await read_until(answer, b"queued at the back end")
+        await simulator.let_pass(HOUR)
+        for step in range(1, 5):
+            await simulator.let_pass(HOUR / 5)
+            begun += await read_until(answer, b"%d %%" % (20 * step))
+        await simulator.let_pass(HOUR)
+        stream = await read_stream(answer, begun)
 
     percents = [int(text.split()[0]) for text in stream.reasoning if "%" in text]
     assert len(percents) > 3
@@ -205,8 +228,9 @@ async def test_who_asks_not_to_wait_gets_processing_and_can_poll(
         assert answer.headers["retry-after"] == "2"
 
     for path in (f"/v1/generation/{body['id']}", f"/v1/chat/completions/{body['id']}?model=sora-1.0"):
-        while (polled := await proxy.get(path))["choices"][0]["finish_reason"] == "processing":
-            assert polled["id"] == body["id"]
+        await proxy.ended(body["id"])
+        polled = await proxy.get(path)
+        assert polled["id"] == body["id"]
         assert polled["choices"][0]["finish_reason"] == "stop"
         assert MARKDOWN_IMAGE.fullmatch(polled["choices"][0]["message"]["content"])
 
@@ -215,7 +239,7 @@ async def test_after_sync_wait_the_answer_is_processing(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with (
-        start_simulator(seconds=60) as simulator,
+        start_simulator(seconds=HOUR) as simulator,
         start_proxy(**in_front_of(simulator), sync_wait=0.2) as proxy,
         proxy.chat() as answer,
     ):
@@ -238,9 +262,7 @@ async def test_a_client_that_leaves_its_stream_does_not_stop_its_generation(prox
     generation_id = answer.headers["x-generation-id"]
     answer.close()
 
-    while (polled := await proxy.get(f"/v1/generation/{generation_id}"))["choices"][0]["finish_reason"] == "processing":
-        pass
-    assert polled["choices"][0]["finish_reason"] == "stop"
+    assert (await proxy.ended(generation_id))["choices"][0]["finish_reason"] == "stop"
     assert (await simulator.stats())["registered"] == 1
 
 
@@ -248,28 +270,36 @@ async def test_heartbeats_are_comments_and_come_when_nothing_happens(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with (
-        start_simulator(seconds=0.6, progress="none") as simulator,
+        start_simulator(seconds=HOUR, progress="none") as simulator,
         start_proxy(**in_front_of(simulator), heartbeat_interval=0.05) as proxy,
         proxy.chat(stream=True) as answer,
     ):
-        stream = await read_stream(answer)
+        begun = await read_until(answer, b": ping\n\n", times=5)
+        await simulator.let_pass()
+        assert (await read_stream(answer, begun)).done
 
-    assert stream.raw.count(b": ping\n\n") >= 5
-    assert stream.done
 
-
-async def test_progress_can_be_a_think_block(start_proxy: StartProxy, simulator: Simulator) -> None:
-    settings = in_front_of(simulator)
-    async with start_proxy(**settings, progress_style="think") as proxy, proxy.chat(stream=True) as answer:
-        stream = await read_stream(answer)
+async def test_progress_can_be_a_think_block(start_simulator: StartSimulator, start_proxy: StartProxy) -> None:
+    async with (
+        start_simulator(seconds=HOUR) as simulator,
+        start_proxy(**in_front_of(simulator), progress_style="think") as proxy,
+    ):
+        stream = await stream_of_half_an_hour_twice(proxy, simulator)
 
     assert stream.reasoning == []
     assert re.fullmatch(r"<think>\n(?:\d+ %\n|queued.*\n)+</think>\n\n!\[a red fox\]\(\S+\)", stream.content)
 
 
-async def test_progress_can_be_switched_off(start_proxy: StartProxy, simulator: Simulator) -> None:
-    settings = in_front_of(simulator)
-    async with start_proxy(**settings, progress_style="none") as proxy, proxy.chat(stream=True) as answer:
+async def test_progress_can_be_switched_off(start_simulator: StartSimulator, start_proxy: StartProxy) -> None:
+    async with (
+        start_simulator(seconds=HOUR) as simulator,
+        start_proxy(**in_front_of(simulator), progress_style="none") as proxy,
+        proxy.chat(stream=True) as answer,
+    ):
+        await simulator.let_pass(HOUR / 2)
+        looks = sum((await simulator.stats())["requests"].get("list", {}).values())
+        await simulator.wait_for(endpoint="list", count=looks + 2)  # one of them at least saw the progress, and told it
+        await simulator.let_pass(HOUR / 2)
         stream = await read_stream(answer)
 
     assert stream.reasoning == []
@@ -281,14 +311,16 @@ async def test_without_progress_a_stream_is_still_not_silent(
 ) -> None:
     """Looks bring news all the time, so the silence that a heartbeat waits for never comes."""
     async with (
-        start_simulator(seconds=1.0) as simulator,
-        start_proxy(**in_front_of(simulator), progress_style="none", heartbeat_interval=30) as proxy,
+        start_simulator(seconds=HOUR) as simulator,
+        start_proxy(**in_front_of(simulator), progress_style="none", heartbeat_interval=60) as proxy,
         proxy.chat(stream=True) as answer,
     ):
-        stream = await read_stream(answer)
-
-    assert stream.done
-    assert stream.raw.count(b": ping\n\n") >= 3
+        begun = b""
+        for _ in range(3):
+            await simulator.let_pass(HOUR / 5)
+            begun += await read_until(answer, b": ping\n\n")
+        await simulator.let_pass()
+        assert (await read_stream(answer, begun)).done
 
 
 async def test_without_localisation_the_link_is_the_upstreams(start_proxy: StartProxy, simulator: Simulator) -> None:
@@ -333,18 +365,15 @@ async def test_a_finished_generation_is_still_answered_after_a_restart(
 async def test_a_running_generation_goes_on_after_a_restart_and_is_not_ordered_again(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
-    async with start_simulator(seconds=1.0) as simulator:
+    async with start_simulator(seconds=HOUR) as simulator:
         settings = in_front_of(simulator)
         async with start_proxy(**settings) as proxy:
             async with proxy.chat(background=True) as answer:
                 generation_id = (await answer.json())["id"]
-            await simulator.wait_for(registered=1)
+            await simulator.let_pass()
 
         async with start_proxy(**settings) as proxy:
-            path = f"/v1/generation/{generation_id}"
-            while (polled := await proxy.get(path))["choices"][0]["finish_reason"] == "processing":
-                pass
-        assert polled["choices"][0]["finish_reason"] == "stop"
+            assert (await proxy.ended(generation_id))["choices"][0]["finish_reason"] == "stop"
         assert (await simulator.stats())["registered"] == 1
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Proxy, Simulator, StartProxy, StartSimulator, in_front_of
-from tests.streams import read_stream
+from tests.conftest import HOUR, Proxy, Simulator, StartProxy, StartSimulator, in_front_of
+from tests.eventually import PATIENCE
+from tests.streams import read_stream, read_until
 
 TITLE = "Provide a concise, 5-word-or-less title for the conversation\nUser: a fox"
 HEAD = '{"id":"ID","object":"chat.completion.chunk","created":0,"model":"sora-1.0","sequence_number":N,'
@@ -114,12 +115,13 @@ async def test_rule_2_heartbeats_are_comments_and_no_other_field_is_ever_sent(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with (
-        start_simulator(seconds=0.5) as simulator,
+        start_simulator(seconds=HOUR) as simulator,
         start_proxy(**in_front_of(simulator), heartbeat_interval=0.05) as proxy,
         proxy.chat(stream=True) as answer,
     ):
-        raw = (await read_stream(answer)).raw
-    assert b": ping\n\n" in raw
+        begun = await read_until(answer, b": ping\n\n")
+        await simulator.let_pass()
+        raw = (await read_stream(answer, begun)).raw
     assert {block[:6] for block in raw.split(b"\n\n") if block} == {b"data: ", b": ping"}
 
 
@@ -128,7 +130,7 @@ async def test_rule_5_the_body_ends_right_after_done(proxy: Proxy) -> None:
         async for line in answer.content:
             if line == b"data: [DONE]\n":
                 break
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(PATIENCE):
             assert await answer.content.read() == b"\n"
 
 

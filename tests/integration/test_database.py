@@ -20,6 +20,7 @@ from sora_proxy.errors import ConfigurationError
 from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
 from sora_proxy.store import Store
 from tests.conftest import StartProxy
+from tests.eventually import PATIENCE
 from tests.sora_server import Sora, in_front_of, outcome, place
 
 RELEASED = Path(__file__).parents[1] / "data"
@@ -364,7 +365,7 @@ async def test_a_lock_of_another_program_makes_orders_wait_and_nothing_else(
         waiting = asyncio.create_task(place(proxy))
         begun = time.monotonic()
         while time.monotonic() - begun < 1.0:
-            async with asyncio.timeout(10):  # a read that waited for the lock would not end
+            async with asyncio.timeout(PATIENCE):  # a read that waited for the lock would not end
                 assert first in str(await proxy.get(f"/v1/generation/{first}"))
         assert not waiting.done()
         await asyncio.to_thread(other.execute, "COMMIT")

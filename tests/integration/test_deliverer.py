@@ -19,7 +19,8 @@ from sora_proxy.deliverer import AT_ONCE_PER_HOST, DELAYS, JITTER, Deliverer
 from sora_proxy.outbox import Message, Outbox, outbox
 from sora_proxy.public_http import PublicHttp
 from tests.addresses import ELSEWHERE, LOOPBACK
-from tests.receiver import SECONDS, SECRET, Answer, Receiver, hang, hang_up, serve_receiver, status
+from tests.eventually import PATIENCE, eventually
+from tests.receiver import SECRET, Answer, Receiver, hang, hang_up, serve_receiver, status
 
 
 @dataclass
@@ -54,12 +55,13 @@ class Post:
 
     async def until_tried(self, attempts: int = 1) -> list[Message]:
         """Wait until each message that is left was tried so often, and none is on its way; returns them."""
-        async with asyncio.timeout(SECONDS):
-            while True:
-                messages = await self.messages()
-                if all(message.attempts >= attempts for message in messages) and not self._held(messages):
-                    return messages
-                await asyncio.sleep(0.01)
+
+        async def look() -> bool:
+            messages = await self.messages()
+            return all(message.attempts >= attempts for message in messages) and not self._held(messages)
+
+        await eventually(look)
+        return await self.messages()
 
     @staticmethod
     def _held(messages: list[Message]) -> bool:
@@ -160,7 +162,7 @@ async def test_what_an_answer_says_beyond_its_status_is_not_waited_for(post: Pos
     await post.put(receiver.url)
     async with post.delivering(receiver.host):
         assert await post.until_tried() == []
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             await hung_up.wait()
 
 
@@ -184,7 +186,11 @@ async def test_it_is_tried_again_later_and_later_under_the_same_id_and_given_up_
         await call.verify()
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert all(gap >= delay * 0.9 for gap, delay in zip(gaps, delays, strict=True))
-    assert "webhook given up" in caplog.text
+
+    async def it_is_logged() -> bool:
+        return "webhook given up" in caplog.text
+
+    await eventually(it_is_logged)
 
 
 def test_the_pauses_grow_and_span_more_than_a_day() -> None:
@@ -207,19 +213,20 @@ async def test_a_receiver_may_ask_for_a_longer_pause(
 ) -> None:
     if asked == "a date":
         asked = formatdate(time.time() + 5000, usegmt=True)
+    begun = time.time()
     receiver.answers = [status(503, retry_after=asked)]
     await post.put(receiver.url)
     async with post.delivering(receiver.host, delays=(100.0,)):
         (message,) = await post.until_tried()
-    assert least - 1 <= message.due_at - time.time() <= most
+    assert begun + least - 1 <= message.due_at <= time.time() + most
 
 
 async def test_a_message_is_sent_when_it_is_due_without_being_woken(post: Post, receiver: Receiver) -> None:
-    await post.put(receiver.url, wait=0.3)
     due = time.monotonic() + 0.3
+    await post.put(receiver.url, wait=0.3)
     async with post.delivering(receiver.host):
         await receiver.until(1)
-    assert -0.05 <= time.monotonic() - due < 2
+    assert time.monotonic() >= due - 0.01
 
 
 async def test_a_message_that_comes_later_is_sent_at_once(post: Post, receiver: Receiver) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.conftest import Simulator, StartProxy, upstream_keys
+from tests.eventually import PATIENCE
 from tests.streams import read_stream
 
 GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
@@ -17,7 +18,9 @@ HOST = "sora.test"
 # A real proxy, in a process of its own: it tells its port when it listens and ends with its standard input. It alone
 # knows where HOST is, so whatever reaches the simulator under that name has gone through it.
 PROGRAM = f"""
-import sys, proxy
+import multiprocessing, sys
+multiprocessing.set_start_method("fork")  # its processes know this script then, which is in no file
+import proxy
 from proxy.http.proxy import HttpProxyBasePlugin
 
 class Names(HttpProxyBasePlugin):
@@ -37,9 +40,13 @@ async def proxy_port() -> AsyncIterator[int]:
     program = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, stdin=pipe, stdout=pipe)
     assert program.stdout is not None
     assert program.stdin is not None
-    yield int(await program.stdout.readline())
-    program.stdin.close()
-    await program.wait()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            port = int(await program.stdout.readline())
+        yield port
+    finally:
+        program.stdin.close()
+        await program.wait()
 
 
 def behind_proxy(simulator: Simulator, port: int, password: str = PASSWORD) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import pytest
 from openai import AsyncOpenAI
 from yarl import URL
 
-from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, Simulator, StartProxy, StartSimulator, in_front_of
-from tests.streams import blocks_of, read_stream
+from tests.conftest import ADMIN_KEY, CLIENT_KEY, HOUR, Proxy, Simulator, StartProxy, StartSimulator, in_front_of
+from tests.streams import blocks_of, read_stream, read_until
 
 KEY = {"idempotency-key": "order 66"}
 PUBLIC = {"base_url": "http://pictures.example.com", "image_localization": True}
@@ -91,11 +91,14 @@ async def test_an_answer_is_replayed_in_the_form_that_is_asked_for_also_after_a_
 
 
 async def test_a_repeat_joins_the_order_while_it_runs(start_proxy: StartProxy, start_simulator: StartSimulator) -> None:
-    async with start_simulator(seconds=1.0) as simulator, start_proxy(**in_front_of(simulator)) as proxy:
+    async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator)) as proxy:
         first = asyncio.create_task(ask(proxy, headers=KEY))
         await simulator.wait_for(registered=1)
         async with proxy.chat(headers=KEY, stream=True) as answer:
-            streamed = await read_stream(answer)
+            await simulator.let_pass(HOUR / 2)
+            begun = await read_until(answer, b" %")
+            await simulator.let_pass(HOUR / 2)
+            streamed = await read_stream(answer, begun)
         assert streamed.reasoning
         assert streamed.headers["x-generation-id"] == (await first)[1]["id"]
         assert await registered(simulator) == 1
@@ -165,15 +168,17 @@ async def test_a_request_that_was_refused_leaves_its_key_free(start_proxy: Start
 async def test_a_counted_repeat_joins_the_same_order_of_the_same_client_and_no_other(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
-    async with start_simulator(seconds=0.6) as simulator, start_proxy(**in_front_of(simulator)) as proxy:
+    async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator)) as proxy:
         _, first = await ask(proxy, background=True)
-        _, running = await ask(proxy, headers=COUNTED)
+        joining = asyncio.create_task(ask(proxy, headers=COUNTED))
+        await simulator.let_pass()
+        _, running = await joining
         _, finished = await ask(proxy, headers={"x-stainless-retry-count": "2"}, stream=False)
         assert first["id"] == running["id"] == finished["id"]
-        _, other = await ask(proxy, "a blue fox", headers=COUNTED)
-        _, new = await ask(proxy, headers={"x-stainless-retry-count": "0"})
+        _, other = await ask(proxy, "a blue fox", headers=COUNTED, background=True)
+        _, new = await ask(proxy, headers={"x-stainless-retry-count": "0"}, background=True)
         assert len({first["id"], other["id"], new["id"]}) == 3
-        assert await registered(simulator) == 3
+        await simulator.wait_for(registered=3)
 
 
 async def test_a_counted_repeat_of_a_request_that_was_refused_is_an_order_of_its_own(

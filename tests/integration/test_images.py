@@ -12,8 +12,9 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from tests.conftest import Proxy, Simulator, StartProxy, StartSimulator, in_front_of
-from tests.streams import blocks_of, named_event
+from tests.conftest import HOUR, Proxy, Simulator, StartProxy, StartSimulator, in_front_of
+from tests.eventually import PATIENCE
+from tests.streams import blocks_of, named_event, read_until
 
 STRICT_SIZES = {"1024x1024", "1024x1536", "1536x1024"}
 
@@ -60,11 +61,11 @@ def opened(content: bytes) -> Image.Image:
     return picture
 
 
-async def events_of(answer: aiohttp.ClientResponse) -> list[tuple[str, dict[str, Any]]]:
-    """The events of a stream, each with the name on its `event:` line."""
+async def events_of(answer: aiohttp.ClientResponse, begun: bytes = b"") -> list[tuple[str, dict[str, Any]]]:
+    """The events of a stream, after what was read of it, each with the name on its `event:` line."""
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/event-stream")
-    return [named_event(block) for block in blocks_of(await answer.read())]
+    return [named_event(block) for block in blocks_of(begun + await answer.read())]
 
 
 async def test_an_answer_that_was_not_asked_for_in_a_form_has_both_the_bytes_and_the_link(proxy: Proxy) -> None:
@@ -157,16 +158,18 @@ async def test_a_stream_tells_progress_in_comments_and_ends_with_an_event_per_pi
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
-        start_simulator(seconds=0.8) as simulator,
+        start_simulator(seconds=HOUR) as simulator,
         start_proxy(**in_front_of(simulator), heartbeat_interval=0.1) as proxy,
         ask(proxy, stream=True, partial_images=2, n=2, size="1024x1024", output_format="webp") as answer,
     ):
-        raw = await answer.text()
+        await simulator.let_pass(HOUR / 2)
+        begun = await read_until(answer, b": ping\n", b" %\n")
+        await simulator.let_pass(HOUR / 2)
         assert answer.headers["x-generation-id"].startswith("chatcmpl-")
-        events = await events_of(answer)
+        events = await events_of(answer, begun)
+        raw = begun + await answer.read()
 
-    assert ": ping" in raw
-    assert re.search(r"^: \d+ %$", raw, re.MULTILINE)
+    assert re.search(rb"^: \d+ %$", raw, re.MULTILINE)
     assert [name for name, _ in events] == ["image_generation.completed"] * 2
     for name, event in events:
         assert event["type"] == name
@@ -174,7 +177,7 @@ async def test_a_stream_tells_progress_in_comments_and_ends_with_an_event_per_pi
         assert (event["output_format"], event["size"], event["quality"]) == ("webp", "1024x1024", "auto")
         assert event["background"] == "auto"
         assert set(event) >= {"created_at", "usage"}
-    assert "[DONE]" not in raw
+    assert b"[DONE]" not in raw
 
 
 async def test_an_edit_in_json_by_data_uri(proxy: Proxy, simulator: Simulator) -> None:
@@ -246,9 +249,9 @@ async def test_the_clients_own_timeout_ends_the_wait_before_it(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
-        start_simulator(seconds=30) as simulator,
+        start_simulator(seconds=HOUR) as simulator,
         start_proxy(**in_front_of(simulator)) as proxy,
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE),
         ask(proxy, headers={"x-stainless-read-timeout": "0.5"}) as answer,
     ):
         assert answer.status == 504
@@ -258,16 +261,18 @@ async def test_a_long_wait_is_kept_alive_by_blanks_before_the_json(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
-        start_simulator(seconds=0.6) as simulator,
+        start_simulator(seconds=HOUR) as simulator,
         start_proxy(**in_front_of(simulator), keepalive_after=0.1, heartbeat_interval=0.1) as proxy,
     ):
         async with ask(proxy, response_format="b64_json") as answer:
+            assert await answer.content.readexactly(2) == b"  "
+            await simulator.let_pass()
             raw = await answer.read()
         await simulator.order_fault("fail")
         async with ask(proxy) as answer:
+            await simulator.let_pass(registered=2)
             failed = await answer.json()
             assert answer.status == 200
-    assert raw.startswith(b"  ")
     assert opened(base64.b64decode(json.loads(raw)["data"][0]["b64_json"])).format == "PNG"
     assert (failed["data"], failed["error"]["code"]) == ([], "generation_failed")
 

@@ -12,7 +12,7 @@ from sora_proxy.api.context import SETTINGS
 from sora_proxy.api.keepalive import LongAnswer
 from sora_proxy.api.middleware import OPEN_HANDLERS, OPERATOR_HANDLERS, add_headers
 from sora_proxy.settings import Settings
-from tests.conftest import Simulator, StartProxy, StartSimulator, in_front_of
+from tests.conftest import HOUR, Simulator, StartProxy, StartSimulator, in_front_of
 
 QUICK = {"keepalive_after": 0.1, "heartbeat_interval": 0.05}
 
@@ -21,18 +21,18 @@ async def test_a_long_answer_is_200_then_blanks_then_the_completion(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
-        start_simulator(seconds=0.8) as simulator,
+        start_simulator(seconds=HOUR) as simulator,
         start_proxy(**in_front_of(simulator), **QUICK) as proxy,
         proxy.chat() as answer,
     ):
+        assert await answer.content.readexactly(5) == b" " * 5
+        await simulator.let_pass()
         raw = await answer.read()
         assert answer.status == 200
         assert answer.content_type == "application/json"
         assert answer.headers["x-generation-id"].startswith("chatcmpl-")
         assert answer.headers["x-request-id"]
 
-    blanks = len(raw) - len(raw.lstrip(b" "))
-    assert blanks >= 5
     body = json.loads(raw)
     assert body["id"] == answer.headers["x-generation-id"]
     assert body["choices"][0]["finish_reason"] == "stop"
@@ -77,19 +77,18 @@ async def test_a_late_failure_is_a_valid_completion_with_a_refusal_and_an_error(
 
 @pytest.mark.parametrize("header", ["x-stainless-read-timeout", "x-stainless-timeout"])
 async def test_a_client_that_gives_up_soon_is_told_the_id_before_and_the_order_goes_on(
-    start_proxy: StartProxy, simulator: Simulator, header: str
+    start_proxy: StartProxy, start_simulator: StartSimulator, header: str
 ) -> None:
-    async with start_proxy(**in_front_of(simulator)) as proxy:
+    async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator)) as proxy:
         async with proxy.chat(headers={header: "0.2"}) as answer:
             assert answer.status == 504
             assert answer.headers["x-should-retry"] == "false"
             error = (await answer.json())["error"]
         assert error["code"] == "generation_timeout"
         assert answer.headers["x-generation-id"] in error["message"]
-        path = f"/v1/chat/completions/{answer.headers['x-generation-id']}"
-        while (polled := await proxy.get(path))["choices"][0]["finish_reason"] == "processing":
-            pass
-    assert polled["choices"][0]["finish_reason"] == "stop"
+        await simulator.let_pass()
+        ended = await proxy.ended(answer.headers["x-generation-id"])
+    assert ended["choices"][0]["finish_reason"] == "stop"
 
 
 async def test_a_client_that_gives_up_after_the_blanks_began_is_told_in_the_body(

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import CLIENT_KEY, Proxy
+from tests.eventually import PATIENCE
 
 MIB = 2**20
 
@@ -23,14 +24,13 @@ async def post(proxy: Proxy, route: str, body: Any) -> tuple[int, dict[str, Any]
 async def test_a_body_that_does_not_come_is_a_408_and_the_next_one_has_its_turn(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sora_proxy.api.arrival.IDLE_SECONDS", 0.3)
-
     async def never() -> AsyncIterator[bytes]:
         yield b"{"
-        await asyncio.sleep(5)
-        yield b"}"
+        await asyncio.Event().wait()
 
-    answers = await asyncio.gather(*(post(proxy, "images/edits", never()) for _ in range(9)))
+    with monkeypatch.context() as short:
+        short.setattr("sora_proxy.api.arrival.IDLE_SECONDS", 0.3)
+        answers = await asyncio.gather(*(post(proxy, "images/edits", never()) for _ in range(9)))
     assert {(status, answer["error"]["code"]) for status, answer in answers} == {(408, "request_timeout")}
     assert (await post(proxy, "images/generations", b'{"prompt": "a fox"}'))[0] == 200
 
@@ -58,7 +58,7 @@ async def sending(proxy: Proxy, route: str, *headers: str, body: bytes = b"") ->
 
 
 async def head_of(reader: asyncio.StreamReader) -> str:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         return (await reader.readuntil(b"\r\n\r\n")).decode()
 
 
@@ -67,12 +67,13 @@ JSON = "content-type: application/json"
 ORDER = json.dumps({"model": "sora-1.0", "background": True, "messages": [{"role": "user", "content": "a fox"}]})
 
 
-async def test_slow_bodies_keep_no_large_one_waiting(proxy: Proxy) -> None:
+async def test_slow_bodies_keep_no_large_one_waiting(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sora_proxy.api.arrival.IDLE_SECONDS", 10 * PATIENCE)
     async with AsyncExitStack() as stack:
         for _ in range(8):
             slow = sending(proxy, "/admin/api/login", JSON, "transfer-encoding: chunked", body=b"1\r\n{\r\n")
             await stack.enter_async_context(slow)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert (await post(proxy, "chat/completions", ORDER + " " * (MIB // 2)))[0] == 200
 
 

@@ -115,9 +115,7 @@ async def test_an_intent_that_knows_nothing_of_nameless_tasks_adopts_none_and_is
     sora.register(SOMEBODY_ELSE)
     async with start_proxy(**in_front_of(sora)) as proxy:
         await sora.until(lambda: sora.looks[UPSTREAM_TOKEN] > 0)
-        choice: dict[str, str] = {}
-        while choice.get("finish_reason") != "error":
-            choice = (await proxy.get(f"/v1/generation/{lost.id}"))["choices"][0]
+        assert (await proxy.ended(lost.id))["choices"][0]["finish_reason"] == "error"
 
     assert sora.orders == []
 

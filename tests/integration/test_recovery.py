@@ -15,11 +15,11 @@ from sora_proxy.generation import Asset, State, Status
 from sora_proxy.upstream import Snapshot, TaskState, Upstream
 from sora_proxy.watcher import TaskWatcher
 from tests.conftest import Proxy, StartProxy, upstream_keys
+from tests.eventually import PATIENCE, eventually
 from tests.sora_server import (
     GIF,
     GIF_URI,
     KEY_ID,
-    SECONDS,
     Order,
     Sora,
     generation,
@@ -37,9 +37,10 @@ async def inputs_in(folder: Path) -> set[str]:
 
 
 async def until_no_inputs_in(folder: Path) -> None:
-    async with asyncio.timeout(SECONDS):
-        while await inputs_in(folder):  # noqa: ASYNC110  # a folder has no event
-            await asyncio.sleep(0.02)
+    async def look() -> bool:
+        return not await inputs_in(folder)
+
+    await eventually(look)
 
 
 # --- Odd answers ------------------------------------------------------------------------------------------------------
@@ -78,7 +79,7 @@ async def test_a_list_that_breaks_its_reader_is_only_a_look_that_told_nothing(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     sora.odd_lists = [web.Response(status=302, headers={"location": "http://["}) for _ in range(2)]
-    async with start_proxy(**in_front_of(sora), generation_timeout=5.0) as proxy, proxy.chat() as answer:
+    async with start_proxy(**in_front_of(sora), generation_timeout=PATIENCE) as proxy, proxy.chat() as answer:
         assert answer.status == 200
 
     assert not sora.odd_lists
@@ -99,7 +100,7 @@ async def test_a_look_that_breaks_unforeseen_does_not_end_the_watching(start_pro
         key, upstream = keys.get(KEY_ID), BreaksOnce()
         assert key is not None
         watcher = TaskWatcher(cast("Upstream", upstream), keys, interval=0.02)
-        async with asyncio.timeout(SECONDS), aclosing(watcher.follow(key, "task_1")) as snapshots:
+        async with asyncio.timeout(PATIENCE), aclosing(watcher.follow(key, "task_1")) as snapshots:
             assert (await anext(snapshots)).state is TaskState.succeeded
         await watcher.close()
 
@@ -260,7 +261,7 @@ async def test_a_stop_waits_for_the_answer_to_an_order_on_the_wire_and_refuses_n
     async with start_proxy(**in_front_of(sora)) as proxy:
         placed = await place(proxy)
         await sora.until(lambda: len(sora.orders) == 1)
-        stopping = asyncio.create_task(proxy.app[SUPERVISOR].stop(SECONDS))
+        stopping = asyncio.create_task(proxy.app[SUPERVISOR].stop(PATIENCE))
         await asyncio.sleep(0)
         async with proxy.chat("too late") as answer:
             assert answer.status == 503
@@ -288,7 +289,7 @@ async def test_orders_that_arrive_while_the_server_stops_are_refused_or_on_disk(
         arriving = [asyncio.create_task(arrive(proxy)) for _ in range(20)]
         while not supervisor._arriving:  # an order is on its way to the disk  # noqa: ASYNC110
             await asyncio.sleep(0)
-        assert await supervisor.stop(SECONDS)
+        assert await supervisor.stop(PATIENCE)
         assert not supervisor._arriving
         taken = [generation_id for generation_id in await asyncio.gather(*arriving) if generation_id]
         stored = {each.id for each in await proxy.app[STORE].unfinished()}

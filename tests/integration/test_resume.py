@@ -7,7 +7,8 @@ import aiohttp
 import pytest
 
 from sora_proxy.api.context import SUPERVISOR
-from tests.conftest import ADMIN_KEY, Proxy, Simulator, StartProxy, StartSimulator, in_front_of
+from tests.conftest import ADMIN_KEY, HOUR, Proxy, Simulator, StartProxy, StartSimulator, in_front_of
+from tests.eventually import PATIENCE
 from tests.streams import blocks_of, numbers_of
 
 PUBLIC = {"base_url": "http://pictures.example.com", "image_localization": True}
@@ -55,12 +56,13 @@ async def test_a_stream_resumed_after_any_chunk_is_the_rest_also_after_a_restart
 async def test_a_stream_that_is_cut_again_and_again_while_it_runs_misses_and_repeats_nothing(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
-    async with start_simulator(seconds=1.0) as simulator, start_proxy(**in_front_of(simulator), **PUBLIC) as proxy:
+    async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator), **PUBLIC) as proxy:
         async with proxy.chat(background=True) as answer:
             generation_id = (await answer.json())["id"]
         uncut = asyncio.create_task(resume(proxy, generation_id))
         pieces: list[bytes] = []
         while pieces[-1:] != [b"data: [DONE]"]:
+            await simulator.let_pass(HOUR / 6)  # each piece is news
             query = {"stream": "true"} | ({"starting_after": str(numbers_of(pieces)[-1])} if pieces else {})
             path = f"{proxy.url}/v1/chat/completions/{generation_id}"
             async with proxy.client.get(path, params=query) as answer:
@@ -76,17 +78,18 @@ async def test_a_stream_that_is_cut_again_and_again_while_it_runs_misses_and_rep
 async def test_a_stream_that_a_restart_cut_goes_on_in_the_next_process(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
-    async with start_simulator(seconds=1.0) as simulator:
+    async with start_simulator(seconds=HOUR) as simulator:
         settings = in_front_of(simulator) | PUBLIC
         async with start_proxy(**settings) as proxy, proxy.chat(stream=True) as answer:
             generation_id = answer.headers["x-generation-id"]
             await simulator.wait_for(registered=1)
-            await proxy.app[SUPERVISOR].stop(5)
+            await proxy.app[SUPERVISOR].stop(PATIENCE)
             before = blocks_of(await answer.read())
         *before, words, error = before
         number = numbers_of(before)[-1]
         assert numbers_of([words]) == [number]
         assert f"{generation_id}?stream=true&starting_after={number}".encode() in error
+        await simulator.let_pass()
         async with start_proxy(**settings) as proxy:
             rest = await resume(proxy, generation_id, number)
             assert before + rest == await resume(proxy, generation_id)

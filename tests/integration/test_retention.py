@@ -8,6 +8,7 @@ from sora_proxy.api.context import RETENTION, STORE
 from sora_proxy.keys import fingerprint
 from sora_proxy.retention import discarded
 from tests.conftest import UPSTREAM_TOKEN, Proxy, Simulator, StartProxy, in_front_of
+from tests.eventually import eventually
 
 A_MOMENT = 0.001 / 86400  # in days
 
@@ -57,9 +58,12 @@ async def test_a_server_forgets_by_itself_and_what_is_old(start_proxy: StartProx
         made = await make(proxy)
         await proxy.app[RETENTION].sweep()
         assert await status_of(proxy, f"/v1/generation/{made['id']}") == 200
-    async with start_proxy(**settings, retention_days=A_MOMENT) as proxy, asyncio.timeout(10):
-        while await status_of(proxy, f"/v1/generation/{made['id']}") != 404:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    async with start_proxy(**settings, retention_days=A_MOMENT) as proxy:
+
+        async def is_forgotten() -> bool:
+            return await status_of(proxy, f"/v1/generation/{made['id']}") == 404
+
+        await eventually(is_forgotten)
 
 
 async def test_what_has_not_ended_is_never_forgotten(start_proxy: StartProxy, simulator: Simulator) -> None:
@@ -85,9 +89,12 @@ async def test_files_that_a_crash_left_behind_are_removed_at_the_next_start(
         await asyncio.to_thread((tmp_path / "data/images" / left).write_bytes, b"a picture")
         row = discarded.insert().values(name=left)
         await proxy.app[STORE]._database.write(lambda connection: connection.execute(row))
-    async with start_proxy(**settings), asyncio.timeout(10):
-        while await pictures_in(tmp_path) != {kept["pictures"][0].rpartition("/")[2]}:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+
+    async def only_the_kept_one_is_there() -> bool:
+        return await pictures_in(tmp_path) == {kept["pictures"][0].rpartition("/")[2]}
+
+    async with start_proxy(**settings):
+        await eventually(only_the_kept_one_is_there)
 
 
 async def test_files_that_can_not_be_removed_now_are_removed_later(

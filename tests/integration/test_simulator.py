@@ -26,6 +26,7 @@ from PIL import Image
 from sora_proxy.upstream.simulator import Clocks, SimulatorOptions, serve_simulator
 from sora_proxy.upstream.simulator.command import add_arguments, run
 from sora_proxy.upstream.simulator.fault_kinds import KINDS
+from tests.eventually import PATIENCE
 
 INSTANT = {"seconds": 0.0, "queue_seconds": 0.0}
 RED = (220, 20, 30)
@@ -237,7 +238,7 @@ async def test_limits_refuse_as_the_service_does() -> None:
 async def test_answers_can_be_held_back_while_their_effect_comes_at_once() -> None:
     async with simulator(answer_delay=300.0) as client:
         call = asyncio.create_task(client.submit())
-        assert (await client.call("GET", "/simulator/wait?registered=1", None)).json["met"] is True
+        assert (await client.call("GET", "/simulator/wait?registered=1&timeout=60", None)).json["met"] is True
         assert not call.done()
         call.cancel()
 
@@ -366,7 +367,7 @@ async def test_a_solver_of_challenges_gives_up_on_the_legacy_page(client: Client
 
     def work() -> None:
         with cloudscraper.create_scraper() as scraper:
-            scraper.get(f"{client.url}/backend/parameters", headers={"Authorization": "Bearer k"}, timeout=10)
+            scraper.get(f"{client.url}/backend/parameters", headers={"Authorization": "Bearer k"}, timeout=PATIENCE)
 
     try:
         with pytest.raises(cloudscraper.exceptions.CloudflareChallengeError):
@@ -418,11 +419,11 @@ async def test_a_client_that_leaves_ends_its_hanging_answer(client: Client) -> N
     await client.fault(fault="hang", endpoint="list")
     before = asyncio.all_tasks()
     call = asyncio.create_task(client.call("GET", "/backend/video_gen"))
-    await client.call("GET", "/simulator/wait?struck=1", None)
+    await client.call("GET", "/simulator/wait?struck=1&timeout=60", None)
     serving = [task for task in asyncio.all_tasks() - before if _name(task) == "RequestHandler._handle_request"]
     assert len(serving) == 1
     call.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.wait([call, *serving])
 
 
@@ -434,12 +435,10 @@ async def test_a_wait_does_not_delay_the_stop() -> None:
     async with aiohttp.ClientSession() as session:
         async with serve_simulator(SimulatorOptions()) as server:
             client = Client(session, server.url, Clock())
-            wait = asyncio.create_task(client.call("GET", "/simulator/wait?registered=1&timeout=60", None))
+            wait = asyncio.create_task(client.call("GET", "/simulator/wait?registered=1&timeout=600", None))
             await client.stats()
-            begun = time.monotonic()
-        assert time.monotonic() - begun < 1.5
-        await asyncio.wait([wait])
-        assert wait.exception() or not wait.result().json["met"]
+        async with asyncio.timeout(PATIENCE):
+            assert (await wait).json["met"] is False
 
 
 async def test_a_hanging_answer_does_not_delay_the_stop() -> None:
@@ -451,10 +450,9 @@ async def test_a_hanging_answer_does_not_delay_the_stop() -> None:
             calls = [
                 asyncio.create_task(client.call("GET", f"/backend/{name}")) for name in ("parameters", "video_gen")
             ]
-            await client.call("GET", "/simulator/wait?struck=2", None)
-            begun = time.monotonic()
-        assert time.monotonic() - begun < 1.5
-        ends = await asyncio.gather(*calls, return_exceptions=True)
+            await client.call("GET", "/simulator/wait?struck=2&timeout=60", None)
+        async with asyncio.timeout(PATIENCE):
+            ends = await asyncio.gather(*calls, return_exceptions=True)
         assert all(isinstance(end, aiohttp.ClientError) for end in ends)
 
 
@@ -583,9 +581,9 @@ async def test_a_blocking_client_in_a_thread_is_served(client: Client) -> None:
         with cloudscraper.create_scraper() as scraper:
             scraper.headers["Authorization"] = "Bearer k"
             order = {"type": "image_gen", "prompt": "a boat", "n_variants": 1, "width": 96, "height": 64}
-            task_id = scraper.post(f"{client.url}/backend/video_gen", json=order, timeout=10).json()["id"]
-            task = scraper.get(f"{client.url}/backend/video_gen/{task_id}", timeout=10).json()
-            return task["status"], scraper.get(task["generations"][0]["url"], timeout=10).content
+            task_id = scraper.post(f"{client.url}/backend/video_gen", json=order, timeout=PATIENCE).json()["id"]
+            task = scraper.get(f"{client.url}/backend/video_gen/{task_id}", timeout=PATIENCE).json()
+            return task["status"], scraper.get(task["generations"][0]["url"], timeout=PATIENCE).content
 
     status, picture = await asyncio.to_thread(work)
     assert status == "succeeded"
@@ -625,9 +623,9 @@ def test_the_command_serves_until_a_signal(number: signal.Signals) -> None:
         line = process.stdout.readline()
         url = line.removeprefix("simulator listening on ").strip()
         headers = {"Authorization": "Bearer k"}
-        assert requests.get(f"{url}/backend/video_gen", headers=headers, timeout=10).json()["data"] == []
+        assert requests.get(f"{url}/backend/video_gen", headers=headers, timeout=PATIENCE).json()["data"] == []
         process.send_signal(number)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=PATIENCE) == 0
 
 
 def test_the_command_says_when_its_address_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:

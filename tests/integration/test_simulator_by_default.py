@@ -9,12 +9,12 @@ import pytest
 
 from sora_proxy.keys import fingerprint
 from tests.conftest import ADMIN_KEY, UPSTREAM_TOKEN, Proxy, Simulator, StartProxy, in_front_of, upstream_keys
+from tests.eventually import PATIENCE
 
 TOKEN = "another-upstream-token-of-the-tests"
 SIMULATORS_KEY = fingerprint("simulated")
 KEYS = "/admin/api/keys"
 ON_PURPOSE = {"upstream": "simulator"}
-SECONDS = 10  # nothing in a test waits longer
 
 
 @pytest.fixture(autouse=True)
@@ -164,7 +164,7 @@ async def test_a_key_file_that_appears_is_used_at_the_next_start_and_the_log_say
 
     async with start_proxy() as proxy:
         await asyncio.to_thread(write, folder / "api_keys.json", content)
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while not warnings():
                 await keys_of(proxy)
         (warning,) = warnings()
@@ -187,7 +187,7 @@ async def test_keys_are_taken_where_the_simulator_answers_on_purpose(start_proxy
         tokens = ("simulated", TOKEN, "one-more-token-of-the-tests")
         assert await keys_of(proxy) == {fingerprint(token): "ready" for token in tokens}
         await asyncio.to_thread(write, folder / "api_keys.json", f'[{{"key": "{UPSTREAM_TOKEN}"}}]')
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while fingerprint(UPSTREAM_TOKEN) not in await keys_of(proxy):
                 pass
         await assert_simulated(proxy)

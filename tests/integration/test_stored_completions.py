@@ -22,12 +22,6 @@ async def order(proxy: Proxy, prompt: str = "a red fox", **fields: Any) -> dict[
         return body
 
 
-async def ended(proxy: Proxy, generation_id: str) -> dict[str, Any]:
-    while (polled := await proxy.get(f"{PATH}/{generation_id}"))["choices"][0]["finish_reason"] == "processing":
-        pass
-    return dict(polled)
-
-
 async def listed(proxy: Proxy, query: str = "") -> list[str]:
     return [each["id"] for each in (await proxy.get(f"{PATH}?{query}"))["data"]]
 
@@ -42,7 +36,7 @@ async def test_metadata_is_kept_whole_streamed_or_changed_and_over_a_restart(
         async with proxy.client.post(path, json={"metadata": {"album": "wolves", "n": "2"}}) as answer:
             assert answer.status == 200
             assert (await answer.json())["metadata"] == {"album": "wolves", "n": "2"}
-        assert (await ended(proxy, made["id"]))["metadata"] == {"album": "wolves", "n": "2"}
+        assert (await proxy.ended(made["id"]))["metadata"] == {"album": "wolves", "n": "2"}
     async with start_proxy(**in_front_of(simulator)) as proxy:
         assert (await proxy.get(f"{PATH}/{made['id']}"))["metadata"] == {"album": "wolves", "n": "2"}
         async with proxy.client.post(f"{proxy.url}{PATH}/{made['id']}", json={"metadata": None}) as answer:

@@ -9,7 +9,7 @@ import pytest
 from sora_proxy.api.context import SUPERVISOR
 from sora_proxy.keys import Key, fingerprint
 from tests.conftest import Proxy, Simulator, StartProxy, upstream_keys
-from tests.scripted import Script, Serve, Server, behind_socks, free_port, leading_to, serving
+from tests.scripted import Script, Serve, Server, behind_socks, leading_to, serving, silent_port
 from tests.streams import read_stream
 
 HOST = "sora.test"  # only a proxy knows where it is: whatever reaches the simulator under this name came through one
@@ -21,6 +21,12 @@ GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
 def serve() -> Iterator[Serve]:
     with serving() as serve:
         yield serve
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    with silent_port() as port:
+        yield port
 
 
 def port_of(simulator: Simulator) -> int:
@@ -141,12 +147,12 @@ async def test_an_order_whose_answer_was_lost_is_looked_for_by_the_next_way(
 
 
 async def test_each_key_has_its_own_ways_and_a_broken_one_rests_no_other_key(
-    start_proxy: StartProxy, simulator: Simulator, serve: Serve
+    start_proxy: StartProxy, simulator: Simulator, serve: Serve, silent: int
 ) -> None:
     server = serve(behind_socks(leading_to(port_of(simulator))))
     keys = [
         *upstream_keys("own", proxy=f"socks5://127.0.0.1:{server.port}", max_concurrent=1),
-        *upstream_keys("broken", proxy=f"http://127.0.0.1:{free_port()}"),
+        *upstream_keys("broken", proxy=f"http://127.0.0.1:{silent}"),
         *upstream_keys("usual"),
     ]
     settings = by_name(simulator) | {"sora_base_url": simulator.url}
@@ -166,7 +172,7 @@ async def test_a_slow_body_through_socks_ends_at_its_deadline(
 ) -> None:
     await simulator.order_fault("slow_body", endpoint=endpoint, times=1, seconds=0.1)
     server = serve(behind_socks(leading_to(port_of(simulator))))
-    short = {"poll_timeout": 0.4, "download_timeout": 0.4}
+    short = {"poll_timeout": 2.0, "download_timeout": 2.0}  # seconds; a call that is not slowed down takes 0.02
     way = f"socks5://127.0.0.1:{server.port}"
     async with (
         start_proxy(**by_name(simulator), **short, api_keys=upstream_keys(), proxies=way) as proxy,
@@ -196,9 +202,9 @@ async def test_an_order_whose_answer_is_lost_behind_a_socks_proxy_is_made_exactl
 
 
 async def test_when_no_way_works_the_client_is_told_and_no_key_is_out_of_service(
-    start_proxy: StartProxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
+    start_proxy: StartProxy, simulator: Simulator, silent: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ways = f"socks5://user:the-password@127.0.0.1:{free_port()},http://user:the-password@127.0.0.1:{free_port()}"
+    ways = f"socks5://user:the-password@127.0.0.1:{silent},http://user:the-password@127.0.0.1:{silent}"
     async with start_proxy(**by_name(simulator), api_keys=upstream_keys(), proxies=ways) as proxy:
         async with proxy.chat() as answer:
             error = (await answer.json())["error"]

@@ -12,7 +12,8 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from tests.conftest import Proxy, Simulator, StartProxy, in_front_of
-from tests.receiver import SECONDS, SECRET, Receiver, hang, let_time_pass, outbox_of, serve_receiver, status
+from tests.eventually import eventually
+from tests.receiver import SECRET, Receiver, hang, let_time_pass, outbox_of, serve_receiver, status
 from tests.sora_server import GIF, Order, Sora
 from tests.sora_server import in_front_of as in_front_of_sora
 
@@ -48,9 +49,10 @@ async def cancel(proxy: Proxy, generation_id: str) -> None:
 
 
 async def until_delivered(folder: Path, *, but: int = 0) -> None:
-    async with asyncio.timeout(SECONDS):
-        while len(await asyncio.to_thread(outbox_of, folder)) > but:  # noqa: ASYNC110  # a file has no event
-            await asyncio.sleep(0.02)
+    async def look() -> bool:
+        return len(await asyncio.to_thread(outbox_of, folder)) <= but
+
+    await eventually(look)
 
 
 # --- What is told -----------------------------------------------------------------------------------------------------

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from sora_proxy.blocking import THREADS, BlockingPool, Work
-
-SECONDS = 10  # a thread of a test never waits longer
+from tests.eventually import PATIENCE
 
 marker: contextvars.ContextVar[str] = contextvars.ContextVar("marker", default="none")
 
@@ -29,7 +28,7 @@ class Call:
 
     def __call__(self, result: str = "done", *, error: Exception | None = None) -> str:
         self.begun.set()
-        assert self.go.wait(SECONDS)
+        assert self.go.wait(PATIENCE)
         self.ended.set()
         if error:
             raise error
@@ -37,7 +36,7 @@ class Call:
 
 
 async def begun(call: Call) -> None:
-    assert await asyncio.to_thread(call.begun.wait, SECONDS)
+    assert await asyncio.to_thread(call.begun.wait, PATIENCE)
 
 
 async def test_a_call_runs_on_a_thread_of_its_kind_and_returns_what_it_returned(pool: BlockingPool) -> None:
@@ -103,7 +102,7 @@ async def test_a_caller_cancelled_after_the_end_of_its_call_leaves_the_pool_idle
     while pool.busy:  # the thread is done, the caller does not know yet  # noqa: ASYNC110
         await asyncio.sleep(0)
     caller.cancel()
-    done, _ = await asyncio.wait([caller], timeout=SECONDS)
+    done, _ = await asyncio.wait([caller], timeout=PATIENCE)
     assert done
     assert not pool.busy
 

@@ -20,6 +20,7 @@ from sora_proxy.store import Store
 from sora_proxy.supervisor import Supervisor
 from sora_proxy.upstream import Capabilities, Snapshot, TaskState
 from sora_proxy.watcher import TaskWatcher
+from tests.eventually import eventually
 
 KEY = UpstreamKey(key="key")
 
@@ -91,9 +92,10 @@ async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Super
 
 
 async def until_it_is_cancelled(generation: Generation) -> None:
-    async with asyncio.timeout(10):
-        while generation.status is not Status.cancelled:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    async def look() -> bool:
+        return generation.status is Status.cancelled
+
+    await eventually(look)
 
 
 async def test_a_task_is_ended_once_with_its_own_key(supervisor: Supervisor, upstream: EndsTasks) -> None:

@@ -1,6 +1,5 @@
 """Which requests are the chat programs' own: each program's is known, and no prompt is taken for one."""
 
-import time
 from typing import Any
 
 import orjson
@@ -8,6 +7,7 @@ import pytest
 
 from sora_proxy.api.schemas import Message
 from sora_proxy.api.side_calls import BEGINNINGS, SideCalls
+from tests.cpu_time import grows_linearly
 
 HISTORY = "<chat_history>\nUSER: a red fox in the snow\nASSISTANT: ![a red fox](http://h/x.png)\n</chat_history>"
 TITLE = "a red fox in the"
@@ -135,18 +135,19 @@ def test_the_operator_can_add_beginnings() -> None:
 
 
 @pytest.mark.parametrize(
-    "bait",
+    ("head", "piece"),
     [
-        "### Task: <chat_history>" + "user:" * 200_000,
-        "### Task: <chat_history>" + "\nUSER" + " " * 1_000_000,
-        "### Task: <chat_history>" + "\nUSER:" * 100_000,
-        "### Task: <chat_history>" + '"role":"user","a' * 60_000,
-        "### Task: " + "<chat_history>" * 70_000,
-        "### Task: <chat_history>" + "\n<user>" * 140_000,
+        ("<chat_history>", "user:"),
+        ("<chat_history>\nUSER", " "),
+        ("<chat_history>", "\nUSER:"),
+        ("<chat_history>", '"role":"user","a'),
+        ("", "<chat_history>"),
+        ("<chat_history>", "\n<user>"),
     ],
     ids=range(6),
 )
-def test_no_text_takes_long(bait: str) -> None:
-    before = time.perf_counter()
-    answer(("user", bait))
-    assert time.perf_counter() - before < 0.5  # a million characters; quadratic time would be minutes
+def test_a_long_text_takes_time_in_proportion_to_its_length(head: str, piece: str) -> None:
+    def ask(size: int) -> None:
+        answer(("user", f"### Task: {head}" + piece * (size // len(piece))))
+
+    assert grows_linearly(ask)

@@ -30,6 +30,7 @@ from sora_proxy.generation import (
     new_generation_id,
 )
 from sora_proxy.store import Store
+from tests.eventually import PATIENCE
 
 NAMES = [f"{number:032x}.png" for number in range(1000)]
 
@@ -281,10 +282,10 @@ async def test_an_id_is_given_once(store: Store) -> None:
 async def test_a_value_that_can_not_be_stored_is_an_error_and_leaves_nobody_waiting(store: Store, state: State) -> None:
     generation, others = order(), [order() for _ in range(5)]
     await store.add(generation)
-    broken, *fine = await asyncio.wait_for(
-        asyncio.gather(store.record(generation, state, Progress(1)), *map(store.add, others), return_exceptions=True),
-        timeout=10,
-    )
+    async with asyncio.timeout(PATIENCE):
+        broken, *fine = await asyncio.gather(
+            store.record(generation, state, Progress(1)), *map(store.add, others), return_exceptions=True
+        )
     assert isinstance(broken, Exception)
     assert not isinstance(broken, StorageUnavailable)  # trying again would not mend it
     assert fine == [None] * 5

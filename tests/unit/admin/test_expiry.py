@@ -55,7 +55,8 @@ async def test_a_warning_comes_from_a_day_before_the_end_and_once_a_day(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry = KeyRegistry(database, KeyPool(QueueBounds()), Redactor())
-    now, end = time.time(), int(time.time() + 3 * DAY)
+    now = time.time()
+    end = int(now + 3 * DAY)
     keys = [
         UpstreamKey(key=token(exp=end), name="ending"),
         UpstreamKey(key=token(exp=end, x=1), name="off", enabled=False),

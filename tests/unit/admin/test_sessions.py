@@ -11,8 +11,9 @@ import pytest
 from sora_proxy.sessions import AUDIENCE, ISSUER, SESSION_SECONDS, Sessions
 from tests.conftest import ADMIN_KEY, CLIENT_KEY
 
-NOW = int(time.time())
-GOOD = {"iss": ISSUER, "aud": AUDIENCE, "iat": NOW, "exp": NOW + 600, "jti": "0123456789abcdef"}
+NOW = int(time.time())  # when the tests are collected: their run may take long
+DAY = 86_400
+GOOD = {"iss": ISSUER, "aud": AUDIENCE, "iat": NOW, "exp": NOW + DAY, "jti": "0123456789abcdef"}
 
 
 def part(content: dict[str, Any]) -> str:
@@ -60,8 +61,8 @@ def test_a_token_signed_with_something_that_can_be_guessed_is_nobodys(secret: st
     "claims",
     [
         pytest.param(GOOD | {"exp": NOW - 1}, id="expired"),
-        pytest.param(GOOD | {"iat": NOW + 600, "exp": NOW + 1200}, id="not begun"),
-        pytest.param(GOOD | {"nbf": NOW + 600}, id="not yet"),
+        pytest.param(GOOD | {"iat": NOW + DAY, "exp": NOW + 2 * DAY}, id="not begun"),
+        pytest.param(GOOD | {"nbf": NOW + DAY}, id="not yet"),
         *(pytest.param(without(claim), id=f"without {claim}") for claim in GOOD),
         pytest.param(GOOD | {"iss": "elsewhere"}, id="another issuer"),
         pytest.param(GOOD | {"aud": "another service"}, id="another audience"),

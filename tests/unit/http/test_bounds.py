@@ -26,7 +26,8 @@ from sora_proxy.keys import Key, fingerprint
 from sora_proxy.setting_types import UpstreamKey
 from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
-from tests.scripted import SECONDS, Script, Serve, Server, answer, answer_all, by, failure_of, free_port, order
+from tests.eventually import PATIENCE
+from tests.scripted import Script, Serve, Server, answer, answer_all, by, failure_of, order
 
 MEGABYTE = 2**20
 JSON = b'{"task_responses": []}'
@@ -201,7 +202,7 @@ async def test_a_call_ends_at_its_deadline_whatever_trickles_in(
     key = Key(fingerprint("token"), UpstreamKey(key="token"), [Egress()])
     sora = Sora(SoraOptions(url, deadlines=Deadlines(poll=0.5, download=0.5)), http, pool)
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             ends = await asyncio.gather(
                 sora.poll(["task"], key, deep=False),
                 sora.fetch(Asset(f"{url}/fox.png"), key, tmp_path / "fox.png"),
@@ -222,8 +223,9 @@ def never_connecting(port: int) -> bool:
 
 
 def test_abort_ends_a_call_that_waits_for_a_connection_and_nothing_is_sent(
-    http: SoraHttp, threads: ThreadPoolExecutor
+    http: SoraHttp, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sora_proxy.upstream.sora_http.CONNECT_SECONDS", 2 * PATIENCE)
     with contextlib.ExitStack() as stack:
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         port = full.getsockname()[1]
@@ -233,7 +235,7 @@ def test_abort_ends_a_call_that_waits_for_a_connection_and_nothing_is_sent(
         while not never_connecting(port):
             assert not running.done()
         call.abort()
-        failure = running.exception(SECONDS / 2)  # the connection's own timeout is SECONDS
+        failure = running.exception(PATIENCE)  # the call's own timeout is twice that
         assert (str(failure), getattr(failure, "sent", None)) == ("can't connect", False)
 
 
@@ -257,12 +259,12 @@ def test_a_call_that_is_aborted_before_it_has_a_connection_sends_nothing(
 
 
 def test_an_address_that_refuses_does_not_keep_a_call_from_the_next(
-    serve: Serve, http: SoraHttp, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, http: SoraHttp, monkeypatch: pytest.MonkeyPatch, silent: int
 ) -> None:
-    server, refusing = serve(answer_all), free_port()
+    server = serve(answer_all)
 
     def two_addresses(*_: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in (refusing, server.port)]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in (silent, server.port)]
 
     monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
     assert http.call(order("http://sora.test")).body == b"{}"

@@ -18,21 +18,17 @@ import trustme
 
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.sora_http import SoraHttp
+from tests.eventually import PATIENCE
 from tests.scripted import (
     ORDER,
-    SECONDS,
     Serve,
     Server,
     answer,
     answer_all,
     failure_of,
-    free_port,
     order,
     over_tls,
 )
-
-PROMPTLY = 1  # seconds in which an aborted call ends; without the abort, it takes SECONDS
-
 
 # --- What counts as sent ----------------------------------------------------------------------------------------------
 
@@ -104,8 +100,8 @@ def test_a_server_that_hangs_up_during_the_handshake_was_sent_nothing(serve: Ser
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_refused_connection_counts_as_not_sent(http: SoraHttp, scheme: str) -> None:
-    failure = failure_of(http, order(f"{scheme}://127.0.0.1:{free_port()}"))
+def test_a_refused_connection_counts_as_not_sent(http: SoraHttp, silent: int, scheme: str) -> None:
+    failure = failure_of(http, order(f"{scheme}://127.0.0.1:{silent}"))
     assert (failure.sent, failure.proxy) == (False, False)
 
 
@@ -122,7 +118,7 @@ def test_a_name_that_no_server_has_counts_as_not_sent(http: SoraHttp, monkeypatc
 
 
 def failure_in(running: "Future[Answer]") -> CallFailed:
-    failure = running.exception(PROMPTLY)
+    failure = running.exception(PATIENCE)
     assert isinstance(failure, CallFailed)
     return failure
 
@@ -144,13 +140,13 @@ def test_a_call_that_is_aborted_while_it_connects_sends_nothing(
 
     def slow_connect(sock: socket.socket, address: Any) -> None:
         connecting.set()
-        assert go.wait(SECONDS)
+        assert go.wait(PATIENCE)
         connect(sock, address)
 
     monkeypatch.setattr(socket.socket, "connect", slow_connect)
     call = order(server)
     running = threads.submit(http.call, call)
-    assert connecting.wait(SECONDS)
+    assert connecting.wait(PATIENCE)
     call.abort()
     go.set()
     assert not failure_in(running).sent
@@ -167,12 +163,12 @@ def test_abort_ends_a_handshake_that_hangs_and_nothing_is_sent(
     def script(server: Server, sock: socket.socket) -> None:
         sock.recv(1)
         greeted.set()
-        hang_up.wait(SECONDS)
+        hang_up.wait(PATIENCE)
 
     call = order(f"https://localhost:{serve(script).port}")
     running = threads.submit(http.call, call)
     try:
-        assert greeted.wait(SECONDS)
+        assert greeted.wait(PATIENCE)
         call.abort()
         assert not failure_in(running).sent
     finally:
@@ -194,7 +190,7 @@ def test_abort_ends_a_call_whose_server_drips_a_header(
     call = order(serve(script))
     running = threads.submit(http.call, call)
     try:
-        assert dripping.wait(SECONDS)
+        assert dripping.wait(PATIENCE)
         call.abort()
         assert failure_in(running).sent
     finally:
@@ -243,17 +239,17 @@ def test_a_late_abort_does_not_cut_the_next_call_on_the_same_connection(
         answer(sock)
         server.read(sock)
         arrived.set()
-        assert go.wait(SECONDS)
+        assert go.wait(PATIENCE)
         answer(sock)
 
     server = serve(script)
     first = order(server, "/first")
     http.call(first)
     running = threads.submit(http.call, order(server, "/second"))
-    assert arrived.wait(SECONDS)
+    assert arrived.wait(PATIENCE)
     first.abort()
     go.set()
-    assert running.result(SECONDS).body == b"{}"
+    assert running.result(PATIENCE).body == b"{}"
     assert server.connections == 1
 
 
@@ -302,13 +298,13 @@ def test_calls_of_one_key_at_once_have_sessions_of_their_own_but_one_jar_of_cook
     def script(server: Server, sock: socket.socket) -> None:
         while request := server.read(sock):
             if request.path in ("/one", "/two"):
-                both.wait(SECONDS)  # neither is answered before both are there
+                both.wait(PATIENCE)  # neither is answered before both are there
             answer(sock, b"{}", f"set-cookie: {request.path[1:]}=1; path=/")
 
     server = serve(script)
     running = [threads.submit(http.call, order(server, path)) for path in ("/one", "/two")]
     for each in running:
-        each.result(SECONDS)
+        each.result(PATIENCE)
     http.call(order(server, "/three"))
     http.call(HttpCall("another key", "GET", f"http://127.0.0.1:{server.port}/four"))
 

@@ -12,9 +12,9 @@ import trustme
 from sora_proxy.egress import Egress
 from sora_proxy.upstream.http_call import CallFailed, HttpCall
 from sora_proxy.upstream.sora_http import SoraHttp
+from tests.eventually import PATIENCE
 from tests.scripted import (
     ORDER,
-    SECONDS,
     Script,
     Serve,
     Server,
@@ -24,7 +24,6 @@ from tests.scripted import (
     behind_tunnel,
     by,
     failure_of,
-    free_port,
     leading_to,
     order,
     over_tls,
@@ -32,7 +31,6 @@ from tests.scripted import (
 
 HOST = "sora.test"  # a name that nobody but a proxy could look up
 USER, PASSWORD = "user", "p@ss:wörd"
-PROMPTLY = 1
 
 
 class Way:
@@ -104,8 +102,8 @@ def test_an_order_whose_kept_connection_breaks_counts_as_sent_and_is_not_sent_ag
     assert sum(request.body == ORDER for request in server.requests) == 2
 
 
-def test_a_proxy_that_does_not_listen_counts_as_not_sent(way: Way, http: SoraHttp) -> None:
-    failure = failure_of(http, way.order(by(f"{way.scheme}://127.0.0.1:{free_port()}")))
+def test_a_proxy_that_does_not_listen_counts_as_not_sent(way: Way, http: SoraHttp, silent: int) -> None:
+    failure = failure_of(http, way.order(by(f"{way.scheme}://127.0.0.1:{silent}")))
     assert (failure.sent, failure.proxy) == (False, True)
 
 
@@ -135,8 +133,8 @@ def test_a_proxy_that_opens_the_way_and_lets_it_break_counts_as_not_sent(serve: 
         assert (failure.sent, failure.proxy) == (False, True)
 
 
-def test_an_address_that_is_none_is_not_the_proxys_fault(http: SoraHttp) -> None:
-    failure = failure_of(http, order("http://[::1", egress=by(f"http://127.0.0.1:{free_port()}")))
+def test_an_address_that_is_none_is_not_the_proxys_fault(http: SoraHttp, silent: int) -> None:
+    failure = failure_of(http, order("http://[::1", egress=by(f"http://127.0.0.1:{silent}")))
     assert (failure.sent, failure.proxy) == (False, False)
 
 
@@ -267,9 +265,9 @@ def test_abort_ends_a_call_whose_proxy_drips(
     call = order(f"{to}://{HOST}", egress=by(f"{scheme}://127.0.0.1:{server.port}"))
     running = threads.submit(http.call, call)
     try:
-        assert dripping.wait(SECONDS)
+        assert dripping.wait(PATIENCE)
         call.abort()
-        failure = running.exception(PROMPTLY)
+        failure = running.exception(PATIENCE)
         assert isinstance(failure, CallFailed)
         reached = stage == "body through socks"
         assert (failure.sent, failure.proxy) == (reached, not reached)
