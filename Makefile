@@ -8,10 +8,13 @@ LINT = $(VENV)/.installed-lint
 LEGACY_SDK = .openai-0.28/.installed
 NODE_SDK = requirements/node/node_modules/.package-lock.json
 
-# What is never imported needs no bytecode: without it, .venv is smaller by a third.
+# Python makes the bytecode of what it imports; most of what is installed is never imported.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 LOCKED = $(INSTALL) --require-hashes
+packages = $$(grep -c '^[a-z].*==' $(1)) packages
 
+# Else what failed halfway would look finished to the next make.
+.DELETE_ON_ERROR:
 .PHONY: run test lint check bench chaos fresh lock clean
 
 run: $(RUN)
@@ -45,6 +48,16 @@ $(BIN)/python:
 	@echo "Making a virtual environment in $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); $(install_venv) && $(PYTHON) -m venv $(VENV); }
 
+# Debian has venv's pip in a package of its own. root gets it installed; others read its name.
+define install_venv
+{ if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	echo "Python's venv module is missing. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1; fi; \
+	echo "Installing Debian's python3-venv, as root, since Python's venv module is missing (3 MB) ..."; \
+	install="apt-get install -y -qq --no-install-recommends python3-venv"; export DEBIAN_FRONTEND=noninteractive; \
+	log=$$($$install 2>&1) || log=$$(apt-get update -qq 2>&1; $$install 2>&1) || { echo "$$log"; \
+	echo "apt-get can't install it (its messages are above). Install python3-venv by hand, then run make again."; exit 1; }; }
+endef
+
 $(RUN): requirements.txt | $(BIN)/python
 	@echo "Installing the server's $(call packages,$<) into $(VENV) (70 MB) ..."
 	@$(LOCKED) -r $<
@@ -60,7 +73,7 @@ $(TEST): requirements/test.txt requirements/build.txt setup.cfg pyproject.toml $
 	@touch $@
 
 $(LINT): requirements/lint.txt $(TEST)
-	@echo "Installing ruff, mypy and the $(call packages,$<) that they need into $(VENV) (85 MB) ..."
+	@echo "Installing the linters' $(call packages,$<) into $(VENV) (85 MB) ..."
 	@$(LOCKED) -r $<
 	@touch $@
 
@@ -70,7 +83,7 @@ $(LEGACY_SDK): requirements/openai-0.28.txt | $(BIN)/python
 	@$(LOCKED) --no-deps --upgrade --target $(@D) -r $<
 	@touch $@
 
-# Node is no part of what the tests need: without it, those of its SDK are skipped.
+# The tests do not need Node: without it, those of its SDK are skipped.
 $(NODE_SDK): requirements/node/package-lock.json
 	@if ! command -v npm >/dev/null; then echo "Not installing openai for Node: there is no npm. Its tests will be skipped."; \
 	else echo "Installing openai for Node into requirements/node (35 MB) ..."; \
@@ -87,15 +100,3 @@ lock:
 	$(EXTRA) test | $(COMPILE) - -c requirements.txt -o requirements/test.txt
 	$(EXTRA) lint | $(COMPILE) - -c requirements.txt -c requirements/test.txt -o requirements/lint.txt
 	cd requirements/node && npm install --package-lock-only --omit-lockfile-registry-resolved --silent --save-exact openai@$$(npm view openai version)
-
-packages = $$(grep -c '^[a-z].*==' $(1)) packages
-
-# Debian keeps venv's pip in a package of its own: it is installed where that is allowed, else named.
-define install_venv
-{ if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-	echo "Python's venv module is missing. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1; fi; \
-	echo "Installing Debian's python3-venv, as root, since Python's venv module is missing (3 MB) ..."; \
-	install="apt-get install -y -qq --no-install-recommends python3-venv"; export DEBIAN_FRONTEND=noninteractive; \
-	log=$$($$install 2>&1) || log=$$(apt-get update -qq 2>&1; $$install 2>&1) || { echo "$$log"; \
-	echo "apt-get can't install it (its messages are above). Install python3-venv by hand, then run make again."; exit 1; }; }
-endef

@@ -15,7 +15,7 @@ NAMES = {
     "user-agent": re.compile(r"OpenAI/v1 PythonBindings/0\."),
     "x-openai-client-user-agent": re.compile(r'"bindings_version": ?"0\.'),
 }
-POLLED = "/v1/generation/{id}"
+POLLED = "/v1/generation/"
 
 
 def by_legacy_sdk(request: web.Request) -> bool:
@@ -28,8 +28,7 @@ def by_legacy_sdk(request: web.Request) -> bool:
 
 def knows_only_error(request: web.Request) -> bool:
     """Whether a refusal, too, must be answered with the finish_reason `error`."""
-    resource = request.match_info.route.resource
-    return by_legacy_sdk(request) or (resource is not None and resource.canonical.endswith(POLLED))
+    return POLLED in request.path or by_legacy_sdk(request)
 
 
 def unknown_completion(generation_id: str, why: str) -> dict[str, Any]:

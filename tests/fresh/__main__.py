@@ -2,11 +2,11 @@
 
 import argparse
 import signal
+import subprocess
 import sys
-from typing import Any
 
 from tests.fresh.commands import BrokenError, make_run, make_test
-from tests.fresh.debian import CHECKOUT, bare_system, obstacle
+from tests.fresh.debian import CHECKOUT, System, bare_system, obstacle
 
 SUITES = ("bookworm", "trixie", "testing")
 CACHE = CHECKOUT / ".fresh"
@@ -23,6 +23,8 @@ COLUMNS = (
     "failed",
     "tests s",
 )
+
+Row = dict[str, str | int]  # by column; a column that was not measured is missing
 
 
 def main() -> int:
@@ -43,39 +45,41 @@ def main() -> int:
     return 0 if all(row.get("passed", options.only_run) and not row["failed"] for row in rows.values()) else 1
 
 
-def _tried(suite: str, *, only_run: bool) -> dict[str, Any]:
+def _tried(suite: str, *, only_run: bool) -> Row:
     """What was measured, by column."""
-    row: dict[str, Any] = {"failed": 0}
     _say(suite, "copying the bare system, or making it by debootstrap (a minute)")
     try:
         with bare_system(suite, CACHE) as system:
-            before = system.packages()
-            row["Python"] = system.python()
-            _say(suite, "make run")
-            run = make_run(system, CACHE / f"{suite}-run.log")
-            row |= {"banner s": f"{run.banner:.1f}", "image s": f"{run.image:.1f}", "run MB": run.size // 10**6}
-            if not only_run:
-                _say(suite, "make test")
-                tests = make_test(system, CACHE / f"{suite}-test.log")
-                row |= {
-                    "set-up s": f"{tests.setup:.0f}",
-                    "test MB": tests.size // 10**6,
-                    "tests s": f"{tests.seconds:.0f}",
-                }
-                row |= {"passed": tests.counts["passed"], "skipped": tests.counts["skipped"]}
-                row["failed"] = tests.counts["failed"] + tests.counts["error"]
-            row["Debian packages"] = f"+{system.packages() - before}"
-    except BrokenError as error:
+            return _measured(suite, system, only_run=only_run)
+    except (BrokenError, OSError, subprocess.CalledProcessError) as error:
         _say(suite, str(error))
-        row["failed"] = "broken"
-    return row
+        return {"failed": "broken"}
+
+
+def _measured(suite: str, system: System, *, only_run: bool) -> Row:
+    packages, empty = system.packages(), system.clone_size()
+    _say(suite, "make run")
+    run = make_run(system, CACHE / f"{suite}-run.log")
+    row: Row = {"Python": system.python(), "banner s": round(run.banner), "image s": round(run.image)}
+    row |= {"run MB": (run.size - empty) // 10**6, "failed": 0}
+    if not only_run:
+        _say(suite, "make test")
+        tests = make_test(system, CACHE / f"{suite}-test.log")
+        row |= {
+            "set-up s": round(tests.setup),
+            "test MB": (tests.size - empty) // 10**6,
+            "tests s": round(tests.seconds),
+        }
+        row |= {"passed": tests.counts["passed"], "skipped": tests.counts["skipped"]}
+        row["failed"] = tests.counts["failed"] + tests.counts["error"]
+    return row | {"Debian packages": f"+{system.packages() - packages}"}
 
 
 def _say(suite: str, text: str) -> None:
     print(f"{suite}: {text}", file=sys.stderr, flush=True)
 
 
-def _show(rows: dict[str, dict[str, Any]]) -> None:
+def _show(rows: dict[str, Row]) -> None:
     lines = [
         ("suite", *COLUMNS),
         *((suite, *(str(row.get(name, "-")) for name in COLUMNS)) for suite, row in rows.items()),

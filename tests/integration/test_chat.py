@@ -14,6 +14,7 @@ from PIL import Image
 from tests.conftest import HOUR, Proxy, Simulator, StartProxy, StartSimulator, in_front_of
 from tests.streams import StreamRead, read_stream, read_until
 
+MINUTE = 60.0
 MARKDOWN_IMAGE = re.compile(r"!\[(?P<title>.*)\]\((?P<url>http\S+)\)")
 
 
@@ -94,12 +95,12 @@ async def test_progress_is_what_the_upstream_said_and_never_goes_back(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
-        start_simulator(seconds=HOUR, queue_seconds=HOUR) as simulator,
+        start_simulator(seconds=HOUR, queue_seconds=MINUTE) as simulator,
         start_proxy(**in_front_of(simulator)) as proxy,
         proxy.chat(stream=True) as answer,
     ):
         begun = await read_until(answer, b"queued at the back end")
-        await simulator.let_pass(HOUR)
+        await simulator.let_pass(MINUTE)
         for step in range(1, 5):
             await simulator.let_pass(HOUR / 5)
             begun += await read_until(answer, b"%d %%" % (20 * step))

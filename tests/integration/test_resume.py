@@ -134,7 +134,7 @@ async def test_the_plain_form_tells_the_log_with_ids_and_goes_on_after_the_last(
 async def test_an_event_source_that_comes_back_goes_on_from_its_last_id_not_from_its_address(
     proxy: Proxy,
 ) -> None:
-    async with proxy.chat() as answer:
+    async with proxy.chat(n=3) as answer:  # four events at least
         generation_id = (await answer.json())["id"]
     path = f"{proxy.url}/v1/generation/{generation_id}/events?starting_after=1"
     async with proxy.client.get(path, headers={"last-event-id": "2"}) as answer:
