@@ -106,7 +106,9 @@ def test_an_encoding_that_was_not_asked_for_is_refused(serve: Serve, http: SoraH
     assert (str(failure), failure.sent) == ("the answer has an encoding that was not asked for", True)
 
 
-@pytest.mark.parametrize("body", [JSON, gzip.compress(JSON) + b"more", gzip.compress(JSON)[:-1]])
+@pytest.mark.parametrize(
+    "body", [JSON, gzip.compress(JSON) + b"more", gzip.compress(JSON)[:-1]], ids=["plain", "more", "cut off"]
+)
 def test_a_broken_encoding_is_no_fault_of_the_way(serve: Serve, http: SoraHttp, body: bytes) -> None:
     proxy = serve(encoded("gzip", body))
     failure = failure_of(http, order("http://sora.test", egress=by(f"http://127.0.0.1:{proxy.port}")))

@@ -86,7 +86,11 @@ def test_a_body_that_is_cut_off_anywhere_is_refused(encoding: str, pack: Callabl
             unpacked(encoding, body[:end])
 
 
-@pytest.mark.parametrize("body", [JSON, gzip.compress(JSON) + JSON, gzip.compress(JSON)[:-8] + bytes(8)])
+@pytest.mark.parametrize(
+    "body",
+    [JSON, gzip.compress(JSON) + JSON, gzip.compress(JSON)[:-8] + bytes(8)],
+    ids=["plain", "more", "wrong checksum"],
+)
 def test_a_body_that_is_not_what_it_says_is_refused(body: bytes) -> None:
     with pytest.raises(Undecodable, match="not compressed as it says"):
         unpacked("gzip", body)
@@ -109,7 +113,7 @@ def test_of_a_bomb_no_more_is_unpacked_than_what_is_taken(encoding: str, pack: C
     assert next(chunks) == b"next"
 
 
-@pytest.mark.parametrize("empty", [gzip.compress(b""), gzip.compress(b"x")])
+@pytest.mark.parametrize("empty", [gzip.compress(b""), gzip.compress(b"x")], ids=["empty", "one byte"])
 def test_members_without_end_are_refused(empty: bytes) -> None:
     assert len(unpacked("gzip", empty * MAX_MEMBERS)) in (0, MAX_MEMBERS)
     with pytest.raises(Undecodable, match="too many members"):
