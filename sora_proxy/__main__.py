@@ -26,7 +26,7 @@ from sora_proxy.configuration import load_settings, misspelt_options
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor, configure_logging
 from sora_proxy.settings import Settings
-from sora_proxy.upstream.simulator import command as simulator
+from sora_proxy.simulator import command as simulator
 
 log = structlog.get_logger("sora_proxy.configuration")
 

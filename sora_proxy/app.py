@@ -60,10 +60,10 @@ from sora_proxy.retention import Bounds, Retention
 from sora_proxy.runtime_settings import RuntimeSettings
 from sora_proxy.sessions import Sessions
 from sora_proxy.settings import Settings
+from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
 from sora_proxy.store import Store
 from sora_proxy.submissions import Submissions
 from sora_proxy.supervisor import Supervisor
-from sora_proxy.upstream.simulator import SimulatorOptions, listen, serve_simulator
 from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
 from sora_proxy.usage import Usage

@@ -24,7 +24,7 @@ from sora_proxy.database import Database
 from sora_proxy.log import Redactor
 from sora_proxy.runtime_settings import RuntimeSettings
 from sora_proxy.settings import Settings
-from sora_proxy.upstream.simulator import Clocks, SimulatorOptions, serve_simulator
+from sora_proxy.simulator import Clocks, SimulatorOptions, serve_simulator
 from tests.eventually import PATIENCE, eventually
 from tests.leftovers import pytest_collection_finish, pytest_runtest_teardown
 

@@ -23,9 +23,9 @@ import requests
 from blockbuster import blockbuster_ctx
 from PIL import Image
 
-from sora_proxy.upstream.simulator import Clocks, SimulatorOptions, serve_simulator
-from sora_proxy.upstream.simulator.command import add_arguments, run
-from sora_proxy.upstream.simulator.fault_kinds import KINDS
+from sora_proxy.simulator import Clocks, SimulatorOptions, serve_simulator
+from sora_proxy.simulator.command import add_arguments, run
+from sora_proxy.simulator.fault_kinds import KINDS
 from tests.eventually import PATIENCE
 
 INSTANT = {"seconds": 0.0, "queue_seconds": 0.0}
@@ -608,7 +608,7 @@ async def test_a_picture_that_many_ask_for_is_drawn_once(client: Client) -> None
 
 SCRIPT = """
 import argparse, sys
-from sora_proxy.upstream.simulator.command import add_arguments, run
+from sora_proxy.simulator.command import add_arguments, run
 parser = argparse.ArgumentParser()
 add_arguments(parser)
 sys.exit(run(parser.parse_args()))

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 
 from sora_proxy.setting_types import UpstreamKeys
 from sora_proxy.settings import Settings
-from sora_proxy.upstream.simulator.fault_kinds import KINDS
-from sora_proxy.upstream.simulator.options import SimulatorOptions
+from sora_proxy.simulator.fault_kinds import KINDS
+from sora_proxy.simulator.options import SimulatorOptions
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config" / "sora_proxy.env.example"

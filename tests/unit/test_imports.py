@@ -20,7 +20,7 @@ def users_of(*libraries: str) -> set[str]:
             start = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
             if any(f"{start}{part.name}.".startswith(f"{library}.") for part in parts for library in libraries):
                 found.add(name)
-    return {name for name in found if not name.startswith("upstream.simulator")}
+    return {name for name in found if not name.startswith("simulator")}
 
 
 def test_everything_points_one_way_and_each_library_has_its_place() -> None:

@@ -5,9 +5,9 @@ import io
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from sora_proxy.upstream.simulator.drawing import MOST_PIXELS, Sketch, UnusablePicture, draw, preview_of
-from sora_proxy.upstream.simulator.lettering import fit, font, has_glyph, legible, wrap
-from sora_proxy.upstream.simulator.pages import pixel_bomb
+from sora_proxy.simulator.drawing import MOST_PIXELS, Sketch, UnusablePicture, draw, preview_of
+from sora_proxy.simulator.lettering import fit, font, has_glyph, legible, wrap
+from sora_proxy.simulator.pages import pixel_bomb
 
 CHINESE = "一只戴着宇航员头盔的橘猫坐在月球上"
 

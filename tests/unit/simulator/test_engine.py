@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from sora_proxy.upstream.simulator import engine as engine_module
-from sora_proxy.upstream.simulator.engine import Clocks, Engine
-from sora_proxy.upstream.simulator.lifecycle import Failure, Fate, Order, State, Task
-from sora_proxy.upstream.simulator.options import SimulatorOptions
-from sora_proxy.upstream.simulator.refusals import Refusal
+from sora_proxy.simulator import engine as engine_module
+from sora_proxy.simulator.engine import Clocks, Engine
+from sora_proxy.simulator.lifecycle import Failure, Fate, Order, State, Task
+from sora_proxy.simulator.options import SimulatorOptions
+from sora_proxy.simulator.refusals import Refusal
 
 
 @dataclass

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from sora_proxy.upstream.simulator.fates import fate_of
-from sora_proxy.upstream.simulator.fault_kinds import FATE_NAMES, KINDS
-from sora_proxy.upstream.simulator.faults import Call, FaultBook, Rule
-from sora_proxy.upstream.simulator.refusals import Refusal
+from sora_proxy.simulator.fates import fate_of
+from sora_proxy.simulator.fault_kinds import FATE_NAMES, KINDS
+from sora_proxy.simulator.faults import Call, FaultBook, Rule
+from sora_proxy.simulator.refusals import Refusal
 
 
 def struck(book: FaultBook, call: Call) -> Rule | None:

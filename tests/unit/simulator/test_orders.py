@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sora_proxy.upstream.simulator.lifecycle import Order
-from sora_proxy.upstream.simulator.orders import order_of
-from sora_proxy.upstream.simulator.refusals import Refusal
+from sora_proxy.simulator.lifecycle import Order
+from sora_proxy.simulator.orders import order_of
+from sora_proxy.simulator.refusals import Refusal
 
 GOOD: dict[str, Any] = {
     "type": "image_gen",

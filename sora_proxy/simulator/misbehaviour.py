@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from sora_proxy.upstream.simulator import pages, refusals
-from sora_proxy.upstream.simulator.faults import Call, Rule
-from sora_proxy.upstream.simulator.refusals import Refusal
-from sora_proxy.upstream.simulator.sending import cut, send_long, send_slowly, send_some
-from sora_proxy.upstream.simulator.state import SIMULATOR
+from sora_proxy.simulator import pages, refusals
+from sora_proxy.simulator.faults import Call, Rule
+from sora_proxy.simulator.refusals import Refusal
+from sora_proxy.simulator.sending import cut, send_long, send_slowly, send_some
+from sora_proxy.simulator.state import SIMULATOR
 
 MEGABYTE = 2**20
 SERVER_ERROR_CODES = {503: "heavy_load", 504: "gateway_timeout", 502: "bad_gateway"}

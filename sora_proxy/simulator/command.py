@@ -7,8 +7,8 @@ import signal
 import sys
 from dataclasses import fields
 
-from sora_proxy.upstream.simulator.options import SimulatorOptions
-from sora_proxy.upstream.simulator.server import listen, serve_simulator
+from sora_proxy.simulator.options import SimulatorOptions
+from sora_proxy.simulator.server import listen, serve_simulator
 
 DEFAULT_PORT = 8891
 FAILED = 2

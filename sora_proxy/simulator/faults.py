@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sora_proxy.upstream.simulator import refusals
-from sora_proxy.upstream.simulator.fault_kinds import FATE_NAMES, KINDS, Kind
+from sora_proxy.simulator import refusals
+from sora_proxy.simulator.fault_kinds import FATE_NAMES, KINDS, Kind
 
 COMMON_FIELDS = ("fault", "endpoint", "token", "prompt", "times", "skip")
 RULES_KEPT = 1000

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sora_proxy.upstream.simulator.lifecycle import Task
+from sora_proxy.simulator.lifecycle import Task
 
 REGISTRATIONS_KEPT = 100_000
 UPLOADS_KEPT = 10_000

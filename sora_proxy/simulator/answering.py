@@ -6,11 +6,11 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from sora_proxy.upstream.simulator import refusals
-from sora_proxy.upstream.simulator.faults import Call
-from sora_proxy.upstream.simulator.misbehaviour import Strike, misbehave
-from sora_proxy.upstream.simulator.refusals import Refusal
-from sora_proxy.upstream.simulator.state import SIMULATOR
+from sora_proxy.simulator import refusals
+from sora_proxy.simulator.faults import Call
+from sora_proxy.simulator.misbehaviour import Strike, misbehave
+from sora_proxy.simulator.refusals import Refusal
+from sora_proxy.simulator.state import SIMULATOR
 
 API_ENDPOINTS = frozenset({"submit", "list", "task", "upload", "parameters"})
 ENDPOINTS = API_ENDPOINTS | {"media"}

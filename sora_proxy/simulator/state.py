@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from sora_proxy.upstream.simulator.artist import Artist
-from sora_proxy.upstream.simulator.engine import Engine
-from sora_proxy.upstream.simulator.faults import FaultBook
-from sora_proxy.upstream.simulator.ledger import Ledger
-from sora_proxy.upstream.simulator.options import SimulatorOptions
+from sora_proxy.simulator.artist import Artist
+from sora_proxy.simulator.engine import Engine
+from sora_proxy.simulator.faults import FaultBook
+from sora_proxy.simulator.ledger import Ledger
+from sora_proxy.simulator.options import SimulatorOptions
 
 
 class Stopping:

@@ -6,7 +6,7 @@ import struct
 
 from aiohttp import web
 
-from sora_proxy.upstream.simulator.state import SIMULATOR
+from sora_proxy.simulator.state import SIMULATOR
 
 BLOCK = 64 * 1024
 CUT_STATUS = 499  # never sent: it marks connections that were cut

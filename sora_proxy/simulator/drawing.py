@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
-from sora_proxy.upstream.simulator.lettering import Paragraph, fit, font
-from sora_proxy.upstream.simulator.scenery import Palette, background, mixed
+from sora_proxy.simulator.lettering import Paragraph, fit, font
+from sora_proxy.simulator.scenery import Palette, background, mixed
 
 UPLOAD_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MOST_PIXELS = 40_000_000

@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sora_proxy.upstream.simulator import refusals
-from sora_proxy.upstream.simulator.lifecycle import ORDINARY, Fate, Order, State, Task, state_of
-from sora_proxy.upstream.simulator.options import SimulatorOptions
+from sora_proxy.simulator import refusals
+from sora_proxy.simulator.lifecycle import ORDINARY, Fate, Order, State, Task, state_of
+from sora_proxy.simulator.options import SimulatorOptions
 
 FINISHED_TASKS_KEPT = 20_000
 UPLOADED_BYTES_KEPT = 64 * 2**20

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sora_proxy.upstream.simulator.lifecycle import Order
-from sora_proxy.upstream.simulator.refusals import invalid
+from sora_proxy.simulator.lifecycle import Order
+from sora_proxy.simulator.refusals import invalid
 
 LONGEST_PROMPT = 32_000  # characters
 MOST_VARIANTS = 4

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sora_proxy.upstream.simulator.faults import Rule
-from sora_proxy.upstream.simulator.lifecycle import ORDINARY, Failure, Fate
+from sora_proxy.simulator.faults import Rule
+from sora_proxy.simulator.lifecycle import ORDINARY, Failure, Fate
 
 # Words that a reader might take for a dead key: whoever parses words instead of the structure punishes the wrong one.
 MISLEADING_REASON = (

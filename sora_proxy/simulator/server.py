@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from sora_proxy.upstream.simulator import control, wire
-from sora_proxy.upstream.simulator.answering import count_and_delay, errors_as_json
-from sora_proxy.upstream.simulator.engine import Clocks, Engine
-from sora_proxy.upstream.simulator.options import SimulatorOptions
-from sora_proxy.upstream.simulator.state import SIMULATOR, Simulator
+from sora_proxy.simulator import control, wire
+from sora_proxy.simulator.answering import count_and_delay, errors_as_json
+from sora_proxy.simulator.engine import Clocks, Engine
+from sora_proxy.simulator.options import SimulatorOptions
+from sora_proxy.simulator.state import SIMULATOR, Simulator
 
 SHUTDOWN_SECONDS = 0.5  # for answers under way; those that hang on purpose end at once
 BACKLOG = 1024

@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from sora_proxy.upstream.simulator import refusals
-from sora_proxy.upstream.simulator.answering import ENDPOINTS, json_response
-from sora_proxy.upstream.simulator.refusals import Refusal
-from sora_proxy.upstream.simulator.state import SIMULATOR, Simulator
+from sora_proxy.simulator import refusals
+from sora_proxy.simulator.answering import ENDPOINTS, json_response
+from sora_proxy.simulator.refusals import Refusal
+from sora_proxy.simulator.state import SIMULATOR, Simulator
 
 LONGEST_WAIT = 600.0  # seconds
 

@@ -5,10 +5,10 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
-from sora_proxy.upstream.simulator.drawing import Sketch, draw
-from sora_proxy.upstream.simulator.lifecycle import Task
-from sora_proxy.upstream.simulator.refusals import Refusal
-from sora_proxy.upstream.simulator.state import Simulator
+from sora_proxy.simulator.drawing import Sketch, draw
+from sora_proxy.simulator.lifecycle import Task
+from sora_proxy.simulator.refusals import Refusal
+from sora_proxy.simulator.state import Simulator
 
 
 @dataclass(frozen=True, slots=True)

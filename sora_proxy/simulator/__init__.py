@@ -3,8 +3,8 @@
 Order faults at `/simulator/faults`, see what happened at `/simulator/stats`, wait for it at `/simulator/wait`.
 """
 
-from sora_proxy.upstream.simulator.engine import Clocks
-from sora_proxy.upstream.simulator.options import SimulatorOptions
-from sora_proxy.upstream.simulator.server import RunningSimulator, create_simulator, listen, serve_simulator
+from sora_proxy.simulator.engine import Clocks
+from sora_proxy.simulator.options import SimulatorOptions
+from sora_proxy.simulator.server import RunningSimulator, create_simulator, listen, serve_simulator
 
 __all__ = ["Clocks", "RunningSimulator", "SimulatorOptions", "create_simulator", "listen", "serve_simulator"]

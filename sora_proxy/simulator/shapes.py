@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sora_proxy.upstream.simulator.engine import Page
-from sora_proxy.upstream.simulator.lifecycle import State, Task, moderation_of
-from sora_proxy.upstream.simulator.media import media_path
-from sora_proxy.upstream.simulator.orders import MOST_VARIANTS
-from sora_proxy.upstream.simulator.state import Simulator
+from sora_proxy.simulator.engine import Page
+from sora_proxy.simulator.lifecycle import State, Task, moderation_of
+from sora_proxy.simulator.media import media_path
+from sora_proxy.simulator.orders import MOST_VARIANTS
+from sora_proxy.simulator.state import Simulator
 
 ENCODINGS = ("source", "md", "ld", "thumbnail")
 ORDER_FIELDS = ("prompt", "n_variants", "width", "height")

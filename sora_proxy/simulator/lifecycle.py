@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from sora_proxy.upstream.simulator.options import SimulatorOptions
+from sora_proxy.simulator.options import SimulatorOptions
 
 PREPROCESSING_SHARE = 0.2  # of the time before the run
 QUEUE_LENGTH = 5

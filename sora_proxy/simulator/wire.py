@@ -6,16 +6,16 @@ from typing import Any
 import orjson
 from aiohttp import BodyPartReader, web
 
-from sora_proxy.upstream.simulator import refusals, shapes
-from sora_proxy.upstream.simulator.answering import account_token, answer, base_of, json_response
-from sora_proxy.upstream.simulator.drawing import UnusablePicture, preview_of
-from sora_proxy.upstream.simulator.fates import fate_of
-from sora_proxy.upstream.simulator.faults import Call
-from sora_proxy.upstream.simulator.lifecycle import Order, Task
-from sora_proxy.upstream.simulator.media import asset_of, draw_ahead, picture_of
-from sora_proxy.upstream.simulator.orders import order_of
-from sora_proxy.upstream.simulator.refusals import Refusal
-from sora_proxy.upstream.simulator.state import SIMULATOR, Simulator
+from sora_proxy.simulator import refusals, shapes
+from sora_proxy.simulator.answering import account_token, answer, base_of, json_response
+from sora_proxy.simulator.drawing import UnusablePicture, preview_of
+from sora_proxy.simulator.fates import fate_of
+from sora_proxy.simulator.faults import Call
+from sora_proxy.simulator.lifecycle import Order, Task
+from sora_proxy.simulator.media import asset_of, draw_ahead, picture_of
+from sora_proxy.simulator.orders import order_of
+from sora_proxy.simulator.refusals import Refusal
+from sora_proxy.simulator.state import SIMULATOR, Simulator
 
 DRAW_AFTER = 1.0  # seconds
 LARGEST_UPLOAD = 32 * 2**20  # bytes
