@@ -19,16 +19,16 @@ import structlog
 from aiohttp import web
 
 from sora_proxy import __version__
-from sora_proxy.access import Access, load_access
 from sora_proxy.api.context import ACCESS, KEYS, SETTINGS
 from sora_proxy.app import BACKEND, create_app, serve
-from sora_proxy.configuration import load_settings, misspelt_options
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor, configure_logging
-from sora_proxy.settings import Settings
+from sora_proxy.settings.access import Access, load_access
+from sora_proxy.settings.options import Settings
+from sora_proxy.settings.reading import load_settings, misspelt_options
 from sora_proxy.simulator import command as simulator
 
-log = structlog.get_logger("sora_proxy.configuration")
+log = structlog.get_logger("sora_proxy.settings.reading")
 
 BAD_CONFIGURATION = 2
 

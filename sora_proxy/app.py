@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 from aiohttp import web
 
-from sora_proxy.access import Access
 from sora_proxy.api import MIDDLEWARES, add_routes
 from sora_proxy.api.context import (
     ACCESS,
@@ -59,7 +58,8 @@ from sora_proxy.readers import Readers
 from sora_proxy.retention import Bounds, Retention
 from sora_proxy.runtime_settings import RuntimeSettings
 from sora_proxy.sessions import Sessions
-from sora_proxy.settings import Settings
+from sora_proxy.settings.access import Access
+from sora_proxy.settings.options import Settings
 from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
 from sora_proxy.store import Store
 from sora_proxy.submissions import Submissions

@@ -6,8 +6,8 @@ A module of its own, so that a check every few seconds does not load the whole p
 import sys
 import urllib.request
 
-from sora_proxy.configuration import load_settings
 from sora_proxy.errors import ConfigurationError
+from sora_proxy.settings.reading import load_settings
 
 SECONDS = 5.0
 # Listening on all addresses is reached by the one of this machine itself.

@@ -24,7 +24,7 @@ from sora_proxy.line import Place
 from sora_proxy.order_queue import OrderQueue, QueueBounds
 from sora_proxy.rest import Incident
 from sora_proxy.roster import Roster
-from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings.kinds import UpstreamKey
 
 log = structlog.get_logger(__name__)
 

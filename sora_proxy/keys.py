@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sora_proxy.egress import Egress
 from sora_proxy.errors import Fault, KeyRejected, RateLimited, TooManyTasks, UpstreamFault
 from sora_proxy.rest import LONGEST_REST, Incident, Rest
-from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings.kinds import UpstreamKey
 
 MINUTE = 60.0
 

@@ -18,7 +18,7 @@ from sora_proxy.blocking import to_the_end
 from sora_proxy.database import Database, metadata
 from sora_proxy.egress import ways_shown
 from sora_proxy.errors import ClientError
-from sora_proxy.settings import Settings
+from sora_proxy.settings.options import Settings
 
 log = structlog.get_logger(__name__)
 

@@ -16,12 +16,12 @@ from sora_proxy.blocking import beside
 from sora_proxy.database import Database
 from sora_proxy.deliverer import Deliverer
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.kept_secret import read_or_make
 from sora_proxy.log import Redactor
 from sora_proxy.outbox import Outbox
 from sora_proxy.public_http import PublicHttp
-from sora_proxy.setting_types import webhook_secret
-from sora_proxy.settings import Settings
+from sora_proxy.settings.kept_secret import read_or_make
+from sora_proxy.settings.kinds import webhook_secret
+from sora_proxy.settings.options import Settings
 
 ANY_PUBLIC_HOST = "*"
 

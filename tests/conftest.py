@@ -16,14 +16,14 @@ from aiohttp import web
 from blockbuster import blockbuster_ctx
 from pydantic import SecretStr
 
-from sora_proxy.access import load_access
 from sora_proxy.api.context import RUNTIME, SETTINGS
 from sora_proxy.app import create_app
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.log import Redactor
 from sora_proxy.runtime_settings import RuntimeSettings
-from sora_proxy.settings import Settings
+from sora_proxy.settings.access import load_access
+from sora_proxy.settings.options import Settings
 from sora_proxy.simulator import Clocks, SimulatorOptions, serve_simulator
 from tests.eventually import PATIENCE, eventually
 from tests.leftovers import pytest_collection_finish, pytest_runtest_teardown

@@ -4,7 +4,6 @@ import asyncio
 
 from aiohttp import web
 
-from sora_proxy.access import Access
 from sora_proxy.api.side_calls import SideCalls
 from sora_proxy.audit import Actor, AuditLog
 from sora_proxy.blocking import BlockingPool
@@ -20,7 +19,8 @@ from sora_proxy.readers import Readers
 from sora_proxy.retention import Retention
 from sora_proxy.runtime_settings import RuntimeSettings
 from sora_proxy.sessions import Sessions
-from sora_proxy.settings import Settings
+from sora_proxy.settings.access import Access
+from sora_proxy.settings.options import Settings
 from sora_proxy.store import Store
 from sora_proxy.supervisor import Supervisor
 from sora_proxy.upstream import Upstream

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from sora_proxy.key_keeping.store import KeyRecord, Origin
 from sora_proxy.keys import fingerprint
-from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings.kinds import UpstreamKey
 
 FROM_A_SOURCE = (Origin.environment, Origin.file, Origin.simulator)
 

@@ -24,7 +24,7 @@ from sora_proxy.key_keeping.store import KeyRecord, Origin
 from sora_proxy.key_pool import KeyPool
 from sora_proxy.keys import KeyMemory, fingerprint
 from sora_proxy.log import Redactor
-from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings.kinds import UpstreamKey
 
 log = structlog.get_logger(__name__)
 

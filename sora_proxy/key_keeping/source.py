@@ -10,12 +10,12 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from sora_proxy.blocking import BlockingPool, Work
-from sora_proxy.configuration import explain
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping.sora_api_file import listed
 from sora_proxy.key_keeping.store import Origin
-from sora_proxy.setting_types import UpstreamKey, UpstreamKeys
-from sora_proxy.settings import Settings
+from sora_proxy.settings.kinds import UpstreamKey, UpstreamKeys
+from sora_proxy.settings.options import Settings
+from sora_proxy.settings.reading import explain
 
 log = structlog.get_logger(__name__)
 

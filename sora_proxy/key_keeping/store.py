@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from sora_proxy.database import metadata
 from sora_proxy.keys import KeyMemory
-from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings.kinds import UpstreamKey
 
 keys = sa.Table(
     "keys",

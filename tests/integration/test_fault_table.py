@@ -19,7 +19,7 @@ from sora_proxy.errors import (
 )
 from sora_proxy.generation import GenerationSpec
 from sora_proxy.keys import Key, fingerprint
-from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.upstream.sora import Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
 from tests.conftest import UPSTREAM_TOKEN, Simulator

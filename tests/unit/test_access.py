@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from sora_proxy.access import Access, load_access
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.settings import Settings
+from sora_proxy.settings.access import Access, load_access
+from sora_proxy.settings.options import Settings
 
 
 def settings(folder: Path, **fields: Any) -> Settings:

@@ -15,7 +15,7 @@ from sora_proxy.keys import Key
 from sora_proxy.lifecycle import Policy, Resources
 from sora_proxy.media import Media
 from sora_proxy.order_queue import QueueBounds
-from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.store import Store
 from sora_proxy.supervisor import Supervisor
 from sora_proxy.upstream import Capabilities, Snapshot, TaskState

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from sora_proxy.setting_types import UpstreamKeys
-from sora_proxy.settings import Settings
+from sora_proxy.settings.kinds import UpstreamKeys
+from sora_proxy.settings.options import Settings
 from sora_proxy.simulator.fault_kinds import KINDS
 from sora_proxy.simulator.options import SimulatorOptions
 

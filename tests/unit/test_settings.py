@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from sora_proxy.configuration import load_settings, misspelt_options
 from sora_proxy.egress import Proxy
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.settings import Settings
+from sora_proxy.settings.options import Settings
+from sora_proxy.settings.reading import load_settings, misspelt_options
 
 SECRET = "eyJsupersecret0123456789"
 SetEnvironment = Callable[..., None]

@@ -9,8 +9,8 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor
-from sora_proxy.setting_types import webhook_secret
-from sora_proxy.settings import Settings
+from sora_proxy.settings.kinds import webhook_secret
+from sora_proxy.settings.options import Settings
 from sora_proxy.webhooks import Webhooks
 
 RULE = "must be whsec_ and the base64 of 24 to 64 bytes"

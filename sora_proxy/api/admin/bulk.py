@@ -16,7 +16,7 @@ from sora_proxy.api.described import Description, described
 from sora_proxy.api.schemas import explain
 from sora_proxy.errors import ClientError, SoraProxyError
 from sora_proxy.keys import fingerprint
-from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings.kinds import UpstreamKey
 
 MOST_KEYS = 1000
 MOST_LINES = 5000

@@ -14,7 +14,7 @@ from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.key_pool import KeyPool
 from sora_proxy.log import Redactor
 from sora_proxy.order_queue import QueueBounds
-from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings.kinds import UpstreamKey
 
 SECRET = "a secret that nobody here knows, of 32 bytes"
 OPERATOR = Actor("admin key", "192.0.2.1")

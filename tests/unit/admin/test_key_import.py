@@ -8,7 +8,7 @@ import pytest
 from sora_proxy.key_keeping.imports import changes
 from sora_proxy.key_keeping.store import KeyRecord, Origin
 from sora_proxy.keys import fingerprint
-from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings.kinds import UpstreamKey
 
 
 def key(token: str = "token-a", **fields: Any) -> UpstreamKey:

@@ -18,7 +18,7 @@ from sora_proxy.key_pool import KeyPool
 from sora_proxy.keys import fingerprint
 from sora_proxy.log import Redactor
 from sora_proxy.order_queue import QueueBounds
-from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings.kinds import UpstreamKey
 
 OPERATOR = Actor("admin key", "192.0.2.1")
 ID = fingerprint("token-a")

@@ -23,7 +23,7 @@ from sora_proxy.egress import Egress
 from sora_proxy.errors import UpstreamUnavailable
 from sora_proxy.generation import Asset
 from sora_proxy.keys import Key, fingerprint
-from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
 from tests.eventually import PATIENCE

@@ -16,7 +16,7 @@ from sora_proxy.keys import MINUTE
 from sora_proxy.lease import Lease
 from sora_proxy.line import Place
 from sora_proxy.order_queue import QueueBounds
-from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings.kinds import UpstreamKey
 from tests.unit.scheduling.virtual_time import VirtualTimeLoop
 
 DAY = 86_400.0

@@ -29,7 +29,7 @@ from sora_proxy.lease import Lease
 from sora_proxy.line import Place
 from sora_proxy.order_queue import QueueBounds
 from sora_proxy.rest import LONGEST_REST
-from sora_proxy.setting_types import UpstreamKey
+from sora_proxy.settings.kinds import UpstreamKey
 
 Begin = Callable[..., Awaitable["Order"]]
 

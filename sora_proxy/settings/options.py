@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sora_proxy.egress import Proxy
-from sora_proxy.setting_types import (
+from sora_proxy.settings.kinds import (
     KEY_EXAMPLE,
     PROXY_EXAMPLE,
     Aliases,

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from pydantic_settings import DotEnvSettingsSource
 
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.setting_types import KEY_EXAMPLE
-from sora_proxy.settings import SETTINGS_FILES, Settings
+from sora_proxy.settings.kinds import KEY_EXAMPLE
+from sora_proxy.settings.options import SETTINGS_FILES, Settings
 
 SHORTEST_ADMIN_KEY = 16  # whoever can reach the server can guess
 LIKENESS = 0.85  # from which on a name is taken for an option misspelt: 0 to 1
