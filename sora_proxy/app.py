@@ -45,18 +45,18 @@ from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.idempotency import Idempotency
 from sora_proxy.key_keeping import KeyKeeping
-from sora_proxy.key_pool import KeyPool
 from sora_proxy.lifecycle import Policy, Resources
 from sora_proxy.log import Redactor, set_verbose
 from sora_proxy.login_limit import LoginLimit
 from sora_proxy.media import Media
 from sora_proxy.models import Models
-from sora_proxy.order_queue import QueueBounds
-from sora_proxy.probes import Probes
 from sora_proxy.public_fetch import PublicFetcher
 from sora_proxy.readers import Readers
 from sora_proxy.retention import Bounds, Retention
 from sora_proxy.runtime_settings import RuntimeSettings
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.order_queue import QueueBounds
+from sora_proxy.scheduling.probes import Probes
 from sora_proxy.sessions import Sessions
 from sora_proxy.settings.access import Access
 from sora_proxy.settings.options import Settings

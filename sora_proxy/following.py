@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from sora_proxy.errors import RequestFault, TaskFailed
 from sora_proxy.generation import Asset, Generation, Progress, Queued
-from sora_proxy.lease import Lease
+from sora_proxy.scheduling.lease import Lease
 from sora_proxy.upstream import Snapshot, TaskState
 from sora_proxy.watcher import TaskWatcher
 

@@ -36,12 +36,12 @@ from sora_proxy.generation import (
     State,
     Status,
 )
-from sora_proxy.key_pool import KeyPool
-from sora_proxy.lease import Lease
-from sora_proxy.line import Place
 from sora_proxy.lost_orders import LostOrders
 from sora_proxy.media import Media
 from sora_proxy.results import Results
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.lease import Lease
+from sora_proxy.scheduling.line import Place
 from sora_proxy.store import Store
 from sora_proxy.upstream import Upstream
 from sora_proxy.watcher import TaskWatcher

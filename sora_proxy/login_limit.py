@@ -8,7 +8,7 @@ import ipaddress
 import math
 import time
 
-from sora_proxy.keys import TokenBucket
+from sora_proxy.scheduling.keys import TokenBucket
 
 FAILURES_PER_ADDRESS = 10
 FAILURES_IN_ALL = 60

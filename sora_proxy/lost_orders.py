@@ -14,9 +14,9 @@ import structlog
 
 from sora_proxy.errors import EgressFault, Fault, StorageUnavailable, SubmissionUnknown
 from sora_proxy.generation import Generation
-from sora_proxy.key_pool import KeyPool
-from sora_proxy.keys import Key
-from sora_proxy.lease import Lease
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.keys import Key
+from sora_proxy.scheduling.lease import Lease
 from sora_proxy.store import Store
 from sora_proxy.upstream import Snapshot, Upstream
 

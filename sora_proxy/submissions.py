@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from sora_proxy.database import Database, metadata
 from sora_proxy.generation import State, Status
-from sora_proxy.keys import MINUTE
+from sora_proxy.scheduling.keys import MINUTE
 
 KEPT_SECONDS = 3 * MINUTE  # more than a minute, lest a clock that is set back a little loses some
 

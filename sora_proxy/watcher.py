@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from sora_proxy.errors import Fault, KeyRejected, TaskFailed, UpstreamUnavailable
-from sora_proxy.key_pool import KeyPool
-from sora_proxy.keys import Key
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.keys import Key
 from sora_proxy.upstream import Snapshot, TaskState, Upstream
 
 log = structlog.get_logger(__name__)

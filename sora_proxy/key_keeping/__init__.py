@@ -17,8 +17,8 @@ from sora_proxy.key_keeping.memories import KeyMemories
 from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.key_keeping.source import KeySource
 from sora_proxy.key_keeping.store import SIMULATED_KEY, Origin, has_keys
-from sora_proxy.key_pool import KeyPool
 from sora_proxy.log import Redactor
+from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.settings.options import Settings
 
 log = structlog.get_logger(__name__)

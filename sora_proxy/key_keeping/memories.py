@@ -7,8 +7,8 @@ import structlog
 from sora_proxy.database import Database
 from sora_proxy.errors import StorageUnavailable
 from sora_proxy.key_keeping import store
-from sora_proxy.key_pool import KeyPool
-from sora_proxy.keys import Key
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.keys import Key
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from sora_proxy.database import metadata
-from sora_proxy.keys import KeyMemory
+from sora_proxy.scheduling.keys import KeyMemory
 from sora_proxy.settings.kinds import UpstreamKey
 
 keys = sa.Table(

@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from sora_proxy.keys import fingerprint
+from sora_proxy.scheduling.keys import fingerprint
 from sora_proxy.settings.kept_secret import read_or_make
 from sora_proxy.settings.kinds import ClientKey
 from sora_proxy.settings.options import Settings

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sora_proxy.egress import Proxy
+from sora_proxy.scheduling.egress import Proxy
 from sora_proxy.settings.kinds import (
     KEY_EXAMPLE,
     PROXY_EXAMPLE,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sora_proxy.generation import Asset, GenerationSpec
-from sora_proxy.keys import Key
+from sora_proxy.scheduling.keys import Key
 
 
 class TaskState(Enum):

@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from sora_proxy.egress import Egress
+from sora_proxy.scheduling.egress import Egress
 
 
 class CallFailed(Exception):

@@ -22,7 +22,7 @@ from sora_proxy.errors import (
     UpstreamUnavailable,
 )
 from sora_proxy.generation import Asset, GenerationSpec
-from sora_proxy.keys import Key
+from sora_proxy.scheduling.keys import Key
 from sora_proxy.upstream import Capabilities, Snapshot
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of

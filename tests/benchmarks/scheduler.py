@@ -8,10 +8,10 @@ import time
 
 import orjson
 
-from sora_proxy.key_pool import KeyPool
-from sora_proxy.lease import Lease
-from sora_proxy.line import Place
-from sora_proxy.order_queue import QueueBounds
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.lease import Lease
+from sora_proxy.scheduling.line import Place
+from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.kinds import UpstreamKey
 from tests.benchmarks.load import all_finished, clients, ordered, stats
 from tests.benchmarks.programs import Folder, simulator, sora_proxy

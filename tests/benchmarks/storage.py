@@ -26,7 +26,7 @@ from sora_proxy.generation import (
     event_to_record,
     new_generation_id,
 )
-from sora_proxy.keys import fingerprint
+from sora_proxy.scheduling.keys import fingerprint
 from sora_proxy.store import Store, events, generations
 from tests.benchmarks.load import clients
 from tests.benchmarks.programs import NOBODY, Folder, environment, program

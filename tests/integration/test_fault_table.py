@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from sora_proxy.blocking import BlockingPool
-from sora_proxy.egress import Egress
 from sora_proxy.errors import (
     EgressFault,
     Fault,
@@ -18,7 +17,8 @@ from sora_proxy.errors import (
     UpstreamUnavailable,
 )
 from sora_proxy.generation import GenerationSpec
-from sora_proxy.keys import Key, fingerprint
+from sora_proxy.scheduling.egress import Egress
+from sora_proxy.scheduling.keys import Key, fingerprint
 from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.upstream.sora import Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp

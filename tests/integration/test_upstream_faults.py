@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sora_proxy.api.context import SUPERVISOR
-from sora_proxy.keys import Key, fingerprint
+from sora_proxy.scheduling.keys import Key, fingerprint
 from tests.conftest import (
     HOUR,
     UPSTREAM_TOKEN,

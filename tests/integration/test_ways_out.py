@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sora_proxy.api.context import SUPERVISOR
-from sora_proxy.keys import Key, fingerprint
+from sora_proxy.scheduling.keys import Key, fingerprint
 from tests.conftest import Proxy, Simulator, StartProxy, upstream_keys
 from tests.scripted import Script, Serve, Server, behind_socks, leading_to, serving, silent_port
 from tests.streams import read_stream

@@ -10,11 +10,11 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.errors import Fault, UpstreamUnavailable
 from sora_proxy.generation import Asset, Generation, GenerationSpec, Status
-from sora_proxy.key_pool import KeyPool
-from sora_proxy.keys import Key
 from sora_proxy.lifecycle import Policy, Resources
 from sora_proxy.media import Media
-from sora_proxy.order_queue import QueueBounds
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.keys import Key
+from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.store import Store
 from sora_proxy.supervisor import Supervisor

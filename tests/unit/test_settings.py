@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from sora_proxy.egress import Proxy
 from sora_proxy.errors import ConfigurationError
+from sora_proxy.scheduling.egress import Proxy
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import load_settings, misspelt_options
 

@@ -15,7 +15,7 @@ from sora_proxy.api.context import KEYS, OPERATOR
 from sora_proxy.api.described import Description, described
 from sora_proxy.api.schemas import explain
 from sora_proxy.errors import ClientError, SoraProxyError
-from sora_proxy.keys import fingerprint
+from sora_proxy.scheduling.keys import fingerprint
 from sora_proxy.settings.kinds import UpstreamKey
 
 MOST_KEYS = 1000

@@ -7,8 +7,8 @@ from typing import Any
 from sora_proxy.key_keeping.expiry import expiry_of
 from sora_proxy.key_keeping.registry import shown
 from sora_proxy.key_keeping.store import KeyRecord
-from sora_proxy.keys import Key, Moment
-from sora_proxy.rest import Incident
+from sora_proxy.scheduling.cooldown import Incident
+from sora_proxy.scheduling.keys import Key, Moment
 
 STATES = ("ready", "busy", "resting", "quarantined", "disabled")
 

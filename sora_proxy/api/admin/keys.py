@@ -14,7 +14,7 @@ from sora_proxy.api.paging import MOST_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.api.schemas import explain
 from sora_proxy.errors import ClientError, Fault
 from sora_proxy.key_keeping.store import KeyRecord
-from sora_proxy.keys import Key
+from sora_proxy.scheduling.keys import Key
 from sora_proxy.settings.kinds import UpstreamKey
 
 # For the document: a change is checked when it is merged into what the key is.

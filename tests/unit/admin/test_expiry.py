@@ -11,9 +11,9 @@ from sora_proxy.audit import Actor
 from sora_proxy.database import Database
 from sora_proxy.key_keeping.expiry import DAY, ExpiryWarnings, expiry_of
 from sora_proxy.key_keeping.registry import KeyRegistry
-from sora_proxy.key_pool import KeyPool
 from sora_proxy.log import Redactor
-from sora_proxy.order_queue import QueueBounds
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.kinds import UpstreamKey
 
 SECRET = "a secret that nobody here knows, of 32 bytes"

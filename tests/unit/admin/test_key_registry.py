@@ -14,10 +14,10 @@ from sora_proxy.errors import ClientError, KeyRejected, RateLimited, StorageUnav
 from sora_proxy.key_keeping.memories import KeyMemories
 from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.key_keeping.store import Origin
-from sora_proxy.key_pool import KeyPool
-from sora_proxy.keys import fingerprint
 from sora_proxy.log import Redactor
-from sora_proxy.order_queue import QueueBounds
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.keys import fingerprint
+from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.kinds import UpstreamKey
 
 OPERATOR = Actor("admin key", "192.0.2.1")

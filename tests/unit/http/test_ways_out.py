@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import trustme
 
-from sora_proxy.egress import Egress
+from sora_proxy.scheduling.egress import Egress
 from sora_proxy.upstream.http_call import CallFailed, HttpCall
 from sora_proxy.upstream.sora_http import SoraHttp
 from tests.eventually import PATIENCE

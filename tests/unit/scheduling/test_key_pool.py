@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from sora_proxy.egress import Egress
 from sora_proxy.errors import (
     EgressFault,
     Fault,
@@ -23,12 +22,13 @@ from sora_proxy.errors import (
     TooManyTasks,
     UpstreamUnavailable,
 )
-from sora_proxy.key_pool import KeyPool
-from sora_proxy.keys import MINUTE, Key
-from sora_proxy.lease import Lease
-from sora_proxy.line import Place
-from sora_proxy.order_queue import QueueBounds
-from sora_proxy.rest import LONGEST_REST
+from sora_proxy.scheduling.cooldown import LONGEST_REST
+from sora_proxy.scheduling.egress import Egress
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.keys import MINUTE, Key
+from sora_proxy.scheduling.lease import Lease
+from sora_proxy.scheduling.line import Place
+from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.kinds import UpstreamKey
 
 Begin = Callable[..., Awaitable["Order"]]

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from sora_proxy.keys import MINUTE, TokenBucket, fingerprint
-from sora_proxy.rest import LONGEST_BACK_OFF, LONGEST_REST, Incident, Rest
+from sora_proxy.scheduling.cooldown import LONGEST_BACK_OFF, LONGEST_REST, Incident, Rest
+from sora_proxy.scheduling.keys import MINUTE, TokenBucket, fingerprint
 
 WHY = Incident("tired", 1_700_000_000.0, "chatcmpl-1")
 

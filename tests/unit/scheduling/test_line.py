@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sora_proxy.line import Line, Place
+from sora_proxy.scheduling.line import Line, Place
 
 Clients = dict[str, float]
 

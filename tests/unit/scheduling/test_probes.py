@@ -3,10 +3,10 @@
 import asyncio
 from typing import cast
 
-from sora_proxy.key_pool import KeyPool
-from sora_proxy.keys import Key
-from sora_proxy.order_queue import QueueBounds
-from sora_proxy.probes import Probes
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.keys import Key
+from sora_proxy.scheduling.order_queue import QueueBounds
+from sora_proxy.scheduling.probes import Probes
 from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.upstream import Upstream
 from tests.unit.scheduling.test_key_pool import Order, turns

@@ -5,8 +5,8 @@ import asyncio
 import structlog
 
 from sora_proxy.errors import EgressFault, Fault, KeyFault, UpstreamFault, UpstreamUnavailable
-from sora_proxy.key_pool import KeyPool
-from sora_proxy.keys import Key
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.keys import Key
 from sora_proxy.upstream import Upstream
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from sora_proxy.rest import Rest
+from sora_proxy.scheduling.cooldown import Rest
 
 
 @dataclass(frozen=True, slots=True)

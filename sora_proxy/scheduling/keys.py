@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sora_proxy.egress import Egress
 from sora_proxy.errors import Fault, KeyRejected, RateLimited, TooManyTasks, UpstreamFault
-from sora_proxy.rest import LONGEST_REST, Incident, Rest
+from sora_proxy.scheduling.cooldown import LONGEST_REST, Incident, Rest
+from sora_proxy.scheduling.egress import Egress
 from sora_proxy.settings.kinds import UpstreamKey
 
 MINUTE = 60.0

@@ -8,7 +8,7 @@ for keys are looked at only when something about them changed or the moment came
 import heapq
 import math
 
-from sora_proxy.keys import Key
+from sora_proxy.scheduling.keys import Key
 
 
 class Roster:

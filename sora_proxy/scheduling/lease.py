@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Self
 
 from sora_proxy.errors import Fault
-from sora_proxy.keys import Key
+from sora_proxy.scheduling.keys import Key
 
 if TYPE_CHECKING:
-    from sora_proxy.key_pool import KeyPool
+    from sora_proxy.scheduling.key_pool import KeyPool
 
 
 class Lease:

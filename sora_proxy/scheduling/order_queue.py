@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sora_proxy.errors import QueueFull
-from sora_proxy.forecast import Forecast
-from sora_proxy.keys import Key
-from sora_proxy.lease import Lease
-from sora_proxy.line import Line, Place
+from sora_proxy.scheduling.forecast import Forecast
+from sora_proxy.scheduling.keys import Key
+from sora_proxy.scheduling.lease import Lease
+from sora_proxy.scheduling.line import Line, Place
 
 FIRST_POSITION_AFTER, POSITION_INTERVAL = 0.2, 1.0  # when those in line hear of their place
 LONGEST_RETRY_AFTER = 60  # seconds; SDKs stop trying, or try at once, above it

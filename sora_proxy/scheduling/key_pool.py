@@ -16,14 +16,14 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import structlog
 
-from sora_proxy.egress import Egress, Proxy
 from sora_proxy.errors import EgressFault, Fault, NoUpstreamKey
-from sora_proxy.keys import Key, KeyMemory, Moment
-from sora_proxy.lease import Lease
-from sora_proxy.line import Place
-from sora_proxy.order_queue import OrderQueue, QueueBounds
-from sora_proxy.rest import Incident
-from sora_proxy.roster import Roster
+from sora_proxy.scheduling.cooldown import Incident
+from sora_proxy.scheduling.egress import Egress, Proxy
+from sora_proxy.scheduling.keys import Key, KeyMemory, Moment
+from sora_proxy.scheduling.lease import Lease
+from sora_proxy.scheduling.line import Place
+from sora_proxy.scheduling.order_queue import OrderQueue, QueueBounds
+from sora_proxy.scheduling.roster import Roster
 from sora_proxy.settings.kinds import UpstreamKey
 
 log = structlog.get_logger(__name__)
