@@ -26,8 +26,8 @@ from sora_proxy.api.prompts import Prompt, prompt_of, said
 from sora_proxy.api.schemas import ChatRequest, parse_chat_request
 from sora_proxy.api.side_calls import SideCalls
 from sora_proxy.api.text_answers import answer_with_text
-from sora_proxy.conversations import Conversations, Said
 from sora_proxy.generation import Failed, Generation, GenerationSpec
+from sora_proxy.orders.conversations import Conversations, Said
 
 PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b", re.IGNORECASE)
 POLL_AFTER_SECONDS = 2

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sora_proxy.api.schemas import MOST_PROMPT, Message
-from sora_proxy.conversations import Said
 from sora_proxy.errors import ClientError
+from sora_proxy.orders.conversations import Said
 
 DATA_URI = "data:image/"
 MOST_KEPT = 2 * MOST_PROMPT  # characters of a stored conversation

@@ -18,8 +18,8 @@ from sora_proxy.api.described import Description, described
 from sora_proxy.api.generations import find, forget
 from sora_proxy.api.paging import MOST, limit_of, page_response
 from sora_proxy.api.schemas import MOST_MESSAGES, MetadataRequest, bracketed, parse_metadata_request
-from sora_proxy.conversations import Page, Said
 from sora_proxy.errors import ClientError
+from sora_proxy.orders.conversations import Page, Said
 
 PAGE = {"after": "the last id that you have", "limit": "how many, at most", "order": "`asc` or `desc`"}
 FILTERS = {"model": "only this model's", "metadata[key]": "only those with this value"}

@@ -10,8 +10,8 @@ from aiohttp import web
 from sora_proxy.api.answers import json_response
 from sora_proxy.api.schemas import ChatRequest
 from sora_proxy.api.sse import EventStream
-from sora_proxy.conversations import Said
 from sora_proxy.generation import new_generation_id
+from sora_proxy.orders.conversations import Said
 
 
 async def answer_with_text(

@@ -23,8 +23,8 @@ from sora_proxy.generation import (
     Status,
     new_generation_id,
 )
-from sora_proxy.store import Beside
-from sora_proxy.supervisor import Supervisor
+from sora_proxy.orders.store import Beside
+from sora_proxy.orders.supervisor import Supervisor
 from tests.benchmarks.bare import Script, read_script
 from tests.benchmarks.load import LINK
 from tests.benchmarks.programs import TASKS_PER_KEY

@@ -26,8 +26,8 @@ from sora_proxy.generation import (
     event_to_record,
     new_generation_id,
 )
+from sora_proxy.orders.store import Store, events, generations
 from sora_proxy.scheduling.keys import fingerprint
-from sora_proxy.store import Store, events, generations
 from tests.benchmarks.load import clients
 from tests.benchmarks.programs import NOBODY, Folder, environment, program
 from tests.benchmarks.table import Row, bounded

@@ -18,7 +18,7 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import SCHEMA_VERSION, Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
-from sora_proxy.store import Store
+from sora_proxy.orders.store import Store
 from tests.conftest import StartProxy
 from tests.eventually import PATIENCE
 from tests.sora_server import Sora, in_front_of, outcome, place
@@ -100,7 +100,7 @@ from pathlib import Path
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.generation import Generation, GenerationSpec
-from sora_proxy.store import Store
+from sora_proxy.orders.store import Store
 
 async def main():
     database = Database(Path(sys.argv[1]), BlockingPool())

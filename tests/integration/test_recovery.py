@@ -12,8 +12,8 @@ from aiohttp import web
 
 from sora_proxy.api.context import STORE, SUPERVISOR
 from sora_proxy.generation import Asset, State, Status
+from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.upstream import Snapshot, TaskState, Upstream
-from sora_proxy.watcher import TaskWatcher
 from tests.conftest import Proxy, StartProxy, upstream_keys
 from tests.eventually import PATIENCE, eventually
 from tests.sora_server import (

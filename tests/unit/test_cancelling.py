@@ -10,16 +10,16 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.errors import Fault, UpstreamUnavailable
 from sora_proxy.generation import Asset, Generation, GenerationSpec, Status
-from sora_proxy.lifecycle import Policy, Resources
 from sora_proxy.media import Media
+from sora_proxy.orders.lifecycle import Policy, Resources
+from sora_proxy.orders.store import Store
+from sora_proxy.orders.supervisor import Supervisor
+from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.kinds import UpstreamKey
-from sora_proxy.store import Store
-from sora_proxy.supervisor import Supervisor
 from sora_proxy.upstream import Capabilities, Snapshot, TaskState
-from sora_proxy.watcher import TaskWatcher
 from tests.eventually import eventually
 
 KEY = UpstreamKey(key="key")

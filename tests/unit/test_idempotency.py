@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sora_proxy.database import Database
 from sora_proxy.errors import ClientError
 from sora_proxy.generation import Failed, Generation, GenerationSpec, Status, new_generation_id
-from sora_proxy.idempotency import JOIN_SECONDS, KEPT_SECONDS, Claim, Idempotency, Repeated, sent
-from sora_proxy.store import Store, generations
+from sora_proxy.orders.idempotency import JOIN_SECONDS, KEPT_SECONDS, Claim, Idempotency, Repeated, sent
+from sora_proxy.orders.store import Store, generations
 
 KEYED = Claim("client", "digest", key="key")
 COUNTED = Claim("client", "digest", counted=True)

@@ -53,7 +53,9 @@ def test_everything_points_one_way_and_each_library_has_its_place() -> None:
     assert users_of("sora_proxy.__main__") <= {"__main__"}
     assert users_of("sora_proxy.app") == {"__main__"}
     assert {name.partition(".")[0] for name in users_of("sora_proxy.api")} == {"api", "app", "__main__"}
-    beneath = users_of("sora_proxy.upstream", "sora_proxy.lifecycle", "sora_proxy.watcher", "sora_proxy.store")
+    beneath = users_of(
+        "sora_proxy.upstream", "sora_proxy.orders.lifecycle", "sora_proxy.orders.watcher", "sora_proxy.orders.store"
+    )
     assert {name for name in beneath if name.startswith("api")} == {"api.context", "api.orders"}  # a key, a type
 
 

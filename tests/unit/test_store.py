@@ -29,7 +29,7 @@ from sora_proxy.generation import (
     Status,
     new_generation_id,
 )
-from sora_proxy.store import Store
+from sora_proxy.orders.store import Store
 from tests.eventually import PATIENCE
 
 NAMES = [f"{number:032x}.png" for number in range(1000)]

@@ -18,7 +18,7 @@ from sora_proxy.generation import (
     Status,
     new_generation_id,
 )
-from sora_proxy.store import Store
+from sora_proxy.orders.store import Store
 from sora_proxy.usage import COUNTERS, DAYS_KEPT, Usage
 
 KEY = "0123456789abcdef"

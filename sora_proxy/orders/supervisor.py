@@ -12,8 +12,8 @@ import structlog
 
 from sora_proxy.errors import Stopping
 from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
-from sora_proxy.lifecycle import Lifecycle, Policy, Resources
-from sora_proxy.store import Beside
+from sora_proxy.orders.lifecycle import Lifecycle, Policy, Resources
+from sora_proxy.orders.store import Beside
 
 log = structlog.get_logger(__name__)
 

@@ -24,7 +24,6 @@ from sora_proxy.errors import (
     SubmissionUnknown,
     UpstreamUnavailable,
 )
-from sora_proxy.following import Following
 from sora_proxy.generation import (
     Completed,
     Event,
@@ -36,15 +35,16 @@ from sora_proxy.generation import (
     State,
     Status,
 )
-from sora_proxy.lost_orders import LostOrders
 from sora_proxy.media import Media
-from sora_proxy.results import Results
+from sora_proxy.orders.following import Following
+from sora_proxy.orders.lost_orders import LostOrders
+from sora_proxy.orders.results import Results
+from sora_proxy.orders.store import Store
+from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
-from sora_proxy.store import Store
 from sora_proxy.upstream import Upstream
-from sora_proxy.watcher import TaskWatcher
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sora_proxy.database import Database, metadata
 from sora_proxy.generation import Generation
-from sora_proxy.store import Beside, generations
+from sora_proxy.orders.store import Beside, generations
 
 conversations = sa.Table(
     "conversations",

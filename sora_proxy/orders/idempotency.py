@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sora_proxy.database import Database, metadata
 from sora_proxy.errors import ClientError
 from sora_proxy.generation import Generation
-from sora_proxy.store import Beside, generations
+from sora_proxy.orders.store import Beside, generations
 
 JOIN_SECONDS = 600.0  # so long after its end, a generation is what a counted repeat without a key may mean
 KEPT_SECONDS = 86400.0

@@ -6,9 +6,9 @@ from contextlib import aclosing
 
 from sora_proxy.errors import RequestFault, TaskFailed
 from sora_proxy.generation import Asset, Generation, Progress, Queued
+from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.upstream import Snapshot, TaskState
-from sora_proxy.watcher import TaskWatcher
 
 EMPTY_ENDS = 3  # looks at a task that ended well without a result
 

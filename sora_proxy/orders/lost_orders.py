@@ -14,10 +14,10 @@ import structlog
 
 from sora_proxy.errors import EgressFault, Fault, StorageUnavailable, SubmissionUnknown
 from sora_proxy.generation import Generation
+from sora_proxy.orders.store import Store
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease
-from sora_proxy.store import Store
 from sora_proxy.upstream import Snapshot, Upstream
 
 log = structlog.get_logger(__name__)

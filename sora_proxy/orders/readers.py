@@ -13,7 +13,7 @@ import structlog
 
 from sora_proxy.errors import Stopping, StorageUnavailable
 from sora_proxy.generation import Generation
-from sora_proxy.supervisor import Supervisor
+from sora_proxy.orders.supervisor import Supervisor
 
 log = structlog.get_logger(__name__)
 
