@@ -38,15 +38,18 @@ from sora_proxy.api.context import (
     WEBHOOKS,
 )
 from sora_proxy.api.side_calls import SideCalls
-from sora_proxy.audit import AuditLog
 from sora_proxy.blocking import BlockingPool, beside
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping import KeyKeeping
 from sora_proxy.log import Redactor, set_verbose
-from sora_proxy.login_limit import LoginLimit
 from sora_proxy.media import Media
 from sora_proxy.models import Models
+from sora_proxy.operators.audit import AuditLog
+from sora_proxy.operators.login_limit import LoginLimit
+from sora_proxy.operators.runtime_settings import RuntimeSettings
+from sora_proxy.operators.sessions import Sessions
+from sora_proxy.operators.usage import Usage
 from sora_proxy.orders.conversations import Conversations
 from sora_proxy.orders.idempotency import Idempotency
 from sora_proxy.orders.lifecycle import Policy, Resources
@@ -57,17 +60,14 @@ from sora_proxy.orders.submissions import Submissions
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.public_fetch import PublicFetcher
-from sora_proxy.runtime_settings import RuntimeSettings
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.scheduling.probes import Probes
-from sora_proxy.sessions import Sessions
 from sora_proxy.settings.access import Access
 from sora_proxy.settings.options import Settings
 from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
 from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
-from sora_proxy.usage import Usage
 from sora_proxy.webhooks import Webhooks
 
 log = structlog.get_logger(__name__)

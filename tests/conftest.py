@@ -21,7 +21,7 @@ from sora_proxy.app import create_app
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.log import Redactor
-from sora_proxy.runtime_settings import RuntimeSettings
+from sora_proxy.operators.runtime_settings import RuntimeSettings
 from sora_proxy.settings.access import load_access
 from sora_proxy.settings.options import Settings
 from sora_proxy.simulator import Clocks, SimulatorOptions, serve_simulator

@@ -5,13 +5,16 @@ import asyncio
 from aiohttp import web
 
 from sora_proxy.api.side_calls import SideCalls
-from sora_proxy.audit import Actor, AuditLog
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.generation import Generation
 from sora_proxy.key_keeping.registry import KeyRegistry
-from sora_proxy.login_limit import LoginLimit
 from sora_proxy.media import Media
 from sora_proxy.models import Models
+from sora_proxy.operators.audit import Actor, AuditLog
+from sora_proxy.operators.login_limit import LoginLimit
+from sora_proxy.operators.runtime_settings import RuntimeSettings
+from sora_proxy.operators.sessions import Sessions
+from sora_proxy.operators.usage import Usage
 from sora_proxy.orders.conversations import Conversations
 from sora_proxy.orders.idempotency import Idempotency
 from sora_proxy.orders.readers import Readers
@@ -19,12 +22,9 @@ from sora_proxy.orders.retention import Retention
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.public_fetch import PublicFetcher
-from sora_proxy.runtime_settings import RuntimeSettings
-from sora_proxy.sessions import Sessions
 from sora_proxy.settings.access import Access
 from sora_proxy.settings.options import Settings
 from sora_proxy.upstream import Upstream
-from sora_proxy.usage import Usage
 from sora_proxy.webhooks import Webhooks
 
 SETTINGS = web.AppKey("settings", Settings)

@@ -6,8 +6,8 @@ from aiohttp import web
 
 from sora_proxy.api.context import ACCESS, SESSIONS
 from sora_proxy.api.forwarding import client_address
-from sora_proxy.audit import Actor
 from sora_proxy.errors import ClientError
+from sora_proxy.operators.audit import Actor
 
 
 def client_of(request: web.Request) -> str:

@@ -13,14 +13,14 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from sora_proxy import audit
-from sora_proxy.audit import Actor, Changes
 from sora_proxy.blocking import to_the_end
 from sora_proxy.database import Database
 from sora_proxy.errors import ClientError, KeysRefused
 from sora_proxy.key_keeping import imports, store
 from sora_proxy.key_keeping.store import KeyRecord, Origin
 from sora_proxy.log import Redactor
+from sora_proxy.operators import audit
+from sora_proxy.operators.audit import Actor, Changes
 from sora_proxy.scheduling.egress import ways_shown
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import KeyMemory, fingerprint

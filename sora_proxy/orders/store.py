@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sora_proxy import outbox, usage
+from sora_proxy import outbox
 from sora_proxy.blocking import finished
 from sora_proxy.database import Database, metadata
 from sora_proxy.event_log import EventLog
@@ -29,6 +29,7 @@ from sora_proxy.generation import (
     event_from_record,
     event_to_record,
 )
+from sora_proxy.operators import usage
 from sora_proxy.orders import submissions
 
 generations = sa.Table(

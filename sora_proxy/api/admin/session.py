@@ -9,9 +9,9 @@ from sora_proxy.api.context import AUDIT, LOGIN_LIMIT, OPERATOR, SESSIONS
 from sora_proxy.api.credentials import is_admin_key
 from sora_proxy.api.described import Description, described
 from sora_proxy.api.forwarding import client_address
-from sora_proxy.audit import Actor
 from sora_proxy.errors import ClientError
-from sora_proxy.sessions import SESSION_SECONDS
+from sora_proxy.operators.audit import Actor
+from sora_proxy.operators.sessions import SESSION_SECONDS
 
 log = structlog.get_logger(__name__)
 

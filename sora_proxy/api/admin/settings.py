@@ -6,7 +6,7 @@ from sora_proxy.api.admin.bodies import read_body
 from sora_proxy.api.answers import json_response
 from sora_proxy.api.context import OPERATOR, RUNTIME
 from sora_proxy.api.described import described
-from sora_proxy.runtime_settings import FIELDS, shown
+from sora_proxy.operators.runtime_settings import FIELDS, shown
 
 
 @described()

@@ -7,11 +7,11 @@ from typing import Any
 import jwt
 import pytest
 
-from sora_proxy.audit import Actor
 from sora_proxy.database import Database
 from sora_proxy.key_keeping.expiry import DAY, ExpiryWarnings, expiry_of
 from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.log import Redactor
+from sora_proxy.operators.audit import Actor
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.kinds import UpstreamKey

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from sora_proxy.audit import Actor, AuditLog
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.errors import ClientError, KeyRejected, RateLimited, StorageUnavailable
@@ -15,6 +14,7 @@ from sora_proxy.key_keeping.memories import KeyMemories
 from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.key_keeping.store import Origin
 from sora_proxy.log import Redactor
+from sora_proxy.operators.audit import Actor, AuditLog
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import fingerprint
 from sora_proxy.scheduling.order_queue import QueueBounds

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sora_proxy.login_limit import ADDRESSES_KNOWN, FAILURES_IN_ALL, FAILURES_PER_ADDRESS, LoginLimit
+from sora_proxy.operators.login_limit import ADDRESSES_KNOWN, FAILURES_IN_ALL, FAILURES_PER_ADDRESS, LoginLimit
 
 
 def fail(limit: LoginLimit, address: str, tries: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
-from sora_proxy.sessions import AUDIENCE, ISSUER, SESSION_SECONDS, Sessions
+from sora_proxy.operators.sessions import AUDIENCE, ISSUER, SESSION_SECONDS, Sessions
 from tests.conftest import ADMIN_KEY, CLIENT_KEY
 
 NOW = int(time.time())  # when the tests are collected: their run may take long

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from sora_proxy import usage
 from sora_proxy.database import Database
 from sora_proxy.generation import (
     ARROWS,
@@ -18,8 +17,9 @@ from sora_proxy.generation import (
     Status,
     new_generation_id,
 )
+from sora_proxy.operators import usage
+from sora_proxy.operators.usage import COUNTERS, DAYS_KEPT, Usage
 from sora_proxy.orders.store import Store
-from sora_proxy.usage import COUNTERS, DAYS_KEPT, Usage
 
 KEY = "0123456789abcdef"
 TODAY = dt.datetime.now(dt.UTC).date()

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from sora_proxy import audit
-from sora_proxy.audit import Actor
 from sora_proxy.blocking import to_the_end
 from sora_proxy.database import Database, metadata
 from sora_proxy.errors import ClientError
+from sora_proxy.operators import audit
+from sora_proxy.operators.audit import Actor
 from sora_proxy.scheduling.egress import ways_shown
 from sora_proxy.settings.options import Settings
 
