@@ -68,7 +68,7 @@ from sora_proxy.settings.options import Settings
 from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
 from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
-from sora_proxy.webhooks import Webhooks
+from sora_proxy.webhooks.webhooks import Webhooks
 
 log = structlog.get_logger(__name__)
 

@@ -25,7 +25,7 @@ from sora_proxy.public_fetch import PublicFetcher
 from sora_proxy.settings.access import Access
 from sora_proxy.settings.options import Settings
 from sora_proxy.upstream import Upstream
-from sora_proxy.webhooks import Webhooks
+from sora_proxy.webhooks.webhooks import Webhooks
 
 SETTINGS = web.AppKey("settings", Settings)
 RUNTIME = web.AppKey("runtime", RuntimeSettings)

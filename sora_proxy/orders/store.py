@@ -8,7 +8,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sora_proxy import outbox
 from sora_proxy.blocking import finished
 from sora_proxy.database import Database, metadata
 from sora_proxy.event_log import EventLog
@@ -31,6 +30,7 @@ from sora_proxy.generation import (
 )
 from sora_proxy.operators import usage
 from sora_proxy.orders import submissions
+from sora_proxy.webhooks import outbox
 
 generations = sa.Table(
     "generations",

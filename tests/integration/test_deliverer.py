@@ -15,9 +15,9 @@ from standardwebhooks import Webhook
 
 from sora_proxy.blocking import BlockingPool, beside
 from sora_proxy.database import Database
-from sora_proxy.deliverer import AT_ONCE_PER_HOST, DELAYS, JITTER, Deliverer
-from sora_proxy.outbox import Message, Outbox, outbox
 from sora_proxy.public_http import PublicHttp
+from sora_proxy.webhooks.deliverer import AT_ONCE_PER_HOST, DELAYS, JITTER, Deliverer
+from sora_proxy.webhooks.outbox import Message, Outbox, outbox
 from tests.addresses import ELSEWHERE, LOOPBACK
 from tests.eventually import PATIENCE, eventually
 from tests.receiver import SECRET, Answer, Receiver, hang, hang_up, serve_receiver, status

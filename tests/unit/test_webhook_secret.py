@@ -11,7 +11,7 @@ from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor
 from sora_proxy.settings.kinds import webhook_secret
 from sora_proxy.settings.options import Settings
-from sora_proxy.webhooks import Webhooks
+from sora_proxy.webhooks.webhooks import Webhooks
 
 RULE = "must be whsec_ and the base64 of 24 to 64 bytes"
 BAD = ["", "whsec_", "secret", "whsec_c2hvcnQ=", "whsec_" + "A" * 88, "whpk_" + "A" * 32, "A" * 32, "whsec_" + "ü" * 32]

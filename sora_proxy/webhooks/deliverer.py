@@ -16,9 +16,9 @@ import structlog
 from standardwebhooks import Webhook
 
 from sora_proxy.errors import StorageUnavailable
-from sora_proxy.outbox import Message, Outbox
 from sora_proxy.public_http import AddressRefused, PublicHttp
 from sora_proxy.retry_after import retry_after
+from sora_proxy.webhooks.outbox import Message, Outbox
 
 log = structlog.get_logger(__name__)
 

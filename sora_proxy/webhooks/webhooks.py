@@ -14,14 +14,14 @@ from standardwebhooks import Webhook
 
 from sora_proxy.blocking import beside
 from sora_proxy.database import Database
-from sora_proxy.deliverer import Deliverer
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor
-from sora_proxy.outbox import Outbox
 from sora_proxy.public_http import PublicHttp
 from sora_proxy.settings.kept_secret import read_or_make
 from sora_proxy.settings.kinds import webhook_secret
 from sora_proxy.settings.options import Settings
+from sora_proxy.webhooks.deliverer import Deliverer
+from sora_proxy.webhooks.outbox import Outbox
 
 ANY_PUBLIC_HOST = "*"
 
