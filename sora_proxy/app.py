@@ -43,7 +43,8 @@ from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping import KeyKeeping
 from sora_proxy.log import Redactor, set_verbose
-from sora_proxy.media import Media
+from sora_proxy.media.image_files import Media
+from sora_proxy.media.public_fetch import PublicFetcher
 from sora_proxy.models import Models
 from sora_proxy.operators.audit import AuditLog
 from sora_proxy.operators.login_limit import LoginLimit
@@ -59,7 +60,6 @@ from sora_proxy.orders.store import Store
 from sora_proxy.orders.submissions import Submissions
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.orders.watcher import TaskWatcher
-from sora_proxy.public_fetch import PublicFetcher
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.scheduling.probes import Probes

@@ -8,7 +8,8 @@ from sora_proxy.api.side_calls import SideCalls
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.generation import Generation
 from sora_proxy.key_keeping.registry import KeyRegistry
-from sora_proxy.media import Media
+from sora_proxy.media.image_files import Media
+from sora_proxy.media.public_fetch import PublicFetcher
 from sora_proxy.models import Models
 from sora_proxy.operators.audit import Actor, AuditLog
 from sora_proxy.operators.login_limit import LoginLimit
@@ -21,7 +22,6 @@ from sora_proxy.orders.readers import Readers
 from sora_proxy.orders.retention import Retention
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
-from sora_proxy.public_fetch import PublicFetcher
 from sora_proxy.settings.access import Access
 from sora_proxy.settings.options import Settings
 from sora_proxy.upstream import Upstream

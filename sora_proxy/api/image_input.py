@@ -10,7 +10,7 @@ from pybase64 import b64decode
 from sora_proxy.api.context import FETCHER, MEDIA, POOL, SETTINGS
 from sora_proxy.blocking import Work
 from sora_proxy.errors import ClientError
-from sora_proxy.media import NotAPicture
+from sora_proxy.media.image_files import NotAPicture
 from sora_proxy.public_http import AddressRefused
 
 

@@ -5,7 +5,7 @@ from aiohttp import web
 from sora_proxy.api.context import MEDIA, STORE
 from sora_proxy.api.described import Description, described
 from sora_proxy.errors import ClientError
-from sora_proxy.media import CONTENT_TYPES, PICTURE_NAME
+from sora_proxy.media.image_files import CONTENT_TYPES, PICTURE_NAME
 
 HEADERS = {
     "cache-control": "public, max-age=31536000, immutable",

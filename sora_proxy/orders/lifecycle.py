@@ -35,7 +35,7 @@ from sora_proxy.generation import (
     State,
     Status,
 )
-from sora_proxy.media import Media
+from sora_proxy.media.image_files import Media
 from sora_proxy.orders.following import Following
 from sora_proxy.orders.lost_orders import LostOrders
 from sora_proxy.orders.results import Results

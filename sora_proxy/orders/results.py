@@ -6,7 +6,7 @@ import structlog
 
 from sora_proxy.errors import EgressFault, Fault, StorageUnavailable
 from sora_proxy.generation import Asset, Generation, Picture, State
-from sora_proxy.media import Media, NotAPicture
+from sora_proxy.media.image_files import Media, NotAPicture
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.upstream import Upstream

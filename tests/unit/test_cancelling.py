@@ -10,7 +10,7 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.errors import Fault, UpstreamUnavailable
 from sora_proxy.generation import Asset, Generation, GenerationSpec, Status
-from sora_proxy.media import Media
+from sora_proxy.media.image_files import Media
 from sora_proxy.orders.lifecycle import Policy, Resources
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sora_proxy.conversion import converted
+from sora_proxy.media.conversion import converted
 
 
 def drawn(path: Path, kind: str, mode: str = "RGB") -> Path:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import StorageUnavailable
-from sora_proxy.media import CONTENT_TYPES, FORMATS, MOST_PIXELS, PICTURE_NAME, Media, NotAPicture
+from sora_proxy.media.image_files import CONTENT_TYPES, FORMATS, MOST_PIXELS, PICTURE_NAME, Media, NotAPicture
 
 Save = Any
 

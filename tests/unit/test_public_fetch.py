@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from sora_proxy.public_fetch import MOST_BYTES, PublicFetcher
+from sora_proxy.media.public_fetch import MOST_BYTES, PublicFetcher
 from sora_proxy.public_http import AddressRefused, is_public
 from tests.addresses import ELSEWHERE, LOOPBACK
 

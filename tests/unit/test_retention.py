@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
-from sora_proxy.media import Media
+from sora_proxy.media.image_files import Media
 from sora_proxy.orders.idempotency import Idempotency
 from sora_proxy.orders.retention import TASKS_KNOWN, Bounds, Retention
 from sora_proxy.orders.store import generations

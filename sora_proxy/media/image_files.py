@@ -15,8 +15,8 @@ import structlog
 from PIL import Image
 
 from sora_proxy.blocking import BlockingPool, Work
-from sora_proxy.conversion import converted
 from sora_proxy.errors import ConfigurationError, StorageUnavailable
+from sora_proxy.media.conversion import converted
 
 log = structlog.get_logger(__name__)
 
