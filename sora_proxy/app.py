@@ -45,7 +45,6 @@ from sora_proxy.key_keeping import KeyKeeping
 from sora_proxy.log import Redactor, set_verbose
 from sora_proxy.media.image_files import Media
 from sora_proxy.media.public_fetch import PublicFetcher
-from sora_proxy.models import Models
 from sora_proxy.operators.audit import AuditLog
 from sora_proxy.operators.login_limit import LoginLimit
 from sora_proxy.operators.runtime_settings import RuntimeSettings
@@ -66,6 +65,7 @@ from sora_proxy.scheduling.probes import Probes
 from sora_proxy.settings.access import Access
 from sora_proxy.settings.options import Settings
 from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
+from sora_proxy.upstream.models import Models
 from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
 from sora_proxy.webhooks.webhooks import Webhooks

@@ -10,7 +10,6 @@ from sora_proxy.generation import Generation
 from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.media.image_files import Media
 from sora_proxy.media.public_fetch import PublicFetcher
-from sora_proxy.models import Models
 from sora_proxy.operators.audit import Actor, AuditLog
 from sora_proxy.operators.login_limit import LoginLimit
 from sora_proxy.operators.runtime_settings import RuntimeSettings
@@ -25,6 +24,7 @@ from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.settings.access import Access
 from sora_proxy.settings.options import Settings
 from sora_proxy.upstream import Upstream
+from sora_proxy.upstream.models import Models
 from sora_proxy.webhooks.webhooks import Webhooks
 
 SETTINGS = web.AppKey("settings", Settings)

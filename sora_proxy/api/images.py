@@ -29,7 +29,7 @@ from sora_proxy.api.schemas import bracketed, checked, parse_body
 from sora_proxy.api.sse import EventStream
 from sora_proxy.errors import ClientError
 from sora_proxy.generation import Failed, Generation, GenerationSpec, Progress, Queued
-from sora_proxy.models import Model
+from sora_proxy.upstream.models import Model
 
 
 @described(Description(body=ImageRequest, answer=ImagesAnswer, media=(JSON, EVENTS)))

@@ -40,7 +40,7 @@ from sora_proxy.api.side_calls import SideCalls
 from sora_proxy.api.sse import EventStream
 from sora_proxy.errors import ClientError
 from sora_proxy.generation import Generation, GenerationSpec, Picture, new_generation_id
-from sora_proxy.models import Model
+from sora_proxy.upstream.models import Model
 
 
 @described(Description(body=ResponseRequest, answer=ResponseAnswer, media=(JSON, EVENTS)))

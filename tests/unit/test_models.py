@@ -3,8 +3,8 @@
 import pytest
 
 from sora_proxy.errors import ClientError, ConfigurationError
-from sora_proxy.models import Models
 from sora_proxy.upstream import Capabilities
+from sora_proxy.upstream.models import Models
 
 CAN = Capabilities(("ours", "also-ours"), ((720, 480),), most_pictures=4, most_references=1)
 
