@@ -10,8 +10,8 @@ from pybase64 import b64decode
 from sora_proxy.api.context import FETCHER, MEDIA, POOL, SETTINGS
 from sora_proxy.blocking import Work
 from sora_proxy.errors import ClientError
+from sora_proxy.foreign.public_http import AddressRefused
 from sora_proxy.media.image_files import NotAPicture
-from sora_proxy.public_http import AddressRefused
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from sora_proxy.api.image_input import Reference, keep_picture
 from sora_proxy.api.links import public_origin
 from sora_proxy.blocking import Work
 from sora_proxy.errors import ClientError, SoraProxyError
+from sora_proxy.foreign.public_http import AddressRefused
 from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.idempotency import Claim, Repeated
 from sora_proxy.orders.store import Beside
-from sora_proxy.public_http import AddressRefused
 
 LONGEST_KEY = 255
 COUNTED = re.compile(r"[1-9]\d{0,3}", re.ASCII)

@@ -8,7 +8,7 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from sora_proxy.errors import ClientError
-from sora_proxy.foreign_json import TooManyValues, read_json
+from sora_proxy.foreign.bounded_json import TooManyValues, read_json
 
 DEFAULT_SIZE = (720, 480)
 MOST_MESSAGES = 500

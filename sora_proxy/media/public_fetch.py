@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import aiohttp
 
-from sora_proxy.public_http import AddressRefused, PublicHttp
+from sora_proxy.foreign.public_http import AddressRefused, PublicHttp
 
 MOST_BYTES = 10 * 2**20
 

@@ -16,8 +16,8 @@ import structlog
 from standardwebhooks import Webhook
 
 from sora_proxy.errors import StorageUnavailable
-from sora_proxy.public_http import AddressRefused, PublicHttp
-from sora_proxy.retry_after import retry_after
+from sora_proxy.foreign.public_http import AddressRefused, PublicHttp
+from sora_proxy.foreign.retry_after import retry_after
 from sora_proxy.webhooks.outbox import Message, Outbox
 
 log = structlog.get_logger(__name__)

@@ -15,8 +15,8 @@ from standardwebhooks import Webhook
 from sora_proxy.blocking import beside
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
+from sora_proxy.foreign.public_http import PublicHttp
 from sora_proxy.log import Redactor
-from sora_proxy.public_http import PublicHttp
 from sora_proxy.settings.kept_secret import read_or_make
 from sora_proxy.settings.kinds import webhook_secret
 from sora_proxy.settings.options import Settings

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 
 from sora_proxy.blocking import BlockingPool, beside
 from sora_proxy.database import Database
-from sora_proxy.public_http import PublicHttp
+from sora_proxy.foreign.public_http import PublicHttp
 from sora_proxy.webhooks.deliverer import AT_ONCE_PER_HOST, DELAYS, JITTER, Deliverer
 from sora_proxy.webhooks.outbox import Message, Outbox, outbox
 from tests.addresses import ELSEWHERE, LOOPBACK

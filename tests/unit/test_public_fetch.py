@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from sora_proxy.foreign.public_http import AddressRefused, is_public
 from sora_proxy.media.public_fetch import MOST_BYTES, PublicFetcher
-from sora_proxy.public_http import AddressRefused, is_public
 from tests.addresses import ELSEWHERE, LOOPBACK
 
 PICTURE = bytes(range(256)) * 40

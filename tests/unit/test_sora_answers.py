@@ -18,7 +18,7 @@ from sora_proxy.errors import (
     TooManyTasks,
     UpstreamUnavailable,
 )
-from sora_proxy.foreign_json import MAX_VALUES
+from sora_proxy.foreign.bounded_json import MAX_VALUES
 from sora_proxy.generation import Asset
 from sora_proxy.upstream import TaskState
 from sora_proxy.upstream.http_call import Answer
