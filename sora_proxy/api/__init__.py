@@ -4,9 +4,9 @@ from aiohttp import web
 
 from sora_proxy.api import chat, generations, health, images, models, pictures, reference, responses, stored_completions
 from sora_proxy.api.admin import FOR_OPERATORS, LOGIN
-from sora_proxy.api.arrival import expected_later
-from sora_proxy.api.cors import cors
-from sora_proxy.api.middleware import (
+from sora_proxy.api.http.arrival import expected_later
+from sora_proxy.api.http.cors import cors
+from sora_proxy.api.http.middleware import (
     OPEN_HANDLERS,
     OPERATOR_HANDLERS,
     access,

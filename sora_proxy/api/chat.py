@@ -12,14 +12,14 @@ import structlog
 from aiohttp import web
 
 from sora_proxy.api.answer_schemas import ChatCompletion
-from sora_proxy.api.answers import failure_response, json_response
-from sora_proxy.api.bodies import parsed
 from sora_proxy.api.chat_stream import ChatStream
 from sora_proxy.api.completions import completion, late_failure
 from sora_proxy.api.context import MODELS, SETTINGS, SIDE_CALLS
 from sora_proxy.api.described import EVENTS, JSON, Description, described
+from sora_proxy.api.http.answers import failure_response, json_response
+from sora_proxy.api.http.bodies import parsed
+from sora_proxy.api.http.keepalive import LongAnswer, client_patience
 from sora_proxy.api.image_input import Reference
-from sora_proxy.api.keepalive import LongAnswer, client_patience
 from sora_proxy.api.legacy_sdk import by_legacy_sdk
 from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.prompts import Prompt, prompt_of, said

@@ -9,8 +9,8 @@ import orjson
 from aiohttp import web
 
 from sora_proxy.api.context import SETTINGS
-from sora_proxy.api.links import picture_link
-from sora_proxy.api.sse import EventStream
+from sora_proxy.api.http.links import picture_link
+from sora_proxy.api.http.sse import EventStream
 from sora_proxy.generation import Event, Generation, Picture, event_to_record
 
 

@@ -7,7 +7,7 @@ before all of them from 0 on. So a stream that was cut after any event can be ta
 from collections.abc import Iterator
 from typing import Any
 
-from sora_proxy.api.pieces import Piece, event_pieces
+from sora_proxy.api.http.pieces import Piece, event_pieces
 from sora_proxy.api.response_objects import Outcome, ResponseObjects
 from sora_proxy.generation import Completed, Event, Phase, Picture, Progress, failure_of
 

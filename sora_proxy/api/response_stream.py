@@ -7,10 +7,10 @@ from aiohttp import web
 
 from sora_proxy.api.completions import progress_text
 from sora_proxy.api.context import SETTINGS
-from sora_proxy.api.pieces import Piece, write_pieces
+from sora_proxy.api.http.pieces import Piece, write_pieces
+from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.response_events import ResponseEvents
 from sora_proxy.api.response_objects import ResponseObjects, outcome_of, response_id_of
-from sora_proxy.api.sse import EventStream
 from sora_proxy.generation import Event, Generation, Progress, Queued
 
 

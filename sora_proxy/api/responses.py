@@ -11,17 +11,19 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from sora_proxy.api.answers import failure_response, json_response, why_no_pictures
-from sora_proxy.api.bodies import parsed
 from sora_proxy.api.chat import poll_headers
 from sora_proxy.api.context import CLIENT, GENERATION, MEDIA, MODELS, READERS, SETTINGS, SIDE_CALLS, SUPERVISOR
 from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.generations import forget
+from sora_proxy.api.http.answers import failure_response, json_response, why_no_pictures
+from sora_proxy.api.http.bodies import parsed
+from sora_proxy.api.http.keepalive import LongAnswer, client_patience
+from sora_proxy.api.http.paging import page_response
+from sora_proxy.api.http.pieces import json_pieces, write_pieces
+from sora_proxy.api.http.resuming import stream_asked_after
+from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.image_input import Reference
-from sora_proxy.api.keepalive import LongAnswer, client_patience
 from sora_proxy.api.orders import place_order, waiting_for
-from sora_proxy.api.paging import page_response
-from sora_proxy.api.pieces import json_pieces, write_pieces
 from sora_proxy.api.prompts import Prompt, prompt_of, words_of
 from sora_proxy.api.response_events import STRIDE, ResponseEvents
 from sora_proxy.api.response_objects import (
@@ -34,10 +36,8 @@ from sora_proxy.api.response_objects import (
 from sora_proxy.api.response_requests import ResponseRequest
 from sora_proxy.api.response_schemas import DeletedResponse, InputItemList, ResponseAnswer
 from sora_proxy.api.response_stream import ResponseStream
-from sora_proxy.api.resuming import stream_asked_after
 from sora_proxy.api.schemas import MOST_PROMPT, parse_body
 from sora_proxy.api.side_calls import SideCalls
-from sora_proxy.api.sse import EventStream
 from sora_proxy.errors import ClientError
 from sora_proxy.generation import Generation, GenerationSpec, Picture, new_generation_id
 from sora_proxy.upstream.models import Model

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from sora_proxy.api import MIDDLEWARES
 from sora_proxy.api.context import SETTINGS
-from sora_proxy.api.keepalive import LongAnswer
-from sora_proxy.api.middleware import OPEN_HANDLERS, OPERATOR_HANDLERS, add_headers
+from sora_proxy.api.http.keepalive import LongAnswer
+from sora_proxy.api.http.middleware import OPEN_HANDLERS, OPERATOR_HANDLERS, add_headers
 from sora_proxy.settings.options import Settings
 from tests.conftest import HOUR, Simulator, StartProxy, StartSimulator, in_front_of
 

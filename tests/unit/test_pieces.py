@@ -9,9 +9,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from sora_proxy.api.base64_files import PIECE
 from sora_proxy.api.context import POOL
-from sora_proxy.api.pieces import event_pieces, json_pieces, write_pieces
+from sora_proxy.api.http.base64_files import PIECE
+from sora_proxy.api.http.pieces import event_pieces, json_pieces, write_pieces
 from sora_proxy.blocking import BlockingPool
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from sora_proxy.api.slow_readers import in_time
+from sora_proxy.api.http.slow_readers import in_time
 
 # Below this, a write never waits for the reader: asyncio stops a writer above 64 KiB.
 UNREAD_BYTES = 32 * 2**10

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from sora_proxy.api.base64_files import base64_pieces
 from sora_proxy.api.context import POOL
+from sora_proxy.api.http.base64_files import base64_pieces
 
 Piece = bytes | Path
 

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from sora_proxy.api.arrival import arriving, in_time
 from sora_proxy.api.context import LARGE_BODIES, POOL
+from sora_proxy.api.http.arrival import arriving, in_time
 from sora_proxy.blocking import Work
 
 LARGE = 2**16

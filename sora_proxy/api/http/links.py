@@ -4,7 +4,7 @@ from aiohttp import web
 from yarl import URL
 
 from sora_proxy.api.context import RUNTIME, SETTINGS
-from sora_proxy.api.forwarding import through_trusted_proxy
+from sora_proxy.api.http.forwarding import through_trusted_proxy
 from sora_proxy.generation import Picture
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sora_proxy.api.answers import json_response
+from sora_proxy.api.http.answers import json_response
 from sora_proxy.errors import ClientError
 
 LIMIT, MOST, MOST_FOR_OPERATORS = 20, 100, 1000

@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from sora_proxy.api.context import SETTINGS
-from sora_proxy.api.slow_readers import in_time
+from sora_proxy.api.http.slow_readers import in_time
 
 # How long OpenAI's SDKs wait before they give up and order again: Python's on every call, Node's when it is set.
 CLIENT_TIMEOUTS = ("x-stainless-read-timeout", "x-stainless-timeout")

@@ -9,10 +9,10 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from sora_proxy.api.answers import error_response
 from sora_proxy.api.context import BEGUN, CLIENT, GENERATION, OPERATOR, REQUEST_ID, STARTED, UPSTREAM
-from sora_proxy.api.cors import Handler, add_cors_headers
-from sora_proxy.api.credentials import client_of, operator_of
+from sora_proxy.api.http.answers import error_response
+from sora_proxy.api.http.cors import Handler, add_cors_headers
+from sora_proxy.api.http.credentials import client_of, operator_of
 from sora_proxy.errors import ClientError, SoraProxyError
 from sora_proxy.generation import Generation, Status
 
