@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from sora_proxy.api import chat, generations, health, images, models, pictures, reference, responses, stored_completions
+from sora_proxy.api import chat, generations, health, images, models, pictures, responses, stored_completions
 from sora_proxy.api.admin import FOR_OPERATORS, LOGIN
 from sora_proxy.api.http.arrival import expected_later
 from sora_proxy.api.http.cors import cors
@@ -14,7 +14,8 @@ from sora_proxy.api.http.middleware import (
     errors,
     request_context,
 )
-from sora_proxy.api.reference import REFERENCE, Reference
+from sora_proxy.api.reference import routes as reference
+from sora_proxy.api.reference.routes import REFERENCE, Reference
 
 # Outermost first.
 MIDDLEWARES = (request_context, errors, cors, access)

@@ -4,10 +4,10 @@ import time
 
 from aiohttp import web
 
-from sora_proxy.api.answer_schemas import Health
 from sora_proxy.api.context import STORE, SUPERVISOR, UPSTREAM
-from sora_proxy.api.described import Description, described
 from sora_proxy.api.http.answers import json_response
+from sora_proxy.api.reference.answer_schemas import Health
+from sora_proxy.api.reference.described import Description, described
 from sora_proxy.errors import ClientError
 
 

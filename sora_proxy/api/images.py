@@ -12,10 +12,8 @@ import orjson
 import structlog
 from aiohttp import web
 
-from sora_proxy.api.answer_schemas import ImagesAnswer
 from sora_proxy.api.completions import progress_text
 from sora_proxy.api.context import MODELS, SETTINGS
-from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.http.answers import error_object, failure_response, failure_status, why_no_pictures
 from sora_proxy.api.http.bodies import parsed
 from sora_proxy.api.http.forms import read_form
@@ -26,6 +24,8 @@ from sora_proxy.api.image_answers import answer_to
 from sora_proxy.api.image_input import Reference
 from sora_proxy.api.image_requests import EditRequest, ImageRequest, VariationRequest
 from sora_proxy.api.orders import place_order, waiting_for
+from sora_proxy.api.reference.answer_schemas import ImagesAnswer
+from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.schemas import bracketed, checked, parse_body
 from sora_proxy.errors import ClientError
 from sora_proxy.generation import Failed, Generation, GenerationSpec, Progress, Queued

@@ -4,10 +4,10 @@ from typing import Any
 
 from aiohttp import web
 
-from sora_proxy.api.answer_schemas import ModelAnswer, ModelList
 from sora_proxy.api.context import MODELS
-from sora_proxy.api.described import Description, described
 from sora_proxy.api.http.answers import json_response
+from sora_proxy.api.reference.answer_schemas import ModelAnswer, ModelList
+from sora_proxy.api.reference.described import Description, described
 from sora_proxy.upstream.models import Model
 
 CREATED = 1742774400  # 2025-03-24, the day before the first of these could be had anywhere

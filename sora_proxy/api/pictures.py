@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from sora_proxy.api.context import MEDIA, STORE
-from sora_proxy.api.described import Description, described
+from sora_proxy.api.reference.described import Description, described
 from sora_proxy.errors import ClientError
 from sora_proxy.media.image_files import CONTENT_TYPES, PICTURE_NAME
 

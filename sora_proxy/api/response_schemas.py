@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sora_proxy.api.answer_schemas import BACKEND, Answer, ErrorDetail, List
+from sora_proxy.api.reference.answer_schemas import BACKEND, Answer, ErrorDetail, List
 from sora_proxy.generation import Phase
 
 

@@ -13,7 +13,6 @@ from aiohttp import web
 
 from sora_proxy.api.chat import poll_headers
 from sora_proxy.api.context import CLIENT, GENERATION, MEDIA, MODELS, READERS, SETTINGS, SIDE_CALLS, SUPERVISOR
-from sora_proxy.api.described import EVENTS, JSON, Description, described
 from sora_proxy.api.generations import forget
 from sora_proxy.api.http.answers import failure_response, json_response, why_no_pictures
 from sora_proxy.api.http.bodies import parsed
@@ -25,6 +24,7 @@ from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.image_input import Reference
 from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.prompts import Prompt, prompt_of, words_of
+from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.response_events import STRIDE, ResponseEvents
 from sora_proxy.api.response_objects import (
     Outcome,

@@ -8,15 +8,20 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from sora_proxy.api.answer_schemas import ChatCompletion, ChatCompletionList, DeletedChatCompletion, StoredMessageList
 from sora_proxy.api.chat import completion_response
 from sora_proxy.api.completions import completion
 from sora_proxy.api.context import CLIENT, CONVERSATIONS, STORE
-from sora_proxy.api.described import Description, described
 from sora_proxy.api.generations import find, forget
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.bodies import parsed
 from sora_proxy.api.http.paging import MOST, limit_of, page_response
+from sora_proxy.api.reference.answer_schemas import (
+    ChatCompletion,
+    ChatCompletionList,
+    DeletedChatCompletion,
+    StoredMessageList,
+)
+from sora_proxy.api.reference.described import Description, described
 from sora_proxy.api.schemas import MOST_MESSAGES, MetadataRequest, bracketed, parse_metadata_request
 from sora_proxy.errors import ClientError
 from sora_proxy.orders.conversations import Page, Said

@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from sora_proxy.api.answer_schemas import ChatCompletion, ChatCompletionList, Error, ModelList, StoredMessageList
+from sora_proxy.api.reference.answer_schemas import (
+    ChatCompletion,
+    ChatCompletionList,
+    Error,
+    ModelList,
+    StoredMessageList,
+)
 from sora_proxy.api.response_schemas import InputItemList, ResponseAnswer
 from tests.conftest import Proxy, Simulator
 

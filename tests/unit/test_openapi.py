@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 
 from sora_proxy.api import ALIASES, OPEN, add_routes
-from sora_proxy.api.described import description_of
-from sora_proxy.api.reference import REFERENCE
+from sora_proxy.api.reference.described import description_of
+from sora_proxy.api.reference.routes import REFERENCE
 
 
 @pytest.fixture

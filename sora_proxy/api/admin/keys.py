@@ -8,9 +8,9 @@ from pydantic import ValidationError, create_model
 from sora_proxy.api.admin.bodies import read_body
 from sora_proxy.api.admin.key_view import STATES, standing_of, view
 from sora_proxy.api.context import AUDIT, KEYS, OPERATOR, SUPERVISOR, UPSTREAM
-from sora_proxy.api.described import Description, described
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.paging import MOST_FOR_OPERATORS, PAGES, limit_of, page_of
+from sora_proxy.api.reference.described import Description, described
 from sora_proxy.api.schemas import explain
 from sora_proxy.errors import ClientError, Fault
 from sora_proxy.key_keeping.store import KeyRecord

@@ -5,10 +5,10 @@ from aiohttp import web
 
 from sora_proxy.api.admin.bodies import Body, read_body
 from sora_proxy.api.context import AUDIT, LOGIN_LIMIT, OPERATOR, SESSIONS
-from sora_proxy.api.described import Description, described
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.credentials import is_admin_key
 from sora_proxy.api.http.forwarding import client_address
+from sora_proxy.api.reference.described import Description, described
 from sora_proxy.errors import ClientError
 from sora_proxy.operators.audit import Actor
 from sora_proxy.operators.sessions import SESSION_SECONDS

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import sora_proxy
-from sora_proxy.api.answer_schemas import Error
-from sora_proxy.api.described import JSON, Description, description_of
+from sora_proxy.api.reference.answer_schemas import Error
+from sora_proxy.api.reference.described import JSON, Description, description_of
 
 ABOUT = (
     "Pictures behind OpenAI's API. Every error is an object with `message`, `type`, `param` and `code`. All answers"

@@ -7,9 +7,9 @@ import orjson
 from aiohttp import web
 
 from sora_proxy.api.context import POOL
-from sora_proxy.api.described import Description, described
-from sora_proxy.api.openapi import document
-from sora_proxy.api.reference_page import CONTENT_SECURITY_POLICY, page
+from sora_proxy.api.reference.described import Description, described
+from sora_proxy.api.reference.openapi import document
+from sora_proxy.api.reference.page import CONTENT_SECURITY_POLICY, page
 from sora_proxy.blocking import Work
 
 
