@@ -37,7 +37,7 @@ from sora_proxy.api.context import (
     USAGE,
     WEBHOOKS,
 )
-from sora_proxy.api.side_calls import SideCalls
+from sora_proxy.api.requests.side_calls import SideCalls
 from sora_proxy.blocking import BlockingPool, beside
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError

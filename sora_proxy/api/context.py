@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from sora_proxy.api.side_calls import SideCalls
+from sora_proxy.api.requests.side_calls import SideCalls
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.generation import Generation
 from sora_proxy.key_keeping.registry import KeyRegistry

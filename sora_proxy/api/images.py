@@ -21,12 +21,12 @@ from sora_proxy.api.http.keepalive import LongAnswer, client_patience
 from sora_proxy.api.http.pieces import Piece, write_pieces
 from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.image_answers import answer_to
-from sora_proxy.api.image_input import Reference
 from sora_proxy.api.image_requests import EditRequest, ImageRequest, VariationRequest
 from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.reference.answer_schemas import ImagesAnswer
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
-from sora_proxy.api.schemas import bracketed, checked, parse_body
+from sora_proxy.api.requests.image_input import Reference
+from sora_proxy.api.requests.schemas import bracketed, checked, parse_body
 from sora_proxy.errors import ClientError
 from sora_proxy.generation import Failed, Generation, GenerationSpec, Progress, Queued
 from sora_proxy.upstream.models import Model

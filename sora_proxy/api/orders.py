@@ -11,7 +11,7 @@ from aiohttp import web
 
 from sora_proxy.api.context import CLIENT, GENERATION, IDEMPOTENCY, MEDIA, POOL, READERS, SETTINGS, SUPERVISOR, WEBHOOKS
 from sora_proxy.api.http.links import public_origin
-from sora_proxy.api.image_input import Reference, keep_picture
+from sora_proxy.api.requests.image_input import Reference, keep_picture
 from sora_proxy.blocking import Work
 from sora_proxy.errors import ClientError, SoraProxyError
 from sora_proxy.foreign.public_http import AddressRefused

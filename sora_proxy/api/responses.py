@@ -21,10 +21,12 @@ from sora_proxy.api.http.paging import page_response
 from sora_proxy.api.http.pieces import json_pieces, write_pieces
 from sora_proxy.api.http.resuming import stream_asked_after
 from sora_proxy.api.http.sse import EventStream
-from sora_proxy.api.image_input import Reference
 from sora_proxy.api.orders import place_order, waiting_for
-from sora_proxy.api.prompts import Prompt, prompt_of, words_of
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
+from sora_proxy.api.requests.image_input import Reference
+from sora_proxy.api.requests.prompts import Prompt, prompt_of, words_of
+from sora_proxy.api.requests.schemas import MOST_PROMPT, parse_body
+from sora_proxy.api.requests.side_calls import SideCalls
 from sora_proxy.api.response_events import STRIDE, ResponseEvents
 from sora_proxy.api.response_objects import (
     Outcome,
@@ -36,8 +38,6 @@ from sora_proxy.api.response_objects import (
 from sora_proxy.api.response_requests import ResponseRequest
 from sora_proxy.api.response_schemas import DeletedResponse, InputItemList, ResponseAnswer
 from sora_proxy.api.response_stream import ResponseStream
-from sora_proxy.api.schemas import MOST_PROMPT, parse_body
-from sora_proxy.api.side_calls import SideCalls
 from sora_proxy.errors import ClientError
 from sora_proxy.generation import Generation, GenerationSpec, Picture, new_generation_id
 from sora_proxy.upstream.models import Model

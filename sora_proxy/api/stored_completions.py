@@ -22,7 +22,7 @@ from sora_proxy.api.reference.answer_schemas import (
     StoredMessageList,
 )
 from sora_proxy.api.reference.described import Description, described
-from sora_proxy.api.schemas import MOST_MESSAGES, MetadataRequest, bracketed, parse_metadata_request
+from sora_proxy.api.requests.schemas import MOST_MESSAGES, MetadataRequest, bracketed, parse_metadata_request
 from sora_proxy.errors import ClientError
 from sora_proxy.orders.conversations import Page, Said
 

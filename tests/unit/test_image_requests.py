@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sora_proxy.api.image_requests import STOCK_PROMPT, EditRequest, ImageRequest, VariationRequest
-from sora_proxy.api.schemas import checked
+from sora_proxy.api.requests.schemas import checked
 from sora_proxy.errors import ClientError
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sora_proxy.api.prompts import Prompt, prompt_of
-from sora_proxy.api.schemas import MOST_PROMPT, Message
+from sora_proxy.api.requests.prompts import Prompt, prompt_of
+from sora_proxy.api.requests.schemas import MOST_PROMPT, Message
 from sora_proxy.errors import ClientError
 from tests.cpu_time import grows_linearly
 

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from sora_proxy.api.schemas import MOST_MESSAGES, ChatRequest, parse_chat_request
+from sora_proxy.api.requests.schemas import MOST_MESSAGES, ChatRequest, parse_chat_request
 from sora_proxy.errors import ClientError
 
 MESSAGES = [{"role": "user", "content": "a fox"}]

@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sora_proxy.api.http.bodies import parsed
-from sora_proxy.api.schemas import explain, json_object
+from sora_proxy.api.requests.schemas import explain, json_object
 from sora_proxy.errors import ClientError
 
 T = TypeVar("T")

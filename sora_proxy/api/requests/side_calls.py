@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
-from sora_proxy.api.prompts import shows_picture, words_of
-from sora_proxy.api.schemas import Message
+from sora_proxy.api.requests.prompts import shows_picture, words_of
+from sora_proxy.api.requests.schemas import Message
 
 BEGINNINGS = (
     # Open WebUI; its newer ones all begin with TASK
