@@ -2,8 +2,10 @@
 
 from aiohttp import web
 
-from sora_proxy.api import chat, generations, health, images, models, pictures, responses, stored_completions
+from sora_proxy.api import generations, health, images, models, pictures, responses
 from sora_proxy.api.admin import FOR_OPERATORS, LOGIN
+from sora_proxy.api.chat import routes as chat
+from sora_proxy.api.chat import stored as stored_completions
 from sora_proxy.api.http.arrival import expected_later
 from sora_proxy.api.http.cors import cors
 from sora_proxy.api.http.middleware import (

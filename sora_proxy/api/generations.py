@@ -5,16 +5,16 @@ Answered from what is known here: no upstream key is ever touched.
 
 from aiohttp import web
 
-from sora_proxy.api.chat import completion_response
-from sora_proxy.api.chat_chunks import STRIDE
-from sora_proxy.api.chat_stream import ChatStream
+from sora_proxy.api.chat.chunks import STRIDE
+from sora_proxy.api.chat.legacy_sdk import by_legacy_sdk, unknown_completion
+from sora_proxy.api.chat.routes import completion_response
+from sora_proxy.api.chat.stream import ChatStream
 from sora_proxy.api.context import CLIENT, GENERATION, READERS, RETENTION, STORE, SUPERVISOR
 from sora_proxy.api.event_source import EventSource
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.links import public_origin
 from sora_proxy.api.http.paging import limit_of, page_response
 from sora_proxy.api.http.resuming import resume_point, stream_asked_after
-from sora_proxy.api.legacy_sdk import by_legacy_sdk, unknown_completion
 from sora_proxy.api.reference.answer_schemas import ChatCompletion, GenerationAnswer, GenerationList
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.errors import ClientError

@@ -12,7 +12,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from sora_proxy.api.completions import progress_text
+from sora_proxy.api.chat.completions import progress_text
 from sora_proxy.api.context import MODELS, SETTINGS
 from sora_proxy.api.http.answers import error_object, failure_response, failure_status, why_no_pictures
 from sora_proxy.api.http.bodies import parsed

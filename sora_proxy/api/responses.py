@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from sora_proxy.api.chat import poll_headers
+from sora_proxy.api.chat.routes import poll_headers
 from sora_proxy.api.context import CLIENT, GENERATION, MEDIA, MODELS, READERS, SETTINGS, SIDE_CALLS, SUPERVISOR
 from sora_proxy.api.generations import forget
 from sora_proxy.api.http.answers import failure_response, json_response, why_no_pictures

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from sora_proxy.api.chat_chunks import STRIDE, ChatChunks, StreamOptions
+from sora_proxy.api.chat.chunks import STRIDE, ChatChunks, StreamOptions
 from sora_proxy.generation import (
     Cancelled,
     Completed,

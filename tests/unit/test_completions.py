@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from sora_proxy.api.completions import completion, markdown, progress_text, usage
+from sora_proxy.api.chat.completions import completion, markdown, progress_text, usage
 from sora_proxy.generation import (
     Cancelled,
     Completed,

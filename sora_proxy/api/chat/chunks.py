@@ -12,7 +12,7 @@ from typing import Any, Literal
 import orjson
 from aiohttp import web
 
-from sora_proxy.api.completions import markdown, missing, progress_text, usage
+from sora_proxy.api.chat.completions import markdown, missing, progress_text, usage
 from sora_proxy.api.http.answers import error_object, failure_status
 from sora_proxy.generation import Completed, Event, Failed, Generation, Picture, Progress, Queued, failure_of
 

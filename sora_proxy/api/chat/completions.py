@@ -4,9 +4,9 @@ from typing import Any
 
 from aiohttp import web
 
+from sora_proxy.api.chat.legacy_sdk import knows_only_error
 from sora_proxy.api.http.answers import error_object, failure_status
 from sora_proxy.api.http.links import picture_link
-from sora_proxy.api.legacy_sdk import knows_only_error
 from sora_proxy.generation import Failed, Generation, Picture, Progress, Queued, Status
 
 REFUSED = "content_policy_violation"

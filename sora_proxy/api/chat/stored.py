@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from sora_proxy.api.chat import completion_response
-from sora_proxy.api.completions import completion
+from sora_proxy.api.chat.completions import completion
+from sora_proxy.api.chat.routes import completion_response
 from sora_proxy.api.context import CLIENT, CONVERSATIONS, STORE
 from sora_proxy.api.generations import find, forget
 from sora_proxy.api.http.answers import json_response

@@ -11,13 +11,14 @@ import orjson
 import structlog
 from aiohttp import web
 
-from sora_proxy.api.chat_stream import ChatStream
-from sora_proxy.api.completions import completion, late_failure
+from sora_proxy.api.chat.completions import completion, late_failure
+from sora_proxy.api.chat.legacy_sdk import by_legacy_sdk
+from sora_proxy.api.chat.stream import ChatStream
+from sora_proxy.api.chat.text_answers import answer_with_text
 from sora_proxy.api.context import MODELS, SETTINGS, SIDE_CALLS
 from sora_proxy.api.http.answers import failure_response, json_response
 from sora_proxy.api.http.bodies import parsed
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience
-from sora_proxy.api.legacy_sdk import by_legacy_sdk
 from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.reference.answer_schemas import ChatCompletion
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
@@ -25,7 +26,6 @@ from sora_proxy.api.requests.image_input import Reference
 from sora_proxy.api.requests.prompts import Prompt, prompt_of, said
 from sora_proxy.api.requests.schemas import ChatRequest, parse_chat_request
 from sora_proxy.api.requests.side_calls import SideCalls
-from sora_proxy.api.text_answers import answer_with_text
 from sora_proxy.generation import Failed, Generation, GenerationSpec
 from sora_proxy.orders.conversations import Conversations, Said
 
