@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from sora_proxy.api import generations, health, images, models, pictures, responses
+from sora_proxy.api import generations, health, models, pictures, responses
 from sora_proxy.api.admin import FOR_OPERATORS, LOGIN
 from sora_proxy.api.chat import routes as chat
 from sora_proxy.api.chat import stored as stored_completions
@@ -16,6 +16,7 @@ from sora_proxy.api.http.middleware import (
     errors,
     request_context,
 )
+from sora_proxy.api.images import routes as images
 from sora_proxy.api.reference import routes as reference
 from sora_proxy.api.reference.routes import REFERENCE, Reference
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from sora_proxy.api.chat.completions import finished_text, usage
 from sora_proxy.api.http.answers import error_object, failure_status
-from sora_proxy.api.image_answers import FORMATS, SIZES, UNKNOWN, Shown, shown_pictures
+from sora_proxy.api.images.answers import FORMATS, SIZES, UNKNOWN, Shown, shown_pictures
 from sora_proxy.generation import Failed, Generation, Phase, Status
 
 GENERATION, RESPONSE = "chatcmpl-", "resp_"

@@ -10,7 +10,7 @@ from aiohttp import web
 from sora_proxy.api.context import MEDIA
 from sora_proxy.api.http.links import picture_link
 from sora_proxy.api.http.pieces import Piece, event_pieces, json_pieces
-from sora_proxy.api.image_requests import ImageRequest
+from sora_proxy.api.images.requests import ImageRequest
 from sora_proxy.generation import Generation, Picture
 
 SIZES = ("1024x1024", "1024x1536", "1536x1024")  # all that strict clients of OpenAI know

@@ -20,8 +20,8 @@ from sora_proxy.api.http.forms import read_form
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience
 from sora_proxy.api.http.pieces import Piece, write_pieces
 from sora_proxy.api.http.sse import EventStream
-from sora_proxy.api.image_answers import answer_to
-from sora_proxy.api.image_requests import EditRequest, ImageRequest, VariationRequest
+from sora_proxy.api.images.answers import answer_to
+from sora_proxy.api.images.requests import EditRequest, ImageRequest, VariationRequest
 from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.reference.answer_schemas import ImagesAnswer
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
