@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from sora_proxy.api import generations, health, models, pictures, responses
+from sora_proxy.api import generations, health, models, pictures
 from sora_proxy.api.admin import FOR_OPERATORS, LOGIN
 from sora_proxy.api.chat import routes as chat
 from sora_proxy.api.chat import stored as stored_completions
@@ -19,6 +19,7 @@ from sora_proxy.api.http.middleware import (
 from sora_proxy.api.images import routes as images
 from sora_proxy.api.reference import routes as reference
 from sora_proxy.api.reference.routes import REFERENCE, Reference
+from sora_proxy.api.responses import routes as responses
 
 # Outermost first.
 MIDDLEWARES = (request_context, errors, cors, access)

@@ -11,7 +11,7 @@ from sora_proxy.api.reference.answer_schemas import (
     ModelList,
     StoredMessageList,
 )
-from sora_proxy.api.response_schemas import InputItemList, ResponseAnswer
+from sora_proxy.api.responses.schemas import InputItemList, ResponseAnswer
 from tests.conftest import Proxy, Simulator
 
 

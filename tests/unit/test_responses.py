@@ -8,8 +8,8 @@ import pytest
 
 from sora_proxy.api.http.pieces import Piece
 from sora_proxy.api.images.answers import Shown
-from sora_proxy.api.response_events import ResponseEvents
-from sora_proxy.api.response_objects import Outcome, ResponseObjects, generation_id_of, response_id_of
+from sora_proxy.api.responses.events import ResponseEvents
+from sora_proxy.api.responses.objects import Outcome, ResponseObjects, generation_id_of, response_id_of
 from sora_proxy.generation import (
     Completed,
     Generation,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sora_proxy.api.http.pieces import Piece, event_pieces
-from sora_proxy.api.response_objects import Outcome, ResponseObjects
+from sora_proxy.api.responses.objects import Outcome, ResponseObjects
 from sora_proxy.generation import Completed, Event, Phase, Picture, Progress, failure_of
 
 STRIDE = 100  # an event of the log leads to fewer than this

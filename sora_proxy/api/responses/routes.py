@@ -27,17 +27,17 @@ from sora_proxy.api.requests.image_input import Reference
 from sora_proxy.api.requests.prompts import Prompt, prompt_of, words_of
 from sora_proxy.api.requests.schemas import MOST_PROMPT, parse_body
 from sora_proxy.api.requests.side_calls import SideCalls
-from sora_proxy.api.response_events import STRIDE, ResponseEvents
-from sora_proxy.api.response_objects import (
+from sora_proxy.api.responses.events import STRIDE, ResponseEvents
+from sora_proxy.api.responses.objects import (
     Outcome,
     ResponseObjects,
     generation_id_of,
     outcome_of,
     response_id_of,
 )
-from sora_proxy.api.response_requests import ResponseRequest
-from sora_proxy.api.response_schemas import DeletedResponse, InputItemList, ResponseAnswer
-from sora_proxy.api.response_stream import ResponseStream
+from sora_proxy.api.responses.requests import ResponseRequest
+from sora_proxy.api.responses.schemas import DeletedResponse, InputItemList, ResponseAnswer
+from sora_proxy.api.responses.stream import ResponseStream
 from sora_proxy.errors import ClientError
 from sora_proxy.generation import Generation, GenerationSpec, Picture, new_generation_id
 from sora_proxy.upstream.models import Model

@@ -9,8 +9,8 @@ from sora_proxy.api.chat.completions import progress_text
 from sora_proxy.api.context import SETTINGS
 from sora_proxy.api.http.pieces import Piece, write_pieces
 from sora_proxy.api.http.sse import EventStream
-from sora_proxy.api.response_events import ResponseEvents
-from sora_proxy.api.response_objects import ResponseObjects, outcome_of, response_id_of
+from sora_proxy.api.responses.events import ResponseEvents
+from sora_proxy.api.responses.objects import ResponseObjects, outcome_of, response_id_of
 from sora_proxy.generation import Event, Generation, Progress, Queued
 
 

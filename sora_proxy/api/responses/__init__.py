@@ -1,0 +1,1 @@
+"""The Responses API, as far as it makes images."""
