@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from sora_proxy.api import generations, health, models, pictures
+from sora_proxy.api import generations, health, models
+from sora_proxy.api import stored_images as pictures
 from sora_proxy.api.admin import FOR_OPERATORS, LOGIN
 from sora_proxy.api.chat import routes as chat
 from sora_proxy.api.chat import stored as stored_completions
