@@ -16,6 +16,7 @@ from sora_proxy.api import MIDDLEWARES, add_routes
 from sora_proxy.api.context import (
     ACCESS,
     AUDIT,
+    BACKGROUND,
     CONVERSATIONS,
     FETCHER,
     IDEMPOTENCY,
@@ -38,7 +39,8 @@ from sora_proxy.api.context import (
     WEBHOOKS,
 )
 from sora_proxy.api.requests.side_calls import SideCalls
-from sora_proxy.blocking import BlockingPool, beside
+from sora_proxy.background import Background, start_task
+from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping import KeyKeeping
@@ -125,10 +127,10 @@ BACKEND = web.AppKey("backend", Backend)
 
 def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Application:
     """Make the whole program. `redactor` is told secrets that come up while it runs. Raises ConfigurationError."""
-    pool = BlockingPool()
+    pool, background = BlockingPool(), Background()
     database = Database(settings.database_path, pool)
     keys = KeyPool(_queue_bounds(settings), access.weights)
-    keeping = KeyKeeping(settings, database, keys, redactor)
+    keeping = KeyKeeping(settings, database, keys, redactor, pool)
     backend = Backend(settings, has_keys=keeping.has_keys)
     backend.reach(settings, keys)
     store, submissions = Store(database), Submissions(database)
@@ -143,6 +145,7 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BODY_BYTES)
     app[SETTINGS], app[RUNTIME], app[ACCESS], app[BACKEND] = settings, runtime, access, backend
     app[POOL], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
+    app[BACKGROUND] = background
     app[SESSIONS], app[LOGIN_LIMIT], app[LARGE_BODIES] = Sessions(), LoginLimit(), asyncio.Semaphore(BODIES_AT_ONCE)
     app[MODELS] = Models(upstream.capabilities, settings.model_aliases)
     app[SIDE_CALLS] = SideCalls(settings.side_call_prompts) if settings.side_calls else None
@@ -160,13 +163,13 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
             _opened(database, media),
             backend.running(),
             _closing(upstream.close),
-            keeping.running(pool, simulated=backend.simulated, by_default=backend.by_default),
-            app[WEBHOOKS].running(),
+            keeping.running(background, simulated=backend.simulated, by_default=backend.by_default),
+            app[WEBHOOKS].running(background),
         ):
             await runtime.open()
             keys.used_before(await submissions.ages())
             await supervisor.recover()
-            async with beside(app[RETENTION].run()):
+            async with background.running(retention=app[RETENTION].run):
                 yield
             await supervisor.stop(settings.shutdown_grace)
             await asyncio.gather(watcher.close(), probes.close())
@@ -199,7 +202,7 @@ async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:
         await runner.cleanup()
         raise
     log.info("stopping")
-    ending = asyncio.create_task(_end(runner, app))
+    ending = start_task(_end(runner, app), name="end", awaited=True)
     await asyncio.wait([ending], timeout=settings.shutdown_grace)
     clean = ending.done() and ending.result() and not app[POOL].busy
     log.info("stopped", clean=clean)

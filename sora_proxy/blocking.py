@@ -5,13 +5,14 @@ pool, so that slow downloads never hold up a submit. A thread never sleeps and n
 """
 
 import asyncio
-import contextlib
 import contextvars
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
+
+from sora_proxy.background import finished
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -85,38 +86,3 @@ class BlockingPool:
         """Take no more work and drop what has not begun; threads that are busy are left to their deadlines."""
         for executor in self._executors.values():
             executor.shutdown(wait=False, cancel_futures=True)
-
-
-async def finished(waiting: asyncio.Future[Any]) -> None:
-    """Wait for the end of something whose result nobody wants, however often we are cancelled meanwhile."""
-    while not waiting.done():
-        try:
-            await asyncio.wait([waiting])
-        except asyncio.CancelledError:
-            continue
-    if not waiting.cancelled():
-        waiting.exception()  # looked at, so that asyncio does not report it as never retrieved
-
-
-async def to_the_end(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await what must not be left half-done: a cancellation takes effect only after it, a second one at once."""
-    task = asyncio.ensure_future(coroutine)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # looked at: whoever wanted it is gone, and what it did is on disk
-        raise
-
-
-@contextlib.asynccontextmanager
-async def beside(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run what has no end of its own, for as long as the block takes."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
+from sora_proxy.background import start_task
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.database_file import DatabaseFile
 from sora_proxy.errors import ConfigurationError, StorageUnavailable
@@ -111,7 +112,7 @@ class Database:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, done))
         if self._committing is None or self._committing.done():
-            self._committing = asyncio.create_task(self._commit_all(), name="store-commit")
+            self._committing = start_task(self._commit_all(), name="store-commit")
         # A caller that is cancelled does not take its write out of the commit: it is on its way to the disk.
         await asyncio.shield(done)
 
@@ -129,7 +130,13 @@ class Database:
     async def _commit_all(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
-            results = await self._pool.run(Work.store_write, self._commit, [write for write, _ in batch])
+            try:
+                results = await self._pool.run(Work.store_write, self._commit, [write for write, _ in batch])
+            except Exception:
+                for _, done in batch:  # a mistake of ours must not let callers wait for ever
+                    done.set_exception(StorageUnavailable("the commit was interrupted"))
+                    done.exception()
+                raise
             self._refused = any(isinstance(error, StorageUnavailable) for error in results)
             for (_, done), error in zip(batch, results, strict=True):
                 if error is None:

@@ -5,6 +5,7 @@ import asyncio
 from aiohttp import web
 
 from sora_proxy.api.requests.side_calls import SideCalls
+from sora_proxy.background import Background
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.generation import Generation
 from sora_proxy.key_keeping.registry import KeyRegistry
@@ -30,6 +31,7 @@ from sora_proxy.webhooks.webhooks import Webhooks
 SETTINGS = web.AppKey("settings", Settings)
 RUNTIME = web.AppKey("runtime", RuntimeSettings)
 ACCESS = web.AppKey("access", Access)
+BACKGROUND = web.AppKey("background", Background)
 POOL = web.AppKey("pool", BlockingPool)
 STORE = web.AppKey("store", Store)
 WEBHOOKS = web.AppKey("webhooks", Webhooks)

@@ -4,7 +4,7 @@ import time
 
 from aiohttp import web
 
-from sora_proxy.api.context import STORE, SUPERVISOR, UPSTREAM
+from sora_proxy.api.context import BACKGROUND, STORE, SUPERVISOR, UPSTREAM
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.reference.answer_schemas import Health
 from sora_proxy.api.reference.described import Description, described
@@ -25,7 +25,11 @@ async def live(_request: web.Request) -> web.Response:
 
 @described(Description(answer=Health))
 async def ready(request: web.Request) -> web.Response:
-    """New orders would be taken; the answer names the back end that would make their images."""
+    """New orders would be taken; the answer names the back end that would make their images.
+
+    `restarting` names background loops that died and are about to be restarted.
+    """
     if not (request.app[SUPERVISOR].ready and await request.app[STORE].writable()):
         raise ClientError("New orders would not be taken now.", status=503, code="overloaded", retry_after=5)
-    return json_response({"status": "ok", "backend": request.app[UPSTREAM].name})
+    restarting = request.app[BACKGROUND].dead
+    return json_response({"status": "ok", "backend": request.app[UPSTREAM].name, "restarting": restarting})

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from sora_proxy.blocking import BlockingPool, beside
+from sora_proxy.background import Background
+from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.errors import KeysRefused, StorageUnavailable
 from sora_proxy.key_keeping.expiry import ExpiryWarnings
@@ -30,16 +31,18 @@ class KeyKeeping:
     Raises ConfigurationError if that file can't be used. `has_keys` tells whether there is any key, or a place for one.
     """
 
-    def __init__(self, settings: Settings, database: Database, keys: KeyPool, redactor: Redactor) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, keys: KeyPool, redactor: Redactor, threads: BlockingPool
+    ) -> None:
         self.registry = KeyRegistry(database, keys, redactor)
-        self._source = KeySource(settings)
+        self._source = KeySource(settings, threads)
         self._entries = self._source.read()
         self.has_keys = self._source.found or bool(database.look(has_keys))
         self._memories = KeyMemories(database, keys)
         keys.on_change = self._memories.note
 
     @contextlib.asynccontextmanager
-    async def running(self, blocking: BlockingPool, *, simulated: bool, by_default: bool) -> AsyncIterator[None]:
+    async def running(self, background: Background, *, simulated: bool, by_default: bool) -> AsyncIterator[None]:
         """Fill the pool, and keep it. Without keys of the configuration, the built-in simulator gets one of its own; if
         it answers by default only, it keeps that one."""
         self.registry.closed = by_default
@@ -48,13 +51,14 @@ class KeyKeeping:
         else:
             await self.registry.open(self._entries, self._source.origin)
         try:
-            async with beside(self._follow_source(blocking), ExpiryWarnings(self.registry).run()):
+            expiry = ExpiryWarnings(self.registry)
+            async with background.running(key_source=self._follow_source, key_expiry=expiry.run):
                 yield
         finally:
             await self._memories.close()
 
-    async def _follow_source(self, blocking: BlockingPool) -> None:
-        async for entries in self._source.changes(blocking):
+    async def _follow_source(self) -> None:
+        async for entries in self._source.changes():
             try:
                 await self.registry.take_in(entries, self._source.origin)
             except KeysRefused as error:

@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from sora_proxy.background import start_task
 from sora_proxy.database import Database
 from sora_proxy.errors import StorageUnavailable
 from sora_proxy.key_keeping import store
@@ -29,7 +30,7 @@ class KeyMemories:
         """Something about a key changed that must not be forgotten."""
         self._changed.add(key)
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write_all(), name="key-memories")
+            self._writing = start_task(self._write_all(), name="key-memories")
 
     async def close(self) -> None:
         """Write what is left, if the storage takes it."""

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from sora_proxy.blocking import to_the_end
+from sora_proxy.background import to_the_end
 from sora_proxy.database import Database
 from sora_proxy.errors import ClientError, KeysRefused
 from sora_proxy.key_keeping import imports, store

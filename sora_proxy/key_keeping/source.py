@@ -29,11 +29,12 @@ class _KeysFile(BaseModel):
 class KeySource:
     """The keys of the settings. `origin` tells which of the two places holds them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, threads: BlockingPool) -> None:
         self._named = "keys_storage_file" in settings.model_fields_set
         self.origin = Origin.environment if settings.api_keys else Origin.file
         self._configured = settings.api_keys
         self._path = settings.keys_storage_file
+        self._threads = threads
         # All the mutable state: the state of the file that was read last.
         self._seen: tuple[int, int, int] | None = None
 
@@ -61,14 +62,14 @@ class KeySource:
             places = [line.removeprefix("KEYS").removeprefix(": ") for line in explain(error)]
             raise ConfigurationError([f"KEYS_STORAGE_FILE: {self._path}: {place}" for place in places]) from None
 
-    async def changes(self, pool: BlockingPool) -> AsyncGenerator[tuple[UpstreamKey, ...], None]:
+    async def changes(self) -> AsyncGenerator[tuple[UpstreamKey, ...], None]:
         """The keys of the file, each time that it has changed. One that is gone or broken changes nothing."""
         while not self._configured:
             await asyncio.sleep(LOOK_SECONDS)
-            if await pool.run(Work.media, self._look) in (self._seen, None):
+            if await self._threads.run(Work.media, self._look) in (self._seen, None):
                 continue
             try:
-                yield await pool.run(Work.media, self.read)
+                yield await self._threads.run(Work.media, self.read)
             except ConfigurationError as error:
                 log.warning("key file can't be used, the keys stay as they are", faults=error.faults)
 

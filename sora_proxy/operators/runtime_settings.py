@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from sora_proxy.blocking import to_the_end
+from sora_proxy.background import to_the_end
 from sora_proxy.database import Database, metadata
 from sora_proxy.errors import ClientError
 from sora_proxy.operators import audit

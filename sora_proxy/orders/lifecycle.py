@@ -13,7 +13,7 @@ from typing import Literal
 
 import structlog
 
-from sora_proxy.blocking import to_the_end
+from sora_proxy.background import to_the_end
 from sora_proxy.errors import (
     EgressFault,
     Fault,

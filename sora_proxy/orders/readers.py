@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import structlog
 
+from sora_proxy.background import start_task
 from sora_proxy.errors import Stopping, StorageUnavailable
 from sora_proxy.generation import Generation
 from sora_proxy.orders.supervisor import Supervisor
@@ -59,7 +60,7 @@ class Readers:
         if generation.ended:
             self._conditional.discard(name)
         elif name in self._conditional:
-            self._abandoned[name] = asyncio.create_task(self._cancel_later(generation), name=f"abandoned {name}")
+            self._abandoned[name] = start_task(self._cancel_later(generation), name=f"abandoned {name}")
 
     async def _cancel_later(self, generation: Generation) -> None:
         await asyncio.sleep(self._grace)

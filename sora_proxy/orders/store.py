@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sora_proxy.blocking import finished
+from sora_proxy.background import finished, start_task
 from sora_proxy.database import Database, metadata
 from sora_proxy.event_log import EventLog
 from sora_proxy.generation import (
@@ -147,7 +147,7 @@ class Store:
             if ends:
                 outbox.put(connection, replace(generation, state=state, log=EventLog([*generation.log, *new])))
 
-        writing = asyncio.ensure_future(self._database.write(write))
+        writing = start_task(self._database.write(write), name=f"commit {generation.id}", awaited=True)
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:

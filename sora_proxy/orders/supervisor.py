@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from sora_proxy.background import start_task
 from sora_proxy.errors import Stopping
 from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
 from sora_proxy.orders.lifecycle import Lifecycle, Policy, Resources
@@ -65,7 +66,9 @@ class Supervisor:
         """
         self.admit(client)
         generation = Generation(new_generation_id(), client, spec)
-        accepting = self._arriving[generation.id] = asyncio.create_task(self._accept(generation, beside))
+        accepting = self._arriving[generation.id] = start_task(
+            self._accept(generation, beside), name=f"accept {generation.id}", awaited=True
+        )
         self._clients_arriving.append(client)
         accepting.add_done_callback(lambda _: self._arrived(generation))
         return await asyncio.shield(accepting)
@@ -92,9 +95,9 @@ class Supervisor:
             return
         if self._stopping:
             raise Stopping("the server is about to stop")
-        await asyncio.shield(self._in_background(self._cancel(generation)))
+        await asyncio.shield(self._in_background(self._cancel(generation), f"cancel {generation.id}"))
         if generation.status is Status.running:
-            self._in_background(self._lifecycle.cancel_task(generation))
+            self._in_background(self._lifecycle.cancel_task(generation), f"cancel task of {generation.id}")
 
     async def recover(self) -> None:
         """Go on with everything that the last process left unfinished. Sends nothing that was sent before."""
@@ -140,9 +143,9 @@ class Supervisor:
         if generation.status is Status.cancelled and (coroutine := self._coroutines.get(generation.id)) is not None:
             coroutine.cancel()
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Have something done whatever becomes of the caller."""
-        task = asyncio.create_task(work)
+        task = start_task(work, name=name)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
@@ -152,7 +155,7 @@ class Supervisor:
             generation.log.close()
             return
         self._live[generation.id] = generation
-        coroutine = asyncio.create_task(self._carry_out(generation), name=generation.id)
+        coroutine = start_task(self._carry_out(generation), name=generation.id)
         self._coroutines[generation.id] = coroutine
         coroutine.add_done_callback(lambda _: self._coroutines.pop(generation.id))
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from sora_proxy.background import start_task
 from sora_proxy.errors import Fault, KeyRejected, TaskFailed, UpstreamUnavailable
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
@@ -87,7 +88,7 @@ class TaskWatcher:
         watch = _Watch()
         self._watched[key][task_id] = watch
         if key not in self._pollers:
-            self._pollers[key] = asyncio.create_task(self._poll(key), name=f"poll {key.alias}")
+            self._pollers[key] = start_task(self._poll(key), name=f"poll {key.alias}")
         try:
             while True:
                 news = await watch.news.get()

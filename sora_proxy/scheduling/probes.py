@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from sora_proxy.background import start_task
 from sora_proxy.errors import EgressFault, Fault, KeyFault, UpstreamFault, UpstreamUnavailable
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
@@ -24,7 +25,7 @@ class Probes:
     def start(self, key: Key) -> None:
         """Have a key prove that it works; the pool hears of the outcome."""
         if key not in self._running:
-            self._running[key] = asyncio.create_task(self._probe(key), name=f"probe {key.alias}")
+            self._running[key] = start_task(self._probe(key), name=f"probe {key.alias}")
 
     async def close(self) -> None:
         """End every call."""

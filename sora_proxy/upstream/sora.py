@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from sora_proxy.background import start_task
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import (
     EgressFault,
@@ -200,7 +201,7 @@ class Sora:
 
     async def _answer(self, work: Work, call: HttpCall) -> Answer:
         """Whatever goes wrong with a call that registers nothing, it may be made again; cancelled, it ends at once."""
-        running = asyncio.ensure_future(self._run(work, call))
+        running = start_task(self._run(work, call), name=f"{work} call", awaited=True)
         try:
             return await asyncio.shield(running)
         except CallFailed as failure:

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from sora_proxy.blocking import beside
+from sora_proxy.background import Background
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.foreign.public_http import PublicHttp
@@ -51,9 +51,9 @@ class Webhooks:
         if self.deliverer:
             self.deliverer.wake()
 
-    def running(self) -> AbstractAsyncContextManager[None]:
+    def running(self, background: Background) -> AbstractAsyncContextManager[None]:
         """Send webhooks for as long as the block takes."""
-        return beside(self.deliverer.run()) if self.deliverer else contextlib.nullcontext()
+        return background.running(webhooks=self.deliverer.run) if self.deliverer else contextlib.nullcontext()
 
 
 def _secret(settings: Settings) -> str:

@@ -13,7 +13,8 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from sora_proxy.blocking import BlockingPool, beside
+from sora_proxy.background import Background
+from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.foreign.public_http import PublicHttp
 from sora_proxy.webhooks.deliverer import AT_ONCE_PER_HOST, DELAYS, JITTER, Deliverer
@@ -43,7 +44,7 @@ class Post:
     ) -> AsyncIterator[Deliverer]:
         http = PublicHttp("the webhook's address", allowed, ["https"] if anywhere else [])
         deliverer = Deliverer(self.outbox, http, Webhook(SECRET), delays)
-        async with beside(deliverer.run()):
+        async with Background().running(webhooks=deliverer.run):
             yield deliverer
 
     async def messages(self) -> list[Message]:

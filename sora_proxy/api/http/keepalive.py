@@ -15,6 +15,7 @@ from aiohttp import web
 
 from sora_proxy.api.context import SETTINGS
 from sora_proxy.api.http.slow_readers import in_time
+from sora_proxy.background import start_task
 
 # How long OpenAI's SDKs wait before they give up and order again: Python's on every call, Node's when it is set.
 CLIENT_TIMEOUTS = ("x-stainless-read-timeout", "x-stainless-timeout")
@@ -38,7 +39,7 @@ class LongAnswer:
     async def wait(self, ending: Coroutine[Any, Any, object], seconds: float) -> bool:
         """Wait for an end, at most so long, and keep the connection alive. Returns whether it came."""
         settings = self._request.app[SETTINGS]
-        end = asyncio.ensure_future(ending)
+        end = start_task(ending, name="answer", awaited=True)
         left, silence = seconds, settings.keepalive_after
         try:
             while True:

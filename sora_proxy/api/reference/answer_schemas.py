@@ -169,3 +169,4 @@ class Health(Answer):
     status: Literal["ok"]
     timestamp: float | None = None
     backend: str | None = Field(None, description="The back end that makes the images of new orders.")
+    restarting: list[str] | None = Field(None, description="Background loops that died and wait for their restart.")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,10 @@ def _in_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def source(file: Path) -> Callable[..., KeySource]:
-    return lambda **settings: KeySource(settings_for(file.parent, keys_storage_file=file, **settings))
+def source(file: Path) -> Iterator[Callable[..., KeySource]]:
+    threads = BlockingPool()
+    yield lambda **settings: KeySource(settings_for(file.parent, keys_storage_file=file, **settings), threads)
+    threads.close()
 
 
 def tokens(keys: Any) -> list[str]:
@@ -150,14 +152,6 @@ def test_a_key_file_that_can_not_be_read_is_a_fault(file: Path, source: Callable
     assert caught.value.faults == [f"KEYS_STORAGE_FILE: {file}: Is a directory"]
 
 
-@pytest.fixture
-async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BlockingPool]:
-    monkeypatch.setattr("sora_proxy.key_keeping.source.LOOK_SECONDS", 0.02)
-    pool = BlockingPool()
-    yield pool
-    pool.close()
-
-
 def write(file: Path, content: str) -> None:
     """As editors and orchestrators do: another file, renamed."""
     part = file.with_suffix(".part")
@@ -166,12 +160,16 @@ def write(file: Path, content: str) -> None:
 
 
 async def test_each_change_of_the_file_is_told_and_a_broken_or_missing_one_is_not(
-    file: Path, source: Callable[..., KeySource], pool: BlockingPool, caplog: pytest.LogCaptureFixture
+    file: Path,
+    source: Callable[..., KeySource],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    monkeypatch.setattr("sora_proxy.key_keeping.source.LOOK_SECONDS", 0.02)
     await asyncio.to_thread(file.write_text, '[{"key": "a"}]')
     watched = await asyncio.to_thread(source)
     assert tokens(await asyncio.to_thread(watched.read)) == ["a"]
-    changes = watched.changes(pool)
+    changes = watched.changes()
     told = asyncio.ensure_future(anext(changes))
     await asyncio.sleep(0.1)
     assert not told.done()
@@ -191,6 +189,6 @@ async def test_each_change_of_the_file_is_told_and_a_broken_or_missing_one_is_no
     await changes.aclose()
 
 
-async def test_keys_of_the_environment_never_change(source: Callable[..., KeySource], pool: BlockingPool) -> None:
+async def test_keys_of_the_environment_never_change(source: Callable[..., KeySource]) -> None:
     configured = await asyncio.to_thread(source, api_keys=[{"key": "a"}])
-    assert [keys async for keys in configured.changes(pool)] == []
+    assert [keys async for keys in configured.changes()] == []

@@ -1,0 +1,103 @@
+"""Background: the work that runs beside the requests. A loop that dies is logged, restarted and shown in readiness.
+
+Every asyncio task of the program is started here, so that each has a name and none dies unnoticed.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0  # before a loop that died is restarted
+T = TypeVar("T")
+Loop = Callable[[], Coroutine[Any, Any, object]]
+
+
+def start_task(coroutine: Coroutine[Any, Any, T], *, name: str, awaited: bool = False) -> asyncio.Task[T]:
+    """Start a task. An exception that ends it is logged, unless its starter looks at the outcome (`awaited`)."""
+    task = asyncio.get_running_loop().create_task(coroutine, name=name)
+    if not awaited:
+        task.add_done_callback(_log_death)
+    return task
+
+
+def _log_death(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("background task failed", task=task.get_name(), exc_info=error)
+
+
+async def finished(waiting: asyncio.Future[Any]) -> None:
+    """Wait until a future is done, and drop its result, however often the caller is cancelled meanwhile."""
+    while not waiting.done():
+        try:
+            await asyncio.wait([waiting])
+        except asyncio.CancelledError:
+            continue
+    if not waiting.cancelled():
+        waiting.exception()  # retrieved, so that asyncio does not report it
+
+
+async def to_the_end(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await what must not be left half-done: a cancellation takes effect after its end, a second one at once."""
+    task = start_task(coroutine, name="uninterrupted", awaited=True)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # retrieved: the caller is gone, and the work is on disk
+        raise
+
+
+class Background:
+    """Keeps loops running. A loop that returns has done its work; one that dies is restarted after a growing pause."""
+
+    def __init__(self) -> None:
+        # All the mutable state: the names of the loops that died and wait for their restart.
+        self._dead: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<Background, dead: {', '.join(self.dead) or 'none'}>"
+
+    @property
+    def dead(self) -> list[str]:
+        """The names of the loops that died and wait for their restart."""
+        return sorted(self._dead)
+
+    @contextlib.asynccontextmanager
+    async def running(self, **loops: Loop) -> AsyncIterator[None]:
+        """Run loops, by their names, for as long as the block takes."""
+        keepers = [start_task(self._keep(name, loop), name=f"keep {name}") for name, loop in loops.items()]
+        try:
+            yield
+        finally:
+            for keeper in keepers:
+                keeper.cancel()
+            for keeper in keepers:
+                await finished(keeper)
+
+    async def _keep(self, name: str, loop: Loop) -> None:
+        pause, clock = FIRST_PAUSE_SECONDS, asyncio.get_running_loop().time
+        while True:
+            started = clock()
+            task = start_task(loop(), name=name, awaited=True)
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:
+                task.cancel()
+                await finished(task)
+                raise
+            if not task.cancelled() and task.exception() is None:
+                return
+            if clock() - started > MAX_PAUSE_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            error = None if task.cancelled() else task.exception()
+            log.error("background loop died", loop=name, restart_seconds=pause, exc_info=error)
+            self._dead.add(name)
+            await asyncio.sleep(pause)
+            self._dead.discard(name)
+            pause = min(pause * 2, MAX_PAUSE_SECONDS)

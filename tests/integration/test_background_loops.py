@@ -1,0 +1,65 @@
+"""Each background loop of the server is killed: its death is logged and shown, and its work is taken up again."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from sora_proxy import background
+from tests.conftest import Proxy, Simulator, StartProxy, in_front_of, upstream_keys
+
+SECONDS = 60  # nothing in these tests waits longer
+LOOPS = ["key_expiry", "key_source", "retention", "webhooks"]
+
+
+def tasks_of_loops() -> dict[str, asyncio.Task[None]]:
+    return {task.get_name(): task for task in asyncio.all_tasks() if task.get_name() in LOOPS}
+
+
+@asynccontextmanager
+async def server_with_all_loops(start_proxy: StartProxy, simulator: Simulator, folder: Path) -> AsyncIterator[Proxy]:
+    file = folder / "keys.json"
+    await asyncio.to_thread(file.write_text, json.dumps(upstream_keys()))
+    settings = in_front_of(simulator) | {"api_keys": (), "keys_storage_file": file, "webhook_allow": ("127.0.0.1",)}
+    async with asyncio.timeout(SECONDS), start_proxy(**settings) as proxy:
+        yield proxy
+
+
+async def test_killed_loops_are_logged_and_shown_in_readiness(
+    start_proxy: StartProxy,
+    simulator: Simulator,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 3600.0)
+    async with server_with_all_loops(start_proxy, simulator, tmp_path) as proxy:
+        assert (await proxy.get("/health/ready"))["restarting"] == []
+        killed = tasks_of_loops()
+        assert sorted(killed) == LOOPS
+        for task in killed.values():
+            task.cancel()
+        await asyncio.wait(killed.values())
+        assert (await proxy.get("/health/ready"))["restarting"] == LOOPS
+    for loop in LOOPS:
+        assert f"loop='{loop}'" in caplog.text
+    assert caplog.text.count("background loop died") == len(LOOPS)
+
+
+async def test_killed_loops_are_restarted(
+    start_proxy: StartProxy, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 0.02)
+    async with server_with_all_loops(start_proxy, simulator, tmp_path) as proxy:
+        killed = tasks_of_loops()
+        for task in killed.values():
+            task.cancel()
+        await asyncio.wait(killed.values())
+        while sorted(tasks_of_loops()) != LOOPS:  # noqa: ASYNC110  # a restart is no event for others
+            await asyncio.sleep(0.02)
+        assert set(tasks_of_loops().values()).isdisjoint(killed.values())
+        while (await proxy.get("/health/ready"))["restarting"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)

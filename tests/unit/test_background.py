@@ -1,0 +1,123 @@
+"""Background loops: what dies is logged, restarted and reported; what is stopped ends with its loops."""
+
+import asyncio
+import itertools
+
+import pytest
+
+from sora_proxy import background
+from sora_proxy.background import Background, start_task, to_the_end
+
+SECONDS = 60  # nothing in these tests waits longer
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 0.02)
+
+
+async def test_a_loop_that_raises_is_logged_with_its_exception_and_started_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    attempts, survived = itertools.count(1), asyncio.Event()
+
+    async def loop() -> None:
+        if next(attempts) < 3:
+            raise ZeroDivisionError("of the test")
+        survived.set()
+        await asyncio.Event().wait()
+
+    running = Background()
+    async with asyncio.timeout(SECONDS), running.running(sweeper=loop):
+        await survived.wait()
+        assert running.dead == []
+    assert caplog.text.count("background loop died") == 2
+    assert "sweeper" in caplog.text
+    assert "ZeroDivisionError: of the test" in caplog.text
+
+
+async def test_a_loop_is_reported_as_dead_until_its_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 3600.0)
+    died = asyncio.Event()
+
+    async def loop() -> None:
+        died.set()
+        raise ZeroDivisionError
+
+    running = Background()
+    async with asyncio.timeout(SECONDS), running.running(sweeper=loop, other=asyncio.Event().wait):
+        await died.wait()
+        while running.dead != ["sweeper"]:  # noqa: ASYNC110  # it is dead in one of the next turns
+            await asyncio.sleep(0)
+
+
+async def test_a_loop_whose_task_is_cancelled_by_a_stranger_is_started_again() -> None:
+    starts: asyncio.Queue[asyncio.Task[None] | None] = asyncio.Queue()
+
+    async def loop() -> None:
+        starts.put_nowait(asyncio.current_task())
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(SECONDS), Background().running(sweeper=loop):
+        first = await starts.get()
+        assert first is not None
+        first.cancel()
+        assert await starts.get() is not first
+
+
+async def test_a_loop_that_returns_is_not_started_again(caplog: pytest.LogCaptureFixture) -> None:
+    starts = itertools.count(1)
+
+    async def loop() -> None:
+        next(starts)
+
+    async with Background().running(once=loop):
+        while any(task.get_name() == "keep once" for task in asyncio.all_tasks()):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert next(starts) == 2
+    assert caplog.text == ""
+
+
+async def test_the_end_of_the_block_waits_until_each_loop_has_cleaned_up() -> None:
+    cleaned: list[str] = []
+
+    async def loop() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append("done")
+
+    async with Background().running(first=loop, second=loop):
+        await asyncio.sleep(0.01)  # lets both begin
+    assert cleaned == ["done", "done"]
+
+
+async def test_the_exception_of_a_task_that_nobody_awaits_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError("of the test")
+
+    task = start_task(fail(), name="lonely")
+    await asyncio.wait([task])
+    await asyncio.sleep(0)  # callbacks of the task run in the next turn
+    assert "background task failed" in caplog.text
+    assert "lonely" in caplog.text
+
+
+async def test_work_that_must_not_be_left_half_done_ends_before_the_cancellation_takes_effect() -> None:
+    steps: list[str] = []
+    may_end = asyncio.Event()
+
+    async def work() -> None:
+        await may_end.wait()
+        steps.append("done")
+
+    caller = asyncio.ensure_future(to_the_end(work()))
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.sleep(0)
+    assert not caller.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert steps == ["done"]
