@@ -2,8 +2,12 @@
 
     SoraProxyError
     ├── ConfigurationError           the operator's: the start ends with one line per fault
-    ├── ClientError                  the caller's: answered as an OpenAI error object, nothing was started
-    ├── KeysRefused                  the operator's: no key is taken, because this process would never use it
+    ├── UnknownModel                 the client's: there is no such model
+    ├── IdempotencyMismatch          the client's: its idempotency key belongs to another order
+    ├── InvalidOption                the operator's: an option can't have this value
+    │   └── UnknownOption            no option of this name can be changed while the server runs
+    ├── KeyNotFound, KeyExists, KeyHasSource, KeyInUse, KeysRefused
+    │                                the operator's: an upstream key can't be found, added or deleted
     ├── StorageUnavailable           ours: the disk or the database refused
     ├── NoUpstreamKey                ours: no key is left that could serve
     ├── QueueFull                    ours: more orders wait than we promise to serve in time
@@ -21,7 +25,8 @@
             ├── UpstreamUnavailable  it did not take the call: nothing was registered
             └── SubmissionUnknown    it may have taken the order: look before sending it again
 
-Messages are written for clients and operators: no token, prompt, address or body of a back end stands in them.
+Messages are written for clients and operators: they contain no token, prompt, address or body of a back end. How each
+error is answered over HTTP is decided in `api/http/errors.py`.
 """
 
 
@@ -37,29 +42,40 @@ class ConfigurationError(SoraProxyError):
         self.faults = faults
 
 
-class ClientError(SoraProxyError):
-    """A request we refuse.
+class UnknownModel(SoraProxyError):
+    """No model has this name."""
 
-    `code` and `param` go into the OpenAI error object. `retry_after` is in whole seconds; `should_retry` becomes the
-    `x-should-retry` header that OpenAI's SDKs obey before the status.
-    """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int = 400,
-        code: str | None = "invalid_value",
-        param: str | None = None,
-        retry_after: int | None = None,
-        should_retry: bool | None = None,
-    ) -> None:
+class IdempotencyMismatch(SoraProxyError):
+    """The client sent another order with the same key before."""
+
+
+class InvalidOption(SoraProxyError):
+    """The option can't have this value. Nothing was changed."""
+
+    def __init__(self, message: str, *, option: str) -> None:
         super().__init__(message)
-        self.status = status
-        self.code = code
-        self.param = param
-        self.retry_after = retry_after
-        self.should_retry = should_retry
+        self.option = option
+
+
+class UnknownOption(InvalidOption):
+    """No option of this name can be changed while the server runs."""
+
+
+class KeyNotFound(SoraProxyError):
+    """No upstream key has this id."""
+
+
+class KeyExists(SoraProxyError):
+    """Another upstream key has this token. Nothing was added or changed."""
+
+
+class KeyHasSource(SoraProxyError):
+    """The upstream key can't be deleted: the next import from its source would add it again."""
+
+
+class KeyInUse(SoraProxyError):
+    """The upstream key can't be deleted while tasks run on it."""
 
 
 class KeysRefused(SoraProxyError):

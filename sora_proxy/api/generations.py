@@ -12,12 +12,12 @@ from sora_proxy.api.chat.stream import ChatStream
 from sora_proxy.api.context import CLIENT, GENERATION, READERS, RETENTION, STORE, SUPERVISOR
 from sora_proxy.api.event_source import EventSource
 from sora_proxy.api.http.answers import json_response
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.links import public_origin
 from sora_proxy.api.http.paging import limit_of, page_response
 from sora_proxy.api.http.resuming import resume_point, stream_asked_after
 from sora_proxy.api.reference.answer_schemas import ChatCompletion, GenerationAnswer, GenerationList
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
-from sora_proxy.errors import ClientError
 from sora_proxy.generation import FINAL, Generation, Phase
 
 
@@ -100,14 +100,13 @@ async def find(request: web.Request) -> Generation:
     generation_id = request.match_info["id"]
     generation = await request.app[SUPERVISOR].find(generation_id, request[CLIENT])
     if generation is None:
-        raise ClientError(f"There is no generation {generation_id[:80]!r}.", status=404, code="not_found", param="id")
+        raise ClientError(f"There is no generation {generation_id[:80]!r}.", code="not_found", param="id")
     request[GENERATION] = generation
     return generation
 
 
 async def forget(request: web.Request, generation: Generation) -> None:
-    """Remove all that is kept of a finished generation. Raises ClientError."""
+    """Remove all that is stored of a finished generation. Raises ClientError."""
     if generation.status not in FINAL:  # a cancelled one may still have to do with the back end
-        # Without should_retry an SDK would ask again at once.
-        raise ClientError("It is not finished yet.", status=409, code="conflict", param="id", should_retry=False)
+        raise ClientError("It is not finished yet.", code="conflict", param="id")
     await request.app[RETENTION].forget([generation.id])

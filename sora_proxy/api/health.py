@@ -6,9 +6,9 @@ from aiohttp import web
 
 from sora_proxy.api.context import BACKGROUND, STORE, SUPERVISOR, UPSTREAM
 from sora_proxy.api.http.answers import json_response
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.reference.answer_schemas import Health
 from sora_proxy.api.reference.described import Description, described
-from sora_proxy.errors import ClientError
 
 
 @described(Description(answer=Health))
@@ -30,6 +30,6 @@ async def ready(request: web.Request) -> web.Response:
     `restarting` names background loops that died and are about to be restarted.
     """
     if not (request.app[SUPERVISOR].ready and await request.app[STORE].writable()):
-        raise ClientError("New orders would not be taken now.", status=503, code="overloaded", retry_after=5)
+        raise ClientError("New orders would not be taken now.", code="overloaded")
     restarting = request.app[BACKGROUND].dead
     return json_response({"status": "ok", "backend": request.app[UPSTREAM].name, "restarting": restarting})

@@ -10,10 +10,11 @@ import orjson
 from aiohttp import web
 
 from sora_proxy.api.context import CLIENT, GENERATION, IDEMPOTENCY, MEDIA, POOL, READERS, SETTINGS, SUPERVISOR, WEBHOOKS
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.links import public_origin
 from sora_proxy.api.requests.image_input import Reference, keep_picture
 from sora_proxy.blocking import Work
-from sora_proxy.errors import ClientError, SoraProxyError
+from sora_proxy.errors import SoraProxyError
 from sora_proxy.foreign.public_http import AddressRefused
 from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.idempotency import Claim, Repeated
@@ -51,7 +52,7 @@ async def place_order(
     generation = await request.app[SUPERVISOR].find(earlier, claim.client)
     if generation is None:
         message = "The answer to this Idempotency-Key was removed. Send another key to order again."
-        raise ClientError(message, status=404, code="not_found", param="Idempotency-Key")
+        raise ClientError(message, code="not_found", param="Idempotency-Key")
     return generation
 
 

@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from sora_proxy.api.context import MEDIA, STORE
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.reference.described import Description, described
-from sora_proxy.errors import ClientError
 from sora_proxy.media.image_files import CONTENT_TYPES, PICTURE_NAME
 
 HEADERS = {
@@ -24,7 +24,7 @@ async def picture(request: web.Request) -> web.StreamResponse:
     known = PICTURE_NAME.fullmatch(name)
     media = request.app[MEDIA]
     if known is None or not await request.app[STORE].has_picture(name) or not await media.has_picture(name):
-        raise ClientError("There is no such picture.", status=404, code="not_found")
+        raise ClientError("There is no such picture.", code="not_found")
     response = web.FileResponse(media.picture_path(name), headers=HEADERS)
     response.content_type = CONTENT_TYPES[known[1]]
     return response

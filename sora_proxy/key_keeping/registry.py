@@ -15,7 +15,7 @@ import structlog
 
 from sora_proxy.background import to_the_end
 from sora_proxy.database import Database
-from sora_proxy.errors import ClientError, KeysRefused
+from sora_proxy.errors import KeyExists, KeyHasSource, KeyInUse, KeyNotFound, KeysRefused
 from sora_proxy.key_keeping import imports, store
 from sora_proxy.key_keeping.store import KeyRecord, Origin
 from sora_proxy.log import Redactor
@@ -53,11 +53,11 @@ class KeyRegistry:
         return self._records.values()
 
     def get(self, key_id: str) -> KeyRecord:
-        """Raises ClientError for a key that is not there."""
+        """The record of a key. Raises KeyNotFound."""
         try:
             return self._records[key_id]
         except KeyError:
-            raise ClientError("There is no such key.", status=404, code="not_found", param="id") from None
+            raise KeyNotFound("There is no such key.") from None
 
     async def open(self, entries: Sequence[UpstreamKey], origin: Origin) -> None:
         """Bring the keys of the last process into the pool, and those of the configuration."""
@@ -83,19 +83,19 @@ class KeyRegistry:
         await to_the_end(self._take_in(entries, origin))
 
     async def add(self, configs: Sequence[UpstreamKey], actor: Actor) -> list[KeyRecord]:
-        """Add keys, all or none. Raises ClientError if one is there already, or KeysRefused."""
+        """Add keys, all or none. Raises KeyExists or KeysRefused."""
         self.check_open()
         return await to_the_end(self._add(configs, actor))
 
     async def change(self, key_id: str, fields: dict[str, Any], actor: Actor) -> KeyRecord:
         """Set fields of a key's configuration; None is their default.
 
-        Raises ClientError, KeysRefused, or pydantic's ValidationError for values that can't be.
+        Raises KeyNotFound, KeyExists, KeysRefused, or pydantic's ValidationError for values that are not valid.
         """
         return await to_the_end(self._change(key_id, fields, actor))
 
     async def remove(self, key_id: str, actor: Actor) -> None:
-        """Delete a key. Raises ClientError while tasks run on it, or if the next import would bring it back."""
+        """Delete a key. Raises KeyNotFound, KeyHasSource or KeyInUse."""
         await to_the_end(self._remove(key_id, actor))
 
     def holder_of(self, token: str) -> KeyRecord | None:
@@ -113,7 +113,7 @@ class KeyRegistry:
     async def _add(self, configs: Sequence[UpstreamKey], actor: Actor) -> list[KeyRecord]:
         async with self._changing:
             if any(self.holder_of(config.token) for config in configs):
-                raise ClientError("This token is there already.", status=409, code="key_exists", param="key")
+                raise KeyExists("This token is there already.")
             now = time.time()
             records = [KeyRecord(fingerprint(config.token), config, Origin.admin, now) for config in configs]
             await self._commit(records, actor)
@@ -127,7 +127,7 @@ class KeyRegistry:
                 self.check_open()
             holder = self.holder_of(config.token)
             if holder and holder.id != key_id:
-                raise ClientError("Another key has this token.", status=409, code="key_exists", param="key")
+                raise KeyExists("Another key has this token.")
             origin = record.origin
             if origin is Origin.removed and config.enabled:  # it is the operators' now
                 origin = Origin.admin
@@ -139,11 +139,9 @@ class KeyRegistry:
         async with self._changing:
             record, key = self.get(key_id), self._pool.get(key_id)
             if record.origin in imports.FROM_A_SOURCE:
-                message = f"The key stands in its source ({record.origin}): remove it there, or disable it."
-                raise ClientError(message, status=409, code="key_has_source", param="id", should_retry=False)
+                raise KeyHasSource(f"The key comes from its source ({record.origin}): remove it there, or disable it.")
             if key is not None and key.tasks:
-                message = "Tasks run on the key: disable it, and delete it when they have ended."
-                raise ClientError(message, status=409, code="key_in_use", param="id", should_retry=False)
+                raise KeyInUse("Tasks run on the key: disable it, and delete it when they have ended.")
 
             def write(connection: sa.Connection) -> None:
                 store.delete(connection, key_id)

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sora_proxy.background import to_the_end
 from sora_proxy.database import Database, metadata
-from sora_proxy.errors import ClientError
+from sora_proxy.errors import InvalidOption, UnknownOption
 from sora_proxy.operators import audit
 from sora_proxy.operators.audit import Actor
 from sora_proxy.scheduling.egress import ways_shown
@@ -54,7 +54,7 @@ class RuntimeSettings:
         for option, value in await self._database.read(_kept):
             try:
                 _check(option, value)
-            except ClientError as error:  # a later version may know less, or be stricter
+            except InvalidOption as error:  # a later version may know less, or be stricter
                 log.warning("a setting that was chosen earlier can't be used any more", reason=str(error))
             else:
                 kept[option] = value
@@ -63,7 +63,7 @@ class RuntimeSettings:
     async def change(self, changes: dict[str, Any], actor: Actor) -> None:
         """Choose values of options, all or none; None gives an option back to the configuration.
 
-        Raises ClientError, naming the option.
+        Raises UnknownOption or InvalidOption.
         """
         for option, value in changes.items():
             _check(option, value)
@@ -108,8 +108,8 @@ def shown(settings: Settings, option: str) -> Any:
 
 def _check(option: str, value: Any) -> None:
     if option not in FIELDS:
-        message = f"{option[:40]!r} can't be changed here. What can: {', '.join(FIELDS)}."
-        raise ClientError(message, code="unknown_parameter", param=option[:40])
+        message = f"{option[:40]!r} can't be changed here. These can: {', '.join(FIELDS)}."
+        raise UnknownOption(message, option=option[:40])
     if value is None:
         return
     try:
@@ -117,7 +117,7 @@ def _check(option: str, value: Any) -> None:
     except ValidationError as error:
         reason = error.errors(include_url=False, include_context=False, include_input=False)[0]["msg"]
         message = f"Invalid value for '{option}': {reason.removeprefix('Value error, ')}."
-        raise ClientError(message, param=option) from None
+        raise InvalidOption(message, option=option) from None
 
 
 def _kept(connection: sa.Connection) -> list[tuple[str, Any]]:

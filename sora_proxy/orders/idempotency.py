@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import sqlalchemy as sa
 
 from sora_proxy.database import Database, metadata
-from sora_proxy.errors import ClientError
+from sora_proxy.errors import IdempotencyMismatch
 from sora_proxy.generation import Generation
 from sora_proxy.orders.store import Beside, generations
 
@@ -87,7 +87,7 @@ class Idempotency:
     async def earlier(self, claim: Claim) -> str | None:
         """The generation that a request repeats, if it does.
 
-        Raises ClientError if its key came with another order.
+        Raises IdempotencyMismatch if its key came with another order.
         """
         return await self._database.read(lambda connection: _earlier(connection, claim)) if claim.may_repeat else None
 
@@ -114,8 +114,7 @@ def _earlier(connection: sa.Connection, claim: Claim) -> str | None:
         same_key = (sent.c.client == claim.client) & (sent.c.key == claim.key)
         found = connection.execute(sa.select(sent.c.answer_id, sent.c.digest).where(same_key)).first()
         if found is not None and found.digest != claim.digest:
-            message = "This Idempotency-Key came with another order before."
-            raise ClientError(message, code="idempotency_mismatch", param="Idempotency-Key")
+            raise IdempotencyMismatch("This Idempotency-Key was used for another order.")
         return found.answer_id if found is not None else None
     if not claim.counted:
         return None

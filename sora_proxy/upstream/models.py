@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from sora_proxy.errors import ClientError, ConfigurationError
+from sora_proxy.errors import ConfigurationError, UnknownModel
 from sora_proxy.upstream import Capabilities
 
 
@@ -50,15 +50,14 @@ class Models:
         return self.listed[0]
 
     def get(self, name: str) -> Model:
-        """Raises ClientError for a model that we do not have."""
+        """The model of a name. Raises UnknownModel."""
         if model := self._by_name.get(name):
             return model
         for pattern, to in self._aliases.items():
             if fnmatchcase(name, pattern):
                 return Model(name, self._capabilities, to)
         known = ", ".join(model.id for model in self.listed[:4])
-        message = f"The model {name[:100]!r} does not exist. There are {known} and those in /v1/models."
-        raise ClientError(message, status=404, code="model_not_found", param="model")
+        raise UnknownModel(f"The model {name[:100]!r} does not exist. There are {known} and those in /v1/models.")
 
 
 def _distance(size: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from sora_proxy.database import Database
-from sora_proxy.errors import ClientError
+from sora_proxy.errors import IdempotencyMismatch
 from sora_proxy.generation import Failed, Generation, GenerationSpec, Status, new_generation_id
 from sora_proxy.orders.idempotency import JOIN_SECONDS, KEPT_SECONDS, Claim, Idempotency, Repeated, sent
 from sora_proxy.orders.store import Store, generations
@@ -45,9 +45,8 @@ async def test_of_equal_requests_in_one_commit_one_is_first_and_the_others_learn
 
 async def test_another_order_under_a_key_is_refused_and_another_client_is_not(database: Database) -> None:
     await add(database, KEYED)
-    with pytest.raises(ClientError) as refused:
+    with pytest.raises(IdempotencyMismatch):
         await add(database, replace(KEYED, digest="another"))
-    assert refused.value.code == "idempotency_mismatch"
     await add(database, replace(KEYED, client="another"))
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.images.requests import STOCK_PROMPT, EditRequest, ImageRequest, VariationRequest
 from sora_proxy.api.requests.schemas import checked
-from sora_proxy.errors import ClientError
 
 
 def test_the_least_request_has_the_defaults_and_null_is_the_default() -> None:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from sora_proxy.api.http.answers import error_response
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.requests.prompts import Prompt, prompt_of
 from sora_proxy.api.requests.schemas import MOST_PROMPT, Message
-from sora_proxy.errors import ClientError
 from tests.cpu_time import grows_linearly
 
 URI = "data:image/png;base64,iVBORw0KGgo+/AAAA=="
@@ -26,7 +27,7 @@ def of(*messages: tuple[str, Any] | dict[str, Any]) -> Prompt:
 def refusal(*messages: tuple[str, Any]) -> ClientError:
     with pytest.raises(ClientError) as caught:
         of(*messages)
-    assert caught.value.status == 400
+    assert error_response(caught.value).status == 400
     assert caught.value.param == "messages"
     return caught.value
 

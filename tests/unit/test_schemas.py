@@ -5,8 +5,9 @@ from typing import Any
 import orjson
 import pytest
 
+from sora_proxy.api.http.answers import error_response
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.requests.schemas import MOST_MESSAGES, ChatRequest, parse_chat_request
-from sora_proxy.errors import ClientError
 
 MESSAGES = [{"role": "user", "content": "a fox"}]
 
@@ -22,7 +23,7 @@ def parse(**fields: Any) -> ChatRequest:
 def refusal(content: bytes) -> ClientError:
     with pytest.raises(ClientError) as caught:
         parse_chat_request(content)
-    assert caught.value.status == 400
+    assert error_response(caught.value).status == 400
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 500
     orjson.dumps([str(caught.value), caught.value.param])
@@ -85,7 +86,7 @@ def test_other_sizes_are_refused_by_name(size: str) -> None:
     with pytest.raises(ClientError) as caught:
         _ = parse(size=size).dimensions
     assert caught.value.param == "size"
-    assert caught.value.status == 400
+    assert error_response(caught.value).status == 400
 
 
 ABSURD = {

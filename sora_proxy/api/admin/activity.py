@@ -7,9 +7,9 @@ from aiohttp import web
 
 from sora_proxy.api.context import ACCESS, KEYS, RUNTIME, SUPERVISOR, UPSTREAM, USAGE
 from sora_proxy.api.http.answers import json_response
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.paging import MOST_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.api.reference.described import Description, described
-from sora_proxy.errors import ClientError
 from sora_proxy.generation import Generation
 
 

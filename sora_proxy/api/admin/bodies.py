@@ -7,8 +7,8 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sora_proxy.api.http.bodies import parsed
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.requests.schemas import explain, json_object
-from sora_proxy.errors import ClientError
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ async def read_body(request: web.Request, check: Callable[[dict[str, Any]], T]) 
     """
     if request.content_type != "application/json":
         message = "The body must be JSON, with the header 'Content-Type: application/json'."
-        raise ClientError(message, status=415, code="unsupported_media_type")
+        raise ClientError(message, code="unsupported_media_type")
     async with parsed(request, lambda body: _parse(body, check)) as fields:
         return fields
 

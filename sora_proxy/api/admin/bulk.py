@@ -12,9 +12,10 @@ from sora_proxy.api.admin.bodies import Body, read_body
 from sora_proxy.api.admin.keys import change_key, revive_key, test_key
 from sora_proxy.api.context import KEYS, OPERATOR
 from sora_proxy.api.http.answers import error_body, json_response
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.api.requests.schemas import explain
-from sora_proxy.errors import ClientError, SoraProxyError
+from sora_proxy.errors import SoraProxyError
 from sora_proxy.scheduling.keys import fingerprint
 from sora_proxy.settings.kinds import UpstreamKey
 

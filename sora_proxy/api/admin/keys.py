@@ -9,10 +9,11 @@ from sora_proxy.api.admin.bodies import read_body
 from sora_proxy.api.admin.key_view import STATES, standing_of, view
 from sora_proxy.api.context import AUDIT, KEYS, OPERATOR, SUPERVISOR, UPSTREAM
 from sora_proxy.api.http.answers import json_response
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.paging import MOST_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.api.requests.schemas import explain
-from sora_proxy.errors import ClientError, Fault
+from sora_proxy.errors import Fault
 from sora_proxy.key_keeping.store import KeyRecord
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.settings.kinds import UpstreamKey

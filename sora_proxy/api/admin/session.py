@@ -7,9 +7,9 @@ from sora_proxy.api.admin.bodies import Body, read_body
 from sora_proxy.api.context import AUDIT, LOGIN_LIMIT, OPERATOR, SESSIONS
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.credentials import is_admin_key
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.forwarding import client_address
 from sora_proxy.api.reference.described import Description, described
-from sora_proxy.errors import ClientError
 from sora_proxy.operators.audit import Actor
 from sora_proxy.operators.sessions import SESSION_SECONDS
 
@@ -32,11 +32,11 @@ async def login(request: web.Request) -> web.Response:
     # From here to the verdict nothing is awaited: tries at the same time are counted like others.
     if seconds := limit.wait(address):
         message = "Too many logins failed. Try again later."
-        raise ClientError(message, status=429, code="rate_limit_exceeded", retry_after=seconds)
+        raise ClientError(message, code="rate_limit_exceeded", retry_after=seconds)
     if not is_admin_key(request, given.key):
         limit.failed(address)
         log.warning("login failed", address=address)
-        raise ClientError("This is not the admin key.", status=401, code="invalid_api_key", param="key")
+        raise ClientError("This is not the admin key.", code="invalid_api_key", param="key")
     limit.succeeded(address)
     token = request.app[SESSIONS].begin()
     await request.app[AUDIT].note(Actor("admin key", address), "session.begin", "")

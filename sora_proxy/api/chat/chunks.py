@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 
 from sora_proxy.api.chat.completions import markdown, missing, progress_text, usage
-from sora_proxy.api.http.answers import error_object, failure_status
+from sora_proxy.api.http.answers import error_object
 from sora_proxy.generation import Completed, Event, Failed, Generation, Picture, Progress, Queued, failure_of
 
 STRIDE = 10  # an event has fewer chunks than this
@@ -123,4 +123,4 @@ class ChatChunks:
 
 
 def _error(failed: Failed) -> bytes:
-    return orjson.dumps(error_object(failed.message, status=failure_status(failed), code=failed.code))
+    return orjson.dumps(error_object(failed.message, code=failed.code))

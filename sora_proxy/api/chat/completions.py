@@ -5,7 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from sora_proxy.api.chat.legacy_sdk import knows_only_error
-from sora_proxy.api.http.answers import error_object, failure_status
+from sora_proxy.api.http.answers import error_object
 from sora_proxy.api.http.links import picture_link
 from sora_proxy.generation import Failed, Generation, Picture, Progress, Queued, Status
 
@@ -79,9 +79,7 @@ def completion(request: web.Request, generation: Generation) -> dict[str, Any]:
 
 def late_failure(request: web.Request, generation: Generation, failed: Failed) -> dict[str, Any]:
     """What tells of a failure once 200 was sent: a valid completion, with the error object beside it."""
-    body = completion(request, generation) | error_object(
-        failed.message, status=failure_status(failed), code=failed.code
-    )
+    body = completion(request, generation) | error_object(failed.message, code=failed.code)
     (choice,) = body["choices"]
     choice["message"] |= {"content": failed.message, "refusal": failed.message}
     choice["finish_reason"] = "content_filter" if failed.code == REFUSED else "stop"

@@ -14,6 +14,7 @@ from sora_proxy.api.context import CLIENT, CONVERSATIONS, STORE
 from sora_proxy.api.generations import find, forget
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.bodies import parsed
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.paging import MOST, limit_of, page_response
 from sora_proxy.api.reference.answer_schemas import (
     ChatCompletion,
@@ -23,7 +24,6 @@ from sora_proxy.api.reference.answer_schemas import (
 )
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.api.requests.schemas import MOST_MESSAGES, MetadataRequest, bracketed, parse_metadata_request
-from sora_proxy.errors import ClientError
 from sora_proxy.orders.conversations import Page, Said
 
 PAGE = {"after": "the last id that you have", "limit": "how many, at most", "order": "`asc` or `desc`"}

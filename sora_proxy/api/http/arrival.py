@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from sora_proxy.errors import ClientError
+from sora_proxy.api.http.errors import ClientError
 
 IDLE_SECONDS = 30.0  # until the next byte
 LONGEST_SECONDS = 300.0
@@ -29,7 +29,7 @@ async def arriving(request: web.Request) -> AsyncIterator[None]:
     """
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         message = "The request's body must be sent as it is, without a Content-Encoding."
-        raise ClientError(message, status=415, code="unsupported_media_type")
+        raise ClientError(message, code="unsupported_media_type")
     if (request.content_length or 0) > request.client_max_size:
         raise web.HTTPRequestEntityTooLarge(request.client_max_size)
     if request.headers.get("expect", "").lower() == "100-continue" and not request.content.total_bytes:
@@ -39,7 +39,7 @@ async def arriving(request: web.Request) -> AsyncIterator[None]:
         async with asyncio.timeout(LONGEST_SECONDS):
             yield
     except TimeoutError:
-        raise ClientError("The request's body came too slowly.", status=408, code="request_timeout") from None
+        raise ClientError("The request's body came too slowly.", code="request_timeout") from None
 
 
 async def in_time(reading: Awaitable[T]) -> T:

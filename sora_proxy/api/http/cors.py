@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from sora_proxy.api.context import SETTINGS
-from sora_proxy.errors import ClientError
+from sora_proxy.api.http.errors import ClientError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # SDKs send many headers of their own, more with each version: what is asked for is allowed.
@@ -26,7 +26,7 @@ async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.method != "OPTIONS" or "access-control-request-method" not in request.headers:
         return await handler(request)
     if _allowed_origin(request) is None:
-        raise ClientError("This origin is not allowed.", status=403, code="origin_not_allowed")
+        raise ClientError("This origin is not allowed.", code="origin_not_allowed")
     asked = request.headers.get("access-control-request-headers", "")
     return web.Response(
         status=204,

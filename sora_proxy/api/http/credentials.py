@@ -5,8 +5,8 @@ import hmac
 from aiohttp import web
 
 from sora_proxy.api.context import ACCESS, SESSIONS
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.forwarding import client_address
-from sora_proxy.errors import ClientError
 from sora_proxy.operators.audit import Actor
 
 
@@ -20,7 +20,7 @@ def client_of(request: web.Request) -> str:
         if _equal(given, key):
             return holder
     message = "Incorrect API key provided." if given else "No API key provided. Send it as 'Authorization: Bearer KEY'."
-    raise ClientError(message, status=401, code="invalid_api_key")
+    raise ClientError(message, code="invalid_api_key")
 
 
 def operator_of(request: web.Request) -> Actor:
@@ -34,7 +34,7 @@ def operator_of(request: web.Request) -> Actor:
     if session := request.app[SESSIONS].known(given):
         return Actor(f"session {session}", address)
     client_of(request)
-    raise ClientError("This needs the admin key.", status=403, code="admin_key_required")
+    raise ClientError("This needs the admin key.", code="admin_key_required")
 
 
 def is_admin_key(request: web.Request, given: str) -> bool:

@@ -9,7 +9,7 @@ from aiohttp import BodyPartReader, web
 
 from sora_proxy.api.context import MEDIA
 from sora_proxy.api.http.arrival import arriving, in_time
-from sora_proxy.errors import ClientError
+from sora_proxy.api.http.errors import ClientError
 
 MOST_PARTS = 100
 LONGEST_TEXT = 2**18

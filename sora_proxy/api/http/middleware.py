@@ -13,7 +13,8 @@ from sora_proxy.api.context import BEGUN, CLIENT, GENERATION, OPERATOR, REQUEST_
 from sora_proxy.api.http.answers import error_response
 from sora_proxy.api.http.cors import Handler, add_cors_headers
 from sora_proxy.api.http.credentials import client_of, operator_of
-from sora_proxy.errors import ClientError, SoraProxyError
+from sora_proxy.api.http.errors import ClientError
+from sora_proxy.errors import SoraProxyError
 from sora_proxy.generation import Generation, Status
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(error)
     except web.HTTPException as error:
         response = error_response(_http_error(error, request))
+        response.set_status(error.status)  # aiohttp has more statuses than we have codes
         if "allow" in error.headers:
             response.headers["allow"] = error.headers["allow"]
         return response
@@ -59,13 +61,11 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(ClientError("The request's body can't be read.", code="invalid_body"))
     except ConnectionError:
         raise  # the client is gone; there is nobody to answer
-    except Exception:
+    except Exception as error:
         log.exception("request broke")
         if BEGUN in request:
             raise ConnectionResetError("half an answer can only be cut") from None
-        # An order may have been placed: who repeats it unasked may pay twice.
-        mistake = ClientError("the server made a mistake", status=500, code="internal_error", should_retry=False)
-        return error_response(mistake)
+        return error_response(error)
 
 
 @web.middleware
@@ -109,15 +109,12 @@ def _let_go(error: BaseException | None) -> None:
 
 
 def _http_error(error: web.HTTPException, request: web.Request) -> ClientError:
-    match error.status:
-        case 404:
-            return ClientError(
-                f"There is no {request.path[:100]} here. What there is: /docs", status=404, code="not_found"
-            )
-        case 405:
-            message = f"{request.method} is not possible on {request.path[:100]}."
-            return ClientError(message, status=405, code="method_not_allowed")
-        case 413:
-            return ClientError("The request is too large.", status=413, code="request_too_large")
-        case status:
-            return ClientError(error.reason or "The request can't be served.", status=status, code="invalid_request")
+    path = request.path[:100]
+    match error:
+        case web.HTTPNotFound():
+            return ClientError(f"There is no {path} here. What there is: /docs", code="not_found")
+        case web.HTTPMethodNotAllowed():
+            return ClientError(f"{request.method} is not possible on {path}.", code="method_not_allowed")
+        case web.HTTPRequestEntityTooLarge():
+            return ClientError("The request is too large.", code="request_too_large")
+    return ClientError(error.reason or "The request can't be served.", code="invalid_request")

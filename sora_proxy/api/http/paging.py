@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from sora_proxy.api.http.answers import json_response
-from sora_proxy.errors import ClientError
+from sora_proxy.api.http.errors import ClientError
 
 LIMIT, MOST, MOST_FOR_OPERATORS = 20, 100, 1000
 PAGES = {"after": "the id of the last one that you have", "limit": "how many, at most"}

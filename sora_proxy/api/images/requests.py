@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.requests.schemas import MOST_PROMPT, SIZE, Lenient, Metadata, none_is_default
-from sora_proxy.errors import ClientError
 
 STOCK_PROMPT = "Another variation of this picture: the same subject and style, composed anew."
 

@@ -14,8 +14,9 @@ from aiohttp import web
 
 from sora_proxy.api.chat.completions import progress_text
 from sora_proxy.api.context import MODELS, SETTINGS
-from sora_proxy.api.http.answers import error_object, failure_response, failure_status, why_no_pictures
+from sora_proxy.api.http.answers import error_object, failure_response, why_no_pictures
 from sora_proxy.api.http.bodies import parsed
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.forms import read_form
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience
 from sora_proxy.api.http.pieces import Piece, write_pieces
@@ -27,7 +28,6 @@ from sora_proxy.api.reference.answer_schemas import ImagesAnswer
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.requests.image_input import Reference
 from sora_proxy.api.requests.schemas import bracketed, checked, parse_body
-from sora_proxy.errors import ClientError
 from sora_proxy.generation import Failed, Generation, GenerationSpec, Progress, Queued
 from sora_proxy.upstream.models import Model
 
@@ -144,4 +144,4 @@ async def _last_events(request: web.Request, generation: Generation, asked: Imag
 
 
 def _error(failed: Failed) -> dict[str, Any]:
-    return error_object(failed.message, status=failure_status(failed), code=failed.code)
+    return error_object(failed.message, code=failed.code)

@@ -8,8 +8,8 @@ from aiohttp import web
 from pybase64 import b64decode
 
 from sora_proxy.api.context import FETCHER, MEDIA, POOL, SETTINGS
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.blocking import Work
-from sora_proxy.errors import ClientError
 from sora_proxy.foreign.public_http import AddressRefused
 from sora_proxy.media.image_files import NotAPicture
 

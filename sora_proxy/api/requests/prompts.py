@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.requests.schemas import MOST_PROMPT, Message
-from sora_proxy.errors import ClientError
 from sora_proxy.orders.conversations import Said
 
 DATA_URI = "data:image/"

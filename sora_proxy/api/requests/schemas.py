@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from sora_proxy.errors import ClientError
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.foreign.bounded_json import TooManyValues, read_json
 
 DEFAULT_SIZE = (720, 480)
@@ -166,11 +166,11 @@ def explain(error: ValidationError) -> ClientError:
     """The first fault, with the name of its field and without its value."""
     fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
     param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
-    if fault["type"] == "missing":
-        message, code = f"Missing required parameter: '{param}'.", "missing_required_parameter"
-    elif fault["type"] == "extra_forbidden":
-        message, code = f"Unknown parameter: '{param}'.", "unknown_parameter"
-    else:
-        reason = fault["msg"].removeprefix("Value error, ")
-        message, code = f"Invalid value for '{param}': {reason[:1].lower()}{reason[1:]}.", "invalid_value"
-    return ClientError(message, param=param, code=code)
+    match fault["type"]:
+        case "missing":
+            message = f"Missing required parameter: '{param}'."
+            return ClientError(message, code="missing_required_parameter", param=param)
+        case "extra_forbidden":
+            return ClientError(f"Unknown parameter: '{param}'.", code="unknown_parameter", param=param)
+    reason = fault["msg"].removeprefix("Value error, ")
+    return ClientError(f"Invalid value for '{param}': {reason[:1].lower()}{reason[1:]}.", param=param)

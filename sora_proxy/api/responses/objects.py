@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from sora_proxy.api.chat.completions import finished_text, usage
-from sora_proxy.api.http.answers import error_object, failure_status
+from sora_proxy.api.http.answers import error_object
 from sora_proxy.api.images.answers import FORMATS, SIZES, UNKNOWN, Shown, shown_pictures
 from sora_proxy.generation import Failed, Generation, Phase, Status
 
@@ -149,9 +149,7 @@ class ResponseObjects:
         return self.call(shown.index, "completed") | about
 
     def _failed(self, number: int, failed: Failed) -> dict[str, Any]:
-        return self.call(number, "failed") | error_object(
-            failed.message, status=failure_status(failed), code=failed.code
-        )
+        return self.call(number, "failed") | error_object(failed.message, code=failed.code)
 
     def _backend(self) -> dict[str, Any]:
         """Not for the first events of a stream: told again later, they must be the same."""

@@ -16,6 +16,7 @@ from sora_proxy.api.context import CLIENT, GENERATION, MEDIA, MODELS, READERS, S
 from sora_proxy.api.generations import forget
 from sora_proxy.api.http.answers import failure_response, json_response, why_no_pictures
 from sora_proxy.api.http.bodies import parsed
+from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience
 from sora_proxy.api.http.paging import page_response
 from sora_proxy.api.http.pieces import json_pieces, write_pieces
@@ -38,7 +39,6 @@ from sora_proxy.api.responses.objects import (
 from sora_proxy.api.responses.requests import ResponseRequest
 from sora_proxy.api.responses.schemas import DeletedResponse, InputItemList, ResponseAnswer
 from sora_proxy.api.responses.stream import ResponseStream
-from sora_proxy.errors import ClientError
 from sora_proxy.generation import Generation, GenerationSpec, Picture, new_generation_id
 from sora_proxy.upstream.models import Model
 
@@ -192,7 +192,7 @@ async def _find(request: web.Request) -> Generation:
     response_id = request.match_info["id"]
     generation = await _known(request, response_id)
     if generation is None:
-        raise ClientError(f"There is no response {response_id[:80]!r}.", status=404, code="not_found", param="id")
+        raise ClientError(f"There is no response {response_id[:80]!r}.", code="not_found", param="id")
     request[GENERATION] = generation
     return generation
 

@@ -9,7 +9,7 @@ import pytest
 
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
-from sora_proxy.errors import ClientError, KeyRejected, RateLimited, StorageUnavailable
+from sora_proxy.errors import KeyExists, KeyRejected, RateLimited, StorageUnavailable
 from sora_proxy.key_keeping.memories import KeyMemories
 from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.key_keeping.store import Origin
@@ -101,7 +101,7 @@ async def test_of_many_who_add_the_same_token_at_the_same_time_one_does(start: C
     process = start()
     adding = (process.registry.add([key()], OPERATOR) for _ in range(20))
     outcomes = await asyncio.gather(*adding, return_exceptions=True)
-    assert sum(isinstance(outcome, ClientError) for outcome in outcomes) == 19
+    assert sum(isinstance(outcome, KeyExists) for outcome in outcomes) == 19
     assert len(process.registry.records) == 1
 
 

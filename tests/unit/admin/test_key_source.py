@@ -29,10 +29,15 @@ def _in_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def source(file: Path) -> Iterator[Callable[..., KeySource]]:
+def threads() -> Iterator[BlockingPool]:
     threads = BlockingPool()
-    yield lambda **settings: KeySource(settings_for(file.parent, keys_storage_file=file, **settings), threads)
+    yield threads
     threads.close()
+
+
+@pytest.fixture
+def source(file: Path, threads: BlockingPool) -> Callable[..., KeySource]:
+    return lambda **settings: KeySource(settings_for(file.parent, keys_storage_file=file, **settings), threads)
 
 
 def tokens(keys: Any) -> list[str]:
@@ -46,8 +51,8 @@ def test_api_keys_win_over_the_key_file(file: Path, source: Callable[..., KeySou
     assert (tokens(configured.read()), configured.origin) == (["of-the-environment"], Origin.environment)
 
 
-def test_a_default_key_file_that_does_not_exist_holds_no_keys(tmp_path: Path) -> None:
-    source = KeySource(settings_for(tmp_path))
+def test_a_default_key_file_that_does_not_exist_holds_no_keys(tmp_path: Path, threads: BlockingPool) -> None:
+    source = KeySource(settings_for(tmp_path), threads)
     assert (source.read(), source.found) == ((), False)
 
 
@@ -61,9 +66,9 @@ def test_a_missing_key_file_does_not_matter_beside_api_keys(source: Callable[...
     assert tokens(source(api_keys=[{"key": "of-the-environment"}]).read()) == ["of-the-environment"]
 
 
-def test_an_empty_key_file_is_a_place_for_keys(tmp_path: Path, file: Path) -> None:
+def test_an_empty_key_file_is_a_place_for_keys(tmp_path: Path, file: Path, threads: BlockingPool) -> None:
     file.write_text("[]")
-    source = KeySource(settings_for(tmp_path))
+    source = KeySource(settings_for(tmp_path), threads)
     assert (source.read(), source.found) == ((), True)
 
 

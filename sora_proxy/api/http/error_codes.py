@@ -1,0 +1,109 @@
+"""Every error code that a client can meet: its status, whether to send the request again, and what to do.
+
+This table is the only place that knows them together. Answers take status and headers from it, the API's document its
+descriptions, and tests compare it with `docs/errors.md` and with the codes that the program uses.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Retry(StrEnum):
+    """Whether a client should send the same request again. OpenAI's SDKs decide by the status, unless a header tells
+    them not to."""
+
+    no = "no"  # it would be refused again
+    never = "no (`x-should-retry: false`)"  # the SDKs would repeat it, and might order and pay twice
+    later = "after `Retry-After`"
+    yes = "yes"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """What one code means. `retry_after` is in seconds; None where it differs from answer to answer."""
+
+    status: int
+    retry: Retry
+    advice: str
+    retry_after: int | None = None
+
+    @property
+    def type(self) -> str:
+        """The `type` in OpenAI's error object."""
+        match self.status:
+            case 403:
+                return "permission_error"
+            case 429:
+                return "rate_limit_error"
+            case status if status >= 500:
+                return "server_error"
+        return "invalid_request_error"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that tell whether and when to send the request again."""
+        if self.retry is Retry.never:
+            return {"x-should-retry": "false"}
+        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
+
+ERROR_CODES = {
+    # The request is refused. Nothing was ordered.
+    "invalid_value": ErrorCode(400, Retry.no, "Correct the parameter named in `param`."),
+    "missing_required_parameter": ErrorCode(400, Retry.no, "Add the parameter named in `param`."),
+    "unknown_parameter": ErrorCode(400, Retry.no, "Remove the parameter named in `param`."),
+    "invalid_json": ErrorCode(400, Retry.no, "Send one JSON object."),
+    "invalid_body": ErrorCode(400, Retry.no, "Send a complete body; a form must be valid multipart."),
+    "invalid_request": ErrorCode(400, Retry.no, "Send a valid HTTP request."),
+    "invalid_image": ErrorCode(400, Retry.no, "Send another reference image: PNG, JPEG, WebP or GIF."),
+    "webhook_refused": ErrorCode(400, Retry.no, "Use an address on a host listed in `WEBHOOK_ALLOW`."),
+    "previous_response_not_found": ErrorCode(400, Retry.no, "Use the id of a response of the same client key."),
+    "previous_response_without_picture": ErrorCode(400, Retry.no, "Use a response whose image is stored here."),
+    "idempotency_mismatch": ErrorCode(400, Retry.no, "Use another `Idempotency-Key` for another order."),
+    "invalid_api_key": ErrorCode(401, Retry.no, "Send a valid key as `Authorization: Bearer KEY`."),
+    "admin_key_required": ErrorCode(403, Retry.no, "Use the admin key or an operator's session."),
+    "origin_not_allowed": ErrorCode(403, Retry.no, "Add the origin to `CORS_ORIGINS`."),
+    "not_found": ErrorCode(404, Retry.no, "Check the path and the id. A client key finds only its own orders."),
+    "model_not_found": ErrorCode(404, Retry.no, "Use a model from `/v1/models`."),
+    "method_not_allowed": ErrorCode(405, Retry.no, "Use a method listed in the `Allow` header."),
+    "request_timeout": ErrorCode(408, Retry.yes, "Send the body faster, without long pauses."),
+    "conflict": ErrorCode(409, Retry.never, "Wait until the generation has ended."),
+    "key_exists": ErrorCode(409, Retry.no, "Change the upstream key that has this token."),
+    "key_has_source": ErrorCode(409, Retry.never, "Remove the upstream key from its source, or disable it."),
+    "key_in_use": ErrorCode(409, Retry.never, "Disable the upstream key, and delete it when its tasks have ended."),
+    "simulator_in_use": ErrorCode(
+        409, Retry.never, "Operators: configure a back end, or set `UPSTREAM=simulator`, and restart; then add the key."
+    ),
+    "request_too_large": ErrorCode(413, Retry.no, "Send a smaller body."),
+    "unsupported_media_type": ErrorCode(415, Retry.no, "Send the body uncompressed. Operators: send it as JSON."),
+    # The server can't take the request now. Nothing was ordered, except perhaps before an `internal_error`.
+    "rate_limit_exceeded": ErrorCode(429, Retry.later, "Wait. Operators can add upstream keys."),
+    "internal_error": ErrorCode(500, Retry.never, "Report it with the answer's `x-request-id`."),
+    "no_upstream_key": ErrorCode(503, Retry.never, "Operators have to add or replace upstream keys."),
+    "overloaded": ErrorCode(503, Retry.later, "Wait: the server is not accepting orders now.", retry_after=5),
+    "storage_unavailable": ErrorCode(503, Retry.later, "Wait. Operators should check the disk.", retry_after=10),
+    # The generation failed or was cancelled.
+    "cancelled": ErrorCode(400, Retry.never, "Order again if the image is still wanted."),
+    "content_policy_violation": ErrorCode(400, Retry.never, "Change the prompt or the reference image."),
+    "generation_failed": ErrorCode(502, Retry.never, "Order again; if it fails again, change the prompt."),
+    "result_unavailable": ErrorCode(502, Retry.never, "Order again: the back end made no image, or it is gone."),
+    "submission_unknown": ErrorCode(502, Retry.never, "Order again only if a second charge is acceptable."),
+    "upstream_auth": ErrorCode(502, Retry.never, "Operators have to replace the upstream key."),
+    "upstream_busy": ErrorCode(502, Retry.never, "Order again later. Operators can add upstream keys."),
+    "upstream_challenge": ErrorCode(502, Retry.never, "Operators should use another egress (`PROXIES`)."),
+    "upstream_country": ErrorCode(502, Retry.never, "Operators should use an egress in another country (`PROXIES`)."),
+    "upstream_error": ErrorCode(502, Retry.never, "Order again later."),
+    "upstream_lost": ErrorCode(502, Retry.never, "Order again: the back end no longer knows the task."),
+    "upstream_proxy": ErrorCode(502, Retry.never, "Operators should check the proxies (`PROXIES`)."),
+    "upstream_rate_limited": ErrorCode(502, Retry.never, "Order again later. Operators can add upstream keys."),
+    "upstream_unavailable": ErrorCode(502, Retry.never, "Order again later. Operators should check `SORA_BASE_URL`."),
+    "queue_timeout": ErrorCode(503, Retry.never, "Order again later. Operators can add upstream keys."),
+    "generation_timeout": ErrorCode(504, Retry.never, "Ask for the order later, if the message says so."),
+    # Only in streams.
+    "server_stopping": ErrorCode(503, Retry.never, "Resume the stream at the address in the message."),
+}
+
+
+def meaning_of(code: str) -> ErrorCode:
+    """What a code means. A code that only an earlier version knew, stored with a failure, is that of a back end."""
+    return ERROR_CODES.get(code, ERROR_CODES["upstream_error"])

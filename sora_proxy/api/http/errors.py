@@ -1,0 +1,68 @@
+"""Requests that we refuse, and how each error of the core is answered."""
+
+from collections.abc import Callable
+from functools import partial
+
+from sora_proxy.errors import (
+    IdempotencyMismatch,
+    InvalidOption,
+    KeyExists,
+    KeyHasSource,
+    KeyInUse,
+    KeyNotFound,
+    KeysRefused,
+    NoUpstreamKey,
+    QueueFull,
+    SoraProxyError,
+    Stopping,
+    StorageUnavailable,
+    UnknownModel,
+    UnknownOption,
+)
+
+
+class ClientError(SoraProxyError):
+    """A request that we refuse.
+
+    `code`, a row of `error_codes.py`, and `param` go into the OpenAI error object. `retry_after` is in whole seconds.
+    """
+
+    def __init__(
+        self, message: str, *, code: str = "invalid_value", param: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.param = param
+        self.retry_after = retry_after
+
+
+# By their exact class. What is not listed is a mistake of ours.
+REFUSALS: dict[type[Exception], Callable[[str], ClientError]] = {
+    IdempotencyMismatch: partial(ClientError, code="idempotency_mismatch", param="Idempotency-Key"),
+    KeyExists: partial(ClientError, code="key_exists", param="key"),
+    KeyHasSource: partial(ClientError, code="key_has_source", param="id"),
+    KeyInUse: partial(ClientError, code="key_in_use", param="id"),
+    KeyNotFound: partial(ClientError, code="not_found", param="id"),
+    KeysRefused: partial(ClientError, code="simulator_in_use"),
+    NoUpstreamKey: partial(ClientError, code="no_upstream_key"),
+    Stopping: partial(ClientError, code="overloaded"),
+    UnknownModel: partial(ClientError, code="model_not_found", param="model"),
+}
+
+
+def refusal_of(error: Exception) -> ClientError:
+    """How an error is answered. Nothing was sent upstream for any of them, except perhaps before a mistake of ours."""
+    match error:
+        case ClientError():
+            return error
+        case UnknownOption():
+            return ClientError(str(error), code="unknown_parameter", param=error.option)
+        case InvalidOption():
+            return ClientError(str(error), param=error.option)
+        case QueueFull():
+            return ClientError(str(error), code="rate_limit_exceeded", retry_after=error.retry_after)
+        case StorageUnavailable():  # its message is for the log
+            return ClientError("The server's storage is unavailable.", code="storage_unavailable")
+    if refuse := REFUSALS.get(type(error)):
+        return refuse(str(error))
+    return ClientError("Internal server error.", code="internal_error")
