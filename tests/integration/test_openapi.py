@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sora_proxy.api.http.error_codes import ERROR_CODES
 from sora_proxy.api.reference.answer_schemas import (
     ChatCompletion,
     ChatCompletionList,
@@ -59,3 +60,5 @@ async def test_the_page_shows_every_route_and_runs_nothing(proxy: Proxy, documen
     for path, methods in document["paths"].items():
         for method in methods:
             assert f"<h3>{method.upper()} {path}</h3>" in page
+    for code in ERROR_CODES:
+        assert f"<code>{code}</code>" in page

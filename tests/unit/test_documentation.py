@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from sora_proxy.api.http.error_codes import ERROR_CODES
 from sora_proxy.settings.kinds import UpstreamKeys
 from sora_proxy.settings.options import Settings
 from sora_proxy.simulator.fault_kinds import KINDS
@@ -145,3 +146,11 @@ def test_a_readme_names_every_option_and_fault_of_the_simulator(readme: Path) ->
     text = readme.read_text()
     names = [f"--{option.name.replace('_', '-')}" for option in fields(SimulatorOptions)] + list(KINDS)
     assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_the_table_of_error_codes_is_that_of_the_program() -> None:
+    rows = [
+        f"| `{code}` | {meaning.status} | {meaning.retry} | {meaning.advice} |" for code, meaning in ERROR_CODES.items()
+    ]
+    lines = (ROOT / "docs" / "errors.md").read_text().splitlines()
+    assert [line for line in lines if line.startswith("| `")] == rows

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from sora_proxy.api import ALIASES, OPEN, add_routes
+from sora_proxy.api.http.error_codes import ERROR_CODES
 from sora_proxy.api.reference.described import description_of
 from sora_proxy.api.reference.routes import REFERENCE
 
@@ -47,3 +48,12 @@ def test_every_description_has_words_a_name_and_says_who_gets_in(paths: dict[str
             assert (operation.get("security") == []) == (path in open_paths), path
     names = [operation["operationId"] for methods in paths.values() for operation in methods.values()]
     assert len(names) == len(set(names))
+
+
+def test_every_error_code_is_described_with_its_status_and_what_to_do(app: web.Application) -> None:
+    detail = orjson.loads(app[REFERENCE].document)["components"]["schemas"]["ErrorDetail"]
+    told = {code["const"]: (code["title"], code["description"]) for code in detail["properties"]["code"]["oneOf"]}
+    assert told == {
+        code: (f"HTTP {meaning.status}", f"{meaning.advice} Retry: {meaning.retry}.")
+        for code, meaning in ERROR_CODES.items()
+    }

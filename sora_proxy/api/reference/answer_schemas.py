@@ -1,12 +1,17 @@
 """What answers hold, for the API's document. Tests hold them against what is really sent."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from sora_proxy.api.http.error_codes import ERROR_CODES
 from sora_proxy.generation import Phase
 
 BACKEND = "The back end that makes or made it; null until the order is sent, and for orders of older versions."
+CODES = [
+    {"const": code, "title": f"HTTP {meaning.status}", "description": f"{meaning.advice} Retry: {meaning.retry}."}
+    for code, meaning in ERROR_CODES.items()
+]
 
 
 class Answer(BaseModel):
@@ -17,7 +22,7 @@ class ErrorDetail(Answer):
     message: str
     type: str
     param: str | None
-    code: str | None
+    code: Annotated[str, WithJsonSchema({"type": "string", "oneOf": CODES})]
 
 
 class Error(Answer):
@@ -97,7 +102,7 @@ class ImageItem(Answer):
 
 class ImageFault(Answer):
     index: int
-    code: str
+    code: str = Field(description="One of the codes of `ErrorDetail`.")
     message: str
 
 
@@ -130,7 +135,7 @@ class ImagesAnswer(Answer):
 
 
 class GenerationFailure(Answer):
-    code: str
+    code: str = Field(description="One of the codes of `ErrorDetail`.")
     message: str
 
 

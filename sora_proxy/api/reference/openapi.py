@@ -14,9 +14,9 @@ from sora_proxy.api.reference.answer_schemas import Error
 from sora_proxy.api.reference.described import JSON, Description, description_of
 
 ABOUT = (
-    "Pictures behind OpenAI's API. Every error is an object with `message`, `type`, `param` and `code`. All answers"
-    " have the header `x-request-id`, and those about an order have `x-generation-id` and, where it is known,"
-    " `x-sora-proxy-backend`: `sora`, or `simulator`, whose images are drawn."
+    "Pictures behind OpenAI's API. Every error is an object with `message`, `type`, `param` and `code`; `ErrorDetail`"
+    " lists the codes. All answers have the header `x-request-id`, and those about an order have `x-generation-id` and,"
+    " where it is known, `x-sora-proxy-backend`: `sora`, or `simulator`, whose images are drawn."
 )
 PARAMETER = re.compile(r"{(\w+)}")
 FORM, FILE = "multipart/form-data", {"type": "string", "contentMediaType": "application/octet-stream"}

@@ -34,6 +34,7 @@ def page(document: dict[str, Any]) -> bytes:
             f'<meta name="viewport" content="width=device-width"><title>{title}</title><style>{STYLE}</style></head>',
             f'<body><h1>{title}</h1><p>{about} For programs: <a href="openapi.json">openapi.json</a></p>',
             *operations,
+            f"<article><h3>Error codes</h3>{_error_codes(document)}</article>",
             "</body></html>",
         ]
     ).encode()
@@ -57,6 +58,11 @@ def _operation(document: dict[str, Any], path: str, method: str) -> Iterator[str
             for media in content.values():
                 yield _table("Field", [*_fields(document, media.get("schema", {}))])  # a stream has none
     yield "</article>"
+
+
+def _error_codes(document: dict[str, Any]) -> str:
+    codes = document["components"]["schemas"]["ErrorDetail"]["properties"]["code"]["oneOf"]
+    return _table("Code", [(each["const"], each["title"], each["description"]) for each in codes])
 
 
 def _fields(document: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
