@@ -85,7 +85,7 @@ async def list_generations(request: web.Request) -> web.Response:
     if asked is not None and asked not in [*Phase]:
         raise ClientError(f"'status' must be one of: {', '.join(Phase)}.", param="status")
     if after is not None and await request.app[STORE].find(after, client) is None:
-        raise ClientError("There is no generation of this id to go on after.", param="after")
+        raise ClientError("Unknown generation in 'after'.", param="after")
     phase = Phase(asked) if asked is not None else None
     found = await request.app[STORE].newest(client, limit + 1, before=after, phase=phase)
     origin = public_origin(request)
@@ -108,5 +108,5 @@ async def find(request: web.Request) -> Generation:
 async def forget(request: web.Request, generation: Generation) -> None:
     """Remove all that is stored of a finished generation. Raises ClientError."""
     if generation.status not in FINAL:  # a cancelled one may still have to do with the back end
-        raise ClientError("It is not finished yet.", code="conflict", param="id")
+        raise ClientError("The generation has not ended yet.", code="conflict", param="id")
     await request.app[RETENTION].forget([generation.id])

@@ -30,6 +30,6 @@ async def ready(request: web.Request) -> web.Response:
     `restarting` names background loops that died and are about to be restarted.
     """
     if not (request.app[SUPERVISOR].ready and await request.app[STORE].writable()):
-        raise ClientError("New orders would not be taken now.", code="overloaded")
+        raise ClientError("The server is not accepting orders.", code="overloaded")
     restarting = request.app[BACKGROUND].dead
     return json_response({"status": "ok", "backend": request.app[UPSTREAM].name, "restarting": restarting})

@@ -51,7 +51,7 @@ async def place_order(
                 raise
     generation = await request.app[SUPERVISOR].find(earlier, claim.client)
     if generation is None:
-        message = "The answer to this Idempotency-Key was removed. Send another key to order again."
+        message = "The answer to this Idempotency-Key was removed. Use another key to order again."
         raise ClientError(message, code="not_found", param="Idempotency-Key")
     return generation
 
@@ -100,7 +100,7 @@ async def _take(
 async def _claim(request: web.Request, spec: GenerationSpec, picture: Reference | None) -> Claim:
     key = request.headers.get("idempotency-key")
     if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
-        message = f"An Idempotency-Key is 1 to {LONGEST_KEY} printable characters."
+        message = f"An Idempotency-Key must have 1 to {LONGEST_KEY} printable characters."
         raise ClientError(message, param="Idempotency-Key")
     source = picture.source if picture else None
     if isinstance(source, Path) or (source is not None and len(source) > LARGE_PICTURE):

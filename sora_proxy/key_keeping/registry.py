@@ -113,7 +113,7 @@ class KeyRegistry:
     async def _add(self, configs: Sequence[UpstreamKey], actor: Actor) -> list[KeyRecord]:
         async with self._changing:
             if any(self.holder_of(config.token) for config in configs):
-                raise KeyExists("This token is there already.")
+                raise KeyExists("Another key has this token.")
             now = time.time()
             records = [KeyRecord(fingerprint(config.token), config, Origin.admin, now) for config in configs]
             await self._commit(records, actor)

@@ -148,7 +148,7 @@ class Media:
                 raise
             if isinstance(error, OSError) and error.errno:
                 raise StorageUnavailable(f"a picture can't be stored: {error.strerror}") from error
-            raise NotAPicture(f"it can't be made a {wanted}") from error
+            raise NotAPicture(f"it can't be converted to {wanted}") from error
         download.unlink()
         return other
 
@@ -220,7 +220,7 @@ def _format_of(path: Path) -> str:
                 else:
                     picture.verify()
     except (*BROKEN, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise NotAPicture("the bytes are no sound PNG, JPEG, WebP or GIF") from error
+        raise NotAPicture("the bytes are not a valid PNG, JPEG, WebP or GIF") from error
     if pixels > MOST_PIXELS:
         raise NotAPicture(f"the picture has more than {MOST_PIXELS // 1_000_000} million pixels")
     return found

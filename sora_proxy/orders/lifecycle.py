@@ -122,7 +122,7 @@ class Lifecycle:
         except Exception:
             # The last line: a mistake of ours ends this order, not the others.
             log.exception("generation broke")
-            await self._fail(generation, Failed("internal_error", "the server made a mistake"))
+            await self._fail(generation, Failed("internal_error", "internal server error"))
 
     async def _obtain(self, generation: Generation) -> None:
         """From wherever it is to `saving`: the upstream is done and the addresses of the results are on disk.

@@ -55,7 +55,7 @@ class Supervisor:
         Raises Stopping, NoUpstreamKey or QueueFull.
         """
         if self._stopping:
-            raise Stopping("the server is about to stop")
+            raise Stopping("the server is shutting down")
         self.keys.admit(client, self._clients_arriving)
 
     async def start(self, spec: GenerationSpec, client: str, *beside: Beside) -> Generation:
@@ -94,7 +94,7 @@ class Supervisor:
         if generation.ended:
             return
         if self._stopping:
-            raise Stopping("the server is about to stop")
+            raise Stopping("the server is shutting down")
         await asyncio.shield(self._in_background(self._cancel(generation), f"cancel {generation.id}"))
         if generation.status is Status.running:
             self._in_background(self._lifecycle.cancel_task(generation), f"cancel task of {generation.id}")

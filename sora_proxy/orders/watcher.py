@@ -144,7 +144,7 @@ class TaskWatcher:
         except Exception:
             # A mistake of ours in reading one answer must not leave all of a key's tasks unwatched.
             log.exception("poll broke", key=key.alias)
-            return UpstreamUnavailable("the server made a mistake")
+            return UpstreamUnavailable("internal server error")
         self._keys.works(key, egress)
         for task_id, watch in asked.items():
             if snapshot := snapshots.get(task_id):

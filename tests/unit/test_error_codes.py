@@ -125,6 +125,14 @@ def test_a_code_is_spelled_out_where_it_is_first_given() -> None:
     assert [code for code in handed_on - {in_openai_words} if not re.match(r"([a-z]+\.)*code\b", code)] == []
 
 
+def test_the_status_of_an_error_is_written_in_the_table_only() -> None:
+    for path in (ROOT / "api").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            match node:
+                case ast.keyword(arg="status", value=ast.Constant(int(status))):
+                    assert status < 300, path
+
+
 def test_statuses_types_and_headers_are_those_of_earlier_versions() -> None:
     answers = {code: error_response(ClientError("message", code=code)) for code in ERROR_CODES}
     seen = {}

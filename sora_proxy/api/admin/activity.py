@@ -43,7 +43,7 @@ async def generations(request: web.Request) -> web.Response:
     if after is not None:
         place = next((place for place, generation in enumerate(live, 1) if generation.id == after), None)
         if place is None:
-            raise ClientError("There is no such generation, or not any more.", param="after")
+            raise ClientError("Unknown generation in 'after', or it has ended.", param="after")
         start = place
     verbose = request.app[RUNTIME].current.verbose_logging
     return page_of([_view(generation, verbose=verbose) for generation in live[start : start + limit + 1]], limit)

@@ -105,7 +105,7 @@ async def _answer(request: web.Request, generation: Generation, seconds: float) 
     failed = generation.failure
     if not ended and patience < seconds:
         failed = Failed(
-            "generation_timeout", f"it takes longer than your timeout; the order goes on: ask for {generation.id}"
+            "generation_timeout", f"the order takes longer than your timeout; it continues: ask for {generation.id}"
         )
     if failed is None or by_legacy_sdk(request):
         return await answer.end(orjson.dumps(completion(request, generation)), poll_headers(generation))

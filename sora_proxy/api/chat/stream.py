@@ -38,7 +38,7 @@ class ChatStream:
         except Exception:
             # The status is gone: what went wrong can only be told in the stream.
             log.exception("stream broke")
-            return await self._stream.end(self._chunks.cut("internal_error", "The server made a mistake."), done=False)
+            return await self._stream.end(self._chunks.cut("internal_error", "Internal server error."), done=False)
 
     async def _tell(self, news: AsyncIterable[Sequence[Event]]) -> web.StreamResponse:
         await self._say(self._chunks.role())
@@ -52,7 +52,7 @@ class ChatStream:
                 case _:
                     await self._say(chunks)
         where = f"/v1/chat/completions/{self._id}?stream=true&starting_after={self._chunks.told}"
-        message = f"The server is stopping. The order goes on, and this stream goes on at {where}"
+        message = f"The server is stopping. The order continues; resume this stream at {where}"
         return await self._stream.end(self._chunks.cut("server_stopping", message), done=False)
 
     async def _say(self, chunks: list[bytes]) -> None:

@@ -52,7 +52,7 @@ def why_no_pictures(generation: Generation, name: str) -> Failed | None:
     """Why one who has waited for pictures gets none, if so. `name` is the id that the client knows the order by."""
     if generation.failure or generation.status is Status.completed:
         return generation.failure
-    message = f"The order goes on, but this answer can't wait for it: ask for {name} later."
+    message = f"The order continues, but this request has timed out: ask for {name} later."
     return Failed("generation_timeout", message)
 
 

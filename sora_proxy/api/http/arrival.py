@@ -28,7 +28,7 @@ async def arriving(request: web.Request) -> AsyncIterator[None]:
     Raises ClientError if it is packed or takes too long, HTTPRequestEntityTooLarge for one that says it is too large.
     """
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        message = "The request's body must be sent as it is, without a Content-Encoding."
+        message = "The request body must not have a Content-Encoding."
         raise ClientError(message, code="unsupported_media_type")
     if (request.content_length or 0) > request.client_max_size:
         raise web.HTTPRequestEntityTooLarge(request.client_max_size)
@@ -39,7 +39,7 @@ async def arriving(request: web.Request) -> AsyncIterator[None]:
         async with asyncio.timeout(LONGEST_SECONDS):
             yield
     except TimeoutError:
-        raise ClientError("The request's body came too slowly.", code="request_timeout") from None
+        raise ClientError("The request body arrived too slowly.", code="request_timeout") from None
 
 
 async def in_time(reading: Awaitable[T]) -> T:

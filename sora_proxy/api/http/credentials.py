@@ -34,7 +34,7 @@ def operator_of(request: web.Request) -> Actor:
     if session := request.app[SESSIONS].known(given):
         return Actor(f"session {session}", address)
     client_of(request)
-    raise ClientError("This needs the admin key.", code="admin_key_required")
+    raise ClientError("This request needs the admin key.", code="admin_key_required")
 
 
 def is_admin_key(request: web.Request, given: str) -> bool:

@@ -36,7 +36,7 @@ async def read_form(request: web.Request, *, picture: str, unused: Collection[st
             async with arriving(request):
                 await _read(request, form, picture, unused)
         except (ValueError, RuntimeError) as error:  # aiohttp's words for what is no form
-            raise ClientError("The request's body is not a valid multipart form.", code="invalid_body") from error
+            raise ClientError("The request body is not a valid multipart form.", code="invalid_body") from error
         yield form
     finally:
         for path in form.pictures:
@@ -61,7 +61,7 @@ async def _read(request: web.Request, form: Form, picture: str, unused: Collecti
                 pass
         else:
             form.texts[part.name] = await _text(request, part)
-    raise ClientError(f"A form can have {MOST_PARTS} parts, not more.", code="invalid_body")
+    raise ClientError(f"A form can have at most {MOST_PARTS} parts.", code="invalid_body")
 
 
 async def _text(request: web.Request, part: BodyPartReader) -> str:

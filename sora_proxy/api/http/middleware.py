@@ -58,7 +58,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
             response.headers["allow"] = error.headers["allow"]
         return response
     except (web.RequestPayloadError, HttpProcessingError):
-        return error_response(ClientError("The request's body can't be read.", code="invalid_body"))
+        return error_response(ClientError("The request body can't be read.", code="invalid_body"))
     except ConnectionError:
         raise  # the client is gone; there is nobody to answer
     except Exception as error:
@@ -112,9 +112,9 @@ def _http_error(error: web.HTTPException, request: web.Request) -> ClientError:
     path = request.path[:100]
     match error:
         case web.HTTPNotFound():
-            return ClientError(f"There is no {path} here. What there is: /docs", code="not_found")
+            return ClientError(f"Unknown path {path}. See /docs for all paths.", code="not_found")
         case web.HTTPMethodNotAllowed():
-            return ClientError(f"{request.method} is not possible on {path}.", code="method_not_allowed")
+            return ClientError(f"The method {request.method} is not allowed on {path}.", code="method_not_allowed")
         case web.HTTPRequestEntityTooLarge():
             return ClientError("The request is too large.", code="request_too_large")
-    return ClientError(error.reason or "The request can't be served.", code="invalid_request")
+    return ClientError(error.reason or "Invalid request.", code="invalid_request")

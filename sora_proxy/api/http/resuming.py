@@ -28,5 +28,5 @@ def resume_point(text: str, events: int, *, stride: int = 1) -> int:
     Raises ClientError.
     """
     if NUMBER.fullmatch(text) is None or int(text) // stride > events:
-        raise ClientError("There is nothing of this number to start after.", param="starting_after")
+        raise ClientError("Unknown sequence number.", param="starting_after")
     return int(text)

@@ -80,7 +80,7 @@ class ImageAnswer:
             if index not in made:
                 yield _fault(index, "The back end did not make this picture.")
             elif self._wants_bytes and made[index].file is None:
-                yield _fault(index, "This picture could not be fetched or is no longer kept here.")
+                yield _fault(index, "This picture could not be fetched or is no longer stored here.")
 
     def _usage(self) -> dict[str, Any]:
         """Words and pictures in, pictures out."""

@@ -102,9 +102,9 @@ async def _order(request: web.Request, asked: ImageRequest, references: Sequence
 def _check_numbers(model: Model, pictures: int, references: int) -> None:
     can = model.capabilities
     if pictures > can.most_pictures:
-        raise ClientError(f"'n' can be {can.most_pictures} at most: {model.id} makes no more in one order.", param="n")
+        raise ClientError(f"'n' can be at most {can.most_pictures} for {model.id}.", param="n")
     if references > can.most_references:
-        message = f"{model.id} takes {can.most_references} reference picture, not more."
+        message = f"{model.id} accepts at most {can.most_references} reference picture."
         raise ClientError(message, code="invalid_image", param="image")
 
 
@@ -139,7 +139,7 @@ async def _last_events(request: web.Request, generation: Generation, asked: Imag
         told = await answer_to(request, generation, asked)
         if any(picture.file for picture in told.pictures):
             return told.events()
-        failed = Failed("result_unavailable", "the pictures could not be fetched or are no longer kept here")
+        failed = Failed("result_unavailable", "the pictures could not be fetched or are no longer stored here")
     return [b"event: error\ndata: %b\n\n" % orjson.dumps(_error(failed))]
 
 

@@ -38,7 +38,7 @@ async def _content(request: web.Request, source: str) -> bytes:
     if source.startswith("data:"):
         return await request.app[POOL].run(Work.media, _decode, source)
     if request.app[SETTINGS].image_input == "off":
-        raise AddressRefused("pictures are taken as data URIs only, not by address")
+        raise AddressRefused("pictures are accepted as data URIs only, not by address")
     return await request.app[FETCHER].fetch(source)
 
 

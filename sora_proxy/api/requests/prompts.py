@@ -37,7 +37,7 @@ def prompt_of(messages: list[Message]) -> Prompt:
     if len(text) > MOST_PROMPT:
         raise ClientError(f"The prompt is longer than {MOST_PROMPT} characters.", param="messages")
     if len(pictures) > 1:
-        raise ClientError("One reference picture is possible, not more.", code="invalid_image", param="messages")
+        raise ClientError("At most one reference picture is allowed.", code="invalid_image", param="messages")
     return Prompt(text, pictures[0] if pictures else None)
 
 
@@ -112,9 +112,9 @@ def _piece(part: Any) -> tuple[str, str]:
             file = part.get("file")
             value, kind = file.get("file_data") if isinstance(file, dict) else None, "picture"
         case _:
-            raise ClientError("A part of a message has a type that is not possible here.", param="messages")
+            raise ClientError("A part of a message has an unsupported type.", param="messages")
     if not isinstance(value, str):
-        raise ClientError("A part of a message has no content that can be read.", param="messages")
+        raise ClientError("A part of a message has no readable content.", param="messages")
     return kind, value
 
 

@@ -143,11 +143,11 @@ def json_object(body: bytes) -> dict[str, Any]:
     try:
         fields = read_json(body)
     except TooManyValues:
-        raise ClientError("The request's body holds too many values.", code="invalid_json") from None
+        raise ClientError("The request body holds too many values.", code="invalid_json") from None
     except orjson.JSONDecodeError:
-        raise ClientError("The request's body is not valid JSON.", code="invalid_json") from None
+        raise ClientError("The request body is not valid JSON.", code="invalid_json") from None
     if not isinstance(fields, dict):
-        raise ClientError("The request's body must be a JSON object.", code="invalid_json")
+        raise ClientError("The request body must be a JSON object.", code="invalid_json")
     return fields
 
 

@@ -149,12 +149,12 @@ async def _reference(request: web.Request, asked: ResponseRequest, prompt: Promp
 async def _copy_of_picture(request: web.Request, response_id: str) -> Path:
     generation, media = await _known(request, response_id), request.app[MEDIA]
     if generation is None:
-        message = f"There is no response {response_id[:80]!r} to go on from."
+        message = f"There is no previous response {response_id[:80]!r}."
         raise ClientError(message, code="previous_response_not_found", param="previous_response_id")
     for picture in generation.events_of(Picture):
         if picture.name and await media.has_picture(picture.name):
             return await media.copy_picture(picture.name)
-    message = "The previous response has no picture here to go on from."
+    message = "The previous response has no picture stored here."
     raise ClientError(message, code="previous_response_without_picture", param="previous_response_id")
 
 

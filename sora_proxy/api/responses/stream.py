@@ -32,7 +32,7 @@ class ResponseStream:
                 await self._tell(events)
         if not self._generation.ended:
             where = f"/v1/responses/{response_id_of(self._generation.id)}?stream=true"
-            message = f"The server is stopping. The order goes on, and this stream goes on at {where}"
+            message = f"The server is stopping. The order continues; resume this stream at {where}"
             await self._write(self._events.cut("server_stopping", f"{message}&starting_after={self._events.told}"))
         return await self._stream.end(done=False)
 
