@@ -29,7 +29,7 @@ async def test_a_body_that_does_not_come_is_a_408_and_the_next_one_has_its_turn(
         await asyncio.Event().wait()
 
     with monkeypatch.context() as short:
-        short.setattr("sora_proxy.api.arrival.IDLE_SECONDS", 0.3)
+        short.setattr("sora_proxy.api.http.arrival.IDLE_SECONDS", 0.3)
         answers = await asyncio.gather(*(post(proxy, "images/edits", never()) for _ in range(9)))
     assert {(status, answer["error"]["code"]) for status, answer in answers} == {(408, "request_timeout")}
     assert (await post(proxy, "images/generations", b'{"prompt": "a fox"}'))[0] == 200
@@ -68,7 +68,7 @@ ORDER = json.dumps({"model": "sora-1.0", "background": True, "messages": [{"role
 
 
 async def test_slow_bodies_keep_no_large_one_waiting(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sora_proxy.api.arrival.IDLE_SECONDS", 10 * PATIENCE)
+    monkeypatch.setattr("sora_proxy.api.http.arrival.IDLE_SECONDS", 10 * PATIENCE)
     async with AsyncExitStack() as stack:
         for _ in range(8):
             slow = sending(proxy, "/admin/api/login", JSON, "transfer-encoding: chunked", body=b"1\r\n{\r\n")
@@ -81,14 +81,14 @@ async def test_slow_bodies_keep_no_large_one_waiting(proxy: Proxy, monkeypatch: 
 async def test_a_form_that_does_not_come_is_a_408_and_leaves_nothing_behind(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
-    monkeypatch.setattr("sora_proxy.api.arrival.IDLE_SECONDS", 0.3)
+    monkeypatch.setattr("sora_proxy.api.http.arrival.IDLE_SECONDS", 0.3)
     headers = [AUTHORIZED, "content-type: multipart/form-data; boundary=x", "content-length: 1000"]
     async with sending(proxy, "/v1/images/edits", *headers, body=body) as answer:
         assert (await head_of(answer)).startswith("HTTP/1.1 408 ")
 
 
 async def test_a_body_that_drips_is_a_408_too(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sora_proxy.api.arrival.LONGEST_SECONDS", 0.5)
+    monkeypatch.setattr("sora_proxy.api.http.arrival.LONGEST_SECONDS", 0.5)
 
     async def drops() -> AsyncIterator[bytes]:
         while True:
@@ -101,7 +101,7 @@ async def test_a_body_that_drips_is_a_408_too(proxy: Proxy, monkeypatch: pytest.
 async def test_metadata_that_does_not_come_is_a_408(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     async with proxy.chat(background=True) as ordered:
         route = f"/v1/chat/completions/{(await ordered.json())['id']}"
-    monkeypatch.setattr("sora_proxy.api.arrival.IDLE_SECONDS", 0.3)
+    monkeypatch.setattr("sora_proxy.api.http.arrival.IDLE_SECONDS", 0.3)
     async with sending(proxy, route, AUTHORIZED, JSON, "content-length: 1000") as answer:
         assert (await head_of(answer)).startswith("HTTP/1.1 408 ")
 
