@@ -47,18 +47,19 @@ from sora_proxy.key_keeping import KeyKeeping
 from sora_proxy.log import Redactor, set_verbose
 from sora_proxy.media.image_files import Media
 from sora_proxy.media.public_fetch import PublicFetcher
+from sora_proxy.operators import usage
 from sora_proxy.operators.audit import AuditLog
 from sora_proxy.operators.login_limit import LoginLimit
 from sora_proxy.operators.runtime_settings import RuntimeSettings
 from sora_proxy.operators.sessions import Sessions
 from sora_proxy.operators.usage import Usage
-from sora_proxy.orders.conversations import Conversations
+from sora_proxy.orders import submissions
+from sora_proxy.orders.conversations import Conversations, conversations
 from sora_proxy.orders.idempotency import Idempotency
 from sora_proxy.orders.lifecycle import Policy, Resources
 from sora_proxy.orders.readers import Readers
 from sora_proxy.orders.retention import Bounds, Retention
-from sora_proxy.orders.store import Store
-from sora_proxy.orders.submissions import Submissions
+from sora_proxy.orders.store import Store, events, pictures
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
@@ -70,6 +71,7 @@ from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
 from sora_proxy.upstream.models import Models
 from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
+from sora_proxy.webhooks import outbox
 from sora_proxy.webhooks.webhooks import Webhooks
 
 log = structlog.get_logger(__name__)
@@ -81,6 +83,9 @@ KEEPALIVE_SECONDS = 30.0
 BACKLOG = 4096
 HANDLER_SECONDS = 1.0  # for handlers to end once their streams were ended
 CLOSING_SECONDS = 2.0  # of the grace, for what follows the last answer on the wire
+# What takes part in the commit of each step of a generation, and the tables whose rows are deleted with it.
+WRITERS = (usage.count, submissions.note, outbox.put)
+FORGOTTEN = (events, pictures, conversations, submissions.submissions, outbox.outbox)
 
 
 class Backend:
@@ -133,7 +138,8 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     keeping = KeyKeeping(settings, database, keys, redactor, pool)
     backend = Backend(settings, has_keys=keeping.has_keys)
     backend.reach(settings, keys)
-    store, submissions = Store(database), Submissions(database)
+    webhooks = Webhooks(settings, database, redactor)
+    store = Store(database, WRITERS, on_end=webhooks.ended)
     runtime = RuntimeSettings(settings, database, functools.partial(_apply, backend, keys, redactor))
     media = Media(settings.pictures_dir, settings.data_dir / "inputs", pool)
     upstream = _sora(settings, backend, pool)
@@ -151,9 +157,8 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     app[SIDE_CALLS] = SideCalls(settings.side_call_prompts) if settings.side_calls else None
     app[UPSTREAM], app[KEYS], app[AUDIT], app[USAGE] = upstream, keeping.registry, AuditLog(database), Usage(database)
     app[CONVERSATIONS], app[IDEMPOTENCY] = Conversations(database), Idempotency(database)
-    app[FETCHER], app[WEBHOOKS] = PublicFetcher(settings.image_input_allow), Webhooks(settings, database, redactor)
-    store.on_message = app[WEBHOOKS].wake
-    app[RETENTION] = Retention(database, media, app[IDEMPOTENCY], _retention_bounds(settings))
+    app[FETCHER], app[WEBHOOKS] = PublicFetcher(settings.image_input_allow), webhooks
+    app[RETENTION] = Retention(database, media, app[IDEMPOTENCY], _retention_bounds(settings), FORGOTTEN)
     app[READERS] = Readers(supervisor, settings.abandon_grace)
     add_routes(app)
 
@@ -164,10 +169,10 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
             backend.running(),
             _closing(upstream.close),
             keeping.running(background, simulated=backend.simulated, by_default=backend.by_default),
-            app[WEBHOOKS].running(background),
+            webhooks.running(background),
         ):
             await runtime.open()
-            keys.used_before(await submissions.ages())
+            keys.used_before(await submissions.Submissions(database).ages())
             await supervisor.recover()
             async with background.running(retention=app[RETENTION].run):
                 yield

@@ -1,13 +1,14 @@
 """A generation: one order, the states it goes through, and the log of what happened to it. No I/O in here.
 
-Theory of operation. Where a generation stands is a `State`; the next one is made by an arrow of `ARROWS`, committed by
-the store, and only then takes its place and has its effect. What clients may see is appended to the `EventLog`, in the
-same commit; whoever wants to know about a generation (a stream, a waiting request, a poll) follows or reads that log.
+Theory of operation. A generation has a `State`; the next one is made by a transition of `TRANSITIONS`, committed by the
+store, and only then takes its place and has its effect. What clients may see is appended to the `EventLog`, in the same
+commit: together they are a `Step`. Streams, waiting requests and polls follow or read that log.
 """
 
 import asyncio
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -43,7 +44,7 @@ class Phase(StrEnum):
 
 # A definite refusal leads from submitting back to queued (another key may be tried); so does an intent that was looked
 # for upstream and not found. Nothing leads back from running: what the upstream accepted is never sent again.
-ARROWS: dict[Status, frozenset[Status]] = {
+TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.queued: frozenset({Status.submitting, Status.failed, Status.cancelled}),
     Status.submitting: frozenset({Status.running, Status.unknown, Status.queued, Status.failed, Status.cancelled}),
     Status.unknown: frozenset({Status.running, Status.queued, Status.failed, Status.cancelled}),
@@ -191,11 +192,11 @@ class State:
     backend: str | None = None  # its name, set from the intent on; older versions did not keep it
 
     def to(self, status: Status, **changes: Any) -> "State":
-        """The state after one arrow of the table, with other fields changed too.
+        """The state after one transition of the table, with other fields changed too.
 
-        Raises ValueError for an arrow that does not exist.
+        Raises ValueError for a transition that does not exist.
         """
-        if status not in ARROWS[self.status]:
+        if status not in TRANSITIONS[self.status]:
             raise ValueError(f"a generation can't go from {self.status} to {status}")
         return replace(self, status=status, **changes)
 
@@ -256,6 +257,26 @@ class Generation:
     def events_of(self, kind: type[E]) -> list[E]:
         """The logged events of one kind, oldest first."""
         return [event for event in self.log if isinstance(event, kind)]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one commit changes of a generation: its state, and new events. Until then `generation` is as before."""
+
+    generation: Generation
+    old: State
+    new: State
+    events: Sequence[Event]
+
+    @property
+    def ends(self) -> bool:
+        """Whether clients will learn nothing more about it."""
+        return bool(self.events) and isinstance(self.events[-1], Completed | Failed | Cancelled)
+
+    @property
+    def after(self) -> Generation:
+        """A copy of the generation as it will be."""
+        return replace(self.generation, state=self.new, log=EventLog([*self.generation.log, *self.events]))
 
 
 def new_generation_id() -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from sora_proxy.app import WRITERS
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.generation import Generation, GenerationSpec, State, Status, new_generation_id
@@ -145,7 +146,7 @@ async def leave_behind(folder: Path, *generations: tuple[Generation, State]) -> 
     pool = BlockingPool()
     database = await asyncio.to_thread(lambda: Database(settings_for(folder).database_path, pool))
     await database.open()
-    store = Store(database)
+    store = Store(database, WRITERS)
     for each, state in generations:
         await store.add(each)
         await store.record(each, state)

@@ -18,7 +18,7 @@ from sora_proxy.errors import SoraProxyError
 from sora_proxy.foreign.public_http import AddressRefused
 from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.idempotency import Claim, Repeated
-from sora_proxy.orders.store import Beside
+from sora_proxy.orders.store import InSameCommit
 
 LONGEST_KEY = 255
 COUNTED = re.compile(r"[1-9]\d{0,3}", re.ASCII)
@@ -28,7 +28,7 @@ NOT_ORDERED = {"image", "include_usage", "keep", "metadata", "webhook_url", "ori
 
 
 async def place_order(
-    request: web.Request, spec: GenerationSpec, picture: Reference | None, *beside: Beside
+    request: web.Request, spec: GenerationSpec, picture: Reference | None, *also: InSameCommit
 ) -> Generation:
     """The generation of an order, which may be that of an earlier request. The reference picture is stored
     only for an order that is taken. Raises ClientError and what `Supervisor.start` does.
@@ -43,7 +43,7 @@ async def place_order(
         earlier = await idempotency.earlier(claim)
         if earlier is None:
             try:
-                return await _take(request, spec, picture, [*beside, idempotency.noting(claim)])
+                return await _take(request, spec, picture, [*also, idempotency.noting(claim)])
             except Repeated as repeated:
                 earlier = repeated.generation_id
             except SoraProxyError:
@@ -83,14 +83,14 @@ def _with_webhook(request: web.Request, spec: GenerationSpec) -> GenerationSpec:
 
 
 async def _take(
-    request: web.Request, spec: GenerationSpec, picture: Reference | None, beside: list[Beside]
+    request: web.Request, spec: GenerationSpec, picture: Reference | None, also: list[InSameCommit]
 ) -> Generation:
     """Give a new order to the supervisor."""
     supervisor = request.app[SUPERVISOR]
     supervisor.admit(request[CLIENT])
     image = await keep_picture(request, picture) if picture else None
     try:
-        return await supervisor.start(replace(spec, image=image), request[CLIENT], *beside)
+        return await supervisor.start(replace(spec, image=image), request[CLIENT], *also)
     except (SoraProxyError, Repeated):
         if image:
             await request.app[MEDIA].discard(request.app[MEDIA].input_path(image))

@@ -1,17 +1,16 @@
 """Usage: what each upstream key did on each day.
 
-It is counted by the arrows that generations take, in the transaction that commits them: a crash loses nothing and
-counts nothing twice.
+It is counted by the transitions of generations, in the transactions that commit them: a crash loses nothing and counts
+nothing twice.
 """
 
 import datetime as dt
-from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from sora_proxy.database import Database, metadata, rows_of
-from sora_proxy.generation import Event, Picture, State, Status
+from sora_proxy.generation import Picture, Status, Step
 
 DAYS_KEPT = 30
 COUNTERS = ("sent", "accepted", "refused", "completed", "failed", "pictures")
@@ -32,15 +31,15 @@ ADD = (
 )
 
 
-def count(connection: sa.Connection, old: State, new: State, events: Sequence[Event]) -> None:
-    """Count one arrow, in its own transaction."""
-    counter = _counter(old.status, new.status)
-    key_id = new.key_id or old.key_id
+def count(connection: sa.Connection, step: Step) -> None:
+    """Count a transition, in its own transaction."""
+    counter = _counter(step.old.status, step.new.status)
+    key_id = step.new.key_id or step.old.key_id
     if counter is None or key_id is None:
         return
     added = dict.fromkeys(COUNTERS, 0) | {counter: 1}
     if counter == "completed":
-        added["pictures"] = sum(isinstance(event, Picture) for event in events)
+        added["pictures"] = sum(isinstance(event, Picture) for event in step.events)
     today = dt.datetime.now(dt.UTC).date()
     more = {f"more_{name}": amount for name, amount in added.items()}
     if not connection.execute(ADD, {"of_key": key_id, "on_day": today.isoformat(), **more}).rowcount:

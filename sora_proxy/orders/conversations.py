@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sora_proxy.database import Database, metadata
 from sora_proxy.generation import Generation
-from sora_proxy.orders.store import Beside, generations
+from sora_proxy.orders.store import InSameCommit, generations
 
 conversations = sa.Table(
     "conversations",
@@ -46,7 +46,7 @@ class Conversations:
         self._database = database
 
     @staticmethod
-    def keeping(messages: Sequence[Said]) -> Beside:
+    def keeping(messages: Sequence[Said]) -> InSameCommit:
         """What commits a conversation together with its generation."""
         rows = [[message.role, message.text] for message in messages]
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sora_proxy.database import Database, metadata
 from sora_proxy.errors import IdempotencyMismatch
 from sora_proxy.generation import Generation
-from sora_proxy.orders.store import Beside, generations
+from sora_proxy.orders.store import InSameCommit, generations
 
 JOIN_SECONDS = 600.0  # so long after its end, a generation is what a counted repeat without a key may mean
 KEPT_SECONDS = 86400.0
@@ -92,7 +92,7 @@ class Idempotency:
         return await self._database.read(lambda connection: _earlier(connection, claim)) if claim.may_repeat else None
 
     @staticmethod
-    def noting(claim: Claim) -> Beside:
+    def noting(claim: Claim) -> InSameCommit:
         """What commits a request together with its generation. It raises Repeated if there is one already."""
 
         def write(connection: sa.Connection, generation: Generation) -> None:

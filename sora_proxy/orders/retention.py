@@ -40,13 +40,24 @@ class Bounds:
 
 
 class Retention:
-    """Forgets generations that have ended. Methods raise StorageUnavailable when the database refuses."""
+    """Forgets generations that have ended, with their rows in the tables of `forgotten`, which have a `generation_id`.
 
-    def __init__(self, database: Database, media: Media, idempotency: Idempotency, bounds: Bounds) -> None:
+    Methods raise StorageUnavailable when the database refuses.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        media: Media,
+        idempotency: Idempotency,
+        bounds: Bounds,
+        forgotten: Sequence[sa.Table],
+    ) -> None:
         self._database = database
         self._media = media
         self._idempotency = idempotency
         self._bounds = bounds
+        self._forgotten = forgotten
 
     async def run(self) -> None:
         """Keep to the bounds, until cancelled."""
@@ -82,9 +93,8 @@ class Retention:
 
         def write(connection: sa.Connection) -> None:
             connection.execute(discarded.insert().from_select(["name"], names))
-            for table in metadata.sorted_tables:
-                if "generation_id" in table.c:
-                    connection.execute(table.delete().where(table.c.generation_id.in_(ids)))
+            for table in self._forgotten:
+                connection.execute(table.delete().where(table.c.generation_id.in_(ids)))
             these = generations.c.id.in_(ids)
             connection.execute(generations.delete().where(these, generations.c.task_id.is_(None)))
             connection.execute(generations.update().where(these).values(empty))

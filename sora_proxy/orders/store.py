@@ -16,21 +16,17 @@ from sora_proxy.generation import (
     FINAL,
     Asset,
     Cancelled,
-    Completed,
     Event,
-    Failed,
     Generation,
     GenerationSpec,
     Phase,
     Picture,
     State,
     Status,
+    Step,
     event_from_record,
     event_to_record,
 )
-from sora_proxy.operators import usage
-from sora_proxy.orders import submissions
-from sora_proxy.webhooks import outbox
 
 generations = sa.Table(
     "generations",
@@ -73,18 +69,29 @@ pictures = sa.Table(
 # Made once: to build it again for each commit takes longer than to carry it out.
 CHANGE = generations.update().where(generations.c.id == sa.bindparam("which"))
 
-# What else is committed in the transaction of a new generation.
-Beside = Callable[[sa.Connection, Generation], None]
+# What writes in the transaction of a new generation, and in that of each of its steps.
+InSameCommit = Callable[[sa.Connection, Generation], None]
+Writer = Callable[[sa.Connection, Step], None]
 
 
 class Store:
-    """The durable side of every generation. Methods raise StorageUnavailable when the database refuses."""
+    """The durable side of every generation. Methods raise StorageUnavailable when the database refuses.
 
-    def __init__(self, database: Database) -> None:
+    `writers` take part in the commit of each step, on the database's thread. `on_end` is called after the commit that
+    ends a generation's log.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        writers: Sequence[Writer] = (),
+        on_end: Callable[[Generation], None] = lambda _generation: None,
+    ) -> None:
         self._database = database
-        self.on_message: Callable[[], None] = lambda: None  # there is a new one in the outbox of webhooks
+        self._writers = writers
+        self._on_end = on_end
 
-    async def add(self, generation: Generation, *beside: Beside) -> None:
+    async def add(self, generation: Generation, *also: InSameCommit) -> None:
         """Commit a new generation, and in the same transaction what belongs to it."""
         row = _row(generation.state) | {
             "id": generation.id,
@@ -95,8 +102,8 @@ class Store:
 
         def write(connection: sa.Connection) -> None:
             connection.execute(generations.insert(), row)
-            for each in beside:
-                each(connection, generation)
+            for write_also in also:
+                write_also(connection, generation)
 
         await self._database.write(write)
 
@@ -129,23 +136,14 @@ class Store:
                 await self._commit(generation, state, (Cancelled(),))
 
     async def _commit(self, generation: Generation, state: State, new: Sequence[Event]) -> None:
-        row, first, old = _row(state), len(generation.log) + 1, generation.state
-        ends = bool(new) and isinstance(new[-1], Completed | Failed | Cancelled)
-        if ends:
-            row["ended_at"] = time.time()
+        step = Step(generation, generation.state, state, new)
+        row = _row(state) | ({"ended_at": time.time()} if step.ends else {})
 
         def write(connection: sa.Connection) -> None:
             connection.execute(CHANGE, row | {"which": generation.id})
-            for number, event in enumerate(new, first):
-                kind, fields = event_to_record(event)
-                record = {"generation_id": generation.id, "number": number, "kind": kind, "fields": fields}
-                connection.execute(events.insert(), record)
-                if isinstance(event, Picture) and event.name:
-                    connection.execute(pictures.insert(), {"name": event.name, "generation_id": generation.id})
-            usage.count(connection, old, state, new)
-            submissions.note(connection, generation.id, old, state)
-            if ends:
-                outbox.put(connection, replace(generation, state=state, log=EventLog([*generation.log, *new])))
+            _write_events(connection, step)
+            for write_also in self._writers:
+                write_also(connection, step)
 
         writing = start_task(self._database.write(write), name=f"commit {generation.id}", awaited=True)
         try:
@@ -158,8 +156,8 @@ class Store:
             if not (writing.cancelled() or writing.exception()):
                 generation.state = state
                 generation.log.append(*new)
-                if ends and generation.spec.webhook_url:
-                    self.on_message()
+                if step.ends:
+                    self._on_end(generation)
 
     async def find(self, generation_id: str, client: str | None = None) -> Generation | None:
         """A generation with its whole log, or None; only one of this client, if one is named."""
@@ -228,6 +226,16 @@ def _in_phase(phase: Phase) -> sa.ColumnElement[bool]:
             return (generations.c.status == phase.value) | (beyond_recall & told_its_end)
         case _:
             return generations.c.status == phase.value
+
+
+def _write_events(connection: sa.Connection, step: Step) -> None:
+    generation_id = step.generation.id
+    for number, event in enumerate(step.events, len(step.generation.log) + 1):
+        kind, fields = event_to_record(event)
+        record = {"generation_id": generation_id, "number": number, "kind": kind, "fields": fields}
+        connection.execute(events.insert(), record)
+        if isinstance(event, Picture) and event.name:
+            connection.execute(pictures.insert(), {"name": event.name, "generation_id": generation_id})
 
 
 def _row(state: State) -> dict[str, Any]:

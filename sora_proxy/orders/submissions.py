@@ -6,7 +6,7 @@ from collections import defaultdict
 import sqlalchemy as sa
 
 from sora_proxy.database import Database, metadata
-from sora_proxy.generation import State, Status
+from sora_proxy.generation import Status, Step
 from sora_proxy.scheduling.keys import MINUTE
 
 KEPT_SECONDS = 3 * MINUTE  # more than a minute, lest a clock that is set back a little loses some
@@ -30,8 +30,9 @@ SEEN = (
 )
 
 
-def note(connection: sa.Connection, generation_id: str, old: State, new: State) -> None:
-    """Note in the transaction of an arrow that an order goes out, or that its outcome is known."""
+def note(connection: sa.Connection, step: Step) -> None:
+    """Note in the transaction of a transition that an order goes out, or that its outcome is known."""
+    old, new, generation_id = step.old, step.new, step.generation.id
     if new.status is old.status:
         return
     now = time.time()

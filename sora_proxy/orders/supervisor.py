@@ -14,7 +14,7 @@ from sora_proxy.background import start_task
 from sora_proxy.errors import Stopping
 from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
 from sora_proxy.orders.lifecycle import Lifecycle, Policy, Resources
-from sora_proxy.orders.store import Beside
+from sora_proxy.orders.store import InSameCommit
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ class Supervisor:
             raise Stopping("the server is shutting down")
         self.keys.admit(client, self._clients_arriving)
 
-    async def start(self, spec: GenerationSpec, client: str, *beside: Beside) -> Generation:
+    async def start(self, spec: GenerationSpec, client: str, *also: InSameCommit) -> Generation:
         """Take an order. When this returns, it is on disk and under way, whatever becomes of the caller; what else
         belongs to it was committed with it.
 
@@ -67,7 +67,7 @@ class Supervisor:
         self.admit(client)
         generation = Generation(new_generation_id(), client, spec)
         accepting = self._arriving[generation.id] = start_task(
-            self._accept(generation, beside), name=f"accept {generation.id}", awaited=True
+            self._accept(generation, also), name=f"accept {generation.id}", awaited=True
         )
         self._clients_arriving.append(client)
         accepting.add_done_callback(lambda _: self._arrived(generation))
@@ -125,8 +125,8 @@ class Supervisor:
         _, pending = await asyncio.wait(ending, timeout=grace)
         return not pending
 
-    async def _accept(self, generation: Generation, beside: Sequence[Beside]) -> Generation:
-        await self._store.add(generation, *beside)
+    async def _accept(self, generation: Generation, also: Sequence[InSameCommit]) -> Generation:
+        await self._store.add(generation, *also)
         # The only place where a prompt is logged, and only if the operator asked for verbose logging.
         log.debug("order accepted", generation=generation.id, prompt=generation.spec.prompt)
         self._go_on(generation)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from yarl import URL
 
 from sora_proxy.database import Database, metadata
-from sora_proxy.generation import Generation
+from sora_proxy.generation import Generation, Step
 
 outbox = sa.Table(
     "webhook_outbox",
@@ -42,11 +42,12 @@ class Message:
 COLUMNS = [outbox.c[name] for name in Message.__slots__]
 
 
-def put(connection: sa.Connection, generation: Generation) -> None:
-    """Add what tells of a generation that has ended, in the transaction that ends it, if its client wants to know."""
-    address, now = generation.spec.webhook_url, time.time()
-    if address is None:
+def put(connection: sa.Connection, step: Step) -> None:
+    """Add the message about a generation's end, in the transaction of that end, if its client wants one."""
+    address = step.generation.spec.webhook_url
+    if address is None or not step.ends:
         return
+    generation, now = step.after, time.time()
     row = {
         "id": f"msg_{secrets.token_hex(16)}",
         "generation_id": generation.id,

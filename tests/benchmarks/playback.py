@@ -23,7 +23,7 @@ from sora_proxy.generation import (
     Status,
     new_generation_id,
 )
-from sora_proxy.orders.store import Beside
+from sora_proxy.orders.store import InSameCommit
 from sora_proxy.orders.supervisor import Supervisor
 from tests.benchmarks.bare import Script, read_script
 from tests.benchmarks.load import LINK
@@ -64,7 +64,7 @@ class Player:
         self._together: list[Generation] = []
         self._open_until = 0.0
 
-    async def start(self, spec: GenerationSpec, client: str, *_beside: Beside) -> Generation:
+    async def start(self, spec: GenerationSpec, client: str, *_also: InSameCommit) -> Generation:
         """Begin to show the story."""
         loop = asyncio.get_running_loop()
         if loop.time() > self._open_until or len(self._together) == TASKS_PER_KEY:

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sora_proxy.app import WRITERS
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.generation import (
@@ -32,7 +33,7 @@ from tests.benchmarks.load import clients
 from tests.benchmarks.programs import NOBODY, Folder, environment, program
 from tests.benchmarks.table import Row, bounded
 
-WRITERS = (1, 10, 100)
+CONCURRENT = (1, 10, 100)
 COMMITS = 2000
 MOST_INTENT_MS = 5.0
 STREAMS, EVENTS = 100, 100
@@ -45,7 +46,7 @@ ADDRESS = "https://media.example.com/" + "x" * 250  # as long as signed ones are
 async def measure(folder: Folder) -> list[Row]:
     """Measure the store alone, then the whole program on a folder that has seen much."""
     rows = []
-    for writers in WRITERS:
+    for writers in CONCURRENT:
         async with _store(folder.new()) as (_, store):
             rows.append(await _intents(store, writers))
     async with _store(folder.new()) as (_, store):
@@ -58,7 +59,7 @@ async def _store(folder: Path) -> AsyncIterator[tuple[Database, Store]]:
     pool = BlockingPool()
     database = Database(folder / "data" / "sora_proxy.db", pool)
     await database.open()
-    yield database, Store(database)
+    yield database, Store(database, WRITERS)
     await database.close()
     pool.close()
 

@@ -1,4 +1,4 @@
-"""The table of arrows, the events and their records."""
+"""The table of transitions, the events and their records."""
 
 import itertools
 from dataclasses import FrozenInstanceError
@@ -7,9 +7,9 @@ import orjson
 import pytest
 
 from sora_proxy.generation import (
-    ARROWS,
     EVENTS,
     FINAL,
+    TRANSITIONS,
     Asset,
     Cancelled,
     Completed,
@@ -52,7 +52,7 @@ SOME_EVENTS: list[Event] = [
 
 
 @pytest.mark.parametrize(("start", "end"), list(itertools.product(Status, Status)))
-def test_exactly_the_arrows_of_the_table_can_be_taken(start: Status, end: Status) -> None:
+def test_exactly_the_transitions_of_the_table_are_possible(start: Status, end: Status) -> None:
     state = State(start, key_id="k", attempts=2)
     if end.value in ALLOWED[start].split():
         assert state.to(end, task_id="t") == State(end, key_id="k", attempts=2, task_id="t")
@@ -63,14 +63,14 @@ def test_exactly_the_arrows_of_the_table_can_be_taken(start: Status, end: Status
 
 
 def test_nothing_leads_out_of_a_final_status_and_every_other_status_leads_to_failed() -> None:
-    assert {status for status in Status if not ARROWS[status]} == FINAL
-    assert all(Status.failed in ARROWS[status] for status in Status if status not in FINAL)
+    assert {status for status in Status if not TRANSITIONS[status]} == FINAL
+    assert all(Status.failed in TRANSITIONS[status] for status in Status if status not in FINAL)
 
 
 def test_what_the_upstream_accepted_can_never_be_queued_or_submitted_again() -> None:
     reached, wave = {Status.running}, {Status.running}
     while wave:
-        wave = {after for status in wave for after in ARROWS[status]} - reached
+        wave = {after for status in wave for after in TRANSITIONS[status]} - reached
         reached |= wave
     assert reached.isdisjoint({Status.queued, Status.submitting, Status.unknown})
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from sora_proxy.app import FORGOTTEN
 from sora_proxy.blocking import BlockingPool
-from sora_proxy.database import Database
+from sora_proxy.database import Database, metadata
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.idempotency import Idempotency
 from sora_proxy.orders.retention import TASKS_KNOWN, Bounds, Retention
@@ -17,7 +18,7 @@ from sora_proxy.orders.store import generations
 @pytest.fixture
 async def retention(database: Database, tmp_path: Path, pool: BlockingPool) -> Retention:
     media = Media(tmp_path / "images", tmp_path / "inputs", pool)
-    return Retention(database, media, Idempotency(database), Bounds(days=0, count=5))
+    return Retention(database, media, Idempotency(database), Bounds(days=0, count=5), FORGOTTEN)
 
 
 async def put(database: Database, rows: list[dict[str, Any]]) -> None:
@@ -45,3 +46,8 @@ async def test_nothing_is_left_of_an_order_that_never_became_a_task(database: Da
     await put(database, [{"id": f"x{n}", "status": "failed", "ended_at": float(n)} for n in range(7)])
     await retention.sweep()
     assert await tasks_in(database) == [None] * 5
+
+
+def test_every_table_that_tells_of_a_generation_loses_its_rows_with_it() -> None:
+    telling = {table.name for table in metadata.sorted_tables if "generation_id" in table.c}
+    assert telling == {table.name for table in FORGOTTEN}, "put the new table into FORGOTTEN"

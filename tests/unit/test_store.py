@@ -27,9 +27,10 @@ from sora_proxy.generation import (
     Queued,
     State,
     Status,
+    Step,
     new_generation_id,
 )
-from sora_proxy.orders.store import Store
+from sora_proxy.orders.store import Store, pictures
 from tests.eventually import PATIENCE
 
 NAMES = [f"{number:032x}.png" for number in range(1000)]
@@ -177,6 +178,47 @@ async def test_followers_see_events_only_after_the_commit_and_none_of_a_failed_o
     assert generation.status is Status.submitting
     assert list(generation.log) == [Progress(1)]
     assert same(generation, await store.find(generation.id))
+
+
+async def test_a_writer_that_is_handed_in_is_part_of_each_commit(database: Database) -> None:
+    steps: list[Step] = []
+
+    def write(connection: sa.Connection, step: Step) -> None:
+        connection.execute(pictures.insert(), {"name": NAMES[len(steps)], "generation_id": step.generation.id})
+        if step.new.status is Status.failed:
+            raise ValueError("no")
+        steps.append(step)
+
+    store, generation = Store(database, [write]), order()
+    await store.add(generation)
+    await store.record(generation, State(Status.running), Progress(1))
+    with pytest.raises(ValueError, match="no"):
+        await store.record(generation, State(Status.failed), Failed("generation_failed", "x"))
+    assert same(generation, await store.find(generation.id))
+    assert [await store.has_picture(name) for name in NAMES[:2]] == [True, False]
+    await store.record(generation, State(Status.completed), Completed())
+    assert [(step.old, step.new, step.ends) for step in steps] == [
+        (State(), State(Status.running), False),
+        (State(Status.running), State(Status.completed), True),
+    ]
+    assert await store.has_picture(NAMES[1])
+
+
+async def test_the_end_of_a_generation_is_announced_once_and_after_its_commit(database: Database) -> None:
+    announced: list[tuple[str, bool]] = []
+    store = Store(database, on_end=lambda generation: announced.append((generation.id, generation.ended)))
+    finished, stopped, refused = order(), order(), order()
+    for generation in (finished, stopped, refused):
+        await store.add(generation)
+        await store.record(generation, State(Status.running), Progress(1))
+    assert announced == []
+    await store.record(finished, State(Status.completed), Completed())
+    await store.cancel(stopped)
+    await store.record(stopped, State(Status.saving))
+    await store.record(stopped, State(Status.failed), Failed("generation_failed", "nobody will hear of it"))
+    with pytest.raises(OverflowError):
+        await store.record(refused, State(Status.failed, attempts=2**80), Failed("generation_failed", "x"))
+    assert announced == [(finished.id, True), (stopped.id, True)]
 
 
 async def test_pictures_that_were_handed_out_are_known(store: Store) -> None:

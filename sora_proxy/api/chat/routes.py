@@ -82,9 +82,9 @@ async def _order(request: web.Request, asked: _Asked, prompt: Prompt) -> Generat
         metadata=chat.metadata,
         include_usage=chat.stream_options.include_usage,
     )
-    beside = [Conversations.keeping(asked.said)] if chat.store else []
+    also = [Conversations.keeping(asked.said)] if chat.store else []
     picture = Reference(prompt.picture) if prompt.picture else None
-    return await place_order(request, spec, picture, *beside)
+    return await place_order(request, spec, picture, *also)
 
 
 def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:

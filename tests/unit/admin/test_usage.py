@@ -1,4 +1,4 @@
-"""Usage: every arrow of a generation counts once, in the commit that takes it."""
+"""Usage: every transition of a generation counts once, in its commit."""
 
 import asyncio
 import datetime as dt
@@ -8,7 +8,7 @@ import pytest
 
 from sora_proxy.database import Database
 from sora_proxy.generation import (
-    ARROWS,
+    TRANSITIONS,
     Completed,
     Event,
     Generation,
@@ -66,15 +66,18 @@ PATH = (Status.submitting, Status.running, Status.saving)
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) and value and isinstance(value[0], Status) else None,
 )
-async def test_each_arrow_counts_for_what_it_is(
+async def test_each_transition_counts_for_what_it_is(
     database: Database, statuses: tuple[Status, ...], events: tuple[Event, ...], expected: dict[str, int]
 ) -> None:
-    await carry_out(Store(database), *statuses, events=events)
+    await carry_out(Store(database, [usage.count]), *statuses, events=events)
     assert await counted(database) == expected
 
 
-async def test_news_without_an_arrow_count_for_nothing(database: Database) -> None:
-    store, generation = Store(database), Generation("chatcmpl-x", "client", GenerationSpec("sora-1.0", "a fox"))
+async def test_news_without_a_transition_counts_for_nothing(database: Database) -> None:
+    store, generation = (
+        Store(database, [usage.count]),
+        Generation("chatcmpl-x", "client", GenerationSpec("sora-1.0", "a fox")),
+    )
     await store.add(generation)
     await store.record(generation, generation.state.to(Status.submitting, key_id=KEY))
     for _ in range(5):
@@ -83,7 +86,7 @@ async def test_news_without_an_arrow_count_for_nothing(database: Database) -> No
 
 
 async def test_a_commit_that_fails_counts_for_nothing(database: Database) -> None:
-    store = Store(database)
+    store = Store(database, [usage.count])
     first, second = (Generation(f"chatcmpl-{n}", "client", GenerationSpec("sora-1.0", "a fox")) for n in range(2))
     for generation in (first, second):
         await store.add(generation)
@@ -95,7 +98,7 @@ async def test_a_commit_that_fails_counts_for_nothing(database: Database) -> Non
 
 
 async def test_many_at_once_are_all_counted(database: Database) -> None:
-    store = Store(database)
+    store = Store(database, [usage.count])
     await asyncio.gather(*(carry_out(store, *PATH, Status.completed) for _ in range(100)))
     assert (await counted(database))["completed"] == 100
 
@@ -105,14 +108,14 @@ async def test_counters_of_thirty_days_are_kept_and_no_older_ones(database: Data
     rows = [{"key_id": KEY, "day": day.isoformat(), "sent": 1} for day in days]
     await database.write(lambda connection: connection.execute(usage.usage.insert(), rows))
     assert len(await Usage(database).days()) == DAYS_KEPT - 1
-    await carry_out(Store(database), Status.submitting)
+    await carry_out(Store(database, [usage.count]), Status.submitting)
     kept = await database.read(lambda connection: connection.execute(usage.usage.select()).all())
     assert len(kept) == DAYS_KEPT
     assert [row["day"] for row in await Usage(database).days()][:2] == [TODAY.isoformat(), days[0].isoformat()]
 
 
-def test_every_arrow_of_the_table_is_thought_of() -> None:
-    counters = {(old, new): usage._counter(old, new) for old, arrows in ARROWS.items() for new in arrows}
+def test_every_transition_has_its_counter_or_none_on_purpose() -> None:
+    counters = {(old, new): usage._counter(old, new) for old, ends in TRANSITIONS.items() for new in ends}
     silent = {f"{old}-{new}" for (old, new), counter in counters.items() if counter is None}
     assert silent == {
         "queued-failed",
