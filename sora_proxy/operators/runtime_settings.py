@@ -18,12 +18,13 @@ from sora_proxy.errors import InvalidOption, UnknownOption
 from sora_proxy.operators import audit
 from sora_proxy.operators.audit import Actor
 from sora_proxy.scheduling.egress import ways_shown
+from sora_proxy.settings.kinds import AT_RUN_TIME
 from sora_proxy.settings.options import Settings
 
 log = structlog.get_logger(__name__)
 
 # By the names that operators know: the field of the settings, and the check of a value for it.
-FIELDS = {name.upper(): name for name in ("base_url", "proxies", "image_localization", "verbose_logging")}
+FIELDS = {name.upper(): name for name, field in Settings.model_fields.items() if AT_RUN_TIME in field.metadata}
 CHECKS: dict[str, TypeAdapter[Any]] = {
     option: TypeAdapter(Settings.model_fields[name].rebuild_annotation()) for option, name in FIELDS.items()
 }

@@ -29,6 +29,7 @@ SOCKS_CREDENTIALS = range(1, 128)  # bytes that the SOCKS library can send
 WEBHOOK_SECRET_BYTES = range(24, 65)
 # The values that sora-api's README has for ADMIN_KEY, API_AUTH_TOKEN and in its requests. The first is its default key.
 PUBLIC_KEYS = frozenset({"sk-123456", "sk-youradminkey", "your-auth-token", "your-api-key"})
+T = TypeVar("T")
 
 
 def _json(value: Any) -> Any:
@@ -175,6 +176,8 @@ def _check_socks_credentials(*credentials: str | None) -> None:
         raise ValueError("a SOCKS5 proxy takes a user and a password, of 1 to 127 bytes each")
 
 
+AT_RUN_TIME = "operators may change it while the server runs"
+AtRunTime = Annotated[T, AT_RUN_TIME]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 PublicUrl = Annotated[HttpUrl, AfterValidator(_public_url)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]

@@ -15,6 +15,7 @@ from sora_proxy.settings.kinds import (
     KEY_EXAMPLE,
     PROXY_EXAMPLE,
     Aliases,
+    AtRunTime,
     ClientKeys,
     Headers,
     HostName,
@@ -51,7 +52,7 @@ class Settings(BaseSettings):
         description="Port to listen on. 0: any free port, which is shown at the start.",
         examples=["8890"],
     )
-    base_url: PublicUrl | None = Field(
+    base_url: AtRunTime[PublicUrl | None] = Field(
         None,
         description="Public address of this server, for the links to pictures. Unset: the address the client used.",
         examples=["https://images.example.com"],
@@ -107,7 +108,7 @@ class Settings(BaseSettings):
         "must exist.",
         examples=["api_keys.json"],
     )
-    proxies: Proxies = Field(
+    proxies: AtRunTime[Proxies] = Field(
         (),
         description="Ways out, comma-separated: `direct` or HTTP, HTTPS, SOCKS5 proxies; the first that works is used. "
         "Wins over PROXY_HOST.",
@@ -241,7 +242,7 @@ class Settings(BaseSettings):
     image_save_dir: Path | None = Field(
         None, description="Folder of the pictures. Unset: `images` in DATA_DIR.", examples=["/data/images"]
     )
-    image_localization: bool | None = Field(
+    image_localization: AtRunTime[bool | None] = Field(
         None,
         description="Keep the pictures and link them. Off: the upstream's links. Unset: on with the simulator.",
         examples=["True"],
@@ -287,7 +288,7 @@ class Settings(BaseSettings):
         description="The longest a stop may take. Keep it below the orchestrator's.",
         examples=["25"],
     )
-    verbose_logging: bool = Field(False, description="Log more, prompts included.", examples=["False"])
+    verbose_logging: AtRunTime[bool] = Field(False, description="Log more, prompts included.", examples=["False"])
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`json` lines, coloured `console` text, or `auto`: text on a terminal.", examples=["json"]
     )
