@@ -151,13 +151,12 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BODY_BYTES)
     app[SETTINGS], app[RUNTIME], app[ACCESS], app[BACKEND] = settings, runtime, access, backend
     app[POOL], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
-    app[BACKGROUND] = background
     app[SESSIONS], app[LOGIN_LIMIT], app[LARGE_BODIES] = Sessions(), LoginLimit(), asyncio.Semaphore(BODIES_AT_ONCE)
     app[MODELS] = Models(upstream.capabilities, settings.model_aliases)
     app[SIDE_CALLS] = SideCalls(settings.side_call_prompts) if settings.side_calls else None
     app[UPSTREAM], app[KEYS], app[AUDIT], app[USAGE] = upstream, keeping.registry, AuditLog(database), Usage(database)
     app[CONVERSATIONS], app[IDEMPOTENCY] = Conversations(database), Idempotency(database)
-    app[FETCHER], app[WEBHOOKS] = PublicFetcher(settings.image_input_allow), webhooks
+    app[BACKGROUND], app[WEBHOOKS], app[FETCHER] = background, webhooks, PublicFetcher(settings.image_input_allow)
     app[RETENTION] = Retention(database, media, app[IDEMPOTENCY], _retention_bounds(settings), FORGOTTEN)
     app[READERS] = Readers(supervisor, settings.abandon_grace)
     add_routes(app)

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -56,15 +56,18 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 }
 
 
+NOT_ORDERED = {"ordered": False}  # of a field that does not change what is made
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
     """What was ordered. `image` names a stored input picture (a remix), `width` and `height` are pixels.
 
-    `include_usage` is how the answer was asked for: a stream that is taken up later must be told the same way.
+    `include_usage` is how the answer was asked for: a stream that is resumed must have the same form.
     `metadata` is what the client noted on its order.
-    `keep`: its pictures are kept here whatever the operator chose, for the answer holds their bytes. `format` is png,
-    webp or jpeg, `compression` 0 to 100 beside it; without them a picture stays as the back end made it.
-    `webhook_url` is where to tell of its end, `origin` the address of ours that its links have there.
+    `keep`: its pictures are stored here whatever the operator chose, for the answer holds their bytes. `format` is png,
+    webp or jpeg, `compression` 0 to 100; without them a picture stays as the back end made it.
+    `webhook_url` is where to send a message about its end, `origin` the address of ours that its links have there.
     """
 
     model: str
@@ -72,14 +75,22 @@ class GenerationSpec:
     n: int = 1
     width: int = 720
     height: int = 480
-    image: str | None = None
-    include_usage: bool = False
-    metadata: dict[str, str] = field(default_factory=dict)
-    keep: bool = False
+    image: str | None = field(default=None, metadata=NOT_ORDERED)  # a name of ours
+    include_usage: bool = field(default=False, metadata=NOT_ORDERED)
+    metadata: dict[str, str] = field(default_factory=dict, metadata=NOT_ORDERED)
+    keep: bool = field(default=False, metadata=NOT_ORDERED)
     format: str | None = None
     compression: int | None = None
-    webhook_url: str | None = None
-    origin: str = ""
+    webhook_url: str | None = field(default=None, metadata=NOT_ORDERED)
+    origin: str = field(default="", metadata=NOT_ORDERED)
+
+    def ordered(self) -> dict[str, Any]:
+        """The fields by which orders differ, except those at their default: later versions will have more fields."""
+        return {
+            each.name: value
+            for each in fields(self)
+            if each.metadata != NOT_ORDERED and (value := getattr(self, each.name)) != each.default
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from contextlib import AbstractContextManager
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -23,8 +23,6 @@ from sora_proxy.orders.store import InSameCommit
 LONGEST_KEY = 255
 COUNTED = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 LARGE_PICTURE = 2**16  # from here on, its digest is work for a thread
-# Not what is ordered, but a name of ours, how the answer is wanted, and who is told.
-NOT_ORDERED = {"image", "include_usage", "keep", "metadata", "webhook_url", "origin"}
 
 
 async def place_order(
@@ -112,11 +110,6 @@ async def _claim(request: web.Request, spec: GenerationSpec, picture: Reference 
 
 
 def _digest(spec: GenerationSpec, source: str | Path | None) -> str:
-    """What tells whether two requests order the same. Fields at their default do not count: there will be more."""
-    ordered = {
-        field.name: value
-        for field in fields(spec)
-        if field.name not in NOT_ORDERED and (value := getattr(spec, field.name)) != field.default
-    }
+    """What tells whether two requests order the same."""
     picture = hashlib.sha256(source.read_bytes()).hexdigest() if isinstance(source, Path) else source
-    return hashlib.sha256(orjson.dumps([ordered, picture], option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return hashlib.sha256(orjson.dumps([spec.ordered(), picture], option=orjson.OPT_SORT_KEYS)).hexdigest()
