@@ -11,19 +11,19 @@
     ├── StorageUnavailable           ours: the disk or the database refused
     ├── NoUpstreamKey                ours: no key is left that could serve
     ├── QueueFull                    ours: more orders wait than we promise to serve in time
-    ├── QueueTimeout                 ours: an order waited for a key for as long as one may
-    ├── Stopping                     ours: this process is about to end
+    ├── QueueTimeout                 ours: an order waited too long for a key
+    ├── Stopping                     ours: this process is shutting down
     └── Fault                        what a back end did to one call or task
-        ├── RequestFault             the order itself: told to the client, never sent again, no key touched
+        ├── RequestFault             the order itself: reported to the client, never sent again, no key affected
         ├── KeyFault                 one account
-        │   ├── KeyRejected          dead, or in need of a human: out until it is tested again
-        │   ├── TooManyTasks         it has as many tasks as it may have: learn the limit
-        │   └── RateLimited          it is tired: rest until the end it named
-        ├── EgressFault              our way to the back end (challenge page, proxy, country): rest the way, not the key
-        ├── TaskFailed               the task it accepted came to nothing: it is not sent again, no key touched
+        │   ├── KeyRejected          dead, or it needs a human: out of service until it is tested again
+        │   ├── TooManyTasks         it has as many tasks as it may have: the limit is learned
+        │   └── RateLimited          it is at its rate or quota: it cools down for as long as the back end says
+        ├── EgressFault              our egress (challenge page, proxy, country): it cools down, the key does not
+        ├── TaskFailed               the task that it accepted failed: not sent again, no key affected
         └── UpstreamFault            the back end
-            ├── UpstreamUnavailable  it did not take the call: nothing was registered
-            └── SubmissionUnknown    it may have taken the order: look before sending it again
+            ├── UpstreamUnavailable  it did not accept the call: nothing was registered
+            └── SubmissionUnknown    it may have accepted the order: look for it before sending it again
 
 Messages are written for clients and operators: they contain no token, prompt, address or body of a back end. How each
 error is answered over HTTP is decided in `api/http/errors.py`.
@@ -83,7 +83,7 @@ class KeysRefused(SoraProxyError):
 
 
 class StorageUnavailable(SoraProxyError):
-    """The store could not commit or read. Nothing that depended on it was done."""
+    """The store could not commit or read. Nothing that depends on it was done."""
 
 
 class NoUpstreamKey(SoraProxyError):
@@ -91,7 +91,7 @@ class NoUpstreamKey(SoraProxyError):
 
 
 class QueueFull(SoraProxyError):
-    """Nothing was sent or kept; it is worth trying again in `retry_after` seconds."""
+    """Nothing was sent or stored; the order may be repeated after `retry_after` seconds."""
 
     def __init__(self, message: str, *, retry_after: int) -> None:
         super().__init__(message)
@@ -103,7 +103,7 @@ class QueueTimeout(SoraProxyError):
 
 
 class Stopping(SoraProxyError):
-    """Nothing was sent or kept; another process, or the next one, will take the order."""
+    """Nothing was sent or stored; another process, or the next one, will take the order."""
 
 
 class Fault(SoraProxyError):
@@ -126,11 +126,11 @@ class KeyFault(Fault):
 
 
 class KeyRejected(KeyFault):
-    """The account is dead or needs a human; the message is the reason."""
+    """The account is dead or needs a human; the message gives the reason."""
 
 
 class TooManyTasks(KeyFault):
-    """The account already has `limit` tasks (None: it did not say how many)."""
+    """The account already has `limit` tasks (None: the back end did not say)."""
 
     code = "upstream_busy"
 
@@ -140,7 +140,7 @@ class TooManyTasks(KeyFault):
 
 
 class RateLimited(KeyFault):
-    """The account may try again in `retry_after` seconds (None: it did not say)."""
+    """The account may try again in `retry_after` seconds (None: the back end did not say)."""
 
     code = "upstream_rate_limited"
 
@@ -150,7 +150,7 @@ class RateLimited(KeyFault):
 
 
 class EgressFault(Fault):
-    """Something on the way to the back end. `egress` is the way out that it happened on, if it is known."""
+    """A fault between us and the back end. `egress` is the one that was used, if it is known."""
 
     code = "upstream_challenge"
 

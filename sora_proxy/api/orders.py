@@ -20,7 +20,7 @@ from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.idempotency import Claim, Repeated
 from sora_proxy.orders.store import InSameCommit
 
-LONGEST_KEY = 255
+MAX_KEY_LENGTH = 255
 COUNTED = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 LARGE_PICTURE = 2**16  # from here on, its digest is work for a thread
 
@@ -97,8 +97,8 @@ async def _take(
 
 async def _claim(request: web.Request, spec: GenerationSpec, picture: Reference | None) -> Claim:
     key = request.headers.get("idempotency-key")
-    if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
-        message = f"An Idempotency-Key must have 1 to {LONGEST_KEY} printable characters."
+    if key is not None and not (0 < len(key) <= MAX_KEY_LENGTH and key.isprintable()):
+        message = f"An Idempotency-Key must have 1 to {MAX_KEY_LENGTH} printable characters."
         raise ClientError(message, param="Idempotency-Key")
     source = picture.source if picture else None
     if isinstance(source, Path) or (source is not None and len(source) > LARGE_PICTURE):

@@ -1,7 +1,7 @@
 """KeyRegistry: all upstream keys as they are configured, and the one place where that is changed.
 
-A change is committed first, together with its entry in the audit log, and has its effect in the pool then, at once.
-One change is made at a time, and to its end, whatever becomes of who asked for it.
+A change is committed first, together with its entry in the audit log, and then takes effect in the pool at once. One
+change is made at a time, and it is completed even if its caller is cancelled.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ from sora_proxy.settings.kinds import UpstreamKey
 
 log = structlog.get_logger(__name__)
 
-SHORTEST_TOKEN_WITH_A_TAIL = 16
+MIN_LENGTH_WITH_TAIL = 16
 
 
 class KeyRegistry:
-    """The records of all keys. The redactor is told every secret of theirs, so that none gets into the logs."""
+    """The records of all keys. The redactor learns every secret of theirs, so that none gets into the logs."""
 
     def __init__(self, database: Database, pool: KeyPool, redactor: Redactor) -> None:
         self._database = database
@@ -158,7 +158,7 @@ class KeyRegistry:
             for record in records:
                 before = known[record.id]
                 store.save(connection, record)
-                if before and before.config.token != record.config.token:  # what was known was so of the old token
+                if before and before.config.token != record.config.token:  # the memory is about the old token
                     store.remember(connection, {record.id: KeyMemory()})
                 changes = _differences(before.config if before else None, record.config)
                 if changes:
@@ -179,10 +179,10 @@ class KeyRegistry:
         self._holders[record.config.token] = record.id
 
 
-def shown(config: UpstreamKey) -> dict[str, Any]:
-    """A key's configuration as operators may see it: no token, no password of a proxy."""
+def redacted(config: UpstreamKey) -> dict[str, Any]:
+    """A key's configuration for operators: without its token and the passwords of its proxies."""
     token = config.token
-    tail = f"…{token[-4:]}" if len(token) >= SHORTEST_TOKEN_WITH_A_TAIL else "…"
+    tail = f"…{token[-4:]}" if len(token) >= MIN_LENGTH_WITH_TAIL else "…"
     return config.record() | {"key": tail, "proxy": ways_shown(config.proxy)}
 
 
@@ -199,4 +199,4 @@ def _differences(before: UpstreamKey | None, after: UpstreamKey | None) -> Chang
 
 
 def _audited(config: UpstreamKey) -> dict[str, Any]:
-    return shown(config) | {"key": fingerprint(config.token)}
+    return redacted(config) | {"key": fingerprint(config.token)}

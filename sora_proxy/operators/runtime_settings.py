@@ -1,7 +1,7 @@
 """RuntimeSettings: the few options that operators may change while the server runs.
 
-What they chose is kept in the database and wins over the configuration, until it is set back to null. `current` is the
-whole of the settings as they are in force: whoever needs one of these options reads it there, each time.
+Their choices are stored in the database and win over the configuration until they are set to null. `current` holds the
+settings in force: code that needs one of these options reads it there each time.
 """
 
 import asyncio
@@ -38,28 +38,28 @@ chosen = sa.Table(
 
 
 class RuntimeSettings:
-    """The settings in force. `apply` is told them whenever they change."""
+    """The settings in force. `apply` is called with them whenever they change."""
 
     def __init__(self, configured: Settings, database: Database, apply: Callable[[Settings], None]) -> None:
         self._configured = configured
         self._database = database
         self._apply = apply
-        # All the mutable state: what operators chose, as they gave it; what comes of it; one change at a time.
+        # All the mutable state: what operators chose, as they gave it; the settings in force; one change at a time.
         self._chosen: dict[str, Any] = {}
         self.current = configured
         self._changing = asyncio.Lock()
 
     async def open(self) -> None:
-        """Take up what was chosen before."""
-        kept = {}
-        for option, value in await self._database.read(_kept):
+        """Apply what was chosen before."""
+        stored = {}
+        for option, value in await self._database.read(_stored):
             try:
                 _check(option, value)
             except InvalidOption as error:  # a later version may know less, or be stricter
-                log.warning("a setting that was chosen earlier can't be used any more", reason=str(error))
+                log.warning("stored setting ignored", reason=str(error))
             else:
-                kept[option] = value
-        self._take_effect(kept)
+                stored[option] = value
+        self._take_effect(stored)
 
     async def change(self, changes: dict[str, Any], actor: Actor) -> None:
         """Choose values of options, all or none; None gives an option back to the configuration.
@@ -74,19 +74,19 @@ class RuntimeSettings:
         async with self._changing:
             after = {option: value for option, value in (self._chosen | changes).items() if value is not None}
             settings = self._with(after)
-            told = {option: (shown(self.current, option), shown(settings, option)) for option in changes}
+            differences = {option: (redacted(self.current, option), redacted(settings, option)) for option in changes}
 
             def write(connection: sa.Connection) -> None:
                 connection.execute(chosen.delete().where(chosen.c.name.in_(list(changes))))
                 for option in changes.keys() & after.keys():
                     connection.execute(chosen.insert(), {"name": option, "value": after[option]})
-                audit.note(connection, actor, "settings.change", ", ".join(changes), told)
+                audit.note(connection, actor, "settings.change", ", ".join(changes), differences)
 
             await self._database.write(write)
             self._take_effect(after)
 
     def source(self, option: str) -> str:
-        """Where the value in force comes from."""
+        """The source of the value in force."""
         if option in self._chosen:
             return "admin"
         return "environment" if FIELDS[option] in self._configured.model_fields_set else "default"
@@ -102,7 +102,7 @@ class RuntimeSettings:
         return self._configured.model_copy(update=checked)
 
 
-def shown(settings: Settings, option: str) -> Any:
+def redacted(settings: Settings, option: str) -> Any:
     """An option's value as operators may see it."""
     return ways_shown(settings.proxies) if option == "PROXIES" else getattr(settings, FIELDS[option])
 
@@ -121,5 +121,5 @@ def _check(option: str, value: Any) -> None:
         raise InvalidOption(message, option=option) from None
 
 
-def _kept(connection: sa.Connection) -> list[tuple[str, Any]]:
+def _stored(connection: sa.Connection) -> list[tuple[str, Any]]:
     return [(row.name, row.value) for row in connection.execute(sa.select(chosen))]

@@ -47,7 +47,7 @@ class Conversations:
 
     @staticmethod
     def keeping(messages: Sequence[Said]) -> InSameCommit:
-        """What commits a conversation together with its generation."""
+        """A writer that commits a conversation together with its generation."""
         rows = [[message.role, message.text] for message in messages]
 
         def write(connection: sa.Connection, generation: Generation) -> None:

@@ -1,8 +1,8 @@
-"""Idempotency: is this request one that came before?
+"""Idempotency: does this request repeat an earlier one?
 
-Its sender says so with an `Idempotency-Key`. OpenAI's SDKs send none: when an answer got lost they repeat the request
-and only count it, so what was ordered has to tell which one it repeats. Both are noted in the transaction that keeps
-the new generation: nothing can come between them, and of equal requests at once only one becomes an order.
+An `Idempotency-Key` says so. OpenAI's SDKs do not send one: when an answer got lost they repeat the request and only
+count it, so the order itself has to show which one it repeats. Both are noted in the transaction that stores the new
+generation: nothing can come between them, and of equal requests at once only one becomes an order.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from sora_proxy.orders.store import InSameCommit, generations
 
 JOIN_SECONDS = 600.0  # so long after its end, a generation is what a counted repeat without a key may mean
 KEPT_SECONDS = 86400.0
-REFUSALS_KNOWN = 10_000
+MAX_REFUSALS = 10_000
 
-# Not by `generation_id`, for what is forgotten with a generation goes by that: a key outlives its answer.
+# Not `generation_id`, which tables have whose rows are deleted with a generation: a key outlives its answer.
 sent = sa.Table(
     "sent_requests",
     metadata,
@@ -39,7 +39,7 @@ sent = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a request says of itself: who sends it, a digest of its order, its key, whether it counts as a repeat."""
+    """What a request says about itself: its client, a digest of its order, its key, whether it is a counted repeat."""
 
     client: str
     digest: str
@@ -52,7 +52,7 @@ class Claim:
 
 
 class Repeated(Exception):
-    """The request was answered before, by the generation of this id."""
+    """The request repeats that of the generation with this id."""
 
     def __init__(self, generation_id: str) -> None:
         super().__init__(generation_id)
@@ -60,7 +60,7 @@ class Repeated(Exception):
 
 
 class Idempotency:
-    """What was sent before. Methods raise StorageUnavailable when the database refuses."""
+    """The earlier requests. Methods raise StorageUnavailable when the database refuses."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -69,19 +69,19 @@ class Idempotency:
         self._refused: dict[tuple[str, str], None] = {}
 
     def turn(self, claim: Claim) -> AbstractAsyncContextManager[None]:
-        """Let requests that may be the same come one after another: the others find done what the first does."""
+        """Handle requests that may be equal one after another: the later ones find the generation of the first."""
         if not claim.may_repeat:
             return contextlib.nullcontext()
         return self._turns.setdefault((claim.client, claim.key or claim.digest), asyncio.Lock())
 
     def refused(self, claim: Claim) -> None:
-        """Nothing came of a request: its repeat will be the first of its kind, not the second of an older one."""
+        """Note that a request was refused: its repeat is a new order, not a repeat of an older one."""
         self._refused[claim.client, claim.digest] = None
-        if len(self._refused) > REFUSALS_KNOWN:
+        if len(self._refused) > MAX_REFUSALS:
             del self._refused[next(iter(self._refused))]
 
     def follows_refusal(self, claim: Claim) -> bool:
-        """Whether a request repeats one that was refused. Says so once."""
+        """Whether a request repeats one that was refused. True once per refusal."""
         return self._refused.pop((claim.client, claim.digest), False) is None
 
     async def earlier(self, claim: Claim) -> str | None:
@@ -93,7 +93,7 @@ class Idempotency:
 
     @staticmethod
     def noting(claim: Claim) -> InSameCommit:
-        """What commits a request together with its generation. It raises Repeated if there is one already."""
+        """A writer that commits a request together with its generation. It raises Repeated if there is one already."""
 
         def write(connection: sa.Connection, generation: Generation) -> None:
             if (earlier := _earlier(connection, claim)) is not None:
@@ -104,7 +104,7 @@ class Idempotency:
         return write
 
     async def forget(self) -> None:
-        """Let go of what nobody will repeat any more."""
+        """Delete requests that are too old to be repeated."""
         old = sent.delete().where(sent.c.created_at < time.time() - KEPT_SECONDS)
         await self._database.write(lambda connection: connection.execute(old))
 

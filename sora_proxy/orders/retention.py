@@ -1,7 +1,7 @@
-"""Retention: what is old, or too much, is forgotten in the background; what its client deletes, at once.
+"""Retention: generations beyond the bounds are deleted in the background, and those that their clients delete at once.
 
-First the rows, then the files: a picture whose name is not in the database is not served. The names of the files stand
-in a table of their own until they are gone, so that a crash in between leaves none behind.
+Rows are deleted first, then files: a picture whose name is not in the database is not served. A table of its own holds
+the names of the files until they are deleted, so that a crash in between leaves no file behind.
 """
 
 import asyncio
@@ -24,16 +24,16 @@ from sora_proxy.orders.store import generations, pictures
 log = structlog.get_logger(__name__)
 
 DAY = 86400.0
-INTERVAL = 600.0
-TASKS_KNOWN = 1000  # of each key, the newest
-BATCH, PAUSE = 100, 0.05  # small steps: others write too
+SWEEP_INTERVAL = 600.0
+MAX_TASKS_KEPT = 1000  # of each key, the newest
+BATCH_SIZE, BATCH_PAUSE = 100, 0.05  # small steps: others write too
 
 discarded = sa.Table("discarded_pictures", metadata, sa.Column("name", sa.Text, primary_key=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """For how many days, and how many, ended generations are kept. 0 is no bound."""
+    """For how many days, and how many, ended generations are kept. 0 means no bound."""
 
     days: float
     count: int
@@ -60,32 +60,32 @@ class Retention:
         self._forgotten = forgotten
 
     async def run(self) -> None:
-        """Keep to the bounds, until cancelled."""
+        """Sweep again and again, until cancelled."""
         while True:
             try:
                 await self.sweep()
             except StorageUnavailable as error:
-                log.warning("nothing forgotten", reason=str(error))
-            await asyncio.sleep(INTERVAL)
+                log.warning("retention sweep failed", reason=str(error))
+            await asyncio.sleep(SWEEP_INTERVAL)
 
     async def sweep(self) -> None:
-        """Forget all that is beyond the bounds."""
+        """Forget every generation beyond the bounds."""
         await self._idempotency.forget()
-        await self._remove_files()  # that a crash left
+        await self._remove_files()  # which a crash left behind
         until = await self._database.read(self._beyond_bounds)
         over = (generations.c.ended_at <= until) & generations.c.status.in_([*FINAL])
-        query = sa.select(generations.c.id).where(over).order_by(generations.c.ended_at).limit(BATCH)
+        query = sa.select(generations.c.id).where(over).order_by(generations.c.ended_at).limit(BATCH_SIZE)
         while ids := await self._database.read(lambda connection: connection.scalars(query).all()):
             await self.forget(ids)
             log.info("generations forgotten", count=len(ids))
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(BATCH_PAUSE)
         await self._database.write(_forget_old_tasks)
 
     async def forget(self, generation_ids: Sequence[str]) -> None:
-        """Remove all that is kept of ended generations.
+        """Delete everything stored about ended generations.
 
-        Of one that became an upstream task a row stays that is no client's: whoever looks upstream for a lost order
-        must know that the task is ours.
+        A generation that became an upstream task leaves a row without a client: a search for a lost order must know
+        that the task is ours.
         """
         ids = list(generation_ids)
         names = sa.select(pictures.c.name).where(pictures.c.generation_id.in_(ids))
@@ -103,7 +103,7 @@ class Retention:
         await self._remove_files()
 
     def _beyond_bounds(self, connection: sa.Connection) -> float:
-        """What ended until this moment is to be forgotten."""
+        """The moment up to which ended generations are to be forgotten."""
         ended_at, until = generations.c.ended_at, 0.0
         if self._bounds.days:
             until = time.time() - self._bounds.days * DAY
@@ -113,21 +113,23 @@ class Retention:
         return until
 
     async def _remove_files(self) -> None:
-        query = sa.select(discarded.c.name).limit(BATCH)
+        query = sa.select(discarded.c.name).limit(BATCH_SIZE)
         while names := await self._database.read(lambda connection: connection.scalars(query).all()):
             gone = [name for name in names if await self._media.discard(self._media.picture_path(name))]
             await self._database.write(functools.partial(_cross_off, gone))
             if len(gone) < len(names):
-                break  # the others are tried again another time
+                break  # the next sweep tries the others again
 
 
 def _forget_old_tasks(connection: sa.Connection) -> None:
-    """Let go of the rows of tasks that no list of a back end is long enough to show."""
+    """Delete the rows of tasks that are too old for any list of a back end."""
     forgotten = generations.c.client == ""
     for key_id in connection.scalars(sa.select(generations.c.key_id).where(forgotten).distinct()).all():
         of_key = generations.c.key_id == key_id
         number = generations.c.number
-        last = connection.scalar(sa.select(number).where(of_key).order_by(number.desc()).limit(1).offset(TASKS_KNOWN))
+        last = connection.scalar(
+            sa.select(number).where(of_key).order_by(number.desc()).limit(1).offset(MAX_TASKS_KEPT)
+        )
         connection.execute(generations.delete().where(of_key, forgotten, number <= (last or 0)))
 
 

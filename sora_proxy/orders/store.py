@@ -115,9 +115,9 @@ class Store:
         generation.spec = spec
 
     async def record(self, generation: Generation, state: State, *new: Event) -> None:
-        """Commit a generation's next state together with new events; then it is so, and its followers see them.
+        """Commit a generation's next state together with new events; then both take effect, and followers see them.
 
-        The log of a cancelled one has ended: of it, only where it stands upstream is recorded, until that is over.
+        The log of a cancelled generation has ended: only its upstream state is recorded, until its task has ended.
         """
         async with generation.lock:
             if not generation.cancelled:
@@ -128,7 +128,7 @@ class Store:
                 await self._commit(generation, generation.state.to(Status.cancelled), ())
 
     async def cancel(self, generation: Generation) -> None:
-        """Commit that nobody wants a generation any more, unless it has ended. One that was not sent never will be."""
+        """Commit that a generation is cancelled, unless it has ended. If it was not sent, it never will be."""
         async with generation.lock:
             if not generation.ended:
                 state = generation.state
@@ -149,7 +149,7 @@ class Store:
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
-            # It will be on disk all the same: the log in memory must not fall behind. The caller ends only after it.
+            # The commit goes through nevertheless: the log in memory must not fall behind, so the caller waits for it.
             await finished(writing)
             raise
         finally:
@@ -168,7 +168,7 @@ class Store:
         return found[0] if found else None
 
     async def find_all(self, generation_ids: Sequence[str]) -> list[Generation]:
-        """Those of the generations that are there, in the order asked for."""
+        """The generations with these ids, as far as they exist, in the order of the ids."""
         ids = list(generation_ids)
         found = await self._database.read(lambda connection: _load(connection, generations.c.id.in_(ids)))
         return sorted(found, key=lambda generation: ids.index(generation.id))
@@ -211,19 +211,19 @@ class Store:
         return await self._database.writable()
 
     async def has_picture(self, name: str) -> bool:
-        """Whether we handed out a picture of this name."""
+        """Whether a picture of this name was handed out."""
         query = sa.select(pictures.c.name).where(pictures.c.name == name)
         return await self._database.read(lambda connection: connection.scalar(query)) is not None
 
 
 def _in_phase(phase: Phase) -> sa.ColumnElement[bool]:
     """`Generation.phase` in SQL."""
-    beyond_recall, told_its_end = generations.c.status.in_([*BEYOND_RECALL]), generations.c.ended_at.is_not(None)
+    beyond_recall, log_ended = generations.c.status.in_([*BEYOND_RECALL]), generations.c.ended_at.is_not(None)
     match phase:
         case Phase.in_progress:
-            return beyond_recall & ~told_its_end
+            return beyond_recall & ~log_ended
         case Phase.cancelled:
-            return (generations.c.status == phase.value) | (beyond_recall & told_its_end)
+            return (generations.c.status == phase.value) | (beyond_recall & log_ended)
         case _:
             return generations.c.status == phase.value
 

@@ -1,4 +1,4 @@
-"""Submissions: when which key was used, on disk with the order itself: a restart gives no key a second minute."""
+"""Submissions: when each key was used, committed with the order: a restart gives no key a second minute."""
 
 import time
 from collections import defaultdict
@@ -9,7 +9,7 @@ from sora_proxy.database import Database, metadata
 from sora_proxy.generation import Status, Step
 from sora_proxy.scheduling.keys import MINUTE
 
-KEPT_SECONDS = 3 * MINUTE  # more than a minute, lest a clock that is set back a little loses some
+KEPT_SECONDS = 3 * MINUTE  # more than a minute: a clock may be set back a little
 
 submissions = sa.Table(
     "submissions",

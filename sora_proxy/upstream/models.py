@@ -1,7 +1,7 @@
-"""Models: the names that clients may ask for. Those of the back end first, then other names that stand for one of them.
+"""Models: the names that clients may use. Those of the back end come first, then aliases of them.
 
-Many programs offer only names that they know, so the usual ones of OpenAI order from us too. Whatever name was asked
-for stands in the answer.
+Many programs offer only names that they know, so OpenAI's usual names work here too. Answers repeat the name that the
+client used.
 """
 
 import math
@@ -22,18 +22,18 @@ class Model:
     alias_of: str | None = None
 
     def size_for(self, asked: tuple[int, int] | None) -> tuple[int, int]:
-        """The size that comes nearest to what was asked for: first in its shape, then in its number of pixels."""
+        """The size nearest to the requested one: first by its shape, then by its number of pixels."""
         sizes = self.capabilities.sizes
         return min(sizes, key=lambda size: _distance(size, asked)) if asked else sizes[0]
 
 
 class Models:
-    """Every model, from memory: no back end is asked."""
+    """Every model, from memory: no back end is contacted."""
 
     def __init__(self, capabilities: Capabilities, aliases: Mapping[str, str]) -> None:
-        """An alias may hold `*`: it is then known, but not listed.
+        """An alias may contain `*`: it is then accepted, but not listed.
 
-        Raises ConfigurationError for one that leads nowhere.
+        Raises ConfigurationError for an alias of an unknown model.
         """
         own = capabilities.models
         if faults := [f"MODEL_ALIASES: {to!r} is none of {', '.join(own)}" for to in aliases.values() if to not in own]:
@@ -46,7 +46,7 @@ class Models:
 
     @property
     def default(self) -> Model:
-        """For requests that name none."""
+        """The model of requests that do not name one."""
         return self.listed[0]
 
     def get(self, name: str) -> Model:

@@ -1,4 +1,4 @@
-"""The outbox: messages that are to be delivered, in the database from the end of their generation until they are."""
+"""The outbox: messages in the database, from the end of their generation until they are delivered."""
 
 import datetime as dt
 import secrets
@@ -70,7 +70,7 @@ def _body(generation: Generation, now: float) -> str:
 
 
 class Outbox:
-    """The messages, for whoever delivers them. Methods raise StorageUnavailable when the database refuses."""
+    """The messages, for the deliverer. Methods raise StorageUnavailable when the database refuses."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -92,7 +92,7 @@ class Outbox:
         await self._change(replace(message, due_at=time.time() + seconds))
 
     async def remove(self, message: Message) -> None:
-        """Let go of what was delivered, or never will be."""
+        """Delete a message that was delivered or given up."""
         delete = outbox.delete().where(outbox.c.id == message.id)
         await self._database.write(lambda connection: connection.execute(delete))
 

@@ -1,4 +1,4 @@
-"""Webhooks: who ordered is told of the end, by a signed POST to an address that came with the order.
+"""Webhooks: clients are notified of the end of their orders, by a signed POST to an address that came with the order.
 
 `outbox.py` puts the message into the database, in the transaction that ends the generation; `deliverer.py` sends it
 from there until it is taken, over restarts. Both follow the Standard Webhooks specification.

@@ -11,7 +11,7 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database, metadata
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.idempotency import Idempotency
-from sora_proxy.orders.retention import TASKS_KNOWN, Bounds, Retention
+from sora_proxy.orders.retention import MAX_TASKS_KEPT, Bounds, Retention
 from sora_proxy.orders.store import generations
 
 
@@ -32,7 +32,7 @@ async def tasks_in(database: Database) -> list[str]:
 
 
 async def test_of_each_key_the_newest_tasks_are_known_for_good(database: Database, retention: Retention) -> None:
-    many = TASKS_KNOWN + 20
+    many = MAX_TASKS_KEPT + 20
     busy = [{"id": f"b{n}", "key_id": "busy", "task_id": f"b{n}", "ended_at": float(n + 10)} for n in range(many)]
     calm = [{"id": f"c{n}", "key_id": "calm", "task_id": f"c{n}", "ended_at": float(n)} for n in range(3)]
     await put(database, [*calm, *busy])

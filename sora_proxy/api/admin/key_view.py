@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sora_proxy.key_keeping.expiry import expiry_of
-from sora_proxy.key_keeping.registry import shown
+from sora_proxy.key_keeping.registry import redacted
 from sora_proxy.key_keeping.store import KeyRecord
 from sora_proxy.scheduling.cooldown import Incident
 from sora_proxy.scheduling.keys import Key, Moment
@@ -30,7 +30,7 @@ def view(record: KeyRecord, key: Key, moment: Moment, backend: str) -> dict[str,
     return {
         "id": record.id,
         "backend": backend,
-        **shown(record.config),
+        **redacted(record.config),
         "name": key.alias,
         "origin": record.origin,
         "created_at": record.created_at,

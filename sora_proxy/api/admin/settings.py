@@ -6,14 +6,16 @@ from sora_proxy.api.admin.bodies import read_body
 from sora_proxy.api.context import OPERATOR, RUNTIME
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.reference.described import described
-from sora_proxy.operators.runtime_settings import FIELDS, shown
+from sora_proxy.operators.runtime_settings import FIELDS, redacted
 
 
 @described()
 async def retrieve(request: web.Request) -> web.Response:
     """Each option's value, without secrets, and where it comes from."""
     runtime = request.app[RUNTIME]
-    options = {option: {"value": shown(runtime.current, option), "source": runtime.source(option)} for option in FIELDS}
+    options = {
+        option: {"value": redacted(runtime.current, option), "source": runtime.source(option)} for option in FIELDS
+    }
     return json_response({"settings": options})
 
 

@@ -49,7 +49,7 @@ def failure_response(failed: Failed) -> web.Response:
 
 
 def why_no_pictures(generation: Generation, name: str) -> Failed | None:
-    """Why one who has waited for pictures gets none, if so. `name` is the id that the client knows the order by."""
+    """Why a client that has waited for pictures gets none, if so. `name` is the id by which it knows the order."""
     if generation.failure or generation.status is Status.completed:
         return generation.failure
     message = f"The order continues, but this request has timed out: ask for {name} later."
