@@ -19,7 +19,8 @@ import structlog
 from aiohttp import web
 
 from sora_proxy import __version__
-from sora_proxy.api.context import ACCESS, KEYS, SETTINGS
+from sora_proxy.api.admin.context import KEY_REGISTRY
+from sora_proxy.api.http.context import ACCESS, SETTINGS
 from sora_proxy.app import BACKEND, create_app, serve
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor, configure_logging
@@ -107,7 +108,7 @@ def _announce(app: web.Application, port: int) -> None:
         key, shown = "$ADMIN_KEY", "the one in ADMIN_KEY"
     if backend.simulated:
         what = f"the built-in simulator on {backend.base_url} ({backend.why_simulated})"
-    elif keys := sum(record.config.enabled for record in app[KEYS].records):
+    elif keys := sum(record.config.enabled for record in app[KEY_REGISTRY].records):
         what = f"{backend.base_url} with {keys} key(s)"
     else:
         what = f"{backend.base_url}, but without a key: every order will be refused until there is one"

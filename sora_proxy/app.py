@@ -13,31 +13,21 @@ import structlog
 from aiohttp import web
 
 from sora_proxy.api import MIDDLEWARES, add_routes
+from sora_proxy.api.admin.context import AUDIT, KEY_POOL, KEY_REGISTRY, LOGIN_LIMIT, USAGE
 from sora_proxy.api.context import (
-    ACCESS,
-    AUDIT,
     BACKGROUND,
     CONVERSATIONS,
-    FETCHER,
     IDEMPOTENCY,
-    KEYS,
-    LARGE_BODIES,
-    LOGIN_LIMIT,
-    MEDIA,
     MODELS,
-    POOL,
     READERS,
     RETENTION,
-    RUNTIME,
-    SESSIONS,
-    SETTINGS,
     SIDE_CALLS,
     STORE,
     SUPERVISOR,
     UPSTREAM,
-    USAGE,
     WEBHOOKS,
 )
+from sora_proxy.api.http.context import ACCESS, FETCHER, LARGE_BODY_SLOTS, MEDIA, RUNTIME, SESSIONS, SETTINGS, THREADS
 from sora_proxy.api.requests.side_calls import SideCalls
 from sora_proxy.background import Background, start_task
 from sora_proxy.blocking import BlockingPool
@@ -150,15 +140,15 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
 
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BODY_BYTES)
     app[SETTINGS], app[RUNTIME], app[ACCESS], app[BACKEND] = settings, runtime, access, backend
-    app[POOL], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
-    app[SESSIONS], app[LOGIN_LIMIT], app[LARGE_BODIES] = Sessions(), LoginLimit(), asyncio.Semaphore(BODIES_AT_ONCE)
+    app[THREADS], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
+    app[SESSIONS], app[LOGIN_LIMIT], app[LARGE_BODY_SLOTS] = Sessions(), LoginLimit(), asyncio.Semaphore(BODIES_AT_ONCE)
     app[MODELS] = Models(upstream.capabilities, settings.model_aliases)
     app[SIDE_CALLS] = SideCalls(settings.side_call_prompts) if settings.side_calls else None
-    app[UPSTREAM], app[KEYS], app[AUDIT], app[USAGE] = upstream, keeping.registry, AuditLog(database), Usage(database)
-    app[CONVERSATIONS], app[IDEMPOTENCY] = Conversations(database), Idempotency(database)
+    app[UPSTREAM], app[KEY_REGISTRY], app[KEY_POOL], app[AUDIT] = upstream, keeping.registry, keys, AuditLog(database)
+    app[CONVERSATIONS], app[IDEMPOTENCY], app[USAGE] = Conversations(database), Idempotency(database), Usage(database)
     app[BACKGROUND], app[WEBHOOKS], app[FETCHER] = background, webhooks, PublicFetcher(settings.image_input_allow)
     app[RETENTION] = Retention(database, media, app[IDEMPOTENCY], _retention_bounds(settings), FORGOTTEN)
-    app[READERS] = Readers(supervisor, settings.abandon_grace)
+    app[READERS] = Readers(supervisor.cancel, settings.abandon_grace)
     add_routes(app)
 
     async def life(_app: web.Application) -> AsyncIterator[None]:
@@ -208,7 +198,7 @@ async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:
     log.info("stopping")
     ending = start_task(_end(runner, app), name="end", awaited=True)
     await asyncio.wait([ending], timeout=settings.shutdown_grace)
-    clean = ending.done() and ending.result() and not app[POOL].busy
+    clean = ending.done() and ending.result() and not app[THREADS].busy
     log.info("stopped", clean=clean)
     return clean
 

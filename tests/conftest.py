@@ -16,7 +16,7 @@ from aiohttp import web
 from blockbuster import blockbuster_ctx
 from pydantic import SecretStr
 
-from sora_proxy.api.context import RUNTIME, SETTINGS
+from sora_proxy.api.http.context import RUNTIME, SETTINGS
 from sora_proxy.app import create_app
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database

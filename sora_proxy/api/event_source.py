@@ -8,7 +8,7 @@ from contextlib import aclosing
 import orjson
 from aiohttp import web
 
-from sora_proxy.api.context import SETTINGS
+from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.links import picture_link
 from sora_proxy.api.http.sse import EventStream
 from sora_proxy.generation import Event, Generation, Picture, event_to_record

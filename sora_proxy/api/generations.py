@@ -9,13 +9,15 @@ from sora_proxy.api.chat.chunks import STRIDE
 from sora_proxy.api.chat.legacy_sdk import by_legacy_sdk, unknown_completion
 from sora_proxy.api.chat.routes import completion_response
 from sora_proxy.api.chat.stream import ChatStream
-from sora_proxy.api.context import CLIENT, GENERATION, READERS, RETENTION, STORE, SUPERVISOR
+from sora_proxy.api.context import READERS, RETENTION, STORE, SUPERVISOR
 from sora_proxy.api.event_source import EventSource
 from sora_proxy.api.http.answers import json_response
+from sora_proxy.api.http.context import CLIENT
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.links import public_origin
 from sora_proxy.api.http.paging import limit_of, page_response
 from sora_proxy.api.http.resuming import resume_point, stream_asked_after
+from sora_proxy.api.orders import name_order
 from sora_proxy.api.reference.answer_schemas import ChatCompletion, GenerationAnswer, GenerationList
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.generation import FINAL, Generation, Phase
@@ -101,7 +103,7 @@ async def find(request: web.Request) -> Generation:
     generation = await request.app[SUPERVISOR].find(generation_id, request[CLIENT])
     if generation is None:
         raise ClientError(f"There is no generation {generation_id[:80]!r}.", code="not_found", param="id")
-    request[GENERATION] = generation
+    name_order(request, generation)
     return generation
 
 

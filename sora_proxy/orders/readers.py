@@ -6,7 +6,7 @@ last reader has left without an answer and none came back in time. One that nobo
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -14,16 +14,18 @@ import structlog
 from sora_proxy.background import start_task
 from sora_proxy.errors import Stopping, StorageUnavailable
 from sora_proxy.generation import Generation
-from sora_proxy.orders.supervisor import Supervisor
 
 log = structlog.get_logger(__name__)
 
 
 class Readers:
-    """Everybody who waits for a generation. `grace` is how many seconds they have to come back."""
+    """Everybody who waits for a generation. `cancel` ends a generation that they abandoned.
 
-    def __init__(self, supervisor: Supervisor, grace: float) -> None:
-        self._supervisor = supervisor
+    `grace` is the time in seconds that its readers have to come back.
+    """
+
+    def __init__(self, cancel: Callable[[Generation], Awaitable[None]], grace: float) -> None:
+        self._cancel = cancel
         self._grace = grace
         # All the mutable state: readers by generation, generations to cancel if they are abandoned, those that are now.
         self._reading: Counter[str] = Counter()
@@ -67,7 +69,7 @@ class Readers:
         del self._abandoned[generation.id]
         self._conditional.discard(generation.id)
         try:
-            await self._supervisor.cancel(generation)
+            await self._cancel(generation)
             log.info("abandoned order cancelled", generation=generation.id)
         except Stopping:  # the stop is no reason to cancel it
             pass

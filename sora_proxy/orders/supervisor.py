@@ -23,7 +23,7 @@ class Supervisor:
     """Owner of all generation coroutines."""
 
     def __init__(self, resources: Resources, policy: Policy) -> None:
-        self.keys = resources.keys
+        self._keys = resources.keys
         self._store = resources.store
         self._media = resources.media
         self._lifecycle = Lifecycle(resources, policy)
@@ -47,7 +47,7 @@ class Supervisor:
     @property
     def ready(self) -> bool:
         """Whether a new order would be taken."""
-        return not self._stopping and self.keys.usable
+        return not self._stopping and self._keys.usable
 
     def admit(self, client: str) -> None:
         """Check that an order of this client would be taken now.
@@ -56,7 +56,7 @@ class Supervisor:
         """
         if self._stopping:
             raise Stopping("the server is shutting down")
-        self.keys.admit(client, self._clients_arriving)
+        self._keys.admit(client, self._clients_arriving)
 
     async def start(self, spec: GenerationSpec, client: str, *also: InSameCommit) -> Generation:
         """Take an order. When this returns, it is on disk and under way, whatever becomes of the caller; what else

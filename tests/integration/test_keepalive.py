@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from sora_proxy.api import MIDDLEWARES
-from sora_proxy.api.context import SETTINGS
+from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.keepalive import LongAnswer
 from sora_proxy.api.http.middleware import OPEN_HANDLERS, OPERATOR_HANDLERS, add_headers
 from sora_proxy.settings.options import Settings

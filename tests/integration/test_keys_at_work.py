@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from sora_proxy.api.context import SUPERVISOR
+from sora_proxy.api.admin.context import KEY_POOL
 from sora_proxy.errors import RateLimited
 from tests.conftest import HOUR, Proxy, Simulator, StartProxy, StartSimulator
 from tests.eventually import PATIENCE
@@ -60,7 +60,7 @@ async def test_a_prompt_that_fails_moderation_touches_no_key(simulator: Simulato
     async with start_proxy(**in_front_of(simulator, *KEYS)) as proxy:
         for prompt in ("a dragon", "an invalid token", "a dragon", "an invalid token"):
             assert await order(proxy, prompt) == 400
-        pool = proxy.app[SUPERVISOR].keys
+        pool = proxy.app[KEY_POOL]
         now = asyncio.get_running_loop().time()
         assert [key.ready_at() <= now and key.rest.failures == 0 for key in pool.keys] == [True] * 3
         assert [await order(proxy) for _ in KEYS] == [200] * 3
@@ -75,7 +75,7 @@ async def test_a_restart_gives_no_key_a_second_minute(simulator: Simulator, star
         for _ in range(2):
             assert await order(proxy) == 200
     async with start_proxy(**settings) as proxy:
-        (key,) = proxy.app[SUPERVISOR].keys.keys
+        (key,) = proxy.app[KEY_POOL].keys
         assert before + 59 < key.ready_at() < after + 61  # a minute after the first; the wall clock is in between
 
 
@@ -97,7 +97,7 @@ async def test_keys_that_prove_themselves_for_long_hold_up_no_look_at_a_running_
     tired = [f"tired-{number}" for number in range(40)]
     # Each probe hangs for longer than the test waits.
     async with start_proxy(**in_front_of(simulator, *tired, "good"), poll_timeout=600) as proxy:
-        pool = proxy.app[SUPERVISOR].keys
+        pool = proxy.app[KEY_POOL]
         *tired_keys, good = pool.keys
         for key in tired_keys:
             pool.report(key, RateLimited("the account is tired"))

@@ -13,7 +13,8 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from sora_proxy.api.context import MEDIA, SUPERVISOR
+from sora_proxy.api.context import SUPERVISOR
+from sora_proxy.api.http.context import MEDIA
 from tests.conftest import ADMIN_KEY, HOUR, Proxy, Simulator, StartProxy, StartSimulator, in_front_of
 from tests.eventually import PATIENCE, eventually
 from tests.sora_server import Order, Sora

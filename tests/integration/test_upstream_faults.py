@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sora_proxy.api.context import SUPERVISOR
+from sora_proxy.api.admin.context import KEY_POOL
 from sora_proxy.scheduling.keys import Key, fingerprint
 from tests.conftest import (
     HOUR,
@@ -25,7 +25,7 @@ SHORT = 2.0  # seconds: the deadline of calls that hang here; those that do not 
 
 
 def key_of(proxy: Proxy, token: str = UPSTREAM_TOKEN) -> Key:
-    key = proxy.app[SUPERVISOR].keys.get(fingerprint(token))
+    key = proxy.app[KEY_POOL].get(fingerprint(token))
     assert key is not None
     return key
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sora_proxy.api.context import SUPERVISOR
+from sora_proxy.api.admin.context import KEY_POOL
 from sora_proxy.scheduling.keys import Key, fingerprint
 from tests.conftest import Proxy, Simulator, StartProxy, upstream_keys
 from tests.scripted import Script, Serve, Server, behind_socks, leading_to, serving, silent_port
@@ -48,7 +48,7 @@ def challenge_all(server: Server, sock: socket.socket) -> None:
 
 
 def key_of(proxy: Proxy, token: str) -> Key:
-    key = proxy.app[SUPERVISOR].keys.get(fingerprint(token))
+    key = proxy.app[KEY_POOL].get(fingerprint(token))
     assert key is not None
     return key
 

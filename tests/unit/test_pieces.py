@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from sora_proxy.api.context import POOL
 from sora_proxy.api.http.base64_files import PIECE
+from sora_proxy.api.http.context import THREADS
 from sora_proxy.api.http.pieces import event_pieces, json_pieces, write_pieces
 from sora_proxy.blocking import BlockingPool
 
@@ -29,14 +29,14 @@ async def test_a_body_goes_out_as_its_json_with_the_files_as_base64_in_small_wri
     pictures: dict[Path, bytes],
 ) -> None:
     app, written = web.Application(), []
-    app[POOL] = BlockingPool()
+    app[THREADS] = BlockingPool()
 
     async def write(data: bytes) -> None:
         written.append(data)
 
     body = {"text": '"ü\n', "data": [{"result": path, "name": path.name} for path in pictures]}
     await write_pieces(json_pieces(body), make_mocked_request("GET", "/", app=app), write)
-    app[POOL].close()
+    app[THREADS].close()
 
     data = [{"result": b64encode(content).decode(), "name": path.name} for path, content in pictures.items()]
     assert json.loads(b"".join(written)) == body | {"data": data}

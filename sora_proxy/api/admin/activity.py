@@ -5,8 +5,10 @@ from typing import Any
 
 from aiohttp import web
 
-from sora_proxy.api.context import ACCESS, KEYS, RUNTIME, SUPERVISOR, UPSTREAM, USAGE
+from sora_proxy.api.admin.context import KEY_POOL, KEY_REGISTRY, USAGE
+from sora_proxy.api.context import SUPERVISOR, UPSTREAM
 from sora_proxy.api.http.answers import json_response
+from sora_proxy.api.http.context import ACCESS, RUNTIME
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.paging import MOST_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.api.reference.described import Description, described
@@ -18,14 +20,14 @@ async def usage(request: web.Request) -> web.Response:
     """The counters of the last 30 days, by key and day; `key` chooses one."""
     key_id = request.query.get("key")
     if key_id is not None:
-        request.app[KEYS].get(key_id)
+        request.app[KEY_REGISTRY].get(key_id)
     return json_response({"object": "list", "data": await request.app[USAGE].days(key_id)})
 
 
 @described()
 async def queue(request: web.Request) -> web.Response:
     """The back end, who waits for a key, and how long one who comes now would."""
-    pool, names = request.app[SUPERVISOR].keys, request.app[ACCESS].names
+    pool, names = request.app[KEY_POOL], request.app[ACCESS].names
     line = pool.queue
     waiting = [{"client": client, "name": names.get(client), "orders": n} for client, n in line.waiting.items()]
     at_once = not len(line) and any(key.ready_at() <= pool.now for key in pool.keys)

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from sora_proxy.api.context import AUDIT
+from sora_proxy.api.admin.context import AUDIT
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.paging import MOST_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.api.reference.described import Description, described

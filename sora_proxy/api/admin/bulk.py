@@ -9,9 +9,10 @@ from aiohttp import web
 from pydantic import Field, ValidationError
 
 from sora_proxy.api.admin.bodies import Body, read_body
+from sora_proxy.api.admin.context import KEY_REGISTRY
 from sora_proxy.api.admin.keys import change_key, revive_key, test_key
-from sora_proxy.api.context import KEYS, OPERATOR
 from sora_proxy.api.http.answers import error_body, json_response
+from sora_proxy.api.http.context import OPERATOR
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.api.requests.schemas import explain
@@ -62,14 +63,14 @@ def _action(request: web.Request, name: str) -> Callable[[str], Awaitable[Any]]:
             return lambda key_id: test_key(request, key_id)
         case "revive":
             return lambda key_id: revive_key(request, key_id)
-    return lambda key_id: request.app[KEYS].remove(key_id, request[OPERATOR])
+    return lambda key_id: request.app[KEY_REGISTRY].remove(key_id, request[OPERATOR])
 
 
 @described(Description(body=ImportText))
 async def import_text(request: web.Request) -> web.Response:
     """Add the keys of a text, one a line. Tells line by line what was done; with `dry_run`, what would be."""
     dry_run, lines = await read_body(request, _read_text)
-    registry, seen = request.app[KEYS], set[str]()
+    registry, seen = request.app[KEY_REGISTRY], set[str]()
     registry.check_open()
     for line in lines:
         if line.config is not None:

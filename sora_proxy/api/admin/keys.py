@@ -6,9 +6,11 @@ from aiohttp import web
 from pydantic import ValidationError, create_model
 
 from sora_proxy.api.admin.bodies import read_body
+from sora_proxy.api.admin.context import AUDIT, KEY_POOL, KEY_REGISTRY
 from sora_proxy.api.admin.key_view import STATES, standing_of, view
-from sora_proxy.api.context import AUDIT, KEYS, OPERATOR, SUPERVISOR, UPSTREAM
+from sora_proxy.api.context import UPSTREAM
 from sora_proxy.api.http.answers import json_response
+from sora_proxy.api.http.context import OPERATOR
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.paging import MOST_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.api.reference.described import Description, described
@@ -30,10 +32,10 @@ async def list_keys(request: web.Request) -> web.Response:
     state = request.query.get("state")
     if state is not None and state not in STATES:
         raise ClientError(f"'state' must be one of {', '.join(STATES)}.", param="state")
-    records = list(request.app[KEYS].records)
+    records = list(request.app[KEY_REGISTRY].records)
     if after is not None:
-        records = records[records.index(request.app[KEYS].get(after)) + 1 :]
-    pool = request.app[SUPERVISOR].keys
+        records = records[records.index(request.app[KEY_REGISTRY].get(after)) + 1 :]
+    pool = request.app[KEY_POOL]
     moment = pool.moment
     chosen: list[dict[str, Any]] = []
     for record in records:
@@ -48,14 +50,14 @@ async def list_keys(request: web.Request) -> web.Response:
 @described()
 async def retrieve(request: web.Request) -> web.Response:
     """One key, how it stands and why."""
-    return _view(request, request.app[KEYS].get(request.match_info["id"]))
+    return _view(request, request.app[KEY_REGISTRY].get(request.match_info["id"]))
 
 
 @described(Description(body=UpstreamKey, status=201))
 async def add(request: web.Request) -> web.Response:
     """Add one key: an object as in the key file."""
     config = await read_body(request, UpstreamKey.model_validate)
-    (record,) = await request.app[KEYS].add([config], request[OPERATOR])
+    (record,) = await request.app[KEY_REGISTRY].add([config], request[OPERATOR])
     return _view(request, record, status=201)
 
 
@@ -70,7 +72,7 @@ async def change(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     """Delete a key that no task runs on and no source would bring back."""
     key_id = request.match_info["id"]
-    await request.app[KEYS].remove(key_id, request[OPERATOR])
+    await request.app[KEY_REGISTRY].remove(key_id, request[OPERATOR])
     return json_response({"id": key_id, "deleted": True})
 
 
@@ -85,7 +87,7 @@ async def revive(request: web.Request) -> web.Response:
     """End whatever keeps a key from serving: a quarantine, a rest, a learned limit."""
     key_id = request.match_info["id"]
     await revive_key(request, key_id)
-    return _view(request, request.app[KEYS].get(key_id))
+    return _view(request, request.app[KEY_REGISTRY].get(key_id))
 
 
 # --- The same for one of many -----------------------------------------------------------------------------------------
@@ -94,21 +96,21 @@ async def revive(request: web.Request) -> web.Response:
 async def change_key(request: web.Request, key_id: str, fields: dict[str, Any]) -> KeyRecord:
     """Set fields of a key. Raises ClientError."""
     try:
-        return await request.app[KEYS].change(key_id, fields, request[OPERATOR])
+        return await request.app[KEY_REGISTRY].change(key_id, fields, request[OPERATOR])
     except ValidationError as error:
         raise explain(error) from None
 
 
 async def revive_key(request: web.Request, key_id: str) -> None:
-    request.app[KEYS].get(key_id)
-    request.app[SUPERVISOR].keys.revive(key_of(request, key_id))
+    request.app[KEY_REGISTRY].get(key_id)
+    request.app[KEY_POOL].revive(key_of(request, key_id))
     await request.app[AUDIT].note(request[OPERATOR], "key.revive", key_id)
 
 
 async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
     """Ask the back end whether a key works. One that does is revived; a fault has the effect that it always has."""
-    request.app[KEYS].get(key_id)
-    key, pool = key_of(request, key_id), request.app[SUPERVISOR].keys
+    request.app[KEY_REGISTRY].get(key_id)
+    key, pool = key_of(request, key_id), request.app[KEY_POOL]
     try:
         await request.app[UPSTREAM].probe(key)
     except Fault as fault:
@@ -121,11 +123,11 @@ async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
 
 def key_of(request: web.Request, key_id: str) -> Key:
     """What the pool knows of a key of the registry."""
-    key = request.app[SUPERVISOR].keys.get(key_id)
+    key = request.app[KEY_POOL].get(key_id)
     assert key is not None  # noqa: S101 - every key of the registry is in the pool
     return key
 
 
 def _view(request: web.Request, record: KeyRecord, *, status: int = 200) -> web.Response:
-    moment, backend = request.app[SUPERVISOR].keys.moment, request.app[UPSTREAM].name
+    moment, backend = request.app[KEY_POOL].moment, request.app[UPSTREAM].name
     return json_response(view(record, key_of(request, record.id), moment, backend), status=status)

@@ -4,8 +4,9 @@ import structlog
 from aiohttp import web
 
 from sora_proxy.api.admin.bodies import Body, read_body
-from sora_proxy.api.context import AUDIT, LOGIN_LIMIT, OPERATOR, SESSIONS
+from sora_proxy.api.admin.context import AUDIT, LOGIN_LIMIT
 from sora_proxy.api.http.answers import json_response
+from sora_proxy.api.http.context import OPERATOR, SESSIONS
 from sora_proxy.api.http.credentials import is_admin_key
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.forwarding import client_address

@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from sora_proxy.api.admin.bodies import read_body
-from sora_proxy.api.context import OPERATOR, RUNTIME
 from sora_proxy.api.http.answers import json_response
+from sora_proxy.api.http.context import OPERATOR, RUNTIME
 from sora_proxy.api.reference.described import described
 from sora_proxy.operators.runtime_settings import FIELDS, redacted
 

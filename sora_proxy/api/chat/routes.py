@@ -15,9 +15,10 @@ from sora_proxy.api.chat.completions import completion, late_failure
 from sora_proxy.api.chat.legacy_sdk import by_legacy_sdk
 from sora_proxy.api.chat.stream import ChatStream
 from sora_proxy.api.chat.text_answers import answer_with_text
-from sora_proxy.api.context import MODELS, SETTINGS, SIDE_CALLS
+from sora_proxy.api.context import MODELS, SIDE_CALLS
 from sora_proxy.api.http.answers import failure_response, json_response
 from sora_proxy.api.http.bodies import parsed
+from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience
 from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.reference.answer_schemas import ChatCompletion

@@ -10,10 +10,11 @@ from aiohttp import web
 
 from sora_proxy.api.chat.completions import completion
 from sora_proxy.api.chat.routes import completion_response
-from sora_proxy.api.context import CLIENT, CONVERSATIONS, STORE
+from sora_proxy.api.context import CONVERSATIONS, STORE
 from sora_proxy.api.generations import find, forget
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.bodies import parsed
+from sora_proxy.api.http.context import CLIENT
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.paging import MOST, limit_of, page_response
 from sora_proxy.api.reference.answer_schemas import (

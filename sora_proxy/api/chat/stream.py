@@ -8,7 +8,7 @@ from aiohttp import web
 
 from sora_proxy.api.chat.chunks import ChatChunks, StreamOptions
 from sora_proxy.api.chat.legacy_sdk import by_legacy_sdk
-from sora_proxy.api.context import SETTINGS
+from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.sse import EventStream
 from sora_proxy.generation import Cancelled, Completed, Event, Failed, Generation
 

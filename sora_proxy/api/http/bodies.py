@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from sora_proxy.api.context import LARGE_BODIES, POOL
 from sora_proxy.api.http.arrival import arriving, in_time
+from sora_proxy.api.http.context import LARGE_BODY_SLOTS, THREADS
 from sora_proxy.blocking import Work
 
 LARGE = 2**16
@@ -24,9 +24,9 @@ async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIter
     if await _read(request, chunks, enough=LARGE):
         yield parse(b"".join(chunks))
         return
-    async with request.app[LARGE_BODIES]:
+    async with request.app[LARGE_BODY_SLOTS]:
         await _read(request, chunks, enough=request.client_max_size)
-        yield await request.app[POOL].run(Work.media, parse, _taken(chunks))
+        yield await request.app[THREADS].run(Work.media, parse, _taken(chunks))
 
 
 async def _read(request: web.Request, chunks: list[bytes], enough: int) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from sora_proxy.api.context import SETTINGS
+from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.errors import ClientError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from aiohttp import BodyPartReader, web
 
-from sora_proxy.api.context import MEDIA
 from sora_proxy.api.http.arrival import arriving, in_time
+from sora_proxy.api.http.context import MEDIA
 from sora_proxy.api.http.errors import ClientError
 
 MOST_PARTS = 100

@@ -4,7 +4,7 @@ import ipaddress
 
 from aiohttp import web
 
-from sora_proxy.api.context import SETTINGS
+from sora_proxy.api.http.context import SETTINGS
 
 
 def through_trusted_proxy(request: web.Request) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sora_proxy.api.context import SETTINGS
+from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.slow_readers import in_time
 from sora_proxy.background import start_task
 

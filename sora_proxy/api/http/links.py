@@ -3,7 +3,7 @@
 from aiohttp import web
 from yarl import URL
 
-from sora_proxy.api.context import RUNTIME, SETTINGS
+from sora_proxy.api.http.context import RUNTIME, SETTINGS
 from sora_proxy.api.http.forwarding import through_trusted_proxy
 from sora_proxy.generation import Picture
 

@@ -9,13 +9,12 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from sora_proxy.api.context import BEGUN, CLIENT, GENERATION, OPERATOR, REQUEST_ID, STARTED, UPSTREAM
 from sora_proxy.api.http.answers import error_response
+from sora_proxy.api.http.context import BEGUN, CLIENT, OPERATOR, ORDER_HEADERS, REQUEST_ID, STARTED
 from sora_proxy.api.http.cors import Handler, add_cors_headers
 from sora_proxy.api.http.credentials import client_of, operator_of
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.errors import SoraProxyError
-from sora_proxy.generation import Generation, Status
 
 log = structlog.get_logger(__name__)
 
@@ -86,19 +85,11 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     started = request.get(STARTED)
     if started is not None:
         response.headers["openai-processing-ms"] = str(round((time.monotonic() - started) * 1000))
-    if (generation := request.get(GENERATION)) is not None:
-        response.headers["x-generation-id"] = generation.id
-        if backend := _backend_of(request, generation):
-            response.headers["x-sora-proxy-backend"] = backend
+    if (order_headers := request.get(ORDER_HEADERS)) is not None:
+        response.headers.update(order_headers())
     if request.path.startswith("/admin/"):
         response.headers["cache-control"] = "no-store"
     add_cors_headers(request, response)
-
-
-def _backend_of(request: web.Request, generation: Generation) -> str | None:
-    """The back end that makes or made a generation. One that waits for a key will go to the only one that there is."""
-    waits = generation.status is Status.queued
-    return request.app[UPSTREAM].name if waits else generation.state.backend
 
 
 def _let_go(error: BaseException | None) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from sora_proxy.api.context import POOL
 from sora_proxy.api.http.base64_files import base64_pieces
+from sora_proxy.api.http.context import THREADS
 
 Piece = bytes | Path
 
@@ -54,7 +54,7 @@ async def write_pieces(
             continue
         await write(b"".join(text))
         text.clear()
-        async with aclosing(base64_pieces(piece, request.app[POOL])) as everything:
+        async with aclosing(base64_pieces(piece, request.app[THREADS])) as everything:
             async for data in everything:
                 await write(data)
     if text:

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sora_proxy.api.context import MEDIA
+from sora_proxy.api.http.context import MEDIA
 from sora_proxy.api.http.links import picture_link
 from sora_proxy.api.http.pieces import Piece, event_pieces, json_pieces
 from sora_proxy.api.images.requests import ImageRequest

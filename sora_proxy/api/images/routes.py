@@ -13,9 +13,10 @@ import structlog
 from aiohttp import web
 
 from sora_proxy.api.chat.completions import progress_text
-from sora_proxy.api.context import MODELS, SETTINGS
+from sora_proxy.api.context import MODELS
 from sora_proxy.api.http.answers import error_object, failure_response, why_no_pictures
 from sora_proxy.api.http.bodies import parsed
+from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.forms import read_form
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import orjson
 from aiohttp import web
 
-from sora_proxy.api.context import POOL
+from sora_proxy.api.http.context import THREADS
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.api.reference.openapi import document
 from sora_proxy.api.reference.page import CONTENT_SECURITY_POLICY, page
@@ -35,7 +35,7 @@ REFERENCE = web.AppKey("reference", Reference)
 async def openapi(request: web.Request) -> web.Response:
     """This document."""
     reference = request.app[REFERENCE]
-    body = await request.app[POOL].run(Work.media, lambda: reference.document)
+    body = await request.app[THREADS].run(Work.media, lambda: reference.document)
     return web.Response(body=body, content_type="application/json")
 
 
@@ -43,6 +43,6 @@ async def openapi(request: web.Request) -> web.Response:
 async def docs(request: web.Request) -> web.Response:
     """This document as a page."""
     reference = request.app[REFERENCE]
-    body = await request.app[POOL].run(Work.media, lambda: reference.page)
+    body = await request.app[THREADS].run(Work.media, lambda: reference.page)
     headers = {"content-security-policy": CONTENT_SECURITY_POLICY, "x-content-type-options": "nosniff"}
     return web.Response(body=body, headers=headers, content_type="text/html", charset="utf-8")

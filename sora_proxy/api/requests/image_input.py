@@ -7,7 +7,7 @@ from pathlib import Path
 from aiohttp import web
 from pybase64 import b64decode
 
-from sora_proxy.api.context import FETCHER, MEDIA, POOL, SETTINGS
+from sora_proxy.api.http.context import FETCHER, MEDIA, SETTINGS, THREADS
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.blocking import Work
 from sora_proxy.foreign.public_http import AddressRefused
@@ -36,7 +36,7 @@ async def keep_picture(request: web.Request, reference: Reference) -> str:
 
 async def _content(request: web.Request, source: str) -> bytes:
     if source.startswith("data:"):
-        return await request.app[POOL].run(Work.media, _decode, source)
+        return await request.app[THREADS].run(Work.media, _decode, source)
     if request.app[SETTINGS].image_input == "off":
         raise AddressRefused("pictures are accepted as data URIs only, not by address")
     return await request.app[FETCHER].fetch(source)

@@ -12,17 +12,18 @@ import structlog
 from aiohttp import web
 
 from sora_proxy.api.chat.routes import poll_headers
-from sora_proxy.api.context import CLIENT, GENERATION, MEDIA, MODELS, READERS, SETTINGS, SIDE_CALLS, SUPERVISOR
+from sora_proxy.api.context import MODELS, READERS, SIDE_CALLS, SUPERVISOR
 from sora_proxy.api.generations import forget
 from sora_proxy.api.http.answers import failure_response, json_response, why_no_pictures
 from sora_proxy.api.http.bodies import parsed
+from sora_proxy.api.http.context import CLIENT, MEDIA, SETTINGS
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience
 from sora_proxy.api.http.paging import page_response
 from sora_proxy.api.http.pieces import json_pieces, write_pieces
 from sora_proxy.api.http.resuming import stream_asked_after
 from sora_proxy.api.http.sse import EventStream
-from sora_proxy.api.orders import place_order, waiting_for
+from sora_proxy.api.orders import name_order, place_order, waiting_for
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.requests.image_input import Reference
 from sora_proxy.api.requests.prompts import Prompt, prompt_of, words_of
@@ -193,7 +194,7 @@ async def _find(request: web.Request) -> Generation:
     generation = await _known(request, response_id)
     if generation is None:
         raise ClientError(f"There is no response {response_id[:80]!r}.", code="not_found", param="id")
-    request[GENERATION] = generation
+    name_order(request, generation)
     return generation
 
 

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from aiohttp import web
 
 from sora_proxy.api.chat.completions import progress_text
-from sora_proxy.api.context import SETTINGS
+from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.pieces import Piece, write_pieces
 from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.responses.events import ResponseEvents

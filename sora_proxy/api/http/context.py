@@ -1,0 +1,35 @@
+"""What reading requests and writing answers needs of the application and of the request, by typed keys.
+
+Nothing in here knows of orders: the layer around a request works the same whatever the request is for.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.media.image_files import Media
+from sora_proxy.media.public_fetch import PublicFetcher
+from sora_proxy.operators.audit import Actor
+from sora_proxy.operators.runtime_settings import RuntimeSettings
+from sora_proxy.operators.sessions import Sessions
+from sora_proxy.settings.access import Access
+from sora_proxy.settings.options import Settings
+
+SETTINGS = web.AppKey("settings", Settings)
+RUNTIME = web.AppKey("runtime", RuntimeSettings)
+ACCESS = web.AppKey("access", Access)
+SESSIONS = web.AppKey("sessions", Sessions)
+THREADS = web.AppKey("threads", BlockingPool)
+MEDIA = web.AppKey("media", Media)
+FETCHER = web.AppKey("fetcher", PublicFetcher)
+LARGE_BODY_SLOTS = web.AppKey("large_body_slots", asyncio.Semaphore)
+
+REQUEST_ID = web.RequestKey("request_id", str)
+STARTED = web.RequestKey("started", float)
+BEGUN = web.RequestKey("begun", bool)  # the status has been sent
+CLIENT = web.RequestKey("client", str)
+# What the headers of the answer say of the order that it is about, as they are sent.
+ORDER_HEADERS: web.RequestKey[Callable[[], dict[str, str]]] = web.RequestKey("order_headers")
+OPERATOR = web.RequestKey("operator", Actor)
