@@ -37,11 +37,11 @@ OPEN = [
 FOR_CLIENTS = [
     web.post("/v1/chat/completions", chat.create),
     web.get("/v1/chat/completions", stored_completions.list_completions),
-    web.get("/v1/chat/completions/{id}", generations.retrieve),
+    web.get("/v1/chat/completions/{id}", stored_completions.retrieve),
     web.post("/v1/chat/completions/{id}", stored_completions.update),
     web.delete("/v1/chat/completions/{id}", stored_completions.delete),
     web.get("/v1/chat/completions/{id}/messages", stored_completions.list_messages),
-    web.get("/v1/generation/{id}", generations.retrieve),
+    web.get("/v1/generation/{id}", stored_completions.retrieve),
     web.delete("/v1/generation/{id}", generations.cancel),
     web.post("/v1/generation/{id}/cancel", generations.cancel),
     web.get("/v1/generation/{id}/events", generations.events),
@@ -60,7 +60,7 @@ FOR_CLIENTS = [
 # The same under the names that other clients have for it: the legacy SDK's engines, and Azure's.
 ALIASES = [
     web.post("/v1/engines/{model}/chat/completions", chat.create),
-    web.get("/v1/engines/{model}/chat/completions/{id}", generations.retrieve),
+    web.get("/v1/engines/{model}/chat/completions/{id}", stored_completions.retrieve),
     web.post("/openai/deployments/{model}/chat/completions", chat.create),
     *(web.route(route.method, f"/openai{route.path}", route.handler) for route in FOR_CLIENTS),
 ]

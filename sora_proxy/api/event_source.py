@@ -9,7 +9,6 @@ import orjson
 from aiohttp import web
 
 from sora_proxy.api.http.context import SETTINGS
-from sora_proxy.api.http.links import picture_link
 from sora_proxy.api.http.sse import EventStream
 from sora_proxy.generation import Event, Generation, Picture, event_to_record
 
@@ -17,9 +16,10 @@ from sora_proxy.generation import Event, Generation, Picture, event_to_record
 class EventSource:
     """One open answer, from the event after `after` to the end of the log."""
 
-    def __init__(self, request: web.Request, generation: Generation, *, after: int) -> None:
+    def __init__(self, request: web.Request, generation: Generation, origin: str, *, after: int) -> None:
         self._request = request
         self._generation = generation
+        self._origin = origin
         self._after = after
 
     async def run(self) -> web.StreamResponse:
@@ -32,16 +32,19 @@ class EventSource:
         number = self._after
         async with aclosing(log.follow(number, idle=self._request.app[SETTINGS].heartbeat_interval)) as news:
             async for events in news:
-                text = b"".join([self._text(each, event) for each, event in enumerate(events, number + 1)])
+                numbered = enumerate(events, number + 1)
                 number += len(events)
+                text = b"".join([event_text(each, event, self._origin) for each, event in numbered])
                 await (stream.write(text) if text else stream.heartbeat())
-        if not self._generation.ended:  # without an id: the next process goes on after the event told last
+        if not self._generation.ended:  # without an id: the next process resumes after the last event sent
             fields = {"id": self._generation.id, "starting_after": number}
             await stream.write(b"event: stopping\ndata: %b\n\n" % orjson.dumps(fields))
         return await stream.end(done=False)
 
-    def _text(self, number: int, event: Event) -> bytes:
-        kind, fields = event_to_record(event)
-        if isinstance(event, Picture):
-            fields = {"index": event.index, "url": picture_link(self._request, event)}
-        return b"id: %d\nevent: %b\ndata: %b\n\n" % (number, kind.encode(), orjson.dumps(fields))
+
+def event_text(number: int, event: Event, origin: str) -> bytes:
+    """One event of the log, as its lines. `origin` is what links to us begin with."""
+    kind, fields = event_to_record(event)
+    if isinstance(event, Picture):
+        fields = {"index": event.index, "url": event.link(origin)}
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (number, kind.encode(), orjson.dumps(fields))

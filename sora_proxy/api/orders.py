@@ -1,6 +1,5 @@
 """Placing an order: a new one, or the one that a request repeats. Every route that makes pictures comes here."""
 
-import functools
 import hashlib
 import re
 from contextlib import AbstractContextManager
@@ -10,15 +9,16 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from sora_proxy.api.context import IDEMPOTENCY, READERS, SUPERVISOR, UPSTREAM, WEBHOOKS
-from sora_proxy.api.http.context import CLIENT, MEDIA, ORDER_HEADERS, SETTINGS, THREADS
+from sora_proxy.api.context import IDEMPOTENCY, READERS, SUPERVISOR, WEBHOOKS
+from sora_proxy.api.http.context import CLIENT, MEDIA, SETTINGS, THREADS
 from sora_proxy.api.http.errors import ClientError
-from sora_proxy.api.http.links import public_origin
+from sora_proxy.api.http.origin import public_origin
+from sora_proxy.api.lookup import name_order
 from sora_proxy.api.requests.image_input import Reference, keep_picture
 from sora_proxy.blocking import Work
 from sora_proxy.errors import SoraProxyError
 from sora_proxy.foreign.public_http import AddressRefused
-from sora_proxy.generation import Generation, GenerationSpec, Status
+from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.idempotency import Claim, Repeated
 from sora_proxy.orders.store import InSameCommit
 
@@ -60,17 +60,6 @@ def waiting_for(request: web.Request, generation: Generation) -> AbstractContext
     """Around the answer to an order, whose headers name it: if the client leaves without it, that may be its end."""
     name_order(request, generation)
     return request.app[READERS].reading(generation, or_cancel=_cancels_if_abandoned(request))
-
-
-def name_order(request: web.Request, generation: Generation) -> None:
-    """Have the headers of the answer name an order and, if it is known when they are sent, its back end."""
-    request[ORDER_HEADERS] = functools.partial(_order_headers, generation, request.app[UPSTREAM].name)
-
-
-def _order_headers(generation: Generation, backend_in_use: str) -> dict[str, str]:
-    # An order that waits for a key will go to the only back end that there is.
-    backend = backend_in_use if generation.status is Status.queued else generation.state.backend
-    return {"x-generation-id": generation.id} | ({"x-sora-proxy-backend": backend} if backend else {})
 
 
 def _cancels_if_abandoned(request: web.Request) -> bool:

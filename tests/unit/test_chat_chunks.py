@@ -5,10 +5,8 @@ from typing import Any, get_args, get_type_hints
 
 import orjson
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
 
-from sora_proxy.api.chat.chunks import STRIDE, ChatChunks, StreamOptions
+from sora_proxy.api.chat.chunks import NUMBERS_PER_EVENT, ChatChunks, StreamOptions
 from sora_proxy.generation import (
     Cancelled,
     Completed,
@@ -20,7 +18,6 @@ from sora_proxy.generation import (
     Progress,
     Queued,
 )
-from tests.conftest import app_that_knows_its_settings
 
 PICTURES = [Picture(n, name=f"{n:032x}.png") for n in range(2)]
 STORIES: dict[str, list[Event]] = {
@@ -31,12 +28,7 @@ STORIES: dict[str, list[Event]] = {
 }
 STYLES = get_args(get_type_hints(StreamOptions)["progress"])
 LIVING: list[Event] = [Queued(2, 9), Progress(5)]
-
-
-@pytest.fixture
-def request_() -> web.Request:
-    app = app_that_knows_its_settings(base_url="https://images.example.com")
-    return make_mocked_request("GET", "/", app=app)
+ORIGIN = "https://images.example.com"
 
 
 def generation(events: list[Event]) -> Generation:
@@ -45,9 +37,9 @@ def generation(events: list[Event]) -> Generation:
     return made
 
 
-def told(request: web.Request, events: list[Event], options: StreamOptions) -> list[bytes]:
-    """All that one stream tells."""
-    chunks = ChatChunks(request, generation(events), options)
+def streamed(events: list[Event], options: StreamOptions) -> list[bytes]:
+    """Everything that one stream sends."""
+    chunks = ChatChunks(generation(events), options, ORIGIN)
     return [*chunks.role(), *(line for event in events for line in chunks.of(event))]
 
 
@@ -62,33 +54,33 @@ EACH_STORY = pytest.mark.parametrize(
 
 @EACH_STORY
 def test_a_stream_cut_after_any_chunk_goes_on_with_exactly_the_rest(
-    request_: web.Request, events: list[Event], options: StreamOptions
+    events: list[Event], options: StreamOptions
 ) -> None:
-    uncut = told(request_, events, options)
+    uncut = streamed(events, options)
     numbers = [number for line in uncut if (number := orjson.loads(line).get("sequence_number")) is not None]
     assert numbers == sorted(set(numbers))
     assert numbers[0] == 0
     assert len(numbers) == len(uncut) - isinstance(events[-1], Failed | Cancelled)
     for position, number in enumerate(numbers, 1):
         resumed = StreamOptions(options.progress, include_usage=options.include_usage, after=number)
-        assert told(request_, events, resumed) == uncut[position:]
+        assert streamed(events, resumed) == uncut[position:]
 
 
 @EACH_STORY
 def test_the_number_of_an_event_stands_in_the_numbers_of_its_chunks(
-    request_: web.Request, events: list[Event], options: StreamOptions
+    events: list[Event], options: StreamOptions
 ) -> None:
-    chunks = ChatChunks(request_, generation(events), options)
+    chunks = ChatChunks(generation(events), options, ORIGIN)
     for number, event in enumerate(events, 1):
         lines = [orjson.loads(line) for line in chunks.of(event)]
-        assert all(line["sequence_number"] // STRIDE == number for line in lines if "error" not in line)
+        assert all(line["sequence_number"] // NUMBERS_PER_EVENT == number for line in lines if "error" not in line)
 
 
 @EACH_STORY
 def test_chunks_share_their_facts_and_have_no_empty_choices_unless_asked(
-    request_: web.Request, events: list[Event], options: StreamOptions
+    events: list[Event], options: StreamOptions
 ) -> None:
-    lines = [orjson.loads(line) for line in told(request_, events, options)]
+    lines = [orjson.loads(line) for line in streamed(events, options)]
     chunks = [line for line in lines if "error" not in line]
     assert len({(each["id"], each["created"], each["model"], each["object"]) for each in chunks}) == 1
     assert (chunks[0]["created"], chunks[0]["choices"][0]["delta"]) == (
@@ -101,19 +93,19 @@ def test_chunks_share_their_facts_and_have_no_empty_choices_unless_asked(
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_the_end_of_a_stream_that_can_go_on_elsewhere_uses_up_no_number(request_: web.Request, style: Any) -> None:
-    chunks = ChatChunks(request_, generation(LIVING), StreamOptions(style))
+def test_the_end_of_a_stream_that_can_go_on_elsewhere_uses_up_no_number(style: Any) -> None:
+    chunks = ChatChunks(generation(LIVING), StreamOptions(style), ORIGIN)
     lines = [orjson.loads(line) for event in LIVING for line in chunks.of(event)]
     before = lines[-1]["sequence_number"] if lines else 0
     *words, error = [orjson.loads(line) for line in chunks.cut("server_stopping", "come back")]
-    assert {line["sequence_number"] for line in words} == {chunks.told} == {before}
+    assert {line["sequence_number"] for line in words} == {chunks.last_number} == {before}
     assert "".join(line["choices"][0]["delta"]["content"] for line in words).endswith("come back")
     assert error["error"]["code"] == "server_stopping"
 
 
-def test_a_think_block_is_opened_and_closed_once(request_: web.Request) -> None:
+def test_a_think_block_is_opened_and_closed_once() -> None:
     for events in STORIES.values():
-        lines = [orjson.loads(line) for line in told(request_, events, StreamOptions("think"))]
+        lines = [orjson.loads(line) for line in streamed(events, StreamOptions("think"))]
         text = "".join(line["choices"][0]["delta"].get("content", "") for line in lines if "error" not in line)
         thought = any(isinstance(event, Queued | Progress) for event in events)
         assert text.count("<think>\n") == text.count("</think>\n\n") == thought

@@ -2,10 +2,9 @@
 
 import orjson
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
 
-from sora_proxy.api.chat.completions import completion, markdown, progress_text, usage
+from sora_proxy.api.chat.completions import completion, usage
+from sora_proxy.api.wording import markdown, progress_text
 from sora_proxy.generation import (
     Cancelled,
     Completed,
@@ -19,16 +18,10 @@ from sora_proxy.generation import (
     State,
     Status,
 )
-from tests.conftest import app_that_knows_its_settings
 
 NAME = "0" * 32 + ".png"
-LINK = f"https://images.example.com/images/{NAME}"
-
-
-@pytest.fixture
-def request_() -> web.Request:
-    app = app_that_knows_its_settings(base_url="https://images.example.com")
-    return make_mocked_request("GET", "/", app=app)
+ORIGIN = "https://images.example.com"
+LINK = f"{ORIGIN}/images/{NAME}"
 
 
 def generation(*events: Event, prompt: str = "a red fox", status: Status = Status.completed) -> Generation:
@@ -56,14 +49,14 @@ def generation(*events: Event, prompt: str = "a red fox", status: Status = Statu
         ("data: [DONE]\n\n", r"data: \[DONE\]"),
     ],
 )
-def test_the_prompt_can_not_break_out_of_the_alternative_text(request_: web.Request, prompt: str, title: str) -> None:
+def test_the_prompt_can_not_break_out_of_the_alternative_text(prompt: str, title: str) -> None:
     made = generation(prompt=prompt)
-    assert markdown(request_, made, [Picture(0, name=NAME)]) == f"![{title}]({LINK})"
+    assert markdown(made, [Picture(0, name=NAME)], ORIGIN) == f"![{title}]({LINK})"
 
 
-def test_pictures_stand_apart_and_link_to_us_or_to_the_upstream(request_: web.Request) -> None:
+def test_pictures_stand_apart_and_link_to_us_or_to_the_upstream() -> None:
     pictures = [Picture(0, name=NAME), Picture(1, url="https://media.example/x?sig=1")]
-    text = markdown(request_, generation(), pictures)
+    text = markdown(generation(), pictures, ORIGIN)
     assert text == f"![a red fox]({LINK})\n\n![a red fox](https://media.example/x?sig=1)"
 
 
@@ -109,9 +102,9 @@ PICTURE = Picture(0, name=NAME)
     ],
 )
 def test_a_completion_tells_where_the_generation_stands(
-    request_: web.Request, status: Status, events: list[Event], content: str, reason: str, refusal: str | None
+    status: Status, events: list[Event], content: str, reason: str, refusal: str | None
 ) -> None:
-    whole = completion(request_, generation(*events, status=status))
+    whole = completion(generation(*events, status=status), ORIGIN)
     (choice,) = whole["choices"]
     assert choice["message"] == {"role": "assistant", "content": content, "refusal": refusal}
     assert choice["finish_reason"] == reason

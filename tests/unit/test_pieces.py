@@ -6,11 +6,8 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
 
 from sora_proxy.api.http.base64_files import PIECE
-from sora_proxy.api.http.context import THREADS
 from sora_proxy.api.http.pieces import event_pieces, json_pieces, write_pieces
 from sora_proxy.blocking import BlockingPool
 
@@ -28,15 +25,14 @@ def pictures(tmp_path: Path) -> dict[Path, bytes]:
 async def test_a_body_goes_out_as_its_json_with_the_files_as_base64_in_small_writes(
     pictures: dict[Path, bytes],
 ) -> None:
-    app, written = web.Application(), []
-    app[THREADS] = BlockingPool()
+    threads, written = BlockingPool(), []
 
     async def write(data: bytes) -> None:
         written.append(data)
 
     body = {"text": '"ü\n', "data": [{"result": path, "name": path.name} for path in pictures]}
-    await write_pieces(json_pieces(body), make_mocked_request("GET", "/", app=app), write)
-    app[THREADS].close()
+    await write_pieces(json_pieces(body), threads, write)
+    threads.close()
 
     data = [{"result": b64encode(content).decode(), "name": path.name} for path, content in pictures.items()]
     assert json.loads(b"".join(written)) == body | {"data": data}
@@ -49,5 +45,7 @@ async def test_what_is_no_file_goes_out_in_one_write() -> None:
     async def write(data: bytes) -> None:
         written.append(data)
 
-    await write_pieces(event_pieces("a.kind", {"n": 1}), make_mocked_request("GET", "/"), write)
+    threads = BlockingPool()
+    await write_pieces(event_pieces("a.kind", {"n": 1}), threads, write)
+    threads.close()
     assert written == [b'event: a.kind\ndata: {"type":"a.kind","n":1}\n\n']

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sora_proxy.api.http.pieces import Piece
-from sora_proxy.api.images.answers import Shown
+from sora_proxy.api.image_results import ImageResult
 from sora_proxy.api.responses.events import ResponseEvents
 from sora_proxy.api.responses.objects import Outcome, ResponseObjects, generation_id_of, response_id_of
 from sora_proxy.generation import (
@@ -32,7 +32,7 @@ def completed(*made: int, of: int) -> tuple[Generation, Outcome]:
     generation.state = State(Status.completed)
     pictures = [Picture(number, name=f"{number}.webp") for number in made]
     generation.log.append(Queued(1), Progress(50), *pictures, Completed())
-    return generation, Outcome([Shown(number, "http://x/", FILE) for number in made], "text")
+    return generation, Outcome([ImageResult(number, "http://x/", FILE) for number in made], "text")
 
 
 def numbers_of(pieces: Iterable[Piece]) -> list[int]:

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
-from aiohttp import web
 
-from sora_proxy.api.chat.completions import markdown, missing, progress_text, usage
+from sora_proxy.api.chat.completions import usage
 from sora_proxy.api.http.answers import error_object
+from sora_proxy.api.wording import markdown, missing, progress_text
 from sora_proxy.generation import Completed, Event, Failed, Generation, Picture, Progress, Queued, failure_of
 
-STRIDE = 10  # an event has fewer chunks than this
+NUMBERS_PER_EVENT = 10  # an event has no more chunks than this
 
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """How a stream is told. `after` is the number of the last chunk that the client has already.
+    """How a client wants its stream. `after` is the number of the last chunk that it has already.
 
     `finish_failed`: the end of a failed order is a chunk with the finish_reason `error`, not an error object.
     """
@@ -33,12 +33,12 @@ class StreamOptions:
 
 
 class ChatChunks:
-    """Makes the chunks of one stream, as JSON. It wants every event of the log, and leaves out what the client has."""
+    """Makes the chunks of one stream, as JSON. It needs every event of the log, and leaves out what the client has."""
 
-    def __init__(self, request: web.Request, generation: Generation, options: StreamOptions) -> None:
-        self._request = request
+    def __init__(self, generation: Generation, options: StreamOptions, origin: str) -> None:
         self._generation = generation
         self._options = options
+        self._origin = origin
         common = {
             "id": generation.id,
             "object": "chat.completion.chunk",
@@ -48,9 +48,9 @@ class ChatChunks:
         # What all chunks share is written once.
         self._head = orjson.dumps(common)[:-1] + b',"sequence_number":'
         self._usage = b',"usage":null' if options.include_usage else b""
-        # All the mutable state: the number of the last event, that of the last chunk told, an open <think> block.
+        # All the mutable state: the number of the last event, that of the last chunk made, an open <think> block.
         self._event = 0
-        self.told = max(options.after, 0)
+        self.last_number = max(options.after, 0)
         self._thinking = False
 
     def role(self) -> list[bytes]:
@@ -60,19 +60,19 @@ class ChatChunks:
     def of(self, event: Event) -> list[bytes]:
         """The chunks of the log's next event, and the error object after those of a bad end: it has no number."""
         self._event += 1
-        chunks = self._chunks(self._event * STRIDE, self._bodies(event))
+        chunks = self._chunks(self._event * NUMBERS_PER_EVENT, self._bodies(event))
         failed = failure_of(event)
         return [*chunks, _error(failed)] if failed and not self._options.finish_failed else chunks
 
     def cut(self, code: str, message: str) -> list[bytes]:
         """The end of a stream whose generation goes on. The log does not know it, so it takes no number of its own."""
-        words = [self._numbered(self.told, body) for body in self._words(message)]
-        return [*words, _error(Failed(code, message))]
+        text = [self._numbered(self.last_number, body) for body in self._text(message)]
+        return [*text, _error(Failed(code, message))]
 
     def _chunks(self, first: int, bodies: Iterable[bytes]) -> list[bytes]:
         new = [(number, body) for number, body in enumerate(bodies, first) if number > self._options.after]
         if new:
-            self.told = new[-1][0]
+            self.last_number = new[-1][0]
         return [self._numbered(number, body) for number, body in new]
 
     def _numbered(self, number: int, body: bytes) -> bytes:
@@ -85,7 +85,7 @@ class ChatChunks:
             case Picture():
                 yield from self._close_thinking()
                 separator = "\n\n" if event.index else ""
-                yield self._delta(content=separator + markdown(self._request, self._generation, [event]))
+                yield self._delta(content=separator + markdown(self._generation, [event], self._origin))
             case Completed():
                 if lines := missing(self._generation):
                     yield self._delta(content="\n\n" + "\n\n".join(lines))
@@ -93,7 +93,7 @@ class ChatChunks:
                 if self._options.include_usage:  # nobody else may get a chunk without choices
                     yield b'"choices":[],"usage":%b' % orjson.dumps(usage(self._generation))
             case _ if failed := failure_of(event):
-                yield from self._words(f"The picture could not be made: {failed.message}.")
+                yield from self._text(f"The picture could not be made: {failed.message}.")
                 if self._options.finish_failed:
                     yield self._delta(finish_reason="error")
 
@@ -106,8 +106,8 @@ class ChatChunks:
                 self._thinking = True
                 yield self._delta(content=f"{opening}{text}\n")
 
-    def _words(self, text: str) -> Iterator[bytes]:
-        """A bad end in words, for clients that ignore the error object."""
+    def _text(self, text: str) -> Iterator[bytes]:
+        """The failure as content, for clients that ignore the error object."""
         yield from self._close_thinking()
         yield self._delta(content=text)
 

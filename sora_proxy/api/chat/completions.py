@@ -2,60 +2,26 @@
 
 from typing import Any
 
-from aiohttp import web
-
-from sora_proxy.api.chat.legacy_sdk import knows_only_error
 from sora_proxy.api.http.answers import error_object
-from sora_proxy.api.http.links import picture_link
-from sora_proxy.generation import Failed, Generation, Picture, Progress, Queued, Status
+from sora_proxy.api.wording import finished_text, progress_text, token_counts
+from sora_proxy.generation import Failed, Generation, Progress, Queued, Status
 
 REFUSED = "content_policy_violation"
 
 
-def markdown(request: web.Request, generation: Generation, pictures: list[Picture]) -> str:
-    """One image per picture, a blank line between them."""
-    title = _title(generation.spec.prompt)
-    return "\n\n".join(f"![{title}]({picture_link(request, picture)})" for picture in pictures)
-
-
-def missing(generation: Generation) -> list[str]:
-    """A line for each picture that was ordered and did not come, although others did."""
-    made = {picture.index for picture in generation.events_of(Picture)}
-    return [f"Picture {n + 1} could not be made." for n in range(generation.spec.n) if n not in made]
-
-
-def finished_text(request: web.Request, generation: Generation) -> str:
-    """What a completed generation has to say: its pictures, and which of them are missing."""
-    pictures = markdown(request, generation, generation.events_of(Picture))
-    return "\n\n".join([pictures, *missing(generation)])
-
-
-def progress_text(event: Queued | Progress) -> str:
-    """What the client is told while it waits, in words."""
-    if isinstance(event, Progress) and event.percent is not None:
-        return f"{event.percent} %"
-    words = "queued" if isinstance(event, Queued) else "queued at the back end"
-    if event.position:
-        words += f", position {event.position}"
-    if event.seconds:
-        words += f", about {event.seconds} s"
-    return words
-
-
 def usage(generation: Generation) -> dict[str, int]:
-    """Words in, pictures out. Never 0: some clients wait for more then."""
-    words = max(len(generation.spec.prompt.split()), 1)
-    pictures = max(len(generation.events_of(Picture)), 1)
-    return {"prompt_tokens": words, "completion_tokens": pictures, "total_tokens": words + pictures}
+    """What a completion is counted as."""
+    prompt, answer = token_counts(generation)
+    return {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
 
 
-def completion(request: web.Request, generation: Generation) -> dict[str, Any]:
+def completion(generation: Generation, origin: str, *, only_error: bool = False) -> dict[str, Any]:
     """The whole answer, wherever the generation stands.
 
     `finish_reason` is `stop`, and `processing` or `error` for those who asked to poll. A refusal is `content_filter`,
-    unless the client knows only `error`.
+    or `error` if the client knows only that (`only_error`).
     """
-    content, finish_reason, refusal = _state(request, generation)
+    content, finish_reason, refusal = _state(generation, origin, only_error=only_error)
     return {
         "id": generation.id,
         "object": "chat.completion",
@@ -77,29 +43,22 @@ def completion(request: web.Request, generation: Generation) -> dict[str, Any]:
     }
 
 
-def late_failure(request: web.Request, generation: Generation, failed: Failed) -> dict[str, Any]:
+def late_failure(generation: Generation, failed: Failed, origin: str) -> dict[str, Any]:
     """What tells of a failure once 200 was sent: a valid completion, with the error object beside it."""
-    body = completion(request, generation) | error_object(failed.message, code=failed.code)
+    body = completion(generation, origin) | error_object(failed.message, code=failed.code)
     (choice,) = body["choices"]
     choice["message"] |= {"content": failed.message, "refusal": failed.message}
     choice["finish_reason"] = "content_filter" if failed.code == REFUSED else "stop"
     return body
 
 
-def _state(request: web.Request, generation: Generation) -> tuple[str, str, str | None]:
+def _state(generation: Generation, origin: str, *, only_error: bool) -> tuple[str, str, str | None]:
     """Content, finish reason and refusal."""
     if failed := generation.failure:
-        refused = failed.code == REFUSED and not knows_only_error(request)
+        refused = failed.code == REFUSED and not only_error
         return failed.message, "content_filter" if refused else "error", failed.message
     if generation.status is Status.completed:
-        return finished_text(request, generation), "stop", None
+        return finished_text(generation, origin), "stop", None
     last = generation.log.last
-    told = progress_text(last) if isinstance(last, Queued | Progress) else "the picture is being made"
-    return told, "processing", None
-
-
-def _title(prompt: str) -> str:
-    """The prompt as the image's alternative text: one line, without what ends it early in markdown."""
-    line = " ".join(prompt.split())
-    short = line if len(line) <= 80 else f"{line[:79]}…"
-    return "".join("\\" + character if character in "\\[]" else character for character in short)
+    text = progress_text(last) if isinstance(last, Queued | Progress) else "the picture is being made"
+    return text, "processing", None

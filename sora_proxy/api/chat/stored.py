@@ -1,4 +1,4 @@
-"""Stored completions: listed, annotated, deleted, and read again with the messages that led to them.
+"""Completions once more: retrieved, annotated, deleted, listed, and read with the messages that led to them.
 
 Any completion can be retrieved by its id; the list has those that were ordered with `"store": true`.
 """
@@ -8,28 +8,59 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from sora_proxy.api.chat.chunks import NUMBERS_PER_EVENT
 from sora_proxy.api.chat.completions import completion
-from sora_proxy.api.chat.routes import completion_response
-from sora_proxy.api.context import CONVERSATIONS, STORE
-from sora_proxy.api.generations import find, forget
+from sora_proxy.api.chat.legacy_sdk import by_legacy_sdk, knows_only_error, unknown_completion
+from sora_proxy.api.chat.stream import ChatStream
+from sora_proxy.api.context import CONVERSATIONS, READERS, STORE
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.bodies import parsed
 from sora_proxy.api.http.context import CLIENT
 from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.http.paging import MOST, limit_of, page_response
+from sora_proxy.api.http.resuming import stream_asked_after
+from sora_proxy.api.lookup import find, forget, poll_headers
 from sora_proxy.api.reference.answer_schemas import (
     ChatCompletion,
     ChatCompletionList,
     DeletedChatCompletion,
     StoredMessageList,
 )
-from sora_proxy.api.reference.described import Description, described
+from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.requests.schemas import MOST_MESSAGES, MetadataRequest, bracketed, parse_metadata_request
+from sora_proxy.generation import Generation
 from sora_proxy.orders.conversations import Page, Said
 
 PAGE = {"after": "the last id that you have", "limit": "how many, at most", "order": "`asc` or `desc`"}
 FILTERS = {"model": "only this model's", "metadata[key]": "only those with this value"}
 UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # a path into JSON has no way to spell these
+
+
+@described(
+    Description(
+        query={"stream": "`true`: as a stream", "starting_after": "the number of the last chunk that you have"},
+        answer=ChatCompletion,
+        media=(JSON, EVENTS),
+    )
+)
+async def retrieve(request: web.Request) -> web.StreamResponse:
+    """The completion, wherever it stands.
+
+    With `stream=true` the stream of its order, from the beginning or from where `starting_after` says.
+    """
+    try:
+        generation, origin = await find(request), public_origin(request)
+    except ClientError as unknown:
+        if not by_legacy_sdk(request):
+            raise
+        return json_response(unknown_completion(request.match_info["id"], str(unknown)))
+    after = stream_asked_after(request, generation, stride=NUMBERS_PER_EVENT)
+    if after is None:
+        return _response(request, generation, origin)
+    include_usage = generation.spec.include_usage
+    with request.app[READERS].reading(generation):
+        return await ChatStream(request, generation, origin, include_usage=include_usage, after=after).run()
 
 
 @described(Description(query=PAGE | FILTERS, answer=ChatCompletionList))
@@ -38,7 +69,9 @@ async def list_completions(request: web.Request) -> web.Response:
     page, limit = _page(request)
     ids = await request.app[CONVERSATIONS].ids(request[CLIENT], page)
     found = await request.app[STORE].find_all(ids[:limit])
-    return page_response([completion(request, generation) for generation in found], has_more=len(ids) > limit)
+    origin, only_error = public_origin(request), knows_only_error(request)
+    data = [completion(generation, origin, only_error=only_error) for generation in found]
+    return page_response(data, has_more=len(ids) > limit)
 
 
 @described(Description(body=MetadataRequest, answer=ChatCompletion))
@@ -47,7 +80,7 @@ async def update(request: web.Request) -> web.Response:
     generation = await find(request)
     async with parsed(request, parse_metadata_request) as metadata:
         await request.app[STORE].annotate(generation, metadata)
-    return completion_response(request, generation)
+    return _response(request, generation, public_origin(request))
 
 
 @described(Description(answer=DeletedChatCompletion))
@@ -60,12 +93,12 @@ async def delete(request: web.Request) -> web.Response:
 
 @described(Description(query=PAGE, answer=StoredMessageList))
 async def list_messages(request: web.Request) -> web.Response:
-    """What was said to get a completion: of one that was not to be stored, the prompt."""
+    """The messages that led to a completion. If they were not stored, its prompt."""
     generation = await find(request)
-    said = await request.app[CONVERSATIONS].messages(generation.id) or [Said("user", generation.spec.prompt)]
+    stored = await request.app[CONVERSATIONS].messages(generation.id) or [Said("user", generation.spec.prompt)]
     messages = [
         {"id": f"{generation.id}-{n}", "role": one.role, "content": one.text, "refusal": None, "content_parts": None}
-        for n, one in enumerate(said)
+        for n, one in enumerate(stored)
     ]
     page, limit = _page(request, most=MOST_MESSAGES)
     if page.newest_first:
@@ -74,6 +107,11 @@ async def list_messages(request: web.Request) -> web.Response:
         places = [place for place, message in enumerate(messages, 1) if message["id"] == page.after]
         messages = messages[places[0] :] if places else []
     return page_response(messages[:limit], has_more=len(messages) > limit)
+
+
+def _response(request: web.Request, generation: Generation, origin: str) -> web.Response:
+    body = completion(generation, origin, only_error=knows_only_error(request))
+    return json_response(body, headers=poll_headers(generation))
 
 
 def _page(request: web.Request, *, most: int = MOST) -> tuple[Page, int]:

@@ -1,4 +1,4 @@
-"""One streamed chat answer: what the log says, as chunks, with heartbeats while it says nothing."""
+"""One streamed chat answer: the events of the log as chunks, with heartbeats while there are none."""
 
 from collections.abc import AsyncIterable, Sequence
 from contextlib import aclosing
@@ -16,32 +16,34 @@ log = structlog.get_logger(__name__)
 
 
 class ChatStream:
-    """Tells a generation from its beginning, or from where the client was cut off: what it then gets is the same."""
+    """Streams a generation from its beginning, or from where an earlier stream was cut: the rest is the same."""
 
-    def __init__(self, request: web.Request, generation: Generation, *, include_usage: bool, after: int = -1) -> None:
+    def __init__(
+        self, request: web.Request, generation: Generation, origin: str, *, include_usage: bool, after: int = -1
+    ) -> None:
         settings = request.app[SETTINGS]
         self._id = generation.id
         self._log = generation.log
         self._idle = settings.heartbeat_interval
         self._finish_failed = by_legacy_sdk(request)
         options = StreamOptions(settings.progress_style, include_usage, after, self._finish_failed)
-        self._chunks = ChatChunks(request, generation, options)
+        self._chunks = ChatChunks(generation, options, origin)
         self._stream = EventStream(request)
 
     async def run(self) -> web.StreamResponse:
         await self._stream.open()
         try:
             async with aclosing(self._log.follow(idle=self._idle)) as news:
-                return await self._tell(news)
+                return await self._follow(news)
         except ConnectionError:
             raise
         except Exception:
-            # The status is gone: what went wrong can only be told in the stream.
+            # The status has been sent: only the stream itself can report the error.
             log.exception("stream broke")
             return await self._stream.end(self._chunks.cut("internal_error", "Internal server error."), done=False)
 
-    async def _tell(self, news: AsyncIterable[Sequence[Event]]) -> web.StreamResponse:
-        await self._say(self._chunks.role())
+    async def _follow(self, news: AsyncIterable[Sequence[Event]]) -> web.StreamResponse:
+        await self._send(self._chunks.role())
         async for events in news:
             chunks = [chunk for event in events for chunk in self._chunks.of(event)]
             match events:
@@ -50,13 +52,13 @@ class ChatStream:
                 case (*_, Failed() | Cancelled()):  # a stream that ends with an error has no [DONE]
                     return await self._stream.end(chunks, done=self._finish_failed)
                 case _:
-                    await self._say(chunks)
-        where = f"/v1/chat/completions/{self._id}?stream=true&starting_after={self._chunks.told}"
+                    await self._send(chunks)
+        where = f"/v1/chat/completions/{self._id}?stream=true&starting_after={self._chunks.last_number}"
         message = f"The server is stopping. The order continues; resume this stream at {where}"
         return await self._stream.end(self._chunks.cut("server_stopping", message), done=False)
 
-    async def _say(self, chunks: list[bytes]) -> None:
-        """Silence, or news that the client has or does not want: its connection must not fall silent for them."""
+    async def _send(self, chunks: list[bytes]) -> None:
+        """Send chunks, or a heartbeat if there are none, as when the client has them already."""
         if chunks:
             await self._stream.send(chunks)
         else:

@@ -15,13 +15,13 @@ from sora_proxy.orders.conversations import Said
 
 
 async def answer_with_text(
-    request: web.Request, chat: ChatRequest, said: Sequence[Said], text: str
+    request: web.Request, chat: ChatRequest, messages: Sequence[Said], text: str
 ) -> web.StreamResponse:
-    """The text as the whole completion, or as the stream that the client asked for; `said` is what it answers."""
+    """The text as the whole completion, or as the stream that the client asked for; `messages` are what it answers."""
     head = {"id": new_generation_id(), "object": "chat.completion", "created": int(time.time()), "model": chat.model}
-    asked = max(sum(len(message.text.split()) for message in said), 1)
-    told = max(len(text.split()), 1)
-    usage = {"prompt_tokens": asked, "completion_tokens": told, "total_tokens": asked + told}
+    prompt = max(sum(len(message.text.split()) for message in messages), 1)
+    answer = max(len(text.split()), 1)
+    usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
     if chat.stream:
         stream = EventStream(request)
         await stream.open()

@@ -8,7 +8,7 @@ from aiohttp import web
 from sora_proxy.api.http.error_codes import meaning_of
 from sora_proxy.api.http.errors import ClientError, refusal_of
 from sora_proxy.errors import Stopping
-from sora_proxy.generation import Failed, Generation, Status
+from sora_proxy.generation import Failed
 
 
 def json_response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -46,14 +46,6 @@ def failure_response(failed: Failed) -> web.Response:
     """
     meaning = meaning_of(failed.code)
     return json_response(error_object(failed.message, code=failed.code), status=meaning.status, headers=meaning.headers)
-
-
-def why_no_pictures(generation: Generation, name: str) -> Failed | None:
-    """Why a client that has waited for pictures gets none, if so. `name` is the id by which it knows the order."""
-    if generation.failure or generation.status is Status.completed:
-        return generation.failure
-    message = f"The order continues, but this request has timed out: ask for {name} later."
-    return Failed("generation_timeout", message)
 
 
 def _body(refusal: ClientError) -> dict[str, Any]:

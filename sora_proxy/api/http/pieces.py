@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from aiohttp import web
 
 from sora_proxy.api.http.base64_files import base64_pieces
-from sora_proxy.api.http.context import THREADS
+from sora_proxy.blocking import BlockingPool
 
 Piece = bytes | Path
 
@@ -44,9 +43,9 @@ def event_pieces(kind: str, fields: Mapping[str, Any]) -> Iterator[Piece]:
 
 
 async def write_pieces(
-    pieces: Iterable[Piece], request: web.Request, write: Callable[[bytes], Awaitable[None]]
+    pieces: Iterable[Piece], threads: BlockingPool, write: Callable[[bytes], Awaitable[None]]
 ) -> None:
-    """Write the pieces, with the files read on the way."""
+    """Write the pieces; files are read on `threads`, piece by piece."""
     text: list[bytes] = []
     for piece in pieces:
         if isinstance(piece, bytes):
@@ -54,7 +53,7 @@ async def write_pieces(
             continue
         await write(b"".join(text))
         text.clear()
-        async with aclosing(base64_pieces(piece, request.app[THREADS])) as everything:
+        async with aclosing(base64_pieces(piece, threads)) as everything:
             async for data in everything:
                 await write(data)
     if text:

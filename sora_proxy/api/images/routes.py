@@ -12,33 +12,36 @@ import orjson
 import structlog
 from aiohttp import web
 
-from sora_proxy.api.chat.completions import progress_text
 from sora_proxy.api.context import MODELS
-from sora_proxy.api.http.answers import error_object, failure_response, why_no_pictures
+from sora_proxy.api.http.answers import error_object, failure_response
 from sora_proxy.api.http.bodies import parsed
-from sora_proxy.api.http.context import SETTINGS
+from sora_proxy.api.http.context import MEDIA, SETTINGS, THREADS
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.forms import read_form
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience
+from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.http.pieces import Piece, write_pieces
 from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.images.answers import answer_to
 from sora_proxy.api.images.requests import EditRequest, ImageRequest, VariationRequest
+from sora_proxy.api.lookup import why_no_pictures
 from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.reference.answer_schemas import ImagesAnswer
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.requests.image_input import Reference
 from sora_proxy.api.requests.schemas import bracketed, checked, parse_body
+from sora_proxy.api.wording import progress_text
 from sora_proxy.generation import Failed, Generation, GenerationSpec, Progress, Queued
+from sora_proxy.media.image_files import Media
 from sora_proxy.upstream.models import Model
 
 
 @described(Description(body=ImageRequest, answer=ImagesAnswer, media=(JSON, EVENTS)))
 async def generate(request: web.Request) -> web.StreamResponse:
     """Pictures from a text."""
-    async with parsed(request, lambda body: parse_body(ImageRequest, body)) as asked:
-        generation = await _order(request, asked, ())
-    return await _answer(request, generation, asked)
+    async with parsed(request, lambda body: parse_body(ImageRequest, body)) as order:
+        generation = await _place(request, order, ())
+    return await _answer(request, generation, order)
 
 
 @described(Description(body=EditRequest, form=True, answer=ImagesAnswer, media=(JSON, EVENTS)))
@@ -58,14 +61,14 @@ async def _edit(request: web.Request, kind: type[EditRequest]) -> web.StreamResp
     if request.content_type == "multipart/form-data":
         async with read_form(request, picture="image", unused=["mask"]) as form:
             fields = form.texts | {"metadata": bracketed("metadata", form.texts)}
-            asked = checked(kind, fields, strict=False)
-            generation = await _order(request, asked, _references(form.pictures))
+            order = checked(kind, fields, strict=False)
+            generation = await _place(request, order, _references(form.pictures))
     else:
         async with parsed(request, lambda body: parse_body(kind, body)) as whole:
-            generation = await _order(request, whole, _references(image.image_url for image in whole.images or ()))
-            asked = whole.model_copy(update={"images": None})
+            generation = await _place(request, whole, _references(image.image_url for image in whole.images or ()))
+            order = whole.model_copy(update={"images": None})
             del whole  # which holds a picture that is on disk now
-    return await _answer(request, generation, asked)
+    return await _answer(request, generation, order)
 
 
 def _references(sources: Iterable[str | Path]) -> list[Reference]:
@@ -75,27 +78,21 @@ def _references(sources: Iterable[str | Path]) -> list[Reference]:
     raise ClientError("Missing required parameter: 'image'.", code="missing_required_parameter", param="image")
 
 
-async def _answer(request: web.Request, generation: Generation, asked: ImageRequest) -> web.StreamResponse:
-    structlog.contextvars.bind_contextvars(generation=generation.id)
-    with waiting_for(request, generation):
-        return await (_stream if asked.stream else _whole)(request, generation, asked)
-
-
-async def _order(request: web.Request, asked: ImageRequest, references: Sequence[Reference]) -> Generation:
+async def _place(request: web.Request, order: ImageRequest, references: Sequence[Reference]) -> Generation:
     models = request.app[MODELS]
-    model = models.get(asked.model) if asked.model else models.default
-    _check_numbers(model, asked.n, len(references))
-    width, height = model.size_for(asked.dimensions)
+    model = models.get(order.model) if order.model else models.default
+    _check_numbers(model, order.n, len(references))
+    width, height = model.size_for(order.dimensions)
     spec = GenerationSpec(
         model.id,
-        asked.prompt,
-        n=asked.n,
+        order.prompt,
+        n=order.n,
         width=width,
         height=height,
-        keep=asked.stream or asked.response_format != "url" or asked.output_format is not None,
-        format=asked.output_format,
-        compression=asked.output_compression,
-        metadata=asked.metadata,
+        keep=order.stream or order.response_format != "url" or order.output_format is not None,
+        format=order.output_format,
+        compression=order.output_compression,
+        metadata=order.metadata,
     )
     return await place_order(request, spec, references[0] if references else None)
 
@@ -109,7 +106,13 @@ def _check_numbers(model: Model, pictures: int, references: int) -> None:
         raise ClientError(message, code="invalid_image", param="image")
 
 
-async def _whole(request: web.Request, generation: Generation, asked: ImageRequest) -> web.StreamResponse:
+async def _answer(request: web.Request, generation: Generation, order: ImageRequest) -> web.StreamResponse:
+    structlog.contextvars.bind_contextvars(generation=generation.id)
+    with waiting_for(request, generation):
+        return await (_stream if order.stream else _whole)(request, generation, order, public_origin(request))
+
+
+async def _whole(request: web.Request, generation: Generation, order: ImageRequest, origin: str) -> web.StreamResponse:
     """Wait for the end, as long as the client does, and answer with everything."""
     answer = LongAnswer(request)
     patience = min(request.app[SETTINGS].image_wait, client_patience(request))
@@ -118,28 +121,30 @@ async def _whole(request: web.Request, generation: Generation, asked: ImageReque
         if not answer.begun:
             return failure_response(failed)
         return await answer.end(orjson.dumps({"created": int(generation.created_at), "data": [], **_error(failed)}))
-    await write_pieces((await answer_to(request, generation, asked)).whole(), request, answer.write)
+    whole = (await answer_to(generation, order, request.app[MEDIA], origin)).whole()
+    await write_pieces(whole, request.app[THREADS], answer.write)
     return await answer.end()
 
 
-async def _stream(request: web.Request, generation: Generation, asked: ImageRequest) -> web.StreamResponse:
-    """Progress as comments, for OpenAI has no event for it and strict clients take no other; then the pictures."""
+async def _stream(request: web.Request, generation: Generation, order: ImageRequest, origin: str) -> web.StreamResponse:
+    """Progress as comments, for OpenAI has no event for it and strict clients take no other; then the images."""
     stream = EventStream(request)
     await stream.open()
     async with aclosing(generation.log.follow(idle=request.app[SETTINGS].heartbeat_interval)) as news:
         async for events in news:
-            told = [progress_text(event) for event in events if isinstance(event, Queued | Progress)]
-            await stream.comment(told[-1] if told else "ping")
-    await write_pieces(await _last_events(request, generation, asked), request, stream.write)
+            texts = [progress_text(event) for event in events if isinstance(event, Queued | Progress)]
+            await stream.comment(texts[-1] if texts else "ping")
+    last_events = await _last_events(generation, order, request.app[MEDIA], origin)
+    await write_pieces(last_events, request.app[THREADS], stream.write)
     return await stream.end(done=False)
 
 
-async def _last_events(request: web.Request, generation: Generation, asked: ImageRequest) -> Iterable[Piece]:
+async def _last_events(generation: Generation, order: ImageRequest, media: Media, origin: str) -> Iterable[Piece]:
     failed = why_no_pictures(generation, generation.id)
     if failed is None:
-        told = await answer_to(request, generation, asked)
-        if any(picture.file for picture in told.pictures):
-            return told.events()
+        answer = await answer_to(generation, order, media, origin)
+        if any(picture.file for picture in answer.pictures):
+            return answer.events()
         failed = Failed("result_unavailable", "the pictures could not be fetched or are no longer stored here")
     return [b"event: error\ndata: %b\n\n" % orjson.dumps(_error(failed))]
 

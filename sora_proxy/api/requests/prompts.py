@@ -41,12 +41,12 @@ def prompt_of(messages: list[Message]) -> Prompt:
     return Prompt(text, pictures[0] if pictures else None)
 
 
-def said(messages: list[Message]) -> list[Said]:
+def texts_of(messages: list[Message]) -> list[Said]:
     """The words of a conversation, to be kept. Of a long one, the end."""
     kept: list[Said] = []
     left = MOST_KEPT
     for message in reversed(messages):
-        text = words_of(message)[:MOST_PROMPT]
+        text = text_of(message)[:MOST_PROMPT]
         left -= len(text)
         if left < 0:
             break
@@ -54,7 +54,7 @@ def said(messages: list[Message]) -> list[Said]:
     return kept[::-1]
 
 
-def words_of(message: Message) -> str:
+def text_of(message: Message) -> str:
     """A message's text, and nothing if it can't be read: what no picture is made from may hold parts of any kind."""
     try:
         return _text(message)

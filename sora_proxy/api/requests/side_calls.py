@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
-from sora_proxy.api.requests.prompts import shows_picture, words_of
+from sora_proxy.api.requests.prompts import shows_picture, text_of
 from sora_proxy.api.requests.schemas import Message
 
 BEGINNINGS = (
@@ -59,10 +59,10 @@ class SideCalls:
         last = messages[-1]
         if shows_picture(last):
             return None
-        text = words_of(last)
+        text = text_of(last)
         if self._is_side_call(text):
             return _answer(text, [*_prompts([text]), *_user_prompts(messages[:-1])])
-        instruction = words_of(messages[0]) if messages[0].role in ("system", "developer") else ""
+        instruction = text_of(messages[0]) if messages[0].role in ("system", "developer") else ""
         if instruction and self._is_side_call(instruction):
             return _answer(instruction, [*_prompts([text, instruction]), *_user_prompts(messages)])
         return None
@@ -93,7 +93,7 @@ def _prompts(texts: Iterable[str]) -> Iterator[str]:
 
 def _user_prompts(messages: Sequence[Message]) -> Iterator[str]:
     """What the user said, the latest first."""
-    yield from (text for message in reversed(messages) if message.role == "user" and (text := words_of(message)))
+    yield from (text for message in reversed(messages) if message.role == "user" and (text := text_of(message)))
 
 
 def _title(prompt: str) -> str:

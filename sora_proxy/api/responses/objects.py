@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
-
-from sora_proxy.api.chat.completions import finished_text, usage
 from sora_proxy.api.http.answers import error_object
-from sora_proxy.api.images.answers import FORMATS, SIZES, UNKNOWN, Shown, shown_pictures
+from sora_proxy.api.image_results import FORMATS, SIZES, UNKNOWN, ImageResult, image_results
+from sora_proxy.api.wording import finished_text, token_counts
 from sora_proxy.generation import Failed, Generation, Phase, Status
+from sora_proxy.media.image_files import Media
 
 GENERATION, RESPONSE = "chatcmpl-", "resp_"
 # Strict clients know no other codes than OpenAI's. The call of the tool tells ours.
@@ -31,17 +30,17 @@ def generation_id_of(response_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a completed generation has to show, and to say."""
+    """The images of a completed generation, and its text."""
 
-    pictures: Sequence[Shown]
+    pictures: Sequence[ImageResult]
     text: str
 
 
-async def outcome_of(request: web.Request, generation: Generation) -> Outcome | None:
-    """Look for the pictures of a generation, if it is completed."""
+async def outcome_of(generation: Generation, media: Media, origin: str) -> Outcome | None:
+    """The outcome of a generation, if it is completed. `origin` is what links to us begin with."""
     if generation.status is not Status.completed:
         return None
-    return Outcome(await shown_pictures(request, generation), finished_text(request, generation))
+    return Outcome(await image_results(generation, media, origin), finished_text(generation, origin))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class ResponseObjects:
 
     def calls(self, outcome: Outcome) -> list[dict[str, Any]]:
         """The calls of the tool, as they ended: one per picture that was ordered."""
-        made = {shown.index: shown for shown in outcome.pictures}
+        made = {picture.index: picture for picture in outcome.pictures}
         missing = Failed("result_unavailable", "The back end did not make this picture.")
         numbers = range(self.generation.spec.n)
         return [self._made(made[number]) if number in made else self._failed(number, missing) for number in numbers]
@@ -141,12 +140,12 @@ class ResponseObjects:
         tool = {"type": "image_generation", "size": size if size in SIZES else UNKNOWN}
         return tool | ({"output_format": spec.format} if spec.format else {})
 
-    def _made(self, shown: Shown) -> dict[str, Any]:
+    def _made(self, picture: ImageResult) -> dict[str, Any]:
         spec = self.generation.spec
-        about = {"result": shown.file, "size": f"{spec.width}x{spec.height}"}
-        if shown.file and (output_format := FORMATS.get(shown.file.suffix)):
+        about = {"result": picture.file, "size": f"{spec.width}x{spec.height}"}
+        if picture.file and (output_format := FORMATS.get(picture.file.suffix)):
             about["output_format"] = output_format
-        return self.call(shown.index, "completed") | about
+        return self.call(picture.index, "completed") | about
 
     def _failed(self, number: int, failed: Failed) -> dict[str, Any]:
         return self.call(number, "failed") | error_object(failed.message, code=failed.code)
@@ -156,11 +155,11 @@ class ResponseObjects:
         return {"backend": self.generation.state.backend}
 
     def _usage(self) -> dict[str, Any]:
-        counted = usage(self.generation)
+        words, images = token_counts(self.generation)
         return {
-            "input_tokens": counted["prompt_tokens"],
+            "input_tokens": words,
             "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-            "output_tokens": counted["completion_tokens"],
+            "output_tokens": images,
             "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": counted["total_tokens"],
+            "total_tokens": words + images,
         }

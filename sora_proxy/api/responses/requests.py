@@ -4,7 +4,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from sora_proxy.api.images.requests import PictureOptions
+from sora_proxy.api.requests.image_options import PictureOptions
 from sora_proxy.api.requests.schemas import CONTENT, MOST_MESSAGES, Lenient, Message, Metadata, none_is_default
 
 TOOL = "image_generation"

@@ -1,7 +1,7 @@
 """`/v1/responses`: OpenAI's newer API, as far as it makes pictures.
 
 As everywhere, a request becomes a `GenerationSpec`, and from then on only its log is read: a response is a generation
-under another name, and each of the two can be had of either API.
+under another name, and either API can retrieve it.
 """
 
 import contextlib
@@ -11,25 +11,25 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from sora_proxy.api.chat.routes import poll_headers
 from sora_proxy.api.context import MODELS, READERS, SIDE_CALLS, SUPERVISOR
-from sora_proxy.api.generations import forget
-from sora_proxy.api.http.answers import failure_response, json_response, why_no_pictures
+from sora_proxy.api.http.answers import failure_response, json_response
 from sora_proxy.api.http.bodies import parsed
-from sora_proxy.api.http.context import CLIENT, MEDIA, SETTINGS
+from sora_proxy.api.http.context import CLIENT, MEDIA, SETTINGS, THREADS
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience
+from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.http.paging import page_response
 from sora_proxy.api.http.pieces import json_pieces, write_pieces
 from sora_proxy.api.http.resuming import stream_asked_after
 from sora_proxy.api.http.sse import EventStream
-from sora_proxy.api.orders import name_order, place_order, waiting_for
+from sora_proxy.api.lookup import find_by_id, forget, name_order, poll_headers, why_no_pictures
+from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.requests.image_input import Reference
-from sora_proxy.api.requests.prompts import Prompt, prompt_of, words_of
+from sora_proxy.api.requests.prompts import Prompt, prompt_of, text_of
 from sora_proxy.api.requests.schemas import MOST_PROMPT, parse_body
 from sora_proxy.api.requests.side_calls import SideCalls
-from sora_proxy.api.responses.events import STRIDE, ResponseEvents
+from sora_proxy.api.responses.events import NUMBERS_PER_EVENT, ResponseEvents
 from sora_proxy.api.responses.objects import (
     Outcome,
     ResponseObjects,
@@ -54,14 +54,14 @@ async def create(request: web.Request) -> web.StreamResponse:
             spec = GenerationSpec(model.id, prompt.text, n=0, metadata=whole.metadata)
             return await _answer_with_text(request, spec, answer, stream=whole.stream)
         async with _reference(request, whole, prompt) as reference:
-            generation = await _order(request, whole, model, prompt, reference)
-        asked = whole.model_copy(update={"input": []})
+            generation = await _place(request, whole, model, prompt, reference)
+        order = whole.model_copy(update={"input": []})
         del whole, prompt, reference  # which may hold a picture that is on disk now
     structlog.contextvars.bind_contextvars(generation=generation.id)
     with waiting_for(request, generation):
-        if asked.stream:
-            return await ResponseStream(request, generation).run()
-        return await _whole(request, generation, wait=not asked.background)
+        if order.stream:
+            return await ResponseStream(request, generation, public_origin(request)).run()
+        return await _whole(request, generation, wait=not order.background)
 
 
 @described(
@@ -74,11 +74,11 @@ async def create(request: web.Request) -> web.StreamResponse:
 async def retrieve(request: web.Request) -> web.StreamResponse:
     """A response, wherever it stands; or its stream, from the beginning or from where one was cut off."""
     generation = await _find(request)
-    after = stream_asked_after(request, generation, stride=STRIDE)
+    after = stream_asked_after(request, generation, stride=NUMBERS_PER_EVENT)
     if after is None:
         return await _whole(request, generation, wait=False)
     with request.app[READERS].reading(generation):
-        return await ResponseStream(request, generation, after=after).run()
+        return await ResponseStream(request, generation, public_origin(request), after=after).run()
 
 
 @described(Description(answer=DeletedResponse))
@@ -105,42 +105,42 @@ async def list_input_items(request: web.Request) -> web.Response:
 
 
 def _parse(body: bytes, side_calls: SideCalls | None) -> tuple[ResponseRequest, Prompt, str | None]:
-    """The request, what it asks for and, if that is a side call, the answer."""
-    asked = parse_body(ResponseRequest, body)
-    answer = side_calls.answer(asked.conversation) if side_calls else None
+    """The request, its prompt and, if it is a side call, the answer."""
+    order = parse_body(ResponseRequest, body)
+    answer = side_calls.answer(order.conversation) if side_calls else None
     if answer is not None:
-        return asked, Prompt(words_of(asked.input[-1])[:MOST_PROMPT]), answer
+        return order, Prompt(text_of(order.input[-1])[:MOST_PROMPT]), answer
     try:
-        return asked, prompt_of(asked.input), None
+        return order, prompt_of(order.input), None
     except ClientError as error:
         error.param = "input"  # as messages are called here
         raise
 
 
-async def _order(
-    request: web.Request, asked: ResponseRequest, model: Model, prompt: Prompt, reference: Reference | None
+async def _place(
+    request: web.Request, order: ResponseRequest, model: Model, prompt: Prompt, reference: Reference | None
 ) -> Generation:
-    width, height = model.size_for(asked.tool.dimensions)
+    width, height = model.size_for(order.tool.dimensions)
     spec = GenerationSpec(
         model.id,
         prompt.text,
         width=width,
         height=height,
-        metadata=asked.metadata,
+        metadata=order.metadata,
         keep=True,
-        format=asked.tool.output_format,
-        compression=asked.tool.output_compression,
+        format=order.tool.output_format,
+        compression=order.tool.output_compression,
     )
     return await place_order(request, spec, reference)
 
 
 @contextlib.asynccontextmanager
-async def _reference(request: web.Request, asked: ResponseRequest, prompt: Prompt) -> AsyncIterator[Reference | None]:
+async def _reference(request: web.Request, order: ResponseRequest, prompt: Prompt) -> AsyncIterator[Reference | None]:
     """The picture that comes with the prompt, else that of the response before. Raises ClientError."""
-    if prompt.picture or asked.previous_response_id is None:
+    if prompt.picture or order.previous_response_id is None:
         yield Reference(prompt.picture, "input") if prompt.picture else None
         return
-    copy = await _copy_of_picture(request, asked.previous_response_id)
+    copy = await _copy_of_picture(request, order.previous_response_id)
     try:
         yield Reference(copy, "previous_response_id")
     finally:
@@ -148,7 +148,7 @@ async def _reference(request: web.Request, asked: ResponseRequest, prompt: Promp
 
 
 async def _copy_of_picture(request: web.Request, response_id: str) -> Path:
-    generation, media = await _known(request, response_id), request.app[MEDIA]
+    generation, media = await _find_by_id(request, response_id), request.app[MEDIA]
     if generation is None:
         message = f"There is no previous response {response_id[:80]!r}."
         raise ClientError(message, code="previous_response_not_found", param="previous_response_id")
@@ -168,8 +168,9 @@ async def _whole(request: web.Request, generation: Generation, *, wait: bool) ->
         failed = why_no_pictures(generation, response_id_of(generation.id))
         if failed and not answer.begun:
             return failure_response(failed)
-    body = ResponseObjects(generation).now(await outcome_of(request, generation))
-    await write_pieces(json_pieces(body), request, answer.write)
+    outcome = await outcome_of(generation, request.app[MEDIA], public_origin(request))
+    body = ResponseObjects(generation).now(outcome)
+    await write_pieces(json_pieces(body), request.app[THREADS], answer.write)
     return await answer.end()
 
 
@@ -184,19 +185,19 @@ async def _answer_with_text(
     answer, events = EventStream(request), ResponseEvents(objects)
     await answer.open()
     for pieces in (events.opening(), events.ending(outcome)):
-        await write_pieces(pieces, request, answer.write)
+        await write_pieces(pieces, request.app[THREADS], answer.write)
     return await answer.end(done=False)
 
 
 async def _find(request: web.Request) -> Generation:
     """The caller's generation. Somebody else's is as unknown as one that never was. Raises ClientError."""
     response_id = request.match_info["id"]
-    generation = await _known(request, response_id)
+    generation = await _find_by_id(request, response_id)
     if generation is None:
         raise ClientError(f"There is no response {response_id[:80]!r}.", code="not_found", param="id")
     name_order(request, generation)
     return generation
 
 
-async def _known(request: web.Request, response_id: str) -> Generation | None:
-    return await request.app[SUPERVISOR].find(generation_id_of(response_id), request[CLIENT])
+async def _find_by_id(request: web.Request, response_id: str) -> Generation | None:
+    return await find_by_id(request, generation_id_of(response_id))

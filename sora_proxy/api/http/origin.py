@@ -1,20 +1,14 @@
-"""Absolute links to our pictures, as the client can reach us."""
+"""The origin of this server as the client knows it: what our links begin with."""
 
 from aiohttp import web
 from yarl import URL
 
 from sora_proxy.api.http.context import RUNTIME, SETTINGS
 from sora_proxy.api.http.forwarding import through_trusted_proxy
-from sora_proxy.generation import Picture
-
-
-def picture_link(request: web.Request, picture: Picture) -> str:
-    """Where the client finds a picture: here, or at the upstream."""
-    return picture.link(public_origin(request))
 
 
 def public_origin(request: web.Request) -> str:
-    """`BASE_URL`, else the address that the client used, as far as we or a trusted proxy can tell."""
+    """`BASE_URL`, else the scheme and host that the client used, as far as we or a trusted proxy can tell."""
     if base_url := request.app[RUNTIME].current.base_url:
         return base_url
     scheme, host = request.scheme, request.host

@@ -1,0 +1,30 @@
+"""The images of a generation as answers show them: a link to each, and its file if it is stored here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sora_proxy.generation import Generation, Picture
+from sora_proxy.media.image_files import Media
+
+SIZES = ("1024x1024", "1024x1536", "1536x1024")  # the only ones that strict clients of OpenAI accept
+FORMATS = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}  # likewise, by the endings of our files
+UNKNOWN = "auto"  # what stands for a value that they would not accept
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """One image: its number among those ordered, a link to it, and its file if it is stored here."""
+
+    index: int
+    url: str
+    file: Path | None
+
+
+async def image_results(generation: Generation, media: Media, origin: str) -> list[ImageResult]:
+    """The images that a generation has so far. `origin` is what links to us begin with."""
+    results = []
+    for picture in generation.events_of(Picture):
+        stored = picture.name is not None and await media.has_picture(picture.name)
+        file = media.picture_path(picture.name) if picture.name and stored else None
+        results.append(ImageResult(picture.index, picture.link(origin), file))
+    return results

@@ -1,0 +1,65 @@
+"""Finding and forgetting a client's generations, and what an answer about an unfinished one says."""
+
+from aiohttp import web
+
+from sora_proxy.api.context import RETENTION, SUPERVISOR, UPSTREAM
+from sora_proxy.api.http.context import CLIENT, ORDER_HEADERS
+from sora_proxy.api.http.errors import ClientError
+from sora_proxy.generation import FINAL, Failed, Generation, Status
+
+POLL_AFTER_SECONDS = 2
+
+
+async def find(request: web.Request) -> Generation:
+    """The caller's generation. Somebody else's is as unknown as one that never was.
+
+    Raises ClientError.
+    """
+    generation_id = request.match_info["id"]
+    generation = await find_by_id(request, generation_id)
+    if generation is None:
+        raise ClientError(f"There is no generation {generation_id[:80]!r}.", code="not_found", param="id")
+    name_order(request, generation)
+    return generation
+
+
+async def find_by_id(request: web.Request, generation_id: str) -> Generation | None:
+    """The caller's generation of this id, if there is one."""
+    return await request.app[SUPERVISOR].find(generation_id, request[CLIENT])
+
+
+async def forget(request: web.Request, generation: Generation) -> None:
+    """Delete everything that is stored of a finished generation. Raises ClientError."""
+    if generation.status not in FINAL:  # a cancelled one may still have to do with the back end
+        raise ClientError("The generation has not ended yet.", code="conflict", param="id")
+    await request.app[RETENTION].forget([generation.id])
+
+
+def poll_headers(generation: Generation) -> dict[str, str]:
+    """The headers of an answer about a generation: if it is unfinished, when to ask again."""
+    if generation.ended:
+        return {}
+    return {"Retry-After": str(POLL_AFTER_SECONDS), "openai-poll-after-ms": str(POLL_AFTER_SECONDS * 1000)}
+
+
+def why_no_pictures(generation: Generation, name: str) -> Failed | None:
+    """The failure to report to a client that has waited for images; None if they were made.
+
+    `name` is the id by which the client knows the generation.
+    """
+    if generation.failure or generation.status is Status.completed:
+        return generation.failure
+    message = f"The order continues, but this request has timed out: ask for {name} later."
+    return Failed("generation_timeout", message)
+
+
+def name_order(request: web.Request, generation: Generation) -> None:
+    """Have the headers of the answer name an order and, if it is known when they are sent, its back end."""
+    backend_in_use = request.app[UPSTREAM].name
+    request[ORDER_HEADERS] = lambda: _order_headers(generation, backend_in_use)
+
+
+def _order_headers(generation: Generation, backend_in_use: str) -> dict[str, str]:
+    # An order that waits for a key will go to the only back end that there is.
+    backend = backend_in_use if generation.status is Status.queued else generation.state.backend
+    return {"x-generation-id": generation.id} | ({"x-sora-proxy-backend": backend} if backend else {})

@@ -1,0 +1,33 @@
+"""The options of an image, which several routes take."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.requests.schemas import SIZE, Lenient, Metadata, none_is_default
+
+Format = Literal["png", "webp", "jpeg"]
+
+
+class PictureOptions(Lenient):
+    """How a picture shall be."""
+
+    size: Annotated[str, none_is_default("auto")] = "auto"
+    quality: Annotated[
+        Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"], none_is_default("auto")
+    ] = "auto"
+    output_format: Format | None = None
+    output_compression: Annotated[int | None, Field(ge=0, le=100)] = None
+    partial_images: Annotated[int, Field(ge=0, le=3), none_is_default(0)] = 0
+    metadata: Metadata = Field(default_factory=dict)
+
+    @property
+    def dimensions(self) -> tuple[int, int] | None:
+        """The size in pixels, if one is asked for. Raises ClientError."""
+        if self.size == "auto":
+            return None
+        found = SIZE.fullmatch(self.size)
+        if found is None or not int(found[1]) or not int(found[2]):
+            raise ClientError("'size' must be 'auto' or like '1024x1024'.", param="size")
+        return int(found[1]), int(found[2])

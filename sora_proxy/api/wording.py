@@ -1,0 +1,45 @@
+"""A generation in words: its images as markdown, how far it is, and how much went in and came out."""
+
+from sora_proxy.generation import Generation, Picture, Progress, Queued
+
+
+def markdown(generation: Generation, pictures: list[Picture], origin: str) -> str:
+    """One image per picture, a blank line between them. `origin` is what links to us begin with."""
+    title = _title(generation.spec.prompt)
+    return "\n\n".join(f"![{title}]({picture.link(origin)})" for picture in pictures)
+
+
+def missing(generation: Generation) -> list[str]:
+    """One line for each image that was ordered and not made, although others were."""
+    made = {picture.index for picture in generation.events_of(Picture)}
+    return [f"Picture {n + 1} could not be made." for n in range(generation.spec.n) if n not in made]
+
+
+def finished_text(generation: Generation, origin: str) -> str:
+    """The text of a completed generation: its images, and a line for each that is missing."""
+    pictures = markdown(generation, generation.events_of(Picture), origin)
+    return "\n\n".join([pictures, *missing(generation)])
+
+
+def progress_text(event: Queued | Progress) -> str:
+    """How far a generation is, for a client that waits."""
+    if isinstance(event, Progress) and event.percent is not None:
+        return f"{event.percent} %"
+    words = "queued" if isinstance(event, Queued) else "queued at the back end"
+    if event.position:
+        words += f", position {event.position}"
+    if event.seconds:
+        words += f", about {event.seconds} s"
+    return words
+
+
+def token_counts(generation: Generation) -> tuple[int, int]:
+    """Words in and images out, which count as tokens. Never 0: some clients then wait for more."""
+    return max(len(generation.spec.prompt.split()), 1), max(len(generation.events_of(Picture)), 1)
+
+
+def _title(prompt: str) -> str:
+    """The prompt as the image's alternative text: one line, without what ends it early in markdown."""
+    line = " ".join(prompt.split())
+    short = line if len(line) <= 80 else f"{line[:79]}…"
+    return "".join("\\" + character if character in "\\[]" else character for character in short)
