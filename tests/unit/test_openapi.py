@@ -57,3 +57,12 @@ def test_every_error_code_is_described_with_its_status_and_what_to_do(app: web.A
         code: (f"HTTP {meaning.status}", f"{meaning.advice} Retry: {meaning.retry}.")
         for code, meaning in ERROR_CODES.items()
     }
+
+
+def test_routes_are_grouped_by_the_family_that_serves_them(paths: dict[str, dict[str, Any]]) -> None:
+    tags = {path: operation["tags"] for path, methods in paths.items() for operation in methods.values()}
+    assert tags["/v1/chat/completions"] == tags["/v1/chat/completions/{id}/messages"] == ["chat"]
+    assert tags["/v1/images/edits"] == ["images"]
+    assert tags["/v1/responses/{id}"] == ["responses"]
+    assert tags["/admin/api/keys/batch"] == ["admin"]
+    assert ["routes"] not in tags.values()

@@ -21,6 +21,7 @@ ABOUT = (
 PARAMETER = re.compile(r"{(\w+)}")
 FORM, FILE = "multipart/form-data", {"type": "string", "contentMediaType": "application/octet-stream"}
 SCHEMAS = "#/components/schemas/"
+API = "sora_proxy.api."
 
 
 def document(routes: Iterable[web.RouteDef], open_handlers: frozenset[object]) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def _operation(route: web.RouteDef, path: str, description: Description, schemas
     content = {media: {"schema": answer} if media == JSON else {} for media in description.media}
     operation: dict[str, Any] = {
         "operationId": "_".join([route.method.lower(), *re.findall(r"\w+", path)]),
-        "tags": [route.handler.__module__.rpartition(".")[2]],
+        "tags": [route.handler.__module__.removeprefix(API).partition(".")[0]],  # the family that serves it
         "summary": (inspect.getdoc(route.handler) or "").partition("\n")[0],
         "parameters": [*_parameters(path, description)],
         "responses": {
