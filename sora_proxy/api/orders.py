@@ -1,12 +1,10 @@
 """Placing an order: a new one, or the one that a request repeats. Every route that makes pictures comes here."""
 
-import hashlib
 import re
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-import orjson
 from aiohttp import web
 
 from sora_proxy.api.context import IDEMPOTENCY, READERS, SUPERVISOR, WEBHOOKS
@@ -19,12 +17,12 @@ from sora_proxy.blocking import Work
 from sora_proxy.errors import SoraProxyError
 from sora_proxy.foreign.public_http import AddressRefused
 from sora_proxy.generation import Generation, GenerationSpec
-from sora_proxy.orders.idempotency import Claim, Repeated
+from sora_proxy.orders.idempotency import Claim, Repeated, order_digest
 from sora_proxy.orders.store import InSameCommit
 
 MAX_KEY_LENGTH = 255
-COUNTED = re.compile(r"[1-9]\d{0,3}", re.ASCII)
-LARGE_PICTURE = 2**16  # from here on, its digest is work for a thread
+RETRY_COUNT = re.compile(r"[1-9]\d{0,3}", re.ASCII)
+MAX_DIGESTED_ON_LOOP = 2**16  # characters of a reference picture; a larger one is digested on a thread
 
 
 async def place_order(
@@ -34,7 +32,7 @@ async def place_order(
     only for an order that is taken. Raises ClientError and what `Supervisor.start` does.
     """
     idempotency = request.app[IDEMPOTENCY]
-    _cancels_if_abandoned(request)  # a wish that can't be understood is refused before anything is ordered
+    _cancels_if_abandoned(request)  # a header with an unknown value is refused before anything is ordered
     spec = _with_webhook(request, spec)
     claim = await _claim(request, spec, picture)
     if idempotency.follows_refusal(claim):
@@ -57,20 +55,20 @@ async def place_order(
 
 
 def waiting_for(request: web.Request, generation: Generation) -> AbstractContextManager[None]:
-    """Around the answer to an order, whose headers name it: if the client leaves without it, that may be its end."""
+    """Around the answer to an order, whose headers name it: if the client leaves early, the order may be cancelled."""
     name_order(request, generation)
     return request.app[READERS].reading(generation, or_cancel=_cancels_if_abandoned(request))
 
 
 def _cancels_if_abandoned(request: web.Request) -> bool:
-    asked = request.headers.get("x-on-disconnect", request.app[SETTINGS].on_abandon).lower()
-    if asked not in ("keep", "cancel"):
+    action = request.headers.get("x-on-disconnect", request.app[SETTINGS].on_abandon).lower()
+    if action not in ("keep", "cancel"):
         raise ClientError("X-On-Disconnect must be 'keep' or 'cancel'.", param="X-On-Disconnect")
-    return asked == "cancel"
+    return action == "cancel"
 
 
 def _with_webhook(request: web.Request, spec: GenerationSpec) -> GenerationSpec:
-    """Whom to tell of the end, if the order names somebody."""
+    """The spec with the webhook that the order's metadata name, if any. Raises ClientError."""
     address = spec.metadata.get("webhook_url")
     if address is None:
         return spec
@@ -103,15 +101,9 @@ async def _claim(request: web.Request, spec: GenerationSpec, picture: Reference 
         message = f"An Idempotency-Key must have 1 to {MAX_KEY_LENGTH} printable characters."
         raise ClientError(message, param="Idempotency-Key")
     source = picture.source if picture else None
-    if isinstance(source, Path) or (source is not None and len(source) > LARGE_PICTURE):
-        digest = await request.app[THREADS].run(Work.media, _digest, spec, source)
+    if isinstance(source, Path) or (source is not None and len(source) > MAX_DIGESTED_ON_LOOP):
+        digest = await request.app[THREADS].run(Work.media, order_digest, spec, source)
     else:
-        digest = _digest(spec, source)
-    counted = COUNTED.fullmatch(request.headers.get("x-stainless-retry-count", "")) is not None
+        digest = order_digest(spec, source)
+    counted = RETRY_COUNT.fullmatch(request.headers.get("x-stainless-retry-count", "")) is not None
     return Claim(request[CLIENT], digest, key, counted)
-
-
-def _digest(spec: GenerationSpec, source: str | Path | None) -> str:
-    """What tells whether two requests order the same."""
-    picture = hashlib.sha256(source.read_bytes()).hexdigest() if isinstance(source, Path) else source
-    return hashlib.sha256(orjson.dumps([spec.ordered(), picture], option=orjson.OPT_SORT_KEYS)).hexdigest()

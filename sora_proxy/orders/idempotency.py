@@ -7,16 +7,19 @@ generation: nothing can come between them, and of equal requests at once only on
 
 import asyncio
 import contextlib
+import hashlib
 import time
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from weakref import WeakValueDictionary
 
+import orjson
 import sqlalchemy as sa
 
 from sora_proxy.database import Database, metadata
 from sora_proxy.errors import IdempotencyMismatch
-from sora_proxy.generation import Generation
+from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.store import InSameCommit, generations
 
 JOIN_SECONDS = 600.0  # so long after its end, a generation is what a counted repeat without a key may mean
@@ -49,6 +52,15 @@ class Claim:
     @property
     def may_repeat(self) -> bool:
         return self.counted or self.key is not None
+
+
+def order_digest(spec: GenerationSpec, picture: str | Path | None) -> str:
+    """The same for requests that order the same. `picture` is a reference picture's address, data URI or file.
+
+    It hashes everything, and reads the file: for a large picture, call it on a thread.
+    """
+    source = hashlib.sha256(picture.read_bytes()).hexdigest() if isinstance(picture, Path) else picture
+    return hashlib.sha256(orjson.dumps([spec.ordered(), source], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 class Repeated(Exception):

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -9,7 +10,15 @@ import sqlalchemy as sa
 from sora_proxy.database import Database
 from sora_proxy.errors import IdempotencyMismatch
 from sora_proxy.generation import Failed, Generation, GenerationSpec, Status, new_generation_id
-from sora_proxy.orders.idempotency import JOIN_SECONDS, KEPT_SECONDS, Claim, Idempotency, Repeated, sent
+from sora_proxy.orders.idempotency import (
+    JOIN_SECONDS,
+    KEPT_SECONDS,
+    Claim,
+    Idempotency,
+    Repeated,
+    order_digest,
+    sent,
+)
 from sora_proxy.orders.store import Store, generations
 
 KEYED = Claim("client", "digest", key="key")
@@ -81,3 +90,51 @@ async def test_a_refusal_is_remembered_for_one_repeat(database: Database) -> Non
     idempotency.refused(COUNTED)
     assert not idempotency.follows_refusal(replace(COUNTED, client="another"))
     assert [idempotency.follows_refusal(COUNTED) for _ in range(2)] == [True, False]
+
+
+FOX = GenerationSpec("sora-1.0", "a red fox")
+DATA_URI = "data:image/png;base64,AAAA"
+
+
+@pytest.mark.parametrize(
+    ("spec", "picture", "digest"),
+    [
+        (FOX, None, "66ec0194b8101e245bb21551764e3711e9bb1766397244165c6845d66085b1e6"),
+        (
+            replace(
+                FOX,
+                image="0123.png",
+                include_usage=True,
+                metadata={"a": "b"},
+                keep=True,
+                webhook_url="https://example.com/hook",
+                origin="https://images.example.com",
+            ),
+            None,
+            "66ec0194b8101e245bb21551764e3711e9bb1766397244165c6845d66085b1e6",
+        ),
+        (
+            replace(FOX, n=2, width=480, height=720),
+            None,
+            "75324a98d8cdc0df1945ef7bc8e59c5ea5735d5223b74c536713896a145ee40c",
+        ),
+        (
+            replace(FOX, format="webp", compression=80),
+            None,
+            "2372891336c861d2ab9ab22f1980338c1db8a135fddc7ea309bfe131e816989c",
+        ),
+        (
+            replace(FOX, prompt="赤い狐"),
+            DATA_URI,
+            "36b8677309bd311b507e99080c058cb93982492cc6c830b93048238db65fcedc",
+        ),
+        (FOX, Path("upload"), "f33e3d85af283b8d03b8218bfd44007bbfaddc07a21354a1cc8d3e92149f1353"),
+    ],
+)
+async def test_the_digests_in_the_databases_of_earlier_versions_still_match(
+    tmp_path: Path, spec: GenerationSpec, picture: str | Path | None, digest: str
+) -> None:
+    if isinstance(picture, Path):
+        picture = tmp_path / picture
+        await asyncio.to_thread(picture.write_bytes, b"the bytes of an upload")
+    assert await asyncio.to_thread(order_digest, spec, picture) == digest
