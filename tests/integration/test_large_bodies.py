@@ -88,7 +88,7 @@ async def test_a_form_that_does_not_come_is_a_408_and_leaves_nothing_behind(
 
 
 async def test_a_body_that_drips_is_a_408_too(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sora_proxy.api.http.arrival.LONGEST_SECONDS", 0.5)
+    monkeypatch.setattr("sora_proxy.api.http.arrival.MAX_ARRIVAL_SECONDS", 0.5)
 
     async def drops() -> AsyncIterator[bytes]:
         while True:

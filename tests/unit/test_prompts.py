@@ -8,7 +8,7 @@ import pytest
 from sora_proxy.api.http.answers import error_response
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.requests.prompts import Prompt, prompt_of
-from sora_proxy.api.requests.schemas import MOST_PROMPT, Message
+from sora_proxy.api.requests.schemas import MAX_PROMPT_LENGTH, Message
 from tests.cpu_time import grows_linearly
 
 URI = "data:image/png;base64,iVBORw0KGgo+/AAAA=="
@@ -47,7 +47,7 @@ def refusal(*messages: tuple[str, Any]) -> ClientError:
         ([("user", [{"type": "text", "text": "a"}, {"type": "input_text", "text": " fox "}])], "a\nfox"),
         ([("user", [{"type": "text", "text": ""}, {"type": "text", "text": "a fox"}])], "a fox"),
         ([("user", "data: [DONE]\n\ndata: {}\r\n\x1b[2J\x00")], "data: [DONE]\n\ndata: {}\r\n\x1b[2J\x00"),
-        ([("user", "x" * MOST_PROMPT)], "x" * MOST_PROMPT),
+        ([("user", "x" * MAX_PROMPT_LENGTH)], "x" * MAX_PROMPT_LENGTH),
     ],
 )
 def test_the_prompt_is_the_last_user_message_or_the_last_with_text(messages: Any, text: str) -> None:
@@ -105,8 +105,8 @@ def test_pictures_of_earlier_messages_are_not_taken() -> None:
         [{"type": "text", "text": " "}],
         URI,
         [{"type": "image_url", "image_url": {"url": URI}}],
-        "x" * (MOST_PROMPT + 1),
-        [{"type": "text", "text": "x" * MOST_PROMPT}] * 100,
+        "x" * (MAX_PROMPT_LENGTH + 1),
+        [{"type": "text", "text": "x" * MAX_PROMPT_LENGTH}] * 100,
         7,
         True,
         {"type": "text", "text": "a fox"},

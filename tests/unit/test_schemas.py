@@ -7,7 +7,7 @@ import pytest
 
 from sora_proxy.api.http.answers import error_response
 from sora_proxy.api.http.errors import ClientError
-from sora_proxy.api.requests.schemas import MOST_MESSAGES, ChatRequest, parse_chat_request
+from sora_proxy.api.requests.schemas import MAX_MESSAGES, ChatRequest, parse_chat_request
 
 MESSAGES = [{"role": "user", "content": "a fox"}]
 
@@ -146,7 +146,7 @@ def test_everything_we_do_not_use_at_once() -> None:
         ({"messages": []}, "messages"),
         ({"messages": {}}, "messages"),
         ({"messages": "a fox"}, "messages"),
-        ({"messages": MESSAGES * (MOST_MESSAGES + 1)}, "messages"),
+        ({"messages": MESSAGES * (MAX_MESSAGES + 1)}, "messages"),
         ({"messages": ["a fox"]}, "messages[0]"),
         ({"messages": [None]}, "messages[0]"),
         ({"messages": [{"content": "x"}]}, "messages[0].role"),
@@ -184,7 +184,7 @@ def test_a_missing_field_is_named(name: str) -> None:
 
 
 def test_as_many_messages_as_are_allowed_are_read() -> None:
-    assert len(parse(messages=MESSAGES * MOST_MESSAGES).messages) == MOST_MESSAGES
+    assert len(parse(messages=MESSAGES * MAX_MESSAGES).messages) == MAX_MESSAGES
 
 
 @pytest.mark.parametrize("content", ["a fox", None, 7, [], {}, [[[]]], [{"type": "text"}], True])

@@ -10,7 +10,7 @@ from sora_proxy.api.context import SUPERVISOR, UPSTREAM
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.context import ACCESS, RUNTIME
 from sora_proxy.api.http.errors import ClientError
-from sora_proxy.api.http.paging import MOST_FOR_OPERATORS, PAGES, limit_of, page_of
+from sora_proxy.api.http.paging import MAX_LIMIT_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.generation import Generation
 
@@ -39,7 +39,7 @@ async def queue(request: web.Request) -> web.Response:
 @described(Description(query=PAGES))
 async def generations(request: web.Request) -> web.Response:
     """Those that have not ended, oldest first; `after` is the id of the last one of the page before."""
-    limit, after = limit_of(request, most=MOST_FOR_OPERATORS), request.query.get("after")
+    limit, after = limit_of(request, maximum=MAX_LIMIT_FOR_OPERATORS), request.query.get("after")
     live = request.app[SUPERVISOR].live
     start = 0
     if after is not None:

@@ -20,14 +20,14 @@ from sora_proxy.errors import SoraProxyError
 from sora_proxy.scheduling.keys import fingerprint
 from sora_proxy.settings.kinds import UpstreamKey
 
-MOST_KEYS = 1000
-MOST_LINES = 5000
+MAX_KEYS = 1000
+MAX_LINES = 5000
 TESTS_AT_ONCE = 8  # the threads that tests run on serve the list calls too
 COLUMNS = ("key", "name", "weight", "max_rpm", "max_concurrent", "proxy")
 
 
 class Batch(Body):
-    ids: Annotated[list[str], Field(min_length=1, max_length=MOST_KEYS)]
+    ids: Annotated[list[str], Field(min_length=1, max_length=MAX_KEYS)]
     action: Literal["enable", "disable", "test", "revive", "delete"]
 
 
@@ -104,8 +104,8 @@ def _read_text(fields: dict[str, Any]) -> tuple[bool, list[_Line]]:
     asked = ImportText.model_validate(fields)
     numbered = enumerate((line.strip() for line in asked.text.splitlines()), 1)
     lines = [_read_line(number, line) for number, line in numbered if line and not line.startswith("#")]
-    if not 1 <= len(lines) <= MOST_LINES:
-        raise ClientError(f"The text must hold 1 to {MOST_LINES} keys, one per line.", param="text")
+    if not 1 <= len(lines) <= MAX_LINES:
+        raise ClientError(f"The text must hold 1 to {MAX_LINES} keys, one per line.", param="text")
     return asked.dry_run, lines
 
 

@@ -12,7 +12,7 @@ from sora_proxy.api.context import UPSTREAM
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.context import OPERATOR
 from sora_proxy.api.http.errors import ClientError
-from sora_proxy.api.http.paging import MOST_FOR_OPERATORS, PAGES, limit_of, page_of
+from sora_proxy.api.http.paging import MAX_LIMIT_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.api.requests.schemas import explain
 from sora_proxy.errors import Fault
@@ -28,7 +28,7 @@ KeyChange = create_model("KeyChange", **ANY_FIELD)
 @described(Description(query={"state": "only keys in this state", **PAGES}))
 async def list_keys(request: web.Request) -> web.Response:
     """A page of keys, in the order in which they came; `state` chooses those in one state."""
-    limit, after = limit_of(request, most=MOST_FOR_OPERATORS), request.query.get("after")
+    limit, after = limit_of(request, maximum=MAX_LIMIT_FOR_OPERATORS), request.query.get("after")
     state = request.query.get("state")
     if state is not None and state not in STATES:
         raise ClientError(f"'state' must be one of {', '.join(STATES)}.", param="state")

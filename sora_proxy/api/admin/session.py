@@ -17,7 +17,7 @@ from sora_proxy.operators.sessions import SESSION_SECONDS
 log = structlog.get_logger(__name__)
 
 
-MOST_BYTES = 4096
+MAX_LOGIN_BYTES = 4096
 
 
 class Login(Body):
@@ -28,7 +28,7 @@ class Login(Body):
 async def login(request: web.Request) -> web.Response:
     """Begin a session. After too many wrong keys, an address has to wait; nobody else has."""
     # Anybody may send this: no more than a key's length of it is read.
-    given = await read_body(request.clone(client_max_size=MOST_BYTES), Login.model_validate)
+    given = await read_body(request.clone(client_max_size=MAX_LOGIN_BYTES), Login.model_validate)
     limit, address = request.app[LOGIN_LIMIT], client_address(request)
     # From here to the verdict nothing is awaited: tries at the same time are counted like others.
     if seconds := limit.wait(address):

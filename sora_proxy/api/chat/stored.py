@@ -18,7 +18,7 @@ from sora_proxy.api.http.bodies import parsed
 from sora_proxy.api.http.context import CLIENT
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.origin import public_origin
-from sora_proxy.api.http.paging import MOST, limit_of, page_response
+from sora_proxy.api.http.paging import MAX_LIMIT, limit_of, page_response
 from sora_proxy.api.http.resuming import stream_asked_after
 from sora_proxy.api.lookup import find, forget, poll_headers
 from sora_proxy.api.reference.answer_schemas import (
@@ -28,7 +28,7 @@ from sora_proxy.api.reference.answer_schemas import (
     StoredMessageList,
 )
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
-from sora_proxy.api.requests.schemas import MOST_MESSAGES, MetadataRequest, bracketed, parse_metadata_request
+from sora_proxy.api.requests.schemas import MAX_MESSAGES, MetadataRequest, bracketed, parse_metadata_request
 from sora_proxy.generation import Generation
 from sora_proxy.orders.conversations import Page, Said
 
@@ -55,7 +55,7 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
         if not by_legacy_sdk(request):
             raise
         return json_response(unknown_completion(request.match_info["id"], str(unknown)))
-    after = stream_asked_after(request, generation, stride=NUMBERS_PER_EVENT)
+    after = stream_asked_after(request, generation, numbers_per_event=NUMBERS_PER_EVENT)
     if after is None:
         return _response(request, generation, origin)
     include_usage = generation.spec.include_usage
@@ -100,7 +100,7 @@ async def list_messages(request: web.Request) -> web.Response:
         {"id": f"{generation.id}-{n}", "role": one.role, "content": one.text, "refusal": None, "content_parts": None}
         for n, one in enumerate(stored)
     ]
-    page, limit = _page(request, most=MOST_MESSAGES)
+    page, limit = _page(request, maximum=MAX_MESSAGES)
     if page.newest_first:
         messages.reverse()
     if page.after is not None:
@@ -114,13 +114,13 @@ def _response(request: web.Request, generation: Generation, origin: str) -> web.
     return json_response(body, headers=poll_headers(generation))
 
 
-def _page(request: web.Request, *, most: int = MOST) -> tuple[Page, int]:
+def _page(request: web.Request, *, maximum: int = MAX_LIMIT) -> tuple[Page, int]:
     """The part of a list that the query asks for, one longer than its limit, to see whether more follows; the limit."""
     query = request.query
     order = query.get("order", "asc")
     if order not in ("asc", "desc"):
         raise ClientError("'order' must be 'asc' or 'desc'.", param="order")
-    limit = limit_of(request, most=most)
+    limit = limit_of(request, maximum=maximum)
     page = Page(query.get("after"), limit + 1, order == "desc", query.get("model"), _metadata(query))
     return page, limit
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from sora_proxy.api.http.errors import ClientError
 
 IDLE_SECONDS = 30.0  # until the next byte
-LONGEST_SECONDS = 300.0
+MAX_ARRIVAL_SECONDS = 300.0
 T = TypeVar("T")
 
 
@@ -36,7 +36,7 @@ async def arriving(request: web.Request) -> AsyncIterator[None]:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # the answer itself has not begun
     try:
-        async with asyncio.timeout(LONGEST_SECONDS):
+        async with asyncio.timeout(MAX_ARRIVAL_SECONDS):
             yield
     except TimeoutError:
         raise ClientError("The request body arrived too slowly.", code="request_timeout") from None

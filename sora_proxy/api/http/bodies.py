@@ -10,7 +10,7 @@ from sora_proxy.api.http.arrival import arriving, in_time
 from sora_proxy.api.http.context import LARGE_BODY_SLOTS, THREADS
 from sora_proxy.blocking import Work
 
-LARGE = 2**16
+MAX_PARSED_ON_LOOP = 2**16
 T = TypeVar("T")
 
 
@@ -21,7 +21,7 @@ async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIter
     It is large when so much of it has come: a slow one keeps nobody waiting, whatever it says of itself.
     """
     chunks: list[bytes] = []
-    if await _read(request, chunks, enough=LARGE):
+    if await _read(request, chunks, enough=MAX_PARSED_ON_LOOP):
         yield parse(b"".join(chunks))
         return
     async with request.app[LARGE_BODY_SLOTS]:

@@ -11,8 +11,8 @@ from sora_proxy.api.http.arrival import arriving, in_time
 from sora_proxy.api.http.context import MEDIA
 from sora_proxy.api.http.errors import ClientError
 
-MOST_PARTS = 100
-LONGEST_TEXT = 2**18
+MAX_PARTS = 100
+MAX_TEXT_BYTES = 2**18
 CHUNK = 2**16
 
 
@@ -45,7 +45,7 @@ async def read_form(request: web.Request, *, picture: str, unused: Collection[st
 
 async def _read(request: web.Request, form: Form, picture: str, unused: Collection[str]) -> None:
     reader = await request.multipart()
-    for _ in range(MOST_PARTS):
+    for _ in range(MAX_PARTS):
         part = await in_time(reader.next())
         if part is None:
             return
@@ -61,15 +61,15 @@ async def _read(request: web.Request, form: Form, picture: str, unused: Collecti
                 pass
         else:
             form.texts[part.name] = await _text(request, part)
-    raise ClientError(f"A form can have at most {MOST_PARTS} parts.", code="invalid_body")
+    raise ClientError(f"A form can have at most {MAX_PARTS} parts.", code="invalid_body")
 
 
 async def _text(request: web.Request, part: BodyPartReader) -> str:
     text = bytearray()
     async for chunk in _chunks(request, part):
         text += chunk
-        if len(text) > LONGEST_TEXT:
-            raise ClientError(f"A field of the form is longer than {LONGEST_TEXT} bytes.", param=str(part.name)[:100])
+        if len(text) > MAX_TEXT_BYTES:
+            raise ClientError(f"A field of the form is longer than {MAX_TEXT_BYTES} bytes.", param=str(part.name)[:100])
     return text.decode()
 
 

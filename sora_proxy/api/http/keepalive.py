@@ -19,8 +19,8 @@ from sora_proxy.background import start_task
 
 # How long OpenAI's SDKs wait before they give up and order again: Python's on every call, Node's when it is set.
 CLIENT_TIMEOUTS = ("x-stainless-read-timeout", "x-stainless-timeout")
-SECONDS = re.compile(r"\d{1,7}(\.\d{1,6})?", re.ASCII)
-MARGIN = 5.0  # what is left for an answer to reach the client
+DURATION = re.compile(r"\d{1,7}(\.\d{1,6})?", re.ASCII)
+MARGIN_SECONDS = 5.0  # what is left for an answer to reach the client
 
 
 class LongAnswer:
@@ -77,6 +77,6 @@ class LongAnswer:
 
 def client_patience(request: web.Request) -> float:
     """How long we may wait before the client gives up: for ever, if it does not say."""
-    said = (SECONDS.fullmatch(request.headers.get(name, "")) for name in CLIENT_TIMEOUTS)
+    said = (DURATION.fullmatch(request.headers.get(name, "")) for name in CLIENT_TIMEOUTS)
     seconds = min((float(each[0]) for each in said if each), default=math.inf)
-    return max(seconds - MARGIN, seconds / 2)
+    return max(seconds - MARGIN_SECONDS, seconds / 2)

@@ -9,17 +9,17 @@ from aiohttp import web
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.errors import ClientError
 
-LIMIT, MOST, MOST_FOR_OPERATORS = 20, 100, 1000
+DEFAULT_LIMIT, MAX_LIMIT, MAX_LIMIT_FOR_OPERATORS = 20, 100, 1000
 PAGES = {"after": "the id of the last one that you have", "limit": "how many, at most"}
-NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
+WHOLE_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 
 
-def limit_of(request: web.Request, *, most: int = MOST) -> int:
+def limit_of(request: web.Request, *, maximum: int = MAX_LIMIT) -> int:
     """How many items a client wants, within bounds. Raises ClientError."""
-    asked = request.query.get("limit", str(LIMIT))
-    if NUMBER.fullmatch(asked) is None:
+    asked = request.query.get("limit", str(DEFAULT_LIMIT))
+    if WHOLE_NUMBER.fullmatch(asked) is None:
         raise ClientError("'limit' must be a number.", param="limit")
-    return min(max(int(asked), 1), most)
+    return min(max(int(asked), 1), maximum)
 
 
 def page_of(found: Sequence[dict[str, Any]], limit: int) -> web.Response:

@@ -7,10 +7,10 @@ from aiohttp import web
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.generation import Generation
 
-NUMBER = re.compile(r"\d{1,9}", re.ASCII)
+SEQUENCE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
-def stream_asked_after(request: web.Request, generation: Generation, *, stride: int) -> int | None:
+def stream_asked_after(request: web.Request, generation: Generation, *, numbers_per_event: int) -> int | None:
     """After which number the stream of an order is asked for; -1 is its beginning, None that no stream is asked for.
 
     Raises ClientError.
@@ -18,15 +18,15 @@ def stream_asked_after(request: web.Request, generation: Generation, *, stride: 
     if request.query.get("stream", "").lower() not in ("true", "1"):
         return None
     number = request.query.get("starting_after")
-    return -1 if number is None else resume_point(number, len(generation.log), stride=stride)
+    return -1 if number is None else resume_point(number, len(generation.log), numbers_per_event=numbers_per_event)
 
 
-def resume_point(text: str, events: int, *, stride: int = 1) -> int:
+def resume_point(text: str, events: int, *, numbers_per_event: int = 1) -> int:
     """The number after which a client wants to go on. It must be one that can have been told: of so many events, with
-    `stride` numbers for each.
+    `numbers_per_event` numbers for each.
 
     Raises ClientError.
     """
-    if NUMBER.fullmatch(text) is None or int(text) // stride > events:
+    if SEQUENCE_NUMBER.fullmatch(text) is None or int(text) // numbers_per_event > events:
         raise ClientError("Unknown sequence number.", param="starting_after")
     return int(text)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from sora_proxy.api.requests.image_options import PictureOptions
-from sora_proxy.api.requests.schemas import MOST_PROMPT, Lenient, none_is_default
+from sora_proxy.api.requests.schemas import MAX_PROMPT_LENGTH, Lenient, none_is_default
 
 STOCK_PROMPT = "Another variation of this picture: the same subject and style, composed anew."
 
@@ -13,7 +13,7 @@ STOCK_PROMPT = "Another variation of this picture: the same subject and style, c
 class ImageRequest(PictureOptions):
     """Pictures from a text."""
 
-    prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_PROMPT)]
+    prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_LENGTH)]
     model: Annotated[str | None, Field(max_length=200)] = None
     n: Annotated[int, Field(ge=1), none_is_default(1)] = 1
     response_format: Literal["url", "b64_json"] | None = None

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sora_proxy.api.http.errors import ClientError
-from sora_proxy.api.requests.schemas import MOST_PROMPT, Message
+from sora_proxy.api.requests.schemas import MAX_PROMPT_LENGTH, Message
 from sora_proxy.orders.conversations import Said
 
 DATA_URI = "data:image/"
-MOST_KEPT = 2 * MOST_PROMPT  # characters of a stored conversation
+MAX_STORED_LENGTH = 2 * MAX_PROMPT_LENGTH  # characters of a stored conversation
 # Where a data URI inside a text ends: at the first character that it can't hold.
 END = re.compile(r"[^A-Za-z0-9+/=:;,._-]")
 
@@ -34,8 +34,8 @@ def prompt_of(messages: list[Message]) -> Prompt:
     text = "\n".join(part for part in (piece.strip() for piece in texts) if part)
     if not text:
         raise ClientError("The last user message has no text to make a picture from.", param="messages")
-    if len(text) > MOST_PROMPT:
-        raise ClientError(f"The prompt is longer than {MOST_PROMPT} characters.", param="messages")
+    if len(text) > MAX_PROMPT_LENGTH:
+        raise ClientError(f"The prompt is longer than {MAX_PROMPT_LENGTH} characters.", param="messages")
     if len(pictures) > 1:
         raise ClientError("At most one reference picture is allowed.", code="invalid_image", param="messages")
     return Prompt(text, pictures[0] if pictures else None)
@@ -44,9 +44,9 @@ def prompt_of(messages: list[Message]) -> Prompt:
 def texts_of(messages: list[Message]) -> list[Said]:
     """The words of a conversation, to be kept. Of a long one, the end."""
     kept: list[Said] = []
-    left = MOST_KEPT
+    left = MAX_STORED_LENGTH
     for message in reversed(messages):
-        text = text_of(message)[:MOST_PROMPT]
+        text = text_of(message)[:MAX_PROMPT_LENGTH]
         left -= len(text)
         if left < 0:
             break

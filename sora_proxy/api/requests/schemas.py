@@ -11,9 +11,9 @@ from sora_proxy.api.http.errors import ClientError
 from sora_proxy.foreign.bounded_json import TooManyValues, read_json
 
 DEFAULT_SIZE = (720, 480)
-MOST_MESSAGES = 500
-MOST_PROMPT = 32_000
-MOST_METADATA = 16
+MAX_MESSAGES = 500
+MAX_PROMPT_LENGTH = 32_000
+MAX_METADATA_PAIRS = 16
 PARTS = ["text", "input_text", "output_text", "image_url", "input_image", "file"]
 PART = {"type": "object", "properties": {"type": {"enum": PARTS}}, "required": ["type"]}
 CONTENT = {"anyOf": [{"type": "string"}, {"type": "null"}, {"type": "array", "items": PART}]}
@@ -49,7 +49,7 @@ def _check_metadata(value: Any) -> Any:
     if value is None:
         return {}
     pairs = value.items() if isinstance(value, dict) else ()
-    if not isinstance(value, dict) or len(value) > MOST_METADATA or not all(_is_pair(*pair) for pair in pairs):
+    if not isinstance(value, dict) or len(value) > MAX_METADATA_PAIRS or not all(_is_pair(*pair) for pair in pairs):
         raise ValueError("must be up to 16 pairs of strings, of 64 characters for the key and 512 for the value")
     return value
 
@@ -71,7 +71,7 @@ Metadata = Annotated[
         {
             "type": "object",
             "description": "On an order, `webhook_url` is where to tell of its end.",
-            "maxProperties": MOST_METADATA,
+            "maxProperties": MAX_METADATA_PAIRS,
             "propertyNames": {"maxLength": 64},
             "additionalProperties": {"type": "string", "maxLength": 512},
         }
@@ -87,7 +87,7 @@ class ChatRequest(Lenient):
         list[Message],
         Field(
             min_length=1,
-            max_length=MOST_MESSAGES,
+            max_length=MAX_MESSAGES,
             description="The last user message is the prompt; one reference picture may come with it.",
         ),
     ]

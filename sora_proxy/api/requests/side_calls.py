@@ -36,7 +36,7 @@ BEGINNINGS = (
     "Name the conversation based on the chat records",
 )
 TASK, HISTORY = "### task:", "<chat_history>"  # together they are Open WebUI's, whatever the task
-LONGEST_BEGINNING = 400
+MAX_BEGINNING_LENGTH = 400
 EMOJI, ANY_EMOJI = "your task is to reflect the speaker's", "🖼️"
 
 # How the programs quote what was said: `USER: …` on a line, `<user>` before one, or as JSON.
@@ -104,4 +104,4 @@ def _title(prompt: str) -> str:
 
 def _plain(text: str) -> str:
     """How a text begins, whatever its line ends and capitals."""
-    return " ".join(text[:LONGEST_BEGINNING].split()).lower()
+    return " ".join(text[:MAX_BEGINNING_LENGTH].split()).lower()

@@ -5,7 +5,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from sora_proxy.api.requests.image_options import PictureOptions
-from sora_proxy.api.requests.schemas import CONTENT, MOST_MESSAGES, Lenient, Message, Metadata, none_is_default
+from sora_proxy.api.requests.schemas import CONTENT, MAX_MESSAGES, Lenient, Message, Metadata, none_is_default
 
 TOOL = "image_generation"
 
@@ -38,7 +38,7 @@ class ResponseRequest(Lenient):
         list[Message],
         Field(
             min_length=1,
-            max_length=MOST_MESSAGES,
+            max_length=MAX_MESSAGES,
             description="The prompt; or messages, as in a chat: the last one of the user is the prompt.",
         ),
         BeforeValidator(_messages),

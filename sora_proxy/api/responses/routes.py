@@ -27,7 +27,7 @@ from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.requests.image_input import Reference
 from sora_proxy.api.requests.prompts import Prompt, prompt_of, text_of
-from sora_proxy.api.requests.schemas import MOST_PROMPT, parse_body
+from sora_proxy.api.requests.schemas import MAX_PROMPT_LENGTH, parse_body
 from sora_proxy.api.requests.side_calls import SideCalls
 from sora_proxy.api.responses.events import NUMBERS_PER_EVENT, ResponseEvents
 from sora_proxy.api.responses.objects import (
@@ -74,7 +74,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 async def retrieve(request: web.Request) -> web.StreamResponse:
     """A response, wherever it stands; or its stream, from the beginning or from where one was cut off."""
     generation = await _find(request)
-    after = stream_asked_after(request, generation, stride=NUMBERS_PER_EVENT)
+    after = stream_asked_after(request, generation, numbers_per_event=NUMBERS_PER_EVENT)
     if after is None:
         return await _whole(request, generation, wait=False)
     with request.app[READERS].reading(generation):
@@ -109,7 +109,7 @@ def _parse(body: bytes, side_calls: SideCalls | None) -> tuple[ResponseRequest, 
     order = parse_body(ResponseRequest, body)
     answer = side_calls.answer(order.conversation) if side_calls else None
     if answer is not None:
-        return order, Prompt(text_of(order.input[-1])[:MOST_PROMPT]), answer
+        return order, Prompt(text_of(order.input[-1])[:MAX_PROMPT_LENGTH]), answer
     try:
         return order, prompt_of(order.input), None
     except ClientError as error:
