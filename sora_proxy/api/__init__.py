@@ -2,8 +2,7 @@
 
 from aiohttp import web
 
-from sora_proxy.api import generations, health, models
-from sora_proxy.api import stored_images as pictures
+from sora_proxy.api import generations, health, models, stored_images
 from sora_proxy.api.admin import FOR_OPERATORS, LOGIN
 from sora_proxy.api.chat import routes as chat
 from sora_proxy.api.chat import stored as stored_completions
@@ -29,7 +28,7 @@ OPEN = [
     web.get("/health", health.health),
     web.get("/health/live", health.live),
     web.get("/health/ready", health.ready),
-    web.get("/images/{name}", pictures.picture),
+    web.get("/images/{name}", stored_images.picture),
     web.get("/openapi.json", reference.openapi),
     web.get("/docs", reference.docs),
     LOGIN,
@@ -57,7 +56,7 @@ FOR_CLIENTS = [
     web.get("/v1/models", models.list_models),
     web.get("/v1/models/{model:.+}", models.retrieve_model),
 ]
-# The same under the names that other clients have for it: the legacy SDK's engines, and Azure's.
+# The same routes under the paths that other clients use: the legacy SDK's engines, and Azure's.
 ALIASES = [
     web.post("/v1/engines/{model}/chat/completions", chat.create),
     web.get("/v1/engines/{model}/chat/completions/{id}", stored_completions.retrieve),
@@ -67,7 +66,7 @@ ALIASES = [
 
 
 def add_routes(app: web.Application) -> None:
-    """Put the API into an application. A route asks for a client key unless it is listed as open or for operators."""
+    """Add the API to an application. A route needs a client key unless it is listed as open or for operators."""
     for route in [*OPEN, *FOR_CLIENTS, *ALIASES, *FOR_OPERATORS]:
         options = {**route.kwargs, "expect_handler": expected_later}
         web.RouteDef(route.method, route.path, route.handler, options).register(app.router)

@@ -20,12 +20,10 @@ from sora_proxy.generation import Phase
 
 
 @described(
-    Description(
-        query={"starting_after": "the number of the last event that you have"}, media=(EVENTS,), or_nothing=True
-    )
+    Description(query={"starting_after": "the number of the last event received"}, media=(EVENTS,), or_nothing=True)
 )
 async def events(request: web.Request) -> web.StreamResponse:
-    """The log itself, for `EventSource`, whose own header wins when it comes back."""
+    """Follow the log of a generation, as an `EventSource` does: its own header wins when it reconnects."""
     generation = await find(request)
     number = request.headers.get("last-event-id") or request.query.get("starting_after", "0")
     after = resume_point(number, len(generation.log))
@@ -35,7 +33,7 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 @described(Description(answer=GenerationAnswer))
 async def cancel(request: web.Request) -> web.Response:
-    """Cancel a generation. Twice, or too late, it changes nothing."""
+    """Cancel a generation. If it has ended, nothing changes."""
     generation = await find(request)
     await request.app[SUPERVISOR].cancel(generation)
     return json_response(generation.summary(public_origin(request)))
@@ -44,15 +42,15 @@ async def cancel(request: web.Request) -> web.Response:
 @described(
     Description(
         query={
-            "after": "the last id that you have",
-            "limit": "how many, at most",
-            "status": f"only those that are {', '.join(Phase)}",
+            "after": "the last id of the previous page",
+            "limit": "the size of the page",
+            "status": f"only generations in this state: {', '.join(Phase)}",
         },
         answer=GenerationList,
     )
 )
 async def list_generations(request: web.Request) -> web.Response:
-    """One's own generations, the newest first."""
+    """List the client's generations, newest first."""
     client, limit = request[CLIENT], limit_of(request)
     after, status = request.query.get("after"), request.query.get("status")
     if status is not None and status not in [*Phase]:

@@ -1,4 +1,4 @@
-"""Health for orchestrators: open to all, from known state only, and nothing else told."""
+"""Health for orchestrators: open to all, from memory, and nothing else is shown."""
 
 import time
 
@@ -13,21 +13,21 @@ from sora_proxy.api.reference.described import Description, described
 
 @described(Description(answer=Health))
 async def health(_request: web.Request) -> web.Response:
-    """The documented check."""
+    """Answer that the server runs, as documented."""
     return json_response({"status": "ok", "timestamp": time.time()})
 
 
 @described(Description(answer=Health))
 async def live(_request: web.Request) -> web.Response:
-    """The process runs and its event loop turns."""
+    """Answer that the process runs and its event loop turns."""
     return json_response({"status": "ok"})
 
 
 @described(Description(answer=Health))
 async def ready(request: web.Request) -> web.Response:
-    """New orders would be taken; the answer names the back end that would make their images.
+    """Answer whether new orders are accepted, and name the back end that would make their images.
 
-    `restarting` names background loops that died and are about to be restarted.
+    `restarting` names background loops that died and will be restarted.
     """
     if not (request.app[SUPERVISOR].ready and await request.app[STORE].writable()):
         raise ClientError("The server is not accepting orders.", code="overloaded")

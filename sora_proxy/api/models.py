@@ -1,4 +1,4 @@
-"""The models, from memory: clients list them at every start and wait only seconds."""
+"""The models, from memory: clients list them whenever they start, and wait only seconds."""
 
 from typing import Any
 
@@ -10,25 +10,25 @@ from sora_proxy.api.reference.answer_schemas import ModelAnswer, ModelList
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.upstream.models import Model
 
-CREATED = 1742774400  # 2025-03-24, the day before the first of these could be had anywhere
+CREATED = 1742774400  # 2025-03-24, the day before the first of them was released
 
 
 @described(Description(answer=ModelList))
 async def list_models(request: web.Request) -> web.Response:
-    """The names that an order may give for its model."""
+    """List the models that an order can name."""
     return json_response({"object": "list", "data": [_model(model) for model in request.app[MODELS].listed]})
 
 
 @described(Description(answer=ModelAnswer))
 async def retrieve_model(request: web.Request) -> web.Response:
-    """One of them, and what it can do."""
+    """Retrieve one model and what it can do."""
     return json_response(_model(request.app[MODELS].get(request.match_info["model"])))
 
 
 def _model(model: Model) -> dict[str, Any]:
-    """OpenAI's model object, and what else can be told."""
+    """OpenAI's model object, and more fields of ours."""
     can = model.capabilities
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "id": model.id,
         "object": "model",
         "created": CREATED,
@@ -42,7 +42,7 @@ def _model(model: Model) -> dict[str, Any]:
         },
     }
     if model.alias_of:
-        told["alias_of"] = model.alias_of
+        fields["alias_of"] = model.alias_of
     if can.shutdown_date:
-        told["shutdown_date"] = can.shutdown_date
-    return told
+        fields["shutdown_date"] = can.shutdown_date
+    return fields

@@ -1,4 +1,4 @@
-"""Placing an order: a new one, or the one that a request repeats. Every route that makes pictures comes here."""
+"""Placing an order: a new one, or the one that a request repeats. Every route that makes images uses it."""
 
 import re
 from contextlib import AbstractContextManager

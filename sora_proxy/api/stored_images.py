@@ -1,4 +1,4 @@
-"""Serving the pictures that we keep. Open to all: an `<img>` sends no key. The names can't be guessed."""
+"""Serving the images that are stored here. Open to all: an `<img>` sends no key. The names can't be guessed."""
 
 from aiohttp import web
 
@@ -20,12 +20,12 @@ HEADERS = {
 
 @described(Description(media=("image/png", "image/jpeg", "image/webp", "image/gif")))
 async def picture(request: web.Request) -> web.StreamResponse:
-    """A picture by its name, with a type told from its bytes when it came in."""
+    """Retrieve an image by its name, with the type that its bytes had when it was stored."""
     name = request.match_info["name"]
-    known = PICTURE_NAME.fullmatch(name)
+    found = PICTURE_NAME.fullmatch(name)
     media = request.app[MEDIA]
-    if known is None or not await request.app[STORE].has_picture(name) or not await media.has_picture(name):
+    if found is None or not await request.app[STORE].has_picture(name) or not await media.has_picture(name):
         raise ClientError("There is no such picture.", code="not_found")
     response = web.FileResponse(media.picture_path(name), headers=HEADERS)
-    response.content_type = CONTENT_TYPES[known[1]]
+    response.content_type = CONTENT_TYPES[found[1]]
     return response

@@ -1,4 +1,4 @@
-"""What goes on: usage by key and day, the queue, the generations that have not ended."""
+"""Current activity: usage by key and day, the queue, the unfinished generations."""
 
 import math
 from typing import Any
@@ -15,9 +15,9 @@ from sora_proxy.api.reference.described import Description, described
 from sora_proxy.generation import Generation
 
 
-@described(Description(query={"key": "only this key's"}))
+@described(Description(query={"key": "only the counters of this key"}))
 async def usage(request: web.Request) -> web.Response:
-    """The counters of the last 30 days, by key and day; `key` chooses one."""
+    """List the counters of the last 30 days, by key and day; `key` selects one."""
     key_id = request.query.get("key")
     if key_id is not None:
         request.app[KEY_REGISTRY].get(key_id)
@@ -26,7 +26,7 @@ async def usage(request: web.Request) -> web.Response:
 
 @described()
 async def queue(request: web.Request) -> web.Response:
-    """The back end, who waits for a key, and how long one who comes now would."""
+    """Show the back end, how many orders of each client wait for a key, and how long a new order would wait."""
     pool, names = request.app[KEY_POOL], request.app[ACCESS].names
     line = pool.queue
     waiting = [{"client": client, "name": names.get(client), "orders": n} for client, n in line.waiting.items()]
@@ -38,7 +38,7 @@ async def queue(request: web.Request) -> web.Response:
 
 @described(Description(query=PAGES))
 async def generations(request: web.Request) -> web.Response:
-    """Those that have not ended, oldest first; `after` is the id of the last one of the page before."""
+    """List the unfinished generations, oldest first."""
     limit, after = limit_of(request, maximum=MAX_LIMIT_FOR_OPERATORS), request.query.get("after")
     live = request.app[SUPERVISOR].live
     start = 0

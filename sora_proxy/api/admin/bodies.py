@@ -1,4 +1,4 @@
-"""What operators send: JSON, strictly checked."""
+"""Request bodies of operators: JSON, strictly checked."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -18,9 +18,11 @@ class Body(BaseModel):
 
 
 async def read_body(request: web.Request, check: Callable[[dict[str, Any]], T]) -> T:
-    """The request's JSON object, as `check` makes it of the fields.
+    """The request's JSON object, checked and converted by `check`.
 
-    JSON must be declared: a form of another site can't do that unasked. Raises ClientError, naming the field.
+    The Content-Type must be JSON, which a form on another site can't send without a preflight.
+
+    Raises ClientError, naming the field.
     """
     if request.content_type != "application/json":
         message = "The body must be JSON, with the header 'Content-Type: application/json'."

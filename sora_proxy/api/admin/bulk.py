@@ -1,4 +1,4 @@
-"""Many keys at once: one action on several, and keys from a text of one line each."""
+"""Many keys at once: one action on several, and keys from a text with one line for each."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ from sora_proxy.settings.kinds import UpstreamKey
 
 MAX_KEYS = 1000
 MAX_LINES = 5000
-TESTS_AT_ONCE = 8  # the threads that tests run on serve the list calls too
+TESTS_AT_ONCE = 8  # tests share their threads with list calls
 COLUMNS = ("key", "name", "weight", "max_rpm", "max_concurrent", "proxy")
 
 
@@ -40,9 +40,9 @@ class ImportText(Body):
 
 @described(Description(body=Batch))
 async def batch(request: web.Request) -> web.Response:
-    """One action on several keys; tells of each how it went."""
-    asked = await read_body(request, Batch.model_validate)
-    act, at_once = _action(request, asked.action), asyncio.Semaphore(TESTS_AT_ONCE)
+    """Apply one action to several keys, and report the outcome for each."""
+    order = await read_body(request, Batch.model_validate)
+    act, at_once = _action(request, order.action), asyncio.Semaphore(TESTS_AT_ONCE)
 
     async def one(key_id: str) -> dict[str, Any]:
         try:
@@ -52,7 +52,7 @@ async def batch(request: web.Request) -> web.Response:
             return {"id": key_id, "done": False, **error_body(error)}
         return {"id": key_id, "done": True} | (outcome if isinstance(outcome, dict) else {})
 
-    return json_response({"results": await asyncio.gather(*(one(key_id) for key_id in dict.fromkeys(asked.ids)))})
+    return json_response({"results": await asyncio.gather(*(one(key_id) for key_id in dict.fromkeys(order.ids)))})
 
 
 def _action(request: web.Request, name: str) -> Callable[[str], Awaitable[Any]]:
@@ -68,7 +68,7 @@ def _action(request: web.Request, name: str) -> Callable[[str], Awaitable[Any]]:
 
 @described(Description(body=ImportText))
 async def import_text(request: web.Request) -> web.Response:
-    """Add the keys of a text, one a line. Tells line by line what was done; with `dry_run`, what would be."""
+    """Add the keys of a text, one per line, and report the result of each line; with `dry_run`, change nothing."""
     dry_run, lines = await read_body(request, _read_text)
     registry, seen = request.app[KEY_REGISTRY], set[str]()
     registry.check_open()
@@ -76,37 +76,37 @@ async def import_text(request: web.Request) -> web.Response:
         if line.config is not None:
             token = line.config.token
             if token in seen or registry.holder_of(token):
-                line.result, line.reason = "exists", "this token is there already"
+                line.result, line.reason = "exists", "another key has this token"
             seen.add(token)
     new = [line.config for line in lines if line.config and line.result == "added"]
     if new and not dry_run:
         await registry.add(new, request[OPERATOR])
-    return json_response({"dry_run": dry_run, "lines": [line.told() for line in lines]})
+    return json_response({"dry_run": dry_run, "lines": [line.report() for line in lines]})
 
 
 @dataclass(slots=True)
 class _Line:
-    """One line of a text, and what becomes of it."""
+    """One line of a text, and its result."""
 
     number: int
     config: UpstreamKey | None
     result: Literal["added", "exists", "invalid"]
     reason: str | None = None
 
-    def told(self) -> dict[str, Any]:
-        """What may be told of it: the token in it may not."""
+    def report(self) -> dict[str, Any]:
+        """The result for operators, without the token."""
         token_id = fingerprint(self.config.token) if self.config else None
         name = self.config.name if self.config else None
         return {"line": self.number, "result": self.result, "id": token_id, "name": name, "reason": self.reason}
 
 
 def _read_text(fields: dict[str, Any]) -> tuple[bool, list[_Line]]:
-    asked = ImportText.model_validate(fields)
-    numbered = enumerate((line.strip() for line in asked.text.splitlines()), 1)
+    order = ImportText.model_validate(fields)
+    numbered = enumerate((line.strip() for line in order.text.splitlines()), 1)
     lines = [_read_line(number, line) for number, line in numbered if line and not line.startswith("#")]
     if not 1 <= len(lines) <= MAX_LINES:
         raise ClientError(f"The text must hold 1 to {MAX_LINES} keys, one per line.", param="text")
-    return asked.dry_run, lines
+    return order.dry_run, lines
 
 
 def _read_line(number: int, line: str) -> _Line:

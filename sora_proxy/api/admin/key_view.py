@@ -1,4 +1,4 @@
-"""How a key looks to operators: what it is, how it stands and why. Never its token."""
+"""A key as operators see it: its configuration, its state and the reason. Tokens are never shown."""
 
 import math
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ STATES = ("ready", "busy", "resting", "quarantined", "disabled")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a key stands. `until` is wall-clock time; None: until something happens."""
+class KeyStatus:
+    """The state of a key. `until` is wall-clock time; None: until something happens."""
 
     state: str
     why: str | None = None
     until: float | None = None
     since: float | None = None
-    by: str | None = None  # the order that met it
+    by: str | None = None  # the order that caused it
 
 
 def view(record: KeyRecord, key: Key, moment: Moment, backend: str) -> dict[str, Any]:
-    """All that may be told of a key. `backend` is the name of the one that takes its orders."""
-    standing = standing_of(key, moment)
+    """All fields of a key that operators may see. `backend` is the name of the back end that takes its orders."""
+    status = status_of(key, moment)
     return {
         "id": record.id,
         "backend": backend,
@@ -35,39 +35,39 @@ def view(record: KeyRecord, key: Key, moment: Moment, backend: str) -> dict[str,
         "origin": record.origin,
         "created_at": record.created_at,
         "expires_at": expiry_of(record.config.token),
-        "state": standing.state,
-        "why": standing.why,
-        "until": standing.until,
-        "since": standing.since,
-        "by": standing.by,
+        "state": status.state,
+        "why": status.why,
+        "until": status.until,
+        "since": status.since,
+        "by": status.by,
         "tasks": key.tasks,
         "limit": key.limit,
         "way_out": key.egress(moment.loop).name,
     }
 
 
-def standing_of(key: Key, moment: Moment) -> Standing:
-    """How it stands now."""
+def status_of(key: Key, moment: Moment) -> KeyStatus:
+    """The current state of a key."""
     if not key.config.enabled:
-        return Standing("disabled")
+        return KeyStatus("disabled")
     if key.rejected:
-        return _standing("quarantined", key.rejected)
+        return _status("quarantined", key.rejected)
     if key.rest.until > moment.loop or key.unproven:
-        return _standing("resting", key.rest.why, _wall(key.rest.until, moment))
+        return _status("resting", key.rest.why, _wall(key.rest.until, moment))
     way_out = key.egress(moment.loop)
     if way_out.rest.until > moment.loop:
-        return _standing("resting", way_out.rest.why, _wall(way_out.rest.until, moment))
+        return _status("resting", way_out.rest.why, _wall(way_out.rest.until, moment))
     if key.ready_at() == math.inf:
-        return Standing("busy", "it has as many tasks as it may have at once")
+        return KeyStatus("busy", "it has as many tasks as it may have at once")
     if key.bucket.ready_at() > moment.loop:
-        return Standing("busy", "it had max_rpm orders within 60 seconds", _wall(key.bucket.ready_at(), moment))
-    return Standing("ready")
+        return KeyStatus("busy", "it had max_rpm orders within 60 seconds", _wall(key.bucket.ready_at(), moment))
+    return KeyStatus("ready")
 
 
-def _standing(state: str, incident: Incident | None, until: float | None = None) -> Standing:
+def _status(state: str, incident: Incident | None, until: float | None = None) -> KeyStatus:
     if incident is None:
-        return Standing(state, until=until)
-    return Standing(state, incident.reason, until, incident.at, incident.by)
+        return KeyStatus(state, until=until)
+    return KeyStatus(state, incident.reason, until, incident.at, incident.by)
 
 
 def _wall(until: float, moment: Moment) -> float | None:

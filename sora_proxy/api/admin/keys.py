@@ -7,7 +7,7 @@ from pydantic import ValidationError, create_model
 
 from sora_proxy.api.admin.bodies import read_body
 from sora_proxy.api.admin.context import AUDIT, KEY_POOL, KEY_REGISTRY
-from sora_proxy.api.admin.key_view import STATES, standing_of, view
+from sora_proxy.api.admin.key_view import STATES, status_of, view
 from sora_proxy.api.context import UPSTREAM
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.context import OPERATOR
@@ -20,14 +20,14 @@ from sora_proxy.key_keeping.store import KeyRecord
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.settings.kinds import UpstreamKey
 
-# For the document: a change is checked when it is merged into what the key is.
+# For the document: a change is checked when it is merged into the key's configuration.
 ANY_FIELD: Any = dict.fromkeys(UpstreamKey.model_fields, (Any, None))
 KeyChange = create_model("KeyChange", **ANY_FIELD)
 
 
 @described(Description(query={"state": "only keys in this state", **PAGES}))
 async def list_keys(request: web.Request) -> web.Response:
-    """A page of keys, in the order in which they came; `state` chooses those in one state."""
+    """List keys, in the order in which they were added; `state` selects those in one state."""
     limit, after = limit_of(request, maximum=MAX_LIMIT_FOR_OPERATORS), request.query.get("after")
     state = request.query.get("state")
     if state is not None and state not in STATES:
@@ -40,7 +40,7 @@ async def list_keys(request: web.Request) -> web.Response:
     chosen: list[dict[str, Any]] = []
     for record in records:
         key = key_of(request, record.id)
-        if state in (None, standing_of(key, moment).state):
+        if state in (None, status_of(key, moment).state):
             chosen.append(view(record, key, moment, request.app[UPSTREAM].name))
         if len(chosen) > limit:
             break
@@ -49,7 +49,7 @@ async def list_keys(request: web.Request) -> web.Response:
 
 @described()
 async def retrieve(request: web.Request) -> web.Response:
-    """One key, how it stands and why."""
+    """Retrieve one key, its state and the reason."""
     return _view(request, request.app[KEY_REGISTRY].get(request.match_info["id"]))
 
 
@@ -63,14 +63,14 @@ async def add(request: web.Request) -> web.Response:
 
 @described(Description(body=KeyChange))
 async def change(request: web.Request) -> web.Response:
-    """Set some fields of a key; null is a field's default."""
+    """Set some fields of a key; null sets a field to its default."""
     fields = await read_body(request, dict)
     return _view(request, await change_key(request, request.match_info["id"], fields))
 
 
 @described()
 async def delete(request: web.Request) -> web.Response:
-    """Delete a key that no task runs on and no source would bring back."""
+    """Delete a key on which no task runs, unless its source would bring it back."""
     key_id = request.match_info["id"]
     await request.app[KEY_REGISTRY].remove(key_id, request[OPERATOR])
     return json_response({"id": key_id, "deleted": True})
@@ -78,19 +78,19 @@ async def delete(request: web.Request) -> web.Response:
 
 @described()
 async def test(request: web.Request) -> web.Response:
-    """Make a free call with a key, and tell how it went."""
+    """Make a free call with a key, and report the outcome."""
     return json_response(await test_key(request, request.match_info["id"]))
 
 
 @described()
 async def revive(request: web.Request) -> web.Response:
-    """End whatever keeps a key from serving: a quarantine, a rest, a learned limit."""
+    """End whatever keeps a key out of service: a quarantine, a cooldown, a learned limit."""
     key_id = request.match_info["id"]
     await revive_key(request, key_id)
     return _view(request, request.app[KEY_REGISTRY].get(key_id))
 
 
-# --- The same for one of many -----------------------------------------------------------------------------------------
+# --- Shared with bulk actions -----------------------------------------------------------------------------------------
 
 
 async def change_key(request: web.Request, key_id: str, fields: dict[str, Any]) -> KeyRecord:
@@ -108,7 +108,7 @@ async def revive_key(request: web.Request, key_id: str) -> None:
 
 
 async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
-    """Ask the back end whether a key works. One that does is revived; a fault has the effect that it always has."""
+    """Ask the back end whether a key works. If it does, it is revived; a fault has its usual effect."""
     request.app[KEY_REGISTRY].get(key_id)
     key, pool = key_of(request, key_id), request.app[KEY_POOL]
     try:
@@ -122,7 +122,7 @@ async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
 
 
 def key_of(request: web.Request, key_id: str) -> Key:
-    """What the pool knows of a key of the registry."""
+    """The pool's key for a key of the registry."""
     key = request.app[KEY_POOL].get(key_id)
     assert key is not None  # noqa: S101 - every key of the registry is in the pool
     return key

@@ -1,8 +1,8 @@
-"""A generation as the chunks of a chat stream: a pure function of its log and of what the client asked for.
+"""A generation as the chunks of a chat stream: a pure function of its log, its options and the origin of links.
 
-Every chunk has a `sequence_number`. Those of the log's event N are numbered from 10 * N on, and the one that names the
-role, before all events, is 0. So a stream that was cut after any chunk can be taken up later, by another process too:
-nothing has to be known of the connection that was cut.
+Every chunk has a `sequence_number`. Those of the log's event N are numbered from 10 * N, and the one that names the
+role, before all events, is 0. So a stream that was cut after any chunk can be resumed later, by another process too:
+it needs to know nothing about the connection that was cut.
 """
 
 from collections.abc import Iterable, Iterator
@@ -45,7 +45,7 @@ class ChatChunks:
             "created": int(generation.created_at),
             "model": generation.spec.model,
         }
-        # What all chunks share is written once.
+        # The fields that all chunks share are serialised once.
         self._head = orjson.dumps(common)[:-1] + b',"sequence_number":'
         self._usage = b',"usage":null' if options.include_usage else b""
         # All the mutable state: the number of the last event, that of the last chunk made, an open <think> block.
@@ -65,7 +65,7 @@ class ChatChunks:
         return [*chunks, _error(failed)] if failed and not self._options.finish_failed else chunks
 
     def cut(self, code: str, message: str) -> list[bytes]:
-        """The end of a stream whose generation goes on. The log does not know it, so it takes no number of its own."""
+        """The end of a stream whose generation continues. It is not in the log, so it takes no number of its own."""
         text = [self._numbered(self.last_number, body) for body in self._text(message)]
         return [*text, _error(Failed(code, message))]
 
@@ -90,7 +90,7 @@ class ChatChunks:
                 if lines := missing(self._generation):
                     yield self._delta(content="\n\n" + "\n\n".join(lines))
                 yield self._delta(finish_reason="stop")
-                if self._options.include_usage:  # nobody else may get a chunk without choices
+                if self._options.include_usage:  # other clients fail on a chunk without choices
                     yield b'"choices":[],"usage":%b' % orjson.dumps(usage(self._generation))
             case _ if failed := failure_of(event):
                 yield from self._text(f"The picture could not be made: {failed.message}.")
@@ -117,7 +117,7 @@ class ChatChunks:
             yield self._delta(content="</think>\n\n")
 
     def _delta(self, finish_reason: str | None = None, **delta: str) -> bytes:
-        """What one choice adds."""
+        """The body of a chunk with one choice."""
         choice: dict[str, Any] = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
         return b'"choices":[%b]%b' % (orjson.dumps(choice), self._usage)
 

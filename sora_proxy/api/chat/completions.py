@@ -1,4 +1,4 @@
-"""How a generation looks as a chat completion."""
+"""A generation as a chat completion."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ REFUSED = "content_policy_violation"
 
 
 def usage(generation: Generation) -> dict[str, int]:
-    """What a completion is counted as."""
+    """The usage of a completion."""
     prompt, answer = token_counts(generation)
     return {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
 
 
 def completion(generation: Generation, origin: str, *, only_error: bool = False) -> dict[str, Any]:
-    """The whole answer, wherever the generation stands.
+    """The whole answer, whatever state the generation is in. `origin` is what links to us begin with.
 
-    `finish_reason` is `stop`, and `processing` or `error` for those who asked to poll. A refusal is `content_filter`,
-    or `error` if the client knows only that (`only_error`).
+    `finish_reason` is `stop`; for a client that polls also `processing`, `error` or `content_filter`. A refusal is
+    `error`, too, for a client that knows no other bad end (`only_error`).
     """
     content, finish_reason, refusal = _state(generation, origin, only_error=only_error)
     return {
@@ -44,7 +44,7 @@ def completion(generation: Generation, origin: str, *, only_error: bool = False)
 
 
 def late_failure(generation: Generation, failed: Failed, origin: str) -> dict[str, Any]:
-    """What tells of a failure once 200 was sent: a valid completion, with the error object beside it."""
+    """The report of a failure after 200 was sent: a valid completion, with the error object beside it."""
     body = completion(generation, origin) | error_object(failed.message, code=failed.code)
     (choice,) = body["choices"]
     choice["message"] |= {"content": failed.message, "refusal": failed.message}

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: an order comes in, pictures go out as markdown, streamed or whole.
+"""`POST /v1/chat/completions`: an order comes in, images go out as markdown, streamed or whole.
 
 The handler turns the request into a `GenerationSpec`, gives it to the supervisor, and from then on only reads the log
 of the generation it got. Nothing that happens to the handler or its client touches the generation.
@@ -37,7 +37,7 @@ PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b", re.IGNORECASE)
 
 @described(Description(body=ChatRequest, answer=ChatCompletion, media=(JSON, EVENTS)))
 async def create(request: web.Request) -> web.StreamResponse:
-    """Take an order and answer it the way the client asked for."""
+    """Order images and return them as markdown, whole or as a stream."""
     side_calls, model = request.app[SIDE_CALLS], request.match_info.get("model")
     async with parsed(request, lambda body: _parse(body, side_calls, model)) as order:
         chat = order.chat
@@ -57,7 +57,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """All that is read from a request's body, which may be large.
+    """Everything that is read from a request's body, which may be large.
 
     `prompt` is the answer itself if the request is a side call. `messages` are there only if they are needed.
     """
@@ -68,7 +68,7 @@ class _Order:
 
 
 def _parse(body: bytes, side_calls: SideCalls | None, model: str | None) -> _Order:
-    """`model` is the one that the path names."""
+    """`model` is named by the path and overrides that of the body."""
     chat = parse_chat_request(body, model)
     answer = side_calls.answer(chat.messages) if side_calls else None
     messages = texts_of(chat.messages) if chat.store or answer is not None else []
@@ -103,7 +103,7 @@ def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:
 
 
 async def _answer(request: web.Request, generation: Generation, origin: str, seconds: float) -> web.StreamResponse:
-    """Wait for the end, for so long at most, then answer with the completion as it is."""
+    """Wait at most `seconds` for the end, then answer with the completion as it is."""
     answer = LongAnswer(request)
     patience = client_patience(request)
     ended = await answer.wait(generation.log.end(), min(seconds, patience))

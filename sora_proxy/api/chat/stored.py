@@ -32,22 +32,22 @@ from sora_proxy.api.requests.schemas import MAX_MESSAGES, MetadataRequest, brack
 from sora_proxy.generation import Generation
 from sora_proxy.orders.conversations import Page, Said
 
-PAGE = {"after": "the last id that you have", "limit": "how many, at most", "order": "`asc` or `desc`"}
-FILTERS = {"model": "only this model's", "metadata[key]": "only those with this value"}
-UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # a path into JSON has no way to spell these
+PAGE = {"after": "the last id of the previous page", "limit": "the size of the page", "order": "`asc` or `desc`"}
+FILTERS = {"model": "only completions of this model", "metadata[key]": "only completions with this value"}
+UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # a path into JSON can't contain these
 
 
 @described(
     Description(
-        query={"stream": "`true`: as a stream", "starting_after": "the number of the last chunk that you have"},
+        query={"stream": "`true`: as a stream", "starting_after": "the number of the last chunk received"},
         answer=ChatCompletion,
         media=(JSON, EVENTS),
     )
 )
 async def retrieve(request: web.Request) -> web.StreamResponse:
-    """The completion, wherever it stands.
+    """Retrieve a completion, whatever state it is in.
 
-    With `stream=true` the stream of its order, from the beginning or from where `starting_after` says.
+    With `stream=true`, its stream, from the beginning or after the chunk that `starting_after` names.
     """
     try:
         generation, origin = await find(request), public_origin(request)
@@ -65,7 +65,7 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
 
 @described(Description(query=PAGE | FILTERS, answer=ChatCompletionList))
 async def list_completions(request: web.Request) -> web.Response:
-    """The completions that were ordered with `store`."""
+    """List the completions that were ordered with `store`."""
     page, limit = _page(request)
     ids = await request.app[CONVERSATIONS].ids(request[CLIENT], page)
     found = await request.app[STORE].find_all(ids[:limit])
@@ -76,7 +76,7 @@ async def list_completions(request: web.Request) -> web.Response:
 
 @described(Description(body=MetadataRequest, answer=ChatCompletion))
 async def update(request: web.Request) -> web.Response:
-    """Give a completion other metadata."""
+    """Replace the metadata of a completion."""
     generation = await find(request)
     async with parsed(request, parse_metadata_request) as metadata:
         await request.app[STORE].annotate(generation, metadata)
@@ -85,7 +85,7 @@ async def update(request: web.Request) -> web.Response:
 
 @described(Description(answer=DeletedChatCompletion))
 async def delete(request: web.Request) -> web.Response:
-    """Forget a finished completion and its pictures."""
+    """Delete a finished completion and its images."""
     generation = await find(request)
     await forget(request, generation)
     return json_response({"id": generation.id, "object": "chat.completion.deleted", "deleted": True})
@@ -93,7 +93,7 @@ async def delete(request: web.Request) -> web.Response:
 
 @described(Description(query=PAGE, answer=StoredMessageList))
 async def list_messages(request: web.Request) -> web.Response:
-    """The messages that led to a completion. If they were not stored, its prompt."""
+    """List the messages that led to a completion. If they were not stored, its prompt."""
     generation = await find(request)
     stored = await request.app[CONVERSATIONS].messages(generation.id) or [Said("user", generation.spec.prompt)]
     messages = [
@@ -115,7 +115,7 @@ def _response(request: web.Request, generation: Generation, origin: str) -> web.
 
 
 def _page(request: web.Request, *, maximum: int = MAX_LIMIT) -> tuple[Page, int]:
-    """The part of a list that the query asks for, one longer than its limit, to see whether more follows; the limit."""
+    """The page that the query asks for, and its limit. The page is one longer, to show whether more follow."""
     query = request.query
     order = query.get("order", "asc")
     if order not in ("asc", "desc"):

@@ -1,4 +1,4 @@
-"""Answering a chat request with a text of ours: no generation is made for it, and nothing is kept."""
+"""Answering a chat request with a text of ours: no generation is made for it, and nothing is stored."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from sora_proxy.orders.conversations import Said
 async def answer_with_text(
     request: web.Request, chat: ChatRequest, messages: Sequence[Said], text: str
 ) -> web.StreamResponse:
-    """The text as the whole completion, or as the stream that the client asked for; `messages` are what it answers."""
+    """Answer `messages` with a text, as the whole completion or as the stream that the client asked for."""
     head = {"id": new_generation_id(), "object": "chat.completion", "created": int(time.time()), "model": chat.model}
     prompt = max(sum(len(message.text.split()) for message in messages), 1)
     answer = max(len(text.split()), 1)

@@ -1,6 +1,6 @@
-"""Bodies of requests on their way in: asked for when they are wanted, within bounds of time and size.
+"""Request bodies as they arrive: read only when they are needed, within bounds of time and size.
 
-A client that says `Expect: 100-continue` sends its body only if the request is one that we would take.
+A client that sends `Expect: 100-continue` gets the go-ahead only if its request is one that we would accept.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 async def expected_later(_request: web.Request) -> None:
-    """Handle `Expect` when the body is wanted, not before the request was looked at."""
+    """Handle `Expect` when the body is needed, not before the request has been checked."""
 
 
 @contextlib.asynccontextmanager
 async def arriving(request: web.Request) -> AsyncIterator[None]:
-    """Around what reads a body, piece by piece `in_time`.
+    """Around the code that reads a body, piece by piece `in_time`.
 
-    Raises ClientError if it is packed or takes too long, HTTPRequestEntityTooLarge for one that says it is too large.
+    Raises ClientError if it is compressed or takes too long, HTTPRequestEntityTooLarge if its header says so.
     """
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         message = "The request body must not have a Content-Encoding."

@@ -1,4 +1,4 @@
-"""Bodies of requests. Large ones hold pictures: they are parsed on threads, and only a few at a time are in memory."""
+"""Request bodies. Large ones hold images: they are parsed on threads, and only a few at a time are in memory."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -10,15 +10,15 @@ from sora_proxy.api.http.arrival import arriving, in_time
 from sora_proxy.api.http.context import LARGE_BODY_SLOTS, THREADS
 from sora_proxy.blocking import Work
 
-MAX_PARSED_ON_LOOP = 2**16
+MAX_PARSED_ON_LOOP = 2**16  # bytes; a larger body is parsed on a thread
 T = TypeVar("T")
 
 
 @contextlib.asynccontextmanager
 async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIterator[T]:
-    """What `parse` makes of the request's body. A large one waits for its turn, and must end with the block.
+    """The request's body, parsed by `parse`. A large one waits for its turn, and must be gone when the block ends.
 
-    It is large when so much of it has come: a slow one keeps nobody waiting, whatever it says of itself.
+    What counts is how much has arrived, not what the header says: so a slow body does not keep others waiting.
     """
     chunks: list[bytes] = []
     if await _read(request, chunks, enough=MAX_PARSED_ON_LOOP):
@@ -30,7 +30,7 @@ async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIter
 
 
 async def _read(request: web.Request, chunks: list[bytes], enough: int) -> bool:
-    """Read on, as the request's own `read` would, but it keeps nothing. Returns whether that was all of it."""
+    """Read on, as the request's own `read` does, which would keep the bytes. Returns whether the body has ended."""
     size = sum(map(len, chunks))
     async with arriving(request):
         while size <= enough:
@@ -45,7 +45,7 @@ async def _read(request: web.Request, chunks: list[bytes], enough: int) -> bool:
 
 
 def _taken(chunks: list[bytes]) -> bytes:
-    """The whole, which from now on is nowhere else."""
+    """The whole body, which from now on exists only once."""
     whole = b"".join(chunks)
     chunks.clear()
     return whole

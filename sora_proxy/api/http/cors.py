@@ -12,7 +12,7 @@ from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.errors import ClientError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-# SDKs send many headers of their own, more with each version: what is asked for is allowed.
+# SDKs send many headers of their own, more with each version: whatever is requested is allowed.
 HEADER_NAMES = re.compile(r"[A-Za-z0-9, _-]{0,2000}")
 EXPOSED_HEADERS = (
     "x-request-id, x-generation-id, x-sora-proxy-backend, x-should-retry, retry-after, openai-processing-ms, "
@@ -22,17 +22,17 @@ EXPOSED_HEADERS = (
 
 @web.middleware
 async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer preflights, which carry no key, for every path: whether it exists is told to the request that follows."""
+    """Answer preflights, which carry no key, for every path: the request that follows learns whether it exists."""
     if request.method != "OPTIONS" or "access-control-request-method" not in request.headers:
         return await handler(request)
     if _allowed_origin(request) is None:
         raise ClientError("This origin is not allowed.", code="origin_not_allowed")
-    asked = request.headers.get("access-control-request-headers", "")
+    requested = request.headers.get("access-control-request-headers", "")
     return web.Response(
         status=204,
         headers={
             "access-control-allow-methods": "GET, POST, DELETE",
-            "access-control-allow-headers": asked if HEADER_NAMES.fullmatch(asked) else "",
+            "access-control-allow-headers": requested if HEADER_NAMES.fullmatch(requested) else "",
             "access-control-max-age": "3600",
             "vary": "access-control-request-headers",
         },

@@ -1,4 +1,4 @@
-"""What a request brings to be let in by, and whose it is. Compared in constant time."""
+"""The credentials of a request, and who holds them. They are compared in constant time."""
 
 import hmac
 
@@ -13,7 +13,7 @@ from sora_proxy.operators.audit import Actor
 def client_of(request: web.Request) -> str:
     """The fingerprint of the key that the request carries.
 
-    Raises ClientError if it is none of ours.
+    Raises ClientError for a key that we do not know.
     """
     given = _token_of(request)
     for key, holder in request.app[ACCESS].holders:
@@ -42,7 +42,7 @@ def is_admin_key(request: web.Request, given: str) -> bool:
 
 
 def _token_of(request: web.Request) -> str:
-    """What is given as a key; two of them are none."""
+    """The key that the request carries. Sending two counts as sending none."""
     given = request.headers.getall("authorization", [])
     if len(given) > 1:
         return ""
@@ -51,5 +51,5 @@ def _token_of(request: web.Request) -> str:
 
 
 def _equal(given: str, key: bytes) -> bool:
-    """As bytes: a comparison of strings fails on what is not ASCII."""
+    """As bytes: comparing strings fails on characters outside ASCII."""
     return hmac.compare_digest(given.encode(errors="surrogateescape"), key)

@@ -1,4 +1,4 @@
-"""Multipart forms, as image uploads come: pictures go to the disk as they arrive, and all else is small."""
+"""Multipart forms, which image uploads use: images go to the disk as they arrive, everything else is small."""
 
 import contextlib
 from collections.abc import AsyncIterator, Collection
@@ -18,7 +18,7 @@ CHUNK = 2**16
 
 @dataclass(slots=True)
 class Form:
-    """What a form holds: its texts by name, and the files of its pictures, which nobody has looked at yet."""
+    """The content of a form: its texts by name, and the files of its images, which nobody has checked yet."""
 
     texts: dict[str, str] = field(default_factory=dict)
     pictures: list[Path] = field(default_factory=list)
@@ -28,14 +28,14 @@ class Form:
 async def read_form(request: web.Request, *, picture: str, unused: Collection[str]) -> AsyncIterator[Form]:
     """Read a form in which the parts named `picture`, also as `picture[]`, are pictures and all others are texts.
 
-    The files are there until the block ends. Raises ClientError.
+    The files exist until the block ends. Raises ClientError.
     """
     form = Form()
     try:
         try:
             async with arriving(request):
                 await _read(request, form, picture, unused)
-        except (ValueError, RuntimeError) as error:  # aiohttp's words for what is no form
+        except (ValueError, RuntimeError) as error:  # what aiohttp raises for a malformed form
             raise ClientError("The request body is not a valid multipart form.", code="invalid_body") from error
         yield form
     finally:

@@ -1,4 +1,4 @@
-"""What reverse proxies tell of a client: believed of those that the operator trusts, and of nobody else."""
+"""The headers in which reverse proxies describe a client. Only those of proxies that the operator trusts count."""
 
 import ipaddress
 
@@ -8,7 +8,7 @@ from sora_proxy.api.http.context import SETTINGS
 
 
 def through_trusted_proxy(request: web.Request) -> bool:
-    """Whether the connection comes from a reverse proxy whose headers are believed."""
+    """Whether the connection comes from a reverse proxy whose headers count."""
     return bool(request.remote) and _trusted(request, request.remote or "")
 
 

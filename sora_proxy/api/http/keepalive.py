@@ -1,8 +1,7 @@
-"""Whole JSON answers that take long: nothing between us and the client may take the silence for an end.
+"""Whole JSON answers that take long: nothing between us and the client may mistake the silence for an end.
 
-For `KEEPALIVE_AFTER` seconds the status is held back, so that a quick failure is told by it. Then 200 goes out, and one
-space per `HEARTBEAT_INTERVAL`: blanks before a JSON text are no part of it. What goes wrong from then on can only be
-told in the body.
+For `KEEPALIVE_AFTER` seconds the status is held back, so that a quick failure has a status of its own. Then 200 is
+sent, and one space per `HEARTBEAT_INTERVAL`, which JSON ignores. From then on only the body can report a failure.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ MARGIN_SECONDS = 5.0  # what is left for an answer to reach the client
 
 
 class LongAnswer:
-    """One whole answer. Wait for what it waits for, then look at `begun` and end it."""
+    """One whole answer: `wait` until it can be made, then look at `begun` and `end` it."""
 
     def __init__(self, request: web.Request, headers: dict[str, str] | None = None) -> None:
         self._request = request
@@ -33,11 +32,11 @@ class LongAnswer:
 
     @property
     def begun(self) -> bool:
-        """The status is gone, and it was 200."""
+        """Whether the status has been sent, which was 200."""
         return self._response is not None
 
     async def wait(self, ending: Coroutine[Any, Any, object], seconds: float) -> bool:
-        """Wait for an end, at most so long, and keep the connection alive. Returns whether it came."""
+        """Wait at most `seconds` for the end, and keep the connection alive. Returns whether it came."""
         settings = self._request.app[SETTINGS]
         end = start_task(ending, name="answer", awaited=True)
         left, silence = seconds, settings.keepalive_after
@@ -67,7 +66,7 @@ class LongAnswer:
     async def end(self, body: bytes = b"", headers: dict[str, str] | None = None) -> web.StreamResponse:
         """The answer with this body, or the end of one that has begun.
 
-        `headers` are those that only a status not yet sent can bring.
+        `headers` are added if the status has not been sent yet.
         """
         if self._response is None:
             return web.Response(body=body, headers=self._headers | (headers or {}), content_type="application/json")
@@ -76,7 +75,7 @@ class LongAnswer:
 
 
 def client_patience(request: web.Request) -> float:
-    """How long we may wait before the client gives up: for ever, if it does not say."""
-    said = (DURATION.fullmatch(request.headers.get(name, "")) for name in CLIENT_TIMEOUTS)
-    seconds = min((float(each[0]) for each in said if each), default=math.inf)
+    """How many seconds we may wait before the client gives up: without limit, if its headers do not say."""
+    timeouts = (DURATION.fullmatch(request.headers.get(name, "")) for name in CLIENT_TIMEOUTS)
+    seconds = min((float(each[0]) for each in timeouts if each), default=math.inf)
     return max(seconds - MARGIN_SECONDS, seconds / 2)

@@ -25,7 +25,7 @@ SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 @web.middleware
 async def request_context(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Name the request, on every log line and in the answer, and log its end."""
+    """Give the request an id, on every log line and in the answer, and log its end."""
     given = request.headers.get("x-request-id", "")
     request_id = given if SAFE_REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
     request[REQUEST_ID], request[STARTED] = request_id, time.monotonic()
@@ -48,7 +48,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except SoraProxyError as error:
-        _let_go(error)
+        _release(error)
         return error_response(error)
     except web.HTTPException as error:
         response = error_response(_http_error(error, request))
@@ -63,13 +63,13 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:
         log.exception("request broke")
         if BEGUN in request:
-            raise ConnectionResetError("half an answer can only be cut") from None
+            raise ConnectionResetError("an answer that has begun can only be cut") from None
         return error_response(error)
 
 
 @web.middleware
 async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let in who may use the route. Without a word about it, that is the holder of a client key."""
+    """Check who sends the request. A route needs a client key, unless it is open or for operators."""
     route = request.match_info
     if route.handler in request.app[OPERATOR_HANDLERS]:
         request[OPERATOR] = operator_of(request)
@@ -79,7 +79,7 @@ async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Put what every answer carries, streams and errors included, into its headers."""
+    """Set the headers that every answer has, streams and errors included."""
     request[BEGUN] = True
     response.headers["x-request-id"] = request.get(REQUEST_ID, "")
     started = request.get(STARTED)
@@ -92,8 +92,8 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     add_cors_headers(request, response)
 
 
-def _let_go(error: BaseException | None) -> None:
-    """Forget what the calls that failed worked on: a large body would stay until garbage is collected."""
+def _release(error: BaseException | None) -> None:
+    """Clear the local variables of the calls that failed: they would keep a large body until garbage is collected."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__

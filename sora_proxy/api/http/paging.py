@@ -10,20 +10,20 @@ from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.errors import ClientError
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_LIMIT_FOR_OPERATORS = 20, 100, 1000
-PAGES = {"after": "the id of the last one that you have", "limit": "how many, at most"}
+PAGES = {"after": "the last id of the previous page", "limit": "the size of the page"}
 WHOLE_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 
 
 def limit_of(request: web.Request, *, maximum: int = MAX_LIMIT) -> int:
     """How many items a client wants, within bounds. Raises ClientError."""
-    asked = request.query.get("limit", str(DEFAULT_LIMIT))
-    if WHOLE_NUMBER.fullmatch(asked) is None:
+    limit = request.query.get("limit", str(DEFAULT_LIMIT))
+    if WHOLE_NUMBER.fullmatch(limit) is None:
         raise ClientError("'limit' must be a number.", param="limit")
-    return min(max(int(asked), 1), maximum)
+    return min(max(int(limit), 1), maximum)
 
 
 def page_of(found: Sequence[dict[str, Any]], limit: int) -> web.Response:
-    """One page of items that have an id, of which one more was looked for than a page holds."""
+    """One page of items that have an id. `found` has one item more than the page, if more follow."""
     return page_response(found[:limit], has_more=len(found) > limit)
 
 

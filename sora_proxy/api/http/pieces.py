@@ -1,6 +1,6 @@
-"""Answers that hold pictures: JSON in pieces, some of which are still files.
+"""Answers that hold images: JSON in pieces, some of which are still files.
 
-A piece of bytes is sent as it is, a path stands for the base64 of its file, which is read while it is sent.
+Bytes are sent as they are. A path stands for the base64 of its file, which is read while it is sent.
 """
 
 import secrets

@@ -1,4 +1,4 @@
-"""Where a stream is taken up: what a request says of the numbers that its sender has seen."""
+"""Where a stream is resumed: after the last sequence number that the client has."""
 
 import re
 
@@ -11,7 +11,7 @@ SEQUENCE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def stream_asked_after(request: web.Request, generation: Generation, *, numbers_per_event: int) -> int | None:
-    """After which number the stream of an order is asked for; -1 is its beginning, None that no stream is asked for.
+    """The sequence number after which the client wants the stream of an order: -1 for all of it, None for no stream.
 
     Raises ClientError.
     """
@@ -22,7 +22,7 @@ def stream_asked_after(request: web.Request, generation: Generation, *, numbers_
 
 
 def resume_point(text: str, events: int, *, numbers_per_event: int = 1) -> int:
-    """The number after which a client wants to go on. It must be one that can have been told: of so many events, with
+    """The number after which a client resumes. It must be one that can have been sent: there are `events` events, and
     `numbers_per_event` numbers for each.
 
     Raises ClientError.

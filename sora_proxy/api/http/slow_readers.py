@@ -1,16 +1,16 @@
-"""Readers that are slow are waited for, within bounds."""
+"""Waiting for clients that read slowly, within bounds."""
 
 import asyncio
 from collections.abc import Awaitable
 
 from aiohttp import web
 
-# A reader that takes no byte for this long is cut; its generation goes on.
+# A client that reads nothing for this long is cut off; its generation continues.
 WRITE_SECONDS = 60.0
 
 
 async def in_time(request: web.Request, writing: Awaitable[None]) -> None:
-    """Wait for a write that waits for the reader."""
+    """Wait for a write, which waits for the client to read."""
     try:
         async with asyncio.timeout(WRITE_SECONDS):
             await writing

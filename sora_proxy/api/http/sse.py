@@ -1,6 +1,6 @@
 """Server-sent events as OpenAI's clients can read them: `data:` lines, and comments to keep the connection alive.
 
-Nothing else goes out to them: an `id:`, a lone `retry:` or an empty `data:` crashes one released SDK or another.
+Nothing else is sent to them: an `id:`, a lone `retry:` or an empty `data:` crashes one released SDK or another.
 """
 
 from collections.abc import Iterable
@@ -38,20 +38,20 @@ class EventStream:
     async def heartbeat(self) -> None:
         await self.comment("ping")
 
-    async def comment(self, words: str) -> None:
-        """Write what every client skips."""
-        await self.write(f": {words}\n\n".encode())
+    async def comment(self, text: str) -> None:
+        """Write a comment, which every client skips."""
+        await self.write(f": {text}\n\n".encode())
 
     async def end(self, events: Iterable[bytes] = (), *, done: bool) -> web.StreamResponse:
-        """Write the last events and end the answer: some clients read on until it does, whatever they were told.
+        """Write the last events and end the answer: some clients read until it ends, whatever its events say.
 
-        `done` says that all went well.
+        `done` adds the marker of a good end.
         """
         await in_time(self._request, self._response.write_eof(_lines(events) + (DONE if done else b"")))
         return self._response
 
     async def write(self, data: bytes) -> None:
-        """Write what is in the form of events already."""
+        """Write bytes that are events already."""
         transport = self._request.transport
         if transport is not None and transport.get_write_buffer_size() + len(data) < UNREAD_BYTES:
             await self._response.write(data)  # which does not wait then

@@ -1,4 +1,4 @@
-"""How a generation looks to clients of the Images API: JSON in which the pictures' bytes are still files."""
+"""A generation as an answer of the Images API: JSON in which the bytes of the images are still files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class ImageAnswer:
         return json_pieces({"created": int(self.generation.created_at), "data": data, **self._about()})
 
     def events(self) -> Iterator[Piece]:
-        """The last events of a stream, one per picture that is here."""
+        """The last events of a stream, one per image that is stored here."""
         kind = "image_edit.completed" if self.generation.spec.image else "image_generation.completed"
         unknown = {"size": UNKNOWN, "quality": UNKNOWN, "background": UNKNOWN}
         common = {"created_at": int(self.generation.created_at), **unknown, **self._about()}

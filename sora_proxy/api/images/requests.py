@@ -1,4 +1,4 @@
-"""What a request for images may hold. What we use is checked; all else is accepted and ignored, whatever it holds."""
+"""The fields of a request for images. Those that we use are checked; all others are accepted and ignored."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ STOCK_PROMPT = "Another variation of this picture: the same subject and style, c
 
 
 class ImageRequest(PictureOptions):
-    """Pictures from a text."""
+    """Images from a text."""
 
     prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_LENGTH)]
     model: Annotated[str | None, Field(max_length=200)] = None
@@ -21,18 +21,18 @@ class ImageRequest(PictureOptions):
 
 
 class ImageSource(Lenient):
-    """A picture in a JSON body."""
+    """An image in a JSON body."""
 
     image_url: Annotated[str, Field(min_length=1)]
 
 
 class EditRequest(ImageRequest):
-    """Pictures from a text and a picture. In a form, the pictures are parts of it and not in here."""
+    """Images from a text and an image. In a form, the images are parts of their own and not in here."""
 
     images: Annotated[list[ImageSource] | None, Field(max_length=16)] = None
 
 
 class VariationRequest(EditRequest):
-    """Pictures from a picture: no prompt comes with it."""
+    """Images from an image: the request has no prompt."""
 
     prompt: Annotated[Any, BeforeValidator(lambda _: STOCK_PROMPT)] = STOCK_PROMPT

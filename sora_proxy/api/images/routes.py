@@ -38,7 +38,7 @@ from sora_proxy.upstream.models import Model
 
 @described(Description(body=ImageRequest, answer=ImagesAnswer, media=(JSON, EVENTS)))
 async def generate(request: web.Request) -> web.StreamResponse:
-    """Pictures from a text."""
+    """Make images from a text."""
     async with parsed(request, lambda body: parse_body(ImageRequest, body)) as order:
         generation = await _place(request, order, ())
     return await _answer(request, generation, order)
@@ -46,18 +46,18 @@ async def generate(request: web.Request) -> web.StreamResponse:
 
 @described(Description(body=EditRequest, form=True, answer=ImagesAnswer, media=(JSON, EVENTS)))
 async def edit(request: web.Request) -> web.StreamResponse:
-    """Pictures from a text and a picture."""
+    """Make images from a text and an image."""
     return await _edit(request, EditRequest)
 
 
 @described(Description(body=VariationRequest, form=True, answer=ImagesAnswer, media=(JSON, EVENTS)))
 async def vary(request: web.Request) -> web.StreamResponse:
-    """Pictures from a picture."""
+    """Make variations of an image."""
     return await _edit(request, VariationRequest)
 
 
 async def _edit(request: web.Request, kind: type[EditRequest]) -> web.StreamResponse:
-    """As a form or as JSON. A mask is taken and not used: no back end of ours knows one."""
+    """As a form or as JSON. A mask is accepted and ignored: no back end supports one."""
     if request.content_type == "multipart/form-data":
         async with read_form(request, picture="image", unused=["mask"]) as form:
             fields = form.texts | {"metadata": bracketed("metadata", form.texts)}
@@ -67,12 +67,12 @@ async def _edit(request: web.Request, kind: type[EditRequest]) -> web.StreamResp
         async with parsed(request, lambda body: parse_body(kind, body)) as whole:
             generation = await _place(request, whole, _references(image.image_url for image in whole.images or ()))
             order = whole.model_copy(update={"images": None})
-            del whole  # which holds a picture that is on disk now
+            del whole  # which holds an image that is on disk now
     return await _answer(request, generation, order)
 
 
 def _references(sources: Iterable[str | Path]) -> list[Reference]:
-    """There must be one."""
+    """The reference images, at least one. Raises ClientError."""
     if references := [Reference(source, "image") for source in sources]:
         return references
     raise ClientError("Missing required parameter: 'image'.", code="missing_required_parameter", param="image")
@@ -127,7 +127,7 @@ async def _whole(request: web.Request, generation: Generation, order: ImageReque
 
 
 async def _stream(request: web.Request, generation: Generation, order: ImageRequest, origin: str) -> web.StreamResponse:
-    """Progress as comments, for OpenAI has no event for it and strict clients take no other; then the images."""
+    """Progress as comments, for OpenAI has no event for it and strict clients reject others; then the images."""
     stream = EventStream(request)
     await stream.open()
     async with aclosing(generation.log.follow(idle=request.app[SETTINGS].heartbeat_interval)) as news:

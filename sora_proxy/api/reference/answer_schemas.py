@@ -1,4 +1,4 @@
-"""What answers hold, for the API's document. Tests hold them against what is really sent."""
+"""The fields of answers, for the API's document. Tests compare them with real answers."""
 
 from typing import Annotated, Any, Literal
 
@@ -32,7 +32,7 @@ class Error(Answer):
 
 
 class Usage(Answer):
-    """Words in, pictures out; never 0."""
+    """Words in, images out; never 0."""
 
     prompt_tokens: int = Field(ge=1)
     completion_tokens: int = Field(ge=1)
@@ -41,8 +41,10 @@ class Usage(Answer):
 
 class AnswerMessage(Answer):
     role: Literal["assistant"]
-    content: str = Field(description="Pictures as markdown images, one a line; or how far it is; or why there is none.")
-    refusal: str | None = Field(description="Why there is no picture.")
+    content: str = Field(
+        description="The images as markdown, one per line; or the progress; or the reason why there is none."
+    )
+    refusal: str | None = Field(description="The reason why there is no image.")
 
 
 class Choice(Answer):
@@ -63,7 +65,7 @@ class ChatCompletion(Answer):
     backend: str | None = Field(None, description=BACKEND)
     service_tier: Literal["default"] = "default"
     system_fingerprint: None = None
-    error: ErrorDetail | None = Field(None, description="What went wrong after the status was sent.")
+    error: ErrorDetail | None = Field(None, description="The failure, if it came after the status was sent.")
 
 
 class List(Answer):
@@ -112,7 +114,7 @@ class TokenDetails(Answer):
 
 
 class ImagesUsage(Answer):
-    """Words and pictures in, pictures out."""
+    """Words and images in, images out."""
 
     input_tokens: int
     input_tokens_details: TokenDetails
@@ -129,9 +131,9 @@ class ImagesAnswer(Answer):
     ordered_size: str | None = Field(None, description="The size that was ordered from the back end.")
     size: Literal["1024x1024", "1024x1536", "1536x1024"] | None = None
     output_format: Literal["png", "webp", "jpeg"] | None = None
-    errors: list[ImageFault] = Field([], description="The pictures that there is something to tell about.")
+    errors: list[ImageFault] = Field([], description="The images that are missing, or whose bytes are.")
     usage: ImagesUsage | None = None
-    error: ErrorDetail | None = Field(None, description="What went wrong after the status was sent.")
+    error: ErrorDetail | None = Field(None, description="The failure, if it came after the status was sent.")
 
 
 class GenerationFailure(Answer):

@@ -1,4 +1,4 @@
-"""What the API's document tells of a route, beside its handler: one line, and the first line of its docstring."""
+"""The description of a route in the API's document, on its handler; its summary is the docstring's first line."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,8 +13,8 @@ H = TypeVar("H", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """`body` is what is sent (as JSON, or as a form too), `query` names parameters and their meanings, `answer` is what
-    a good answer holds, in one of the forms that `media` names; `or_nothing`: it may be 204."""
+    """`body` is sent as JSON, or as a `form` too; `query` maps parameters to meanings; `answer` is the content of
+    a good answer, in one of the forms that `media` lists; with `or_nothing` it may be 204."""
 
     body: type[BaseModel] | None = None
     form: bool = False
@@ -26,7 +26,7 @@ class Description:
 
 
 def described(description: Description | None = None) -> Callable[[H], H]:
-    """Put a route into the document."""
+    """Add a route to the document."""
 
     def note(handler: H) -> H:
         setattr(handler, NOTE, description or Description())
@@ -36,6 +36,6 @@ def described(description: Description | None = None) -> Callable[[H], H]:
 
 
 def description_of(handler: object) -> Description | None:
-    """What was noted on a handler."""
+    """The description of a handler, if it has one."""
     found: Description | None = getattr(handler, NOTE, None)
     return found

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made of the routes and of what is noted on their handlers."""
+"""The OpenAPI document, made from the routes and the descriptions on their handlers."""
 
 import inspect
 import re
@@ -14,7 +14,7 @@ from sora_proxy.api.reference.answer_schemas import Error
 from sora_proxy.api.reference.described import JSON, Description, description_of
 
 ABOUT = (
-    "Pictures behind OpenAI's API. Every error is an object with `message`, `type`, `param` and `code`; `ErrorDetail`"
+    "Images behind OpenAI's API. Every error is an object with `message`, `type`, `param` and `code`; `ErrorDetail`"
     " lists the codes. All answers have the header `x-request-id`, and those about an order have `x-generation-id` and,"
     " where it is known, `x-sora-proxy-backend`: `sora`, or `simulator`, whose images are drawn."
 )
@@ -25,7 +25,7 @@ API = "sora_proxy.api."
 
 
 def document(routes: Iterable[web.RouteDef], open_handlers: frozenset[object]) -> dict[str, Any]:
-    """What OpenAPI 3.1 tells of these routes."""
+    """These routes as an OpenAPI 3.1 document."""
     described = [(route, found) for route in routes if (found := description_of(route.handler))]
     schemas = _Schemas(description for _, description in described)
     paths: dict[str, dict[str, Any]] = {}
@@ -68,7 +68,7 @@ class _Schemas:
 def _operation(route: web.RouteDef, path: str, description: Description, schemas: _Schemas) -> dict[str, Any]:
     answer = schemas.of(description.answer, "serialization")
     error = {"description": "An error", "content": {JSON: {"schema": schemas.of(Error, "serialization")}}}
-    # A schema of a stream would be one of each of its events, as later versions of OpenAPI have it.
+    # OpenAPI 3.1 can't describe the events of a stream, so a stream has no schema.
     content = {media: {"schema": answer} if media == JSON else {} for media in description.media}
     operation: dict[str, Any] = {
         "operationId": "_".join([route.method.lower(), *re.findall(r"\w+", path)]),
@@ -82,7 +82,7 @@ def _operation(route: web.RouteDef, path: str, description: Description, schemas
         },
     }
     if description.or_nothing:
-        operation["responses"]["204"] = {"description": "Nothing is left to tell"}
+        operation["responses"]["204"] = {"description": "No event is left"}
     if description.body:
         body = schemas.of(description.body, "validation")
         content = {JSON: {"schema": body}}

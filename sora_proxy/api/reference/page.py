@@ -1,4 +1,4 @@
-"""The API's document as one page of HTML: no script, nothing from elsewhere."""
+"""The API's document as one page of HTML: no script, nothing loaded from other sites."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The API's document for programs, and the same as a page for people. Open to all: they tell nothing of this server."""
+"""The API's document for programs and as a page for people. Open to all: neither says anything about this server."""
 
 import functools
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from sora_proxy.blocking import Work
 
 
 class Reference:
-    """Both forms, made when they are first wanted: it takes a while, so on a thread."""
+    """Both forms, made when they are first requested: it takes a while, so on a thread."""
 
     def __init__(self, routes: Sequence[web.RouteDef], open_handlers: frozenset[object]) -> None:
         self._make = functools.partial(document, routes, open_handlers)
@@ -33,7 +33,7 @@ REFERENCE = web.AppKey("reference", Reference)
 
 @described()
 async def openapi(request: web.Request) -> web.Response:
-    """This document."""
+    """Retrieve this document."""
     reference = request.app[REFERENCE]
     body = await request.app[THREADS].run(Work.media, lambda: reference.document)
     return web.Response(body=body, content_type="application/json")
@@ -41,7 +41,7 @@ async def openapi(request: web.Request) -> web.Response:
 
 @described(Description(media=("text/html",)))
 async def docs(request: web.Request) -> web.Response:
-    """This document as a page."""
+    """Retrieve this document as a page."""
     reference = request.app[REFERENCE]
     body = await request.app[THREADS].run(Work.media, lambda: reference.page)
     headers = {"content-security-policy": CONTENT_SECURITY_POLICY, "x-content-type-options": "nosniff"}

@@ -1,4 +1,4 @@
-"""Reference pictures: from a data URI, an address or an upload to a checked file of ours."""
+"""Reference images: from a data URI, an address or an upload to a checked file of ours."""
 
 import binascii
 from dataclasses import dataclass

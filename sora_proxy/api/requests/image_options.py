@@ -11,7 +11,7 @@ Format = Literal["png", "webp", "jpeg"]
 
 
 class PictureOptions(Lenient):
-    """How a picture shall be."""
+    """How the client wants its image."""
 
     size: Annotated[str, none_is_default("auto")] = "auto"
     quality: Annotated[
@@ -24,7 +24,7 @@ class PictureOptions(Lenient):
 
     @property
     def dimensions(self) -> tuple[int, int] | None:
-        """The size in pixels, if one is asked for. Raises ClientError."""
+        """The size in pixels, None for any. Raises ClientError."""
         if self.size == "auto":
             return None
         found = SIZE.fullmatch(self.size)

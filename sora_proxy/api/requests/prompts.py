@@ -1,4 +1,4 @@
-"""What a conversation asks for: its prompt, and the picture it shows us, in every form that clients send them."""
+"""The prompt of a conversation, and the image that comes with it, in every form that clients send them."""
 
 import re
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from sora_proxy.orders.conversations import Said
 
 DATA_URI = "data:image/"
 MAX_STORED_LENGTH = 2 * MAX_PROMPT_LENGTH  # characters of a stored conversation
-# Where a data URI inside a text ends: at the first character that it can't hold.
-END = re.compile(r"[^A-Za-z0-9+/=:;,._-]")
+# A data URI inside a text ends at the first character that it can't hold.
+DATA_URI_END = re.compile(r"[^A-Za-z0-9+/=:;,._-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ def prompt_of(messages: list[Message]) -> Prompt:
 
     Raises ClientError.
     """
-    asked = next((message for message in reversed(messages) if message.role == "user"), None)
-    asked = asked or next((message for message in reversed(messages) if _text(message)), messages[-1])
-    texts, pictures = _split(asked)
+    last = next((message for message in reversed(messages) if message.role == "user"), None)
+    last = last or next((message for message in reversed(messages) if _text(message)), messages[-1])
+    texts, pictures = _split(last)
     text = "\n".join(part for part in (piece.strip() for piece in texts) if part)
     if not text:
         raise ClientError("The last user message has no text to make a picture from.", param="messages")
@@ -42,20 +42,20 @@ def prompt_of(messages: list[Message]) -> Prompt:
 
 
 def texts_of(messages: list[Message]) -> list[Said]:
-    """The words of a conversation, to be kept. Of a long one, the end."""
-    kept: list[Said] = []
+    """The texts of a conversation, to be stored. Of a long one, the end."""
+    texts: list[Said] = []
     left = MAX_STORED_LENGTH
     for message in reversed(messages):
         text = text_of(message)[:MAX_PROMPT_LENGTH]
         left -= len(text)
         if left < 0:
             break
-        kept.append(Said(message.role, text))
-    return kept[::-1]
+        texts.append(Said(message.role, text))
+    return texts[::-1]
 
 
 def text_of(message: Message) -> str:
-    """A message's text, and nothing if it can't be read: what no picture is made from may hold parts of any kind."""
+    """A message's text, empty if it can't be read: messages other than the prompt may hold parts of any kind."""
     try:
         return _text(message)
     except ClientError:
@@ -119,11 +119,13 @@ def _piece(part: Any) -> tuple[str, str]:
 
 
 def _cut_data_uris(text: str) -> tuple[str, list[str]]:
-    """Separate data URIs that stand in a text, as older clients send them, from the words around them."""
+    """Separate the data URIs in a text, where older clients put them, from the words around them."""
     words, uris, at = [], [], 0
     while (start := text.find(DATA_URI, at)) >= 0:
-        end = END.search(text, start)
+        end = DATA_URI_END.search(text, start)
         words.append(text[at:start])
-        uris.append(text[start : end.start() if end else len(text)].rstrip(".,:;"))  # what ends a sentence is no data
+        uris.append(
+            text[start : end.start() if end else len(text)].rstrip(".,:;")
+        )  # the end of a sentence is not part of it
         at = start + len(uris[-1])
     return "".join([*words, text[at:]]), uris

@@ -1,4 +1,4 @@
-"""What a chat request may hold. Fields that we use are checked strictly; all others are accepted whatever they hold."""
+"""The fields of a chat request. Those that we use are checked strictly; all others are accepted and ignored."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ PARTS = ["text", "input_text", "output_text", "image_url", "input_image", "file"
 PART = {"type": "object", "properties": {"type": {"enum": PARTS}}, "required": ["type"]}
 CONTENT = {"anyOf": [{"type": "string"}, {"type": "null"}, {"type": "array", "items": PART}]}
 SIZE = re.compile(r"(\d{2,4})[x×*](\d{2,4})", re.ASCII)
-SIDE = range(64, 2049)
+SIDE = range(64, 2049)  # pixels
 
 
 def none_is_default(default: Any) -> BeforeValidator:
@@ -34,7 +34,7 @@ M = TypeVar("M", bound=Lenient)
 
 
 class Message(Lenient):
-    """`content` is looked at by `prompt_of`: its shapes differ more than a schema could say clearly."""
+    """`prompt_of` checks `content`: it has too many shapes for a clear schema."""
 
     role: Literal["developer", "system", "user", "assistant", "tool", "function"]
     content: Annotated[Any, WithJsonSchema(CONTENT)] = None
@@ -45,7 +45,7 @@ class StreamOptions(Lenient):
 
 
 def _check_metadata(value: Any) -> Any:
-    """One rule, one message: what is wrong may stand in a key that is too long to be shown."""
+    """One rule, one message: the fault may be in a key that is too long to be shown."""
     if value is None:
         return {}
     pairs = value.items() if isinstance(value, dict) else ()
@@ -59,7 +59,7 @@ def _is_pair(key: str, value: Any) -> bool:
 
 
 def bracketed(name: str, fields: Mapping[str, str]) -> dict[str, str]:
-    """The object that a query or a form spells as `name[key]`, one field for each of its keys."""
+    """The object that a query or a form writes as fields `name[key]`."""
     start = f"{name}["
     return {key[len(start) : -1]: text for key, text in fields.items() if key.startswith(start) and key.endswith("]")}
 
@@ -70,7 +70,7 @@ Metadata = Annotated[
     WithJsonSchema(
         {
             "type": "object",
-            "description": "On an order, `webhook_url` is where to tell of its end.",
+            "description": "On an order, `webhook_url` is called when it ends.",
             "maxProperties": MAX_METADATA_PAIRS,
             "propertyNames": {"maxLength": 64},
             "additionalProperties": {"type": "string", "maxLength": 512},
@@ -88,15 +88,15 @@ class ChatRequest(Lenient):
         Field(
             min_length=1,
             max_length=MAX_MESSAGES,
-            description="The last user message is the prompt; one reference picture may come with it.",
+            description="The last user message is the prompt; it may contain one reference image.",
         ),
     ]
-    n: Annotated[int, Field(ge=1, le=4, description="How many pictures."), none_is_default(1)] = 1
+    n: Annotated[int, Field(ge=1, le=4, description="The number of images."), none_is_default(1)] = 1
     stream: Annotated[bool, Field(description="Stream the answer, with progress."), none_is_default(False)] = False
     stream_options: Annotated[StreamOptions, none_is_default(StreamOptions())] = StreamOptions()
-    background: Annotated[bool, Field(description="Answer at once; ask for it later."), none_is_default(False)] = False
+    background: Annotated[bool, Field(description="Answer at once; retrieve it later."), none_is_default(False)] = False
     size: Annotated[str, Field(description="`auto`, or like `720x480`."), none_is_default("auto")] = "auto"
-    store: Annotated[bool, Field(description="List it, and keep its messages."), none_is_default(False)] = False
+    store: Annotated[bool, Field(description="List it, and store its messages."), none_is_default(False)] = False
     metadata: Metadata = {}
 
     @property
@@ -118,7 +118,7 @@ class MetadataRequest(Lenient):
 
 
 def parse_chat_request(body: bytes, model: str | None = None) -> ChatRequest:
-    """Read a request's body. It may be large: call it on a thread. A model that is given here wins.
+    """Parse a request's body. It may be large: call it on a thread. `model` overrides that of the body.
 
     Raises ClientError, naming the field.
     """
@@ -126,16 +126,16 @@ def parse_chat_request(body: bytes, model: str | None = None) -> ChatRequest:
 
 
 def parse_metadata_request(body: bytes) -> dict[str, str]:
-    """The metadata that a completion shall have.
+    """Parse the new metadata of a completion.
 
     Raises ClientError, naming the field.
     """
     return parse_body(MetadataRequest, body).metadata
 
 
-def parse_body(kind: type[M], body: bytes, known: Mapping[str, Any] | None = None) -> M:
-    """Read a JSON body; what is `known` from elsewhere wins. Raises ClientError, naming the field."""
-    return checked(kind, json_object(body) | dict(known or {}))
+def parse_body(kind: type[M], body: bytes, overrides: Mapping[str, Any] | None = None) -> M:
+    """Parse a JSON body; `overrides` win over its fields. Raises ClientError, naming the field."""
+    return checked(kind, json_object(body) | dict(overrides or {}))
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def checked(kind: type[M], fields: Mapping[str, Any], *, strict: bool | None = None) -> M:
-    """Make a request of its fields; without `strict`, numbers and booleans may be texts, as forms have them.
+    """Make a request from its fields; without `strict`, numbers and booleans may be texts, as in forms.
 
     Raises ClientError, naming the field.
     """
@@ -163,7 +163,7 @@ def checked(kind: type[M], fields: Mapping[str, Any], *, strict: bool | None = N
 
 
 def explain(error: ValidationError) -> ClientError:
-    """The first fault, with the name of its field and without its value."""
+    """A ClientError for the first fault, with the name of its field and without its value."""
     fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
     param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
     match fault["type"]:

@@ -1,7 +1,7 @@
 """Side calls: what chat programs ask the chat model on their own behalf, such as a conversation's title.
 
-Nobody wants a picture of these, and somebody would pay for each, so they are answered here. They are told by how they
-begin, in the words of the programs; all else is a prompt. Nothing here takes more than one pass over the text.
+Nobody wants an image of these, and each would cost money, so they are answered here. They are recognised by their first
+words, which each program has its own; everything else is a prompt. Nothing here takes more than one pass over the text.
 """
 
 import re
@@ -39,7 +39,7 @@ TASK, HISTORY = "### task:", "<chat_history>"  # together they are Open WebUI's,
 MAX_BEGINNING_LENGTH = 400
 EMOJI, ANY_EMOJI = "your task is to reflect the speaker's", "🖼️"
 
-# How the programs quote what was said: `USER: …` on a line, `<user>` before one, or as JSON.
+# How the programs quote a conversation: `USER: …` on a line, `<user>` before one, or as JSON.
 QUOTED_PROMPT = re.compile(
     r'^[ \t]*(?:USER|Human)[ \t]*:[ \t]*(\S.*)$|^<user>\n(.+)$|"role":"user","\w+":"([^"\\]+)',
     re.IGNORECASE | re.MULTILINE,
@@ -49,13 +49,13 @@ UNTITLED = "Picture"
 
 
 class SideCalls:
-    """Tells side calls from prompts. `more` are beginnings that the operator adds."""
+    """Recognises and answers side calls. `more` are beginnings that the operator adds."""
 
     def __init__(self, more: Iterable[str] = ()) -> None:
         self._beginnings = tuple(_plain(beginning) for beginning in (*BEGINNINGS, *more))
 
     def answer(self, messages: Sequence[Message]) -> str | None:
-        """What the program wants to hear; None if this is no side call but an order."""
+        """The answer that the program expects; None if this is not a side call but an order."""
         last = messages[-1]
         if shows_picture(last):
             return None
@@ -92,7 +92,7 @@ def _prompts(texts: Iterable[str]) -> Iterator[str]:
 
 
 def _user_prompts(messages: Sequence[Message]) -> Iterator[str]:
-    """What the user said, the latest first."""
+    """The texts of the user, the latest first."""
     yield from (text for message in reversed(messages) if message.role == "user" and (text := text_of(message)))
 
 
@@ -103,5 +103,5 @@ def _title(prompt: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """How a text begins, whatever its line ends and capitals."""
+    """The beginning of a text, without its line ends and capitals."""
     return " ".join(text[:MAX_BEGINNING_LENGTH].split()).lower()

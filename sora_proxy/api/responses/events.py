@@ -1,7 +1,7 @@
 """A generation as the events of a response's stream: a pure function of its log.
 
-Every event has a `sequence_number`. Those that the log's event N leads to are numbered from 100 * N on, and those
-before all of them from 0 on. So a stream that was cut after any event can be taken up later, by another process too.
+Every event has a `sequence_number`. Those that the log's event N leads to are numbered from 100 * N, and those
+before all of them from 0. So a stream that was cut after any event can be resumed later, by another process too.
 """
 
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ class ResponseEvents:
         yield from self._event("response.completed", response=self._objects.completed(outcome))
 
     def cut(self, code: str, message: str) -> Iterator[Piece]:
-        """The end of a stream whose generation goes on. The log does not know it, so it takes no number of its own."""
+        """The end of a stream whose generation continues. It is not in the log, so it takes no number of its own."""
         fields = {"sequence_number": self.last_number, "code": code, "message": message, "param": None}
         return event_pieces("error", fields)
 

@@ -1,6 +1,6 @@
-"""How a generation looks as a response: OpenAI's objects, in which a path stands for the base64 of its file.
+"""A generation as a response: OpenAI's objects, in which a path stands for the base64 of its file.
 
-The ids of a response and of what is in it are the generation's own, with other prefixes: who knows one knows all.
+The ids of a response and of its items are the generation's own, with other prefixes.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from sora_proxy.generation import Failed, Generation, Phase, Status
 from sora_proxy.media.image_files import Media
 
 GENERATION, RESPONSE = "chatcmpl-", "resp_"
-# Strict clients know no other codes than OpenAI's. The call of the tool tells ours.
+# Strict clients accept OpenAI's codes only. The call of the tool has ours.
 CODES = {"content_policy_violation": "invalid_prompt"}
 
 
@@ -24,7 +24,7 @@ def response_id_of(generation_id: str) -> str:
 
 
 def generation_id_of(response_id: str) -> str:
-    """The inverse of `response_id_of`; no generation's id for what is no response's."""
+    """The inverse of `response_id_of`; an empty string for any other id."""
     return GENERATION + response_id.removeprefix(RESPONSE) if response_id.startswith(RESPONSE) else ""
 
 
@@ -50,7 +50,7 @@ class ResponseObjects:
     generation: Generation
 
     def now(self, outcome: Outcome | None) -> dict[str, Any]:
-        """The response, wherever the generation stands."""
+        """The response, whatever state the generation is in."""
         if outcome:
             return self.completed(outcome)
         failed = self.generation.failure
@@ -86,7 +86,7 @@ class ResponseObjects:
         }
 
     def calls(self, outcome: Outcome) -> list[dict[str, Any]]:
-        """The calls of the tool, as they ended: one per picture that was ordered."""
+        """The calls of the tool, as they ended: one per image that was ordered."""
         made = {picture.index: picture for picture in outcome.pictures}
         missing = Failed("result_unavailable", "The back end did not make this picture.")
         numbers = range(self.generation.spec.n)
@@ -96,7 +96,7 @@ class ResponseObjects:
         return [self._failed(number, failed) for number in range(self.generation.spec.n)]
 
     def call(self, number: int, status: str = "in_progress") -> dict[str, Any]:
-        """A call of the tool that makes pictures."""
+        """A call of the tool that makes images."""
         return {
             "id": f"ig_{self._name}_{number}",
             "type": "image_generation_call",
@@ -105,7 +105,7 @@ class ResponseObjects:
         }
 
     def message(self, text: str | None) -> dict[str, Any]:
-        """For clients that show texts only: the pictures as markdown; without a text, one that is to come."""
+        """A message for clients that show texts only, with the images as markdown; without `text`, it is unfinished."""
         return {
             "id": f"msg_{self._name}",
             "type": "message",
@@ -119,7 +119,7 @@ class ResponseObjects:
         return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
     def input_item(self) -> dict[str, Any]:
-        """What was asked for, as a message."""
+        """The prompt, as a message."""
         content = [{"type": "input_text", "text": self.generation.spec.prompt}]
         return {
             "id": f"msg_{self._name}_input",
@@ -134,7 +134,7 @@ class ResponseObjects:
         return self.generation.id.removeprefix(GENERATION)
 
     def _tool(self) -> dict[str, Any]:
-        """The tool as it was asked for, without a size that strict clients do not know: the call tells the one made."""
+        """The tool as requested, without a size that strict clients reject. The call has the size that was made."""
         spec = self.generation.spec
         size = f"{spec.width}x{spec.height}"
         tool = {"type": "image_generation", "size": size if size in SIZES else UNKNOWN}

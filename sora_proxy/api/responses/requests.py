@@ -1,4 +1,4 @@
-"""What a request for a response may hold. What we use is checked; all else is ignored, whatever it holds."""
+"""The fields of a request for a response. Those that we use are checked; all others are ignored."""
 
 from typing import Annotated, Any, get_args
 
@@ -11,7 +11,7 @@ TOOL = "image_generation"
 
 
 def _messages(value: Any) -> Any:
-    """A text is what the user says. In a list may stand what nobody says, such as earlier calls of tools."""
+    """A text is a message of the user. A list may have items that are not messages, such as earlier calls of tools."""
     if isinstance(value, str):
         return [{"role": "user", "content": value}]
     if isinstance(value, list):
@@ -20,7 +20,7 @@ def _messages(value: Any) -> Any:
 
 
 def _image_tool(value: Any) -> Any:
-    """Of all tools, the one that makes pictures; if it is not there, it is meant."""
+    """Of all tools, the one that makes images; if it is missing, it is assumed."""
     tools = value if isinstance(value, list) else []
     return next((tool for tool in tools if isinstance(tool, dict) and tool.get("type") == TOOL), {})
 
@@ -50,17 +50,17 @@ class ResponseRequest(Lenient):
         Field(
             alias="tools",
             default_factory=PictureOptions,
-            description="`image_generation` with its options; assumed if it is not there.",
+            description="`image_generation` with its options; assumed if it is missing.",
         ),
         BeforeValidator(_image_tool),
         WithJsonSchema(TOOLS),
     ]
     instructions: Any = None
     previous_response_id: Annotated[
-        str | None, Field(max_length=200, description="Its picture is the reference, if the prompt brings none.")
+        str | None, Field(max_length=200, description="Its image is the reference image, if the prompt has none.")
     ] = None
     stream: Annotated[bool, Field(description="Stream the answer."), none_is_default(False)] = False
-    background: Annotated[bool, Field(description="Answer at once; ask for it later."), none_is_default(False)] = False
+    background: Annotated[bool, Field(description="Answer at once; retrieve it later."), none_is_default(False)] = False
     metadata: Metadata = Field(default_factory=dict)
 
     @property

@@ -1,4 +1,4 @@
-"""`/v1/responses`: OpenAI's newer API, as far as it makes pictures.
+"""`/v1/responses`: OpenAI's newer API, as far as it makes images.
 
 As everywhere, a request becomes a `GenerationSpec`, and from then on only its log is read: a response is a generation
 under another name, and either API can retrieve it.
@@ -46,7 +46,7 @@ from sora_proxy.upstream.models import Model
 
 @described(Description(body=ResponseRequest, answer=ResponseAnswer, media=(JSON, EVENTS)))
 async def create(request: web.Request) -> web.StreamResponse:
-    """Order a picture as a response."""
+    """Order an image and return it as a response."""
     side_calls, models = request.app[SIDE_CALLS], request.app[MODELS]
     async with parsed(request, lambda body: _parse(body, side_calls)) as (whole, prompt, answer):
         model = models.get(whole.model) if whole.model else models.default
@@ -56,7 +56,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         async with _reference(request, whole, prompt) as reference:
             generation = await _place(request, whole, model, prompt, reference)
         order = whole.model_copy(update={"input": []})
-        del whole, prompt, reference  # which may hold a picture that is on disk now
+        del whole, prompt, reference  # which may hold an image that is on disk now
     structlog.contextvars.bind_contextvars(generation=generation.id)
     with waiting_for(request, generation):
         if order.stream:
@@ -66,13 +66,13 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 @described(
     Description(
-        query={"stream": "`true`: as a stream", "starting_after": "the number of the last event that you have"},
+        query={"stream": "`true`: as a stream", "starting_after": "the number of the last event received"},
         answer=ResponseAnswer,
         media=(JSON, EVENTS),
     )
 )
 async def retrieve(request: web.Request) -> web.StreamResponse:
-    """A response, wherever it stands; or its stream, from the beginning or from where one was cut off."""
+    """Retrieve a response, whatever state it is in; or its stream, from the beginning or from where one was cut."""
     generation = await _find(request)
     after = stream_asked_after(request, generation, numbers_per_event=NUMBERS_PER_EVENT)
     if after is None:
@@ -83,7 +83,7 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
 
 @described(Description(answer=DeletedResponse))
 async def delete(request: web.Request) -> web.Response:
-    """Forget a finished response and its picture."""
+    """Delete a finished response and its image."""
     generation = await _find(request)
     await forget(request, generation)
     return json_response({"id": response_id_of(generation.id), "object": "response", "deleted": True})
@@ -91,7 +91,7 @@ async def delete(request: web.Request) -> web.Response:
 
 @described(Description(answer=ResponseAnswer))
 async def cancel(request: web.Request) -> web.StreamResponse:
-    """Cancel a response. Twice, or too late, it changes nothing."""
+    """Cancel a response. If it has ended, nothing changes."""
     generation = await _find(request)
     await request.app[SUPERVISOR].cancel(generation)
     return await _whole(request, generation, wait=False)
@@ -99,7 +99,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
 
 @described(Description(answer=InputItemList))
 async def list_input_items(request: web.Request) -> web.Response:
-    """What a response was made from: its prompt."""
+    """List the input of a response: its prompt."""
     generation = await _find(request)
     return page_response([ResponseObjects(generation).input_item()], has_more=False)
 
@@ -113,7 +113,7 @@ def _parse(body: bytes, side_calls: SideCalls | None) -> tuple[ResponseRequest, 
     try:
         return order, prompt_of(order.input), None
     except ClientError as error:
-        error.param = "input"  # as messages are called here
+        error.param = "input"  # the name that messages have here
         raise
 
 
@@ -136,7 +136,7 @@ async def _place(
 
 @contextlib.asynccontextmanager
 async def _reference(request: web.Request, order: ResponseRequest, prompt: Prompt) -> AsyncIterator[Reference | None]:
-    """The picture that comes with the prompt, else that of the response before. Raises ClientError."""
+    """The reference image in the prompt, else that of the previous response. Raises ClientError."""
     if prompt.picture or order.previous_response_id is None:
         yield Reference(prompt.picture, "input") if prompt.picture else None
         return
@@ -160,7 +160,7 @@ async def _copy_of_picture(request: web.Request, response_id: str) -> Path:
 
 
 async def _whole(request: web.Request, generation: Generation, *, wait: bool) -> web.StreamResponse:
-    """The response; with `wait` when it has ended, as long as the client has patience for that."""
+    """The response; with `wait` after it has ended, or when the client is about to give up."""
     answer = LongAnswer(request, None if wait else poll_headers(generation))
     if wait:
         patience = min(request.app[SETTINGS].image_wait, client_patience(request))
@@ -177,7 +177,7 @@ async def _whole(request: web.Request, generation: Generation, *, wait: bool) ->
 async def _answer_with_text(
     request: web.Request, spec: GenerationSpec, text: str, *, stream: bool
 ) -> web.StreamResponse:
-    """A text of ours, as that of a generation of no pictures, which is not kept."""
+    """Answer with a text of ours, as a response without images, which is not stored."""
     objects = ResponseObjects(Generation(new_generation_id(), request[CLIENT], spec))
     outcome = Outcome((), text)
     if not stream:

@@ -1,4 +1,4 @@
-"""What a response holds, for the API's document."""
+"""The fields of a response, for the API's document."""
 
 from typing import Literal
 
@@ -23,7 +23,7 @@ class ResponseOutputDetails(Answer):
 
 
 class ResponseUsage(Answer):
-    """Words in, pictures out; never 0."""
+    """Words in, images out; never 0."""
 
     input_tokens: int = Field(ge=1)
     input_tokens_details: ResponseTokenDetails
@@ -36,7 +36,7 @@ class ImageGenerationCall(Answer):
     id: str
     type: Literal["image_generation_call"]
     status: Literal["completed", "failed"]
-    result: str | None = Field(description="The picture in base64, if it is kept here.")
+    result: str | None = Field(description="The image in base64, if it is stored here.")
     size: str | None = None
     output_format: Literal["png", "webp", "jpeg"] | None = None
     error: ErrorDetail | None = None
@@ -44,7 +44,7 @@ class ImageGenerationCall(Answer):
 
 class OutputText(Answer):
     type: Literal["output_text"]
-    text: str = Field(description="The pictures as markdown images.")
+    text: str = Field(description="The images as markdown.")
     annotations: list[None] = Field(max_length=0)
     logprobs: list[None] = Field(max_length=0)
 
