@@ -1,4 +1,4 @@
-"""Conversations: what clients said, beside the generations that they asked to store."""
+"""Conversations: the messages of clients, stored with the generations that they led to."""
 
 import operator
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ conversations = sa.Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class MessageText:
     """One message of a conversation: its words only, for pictures would fill the database."""
 
     role: str
@@ -46,7 +46,7 @@ class Conversations:
         self._database = database
 
     @staticmethod
-    def keeping(messages: Sequence[Said]) -> InSameCommit:
+    def keeping(messages: Sequence[MessageText]) -> InSameCommit:
         """A writer that commits a conversation together with its generation."""
         rows = [[message.role, message.text] for message in messages]
 
@@ -56,11 +56,11 @@ class Conversations:
 
         return write
 
-    async def messages(self, generation_id: str) -> list[Said] | None:
+    async def messages(self, generation_id: str) -> list[MessageText] | None:
         """The messages of a stored conversation; None if it was not to be stored."""
         query = sa.select(conversations.c.messages).where(conversations.c.generation_id == generation_id)
         found = await self._database.read(lambda connection: connection.scalar(query))
-        return None if found is None else [Said(*message) for message in found]
+        return None if found is None else [MessageText(*message) for message in found]
 
     async def ids(self, client: str, page: Page) -> list[str]:
         """The ids of a client's stored conversations. None of them follows an `after` that is not there."""

@@ -30,7 +30,7 @@ from sora_proxy.api.requests.prompts import Prompt, prompt_of, texts_of
 from sora_proxy.api.requests.schemas import ChatRequest, parse_chat_request
 from sora_proxy.api.requests.side_calls import SideCalls
 from sora_proxy.generation import Failed, Generation, GenerationSpec
-from sora_proxy.orders.conversations import Conversations, Said
+from sora_proxy.orders.conversations import Conversations, MessageText
 
 PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b", re.IGNORECASE)
 
@@ -64,7 +64,7 @@ class _Order:
 
     chat: ChatRequest
     prompt: Prompt | str
-    messages: list[Said]
+    messages: list[MessageText]
 
 
 def _parse(body: bytes, side_calls: SideCalls | None, model: str | None) -> _Order:

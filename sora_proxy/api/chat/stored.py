@@ -30,7 +30,7 @@ from sora_proxy.api.reference.answer_schemas import (
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.requests.schemas import MAX_MESSAGES, MetadataRequest, bracketed, parse_metadata_request
 from sora_proxy.generation import Generation
-from sora_proxy.orders.conversations import Page, Said
+from sora_proxy.orders.conversations import MessageText, Page
 
 PAGE = {"after": "the last id of the previous page", "limit": "the size of the page", "order": "`asc` or `desc`"}
 FILTERS = {"model": "only completions of this model", "metadata[key]": "only completions with this value"}
@@ -95,7 +95,7 @@ async def delete(request: web.Request) -> web.Response:
 async def list_messages(request: web.Request) -> web.Response:
     """List the messages that led to a completion. If they were not stored, its prompt."""
     generation = await find(request)
-    stored = await request.app[CONVERSATIONS].messages(generation.id) or [Said("user", generation.spec.prompt)]
+    stored = await request.app[CONVERSATIONS].messages(generation.id) or [MessageText("user", generation.spec.prompt)]
     messages = [
         {"id": f"{generation.id}-{n}", "role": one.role, "content": one.text, "refusal": None, "content_parts": None}
         for n, one in enumerate(stored)

@@ -11,11 +11,11 @@ from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.requests.schemas import ChatRequest
 from sora_proxy.generation import new_generation_id
-from sora_proxy.orders.conversations import Said
+from sora_proxy.orders.conversations import MessageText
 
 
 async def answer_with_text(
-    request: web.Request, chat: ChatRequest, messages: Sequence[Said], text: str
+    request: web.Request, chat: ChatRequest, messages: Sequence[MessageText], text: str
 ) -> web.StreamResponse:
     """Answer `messages` with a text, as the whole completion or as the stream that the client asked for."""
     head = {"id": new_generation_id(), "object": "chat.completion", "created": int(time.time()), "model": chat.model}

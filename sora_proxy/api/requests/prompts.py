@@ -7,7 +7,7 @@ from typing import Any
 
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.requests.schemas import MAX_PROMPT_LENGTH, Message
-from sora_proxy.orders.conversations import Said
+from sora_proxy.orders.conversations import MessageText
 
 DATA_URI = "data:image/"
 MAX_STORED_LENGTH = 2 * MAX_PROMPT_LENGTH  # characters of a stored conversation
@@ -41,16 +41,16 @@ def prompt_of(messages: list[Message]) -> Prompt:
     return Prompt(text, pictures[0] if pictures else None)
 
 
-def texts_of(messages: list[Message]) -> list[Said]:
+def texts_of(messages: list[Message]) -> list[MessageText]:
     """The texts of a conversation, to be stored. Of a long one, the end."""
-    texts: list[Said] = []
+    texts: list[MessageText] = []
     left = MAX_STORED_LENGTH
     for message in reversed(messages):
         text = text_of(message)[:MAX_PROMPT_LENGTH]
         left -= len(text)
         if left < 0:
             break
-        texts.append(Said(message.role, text))
+        texts.append(MessageText(message.role, text))
     return texts[::-1]
 
 
