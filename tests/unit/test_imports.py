@@ -69,3 +69,12 @@ def test_every_module_can_be_imported_alone() -> None:
     names = sorted(name for name in NAMES.values() if not name.endswith("__main__"))
     done = subprocess.run([sys.executable, "-c", script, *names], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_families_of_the_api_are_apart_and_its_http_layer_knows_no_orders() -> None:
+    families = [f"sora_proxy.api.{family}" for family in ("chat", "images", "responses")]
+    for family in families:
+        inside = family.removeprefix("sora_proxy.")
+        assert {name for name in users_of(family) if not name.startswith(f"{inside}.")} == {"api.__init__"}
+    rooms = [f"sora_proxy.{room}" for room in ("orders", "scheduling", "key_keeping", "upstream", "webhooks")]
+    assert {name for name in users_of(*families, *rooms) if name.startswith("api.http.")} == set()
