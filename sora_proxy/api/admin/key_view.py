@@ -58,9 +58,9 @@ def status_of(key: Key, moment: Moment) -> KeyStatus:
     if way_out.rest.until > moment.loop:
         return _status("resting", way_out.rest.why, _wall(way_out.rest.until, moment))
     if key.ready_at() == math.inf:
-        return KeyStatus("busy", "it has as many tasks as it may have at once")
+        return KeyStatus("busy", "it has reached its limit of tasks")
     if key.bucket.ready_at() > moment.loop:
-        return KeyStatus("busy", "it had max_rpm orders within 60 seconds", _wall(key.bucket.ready_at(), moment))
+        return KeyStatus("busy", "it has reached max_rpm", _wall(key.bucket.ready_at(), moment))
     return KeyStatus("ready")
 
 
