@@ -16,7 +16,8 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from sora_proxy.scheduling.egress import Egress, Proxy
+from sora_proxy.scheduling.egress import Egress
+from sora_proxy.settings.proxies import Proxy
 from sora_proxy.upstream.http_call import CallFailed, HttpCall
 from sora_proxy.upstream.sora_http import SoraHttp
 from tests.eventually import PATIENCE

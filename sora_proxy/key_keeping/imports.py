@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from sora_proxy.key_keeping.store import KeyRecord, Origin
-from sora_proxy.scheduling.keys import fingerprint
+from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.kinds import UpstreamKey
 
 FROM_A_SOURCE = (Origin.environment, Origin.file, Origin.simulator)

@@ -21,10 +21,11 @@ from sora_proxy.key_keeping.store import KeyRecord, Origin
 from sora_proxy.log import Redactor
 from sora_proxy.operators import audit
 from sora_proxy.operators.audit import Actor, Changes
-from sora_proxy.scheduling.egress import ways_shown
 from sora_proxy.scheduling.key_pool import KeyPool
-from sora_proxy.scheduling.keys import KeyMemory, fingerprint
+from sora_proxy.scheduling.keys import KeyMemory
+from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.kinds import UpstreamKey
+from sora_proxy.settings.proxies import egress_names
 
 log = structlog.get_logger(__name__)
 
@@ -183,7 +184,7 @@ def redacted(config: UpstreamKey) -> dict[str, Any]:
     """A key's configuration for operators: without its token and the passwords of its proxies."""
     token = config.token
     tail = f"…{token[-4:]}" if len(token) >= MIN_LENGTH_WITH_TAIL else "…"
-    return config.record() | {"key": tail, "proxy": ways_shown(config.proxy)}
+    return config.record() | {"key": tail, "proxy": egress_names(config.proxy)}
 
 
 def _changed(config: UpstreamKey, fields: dict[str, Any]) -> UpstreamKey:

@@ -8,7 +8,7 @@ import ipaddress
 import math
 import time
 
-from sora_proxy.scheduling.keys import TokenBucket
+from sora_proxy.scheduling.rate_window import SlidingWindow
 
 FAILURES_PER_ADDRESS = 10
 FAILURES_IN_ALL = 60
@@ -20,8 +20,8 @@ class LoginLimit:
 
     def __init__(self) -> None:
         # All the mutable state. Both tables are in the order of their last use, and bounded.
-        self._all = TokenBucket(FAILURES_IN_ALL)
-        self._failed: dict[str, TokenBucket] = {}
+        self._all = SlidingWindow(FAILURES_IN_ALL)
+        self._failed: dict[str, SlidingWindow] = {}
         self._welcome: dict[str, None] = {}
 
     def wait(self, address: str) -> int:
@@ -36,14 +36,14 @@ class LoginLimit:
     def failed(self, address: str) -> None:
         """A login from here failed."""
         network, now = _network(address), time.monotonic()
-        failed = self._failed.pop(network, None) or TokenBucket(FAILURES_PER_ADDRESS)
-        failed.take(now)
+        failed = self._failed.pop(network, None) or SlidingWindow(FAILURES_PER_ADDRESS)
+        failed.use(now)
         self._failed[network] = failed
         # There are never more to remember than failures of the last minute, but for those of addresses welcome.
         if len(self._failed) > ADDRESSES_KNOWN:
             del self._failed[next(iter(self._failed))]
         if network not in self._welcome:
-            self._all.take(now)
+            self._all.use(now)
 
     def succeeded(self, address: str) -> None:
         """A login from here was right."""

@@ -17,9 +17,9 @@ from sora_proxy.database import Database, metadata
 from sora_proxy.errors import InvalidOption, UnknownOption
 from sora_proxy.operators import audit
 from sora_proxy.operators.audit import Actor
-from sora_proxy.scheduling.egress import ways_shown
 from sora_proxy.settings.kinds import AT_RUN_TIME
 from sora_proxy.settings.options import Settings
+from sora_proxy.settings.proxies import egress_names
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +104,7 @@ class RuntimeSettings:
 
 def redacted(settings: Settings, option: str) -> Any:
     """An option's value as operators may see it."""
-    return ways_shown(settings.proxies) if option == "PROXIES" else getattr(settings, FIELDS[option])
+    return egress_names(settings.proxies) if option == "PROXIES" else getattr(settings, FIELDS[option])
 
 
 def _check(option: str, value: Any) -> None:

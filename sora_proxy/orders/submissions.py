@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from sora_proxy.database import Database, metadata
 from sora_proxy.generation import Status, Step
-from sora_proxy.scheduling.keys import MINUTE
+from sora_proxy.scheduling.rate_window import MINUTE
 
 KEPT_SECONDS = 3 * MINUTE  # more than a minute: a clock may be set back a little
 

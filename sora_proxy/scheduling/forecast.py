@@ -6,7 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 
-from sora_proxy.scheduling.keys import MINUTE, Key
+from sora_proxy.scheduling.keys import Key
+from sora_proxy.scheduling.rate_window import MINUTE
 
 FIRST_GUESS_OF_TASK_SECONDS = 30.0
 GOOD_FOR_SECONDS = 1.0  # so long is what was added up about all keys good enough

@@ -18,13 +18,14 @@ import structlog
 
 from sora_proxy.errors import EgressFault, Fault, NoUpstreamKey
 from sora_proxy.scheduling.cooldown import Incident
-from sora_proxy.scheduling.egress import Egress, Proxy
+from sora_proxy.scheduling.egress import Egress
 from sora_proxy.scheduling.keys import Key, KeyMemory, Moment
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.order_queue import OrderQueue, QueueBounds
 from sora_proxy.scheduling.roster import Roster
 from sora_proxy.settings.kinds import UpstreamKey
+from sora_proxy.settings.proxies import Proxy
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +99,7 @@ class KeyPool:
         """How many seconds ago keys were used by the last process, by their ids, the longest ago first."""
         for key_id in ages.keys() & self._keys.keys():
             key = self._keys[key_id]
-            key.bucket.load(self.now - age for age in ages[key_id])
+            key.window.load(self.now - age for age in ages[key_id])
             self.changed(key)
 
     def remove(self, key_id: str) -> None:
@@ -249,7 +250,7 @@ class KeyPool:
 
     def _grant(self, key: Key, now: float) -> None:
         place = self.queue.pop()
-        key.bucket.take(now)
+        key.window.use(now)
         place.grant = Lease(self, key, place.order, new=True, intent_open=True)
         self._roster.served(key)
         self._roster.update(key, now)

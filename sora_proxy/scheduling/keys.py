@@ -4,53 +4,15 @@ Who gets a key and when is `key_pool.py`, and only the pool changes what is in h
 loop's clock, but for those in a `KeyMemory`.
 """
 
-import hashlib
 import math
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sora_proxy.errors import Fault, KeyRejected, RateLimited, TooManyTasks, UpstreamFault
 from sora_proxy.scheduling.cooldown import LONGEST_REST, Incident, Rest
 from sora_proxy.scheduling.egress import Egress
+from sora_proxy.scheduling.rate_window import SlidingWindow
 from sora_proxy.settings.kinds import UpstreamKey
-
-MINUTE = 60.0
-
-
-def fingerprint(secret: str) -> str:
-    """A stable name for a secret that tells nothing of it: 16 hex digits."""
-    return hashlib.sha256(secret.encode()).hexdigest()[:16]
-
-
-class TokenBucket:
-    """At most `size` takes in any 60 seconds, over a true sliding minute."""
-
-    def __init__(self, size: int) -> None:
-        # All the mutable state: the size, which may change, and all that was taken in the last minute.
-        self.size = size
-        self._taken: deque[float] = deque()
-
-    def ready_at(self) -> float:
-        """The moment from which one more may be taken."""
-        return self._taken[-self.size] + MINUTE if len(self._taken) >= self.size else -math.inf
-
-    def take(self, now: float) -> None:
-        while self._taken and self._taken[0] < now - MINUTE:
-            self._taken.popleft()
-        self._taken.append(now)
-
-    def give_back(self) -> None:
-        """What was taken last was not used."""
-        self._taken.pop()
-
-    def restamp(self, now: float) -> None:
-        """What was taken last is used only now."""
-        self._taken[-1] = now
-
-    def load(self, taken: Iterable[float]) -> None:
-        """What was taken in an earlier life, the first one first."""
-        self._taken = deque([*taken, *self._taken])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +44,7 @@ class Key:
         self.config = config
         self.egresses = tuple(egresses)  # in the order in which they are used
         # All the mutable state.
-        self.bucket = TokenBucket(config.max_rpm)
+        self.window = SlidingWindow(config.max_rpm)
         self.learned_limit: int | None = None  # tasks at once, as the upstream told
         self.limit = config.max_concurrent  # tasks at once; None until somebody tells
         self.tasks = 0
@@ -125,7 +87,7 @@ class Key:
     def rests_until(self) -> float:
         """The moment from which neither its rate nor a rest of its own or of its ways out is in the way."""
         egress = self.egresses[0].rest.until if len(self.egresses) == 1 else min(e.rest.until for e in self.egresses)
-        return max(self.bucket.ready_at(), self.rest.until, egress)
+        return max(self.window.ready_at(), self.rest.until, egress)
 
     def ready_at(self) -> float:
         """The moment from which it can take an order; infinity if only an event can tell."""
@@ -138,7 +100,7 @@ class Key:
             self.rejected, self.unproven = None, False
             self.rest.end()
         self.config, self.egresses = config, tuple(egresses)
-        self.bucket.size = config.max_rpm
+        self.window.size = config.max_rpm
         self.learn_limit(self.learned_limit)
 
     def learn_limit(self, tasks: int | None) -> None:

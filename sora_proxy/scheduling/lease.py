@@ -60,7 +60,7 @@ class Lease:
         self._intent_open = False
         self.key.intents -= 1
         if self._sent:
-            self.key.bucket.restamp(self._pool.now)
+            self.key.window.restamp(self._pool.now)
         elif self._slot_taken:
-            self.key.bucket.give_back()
+            self.key.window.undo()
         self._slot_taken = False

@@ -1,14 +1,19 @@
 """The keys that let callers in. There is no default secret: what is not set is generated, and kept in a 0600 file."""
 
 import functools
+import hashlib
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from sora_proxy.scheduling.keys import fingerprint
 from sora_proxy.settings.kept_secret import read_or_make
 from sora_proxy.settings.kinds import ClientKey
 from sora_proxy.settings.options import Settings
+
+
+def fingerprint(secret: str) -> str:
+    """A stable name for a secret, from which it can't be guessed: 16 hex digits."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

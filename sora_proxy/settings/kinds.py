@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-from sora_proxy.scheduling.egress import Proxy
+from sora_proxy.settings.proxies import Proxy
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
 # By all of them, it is the proxy that looks names up: `socks5` means what other programs call `socks5h`.

@@ -10,7 +10,6 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sora_proxy.scheduling.egress import Proxy
 from sora_proxy.settings.kinds import (
     KEY_EXAMPLE,
     PROXY_EXAMPLE,
@@ -30,6 +29,7 @@ from sora_proxy.settings.kinds import (
     UpstreamKeys,
     WebhookSecret,
 )
+from sora_proxy.settings.proxies import Proxy
 
 SETTINGS_FILES = ("config/sora_proxy.env", ".env")
 GPT_IMAGES = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "chatgpt-image-latest")

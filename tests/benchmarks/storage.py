@@ -28,7 +28,7 @@ from sora_proxy.generation import (
     new_generation_id,
 )
 from sora_proxy.orders.store import Store, events, generations
-from sora_proxy.scheduling.keys import fingerprint
+from sora_proxy.settings.access import fingerprint
 from tests.benchmarks.load import clients
 from tests.benchmarks.programs import NOBODY, Folder, environment, program
 from tests.benchmarks.table import Row, bounded

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from sora_proxy.api.context import READERS, SUPERVISOR
-from sora_proxy.scheduling.keys import fingerprint
+from sora_proxy.settings.access import fingerprint
 from tests.conftest import CLIENT_KEY, UPSTREAM_TOKEN, Proxy, StartProxy
 from tests.eventually import PATIENCE, eventually
 from tests.sora_server import Order, Sora, in_front_of, place

@@ -13,7 +13,7 @@ import aiohttp
 import jwt
 import pytest
 
-from sora_proxy.scheduling.keys import fingerprint
+from sora_proxy.settings.access import fingerprint
 from tests.conftest import ADMIN_KEY, HOUR, UPSTREAM_TOKEN, Proxy, Simulator, StartProxy, StartSimulator, in_front_of
 from tests.eventually import eventually
 from tests.streams import read_stream

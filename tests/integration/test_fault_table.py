@@ -18,7 +18,8 @@ from sora_proxy.errors import (
 )
 from sora_proxy.generation import GenerationSpec
 from sora_proxy.scheduling.egress import Egress
-from sora_proxy.scheduling.keys import Key, fingerprint
+from sora_proxy.scheduling.keys import Key
+from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.upstream.sora import Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp

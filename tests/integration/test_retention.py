@@ -6,7 +6,7 @@ from typing import Any
 
 from sora_proxy.api.context import RETENTION, STORE
 from sora_proxy.orders.retention import discarded
-from sora_proxy.scheduling.keys import fingerprint
+from sora_proxy.settings.access import fingerprint
 from tests.conftest import UPSTREAM_TOKEN, Proxy, Simulator, StartProxy, in_front_of
 from tests.eventually import eventually
 

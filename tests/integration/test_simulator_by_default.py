@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sora_proxy.scheduling.keys import fingerprint
+from sora_proxy.settings.access import fingerprint
 from tests.conftest import ADMIN_KEY, UPSTREAM_TOKEN, Proxy, Simulator, StartProxy, in_front_of, upstream_keys
 from tests.eventually import PATIENCE
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sora_proxy.api.admin.context import KEY_POOL
-from sora_proxy.scheduling.keys import Key, fingerprint
+from sora_proxy.scheduling.keys import Key
+from sora_proxy.settings.access import fingerprint
 from tests.conftest import (
     HOUR,
     UPSTREAM_TOKEN,

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from sora_proxy.api.admin.context import KEY_POOL
-from sora_proxy.scheduling.keys import Key, fingerprint
+from sora_proxy.scheduling.keys import Key
+from sora_proxy.settings.access import fingerprint
 from tests.conftest import Proxy, Simulator, StartProxy, upstream_keys
 from tests.scripted import Script, Serve, Server, behind_socks, leading_to, serving, silent_port
 from tests.streams import read_stream

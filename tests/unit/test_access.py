@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.settings.access import Access, load_access
+from sora_proxy.settings.access import Access, fingerprint, load_access
 from sora_proxy.settings.options import Settings
 
 
@@ -92,3 +92,8 @@ def test_a_key_file_that_is_no_text_is_one_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_access(settings(tmp_path))
     assert caught.value.faults == [f"DATA_DIR: {path}: holds no key; remove it to get a new one"]
+
+
+def test_a_fingerprint_is_stable_and_different_for_every_secret() -> None:
+    assert fingerprint("secret") == fingerprint("secret") == "2bb80d537b1da3e3"
+    assert fingerprint("secret") != fingerprint("secret ")

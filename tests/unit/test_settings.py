@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.scheduling.egress import Proxy
 from sora_proxy.settings.options import Settings
+from sora_proxy.settings.proxies import Proxy
 from sora_proxy.settings.reading import load_settings, misspelt_options
 
 SECRET = "eyJsupersecret0123456789"

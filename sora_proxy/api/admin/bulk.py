@@ -17,7 +17,7 @@ from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.api.requests.schemas import explain
 from sora_proxy.errors import SoraProxyError
-from sora_proxy.scheduling.keys import fingerprint
+from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.kinds import UpstreamKey
 
 MAX_KEYS = 1000

@@ -59,8 +59,8 @@ def status_of(key: Key, moment: Moment) -> KeyStatus:
         return _status("resting", way_out.rest.why, _wall(way_out.rest.until, moment))
     if key.ready_at() == math.inf:
         return KeyStatus("busy", "it has reached its limit of tasks")
-    if key.bucket.ready_at() > moment.loop:
-        return KeyStatus("busy", "it has reached max_rpm", _wall(key.bucket.ready_at(), moment))
+    if key.window.ready_at() > moment.loop:
+        return KeyStatus("busy", "it has reached max_rpm", _wall(key.window.ready_at(), moment))
     return KeyStatus("ready")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from sora_proxy.key_keeping.imports import changes
 from sora_proxy.key_keeping.store import KeyRecord, Origin
-from sora_proxy.scheduling.keys import fingerprint
+from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.kinds import UpstreamKey
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from sora_proxy.errors import EgressFault, Fault, QueueFull, RateLimited, TooManyTasks, UpstreamUnavailable
 from sora_proxy.scheduling.key_pool import KeyPool
-from sora_proxy.scheduling.keys import MINUTE
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.order_queue import QueueBounds
+from sora_proxy.scheduling.rate_window import MINUTE
 from sora_proxy.settings.kinds import UpstreamKey
 from tests.unit.scheduling.virtual_time import VirtualTimeLoop
 

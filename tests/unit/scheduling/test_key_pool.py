@@ -25,10 +25,11 @@ from sora_proxy.errors import (
 from sora_proxy.scheduling.cooldown import LONGEST_REST
 from sora_proxy.scheduling.egress import Egress
 from sora_proxy.scheduling.key_pool import KeyPool
-from sora_proxy.scheduling.keys import MINUTE, Key
+from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.order_queue import QueueBounds
+from sora_proxy.scheduling.rate_window import MINUTE
 from sora_proxy.settings.kinds import UpstreamKey
 
 Begin = Callable[..., Awaitable["Order"]]

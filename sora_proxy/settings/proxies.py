@@ -1,0 +1,38 @@
+"""Proxies: the egresses through which a back end is reached. `None` is the direct connection."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """`url` has no credentials: they are separate fields, so that no exception prints them.
+
+    Its scheme is `http`, `https` or `socks5h`: the proxy resolves host names.
+    """
+
+    url: str
+    user: str | None = None
+    password: SecretStr | None = None
+
+    @property
+    def address(self) -> str:
+        """The whole address as it is configured, including the credentials."""
+        if not (self.user or self.password):
+            return self.url
+        scheme, _, place = self.url.partition("://")
+        password = f":{quote(self.password.get_secret_value(), safe='')}" if self.password else ""
+        return f"{scheme}://{quote(self.user or '', safe='')}{password}@{place}"
+
+
+def egress_name(proxy: Proxy | None) -> str:
+    """The name of an egress in logs and answers, without credentials."""
+    return proxy.url if proxy else "direct"
+
+
+def egress_names(proxies: Iterable[Proxy | None]) -> str | None:
+    """The names of several egresses in one text; None if there are none."""
+    return ", ".join(map(egress_name, proxies)) or None

@@ -1,0 +1,38 @@
+"""The sliding window of a rate limit. No event loop in here."""
+
+import random
+
+import pytest
+
+from sora_proxy.scheduling.rate_window import MINUTE, SlidingWindow
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 60])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_window_never_allows_more_than_its_size_in_any_minute(size: int, seed: int) -> None:
+    dice, window, now = random.Random(seed), SlidingWindow(size), 1000.0
+    uses: list[float] = []
+    for _ in range(size * 20):
+        now += dice.choice([0.0, 0.0, 0.01, dice.expovariate(size / MINUTE)])
+        now = max(now, window.ready_at())
+        window.use(now)
+        uses.append(now)
+    for first, beyond in zip(uses, uses[size:], strict=False):
+        assert beyond - first >= MINUTE - 1e-9
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 60])
+def test_a_window_allows_its_whole_size_in_every_minute(size: int) -> None:
+    window = SlidingWindow(size)
+    moments = []
+    for _ in range(size * 3):
+        moments.append(max(0.0, window.ready_at()))
+        window.use(moments[-1])
+    assert moments == [0.0] * size + [MINUTE] * size + [2 * MINUTE] * size
+
+
+def test_a_burst_at_the_end_of_a_clock_minute_counts_in_the_next_one_too() -> None:
+    window = SlidingWindow(60)
+    for _ in range(60):
+        window.use(59.0)
+    assert window.ready_at() == 119.0
