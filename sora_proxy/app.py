@@ -133,7 +133,7 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     runtime = RuntimeSettings(settings, database, functools.partial(_apply, backend, keys, redactor))
     media = Media(settings.pictures_dir, settings.data_dir / "inputs", pool)
     upstream = _sora(settings, backend, pool)
-    probes = Probes(upstream, keys)
+    probes = Probes(upstream.probe, keys)
     keys.on_unproven = probes.start
     watcher = TaskWatcher(upstream, keys, interval=settings.poll_interval)
     supervisor = Supervisor(Resources(upstream, keys, store, media, watcher), _policy(runtime, backend))

@@ -150,11 +150,11 @@ class RateLimited(KeyFault):
 
 
 class EgressFault(Fault):
-    """A fault between us and the back end. `egress` is the one that was used, if it is known."""
+    """A fault of the path to the back end. `egress` is the proxy of the call; None: a direct connection."""
 
     code = "upstream_challenge"
 
-    def __init__(self, message: str, *, code: str | None = None, egress: object = None) -> None:
+    def __init__(self, message: str, *, egress: object, code: str | None = None) -> None:
         super().__init__(message, code=code)
         self.egress = egress
 

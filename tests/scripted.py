@@ -16,7 +16,6 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from sora_proxy.scheduling.egress import Egress
 from sora_proxy.settings.proxies import Proxy
 from sora_proxy.upstream.http_call import CallFailed, HttpCall
 from sora_proxy.upstream.sora_http import SoraHttp
@@ -190,8 +189,8 @@ def order(address: Server | str, path: str = "/order", **fields: Any) -> HttpCal
     return HttpCall("key", "POST", base + path, body={"data": ORDER}, **{"seconds": 2 * PATIENCE, **fields})
 
 
-def by(url: str, user: str | None = None, password: str | None = None) -> Egress:
-    return Egress(Proxy(url, user, SecretStr(password) if password else None))
+def by(url: str, user: str | None = None, password: str | None = None) -> Proxy:
+    return Proxy(url, user, SecretStr(password) if password else None)
 
 
 def failure_of(http: SoraHttp, call: HttpCall) -> CallFailed:

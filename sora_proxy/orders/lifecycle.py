@@ -104,7 +104,7 @@ class Lifecycle:
         if key is None:
             return
         try:
-            await self._upstream.cancel(generation.state.task_id or "", key)
+            await self._upstream.cancel(generation.state.task_id or "", self._keys.account(key))
         except Fault as fault:
             log.warning("task not cancelled", generation=generation.id, key=key.alias, reason=str(fault))
 
@@ -176,7 +176,8 @@ class Lifecycle:
     async def _place(self, generation: Generation, lease: Lease) -> None:
         """The reference picture, the write-ahead intent, and the order itself."""
         image = generation.spec.image
-        upload_id = await self._upstream.upload(self._media.input_path(image), lease.key) if image else None
+        account = self._keys.account(lease.key)
+        upload_id = await self._upstream.upload(self._media.input_path(image), account) if image else None
         listed = await self._lost_orders.listed_before(lease.key)
         attempts = generation.state.attempts + 1
         intent = {"backend": self._upstream.name, "key_id": lease.key.id, "intent_at": time.time(), "listed": listed}
@@ -184,13 +185,12 @@ class Lifecycle:
         if generation.cancelled:  # in the last moment
             await self._requeue(generation)
         else:
-            lease.sending()
             await to_the_end(self._submit(generation, lease, upload_id))
 
     async def _submit(self, generation: Generation, lease: Lease, upload_id: str | None) -> None:
-        """Send the order, and commit what became of it."""
+        """Send the order, and commit its outcome."""
         try:
-            task_id = await self._upstream.submit(generation.spec, lease.key, upload_id)
+            task_id = await self._upstream.submit(generation.spec, lease.sending(), upload_id)
         except SubmissionUnknown as fault:
             log.warning("submission unknown", key=lease.key.alias, reason=str(fault))
             await self._record(generation, generation.state.to(Status.unknown))

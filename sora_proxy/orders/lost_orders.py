@@ -43,7 +43,7 @@ class LostOrders:
         if named is None:  # no list was seen since the start: they will be as they were
             with contextlib.suppress(StorageUnavailable):
                 named = not await self._store.last_order_was_nameless()
-        return None if named else tuple(row.task_id for row in await self._upstream.recent(key))
+        return None if named else tuple(row.task_id for row in await self._upstream.recent(self._keys.account(key)))
 
     async def find(self, generation: Generation, lease: Lease) -> str | None:
         """The upstream task that is this order; None after enough good looks, over enough time, without it.
@@ -53,7 +53,7 @@ class LostOrders:
         since, looks = time.monotonic(), 0
         while True:
             try:
-                rows = await self._upstream.recent(lease.key)
+                rows = await self._upstream.recent(self._keys.account(lease.key))
                 known = await self._store.known_tasks(lease.key.id, [row.task_id for row in rows])
             except (Fault, StorageUnavailable) as error:
                 log.warning("look failed", key=lease.key.alias, reason=str(error))

@@ -28,19 +28,19 @@ class Results:
         """Fetch one result. If it can't be had, its address at the upstream is better than nothing: it is paid for."""
         spec, done = generation.spec, generation.state
         asset, key = done.assets[index], self._keys.get(done.key_id or "")
-        if key is None:  # it was removed, and with it the way out by which its pictures may be fetched
+        if key is None:  # it was removed, and with it the egress for its pictures
             return Picture(index, url=asset.url)
         for attempt in range(FETCHES):
             if attempt:
                 asset = await self._fresh(done, index, key) or asset
             download = self._media.new_download()
             try:
-                await self._upstream.fetch(asset, key, download)
+                await self._upstream.fetch(asset, self._keys.account(key), download)
                 return Picture(index, name=await self._media.keep_result(download, spec.format, spec.compression))
             except (Fault, NotAPicture, StorageUnavailable) as error:
                 log.warning("picture not fetched", index=index, attempt=attempt + 1, reason=str(error))
                 await self._media.discard(download)
-                if isinstance(error, EgressFault):  # the next attempt goes another way, if there is one
+                if isinstance(error, EgressFault):  # the next attempt uses another egress, if there is one
                     self._keys.report(key, error)
         return Picture(index, url=asset.url)
 
@@ -48,7 +48,7 @@ class Results:
         """The same result under a new address: the old one may have expired."""
         task_id = done.task_id or ""
         try:
-            snapshot = (await self._upstream.poll([task_id], key, deep=True)).get(task_id)
+            snapshot = (await self._upstream.poll([task_id], self._keys.account(key), deep=True)).get(task_id)
         except Fault:
             return None
         return _again(snapshot.assets, done.assets, index) if snapshot else None

@@ -131,9 +131,9 @@ class TaskWatcher:
     async def _look(self, key: Key, watched: dict[str, _Watch]) -> Fault | None:
         """Ask once, for all tasks; return what went wrong."""
         asked, now = dict(watched), time.monotonic()
-        egress = key.egress(self._keys.now)
+        account = self._keys.account(key)
         try:
-            snapshots = await self._upstream.poll(list(asked), key, deep=any(w.look_deeper for w in asked.values()))
+            snapshots = await self._upstream.poll(list(asked), account, deep=any(w.look_deeper for w in asked.values()))
         except Fault as fault:
             log.warning("poll failed", key=key.alias, reason=str(fault))
             if isinstance(fault, KeyRejected):  # it may be over in a moment, and its tasks depend on it
@@ -145,7 +145,7 @@ class TaskWatcher:
             # A mistake of ours in reading one answer must not leave all of a key's tasks unwatched.
             log.exception("poll broke", key=key.alias)
             return UpstreamUnavailable("internal server error")
-        self._keys.works(key, egress)
+        self._keys.works(key, account)
         for task_id, watch in asked.items():
             if snapshot := snapshots.get(task_id):
                 watch.seen(snapshot, now)

@@ -24,6 +24,7 @@ from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.order_queue import OrderQueue, QueueBounds
 from sora_proxy.scheduling.roster import Roster
+from sora_proxy.settings.account import Account
 from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.settings.proxies import Proxy
 
@@ -41,7 +42,7 @@ class KeyPool:
         self.on_unproven: Callable[[Key], None] = lambda _key: None
         # All the mutable state.
         self._keys: dict[str, Key] = {}
-        self._egresses: dict[Proxy | None, Egress] = {}
+        self._egresses: dict[object, Egress] = {}  # by their proxies
         self._default_egresses: Sequence[Proxy | None] = (None,)
         self._egresses_for_all = False
         self._roster = Roster()
@@ -74,6 +75,10 @@ class KeyPool:
 
     def get(self, key_id: str) -> Key | None:
         return self._keys.get(key_id)
+
+    def account(self, key: Key) -> Account:
+        """What a call to the back end needs of a key now."""
+        return key.account(self.now)
 
     def use_egresses(self, proxies: Sequence[Proxy | None], *, for_all: bool = False) -> None:
         """The ways out of the keys that name none of their own, from now on; `for_all`: of the others too."""
@@ -125,7 +130,7 @@ class KeyPool:
         """Let a fault have its effect on the key, or on the way to the upstream. `order` is the one that met it."""
         incident = Incident(str(fault), time.time(), order)
         if isinstance(fault, EgressFault):
-            egress = fault.egress if isinstance(fault.egress, Egress) else key.egress(self.now)
+            egress = self._egresses[fault.egress]
             egress.rest.back_off(self.now, incident)
             seconds = round(egress.rest.until - self.now, 1)
             log.warning("way to the back end rests", egress=egress.name, seconds=seconds, reason=str(fault))
@@ -139,8 +144,9 @@ class KeyPool:
         key.rest.back_off(self.now, Incident(str(fault), time.time()))
         self.changed(key)
 
-    def works(self, key: Key, egress: Egress) -> None:
-        """The key was just seen at work, by the way out that was its own when the call began."""
+    def works(self, key: Key, account: Account) -> None:
+        """A call that was made with the key, as this account, just succeeded."""
+        egress = self._egresses[account.egress]
         if key.rest.over():
             self._noted(key)
         if egress.rest.over():

@@ -12,6 +12,7 @@ from sora_proxy.errors import Fault, KeyRejected, RateLimited, TooManyTasks, Ups
 from sora_proxy.scheduling.cooldown import LONGEST_REST, Incident, Rest
 from sora_proxy.scheduling.egress import Egress
 from sora_proxy.scheduling.rate_window import SlidingWindow
+from sora_proxy.settings.account import Account
 from sora_proxy.settings.kinds import UpstreamKey
 
 
@@ -83,6 +84,10 @@ class Key:
         return next((each for each in self.egresses if each.rest.until <= now), None) or min(
             self.egresses, key=lambda each: each.rest.until
         )
+
+    def account(self, now: float) -> Account:
+        """What a call to the back end needs of it now."""
+        return Account(self.id, self.token, self.egress(now).proxy)
 
     def rests_until(self) -> float:
         """The moment from which neither its rate nor a rest of its own or of its ways out is in the way."""

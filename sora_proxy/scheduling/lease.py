@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Self
 
 from sora_proxy.errors import Fault
 from sora_proxy.scheduling.keys import Key
+from sora_proxy.settings.account import Account
 
 if TYPE_CHECKING:
     from sora_proxy.scheduling.key_pool import KeyPool
@@ -19,7 +20,7 @@ class Lease:
         # All the mutable state: what of the key is held.
         self._intent_open = intent_open
         self._slot_taken, self._sent = new, False  # of the key's minute
-        self._egress = key.egress(pool.now)  # by which the order goes
+        self._account = key.account(pool.now)  # that the order is sent with
         self._since = pool.now
         key.tasks += 1
         key.intents += intent_open
@@ -34,10 +35,11 @@ class Lease:
             self._pool.task_ended(self._pool.now - self._since)
         self.end()
 
-    def sending(self) -> None:
-        """The order goes out now: it counts in the key's minute, even if it is refused."""
+    def sending(self) -> Account:
+        """The account to send the order with, now: it counts in the key's minute, even if it is refused."""
         self._sent = True
-        self._egress = self.key.egress(self._pool.now)
+        self._account = self._pool.account(self.key)
+        return self._account
 
     def accepted(self) -> None:
         """The order's outcome is on disk: the key may take the next one."""
@@ -45,7 +47,7 @@ class Lease:
             self._close_intent()
             if self._sent:  # it served just now, whatever it was thought to be
                 self.key.rest.due = False
-                self._pool.works(self.key, self._egress)
+                self._pool.works(self.key, self._account)
             self._pool.changed(self.key)
 
     def end(self) -> None:

@@ -1,6 +1,7 @@
 """Probes: free calls that tell whether a key that was tired works again, before an order is risked on it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -8,16 +9,16 @@ from sora_proxy.background import start_task
 from sora_proxy.errors import EgressFault, Fault, KeyFault, UpstreamFault, UpstreamUnavailable
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
-from sora_proxy.upstream import Upstream
+from sora_proxy.settings.account import Account
 
 log = structlog.get_logger(__name__)
 
 
 class Probes:
-    """Makes at most one such call per key at a time."""
+    """Makes at most one such call per key at a time. `call` raises the Fault that the call shows."""
 
-    def __init__(self, upstream: Upstream, keys: KeyPool) -> None:
-        self._upstream = upstream
+    def __init__(self, call: Callable[[Account], Awaitable[None]], keys: KeyPool) -> None:
+        self._call = call
         self._keys = keys
         # All the mutable state.
         self._running: dict[Key, asyncio.Task[None]] = {}
@@ -37,7 +38,7 @@ class Probes:
     async def _probe(self, key: Key) -> None:
         fault: Fault | None = None
         try:
-            await self._upstream.probe(key)
+            await self._call(self._keys.account(key))
         except Fault as error:
             fault = error
             log.info("probe failed", key=key.alias, reason=str(error))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sora_proxy.generation import Asset, GenerationSpec
-from sora_proxy.scheduling.keys import Key
+from sora_proxy.settings.account import Account
 
 
 class TaskState(Enum):
@@ -54,29 +54,29 @@ class Upstream(Protocol):
     capabilities: Capabilities
     names_tasks: bool | None  # whether its lists tell the prompts of tasks; None before one was seen
 
-    async def upload(self, image: Path, key: Key) -> str:
-        """Give the back end a reference picture; returns what it calls it, for an order with the same key."""
+    async def upload(self, image: Path, account: Account) -> str:
+        """Upload a reference picture; returns the back end's id of it, for an order of the same account."""
 
-    async def submit(self, spec: GenerationSpec, key: Key, upload_id: str | None) -> str:
+    async def submit(self, spec: GenerationSpec, account: Account, upload_id: str | None) -> str:
         """Place an order and return the upstream task's id.
 
         Raises SubmissionUnknown if the order may have been registered all the same, another Fault if it was not.
         """
 
-    async def poll(self, task_ids: Sequence[str], key: Key, *, deep: bool) -> dict[str, Snapshot]:
-        """What is known of these tasks of one key, in one call; `deep` may take more calls to find older ones."""
+    async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:
+        """The state of these tasks of one account, in one call; `deep` allows more calls, to find older ones."""
 
-    async def recent(self, key: Key) -> list[Snapshot]:
-        """The key's newest tasks, newest first: where an order of unknown outcome would show."""
+    async def recent(self, account: Account) -> list[Snapshot]:
+        """The account's newest tasks, newest first: an order of unknown outcome is looked for among them."""
 
-    async def cancel(self, task_id: str, key: Key) -> bool:
-        """Ask the back end to end a task; returns whether there is a way to ask. Its end shows in polls as ever."""
+    async def cancel(self, task_id: str, account: Account) -> bool:
+        """Ask the back end to end a task; returns whether the back end can do that. Polls show the end."""
 
-    async def fetch(self, asset: Asset, key: Key, destination: Path) -> None:
-        """Write a result's bytes to a file, by the way out of the key that it was made with."""
+    async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
+        """Write a result's bytes to a file. `account` is the one that the result was made with."""
 
-    async def probe(self, key: Key) -> None:
-        """A free call: does the key work? Raises the Fault that it shows."""
+    async def probe(self, account: Account) -> None:
+        """A free call that tests whether the account works. Raises the Fault that it shows."""
 
     def close(self) -> None:
         """Let go of every connection."""

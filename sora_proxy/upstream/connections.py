@@ -1,4 +1,4 @@
-"""Connections: those of one way out, straight or through a proxy, shared by all sessions that take it.
+"""Connections: those of one egress, direct or through a proxy, shared by all sessions that use it.
 
 Each tells the current call on which socket it is and when something of its request goes out. That moment decides
 whether a paid order may be sent again, so it is seen where it happens, not told from exceptions. The credentials of a
@@ -25,7 +25,7 @@ KEPT_CONNECTIONS = 64
 
 
 class Connections(HTTPAdapter):
-    """The connections by one way out, kept for the next call, whoever makes it."""
+    """The connections of one egress, kept for the next call of any session."""
 
     def __init__(self, proxy: Proxy | None, context: ssl.SSLContext) -> None:
         self._context = context
@@ -149,7 +149,7 @@ def _hold(sock: socket.socket) -> None:
     call.hold(sock)
     if call.aborted and not call.sent:
         sock.close()
-        proxied = call.connecting and call.egress.proxy is not None
+        proxied = call.connecting and call.egress is not None
         raise CallFailed("no connection in time", sent=False, proxy=proxied)
 
 

@@ -15,13 +15,13 @@ from typing import Any
 
 import requests
 
-from sora_proxy.scheduling.egress import Egress
+from sora_proxy.settings.proxies import Proxy
 
 
 class CallFailed(Exception):
     """A call ended without a usable answer. `sent`: the request may have reached the other side.
 
-    `proxy`: its connection through a proxy broke or did not come about. Whoever is to blame, another way out may do.
+    `proxy`: its connection through a proxy broke or was not established. Another egress may work, whatever the cause.
     """
 
     def __init__(self, reason: str, *, sent: bool, proxy: bool = False) -> None:
@@ -61,7 +61,7 @@ class HttpCall:
     body: dict[str, Any] = field(default_factory=dict)  # the `json`, `files`, `data` of requests
     seconds: float = 30.0  # for the whole call
     destination: Path | None = None  # where a download goes
-    egress: Egress = field(default_factory=Egress)  # the way out that it takes
+    egress: Proxy | None = None  # None: a direct connection
 
     # What its connection tells: a second handle of its socket, whether it is still being made, whether a byte of the
     # request itself has gone out.

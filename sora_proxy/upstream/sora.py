@@ -23,7 +23,7 @@ from sora_proxy.errors import (
     UpstreamUnavailable,
 )
 from sora_proxy.generation import Asset, GenerationSpec
-from sora_proxy.scheduling.keys import Key
+from sora_proxy.settings.account import Account
 from sora_proxy.upstream import Capabilities, Snapshot
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of
@@ -82,8 +82,8 @@ class Sora:
         self._pool = pool
         self._tasks = TaskReader()
 
-    async def upload(self, image: Path, key: Key) -> str:
-        call = self._call(key, "POST", "/backend/uploads", self._deadlines.upload, page="library")
+    async def upload(self, image: Path, account: Account) -> str:
+        call = self._call(account, "POST", "/backend/uploads", self._deadlines.upload, page="library")
         content = await self._pool.run(Work.media, image.read_bytes)
         kind = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
         call.body = {"files": {"file": (image.name, content, kind)}, "data": {"file_name": image.name}}
@@ -92,7 +92,7 @@ class Sora:
             raise UpstreamUnavailable("the back end did not take the reference picture")
         return media_id
 
-    async def submit(self, spec: GenerationSpec, key: Key, upload_id: str | None) -> str:
+    async def submit(self, spec: GenerationSpec, account: Account, upload_id: str | None) -> str:
         order = {
             "type": "image_gen",
             "operation": "remix" if upload_id else "simple_compose",
@@ -103,7 +103,7 @@ class Sora:
             "height": spec.height,
             "inpaint_items": [_inpaint_item(upload_id)] if upload_id else [],
         }
-        call = self._call(key, "POST", "/backend/video_gen", self._deadlines.submit, page="explore")
+        call = self._call(account, "POST", "/backend/video_gen", self._deadlines.submit, page="explore")
         call.headers["content-type"] = "application/json"
         call.body = {"data": orjson.dumps(order)}
         try:
@@ -114,59 +114,60 @@ class Sora:
             raise _not_sent(failure, call) from failure
         return _task_id(answer, call)
 
-    async def poll(self, task_ids: Sequence[str], key: Key, *, deep: bool) -> dict[str, Snapshot]:
+    async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:
         wanted = set(task_ids)
         limit = min(len(wanted) + LIST_MARGIN, LIST_MOST)
         found: dict[str, Snapshot] = {}
         before = None
         for _ in range(DEEP_PAGES if deep else 1):
-            rows, before = await self._list(key, limit, before)
+            rows, before = await self._list(account, limit, before)
             found |= {row.task_id: row for row in rows if row.task_id in wanted}
             if len(found) == len(wanted) or before is None:
                 break
         return found
 
-    async def recent(self, key: Key) -> list[Snapshot]:
-        rows, _ = await self._list(key, LIST_MOST, None)
+    async def recent(self, account: Account) -> list[Snapshot]:
+        rows, _ = await self._list(account, LIST_MOST, None)
         return rows
 
-    async def cancel(self, task_id: str, key: Key) -> bool:  # noqa: ARG002
+    async def cancel(self, task_id: str, account: Account) -> bool:  # noqa: ARG002
         return False  # no public client shows how
 
-    async def fetch(self, asset: Asset, key: Key, destination: Path) -> None:
+    async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
         # Without the account's token: results lie on a media host, behind addresses that are secrets themselves.
         call = HttpCall(
-            key.id,
+            account.key_id,
             "GET",
             asset.url,
             {"accept": "image/*"},
             seconds=self._deadlines.download,
             destination=destination,
-            egress=key.egress(asyncio.get_running_loop().time()),
+            egress=account.egress,
         )
         answer = await self._answer(Work.download, call)
         if not answer.is_good:
-            if isinstance(fault := _fault_in(answer, call), EgressFault):
+            if isinstance(fault := fault_of(answer, call.egress), EgressFault):
                 raise fault
             raise UpstreamUnavailable("a finished picture could not be fetched", code="result_unavailable")
 
-    async def probe(self, key: Key) -> None:
-        call = self._call(key, "GET", "/backend/parameters", self._deadlines.poll)
+    async def probe(self, account: Account) -> None:
+        call = self._call(account, "GET", "/backend/parameters", self._deadlines.poll)
         answer = await self._answer(Work.probe, call)
         if answer.status in (404, 405):  # a server that has no such call says nothing about the key
             return
         if not answer.is_good:
-            raise _fault_in(answer, call)
+            raise fault_of(answer, call.egress)
         if object_of(answer).get("can_create_images") is False:
             raise KeyRejected("the account may not make pictures")
 
     def close(self) -> None:
         self._http.close()
 
-    async def _list(self, key: Key, limit: int, before: str | None) -> tuple[list[Snapshot], str | None]:
-        """One page of the key's tasks, newest first, and where the next page begins."""
+    async def _list(self, account: Account, limit: int, before: str | None) -> tuple[list[Snapshot], str | None]:
+        """One page of the account's tasks, newest first, and where the next page begins."""
         query = f"?limit={limit}" + (f"&before={before}" if before else "")
-        answer = await self._ask(Work.poll, self._call(key, "GET", f"/backend/video_gen{query}", self._deadlines.poll))
+        call = self._call(account, "GET", f"/backend/video_gen{query}", self._deadlines.poll)
+        answer = await self._ask(Work.poll, call)
         body = object_of(answer)
         rows = body.get("task_responses")
         if rows is None and isinstance(body.get("data"), list):  # as some servers wrap them
@@ -179,24 +180,22 @@ class Sora:
         last = body.get("last_id")
         return tasks, last if body.get("has_more") and isinstance(last, str) else None
 
-    def _call(self, key: Key, method: str, path: str, seconds: float, *, page: str = "library") -> HttpCall:
+    def _call(self, account: Account, method: str, path: str, seconds: float, *, page: str = "library") -> HttpCall:
         base = self._options.base_url
         headers = {
             "accept": "*/*",
             "accept-language": "en-US,en;q=0.9",
-            "authorization": f"Bearer {key.token}",
+            "authorization": f"Bearer {account.token}",
             "referer": f"{base}/{page}",
             **self._options.extra_headers,
         }
-        return HttpCall(
-            key.id, method, base + path, headers, seconds=seconds, egress=key.egress(asyncio.get_running_loop().time())
-        )
+        return HttpCall(account.key_id, method, base + path, headers, seconds=seconds, egress=account.egress)
 
     async def _ask(self, work: Work, call: HttpCall) -> Answer:
         """The answer of a call that registers nothing, if it is a good one."""
         answer = await self._answer(work, call)
         if not answer.is_good:
-            raise _fault_in(answer, call)
+            raise fault_of(answer, call.egress)
         return answer
 
     async def _answer(self, work: Work, call: HttpCall) -> Answer:
@@ -223,7 +222,7 @@ class Sora:
 def _task_id(answer: Answer, call: HttpCall) -> str:
     """The task that an order became. Only a definite refusal says that there is none: all else proves nothing."""
     if answer.status in REFUSING or answer.headers.get("cf-mitigated") == "challenge":
-        raise _fault_in(answer, call)
+        raise fault_of(answer, call.egress)
     try:
         task_id = object_of(answer).get("id") if answer.status == 200 else None
     except UpstreamUnavailable:
@@ -231,13 +230,6 @@ def _task_id(answer: Answer, call: HttpCall) -> str:
     if not isinstance(task_id, str) or not task_id:
         raise SubmissionUnknown(f"the back end's answer to the order, of status {answer.status}, does not tell")
     return task_id
-
-
-def _fault_in(answer: Answer, call: HttpCall) -> Fault:
-    fault = fault_of(answer)
-    if isinstance(fault, EgressFault):
-        fault.egress = call.egress
-    return fault
 
 
 def _not_sent(failure: CallFailed, call: HttpCall) -> Fault:

@@ -22,6 +22,7 @@ from sora_proxy.errors import (
 from sora_proxy.foreign.bounded_json import read_json
 from sora_proxy.foreign.retry_after import retry_after
 from sora_proxy.generation import Asset
+from sora_proxy.settings.proxies import Proxy
 from sora_proxy.upstream import Snapshot, TaskState
 from sora_proxy.upstream.http_call import Answer
 
@@ -35,18 +36,18 @@ COUNTRY = {"unsupported_country_code", "unsupported_country_region_territory"}
 TASKS_AT_ONCE = re.compile(r"\bconcurrent\b|\btasks? (already )?in progress\b", re.IGNORECASE)
 
 
-def fault_of(answer: Answer) -> Fault:
-    """The closed table: what a refusing answer means."""
+def fault_of(answer: Answer, egress: Proxy | None) -> Fault:
+    """The closed table: the meaning of a refusal that came through an egress."""
     if answer.is_challenge:
-        return EgressFault("the back end asks for a browser check", code="upstream_challenge")
+        return EgressFault("the back end asks for a browser check", egress=egress)
     error = _error(answer)
     match answer.status:
         case 407:
-            return EgressFault("the proxy to the back end refuses us", code="upstream_proxy")
+            return EgressFault("the proxy to the back end refuses us", egress=egress, code="upstream_proxy")
         case 451:
-            return _country()
+            return _country(egress)
         case 403 if error.code in COUNTRY:
-            return _country()
+            return _country(egress)
         case 402 | 429:
             return _too_many(answer, error)
         case 400 | 403 if error.code in EXHAUSTED:
@@ -62,8 +63,8 @@ def fault_of(answer: Answer) -> Fault:
             return UpstreamUnavailable(f"the back end answered with status {answer.status}")
 
 
-def _country() -> Fault:
-    return EgressFault("the back end does not serve our country", code="upstream_country")
+def _country(egress: Proxy | None) -> Fault:
+    return EgressFault("the back end does not serve our country", egress=egress, code="upstream_country")
 
 
 def _too_many(answer: Answer, error: "_Error") -> Fault:

@@ -2,7 +2,7 @@
 
 What was measured and follows from it: building a scraper costs 30-45 ms with a TLS context of its own and 2-3 ms
 without, a new TLS connection 34-39 ms if the CA bundle is read again each time. So all scrapers share one context with
-the CAs in it, and those on one way out their connections; each key has its own cookies and browser headers on each.
+the CAs in it, and those on one egress their connections; each key has its own cookies and browser headers on each.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ class SoraHttp:
             connections.close()
 
     def _sessions_of(self, call: HttpCall) -> "_Sessions":
-        proxy = call.egress.proxy
+        proxy = call.egress
         with self._lock:
             if self._context is None:
                 self._context = _tls_context()  # reads the CA bundle
@@ -73,15 +73,15 @@ class SoraHttp:
             return self._sessions[call.key_id, proxy]
 
     def _forget(self, call: HttpCall, challenged: "_Sessions") -> None:
-        """Who was taken for a robot comes back as somebody else. Other keys and other ways out go on as they are."""
+        """Replace the sessions that were taken for a robot. Those of other keys and other egresses stay as they are."""
         with self._lock:
-            if self._sessions.get((call.key_id, call.egress.proxy)) is challenged:
-                del self._sessions[call.key_id, call.egress.proxy]
+            if self._sessions.get((call.key_id, call.egress)) is challenged:
+                del self._sessions[call.key_id, call.egress]
 
 
 @dataclass(slots=True)
 class _Sessions:
-    """The sessions of one key on one way out. They differ in who uses them only: all share cookies and browser."""
+    """The sessions of one key on one egress. They share cookies and browser headers; one thread uses each at a time."""
 
     connections: Connections
     context: ssl.SSLContext
@@ -187,7 +187,7 @@ def _at_most(size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def _failure(error: Exception, call: HttpCall) -> CallFailed:
     """What a library's exception means. Its text stays behind: it may hold addresses and credentials."""
-    proxied = call.egress.proxy is not None
+    proxied = call.egress is not None
     if not call.sent:
         by_proxy = proxied and call.connecting
         return CallFailed("no way through the proxy" if by_proxy else "can't connect", sent=False, proxy=by_proxy)

@@ -17,10 +17,7 @@ from sora_proxy.errors import (
     UpstreamUnavailable,
 )
 from sora_proxy.generation import GenerationSpec
-from sora_proxy.scheduling.egress import Egress
-from sora_proxy.scheduling.keys import Key
-from sora_proxy.settings.access import fingerprint
-from sora_proxy.settings.kinds import UpstreamKey
+from sora_proxy.settings.account import Account
 from sora_proxy.upstream.sora import Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
 from tests.conftest import UPSTREAM_TOKEN, Simulator
@@ -66,9 +63,7 @@ ROWS = [
 ]
 
 
-@pytest.fixture
-def key() -> Key:
-    return Key(fingerprint(UPSTREAM_TOKEN), UpstreamKey(key=UPSTREAM_TOKEN), [Egress()])
+ACCOUNT = Account("key", UPSTREAM_TOKEN)
 
 
 @pytest.fixture
@@ -86,53 +81,45 @@ async def sora(simulator: Simulator) -> AsyncIterator[Sora]:
     ids=["-".join(str(part) for part in (endpoint, *row[0].values())) for endpoint, row in ROWS],
 )
 async def test_every_row_of_the_table_of_faults_is_told_from_what_comes_over_the_wire(
-    sora: Sora, simulator: Simulator, key: Key, endpoint: str, row: Row
+    sora: Sora, simulator: Simulator, endpoint: str, row: Row
 ) -> None:
     answer, kind, code = row
     await simulator.order_fault(**answer, endpoint=endpoint, times=1)
     with pytest.raises(Fault) as caught:
         await (
-            sora.probe(key)
+            sora.probe(ACCOUNT)
             if endpoint == "parameters"
-            else sora.submit(GenerationSpec("sora-1.0", "a red fox"), key, None)
+            else sora.submit(GenerationSpec("sora-1.0", "a red fox"), ACCOUNT, None)
         )
 
     assert type(caught.value) is kind
     assert caught.value.code == code
-    if isinstance(caught.value, EgressFault):
-        assert caught.value.egress is key.egresses[0]
     assert (await simulator.stats())["registered"] == 0
 
 
-async def test_a_limit_and_a_wait_are_told_as_the_back_end_told_them(
-    sora: Sora, simulator: Simulator, key: Key
-) -> None:
+async def test_a_limit_and_a_wait_are_told_as_the_back_end_told_them(sora: Sora, simulator: Simulator) -> None:
     spec = GenerationSpec("sora-1.0", "a red fox")
     await simulator.order_fault("too_many_tasks", num_tasks=3, told_by="details", times=1)
     with pytest.raises(TooManyTasks) as full:
-        await sora.submit(spec, key, None)
+        await sora.submit(spec, ACCOUNT, None)
     assert full.value.limit == 3
     for told in ({"as_date": False}, {"as_date": True}):
         await simulator.order_fault("quota", endpoint="submit", retry_after=37, times=1, **told)
         with pytest.raises(RateLimited) as tired:
-            await sora.submit(spec, key, None)
+            await sora.submit(spec, ACCOUNT, None)
         assert tired.value.retry_after == pytest.approx(37, abs=10)
 
 
-async def test_a_probe_costs_nothing_and_says_nothing_if_the_key_works(
-    sora: Sora, simulator: Simulator, key: Key
-) -> None:
-    await sora.probe(key)
+async def test_a_probe_costs_nothing_and_says_nothing_if_the_key_works(sora: Sora, simulator: Simulator) -> None:
+    await sora.probe(ACCOUNT)
     stats = await simulator.stats()
     assert set(stats["requests"]) == {"parameters"}
     assert stats["registered"] == 0
 
 
-async def test_a_probe_of_a_server_without_such_a_call_says_nothing_about_the_key(
-    key: Key, simulator: Simulator
-) -> None:
+async def test_a_probe_of_a_server_without_such_a_call_says_nothing_about_the_key(simulator: Simulator) -> None:
     pool = BlockingPool()
     elsewhere = Sora(SoraOptions(f"{simulator.url}/elsewhere"), SoraHttp(), pool)
-    await elsewhere.probe(key)
+    await elsewhere.probe(ACCOUNT)
     elsewhere.close()
     pool.close()

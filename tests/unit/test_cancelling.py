@@ -16,8 +16,8 @@ from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
-from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.order_queue import QueueBounds
+from sora_proxy.settings.account import Account
 from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.upstream import Capabilities, Snapshot, TaskState
 from tests.eventually import eventually
@@ -38,30 +38,30 @@ class EndsTasks:
         self._fault = fault
         self._state = TaskState.running
 
-    async def submit(self, _spec: GenerationSpec, _key: Key, _upload_id: str | None) -> str:
+    async def submit(self, _spec: GenerationSpec, _account: Account, _upload_id: str | None) -> str:
         return "task_1"
 
-    async def poll(self, task_ids: Sequence[str], key: Key, *, deep: bool) -> dict[str, Snapshot]:  # noqa: ARG002
+    async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:  # noqa: ARG002
         self.looked_at.set()
         return {task_id: Snapshot(task_id, self._state) for task_id in task_ids}
 
-    async def recent(self, _key: Key) -> list[Snapshot]:
+    async def recent(self, _account: Account) -> list[Snapshot]:
         return []
 
-    async def cancel(self, task_id: str, key: Key) -> bool:
-        self.told.append((task_id, key.token))
+    async def cancel(self, task_id: str, account: Account) -> bool:
+        self.told.append((task_id, account.token))
         self._state = TaskState.failed
         if self._fault is not None:
             raise self._fault
         return True
 
-    async def upload(self, image: Path, key: Key) -> str:
+    async def upload(self, image: Path, account: Account) -> str:
         raise NotImplementedError
 
-    async def fetch(self, asset: Asset, key: Key, destination: Path) -> None:
+    async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
         raise NotImplementedError
 
-    async def probe(self, key: Key) -> None:
+    async def probe(self, account: Account) -> None:
         raise NotImplementedError
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from sora_proxy.errors import (
 )
 from sora_proxy.foreign.bounded_json import MAX_VALUES
 from sora_proxy.generation import Asset
+from sora_proxy.settings.proxies import Proxy
 from sora_proxy.upstream import TaskState
 from sora_proxy.upstream.http_call import Answer
 from sora_proxy.upstream.sora_answers import MAX_RESULTS, TaskReader, fault_of, object_of
@@ -100,9 +101,11 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
 
 @pytest.mark.parametrize(("given", "kind", "code"), FAULTS)
 def test_a_refusal_is_told_by_its_status_and_structure(given: Answer, kind: type[Fault], code: str) -> None:
-    fault = fault_of(given)
+    proxy = Proxy("http://proxy.example:1")
+    fault = fault_of(given, proxy)
     assert type(fault) is kind
     assert fault.code == code
+    assert not isinstance(fault, EgressFault) or fault.egress is proxy
 
 
 NASTY_TEXT = (
@@ -118,7 +121,7 @@ def test_no_text_of_an_answer_changes_its_meaning_or_travels_on(given: Answer, k
         body = {"detail": ""}
     if isinstance(body.get("error"), dict):
         body["error"] |= {"message": NASTY_TEXT, "type": NASTY_TEXT, "param": NASTY_TEXT}
-    fault = fault_of(Answer(given.status, given.headers, orjson.dumps(body | {"detail": NASTY_TEXT})))
+    fault = fault_of(Answer(given.status, given.headers, orjson.dumps(body | {"detail": NASTY_TEXT})), None)
     assert type(fault) is kind
     assert fault.code == code
     assert not set(NASTY_TEXT.split()) - {"401", "challenge", "rate"} & set(str(fault).split())
@@ -126,12 +129,12 @@ def test_no_text_of_an_answer_changes_its_meaning_or_travels_on(given: Answer, k
 
 @pytest.mark.parametrize("code", [NASTY_TEXT, "a b", "x" * 61, "línea", 7, ["token_expired"], {"a": 1}, None, ""])
 def test_a_code_that_is_no_word_of_the_protocol_is_not_repeated(code: Any) -> None:
-    assert str(fault_of(error(401, code))) == "the back end does not accept this key (unauthorized)"
+    assert str(fault_of(error(401, code), None)) == "the back end does not accept this key (unauthorized)"
 
 
 def test_the_reason_of_a_rejected_key_names_the_code() -> None:
-    assert str(fault_of(error(401, "token_expired"))) == "the back end does not accept this key (token_expired)"
-    assert "needs a human (phone_number_required)" in str(fault_of(error(403, "phone_number_required")))
+    assert str(fault_of(error(401, "token_expired"), None)) == "the back end does not accept this key (token_expired)"
+    assert "needs a human (phone_number_required)" in str(fault_of(error(403, "phone_number_required"), None))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,7 @@ def test_the_reason_of_a_rejected_key_names_the_code() -> None:
     ],
 )
 def test_the_limit_that_a_full_account_tells_is_a_whole_number_above_0(told: Any, limit: int | None) -> None:
-    fault = fault_of(error(429, "too_many_concurrent_tasks", details={"num_tasks": told}))
+    fault = fault_of(error(429, "too_many_concurrent_tasks", details={"num_tasks": told}), None)
     assert isinstance(fault, TooManyTasks)
     assert fault.limit == limit
 
@@ -169,9 +172,9 @@ def test_the_limit_that_a_full_account_tells_is_a_whole_number_above_0(told: Any
 def test_only_a_429_whose_code_tells_no_more_is_read_for_tasks_at_once(
     message: Any, code: str | None, kind: type[Fault]
 ) -> None:
-    assert type(fault_of(error(429, code, message))) is kind
+    assert type(fault_of(error(429, code, message), None)) is kind
     for status in (400, 402, 403, 422, 503):
-        assert type(fault_of(error(status, code, message))) is not TooManyTasks
+        assert type(fault_of(error(status, code, message), None)) is not TooManyTasks
 
 
 @pytest.mark.parametrize(
@@ -199,14 +202,14 @@ def test_only_a_429_whose_code_tells_no_more_is_read_for_tasks_at_once(
     ],
 )
 def test_retry_after_is_seconds_or_a_date_by_the_clock_of_its_sender(header: str, seconds: float | None) -> None:
-    fault = fault_of(error(429, "rate_limit_exhausted", retry_after=header, date="Wed, 22 Apr 2026 10:00:00 GMT"))
+    fault = fault_of(error(429, "rate_limit_exhausted", retry_after=header, date="Wed, 22 Apr 2026 10:00:00 GMT"), None)
     assert isinstance(fault, RateLimited)
     assert fault.retry_after == seconds
 
 
 @pytest.mark.parametrize("date", [{}, {"date": "yesterday"}], ids=["no date", "an odd date"])
 def test_the_date_of_retry_after_counts_by_our_clock_if_its_sender_tells_none(date: dict[str, str]) -> None:
-    fault = fault_of(error(429, retry_after=formatdate(time.time() + 100, usegmt=True), **date))
+    fault = fault_of(error(429, retry_after=formatdate(time.time() + 100, usegmt=True), **date), None)
     assert isinstance(fault, RateLimited)
     assert fault.retry_after == pytest.approx(100, abs=60)
 
@@ -218,7 +221,7 @@ ODD_BODIES = [b"", b"null", b"[]", b'"x"', b"7", b"{", HTML, b"\xff\xfe", b'{"er
 @pytest.mark.parametrize("body", ODD_BODIES, ids=lambda body: repr(body[:20]))
 @pytest.mark.parametrize("status", [100, 201, 302, 400, 401, 403, 404, 407, 418, 422, 429, 500, 503, 599])
 def test_an_odd_body_is_a_fault_like_any_other(status: int, body: bytes) -> None:
-    assert isinstance(fault_of(answer(status, body)), Fault)
+    assert isinstance(fault_of(answer(status, body), None), Fault)
 
 
 @pytest.mark.parametrize("body", ODD_BODIES[:7] + ODD_BODIES[12:], ids=lambda body: repr(body[:20]))
@@ -231,7 +234,7 @@ def test_a_body_of_more_values_than_an_answer_has_is_not_parsed() -> None:
     body = b'{"error": {"code": "too_many_concurrent_tasks"}, "rows": [%b[]]}' % (b"[]," * MAX_VALUES)
     with pytest.raises(UpstreamUnavailable):
         object_of(answer(200, body))
-    assert isinstance(fault_of(answer(429, body)), RateLimited)  # by its status alone
+    assert isinstance(fault_of(answer(429, body), None), RateLimited)  # by its status alone
 
 
 def test_an_object_is_read() -> None:

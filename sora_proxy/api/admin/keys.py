@@ -112,7 +112,7 @@ async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
     request.app[KEY_REGISTRY].get(key_id)
     key, pool = key_of(request, key_id), request.app[KEY_POOL]
     try:
-        await request.app[UPSTREAM].probe(key)
+        await request.app[UPSTREAM].probe(pool.account(key))
     except Fault as fault:
         pool.report(key, fault)
         return {"id": key_id, "works": False, "code": fault.code, "reason": str(fault)}

@@ -21,10 +21,7 @@ import pytest
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.errors import UpstreamUnavailable
 from sora_proxy.generation import Asset
-from sora_proxy.scheduling.egress import Egress
-from sora_proxy.scheduling.keys import Key
-from sora_proxy.settings.access import fingerprint
-from sora_proxy.settings.kinds import UpstreamKey
+from sora_proxy.settings.account import Account
 from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
 from tests.eventually import PATIENCE
@@ -202,13 +199,13 @@ async def test_a_call_ends_at_its_deadline_whatever_trickles_in(
 ) -> None:
     hang_up, pool = threading.Event(), BlockingPool()
     url = f"http://127.0.0.1:{serve(trickling(start, piece, hang_up)).port}"
-    key = Key(fingerprint("token"), UpstreamKey(key="token"), [Egress()])
+    account = Account("key", "token")
     sora = Sora(SoraOptions(url, deadlines=Deadlines(poll=0.5, download=0.5)), http, pool)
     try:
         async with asyncio.timeout(PATIENCE):
             ends = await asyncio.gather(
-                sora.poll(["task"], key, deep=False),
-                sora.fetch(Asset(f"{url}/fox.png"), key, tmp_path / "fox.png"),
+                sora.poll(["task"], account, deep=False),
+                sora.fetch(Asset(f"{url}/fox.png"), account, tmp_path / "fox.png"),
                 return_exceptions=True,
             )
         assert [type(end) for end in ends] == [UpstreamUnavailable, UpstreamUnavailable]

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import trustme
 
-from sora_proxy.scheduling.egress import Egress
+from sora_proxy.settings.proxies import Proxy
 from sora_proxy.upstream.http_call import CallFailed, HttpCall
 from sora_proxy.upstream.sora_http import SoraHttp
 from tests.eventually import PATIENCE
@@ -41,7 +41,7 @@ class Way:
         self.scheme, _, rest = kind.partition(" ")
         self.to = "https" if rest == "to https" else "http"
 
-    def to_script(self, script: Script) -> tuple[Server, Egress]:
+    def to_script(self, script: Script) -> tuple[Server, Proxy]:
         """The server that plays it, and the way there."""
         if self.to == "https":
             script = over_tls(self._authority, script, HOST)
@@ -55,7 +55,7 @@ class Way:
         proxy = leading_to(server.port) if self.to == "http" else behind_tunnel(leading_to(server.port))
         return server, by(f"https://localhost:{self._serve(over_tls(self._authority, proxy)).port}")
 
-    def order(self, egress: Egress, path: str = "/order") -> HttpCall:
+    def order(self, egress: Proxy, path: str = "/order") -> HttpCall:
         return order(f"{self.to}://{HOST}", path, egress=egress)
 
 
@@ -287,9 +287,9 @@ def test_a_challenge_makes_a_keys_session_on_that_way_anew_and_touches_no_other(
                 answer(sock, b"{}", f"set-cookie: {request.path[1:]}=1; path=/")
 
     server = serve(behind_socks(script))
-    one, other = by(f"socks5h://127.0.0.1:{server.port}"), Egress()
+    one, other = by(f"socks5h://127.0.0.1:{server.port}"), None
 
-    def ask(key: str, path: str, egress: Egress) -> str | None:
+    def ask(key: str, path: str, egress: Proxy | None) -> str | None:
         base = f"http://127.0.0.1:{server.port}" if egress is one else f"http://127.0.0.1:{straight.port}"
         http.call(HttpCall(key, "GET", f"{base}{path}", egress=egress))
         return (server if egress is one else straight).requests[-1].headers["cookie"]

@@ -83,7 +83,7 @@ class Market:
         lease.sending()
         await asyncio.sleep(self.dice.uniform(0.01, 0.2))
         if self.dice.random() < 0.01:
-            raise self.dice.choice([EgressFault("challenge"), UpstreamUnavailable("away")])
+            raise self.dice.choice([EgressFault("challenge", egress=None), UpstreamUnavailable("away")])
         account.register()
         try:
             await asyncio.sleep(self.dice.uniform(0.01, 0.2))

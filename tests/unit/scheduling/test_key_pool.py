@@ -30,6 +30,7 @@ from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.scheduling.rate_window import MINUTE
+from sora_proxy.settings.account import Account
 from sora_proxy.settings.kinds import UpstreamKey
 
 Begin = Callable[..., Awaitable["Order"]]
@@ -448,7 +449,7 @@ async def test_a_key_full_of_foreign_tasks_is_tried_again_after_a_while(begin: B
         (RateLimited("slow down"), 1, 0),
         (UpstreamUnavailable("down"), 1, 0),
         (SubmissionUnknown("perhaps"), 1, 0),
-        (EgressFault("challenge"), 0, 1),
+        (EgressFault("challenge", egress=None), 0, 1),
         (RequestFault("policy"), 0, 0),
         (TaskFailed("failed"), 0, 0),
     ],
@@ -606,12 +607,12 @@ async def test_a_key_seen_at_work_ends_a_rest_that_waited_for_that_and_no_other(
     pool = pool_of({})
     (key,) = keys_of(pool)
     pool.report(key, UpstreamUnavailable("away"))
-    pool.report(key, EgressFault("challenged"))
+    pool.report(key, EgressFault("challenged", egress=None))
     assert key.ready_at() > now()
-    pool.works(key, key.egress(now()))
+    pool.works(key, pool.account(key))
     assert key.ready_at() <= now()
     pool.report(key, RateLimited("tired", retry_after=30))
-    pool.works(key, key.egress(now()))
+    pool.works(key, pool.account(key))
     assert key.ready_at() > now() + 25
 
 
@@ -623,7 +624,7 @@ async def test_a_doubted_key_gets_nothing_new_and_nobody_is_sent_away(begin: Beg
     waiting = await begin(pool)
     assert not waiting.task.done()
     assert key.tasks == 0
-    pool.works(key, key.egress(now()))
+    pool.works(key, pool.account(key))
     await turns()
     assert key.tasks == 1
 
@@ -802,7 +803,7 @@ async def test_a_key_goes_on_through_its_next_way_out_and_comes_back_to_the_firs
     both, only = keys_of(pool)
     assert both.egresses[0] is only.egresses[0]  # one proxy has one health
     ways = [both.egress(now()).name]
-    pool.report(both, EgressFault("challenge"))
+    pool.report(both, EgressFault("challenge", egress=pool.account(both).egress))
     ways.append(both.egress(now()).name)
     assert (both.ready_at() <= now(), only.ready_at()) == (True, now() + 1)
     await asyncio.sleep(1)
@@ -815,13 +816,13 @@ async def test_a_way_that_rested_is_not_thought_to_work_because_another_did() ->
     (key,) = keys_of(pool)
     first, second = key.egresses
     for _ in range(3):
-        pool.report(key, EgressFault("challenge", egress=first))
-        used = key.egress(now())
-        assert used is second
+        pool.report(key, EgressFault("challenge", egress=first.proxy))
+        used = pool.account(key)
+        assert used.egress is second.proxy
         await asyncio.sleep(first.rest.until - now())
         pool.works(key, used)  # by a call that began while the first way was resting
     assert first.rest.failures == 3
-    pool.works(key, first)
+    pool.works(key, Account(key.id, key.token, first.proxy))
     assert first.rest.failures == 0
 
 
@@ -829,11 +830,11 @@ async def test_when_a_way_out_works_again_all_of_its_keys_do(begin: Begin) -> No
     pool = pool_of({"max_concurrent": 1}, {"max_concurrent": 1})
     one, other = keys_of(pool)
     for _ in range(5):
-        pool.report(one, EgressFault("challenge"))
+        pool.report(one, EgressFault("challenge", egress=None))
         await asyncio.sleep(10)
-    pool.report(one, EgressFault("challenge"))
+    pool.report(one, EgressFault("challenge", egress=None))
     waiting = [await begin(pool), await begin(pool)]
     assert [order.served() for order in waiting] == [False, False]
-    pool.works(other, other.egress(now()))
+    pool.works(other, pool.account(other))
     await turns()
     assert {order.key for order in waiting} == {one, other}

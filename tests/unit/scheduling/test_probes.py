@@ -1,14 +1,13 @@
 """Probes: the free calls by which a key proves that it works. Time is virtual."""
 
 import asyncio
-from typing import cast
 
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.scheduling.probes import Probes
+from sora_proxy.settings.account import Account
 from sora_proxy.settings.kinds import UpstreamKey
-from sora_proxy.upstream import Upstream
 from tests.unit.scheduling.test_key_pool import Order, turns
 
 
@@ -19,7 +18,7 @@ class BackEnd:
         self.answers = asyncio.Event()
         self.error: Exception | None = None
 
-    async def probe(self, _key: Key) -> None:
+    async def probe(self, _account: Account) -> None:
         await self.answers.wait()
         if self.error is not None:
             raise self.error
@@ -27,7 +26,7 @@ class BackEnd:
 
 def pool_with_a_tired_key(back_end: BackEnd) -> KeyPool:
     pool = KeyPool(QueueBounds())
-    pool.on_unproven = Probes(cast("Upstream", back_end), pool).start
+    pool.on_unproven = Probes(back_end.probe, pool).start
     pool.put("0", UpstreamKey(key="token")).unproven = True
     return pool
 

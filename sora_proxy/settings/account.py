@@ -1,0 +1,14 @@
+"""Account: an upstream key as one call to a back end uses it."""
+
+from dataclasses import dataclass, field
+
+from sora_proxy.settings.proxies import Proxy
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`key_id` names the key, `token` authenticates it, `egress` is the proxy of the call; None is a direct one."""
+
+    key_id: str
+    token: str = field(repr=False)
+    egress: Proxy | None = None
