@@ -248,7 +248,11 @@ def _sora(settings: Settings, backend: Backend, pool: BlockingPool) -> Sora:
 
 
 def _queue_bounds(settings: Settings) -> QueueBounds:
-    return QueueBounds(settings.max_queue, settings.max_queue_per_client, settings.max_queue_wait)
+    return QueueBounds(
+        max_orders=settings.max_queue,
+        max_orders_of_client=settings.max_queue_per_client,
+        max_wait_seconds=settings.max_queue_wait,
+    )
 
 
 def _retention_bounds(settings: Settings) -> Bounds:

@@ -137,7 +137,7 @@ class Lifecycle:
                 async with await self._lease(generation, place, deadline) as lease:
                     await self._work(generation, lease)
             except (KeyFault, EgressFault, UpstreamUnavailable) as fault:
-                # A key that is full, resting or dead is the pool's affair; other refusals are worth only so many tries.
+                # The pool handles a key that is full, cooling down or dead; other refusals are limited in number.
                 refusals += not isinstance(fault, KeyFault)
                 # Only an order that was definitely not accepted may be offered again.
                 if generation.status not in (Status.queued, Status.submitting) or refusals >= REFUSALS:

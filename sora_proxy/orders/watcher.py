@@ -137,7 +137,7 @@ class TaskWatcher:
         except Fault as fault:
             log.warning("poll failed", key=key.alias, reason=str(fault))
             if isinstance(fault, KeyRejected):  # it may be over in a moment, and its tasks depend on it
-                self._keys.doubt(key, fault)
+                self._keys.suspect(key, fault)
             else:
                 self._keys.report(key, fault)
             return fault
@@ -145,7 +145,7 @@ class TaskWatcher:
             # A mistake of ours in reading one answer must not leave all of a key's tasks unwatched.
             log.exception("poll broke", key=key.alias)
             return UpstreamUnavailable("internal server error")
-        self._keys.works(key, account)
+        self._keys.succeeded(key, account)
         for task_id, watch in asked.items():
             if snapshot := snapshots.get(task_id):
                 watch.seen(snapshot, now)

@@ -1,45 +1,44 @@
-"""Rest: how long something that failed is left in peace. Times are seconds of the event loop's clock."""
+"""Cooldown: how long something is left alone after a fault. Times are seconds of the event loop's clock."""
 
 import math
 from dataclasses import dataclass
 
-LONGEST_REST = 900.0  # whatever an upstream says, we look again after this
-FIRST_BACK_OFF, LONGEST_BACK_OFF = 1.0, 60.0
+MAX_COOLDOWN_SECONDS = 900.0  # even if an upstream asks for more
+MIN_BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 1.0, 60.0
+MAX_DOUBLINGS = 10  # beyond, a power of two would become too large for a float
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Why something is out of service: the reason, since when (wall clock), and the order that met it, if one did."""
+    """Why something is out of service: the reason, the wall-clock time, and the id of the generation that met it."""
 
     reason: str
     at: float
     by: str | None = None
 
 
-@dataclass(slots=True)
-class Rest:
-    """How long something is left in peace, and how much longer next time. One that is `due` is ended by time alone."""
+@dataclass(frozen=True, slots=True)
+class Cooldown:
+    """`until` is its end, `failures` counts the faults without a success between them; they make it longer.
+
+    A success ends it early, unless it is `fixed`.
+    """
 
     until: float = -math.inf
     failures: int = 0
-    due: bool = False
+    fixed: bool = False
     why: Incident | None = None
 
-    def back_off(self, now: float, why: Incident, at_least: float = 0.0) -> None:
-        """Rest for `at_least` seconds or the back-off, whichever is longer. An earlier, later end stays."""
-        self.why = why
-        delay = min(FIRST_BACK_OFF * 2 ** min(self.failures, 10), LONGEST_BACK_OFF)  # no float holds 2**1024
-        if self.until <= now:  # calls that fail together are one failure
-            self.failures += 1
-        self.until = max(self.until, now + min(max(delay, at_least), LONGEST_REST))
+    def after_fault(self, now: float, why: Incident, *, at_least: float = 0.0, fixed: bool = False) -> "Cooldown":
+        """The cooldown after one more fault: `at_least` seconds or the back-off, and never shorter than before."""
+        back_off = min(MIN_BACK_OFF_SECONDS * 2 ** min(self.failures, MAX_DOUBLINGS), MAX_BACK_OFF_SECONDS)
+        seconds = min(max(back_off, at_least), MAX_COOLDOWN_SECONDS)
+        return Cooldown(
+            until=max(self.until, now + seconds),
+            failures=self.failures + (self.until <= now),  # calls that fail together count as one failure
+            fixed=self.fixed or fixed,
+            why=why,
+        )
 
-    def over(self) -> bool:
-        """It was seen at work: a rest that only waited for that is over. Returns whether that changed anything."""
-        if self.due or (self.failures == 0 and self.until == -math.inf):
-            return False
-        self.end()
-        return True
 
-    def end(self) -> None:
-        """Whatever it waited for, it is over."""
-        self.until, self.failures, self.due, self.why = -math.inf, 0, False, None
+NO_COOLDOWN = Cooldown()

@@ -1,20 +1,20 @@
-"""Egress: the ways out to a back end, straight or through a proxy. Each has its own health, apart from any key's."""
+"""Egress: one connection to a back end, direct or through a proxy, with a health of its own, apart from any key's."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from sora_proxy.scheduling.cooldown import Rest
+from sora_proxy.scheduling.cooldown import NO_COOLDOWN, Cooldown
 from sora_proxy.settings.proxies import Proxy, egress_name
 
 
 @dataclass(slots=True, eq=False)
 class Egress:
-    """One way out: through `proxy`, or straight."""
+    """What the pool knows of the egress through `proxy`, or of the direct one."""
 
     proxy: Proxy | None = None
     # All the mutable state.
-    rest: Rest = field(default_factory=Rest)
+    cooldown: Cooldown = NO_COOLDOWN
 
     @property
     def name(self) -> str:
-        """What logs and operators call it."""
+        """The name in logs and answers."""
         return egress_name(self.proxy)

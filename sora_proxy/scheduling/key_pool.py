@@ -1,12 +1,12 @@
-"""KeyPool: who gets which upstream key, when, and what a fault does to a key.
+"""KeyPool: which order gets which upstream key, when, and the effect of a fault on a key.
 
-Orders wait in one line, fair between clients (`line.py`); which key serves next is the roster's affair (`roster.py`).
-Every change of state ends in one synchronous step, `_assign`, which can't be interrupted and decides everything: it
-hands keys to the first in line for as long as a key can serve, and if none can, it sets one timer for the next moment
-at which one can. Nobody polls.
+Orders wait in one line, fair between clients (`line.py`); the roster decides which key serves next (`roster.py`).
+Every change of state ends in one synchronous step, `_assign`, which can't be interrupted and makes every decision: it
+grants keys to the first orders in line for as long as a key can serve, and if none can, it sets one timer for the next
+moment at which one can. Nothing polls.
 
-A lease covers the whole time in which its task counts upstream. In its first part, until `accepted`, it also holds the
-key's only place for an open intent: an order whose outcome gets lost can then be told from every other one.
+A lease covers the whole time in which its task counts upstream. Until `accepted`, it also holds the key's only place
+for an open intent: if the outcome of an order is lost, it can then be told from every other order.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 import structlog
 
 from sora_proxy.errors import EgressFault, Fault, NoUpstreamKey
-from sora_proxy.scheduling.cooldown import Incident
+from sora_proxy.scheduling.cooldown import NO_COOLDOWN, Incident
 from sora_proxy.scheduling.egress import Egress
 from sora_proxy.scheduling.keys import Key, KeyMemory, Moment
-from sora_proxy.scheduling.lease import Lease
+from sora_proxy.scheduling.lease import Lease, LeaseCallbacks
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.order_queue import OrderQueue, QueueBounds
 from sora_proxy.scheduling.roster import Roster
@@ -34,10 +34,10 @@ OnWait = Callable[[int, int | None], Awaitable[None]]
 
 
 class KeyPool:
-    """All upstream keys, and the line of those who wait for one. `weights` are the shares of clients."""
+    """All upstream keys, and the line of orders that wait for one. `weights` are the shares of clients."""
 
     def __init__(self, bounds: QueueBounds, weights: Mapping[str, float] | None = None) -> None:
-        # Who is told of what: what must outlive the process about a key changed; a key has to prove that it works.
+        # Called after a change of a key that must outlive the process, and with a key that needs a free call.
         self.on_change: Callable[[Key], None] = lambda _key: None
         self.on_unproven: Callable[[Key], None] = lambda _key: None
         # All the mutable state.
@@ -49,6 +49,12 @@ class KeyPool:
         self._in_service: set[Key] = set()
         self.queue = OrderQueue(bounds, weights or {}, self._in_service)
         self._timer: asyncio.TimerHandle | None = None
+        self._lease_callbacks = LeaseCallbacks(
+            report=self.report,
+            served=self._served,
+            changed=self.changed,
+            task_ended=self.queue.forecast.task_ended,
+        )
 
     def __repr__(self) -> str:
         tasks = sum(key.tasks for key in self._keys.values())
@@ -77,48 +83,45 @@ class KeyPool:
         return self._keys.get(key_id)
 
     def account(self, key: Key) -> Account:
-        """What a call to the back end needs of a key now."""
+        """A key as a call to the back end that begins now uses it."""
         return key.account(self.now)
 
     def use_egresses(self, proxies: Sequence[Proxy | None], *, for_all: bool = False) -> None:
-        """The ways out of the keys that name none of their own, from now on; `for_all`: of the others too."""
+        """Set the egresses of the keys that have none of their own; `for_all`: of the others too."""
         self._default_egresses, self._egresses_for_all = proxies, for_all
         for key in self._keys.values():
-            key.egresses = self._egresses_of(key.config)
+            key.use_egresses(self._egresses_of(key.config))
             self.changed(key)
 
     def put(self, key_id: str, config: UpstreamKey, memory: KeyMemory | None = None) -> Key:
-        """Add a key, or change one; what runs on it goes on. `memory` is what an earlier process knew of it."""
+        """Add a key, or change one; its tasks continue. `memory` is the state that an earlier process stored."""
         key = self._keys.get(key_id)
         if key is None:
             key = self._keys[key_id] = Key(key_id, config, self._egresses_of(config))
-        elif key.config != config:
+        else:
             key.configure(config, self._egresses_of(config))
-        key.removed = False
         if memory is not None:
             key.remember(memory, self.moment)
         self.changed(key)
         return key
 
     def used_before(self, ages: Mapping[str, Sequence[float]]) -> None:
-        """How many seconds ago keys were used by the last process, by their ids, the longest ago first."""
+        """Count the orders of the last process: their ages in seconds by the ids of their keys, oldest first."""
         for key_id in ages.keys() & self._keys.keys():
             key = self._keys[key_id]
-            key.window.load(self.now - age for age in ages[key_id])
+            key.load_slots(self.now - age for age in ages[key_id])
             self.changed(key)
 
     def remove(self, key_id: str) -> None:
-        """Take a key out of service for good. Its tasks still come to their end on it."""
+        """Take a key out of service for good. It still finishes its tasks."""
         key = self._keys[key_id]
-        key.removed = True
+        key.remove()
         self.changed(key)
 
     def revive(self, key: Key) -> None:
-        """Whatever kept a key from serving, it may be tried again."""
-        key.rejected, key.unproven = None, False
-        key.learn_limit(None)
-        key.rest.end()
-        self._noted(key)
+        """Try a key again, whatever kept it from serving."""
+        key.revive()
+        self._memory_changed(key)
 
     def _egresses_of(self, config: UpstreamKey) -> tuple[Egress, ...]:
         proxies = self._default_egresses if self._egresses_for_all else config.proxy or self._default_egresses
@@ -126,64 +129,72 @@ class KeyPool:
 
     # --- Health ------------------------------------------------------------------------------------------------------
 
-    def report(self, key: Key, fault: Fault, order: str | None = None) -> None:
-        """Let a fault have its effect on the key, or on the way to the upstream. `order` is the one that met it."""
-        incident = Incident(str(fault), time.time(), order)
+    def report(self, key: Key, fault: Fault, generation_id: str | None = None) -> None:
+        """Apply the effect of a fault to the key, or to the egress. `generation_id` names the order that met it."""
+        incident = Incident(str(fault), time.time(), generation_id)
         if isinstance(fault, EgressFault):
             egress = self._egresses[fault.egress]
-            egress.rest.back_off(self.now, incident)
-            seconds = round(egress.rest.until - self.now, 1)
-            log.warning("way to the back end rests", egress=egress.name, seconds=seconds, reason=str(fault))
+            egress.cooldown = egress.cooldown.after_fault(self.now, incident)
+            seconds = round(egress.cooldown.until - self.now, 1)
+            log.warning("egress cooling down", egress=egress.name, seconds=seconds, reason=str(fault))
             self.changed(key)
-        elif key.suffer(fault, self.now, incident):
-            log.warning("key suffered", key=key.alias, code=fault.code, reason=str(fault))
-            self._noted(key)
+        elif key.apply_fault(fault, self.now, incident):
+            log.warning("upstream key fault", key=key.alias, code=fault.code, reason=str(fault))
+            self._memory_changed(key)
 
-    def doubt(self, key: Key, fault: Fault) -> None:
-        """A running task's key was refused: it gets nothing new for a while, and nobody is sent away for its sake."""
-        key.rest.back_off(self.now, Incident(str(fault), time.time()))
+    def suspect(self, key: Key, fault: Fault) -> None:
+        """Give a key no orders for a while after a refusal that may be over soon. Orders continue to wait for it."""
+        key.cool_down(self.now, Incident(str(fault), time.time()))
         self.changed(key)
 
-    def works(self, key: Key, account: Account) -> None:
-        """A call that was made with the key, as this account, just succeeded."""
-        egress = self._egresses[account.egress]
-        if key.rest.over():
-            self._noted(key)
-        if egress.rest.over():
-            for each in self._keys.values():
-                if egress in each.egresses:
-                    self._roster.update(each, self.now)
-            self._assign()
+    def succeeded(self, key: Key, account: Account) -> None:
+        """End cooldowns after a call that was made with the key, as this account, and worked."""
+        if key.succeeded():
+            self._memory_changed(key)
+        self._end_cooldown(self._egresses[account.egress])
 
     def proven(self, key: Key) -> None:
-        """A free call worked: an order may be risked."""
-        key.unproven = False
-        self._noted(key)
+        """Let a key serve again: a free call worked."""
+        key.mark_proven()
+        self._memory_changed(key)
 
     def changed(self, key: Key) -> None:
-        """Something about a key changed: look whether somebody in line can have it now."""
+        """Check after a change of a key whether an order in line can have it now."""
         if key.in_service:
             self._in_service.add(key)
             self._roster.update(key, self.now)
         else:
             self._in_service.discard(key)
             self._roster.discard(key)
-            if key.removed and not key.tasks and self._keys.get(key.id) is key:  # it may be back as another one
+            if key.removed and not key.tasks and self._keys.get(key.id) is key:  # another key may have its id now
                 del self._keys[key.id]
         self._assign()
 
-    def _noted(self, key: Key) -> None:
-        """The same for what must outlive the process."""
+    def _memory_changed(self, key: Key) -> None:
+        """The same after a change that must outlive the process."""
         self.changed(key)
         if not key.removed:
             self.on_change(key)
 
+    def _served(self, key: Key, account: Account) -> None:
+        if key.served():
+            self._memory_changed(key)
+        self._end_cooldown(self._egresses[account.egress])
+
+    def _end_cooldown(self, egress: Egress) -> None:
+        if egress.cooldown is not NO_COOLDOWN:
+            egress.cooldown = NO_COOLDOWN
+            for key in self._keys.values():
+                if egress in key.egresses:
+                    self._roster.update(key, self.now)
+            self._assign()
+
     # --- The line ----------------------------------------------------------------------------------------------------
 
     def admit(self, client: str, arriving: Sequence[str] = ()) -> None:
-        """Check that one more order of a client may wait in line, beside those in it and others of these clients.
+        """Check that one more order of a client may wait in line, beside those in it and those that arrive.
 
-        Raises NoUpstreamKey or QueueFull.
+        `arriving` names the clients of the latter. Raises NoUpstreamKey or QueueFull.
         """
         if not self.usable:
             raise NoUpstreamKey("there is no upstream key that could serve")
@@ -192,7 +203,7 @@ class KeyPool:
     async def acquire(self, place: Place[Lease], on_wait: OnWait) -> Lease:
         """Wait in line for a key.
 
-        `on_wait` hears of the place in line and the expected seconds whenever the place changed noticeably, at most
+        `on_wait` gets the position in line and the expected seconds whenever the position changed noticeably, at most
         about once a second. Raises NoUpstreamKey when no key is left that could serve.
         """
         self.queue.add(place)
@@ -208,27 +219,23 @@ class KeyPool:
             self._leave(place)
             raise
         if place.grant is None:
-            raise place.refusal or AssertionError("who is out of the line has a key or a refusal")
+            raise place.refusal or AssertionError("a place that is not in line has a grant or a refusal")
         return place.grant
 
-    def resume(self, key_id: str, order: str, *, intent_open: bool) -> Lease:
-        """Hold again the key that a generation was on before a restart, whatever its limits say.
+    def resume(self, key_id: str, generation_id: str, *, intent_open: bool) -> Lease:
+        """Lease again the key that a generation was on before a restart, regardless of its limits.
 
         Raises NoUpstreamKey if the key is not configured any more.
         """
         key = self._keys.get(key_id)
         if key is None:
             raise NoUpstreamKey("the upstream key of this generation was removed")
-        lease = Lease(self, key, order, new=False, intent_open=intent_open)
+        lease = Lease(key, generation_id, self._lease_callbacks, intent_open=intent_open, slot_taken=False)
         self.changed(key)
         return lease
 
-    def task_ended(self, seconds: float) -> None:
-        """A task had a key for so long: what to expect of the next ones."""
-        self.queue.forecast.task_ended(seconds)
-
     def _leave(self, place: Place[Lease]) -> None:
-        """Who goes away leaves no trace, even if it was just given a key."""
+        """Take an order out of the line, or give back the key that it was just granted."""
         if place.waiting:
             self.queue.remove(place)
         elif place.grant is not None:
@@ -237,14 +244,14 @@ class KeyPool:
     # --- The one step that decides -----------------------------------------------------------------------------------
 
     def _assign(self) -> None:
-        """Give keys to the first in line, for as long as one can serve."""
+        """Grant keys to the first orders in line, for as long as a key can serve."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         now = self.now
         while self.queue and (key := self._roster.best(now)) is not None:
             if key.unproven:
-                self._prove(key)
+                self._request_proof(key)
             else:
                 self._grant(key, now)
         if not self.queue:
@@ -256,14 +263,14 @@ class KeyPool:
 
     def _grant(self, key: Key, now: float) -> None:
         place = self.queue.pop()
-        key.window.use(now)
-        place.grant = Lease(self, key, place.order, new=True, intent_open=True)
+        key.take_slot(now)
+        place.grant = Lease(key, place.generation_id, self._lease_callbacks, intent_open=True, slot_taken=True)
         self._roster.served(key)
         self._roster.update(key, now)
         place.news.set()
 
-    def _prove(self, key: Key) -> None:
-        """Have a free call made, and meanwhile look past this key."""
+    def _request_proof(self, key: Key) -> None:
+        """Request a free call, and skip the key until it succeeded."""
         self._roster.discard(key)
         self.on_unproven(key)
 

@@ -1,15 +1,16 @@
-"""What is known of one upstream account (`Key`): its limits, its health, its share. No waiting in here.
+"""Key: one upstream account, with its limits, its health and its share. It never waits.
 
-Who gets a key and when is `key_pool.py`, and only the pool changes what is in here. Times are seconds of the event
-loop's clock, but for those in a `KeyMemory`.
+`key_pool.py` decides which order gets which key, and when. Only the pool and its leases call the methods that change
+a key; everybody else reads. Times are seconds of the event loop's clock, except in a `KeyMemory`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sora_proxy.errors import Fault, KeyRejected, RateLimited, TooManyTasks, UpstreamFault
-from sora_proxy.scheduling.cooldown import LONGEST_REST, Incident, Rest
+from sora_proxy.scheduling.cooldown import MAX_COOLDOWN_SECONDS, NO_COOLDOWN, Cooldown, Incident
 from sora_proxy.scheduling.egress import Egress
 from sora_proxy.scheduling.rate_window import SlidingWindow
 from sora_proxy.settings.account import Account
@@ -18,7 +19,7 @@ from sora_proxy.settings.kinds import UpstreamKey
 
 @dataclass(frozen=True, slots=True)
 class KeyMemory:
-    """What outlives the process about a key. Times are wall-clock seconds."""
+    """The part of a key's state that outlives the process. Times are wall-clock seconds."""
 
     rejected: Incident | None = None
     rest_until: float | None = None
@@ -31,132 +32,250 @@ class KeyMemory:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One moment on both clocks, to tell the times of one by the other."""
+    """One moment on both clocks, to convert times of one to the other."""
 
     loop: float
     wall: float
 
 
 class Key:
-    """One upstream account and what we know of it. Only the pool changes it."""
+    """One upstream account and its state."""
 
     def __init__(self, key_id: str, config: UpstreamKey, egresses: Sequence[Egress]) -> None:
-        self.id = key_id  # never changes, though the token may
-        self.config = config
-        self.egresses = tuple(egresses)  # in the order in which they are used
+        self.id: Final = key_id  # stays, even if the token changes
         # All the mutable state.
-        self.window = SlidingWindow(config.max_rpm)
-        self.learned_limit: int | None = None  # tasks at once, as the upstream told
-        self.limit = config.max_concurrent  # tasks at once; None until somebody tells
-        self.tasks = 0
-        self.intents = 0  # open ones: at most 1, but for those that a restart brings back
-        self.rest = Rest()
-        self.unproven = False  # it was tired: a free call must work before an order is risked on it
-        self.rejected: Incident | None = None  # why it is out of service
-        self.removed = False  # it serves its tasks to their end and gets no more
-        self.share = 0.0  # grants divided by weight
+        self._config = config
+        self._egresses = tuple(egresses)  # in the order of their use
+        self._window = SlidingWindow(config.max_rpm)
+        self._learned_limit: int | None = None  # of tasks at once, as the upstream reported it
+        self._limit = config.max_concurrent
+        self._tasks = 0
+        self._intents = 0
+        self._share = 0.0
+        self._cooldown = NO_COOLDOWN
+        self._unproven = False
+        self._rejected: Incident | None = None
+        self._removed = False
 
     def __repr__(self) -> str:
-        rejected = self.rejected.reason if self.rejected else None
-        return f"<Key {self.alias} tasks={self.tasks}/{self.limit or '-'} rejected={rejected!r}>"
+        rejected = self._rejected.reason if self._rejected else None
+        return f"<Key {self.alias} tasks={self._tasks}/{self._limit or '-'} rejected={rejected!r}>"
+
+    # --- State -------------------------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> UpstreamKey:
+        return self._config
 
     @property
     def token(self) -> str:
-        return self.config.token
+        return self._config.token
 
     @property
     def alias(self) -> str:
-        """What logs and operators call it."""
-        return self.config.name or self.id
+        """The name in logs and answers."""
+        return self._config.name or self.id
+
+    @property
+    def egresses(self) -> tuple[Egress, ...]:
+        """The egresses of its calls, in the order of their use."""
+        return self._egresses
+
+    @property
+    def limit(self) -> int | None:
+        """How many tasks it may have at once; None if neither the operator nor the upstream set a limit."""
+        return self._limit
+
+    @property
+    def tasks(self) -> int:
+        return self._tasks
+
+    @property
+    def intents(self) -> int:
+        """How many orders of unknown outcome it has: at most 1, except after a restart."""
+        return self._intents
+
+    @property
+    def share(self) -> float:
+        """The number of its grants, divided by its weight."""
+        return self._share
+
+    @property
+    def cooldown(self) -> Cooldown:
+        return self._cooldown
+
+    @property
+    def unproven(self) -> bool:
+        """Whether a free call must succeed before the key gets an order: it was rate-limited."""
+        return self._unproven
+
+    @property
+    def rejected(self) -> Incident | None:
+        """Why the back end does not accept the key; None if it does."""
+        return self._rejected
+
+    @property
+    def removed(self) -> bool:
+        """Whether it gets no more orders and only finishes its tasks."""
+        return self._removed
 
     @property
     def in_service(self) -> bool:
         """Whether it can serve, now or later, without an operator."""
-        return self.config.enabled and self.rejected is None and not self.removed
+        return self._config.enabled and self._rejected is None and not self._removed
 
     @property
     def has_room(self) -> bool:
-        """Whether it may have one more task."""
-        return self.limit is None or self.tasks < self.limit
+        """Whether its limit allows one more task."""
+        return self._limit is None or self._tasks < self._limit
 
     def egress(self, now: float) -> Egress:
-        """The way out for a call now: the first that does not rest, else the one that is back first."""
-        return next((each for each in self.egresses if each.rest.until <= now), None) or min(
-            self.egresses, key=lambda each: each.rest.until
+        """The egress of a call that begins now: the first one that is not cooling down, else the one ready first."""
+        return next((each for each in self._egresses if each.cooldown.until <= now), None) or min(
+            self._egresses, key=lambda each: each.cooldown.until
         )
 
     def account(self, now: float) -> Account:
-        """What a call to the back end needs of it now."""
+        """The key as a call to the back end that begins now uses it."""
         return Account(self.id, self.token, self.egress(now).proxy)
 
-    def rests_until(self) -> float:
-        """The moment from which neither its rate nor a rest of its own or of its ways out is in the way."""
-        egress = self.egresses[0].rest.until if len(self.egresses) == 1 else min(e.rest.until for e in self.egresses)
-        return max(self.window.ready_at(), self.rest.until, egress)
+    def rate_ready_at(self) -> float:
+        """The moment from which `max_rpm` allows one more order."""
+        return self._window.ready_at()
+
+    def blocked_until(self) -> float:
+        """The moment from which neither its rate nor a cooldown, its own or of all its egresses, blocks it."""
+        if len(self._egresses) == 1:
+            egress_ready = self._egresses[0].cooldown.until
+        else:
+            egress_ready = min(each.cooldown.until for each in self._egresses)
+        return max(self._window.ready_at(), self._cooldown.until, egress_ready)
 
     def ready_at(self) -> float:
-        """The moment from which it can take an order; infinity if only an event can tell."""
-        can_serve = self.in_service and self.has_room and not self.intents
-        return self.rests_until() if can_serve else math.inf
+        """The moment from which it can take an order; infinity if that depends on an event."""
+        can_serve = self.in_service and self.has_room and not self._intents
+        return self.blocked_until() if can_serve else math.inf
+
+    # --- Configuration -----------------------------------------------------------------------------------------------
 
     def configure(self, config: UpstreamKey, egresses: Sequence[Egress]) -> None:
-        """Be another key from now on, with the same tasks. What was known of another token does not count."""
+        """Change the configuration; tasks continue. The health of another token is forgotten."""
         if config.token != self.token:
-            self.rejected, self.unproven = None, False
-            self.rest.end()
-        self.config, self.egresses = config, tuple(egresses)
-        self.window.size = config.max_rpm
-        self.learn_limit(self.learned_limit)
+            self._rejected, self._unproven, self._cooldown = None, False, NO_COOLDOWN
+        self._config, self._egresses, self._removed = config, tuple(egresses), False
+        self._window.size = config.max_rpm
+        self._set_learned_limit(self._learned_limit)
 
-    def learn_limit(self, tasks: int | None) -> None:
-        """So many tasks at once are possible, as the upstream told; None if it did not."""
-        self.learned_limit = tasks
-        known = [limit for limit in (self.config.max_concurrent, tasks) if limit is not None]
-        self.limit = min(known, default=None)
+    def use_egresses(self, egresses: Sequence[Egress]) -> None:
+        self._egresses = tuple(egresses)
 
-    def suffer(self, fault: Fault, now: float, incident: Incident) -> bool:
-        """Let a fault of the key or its upstream have its effect. Returns whether it had any."""
+    def remove(self) -> None:
+        self._removed = True
+
+    # --- Work --------------------------------------------------------------------------------------------------------
+
+    def begin_task(self) -> None:
+        self._tasks += 1
+
+    def end_task(self) -> None:
+        self._tasks -= 1
+
+    def open_intent(self) -> None:
+        self._intents += 1
+
+    def close_intent(self) -> None:
+        self._intents -= 1
+
+    def count_grant(self, share: float) -> None:
+        """Count one grant, on top of this share."""
+        self._share = share + 1 / self._config.weight
+
+    def take_slot(self, now: float) -> None:
+        """Count an order in its minute."""
+        self._window.use(now)
+
+    def restamp_slot(self, now: float) -> None:
+        """The order that was counted last arrived upstream at some time up to now."""
+        self._window.restamp(now)
+
+    def return_slot(self) -> None:
+        """The order that was counted last was not sent."""
+        self._window.undo()
+
+    def load_slots(self, uses: Iterable[float]) -> None:
+        """Count the orders of an earlier process, oldest first."""
+        self._window.load(uses)
+
+    # --- Health ------------------------------------------------------------------------------------------------------
+
+    def apply_fault(self, fault: Fault, now: float, incident: Incident) -> bool:
+        """Change its health as a fault of the key or its upstream demands. Returns whether anything changed."""
         match fault:
             case KeyRejected():
-                self.rejected = incident
+                self._rejected = incident
             case TooManyTasks() if incident.by or fault.limit:
-                self._learn_limit(fault.limit, now, incident)
-            case TooManyTasks():  # told to a call that adds no task: it says nothing about how many there may be
-                self.rest.back_off(now, incident)
+                self._lower_limit(fault.limit, now, incident)
+            case TooManyTasks():  # the call was not to add a task: its refusal does not show how many are allowed
+                self.cool_down(now, incident)
             case RateLimited():
-                self.rest.back_off(now, incident, at_least=fault.retry_after or 0.0)
-                self.rest.due = self.unproven = True
+                self.cool_down(now, incident, at_least=fault.retry_after or 0.0, fixed=True)
+                self._unproven = True
             case UpstreamFault():
-                self.rest.back_off(now, incident)
+                self.cool_down(now, incident)
             case _:
                 return False
         return True
 
-    def _learn_limit(self, told: int | None, now: float, incident: Incident) -> None:
-        others = max(self.tasks - 1, 0)
-        self.learn_limit(max(told if told is not None else others, 1))
-        if self.limit is not None and others < self.limit:  # tasks that are not ours fill it: only time can tell
-            self.rest.back_off(now, incident)
-            self.rest.due = True
+    def cool_down(self, now: float, incident: Incident, *, at_least: float = 0.0, fixed: bool = False) -> None:
+        """Take no orders for a while after a fault."""
+        self._cooldown = self._cooldown.after_fault(now, incident, at_least=at_least, fixed=fixed)
+
+    def succeeded(self) -> bool:
+        """End a cooldown after a call that worked, unless it is fixed. Returns whether there was one to end."""
+        return not self._cooldown.fixed and self.served()
+
+    def served(self) -> bool:
+        """End any cooldown, since the back end accepted an order. Returns whether there was one."""
+        failures, self._cooldown = self._cooldown.failures, NO_COOLDOWN
+        return failures > 0
+
+    def mark_proven(self) -> None:
+        """A free call succeeded."""
+        self._unproven = False
+
+    def revive(self) -> None:
+        """Forget everything that keeps it from serving."""
+        self._rejected, self._unproven, self._cooldown = None, False, NO_COOLDOWN
+        self._set_learned_limit(None)
 
     def memory(self, now: Moment) -> KeyMemory:
-        """What is to be remembered of it."""
-        resting = self.rest.until > now.loop
+        """The state to store."""
+        cooldown = self._cooldown
         return KeyMemory(
-            rejected=self.rejected,
-            rest_until=now.wall + self.rest.until - now.loop if resting else None,
-            rest_failures=self.rest.failures,
-            rest_due=self.rest.due,
-            rest_why=self.rest.why,
-            unproven=self.unproven,
-            learned_limit=self.learned_limit,
+            rejected=self._rejected,
+            rest_until=now.wall + cooldown.until - now.loop if cooldown.until > now.loop else None,
+            rest_failures=cooldown.failures,
+            rest_due=cooldown.fixed,
+            rest_why=cooldown.why,
+            unproven=self._unproven,
+            learned_limit=self._learned_limit,
         )
 
     def remember(self, memory: KeyMemory, now: Moment) -> None:
-        """The inverse. An end that a changed clock puts far away is no further than any rest."""
-        self.rejected, self.unproven = memory.rejected, memory.unproven
-        self.learn_limit(memory.learned_limit)
+        """Restore a stored state. A cooldown that a changed clock would make longer than any other is cut."""
+        self._rejected, self._unproven = memory.rejected, memory.unproven
+        self._set_learned_limit(memory.learned_limit)
         until = -math.inf
         if memory.rest_until is not None:
-            until = now.loop + min(memory.rest_until - now.wall, LONGEST_REST)
-        self.rest = Rest(until, memory.rest_failures, memory.rest_due, memory.rest_why)
+            until = now.loop + min(memory.rest_until - now.wall, MAX_COOLDOWN_SECONDS)
+        self._cooldown = Cooldown(until, memory.rest_failures, memory.rest_due, memory.rest_why)
+
+    def _lower_limit(self, reported: int | None, now: float, incident: Incident) -> None:
+        others = max(self._tasks - 1, 0)
+        self._set_learned_limit(max(reported if reported is not None else others, 1))
+        if self._limit is not None and others < self._limit:  # it is full of tasks of other programs: only time helps
+            self.cool_down(now, incident, fixed=True)
+
+    def _set_learned_limit(self, tasks: int | None) -> None:
+        self._learned_limit = tasks
+        self._limit = min((limit for limit in (self._config.max_concurrent, tasks) if limit is not None), default=None)

@@ -1,68 +1,83 @@
-"""Lease: the right to one task on a key, and what of the key it holds meanwhile."""
+"""Lease: the right to one task on a key, and everything of the key that this task occupies."""
 
-from typing import TYPE_CHECKING, Self
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
 
 from sora_proxy.errors import Fault
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.settings.account import Account
 
-if TYPE_CHECKING:
-    from sora_proxy.scheduling.key_pool import KeyPool
+
+@dataclass(frozen=True, slots=True)
+class LeaseCallbacks:
+    """The pool's functions that its leases call."""
+
+    report: Callable[[Key, Fault, str], None]  # a fault, and the id of the generation that met it
+    served: Callable[[Key, Account], None]  # the back end accepted an order of this account
+    changed: Callable[[Key], None]
+    task_ended: Callable[[float], None]  # after this many seconds, without a fault
 
 
 class Lease:
-    """The right to one task on `key` while the context is open. A Fault that leaves it tells about the key's health."""
+    """The right to one task on `key` while the context is open. A Fault that leaves it changes the key's health."""
 
-    def __init__(self, pool: "KeyPool", key: Key, order: str, *, new: bool, intent_open: bool) -> None:
+    def __init__(
+        self, key: Key, generation_id: str, callbacks: LeaseCallbacks, *, intent_open: bool, slot_taken: bool
+    ) -> None:
         self.key = key
-        self.order = order
-        self._pool = pool
-        # All the mutable state: what of the key is held.
+        self.generation_id = generation_id
+        self._callbacks = callbacks
+        # All the mutable state: what the task occupies, and the account that its order was sent with.
         self._intent_open = intent_open
-        self._slot_taken, self._sent = new, False  # of the key's minute
-        self._account = key.account(pool.now)  # that the order is sent with
-        self._since = pool.now
-        key.tasks += 1
-        key.intents += intent_open
+        self._slot_taken = slot_taken  # in the key's minute
+        self._account: Account | None = None
+        self._since = self._now()
+        key.begin_task()
+        if intent_open:
+            key.open_intent()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, Fault):
-            self._pool.report(self.key, error, self.order)
+            self._callbacks.report(self.key, error, self.generation_id)
         elif error is None:
-            self._pool.task_ended(self._pool.now - self._since)
+            self._callbacks.task_ended(self._now() - self._since)
         self.end()
 
     def sending(self) -> Account:
-        """The account to send the order with, now: it counts in the key's minute, even if it is refused."""
-        self._sent = True
-        self._account = self._pool.account(self.key)
+        """The account to send the order with, now. The order counts in the key's minute, even if it is refused."""
+        self._account = self.key.account(self._now())
         return self._account
 
     def accepted(self) -> None:
         """The order's outcome is on disk: the key may take the next one."""
         if self._intent_open:
             self._close_intent()
-            if self._sent:  # it served just now, whatever it was thought to be
-                self.key.rest.due = False
-                self._pool.works(self.key, self._account)
-            self._pool.changed(self.key)
+            if self._account is not None:
+                self._callbacks.served(self.key, self._account)
+            self._callbacks.changed(self.key)
 
     def end(self) -> None:
         """The task does not count upstream any more."""
         if self._intent_open:
             self._close_intent()
-        self.key.tasks -= 1
-        self._pool.changed(self.key)
+        self.key.end_task()
+        self._callbacks.changed(self.key)
 
     def _close_intent(self) -> None:
-        """The upstream saw the order at some moment up to now: its minute counts from now to be safe."""
+        """Close the intent. The order arrived at some time up to now: in case of doubt, its minute begins now."""
         self._intent_open = False
-        self.key.intents -= 1
-        if self._sent:
-            self.key.window.restamp(self._pool.now)
+        self.key.close_intent()
+        if self._account is not None:
+            self.key.restamp_slot(self._now())
         elif self._slot_taken:
-            self.key.window.undo()
+            self.key.return_slot()
         self._slot_taken = False
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

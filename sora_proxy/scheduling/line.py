@@ -1,9 +1,11 @@
-"""Line: those who wait for a key, and who of them is next. Fair between clients, in order of coming within one.
+"""Line: the orders that wait for a key, and which of them is next. Fair between clients, and first come, first served
+within one.
 
-Start-time fair queueing: each client has a tag, a point of virtual time at which its next order may go. The lowest tag
-goes, and moves on by the client's stride, which is the shorter the more weight it has. So one client's five hundred
-orders do not hold up another's one, and who was away gets no credit for it. Virtual time is counted in whole numbers,
-lest rounding decides who is next. Every step costs the logarithm of the number of clients, or of those in line.
+Start-time fair queueing: each client has a tag, a point of virtual time at which its next order may go. The client with
+the lowest tag is next, and its tag then grows by its stride, which is shorter for a client with more weight. So five
+hundred orders of one client do not hold up the one order of another, and a client gets no credit for the time without
+orders. Virtual time is counted in whole numbers, so that rounding never decides who is next. Every step costs the
+logarithm of the number of clients, or of their orders.
 """
 
 import asyncio
@@ -12,22 +14,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-STRIDE = 2**32  # of a client with weight 1
+UNIT_STRIDE = 2**32  # the stride of a client with weight 1
 G = TypeVar("G")
 
 
 @dataclass(slots=True, eq=False)
 class Place(Generic[G]):
-    """A place in line. It is kept over refusals: who has to line up again does so where it stood.
+    """The place of one generation's order in line. It outlives a refusal: an order that returns gets its old place.
 
-    `position` counts from 1; `told` is the one that was told last.
+    `position` counts from 1; `last_position` is the one that the order got news of last.
     """
 
     client: str
-    order: str  # who lines up, for those who ask what happened
+    generation_id: str
     number: int = 0
     position: int = 0
-    told: int = 0
+    last_position: int = 0
     grant: G | None = None
     refusal: Exception | None = None
     waiting: bool = False
@@ -39,15 +41,15 @@ class Place(Generic[G]):
 
 @dataclass(slots=True)
 class _Client(Generic[G]):
-    number: int  # the order in which clients came decides between equal tags
+    number: int  # of its arrival: it decides between equal tags
     stride: int
-    tag: int = 0  # where its next order stands in virtual time
-    places: list[Place[G]] = field(default_factory=list)  # a heap; those who left stay in it until they come up
-    count: int = 0  # of those who have not left
-    entered: int | None = None  # the tag under which it is entered among those who are next
+    tag: int = 0  # when its next order may go, in virtual time
+    places: list[Place[G]] = field(default_factory=list)  # a heap; orders that left stay in it until they are on top
+    count: int = 0  # of the orders that have not left
+    entered: int | None = None  # the tag of its entry among the next clients
 
     def count_before(self, mark: tuple[int, int]) -> int:
-        """How many of its orders go before a tag, with the number of that tag's client."""
+        """How many of its orders go before a mark: a tag and the number of its client."""
         if not self.count or (self.tag, self.number) > mark:
             return 0
         return min(self.count, (mark[0] - self.tag - (self.number > mark[1])) // self.stride + 1)
@@ -59,7 +61,7 @@ class _Client(Generic[G]):
 
 
 class Line(Generic[G]):
-    """The line. `weights` are shares of clients by their names; who is not in it has 1."""
+    """The line. `weights` are the shares of clients by their names; every other client has 1."""
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = weights
@@ -75,11 +77,11 @@ class Line(Generic[G]):
 
     @property
     def waiting(self) -> dict[str, int]:
-        """How many wait, by client."""
+        """How many orders wait, by client."""
         return {name: client.count for name, client in self._clients.items() if client.count}
 
     def add(self, place: Place[G]) -> None:
-        """Line up; at one's old place if one was in line before."""
+        """Add an order, at its old place if it was in line before."""
         if not place.number:
             self._numbers += 1
             place.number = self._numbers
@@ -89,12 +91,12 @@ class Line(Generic[G]):
         heapq.heappush(client.places, place)
         client.count += 1
         self._count += 1
-        if client.count == 1:  # who was away gets no credit for it
+        if client.count == 1:  # no credit for the time without orders
             client.tag = max(client.tag, self._virtual)
             self._enter(place.client, client)
 
     def remove(self, place: Place[G]) -> None:
-        """Leave the line."""
+        """Remove an order that has not been popped."""
         place.waiting = False
         client = self._clients[place.client]
         client.count -= 1
@@ -104,7 +106,7 @@ class Line(Generic[G]):
             heapq.heapify(client.places)
 
     def pop(self) -> Place[G]:
-        """Take out who is next. The line must not be empty."""
+        """Remove the next order. The line must not be empty."""
         while True:
             tag, _, name = heapq.heappop(self._next)
             client = self._clients[name]
@@ -121,13 +123,13 @@ class Line(Generic[G]):
         return place
 
     def places_before(self, name: str) -> int:
-        """How many would go before an order that this client brings now."""
+        """How many orders would go before one that this client brings now."""
         client = self._client(name)
         mine = (max(client.tag, self._virtual) + client.count * client.stride, client.number)
         return sum(other.count_before(mine) for other in self._clients.values())
 
     def in_order(self) -> Iterator[Place[G]]:
-        """Everyone in line, the next one first."""
+        """All orders in line, the next one first."""
         tagged = [
             (client.tag + ahead * client.stride, client.number, place)
             for client in self._clients.values()
@@ -138,7 +140,7 @@ class Line(Generic[G]):
 
     def _client(self, name: str) -> _Client[G]:
         if name not in self._clients:
-            self._clients[name] = _Client(len(self._clients), round(STRIDE / self._weights.get(name, 1.0)))
+            self._clients[name] = _Client(len(self._clients), round(UNIT_STRIDE / self._weights.get(name, 1.0)))
         return self._clients[name]
 
     def _enter(self, name: str, client: _Client[G]) -> None:

@@ -1,4 +1,4 @@
-"""Probes: free calls that tell whether a key that was tired works again, before an order is risked on it."""
+"""Probes: free calls that show whether a rate-limited key works again, before an order is risked on it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ class Probes:
         self._running: dict[Key, asyncio.Task[None]] = {}
 
     def start(self, key: Key) -> None:
-        """Have a key prove that it works; the pool hears of the outcome."""
+        """Test whether a key works, and report the outcome to the pool."""
         if key not in self._running:
             self._running[key] = start_task(self._probe(key), name=f"probe {key.alias}")
 
@@ -43,12 +43,12 @@ class Probes:
             fault = error
             log.info("probe failed", key=key.alias, reason=str(error))
         except Exception:
-            # A mistake of ours in reading one answer must not keep the key out for good.
-            log.exception("probe broke", key=key.alias)
-            fault = UpstreamUnavailable("the server made a mistake")
+            # A bug of ours in reading one answer must not keep the key out of service for good.
+            log.exception("probe crashed", key=key.alias)
+            fault = UpstreamUnavailable("internal error in a probe")
         finally:
             del self._running[key]
         if isinstance(fault, KeyFault | EgressFault | UpstreamFault):
             self._keys.report(key, fault)
-        else:  # what only an order can be blamed for says nothing against the key
+        else:  # a fault of an order is no evidence against the key
             self._keys.proven(key)

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 from sora_proxy.api.admin.context import KEY_POOL
-from sora_proxy.errors import RateLimited
+from sora_proxy.scheduling.keys import KeyMemory
 from tests.conftest import HOUR, Proxy, Simulator, StartProxy, StartSimulator
 from tests.eventually import PATIENCE
 
@@ -62,7 +62,7 @@ async def test_a_prompt_that_fails_moderation_touches_no_key(simulator: Simulato
             assert await order(proxy, prompt) == 400
         pool = proxy.app[KEY_POOL]
         now = asyncio.get_running_loop().time()
-        assert [key.ready_at() <= now and key.rest.failures == 0 for key in pool.keys] == [True] * 3
+        assert [key.ready_at() <= now and key.cooldown.failures == 0 for key in pool.keys] == [True] * 3
         assert [await order(proxy) for _ in KEYS] == [200] * 3
 
 
@@ -100,9 +100,7 @@ async def test_keys_that_prove_themselves_for_long_hold_up_no_look_at_a_running_
         pool = proxy.app[KEY_POOL]
         *tired_keys, good = pool.keys
         for key in tired_keys:
-            pool.report(key, RateLimited("the account is tired"))
-            key.rest.end()
-            pool.changed(key)
+            pool.put(key.id, key.config, KeyMemory(unproven=True))
         pool.changed(good)  # it is the last one to be looked at
         async with asyncio.timeout(PATIENCE):
             assert await order(proxy) == 200

@@ -103,9 +103,9 @@ async def test_a_key_whose_first_way_fails_goes_on_by_the_next_and_is_not_touche
                 assert f"]({proxy.url}/images/" in (await answer.json())["choices"][0]["message"]["content"]
         key = key_of(proxy, "one")
         assert key.rejected is None
-        assert key.rest.failures == 0
-        assert key.egresses[0].rest.failures > 0
-        assert key.egresses[1].rest.failures == 0
+        assert key.cooldown.failures == 0
+        assert key.egresses[0].cooldown.failures > 0
+        assert key.egresses[1].cooldown.failures == 0
 
     assert first.connections > 0
     assert (await simulator.stats())["registered"] == 2

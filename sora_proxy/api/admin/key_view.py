@@ -7,7 +7,7 @@ from typing import Any
 from sora_proxy.key_keeping.expiry import expiry_of
 from sora_proxy.key_keeping.registry import redacted
 from sora_proxy.key_keeping.store import KeyRecord
-from sora_proxy.scheduling.cooldown import Incident
+from sora_proxy.scheduling.cooldown import Cooldown, Incident
 from sora_proxy.scheduling.keys import Key, Moment
 
 STATES = ("ready", "busy", "resting", "quarantined", "disabled")
@@ -21,7 +21,7 @@ class KeyStatus:
     why: str | None = None
     until: float | None = None
     since: float | None = None
-    by: str | None = None  # the order that caused it
+    by: str | None = None  # the id of the generation that caused it
 
 
 def view(record: KeyRecord, key: Key, moment: Moment, backend: str) -> dict[str, Any]:
@@ -52,16 +52,20 @@ def status_of(key: Key, moment: Moment) -> KeyStatus:
         return KeyStatus("disabled")
     if key.rejected:
         return _status("quarantined", key.rejected)
-    if key.rest.until > moment.loop or key.unproven:
-        return _status("resting", key.rest.why, _wall(key.rest.until, moment))
-    way_out = key.egress(moment.loop)
-    if way_out.rest.until > moment.loop:
-        return _status("resting", way_out.rest.why, _wall(way_out.rest.until, moment))
+    if key.cooldown.until > moment.loop or key.unproven:
+        return _cooling_down(key.cooldown, moment)
+    egress = key.egress(moment.loop)
+    if egress.cooldown.until > moment.loop:
+        return _cooling_down(egress.cooldown, moment)
     if key.ready_at() == math.inf:
         return KeyStatus("busy", "it has reached its limit of tasks")
-    if key.window.ready_at() > moment.loop:
-        return KeyStatus("busy", "it has reached max_rpm", _wall(key.window.ready_at(), moment))
+    if key.rate_ready_at() > moment.loop:
+        return KeyStatus("busy", "it has reached max_rpm", _wall(key.rate_ready_at(), moment))
     return KeyStatus("ready")
+
+
+def _cooling_down(cooldown: Cooldown, moment: Moment) -> KeyStatus:
+    return _status("resting", cooldown.why, _wall(cooldown.until, moment))
 
 
 def _status(state: str, incident: Incident | None, until: float | None = None) -> KeyStatus:

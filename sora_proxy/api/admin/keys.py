@@ -116,7 +116,7 @@ async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
     except Fault as fault:
         pool.report(key, fault)
         return {"id": key_id, "works": False, "code": fault.code, "reason": str(fault)}
-    if key.rejected or key.rest.failures or key.unproven:
+    if key.rejected or key.cooldown.failures or key.unproven:
         await revive_key(request, key_id)
     return {"id": key_id, "works": True}
 

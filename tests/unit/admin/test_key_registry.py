@@ -119,8 +119,8 @@ async def test_what_is_known_of_a_key_survives_and_what_was_known_of_another_tok
     first, second = again.pool.keys
     assert first.rejected is not None
     assert (first.rejected.reason, first.rejected.by) == ("the account is dead", "chatcmpl-1")
-    assert 590 < second.rest.until - again.pool.now <= 600
-    assert (second.unproven, second.rest.why and second.rest.why.reason) == (True, "tired")
+    assert 590 < second.cooldown.until - again.pool.now <= 600
+    assert (second.unproven, second.cooldown.why and second.cooldown.why.reason) == (True, "tired")
     await again.registry.change(ID, {"key": "token-c"}, OPERATOR)
     # As after a crash at once: nothing that waits to be written down counts.
     last = start()

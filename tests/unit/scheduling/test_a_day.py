@@ -139,7 +139,7 @@ def test_accounts_are_used_up_to_their_limits_and_never_beyond(
         assert account.refusals["at once"] <= account.at_once + 1  # while the limit is being learned
         assert account.tasks == 0
     assert all(key.tasks == key.intents == 0 for key in market.pool.keys)
-    assert not market.pool.queue.waiting
+    assert not market.pool.queue
 
 
 @pytest.mark.parametrize("weights", [[1.0, 2.0, 3.0], [1.0, 9.0], [0.5, 0.5, 1.0, 2.0]])

@@ -1,25 +1,35 @@
 """How long something is left alone after a fault. No event loop in here."""
 
-from sora_proxy.scheduling.cooldown import LONGEST_BACK_OFF, LONGEST_REST, Incident, Rest
+from dataclasses import replace
 
-WHY = Incident("tired", 1_700_000_000.0, "chatcmpl-1")
+from sora_proxy.scheduling.cooldown import MAX_BACK_OFF_SECONDS, MAX_COOLDOWN_SECONDS, NO_COOLDOWN, Incident
+
+WHY = Incident("too fast", 1_700_000_000.0, "chatcmpl-1")
 
 
-def test_resting_gets_longer_with_every_failure_up_to_a_bound_and_never_breaks() -> None:
-    rest, ends = Rest(), []
+def test_a_cooldown_gets_longer_with_every_failure_up_to_a_bound_and_never_breaks() -> None:
+    cooldown, ends = NO_COOLDOWN, []
     for _ in range(3000):
-        rest.until = 0.0
-        rest.back_off(0.0, WHY)
-        ends.append(rest.until)
-    assert ends[:8] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, LONGEST_BACK_OFF, LONGEST_BACK_OFF]
-    assert ends[-1] == LONGEST_BACK_OFF
+        cooldown = replace(cooldown, until=0.0).after_fault(0.0, WHY)
+        ends.append(cooldown.until)
+    assert ends[:8] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, MAX_BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS]
+    assert ends[-1] == MAX_BACK_OFF_SECONDS
 
 
-def test_a_rest_is_as_long_as_it_was_told_within_reason_and_never_cut_short_by_another() -> None:
-    rest = Rest()
-    rest.back_off(0.0, WHY, at_least=37.0)
-    assert rest.until == 37.0
-    rest.back_off(1.0, WHY)
-    assert rest.until == 37.0
-    rest.back_off(2.0, WHY, at_least=1e9)
-    assert rest.until == 2.0 + LONGEST_REST
+def test_a_cooldown_is_as_long_as_requested_within_bounds_and_never_cut_short_by_another() -> None:
+    cooldown = NO_COOLDOWN.after_fault(0.0, WHY, at_least=37.0)
+    assert cooldown.until == 37.0
+    cooldown = cooldown.after_fault(1.0, WHY)
+    assert cooldown.until == 37.0
+    cooldown = cooldown.after_fault(2.0, WHY, at_least=1e9)
+    assert cooldown.until == 2.0 + MAX_COOLDOWN_SECONDS
+
+
+def test_faults_at_the_same_time_count_as_one_failure() -> None:
+    cooldown = NO_COOLDOWN.after_fault(0.0, WHY).after_fault(0.0, WHY)
+    assert (cooldown.failures, cooldown.until) == (1, 2.0)
+
+
+def test_a_cooldown_stays_fixed_after_another_fault() -> None:
+    cooldown = NO_COOLDOWN.after_fault(0.0, WHY, fixed=True).after_fault(100.0, WHY)
+    assert cooldown.fixed

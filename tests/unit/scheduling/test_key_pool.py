@@ -22,7 +22,7 @@ from sora_proxy.errors import (
     TooManyTasks,
     UpstreamUnavailable,
 )
-from sora_proxy.scheduling.cooldown import LONGEST_REST
+from sora_proxy.scheduling.cooldown import MAX_COOLDOWN_SECONDS
 from sora_proxy.scheduling.egress import Egress
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
@@ -56,13 +56,13 @@ def keys_of(pool: KeyPool) -> list[Key]:
     return list(pool.keys)
 
 
-def way_out(pool: KeyPool) -> Egress:
+def direct(pool: KeyPool) -> Egress:
     return keys_of(pool)[0].egresses[0]
 
 
 def idle(pool: KeyPool) -> bool:
     """Whether nobody holds, or waits for, anything."""
-    return not pool.queue.waiting and all(key.tasks == key.intents == 0 for key in keys_of(pool))
+    return not pool.queue and all(key.tasks == key.intents == 0 for key in keys_of(pool))
 
 
 async def turns(count: int = 5) -> None:
@@ -76,7 +76,7 @@ def now() -> float:
 
 
 class Order:
-    """One that waits for a key, holds it, and lets go when told."""
+    """One that waits for a key, holds it, and ends on demand."""
 
     def __init__(self, pool: KeyPool, client: str = "client", at: Place[Lease] | None = None) -> None:
         self.place = at or place(client)
@@ -168,8 +168,7 @@ async def test_keys_are_granted_in_the_order_of_the_line(begin: Begin) -> None:
     waiting = [await begin(pool) for _ in range(5)]
     await holder.end(UpstreamUnavailable("away"))
     again = await begin(pool, at=holder.place)  # refused, it stands where it stood
-    keys_of(pool)[0].rest.end()
-    pool.changed(keys_of(pool)[0])
+    pool.revive(keys_of(pool)[0])
     await turns()
     for order in [again, *waiting]:
         assert order.served()
@@ -242,10 +241,9 @@ async def test_a_key_given_for_nothing_takes_nothing_of_its_minute(begin: Begin)
 async def test_the_next_in_line_is_woken_at_the_moment_a_key_gets_ready() -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
-    key.rest.until = now() + 77
-    pool.changed(key)
+    pool.report(key, RateLimited("slow down", retry_after=77))
     async with await pool.acquire(place(), quiet):
-        assert now() == key.rest.until
+        assert now() == key.cooldown.until == 1077
     assert pool._timer is None
 
 
@@ -356,7 +354,7 @@ async def test_a_rejected_key_is_used_no_more_and_the_others_serve(begin: Begin)
     assert pool.usable
 
 
-async def test_when_the_last_key_is_rejected_all_who_wait_are_told(begin: Begin) -> None:
+async def test_when_the_last_key_is_rejected_all_orders_in_line_are_refused(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
     waiting = [await begin(pool) for _ in range(3)]
@@ -388,11 +386,11 @@ async def test_without_any_key_nobody_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "configured", "learned"),
+    ("reported", "configured", "learned"),
     [(2, None, 2), (1, None, 1), (2, 5, 2), (9, 3, 3), (0, None, 1), (-4, None, 1), (None, None, 2), (None, 1, 1)],
 )
 async def test_a_limit_is_learned_but_never_above_the_configured_one_or_below_one(
-    begin: Begin, told: int | None, configured: int | None, learned: int
+    begin: Begin, reported: int | None, configured: int | None, learned: int
 ) -> None:
     pool = pool_of({})
     orders = []
@@ -401,7 +399,7 @@ async def test_a_limit_is_learned_but_never_above_the_configured_one_or_below_on
         orders[-1].accepted()
     (key,) = keys_of(pool)
     pool.put(key.id, key.config.model_copy(update={"max_concurrent": configured}))
-    await orders[0].end(TooManyTasks("full", limit=told))
+    await orders[0].end(TooManyTasks("full", limit=reported))
     assert key.limit == learned
     assert key.rejected is None
 
@@ -425,8 +423,8 @@ async def test_a_call_that_adds_no_task_teaches_no_limit(begin: Begin) -> None:
     for _ in range(5):
         (await begin(pool)).accepted()
     (key,) = keys_of(pool)
-    pool.report(key, TooManyTasks("concurrent calls"))  # as polls may be told
-    assert (key.limit, key.rest.until) == (None, now() + 1)
+    pool.report(key, TooManyTasks("concurrent calls"))  # which may also answer a poll
+    assert (key.limit, key.cooldown.until) == (None, now() + 1)
     pool.report(key, TooManyTasks("full", limit=5))
     assert key.limit == 5
 
@@ -441,10 +439,10 @@ async def test_a_key_full_of_foreign_tasks_is_tried_again_after_a_while(begin: B
 
 
 @pytest.mark.parametrize(
-    ("fault", "key_rests", "all_rest"),
+    ("fault", "key_cooldown", "egress_cooldown"),
     [
         (RateLimited("slow down", retry_after=37), 37, 0),
-        (RateLimited("slow down", retry_after=1e7), LONGEST_REST, 0),
+        (RateLimited("slow down", retry_after=1e7), MAX_COOLDOWN_SECONDS, 0),
         (RateLimited("slow down", retry_after=-5), 1, 0),
         (RateLimited("slow down"), 1, 0),
         (UpstreamUnavailable("down"), 1, 0),
@@ -455,30 +453,33 @@ async def test_a_key_full_of_foreign_tasks_is_tried_again_after_a_while(begin: B
     ],
     ids=repr,
 )
-async def test_what_a_fault_does_to_its_key_and_to_the_way_out(
-    begin: Begin, fault: Fault, key_rests: float, all_rest: float
+async def test_the_effect_of_a_fault_on_its_key_and_on_the_egress(
+    begin: Begin, fault: Fault, key_cooldown: float, egress_cooldown: float
 ) -> None:
     pool = pool_of({}, {})
     order = await begin(pool)
     order.accepted()
     key = order.key
     await order.end(fault)
-    assert max(key.rest.until - now(), 0) == pytest.approx(key_rests)
-    assert max(way_out(pool).rest.until - now(), 0) == pytest.approx(all_rest)
+    assert max(key.cooldown.until - now(), 0) == pytest.approx(key_cooldown)
+    assert max(direct(pool).cooldown.until - now(), 0) == pytest.approx(egress_cooldown)
     assert pool.usable
     for other in keys_of(pool):
-        rests = all_rest or (key_rests if other is key else 0)
-        assert max(other.ready_at() - now(), 0) == pytest.approx(rests)
+        cooldown = egress_cooldown or (key_cooldown if other is key else 0)
+        assert max(other.ready_at() - now(), 0) == pytest.approx(cooldown)
 
 
-async def test_an_accepted_order_ends_the_growth_of_rests(begin: Begin) -> None:
+async def test_an_accepted_order_ends_the_growth_of_cooldowns(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
-    key.rest.failures = way_out(pool).rest.failures = 9
+    for _ in range(9):
+        pool.report(key, UpstreamUnavailable("down"))
+        pool.report(key, EgressFault("challenge", egress=None))
+        await asyncio.sleep(100)
     order = await begin(pool)
-    assert key.rest.failures == 9
+    assert (key.cooldown.failures, direct(pool).cooldown.failures) == (9, 9)
     order.accepted()
-    assert (key.rest.failures, way_out(pool).rest.failures) == (0, 0)
+    assert (key.cooldown.failures, direct(pool).cooldown.failures) == (0, 0)
 
 
 async def test_any_other_error_that_leaves_a_lease_gives_the_key_back() -> None:
@@ -522,7 +523,7 @@ async def test_a_resumed_open_intent_is_kept_apart_from_any_other(begin: Begin) 
 
 
 async def test_a_full_queue_is_refused_with_a_time_to_come_back(begin: Begin) -> None:
-    pool = pool_of({"max_concurrent": 1}, most=3, seconds=1e9)
+    pool = pool_of({"max_concurrent": 1}, max_orders=3, max_wait_seconds=1e9)
     await begin(pool)
     for _ in range(3):
         pool.admit("client")
@@ -531,16 +532,16 @@ async def test_a_full_queue_is_refused_with_a_time_to_come_back(begin: Begin) ->
         pool.admit("client")
     assert caught.value.retry_after == 30  # no place gets free before a task has ended
     with pytest.raises(QueueFull):
-        pool_of({}, most=3).admit("client", arriving=["client"] * 3)
+        pool_of({}, max_orders=3).admit("client", arriving=["client"] * 3)
 
 
-@pytest.mark.parametrize("rest", [0.0, 1.0, 61.5, 200.0, 1e6])
+@pytest.mark.parametrize("cooldown", [0.0, 1.0, 61.5, 200.0, MAX_COOLDOWN_SECONDS])
 @pytest.mark.parametrize("waiting", [0, 1, 50, 100_000])
-async def test_a_time_to_come_back_is_whole_seconds_up_to_a_minute(rest: float, waiting: int) -> None:
-    pool = pool_of({"max_rpm": 1, "max_concurrent": 1}, most=40, seconds=0.5)
-    (key,) = keys_of(pool)
-    key.rest.until = now() + rest
-    if rest == waiting == 0:
+async def test_a_time_to_come_back_is_whole_seconds_up_to_a_minute(cooldown: float, waiting: int) -> None:
+    pool = pool_of({"max_rpm": 1, "max_concurrent": 1}, max_orders=40, max_wait_seconds=0.5)
+    if cooldown:
+        pool.report(keys_of(pool)[0], RateLimited("slow down", retry_after=cooldown))
+    if cooldown == waiting == 0:
         pool.admit("client", ["client"] * waiting)
         return
     with pytest.raises(QueueFull) as caught:
@@ -550,37 +551,37 @@ async def test_a_time_to_come_back_is_whole_seconds_up_to_a_minute(rest: float, 
 
 
 async def test_an_order_that_would_wait_too_long_is_refused_before_it_waits() -> None:
-    pool = pool_of({"max_rpm": 60}, seconds=30)
+    pool = pool_of({"max_rpm": 60}, max_wait_seconds=30)
     pool.admit("client", arriving=["client"] * 29)
     with pytest.raises(QueueFull):
         pool.admit("client", arriving=["client"] * 31)
 
 
 async def test_an_order_that_can_be_served_at_once_is_never_refused() -> None:
-    pool = pool_of({"max_rpm": 1, "max_concurrent": 1}, most=1, seconds=0.001)
+    pool = pool_of({"max_rpm": 1, "max_concurrent": 1}, max_orders=1, max_wait_seconds=0.001)
     pool.admit("client")
 
 
 async def test_orders_that_free_keys_can_take_at_once_are_not_refused_though_they_come_together() -> None:
-    pool = pool_of(*[{"max_rpm": 1}] * 3, seconds=10)
+    pool = pool_of(*[{"max_rpm": 1}] * 3, max_wait_seconds=10)
     pool.admit("client", arriving=["client"] * 2)
     with pytest.raises(QueueFull):
         pool.admit("client", arriving=["client"] * 3)
 
 
-async def test_keys_that_rest_for_long_are_not_expected_to_help() -> None:
+async def test_keys_with_a_long_cooldown_are_not_expected_to_help() -> None:
     pool = pool_of(*[{"max_rpm": 6}] * 10)
     assert pool.queue.expected_wait(20) == pytest.approx(10)
     await asyncio.sleep(2)  # for so long is a forecast good enough
     for key in keys_of(pool)[1:]:
-        pool.report(key, RateLimited("tired", retry_after=800))
+        pool.report(key, RateLimited("too fast", retry_after=800))
     assert pool.queue.expected_wait(1) == 0
     assert pool.queue.expected_wait(21) == pytest.approx(200)
     assert pool.queue.expected_wait(200) == pytest.approx(910)  # the others take one each after 800 seconds
 
 
 async def test_those_in_line_hear_of_their_place_when_it_changed_noticeably(begin: Begin) -> None:
-    pool = pool_of({"max_concurrent": 1, "max_rpm": 600}, seconds=1e9)
+    pool = pool_of({"max_concurrent": 1, "max_rpm": 600}, max_wait_seconds=1e9)
     heard: list[tuple[float, int]] = []
 
     async def listen(position: int, seconds: int | None) -> None:
@@ -603,28 +604,28 @@ async def test_those_in_line_hear_of_their_place_when_it_changed_noticeably(begi
     assert 10 < len(positions) < 40  # of 100 places
 
 
-async def test_a_key_seen_at_work_ends_a_rest_that_waited_for_that_and_no_other() -> None:
+async def test_a_call_that_succeeds_ends_every_cooldown_of_its_key_but_a_fixed_one() -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     pool.report(key, UpstreamUnavailable("away"))
     pool.report(key, EgressFault("challenged", egress=None))
     assert key.ready_at() > now()
-    pool.works(key, pool.account(key))
+    pool.succeeded(key, pool.account(key))
     assert key.ready_at() <= now()
-    pool.report(key, RateLimited("tired", retry_after=30))
-    pool.works(key, pool.account(key))
+    pool.report(key, RateLimited("too fast", retry_after=30))
+    pool.succeeded(key, pool.account(key))
     assert key.ready_at() > now() + 25
 
 
-async def test_a_doubted_key_gets_nothing_new_and_nobody_is_sent_away(begin: Begin) -> None:
+async def test_a_suspected_key_gets_no_orders_and_those_in_line_keep_waiting(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     (key,) = keys_of(pool)
-    pool.doubt(key, KeyRejected("perhaps dead"))
+    pool.suspect(key, KeyRejected("perhaps dead"))
     assert pool.usable
     waiting = await begin(pool)
     assert not waiting.task.done()
     assert key.tasks == 0
-    pool.works(key, pool.account(key))
+    pool.succeeded(key, pool.account(key))
     await turns()
     assert key.tasks == 1
 
@@ -633,7 +634,7 @@ async def test_a_doubted_key_gets_nothing_new_and_nobody_is_sent_away(begin: Beg
 
 
 async def test_one_client_with_hundreds_of_orders_does_not_hold_up_another(begin: Begin) -> None:
-    pool = pool_of({"max_concurrent": 1}, most_per_client=300)
+    pool = pool_of({"max_concurrent": 1}, max_orders_of_client=300)
     holder = await begin(pool, "greedy")
     for _ in range(200):
         await begin(pool, "greedy")
@@ -657,7 +658,7 @@ async def test_clients_with_weights_get_keys_by_their_weights(begin: Begin) -> N
 
 
 async def test_a_client_has_a_bound_of_its_own(begin: Begin) -> None:
-    pool = pool_of({"max_concurrent": 1}, most=10, most_per_client=3, seconds=1e9)
+    pool = pool_of({"max_concurrent": 1}, max_orders=10, max_orders_of_client=3, max_wait_seconds=1e9)
     for _ in range(4):
         pool.admit("greedy")
         await begin(pool, "greedy")
@@ -669,33 +670,33 @@ async def test_a_client_has_a_bound_of_its_own(begin: Begin) -> None:
 # --- What a key has to prove, and what is remembered of it ------------------------------------------------------------
 
 
-async def test_a_key_that_was_tired_gets_no_order_before_a_free_call_worked(begin: Begin) -> None:
+async def test_a_rate_limited_key_gets_no_order_before_a_free_call_succeeds(begin: Begin) -> None:
     pool = pool_of({})
-    asked: list[tuple[float, Key]] = []
-    pool.on_unproven = lambda key: asked.append((now(), key))
+    probed: list[tuple[float, Key]] = []
+    pool.on_unproven = lambda key: probed.append((now(), key))
     (key,) = keys_of(pool)
-    await (await begin(pool)).end(RateLimited("tired", retry_after=37))
+    await (await begin(pool)).end(RateLimited("too fast", retry_after=37))
     waiting = await begin(pool)
     await asyncio.sleep(100)
-    assert asked == [(1037.0, key)]
+    assert probed == [(1037.0, key)]
     assert not waiting.served()
-    pool.report(key, RateLimited("still tired", retry_after=100))
+    pool.report(key, RateLimited("still too fast", retry_after=100))
     await asyncio.sleep(99)
-    assert len(asked) == 1
+    assert len(probed) == 1
     await asyncio.sleep(2)
-    assert len(asked) == 2
+    assert len(probed) == 2
     pool.proven(key)
     await turns()
     assert waiting.served()
 
 
-async def test_nobody_asks_a_tired_key_while_nobody_waits(begin: Begin) -> None:
+async def test_a_rate_limited_key_is_not_probed_while_no_order_waits(begin: Begin) -> None:
     pool = pool_of({})
-    asked: list[Key] = []
-    pool.on_unproven = asked.append
-    await (await begin(pool)).end(RateLimited("tired", retry_after=37))
+    probed: list[Key] = []
+    pool.on_unproven = probed.append
+    await (await begin(pool)).end(RateLimited("too fast", retry_after=37))
     await asyncio.sleep(1000)
-    assert asked == []
+    assert probed == []
 
 
 async def test_what_is_known_of_a_key_outlives_the_process(begin: Begin) -> None:
@@ -705,7 +706,7 @@ async def test_what_is_known_of_a_key_outlives_the_process(begin: Begin) -> None
     for _ in range(3):
         (await begin(pool)).accepted()
     pool.report(one, TooManyTasks("full", limit=2), "order")
-    pool.report(one, RateLimited("tired", retry_after=600), "order")
+    pool.report(one, RateLimited("too fast", retry_after=600), "order")
     pool.report(other, KeyRejected("dead"), "order")
     remembered = dict(noted)
 
@@ -714,8 +715,8 @@ async def test_what_is_known_of_a_key_outlives_the_process(begin: Begin) -> None
         later.put(key.id, key.config, remembered[key.id])
     assert [key.memory(later.moment).rejected for key in keys_of(later)] == [None, other.rejected]
     again = keys_of(later)[0]
-    assert (again.limit, again.unproven, again.rest.why) == (2, True, one.rest.why)
-    assert again.rest.until == pytest.approx(now() + 600, abs=1)
+    assert (again.limit, again.unproven, again.cooldown.why) == (2, True, one.cooldown.why)
+    assert again.cooldown.until == pytest.approx(now() + 600, abs=1)
 
 
 # --- Operators --------------------------------------------------------------------------------------------------------
@@ -794,24 +795,24 @@ async def test_a_removed_key_serves_its_tasks_to_their_end_and_is_gone(begin: Be
     assert pool.get(removed.id) is None
 
 
-# --- Ways out ---------------------------------------------------------------------------------------------------------
+# --- Egresses ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_key_goes_on_through_its_next_way_out_and_comes_back_to_the_first() -> None:
+async def test_a_key_uses_its_next_egress_and_returns_to_the_first() -> None:
     proxy = "http://127.0.0.1:1"
     pool = pool_of({"proxy": f"{proxy},direct"}, {"proxy": proxy})
     both, only = keys_of(pool)
     assert both.egresses[0] is only.egresses[0]  # one proxy has one health
-    ways = [both.egress(now()).name]
+    names = [both.egress(now()).name]
     pool.report(both, EgressFault("challenge", egress=pool.account(both).egress))
-    ways.append(both.egress(now()).name)
+    names.append(both.egress(now()).name)
     assert (both.ready_at() <= now(), only.ready_at()) == (True, now() + 1)
     await asyncio.sleep(1)
-    ways.append(both.egress(now()).name)
-    assert ways == [proxy, "direct", proxy]
+    names.append(both.egress(now()).name)
+    assert names == [proxy, "direct", proxy]
 
 
-async def test_a_way_that_rested_is_not_thought_to_work_because_another_did() -> None:
+async def test_a_success_through_one_egress_ends_no_cooldown_of_another() -> None:
     pool = pool_of({"proxy": "http://one.example:1,direct"})
     (key,) = keys_of(pool)
     first, second = key.egresses
@@ -819,14 +820,14 @@ async def test_a_way_that_rested_is_not_thought_to_work_because_another_did() ->
         pool.report(key, EgressFault("challenge", egress=first.proxy))
         used = pool.account(key)
         assert used.egress is second.proxy
-        await asyncio.sleep(first.rest.until - now())
-        pool.works(key, used)  # by a call that began while the first way was resting
-    assert first.rest.failures == 3
-    pool.works(key, Account(key.id, key.token, first.proxy))
-    assert first.rest.failures == 0
+        await asyncio.sleep(first.cooldown.until - now())
+        pool.succeeded(key, used)  # by a call that began while the first egress was cooling down
+    assert first.cooldown.failures == 3
+    pool.succeeded(key, Account(key.id, key.token, first.proxy))
+    assert first.cooldown.failures == 0
 
 
-async def test_when_a_way_out_works_again_all_of_its_keys_do(begin: Begin) -> None:
+async def test_when_an_egress_works_again_all_of_its_keys_do(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, {"max_concurrent": 1})
     one, other = keys_of(pool)
     for _ in range(5):
@@ -835,6 +836,6 @@ async def test_when_a_way_out_works_again_all_of_its_keys_do(begin: Begin) -> No
     pool.report(one, EgressFault("challenge", egress=None))
     waiting = [await begin(pool), await begin(pool)]
     assert [order.served() for order in waiting] == [False, False]
-    pool.works(other, pool.account(other))
+    pool.succeeded(other, pool.account(other))
     await turns()
     assert {order.key for order in waiting} == {one, other}

@@ -24,7 +24,7 @@ def come(line: Line[str], client: str, count: int = 1) -> list[Place[str]]:
 
 
 def served(line: Line[str], count: int) -> list[str]:
-    return [line.pop().order for _ in range(count)]
+    return [line.pop().generation_id for _ in range(count)]
 
 
 def test_orders_of_one_client_go_in_the_order_in_which_they_came() -> None:
@@ -67,17 +67,17 @@ def test_who_lines_up_again_does_so_where_it_stood() -> None:
     first, second = line.pop(), line.pop()
     line.add(second)
     line.add(first)
-    assert served(line, 4) == [place.order for place in places]
+    assert served(line, 4) == [place.generation_id for place in places]
 
 
-def test_the_order_that_is_told_is_the_order_in_which_they_go() -> None:
+def test_the_line_is_listed_in_the_order_in_which_it_is_served() -> None:
     line = line_of({"two": 2})
     come(line, "one", 20)
     come(line, "two", 20)
     served(line, 5)
     come(line, "late", 3)
-    told = [place.order for place in line.in_order()]
-    assert served(line, len(told)) == told
+    listed = [place.generation_id for place in line.in_order()]
+    assert served(line, len(listed)) == listed
 
 
 @st.composite
@@ -107,8 +107,8 @@ def test_nobody_is_lost_and_nobody_goes_twice_whatever_happens(story: list[tuple
         assert len(line) == len(waiting)
         assert line.waiting == dict(Counter(place.client for place in waiting))
         assert set(map(id, line.in_order())) == set(map(id, waiting))
-    told = list(line.in_order())
-    assert [line.pop() for _ in waiting] == told
+    listed = list(line.in_order())
+    assert [line.pop() for _ in waiting] == listed
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 20))

@@ -3,7 +3,7 @@
 import asyncio
 
 from sora_proxy.scheduling.key_pool import KeyPool
-from sora_proxy.scheduling.keys import Key
+from sora_proxy.scheduling.keys import Key, KeyMemory
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.scheduling.probes import Probes
 from sora_proxy.settings.account import Account
@@ -12,7 +12,7 @@ from tests.unit.scheduling.test_key_pool import Order, turns
 
 
 class BackEnd:
-    """Answers a probe when it is told to, with an error if there is one."""
+    """Answers a probe when `answers` is set, with an error if there is one."""
 
     def __init__(self) -> None:
         self.answers = asyncio.Event()
@@ -24,16 +24,16 @@ class BackEnd:
             raise self.error
 
 
-def pool_with_a_tired_key(back_end: BackEnd) -> KeyPool:
+def pool_with_a_rate_limited_key(back_end: BackEnd) -> KeyPool:
     pool = KeyPool(QueueBounds())
     pool.on_unproven = Probes(back_end.probe, pool).start
-    pool.put("0", UpstreamKey(key="token")).unproven = True
+    pool.put("0", UpstreamKey(key="token"), KeyMemory(unproven=True))
     return pool
 
 
 async def test_a_probe_that_breaks_keeps_no_key_out_for_good() -> None:
     back_end = BackEnd()
-    pool = pool_with_a_tired_key(back_end)
+    pool = pool_with_a_rate_limited_key(back_end)
     back_end.error = RuntimeError("a mistake in reading the answer")
     back_end.answers.set()
     waiting = Order(pool)
@@ -46,12 +46,12 @@ async def test_a_probe_that_breaks_keeps_no_key_out_for_good() -> None:
 
 async def test_a_probe_of_a_removed_key_says_nothing_about_the_one_in_its_place() -> None:
     back_end = BackEnd()
-    pool = pool_with_a_tired_key(back_end)
+    pool = pool_with_a_rate_limited_key(back_end)
     pool.put("1", UpstreamKey(key="another"))
     noted: list[Key] = []
     pool.on_change = noted.append
     holder, waiting = Order(pool), Order(pool)
-    await turns()  # the tired key is asked
+    await turns()  # the rate-limited key is probed
     pool.remove("0")
     key = pool.put("0", UpstreamKey(key="token"))
     back_end.answers.set()
