@@ -1,4 +1,4 @@
-"""When an upstream key's token ends, as far as it tells itself: many are JWTs with an `exp`. Read, never verified."""
+"""When an upstream key's token expires, as far as it says so: many are JWTs with an `exp`. Read, never verified."""
 
 import asyncio
 import datetime as dt
@@ -12,12 +12,12 @@ from sora_proxy.key_keeping.registry import KeyRegistry
 log = structlog.get_logger(__name__)
 
 DAY = 86400.0
-LOOK_SECONDS = 3600.0
-YEAR_10000 = 253402300800  # beyond it, no clock could show it
+CHECK_INTERVAL_SECONDS = 3600.0
+YEAR_10000 = 253402300800  # no clock shows a later time
 
 
 def expiry_of(token: str) -> float | None:
-    """The end of a token in seconds since 1970, or None if it does not tell."""
+    """When a token expires, in seconds since 1970; None if it does not say."""
     try:
         end = jwt.decode(token, options={"verify_signature": False}).get("exp")
     except (jwt.PyJWTError, ValueError, RecursionError):
@@ -26,21 +26,21 @@ def expiry_of(token: str) -> float | None:
 
 
 class ExpiryWarnings:
-    """Warns of tokens that end within a day, or have ended, once a day each."""
+    """Logs a warning, at most once a day for each token, if it expires within a day or has expired."""
 
     def __init__(self, registry: KeyRegistry) -> None:
         self._registry = registry
-        # All the mutable state: when each key was warned of last.
+        # All the mutable state: the time of the last warning about each key.
         self._warned: dict[str, float] = {}
 
     async def run(self) -> None:
-        """Look every hour."""
+        """Check every hour."""
         while True:
-            self.look(time.time())
-            await asyncio.sleep(LOOK_SECONDS)
+            self.warn(time.time())
+            await asyncio.sleep(CHECK_INTERVAL_SECONDS)
 
-    def look(self, now: float) -> None:
-        """Warn of what is due at this moment."""
+    def warn(self, now: float) -> None:
+        """Log the warnings that are due now."""
         for record in self._registry.records:
             end = expiry_of(record.config.token) if record.config.enabled else None
             if end is None or end - now > DAY or now - self._warned.get(record.id, 0) < DAY:

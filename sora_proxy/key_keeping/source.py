@@ -1,6 +1,6 @@
-"""KeySource: where the configuration holds the upstream keys: API_KEYS, else a file, which is looked at again.
+"""KeySource: the upstream keys in the configuration: API_KEYS, else a file, which is read again when it changes.
 
-We never write to it. What its contents mean for the keys that are known already is `imports.py`.
+We never write to it. `imports.py` merges its contents into the keys that we already have.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from sora_proxy.settings.reading import explain
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 2.0
+FILE_CHECK_SECONDS = 2.0
 
 
 class _KeysFile(BaseModel):
@@ -35,13 +35,13 @@ class KeySource:
         self._configured = settings.api_keys
         self._path = settings.keys_storage_file
         self._threads = threads
-        # All the mutable state: the state of the file that was read last.
-        self._seen: tuple[int, int, int] | None = None
+        # All the mutable state: the version of the file that was read last.
+        self._last_version: tuple[int, int, int] | None = None
 
     @property
     def found(self) -> bool:
         """Whether the last `read` found keys or a file for them."""
-        return bool(self._configured) or self._seen is not None
+        return bool(self._configured) or self._last_version is not None
 
     def read(self) -> tuple[UpstreamKey, ...]:
         """The keys, now; the default file holds none if it does not exist. Blocks.
@@ -50,7 +50,7 @@ class KeySource:
         """
         if self._configured:
             return self._configured
-        self._seen = self._look()
+        self._last_version = self._version()
         try:
             return _KeysFile(keys=listed(self._path.read_bytes())).keys
         except OSError as error:
@@ -63,10 +63,10 @@ class KeySource:
             raise ConfigurationError([f"KEYS_STORAGE_FILE: {self._path}: {place}" for place in places]) from None
 
     async def changes(self) -> AsyncGenerator[tuple[UpstreamKey, ...], None]:
-        """The keys of the file, each time that it has changed. One that is gone or broken changes nothing."""
+        """Yield the keys of the file whenever it changed. A missing or broken file changes nothing."""
         while not self._configured:
-            await asyncio.sleep(LOOK_SECONDS)
-            if await self._threads.run(Work.media, self._look) in (self._seen, None):
+            await asyncio.sleep(FILE_CHECK_SECONDS)
+            if await self._threads.run(Work.media, self._version) in (self._last_version, None):
                 continue
             try:
                 yield await self._threads.run(Work.media, self.read)
@@ -74,11 +74,11 @@ class KeySource:
                 log.warning("key file can't be used, the keys stay as they are", faults=error.faults)
 
     def read_again(self) -> None:
-        """What was read last could not be imported: tell it once more."""
-        self._seen = None
+        """Yield the same keys once more: they could not be imported."""
+        self._last_version = None
 
-    def _look(self) -> tuple[int, int, int] | None:
-        """What tells one state of the file from another; None if it is not there."""
+    def _version(self) -> tuple[int, int, int] | None:
+        """Three numbers that differ between versions of the file; None if it is missing."""
         try:
             status = self._path.stat()
         except OSError:

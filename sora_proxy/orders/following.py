@@ -10,7 +10,7 @@ from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.upstream import Snapshot, TaskState
 
-EMPTY_ENDS = 3  # looks at a task that ended well without a result
+MAX_EMPTY_POLLS = 3  # of a task that succeeded without a result
 
 Tell = Callable[[Generation, Queued | Progress], Awaitable[None]]
 
@@ -47,7 +47,7 @@ class Following:
                         return snapshot.assets
                     case TaskState.succeeded:
                         empty += 1
-                        if empty == EMPTY_ENDS:
+                        if empty == MAX_EMPTY_POLLS:
                             break
         raise TaskFailed("the back end finished without a picture", code="result_unavailable")
 

@@ -48,9 +48,9 @@ from sora_proxy.upstream import Upstream
 
 log = structlog.get_logger(__name__)
 
-REFUSALS = 4  # times that an order is offered again after a refusal that was not about a key
-SENDS = 3  # times that an order of unknown outcome goes out: a back end that loses every answer may charge for each
-STORAGE_PAUSE = 1.0
+MAX_REFUSALS = 4  # of one order, not counting those that concern a key
+MAX_SENDS = 3  # of an order whose outcome stays unknown: a back end that loses every answer may charge for each
+STORAGE_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Lifecycle:
                 # The pool handles a key that is full, cooling down or dead; other refusals are limited in number.
                 refusals += not isinstance(fault, KeyFault)
                 # Only an order that was definitely not accepted may be offered again.
-                if generation.status not in (Status.queued, Status.submitting) or refusals >= REFUSALS:
+                if generation.status not in (Status.queued, Status.submitting) or refusals >= MAX_REFUSALS:
                     raise
                 log.info("order refused", reason=str(fault), code=fault.code, attempt=generation.state.attempts)
                 if generation.status is Status.submitting:
@@ -198,7 +198,7 @@ class Lifecycle:
             await self._accepted(generation, task_id)
 
     async def _settle(self, generation: Generation, lease: Lease) -> None:
-        """Look upstream for an order of unknown outcome: adopt it, or know that it was never registered."""
+        """Search upstream for an order of unknown outcome: adopt it, or establish that it was never registered."""
         try:
             async with asyncio.timeout(self._policy.generation_timeout):
                 task_id = await self._lost_orders.find(generation, lease)
@@ -207,7 +207,7 @@ class Lifecycle:
         if task_id:
             log.info("order found upstream", key=lease.key.alias)
             await self._accepted(generation, task_id)
-        elif self._policy.on_unknown == "fail" or generation.state.lost + 1 >= SENDS:
+        elif self._policy.on_unknown == "fail" or generation.state.lost + 1 >= MAX_SENDS:
             raise SubmissionUnknown("it is not known whether the back end took the order")
         else:
             log.info("order not found upstream, it will be sent again", key=lease.key.alias)
@@ -268,7 +268,7 @@ class Lifecycle:
                 if not refused:
                     log.warning("storage unavailable, waiting for it", reason=str(error))
                 refused = True
-                await asyncio.sleep(STORAGE_PAUSE)
+                await asyncio.sleep(STORAGE_RETRY_SECONDS)
 
     async def _forget_input(self, generation: Generation) -> None:
         if generation.spec.image:

@@ -1,9 +1,9 @@
-"""LostOrders: was an order registered upstream, whose answer never reached us?
+"""LostOrders: was an order whose answer never reached us registered upstream?
 
-The protocol has no idempotency key, so the account's list of tasks has to tell. A key has at most one open intent, and
-a task that belongs to another generation is on disk as such, so what is left and carries the order's prompt is the
-order. A list without prompts can tell less: there the order is the one task that was not listed before its intent. No
-clock has a say, ours or the back end's: one that is wrong would have an order sent twice.
+The protocol has no idempotency key, so the account's list of tasks has to show it. A key has at most one open intent,
+and the tasks of other generations are on disk, so the remaining task with the order's prompt is the order. A list
+without prompts shows less: there the order is the one task that was not listed before its intent. No clock is used,
+neither ours nor the back end's: a wrong one could make us send an order twice.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from sora_proxy.upstream import Snapshot, Upstream
 
 log = structlog.get_logger(__name__)
 
-GOOD_LOOKS = 3  # lists without the order before it counts as never registered
+MIN_GOOD_POLLS = 3  # without the order before it counts as never registered
 
 
 class LostOrders:
-    """Looks for orders of unknown outcome, for at least `settle_time` seconds each."""
+    """Searches for orders of unknown outcome, for at least `settle_time` seconds each."""
 
     def __init__(self, upstream: Upstream, keys: KeyPool, store: Store, settle_time: float) -> None:
         self._upstream = upstream
@@ -35,38 +35,38 @@ class LostOrders:
         self._settle_time = settle_time
 
     async def listed_before(self, key: Key) -> tuple[str, ...] | None:
-        """The tasks of a key before an order goes out: one call more, made only where lists tell no prompts; else None.
+        """The tasks of a key before an order is sent: one more call, made only where lists have no prompts; else None.
 
         Raises Fault; nothing was sent then.
         """
         named = self._upstream.names_tasks
-        if named is None:  # no list was seen since the start: they will be as they were
+        if named is None:  # no list was read since the start: assume that they are as before
             with contextlib.suppress(StorageUnavailable):
                 named = not await self._store.last_order_was_nameless()
         return None if named else tuple(row.task_id for row in await self._upstream.recent(self._keys.account(key)))
 
     async def find(self, generation: Generation, lease: Lease) -> str | None:
-        """The upstream task that is this order; None after enough good looks, over enough time, without it.
+        """The upstream task that is this order; None after enough good polls, over enough time, without it.
 
-        Raises SubmissionUnknown if tasks are listed that may be the order or somebody else's.
+        Raises SubmissionUnknown if tasks are listed that may be the order or that of another program.
         """
-        since, looks = time.monotonic(), 0
+        since, good_polls = time.monotonic(), 0
         while True:
             try:
                 rows = await self._upstream.recent(self._keys.account(lease.key))
                 known = await self._store.known_tasks(lease.key.id, [row.task_id for row in rows])
             except (Fault, StorageUnavailable) as error:
-                log.warning("look failed", key=lease.key.alias, reason=str(error))
-                if isinstance(error, EgressFault):  # the next look goes another way, if there is one
+                log.warning("poll for a lost order failed", key=lease.key.alias, reason=str(error))
+                if isinstance(error, EgressFault):  # the next poll uses another egress, if there is one
                     self._keys.report(lease.key, error)
             else:
                 if task_id := _only([row for row in rows if row.task_id not in known], generation):
                     return task_id
-                # An empty list that should hold our other tasks is no look at all.
-                looks += bool(rows) or lease.key.tasks == 1
-            if looks >= GOOD_LOOKS and time.monotonic() - since >= self._settle_time:
+                # An empty list is not a good poll if the key has other tasks.
+                good_polls += bool(rows) or lease.key.tasks == 1
+            if good_polls >= MIN_GOOD_POLLS and time.monotonic() - since >= self._settle_time:
                 return None
-            await asyncio.sleep(max(self._settle_time / (GOOD_LOOKS + 1), 0.05))
+            await asyncio.sleep(max(self._settle_time / (MIN_GOOD_POLLS + 1), 0.05))
 
 
 def _only(strangers: list[Snapshot], generation: Generation) -> str | None:

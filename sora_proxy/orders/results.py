@@ -13,7 +13,7 @@ from sora_proxy.upstream import Upstream
 
 log = structlog.get_logger(__name__)
 
-FETCHES = 3
+MAX_FETCHES = 3
 
 
 class Results:
@@ -30,7 +30,7 @@ class Results:
         asset, key = done.assets[index], self._keys.get(done.key_id or "")
         if key is None:  # it was removed, and with it the egress for its pictures
             return Picture(index, url=asset.url)
-        for attempt in range(FETCHES):
+        for attempt in range(MAX_FETCHES):
             if attempt:
                 asset = await self._fresh(done, index, key) or asset
             download = self._media.new_download()

@@ -1,8 +1,8 @@
-"""TaskWatcher: one look per key and interval tells about all of that key's tasks.
+"""TaskWatcher: one poll per key and interval covers all of that key's tasks.
 
-A key with running tasks has one coroutine that asks for them together. Whoever waits for a task gets what was seen; no
-thread and no call belongs to a single generation. Looks are never closer than the interval; they are spread a little
-wider where the reported progress tells when a task will end, so that one of them comes right after that end.
+A key with running tasks has one coroutine that polls for all of them. Generations get the snapshots of their tasks; no
+thread and no call belongs to a single generation. Polls are never closer together than the interval; they are spread a
+little wider where the reported progress shows when a task will end, so that one of them comes right after that end.
 """
 
 import asyncio
@@ -21,39 +21,39 @@ from sora_proxy.upstream import Snapshot, TaskState, Upstream
 
 log = structlog.get_logger(__name__)
 
-LONGEST_INTERVAL = 30.0  # between looks that fail
-KEY_GRACE = 1800.0  # how long a key may be rejected before its tasks are given up
-LOST_LOOKS, LOST_SECONDS = 10, 120.0  # good looks, and time, without a task before it is given up
-DEEP_AFTER_LOOKS = 5
-AFTER_THE_END = 0.1  # a task that should be done is looked for this much later
+MAX_INTERVAL_SECONDS = 30.0  # between polls that fail
+REJECTED_KEY_GRACE_SECONDS = 1800.0  # how long a key may be rejected before its tasks are given up
+LOST_TASK_POLLS, LOST_TASK_SECONDS = 10, 120.0  # good polls, and time, without a task before it is given up
+DEEP_POLL_MISSES = 5  # good polls without a task before older tasks are polled too
+EXPECTED_END_DELAY_SECONDS = 0.1  # from the expected end of a task to the poll
 
 
 @dataclass(slots=True, eq=False)
 class _Watch:
-    """One task that somebody waits for."""
+    """One task that a generation waits for."""
 
     news: asyncio.Queue[Snapshot | Fault] = field(default_factory=asyncio.Queue)
     last: Snapshot | None = None
-    first_progress: tuple[float, float] | None = None  # when it was seen, and how far the task was
-    ends_at: float | None = None  # as its progress so far lets expect
-    misses: int = 0  # good looks in a row that did not show it
+    first_progress: tuple[float, float] | None = None  # the time of the first one reported, and its value
+    ends_at: float | None = None  # the end that its progress lets expect
+    misses: int = 0  # good polls in a row that did not show it
     missing_since: float = 0.0
 
     @property
-    def look_deeper(self) -> bool:
-        """Whether it was pushed out of the first page, rather than not listed yet."""
-        return self.misses > 0 and (self.last is not None or self.misses >= DEEP_AFTER_LOOKS)
+    def needs_deep_poll(self) -> bool:
+        """Whether it probably left the first page, rather than not being listed yet."""
+        return self.misses > 0 and (self.last is not None or self.misses >= DEEP_POLL_MISSES)
 
     def seen(self, snapshot: Snapshot, now: float) -> None:
         self.misses = 0
         self._expect(snapshot.progress, now)
-        # An answer that has not changed is no news; a success without results is looked at again.
+        # A snapshot like the last one is not news, except a success without results, which is counted.
         if snapshot != self.last or snapshot.state is TaskState.succeeded:
             self.last = snapshot
             self.news.put_nowait(snapshot)
 
     def _expect(self, progress: float | None, now: float) -> None:
-        """When a task ends that goes on as it did so far."""
+        """Estimate the end of a task from the speed of its progress."""
         if not progress:
             return
         since, first = self.first_progress = self.first_progress or (now, progress)
@@ -65,12 +65,12 @@ class _Watch:
         if self.misses == 0:
             self.missing_since = now
         self.misses += 1
-        if self.misses >= LOST_LOOKS and now - self.missing_since >= LOST_SECONDS:
+        if self.misses >= LOST_TASK_POLLS and now - self.missing_since >= LOST_TASK_SECONDS:
             self.news.put_nowait(TaskFailed("the back end does not know the task any more", code="upstream_lost"))
 
 
 class TaskWatcher:
-    """Follows upstream tasks. `interval` is the least number of seconds between two looks at a key."""
+    """Follows upstream tasks. `interval` is the minimum number of seconds between two polls with a key."""
 
     def __init__(self, upstream: Upstream, keys: KeyPool, *, interval: float) -> None:
         self._upstream = upstream
@@ -81,14 +81,14 @@ class TaskWatcher:
         self._pollers: dict[Key, asyncio.Task[None]] = {}
 
     async def follow(self, key: Key, task_id: str) -> AsyncGenerator[Snapshot, None]:
-        """What is seen of a task whenever it changes, until the caller has seen enough.
+        """Yield a snapshot of a task whenever it changed, until the caller stops.
 
-        Raises TaskFailed if the task vanished for good, KeyRejected if its key did.
+        Raises TaskFailed if the back end lost the task, KeyRejected if it rejects the key for too long.
         """
         watch = _Watch()
         self._watched[key][task_id] = watch
         if key not in self._pollers:
-            self._pollers[key] = start_task(self._poll(key), name=f"poll {key.alias}")
+            self._pollers[key] = start_task(self._run_polls(key), name=f"poll {key.alias}")
         try:
             while True:
                 news = await watch.news.get()
@@ -105,48 +105,48 @@ class TaskWatcher:
             poller.cancel()
         await asyncio.gather(*pollers, return_exceptions=True)
 
-    async def _poll(self, key: Key) -> None:
+    async def _run_polls(self, key: Key) -> None:
         watched = self._watched[key]
         failures, rejected_since = 0, None
         try:
             await asyncio.sleep(self._interval)
             while watched:
                 started = time.monotonic()
-                fault = await self._look(key, watched)
+                fault = await self._poll(key, watched)
                 failures = failures + 1 if fault else 0
                 rejected_since = (rejected_since or started) if isinstance(fault, KeyRejected) else None
-                if fault and rejected_since and started - rejected_since >= KEY_GRACE:
+                if fault and rejected_since and started - rejected_since >= REJECTED_KEY_GRACE_SECONDS:
                     self._keys.report(key, fault)
                     for watch in watched.values():
                         watch.news.put_nowait(fault)
                 if failures:
-                    pause = min(self._interval * 2 ** min(failures, 10), LONGEST_INTERVAL)
+                    pause = min(self._interval * 2 ** min(failures, 10), MAX_INTERVAL_SECONDS)
                 else:
                     pause = _pause(started, self._interval, watched.values())
                 await asyncio.sleep(max(started + pause - time.monotonic(), 0))
         finally:
-            # No await since the loop saw that nothing is watched: nobody can have come in between.
+            # No await since the loop saw that nothing is watched: no task can have been added in between.
             del self._pollers[key]
 
-    async def _look(self, key: Key, watched: dict[str, _Watch]) -> Fault | None:
-        """Ask once, for all tasks; return what went wrong."""
-        asked, now = dict(watched), time.monotonic()
-        account = self._keys.account(key)
+    async def _poll(self, key: Key, watched: dict[str, _Watch]) -> Fault | None:
+        """Poll once, for all tasks. Returns the fault of a poll that failed."""
+        polled, now = dict(watched), time.monotonic()
+        deep, account = any(watch.needs_deep_poll for watch in polled.values()), self._keys.account(key)
         try:
-            snapshots = await self._upstream.poll(list(asked), account, deep=any(w.look_deeper for w in asked.values()))
+            snapshots = await self._upstream.poll(list(polled), account, deep=deep)
         except Fault as fault:
             log.warning("poll failed", key=key.alias, reason=str(fault))
-            if isinstance(fault, KeyRejected):  # it may be over in a moment, and its tasks depend on it
+            if isinstance(fault, KeyRejected):  # it may be accepted again in a moment, and its tasks depend on it
                 self._keys.suspect(key, fault)
             else:
                 self._keys.report(key, fault)
             return fault
         except Exception:
-            # A mistake of ours in reading one answer must not leave all of a key's tasks unwatched.
-            log.exception("poll broke", key=key.alias)
+            # A bug of ours in reading one answer must not end the polls of all of a key's tasks.
+            log.exception("poll crashed", key=key.alias)
             return UpstreamUnavailable("internal server error")
         self._keys.succeeded(key, account)
-        for task_id, watch in asked.items():
+        for task_id, watch in polled.items():
             if snapshot := snapshots.get(task_id):
                 watch.seen(snapshot, now)
             else:
@@ -155,13 +155,13 @@ class TaskWatcher:
 
 
 def _pause(now: float, interval: float, watched: Iterable[_Watch]) -> float:
-    """How long until the next look: the interval, stretched (below twice) to land just after the next expected ends.
+    """Seconds until the next poll: the interval, stretched (below twice) to end just after the next expected ends.
 
-    Ends that are close together are seen by one look, after the last of them.
+    Ends that are close together share one poll, after the last of them.
     """
     ends = sorted(watch.ends_at for watch in watched if watch.ends_at is not None and watch.ends_at > now)
     if not ends:
         return interval
     last = max(end for end in ends if end <= ends[0] + interval / 2)
-    distance = last + AFTER_THE_END - now
+    distance = last + EXPECTED_END_DELAY_SECONDS - now
     return distance / max(int(distance / interval), 1) if distance >= interval else interval

@@ -21,7 +21,7 @@ ON_PURPOSE = {"upstream": "simulator"}
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder of the test's own, where the default key file may be."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sora_proxy.key_keeping.source.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("sora_proxy.key_keeping.source.FILE_CHECK_SECONDS", 0.02)
     return tmp_path
 
 

@@ -67,7 +67,7 @@ async def test_a_warning_comes_from_a_day_before_the_end_and_once_a_day(
     told = []
     for hours in range(24 * 5):
         caplog.clear()
-        warnings.look(now + hours * 3600)
+        warnings.warn(now + hours * 3600)
         told += [(hours, record.message) for record in caplog.records if "token" in record.message]
     assert [hours for hours, _ in told] == [48, 72, 96]
     assert ["ends soon" in text for _, text in told] == [True, False, False]

@@ -170,7 +170,7 @@ async def test_each_change_of_the_file_is_told_and_a_broken_or_missing_one_is_no
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("sora_proxy.key_keeping.source.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("sora_proxy.key_keeping.source.FILE_CHECK_SECONDS", 0.02)
     await asyncio.to_thread(file.write_text, '[{"key": "a"}]')
     watched = await asyncio.to_thread(source)
     assert tokens(await asyncio.to_thread(watched.read)) == ["a"]
