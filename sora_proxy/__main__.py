@@ -77,7 +77,7 @@ def _misconfigured(error: ConfigurationError) -> int:
 
 def _secrets(settings: Settings, access: Access) -> list[str]:
     """What must never be logged."""
-    proxies = (*settings.ways_out, *(proxy for key in settings.api_keys for proxy in key.proxy))
+    proxies = (*settings.egresses, *(proxy for key in settings.api_keys for proxy in key.proxy))
     passwords = (proxy.password.get_secret_value() for proxy in proxies if proxy and proxy.password)
     keys = [key.token for key in settings.api_keys] + [key.token for key in settings.client_keys]
     return [access.client_key, access.admin_key, *passwords, *keys]

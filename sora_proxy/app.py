@@ -100,11 +100,11 @@ class Backend:
         return "UPSTREAM=simulator"
 
     def reach(self, settings: Settings, keys: KeyPool) -> None:
-        """Have it reached by the ways out of the settings; on this machine, by none but the straight one."""
+        """Use the egresses of the settings; a direct connection to the simulator, which is on this machine."""
         if self.simulated:
             keys.use_egresses([None], for_all=True)
         else:
-            keys.use_egresses(settings.ways_out)
+            keys.use_egresses(settings.egresses)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -22,7 +22,7 @@ from pydantic_settings import NoDecode
 from sora_proxy.settings.proxies import Proxy
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
-# By all of them, it is the proxy that looks names up: `socks5` means what other programs call `socks5h`.
+# With all of them, the proxy resolves host names: `socks5` means what other programs call `socks5h`.
 PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
 PROXY_EXAMPLE = "socks5://user:password@proxy.example.com:1080,direct"
 SOCKS_CREDENTIALS = range(1, 128)  # bytes that the SOCKS library can send
@@ -153,7 +153,7 @@ def _proxies(value: Any) -> Any:
 
 
 def _proxy(address: str) -> Proxy | None:
-    """A proxy by its address, or None for the straight way. No error repeats the address: a password is in it."""
+    """A proxy by its address, or None for `direct`. No error repeats the address, which may hold a password."""
     if address == "direct":
         return None
     try:
@@ -199,7 +199,7 @@ WebhookSecret = Annotated[SecretStr, AfterValidator(webhook_secret)]
 class UpstreamKey(BaseModel):
     """One upstream account. `weight` is its share, `max_rpm` the submits it may take in any 60 seconds,
     `max_concurrent` the tasks it may have at once (unset: as many as the upstream takes; the limit is learned),
-    `proxy` its ways out in their order (unset: those of the server), `notes` the operator's own."""
+    `proxy` its egresses in the order of their use (unset: those of the server), `notes` is free text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,7 +1,6 @@
-"""Settings: every option, its default, its check. Read once at the start, frozen from then on.
+"""Settings: every option, its default, its check. `reading.py` reads them once, at the start.
 
-Sources, the first that knows an option wins: the environment, `.env`, `config/sora_proxy.env`, the default. All
-durations are seconds. They are read by `configuration.py`.
+Sources, the first one wins: the environment, `.env`, `config/sora_proxy.env`, the defaults. Durations are seconds.
 """
 
 from pathlib import Path
@@ -110,12 +109,12 @@ class Settings(BaseSettings):
     )
     proxies: AtRunTime[Proxies] = Field(
         (),
-        description="Ways out, comma-separated: `direct` or HTTP, HTTPS, SOCKS5 proxies; the first that works is used. "
+        description="Egresses, comma-separated: `direct` or HTTP, HTTPS, SOCKS5 proxies; the first that works is used. "
         "Wins over PROXY_HOST.",
         examples=[PROXY_EXAMPLE],
     )
     proxy_host: HostName | None = Field(
-        None, description="An HTTP proxy as the only way out, in the older service's form.", examples=["127.0.0.1"]
+        None, description="An HTTP proxy as the only egress, in the older service's form.", examples=["127.0.0.1"]
     )
     proxy_port: int | None = Field(None, ge=1, le=65535, description="Its port.", examples=["7890"])
     proxy_user: str | None = Field(None, description="Its user name.", examples=["user"])
@@ -294,13 +293,11 @@ class Settings(BaseSettings):
     )
 
     @property
-    def ways_out(self) -> tuple[Proxy | None, ...]:
-        """The proxies by which the back end is reached, in the order of their use; None is the straight way."""
-        if self.proxies:
-            return self.proxies
-        if self.proxy_host:
-            return (Proxy(f"http://{self.proxy_host}:{self.proxy_port}", self.proxy_user, self.proxy_pass),)
-        return (None,)
+    def egresses(self) -> tuple[Proxy | None, ...]:
+        """The proxies through which the back end is reached, in the order of their use; None is a direct connection."""
+        url = f"http://{self.proxy_host}:{self.proxy_port}"
+        older_form = Proxy(url, self.proxy_user, self.proxy_pass) if self.proxy_host else None
+        return self.proxies or (older_form,)
 
     @property
     def names_backend(self) -> bool:
@@ -309,12 +306,9 @@ class Settings(BaseSettings):
 
     @property
     def pictures_dir(self) -> Path:
-        if self.image_save_dir:
-            return self.image_save_dir
-        return (self.static_dir or self.data_dir) / "images"
+        return self.image_save_dir or (self.static_dir or self.data_dir) / "images"
 
     @property
     def database_path(self) -> Path:
-        return (
-            Path(self.database_url.removeprefix("sqlite:///")) if self.database_url else self.data_dir / "sora_proxy.db"
-        )
+        url = self.database_url
+        return Path(url.removeprefix("sqlite:///")) if url else self.data_dir / "sora_proxy.db"

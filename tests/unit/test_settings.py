@@ -144,12 +144,12 @@ def test_networks_are_read_with_or_without_a_mask(environment: SetEnvironment) -
 def test_the_address_of_the_proxy_holds_no_credentials(environment: SetEnvironment) -> None:
     environment(PROXY_HOST="proxy.example", PROXY_PORT="7890", PROXY_USER="user", PROXY_PASS=SECRET)
     settings = load_settings()
-    assert settings.ways_out == (Proxy("http://proxy.example:7890", "user", SecretStr(SECRET)),)
-    assert SECRET not in repr(settings) + repr(settings.ways_out)
+    assert settings.egresses == (Proxy("http://proxy.example:7890", "user", SecretStr(SECRET)),)
+    assert SECRET not in repr(settings) + repr(settings.egresses)
 
 
 @pytest.mark.parametrize(
-    ("text", "ways"),
+    ("text", "egresses"),
     [
         ("direct", (None,)),
         ("http://proxy.example:3128", (Proxy("http://proxy.example:3128"),)),
@@ -160,21 +160,21 @@ def test_the_address_of_the_proxy_holds_no_credentials(environment: SetEnvironme
         ("http://user@p.example:1", (Proxy("http://p.example:1", "user"),)),
     ],
 )
-def test_ways_out_are_proxies_by_their_address_and_the_straight_way(
-    environment: SetEnvironment, text: str, ways: tuple[Proxy | None, ...]
+def test_egresses_are_proxies_by_their_addresses_and_the_direct_connection(
+    environment: SetEnvironment, text: str, egresses: tuple[Proxy | None, ...]
 ) -> None:
     environment(PROXIES=text, API_KEYS=json.dumps([{"key": "a", "proxy": text}, {"key": "b"}]))
     settings = load_settings()
-    assert settings.ways_out == ways
-    assert [key.proxy for key in settings.api_keys] == [ways, ()]
+    assert settings.egresses == egresses
+    assert [key.proxy for key in settings.api_keys] == [egresses, ()]
 
 
-def test_proxies_win_over_the_older_form_and_without_both_the_way_is_straight(environment: SetEnvironment) -> None:
-    assert load_settings().ways_out == (None,)
+def test_proxies_win_over_the_older_form_and_without_both_the_connection_is_direct(environment: SetEnvironment) -> None:
+    assert load_settings().egresses == (None,)
     environment(PROXY_HOST="proxy.example", PROXY_PORT="7890")
-    assert load_settings().ways_out == (Proxy("http://proxy.example:7890"),)
+    assert load_settings().egresses == (Proxy("http://proxy.example:7890"),)
     environment(PROXIES="direct")
-    assert load_settings().ways_out == (None,)
+    assert load_settings().egresses == (None,)
 
 
 def test_what_an_operator_notes_on_a_key_is_kept(environment: SetEnvironment) -> None:
