@@ -1,7 +1,7 @@
-"""KeyKeeping: how the upstream keys come into the pool at a start, and what goes on beside it.
+"""KeyKeeping: loads the upstream keys into the pool at a start, and keeps them up to date.
 
-They come from the database and from their source; while the server runs, the source is followed, what is learned of
-the keys is written down, and tokens that end are warned of.
+They come from the database and from their source. While the server runs, the source is checked for changes, the state
+of the keys is stored, and tokens that expire are logged.
 """
 
 import contextlib
@@ -64,5 +64,5 @@ class KeyKeeping:
             except KeysRefused as error:
                 log.warning("key file not imported; the next start uses it with back end sora", reason=str(error))
             except StorageUnavailable as error:
-                log.warning("the key file could not be imported yet", reason=str(error))
+                log.warning("key file not imported yet", reason=str(error))
                 self._source.read_again()

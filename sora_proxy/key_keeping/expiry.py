@@ -47,4 +47,4 @@ class ExpiryWarnings:
                 continue
             self._warned[record.id] = now
             key, at = record.config.name or record.id, dt.datetime.fromtimestamp(end, dt.UTC).isoformat()
-            log.warning("key's token has ended" if end <= now else "key's token ends soon", key=key, end=at)
+            log.warning("upstream key expired" if end <= now else "upstream key expires soon", key=key, end=at)

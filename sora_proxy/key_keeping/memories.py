@@ -1,4 +1,4 @@
-"""KeyMemories: writes down what must outlive the process about upstream keys: rests, rejections, learned limits."""
+"""KeyMemories: stores the state of upstream keys that outlives the process: cooldowns, rejections, learned limits."""
 
 import asyncio
 
@@ -13,11 +13,11 @@ from sora_proxy.scheduling.keys import Key
 
 log = structlog.get_logger(__name__)
 
-PAUSE_AFTER_A_FAILURE = 1.0
+RETRY_SECONDS = 1.0
 
 
 class KeyMemories:
-    """Writes in the background; what changes several times meanwhile is written once."""
+    """Writes in the background; several changes of a key in the meantime are written once."""
 
     def __init__(self, database: Database, pool: KeyPool) -> None:
         self._database = database
@@ -27,13 +27,13 @@ class KeyMemories:
         self._writing: asyncio.Task[None] | None = None
 
     def note(self, key: Key) -> None:
-        """Something about a key changed that must not be forgotten."""
+        """Store the state of a key, which changed."""
         self._changed.add(key)
         if self._writing is None or self._writing.done():
             self._writing = start_task(self._write_all(), name="key-memories")
 
     async def close(self) -> None:
-        """Write what is left, if the storage takes it."""
+        """Write what is left, unless the storage refuses it."""
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.wait([self._writing])
@@ -42,10 +42,10 @@ class KeyMemories:
     async def _write_all(self) -> None:
         while self._changed:
             if not await self._write():
-                await asyncio.sleep(PAUSE_AFTER_A_FAILURE)
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _write(self) -> bool:
-        """Whether everything is on disk."""
+        """Write all changed states. Returns whether the storage took them."""
         keys, self._changed = self._changed, set()
         memories = {key.id: key.memory(self._pool.moment) for key in keys}
         try:
@@ -54,6 +54,6 @@ class KeyMemories:
             self._changed |= keys
             if isinstance(error, asyncio.CancelledError):
                 raise
-            log.warning("what is known of keys could not be written down", reason=str(error))
+            log.warning("key states could not be stored", reason=str(error))
             return False
         return True

@@ -68,8 +68,8 @@ async def test_a_warning_comes_from_a_day_before_the_end_and_once_a_day(
     for hours in range(24 * 5):
         caplog.clear()
         warnings.warn(now + hours * 3600)
-        told += [(hours, record.message) for record in caplog.records if "token" in record.message]
+        told += [(hours, record.message) for record in caplog.records if "expire" in record.message]
     assert [hours for hours, _ in told] == [48, 72, 96]
-    assert ["ends soon" in text for _, text in told] == [True, False, False]
-    assert ["has ended" in text for _, text in told] == [False, True, True]
+    assert ["expires soon" in text for _, text in told] == [True, False, False]
+    assert ["key expired" in text for _, text in told] == [False, True, True]
     assert all("ending" in text and keys[0].token not in text for _, text in told)
