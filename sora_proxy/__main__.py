@@ -95,7 +95,7 @@ def _tune_process() -> None:
 
 def _announce(app: web.Application, port: int) -> None:
     """Say in plain words what runs and how to try it."""
-    settings, access, backend = app[SETTINGS], app[ACCESS], app[BACKEND]
+    settings, access, backend = app[SETTINGS].current, app[ACCESS], app[BACKEND]
     host = "localhost" if settings.api_host in ("0.0.0.0", "::") else settings.api_host  # noqa: S104
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     if settings.api_auth_token:

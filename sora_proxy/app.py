@@ -27,7 +27,7 @@ from sora_proxy.api.context import (
     UPSTREAM,
     WEBHOOKS,
 )
-from sora_proxy.api.http.context import ACCESS, FETCHER, LARGE_BODY_SLOTS, MEDIA, RUNTIME, SESSIONS, SETTINGS, THREADS
+from sora_proxy.api.http.context import ACCESS, FETCHER, LARGE_BODY_SLOTS, MEDIA, SESSIONS, SETTINGS, THREADS
 from sora_proxy.api.requests.side_calls import SideCalls
 from sora_proxy.background import Background, start_task
 from sora_proxy.blocking import BlockingPool
@@ -139,7 +139,7 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     supervisor = Supervisor(Resources(upstream, keys, store, media, watcher), _policy(runtime, backend))
 
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BODY_BYTES)
-    app[SETTINGS], app[RUNTIME], app[ACCESS], app[BACKEND] = settings, runtime, access, backend
+    app[SETTINGS], app[ACCESS], app[BACKEND] = runtime, access, backend
     app[THREADS], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
     app[SESSIONS], app[LOGIN_LIMIT], app[LARGE_BODY_SLOTS] = Sessions(), LoginLimit(), asyncio.Semaphore(BODIES_AT_ONCE)
     app[MODELS] = Models(upstream.capabilities, settings.model_aliases)
@@ -177,7 +177,7 @@ async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:
 
     Returns False if something hangs that must not hold up the end of the process. Raises ConfigurationError.
     """
-    settings = app[SETTINGS]
+    settings = app[SETTINGS].current
     runner = web.AppRunner(
         app,
         # Production as in aiohttp's own tests: a handler learns at once that its client has left.
@@ -205,7 +205,7 @@ async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:
 
 async def _end(runner: web.AppRunner, app: web.Application) -> bool:
     """Let what is on the wire come to its end, while those who ask are told that no order is taken; then close."""
-    grace = app[SETTINGS].shutdown_grace
+    grace = app[SETTINGS].current.shutdown_grace
     clean = await app[SUPERVISOR].stop(max(grace - CLOSING_SECONDS, grace / 2))
     await runner.cleanup()
     return clean

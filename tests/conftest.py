@@ -16,7 +16,7 @@ from aiohttp import web
 from blockbuster import blockbuster_ctx
 from pydantic import SecretStr
 
-from sora_proxy.api.http.context import RUNTIME, SETTINGS
+from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.app import create_app
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
@@ -193,11 +193,16 @@ def app_for(folder: Path, **settings: Overrides) -> web.Application:
 
 
 def app_that_knows_its_settings(**settings: Overrides) -> web.Application:
-    """For what needs a request and nothing of the server. The database of its runtime settings is never opened."""
-    app, chosen = web.Application(), Settings.model_construct(**settings)
-    app[SETTINGS] = chosen
-    app[RUNTIME] = RuntimeSettings(chosen, Database(Path("never-opened.db"), BlockingPool()), lambda _settings: None)
+    """An application for code that needs a request and nothing of the server."""
+    app = web.Application()
+    app[SETTINGS] = fixed_settings(**settings)
     return app
+
+
+def fixed_settings(**settings: Overrides) -> RuntimeSettings:
+    """Settings that never change: their database is never opened."""
+    database = Database(Path("never-opened.db"), BlockingPool())
+    return RuntimeSettings(Settings.model_construct(**settings), database, lambda _settings: None)
 
 
 def upstream_keys(*tokens: str, **fields: Any) -> list[dict[str, Any]]:

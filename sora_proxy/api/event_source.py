@@ -30,7 +30,7 @@ class EventSource:
         await stream.open()
         await stream.heartbeat()
         number = self._after
-        async with aclosing(log.follow(number, idle=self._request.app[SETTINGS].heartbeat_interval)) as news:
+        async with aclosing(log.follow(number, idle=self._request.app[SETTINGS].current.heartbeat_interval)) as news:
             async for events in news:
                 numbered = enumerate(events, number + 1)
                 number += len(events)

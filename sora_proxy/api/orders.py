@@ -61,7 +61,7 @@ def waiting_for(request: web.Request, generation: Generation) -> AbstractContext
 
 
 def _cancels_if_abandoned(request: web.Request) -> bool:
-    action = request.headers.get("x-on-disconnect", request.app[SETTINGS].on_abandon).lower()
+    action = request.headers.get("x-on-disconnect", request.app[SETTINGS].current.on_abandon).lower()
     if action not in ("keep", "cancel"):
         raise ClientError("X-On-Disconnect must be 'keep' or 'cancel'.", param="X-On-Disconnect")
     return action == "cancel"

@@ -1,5 +1,6 @@
 """Whole answers that take long: a true status at first, then blanks, and a body that tells all."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -11,8 +12,7 @@ from sora_proxy.api import MIDDLEWARES
 from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.keepalive import LongAnswer
 from sora_proxy.api.http.middleware import OPEN_HANDLERS, OPERATOR_HANDLERS, add_headers
-from sora_proxy.settings.options import Settings
-from tests.conftest import HOUR, Simulator, StartProxy, StartSimulator, in_front_of
+from tests.conftest import HOUR, Simulator, StartProxy, StartSimulator, fixed_settings, in_front_of
 
 QUICK = {"keepalive_after": 0.1, "heartbeat_interval": 0.05}
 
@@ -123,7 +123,7 @@ async def test_what_breaks_after_the_status_is_cut_not_answered_twice(session: a
         raise ZeroDivisionError
 
     app = web.Application(middlewares=MIDDLEWARES)
-    app[SETTINGS] = Settings.model_construct()
+    app[SETTINGS] = await asyncio.to_thread(fixed_settings)
     app.add_routes([web.get("/", breaks)])
     app[OPEN_HANDLERS], app[OPERATOR_HANDLERS] = frozenset({breaks}), frozenset()
     app.on_response_prepare.append(add_headers)

@@ -8,7 +8,7 @@ from aiohttp import web
 from sora_proxy.api.admin.context import KEY_POOL, KEY_REGISTRY, USAGE
 from sora_proxy.api.context import SUPERVISOR, UPSTREAM
 from sora_proxy.api.http.answers import json_response
-from sora_proxy.api.http.context import ACCESS, RUNTIME
+from sora_proxy.api.http.context import ACCESS, SETTINGS
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.paging import MAX_LIMIT_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.api.reference.described import Description, described
@@ -47,7 +47,7 @@ async def generations(request: web.Request) -> web.Response:
         if place is None:
             raise ClientError("Unknown generation in 'after', or it has ended.", param="after")
         start = place
-    verbose = request.app[RUNTIME].current.verbose_logging
+    verbose = request.app[SETTINGS].current.verbose_logging
     return page_of([_view(generation, verbose=verbose) for generation in live[start : start + limit + 1]], limit)
 
 

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from sora_proxy.api.admin.bodies import read_body
 from sora_proxy.api.http.answers import json_response
-from sora_proxy.api.http.context import OPERATOR, RUNTIME
+from sora_proxy.api.http.context import OPERATOR, SETTINGS
 from sora_proxy.api.reference.described import described
 from sora_proxy.operators.runtime_settings import FIELDS, redacted
 
@@ -12,7 +12,7 @@ from sora_proxy.operators.runtime_settings import FIELDS, redacted
 @described()
 async def retrieve(request: web.Request) -> web.Response:
     """List each option's value, without secrets, and its source."""
-    runtime = request.app[RUNTIME]
+    runtime = request.app[SETTINGS]
     options = {
         option: {"value": redacted(runtime.current, option), "source": runtime.source(option)} for option in FIELDS
     }
@@ -23,5 +23,5 @@ async def retrieve(request: web.Request) -> web.Response:
 async def change(request: web.Request) -> web.Response:
     """Set options, all or none; null restores the value of the environment or the default."""
     changes = await read_body(request, dict)
-    await request.app[RUNTIME].change(changes, request[OPERATOR])
+    await request.app[SETTINGS].change(changes, request[OPERATOR])
     return await retrieve(request)

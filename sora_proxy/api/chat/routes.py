@@ -99,7 +99,7 @@ def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:
     if chat.background or "respond-async" in prefer.lower():
         return 0.0
     wait = PREFER_WAIT.search(prefer)
-    return float(wait[1]) if wait else request.app[SETTINGS].sync_wait
+    return float(wait[1]) if wait else request.app[SETTINGS].current.sync_wait
 
 
 async def _answer(request: web.Request, generation: Generation, origin: str, seconds: float) -> web.StreamResponse:

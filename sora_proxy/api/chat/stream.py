@@ -21,7 +21,7 @@ class ChatStream:
     def __init__(
         self, request: web.Request, generation: Generation, origin: str, *, include_usage: bool, after: int = -1
     ) -> None:
-        settings = request.app[SETTINGS]
+        settings = request.app[SETTINGS].current
         self._id = generation.id
         self._log = generation.log
         self._idle = settings.heartbeat_interval

@@ -15,10 +15,8 @@ from sora_proxy.operators.audit import Actor
 from sora_proxy.operators.runtime_settings import RuntimeSettings
 from sora_proxy.operators.sessions import Sessions
 from sora_proxy.settings.access import Access
-from sora_proxy.settings.options import Settings
 
-SETTINGS = web.AppKey("settings", Settings)
-RUNTIME = web.AppKey("runtime", RuntimeSettings)
+SETTINGS = web.AppKey("settings", RuntimeSettings)  # the only source: some options change at run time
 ACCESS = web.AppKey("access", Access)
 SESSIONS = web.AppKey("sessions", Sessions)
 THREADS = web.AppKey("threads", BlockingPool)

@@ -41,7 +41,7 @@ async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def add_cors_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Tell the browser of an allowed origin that its page may see the answer."""
-    if request.app[SETTINGS].cors_origins:
+    if request.app[SETTINGS].current.cors_origins:
         response.headers.add("vary", "origin")
     if origin := _allowed_origin(request):
         response.headers.setdefault("access-control-allow-origin", origin)
@@ -49,7 +49,7 @@ def add_cors_headers(request: web.Request, response: web.StreamResponse) -> None
 
 
 def _allowed_origin(request: web.Request) -> str | None:
-    origin, allowed = request.headers.get("origin"), request.app[SETTINGS].cors_origins
+    origin, allowed = request.headers.get("origin"), request.app[SETTINGS].current.cors_origins
     if origin is None or request.path.startswith("/admin"):
         return None
     return "*" if "*" in allowed else origin if origin.lower() in allowed else None

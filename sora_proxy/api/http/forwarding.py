@@ -22,7 +22,7 @@ def client_address(request: web.Request) -> str:
 
 
 def _trusted(request: web.Request, address: str) -> bool:
-    trusted = request.app[SETTINGS].trusted_proxies
+    trusted = request.app[SETTINGS].current.trusted_proxies
     parsed = _parsed(address) if trusted else None
     return parsed is not None and any(parsed in network for network in trusted)
 

@@ -37,7 +37,7 @@ class LongAnswer:
 
     async def wait(self, ending: Coroutine[Any, Any, object], seconds: float) -> bool:
         """Wait at most `seconds` for the end, and keep the connection alive. Returns whether it came."""
-        settings = self._request.app[SETTINGS]
+        settings = self._request.app[SETTINGS].current
         end = start_task(ending, name="answer", awaited=True)
         left, silence = seconds, settings.keepalive_after
         try:

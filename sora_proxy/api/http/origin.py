@@ -3,13 +3,13 @@
 from aiohttp import web
 from yarl import URL
 
-from sora_proxy.api.http.context import RUNTIME, SETTINGS
+from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.forwarding import through_trusted_proxy
 
 
 def public_origin(request: web.Request) -> str:
     """`BASE_URL`, else the scheme and host that the client used, as far as we or a trusted proxy can tell."""
-    if base_url := request.app[RUNTIME].current.base_url:
+    if base_url := request.app[SETTINGS].current.base_url:
         return base_url
     scheme, host = request.scheme, request.host
     if through_trusted_proxy(request):
@@ -18,5 +18,5 @@ def public_origin(request: web.Request) -> str:
     try:
         return str(URL.build(scheme="https" if scheme == "https" else "http", authority=host).origin())
     except ValueError:
-        _, port, *_ = request.get_extra_info("sockname", ("", request.app[SETTINGS].api_port))
+        _, port, *_ = request.get_extra_info("sockname", ("", request.app[SETTINGS].current.api_port))
         return f"http://localhost:{port}"

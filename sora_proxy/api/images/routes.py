@@ -115,7 +115,7 @@ async def _answer(request: web.Request, generation: Generation, order: ImageRequ
 async def _whole(request: web.Request, generation: Generation, order: ImageRequest, origin: str) -> web.StreamResponse:
     """Wait for the end, as long as the client does, and answer with everything."""
     answer = LongAnswer(request)
-    patience = min(request.app[SETTINGS].image_wait, client_patience(request))
+    patience = min(request.app[SETTINGS].current.image_wait, client_patience(request))
     await answer.wait(generation.log.end(), patience)
     if failed := why_no_pictures(generation, generation.id):
         if not answer.begun:
@@ -130,7 +130,7 @@ async def _stream(request: web.Request, generation: Generation, order: ImageRequ
     """Progress as comments, for OpenAI has no event for it and strict clients reject others; then the images."""
     stream = EventStream(request)
     await stream.open()
-    async with aclosing(generation.log.follow(idle=request.app[SETTINGS].heartbeat_interval)) as news:
+    async with aclosing(generation.log.follow(idle=request.app[SETTINGS].current.heartbeat_interval)) as news:
         async for events in news:
             texts = [progress_text(event) for event in events if isinstance(event, Queued | Progress)]
             await stream.comment(texts[-1] if texts else "ping")

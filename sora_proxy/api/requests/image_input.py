@@ -37,7 +37,7 @@ async def keep_picture(request: web.Request, reference: Reference) -> str:
 async def _content(request: web.Request, source: str) -> bytes:
     if source.startswith("data:"):
         return await request.app[THREADS].run(Work.media, _decode, source)
-    if request.app[SETTINGS].image_input == "off":
+    if request.app[SETTINGS].current.image_input == "off":
         raise AddressRefused("pictures are accepted as data URIs only, not by address")
     return await request.app[FETCHER].fetch(source)
 

@@ -163,7 +163,7 @@ async def _whole(request: web.Request, generation: Generation, *, wait: bool) ->
     """The response; with `wait` after it has ended, or when the client is about to give up."""
     answer = LongAnswer(request, None if wait else poll_headers(generation))
     if wait:
-        patience = min(request.app[SETTINGS].image_wait, client_patience(request))
+        patience = min(request.app[SETTINGS].current.image_wait, client_patience(request))
         await answer.wait(generation.log.end(), patience)
         failed = why_no_pictures(generation, response_id_of(generation.id))
         if failed and not answer.begun:

@@ -27,7 +27,7 @@ class ResponseStream:
     async def run(self) -> web.StreamResponse:
         await self._stream.open()
         await self._write(self._events.opening())
-        idle = self._request.app[SETTINGS].heartbeat_interval
+        idle = self._request.app[SETTINGS].current.heartbeat_interval
         async with aclosing(self._generation.log.follow(idle=idle)) as news:
             async for events in news:
                 await self._send(events)
