@@ -10,7 +10,7 @@ The way of an order, and where to read on:
                        lifecycle.py     queued → submitting → running → saving → completed, each step on disk first
              ┌─────────────┼──────────────┬──────────────┐
         key_pool.py     store.py      watcher.py      media.py
-          who gets      what is on    one look per    pictures in and
+          who gets      what is on    one poll per    pictures in and
           a key, when   disk, when    key and         out, on disk
                                       interval
              └─────────────┴──────┬───────┴──────────────┘

@@ -1,9 +1,9 @@
-"""What the keys of the configuration mean for those that are known already.
+"""Merges the keys of the configuration into those that exist already.
 
-A key is known by its token: the first that it had, which its id is made of, or the one it has now. The entry that was
-imported last is kept with the key, and an import applies what differs from that: an edit in the file takes effect, and
-what an operator changed here since is not undone by the same file. A key whose entry has gone is taken out of service,
-not deleted: its tasks go on, its record stays, and it is back when its entry is.
+A key is identified by its token: the first that it had, whose fingerprint is its id, or the current one. The entry that
+was imported last is stored with the key, and an import applies only the differences to that entry: an edit in the file
+takes effect, and the same file does not undo a later change by an operator. A key whose entry is gone is taken out of
+service, not deleted: its tasks continue, its record stays, and it returns with its entry.
 """
 
 import time
@@ -17,9 +17,9 @@ from sora_proxy.settings.kinds import UpstreamKey
 FROM_A_SOURCE = (Origin.environment, Origin.file, Origin.simulator)
 
 
-def changes(known: Iterable[KeyRecord], entries: Sequence[UpstreamKey], origin: Origin) -> list[KeyRecord]:
+def changes(existing: Iterable[KeyRecord], entries: Sequence[UpstreamKey], origin: Origin) -> list[KeyRecord]:
     """The records that an import adds or changes, as they are after it."""
-    records = list(known)
+    records = list(existing)
     by_id = {record.id: record for record in records}
     by_token = {record.config.token: record for record in records}
     after: dict[str, KeyRecord] = {}

@@ -62,9 +62,9 @@ class KeyRegistry:
 
     async def open(self, entries: Sequence[UpstreamKey], origin: Origin) -> None:
         """Bring the keys of the last process into the pool, and those of the configuration."""
-        kept = await self._database.read(store.load)
-        self._redactor.hide(secret for record, _ in kept for secret in record.config.secrets)
-        for record, memory in kept:
+        stored = await self._database.read(store.load)
+        self._redactor.hide(secret for record, _ in stored for secret in record.config.secrets)
+        for record, memory in stored:
             self._take(record, memory)
         await self.take_in(entries, origin)
 
@@ -153,11 +153,11 @@ class KeyRegistry:
             self._pool.remove(key_id)
 
     async def _commit(self, records: Sequence[KeyRecord], actor: Actor) -> None:
-        known = {record.id: self._records.get(record.id) for record in records}
+        existing = {record.id: self._records.get(record.id) for record in records}
 
         def write(connection: sa.Connection) -> None:
             for record in records:
-                before = known[record.id]
+                before = existing[record.id]
                 store.save(connection, record)
                 if before and before.config.token != record.config.token:  # the memory is about the old token
                     store.remember(connection, {record.id: KeyMemory()})
@@ -189,8 +189,8 @@ def redacted(config: UpstreamKey) -> dict[str, Any]:
 
 def _changed(config: UpstreamKey, fields: dict[str, Any]) -> UpstreamKey:
     given = {name: value for name, value in fields.items() if value is not None or name not in UpstreamKey.model_fields}
-    kept = {name: value for name, value in config.record().items() if name not in fields and value is not None}
-    return UpstreamKey.model_validate(kept | given)
+    unchanged = {name: value for name, value in config.record().items() if name not in fields and value is not None}
+    return UpstreamKey.model_validate(unchanged | given)
 
 
 def _differences(before: UpstreamKey | None, after: UpstreamKey | None) -> Changes:

@@ -1,7 +1,7 @@
-"""The upstream keys on disk: their configuration, where it came from, and what is remembered of their health.
+"""The upstream keys on disk: their configuration, its origin, and their state.
 
-Tokens are in here and nowhere else; the database file is for its owner's eyes only. The functions that write take part
-in a transaction of somebody's.
+Tokens are stored here and nowhere else; only the owner of the database file can read it. The functions that write are
+called within a transaction.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key as it is kept. Its id is the fingerprint of its first token and never changes."""
+    """A stored key. Its id is the fingerprint of its first token and never changes."""
 
     id: str
     config: UpstreamKey
@@ -56,7 +56,7 @@ class KeyRecord:
 
 
 def load(connection: sa.Connection) -> list[tuple[KeyRecord, KeyMemory | None]]:
-    """All keys, in the order in which they came, and what is remembered of each."""
+    """All keys with their stored states, oldest first."""
     rows = connection.execute(sa.select(keys).order_by(keys.c.number))
     return [(_record(row), MEMORY.validate_python(row.memory) if row.memory else None) for row in rows]
 
@@ -68,7 +68,7 @@ def has_keys(connection: sa.Connection) -> bool:
 
 
 def save(connection: sa.Connection, record: KeyRecord) -> None:
-    """Add a key, or change it. Its memory is left alone."""
+    """Add a key, or change its configuration. Its stored state stays."""
     row = {
         "token": record.config.token,
         "config": record.config.record(),
@@ -80,7 +80,7 @@ def save(connection: sa.Connection, record: KeyRecord) -> None:
 
 
 def remember(connection: sa.Connection, memories: Mapping[str, KeyMemory]) -> None:
-    """Keep what is known of these keys' health."""
+    """Store the states of these keys."""
     for key_id, memory in memories.items():
         connection.execute(keys.update().where(keys.c.id == key_id), {"memory": asdict(memory)})
 

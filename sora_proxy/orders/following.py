@@ -23,9 +23,9 @@ class Following:
         self._longest = longest
 
     async def results(self, generation: Generation, lease: Lease, tell: Tell) -> tuple[Asset, ...]:
-        """What a generation's task made; its progress is told meanwhile. Raises the Fault that ended it."""
+        """The results of a generation's task; `tell` gets its progress meanwhile. Raises the Fault that ended it."""
         try:
-            # From now on, not from the intent: while we were away it may well have ended, and clocks may be set.
+            # From now on, not from the intent: the task may have ended while the server was down, and clocks change.
             async with asyncio.timeout(self._longest):
                 return await self._watch(generation, lease, tell)
         except TimeoutError:
@@ -53,6 +53,6 @@ class Following:
 
 
 def _progress_of(snapshot: Snapshot) -> Progress:
-    """What clients are told of a running task. That it is done is told by its end alone."""
+    """The progress of a running task for clients. Only its end says that it is done."""
     percent = None if snapshot.progress is None else min(round(snapshot.progress * 100), 99)
     return Progress(percent, snapshot.position, snapshot.seconds)

@@ -54,13 +54,13 @@ class LostOrders:
         while True:
             try:
                 rows = await self._upstream.recent(self._keys.account(lease.key))
-                known = await self._store.known_tasks(lease.key.id, [row.task_id for row in rows])
+                ours = await self._store.known_tasks(lease.key.id, [row.task_id for row in rows])
             except (Fault, StorageUnavailable) as error:
                 log.warning("poll for a lost order failed", key=lease.key.alias, reason=str(error))
                 if isinstance(error, EgressFault):  # the next poll uses another egress, if there is one
                     self._keys.report(lease.key, error)
             else:
-                if task_id := _only([row for row in rows if row.task_id not in known], generation):
+                if task_id := _only([row for row in rows if row.task_id not in ours], generation):
                     return task_id
                 # An empty list is not a good poll if the key has other tasks.
                 good_polls += bool(rows) or lease.key.tasks == 1

@@ -1,4 +1,4 @@
-"""Results: finished pictures come home, from where the back end keeps them to our own disk."""
+"""Results: downloads finished pictures from the back end to our disk."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ MAX_FETCHES = 3
 
 
 class Results:
-    """Fetches the pictures of tasks that are done. It keeps nothing about them."""
+    """Fetches the pictures of tasks that are done. It has no state."""
 
     def __init__(self, upstream: Upstream, keys: KeyPool, media: Media) -> None:
         self._upstream = upstream
@@ -25,7 +25,7 @@ class Results:
         self._media = media
 
     async def picture(self, generation: Generation, index: int) -> Picture:
-        """Fetch one result. If it can't be had, its address at the upstream is better than nothing: it is paid for."""
+        """Fetch one result. If that fails, return its address at the upstream: the picture is paid for."""
         spec, done = generation.spec, generation.state
         asset, key = done.assets[index], self._keys.get(done.key_id or "")
         if key is None:  # it was removed, and with it the egress for its pictures
@@ -55,7 +55,7 @@ class Results:
 
 
 def _again(now: Sequence[Asset], before: Sequence[Asset], index: int) -> Asset | None:
-    """A result as it is listed now: told by its id, else by its place, if none was added or taken away."""
+    """A result as it is listed now: found by its id, else by its place, if their number did not change."""
     wanted = before[index].id
     if wanted is not None:
         return next((asset for asset in now if asset.id == wanted), None)

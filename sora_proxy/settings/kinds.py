@@ -218,7 +218,7 @@ class UpstreamKey(BaseModel):
 
     @property
     def secrets(self) -> list[str]:
-        """What must not be told: the token, and the passwords of its proxies."""
+        """The texts that must not be logged: the token, and the passwords of its proxies."""
         passwords = [proxy.password.get_secret_value() for proxy in self.proxy if proxy and proxy.password]
         return [self.token, *passwords]
 
