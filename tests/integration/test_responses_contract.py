@@ -12,6 +12,7 @@ BARE = (
     '"incomplete_details":null,"instructions":null,"metadata":{},"parallel_tool_calls":false,"temperature":null,'
     '"tool_choice":"auto","tools":[{"type":"image_generation","size":"auto"}],"top_p":null,"usage":%s}'
 )
+ENDED = BARE.removesuffix("}") + ',"backend":"sora"}'
 BEGUN = BARE % ("in_progress", "", "null", "null")
 CALL = '{"id":"ig_NAME_0","type":"image_generation_call","status":"%s","result":%s%s}'
 MADE = CALL % ("completed", '"BASE64"', ',"size":"720x480","output_format":"png"')
@@ -39,7 +40,7 @@ GOOD_END = [
     ("response.output_text.done", f'{IN_MESSAGE},"text":"![a fox](URL)","logprobs":[]'),
     ("response.content_part.done", f'{IN_MESSAGE},"part":{PART % "![a fox](URL)"}'),
     ("response.output_item.done", f'"output_index":1,"item":{SAID}'),
-    ("response.completed", f'"response":{BARE % ("completed", f"{MADE},{SAID}", "null", USAGE)}'),
+    ("response.completed", f'"response":{ENDED % ("completed", f"{MADE},{SAID}", "null", USAGE)}'),
 ]
 REFUSAL = "the back end refused the order: it is against its rules"
 REFUSED = CALL % (
@@ -50,7 +51,7 @@ REFUSED = CALL % (
 ERROR = f'{{"code":"invalid_prompt","message":"{REFUSAL}"}}'
 BAD_END = [
     ("response.output_item.done", f'"output_index":0,"item":{REFUSED}'),
-    ("response.failed", f'"response":{BARE % ("failed", REFUSED, ERROR, "null")}'),
+    ("response.failed", f'"response":{ENDED % ("failed", REFUSED, ERROR, "null")}'),
 ]
 
 
