@@ -25,6 +25,7 @@ from sora_proxy.app import BACKEND, create_app, serve
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor, configure_logging
 from sora_proxy.settings.access import Access, load_access
+from sora_proxy.settings.derived import egresses_of
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import load_settings, misspelt_options
 from sora_proxy.simulator import command as simulator
@@ -77,7 +78,7 @@ def _misconfigured(error: ConfigurationError) -> int:
 
 def _secrets(settings: Settings, access: Access) -> list[str]:
     """What must never be logged."""
-    proxies = (*settings.egresses, *(proxy for key in settings.api_keys for proxy in key.proxy))
+    proxies = (*egresses_of(settings), *(proxy for key in settings.api_keys for proxy in key.proxy))
     passwords = (proxy.password.get_secret_value() for proxy in proxies if proxy and proxy.password)
     keys = [key.token for key in settings.api_keys] + [key.token for key in settings.client_keys]
     return [access.client_key, access.admin_key, *passwords, *keys]

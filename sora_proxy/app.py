@@ -56,6 +56,7 @@ from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.scheduling.probes import Probes
 from sora_proxy.settings.access import Access
+from sora_proxy.settings.derived import database_path_of, egresses_of, images_dir_of, names_backend
 from sora_proxy.settings.options import Settings
 from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
 from sora_proxy.upstream.models import Models
@@ -84,7 +85,7 @@ class Backend:
 
     def __init__(self, settings: Settings, *, has_keys: bool) -> None:
         # An explicit `auto` is the default spelled out: it names no back end.
-        self.by_default = settings.upstream == "auto" and not (has_keys or settings.names_backend)
+        self.by_default = settings.upstream == "auto" and not (has_keys or names_backend(settings))
         self.simulated = settings.upstream == "simulator" or self.by_default
         self.name = "simulator" if self.simulated else "sora"
         self._seconds = settings.simulator_seconds
@@ -104,7 +105,7 @@ class Backend:
         if self.simulated:
             keys.use_egresses([None], for_all=True)
         else:
-            keys.use_egresses(settings.egresses)
+            keys.use_egresses(egresses_of(settings))
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -123,7 +124,7 @@ BACKEND = web.AppKey("backend", Backend)
 def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Application:
     """Make the whole program. `redactor` is told secrets that come up while it runs. Raises ConfigurationError."""
     pool, background = BlockingPool(), Background()
-    database = Database(settings.database_path, pool)
+    database = Database(database_path_of(settings), pool)
     keys = KeyPool(_queue_bounds(settings), access.weights)
     keeping = KeyKeeping(settings, database, keys, redactor, pool)
     backend = Backend(settings, has_keys=keeping.has_keys)
@@ -131,7 +132,7 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     webhooks = Webhooks(settings, database, redactor)
     store = Store(database, WRITERS, on_end=webhooks.ended)
     runtime = RuntimeSettings(settings, database, functools.partial(_apply, backend, keys, redactor))
-    media = Media(settings.pictures_dir, settings.data_dir / "inputs", pool)
+    media = Media(images_dir_of(settings), settings.data_dir / "inputs", pool)
     upstream = _sora(settings, backend, pool)
     probes = Probes(upstream.probe, keys)
     keys.on_unproven = probes.start

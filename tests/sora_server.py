@@ -20,6 +20,7 @@ from sora_proxy.database import Database
 from sora_proxy.generation import Generation, GenerationSpec, State, Status, new_generation_id
 from sora_proxy.orders.store import Store
 from sora_proxy.settings.access import fingerprint
+from sora_proxy.settings.derived import database_path_of
 from tests.conftest import CLIENT_KEY, UPSTREAM_TOKEN, Proxy, settings_for, upstream_keys
 from tests.eventually import PATIENCE
 
@@ -144,7 +145,7 @@ def order_of(generation: Generation) -> Order:
 async def leave_behind(folder: Path, *generations: tuple[Generation, State]) -> None:
     """What a process that was killed leaves on disk, oldest first."""
     pool = BlockingPool()
-    database = await asyncio.to_thread(lambda: Database(settings_for(folder).database_path, pool))
+    database = await asyncio.to_thread(lambda: Database(database_path_of(settings_for(folder)), pool))
     await database.open()
     store = Store(database, WRITERS)
     for each, state in generations:

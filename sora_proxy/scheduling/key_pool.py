@@ -19,14 +19,14 @@ import structlog
 from sora_proxy.errors import EgressFault, Fault, NoUpstreamKey
 from sora_proxy.scheduling.cooldown import NO_COOLDOWN, Incident
 from sora_proxy.scheduling.egress import Egress
+from sora_proxy.scheduling.forecast import Forecast
 from sora_proxy.scheduling.keys import Key, KeyMemory, Moment
 from sora_proxy.scheduling.lease import Lease, LeaseCallbacks
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.order_queue import OrderQueue, QueueBounds
 from sora_proxy.scheduling.roster import Roster
-from sora_proxy.settings.account import Account
 from sora_proxy.settings.kinds import UpstreamKey
-from sora_proxy.settings.proxies import Proxy
+from sora_proxy.settings.proxies import Account, Proxy
 
 log = structlog.get_logger(__name__)
 
@@ -47,13 +47,14 @@ class KeyPool:
         self._egresses_for_all = False
         self._roster = Roster()
         self._in_service: set[Key] = set()
-        self.queue = OrderQueue(bounds, weights or {}, self._in_service)
+        forecast = Forecast(self._in_service)
+        self.queue: OrderQueue[Lease] = OrderQueue(bounds, weights or {}, forecast.wait)
         self._timer: asyncio.TimerHandle | None = None
         self._lease_callbacks = LeaseCallbacks(
             report=self.report,
             served=self._served,
             changed=self.changed,
-            task_ended=self.queue.forecast.task_ended,
+            task_ended=forecast.task_ended,
         )
 
     def __repr__(self) -> str:

@@ -2,14 +2,12 @@
 
 import asyncio
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic
 
 from sora_proxy.errors import QueueFull
-from sora_proxy.scheduling.forecast import Forecast
-from sora_proxy.scheduling.keys import Key
-from sora_proxy.scheduling.lease import Lease
-from sora_proxy.scheduling.line import Line, Place
+from sora_proxy.scheduling.line import G, Line, Place
 
 FIRST_NEWS_SECONDS, NEWS_INTERVAL_SECONDS = 0.2, 1.0  # when orders in line get news of their positions
 POSITIONS_PER_SECOND = 5000  # that may be updated: a longer line gets its news less often
@@ -25,13 +23,18 @@ class QueueBounds:
     max_wait_seconds: float = 120.0
 
 
-class OrderQueue:
-    """The line of orders that wait for one of the keys. Their `news` are set when their position changes noticeably."""
+class OrderQueue(Generic[G]):
+    """The line of orders that wait for one of the keys. Their `news` are set when their position changes noticeably.
 
-    def __init__(self, bounds: QueueBounds, weights: Mapping[str, float], keys: Collection[Key]) -> None:
+    `forecast` tells the seconds that an order at a position waits from a time of the event loop's clock on.
+    """
+
+    def __init__(
+        self, bounds: QueueBounds, weights: Mapping[str, float], forecast: Callable[[int, float], float]
+    ) -> None:
         self._bounds = bounds
-        self._line: Line[Lease] = Line(weights)
-        self.forecast = Forecast(keys)
+        self._line: Line[G] = Line(weights)
+        self._forecast = forecast
         # All the mutable state.
         self._ticker: asyncio.TimerHandle | None = None
 
@@ -60,18 +63,18 @@ class OrderQueue:
 
     def expected_wait(self, position: int) -> float:
         """Seconds until the order at a position in line, counted from 1, is likely to get a key."""
-        return self.forecast.wait(position, asyncio.get_running_loop().time())
+        return self._forecast(position, asyncio.get_running_loop().time())
 
-    def add(self, place: Place[Lease]) -> None:
+    def add(self, place: Place[G]) -> None:
         """Add an order to the line."""
         self._line.add(place)
         self._tick_later(FIRST_NEWS_SECONDS)
 
-    def remove(self, place: Place[Lease]) -> None:
+    def remove(self, place: Place[G]) -> None:
         """Remove an order from the line, wherever it is."""
         self._line.remove(place)
 
-    def pop(self) -> Place[Lease]:
+    def pop(self) -> Place[G]:
         """Remove the next order from the line, which must not be empty."""
         return self._line.pop()
 

@@ -28,7 +28,6 @@ from sora_proxy.settings.kinds import (
     UpstreamKeys,
     WebhookSecret,
 )
-from sora_proxy.settings.proxies import Proxy
 
 SETTINGS_FILES = ("config/sora_proxy.env", ".env")
 GPT_IMAGES = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "chatgpt-image-latest")
@@ -291,24 +290,3 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`json` lines, coloured `console` text, or `auto`: text on a terminal.", examples=["json"]
     )
-
-    @property
-    def egresses(self) -> tuple[Proxy | None, ...]:
-        """The proxies through which the back end is reached, in the order of their use; None is a direct connection."""
-        url = f"http://{self.proxy_host}:{self.proxy_port}"
-        older_form = Proxy(url, self.proxy_user, self.proxy_pass) if self.proxy_host else None
-        return self.proxies or (older_form,)
-
-    @property
-    def names_backend(self) -> bool:
-        """Whether an option is set that only a real back end needs, whatever its value."""
-        return not self.model_fields_set.isdisjoint({"sora_base_url", "api_keys", "keys_storage_file"})
-
-    @property
-    def pictures_dir(self) -> Path:
-        return self.image_save_dir or (self.static_dir or self.data_dir) / "images"
-
-    @property
-    def database_path(self) -> Path:
-        url = self.database_url
-        return Path(url.removeprefix("sqlite:///")) if url else self.data_dir / "sora_proxy.db"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sora_proxy.generation import Asset, GenerationSpec
-from sora_proxy.settings.account import Account
+from sora_proxy.settings.proxies import Account
 
 
 class TaskState(Enum):

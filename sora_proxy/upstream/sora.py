@@ -23,7 +23,7 @@ from sora_proxy.errors import (
     UpstreamUnavailable,
 )
 from sora_proxy.generation import Asset, GenerationSpec
-from sora_proxy.settings.account import Account
+from sora_proxy.settings.proxies import Account
 from sora_proxy.upstream import Capabilities, Snapshot
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of

@@ -17,7 +17,7 @@ from sora_proxy.errors import (
     UpstreamUnavailable,
 )
 from sora_proxy.generation import GenerationSpec
-from sora_proxy.settings.account import Account
+from sora_proxy.settings.proxies import Account
 from sora_proxy.upstream.sora import Sora, SoraOptions
 from sora_proxy.upstream.sora_http import SoraHttp
 from tests.conftest import UPSTREAM_TOKEN, Simulator

@@ -17,8 +17,8 @@ from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.order_queue import QueueBounds
-from sora_proxy.settings.account import Account
 from sora_proxy.settings.kinds import UpstreamKey
+from sora_proxy.settings.proxies import Account
 from sora_proxy.upstream import Capabilities, Snapshot, TaskState
 from tests.eventually import eventually
 

@@ -1,62 +1,189 @@
-"""The table of imports: everything points one way, and each library has its place."""
+"""The table of imports: who may import whom, which library has which place, and how large a module may be."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import sora_proxy
 
 ROOT = Path(sora_proxy.__file__).parent
-NAMES = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.rglob("*.py")}
+PATHS = {
+    ".".join(("sora_proxy", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in ROOT.rglob("*.py")
+}
+FOLDERS = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+# The modules of the root import no folder, apart from those that put the program together.
+COMPOSERS = {"sora_proxy.app", "sora_proxy.__main__", "sora_proxy.healthcheck"}
+# What each folder may import beside itself, the root and `foreign`. `app` and `__main__` may import all.
+MAY_IMPORT = {
+    "foreign": set(),
+    "settings": set(),
+    "media": set(),
+    "simulator": set(),
+    "scheduling": {"settings"},
+    "upstream": {"settings"},
+    "webhooks": {"settings"},
+    "operators": {"settings", "scheduling.rate_window"},
+    "key_keeping": {"settings", "scheduling", "operators"},
+    "orders": {"scheduling", "upstream", "media"},
+    "api": FOLDERS - {"simulator"},
+}
+FAMILIES = ("chat", "images", "responses")
+MAX_ROOT_MODULES, MAX_CHAIN, MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 14, 16, 300, 50, 6
+
+
+@functools.cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(PATHS[module].read_bytes())
+
+
+@functools.cache
+def imported_names(module: str) -> frozenset[str]:
+    """Everything that a module imports, imports for types included."""
+    found = set()
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.Import):
+            found |= {part.name for part in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{part.name}" for part in node.names}
+    return frozenset(found)
+
+
+@functools.cache
+def imports_of(module: str) -> frozenset[str]:
+    """The modules of the package that a module imports."""
+    names = {name for name in imported_names(module) if name.split(".")[0] == "sora_proxy"}
+    modules = {name if name in PATHS else name.rpartition(".")[0] for name in names}
+    return frozenset(modules - {module})
 
 
 def users_of(*libraries: str) -> set[str]:
-    """The modules that import one of these, or something in it, outside of the simulator."""
-    found = set()
-    for path, name in NAMES.items():
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            parts = node.names if isinstance(node, ast.Import | ast.ImportFrom) else []
-            start = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
-            if any(f"{start}{part.name}.".startswith(f"{library}.") for part in parts for library in libraries):
-                found.add(name)
-    return {name for name in found if not name.startswith("simulator")}
-
-
-def test_everything_points_one_way_and_each_library_has_its_place() -> None:
-    tops = {name.partition(".")[0] for name in NAMES.values()}
-    everything_but_errors = {f"sora_proxy.{top}" for top in tops - {"errors", "__init__"}}
-    assert users_of(*everything_but_errors).isdisjoint(
-        {"errors", "event_log", "blocking", "foreign_json", "log", "public_http", "retry_after"}
-    )
-    assert "generation" not in users_of(*(everything_but_errors - {"sora_proxy.event_log"}))
-    assert {name.partition(".")[0] for name in users_of("aiohttp.web")} == {"api", "app", "__main__"}
-    assert users_of("cloudscraper") == {"upstream.sora_http"}
-    assert users_of("requests", "urllib3") == {"upstream.sora_http", "upstream.http_call", "upstream.connections"}
-    assert users_of("socks") == {"upstream.connections"}
-    keepers = {
-        "audit",
-        "conversations",
-        "idempotency",
-        "outbox",
-        "retention",
-        "key_keeping.registry",
-        "key_keeping.store",
-        "runtime_settings",
-        "store",
-        "submissions",
-        "usage",
+    """The modules that import one of these libraries, or something in it, outside of the simulator."""
+    return {
+        module.removeprefix("sora_proxy.")
+        for module in PATHS
+        if not module.startswith("sora_proxy.simulator")
+        and any(f"{name}.".startswith(f"{library}.") for name in imported_names(module) for library in libraries)
     }
-    assert users_of("sqlalchemy", "sqlite3") == keepers | {"database"}
-    assert users_of("standardwebhooks") == {"deliverer", "webhooks"}
-    assert users_of("jwt") == {"sessions", "key_keeping.expiry"}
+
+
+def folder_of(module: str) -> str:
+    """The folder of a module; empty for those of the root."""
+    _, _, inside = module.partition(".")
+    first = inside.partition(".")[0]
+    return first if first in FOLDERS else ""
+
+
+def may_import(module: str, other: str) -> bool:
+    mine, theirs = folder_of(module), folder_of(other)
+    if theirs in ("", mine) or module in COMPOSERS:
+        return True
+    if not mine:
+        return False
+    allowed = MAY_IMPORT[mine] | {"foreign"}
+    return theirs in allowed or other.removeprefix("sora_proxy.") in allowed
+
+
+@functools.cache
+def chain_below(module: str) -> tuple[str, ...]:
+    """The longest chain of imports that ends with a module. There must be no cycle."""
+    return (*max((chain_below(each) for each in imports_of(module)), key=len, default=()), module)
+
+
+def test_each_folder_imports_only_what_the_table_allows() -> None:
+    assert set(MAY_IMPORT) == FOLDERS
+    forbidden = {(module, other) for module in PATHS for other in imports_of(module) if not may_import(module, other)}
+    assert forbidden == set()
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    below: dict[str, set[str]] = {}
+
+    def visit(module: str, path: tuple[str, ...]) -> set[str]:
+        assert module not in path, " -> ".join((*path, module))
+        if module not in below:
+            below[module] = set().union(*({each} | visit(each, (*path, module)) for each in imports_of(module)))
+        return below[module]
+
+    for module in PATHS:
+        visit(module, ())
+
+
+def test_the_longest_chain_of_imports_is_short() -> None:
+    longest = max(map(chain_below, PATHS), key=len)
+    assert len(longest) <= MAX_CHAIN, "\n".join(longest)
+
+
+def test_the_families_of_the_api_import_nothing_of_one_another() -> None:
+    for family in FAMILIES:
+        inside = f"sora_proxy.api.{family}"
+        others = {f"sora_proxy.api.{other}" for other in FAMILIES if other != family}
+        imported = {each for module in PATHS if module.startswith(inside) for each in imports_of(module)}
+        assert {each for each in imported if any(each.startswith(other) for other in others)} == set()
+
+
+def test_what_surrounds_a_request_knows_nothing_of_orders() -> None:
+    rooms = [f"sora_proxy.{room}" for room in ("orders", "scheduling", "key_keeping", "upstream", "webhooks")]
+    families = [f"sora_proxy.api.{family}" for family in FAMILIES]
+    assert {user for user in users_of(*rooms, *families) if user.startswith("api.http")} == set()
+
+
+def test_the_words_that_everybody_speaks_import_no_module_but_one_another() -> None:
+    words = {"sora_proxy.errors", "sora_proxy.event_log", "sora_proxy.generation"}
+    assert set().union(*map(imports_of, words)) <= words
+    assert users_of("sora_proxy.app") <= {"__main__"}
     assert users_of("sora_proxy.__main__") <= {"__main__"}
-    assert users_of("sora_proxy.app") == {"__main__"}
-    assert {name.partition(".")[0] for name in users_of("sora_proxy.api")} == {"api", "app", "__main__"}
-    beneath = users_of(
-        "sora_proxy.upstream", "sora_proxy.orders.lifecycle", "sora_proxy.orders.watcher", "sora_proxy.orders.store"
-    )
-    assert {name for name in beneath if name.startswith("api")} == {"api.context", "api.orders"}  # a key, a type
+
+
+@pytest.mark.parametrize(
+    ("libraries", "places"),
+    [
+        (["aiohttp.web"], {"api", "app", "__main__"}),
+        (["cloudscraper"], {"upstream.sora_http"}),
+        (["requests", "urllib3"], {"upstream.sora_http", "upstream.http_call", "upstream.connections"}),
+        (["socks"], {"upstream.connections"}),
+        (["standardwebhooks"], {"webhooks"}),
+        (["jwt"], {"operators.sessions", "key_keeping.expiry"}),
+        (["PIL"], {"media"}),
+        (
+            ["sqlalchemy", "sqlite3"],
+            {
+                "app",
+                "database",
+                "key_keeping.registry",
+                "key_keeping.store",
+                "operators.audit",
+                "operators.runtime_settings",
+                "operators.usage",
+                "orders",
+                "webhooks.outbox",
+            },
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_each_library_has_its_place(libraries: list[str], places: set[str]) -> None:
+    """A place is a module, or a folder with all in it."""
+    users = users_of(*libraries)
+    assert {user for user in users if not any(f"{user}.".startswith(f"{place}.") for place in places)} == set()
+    assert users
+
+
+def test_modules_and_functions_are_short_and_the_root_is_small() -> None:
+    assert len(list(ROOT.glob("*.py"))) <= MAX_ROOT_MODULES
+    lines = {module: path.read_text().count("\n") for module, path in PATHS.items()}
+    assert {module: count for module, count in lines.items() if count > MAX_LINES} == {}
+    for module in PATHS:
+        for node in ast.walk(tree_of(module)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < MAX_FUNCTION_LINES, f"{module}.{node.name}"
+                everything = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+                parameters = [each for each in everything if each.arg not in ("self", "cls")]
+                assert len(parameters) <= MAX_PARAMETERS, f"{module}.{node.name}"
 
 
 def test_every_module_can_be_imported_alone() -> None:
@@ -65,16 +192,7 @@ def test_every_module_can_be_imported_alone() -> None:
         for module in sys.argv[1:]:
             for name in [name for name in sys.modules if name.split(".")[0] == "sora_proxy"]:
                 del sys.modules[name]
-            importlib.import_module(f"sora_proxy.{module}".removesuffix(".__init__"))"""
-    names = sorted(name for name in NAMES.values() if not name.endswith("__main__"))
+            importlib.import_module(module)"""
+    names = sorted(name for name in PATHS if not name.endswith("__main__"))
     done = subprocess.run([sys.executable, "-c", script, *names], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_families_of_the_api_are_apart_and_its_http_layer_knows_no_orders() -> None:
-    families = [f"sora_proxy.api.{family}" for family in ("chat", "images", "responses")]
-    for family in families:
-        inside = family.removeprefix("sora_proxy.")
-        assert {name for name in users_of(family) if not name.startswith(f"{inside}.")} == {"api.__init__"}
-    rooms = [f"sora_proxy.{room}" for room in ("orders", "scheduling", "key_keeping", "upstream", "webhooks")]
-    assert {name for name in users_of(*families, *rooms) if name.startswith("api.http.")} == set()

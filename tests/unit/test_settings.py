@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from sora_proxy.errors import ConfigurationError
+from sora_proxy.settings.derived import database_path_of, egresses_of, images_dir_of
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.proxies import Proxy
 from sora_proxy.settings.reading import load_settings, misspelt_options
@@ -92,14 +93,14 @@ def test_there_is_no_default_secret() -> None:
 
 
 def test_derived_folders_follow_the_settings_they_come_from(environment: SetEnvironment) -> None:
-    assert load_settings().pictures_dir == Path("data/images")
-    assert load_settings().database_path == Path("data/sora_proxy.db")
+    assert images_dir_of(load_settings()) == Path("data/images")
+    assert database_path_of(load_settings()) == Path("data/sora_proxy.db")
     environment(DATA_DIR="/srv/sora", STATIC_DIR="static")
-    assert load_settings().pictures_dir == Path("static/images")
-    assert load_settings().database_path == Path("/srv/sora/sora_proxy.db")
+    assert images_dir_of(load_settings()) == Path("static/images")
+    assert database_path_of(load_settings()) == Path("/srv/sora/sora_proxy.db")
     environment(IMAGE_SAVE_DIR="/pictures", DATABASE_URL="sqlite:////db/other.db")
-    assert load_settings().pictures_dir == Path("/pictures")
-    assert load_settings().database_path == Path("/db/other.db")
+    assert images_dir_of(load_settings()) == Path("/pictures")
+    assert database_path_of(load_settings()) == Path("/db/other.db")
 
 
 def test_the_environment_wins_over_dot_env_and_that_over_the_file_in_config(
@@ -144,8 +145,8 @@ def test_networks_are_read_with_or_without_a_mask(environment: SetEnvironment) -
 def test_the_address_of_the_proxy_holds_no_credentials(environment: SetEnvironment) -> None:
     environment(PROXY_HOST="proxy.example", PROXY_PORT="7890", PROXY_USER="user", PROXY_PASS=SECRET)
     settings = load_settings()
-    assert settings.egresses == (Proxy("http://proxy.example:7890", "user", SecretStr(SECRET)),)
-    assert SECRET not in repr(settings) + repr(settings.egresses)
+    assert egresses_of(settings) == (Proxy("http://proxy.example:7890", "user", SecretStr(SECRET)),)
+    assert SECRET not in repr(settings) + repr(egresses_of(settings))
 
 
 @pytest.mark.parametrize(
@@ -165,16 +166,16 @@ def test_egresses_are_proxies_by_their_addresses_and_the_direct_connection(
 ) -> None:
     environment(PROXIES=text, API_KEYS=json.dumps([{"key": "a", "proxy": text}, {"key": "b"}]))
     settings = load_settings()
-    assert settings.egresses == egresses
+    assert egresses_of(settings) == egresses
     assert [key.proxy for key in settings.api_keys] == [egresses, ()]
 
 
 def test_proxies_win_over_the_older_form_and_without_both_the_connection_is_direct(environment: SetEnvironment) -> None:
-    assert load_settings().egresses == (None,)
+    assert egresses_of(load_settings()) == (None,)
     environment(PROXY_HOST="proxy.example", PROXY_PORT="7890")
-    assert load_settings().egresses == (Proxy("http://proxy.example:7890"),)
+    assert egresses_of(load_settings()) == (Proxy("http://proxy.example:7890"),)
     environment(PROXIES="direct")
-    assert load_settings().egresses == (None,)
+    assert egresses_of(load_settings()) == (None,)
 
 
 def test_what_an_operator_notes_on_a_key_is_kept(environment: SetEnvironment) -> None:

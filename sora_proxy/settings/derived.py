@@ -1,0 +1,29 @@
+"""What follows from the options: values that several of them decide together."""
+
+from pathlib import Path
+
+from sora_proxy.settings.options import Settings
+from sora_proxy.settings.proxies import Proxy
+
+
+def egresses_of(settings: Settings) -> tuple[Proxy | None, ...]:
+    """The proxies through which the back end is reached, in the order of their use; None is a direct connection."""
+    url = f"http://{settings.proxy_host}:{settings.proxy_port}"
+    older_form = Proxy(url, settings.proxy_user, settings.proxy_pass) if settings.proxy_host else None
+    return settings.proxies or (older_form,)
+
+
+def names_backend(settings: Settings) -> bool:
+    """Whether an option is set that only a real back end needs, whatever its value."""
+    return not settings.model_fields_set.isdisjoint({"sora_base_url", "api_keys", "keys_storage_file"})
+
+
+def images_dir_of(settings: Settings) -> Path:
+    """The folder of the finished images."""
+    return settings.image_save_dir or (settings.static_dir or settings.data_dir) / "images"
+
+
+def database_path_of(settings: Settings) -> Path:
+    """The file of the database."""
+    url = settings.database_url
+    return Path(url.removeprefix("sqlite:///")) if url else settings.data_dir / "sora_proxy.db"
