@@ -21,7 +21,8 @@ from aiohttp import web
 from sora_proxy import __version__
 from sora_proxy.api.admin.context import KEY_REGISTRY
 from sora_proxy.api.http.context import ACCESS, SETTINGS
-from sora_proxy.app import BACKEND, create_app, serve
+from sora_proxy.api.serving import serve
+from sora_proxy.app import BACKEND, create_app
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor, configure_logging
 from sora_proxy.settings.access import Access, load_access

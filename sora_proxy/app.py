@@ -6,7 +6,6 @@ Read it first. There is no other wiring and no global.
 import asyncio
 import contextlib
 import functools
-import signal
 from collections.abc import AsyncIterator, Callable
 
 import structlog
@@ -29,10 +28,9 @@ from sora_proxy.api.context import (
 )
 from sora_proxy.api.http.context import ACCESS, FETCHER, LARGE_BODY_SLOTS, MEDIA, SESSIONS, SETTINGS, THREADS
 from sora_proxy.api.requests.side_calls import SideCalls
-from sora_proxy.background import Background, start_task
+from sora_proxy.background import Background
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
-from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping import KeyKeeping
 from sora_proxy.log import Redactor, set_verbose
 from sora_proxy.media.image_files import Media
@@ -67,13 +65,8 @@ from sora_proxy.webhooks.webhooks import Webhooks
 
 log = structlog.get_logger(__name__)
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-MOST_BODY_BYTES = 32 * 2**20
-BODIES_AT_ONCE = 4  # each may take three times its size until its picture is on disk
-KEEPALIVE_SECONDS = 30.0
-BACKLOG = 4096
-HANDLER_SECONDS = 1.0  # for handlers to end once their streams were ended
-CLOSING_SECONDS = 2.0  # of the grace, for what follows the last answer on the wire
+MAX_BODY_BYTES = 32 * 2**20
+LARGE_BODIES_AT_ONCE = 4  # each may take three times its size in memory until its image is on disk
 # What takes part in the commit of each step of a generation, and the tables whose rows are deleted with it.
 WRITERS = (usage.count, submissions.note, outbox.put)
 FORGOTTEN = (events, pictures, conversations, submissions.submissions, outbox.outbox)
@@ -121,131 +114,94 @@ class Backend:
 BACKEND = web.AppKey("backend", Backend)
 
 
-def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Application:
-    """Make the whole program. `redactor` is told secrets that come up while it runs. Raises ConfigurationError."""
-    pool, background = BlockingPool(), Background()
-    database = Database(database_path_of(settings), pool)
-    keys = KeyPool(_queue_bounds(settings), access.weights)
-    keeping = KeyKeeping(settings, database, keys, redactor, pool)
-    backend = Backend(settings, has_keys=keeping.has_keys)
-    backend.reach(settings, keys)
-    webhooks = Webhooks(settings, database, redactor)
-    store = Store(database, WRITERS, on_end=webhooks.ended)
-    runtime = RuntimeSettings(settings, database, functools.partial(_apply, backend, keys, redactor))
-    media = Media(images_dir_of(settings), settings.data_dir / "inputs", pool)
-    upstream = _sora(settings, backend, pool)
-    probes = Probes(upstream.probe, keys)
-    keys.on_unproven = probes.start
-    watcher = TaskWatcher(upstream, keys, interval=settings.poll_interval)
-    supervisor = Supervisor(Resources(upstream, keys, store, media, watcher), _policy(runtime, backend))
+class Program:
+    """Every object that is started and stopped with the server. Raises ConfigurationError."""
 
-    app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BODY_BYTES)
-    app[SETTINGS], app[ACCESS], app[BACKEND] = runtime, access, backend
-    app[THREADS], app[STORE], app[MEDIA], app[SUPERVISOR] = pool, store, media, supervisor
-    app[SESSIONS], app[LOGIN_LIMIT], app[LARGE_BODY_SLOTS] = Sessions(), LoginLimit(), asyncio.Semaphore(BODIES_AT_ONCE)
-    app[MODELS] = Models(upstream.capabilities, settings.model_aliases)
-    app[SIDE_CALLS] = SideCalls(settings.side_call_prompts) if settings.side_calls else None
-    app[UPSTREAM], app[KEY_REGISTRY], app[KEY_POOL], app[AUDIT] = upstream, keeping.registry, keys, AuditLog(database)
-    app[CONVERSATIONS], app[IDEMPOTENCY], app[USAGE] = Conversations(database), Idempotency(database), Usage(database)
-    app[BACKGROUND], app[WEBHOOKS], app[FETCHER] = background, webhooks, PublicFetcher(settings.image_input_allow)
-    app[RETENTION] = Retention(database, media, app[IDEMPOTENCY], _retention_bounds(settings), FORGOTTEN)
-    app[READERS] = Readers(supervisor.cancel, settings.abandon_grace)
-    add_routes(app)
+    def __init__(self, settings: Settings, access: Access, redactor: Redactor) -> None:
+        self.grace = settings.shutdown_grace
+        self.threads, self.background = BlockingPool(), Background()
+        self.database = Database(database_path_of(settings), self.threads)
+        self.key_pool = KeyPool(_queue_bounds(settings), access.weights)
+        self.key_keeping = KeyKeeping(settings, self.database, self.key_pool, redactor, self.threads)
+        self.backend = Backend(settings, has_keys=self.key_keeping.has_keys)
+        self.backend.reach(settings, self.key_pool)
+        apply = functools.partial(_apply, self.backend, self.key_pool, redactor)
+        self.runtime = RuntimeSettings(settings, self.database, apply)
+        self.webhooks = Webhooks(settings, self.database, redactor)
+        self.store = Store(self.database, WRITERS, on_end=self.webhooks.ended)
+        self.media = Media(images_dir_of(settings), settings.data_dir / "inputs", self.threads)
+        self.upstream = _sora(settings, self.backend, self.threads)
+        self.probes = Probes(self.upstream.probe, self.key_pool)
+        self.key_pool.on_unproven = self.probes.start  # the one wire that closes a circle
+        self.watcher = TaskWatcher(self.upstream, self.key_pool, interval=settings.poll_interval)
+        resources = Resources(self.upstream, self.key_pool, self.store, self.media, self.watcher)
+        self.supervisor = Supervisor(resources, _policy(self.runtime, self.backend))
+        self.idempotency = Idempotency(self.database)
+        bounds = _retention_bounds(settings)
+        self.retention = Retention(self.database, self.media, self.idempotency, bounds, FORGOTTEN)
 
-    async def life(_app: web.Application) -> AsyncIterator[None]:
+    async def life(self, _app: web.Application) -> AsyncIterator[None]:
+        """Start everything, and stop it in the opposite order."""
+        simulated, by_default = self.backend.simulated, self.backend.by_default
         async with (
-            _closing(pool.close),
-            _opened(database, media),
-            backend.running(),
-            _closing(upstream.close),
-            keeping.running(background, simulated=backend.simulated, by_default=backend.by_default),
-            webhooks.running(background),
+            _closing(self.threads.close),
+            _opened(self.database, self.media),
+            self.backend.running(),
+            _closing(self.upstream.close),
+            self.key_keeping.running(self.background, simulated=simulated, by_default=by_default),
+            self.webhooks.running(self.background),
         ):
-            await runtime.open()
-            keys.used_before(await submissions.Submissions(database).ages())
-            await supervisor.recover()
-            async with background.running(retention=app[RETENTION].run):
+            await self.runtime.open()
+            self.key_pool.used_before(await submissions.Submissions(self.database).ages())
+            await self.supervisor.recover()
+            async with self.background.running(retention=self.retention.run):
                 yield
-            await supervisor.stop(settings.shutdown_grace)
-            await asyncio.gather(watcher.close(), probes.close())
+            await self.supervisor.stop(self.grace)
+            await asyncio.gather(self.watcher.close(), self.probes.close())
 
-    app.cleanup_ctx.append(life)
+
+def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Application:
+    """Make the whole program. `redactor` learns the secrets that come up while it runs. Raises ConfigurationError."""
+    program = Program(settings, access, redactor)
+    app = web.Application(middlewares=MIDDLEWARES, client_max_size=MAX_BODY_BYTES)
+    app[SETTINGS] = program.runtime
+    app[ACCESS] = access
+    app[SESSIONS] = Sessions()
+    app[LOGIN_LIMIT] = LoginLimit()
+    app[THREADS] = program.threads
+    app[BACKGROUND] = program.background
+    app[LARGE_BODY_SLOTS] = asyncio.Semaphore(LARGE_BODIES_AT_ONCE)
+    app[BACKEND] = program.backend
+    app[UPSTREAM] = program.upstream
+    app[MODELS] = Models(program.upstream.capabilities, settings.model_aliases)
+    app[KEY_POOL] = program.key_pool
+    app[KEY_REGISTRY] = program.key_keeping.registry
+    app[SUPERVISOR] = program.supervisor
+    app[STORE] = program.store
+    app[READERS] = Readers(program.supervisor.cancel, settings.abandon_grace)
+    app[IDEMPOTENCY] = program.idempotency
+    app[RETENTION] = program.retention
+    app[CONVERSATIONS] = Conversations(program.database)
+    app[SIDE_CALLS] = SideCalls(settings.side_call_prompts) if settings.side_calls else None
+    app[MEDIA] = program.media
+    app[FETCHER] = PublicFetcher(settings.image_input_allow)
+    app[WEBHOOKS] = program.webhooks
+    app[AUDIT] = AuditLog(program.database)
+    app[USAGE] = Usage(program.database)
+    add_routes(app)
+    app.cleanup_ctx.append(program.life)
     return app
 
 
-async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:
-    """Run until SIGTERM or SIGINT. `announce` is called with the port when the server listens.
-
-    Returns False if something hangs that must not hold up the end of the process. Raises ConfigurationError.
-    """
-    settings = app[SETTINGS].current
-    runner = web.AppRunner(
-        app,
-        # Production as in aiohttp's own tests: a handler learns at once that its client has left.
-        handler_cancellation=True,
-        access_log=None,
-        auto_decompress=False,  # it would be work of the loop, and a kilobyte may hold a gigabyte
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        shutdown_timeout=HANDLER_SECONDS,
-    )
-    stop = _stop_signal()
-    try:
-        await runner.setup()
-        announce(await _listen(runner, settings))
-        await stop.wait()
-    except BaseException:
-        await runner.cleanup()
-        raise
-    log.info("stopping")
-    ending = start_task(_end(runner, app), name="end", awaited=True)
-    await asyncio.wait([ending], timeout=settings.shutdown_grace)
-    clean = ending.done() and ending.result() and not app[THREADS].busy
-    log.info("stopped", clean=clean)
-    return clean
-
-
-async def _end(runner: web.AppRunner, app: web.Application) -> bool:
-    """Let what is on the wire come to its end, while those who ask are told that no order is taken; then close."""
-    grace = app[SETTINGS].current.shutdown_grace
-    clean = await app[SUPERVISOR].stop(max(grace - CLOSING_SECONDS, grace / 2))
-    await runner.cleanup()
-    return clean
-
-
-async def _listen(runner: web.AppRunner, settings: Settings) -> int:
-    """Listen; returns the port, which the system has chosen if API_PORT is 0."""
-    try:
-        await web.TCPSite(runner, settings.api_host, settings.api_port, backlog=BACKLOG).start()
-    except OSError as error:
-        where = f"{settings.api_host}:{settings.api_port}"
-        raise ConfigurationError(
-            [f"API_PORT: can't listen on {where}: {error.strerror}. Example: API_PORT=8891"]
-        ) from None
-    port: int = runner.addresses[0][1]
-    return port
-
-
-def _stop_signal() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set; a second signal of either kind ends the process at once."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-
-    def on_signal() -> None:
-        stop.set()
-        for number in STOP_SIGNALS:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, on_signal)
-    return stop
-
-
-def _sora(settings: Settings, backend: Backend, pool: BlockingPool) -> Sora:
+def _sora(settings: Settings, backend: Backend, threads: BlockingPool) -> Sora:
     deadlines = Deadlines(
-        settings.submit_timeout, settings.poll_timeout, settings.upload_timeout, settings.download_timeout
+        submit=settings.submit_timeout,
+        poll=settings.poll_timeout,
+        upload=settings.upload_timeout,
+        download=settings.download_timeout,
     )
     headers = {} if backend.simulated else settings.sora_extra_headers  # it is nobody's server
-    return Sora(SoraOptions(backend.base_url, headers, deadlines), SoraHttp(), pool, name=backend.name)
+    return Sora(SoraOptions(backend.base_url, headers, deadlines), SoraHttp(), threads, name=backend.name)
 
 
 def _queue_bounds(settings: Settings) -> QueueBounds:
@@ -257,7 +213,7 @@ def _queue_bounds(settings: Settings) -> QueueBounds:
 
 
 def _retention_bounds(settings: Settings) -> Bounds:
-    return Bounds(settings.retention_days, settings.retention_count)
+    return Bounds(days=settings.retention_days, count=settings.retention_count)
 
 
 def _policy(runtime: RuntimeSettings, backend: Backend) -> Policy:
@@ -267,10 +223,10 @@ def _policy(runtime: RuntimeSettings, backend: Backend) -> Policy:
 
     settings = runtime.current
     return Policy(
-        settings.settle_time,
-        settings.on_unknown,
-        settings.generation_timeout,
-        settings.queue_timeout,
+        settle_time=settings.settle_time,
+        on_unknown=settings.on_unknown,
+        generation_timeout=settings.generation_timeout,
+        queue_timeout=settings.queue_timeout,
         keep_pictures=keep_pictures,
     )
 
