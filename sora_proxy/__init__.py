@@ -2,28 +2,34 @@
 
 The way of an order, and where to read on:
 
-    client ── HTTP ──► api/chat.py      makes a GenerationSpec, then only follows the generation's log; so do
-                           │            images.py and responses.py, all by orders.py, which knows repeats
+    client ── HTTP ──► api/chat/routes.py     makes a GenerationSpec, then only follows the generation's log; so do
+                           │                  api/images/ and api/responses/, all by api/orders.py, which knows repeats
                            │ start
-                       supervisor.py    owns one coroutine per generation; takes up the unfinished ones at a start
+                       orders/supervisor.py   owns one coroutine per generation; resumes the unfinished ones at a start
                            │ run
-                       lifecycle.py     queued → submitting → running → saving → completed, each step on disk first
-             ┌─────────────┼──────────────┬──────────────┐
-        key_pool.py     store.py      watcher.py      media.py
-          who gets      what is on    one poll per    pictures in and
-          a key, when   disk, when    key and         out, on disk
-                                      interval
-             └─────────────┴──────┬───────┴──────────────┘
-                              upstream/  a back end: submit, poll, fetch (sora.py); the built-in simulator
+                       orders/lifecycle.py    queued → submitting → running → saving → completed, each on disk first
+             ┌─────────────┼──────────────────┬────────────────────┐
+        scheduling/    orders/store.py    orders/watcher.py    media/
+          who gets      what is on          one poll per         images in and
+          a key, when   disk, when          key and interval     out, on disk
+             └─────────────┴──────┬───────────┴────────────────────┘
+                              upstream/    a back end: submit, poll, fetch (sora.py)
                                   │ run
                               blocking.py  the one door to threads: cloudscraper, SQLite, Pillow, files
 
 `generation.py` holds the types that all of this is about: the spec, the table of states, the events and their log. A
-stream, a waiting request and a poll are all "somebody reads that log", so a client that leaves changes nothing, and
-what a client sees was committed before. `idempotency.py` knows a request that came before, `readers.py` who still
-waits, `retention.py` what is forgotten. `key_keeping/` is where the upstream keys come from and are kept, `api/admin/`
-how operators change them. `errors.py` says whose fault everything is; `app.py` makes all objects and is the only place
-that does; `settings.py` is every option.
+stream, a waiting request and a poll all read that log, so a client that leaves changes nothing, and what a client sees
+was committed before. `errors.py` says whose fault everything is. `app.py` makes all objects and is the only place that
+does. Each folder answers one question, which its `__init__.py` asks:
+
+    settings/     What did the operator choose?          webhooks/   Who hears of the end?
+    orders/       What becomes of an order?              media/      Images in and out
+    scheduling/   Who gets which key, when?              foreign/    How do we deal with strangers?
+    key_keeping/  Where do upstream keys come from?      upstream/   Whom do we ask?
+    operators/    What do operators see and change?      simulator/  Who answers if nobody else does?
+    api/          How does the world reach us?
+
+`tests/unit/test_imports.py` holds the table of who may import whom.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""KeyKeeping: loads the upstream keys into the pool at a start, and keeps them up to date.
+"""Where do upstream keys come from? KeyKeeping loads them into the pool at a start, and keeps them up to date.
 
 They come from the database and from their source. While the server runs, the source is checked for changes, the state
 of the keys is stored, and tokens that expire are logged.

@@ -1,4 +1,4 @@
-"""A server with Sora's web protocol: demonstration back end, and the proving ground of the tests.
+"""Who answers if nobody else does? A server with Sora's web protocol, for demonstrations and for the tests.
 
 Order faults at `/simulator/faults`, see what happened at `/simulator/stats`, wait for it at `/simulator/wait`.
 """
