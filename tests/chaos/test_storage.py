@@ -80,12 +80,14 @@ async def test_a_picture_that_can_not_be_stored_is_linked_where_it_lies(tmp_path
 
 
 def test_a_folder_that_can_not_be_written_to_ends_the_start_in_one_line(tmp_path: Path) -> None:
-    settings = {"DATA_DIR": "/sys/sora_proxy", "ADMIN_KEY": "sk-admin-key-of-the-tests", "PYTHONPATH": str(ROOT)}
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file/data"  # not even root can make it
+    settings = {"DATA_DIR": str(folder), "ADMIN_KEY": "sk-admin-key-of-the-tests", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "sora_proxy"]
     ended = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("DATA_DIR: /sys/sora_proxy: ")
+    assert line.startswith(f"DATA_DIR: {folder}: ")
 
 
 def test_a_damaged_database_ends_the_start_with_status_2_and_one_line(tmp_path: Path) -> None:

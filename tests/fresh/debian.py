@@ -73,6 +73,8 @@ def bare_system(suite: str, cache: Path) -> Iterator[System]:
         system = System(Path(folder) / "root")
         subprocess.run(["cp", "--archive", original, system.root], check=True)
         shutil.copy("/etc/resolv.conf", system.root / "etc/resolv.conf")
+        # Every installer and container engine writes this file; debootstrap leaves it to them.
+        (system.root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
         bundles = [os.environ[name] for name in CA_VARIABLES if name in os.environ]
         if bundles:
             shutil.copy(bundles[0], system.root / CA_BUNDLE)
