@@ -12,18 +12,19 @@ The way of an order, and where to read on:
         scheduling/    orders/store.py    orders/watcher.py    media/
           who gets      what is on          one poll per         images in and
           a key, when   disk, when          key and interval     out, on disk
-             └─────────────┴──────┬───────────┴────────────────────┘
-                              upstream/    a back end: submit, poll, fetch (sora.py)
-                                  │ run
-                              blocking.py  the one door to threads: cloudscraper, SQLite, Pillow, files
+                           │                  │
+                       upstream/              a back end: submit and fetch for the life cycle, poll for the watcher
+                           │ run
+                       blocking.py            the door to threads: cloudscraper, SQLite, Pillow, files
 
-`generation.py` holds the types that all of this is about: the spec, the table of states, the events and their log. A
-stream, a waiting request and a poll all read that log, so a client that leaves changes nothing, and what a client sees
-was committed before. `errors.py` says whose fault everything is. `app.py` makes all objects and is the only place that
-does. Each folder answers one question, which its `__init__.py` asks:
+`generation.py` holds the types that all of this is about: the spec, the table of states and the events; `event_log.py`
+their log. A stream, a waiting request and a poll all read that log, so a client that leaves changes nothing, and what a
+client sees was committed before. `errors.py` says whose fault everything is. `app.py` makes every object that others
+share. The doors are `background.py` (loops and tasks), `blocking.py` (threads), `database.py` with `database_file.py`
+(SQLite) and `log.py`. Each folder answers one question, which its `__init__.py` asks:
 
-    settings/     What did the operator choose?          webhooks/   Who hears of the end?
-    orders/       What becomes of an order?              media/      Images in and out
+    settings/     What did the operator choose?          webhooks/   Who hears that an order has ended?
+    orders/       What becomes of an order?              media/      Where do images come from, where do they go?
     scheduling/   Who gets which key, when?              foreign/    How do we deal with strangers?
     key_keeping/  Where do upstream keys come from?      upstream/   Whom do we ask?
     operators/    What do operators see and change?      simulator/  Who answers if nobody else does?

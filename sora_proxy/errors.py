@@ -18,7 +18,7 @@
         ├── KeyFault                 one account
         │   ├── KeyRejected          dead, or it needs a human: out of service until it is tested again
         │   ├── TooManyTasks         it has as many tasks as it may have: the limit is learned
-        │   └── RateLimited          it is at its rate or quota: it cools down for as long as the back end says
+        │   └── RateLimited          it is at its rate or quota: it cools down as the back end says, within bounds
         ├── EgressFault              our egress (challenge page, proxy, country): it cools down, the key does not
         ├── TaskFailed               the task that it accepted failed: not sent again, no key affected
         └── UpstreamFault            the back end

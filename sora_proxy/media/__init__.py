@@ -1,1 +1,1 @@
-"""Images in and out: the files on disk, their format, and images fetched from public addresses."""
+"""Where do images come from, and where do they go? The files on disk, their format, and images by public address."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +28,7 @@ from sora_proxy.generation import (
     event_to_record,
 )
 
+# A new column is a field of `State`, a line here and a migration. What was ordered needs none of that: it is in `spec`.
 generations = sa.Table(
     "generations",
     metadata,
@@ -254,18 +255,13 @@ def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Gene
 
 
 def _generation(row: sa.Row[Any], log: list[Event]) -> Generation:
-    state = State(
-        status=Status(row.status),
-        key_id=row.key_id,
-        task_id=row.task_id,
-        intent_at=row.intent_at,
-        attempts=row.attempts,
-        lost=row.lost,
-        listed=None if row.listed is None else tuple(row.listed),
-        upstream_done_at=row.upstream_done_at,
-        assets=tuple(Asset(**asset) for asset in row.assets),
-        backend=row.backend,
-    )
+    stored = {field.name: getattr(row, field.name) for field in fields(State)}
+    converted = {
+        "status": Status(row.status),
+        "listed": None if row.listed is None else tuple(row.listed),
+        "assets": tuple(Asset(**asset) for asset in row.assets),
+    }
+    state = State(**stored | converted)
     generation = Generation(row.id, row.client, GenerationSpec(**row.spec), row.created_at, state, EventLog(log))
     if generation.ended:
         generation.log.close()

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sora_proxy.settings.kinds import (
+    DEFAULT_ALIASES,
     KEY_EXAMPLE,
     PROXY_EXAMPLE,
     Aliases,
@@ -30,8 +31,6 @@ from sora_proxy.settings.kinds import (
 )
 
 SETTINGS_FILES = ("config/sora_proxy.env", ".env")
-GPT_IMAGES = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "chatgpt-image-latest")
-ALIASES = dict.fromkeys((*GPT_IMAGES, "dall-e-2", "dall-e-3", "gpt-image-*"), "sora-image")
 
 
 class Settings(BaseSettings):
@@ -147,7 +146,7 @@ class Settings(BaseSettings):
         1800.0, gt=0, le=86400, description="The longest time an accepted order may take upstream.", examples=["1800"]
     )
     model_aliases: Aliases = Field(
-        ALIASES,
+        DEFAULT_ALIASES,
         description="Other names of the models, comma-separated NAME=MODEL; `*` stands for any text.",
         examples=["dall-e-3=sora-image"],
     )

@@ -1,7 +1,7 @@
-"""Whom do we ask? The protocol that every back end speaks to the supervisor, and its words.
+"""Whom do we ask? The protocol that every back end speaks, and its words.
 
-A back end is one module here and one line in `app.py`. It raises the `Fault`s of `errors.py`, told by status and
-structure of an answer, never by words in a text.
+A back end is a module here, a name in the option `UPSTREAM`, and its making in `app.py`. It raises the `Fault`s of
+`errors.py`, told by status and structure of an answer, never by words in a text.
 """
 
 from collections.abc import Sequence

@@ -1,1 +1,4 @@
-"""Who hears of the end? Messages to addresses that came with orders: what is to be sent, and sending it."""
+"""Who hears that an order has ended? Messages to addresses that came with orders: what is to be sent, and sending it.
+
+`outbox.py` decides what is sent and when: one message per order, at its end. `deliverer.py` sends it.
+"""

@@ -1,4 +1,8 @@
-"""How do operators reach us? The routes under `/admin/api/`, for the admin key or a session that it began."""
+"""How do operators reach us? The routes under `/admin/api/`, for the admin key or a session that it began.
+
+A route is a `@described` handler in this folder and a line below. The objects that it needs have keys in `context.py`,
+here or one or two folders up.
+"""
 
 from aiohttp import web
 
