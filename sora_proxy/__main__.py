@@ -8,6 +8,7 @@ if sys.platform == "win32":  # before the imports that Windows does not have: re
 
 import argparse
 import asyncio
+import contextlib
 import functools
 import gc
 import os
@@ -90,7 +91,8 @@ def _tune_process() -> None:
     os.umask(0o077)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        with contextlib.suppress(ValueError, OSError):  # macOS reports a hard limit that it does not accept
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.set_threshold(50_000, 20, 50)
     gc.freeze()
 

@@ -31,6 +31,7 @@ from sora_proxy.api.requests.side_calls import SideCalls
 from sora_proxy.background import Background
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
+from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping import KeyKeeping
 from sora_proxy.log import Redactor, set_verbose
 from sora_proxy.media.image_files import Media
@@ -56,6 +57,7 @@ from sora_proxy.scheduling.probes import Probes
 from sora_proxy.settings.access import Access
 from sora_proxy.settings.derived import database_path_of, egresses_of, images_dir_of, names_backend
 from sora_proxy.settings.options import Settings
+from sora_proxy.settings.reading import faults_of_backend
 from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
 from sora_proxy.upstream.models import Models
 from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
@@ -74,11 +76,13 @@ FORGOTTEN = (events, pictures, conversations, submissions.submissions, outbox.ou
 
 class Backend:
     """Which back end the settings choose, and what it needs. The simulator's port is taken at once, so that its address
-    is known before it serves."""
+    is known before it serves. Raises ConfigurationError if no back end is configured, but one seems to be meant."""
 
     def __init__(self, settings: Settings, *, has_keys: bool) -> None:
         # An explicit `auto` is the default spelled out: it names no back end.
         self.by_default = settings.upstream == "auto" and not (has_keys or names_backend(settings))
+        if self.by_default and (faults := faults_of_backend()):
+            raise ConfigurationError(faults)
         self.simulated = settings.upstream == "simulator" or self.by_default
         self.name = "simulator" if self.simulated else "sora"
         self._seconds = settings.simulator_seconds

@@ -54,7 +54,7 @@ class KeySource:
         try:
             return _KeysFile(keys=listed(self._path.read_bytes())).keys
         except OSError as error:
-            if isinstance(error, FileNotFoundError) and not self._named:
+            if isinstance(error, FileNotFoundError) and not (self._named or self._path.is_symlink()):
                 return ()
             reason = error.strerror or "can't be read"
             raise ConfigurationError([f"KEYS_STORAGE_FILE: {self._path}: {reason}"]) from None

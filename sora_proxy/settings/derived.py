@@ -5,6 +5,8 @@ from pathlib import Path
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.proxies import Proxy
 
+BACKEND_OPTIONS = ("sora_base_url", "api_keys", "keys_storage_file")
+
 
 def egresses_of(settings: Settings) -> tuple[Proxy | None, ...]:
     """The proxies through which the back end is reached, in the order of their use; None is a direct connection."""
@@ -15,7 +17,7 @@ def egresses_of(settings: Settings) -> tuple[Proxy | None, ...]:
 
 def names_backend(settings: Settings) -> bool:
     """Whether an option is set that only a real back end needs, whatever its value."""
-    return not settings.model_fields_set.isdisjoint({"sora_base_url", "api_keys", "keys_storage_file"})
+    return not settings.model_fields_set.isdisjoint(BACKEND_OPTIONS)
 
 
 def images_dir_of(settings: Settings) -> Path:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_settings import DotEnvSettingsSource
 
 from sora_proxy.errors import ConfigurationError
+from sora_proxy.settings.derived import BACKEND_OPTIONS
 from sora_proxy.settings.kinds import KEY_EXAMPLE
 from sora_proxy.settings.options import SETTINGS_FILES, Settings
 
@@ -51,6 +52,20 @@ def misspelt_options() -> Iterator[tuple[str, str]]:
     for name in sorted(given - options):
         for option in difflib.get_close_matches(name, options, n=1, cutoff=LIKENESS):
             yield name.upper(), option.upper()
+
+
+def faults_of_backend() -> list[str]:
+    """What looks as if a back end was to be configured, although none is: an empty variable, a name misspelt.
+
+    A secret that is missing in a deployment comes as an empty variable. One line per fault.
+    """
+    on_purpose = "For simulator images on purpose, set UPSTREAM=simulator"
+    names = [option.upper() for option in (*BACKEND_OPTIONS, "upstream")]
+    empty = [name for name in names if os.environ.get(name) == ""]
+    misspelt = [(name, option) for name, option in misspelt_options() if option in names]
+    return [f"{name}: is set but empty. Give it a value, or remove it. {on_purpose}" for name in empty] + [
+        f"{name}: is not an option; {option} is. Correct or remove it. {on_purpose}" for name, option in misspelt
+    ]
 
 
 def _cross_checks(settings: Settings) -> list[str]:

@@ -133,6 +133,30 @@ def test_a_key_file_that_is_named_and_missing_ends_the_start_with_one_line(tmp_p
     assert ended.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"API_KEYS": ""},
+        {"SORA_BASE_URL": ""},
+        {"KEYS_STORAGE_FILE": ""},
+        {"UPSTREAM": ""},
+        {"API_KEY": "[]"},
+        {"SORA_BASEURL": "http://127.0.0.1:9"},
+    ],
+    ids=lambda mistake: next(iter(mistake)),
+)
+def test_a_back_end_that_seems_to_be_meant_but_is_not_configured_ends_the_start(
+    tmp_path: Path, start_program: StartProgram, mistake: dict[str, str]
+) -> None:
+    ended = run(tmp_path, API_PORT="0", **mistake)
+    (line,) = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
+    assert ended.returncode == 2
+    assert line.startswith(f"{next(iter(mistake))}: is ")
+    assert line.endswith("set UPSTREAM=simulator")
+    with start_program(**mistake | {"UPSTREAM": "simulator"}) as program:
+        assert "the built-in simulator" in program.said
+
+
 def test_a_misspelt_option_is_told_in_the_log(start_program: StartProgram) -> None:
     with start_program(API_PRT="9") as program:
         assert program.stop() == 0

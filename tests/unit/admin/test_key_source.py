@@ -66,6 +66,12 @@ def test_a_missing_key_file_does_not_matter_beside_api_keys(source: Callable[...
     assert tokens(source(api_keys=[{"key": "of-the-environment"}]).read()) == ["of-the-environment"]
 
 
+def test_a_default_key_file_that_leads_nowhere_is_a_fault(tmp_path: Path, file: Path, threads: BlockingPool) -> None:
+    file.symlink_to(tmp_path / "nothing")
+    with pytest.raises(ConfigurationError):
+        KeySource(settings_for(tmp_path), threads).read()
+
+
 def test_an_empty_key_file_is_a_place_for_keys(tmp_path: Path, file: Path, threads: BlockingPool) -> None:
     file.write_text("[]")
     source = KeySource(settings_for(tmp_path), threads)
