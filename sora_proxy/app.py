@@ -55,7 +55,13 @@ from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.scheduling.probes import Probes
 from sora_proxy.settings.access import Access
-from sora_proxy.settings.derived import database_path_of, egresses_of, images_dir_of, names_backend
+from sora_proxy.settings.derived import (
+    HOW_TO_NAME_A_BACKEND,
+    database_path_of,
+    egresses_of,
+    images_dir_of,
+    names_backend,
+)
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import faults_of_backend
 from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
@@ -94,7 +100,7 @@ class Backend:
     def why_simulated(self) -> str:
         """Why the simulator answers, and how to change that."""
         if self.by_default:
-            return "no key or back end is configured; to use one, set API_KEYS or SORA_BASE_URL and restart"
+            return f"no key or back end is configured; to use one, {HOW_TO_NAME_A_BACKEND}"
         return "UPSTREAM=simulator"
 
     def reach(self, settings: Settings, keys: KeyPool) -> None:

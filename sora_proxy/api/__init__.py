@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from sora_proxy.api import generations, health, models, stored_images
-from sora_proxy.api.admin import FOR_OPERATORS, LOGIN
+from sora_proxy.api.admin import FOR_OPERATORS, LOGIN, name_backend
 from sora_proxy.api.chat import routes as chat
 from sora_proxy.api.chat import stored as stored_completions
 from sora_proxy.api.http.arrival import expected_later
@@ -73,4 +73,4 @@ def add_routes(app: web.Application) -> None:
     app[OPEN_HANDLERS] = open_handlers = frozenset(route.handler for route in OPEN)
     app[REFERENCE] = Reference([*FOR_CLIENTS, *OPEN, *FOR_OPERATORS], open_handlers)
     app[OPERATOR_HANDLERS] = frozenset(route.handler for route in FOR_OPERATORS)
-    app.on_response_prepare.append(add_headers)
+    app.on_response_prepare.extend((add_headers, name_backend))

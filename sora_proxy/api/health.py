@@ -6,9 +6,10 @@ from aiohttp import web
 
 from sora_proxy.api.context import BACKGROUND, STORE, SUPERVISOR, UPSTREAM
 from sora_proxy.api.http.answers import json_response
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.lookup import name_backend
 from sora_proxy.api.reference.answer_schemas import Health
 from sora_proxy.api.reference.described import Description, described
+from sora_proxy.errors import StorageUnavailable
 
 
 @described(Description(answer=Health))
@@ -29,7 +30,9 @@ async def ready(request: web.Request) -> web.Response:
 
     `restarting` names background loops that died and will be restarted.
     """
-    if not (request.app[SUPERVISOR].ready and await request.app[STORE].writable()):
-        raise ClientError("The server is not accepting orders.", code="overloaded")
+    name_backend(request)
+    request.app[SUPERVISOR].check_ready()
+    if not await request.app[STORE].writable():
+        raise StorageUnavailable
     restarting = request.app[BACKGROUND].dead
     return json_response({"status": "ok", "backend": request.app[UPSTREAM].name, "restarting": restarting})

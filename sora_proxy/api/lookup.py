@@ -8,6 +8,7 @@ from sora_proxy.api.http.errors import ClientError
 from sora_proxy.generation import FINAL, Failed, Generation, Status
 
 POLL_AFTER_SECONDS = 2
+BACKEND_HEADER = "x-sora-proxy-backend"
 
 
 async def find(request: web.Request) -> Generation:
@@ -53,6 +54,12 @@ def why_no_pictures(generation: Generation, name: str) -> Failed | None:
     return Failed("generation_timeout", message)
 
 
+def name_backend(request: web.Request) -> None:
+    """Have the headers of the answer name the back end, until it is about an order."""
+    backend = request.app[UPSTREAM].name
+    request[ORDER_HEADERS] = lambda: {BACKEND_HEADER: backend}
+
+
 def name_order(request: web.Request, generation: Generation) -> None:
     """Have the headers of the answer name an order and, if it is known when they are sent, its back end."""
     backend_in_use = request.app[UPSTREAM].name
@@ -62,4 +69,4 @@ def name_order(request: web.Request, generation: Generation) -> None:
 def _order_headers(generation: Generation, backend_in_use: str) -> dict[str, str]:
     # An order that waits for a key will go to the only back end that there is.
     backend = backend_in_use if generation.status is Status.queued else generation.state.backend
-    return {"x-generation-id": generation.id} | ({"x-sora-proxy-backend": backend} if backend else {})
+    return {"x-generation-id": generation.id} | ({BACKEND_HEADER: backend} if backend else {})

@@ -11,7 +11,7 @@ from sora_proxy.api.context import IDEMPOTENCY, READERS, SUPERVISOR, WEBHOOKS
 from sora_proxy.api.http.context import CLIENT, MEDIA, SETTINGS, THREADS
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.origin import public_origin
-from sora_proxy.api.lookup import name_order
+from sora_proxy.api.lookup import name_backend, name_order
 from sora_proxy.api.requests.image_input import Reference, keep_picture
 from sora_proxy.blocking import Work
 from sora_proxy.errors import SoraProxyError
@@ -31,6 +31,7 @@ async def place_order(
     """The generation of an order, which may be that of an earlier request. The reference picture is stored
     only for an order that is taken. Raises ClientError and what `Supervisor.start` does.
     """
+    name_backend(request)
     idempotency = request.app[IDEMPOTENCY]
     _cancels_if_abandoned(request)  # a header with an unknown value is refused before anything is ordered
     spec = _with_webhook(request, spec)

@@ -61,8 +61,8 @@ class KeyKeeping:
         async for entries in self._source.changes():
             try:
                 await self.registry.take_in(entries, self._source.origin)
-            except KeysRefused as error:
-                log.warning("key file not imported; the next start uses it with back end sora", reason=str(error))
+            except KeysRefused:
+                log.warning("key file not imported: the simulator is in use; the next start uses UPSTREAM=sora for it")
             except StorageUnavailable as error:
                 log.warning("key file not imported yet", reason=str(error))
                 self._source.read_again()

@@ -24,6 +24,7 @@ from sora_proxy.operators.audit import Actor, Changes
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import KeyMemory
 from sora_proxy.settings.access import fingerprint
+from sora_proxy.settings.derived import HOW_TO_NAME_A_BACKEND
 from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.settings.proxies import egress_names
 
@@ -73,8 +74,8 @@ class KeyRegistry:
         if self.closed:
             raise KeysRefused(
                 "No key is accepted now: this server answers with simulator images, because neither a key nor a back"
-                " end was configured when it started. To use a real back end, set UPSTREAM=sora or SORA_BASE_URL and"
-                " restart; to add keys to the simulator, set UPSTREAM=simulator and restart."
+                f" end was configured when it started. To use a real back end, {HOW_TO_NAME_A_BACKEND}; to add keys to"
+                " the simulator, set UPSTREAM=simulator and restart."
             )
 
     async def take_in(self, entries: Sequence[UpstreamKey], origin: Origin) -> None:

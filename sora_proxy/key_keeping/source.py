@@ -49,6 +49,8 @@ class KeySource:
         Raises ConfigurationError if the file can't be used, or if the settings name it and it does not exist.
         """
         if self._configured:
+            if self._named and not self._path.exists():
+                raise ConfigurationError([f"KEYS_STORAGE_FILE: {self._path}: No such file or directory"])
             return self._configured
         self._last_version = self._version()
         try:

@@ -5,6 +5,7 @@ What happens to the handler, its client or its stream does not touch the generat
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ class Supervisor:
     """Owner of all generation coroutines."""
 
     def __init__(self, resources: Resources, policy: Policy) -> None:
+        self._backend = resources.upstream.name
         self._keys = resources.keys
         self._store = resources.store
         self._media = resources.media
@@ -44,10 +46,11 @@ class Supervisor:
         """The generations that have not ended, in the order in which they came."""
         return list(self._live.values())
 
-    @property
-    def ready(self) -> bool:
-        """Whether a new order would be taken."""
-        return not self._stopping and self._keys.usable
+    def check_ready(self) -> None:
+        """Check that new orders are taken at all. Raises Stopping or NoUpstreamKey."""
+        if self._stopping:
+            raise Stopping("the server is shutting down")
+        self._keys.check_usable()
 
     def admit(self, client: str) -> None:
         """Check that an order of this client would be taken now.
@@ -96,16 +99,23 @@ class Supervisor:
         if self._stopping:
             raise Stopping("the server is shutting down")
         await asyncio.shield(self._in_background(self._cancel(generation), f"cancel {generation.id}"))
-        if generation.status is Status.running:
+        if generation.status is Status.running and generation.id in self._live:
             self._in_background(self._lifecycle.cancel_task(generation), f"cancel task of {generation.id}")
 
     async def recover(self) -> None:
-        """Go on with everything that the last process left unfinished. Sends nothing that was sent before."""
+        """Go on with everything that the last process left unfinished. Sends nothing that was sent before.
+
+        A generation that another back end took stays as it is, for a start with that one: nobody else knows its task.
+        """
         unfinished = await self._store.unfinished()
-        if unfinished:
-            log.info("unfinished generations go on", generations=len(unfinished))
+        resumable = [each for each in unfinished if each.state.backend in (None, self._backend)]
+        others = Counter(each.state.backend for each in unfinished if each.state.backend not in (None, self._backend))
+        if resumable:
+            log.info("unfinished generations go on", generations=len(resumable))
+        for backend, count in others.items():
+            log.warning("unfinished generations wait for their back end", backend=backend, generations=count)
         # Those that are on a key take it again before the queue is served: a key's open intent must stay the only one.
-        for generation in sorted(unfinished, key=lambda generation: generation.status is Status.queued):
+        for generation in sorted(resumable, key=lambda generation: generation.status is Status.queued):
             self._go_on(generation)
         await self._media.keep_only({generation.spec.image for generation in unfinished})
 

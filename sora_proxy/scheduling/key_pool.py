@@ -80,6 +80,11 @@ class KeyPool:
         """Whether any key could serve, now or later."""
         return bool(self._in_service)
 
+    def check_usable(self) -> None:
+        """Raises NoUpstreamKey if no key could serve, now or later."""
+        if not self.usable:
+            raise NoUpstreamKey("there is no upstream key that could serve")
+
     def get(self, key_id: str) -> Key | None:
         return self._keys.get(key_id)
 
@@ -197,8 +202,7 @@ class KeyPool:
 
         `arriving` names the clients of the latter. Raises NoUpstreamKey or QueueFull.
         """
-        if not self.usable:
-            raise NoUpstreamKey("there is no upstream key that could serve")
+        self.check_usable()
         self.queue.admit(client, arriving, key_is_free=self._roster.best(self.now) is not None)
 
     async def acquire(self, place: Place[Lease], on_wait: OnWait) -> Lease:

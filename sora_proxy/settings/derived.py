@@ -5,6 +5,7 @@ from pathlib import Path
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.proxies import Proxy
 
+HOW_TO_NAME_A_BACKEND = "set SORA_BASE_URL, or UPSTREAM=sora, and restart"
 BACKEND_OPTIONS = ("sora_base_url", "api_keys", "keys_storage_file")
 
 

@@ -1,8 +1,10 @@
 """The kinds of values that settings have, and how each is read from a line of text. Errors say what would be right."""
 
 import base64
+import contextlib
 import ipaddress
 import re
+import socket
 from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -71,10 +73,19 @@ def _http_url(value: str) -> str:
 
 
 def _public_url(value: str) -> str:
-    host = urlsplit(value).hostname or ""
-    if host in ("0.0.0.0", "::"):  # noqa: S104
+    if _is_unspecified(urlsplit(value).hostname or ""):
         raise ValueError("is an address to listen on: leave it unset, or set it to the address that clients use")
     return value
+
+
+def _is_unspecified(host: str) -> bool:
+    """Whether a host is 0.0.0.0 or ::, in any of the forms that programs take."""
+    try:
+        return socket.inet_aton(host) == bytes(4)  # takes 0 and 0x0 too
+    except OSError:
+        with contextlib.suppress(ValueError):
+            return ipaddress.ip_address(host).is_unspecified
+        return False
 
 
 def _origins(value: tuple[str, ...]) -> tuple[str, ...]:

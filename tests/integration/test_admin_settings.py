@@ -11,6 +11,7 @@ from tests.streams import read_stream
 
 SETTINGS, AUDIT = "/admin/api/settings", "/admin/api/audit"
 HEADERS = {"authorization": f"Bearer {ADMIN_KEY}"}
+UNSPECIFIED = ("0.0.0.0", "0", "0x0", "[::]", "[0:0::0]")  # noqa: S104 - addresses to listen on, which no client reaches
 
 
 async def read(session: aiohttp.ClientSession, proxy: Proxy, path: str = SETTINGS) -> Any:
@@ -103,10 +104,10 @@ async def test_verbose_logging_is_switched_on_and_off_while_the_server_runs(
 @pytest.mark.parametrize(
     ("options", "param"),
     [
+        *(({"BASE_URL": f"http://{host}:8890"}, "BASE_URL") for host in UNSPECIFIED),
         ({"BASE_URL": "javascript:alert(1)"}, "BASE_URL"),
         ({"BASE_URL": "https://images.example.com/\nx: y"}, "BASE_URL"),
         ({"BASE_URL": ["https://images.example.com"]}, "BASE_URL"),
-        ({"BASE_URL": "http://0.0.0.0:8890"}, "BASE_URL"),
         ({"IMAGE_LOCALIZATION": "perhaps"}, "IMAGE_LOCALIZATION"),
         ({"IMAGE_LOCALIZATION": 10**30}, "IMAGE_LOCALIZATION"),
         ({"VERBOSE_LOGGING": {}}, "VERBOSE_LOGGING"),

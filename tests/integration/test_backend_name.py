@@ -1,13 +1,15 @@
 """Each answer about an order names the back end that makes it or made it."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from sora_proxy.generation import Status
-from tests.conftest import Proxy, StartProxy
+from sora_proxy.api.admin import FOR_OPERATORS
+from sora_proxy.generation import Asset, Status
+from tests.conftest import ADMIN_KEY, Proxy, Simulator, StartProxy
 from tests.sora_server import (
     GIF,
     Order,
@@ -72,6 +74,7 @@ async def test_every_later_answer_about_an_order_names_the_back_end(start_proxy:
 
 async def test_answers_that_are_about_no_order_name_none(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
+        assert await header_of(proxy, "GET", "/health") == (200, None)
         assert await header_of(proxy, "GET", "/v1/models") == (200, None)
         assert await header_of(proxy, "GET", "/v1/generation/unknown") == (404, None)
         title = {"role": "user", "content": "Provide a concise, 5-word-or-less title for the conversation."}
@@ -100,6 +103,51 @@ async def test_a_refused_order_names_the_back_end_that_refused_it(start_proxy: S
     async with start_proxy(**in_front_of(sora)) as proxy:
         status, named = await header_of(proxy, "POST", "/v1/chat/completions", CHAT)
         assert (status >= 400, named) == (True, "sora")
+
+
+async def test_an_order_that_no_key_could_take_names_the_back_end(start_proxy: StartProxy, sora: Sora) -> None:
+    async with start_proxy(**in_front_of(sora) | {"api_keys": []}) as proxy:
+        assert await header_of(proxy, "POST", "/v1/chat/completions", CHAT) == (503, "sora")
+        assert await header_of(proxy, "GET", "/health/ready") == (503, "sora")
+        assert (await proxy.get("/health/ready"))["error"]["code"] == "no_upstream_key"
+
+
+@pytest.mark.parametrize("path", [route.path for route in FOR_OPERATORS if route.method == "GET"])
+async def test_every_answer_to_an_operator_names_the_back_end(start_proxy: StartProxy, sora: Sora, path: str) -> None:
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        url = proxy.url + path.replace("{id}", "unknown")
+        async with proxy.client.get(url, headers={"authorization": f"Bearer {ADMIN_KEY}"}) as answer:
+            assert answer.headers[HEADER] == "sora"
+        async with proxy.client.get(url) as answer:  # with the key of a client
+            assert (answer.status, answer.headers.get(HEADER)) == (403, None)
+
+
+async def test_an_order_that_another_back_end_took_waits_for_a_start_with_that_one(
+    start_proxy: StartProxy, simulator: Simulator, sora: Sora, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    running, unknown, saving, cancelled = (generation(f"picture {number}") for number in range(4))
+    tasks = {each.id: sora.register(order_of(each))["id"] for each in (running, unknown, saving, cancelled)}
+    done = {"upstream_done_at": time.time(), "assets": (Asset(sora.result_of(tasks[saving.id])),)}
+    await leave_behind(
+        tmp_path,
+        (running, on_the_key(Status.running, backend="sora", task_id=tasks[running.id])),
+        (unknown, on_the_key(Status.unknown, backend="sora")),
+        (saving, on_the_key(Status.saving, backend="sora", task_id=tasks[saving.id], **done)),
+        (cancelled, on_the_key(Status.running, backend="sora", task_id=tasks[cancelled.id])),
+    )
+    async with start_proxy(upstream="simulator", image_localization=True) as proxy:
+        await outcome(proxy, await place(proxy))  # others are made meanwhile
+        for each in (running, unknown, saving):
+            assert (await proxy.get(f"/v1/generation/{each.id}"))["choices"][0]["finish_reason"] == "processing"
+        assert await header_of(proxy, "POST", f"/v1/generation/{cancelled.id}/cancel") == (200, "sora")
+        assert (await proxy.get(f"/v1/generation/{cancelled.id}"))["choices"][0]["finish_reason"] == "error"
+    assert "their back end" in caplog.text
+    assert (sora.orders, sora.fetched) == ([], [])
+
+    async with start_proxy(**in_front_of(sora), image_localization=True) as proxy:
+        for each in (running, unknown, saving):
+            assert f"]({proxy.url}/images/" in await outcome(proxy, each.id)
+    assert sora.orders == []
 
 
 async def test_an_order_that_an_earlier_process_had_made_keeps_the_name_of_its_back_end(

@@ -1,4 +1,4 @@
-"""What the answers of a server with Sora's protocol mean. The shapes are those that SORA.md collected."""
+"""What the answers of a server with Sora's protocol mean. The shapes are those that public clients have seen."""
 
 import random
 import time

@@ -7,6 +7,9 @@ here or one or two folders up.
 from aiohttp import web
 
 from sora_proxy.api.admin import activity, audit, bulk, keys, session, settings
+from sora_proxy.api.context import UPSTREAM
+from sora_proxy.api.http.context import OPERATOR
+from sora_proxy.api.lookup import BACKEND_HEADER
 
 LOGIN = web.post("/admin/api/login", session.login)  # open to all
 FOR_OPERATORS = [
@@ -27,3 +30,9 @@ FOR_OPERATORS = [
     web.patch("/admin/api/settings", settings.change),
     web.get("/admin/api/audit", audit.list_entries),
 ]
+
+
+async def name_backend(request: web.Request, response: web.StreamResponse) -> None:
+    """Name the back end that is in use in the headers of every answer to operators."""
+    if OPERATOR in request:
+        response.headers.setdefault(BACKEND_HEADER, request.app[UPSTREAM].name)

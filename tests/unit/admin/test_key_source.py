@@ -57,13 +57,15 @@ def test_a_default_key_file_that_does_not_exist_holds_no_keys(tmp_path: Path, th
 
 
 def test_a_key_file_that_is_named_and_does_not_exist_is_a_fault(file: Path, source: Callable[..., KeySource]) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        source().read()
-    assert caught.value.faults == [f"KEYS_STORAGE_FILE: {file}: No such file or directory"]
+    for settings in ({}, {"api_keys": [{"key": "of-the-environment"}]}):
+        with pytest.raises(ConfigurationError) as caught:
+            source(**settings).read()
+        assert caught.value.faults == [f"KEYS_STORAGE_FILE: {file}: No such file or directory"]
 
 
-def test_a_missing_key_file_does_not_matter_beside_api_keys(source: Callable[..., KeySource]) -> None:
-    assert tokens(source(api_keys=[{"key": "of-the-environment"}]).read()) == ["of-the-environment"]
+def test_a_default_key_file_does_not_matter_beside_api_keys(tmp_path: Path, threads: BlockingPool) -> None:
+    settings = settings_for(tmp_path, api_keys=[{"key": "of-the-environment"}])
+    assert tokens(KeySource(settings, threads).read()) == ["of-the-environment"]
 
 
 def test_a_default_key_file_that_leads_nowhere_is_a_fault(tmp_path: Path, file: Path, threads: BlockingPool) -> None:
