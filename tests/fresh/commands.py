@@ -19,7 +19,7 @@ LISTENS = re.compile(r"listens on (http://\S+)")
 KEY_FILE = re.compile(r"\$\(cat (\S+?)\)")
 END_OF_BANNER = re.compile(r"^\s+-d '")
 IMAGE = re.compile(r"!\[[^\]]*\]\((http[^)]+)\)")
-TESTS_BEGIN = "test session starts"
+TESTS_BEGIN = " -m pytest "  # as make shows the command
 TESTS_END = re.compile(r"^=+ (.*(?:passed|failed|error).*) in ([\d.]+)s")
 COUNT = re.compile(r"(\d+) (passed|skipped|failed|error)")
 MAX_RUN_SECONDS, MAX_TEST_SECONDS = 900, 5400
