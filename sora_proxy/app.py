@@ -48,7 +48,7 @@ from sora_proxy.orders.idempotency import Idempotency
 from sora_proxy.orders.lifecycle import Policy, Resources
 from sora_proxy.orders.readers import Readers
 from sora_proxy.orders.retention import Bounds, Retention
-from sora_proxy.orders.store import Store, events, pictures
+from sora_proxy.orders.store import Store, events, images
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
@@ -65,19 +65,20 @@ from sora_proxy.settings.derived import (
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import faults_of_backend
 from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
+from sora_proxy.upstream import BackendOptions, Deadlines, Upstream
 from sora_proxy.upstream.models import Models
-from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
-from sora_proxy.upstream.sora_http import SoraHttp
+from sora_proxy.upstream.registry import BACKENDS
 from sora_proxy.webhooks import outbox
 from sora_proxy.webhooks.webhooks import Webhooks
 
 log = structlog.get_logger(__name__)
 
+SIMULATED = "sora"  # the back end whose protocol the simulator speaks
 MAX_BODY_BYTES = 32 * 2**20
 LARGE_BODIES_AT_ONCE = 4  # each may take three times its size in memory until its image is on disk
 # What takes part in the commit of each step of a generation, and the tables whose rows are deleted with it.
 WRITERS = (usage.count, submissions.note, outbox.put)
-FORGOTTEN = (events, pictures, conversations, submissions.submissions, outbox.outbox)
+FORGOTTEN = (events, images, conversations, submissions.submissions, outbox.outbox)
 
 
 class Backend:
@@ -85,12 +86,15 @@ class Backend:
     is known before it serves. Raises ConfigurationError if no back end is configured, but one seems to be meant."""
 
     def __init__(self, settings: Settings, *, has_keys: bool) -> None:
+        names = ("auto", "simulator", *BACKENDS)
+        if settings.upstream not in names:
+            raise ConfigurationError([f"UPSTREAM: must be one of {', '.join(names)}. Example: UPSTREAM=auto"])
         # An explicit `auto` is the default spelled out: it names no back end.
         self.by_default = settings.upstream == "auto" and not (has_keys or names_backend(settings))
         if self.by_default and (faults := faults_of_backend()):
             raise ConfigurationError(faults)
         self.simulated = settings.upstream == "simulator" or self.by_default
-        self.name = "simulator" if self.simulated else "sora"
+        self.name = "simulator" if self.simulated else settings.upstream.replace("auto", "sora")
         self._seconds = settings.simulator_seconds
         self._socket = listen() if self.simulated else None
         port = self._socket.getsockname()[1] if self._socket else None
@@ -140,7 +144,7 @@ class Program:
         self.webhooks = Webhooks(settings, self.database, redactor)
         self.store = Store(self.database, WRITERS, on_end=self.webhooks.ended)
         self.media = Media(images_dir_of(settings), settings.data_dir / "inputs", self.threads)
-        self.upstream = _sora(settings, self.backend, self.threads)
+        self.upstream = _upstream(settings, self.backend, self.threads)
         self.probes = Probes(self.upstream.probe, self.key_pool)
         self.key_pool.on_unproven = self.probes.start  # the one wire that closes a circle
         self.watcher = TaskWatcher(self.upstream, self.key_pool, interval=settings.poll_interval)
@@ -203,7 +207,7 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     return app
 
 
-def _sora(settings: Settings, backend: Backend, threads: BlockingPool) -> Sora:
+def _upstream(settings: Settings, backend: Backend, threads: BlockingPool) -> Upstream:
     deadlines = Deadlines(
         submit=settings.submit_timeout,
         poll=settings.poll_timeout,
@@ -211,7 +215,8 @@ def _sora(settings: Settings, backend: Backend, threads: BlockingPool) -> Sora:
         download=settings.download_timeout,
     )
     headers = {} if backend.simulated else settings.sora_extra_headers  # it is nobody's server
-    return Sora(SoraOptions(backend.base_url, headers, deadlines), SoraHttp(), threads, name=backend.name)
+    make = BACKENDS[SIMULATED if backend.simulated else backend.name]
+    return make(BackendOptions(backend.name, backend.base_url, headers, deadlines), threads)
 
 
 def _queue_bounds(settings: Settings) -> QueueBounds:
@@ -227,7 +232,7 @@ def _retention_bounds(settings: Settings) -> Bounds:
 
 
 def _policy(runtime: RuntimeSettings, backend: Backend) -> Policy:
-    def keep_pictures() -> bool:
+    def keep_images() -> bool:
         chosen = runtime.current.image_localization
         return backend.simulated if chosen is None else chosen
 
@@ -237,7 +242,7 @@ def _policy(runtime: RuntimeSettings, backend: Backend) -> Policy:
         on_unknown=settings.on_unknown,
         generation_timeout=settings.generation_timeout,
         queue_timeout=settings.queue_timeout,
-        keep_pictures=keep_pictures,
+        keep_images=keep_images,
     )
 
 

@@ -26,7 +26,7 @@ class Work(StrEnum):
     probe = "probe"
     download = "download"
     media = "media"
-    send = "send"  # pictures on their way to clients, who must not wait for one that is being converted
+    send = "send"  # images on their way to clients, who must not wait for one that is being converted
     store_write = "store-write"
     store_read = "store-read"
 

@@ -9,11 +9,12 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from sora_proxy.event_log import EventLog
+from sora_proxy.events import Cancelled, Completed, Event, Failed, Image, failure_of
 
 
 class Status(StrEnum):
@@ -55,18 +56,18 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.cancelled: frozenset(),
 }
 
-
+E = TypeVar("E", bound=Event)
 NOT_ORDERED = {"ordered": False}  # of a field that does not change what is made
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
-    """What was ordered. `image` names a stored input picture (a remix), `width` and `height` are pixels.
+    """What was ordered. `image` names a stored input image (a remix), `width` and `height` are pixels.
 
     `include_usage` is how the answer was asked for: a stream that is resumed must have the same form.
     `metadata` is what the client noted on its order.
-    `keep`: its pictures are stored here whatever the operator chose, for the answer holds their bytes. `format` is png,
-    webp or jpeg, `compression` 0 to 100; without them a picture stays as the back end made it.
+    `keep`: its images are stored here whatever the operator chose, for the answer holds their bytes. `format` is png,
+    webp or jpeg, `compression` 0 to 100; without them an image stays as the back end made it.
     `webhook_url` is where to send a message about its end, `origin` the address of ours that its links have there.
     """
 
@@ -95,96 +96,12 @@ class GenerationSpec:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A finished picture where the back end keeps it. Its URL expires."""
+    """A finished image where the back end keeps it. Its URL expires."""
 
     url: str
     width: int | None = None
     height: int | None = None
     id: str | None = None  # the back end's own name for it
-
-
-# --- Events: everything a client can learn about a generation ---------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """It waits for a key; `position` counts from 1, `seconds` is the expected wait."""
-
-    position: int
-    seconds: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What the upstream said: `percent` 0..100, `position` in its own queue, `seconds` it expects us to wait there."""
-
-    percent: int | None = None
-    position: int | None = None
-    seconds: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One result. Either `name` (a picture that we keep) or `url` (the upstream's own) is set."""
-
-    index: int
-    name: str | None = None
-    url: str | None = None
-
-    def link(self, origin: str) -> str:
-        """Where clients find it: here, where they reach us by `origin`, or at the upstream."""
-        return f"{origin}/images/{self.name}" if self.name else self.url or ""
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """All pictures are there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """It ended without a picture. `code` is for programs, `message` for people; both are safe to show."""
-
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cancelled:
-    """The client cancelled it."""
-
-
-Event = Queued | Progress | Picture | Completed | Failed | Cancelled
-EVENTS: dict[str, type[Event]] = {
-    kind.__name__.lower(): kind for kind in (Queued, Progress, Picture, Completed, Failed, Cancelled)
-}
-
-
-def failure_of(event: Event) -> Failed | None:
-    """The bad end that an event tells of, if it is one."""
-    match event:
-        case Failed():
-            return event
-        case Cancelled():
-            return Failed("cancelled", "the generation was cancelled")
-        case _:
-            return None
-
-
-def event_to_record(event: Event) -> tuple[str, dict[str, Any]]:
-    """The kind and the fields of an event, as the store keeps them."""
-    return type(event).__name__.lower(), asdict(event)
-
-
-def event_from_record(kind: str, fields: dict[str, Any]) -> Event:
-    """The inverse of `event_to_record`."""
-    return EVENTS[kind](**fields)
-
-
-E = TypeVar("E", bound=Event)
-
-
-# --- The generation ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +169,7 @@ class Generation:
     def summary(self, origin: str) -> dict[str, Any]:
         """How it stands, for clients who reach us by `origin`."""
         failed = self.failure
-        links = [picture.link(origin) for picture in self.events_of(Picture)]
+        links = [image.link(origin) for image in self.events_of(Image)]
         return {
             "id": self.id,
             "object": "generation",

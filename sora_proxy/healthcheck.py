@@ -9,7 +9,7 @@ import urllib.request
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.settings.reading import load_settings
 
-SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 # Listening on all addresses is reached by the one of this machine itself.
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
@@ -22,7 +22,7 @@ def main() -> int:
         url = f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}/health/live"
         # No proxy of the environment may stand between a server and itself.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(url, timeout=SECONDS) as answer:
+        with opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
             return 0 if answer.status == 200 else 1
     except (ConfigurationError, OSError) as error:
         sys.stderr.write(f"{error}\n")

@@ -24,7 +24,7 @@ UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # what ends a line
 LINES_WAITING = 10_000
 VALUE_LENGTH = 4000
 DEPTH = 8
-SHORTEST_SECRET = 4  # anything shorter would mask half of each line
+MIN_SECRET_LENGTH = 4  # anything shorter would mask half of each line
 
 
 class Redactor:
@@ -37,7 +37,7 @@ class Redactor:
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Mask these too, from now on."""
-        longer = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        longer = {secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH}
         self._secrets = tuple(sorted(longer | set(self._secrets), key=len, reverse=True))
 
     def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:

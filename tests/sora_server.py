@@ -45,8 +45,8 @@ class Sora:
         self.on_order: OnOrder = self.take
         self.odd_lists: list[web.Response] = []  # instead of the next lists
         self.tells_prompts = True
-        self.media: dict[str, bytes | None] = {}  # by name; None is not there any more, other names hold a picture
-        self.delivers = asyncio.Event()  # until it is set, finished pictures do not come
+        self.media: dict[str, bytes | None] = {}  # by name; None is not there any more, other names hold an image
+        self.delivers = asyncio.Event()  # until it is set, finished images do not come
         self.delivers.set()
         self._news = asyncio.Condition()
 

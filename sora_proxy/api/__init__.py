@@ -28,7 +28,7 @@ OPEN = [
     web.get("/health", health.health),
     web.get("/health/live", health.live),
     web.get("/health/ready", health.ready),
-    web.get("/images/{name}", stored_images.picture),
+    web.get("/images/{name}", stored_images.image),
     web.get("/openapi.json", reference.openapi),
     web.get("/docs", reference.docs),
     LOGIN,

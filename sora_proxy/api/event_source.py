@@ -10,7 +10,8 @@ from aiohttp import web
 
 from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.sse import EventStream
-from sora_proxy.generation import Event, Generation, Picture, event_to_record
+from sora_proxy.events import Event, Image, event_to_record
+from sora_proxy.generation import Generation
 
 
 class EventSource:
@@ -45,6 +46,6 @@ class EventSource:
 def event_text(number: int, event: Event, origin: str) -> bytes:
     """One event of the log, as its lines. `origin` is what links to us begin with."""
     kind, fields = event_to_record(event)
-    if isinstance(event, Picture):
+    if isinstance(event, Image):
         fields = {"index": event.index, "url": event.link(origin)}
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (number, kind.encode(), orjson.dumps(fields))

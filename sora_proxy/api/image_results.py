@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sora_proxy.generation import Generation, Picture
+from sora_proxy.events import Image
+from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
 
 SIZES = ("1024x1024", "1024x1536", "1536x1024")  # the only ones that strict clients of OpenAI accept
@@ -23,8 +24,8 @@ class ImageResult:
 async def image_results(generation: Generation, media: Media, origin: str) -> list[ImageResult]:
     """The images that a generation has so far. `origin` is what links to us begin with."""
     results = []
-    for picture in generation.events_of(Picture):
-        stored = picture.name is not None and await media.has_picture(picture.name)
-        file = media.picture_path(picture.name) if picture.name and stored else None
-        results.append(ImageResult(picture.index, picture.link(origin), file))
+    for image in generation.events_of(Image):
+        stored = image.name is not None and await media.has_image(image.name)
+        file = media.image_path(image.name) if image.name and stored else None
+        results.append(ImageResult(image.index, image.link(origin), file))
     return results

@@ -5,7 +5,8 @@ from aiohttp import web
 from sora_proxy.api.context import RETENTION, SUPERVISOR, UPSTREAM
 from sora_proxy.api.http.context import CLIENT, ORDER_HEADERS
 from sora_proxy.api.http.errors import ClientError
-from sora_proxy.generation import FINAL, Failed, Generation, Status
+from sora_proxy.events import Failed
+from sora_proxy.generation import FINAL, Generation, Status
 
 POLL_AFTER_SECONDS = 2
 BACKEND_HEADER = "x-sora-proxy-backend"
@@ -43,7 +44,7 @@ def poll_headers(generation: Generation) -> dict[str, str]:
     return {"Retry-After": str(POLL_AFTER_SECONDS), "openai-poll-after-ms": str(POLL_AFTER_SECONDS * 1000)}
 
 
-def why_no_pictures(generation: Generation, name: str) -> Failed | None:
+def why_no_images(generation: Generation, name: str) -> Failed | None:
     """The failure to report to a client that has waited for images; None if they were made.
 
     `name` is the id by which the client knows the generation.

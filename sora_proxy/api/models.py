@@ -35,9 +35,9 @@ def _model(model: Model) -> dict[str, Any]:
         "owned_by": "sora_proxy",
         "capabilities": {
             "image_generation": True,
-            "image_edits": can.most_references > 0,
-            "max_images": can.most_pictures,
-            "max_reference_images": can.most_references,
+            "image_edits": can.max_references > 0,
+            "max_images": can.max_images,
+            "max_reference_images": can.max_references,
             "sizes": [f"{width}x{height}" for width, height in can.sizes],
         },
     }

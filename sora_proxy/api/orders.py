@@ -12,7 +12,7 @@ from sora_proxy.api.http.context import CLIENT, MEDIA, SETTINGS, THREADS
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.lookup import name_backend, name_order
-from sora_proxy.api.requests.image_input import Reference, keep_picture
+from sora_proxy.api.requests.image_input import Reference, keep_image
 from sora_proxy.blocking import Work
 from sora_proxy.errors import SoraProxyError
 from sora_proxy.foreign.public_http import AddressRefused
@@ -22,27 +22,27 @@ from sora_proxy.orders.store import InSameCommit
 
 MAX_KEY_LENGTH = 255
 RETRY_COUNT = re.compile(r"[1-9]\d{0,3}", re.ASCII)
-MAX_DIGESTED_ON_LOOP = 2**16  # characters of a reference picture; a larger one is digested on a thread
+MAX_DIGESTED_ON_LOOP = 2**16  # characters of a reference image; a larger one is digested on a thread
 
 
 async def place_order(
-    request: web.Request, spec: GenerationSpec, picture: Reference | None, *also: InSameCommit
+    request: web.Request, spec: GenerationSpec, reference: Reference | None, *also: InSameCommit
 ) -> Generation:
-    """The generation of an order, which may be that of an earlier request. The reference picture is stored
+    """The generation of an order, which may be that of an earlier request. The reference image is stored
     only for an order that is taken. Raises ClientError and what `Supervisor.start` does.
     """
     name_backend(request)
     idempotency = request.app[IDEMPOTENCY]
     _cancels_if_abandoned(request)  # a header with an unknown value is refused before anything is ordered
     spec = _with_webhook(request, spec)
-    claim = await _claim(request, spec, picture)
+    claim = await _claim(request, spec, reference)
     if idempotency.follows_refusal(claim):
         claim = replace(claim, counted=False)
     async with idempotency.turn(claim):
         earlier = await idempotency.earlier(claim)
         if earlier is None:
             try:
-                return await _take(request, spec, picture, [*also, idempotency.noting(claim)])
+                return await _take(request, spec, reference, [*also, idempotency.noting(claim)])
             except Repeated as repeated:
                 earlier = repeated.generation_id
             except SoraProxyError:
@@ -82,12 +82,12 @@ def _with_webhook(request: web.Request, spec: GenerationSpec) -> GenerationSpec:
 
 
 async def _take(
-    request: web.Request, spec: GenerationSpec, picture: Reference | None, also: list[InSameCommit]
+    request: web.Request, spec: GenerationSpec, reference: Reference | None, also: list[InSameCommit]
 ) -> Generation:
     """Give a new order to the supervisor."""
     supervisor = request.app[SUPERVISOR]
     supervisor.admit(request[CLIENT])
-    image = await keep_picture(request, picture) if picture else None
+    image = await keep_image(request, reference) if reference else None
     try:
         return await supervisor.start(replace(spec, image=image), request[CLIENT], *also)
     except (SoraProxyError, Repeated):
@@ -96,12 +96,12 @@ async def _take(
         raise
 
 
-async def _claim(request: web.Request, spec: GenerationSpec, picture: Reference | None) -> Claim:
+async def _claim(request: web.Request, spec: GenerationSpec, reference: Reference | None) -> Claim:
     key = request.headers.get("idempotency-key")
     if key is not None and not (0 < len(key) <= MAX_KEY_LENGTH and key.isprintable()):
         message = f"An Idempotency-Key must have 1 to {MAX_KEY_LENGTH} printable characters."
         raise ClientError(message, param="Idempotency-Key")
-    source = picture.source if picture else None
+    source = reference.source if reference else None
     if isinstance(source, Path) or (source is not None and len(source) > MAX_DIGESTED_ON_LOOP):
         digest = await request.app[THREADS].run(Work.media, order_digest, spec, source)
     else:

@@ -6,7 +6,7 @@ from sora_proxy.api.context import STORE
 from sora_proxy.api.http.context import MEDIA
 from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.reference.described import Description, described
-from sora_proxy.media.image_files import CONTENT_TYPES, PICTURE_NAME
+from sora_proxy.media.image_files import CONTENT_TYPES, IMAGE_NAME
 
 HEADERS = {
     "cache-control": "public, max-age=31536000, immutable",
@@ -19,13 +19,13 @@ HEADERS = {
 
 
 @described(Description(media=("image/png", "image/jpeg", "image/webp", "image/gif")))
-async def picture(request: web.Request) -> web.StreamResponse:
+async def image(request: web.Request) -> web.StreamResponse:
     """Retrieve an image by its name, with the type that its bytes had when it was stored."""
     name = request.match_info["name"]
-    found = PICTURE_NAME.fullmatch(name)
+    found = IMAGE_NAME.fullmatch(name)
     media = request.app[MEDIA]
-    if found is None or not await request.app[STORE].has_picture(name) or not await media.has_picture(name):
-        raise ClientError("There is no such picture.", code="not_found")
-    response = web.FileResponse(media.picture_path(name), headers=HEADERS)
+    if found is None or not await request.app[STORE].has_image(name) or not await media.has_image(name):
+        raise ClientError("There is no such image.", code="not_found")
+    response = web.FileResponse(media.image_path(name), headers=HEADERS)
     response.content_type = CONTENT_TYPES[found[1]]
     return response

@@ -1,24 +1,25 @@
 """A generation in words: its images as markdown, how far it is, and how much went in and came out."""
 
-from sora_proxy.generation import Generation, Picture, Progress, Queued
+from sora_proxy.events import Image, Progress, Queued
+from sora_proxy.generation import Generation
 
 
-def markdown(generation: Generation, pictures: list[Picture], origin: str) -> str:
-    """One image per picture, a blank line between them. `origin` is what links to us begin with."""
+def markdown(generation: Generation, images: list[Image], origin: str) -> str:
+    """One image per image, a blank line between them. `origin` is what links to us begin with."""
     title = _title(generation.spec.prompt)
-    return "\n\n".join(f"![{title}]({picture.link(origin)})" for picture in pictures)
+    return "\n\n".join(f"![{title}]({image.link(origin)})" for image in images)
 
 
 def missing(generation: Generation) -> list[str]:
     """One line for each image that was ordered and not made, although others were."""
-    made = {picture.index for picture in generation.events_of(Picture)}
-    return [f"Picture {n + 1} could not be made." for n in range(generation.spec.n) if n not in made]
+    made = {image.index for image in generation.events_of(Image)}
+    return [f"Image {n + 1} could not be made." for n in range(generation.spec.n) if n not in made]
 
 
 def finished_text(generation: Generation, origin: str) -> str:
     """The text of a completed generation: its images, and a line for each that is missing."""
-    pictures = markdown(generation, generation.events_of(Picture), origin)
-    return "\n\n".join([pictures, *missing(generation)])
+    images = markdown(generation, generation.events_of(Image), origin)
+    return "\n\n".join([images, *missing(generation)])
 
 
 def progress_text(event: Queued | Progress) -> str:
@@ -35,7 +36,7 @@ def progress_text(event: Queued | Progress) -> str:
 
 def token_counts(generation: Generation) -> tuple[int, int]:
     """Words in and images out, which count as tokens. Never 0: some clients then wait for more."""
-    return max(len(generation.spec.prompt.split()), 1), max(len(generation.events_of(Picture)), 1)
+    return max(len(generation.spec.prompt.split()), 1), max(len(generation.events_of(Image)), 1)
 
 
 def _title(prompt: str) -> str:

@@ -17,7 +17,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z][a-z0-9-]{0,61}[a-z0-9]?", re.ASCII)
 
 # `is_global` is not enough: Python 3.11 calls these global although they lead to other, possibly private, addresses.
@@ -54,14 +54,14 @@ class PublicHttp:
 
     @contextlib.asynccontextmanager
     async def request(self, method: str, address: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer of an http(s) address, while it is read. All of it must be over in `SECONDS`.
+        """The answer of an http(s) address, while it is read. All of it must be over in `TIMEOUT_SECONDS`.
 
         Raises AddressRefused, also for what goes wrong in reading.
         """
         url = self.check(address)
         resolver = None if self._is_allowed(url) else _PublicResolver(self._subject)
         connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
-        timeout = aiohttp.ClientTimeout(total=SECONDS)
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         try:
             async with (
                 aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session,

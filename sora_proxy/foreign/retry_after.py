@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-LONGEST_WAIT = 86_400.0  # seconds; whoever tells more than a day has other units or no clock
+MAX_WAIT_SECONDS = 86_400.0  # seconds; whoever tells more than a day has other units or no clock
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from now, told as such or by a date, which counts by the clock of who sent it."""
-    told = headers.get("retry-after", "").strip()
+    """Seconds from now, given as such or by a date, which counts by the clock of who sent it."""
+    value = headers.get("retry-after", "").strip()
     try:
-        seconds = float(told) if told[:1].isdigit() else _moment(told) - _now_of(headers)
+        seconds = float(value) if value[:1].isdigit() else _moment(value) - _now_of(headers)
     except ValueError:
         return None
-    return min(max(seconds, 0.0), LONGEST_WAIT)
+    return min(max(seconds, 0.0), MAX_WAIT_SECONDS)
 
 
 def _now_of(headers: Mapping[str, str]) -> float:

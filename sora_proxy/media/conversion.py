@@ -1,4 +1,4 @@
-"""Conversion: a picture in the format that was ordered. It is work for a `Work.media` thread."""
+"""Conversion: an image in the format that was ordered. It is work for a `Work.media` thread."""
 
 from pathlib import Path
 
@@ -8,15 +8,15 @@ QUALITY = 95  # where the order says nothing; above it files grow and nobody see
 
 
 def converted(source: Path, target: Path, wanted: str, compression: int | None) -> bool:
-    """Write a sound picture to `target` as png, webp or jpeg. Returns False if it is in that form already.
+    """Write a sound image to `target` as png, webp or jpeg. Returns False if it is in that form already.
 
     `compression` is OpenAI's: 100 is the best, and it says nothing to a PNG. Raises what Pillow raises.
     """
-    with Image.open(source, formats=["PNG", "JPEG", "WEBP", "GIF"]) as picture:
-        if picture.format == wanted.upper() and (compression is None or wanted == "png"):
+    with Image.open(source, formats=["PNG", "JPEG", "WEBP", "GIF"]) as image:
+        if image.format == wanted.upper() and (compression is None or wanted == "png"):
             return False
-        picture.load()
-        drawn = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+        image.load()
+        drawn = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if wanted == "jpeg" and drawn.mode == "RGBA":  # which knows no transparency: on white, as a page would show it
         white = Image.new("RGB", drawn.size, "white")
         white.paste(drawn, mask=drawn)

@@ -1,6 +1,6 @@
-"""Media: the pictures that come in with orders and the pictures that come out, on disk.
+"""Media: the images that come in with orders and the images that come out, on disk.
 
-What a picture is, its bytes say: no media type, name or ending from outside is believed. Files get random names of ours
+What an image is, its bytes say: no media type, name or ending from outside is believed. Files get random names of ours
 and appear under them whole or not at all. All of it blocks, so all of it runs on `Work.media` threads.
 """
 
@@ -22,21 +22,21 @@ log = structlog.get_logger(__name__)
 
 FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif"}
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
-PICTURE_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif)")
-MOST_PIXELS = 50_000_000
-START_OF_SCAN, MOST_SCANS = b"\xff\xda", 100  # a progressive JPEG has ten or so, and each takes time
+IMAGE_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif)")
+MAX_PIXELS = 50_000_000
+START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100  # a progressive JPEG has ten or so, and each takes time
 BROKEN = (OSError, SyntaxError, ValueError, EOFError)  # what Pillow raises for damaged files, by format
 
 
-class NotAPicture(ValueError):
+class NotAnImage(ValueError):
     """The bytes are no PNG, JPEG, WebP or GIF, are damaged, or would be too large when decoded."""
 
 
 class Media:
-    """Two folders: `pictures` is served to the world, `inputs` is not."""
+    """Two folders: `images` is served to the world, `inputs` is not."""
 
-    def __init__(self, pictures: Path, inputs: Path, pool: BlockingPool) -> None:
-        self._pictures = pictures
+    def __init__(self, images: Path, inputs: Path, pool: BlockingPool) -> None:
+        self._images = images
         self._inputs = inputs
         self._pool = pool
 
@@ -44,59 +44,59 @@ class Media:
         """Make the folders, and remove what a crash left half-written. Raises ConfigurationError."""
         await self._pool.run(Work.media, self._open)
 
-    def picture_path(self, name: str) -> Path:
-        """Where a result lies. `name` must match `PICTURE_NAME`."""
-        return self._pictures / name
+    def image_path(self, name: str) -> Path:
+        """Where a result lies. `name` must match `IMAGE_NAME`."""
+        return self._images / name
 
-    async def has_picture(self, name: str) -> bool:
-        """Whether a result is still there. `name` must match `PICTURE_NAME`."""
-        return await self._pool.run(Work.media, self.picture_path(name).is_file)
+    async def has_image(self, name: str) -> bool:
+        """Whether a result is still there. `name` must match `IMAGE_NAME`."""
+        return await self._pool.run(Work.media, self.image_path(name).is_file)
 
     def input_path(self, name: str) -> Path:
-        """Where a reference picture lies. `name` is one that `keep_input` returned."""
+        """Where a reference image lies. `name` is one that `keep_input` returned."""
         return self._inputs / name
 
     def new_download(self) -> Path:
         """A place for a result while it comes in."""
-        return self._pictures / f".{secrets.token_hex(16)}.part"
+        return self._images / f".{secrets.token_hex(16)}.part"
 
     async def keep_input(self, content: bytes) -> str:
-        """Check and store a reference picture; returns its name.
+        """Check and store a reference image; returns its name.
 
-        Raises NotAPicture or StorageUnavailable.
+        Raises NotAnImage or StorageUnavailable.
         """
         return await self._pool.run(Work.media, self._keep_input, content)
 
     async def new_upload(self) -> Path:
-        """Make an empty file for a reference picture that comes in. Raises StorageUnavailable."""
+        """Make an empty file for a reference image that comes in. Raises StorageUnavailable."""
         upload = self._new_input()
         await self.append(upload, b"")
         return upload
 
     async def append(self, upload: Path, chunk: bytes) -> None:
-        """Add to a reference picture that comes in. Raises StorageUnavailable."""
+        """Add to a reference image that comes in. Raises StorageUnavailable."""
         await self._pool.run(Work.media, _append, upload, chunk)
 
     async def keep_upload(self, upload: Path) -> str:
-        """Check a reference picture that came in and give it its name.
+        """Check a reference image that came in and give it its name.
 
-        Raises NotAPicture or StorageUnavailable.
+        Raises NotAnImage or StorageUnavailable.
         """
         return await self._pool.run(Work.media, _settle, upload, self._inputs)
 
-    async def copy_picture(self, name: str) -> Path:
-        """Copy a result to where reference pictures come in. `name` must match `PICTURE_NAME`.
+    async def copy_image(self, name: str) -> Path:
+        """Copy a result to where reference images come in. `name` must match `IMAGE_NAME`.
 
         Raises StorageUnavailable.
         """
         upload = self._new_input()
-        await self._pool.run(Work.media, _copy, self.picture_path(name), upload)
+        await self._pool.run(Work.media, _copy, self.image_path(name), upload)
         return upload
 
     async def keep_result(self, download: Path, wanted: str | None = None, compression: int | None = None) -> str:
-        """Check a downloaded result, bring it into the wanted format and give it its name among the pictures.
+        """Check a downloaded result, bring it into the wanted format and give it its name among the images.
 
-        Raises NotAPicture or StorageUnavailable.
+        Raises NotAnImage or StorageUnavailable.
         """
         return await self._pool.run(Work.media, self._keep_result, download, wanted, compression)
 
@@ -105,7 +105,7 @@ class Media:
         return await self._pool.run(Work.media, _remove, path)
 
     async def keep_only(self, inputs: Collection[str | None]) -> None:
-        """Remove the reference pictures that no order needs any more."""
+        """Remove the reference images that no order needs any more."""
         await self._pool.run(Work.media, self._keep_only, inputs)
 
     def _keep_only(self, inputs: Collection[str | None]) -> None:
@@ -114,7 +114,7 @@ class Media:
                 _remove(path)
 
     def _open(self) -> None:
-        for folder in (self._pictures, self._inputs):
+        for folder in (self._images, self._inputs):
             try:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 for leftover in folder.glob(".*.part"):
@@ -133,22 +133,22 @@ class Media:
     def _keep_result(self, download: Path, wanted: str | None, compression: int | None) -> str:
         if wanted:
             download = self._in_format(download, wanted, compression)
-        return _settle(download, self._pictures)
+        return _settle(download, self._images)
 
     def _in_format(self, download: Path, wanted: str, compression: int | None) -> Path:
         other = self.new_download()
         try:
-            _format_of(download)  # that it is a picture, and not too large, is known before it is decoded
+            _format_of(download)  # that it is an image, and not too large, is known before it is decoded
             if not converted(download, other, wanted, compression):
                 return download
         except BROKEN as error:
             for path in (download, other):
                 path.unlink(missing_ok=True)
-            if isinstance(error, NotAPicture):
+            if isinstance(error, NotAnImage):
                 raise
             if isinstance(error, OSError) and error.errno:
-                raise StorageUnavailable(f"a picture can't be stored: {error.strerror}") from error
-            raise NotAPicture(f"it can't be converted to {wanted}") from error
+                raise StorageUnavailable(f"an image can't be stored: {error.strerror}") from error
+            raise NotAnImage(f"it can't be converted to {wanted}") from error
         download.unlink()
         return other
 
@@ -159,15 +159,15 @@ def _append(part: Path, chunk: bytes) -> None:
             file.write(chunk)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise StorageUnavailable(f"a picture can't be stored: {error.strerror}") from error
+        raise StorageUnavailable(f"an image can't be stored: {error.strerror}") from error
 
 
-def _copy(picture: Path, upload: Path) -> None:
+def _copy(image: Path, upload: Path) -> None:
     try:
-        shutil.copyfile(picture, upload)
+        shutil.copyfile(image, upload)
     except OSError as error:
         upload.unlink(missing_ok=True)
-        raise StorageUnavailable(f"a picture can't be copied: {error.strerror}") from error
+        raise StorageUnavailable(f"an image can't be copied: {error.strerror}") from error
 
 
 def _remove(path: Path) -> bool:
@@ -188,12 +188,12 @@ def _settle(part: Path, folder: Path) -> str:
             os.fsync(file.fileno())
         part.rename(folder / name)
         _sync(folder)
-    except NotAPicture:
+    except NotAnImage:
         part.unlink(missing_ok=True)
         raise
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise StorageUnavailable(f"a picture can't be stored: {error.strerror}") from error
+        raise StorageUnavailable(f"an image can't be stored: {error.strerror}") from error
     return name
 
 
@@ -207,20 +207,20 @@ def _sync(folder: Path) -> None:
 
 
 def _format_of(path: Path) -> str:
-    """The format of a sound picture. Its size is read from the header, before anything is decoded."""
+    """The format of a sound image. Its size is read from the header, before anything is decoded."""
     try:
-        with Image.open(path, formats=list(FORMATS)) as picture:
-            pixels, found = picture.width * picture.height, picture.format or ""
-            if pixels <= MOST_PIXELS:
-                if found == "JPEG" and path.read_bytes().count(START_OF_SCAN) > MOST_SCANS:
+        with Image.open(path, formats=list(FORMATS)) as image:
+            pixels, found = image.width * image.height, image.format or ""
+            if pixels <= MAX_PIXELS:
+                if found == "JPEG" and path.read_bytes().count(START_OF_SCAN) > MAX_SCANS:
                     raise ValueError("it would take too long to decode")
                 if found in ("JPEG", "GIF"):  # only decoding tells whether they are whole
-                    picture.draft("L", (1, 1))  # of a JPEG, at an eighth of the size
-                    picture.load()
+                    image.draft("L", (1, 1))  # of a JPEG, at an eighth of the size
+                    image.load()
                 else:
-                    picture.verify()
+                    image.verify()
     except (*BROKEN, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise NotAPicture("the bytes are not a valid PNG, JPEG, WebP or GIF") from error
-    if pixels > MOST_PIXELS:
-        raise NotAPicture(f"the picture has more than {MOST_PIXELS // 1_000_000} million pixels")
+        raise NotAnImage("the bytes are not a valid PNG, JPEG, WebP or GIF") from error
+    if pixels > MAX_PIXELS:
+        raise NotAnImage(f"the image has more than {MAX_PIXELS // 1_000_000} million pixels")
     return found

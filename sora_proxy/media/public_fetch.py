@@ -1,4 +1,4 @@
-"""Fetching a picture from an address that a client gave us: few bytes, and only from where we may ask."""
+"""Fetching an image from an address that a client gave us: few bytes, and only from where we may ask."""
 
 from collections.abc import Iterable
 
@@ -6,14 +6,14 @@ import aiohttp
 
 from sora_proxy.foreign.public_http import AddressRefused, PublicHttp
 
-MOST_BYTES = 10 * 2**20
+MAX_BYTES = 10 * 2**20
 
 
 class PublicFetcher:
     """Fetches from public addresses, and from the hosts in `allowed` (`host` or `host:port`)."""
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
-        self._http = PublicHttp("the picture's address", allowed)
+        self._http = PublicHttp("the image's address", allowed)
 
     async def fetch(self, address: str) -> bytes:
         """The bytes behind an http(s) address.
@@ -26,10 +26,10 @@ class PublicFetcher:
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     if response.status != 200:
-        raise AddressRefused(f"the picture's address answered with status {response.status}")
+        raise AddressRefused(f"the image's address answered with status {response.status}")
     content = bytearray()
     async for chunk in response.content.iter_chunked(2**16):
         content += chunk
-        if len(content) > MOST_BYTES:
-            raise AddressRefused(f"the picture is larger than {MOST_BYTES // 2**20} MB")
+        if len(content) > MAX_BYTES:
+            raise AddressRefused(f"the image is larger than {MAX_BYTES // 2**20} MB")
     return bytes(content)

@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from sora_proxy.database import Database, metadata, rows_of
-from sora_proxy.generation import Picture, Status, Step
+from sora_proxy.events import Image
+from sora_proxy.generation import Status, Step
 
 DAYS_KEPT = 30
 COUNTERS = ("sent", "accepted", "refused", "completed", "failed", "pictures")
@@ -39,7 +40,7 @@ def count(connection: sa.Connection, step: Step) -> None:
         return
     added = dict.fromkeys(COUNTERS, 0) | {counter: 1}
     if counter == "completed":
-        added["pictures"] = sum(isinstance(event, Picture) for event in step.events)
+        added["pictures"] = sum(isinstance(event, Image) for event in step.events)
     today = dt.datetime.now(dt.UTC).date()
     more = {f"more_{name}": amount for name, amount in added.items()}
     if not connection.execute(ADD, {"of_key": key_id, "on_day": today.isoformat(), **more}).rowcount:

@@ -22,7 +22,7 @@ conversations = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class MessageText:
-    """One message of a conversation: its words only, for pictures would fill the database."""
+    """One message of a conversation: its words only, for images would fill the database."""
 
     role: str
     text: str

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 from sora_proxy.errors import RequestFault, TaskFailed
-from sora_proxy.generation import Asset, Generation, Progress, Queued
+from sora_proxy.events import Progress, Queued
+from sora_proxy.generation import Asset, Generation
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.upstream import Snapshot, TaskState
@@ -42,14 +43,14 @@ class Following:
                     case TaskState.refused:
                         raise RequestFault("the back end refused the order: it is against its rules")
                     case TaskState.failed:
-                        raise TaskFailed("the back end failed to make the picture")
+                        raise TaskFailed("the back end failed to make the image")
                     case TaskState.succeeded if snapshot.assets:
                         return snapshot.assets
                     case TaskState.succeeded:
                         empty += 1
                         if empty == MAX_EMPTY_POLLS:
                             break
-        raise TaskFailed("the back end finished without a picture", code="result_unavailable")
+        raise TaskFailed("the back end finished without an image", code="result_unavailable")
 
 
 def _progress_of(snapshot: Snapshot) -> Progress:

@@ -54,12 +54,12 @@ class Claim:
         return self.counted or self.key is not None
 
 
-def order_digest(spec: GenerationSpec, picture: str | Path | None) -> str:
-    """The same for requests that order the same. `picture` is a reference picture's address, data URI or file.
+def order_digest(spec: GenerationSpec, image: str | Path | None) -> str:
+    """The same for requests that order the same. `image` is a reference image's address, data URI or file.
 
-    It hashes everything, and reads the file: for a large picture, call it on a thread.
+    It hashes everything, and reads the file: for a large image, call it on a thread.
     """
-    source = hashlib.sha256(picture.read_bytes()).hexdigest() if isinstance(picture, Path) else picture
+    source = hashlib.sha256(image.read_bytes()).hexdigest() if isinstance(image, Path) else image
     return hashlib.sha256(orjson.dumps([spec.ordered(), source], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

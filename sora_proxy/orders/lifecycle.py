@@ -24,17 +24,8 @@ from sora_proxy.errors import (
     SubmissionUnknown,
     UpstreamUnavailable,
 )
-from sora_proxy.generation import (
-    Completed,
-    Event,
-    Failed,
-    Generation,
-    Picture,
-    Progress,
-    Queued,
-    State,
-    Status,
-)
+from sora_proxy.events import Completed, Event, Failed, Image, Progress, Queued
+from sora_proxy.generation import Generation, State, Status
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.following import Following
 from sora_proxy.orders.lost_orders import LostOrders
@@ -61,7 +52,7 @@ class Policy:
     on_unknown: Literal["requeue", "fail"] = "requeue"
     generation_timeout: float = 1800.0
     queue_timeout: float = 900.0
-    keep_pictures: Callable[[], bool] = lambda: True  # it may change while the server runs
+    keep_images: Callable[[], bool] = lambda: True  # it may change while the server runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +165,7 @@ class Lifecycle:
             await self._follow(generation, lease)
 
     async def _place(self, generation: Generation, lease: Lease) -> None:
-        """The reference picture, the write-ahead intent, and the order itself."""
+        """The reference image, the write-ahead intent, and the order itself."""
         image = generation.spec.image
         account = self._keys.account(lease.key)
         upload_id = await self._upstream.upload(self._media.input_path(image), account) if image else None
@@ -224,16 +215,16 @@ class Lifecycle:
     async def _save(self, generation: Generation) -> None:
         """Bring the results home, all at once, and end well. Nobody waits for those of a cancelled generation."""
         assets = () if generation.cancelled else generation.state.assets
-        if self._policy.keep_pictures() or generation.spec.keep:
-            fetched = (self._results.picture(generation, index) for index in range(len(assets)))
-            pictures = await asyncio.gather(*fetched)
+        if self._policy.keep_images() or generation.spec.keep:
+            fetched = (self._results.image(generation, index) for index in range(len(assets)))
+            images = await asyncio.gather(*fetched)
         else:
-            pictures = [Picture(index, url=asset.url) for index, asset in enumerate(assets)]
-        await self._record(generation, generation.state.to(Status.completed), *pictures, Completed())
+            images = [Image(index, url=asset.url) for index, asset in enumerate(assets)]
+        await self._record(generation, generation.state.to(Status.completed), *images, Completed())
         if generation.cancelled:  # meanwhile
-            for picture in pictures:
-                if picture.name:
-                    await self._media.discard(self._media.picture_path(picture.name))
+            for image in images:
+                if image.name:
+                    await self._media.discard(self._media.image_path(image.name))
 
     # --- What is told, and what is kept ----------------------------------------------------------------------------
 
@@ -282,7 +273,7 @@ class Lifecycle:
             outcome=generation.status.value,
             code=generation.failure.code if generation.failure else None,
             model=generation.spec.model,
-            pictures=len(generation.events_of(Picture)),
+            images=len(generation.events_of(Image)),
             key=key.alias if key else None,
             backend=generation.state.backend,
             attempts=generation.state.attempts,

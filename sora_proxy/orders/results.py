@@ -1,12 +1,13 @@
-"""Results: downloads finished pictures from the back end to our disk."""
+"""Results: downloads finished images from the back end to our disk."""
 
 from collections.abc import Sequence
 
 import structlog
 
 from sora_proxy.errors import EgressFault, Fault, StorageUnavailable
-from sora_proxy.generation import Asset, Generation, Picture, State
-from sora_proxy.media.image_files import Media, NotAPicture
+from sora_proxy.events import Image
+from sora_proxy.generation import Asset, Generation, State
+from sora_proxy.media.image_files import Media, NotAnImage
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.upstream import Upstream
@@ -17,32 +18,32 @@ MAX_FETCHES = 3
 
 
 class Results:
-    """Fetches the pictures of tasks that are done. It has no state."""
+    """Fetches the images of tasks that are done. It has no state."""
 
     def __init__(self, upstream: Upstream, keys: KeyPool, media: Media) -> None:
         self._upstream = upstream
         self._keys = keys
         self._media = media
 
-    async def picture(self, generation: Generation, index: int) -> Picture:
-        """Fetch one result. If that fails, return its address at the upstream: the picture is paid for."""
+    async def image(self, generation: Generation, index: int) -> Image:
+        """Fetch one result. If that fails, return its address at the upstream: the image is paid for."""
         spec, done = generation.spec, generation.state
         asset, key = done.assets[index], self._keys.get(done.key_id or "")
-        if key is None:  # it was removed, and with it the egress for its pictures
-            return Picture(index, url=asset.url)
+        if key is None:  # it was removed, and with it the egress for its images
+            return Image(index, url=asset.url)
         for attempt in range(MAX_FETCHES):
             if attempt:
                 asset = await self._fresh(done, index, key) or asset
             download = self._media.new_download()
             try:
                 await self._upstream.fetch(asset, self._keys.account(key), download)
-                return Picture(index, name=await self._media.keep_result(download, spec.format, spec.compression))
-            except (Fault, NotAPicture, StorageUnavailable) as error:
-                log.warning("picture not fetched", index=index, attempt=attempt + 1, reason=str(error))
+                return Image(index, name=await self._media.keep_result(download, spec.format, spec.compression))
+            except (Fault, NotAnImage, StorageUnavailable) as error:
+                log.warning("image not fetched", index=index, attempt=attempt + 1, reason=str(error))
                 await self._media.discard(download)
                 if isinstance(error, EgressFault):  # the next attempt uses another egress, if there is one
                     self._keys.report(key, error)
-        return Picture(index, url=asset.url)
+        return Image(index, url=asset.url)
 
     async def _fresh(self, done: State, index: int, key: Key) -> Asset | None:
         """The same result under a new address: the old one may have expired."""

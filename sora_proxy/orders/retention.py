@@ -1,6 +1,6 @@
 """Retention: generations beyond the bounds are deleted in the background, and those that their clients delete at once.
 
-Rows are deleted first, then files: a picture whose name is not in the database is not served. A table of its own holds
+Rows are deleted first, then files: an image whose name is not in the database is not served. A table of its own holds
 the names of the files until they are deleted, so that a crash in between leaves no file behind.
 """
 
@@ -19,7 +19,7 @@ from sora_proxy.errors import StorageUnavailable
 from sora_proxy.generation import FINAL, GenerationSpec
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.idempotency import Idempotency
-from sora_proxy.orders.store import generations, pictures
+from sora_proxy.orders.store import generations, images
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +88,7 @@ class Retention:
         that the task is ours.
         """
         ids = list(generation_ids)
-        names = sa.select(pictures.c.name).where(pictures.c.generation_id.in_(ids))
+        names = sa.select(images.c.name).where(images.c.generation_id.in_(ids))
         empty: dict[str, Any] = {"client": "", "spec": asdict(GenerationSpec("", "")), "assets": [], "ended_at": None}
 
         def write(connection: sa.Connection) -> None:
@@ -115,7 +115,7 @@ class Retention:
     async def _remove_files(self) -> None:
         query = sa.select(discarded.c.name).limit(BATCH_SIZE)
         while names := await self._database.read(lambda connection: connection.scalars(query).all()):
-            gone = [name for name in names if await self._media.discard(self._media.picture_path(name))]
+            gone = [name for name in names if await self._media.discard(self._media.image_path(name))]
             await self._database.write(functools.partial(_cross_off, gone))
             if len(gone) < len(names):
                 break  # the next sweep tries the others again

@@ -1,4 +1,4 @@
-"""Store: generations, their events and pictures, in the database."""
+"""Store: generations, their events and images, in the database."""
 
 import asyncio
 import time
@@ -11,21 +11,17 @@ import sqlalchemy as sa
 from sora_proxy.background import finished, start_task
 from sora_proxy.database import Database, metadata
 from sora_proxy.event_log import EventLog
+from sora_proxy.events import Cancelled, Event, Image, event_from_record, event_to_record
 from sora_proxy.generation import (
     BEYOND_RECALL,
     FINAL,
     Asset,
-    Cancelled,
-    Event,
     Generation,
     GenerationSpec,
     Phase,
-    Picture,
     State,
     Status,
     Step,
-    event_from_record,
-    event_to_record,
 )
 
 # A new column is a field of `State`, a line here and a migration. What was ordered needs none of that: it is in `spec`.
@@ -60,7 +56,7 @@ events = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("fields", sa.JSON, nullable=False),
 )
-pictures = sa.Table(
+images = sa.Table(
     "pictures",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
@@ -211,9 +207,9 @@ class Store:
         """Whether a new order could be committed now."""
         return await self._database.writable()
 
-    async def has_picture(self, name: str) -> bool:
-        """Whether a picture of this name was handed out."""
-        query = sa.select(pictures.c.name).where(pictures.c.name == name)
+    async def has_image(self, name: str) -> bool:
+        """Whether an image of this name was handed out."""
+        query = sa.select(images.c.name).where(images.c.name == name)
         return await self._database.read(lambda connection: connection.scalar(query)) is not None
 
 
@@ -235,8 +231,8 @@ def _write_events(connection: sa.Connection, step: Step) -> None:
         kind, fields = event_to_record(event)
         record = {"generation_id": generation_id, "number": number, "kind": kind, "fields": fields}
         connection.execute(events.insert(), record)
-        if isinstance(event, Picture) and event.name:
-            connection.execute(pictures.insert(), {"name": event.name, "generation_id": generation_id})
+        if isinstance(event, Image) and event.name:
+            connection.execute(images.insert(), {"name": event.name, "generation_id": generation_id})
 
 
 def _row(state: State) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A secret that nobody configured: made once, and kept in a file that only its owner reads."""
+"""A secret that nobody configured: made once, and stored in a file that only its owner reads."""
 
 import os
 import secrets
@@ -23,8 +23,8 @@ def read_or_make(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
 
 def _read_or_make(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
     try:
-        if kept := path.read_text().strip():
-            return kept, False
+        if stored := path.read_text().strip():
+            return stored, False
     except FileNotFoundError:
         pass
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

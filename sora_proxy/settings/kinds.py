@@ -266,5 +266,3 @@ def _unique(keys: tuple[K, ...]) -> tuple[K, ...]:
 UpstreamKeys = Annotated[tuple[UpstreamKey, ...], NoDecode, BeforeValidator(_json_list), AfterValidator(_unique)]
 ClientKeys = Annotated[tuple[ClientKey, ...], NoDecode, BeforeValidator(_json_list), AfterValidator(_unique)]
 KEY_EXAMPLE = '[{"key": "Bearer eyJ…", "weight": 1, "max_rpm": 60}]'
-GPT_IMAGES = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "chatgpt-image-latest")
-DEFAULT_ALIASES = dict.fromkeys((*GPT_IMAGES, "dall-e-2", "dall-e-3", "gpt-image-*"), "sora-image")

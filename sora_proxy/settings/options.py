@@ -10,7 +10,6 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sora_proxy.settings.kinds import (
-    DEFAULT_ALIASES,
     KEY_EXAMPLE,
     PROXY_EXAMPLE,
     Aliases,
@@ -51,7 +50,7 @@ class Settings(BaseSettings):
     )
     base_url: AtRunTime[PublicUrl | None] = Field(
         None,
-        description="Public address of this server, for the links to pictures. Unset: the address the client used.",
+        description="Public address of this server, for the links to images. Unset: the address the client used.",
         examples=["https://images.example.com"],
     )
     trusted_proxies: Networks = Field(
@@ -82,7 +81,7 @@ class Settings(BaseSettings):
     )
 
     # The back end
-    upstream: Literal["auto", "sora", "simulator"] = Field(
+    upstream: str = Field(
         "auto",
         description="`sora`, `simulator` (built in), or `auto`: sora if SORA_BASE_URL, API_KEYS or KEYS_STORAGE_FILE "
         "is set or a key exists, else the simulator.",
@@ -125,10 +124,10 @@ class Settings(BaseSettings):
     )
     poll_timeout: float = Field(20.0, gt=0, le=600, description="The same for a list call.", examples=["20"])
     upload_timeout: float = Field(
-        60.0, gt=0, le=3600, description="The same for sending a reference picture.", examples=["60"]
+        60.0, gt=0, le=3600, description="The same for sending a reference image.", examples=["60"]
     )
     download_timeout: float = Field(
-        120.0, gt=0, le=3600, description="The same for fetching a finished picture.", examples=["120"]
+        120.0, gt=0, le=3600, description="The same for fetching a finished image.", examples=["120"]
     )
     settle_time: float = Field(
         20.0,
@@ -145,13 +144,15 @@ class Settings(BaseSettings):
     generation_timeout: float = Field(
         1800.0, gt=0, le=86400, description="The longest time an accepted order may take upstream.", examples=["1800"]
     )
-    model_aliases: Aliases = Field(
-        DEFAULT_ALIASES,
-        description="Other names of the models, comma-separated NAME=MODEL; `*` stands for any text.",
+    model_aliases: Aliases | None = Field(
+        None,
+        description="Other names of the models, comma-separated NAME=MODEL; `*` stands for any text. Unset: "
+        "gpt-image-1, gpt-image-1-mini, gpt-image-1.5, gpt-image-2, chatgpt-image-latest, dall-e-2, dall-e-3 and "
+        "gpt-image-* for the image model.",
         examples=["dall-e-3=sora-image"],
     )
     simulator_seconds: float = Field(
-        8.0, gt=0, le=3600, description="How long the built-in simulator takes for a picture.", examples=["8"]
+        8.0, gt=0, le=3600, description="How long the built-in simulator takes for an image.", examples=["8"]
     )
 
     # The queue and the answers
@@ -177,19 +178,19 @@ class Settings(BaseSettings):
         120.0,
         ge=0,
         le=3600,
-        description='How long a request without `stream` waits for its picture before it answers "processing".',
+        description='How long a request without `stream` waits for its image before it answers "processing".',
         examples=["120"],
     )
     image_wait: float = Field(
         600.0,
         gt=0,
         le=3600,
-        description="How long an images request waits for its pictures before it is answered with 504 and the id.",
+        description="How long a request to `/v1/images` waits before it is answered with 504 and the id.",
         examples=["600"],
     )
     side_calls: bool = Field(
         True,
-        description="Answer what chat programs ask for themselves (titles, tags, follow-ups) here, without a picture.",
+        description="Answer what chat programs ask for themselves (titles, tags, follow-ups) here, without an image.",
         examples=["True"],
     )
     side_call_prompts: Texts = Field(
@@ -223,9 +224,9 @@ class Settings(BaseSettings):
         examples=["10"],
     )
 
-    # Pictures and data
+    # Images and data
     data_dir: Path = Field(
-        Path("data"), description="Folder of the database, generated keys and pictures.", examples=["/data"]
+        Path("data"), description="Folder of the database, generated keys and images.", examples=["/data"]
     )
     database_url: str | None = Field(
         None,
@@ -234,19 +235,19 @@ class Settings(BaseSettings):
         examples=["sqlite:////data/sora_proxy.db"],
     )
     static_dir: Path | None = Field(
-        None, description="Kept from the older service: pictures go to STATIC_DIR/images.", examples=["static"]
+        None, description="Kept from the older service: images go to STATIC_DIR/images.", examples=["static"]
     )
     image_save_dir: Path | None = Field(
-        None, description="Folder of the pictures. Unset: `images` in DATA_DIR.", examples=["/data/images"]
+        None, description="Folder of the images. Unset: `images` in DATA_DIR.", examples=["/data/images"]
     )
     image_localization: AtRunTime[bool | None] = Field(
         None,
-        description="Keep the pictures and link them. Off: the upstream's links. Unset: on with the simulator.",
+        description="Keep the images and link them. Off: the upstream's links. Unset: on with the simulator.",
         examples=["True"],
     )
     image_input: Literal["public", "off"] = Field(
         "public",
-        description="Reference pictures by http(s) address: from `public` addresses only, or `off`.",
+        description="Reference images by http(s) address: from `public` addresses only, or `off`.",
         examples=["public"],
     )
     image_input_allow: Names = Field(
@@ -258,7 +259,7 @@ class Settings(BaseSettings):
         30.0,
         ge=0,
         le=36500,
-        description="Days that ended orders and their pictures are kept; 0: for ever.",
+        description="Days that ended orders and their images are kept; 0: for ever.",
         examples=["30"],
     )
     retention_count: int = Field(

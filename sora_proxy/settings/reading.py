@@ -17,7 +17,7 @@ from sora_proxy.settings.derived import BACKEND_OPTIONS
 from sora_proxy.settings.kinds import KEY_EXAMPLE
 from sora_proxy.settings.options import SETTINGS_FILES, Settings
 
-SHORTEST_ADMIN_KEY = 16  # whoever can reach the server can guess
+MIN_ADMIN_KEY_LENGTH = 16  # whoever can reach the server can guess
 LIKENESS = 0.85  # from which on a name is taken for an option misspelt: 0 to 1
 FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; anything else could be a secret out of place
 # In the type of an option whose values are not shown.
@@ -74,9 +74,9 @@ def _cross_checks(settings: Settings) -> list[str]:
         faults.append("PROXY_PORT: is missing beside PROXY_HOST. Example: PROXY_PORT=7890")
     if settings.proxy_user and not settings.proxy_host:
         faults.append("PROXY_HOST: is missing beside PROXY_USER. Example: PROXY_HOST=127.0.0.1")
-    if settings.admin_key and len(settings.admin_key) < SHORTEST_ADMIN_KEY and not _is_loopback(settings.api_host):
+    if settings.admin_key and len(settings.admin_key) < MIN_ADMIN_KEY_LENGTH and not _is_loopback(settings.api_host):
         faults.append(
-            f"ADMIN_KEY: has less than {SHORTEST_ADMIN_KEY} characters, which will do on API_HOST=127.0.0.1 only."
+            f"ADMIN_KEY: has less than {MIN_ADMIN_KEY_LENGTH} characters, which will do on API_HOST=127.0.0.1 only."
             " Example: ADMIN_KEY=sk-…"
         )
     return faults

@@ -1,4 +1,4 @@
-"""Draws off the event loop, in two threads, each picture once as long as it is remembered."""
+"""Draws off the event loop, in two threads, each image once as long as it is remembered."""
 
 import asyncio
 from collections import OrderedDict
@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 THREADS = 2
 BYTES_KEPT = 64 * 2**20
-AHEAD = 64  # pictures that may wait to be drawn before they are asked for
+AHEAD = 64  # images that may wait to be drawn before they are asked for
 
 
 class Artist:
@@ -22,18 +22,18 @@ class Artist:
         self._drawing: dict[str, asyncio.Future[bytes]] = {}
 
     def begin(self, name: str, draw: Callable[[], bytes]) -> None:
-        """Draw a picture that somebody will ask for, unless there is much to draw already."""
+        """Draw an image that somebody will ask for, unless there is much to draw already."""
         if name not in self._drawn and name not in self._drawing and len(self._drawing) < AHEAD and not self._closed:
             self._start(name, draw)
 
-    async def picture(self, name: str, draw: Callable[[], bytes]) -> bytes:
-        """Give the picture of that name, and draw it if nobody did or does."""
+    async def image(self, name: str, draw: Callable[[], bytes]) -> bytes:
+        """Give the image of that name, and draw it if nobody did or does."""
         if name in self._drawn:
             self._drawn.move_to_end(name)
             return self._drawn[name]
         if name not in self._drawing:
             self._start(name, draw)
-        # Others may wait for the same picture: whoever leaves must not stop it.
+        # Others may wait for the same image: whoever leaves must not stop it.
         return await asyncio.shield(self._drawing[name])
 
     def _start(self, name: str, draw: Callable[[], bytes]) -> None:

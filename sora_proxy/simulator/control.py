@@ -10,7 +10,7 @@ from sora_proxy.simulator.answering import ENDPOINTS, json_response
 from sora_proxy.simulator.refusals import Refusal
 from sora_proxy.simulator.state import SIMULATOR, Simulator
 
-LONGEST_WAIT = 600.0  # seconds
+MAX_WAIT_SECONDS = 600.0  # seconds
 
 
 def add_routes(app: web.Application) -> None:
@@ -86,7 +86,7 @@ async def wait(request: web.Request) -> web.Response:
         now = facts()
         return now["count"] >= count and now["registered"] >= registered and now["struck"] >= struck
 
-    timeout = min(_number(query.get("timeout", "5")), LONGEST_WAIT)
+    timeout = min(_number(query.get("timeout", "5")), MAX_WAIT_SECONDS)
     await simulator.ledger.wait_for(lambda: met() or simulator.stopping.begun, timeout)
     is_met = met()
     return json_response({"met": is_met, **facts()}, 200 if is_met else 504)

@@ -1,4 +1,4 @@
-"""Draws the pictures that tasks end with. All of it blocks: call it from a thread."""
+"""Draws the images that tasks end with. All of it blocks: call it from a thread."""
 
 import io
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from sora_proxy.simulator.lettering import Paragraph, fit, font
 from sora_proxy.simulator.scenery import Palette, background, mixed
 
 UPLOAD_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
-MOST_PIXELS = 40_000_000
+MAX_PIXELS = 40_000_000
 PREVIEW_SIDE = 768
 LETTER_SIZES = (42, 36, 30, 25, 21, 18)
-REFERENCE_SHORT_SIDE = 480  # of the picture that LETTER_SIZES are meant for
+REFERENCE_SHORT_SIDE = 480  # of the image that LETTER_SIZES are meant for
 PAPER = (250, 250, 247)
 COMPRESSION = 6
 MARK = "simulator"  # in every image, so that nobody takes it for a real back end's
@@ -20,8 +20,8 @@ MARK = "simulator"  # in every image, so that nobody takes it for a real back en
 Box = tuple[int, int, int, int]
 
 
-class UnusablePicture(Exception):
-    """An uploaded file that is no picture of a known kind, or too large a one."""
+class UnusableImage(Exception):
+    """An uploaded file that is no image of a known kind, or too large a one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +51,20 @@ def draw(sketch: Sketch) -> bytes:
 
 
 def preview_of(upload: bytes) -> bytes:
-    """Check an uploaded file and make the small picture of it that remixes show."""
+    """Check an uploaded file and make the small image of it that remixes show."""
     try:
-        with Image.open(io.BytesIO(upload), formats=UPLOAD_FORMATS) as picture:
+        with Image.open(io.BytesIO(upload), formats=UPLOAD_FORMATS) as image:
             # The header tells the size: refuse before anything is decoded.
-            if picture.width * picture.height > MOST_PIXELS:
-                raise UnusablePicture(f"The picture has more than {MOST_PIXELS} pixels.")
-            picture.draft("RGB", (PREVIEW_SIDE, PREVIEW_SIDE))
-            small = picture.convert("RGBA")
+            if image.width * image.height > MAX_PIXELS:
+                raise UnusableImage(f"The image has more than {MAX_PIXELS} pixels.")
+            image.draft("RGB", (PREVIEW_SIDE, PREVIEW_SIDE))
+            small = image.convert("RGBA")
     except UnidentifiedImageError as error:
-        raise UnusablePicture("The file is no PNG, JPEG, WEBP or GIF picture.") from error
+        raise UnusableImage("The file is no PNG, JPEG, WEBP or GIF image.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnusablePicture(f"The picture has more than {MOST_PIXELS} pixels.") from error
+        raise UnusableImage(f"The image has more than {MAX_PIXELS} pixels.") from error
     except (OSError, ValueError, SyntaxError) as error:
-        raise UnusablePicture("The picture is damaged.") from error
+        raise UnusableImage("The image is damaged.") from error
     small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     flat = Image.new("RGB", small.size, PAPER)
     flat.paste(small, mask=small.getchannel("A"))
@@ -74,7 +74,7 @@ def preview_of(upload: bytes) -> bytes:
 
 
 def _draw_upload(image: Image.Image, upload: bytes | None, room: Box) -> Box:
-    """Show the uploaded picture, framed, in one half of the room; give the other half."""
+    """Show the uploaded image, framed, in one half of the room; give the other half."""
     left, top, right, bottom = room
     gap = left
     if right - left >= bottom - top:
@@ -85,20 +85,20 @@ def _draw_upload(image: Image.Image, upload: bytes | None, room: Box) -> Box:
         frame, rest = (left, top, right, middle - gap // 2), (left, middle + gap // 2, right, bottom)
     border = max(3, gap // 3)
     inside = (max(1, frame[2] - frame[0] - 2 * border), max(1, frame[3] - frame[1] - 2 * border))
-    picture = _fitted(upload, inside)
-    x = (frame[0] + frame[2] - picture.width) // 2
-    y = (frame[1] + frame[3] - picture.height) // 2
-    edge = (x - border, y - border, x + picture.width + border - 1, y + picture.height + border - 1)
+    shown = _fitted(upload, inside)
+    x = (frame[0] + frame[2] - shown.width) // 2
+    y = (frame[1] + frame[3] - shown.height) // 2
+    edge = (x - border, y - border, x + shown.width + border - 1, y + shown.height + border - 1)
     ImageDraw.Draw(image).rounded_rectangle(edge, radius=border, fill=PAPER)
-    image.paste(picture, (x, y))
+    image.paste(shown, (x, y))
     return rest
 
 
 def _fitted(upload: bytes | None, size: tuple[int, int]) -> Image.Image:
     if upload is None:  # forgotten since: a grey card stands in for it
         return Image.new("RGB", size, (150, 150, 150))
-    with Image.open(io.BytesIO(upload), formats=("JPEG",)) as picture:
-        return ImageOps.contain(picture.convert("RGB"), size)
+    with Image.open(io.BytesIO(upload), formats=("JPEG",)) as image:
+        return ImageOps.contain(image.convert("RGB"), size)
 
 
 def _draw_prompt(image: Image.Image, prompt: str, room: Box, palette: Palette, *, centred: bool) -> None:
@@ -118,7 +118,7 @@ def _draw_prompt(image: Image.Image, prompt: str, room: Box, palette: Palette, *
 
 
 def _lay_card(image: Image.Image, card: Box, radius: int) -> None:
-    """Lay translucent paper on a part of the picture."""
+    """Lay translucent paper on a part of the image."""
     size = (max(1, card[2] - card[0]), max(1, card[3] - card[1]))
     mask = Image.new("L", size, 0)
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, size[0] - 1, size[1] - 1), radius=radius, fill=226)

@@ -31,11 +31,11 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An uploaded picture, bound to the account that uploaded it."""
+    """An uploaded image, bound to the account that uploaded it."""
 
     id: str
     token: str
-    picture: bytes
+    image: bytes
 
 
 @dataclass(slots=True)
@@ -148,14 +148,14 @@ class Engine:
         """Say how the task looks now."""
         return state_of(task, self.clocks.now(), self.options)
 
-    def add_upload(self, token: str, picture: bytes) -> Upload:
-        """Keep an uploaded picture for its account."""
-        upload = Upload(f"media_{secrets.token_hex(13)}", token, picture)
+    def add_upload(self, token: str, image: bytes) -> Upload:
+        """Keep an uploaded image for its account."""
+        upload = Upload(f"media_{secrets.token_hex(13)}", token, image)
         self._uploads[upload.id] = upload
-        self._uploaded_bytes += len(picture)
+        self._uploaded_bytes += len(image)
         while self._uploaded_bytes > UPLOADED_BYTES_KEPT and len(self._uploads) > 1:
             oldest = self._uploads.pop(next(iter(self._uploads)))
-            self._uploaded_bytes -= len(oldest.picture)
+            self._uploaded_bytes -= len(oldest.image)
         return upload
 
     def upload(self, upload_id: str, token: str) -> Upload | None:

@@ -7,7 +7,7 @@ from typing import Any
 API = ("submit", "list", "task", "upload", "parameters")
 MEDIA = ("media",)
 SUBMIT = ("submit",)
-NUMBER = (int, float)
+NUMBER_TYPES = (int, float)
 
 Complaint = str | None
 
@@ -42,7 +42,7 @@ def _number(default: float | None, low: float, high: float) -> Parameter:
     def complaint(value: Any) -> Complaint:
         if value is None and default is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, NUMBER) or not low <= value <= high:
+        if isinstance(value, bool) or not isinstance(value, NUMBER_TYPES) or not low <= value <= high:
             return f"must be a number from {low:g} to {high:g}"
         return None
 

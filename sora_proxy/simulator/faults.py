@@ -126,8 +126,8 @@ def parse_rule(order: Any, rule_id: str) -> Rule:
     kind = KINDS[name]
     unknown = [key for key in order if key not in COMMON_FIELDS and key not in kind.parameters]
     if unknown:
-        known = ", ".join((*COMMON_FIELDS, *kind.parameters))
-        raise _wrong(f"Unknown field {unknown[0]!r} of {name}. Known are: {known}.")
+        allowed = ", ".join((*COMMON_FIELDS, *kind.parameters))
+        raise _wrong(f"Unknown field {unknown[0]!r} of {name}. Known are: {allowed}.")
     endpoint = _endpoint(order, kind)
     return Rule(
         id=rule_id,

@@ -1,4 +1,4 @@
-"""Text in pictures: which glyphs there are, where lines break, and which size fits a box."""
+"""Text in images: which glyphs there are, where lines break, and which size fits a box."""
 
 import functools
 import re
@@ -9,7 +9,7 @@ from PIL import ImageFont
 
 FONT = Path(__file__).parent / "fonts" / "NotoSansCJKsc-subset.otf"
 ELLIPSIS = "…"
-LETTERS_MEASURED = 600  # of a prompt; no picture holds more
+LETTERS_MEASURED = 600  # of a prompt; no image holds more
 LINE_HEIGHT = 1.32  # in letter sizes
 GLYPHS_REMEMBERED = 4096
 
@@ -37,10 +37,10 @@ def has_glyph(letter: str) -> bool:
 
 def legible(text: str) -> str:
     """Leave out what cannot be drawn and is no letter, such as emoji, and make all white space single blanks."""
-    kept = [
+    letters = [
         letter for letter in text[: 2 * LETTERS_MEASURED] if letter.isspace() or letter.isalnum() or has_glyph(letter)
     ]
-    return " ".join("".join(kept).split())
+    return " ".join("".join(letters).split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,12 @@ class Paragraph:
 
 def fit(text: str, box: tuple[int, int], sizes: tuple[int, ...]) -> Paragraph:
     """Set a text in the largest of the sizes that fits the box; in the last one it is shortened to fit."""
-    shown = legible(text)
-    cut = len(shown) > LETTERS_MEASURED
-    shown = shown[:LETTERS_MEASURED]
+    letters = legible(text)
+    cut = len(letters) > LETTERS_MEASURED
+    letters = letters[:LETTERS_MEASURED]
     for size in sizes:
         room = max(1, int(box[1] / (size * LINE_HEIGHT)))
-        lines = wrap(shown, font(size), box[0], room + 1)
+        lines = wrap(letters, font(size), box[0], room + 1)
         if len(lines) <= room and not cut:
             return _paragraph(lines, size)
     lines = lines[:room]

@@ -116,7 +116,7 @@ class State:
 
     @property
     def succeeded(self) -> bool:
-        """Tell whether there are pictures."""
+        """Tell whether there are images."""
         return self.status == "succeeded"
 
 

@@ -1,4 +1,4 @@
-"""Signed, expiring URLs of pictures, and what they lead to."""
+"""Signed, expiring URLs of images, and what they lead to."""
 
 import functools
 import hashlib
@@ -13,14 +13,14 @@ from sora_proxy.simulator.state import Simulator
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One picture of a task; the variant counts from 1."""
+    """One image of a task; the variant counts from 1."""
 
     task: Task
     variant: int
 
 
 def media_path(simulator: Simulator, task: Task, variant: int) -> str:
-    """Give the path of a picture, valid from now for as long as the options say."""
+    """Give the path of an image, valid from now for as long as the options say."""
     expires = round((simulator.engine.clocks.now() + simulator.options.media_ttl) * 1000)
     signature = _signature(simulator, task.id, variant, expires)
     return f"/media/{task.id}/{variant}.png?expires={expires}&signature={signature}"
@@ -41,14 +41,14 @@ def asset_of(simulator: Simulator, task_id: str, variant: str, query: dict[str, 
     return Asset(task, int(variant))
 
 
-async def picture_of(simulator: Simulator, asset: Asset) -> bytes:
+async def image_of(simulator: Simulator, asset: Asset) -> bytes:
     """Give the PNG, drawn in a thread if it is not remembered."""
     sketch = _sketch(simulator, asset)
-    return await simulator.artist.picture(_name(asset), lambda: draw(sketch))
+    return await simulator.artist.image(_name(asset), lambda: draw(sketch))
 
 
 def draw_ahead(simulator: Simulator, task: Task) -> None:
-    """Draw a task's pictures while it runs, as a real service would: they are asked for all at once when it ends."""
+    """Draw a task's images while it runs, as a real service would: they are asked for all at once when it ends."""
     for variant in range(1, task.order.n_variants + 1):
         asset = Asset(task, variant)
         simulator.artist.begin(_name(asset), functools.partial(draw, _sketch(simulator, asset)))
@@ -70,7 +70,7 @@ def _sketch(simulator: Simulator, asset: Asset) -> Sketch:
         width=order.width,
         height=order.height,
         is_remix=order.upload_id is not None,
-        upload=upload.picture if upload else None,
+        upload=upload.image if upload else None,
     )
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from sora_proxy.simulator.lifecycle import Order
 from sora_proxy.simulator.refusals import invalid
 
-LONGEST_PROMPT = 32_000  # characters
-MOST_VARIANTS = 4
+MAX_PROMPT_LENGTH = 32_000  # characters
+MAX_VARIANTS = 4
 SIDES = (64, 2048)  # pixels
 
 
@@ -24,7 +24,7 @@ def order_of(body: Any) -> Order:
     operation = body.get("operation", "simple_compose")
     upload_id = _upload_id(operation, body.get("inpaint_items") or [])
     width, height = (_whole(body, side, SIDES, "invalid_size") for side in ("width", "height"))
-    n_variants = _whole(body, "n_variants", (1, MOST_VARIANTS), "invalid_n_variants")
+    n_variants = _whole(body, "n_variants", (1, MAX_VARIANTS), "invalid_n_variants")
     return Order(_prompt(body), n_variants, width, height, operation, upload_id)
 
 
@@ -32,8 +32,8 @@ def _prompt(body: dict[str, Any]) -> str:
     prompt = body.get("prompt")
     if not isinstance(prompt, str) or not prompt.strip():
         raise invalid("missing_prompt", "`prompt` must be a text that is not empty.")
-    if len(prompt) > LONGEST_PROMPT:
-        raise invalid("prompt_too_long", f"`prompt` may have at most {LONGEST_PROMPT} characters.")
+    if len(prompt) > MAX_PROMPT_LENGTH:
+        raise invalid("prompt_too_long", f"`prompt` may have at most {MAX_PROMPT_LENGTH} characters.")
     return prompt
 
 

@@ -56,7 +56,7 @@ def plain(status: int, content_type: str = "text/html") -> web.Response:
 
 
 def svg(content_type: str) -> web.Response:
-    """Give a vector picture with a script in it."""
+    """Give a vector image with a script in it."""
     return web.Response(body=_SVG.encode(), headers={"Content-Type": content_type})
 
 

@@ -1,4 +1,4 @@
-"""The backgrounds of drawn pictures: a palette and a pattern that follow from the prompt and the variant."""
+"""The backgrounds of drawn images: a palette and a pattern that follow from the prompt and the variant."""
 
 import hashlib
 import math
@@ -15,7 +15,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """The colours of one picture: the sky from top to bottom, the shapes on it, and one that stands out."""
+    """The colours of one image: the sky from top to bottom, the shapes on it, and one that stands out."""
 
     top: Colour
     bottom: Colour
@@ -171,7 +171,7 @@ PATTERNS: tuple[Callable[[Scene], None], ...] = (hills, waves, facets, peaks, ra
 
 
 def background(prompt: str, variant: int, size: tuple[int, int]) -> tuple[Image.Image, Palette]:
-    """Draw the scenery of one variant (1 and up) in the exact size; the same input gives the same picture."""
+    """Draw the scenery of one variant (1 and up) in the exact size; the same input gives the same image."""
     seed = int.from_bytes(hashlib.blake2b(prompt.encode("utf-8", "replace"), digest_size=8).digest(), "big")
     palette = PALETTES[(seed + variant) % len(PALETTES)]
     pattern = PATTERNS[(seed // len(PALETTES) + variant) % len(PATTERNS)]

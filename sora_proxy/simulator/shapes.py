@@ -6,7 +6,7 @@ from typing import Any
 from sora_proxy.simulator.engine import Page
 from sora_proxy.simulator.lifecycle import State, Task, moderation_of
 from sora_proxy.simulator.media import media_path
-from sora_proxy.simulator.orders import MOST_VARIANTS
+from sora_proxy.simulator.orders import MAX_VARIANTS
 from sora_proxy.simulator.state import Simulator
 
 ENCODINGS = ("source", "md", "ld", "thumbnail")
@@ -79,5 +79,5 @@ def submitted_json(task: Task) -> dict[str, Any]:
 
 def parameters_json(simulator: Simulator) -> dict[str, Any]:
     """Give the answer to the free call that tells whether a token is alive."""
-    limits = {"max_n_variants": MOST_VARIANTS, "max_concurrent_tasks": simulator.options.max_concurrent or None}
+    limits = {"max_n_variants": MAX_VARIANTS, "max_concurrent_tasks": simulator.options.max_concurrent or None}
     return {"can_create_images": True, "can_create_videos": False, "limits_for_images": limits}

@@ -8,11 +8,11 @@ from aiohttp import BodyPartReader, web
 
 from sora_proxy.simulator import refusals, shapes
 from sora_proxy.simulator.answering import account_token, answer, base_of, json_response
-from sora_proxy.simulator.drawing import UnusablePicture, preview_of
+from sora_proxy.simulator.drawing import UnusableImage, preview_of
 from sora_proxy.simulator.fates import fate_of
 from sora_proxy.simulator.faults import Call
 from sora_proxy.simulator.lifecycle import Order, Task
-from sora_proxy.simulator.media import asset_of, draw_ahead, picture_of
+from sora_proxy.simulator.media import asset_of, draw_ahead, image_of
 from sora_proxy.simulator.orders import order_of
 from sora_proxy.simulator.refusals import Refusal
 from sora_proxy.simulator.state import SIMULATOR, Simulator
@@ -32,7 +32,7 @@ def add_routes(app: web.Application) -> None:
             web.get("/backend/video_gen/{id}", get_task, name="task", allow_head=False),
             web.post("/backend/uploads", upload, name="upload"),
             web.get("/backend/parameters", parameters, name="parameters", allow_head=False),
-            web.get("/media/uploads/{id}.jpg", uploaded_picture, allow_head=False),
+            web.get("/media/uploads/{id}.jpg", uploaded_image, allow_head=False),
             web.get("/media/{id}/{variant}.png", media, name="media", allow_head=False),
         ]
     )
@@ -56,7 +56,7 @@ def _register(simulator: Simulator, token: str, order: Order) -> Task:
     if rule is not None:
         simulator.faults.strike(rule)
     simulator.ledger.task_registered(task)
-    # Not at once: an answer to an order should not wait for pictures.
+    # Not at once: an answer to an order should not wait for images.
     asyncio.get_running_loop().call_later(DRAW_AFTER, draw_ahead, simulator, task)
     return task
 
@@ -88,28 +88,29 @@ async def get_task(request: web.Request) -> web.StreamResponse:
 
 
 async def upload(request: web.Request) -> web.StreamResponse:
-    """Keep a picture for a remix."""
+    """Keep an image for a remix."""
     token, simulator = account_token(request), request.app[SIMULATOR]
     file = await _uploaded_file(request)
     try:
         preview = await simulator.artist.work(lambda: preview_of(file))
-    except UnusablePicture as error:
+    except UnusableImage as error:
         raise refusals.invalid("invalid_image", str(error)) from error
 
     def truth() -> web.Response:
-        kept = simulator.engine.add_upload(token, preview)
-        simulator.ledger.uploaded(kept.id, token, len(file))
-        return json_response({"id": kept.id, "type": "image", "url": f"{base_of(request)}/media/uploads/{kept.id}.jpg"})
+        stored = simulator.engine.add_upload(token, preview)
+        simulator.ledger.uploaded(stored.id, token, len(file))
+        url = f"{base_of(request)}/media/uploads/{stored.id}.jpg"
+        return json_response({"id": stored.id, "type": "image", "url": url})
 
     return await answer(request, Call("upload", token), truth)
 
 
-async def uploaded_picture(request: web.Request) -> web.StreamResponse:
+async def uploaded_image(request: web.Request) -> web.StreamResponse:
     """Send the preview of an upload to whoever knows its id."""
-    kept = request.app[SIMULATOR].engine.any_upload(request.match_info["id"])
-    if kept is None:
+    stored = request.app[SIMULATOR].engine.any_upload(request.match_info["id"])
+    if stored is None:
         raise Refusal(404, "not_found", "There is nothing at this URL.")
-    return web.Response(body=kept.picture, content_type="image/jpeg")
+    return web.Response(body=stored.image, content_type="image/jpeg")
 
 
 async def parameters(request: web.Request) -> web.StreamResponse:
@@ -119,12 +120,12 @@ async def parameters(request: web.Request) -> web.StreamResponse:
 
 
 async def media(request: web.Request) -> web.StreamResponse:
-    """Send a picture to whoever knows its URL."""
+    """Send an image to whoever knows its URL."""
     simulator, place = request.app[SIMULATOR], request.match_info
     asset = asset_of(simulator, place["id"], place["variant"], dict(request.query))
-    picture = await picture_of(simulator, asset)
+    image = await image_of(simulator, asset)
     call = Call("media", asset.task.token, asset.task.order.prompt)
-    return await answer(request, call, lambda: web.Response(body=picture, content_type="image/png"))
+    return await answer(request, call, lambda: web.Response(body=image, content_type="image/png"))
 
 
 def _parsed(body: bytes) -> Any:

@@ -1,11 +1,11 @@
 """Whom do we ask? The protocol that every back end speaks, and its words.
 
-A back end is a module here, a name in the option `UPSTREAM`, and its making in `app.py`. It raises the `Fault`s of
-`errors.py`, told by status and structure of an answer, never by words in a text.
+A back end is a module here and a line in `registry.py`. It raises the `Fault`s of `errors.py`, chosen by status and
+structure of an answer, never by words in a text.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
@@ -27,8 +27,9 @@ class Capabilities:
 
     models: tuple[str, ...]
     sizes: tuple[tuple[int, int], ...]  # width and height in pixels, the usual one first
-    most_pictures: int  # of one order
-    most_references: int
+    max_images: int  # of one order
+    max_references: int
+    images_model: str | None = None  # the model that OpenAI's names of image models stand for; None: the first
     shutdown_date: str | None = None  # when it closes or closed, where that is known
 
 
@@ -47,15 +48,35 @@ class Snapshot:
     n: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds for a whole call, whatever the other side drips."""
+
+    submit: float = 30.0
+    poll: float = 20.0
+    upload: float = 60.0
+    download: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """What a back end is made with. `name` is what operators and clients read."""
+
+    name: str
+    base_url: str
+    extra_headers: dict[str, str] = field(default_factory=dict)
+    deadlines: Deadlines = Deadlines()
+
+
 class Upstream(Protocol):
-    """A back end that makes pictures by jobs."""
+    """A back end that makes images by jobs."""
 
     name: str
     capabilities: Capabilities
     names_tasks: bool | None  # whether its lists tell the prompts of tasks; None before one was seen
 
     async def upload(self, image: Path, account: Account) -> str:
-        """Upload a reference picture; returns the back end's id of it, for an order of the same account."""
+        """Upload a reference image; returns the back end's id of it, for an order of the same account."""
 
     async def submit(self, spec: GenerationSpec, account: Account, upload_id: str | None) -> str:
         """Place an order and return the upstream task's id.

@@ -12,6 +12,9 @@ from fnmatch import fnmatchcase
 from sora_proxy.errors import ConfigurationError, UnknownModel
 from sora_proxy.upstream import Capabilities
 
+GPT_IMAGES = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "chatgpt-image-latest")
+OPENAI_NAMES = (*GPT_IMAGES, "dall-e-2", "dall-e-3", "gpt-image-*")
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -21,21 +24,23 @@ class Model:
     capabilities: Capabilities
     alias_of: str | None = None
 
-    def size_for(self, asked: tuple[int, int] | None) -> tuple[int, int]:
+    def size_for(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
         """The size nearest to the requested one: first by its shape, then by its number of pixels."""
         sizes = self.capabilities.sizes
-        return min(sizes, key=lambda size: _distance(size, asked)) if asked else sizes[0]
+        return min(sizes, key=lambda size: _distance(size, wanted)) if wanted else sizes[0]
 
 
 class Models:
     """Every model, from memory: no back end is contacted."""
 
-    def __init__(self, capabilities: Capabilities, aliases: Mapping[str, str]) -> None:
-        """An alias may contain `*`: it is then accepted, but not listed.
+    def __init__(self, capabilities: Capabilities, aliases: Mapping[str, str] | None) -> None:
+        """An alias may contain `*`: it is then accepted, but not listed. None stands for OpenAI's names.
 
         Raises ConfigurationError for an alias of an unknown model.
         """
         own = capabilities.models
+        if aliases is None:
+            aliases = dict.fromkeys(OPENAI_NAMES, capabilities.images_model or own[0])
         if faults := [f"MODEL_ALIASES: {to!r} is none of {', '.join(own)}" for to in aliases.values() if to not in own]:
             raise ConfigurationError(faults)
         self._capabilities = capabilities
@@ -56,8 +61,8 @@ class Models:
         for pattern, to in self._aliases.items():
             if fnmatchcase(name, pattern):
                 return Model(name, self._capabilities, to)
-        known = ", ".join(model.id for model in self.listed[:4])
-        raise UnknownModel(f"The model {name[:100]!r} does not exist. There are {known} and those in /v1/models.")
+        names = ", ".join(model.id for model in self.listed[:4])
+        raise UnknownModel(f"The model {name[:100]!r} does not exist. There are {names} and those in /v1/models.")
 
 
 def _distance(size: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ Three parts: what is asked (here), how it goes over the wire (`sora_http.py`, wh
 import asyncio
 import mimetypes
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,13 @@ from sora_proxy.errors import (
 )
 from sora_proxy.generation import Asset, GenerationSpec
 from sora_proxy.settings.proxies import Account
-from sora_proxy.upstream import Capabilities, Snapshot
+from sora_proxy.upstream import BackendOptions, Capabilities, Snapshot
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of
 from sora_proxy.upstream.sora_http import SoraHttp
 
 LIST_MARGIN = 20  # rows beside ours: the account may be used elsewhere too
-LIST_MOST = 100
+MAX_LISTED = 100
 DEEP_PAGES = 5
 CAPABILITIES = Capabilities(
     models=("sora-1.0", "sora-image"),  # the documented name first: clients offer the first one
@@ -45,40 +45,24 @@ CAPABILITIES = Capabilities(
         (1792, 1024),
         (1024, 1792),
     ),
-    most_pictures=4,
-    most_references=1,
+    max_images=4,
+    max_references=1,
+    images_model="sora-image",
 )
 CLOSED = {"https://sora.chatgpt.com": "2026-04-26"}
 REFUSING = (400, 401, 402, 403, 407, 422, 429, 451)  # statuses after which an order is certainly not registered
 
 
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """Seconds for a whole call, whatever the other side drips."""
-
-    submit: float = 30.0
-    poll: float = 20.0
-    upload: float = 60.0
-    download: float = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class SoraOptions:
-    base_url: str
-    extra_headers: dict[str, str] = field(default_factory=dict)
-    deadlines: Deadlines = Deadlines()
-
-
 class Sora:
     """A back end that speaks Sora's web protocol: the service itself, any server like it, or our simulator."""
 
-    def __init__(self, options: SoraOptions, http: SoraHttp, pool: BlockingPool, *, name: str = "sora") -> None:
-        self.name = name
+    def __init__(self, options: BackendOptions, pool: BlockingPool, http: SoraHttp | None = None) -> None:
+        self.name = options.name
         self.capabilities = replace(CAPABILITIES, shutdown_date=CLOSED.get(options.base_url))
         self.names_tasks: bool | None = None
         self._options = options
         self._deadlines = options.deadlines
-        self._http = http
+        self._http = http or SoraHttp()
         self._pool = pool
         self._tasks = TaskReader()
 
@@ -89,7 +73,7 @@ class Sora:
         call.body = {"files": {"file": (image.name, content, kind)}, "data": {"file_name": image.name}}
         media_id = object_of(await self._ask(Work.submit, call)).get("id")
         if not isinstance(media_id, str):
-            raise UpstreamUnavailable("the back end did not take the reference picture")
+            raise UpstreamUnavailable("the back end did not take the reference image")
         return media_id
 
     async def submit(self, spec: GenerationSpec, account: Account, upload_id: str | None) -> str:
@@ -116,7 +100,7 @@ class Sora:
 
     async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:
         wanted = set(task_ids)
-        limit = min(len(wanted) + LIST_MARGIN, LIST_MOST)
+        limit = min(len(wanted) + LIST_MARGIN, MAX_LISTED)
         found: dict[str, Snapshot] = {}
         before = None
         for _ in range(DEEP_PAGES if deep else 1):
@@ -127,7 +111,7 @@ class Sora:
         return found
 
     async def recent(self, account: Account) -> list[Snapshot]:
-        rows, _ = await self._list(account, LIST_MOST, None)
+        rows, _ = await self._list(account, MAX_LISTED, None)
         return rows
 
     async def cancel(self, task_id: str, account: Account) -> bool:  # noqa: ARG002
@@ -148,7 +132,7 @@ class Sora:
         if not answer.is_good:
             if isinstance(fault := fault_of(answer, call.egress), EgressFault):
                 raise fault
-            raise UpstreamUnavailable("a finished picture could not be fetched", code="result_unavailable")
+            raise UpstreamUnavailable("a finished image could not be fetched", code="result_unavailable")
 
     async def probe(self, account: Account) -> None:
         call = self._call(account, "GET", "/backend/parameters", self._deadlines.poll)
@@ -158,7 +142,7 @@ class Sora:
         if not answer.is_good:
             raise fault_of(answer, call.egress)
         if object_of(answer).get("can_create_images") is False:
-            raise KeyRejected("the account may not make pictures")
+            raise KeyRejected("the account may not make images")
 
     def close(self) -> None:
         self._http.close()

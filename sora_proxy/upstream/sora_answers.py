@@ -91,9 +91,9 @@ def _error(answer: Answer) -> _Error:
     except (ValueError, AttributeError):
         return _Error()
     # Codes are words of the protocol; anything else could be text that must not travel on.
-    known = isinstance(code, str) and len(code) <= 60 and code.replace("_", "").isalnum() and code.isascii()
+    is_word = isinstance(code, str) and len(code) <= 60 and code.replace("_", "").isalnum() and code.isascii()
     return _Error(
-        code if known else "",
+        code if is_word else "",
         message if isinstance(message, str) else "",
         details if isinstance(details, dict) else {},
     )

@@ -26,7 +26,7 @@ from sora_proxy.upstream.decoding import Undecodable, decoded
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall, current
 
 ANSWER_BYTES = 8 * 2**20
-PICTURE_BYTES = 64 * 2**20
+IMAGE_BYTES = 64 * 2**20
 CHUNK_BYTES = 64 * 2**10
 CONNECT_SECONDS = 10.0
 BROWSER = {"browser": "chrome", "platform": "windows", "mobile": False}
@@ -154,9 +154,9 @@ def _read(response: requests.Response, call: HttpCall) -> bytes:
         return body.getvalue()
     try:
         with call.destination.open("wb") as file:
-            file.writelines(_content(response, call, PICTURE_BYTES))
+            file.writelines(_content(response, call, IMAGE_BYTES))
     except OSError as error:
-        raise StorageUnavailable(f"a picture can't be written: {error.strerror}") from error
+        raise StorageUnavailable(f"an image can't be written: {error.strerror}") from error
     return b""
 
 

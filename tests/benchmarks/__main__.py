@@ -18,10 +18,10 @@ T = TypeVar("T")
 EXPLANATION = """
 Every program is a process of its own on loopback; the clients are in this one, and their time is part of what they see.
 CPU is user and system time; beside other programs on the same cores it grows: compare it within one run only.
-  40 chats     Two keys of 20 tasks, an engine of 12 s, default settings, pictures kept, fresh processes, one run. Calls
+  40 chats     Two keys of 20 tasks, an engine of 12 s, default settings, images kept, fresh processes, one run. Calls
                and tasks are counted by the simulator. CPU is that until 1 s after the last chat.
   generations  400 at once on 20 keys, an engine of 4 s, looks every 0.4 s (as many chunks as in 12 s with the default),
-               pictures not fetched; by turns streamed, and in the background with nobody asking about them.
+               images not fetched; by turns streamed, and in the background with nobody asking about them.
   streams      One recorded stream of these, sent to each of 400 or 1000 clients at its recorded times: by sora_proxy
                with its generations only played back from the recording (no store, no upstream), and by an aiohttp
                server that does nothing but wait and write. Connection, request and end of the stream are part of both.
@@ -30,7 +30,7 @@ CPU is user and system time; beside other programs on the same cores it grows: c
                at once, in front of an upstream that refuses every excess.
   storage      The store alone in this process, on the disk of the temporary folder; then a whole program on a folder
                with 100 000 finished orders of 10 events each, and 300 that were under way when its last process died.
-  images       One picture of 1 MiB asked for again and again by 16 clients, by its Idempotency-Key, as base64: whole
+  images       One image of 1 MiB asked for again and again by 16 clients, by its Idempotency-Key, as base64: whole
                requests, with the looks into the database. Then 1000 clients that read nothing of an answer of 4 MiB.
 """
 

@@ -25,7 +25,7 @@ class Outcome:
     """What came of one run."""
 
     streams: list[Stream]
-    pictures: int
+    images: int
     used: Usage
     memory_peak: float
     memory_after: float
@@ -57,7 +57,7 @@ def _results(outcome: Outcome) -> list[Row]:
     first = [stream.first_byte * 1000 for stream in outcome.streams]
     cuts = quantiles(first, n=100, method="inclusive")
     return [
-        exactly("40 chats at once: [DONE], and the link answers with a PNG", outcome.pictures, CHATS),
+        exactly("40 chats at once: [DONE], and the link answers with a PNG", outcome.images, CHATS),
         bounded("the last of them is done after", max(s.seconds for s in outcome.streams), MOST_SECONDS, "s"),
         Row("first byte, p50 / p99", f"{cuts[49]:.0f} / {cuts[98]:.0f} ms"),
         bounded("first byte, the latest of 40", max(first), MOST_FIRST_BYTE, "ms"),

@@ -35,7 +35,7 @@ async def measure(folder: Folder) -> tuple[list[Row], Stream]:
     """Take the turns and compare; give one of the streams too."""
     async with (
         simulator(folder, seconds=ENGINE_SECONDS) as upstream,
-        # Pictures are left where they are: to fetch them is no part of streaming.
+        # Images are left where they are: to fetch them is no part of streaming.
         sora_proxy(
             folder, upstream.url, keys=KEYS, IMAGE_LOCALIZATION="False", POLL_INTERVAL=str(POLL_INTERVAL)
         ) as proxy,

@@ -1,4 +1,4 @@
-"""Pictures as base64 in answers: how many, how much memory slow readers cost, and whether the event loop turns."""
+"""Images as base64 in answers: how many, how much memory slow readers cost, and whether the event loop turns."""
 
 import asyncio
 import contextlib
@@ -20,11 +20,11 @@ IMAGES, READERS, SLOW_READERS = 640, 16, 1000
 SETTLED_SECONDS = 8.0  # for the kernel's buffers to fill
 LEAST_PER_SECOND, LONGEST_MS, MOST_KIB = 150.0, 20.0, 128.0
 ORDER = {"prompt": "a red fox in the snow", "response_format": "b64_json"}
-KEY = {"idempotency-key": "the picture of the benchmarks"}
+KEY = {"idempotency-key": "the image of the benchmarks"}
 
 
 async def measure(folder: Folder) -> list[Row]:
-    """Order one picture, put another in its place, and ask for it."""
+    """Order one image, put another in its place, and ask for it."""
     watched, slow = folder.new(), folder.new()
     async with simulator(folder, seconds=0.5) as upstream, _client() as session:
         async with program(
@@ -50,7 +50,7 @@ def _client() -> aiohttp.ClientSession:
 
 
 async def _keep(session: aiohttp.ClientSession, server: Program, folder: Path, size: int) -> None:
-    """Have a picture of this size behind the key."""
+    """Have an image of this size behind the key."""
     await _encoded_bytes(session, server)
     (kept,) = (folder / "data" / "images").glob("*.png")
     kept.write_bytes(os.urandom(size))
@@ -59,7 +59,7 @@ async def _keep(session: aiohttp.ClientSession, server: Program, folder: Path, s
 async def _reader(session: aiohttp.ClientSession, server: Program) -> None:
     for _ in range(IMAGES // READERS):
         if await _encoded_bytes(session, server) < 4 / 3 * 2**20:
-            raise RuntimeError("an answer does not hold the picture")
+            raise RuntimeError("an answer does not hold the image")
 
 
 async def _encoded_bytes(session: aiohttp.ClientSession, server: Program) -> int:

@@ -73,7 +73,7 @@ async def ordered(session: aiohttp.ClientSession, server: Program, count: int) -
 
 
 async def is_png(session: aiohttp.ClientSession, link: str | None) -> bool:
-    """Whether a picture is there."""
+    """Whether an image is there."""
     if link is None:
         return False
     async with session.get(link) as answer:

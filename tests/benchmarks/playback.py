@@ -12,17 +12,8 @@ from pathlib import Path
 from unittest import mock
 
 from sora_proxy.__main__ import main as sora_proxy
-from sora_proxy.generation import (
-    Completed,
-    Event,
-    Generation,
-    GenerationSpec,
-    Picture,
-    Progress,
-    State,
-    Status,
-    new_generation_id,
-)
+from sora_proxy.events import Completed, Event, Image, Progress
+from sora_proxy.generation import Generation, GenerationSpec, State, Status, new_generation_id
 from sora_proxy.orders.store import InSameCommit
 from sora_proxy.orders.supervisor import Supervisor
 from tests.benchmarks.bare import Script, read_script
@@ -48,7 +39,7 @@ def moments(script: Script) -> list[Moment]:
         if percent := PERCENT.search(data):
             found.append(Moment(at, (Progress(int(percent[1])),)))
         elif link := LINK.search(data):
-            found.append(Moment(at, (Picture(0, url=link[1].decode()), Completed())))
+            found.append(Moment(at, (Image(0, url=link[1].decode()), Completed())))
     return found
 
 

@@ -122,7 +122,7 @@ async def program(
 
 @contextlib.asynccontextmanager
 async def simulator(folder: Folder, *, seconds: float, more: Sequence[str] = ()) -> AsyncIterator[Program]:
-    """An upstream that takes `seconds` for a picture and has no queue of its own; `more` are options of its own."""
+    """An upstream that takes `seconds` for an image and has no queue of its own; `more` are options of its own."""
     options = {"port": 0, "seconds": seconds, "queue-seconds": 0, "max-concurrent": TASKS_PER_KEY}
     arguments = [text for name, value in options.items() for text in (f"--{name}", f"{value:g}")]
     arguments += more

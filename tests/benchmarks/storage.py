@@ -15,18 +15,8 @@ import sqlalchemy as sa
 from sora_proxy.app import WRITERS
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
-from sora_proxy.generation import (
-    Asset,
-    Completed,
-    Event,
-    Generation,
-    GenerationSpec,
-    Progress,
-    State,
-    Status,
-    event_to_record,
-    new_generation_id,
-)
+from sora_proxy.events import Completed, Event, Progress, event_to_record
+from sora_proxy.generation import Asset, Generation, GenerationSpec, State, Status, new_generation_id
 from sora_proxy.orders.store import Store, events, generations
 from sora_proxy.settings.access import fingerprint
 from tests.benchmarks.load import clients

@@ -40,7 +40,7 @@ async def _run(folder: Path) -> dict[str, Outcome | None]:
         "aimed at the submit": await _part(folder, "3", kills.aimed, *AIMED * 20),
         # Without `standing_still`: a list is asked for before the order then, and is what waits.
         "the same, list without prompts": await _part(folder, "4", kills.aimed, *AIMED[:3] * 3, options=kills.NAMELESS),
-        "while a picture comes in": await _part(folder, "5", kills.while_a_picture_comes_in, kills=6),
+        "while an image comes in": await _part(folder, "5", kills.while_an_image_comes_in, kills=6),
         "crash loop": await _part(folder, "6", kills.in_a_crash_loop, kills=10),
         "stopped for 60 s": await _part(folder, "7", kills.stopped_and_continued, seconds=60),
         "full disk": await _part(folder, "8", on_a_full_disk),

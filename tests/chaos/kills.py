@@ -121,8 +121,8 @@ async def _struck_by(it: World, fault: str, **fields: object) -> None:
 # --- Elsewhere --------------------------------------------------------------------------------------------------------
 
 
-async def while_a_picture_comes_in(folder: Path, *, kills: int) -> Outcome:
-    """Kill it before the first byte of a picture and in its middle; the next life fetches it again, whole."""
+async def while_an_image_comes_in(folder: Path, *, kills: int) -> Outcome:
+    """Kill it before the first byte of an image and in its middle; the next life fetches it again, whole."""
     async with world(folder, IMAGE_LOCALIZATION="True") as it:
         for number in range(kills):
             before = await it.struck()
@@ -136,8 +136,8 @@ async def while_a_picture_comes_in(folder: Path, *, kills: int) -> Outcome:
                 await it.kill(server)
             async with it.life():
                 content = (await it.made(generation_id))["choices"][0]["message"]["content"]
-                async with it.session.get(content.split("](")[1].rstrip(")")) as picture:
-                    assert (await picture.read())[-8:-4] == b"IEND", "half a picture was served"
+                async with it.session.get(content.split("](")[1].rstrip(")")) as image:
+                    assert (await image.read())[-8:-4] == b"IEND", "half an image was served"
                 parts = await asyncio.to_thread(lambda: list((it.folder / "data/images").glob(".*")))
                 assert parts == []
         async with it.life():

@@ -26,8 +26,8 @@ async def test_so_it_is_where_the_list_tells_no_prompts(tmp_path: Path) -> None:
     all_is_well(await kills.aimed(tmp_path, kills.registered, options=kills.NAMELESS))
 
 
-async def test_a_picture_that_was_coming_in_is_fetched_again_and_served_whole_or_not_at_all(tmp_path: Path) -> None:
-    all_is_well(await kills.while_a_picture_comes_in(tmp_path, kills=2))
+async def test_an_image_that_was_coming_in_is_fetched_again_and_served_whole_or_not_at_all(tmp_path: Path) -> None:
+    all_is_well(await kills.while_an_image_comes_in(tmp_path, kills=2))
 
 
 async def test_a_crash_loop_sends_nothing(tmp_path: Path) -> None:

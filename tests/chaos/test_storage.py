@@ -70,7 +70,7 @@ async def test_a_kill_without_room_loses_nothing_that_was_acknowledged(tmp_path:
             all_is_well(await it.reckon())
 
 
-async def test_a_picture_that_can_not_be_stored_is_linked_where_it_lies(tmp_path: Path) -> None:
+async def test_an_image_that_can_not_be_stored_is_linked_where_it_lies(tmp_path: Path) -> None:
     async with world(tmp_path, IMAGE_LOCALIZATION="True") as it, it.life():
         await asyncio.to_thread(shutil.rmtree, it.folder / "data/images")
         generation_id = await it.order()

@@ -21,15 +21,15 @@ def curl_line(said: str) -> str:
     return said[said.index("curl -N") :].strip()
 
 
-def test_the_line_that_is_printed_makes_a_picture(start_program: StartProgram, tmp_path: Path) -> None:
+def test_the_line_that_is_printed_makes_an_image(start_program: StartProgram, tmp_path: Path) -> None:
     with start_program() as program:
         assert "simulator" in program.said
         assert program.key in program.said
         out = paste(curl_line(program.said), tmp_path)
         found = re.search(r"\((http://[^)]+/images/[0-9a-f]{32}\.png)\)", out)
         assert found is not None, out
-        with urllib.request.urlopen(found[1]) as picture:
-            assert picture.read(8) == b"\x89PNG\r\n\x1a\n"
+        with urllib.request.urlopen(found[1]) as image:
+            assert image.read(8) == b"\x89PNG\r\n\x1a\n"
         assert out.rstrip().endswith("data: [DONE]")
 
 
@@ -201,10 +201,10 @@ def test_any_free_port_is_shown_and_leads_the_links(start_program: StartProgram)
         headers = {"authorization": f"Bearer {CLIENT_KEY}", "content-type": "application/json", "host": "h:many"}
         request = urllib.request.Request(f"{program.url}/v1/images/generations", body, headers)
         with urllib.request.urlopen(request) as answer:
-            (picture,) = json.load(answer)["data"]
-        with urllib.request.urlopen(picture["url"].replace("localhost", "127.0.0.1")) as found:
+            (image,) = json.load(answer)["data"]
+        with urllib.request.urlopen(image["url"].replace("localhost", "127.0.0.1")) as found:
             assert found.read(8) == b"\x89PNG\r\n\x1a\n"
-        assert picture["url"].startswith(f"{program.url}/images/".replace("127.0.0.1", "localhost"))
+        assert image["url"].startswith(f"{program.url}/images/".replace("127.0.0.1", "localhost"))
 
 
 def test_each_log_line_is_json_and_the_outcome_has_one_rich_line(start_program: StartProgram, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The curl lines that sora-api documents: a picture, a stream, an order asked for by its id, a remix."""
+"""The curl lines that sora-api documents: an image, a stream, an order asked for by its id, a remix."""
 
 import base64
 import json
@@ -13,12 +13,12 @@ import pytest
 from tests.conftest import CLIENT_KEY
 from tests.e2e.conftest import CHECKOUT, paste, running_program
 
-PICTURE = re.compile(r"!\[a red fox\]\(http://\S+/images/[0-9a-f]{32}\.png\)")
+IMAGE = re.compile(r"!\[a red fox\]\(http://\S+/images/[0-9a-f]{32}\.png\)")
 
 
 @pytest.fixture(scope="module", params=["120", "0"], ids="SYNC_WAIT={}".format)
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API of a program that waits for pictures, and of one that does not."""
+    """The API of a program that waits for images, and of one that does not."""
     folder = tmp_path_factory.mktemp("program")
     settings = {"API_AUTH_TOKEN": CLIENT_KEY, "POLL_INTERVAL": "0.1", "SYNC_WAIT": request.param}
     with running_program(folder, **settings) as program:
@@ -45,27 +45,27 @@ def asked_until_finished(url: str, folder: Path, generation_id: str) -> Any:
             return choice
 
 
-def test_a_picture_is_there_at_once_or_by_its_id(url: str, tmp_path: Path) -> None:
+def test_an_image_is_there_at_once_or_by_its_id(url: str, tmp_path: Path) -> None:
     made = json.loads(order(url, tmp_path, "a red fox"))
     choice = asked_until_finished(url, tmp_path, made["id"])
     assert choice["finish_reason"] == "stop"
-    assert PICTURE.fullmatch(choice["message"]["content"])
+    assert IMAGE.fullmatch(choice["message"]["content"])
 
 
-def test_a_stream_ends_with_the_picture(url: str, tmp_path: Path) -> None:
+def test_a_stream_ends_with_the_image(url: str, tmp_path: Path) -> None:
     events = [line.removeprefix("data: ") for line in order(url, tmp_path, "a red fox", stream=True).split("\n\n")]
     chunks = [json.loads(event) for event in events if event.startswith("{")]
-    assert PICTURE.fullmatch("".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks))
+    assert IMAGE.fullmatch("".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks))
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
     assert events[-2:] == ["[DONE]", ""]
 
 
-def test_a_remix_takes_the_picture_out_of_the_text(url: str, tmp_path: Path) -> None:
-    picture = base64.b64encode((CHECKOUT / "docs" / "fox.png").read_bytes()).decode()
-    made = json.loads(order(url, tmp_path, f"data:image/png;base64,{picture}\na red fox"))
+def test_a_remix_takes_the_image_out_of_the_text(url: str, tmp_path: Path) -> None:
+    image = base64.b64encode((CHECKOUT / "docs" / "fox.png").read_bytes()).decode()
+    made = json.loads(order(url, tmp_path, f"data:image/png;base64,{image}\na red fox"))
     choice = asked_until_finished(url, tmp_path, made["id"])
     assert choice["finish_reason"] == "stop"
-    assert PICTURE.fullmatch(choice["message"]["content"])
+    assert IMAGE.fullmatch(choice["message"]["content"])
 
 
 def test_the_id_that_is_documented_is_unknown_here(url: str, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_python_of_old(slow: str) -> None:
     run(
         """
 answer = openai.ChatCompletion.create(model="sora-1.0", messages=FOX)
-assert PICTURE.fullmatch(answer.choices[0].message.content), answer
+assert IMAGE.fullmatch(answer.choices[0].message.content), answer
 """,
         slow,
     )

@@ -9,7 +9,7 @@ from tests.e2e.conftest import Program, StartProgram
 from tests.eventually import PATIENCE
 from tests.streams import blocks_of, numbers_of
 
-SETTINGS = {"POLL_INTERVAL": "0.1", "BASE_URL": "http://pictures.example.com"}
+SETTINGS = {"POLL_INTERVAL": "0.1", "BASE_URL": "http://images.example.com"}
 ORDER = {"model": "sora-1.0", "stream": True, "messages": [{"role": "user", "content": "a red fox"}]}
 
 

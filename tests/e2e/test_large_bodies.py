@@ -1,4 +1,4 @@
-"""Many large pictures at once: the program's memory is bounded, whatever comes."""
+"""Many large images at once: the program's memory is bounded, whatever comes."""
 
 import base64
 import io
@@ -40,7 +40,7 @@ def test_of_many_large_bodies_few_are_in_memory_at_once(
 ) -> None:
     uri = large_uri() if refused_with == 404 else large_uri().replace("iVBOR", "AAAAA")
     part = {"type": "image_url", "image_url": {"url": uri}}
-    # A model that is not there, or no picture: all is parsed, and nothing is ordered.
+    # A model that is not there, or no image: all is parsed, and nothing is ordered.
     messages = [{"role": "user", "content": [{"type": "text", "text": "at night"}, part]}]
     asked = {"model": model, "prompt": "at night", "messages": messages, "images": [{"image_url": uri}]}
     asked.pop("images" if route == "chat/completions" else "messages")

@@ -18,7 +18,7 @@ PREPARE = """
 import re, sys, openai
 openai.api_base, openai.api_key = sys.argv[1:]
 FOX = [{"role": "user", "content": "a red fox"}]
-PICTURE = re.compile(r"!\\[a red fox\\]\\(http://\\S+/images/[0-9a-f]{32}\\.png\\)")
+IMAGE = re.compile(r"!\\[a red fox\\]\\(http://\\S+/images/[0-9a-f]{32}\\.png\\)")
 """
 
 
@@ -44,7 +44,7 @@ assert completion.choices[0].finish_reason == "processing", completion
 while completion.choices[0].finish_reason == "processing":
     completion = openai.ChatCompletion.retrieve(id=completion["id"], model="sora-1.0")
 assert completion.choices[0].finish_reason == "stop", completion
-assert PICTURE.fullmatch(completion.choices[0].message.content), completion
+assert IMAGE.fullmatch(completion.choices[0].message.content), completion
 """,
         url,
     )
@@ -55,7 +55,7 @@ def test_create_waits_so_that_the_loop_of_old_scripts_ends_at_once(url: str) -> 
         """
 completion = openai.ChatCompletion.create(model="sora-1.0", messages=FOX, n=1, stream=False)
 assert completion.choices[0].finish_reason == "stop", completion
-assert PICTURE.fullmatch(completion.choices[0].message.content), completion
+assert IMAGE.fullmatch(completion.choices[0].message.content), completion
 assert completion.response_ms is not None
 """,
         url,
@@ -67,7 +67,7 @@ def test_a_stream(url: str) -> None:
         """
 chunks = list(openai.ChatCompletion.create(model="sora-1.0", messages=FOX, stream=True))
 assert chunks[0].choices[0].delta.role == "assistant", chunks
-assert PICTURE.fullmatch("".join(chunk.choices[0].delta.get("content", "") for chunk in chunks)), chunks
+assert IMAGE.fullmatch("".join(chunk.choices[0].delta.get("content", "") for chunk in chunks)), chunks
 assert chunks[-1].choices[0].finish_reason == "stop", chunks
 """,
         url,
@@ -133,7 +133,7 @@ FAULTS = {"refused at once": "policy", "refused later": "moderation", "comes to 
 
 @pytest.fixture(scope="module", params=["120", "0"], ids="SYNC_WAIT={}".format)
 def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API of a program that waits for pictures, and of one that does not, where some prompts end badly."""
+    """The API of a program that waits for images, and of one that does not, where some prompts end badly."""
     folder = tmp_path_factory.mktemp("service")
     settings = {"API_AUTH_TOKEN": CLIENT_KEY, "POLL_INTERVAL": "0.1", "SYNC_WAIT": request.param}
     with running_program(folder, **settings) as program:
@@ -149,12 +149,12 @@ def run_legacy(script: str, url: str) -> None:
     run(f"{LEGACY}\n{script}", url)
 
 
-def test_a_picture_by_the_documented_calls(service: str) -> None:
+def test_an_image_by_the_documented_calls(service: str) -> None:
     run_legacy(
         """
 choice = poll(order("a red fox", stream=False)["id"])
 assert choice.finish_reason == "stop", choice
-assert PICTURE.fullmatch(choice.message.content), choice
+assert IMAGE.fullmatch(choice.message.content), choice
 """,
         service,
     )
@@ -165,10 +165,10 @@ def test_a_remix_by_the_documented_calls(service: str) -> None:
     run_legacy(
         f"""
 with open({str(fox)!r}, "rb") as file:
-    picture = base64.b64encode(file.read()).decode("utf-8")
-choice = poll(order(f"data:image/png;base64,{{picture}}\\na red fox", stream=False)["id"])
+    image = base64.b64encode(file.read()).decode("utf-8")
+choice = poll(order(f"data:image/png;base64,{{image}}\\na red fox", stream=False)["id"])
 assert choice.finish_reason == "stop", choice
-assert PICTURE.fullmatch(choice.message.content), choice
+assert IMAGE.fullmatch(choice.message.content), choice
 """,
         service,
     )

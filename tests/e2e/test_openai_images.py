@@ -25,24 +25,24 @@ def client(url: str) -> Iterator[OpenAI]:
 
 
 def looked_at(encoded: str | None) -> tuple[str | None, tuple[int, int]]:
-    """Format and size of a picture in base64."""
-    with Image.open(io.BytesIO(base64.b64decode(encoded or "", validate=True))) as picture:
-        picture.load()
-        return picture.format, picture.size
+    """Format and size of an image in base64."""
+    with Image.open(io.BytesIO(base64.b64decode(encoded or "", validate=True))) as image:
+        image.load()
+        return image.format, image.size
 
 
-def test_pictures_from_a_text(client: OpenAI) -> None:
+def test_images_from_a_text(client: OpenAI) -> None:
     answer = client.images.generate(prompt="a red fox", model="gpt-image-1", n=2, size="1024x1024", quality="high")
 
     assert answer.data is not None
-    assert [looked_at(picture.b64_json) for picture in answer.data] == [("PNG", (1024, 1024))] * 2
-    assert all(picture.url and picture.url.endswith(".png") for picture in answer.data)
+    assert [looked_at(image.b64_json) for image in answer.data] == [("PNG", (1024, 1024))] * 2
+    assert all(image.url and image.url.endswith(".png") for image in answer.data)
     assert answer.usage is not None
     assert (answer.size, answer.output_format, answer.usage.total_tokens) == ("1024x1024", "png", 5)
     assert (answer.model_extra or {})["backend"] == "simulator"
 
 
-def test_pictures_in_the_ordered_format(client: OpenAI) -> None:
+def test_images_in_the_ordered_format(client: OpenAI) -> None:
     answer = client.images.generate(
         prompt="a red fox", output_format="webp", output_compression=50, response_format="b64_json"
     )
@@ -63,8 +63,8 @@ def test_a_stream_of_a_text(client: OpenAI) -> None:
 
 
 def test_an_edit_of_a_file(client: OpenAI) -> None:
-    with FOX.open("rb") as picture, FOX.open("rb") as mask:
-        answer = client.images.edit(image=picture, mask=mask, prompt="at night", n=1, size="1536x1024")
+    with FOX.open("rb") as image, FOX.open("rb") as mask:
+        answer = client.images.edit(image=image, mask=mask, prompt="at night", n=1, size="1536x1024")
 
     assert answer.data is not None
     assert looked_at(answer.data[0].b64_json) == ("PNG", (1536, 1024))
@@ -79,8 +79,8 @@ def test_an_edit_of_nameless_bytes_as_a_stream(client: OpenAI) -> None:
 
 
 def test_a_variation(client: OpenAI) -> None:
-    with pytest.warns(DeprecationWarning, match="deprecated"), FOX.open("rb") as picture:
-        answer = client.images.create_variation(image=picture, response_format="url", size="512x512")
+    with pytest.warns(DeprecationWarning, match="deprecated"), FOX.open("rb") as image:
+        answer = client.images.create_variation(image=image, response_format="url", size="512x512")
 
     assert answer.data is not None
     assert answer.data[0].url is not None
@@ -93,12 +93,12 @@ def test_errors_have_their_classes(client: OpenAI) -> None:
         with pytest.raises(openai.BadRequestError) as refused:
             client.images.generate(**fields)
         assert refused.value.param == param
-    with pytest.raises(openai.BadRequestError) as no_picture:
-        client.images.edit(image=b"no picture", prompt="at night")
-    assert (no_picture.value.code, no_picture.value.param) == ("invalid_image", "image")
-    with pytest.raises(openai.BadRequestError) as two_pictures:
+    with pytest.raises(openai.BadRequestError) as no_image:
+        client.images.edit(image=b"no image", prompt="at night")
+    assert (no_image.value.code, no_image.value.param) == ("invalid_image", "image")
+    with pytest.raises(openai.BadRequestError) as two_images:
         client.images.edit(image=[FOX.read_bytes(), FOX.read_bytes()], prompt="at night")
-    assert two_pictures.value.param == "image"
+    assert two_images.value.param == "image"
 
 
 def test_the_sdk_for_node(url: str) -> None:
@@ -124,7 +124,7 @@ const [answer, events, edit, edits, variation] = await Promise.all([
     client.images.createVariation({image: fs.createReadStream(FOX), response_format: "url"}),
 ]);
 assert.equal(answer.data.length, 2);
-assert(answer.data.every((picture) => start(picture.b64_json) === "\x89PNG" && picture.url.endsWith(".png")));
+assert(answer.data.every((image) => start(image.b64_json) === "\x89PNG" && image.url.endsWith(".png")));
 assert.deepEqual(events.map((event) => event.type), ["image_generation.completed"]);
 assert.equal(start(events[0].b64_json), "RIFF");
 assert.equal(start(edit.data[0].b64_json), "\x89PNG");
@@ -145,12 +145,12 @@ def test_openai_028(url: str) -> None:
     run(
         f"""
 answer = openai.Image.create(prompt="a red fox", n=2, size="256x256")
-assert len(answer["data"]) == 2 and all(picture["url"].endswith(".png") for picture in answer["data"]), answer
-with open({str(FOX)!r}, "rb") as picture, open({str(FOX)!r}, "rb") as mask:
-    edit = openai.Image.create_edit(image=picture, mask=mask, prompt="at night", n=1, size="1024x1024")
+assert len(answer["data"]) == 2 and all(image["url"].endswith(".png") for image in answer["data"]), answer
+with open({str(FOX)!r}, "rb") as image, open({str(FOX)!r}, "rb") as mask:
+    edit = openai.Image.create_edit(image=image, mask=mask, prompt="at night", n=1, size="1024x1024")
 assert edit["data"][0]["url"].endswith(".png") and edit["data"][0]["b64_json"], edit
-with open({str(FOX)!r}, "rb") as picture:
-    variation = openai.Image.create_variation(image=picture, n=1, response_format="b64_json")
+with open({str(FOX)!r}, "rb") as image:
+    variation = openai.Image.create_variation(image=image, n=1, response_format="b64_json")
 assert list(variation["data"][0]) == ["b64_json"], variation
 try:
     openai.Image.create(prompt="a red fox", n=9)

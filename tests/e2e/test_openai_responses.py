@@ -16,7 +16,7 @@ from tests.conftest import CLIENT_KEY
 from tests.e2e.conftest import Program
 from tests.e2e.node import run_node
 
-PICTURE = re.compile(r"!\[a red fox\]\(http://\S+/images/[0-9a-f]{32}\.png\)")
+IMAGE = re.compile(r"!\[a red fox\]\(http://\S+/images/[0-9a-f]{32}\.png\)")
 
 
 @pytest.fixture
@@ -27,15 +27,15 @@ def client(url: str) -> Iterator[OpenAI]:
 
 def format_of(item: ResponseOutputItem) -> str | None:
     assert isinstance(item, ImageGenerationCall)
-    with Image.open(io.BytesIO(base64.b64decode(item.result or "", validate=True))) as picture:
-        picture.load()
-        return picture.format
+    with Image.open(io.BytesIO(base64.b64decode(item.result or "", validate=True))) as image:
+        image.load()
+        return image.format
 
 
-def check_it_has_a_picture(response: Response) -> None:
+def check_it_has_an_image(response: Response) -> None:
     assert (response.status, response.error) == ("completed", None)
     assert format_of(response.output[0]) == "PNG"
-    assert PICTURE.fullmatch(response.output_text)
+    assert IMAGE.fullmatch(response.output_text)
     assert response.usage is not None
     assert response.usage.total_tokens > 0
     assert (response.model_extra or {})["backend"] == "simulator"
@@ -48,7 +48,7 @@ def test_a_whole_response_and_what_follows_it(client: OpenAI) -> None:
         tools=[{"type": "image_generation", "size": "1024x1024", "quality": "high", "partial_images": 2}],
         metadata={"album": "e2e"},
     )
-    check_it_has_a_picture(response)
+    check_it_has_an_image(response)
     assert (response.model, response.metadata) == ("gpt-image-1", {"album": "e2e"})
     assert client.responses.retrieve(response.id).model_dump() == response.model_dump()
     assert [item.type for item in client.responses.input_items.list(response.id)] == ["message"]
@@ -77,7 +77,7 @@ def test_a_stream_that_is_taken_up_after_any_event(client: OpenAI) -> None:
 def test_the_stream_helper(client: OpenAI) -> None:
     with client.responses.stream(model="sora-1.0", input="a red fox") as stream:
         kinds = [event.type for event in stream]
-        check_it_has_a_picture(stream.get_final_response())
+        check_it_has_an_image(stream.get_final_response())
     assert "response.image_generation_call.generating" in kinds
 
 
@@ -86,7 +86,7 @@ def test_one_in_the_background(client: OpenAI, program: Program) -> None:
     response = client.responses.create(model="sora-1.0", input="a red fox", background=True)
     seen = [response.status]
     with client.responses.stream(response_id=response.id) as stream:
-        check_it_has_a_picture(stream.get_final_response())
+        check_it_has_an_image(stream.get_final_response())
     seen.append(client.responses.retrieve(response.id).status)
     assert seen == ["queued", "completed"]
     assert client.responses.cancel(response.id).status == "completed"

@@ -12,7 +12,7 @@ from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 from tests.conftest import CLIENT_KEY
 from tests.e2e.conftest import StartProgram
 
-PICTURE = re.compile(r"!\[a red fox\]\(http://\S+/images/[0-9a-f]{32}\.png\)")
+IMAGE = re.compile(r"!\[a red fox\]\(http://\S+/images/[0-9a-f]{32}\.png\)")
 FOX: list[ChatCompletionMessageParam] = [{"role": "user", "content": "a red fox"}]
 
 
@@ -34,7 +34,7 @@ def test_a_whole_completion(client: OpenAI) -> None:
     completion = client.chat.completions.create(model="sora-1.0", messages=FOX, n=2, extra_body={"size": "480x480"})
 
     assert completion.choices[0].finish_reason == "stop"
-    assert len(PICTURE.findall(completion.choices[0].message.content or "")) == 2
+    assert len(IMAGE.findall(completion.choices[0].message.content or "")) == 2
     assert completion.usage is not None
     assert completion.usage.total_tokens > 0
     assert (completion.model_extra or {})["backend"] == "simulator"
@@ -58,7 +58,7 @@ def test_a_stream_with_progress_and_usage(start_program: StartProgram) -> None:
 
     assert deltas[0].role == "assistant"
     assert any("%" in getattr(delta, "reasoning_content", "") for delta in deltas)
-    assert PICTURE.fullmatch("".join(delta.content or "" for delta in deltas))
+    assert IMAGE.fullmatch("".join(delta.content or "" for delta in deltas))
     assert chunks[-2].choices[0].finish_reason == "stop"
     assert chunks[-1].usage is not None
 
@@ -82,7 +82,7 @@ def test_the_stream_helper(client: OpenAI) -> None:
         completion = stream.get_final_completion()
 
     assert completion.choices[0].message.content is not None
-    assert PICTURE.fullmatch(completion.choices[0].message.content)
+    assert IMAGE.fullmatch(completion.choices[0].message.content)
 
 
 def test_a_raw_response_and_its_headers(client: OpenAI) -> None:
@@ -106,10 +106,10 @@ def test_ordering_in_the_background_and_retrieving(url: str) -> None:
             completion = client.chat.completions.retrieve(completion.id)
             reasons.append(completion.choices[0].finish_reason)
         assert (reasons[0], reasons[-1]) == ("processing", "stop")
-        assert PICTURE.fullmatch(completion.choices[0].message.content or "")
+        assert IMAGE.fullmatch(completion.choices[0].message.content or "")
 
 
-def test_a_picture_in_the_message(client: OpenAI) -> None:
+def test_an_image_in_the_message(client: OpenAI) -> None:
     gif = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
     completion = client.chat.completions.create(
         model="sora-1.0",
@@ -124,7 +124,7 @@ def test_a_picture_in_the_message(client: OpenAI) -> None:
         ],
     )
 
-    assert PICTURE.fullmatch(completion.choices[0].message.content or "")
+    assert IMAGE.fullmatch(completion.choices[0].message.content or "")
 
 
 def test_models(client: OpenAI) -> None:
@@ -151,13 +151,13 @@ async def test_twenty_asynchronous_streams_at_once(async_client: AsyncOpenAI) ->
         return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
 
     for content in await asyncio.gather(*(one() for _ in range(20))):
-        assert PICTURE.fullmatch(content)
+        assert IMAGE.fullmatch(content)
 
 
 async def test_an_asynchronous_whole_completion(async_client: AsyncOpenAI) -> None:
     completion = await async_client.chat.completions.create(model="sora-1.0", messages=FOX)
 
-    assert PICTURE.fullmatch(completion.choices[0].message.content or "")
+    assert IMAGE.fullmatch(completion.choices[0].message.content or "")
 
 
 def test_stored_completions(client: OpenAI) -> None:
@@ -191,7 +191,7 @@ def test_the_client_for_azure(url: str) -> None:
         _strict_response_validation=True,
     ) as client:
         completion = client.chat.completions.create(model="sora-1.0", messages=FOX)
-    assert PICTURE.fullmatch(completion.choices[0].message.content or "")
+    assert IMAGE.fullmatch(completion.choices[0].message.content or "")
 
 
 def test_every_parameter_that_the_sdk_knows_is_accepted(client: OpenAI) -> None:
@@ -231,4 +231,4 @@ def test_every_parameter_that_the_sdk_knows_is_accepted(client: OpenAI) -> None:
         web_search_options={"search_context_size": "low"},
     )
 
-    assert PICTURE.fullmatch(completion.choices[0].message.content or "")
+    assert IMAGE.fullmatch(completion.choices[0].message.content or "")

@@ -73,7 +73,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 
 def order(url: str) -> str:
-    """Order a picture and return the order's id."""
+    """Order an image and return the order's id."""
     body = {"model": "sora-1.0", "messages": [{"role": "user", "content": "a fox"}], "store": True}
     headers = {"authorization": f"Bearer {CLIENT_KEY}"}
     request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), headers)

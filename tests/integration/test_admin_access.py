@@ -87,7 +87,7 @@ async def test_a_session_stands_for_the_admin_key_until_it_is_ended(
     assert (await login(session, proxy))[0] == 200
 
 
-async def test_a_session_orders_no_pictures_and_outlives_no_start(
+async def test_a_session_orders_no_images_and_outlives_no_start(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
     async with start_proxy() as proxy:

@@ -31,7 +31,7 @@ async def changes_told(session: aiohttp.ClientSession, proxy: Proxy) -> list[dic
     return [entry for entry in entries if entry["action"] == "settings.change"]
 
 
-async def picture_link(proxy: Proxy) -> str:
+async def image_link(proxy: Proxy) -> str:
     async with proxy.chat() as answer:
         content: str = (await answer.json())["choices"][0]["message"]["content"]
     return content.partition("](")[2].rstrip(")")
@@ -42,20 +42,20 @@ async def test_the_address_of_links_changes_at_once_and_survives_a_restart(
 ) -> None:
     settings = in_front_of(simulator) | {"image_localization": True}
     async with start_proxy(**settings) as proxy:
-        assert (await picture_link(proxy)).startswith(f"{proxy.url}/images/")
+        assert (await image_link(proxy)).startswith(f"{proxy.url}/images/")
         status, told = await change(session, proxy, BASE_URL="https://images.example.com/")
         assert status == 200
         assert told["settings"]["BASE_URL"] == {"value": "https://images.example.com", "source": "admin"}
-        assert (await picture_link(proxy)).startswith("https://images.example.com/images/")
+        assert (await image_link(proxy)).startswith("https://images.example.com/images/")
     async with start_proxy(**settings) as proxy:
-        assert (await picture_link(proxy)).startswith("https://images.example.com/images/")
+        assert (await image_link(proxy)).startswith("https://images.example.com/images/")
         await change(session, proxy, BASE_URL=None)
-        assert (await picture_link(proxy)).startswith(f"{proxy.url}/images/")
+        assert (await image_link(proxy)).startswith(f"{proxy.url}/images/")
     async with start_proxy(**settings) as proxy:
-        assert (await picture_link(proxy)).startswith(f"{proxy.url}/images/")
+        assert (await image_link(proxy)).startswith(f"{proxy.url}/images/")
 
 
-async def test_whether_pictures_are_kept_changes_for_orders_that_run_already(
+async def test_whether_images_are_kept_changes_for_orders_that_run_already(
     start_proxy: StartProxy, start_simulator: Any, session: aiohttp.ClientSession
 ) -> None:
     async with (

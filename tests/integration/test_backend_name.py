@@ -91,8 +91,8 @@ async def test_the_json_of_a_finished_order_tells_it_beside_the_images(start_pro
 async def test_images_of_a_real_back_end_are_kept_as_they_are(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora, image_localization=True)) as proxy:
         text = await outcome(proxy, await place(proxy))
-        async with proxy.client.get(text.partition("](")[2].removesuffix(")")) as picture:
-            assert await picture.read() == GIF
+        async with proxy.client.get(text.partition("](")[2].removesuffix(")")) as image:
+            assert await image.read() == GIF
 
 
 async def test_a_refused_order_names_the_back_end_that_refused_it(start_proxy: StartProxy, sora: Sora) -> None:
@@ -125,7 +125,7 @@ async def test_every_answer_to_an_operator_names_the_back_end(start_proxy: Start
 async def test_an_order_that_another_back_end_took_waits_for_a_start_with_that_one(
     start_proxy: StartProxy, simulator: Simulator, sora: Sora, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    running, unknown, saving, cancelled = (generation(f"picture {number}") for number in range(4))
+    running, unknown, saving, cancelled = (generation(f"image {number}") for number in range(4))
     tasks = {each.id: sora.register(order_of(each))["id"] for each in (running, unknown, saving, cancelled)}
     done = {"upstream_done_at": time.time(), "assets": (Asset(sora.result_of(tasks[saving.id])),)}
     await leave_behind(

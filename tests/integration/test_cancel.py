@@ -181,7 +181,7 @@ async def test_a_refusal_that_comes_after_the_cancellation_does_not_send_the_ord
     assert len(sora.orders) == 1
 
 
-async def test_pictures_that_come_after_the_cancellation_are_not_kept(
+async def test_images_that_come_after_the_cancellation_are_not_kept(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     sora.delivers.clear()

@@ -19,26 +19,26 @@ MARKDOWN_IMAGE = re.compile(r"!\[(?P<title>.*)\]\((?P<url>http\S+)\)")
 
 
 def data_uri(colour: str, kind: str = "PNG") -> str:
-    """A small picture of one colour."""
+    """A small image of one colour."""
     out = io.BytesIO()
     Image.new("RGB", (320, 240), colour).save(out, kind)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
-async def fetch_picture(proxy: Proxy, url: str) -> Image.Image:
+async def fetch_image(proxy: Proxy, url: str) -> Image.Image:
     # Without any key: this is what an <img> does.
     async with proxy.client.get(url, headers={"authorization": ""}) as answer:
         assert answer.status == 200
         assert answer.headers["content-type"] == "image/png"
         assert answer.headers["x-content-type-options"] == "nosniff"
-        picture = Image.open(io.BytesIO(await answer.read()), formats=["PNG"])
-        picture.load()
-        return picture
+        image = Image.open(io.BytesIO(await answer.read()), formats=["PNG"])
+        image.load()
+        return image
 
 
-def looks_like(colour: tuple[int, int, int], picture: Image.Image) -> bool:
-    """Whether a good part of a picture has about this colour."""
-    data = picture.convert("RGB").resize((60, 40), Image.Resampling.NEAREST).tobytes()
+def looks_like(colour: tuple[int, int, int], image: Image.Image) -> bool:
+    """Whether a good part of an image has about this colour."""
+    data = image.convert("RGB").resize((60, 40), Image.Resampling.NEAREST).tobytes()
     pixels = zip(data[0::3], data[1::3], data[2::3], strict=True)
     near = sum(all(abs(a - b) < 24 for a, b in zip(pixel, colour, strict=True)) for pixel in pixels)
     return near > 60 * 40 * 0.1
@@ -53,7 +53,7 @@ async def stream_of_half_an_hour_twice(proxy: Proxy, simulator: Simulator) -> St
         return await read_stream(answer, begun)
 
 
-async def test_a_stream_shows_the_role_then_progress_then_the_picture_then_its_end(
+async def test_a_stream_shows_the_role_then_progress_then_the_image_then_its_end(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
@@ -66,7 +66,7 @@ async def test_a_stream_shows_the_role_then_progress_then_the_picture_then_its_e
         assert found is not None
         assert found["title"] == "a red fox"
         assert re.fullmatch(re.escape(proxy.url) + r"/images/[0-9a-f]{32}\.png", found["url"])
-        assert (await fetch_picture(proxy, found["url"])).size == (720, 480)
+        assert (await fetch_image(proxy, found["url"])).size == (720, 480)
 
 
 def check_the_order_of_events(stream: StreamRead) -> None:
@@ -122,15 +122,15 @@ async def test_usage_comes_last_and_only_when_asked_for(proxy: Proxy) -> None:
     assert all(chunk["usage"] is None for chunk in stream.chunks[:-1])
 
 
-async def test_n_pictures_are_n_images_that_differ(proxy: Proxy) -> None:
+async def test_n_images_are_n_images_that_differ(proxy: Proxy) -> None:
     async with proxy.chat("three of them", n=3, stream=True) as answer:
         stream = await read_stream(answer)
 
     urls = [found["url"] for found in MARKDOWN_IMAGE.finditer(stream.content)]
     assert len(set(urls)) == 3
     assert stream.content.count("\n\n") == 2
-    pictures = [(await fetch_picture(proxy, url)).tobytes() for url in urls]
-    assert len(set(pictures)) == 3
+    images = [(await fetch_image(proxy, url)).tobytes() for url in urls]
+    assert len(set(images)) == 3
 
 
 async def test_the_size_is_the_one_ordered(proxy: Proxy) -> None:
@@ -139,7 +139,7 @@ async def test_the_size_is_the_one_ordered(proxy: Proxy) -> None:
 
     found = MARKDOWN_IMAGE.fullmatch(content)
     assert found is not None
-    assert (await fetch_picture(proxy, found["url"])).size == (480, 720)
+    assert (await fetch_image(proxy, found["url"])).size == (480, 720)
 
 
 async def test_a_chinese_prompt_reaches_the_upstream_and_comes_back_unchanged(
@@ -179,7 +179,7 @@ async def test_a_chinese_prompt_reaches_the_upstream_and_comes_back_unchanged(
         ),
     ],
 )
-async def test_a_reference_picture_is_uploaded_and_seen_in_the_result(
+async def test_a_reference_image_is_uploaded_and_seen_in_the_result(
     proxy: Proxy, simulator: Simulator, content: Any
 ) -> None:
     async with proxy.chat(messages=[{"role": "user", "content": content}]) as answer:
@@ -188,11 +188,11 @@ async def test_a_reference_picture_is_uploaded_and_seen_in_the_result(
     found = MARKDOWN_IMAGE.fullmatch(text)
     assert found is not None
     assert found["title"] == "make it night"
-    assert looks_like((0xD0, 0x20, 0x90), await fetch_picture(proxy, found["url"]))
+    assert looks_like((0xD0, 0x20, 0x90), await fetch_image(proxy, found["url"]))
     assert (await simulator.stats())["tasks"][0]["prompt"] == "make it night"
 
 
-async def test_a_reference_picture_is_forgotten_when_its_generation_has_ended(
+async def test_a_reference_image_is_forgotten_when_its_generation_has_ended(
     start_proxy: StartProxy, simulator: Simulator, tmp_path: Path
 ) -> None:
     settings = in_front_of(simulator)
@@ -202,7 +202,7 @@ async def test_a_reference_picture_is_forgotten_when_its_generation_has_ended(
     assert await asyncio.to_thread(os.listdir, tmp_path / "data" / "inputs") == []
 
 
-async def test_a_whole_answer_waits_for_the_picture(proxy: Proxy) -> None:
+async def test_a_whole_answer_waits_for_the_image(proxy: Proxy) -> None:
     async with proxy.chat("a red fox") as answer:
         body = await answer.json()
 
@@ -343,13 +343,13 @@ async def test_links_begin_with_base_url(start_proxy: StartProxy, simulator: Sim
     assert re.search(re.escape(f"({base_url}/images/") + r"[0-9a-f]{32}\.png\)$", content)
 
 
-async def test_the_embedded_simulator_makes_pictures_without_any_key(start_proxy: StartProxy) -> None:
+async def test_the_embedded_simulator_makes_images_without_any_key(start_proxy: StartProxy) -> None:
     async with start_proxy() as proxy, proxy.chat("no account needed") as answer:
         body = await answer.json()
         found = MARKDOWN_IMAGE.fullmatch(body["choices"][0]["message"]["content"])
         assert found is not None
         assert found["url"].startswith(proxy.url)
-        assert (await fetch_picture(proxy, found["url"])).size == (720, 480)
+        assert (await fetch_image(proxy, found["url"])).size == (720, 480)
 
 
 async def test_a_finished_generation_is_still_answered_after_a_restart(

@@ -20,7 +20,7 @@ ROLE, END, DONE = ('{"role":"assistant","content":""}', "null"), ("{}", '"stop"'
 NO_MORE = '{"error":{"message":"%s","type":"%s","param":null,"code":"%s"}}'
 
 
-def picture(text: str) -> tuple[str, str]:
+def image(text: str) -> tuple[str, str]:
     return json.dumps({"content": text}, separators=(",", ":")), "null"
 
 
@@ -42,31 +42,31 @@ def golden(raw: bytes) -> list[str]:
 
 
 REFUSED = "the back end refused the order: it is against its rules"
-BROKEN = "the back end failed to make the picture"
+BROKEN = "the back end failed to make the image"
 WITH_USAGE = {"stream_options": {"include_usage": True}}
 STREAMS: list[tuple[str, dict[str, Any], str | None, list[str]]] = [
-    ("one picture", {}, None, [CHUNK % ROLE, CHUNK % picture("![a fox](URL)"), CHUNK % END, DONE]),
+    ("one image", {}, None, [CHUNK % ROLE, CHUNK % image("![a fox](URL)"), CHUNK % END, DONE]),
     (
-        "two pictures and the usage",
+        "two images and the usage",
         {"n": 2, **WITH_USAGE},
         None,
         [
             COUNTED % ROLE,
-            COUNTED % picture("![a fox](URL)"),
-            COUNTED % picture("\n\n![a fox](URL)"),
+            COUNTED % image("![a fox](URL)"),
+            COUNTED % image("\n\n![a fox](URL)"),
             COUNTED % END,
             HEAD + '"choices":[],"usage":{"prompt_tokens":2,"completion_tokens":2,"total_tokens":4}}',
             DONE,
         ],
     ),
     (
-        "a picture that is missing",
+        "an image that is missing",
         {"n": 2},
         "unsafe",
         [
             CHUNK % ROLE,
-            CHUNK % picture("![a fox](URL)"),
-            CHUNK % picture("\n\nPicture 2 could not be made."),
+            CHUNK % image("![a fox](URL)"),
+            CHUNK % image("\n\nImage 2 could not be made."),
             CHUNK % END,
             DONE,
         ],
@@ -77,7 +77,7 @@ STREAMS: list[tuple[str, dict[str, Any], str | None, list[str]]] = [
         "moderation",
         [
             CHUNK % ROLE,
-            CHUNK % picture(f"The picture could not be made: {REFUSED}."),
+            CHUNK % image(f"The image could not be made: {REFUSED}."),
             NO_MORE % (REFUSED, "invalid_request_error", "content_policy_violation"),
         ],
     ),
@@ -87,7 +87,7 @@ STREAMS: list[tuple[str, dict[str, Any], str | None, list[str]]] = [
         "fail",
         [
             COUNTED % ROLE,
-            COUNTED % picture(f"The picture could not be made: {BROKEN}."),
+            COUNTED % image(f"The image could not be made: {BROKEN}."),
             NO_MORE % (BROKEN, "server_error", "generation_failed"),
         ],
     ),
@@ -95,7 +95,7 @@ STREAMS: list[tuple[str, dict[str, Any], str | None, list[str]]] = [
         "a side call",
         {"messages": [{"role": "user", "content": TITLE}]},
         None,
-        [LOCAL % ROLE, LOCAL % picture("a fox"), LOCAL % END, DONE],
+        [LOCAL % ROLE, LOCAL % image("a fox"), LOCAL % END, DONE],
     ),
 ]
 

@@ -239,8 +239,8 @@ async def test_a_file_of_each_released_version_is_brought_up_to_date_with_all_th
         done = await store.find(f"chatcmpl-{4:032x}")
         assert done is not None
         assert done.status is Status.completed
-        assert [type(event).__name__ for event in done.log] == ["Queued", "Progress", "Picture", "Completed"]
-        assert await store.has_picture(f"{1:032x}.png")
+        assert [type(event).__name__ for event in done.log] == ["Queued", "Progress", "Image", "Completed"]
+        assert await store.has_image(f"{1:032x}.png")
         await store.add(Generation("chatcmpl-new", "client", GenerationSpec("sora-1.0", "a fox")))
     async with opened(path) as database:
         assert len(await Store(database).unfinished()) == 4

@@ -130,7 +130,7 @@ async def test_a_redirect_is_a_failure_and_not_followed(post: Post, receiver: Re
 async def test_a_receiver_that_does_not_answer_in_time_is_tried_again(
     post: Post, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sora_proxy.foreign.public_http.SECONDS", 0.2)
+    monkeypatch.setattr("sora_proxy.foreign.public_http.TIMEOUT_SECONDS", 0.2)
     receiver.answers = [hang]
     await post.put(receiver.url)
     async with post.delivering(receiver.host, delays=(100.0,)):

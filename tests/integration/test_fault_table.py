@@ -18,8 +18,8 @@ from sora_proxy.errors import (
 )
 from sora_proxy.generation import GenerationSpec
 from sora_proxy.settings.proxies import Account
-from sora_proxy.upstream.sora import Sora, SoraOptions
-from sora_proxy.upstream.sora_http import SoraHttp
+from sora_proxy.upstream import BackendOptions
+from sora_proxy.upstream.sora import Sora
 from tests.conftest import UPSTREAM_TOKEN, Simulator
 
 Row = tuple[dict[str, Any], type[Fault], str]  # what is ordered of the simulator, and what it is told as
@@ -69,7 +69,7 @@ ACCOUNT = Account("key", UPSTREAM_TOKEN)
 @pytest.fixture
 async def sora(simulator: Simulator) -> AsyncIterator[Sora]:
     pool = BlockingPool()
-    sora = Sora(SoraOptions(simulator.url), SoraHttp(), pool)
+    sora = Sora(BackendOptions("sora", simulator.url), pool)
     yield sora
     sora.close()
     pool.close()
@@ -119,7 +119,7 @@ async def test_a_probe_costs_nothing_and_says_nothing_if_the_key_works(sora: Sor
 
 async def test_a_probe_of_a_server_without_such_a_call_says_nothing_about_the_key(simulator: Simulator) -> None:
     pool = BlockingPool()
-    elsewhere = Sora(SoraOptions(f"{simulator.url}/elsewhere"), SoraHttp(), pool)
+    elsewhere = Sora(BackendOptions("sora", f"{simulator.url}/elsewhere"), pool)
     await elsewhere.probe(ACCOUNT)
     elsewhere.close()
     pool.close()

@@ -15,9 +15,9 @@ from tests.conftest import ADMIN_KEY, CLIENT_KEY, HOUR, Proxy, Simulator, StartP
 from tests.streams import blocks_of, read_stream, read_until
 
 KEY = {"idempotency-key": "order 66"}
-PUBLIC = {"base_url": "http://pictures.example.com", "image_localization": True}
+PUBLIC = {"base_url": "http://images.example.com", "image_localization": True}
 COUNTED = {"x-stainless-retry-count": "1"}
-PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
+IMAGE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
 
 
 @contextlib.asynccontextmanager
@@ -67,7 +67,7 @@ async def test_fifty_equal_requests_at_once_with_one_key_are_one_order(proxy: Pr
 
 async def test_a_queue_that_is_full_takes_any_number_of_repeats(start_proxy: StartProxy, simulator: Simulator) -> None:
     async with start_proxy(**in_front_of(simulator), max_queue=1) as proxy:
-        answers = await asyncio.gather(*(ask(proxy, f"{PICTURE} larger", headers=KEY) for _ in range(20)))
+        answers = await asyncio.gather(*(ask(proxy, f"{IMAGE} larger", headers=KEY) for _ in range(20)))
     assert {status for status, _ in answers} == {200}
     assert await registered(simulator) == 1
 
@@ -121,7 +121,7 @@ async def test_a_failure_is_replayed_too(proxy: Proxy, simulator: Simulator) -> 
         {"n": 2},
         {"size": "480x480"},
         {"model": "sora-image"},
-        {"prompt": f"{PICTURE} a red fox"},
+        {"prompt": f"{IMAGE} a red fox"},
     ],
     ids=str,
 )
@@ -214,7 +214,7 @@ async def test_a_key_whose_answer_was_deleted_orders_nothing(proxy: Proxy, simul
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-async def test_the_sdk_whose_first_answer_is_lost_gets_the_picture_that_it_ordered(
+async def test_the_sdk_whose_first_answer_is_lost_gets_the_image_that_it_ordered(
     proxy: Proxy, simulator: Simulator, stream: bool
 ) -> None:
     async with (
@@ -235,7 +235,7 @@ async def test_the_sdk_whose_first_answer_is_lost_gets_the_picture_that_it_order
     assert await registered(simulator) == 1
 
 
-async def test_pictures_from_the_images_api_are_ordered_once_too(proxy: Proxy, simulator: Simulator) -> None:
+async def test_images_from_the_images_api_are_ordered_once_too(proxy: Proxy, simulator: Simulator) -> None:
     async def order(**fields: Any) -> dict[str, Any]:
         body = {"model": "sora-1.0", "prompt": "a red fox", **fields}
         async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=body, headers=KEY) as answer:

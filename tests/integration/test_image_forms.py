@@ -23,7 +23,7 @@ def png(size: tuple[int, int] = (320, 240)) -> bytes:
     return out.getvalue()
 
 
-PICTURE: Part = ('form-data; name="image"; filename="fox.png"', png())
+IMAGE: Part = ('form-data; name="image"; filename="fox.png"', png())
 
 
 def form(*parts: Part) -> bytes:
@@ -63,23 +63,23 @@ async def uploads(simulator: Simulator) -> list[int]:
         'form-data; name="image"',
     ],
 )
-async def test_a_picture_is_found_however_its_part_is_named(proxy: Proxy, simulator: Simulator, head: str) -> None:
-    status, body = await post(proxy, form((head, PICTURE[1]), PROMPT))
+async def test_an_image_is_found_however_its_part_is_named(proxy: Proxy, simulator: Simulator, head: str) -> None:
+    status, body = await post(proxy, form((head, IMAGE[1]), PROMPT))
     assert status == 200, body
-    assert await uploads(simulator) == [len(PICTURE[1])]
+    assert await uploads(simulator) == [len(IMAGE[1])]
 
 
 async def test_fields_come_as_texts_and_a_mask_changes_nothing(proxy: Proxy) -> None:
     fields = {"n": "2", "size": "1024x1024", "stream": "false", "output_format": "jpeg", "svg[model]": "x"}
     parts = [(f'form-data; name="{name}"', value.encode()) for name, value in fields.items()]
     mask = ('form-data; name="mask"; filename="mask.png"', b"not looked at")
-    status, body = await post(proxy, form(*parts, PICTURE, mask, PROMPT))
+    status, body = await post(proxy, form(*parts, IMAGE, mask, PROMPT))
     assert status == 200, body
     assert (len(body["data"]), body["output_format"], body["size"]) == (2, "jpeg", "1024x1024")
 
 
 async def test_a_form_may_come_in_chunks_of_any_size(proxy: Proxy, simulator: Simulator) -> None:
-    whole = form(PICTURE, PROMPT)
+    whole = form(IMAGE, PROMPT)
 
     async def chunks() -> AsyncIterator[bytes]:
         for start in range(0, len(whole), 777):
@@ -87,10 +87,10 @@ async def test_a_form_may_come_in_chunks_of_any_size(proxy: Proxy, simulator: Si
 
     status, body = await post(proxy, chunks())
     assert status == 200, body
-    assert await uploads(simulator) == [len(PICTURE[1])]
+    assert await uploads(simulator) == [len(IMAGE[1])]
 
 
-async def test_a_large_picture_is_taken_whole(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_large_image_is_taken_whole(proxy: Proxy, simulator: Simulator) -> None:
     large = png((2000, 1500))
     assert len(large) > 2 * 2**20
     status, body = await post(proxy, form(('form-data; name="image"; filename="fox.png"', large), PROMPT))
@@ -99,30 +99,30 @@ async def test_a_large_picture_is_taken_whole(proxy: Proxy, simulator: Simulator
 
 
 async def test_a_variation_needs_no_prompt(proxy: Proxy, simulator: Simulator) -> None:
-    status, body = await post(proxy, form(PICTURE), route="variations")
+    status, body = await post(proxy, form(IMAGE), route="variations")
     assert status == 200, body
     assert len(await uploads(simulator)) == 1
 
 
 REFUSED: dict[str, tuple[bytes, str | None, str | None]] = {
-    "no picture": (form(PROMPT), None, "image"),
-    "two pictures": (form(PICTURE, PICTURE, PROMPT), None, "image"),
-    "an empty picture": (form((PICTURE[0], b""), PROMPT), None, "image"),
-    "no picture's bytes": (form((PICTURE[0], b"<svg/>"), PROMPT), None, "image"),
-    "no prompt": (form(PICTURE), None, "prompt"),
-    "n is no number": (form(PICTURE, PROMPT, ('form-data; name="n"', b"two")), None, "n"),
-    "n is too large": (form(PICTURE, PROMPT, ('form-data; name="n"', b"9" * 5000)), None, "n"),
-    "stream is neither": (form(PICTURE, PROMPT, ('form-data; name="stream"', b"maybe")), None, "stream"),
+    "no image": (form(PROMPT), None, "image"),
+    "two images": (form(IMAGE, IMAGE, PROMPT), None, "image"),
+    "an empty image": (form((IMAGE[0], b""), PROMPT), None, "image"),
+    "no image's bytes": (form((IMAGE[0], b"<svg/>"), PROMPT), None, "image"),
+    "no prompt": (form(IMAGE), None, "prompt"),
+    "n is no number": (form(IMAGE, PROMPT, ('form-data; name="n"', b"two")), None, "n"),
+    "n is too large": (form(IMAGE, PROMPT, ('form-data; name="n"', b"9" * 5000)), None, "n"),
+    "stream is neither": (form(IMAGE, PROMPT, ('form-data; name="stream"', b"maybe")), None, "stream"),
     "nothing": (b"", None, None),
-    "another boundary": (form(PICTURE, PROMPT), "multipart/form-data; boundary=other", None),
-    "no boundary": (form(PICTURE, PROMPT), "multipart/form-data", None),
+    "another boundary": (form(IMAGE, PROMPT), "multipart/form-data; boundary=other", None),
+    "no boundary": (form(IMAGE, PROMPT), "multipart/form-data", None),
     "a boundary that is too long": (form(PROMPT), f"multipart/form-data; boundary={'x' * 100}", None),
-    "no end": (form(PICTURE, PROMPT)[:-20], None, None),
+    "no end": (form(IMAGE, PROMPT)[:-20], None, None),
     "no names": (form(("form-data", b"x")), None, None),
     "no disposition": (b"--%b\r\n\r\nx\r\n--%b--\r\n" % (BOUNDARY.encode(), BOUNDARY.encode()), None, None),
-    "text that is none": (form(PICTURE, (PROMPT[0], b"\xff\xfe")), None, None),
-    "_charset_ that is none": (form(('form-data; name="_charset_"', b"no-such"), PICTURE, PROMPT), None, None),
-    "_charset_ that is long": (form(('form-data; name="_charset_"', b"x" * 99), PICTURE, PROMPT), None, None),
+    "text that is none": (form(IMAGE, (PROMPT[0], b"\xff\xfe")), None, None),
+    "_charset_ that is none": (form(('form-data; name="_charset_"', b"no-such"), IMAGE, PROMPT), None, None),
+    "_charset_ that is long": (form(('form-data; name="_charset_"', b"x" * 99), IMAGE, PROMPT), None, None),
     "a form in the form": (form((f"{PROMPT[0]}\r\nContent-Type: multipart/mixed; boundary=b", b"x")), None, None),
     "a long header": (form((f'form-data; name="{"x" * 20_000}"', b"x")), None, None),
     "many headers": (form(("form-data" + "\r\nx: y" * 500, b"x")), None, None),
@@ -168,20 +168,20 @@ async def test_a_form_that_is_too_large_is_refused_and_memory_stays_as_it_was(pr
             continue  # it was cut while it still sent
         assert answer["error"]["code"] == code
     assert await asyncio.to_thread(memory) - before < 100 * 2**20
-    assert (await post(proxy, form(PICTURE, PROMPT)))[0] == 200
+    assert (await post(proxy, form(IMAGE, PROMPT)))[0] == 200
 
 
 async def test_a_form_that_an_sdk_sends_again_orders_once(proxy: Proxy, simulator: Simulator) -> None:
-    async def post_again(count: str, picture: Part) -> str:
+    async def post_again(count: str, image: Part) -> str:
         headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}", "x-stainless-retry-count": count}
         url = f"{proxy.url}/v1/images/edits"
-        async with proxy.client.post(url, data=io.BytesIO(form(picture, PROMPT)), headers=headers) as answer:
+        async with proxy.client.post(url, data=io.BytesIO(form(image, PROMPT)), headers=headers) as answer:
             body = await answer.json()
             assert answer.status == 200, body
             generation_id: str = body["id"]
             return generation_id
 
-    ids = [await post_again("0", PICTURE), await post_again("1", PICTURE)]
-    other = await post_again("1", (PICTURE[0], png()))
+    ids = [await post_again("0", IMAGE), await post_again("1", IMAGE)]
+    other = await post_again("1", (IMAGE[0], png()))
     assert ids[0] == ids[1] != other
     assert (await simulator.stats())["registered"] == 2

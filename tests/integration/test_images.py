@@ -19,7 +19,7 @@ from tests.streams import blocks_of, named_event, read_until
 STRICT_SIZES = {"1024x1024", "1024x1536", "1536x1024"}
 
 
-def picture_file(kind: str = "PNG", colour: str = "orange", size: tuple[int, int] = (320, 240)) -> bytes:
+def image_file(kind: str = "PNG", colour: str = "orange", size: tuple[int, int] = (320, 240)) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", size, colour).save(out, kind)
     return out.getvalue()
@@ -56,9 +56,9 @@ async def fetched(proxy: Proxy, url: str) -> bytes:
 
 
 def opened(content: bytes) -> Image.Image:
-    picture = Image.open(io.BytesIO(content))
-    picture.load()
-    return picture
+    image = Image.open(io.BytesIO(content))
+    image.load()
+    return image
 
 
 async def events_of(answer: aiohttp.ClientResponse, begun: bytes = b"") -> list[tuple[str, dict[str, Any]]]:
@@ -72,10 +72,10 @@ async def test_an_answer_that_was_not_asked_for_in_a_form_has_both_the_bytes_and
     body = await answer_of(proxy, n=2)
 
     assert len(body["data"]) == 2
-    for picture in body["data"]:
-        assert set(picture) == {"b64_json", "url"}
-        content = base64.b64decode(picture["b64_json"], validate=True)
-        assert content == await fetched(proxy, picture["url"])
+    for image in body["data"]:
+        assert set(image) == {"b64_json", "url"}
+        content = base64.b64decode(image["b64_json"], validate=True)
+        assert content == await fetched(proxy, image["url"])
         assert opened(content).size == (720, 480)
     assert body["data"][0]["b64_json"] != body["data"][1]["b64_json"]
     assert body["output_format"] == "png"
@@ -92,7 +92,7 @@ async def test_an_answer_that_was_not_asked_for_in_a_form_has_both_the_bytes_and
 @pytest.mark.parametrize(("asked", "given"), [("url", {"url"}), ("b64_json", {"b64_json"})])
 async def test_an_answer_has_the_form_that_was_asked_for(proxy: Proxy, asked: str, given: set[str]) -> None:
     body = await answer_of(proxy, response_format=asked)
-    assert [set(picture) for picture in body["data"]] == [given]
+    assert [set(image) for image in body["data"]] == [given]
 
 
 @pytest.mark.parametrize(
@@ -118,15 +118,15 @@ async def test_a_size_is_the_nearest_that_the_back_end_has_and_the_answer_tells_
 
 
 @pytest.mark.parametrize(("wanted", "ending"), [("png", "png"), ("webp", "webp"), ("jpeg", "jpg")])
-async def test_a_picture_is_really_converted_once_and_kept_so(proxy: Proxy, wanted: str, ending: str) -> None:
+async def test_an_image_is_really_converted_once_and_kept_so(proxy: Proxy, wanted: str, ending: str) -> None:
     body = await answer_of(proxy, output_format=wanted)
 
-    (picture,) = body["data"]
-    content = base64.b64decode(picture["b64_json"])
+    (image,) = body["data"]
+    content = base64.b64decode(image["b64_json"])
     assert opened(content).format == wanted.upper()
     assert body["output_format"] == wanted
-    assert picture["url"].endswith(f".{ending}")
-    assert await fetched(proxy, picture["url"]) == content
+    assert image["url"].endswith(f".{ending}")
+    assert await fetched(proxy, image["url"]) == content
 
 
 async def test_compression_makes_a_smaller_file(proxy: Proxy) -> None:
@@ -137,7 +137,7 @@ async def test_compression_makes_a_smaller_file(proxy: Proxy) -> None:
     assert sizes[1] < sizes[0] / 2
 
 
-async def test_bytes_and_formats_are_to_be_had_although_pictures_are_not_kept(
+async def test_bytes_and_formats_are_to_be_had_although_images_are_not_kept(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     async with start_proxy(**in_front_of(simulator), image_localization=False) as proxy:
@@ -154,7 +154,7 @@ async def test_the_asked_models_name_is_in_the_answer(proxy: Proxy) -> None:
     assert (await answer_of(proxy))["model"] == "sora-1.0"
 
 
-async def test_a_stream_tells_progress_in_comments_and_ends_with_an_event_per_picture(
+async def test_a_stream_tells_progress_in_comments_and_ends_with_an_event_per_image(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
@@ -181,7 +181,7 @@ async def test_a_stream_tells_progress_in_comments_and_ends_with_an_event_per_pi
 
 
 async def test_an_edit_in_json_by_data_uri(proxy: Proxy, simulator: Simulator) -> None:
-    content = picture_file()
+    content = image_file()
     sources = [{"image_url": data_uri(content)}]
     body = await answer_of(proxy, "edits", images=sources, response_format="url")
     assert body["usage"]["input_tokens_details"] == {"text_tokens": 3, "image_tokens": 1}
@@ -208,19 +208,19 @@ async def test_a_failure_in_a_stream_is_an_error_event(proxy: Proxy, simulator: 
     assert events[0][1]["error"]["code"] == "generation_failed"
 
 
-async def test_pictures_that_were_not_made_are_told_beside_those_that_were(proxy: Proxy, simulator: Simulator) -> None:
+async def test_images_that_were_not_made_are_told_beside_those_that_were(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("unsafe", count=1)
     body = await answer_of(proxy, n=3)
     assert len(body["data"]) == 2
     assert [(fault["index"], fault["code"]) for fault in body["errors"]] == [(2, "result_unavailable")]
 
 
-async def test_a_picture_that_can_not_be_fetched_is_linked_where_it_is_and_told(
+async def test_an_image_that_can_not_be_fetched_is_linked_where_it_is_and_told(
     proxy: Proxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("media_status", status=404)
     body = await answer_of(proxy, response_format="b64_json")
-    assert [set(picture) for picture in body["data"]] == [{"url"}]
+    assert [set(image) for image in body["data"]] == [{"url"}]
     assert [fault["index"] for fault in body["errors"]] == [0]
     async with ask(proxy, stream=True) as answer:
         assert [(name, event["error"]["code"]) for name, event in await events_of(answer)] == [
@@ -307,9 +307,9 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("edits", {}, "image"),
     ("edits", {"images": []}, "image"),
     ("edits", {"images": [{"file_id": "file-1"}]}, "images[0].image_url"),
-    ("edits", {"images": [{"image_url": data_uri(b"no picture")}]}, "image"),
+    ("edits", {"images": [{"image_url": data_uri(b"no image")}]}, "image"),
     ("edits", {"images": [{"image_url": "http://127.0.0.1:9/x.png"}]}, "image"),
-    ("edits", {"images": [{"image_url": data_uri(picture_file())}] * 2}, "image"),
+    ("edits", {"images": [{"image_url": data_uri(image_file())}] * 2}, "image"),
     ("edits", {"images": "x"}, "images"),
     ("variations", {"prompt": "ignored"}, "image"),
 ]

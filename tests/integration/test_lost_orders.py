@@ -77,7 +77,7 @@ async def test_a_nameless_task_that_was_not_there_before_the_order_is_the_order(
     assert len(sora.orders) == 3
 
 
-async def test_two_new_nameless_tasks_end_the_order_rather_than_show_a_strangers_picture(
+async def test_two_new_nameless_tasks_end_the_order_rather_than_show_a_strangers_image(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     sora.tells_prompts = False
@@ -206,9 +206,9 @@ async def test_results_under_new_addresses_are_told_by_their_ids_whatever_their_
         results(sora.tasks[UPSTREAM_TOKEN][0], ["b2", "a2"])
         text = (await answer.read()).decode()
         links = [part.split(")")[0] for part in text.split(f"]({proxy.url}")[1:]]
-        pictures = []
+        images = []
         for link in links:
-            async with proxy.client.get(proxy.url + link) as picture:
-                pictures.append((await picture.read())[len(GIF) :])
+            async with proxy.client.get(proxy.url + link) as image:
+                images.append((await image.read())[len(GIF) :])
 
-    assert pictures == [b"a", b"b"]
+    assert images == [b"a", b"b"]

@@ -141,10 +141,10 @@ async def test_a_key_that_needs_a_human_is_not_brought_back_by_polls_that_go_wel
     assert tried() == 2
 
 
-# --- Reference pictures -----------------------------------------------------------------------------------------------
+# --- Reference images -----------------------------------------------------------------------------------------------
 
 
-async def test_refused_orders_leave_no_picture_behind_and_each_order_taken_keeps_its_own_until_it_ends(
+async def test_refused_orders_leave_no_image_behind_and_each_order_taken_keeps_its_own_until_it_ends(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     go = asyncio.Event()
@@ -173,7 +173,7 @@ async def test_refused_orders_leave_no_picture_behind_and_each_order_taken_keeps
     assert len(sora.orders) == statuses[200]
 
 
-async def test_a_start_removes_the_pictures_that_no_order_needs_and_keeps_the_others(
+async def test_a_start_removes_the_images_that_no_order_needs_and_keeps_the_others(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     go = asyncio.Event()

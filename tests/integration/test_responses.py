@@ -21,7 +21,7 @@ from tests.sora_server import Order, Sora
 from tests.sora_server import in_front_of as in_front_of_sora
 from tests.streams import blocks_of, named_event, read_until
 
-PUBLIC = {"base_url": "http://pictures.example.com", "image_localization": True}
+PUBLIC = {"base_url": "http://images.example.com", "image_localization": True}
 GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
 WHOLE_STREAM = [
     "response.created",
@@ -94,9 +94,9 @@ def kinds_of(blocks: list[bytes]) -> list[str]:
 
 
 def opened(encoded: str) -> Image.Image:
-    picture = Image.open(io.BytesIO(base64.b64decode(encoded, validate=True)))
-    picture.load()
-    return picture
+    image = Image.open(io.BytesIO(base64.b64decode(encoded, validate=True)))
+    image.load()
+    return image
 
 
 async def check_every_cut(proxy: Proxy, response_id: str, uncut: list[bytes]) -> None:
@@ -106,7 +106,7 @@ async def check_every_cut(proxy: Proxy, response_id: str, uncut: list[bytes]) ->
         assert await stream_of(proxy, response_id, number) == uncut[position:]
 
 
-async def test_a_whole_response_has_the_picture_and_its_link(proxy: Proxy) -> None:
+async def test_a_whole_response_has_the_image_and_its_link(proxy: Proxy) -> None:
     body = await answer_of(proxy, metadata={"album": "foxes"})
 
     call, message = body["output"]
@@ -142,7 +142,7 @@ async def test_each_api_knows_the_orders_of_the_other(proxy: Proxy) -> None:
         assert (await error_of(proxy.client.get(f"{proxy.url}/v1/responses/{wrong}")))[0] == 404
 
 
-async def test_a_picture_that_is_not_kept_here_is_linked(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_an_image_that_is_not_kept_here_is_linked(start_proxy: StartProxy, simulator: Simulator) -> None:
     async with start_proxy(**in_front_of(simulator), image_localization=False) as proxy:
         assert (await answer_of(proxy))["output"][0]["result"]
         async with proxy.chat() as answer:
@@ -191,7 +191,7 @@ async def test_the_prompt_is_what_the_user_said_last(
     assert len((await simulator.stats())["uploads"]) == uploads
 
 
-async def test_the_tool_says_how_the_picture_shall_be_and_everything_else_is_ignored(proxy: Proxy) -> None:
+async def test_the_tool_says_how_the_image_shall_be_and_everything_else_is_ignored(proxy: Proxy) -> None:
     tool = {"type": "image_generation", "size": "1024x1536", "output_format": "webp", "output_compression": 40}
     body = await answer_of(
         proxy,
@@ -203,8 +203,8 @@ async def test_the_tool_says_how_the_picture_shall_be_and_everything_else_is_ign
         store=False,
         truncation=0,
     )
-    picture = opened(body["output"][0]["result"])
-    assert (picture.format, picture.size) == ("WEBP", (1024, 1536))
+    image = opened(body["output"][0]["result"])
+    assert (image.format, image.size) == ("WEBP", (1024, 1536))
     assert body["tools"] == [{"type": "image_generation", "size": "1024x1536", "output_format": "webp"}]
     assert body["output"][0]["size"] == "1024x1536"
 
@@ -439,19 +439,19 @@ async def test_somebody_elses_response_is_as_unknown_as_one_that_never_was(
     assert answers[0][0] == 404
 
 
-async def test_what_follows_a_response_starts_from_its_picture(proxy: Proxy, simulator: Simulator) -> None:
+async def test_what_follows_a_response_starts_from_its_image(proxy: Proxy, simulator: Simulator) -> None:
     first = await answer_of(proxy)
     second = await answer_of(proxy, "the same fox at night", previous_response_id=first["id"])
-    picture = base64.b64decode(first["output"][0]["result"])
+    image = base64.b64decode(first["output"][0]["result"])
     (upload,) = (await simulator.stats())["uploads"]
-    assert upload["bytes"] == len(picture)
+    assert upload["bytes"] == len(image)
     assert (await proxy.get(f"/v1/responses/{first['id']}")) == first
     assert second["status"] == "completed"
     inputs = proxy.app[MEDIA].input_path("")
     assert await asyncio.to_thread(lambda: [*inputs.iterdir()]) == []
 
 
-async def test_a_picture_in_the_prompt_wins_over_that_of_the_previous_response(
+async def test_an_image_in_the_prompt_wins_over_that_of_the_previous_response(
     proxy: Proxy, simulator: Simulator
 ) -> None:
     first = await answer_of(proxy)
@@ -461,7 +461,7 @@ async def test_a_picture_in_the_prompt_wins_over_that_of_the_previous_response(
     assert upload["bytes"] == len(base64.b64decode(GIF.partition(",")[2]))
 
 
-async def test_nothing_can_follow_a_response_without_a_picture(proxy: Proxy, simulator: Simulator) -> None:
+async def test_nothing_can_follow_a_response_without_an_image(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("never_finish", times=None)
     status, error = await error_of(ask(proxy, previous_response_id=await started(proxy)))
     assert (status, error["code"]) == (400, "previous_response_without_picture")
@@ -483,7 +483,7 @@ async def test_a_repeated_request_orders_once(proxy: Proxy, simulator: Simulator
         {"prompt": "a red fox", "instructions": "Summarize the conversation into a title in English"},
     ],
 )
-async def test_what_programs_ask_for_themselves_costs_no_picture(
+async def test_what_programs_ask_for_themselves_costs_no_image(
     proxy: Proxy, simulator: Simulator, asked: dict[str, Any]
 ) -> None:
     body = await answer_of(proxy, **asked)

@@ -11,7 +11,7 @@ from tests.conftest import ADMIN_KEY, HOUR, Proxy, Simulator, StartProxy, StartS
 from tests.eventually import PATIENCE
 from tests.streams import blocks_of, numbers_of
 
-PUBLIC = {"base_url": "http://pictures.example.com", "image_localization": True}
+PUBLIC = {"base_url": "http://images.example.com", "image_localization": True}
 
 
 async def resume(proxy: Proxy, generation_id: str, after: int | None = None) -> list[bytes]:
@@ -121,7 +121,7 @@ async def test_the_plain_form_tells_the_log_with_ids_and_goes_on_after_the_last(
         kinds = [block.split(b"\n")[1] for block in live]
         assert [block.split(b"\n")[0] for block in live] == [b"id: %d" % n for n in range(1, len(live) + 1)]
         assert kinds[-2:] == [b"event: picture", b"event: completed"]
-        assert b'"url":"http://pictures.example.com/images/' in live[-2]
+        assert b'"url":"http://images.example.com/images/' in live[-2]
     async with start_proxy(**settings) as proxy:
         for number in range(len(live)):
             assert await listen(proxy, generation_id, **{"last-event-id": str(number)}) == live[number:]

@@ -24,7 +24,7 @@ async def status_of(proxy: Proxy, path: str) -> int:
         return int(answer.status)
 
 
-async def pictures_in(folder: Path) -> set[str]:
+async def images_in(folder: Path) -> set[str]:
     return {path.name for path in await asyncio.to_thread(lambda: list((folder / "data/images").iterdir()))}
 
 
@@ -49,11 +49,11 @@ async def test_only_so_many_are_kept_the_newest(start_proxy: StartProxy, simulat
         await check_it_is_forgotten(proxy, oldest)
         for each in others:
             await check_it_is_kept(proxy, each)
-        assert await pictures_in(tmp_path) == {each["pictures"][0].rpartition("/")[2] for each in others}
+        assert await images_in(tmp_path) == {each["pictures"][0].rpartition("/")[2] for each in others}
 
 
 async def test_a_server_forgets_by_itself_and_what_is_old(start_proxy: StartProxy, simulator: Simulator) -> None:
-    settings = in_front_of(simulator) | {"image_localization": True, "base_url": "http://pictures.example.com"}
+    settings = in_front_of(simulator) | {"image_localization": True, "base_url": "http://images.example.com"}
     async with start_proxy(**settings, retention_days=0, retention_count=0) as proxy:
         made = await make(proxy)
         await proxy.app[RETENTION].sweep()
@@ -86,12 +86,12 @@ async def test_files_that_a_crash_left_behind_are_removed_at_the_next_start(
     async with start_proxy(**settings) as proxy:
         kept = await make(proxy)
         left = f"{7:032x}.png"
-        await asyncio.to_thread((tmp_path / "data/images" / left).write_bytes, b"a picture")
+        await asyncio.to_thread((tmp_path / "data/images" / left).write_bytes, b"an image")
         row = discarded.insert().values(name=left)
         await proxy.app[STORE]._database.write(lambda connection: connection.execute(row))
 
     async def only_the_kept_one_is_there() -> bool:
-        return await pictures_in(tmp_path) == {kept["pictures"][0].rpartition("/")[2]}
+        return await images_in(tmp_path) == {kept["pictures"][0].rpartition("/")[2]}
 
     async with start_proxy(**settings):
         await eventually(only_the_kept_one_is_there)
@@ -100,21 +100,21 @@ async def test_files_that_a_crash_left_behind_are_removed_at_the_next_start(
 async def test_files_that_can_not_be_removed_now_are_removed_later(
     start_proxy: StartProxy, simulator: Simulator, tmp_path: Path
 ) -> None:
-    def put_a_folder_in_its_place(picture: Path) -> None:
-        picture.unlink()
-        picture.mkdir()
+    def put_a_folder_in_its_place(image: Path) -> None:
+        image.unlink()
+        image.mkdir()
 
     settings = in_front_of(simulator) | {"image_localization": True, "retention_days": A_MOMENT}
     async with start_proxy(**settings) as proxy:
         made = await make(proxy)
-        picture = tmp_path / "data/images" / made["pictures"][0].rpartition("/")[2]
-        await asyncio.to_thread(put_a_folder_in_its_place, picture)
+        image = tmp_path / "data/images" / made["pictures"][0].rpartition("/")[2]
+        await asyncio.to_thread(put_a_folder_in_its_place, image)
         await proxy.app[RETENTION].sweep()
         await check_it_is_forgotten(proxy, made)
-        await asyncio.to_thread(picture.rmdir)
-        await asyncio.to_thread(picture.write_bytes, b"a picture")
+        await asyncio.to_thread(image.rmdir)
+        await asyncio.to_thread(image.write_bytes, b"an image")
         await proxy.app[RETENTION].sweep()
-        assert not await pictures_in(tmp_path)
+        assert not await images_in(tmp_path)
 
 
 async def test_the_task_of_a_forgotten_order_is_still_known_as_ours(

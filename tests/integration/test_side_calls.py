@@ -1,4 +1,4 @@
-"""Titles and the like are answered without a picture, in each form that a client can ask for."""
+"""Titles and the like are answered without an image, in each form that a client can ask for."""
 
 import json
 from typing import Any

@@ -73,9 +73,9 @@ class Client:
         body = {**order, "width": 96, "height": 64, "inpaint_items": [], **change}
         return await self.call("POST", "/backend/video_gen", token, json=body)
 
-    async def upload(self, token: str = "k", picture: bytes | None = None) -> Answer:
+    async def upload(self, token: str = "k", image: bytes | None = None) -> Answer:
         form = aiohttp.FormData()
-        form.add_field("file", io.BytesIO(picture or png()), filename="red.png", content_type="image/png")
+        form.add_field("file", io.BytesIO(image or png()), filename="red.png", content_type="image/png")
         form.add_field("file_name", "red.png")
         return await self.call("POST", "/backend/uploads", token, data=form)
 
@@ -84,7 +84,7 @@ class Client:
         rows: list[dict[str, Any]] = answer.json["task_responses"]
         return rows
 
-    async def picture_url(self) -> str:
+    async def image_url(self) -> str:
         await self.submit()
         return str((await self.rows())[0]["generations"][0]["url"])
 
@@ -116,7 +116,7 @@ async def client() -> AsyncIterator[Client]:
             yield running
 
 
-async def test_an_order_becomes_pictures(client: Client) -> None:
+async def test_an_order_becomes_images(client: Client) -> None:
     submitted = (await client.submit("a paper boat", n_variants=2, width=720, height=480)).json
     assert submitted["id"].startswith("task_")
     row = (await client.rows())[0]
@@ -127,11 +127,11 @@ async def test_an_order_becomes_pictures(client: Client) -> None:
     assert row["moderation_result"] == {"type": "passed", "code": None}
     first, second = row["generations"]
     assert first["url"] == first["encodings"]["source"]["path"]
-    pictures = [await client.call("GET", generation["url"], None) for generation in (first, second)]
-    assert [picture.headers["content-type"] for picture in pictures] == ["image/png"] * 2
-    assert pictures[0].body != pictures[1].body
-    with Image.open(io.BytesIO(pictures[0].body)) as picture:
-        assert (picture.format, picture.size) == ("PNG", (720, 480))
+    images = [await client.call("GET", generation["url"], None) for generation in (first, second)]
+    assert [image.headers["content-type"] for image in images] == ["image/png"] * 2
+    assert images[0].body != images[1].body
+    with Image.open(io.BytesIO(images[0].body)) as image:
+        assert (image.format, image.size) == ("PNG", (720, 480))
 
 
 async def test_a_task_that_runs_tells_its_progress() -> None:
@@ -152,8 +152,8 @@ async def test_a_remix_shows_what_was_uploaded(client: Client) -> None:
     answer = await client.submit(operation="remix", inpaint_items=[item], width=480, height=480)
     assert answer.status == 200
     url = (await client.rows())[0]["generations"][0]["url"]
-    with Image.open(io.BytesIO((await client.call("GET", url, None)).body)) as picture:
-        colours = picture.convert("RGB").getcolors(480 * 480) or []
+    with Image.open(io.BytesIO((await client.call("GET", url, None)).body)) as image:
+        colours = image.convert("RGB").getcolors(480 * 480) or []
     red = sum(n for n, pixel in colours if isinstance(pixel, tuple) and abs(pixel[0] - 220) + pixel[1] + pixel[2] < 90)
     assert red > 10_000
     assert (await client.call("GET", uploaded["url"], None)).headers["content-type"] == "image/jpeg"
@@ -165,9 +165,9 @@ async def test_a_large_upload_is_taken_and_a_too_large_one_refused(client: Clien
     noise = io.BytesIO()
     Image.effect_noise((2600, 2600), 120).save(noise, "PNG", compress_level=1)
     assert len(noise.getvalue()) > 5_000_000
-    assert (await client.upload(picture=noise.getvalue())).status == 200
-    assert (await client.upload(picture=b"x" * (32 * 2**20 + 1))).code == "upload_too_large"
-    assert (await client.upload(picture=b"no picture")).code == "invalid_image"
+    assert (await client.upload(image=noise.getvalue())).status == 200
+    assert (await client.upload(image=b"x" * (32 * 2**20 + 1))).code == "upload_too_large"
+    assert (await client.upload(image=b"no image")).code == "invalid_image"
     assert (await client.call("POST", "/backend/uploads", json={})).code == "invalid_upload"
 
 
@@ -193,7 +193,7 @@ async def test_parameters_tell_that_a_key_is_alive(client: Client) -> None:
 
 async def test_media_urls_expire_and_the_list_gives_fresh_ones() -> None:
     async with simulator(media_ttl=60.0) as client:
-        url = await client.picture_url()
+        url = await client.image_url()
         assert (await client.call("GET", url, None)).status == 200
         client.clock.now += 60
         assert (await client.call("GET", url, None)).code == "url_expired"
@@ -202,7 +202,7 @@ async def test_media_urls_expire_and_the_list_gives_fresh_ones() -> None:
 
 
 async def test_media_urls_cannot_be_guessed(client: Client) -> None:
-    url = await client.picture_url()
+    url = await client.image_url()
     for wrong in (url[:-1] + ("0" if url[-1] != "0" else "1"), url.replace("/1.png", "/2.png"), url.split("?")[0]):
         assert (await client.call("GET", wrong, None)).status == 404
 
@@ -541,7 +541,7 @@ async def test_fates_decide_what_becomes_of_a_task(client: Client) -> None:
 
 
 async def test_media_faults_spoil_what_a_url_leads_to(client: Client) -> None:
-    url = await client.picture_url()
+    url = await client.image_url()
     whole = (await client.call("GET", url, None)).body
 
     async def spoilt(**order: Any) -> Answer:
@@ -561,13 +561,13 @@ async def test_media_faults_spoil_what_a_url_leads_to(client: Client) -> None:
     assert (large.headers["content-type"], len(large.body)) == ("image/png", len(whole) + 2 * 2**20)
     assert large.body.startswith(whole)
     huge = (await spoilt(fault="media_pixel_bomb", width=7000, height=7000)).body
-    with Image.open(io.BytesIO(huge)) as picture:
-        assert picture.size == (7000, 7000)
+    with Image.open(io.BytesIO(huge)) as image:
+        assert image.size == (7000, 7000)
     assert (await client.call("GET", url, None)).body == whole
 
 
 async def test_a_gzip_bomb_is_small_on_the_wire(client: Client) -> None:
-    url = await client.picture_url()
+    url = await client.image_url()
     await client.fault(fault="media_gzip_bomb", megabytes=5)
     async with client.session.get(url, auto_decompress=False) as response:
         assert response.headers["Content-Encoding"] == "gzip"
@@ -585,9 +585,9 @@ async def test_a_blocking_client_in_a_thread_is_served(client: Client) -> None:
             task = scraper.get(f"{client.url}/backend/video_gen/{task_id}", timeout=PATIENCE).json()
             return task["status"], scraper.get(task["generations"][0]["url"], timeout=PATIENCE).content
 
-    status, picture = await asyncio.to_thread(work)
+    status, image = await asyncio.to_thread(work)
     assert status == "succeeded"
-    assert picture.startswith(b"\x89PNG")
+    assert image.startswith(b"\x89PNG")
 
 
 async def test_many_tasks_are_served_quickly(client: Client) -> None:
@@ -600,8 +600,8 @@ async def test_many_tasks_are_served_quickly(client: Client) -> None:
     assert (time.thread_time() - begun) / 20 < 0.05  # seconds of CPU time; measured: 0.001 to 0.002
 
 
-async def test_a_picture_that_many_ask_for_is_drawn_once(client: Client) -> None:
-    url = await client.picture_url()
+async def test_an_image_that_many_ask_for_is_drawn_once(client: Client) -> None:
+    url = await client.image_url()
     answers = await asyncio.gather(*(client.call("GET", url, None) for _ in range(20)))
     assert len({answer.body for answer in answers}) == 1
 

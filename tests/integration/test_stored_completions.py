@@ -112,7 +112,7 @@ async def test_odd_pages_are_answered_or_refused_by_name(proxy: Proxy, path: str
         assert body["error"]["param"] in query
 
 
-async def test_the_messages_are_what_was_said_without_its_pictures(proxy: Proxy) -> None:
+async def test_the_messages_are_what_was_said_without_its_images(proxy: Proxy) -> None:
     gif = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
     made = await order(
         proxy,
@@ -154,7 +154,7 @@ async def test_without_store_the_prompt_is_the_only_message(proxy: Proxy) -> Non
     assert (message["role"], message["content"]) == ("user", "a red fox")
 
 
-async def test_what_is_deleted_is_gone_with_its_pictures(proxy: Proxy, tmp_path: Path) -> None:
+async def test_what_is_deleted_is_gone_with_its_images(proxy: Proxy, tmp_path: Path) -> None:
     made = await order(proxy, "a secret fox", background=False, metadata={"k": "secret"})
     link = re.search(r"\((\S+)\)", made["choices"][0]["message"]["content"])
     assert link is not None
@@ -197,7 +197,7 @@ async def test_stored_completions_of_others_are_unknown(proxy: Proxy, session: a
     assert await listed(proxy) == [made["id"]]
 
 
-async def test_a_picture_that_did_not_come_is_told_and_the_others_are_shown(proxy: Proxy, simulator: Simulator) -> None:
+async def test_an_image_that_did_not_come_is_told_and_the_others_are_shown(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("unsafe", count=1, times=None)
     async with proxy.chat(n=3) as answer:
         assert answer.status == 200
@@ -209,5 +209,5 @@ async def test_a_picture_that_did_not_come_is_told_and_the_others_are_shown(prox
     for content in (whole["message"]["content"], stream.content):
         lines = content.split("\n\n")
         assert [line.startswith("![") for line in lines] == [True, True, False]
-        assert lines[2] == "Picture 3 could not be made."
+        assert lines[2] == "Image 3 could not be made."
     assert stream.done

@@ -122,7 +122,7 @@ async def test_an_order_refused_for_its_key_goes_to_another_key(
     assert submits_by_token(await simulator.stats()) == {"first": 1, "second": 2}
 
 
-async def test_a_reference_picture_is_uploaded_again_on_the_key_that_takes_over(
+async def test_a_reference_image_is_uploaded_again_on_the_key_that_takes_over(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("unauthorized", token="first", endpoint="submit", times=1)
@@ -322,7 +322,7 @@ async def test_a_download_that_fails_is_made_again(
     assert re.search(rf"\({re.escape(proxy.url)}/images/[0-9a-f]{{32}}\.png\)$", content)
 
 
-async def test_a_picture_that_can_never_be_fetched_is_linked_where_it_lies(proxy: Proxy, simulator: Simulator) -> None:
+async def test_an_image_that_can_never_be_fetched_is_linked_where_it_lies(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("media_html", times=None)
     async with proxy.chat() as answer:
         content = (await answer.json())["choices"][0]["message"]["content"]

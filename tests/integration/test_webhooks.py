@@ -73,8 +73,8 @@ async def test_a_completed_order_is_told_with_links_that_work_and_a_signature_th
     (listed,) = (await proxy.get("/v1/generations"))["data"]
     assert call.event["data"] == listed | {"metadata": {"webhook_url": receiver.url, "purpose": "test"}}
     assert listed["id"] == generation_id
-    async with proxy.client.get(call.event["data"]["pictures"][0]) as picture:
-        assert picture.status == 200
+    async with proxy.client.get(call.event["data"]["pictures"][0]) as image:
+        assert image.status == 200
 
 
 async def test_a_failed_order_is_told_with_its_reason(proxy: Proxy, receiver: Receiver, simulator: Simulator) -> None:
@@ -112,11 +112,11 @@ async def test_a_cancelled_order_is_told_once_although_its_task_goes_on(
 
 
 async def test_base_url_leads_the_links(start_proxy: StartProxy, simulator: Simulator, receiver: Receiver) -> None:
-    settings = allowing(receiver.host, base_url="https://pictures.example.com")
+    settings = allowing(receiver.host, base_url="https://images.example.com")
     async with start_proxy(**in_front_of(simulator), **settings) as proxy:
         await order(proxy, receiver.url)
         (link,) = (await receiver.until(1)).event["data"]["pictures"]
-    assert link.startswith("https://pictures.example.com/images/")
+    assert link.startswith("https://images.example.com/images/")
 
 
 @pytest.mark.parametrize("form", [False, True], ids=["JSON", "form"])

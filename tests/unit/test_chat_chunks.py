@@ -7,22 +7,13 @@ import orjson
 import pytest
 
 from sora_proxy.api.chat.chunks import NUMBERS_PER_EVENT, ChatChunks, StreamOptions
-from sora_proxy.generation import (
-    Cancelled,
-    Completed,
-    Event,
-    Failed,
-    Generation,
-    GenerationSpec,
-    Picture,
-    Progress,
-    Queued,
-)
+from sora_proxy.events import Cancelled, Completed, Event, Failed, Image, Progress, Queued
+from sora_proxy.generation import Generation, GenerationSpec
 
-PICTURES = [Picture(n, name=f"{n:032x}.png") for n in range(2)]
+IMAGES = [Image(n, name=f"{n:032x}.png") for n in range(2)]
 STORIES: dict[str, list[Event]] = {
-    "completed": [Queued(2, 9), Progress(5), Progress(60), *PICTURES, Completed()],
-    "completed at once": [PICTURES[0], Completed()],
+    "completed": [Queued(2, 9), Progress(5), Progress(60), *IMAGES, Completed()],
+    "completed at once": [IMAGES[0], Completed()],
     "failed": [Queued(1), Progress(30), Failed("generation_failed", "it broke")],
     "cancelled": [Queued(1), Cancelled()],
 }

@@ -5,19 +5,8 @@ import pytest
 
 from sora_proxy.api.chat.completions import completion, usage
 from sora_proxy.api.wording import markdown, progress_text
-from sora_proxy.generation import (
-    Cancelled,
-    Completed,
-    Event,
-    Failed,
-    Generation,
-    GenerationSpec,
-    Picture,
-    Progress,
-    Queued,
-    State,
-    Status,
-)
+from sora_proxy.events import Cancelled, Completed, Event, Failed, Image, Progress, Queued
+from sora_proxy.generation import Generation, GenerationSpec, State, Status
 
 NAME = "0" * 32 + ".png"
 ORIGIN = "https://images.example.com"
@@ -51,21 +40,21 @@ def generation(*events: Event, prompt: str = "a red fox", status: Status = Statu
 )
 def test_the_prompt_can_not_break_out_of_the_alternative_text(prompt: str, title: str) -> None:
     made = generation(prompt=prompt)
-    assert markdown(made, [Picture(0, name=NAME)], ORIGIN) == f"![{title}]({LINK})"
+    assert markdown(made, [Image(0, name=NAME)], ORIGIN) == f"![{title}]({LINK})"
 
 
-def test_pictures_stand_apart_and_link_to_us_or_to_the_upstream() -> None:
-    pictures = [Picture(0, name=NAME), Picture(1, url="https://media.example/x?sig=1")]
-    text = markdown(generation(), pictures, ORIGIN)
+def test_images_stand_apart_and_link_to_us_or_to_the_upstream() -> None:
+    images = [Image(0, name=NAME), Image(1, url="https://media.example/x?sig=1")]
+    text = markdown(generation(), images, ORIGIN)
     assert text == f"![a red fox]({LINK})\n\n![a red fox](https://media.example/x?sig=1)"
 
 
 @pytest.mark.parametrize("prompt", ["", " \n ", "one", "three little words", "x" * 32_000])
-@pytest.mark.parametrize("pictures", [0, 1, 4])
-def test_usage_is_never_0(prompt: str, pictures: int) -> None:
-    counted = usage(generation(*(Picture(n, name=NAME) for n in range(pictures)), prompt=prompt))
+@pytest.mark.parametrize("images", [0, 1, 4])
+def test_usage_is_never_0(prompt: str, images: int) -> None:
+    counted = usage(generation(*(Image(n, name=NAME) for n in range(images)), prompt=prompt))
     assert counted["prompt_tokens"] == max(len(prompt.split()), 1)
-    assert counted["completion_tokens"] == max(pictures, 1)
+    assert counted["completion_tokens"] == max(images, 1)
     assert counted["total_tokens"] == counted["prompt_tokens"] + counted["completion_tokens"]
 
 
@@ -84,21 +73,21 @@ def test_progress_is_told_in_words(event: Queued | Progress, text: str) -> None:
     assert progress_text(event) == text
 
 
-PICTURE = Picture(0, name=NAME)
+IMAGE = Image(0, name=NAME)
 
 
 @pytest.mark.parametrize(
     ("status", "events", "content", "reason", "refusal"),
     [
-        (Status.completed, [PICTURE, Completed()], f"![a red fox]({LINK})", "stop", None),
+        (Status.completed, [IMAGE, Completed()], f"![a red fox]({LINK})", "stop", None),
         (Status.failed, [Failed("generation_failed", "it broke")], "it broke", "error", "it broke"),
         (Status.failed, [Failed("content_policy_violation", "no")], "no", "content_filter", "no"),
         (Status.cancelled, [Cancelled()], "the generation was cancelled", "error", "the generation was cancelled"),
-        (Status.queued, [], "the picture is being made", "processing", None),
+        (Status.queued, [], "the image is being made", "processing", None),
         (Status.queued, [Queued(2)], "queued, position 2", "processing", None),
         (Status.running, [Queued(2), Progress(5)], "5 %", "processing", None),
         (Status.saving, [Progress(99)], "99 %", "processing", None),
-        (Status.unknown, [], "the picture is being made", "processing", None),
+        (Status.unknown, [], "the image is being made", "processing", None),
     ],
 )
 def test_a_completion_tells_where_the_generation_stands(

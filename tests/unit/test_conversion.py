@@ -1,4 +1,4 @@
-"""Pictures in the format that was ordered, looked at with Pillow."""
+"""Images in the format that was ordered, looked at with Pillow."""
 
 from pathlib import Path
 
@@ -19,8 +19,8 @@ def test_any_format_becomes_any_other_and_none_is_made_anew(tmp_path: Path, kind
     source, target = drawn(tmp_path / "source", kind), tmp_path / "target"
     assert converted(source, target, wanted, None) is (kind != wanted.upper())
     if target.exists():
-        with Image.open(target) as picture:
-            assert (picture.format, picture.size) == (wanted.upper(), (64, 48))
+        with Image.open(target) as image:
+            assert (image.format, image.size) == (wanted.upper(), (64, 48))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16", "CMYK"])
@@ -36,10 +36,10 @@ def test_what_is_transparent_is_white_in_a_jpeg_and_stays_so_in_a_webp(tmp_path:
     Image.new("RGBA", (64, 48), (255, 0, 0, 0)).save(source, "PNG")
     converted(source, tmp_path / "jpeg", "jpeg", None)
     converted(source, tmp_path / "webp", "webp", None)
-    with Image.open(tmp_path / "jpeg") as picture:
-        assert picture.getpixel((9, 9)) == (255, 255, 255)
-    with Image.open(tmp_path / "webp") as picture:
-        assert picture.convert("RGBA").getchannel("A").getextrema() == (0, 0)
+    with Image.open(tmp_path / "jpeg") as image:
+        assert image.getpixel((9, 9)) == (255, 255, 255)
+    with Image.open(tmp_path / "webp") as image:
+        assert image.convert("RGBA").getchannel("A").getextrema() == (0, 0)
 
 
 @pytest.mark.parametrize("wanted", ["jpeg", "webp"])

@@ -27,7 +27,7 @@ from sora_proxy.errors import (
     UnknownModel,
     UnknownOption,
 )
-from sora_proxy.generation import Failed
+from sora_proxy.events import Failed
 
 ROOT = Path(sora_proxy.__file__).parent
 

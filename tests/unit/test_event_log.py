@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from sora_proxy.event_log import EventLog
-from sora_proxy.generation import Cancelled, Completed, Event, Failed, Picture, Progress, Queued
+from sora_proxy.events import Cancelled, Completed, Event, Failed, Image, Progress, Queued
 from tests.unit.scheduling.virtual_time import VirtualTimeLoop
 
 SOME_EVENTS: list[Event] = [
@@ -13,8 +13,8 @@ SOME_EVENTS: list[Event] = [
     Queued(1),
     Progress(42, 7, 30),
     Progress(),
-    Picture(0, name="0" * 32 + ".png"),
-    Picture(3, url="https://media.example/x?sig=%20"),
+    Image(0, name="0" * 32 + ".png"),
+    Image(3, url="https://media.example/x?sig=%20"),
     Completed(),
     Failed("generation_failed", 'with "quotes", 中文 and\nlines'),
     Cancelled(),

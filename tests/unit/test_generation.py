@@ -6,24 +6,26 @@ from dataclasses import FrozenInstanceError
 import orjson
 import pytest
 
-from sora_proxy.generation import (
+from sora_proxy.events import (
     EVENTS,
-    FINAL,
-    TRANSITIONS,
-    Asset,
     Cancelled,
     Completed,
     Event,
     Failed,
-    Generation,
-    GenerationSpec,
-    Picture,
+    Image,
     Progress,
     Queued,
-    State,
-    Status,
     event_from_record,
     event_to_record,
+)
+from sora_proxy.generation import (
+    FINAL,
+    TRANSITIONS,
+    Asset,
+    Generation,
+    GenerationSpec,
+    State,
+    Status,
     new_generation_id,
 )
 
@@ -43,8 +45,8 @@ SOME_EVENTS: list[Event] = [
     Queued(1),
     Progress(42, 7, 30),
     Progress(),
-    Picture(0, name="0" * 32 + ".png"),
-    Picture(3, url="https://media.example/x?sig=%20"),
+    Image(0, name="0" * 32 + ".png"),
+    Image(3, url="https://media.example/x?sig=%20"),
     Completed(),
     Failed("generation_failed", 'with "quotes", 中文 and\nlines'),
     Cancelled(),
@@ -87,7 +89,7 @@ def test_a_generation_ends_with_its_status_and_tells_its_failure_and_its_events(
     generation.log.append(*SOME_EVENTS)
     generation.state = State(Status.failed, assets=(Asset("https://x"),))
     assert (generation.ended, generation.failure) == (True, SOME_EVENTS[7])
-    assert generation.events_of(Picture) == SOME_EVENTS[4:6]
+    assert generation.events_of(Image) == SOME_EVENTS[4:6]
 
 
 @pytest.mark.parametrize("event", SOME_EVENTS, ids=repr)

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from sora_proxy.database import Database
 from sora_proxy.errors import IdempotencyMismatch
-from sora_proxy.generation import Failed, Generation, GenerationSpec, Status, new_generation_id
+from sora_proxy.events import Failed
+from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
 from sora_proxy.orders.idempotency import (
     JOIN_SECONDS,
     KEPT_SECONDS,
@@ -97,7 +98,7 @@ DATA_URI = "data:image/png;base64,AAAA"
 
 
 @pytest.mark.parametrize(
-    ("spec", "picture", "digest"),
+    ("spec", "image", "digest"),
     [
         (FOX, None, "66ec0194b8101e245bb21551764e3711e9bb1766397244165c6845d66085b1e6"),
         (
@@ -132,9 +133,9 @@ DATA_URI = "data:image/png;base64,AAAA"
     ],
 )
 async def test_the_digests_in_the_databases_of_earlier_versions_still_match(
-    tmp_path: Path, spec: GenerationSpec, picture: str | Path | None, digest: str
+    tmp_path: Path, spec: GenerationSpec, image: str | Path | None, digest: str
 ) -> None:
-    if isinstance(picture, Path):
-        picture = tmp_path / picture
-        await asyncio.to_thread(picture.write_bytes, b"the bytes of an upload")
-    assert await asyncio.to_thread(order_digest, spec, picture) == digest
+    if isinstance(image, Path):
+        image = tmp_path / image
+        await asyncio.to_thread(image.write_bytes, b"the bytes of an upload")
+    assert await asyncio.to_thread(order_digest, spec, image) == digest

@@ -133,7 +133,7 @@ def test_what_surrounds_a_request_knows_nothing_of_orders() -> None:
 
 
 def test_the_words_that_everybody_speaks_import_no_module_but_one_another() -> None:
-    words = {"sora_proxy.errors", "sora_proxy.event_log", "sora_proxy.generation"}
+    words = {f"sora_proxy.{name}" for name in ("errors", "event_log", "events", "generation")}
     assert set().union(*map(imports_of, words)) <= words
     assert users_of("sora_proxy.app") <= {"__main__"}
     assert users_of("sora_proxy.__main__") <= {"__main__"}

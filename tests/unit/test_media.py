@@ -1,4 +1,4 @@
-"""Pictures on disk: only what the bytes say counts, and nothing half-made stays."""
+"""Images on disk: only what the bytes say counts, and nothing half-made stays."""
 
 import io
 import re
@@ -14,12 +14,12 @@ from PIL import Image
 
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import StorageUnavailable
-from sora_proxy.media.image_files import CONTENT_TYPES, FORMATS, MOST_PIXELS, PICTURE_NAME, Media, NotAPicture
+from sora_proxy.media.image_files import CONTENT_TYPES, FORMATS, IMAGE_NAME, MAX_PIXELS, Media, NotAnImage
 
 Save = Any
 
 
-def picture(kind: str, size: tuple[int, int] = (32, 24), **options: Any) -> bytes:
+def image(kind: str, size: tuple[int, int] = (32, 24), **options: Any) -> bytes:
     content = io.BytesIO()
     Image.effect_noise(size, 90).convert("RGB").save(content, kind, **options)
     return content.getvalue()
@@ -44,22 +44,22 @@ def png_header(width: int, height: int) -> bytes:
 
 def jpeg_of_scans(number: int) -> bytes:
     """A sound JPEG whose last scan comes again and again."""
-    whole = picture("JPEG", progressive=True)
+    whole = image("JPEG", progressive=True)
     scan = whole[whole.rindex(b"\xff\xda") : -2]
     return whole[:-2] + scan * number + whole[-2:]
 
 
 GOOD = {
-    "png": (picture("PNG"), "png"),
-    "animated png": (picture("PNG", save_all=True, append_images=frames()), "png"),
-    "jpeg": (picture("JPEG"), "jpg"),
-    "progressive jpeg": (picture("JPEG", progressive=True), "jpg"),
+    "png": (image("PNG"), "png"),
+    "animated png": (image("PNG", save_all=True, append_images=frames()), "png"),
+    "jpeg": (image("JPEG"), "jpg"),
+    "progressive jpeg": (image("JPEG", progressive=True), "jpg"),
     "jpeg of more scans than usual": (jpeg_of_scans(20), "jpg"),
-    "webp": (picture("WEBP"), "webp"),
-    "lossless webp": (picture("WEBP", lossless=True), "webp"),
-    "gif": (picture("GIF"), "gif"),
-    "animated gif": (picture("GIF", save_all=True, append_images=frames()), "gif"),
-    "gif and html": (picture("GIF") + b"<html><script>alert(1)</script>", "gif"),
+    "webp": (image("WEBP"), "webp"),
+    "lossless webp": (image("WEBP", lossless=True), "webp"),
+    "gif": (image("GIF"), "gif"),
+    "animated gif": (image("GIF", save_all=True, append_images=frames()), "gif"),
+    "gif and html": (image("GIF") + b"<html><script>alert(1)</script>", "gif"),
 }
 SVG = (
     b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script></svg>'
@@ -71,11 +71,11 @@ BAD = {
     "svg": SVG,
     "json": b'{"error": {"message": "expired"}}',
     "pdf": b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF",
-    "eps": picture("EPS"),
-    "tiff": picture("TIFF"),
-    "bmp": picture("BMP"),
-    "ico": picture("ICO"),
-    "jpeg 2000": picture("JPEG2000"),
+    "eps": image("EPS"),
+    "tiff": image("TIFF"),
+    "bmp": image("BMP"),
+    "ico": image("ICO"),
+    "jpeg 2000": image("JPEG2000"),
     "jpeg that takes long to decode": jpeg_of_scans(1000),
     "zip": b"PK\x03\x04" + bytes(100),
     "mp4": b"\x00\x00\x00\x18ftypmp42" + bytes(100),
@@ -83,15 +83,15 @@ BAD = {
     "garbage after a png header": b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4,
     "html with a gif's first bytes": b"GIF89a<script>alert(1)</script>",
     "huge png": png_header(60_000, 60_000),
-    "too large png": png_header(MOST_PIXELS // 5000 + 1, 5000),
-    "huge gif": b"GIF89a\xff\xff\xff\xff\x00\x00\x00" + picture("GIF")[13:],
+    "too large png": png_header(MAX_PIXELS // 5000 + 1, 5000),
+    "huge gif": b"GIF89a\xff\xff\xff\xff\x00\x00\x00" + image("GIF")[13:],
     **{f"half a {name}": content[: len(content) // 2] for name, (content, _) in GOOD.items() if "animated" not in name},
     **{
         f"{name} without its end": content[:-40]
         for name, (content, _) in GOOD.items()
         if "animated" not in name and "html" not in name
     },
-    "damaged png": picture("PNG")[:60] + b"\x00\xff\x00\xff" + picture("PNG")[64:],
+    "damaged png": image("PNG")[:60] + b"\x00\xff\x00\xff" + image("PNG")[64:],
 }
 
 
@@ -121,7 +121,7 @@ async def names(media: Media, folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", GOOD)
-async def test_a_picture_is_kept_under_a_random_name_with_the_ending_of_its_bytes(
+async def test_an_image_is_kept_under_a_random_name_with_the_ending_of_its_bytes(
     media: Media, tmp_path: Path, kind: str
 ) -> None:
     content, ending = GOOD[kind]
@@ -129,23 +129,23 @@ async def test_a_picture_is_kept_under_a_random_name_with_the_ending_of_its_byte
     assert kept[0] != kept[1]
     for name in kept:
         assert re.fullmatch(rf"[0-9a-f]{{32}}\.{ending}", name)
-        assert PICTURE_NAME.fullmatch(name)
-        assert await on_thread(media, media.picture_path(name).read_bytes) == content
-        assert await media.has_picture(name)
+        assert IMAGE_NAME.fullmatch(name)
+        assert await on_thread(media, media.image_path(name).read_bytes) == content
+        assert await media.has_image(name)
     assert await names(media, tmp_path / "static/images") == sorted(kept)
     assert await names(media, tmp_path / "inputs") == []
 
 
 @pytest.mark.parametrize("kind", GOOD)
-async def test_a_reference_picture_is_kept_apart_from_those_that_are_served(
+async def test_a_reference_image_is_kept_apart_from_those_that_are_served(
     media: Media, tmp_path: Path, kind: str
 ) -> None:
     content, ending = GOOD[kind]
     name = await media.keep_input(content)
-    assert PICTURE_NAME.fullmatch(name)
+    assert IMAGE_NAME.fullmatch(name)
     assert name.endswith(f".{ending}")
     assert await on_thread(media, media.input_path(name).read_bytes) == content
-    assert not await media.has_picture(name)
+    assert not await media.has_image(name)
     await media.discard(media.input_path(name))
     await media.discard(media.input_path(name))  # once more does no harm
     assert await names(media, tmp_path / "inputs") == []
@@ -153,21 +153,21 @@ async def test_a_reference_picture_is_kept_apart_from_those_that_are_served(
 
 @pytest.mark.parametrize("kind", BAD)
 async def test_anything_else_is_refused_and_removed(media: Media, tmp_path: Path, kind: str) -> None:
-    with pytest.raises(NotAPicture):
+    with pytest.raises(NotAnImage):
         await media.keep_input(BAD[kind])
-    with pytest.raises(NotAPicture):
+    with pytest.raises(NotAnImage):
         await media.keep_result(await downloaded(media, BAD[kind]))
     assert await names(media, tmp_path / "static/images") == []
     assert await names(media, tmp_path / "inputs") == []
 
 
-async def test_the_message_about_a_large_picture_says_so(media: Media) -> None:
-    with pytest.raises(NotAPicture, match="more than 50 million pixels"):
+async def test_the_message_about_a_large_image_says_so(media: Media) -> None:
+    with pytest.raises(NotAnImage, match="more than 50 million pixels"):
         await media.keep_input(BAD["too large png"])
 
 
-async def test_a_download_that_never_came_is_no_picture(media: Media) -> None:
-    with pytest.raises(NotAPicture):
+async def test_a_download_that_never_came_is_no_image(media: Media) -> None:
+    with pytest.raises(NotAnImage):
         await media.keep_result(media.new_download())
 
 
@@ -187,22 +187,22 @@ async def test_the_folders_are_for_our_eyes_only(media: Media, tmp_path: Path) -
         assert stat.S_IMODE(mode) == 0o700
 
 
-async def test_a_disk_that_refuses_is_no_fault_of_the_picture(media: Media, tmp_path: Path) -> None:
+async def test_a_disk_that_refuses_is_no_fault_of_the_image(media: Media, tmp_path: Path) -> None:
     await on_thread(media, (tmp_path / "inputs").rmdir)
-    with pytest.raises(StorageUnavailable, match="a picture can't be stored: No such file or directory"):
+    with pytest.raises(StorageUnavailable, match="an image can't be stored: No such file or directory"):
         await media.keep_input(GOOD["png"][0])
 
 
-async def test_a_picture_that_was_removed_is_not_there(media: Media) -> None:
+async def test_an_image_that_was_removed_is_not_there(media: Media) -> None:
     name = await media.keep_result(await downloaded(media, GOOD["gif"][0]))
-    await on_thread(media, media.picture_path(name).unlink)
-    assert not await media.has_picture(name)
-    assert not await media.has_picture("0" * 32 + ".png")
+    await on_thread(media, media.image_path(name).unlink)
+    assert not await media.has_image(name)
+    assert not await media.has_image("0" * 32 + ".png")
 
 
 def test_every_format_has_a_content_type_and_a_name_that_is_served() -> None:
     assert set(FORMATS.values()) == set(CONTENT_TYPES)
-    assert all(PICTURE_NAME.fullmatch(f"{'0' * 32}.{ending}") for ending in CONTENT_TYPES)
+    assert all(IMAGE_NAME.fullmatch(f"{'0' * 32}.{ending}") for ending in CONTENT_TYPES)
 
 
 @pytest.mark.parametrize(
@@ -211,11 +211,11 @@ def test_every_format_has_a_content_type_and_a_name_that_is_served() -> None:
      "../" + "0" * 32 + ".png", "0" * 32 + ".png/..", "." + "0" * 32 + ".part", "٠" * 32 + ".png"],
 )  # fmt: skip
 def test_other_names_are_not_served(name: str) -> None:
-    assert PICTURE_NAME.fullmatch(name) is None
+    assert IMAGE_NAME.fullmatch(name) is None
 
 
 @pytest.mark.parametrize(("wanted", "ending"), [("png", "png"), ("jpeg", "jpg"), ("webp", "webp")])
-async def test_a_picture_is_kept_in_the_wanted_format_and_nothing_else_of_it(
+async def test_an_image_is_kept_in_the_wanted_format_and_nothing_else_of_it(
     media: Media, tmp_path: Path, wanted: str, ending: str
 ) -> None:
     name = await media.keep_result(await downloaded(media, GOOD["gif"][0]), wanted)
@@ -224,8 +224,8 @@ async def test_a_picture_is_kept_in_the_wanted_format_and_nothing_else_of_it(
 
 
 @pytest.mark.parametrize("kind", BAD)
-async def test_what_is_no_picture_is_not_converted_and_removed(media: Media, tmp_path: Path, kind: str) -> None:
-    with pytest.raises(NotAPicture):
+async def test_what_is_no_image_is_not_converted_and_removed(media: Media, tmp_path: Path, kind: str) -> None:
+    with pytest.raises(NotAnImage):
         await media.keep_result(await downloaded(media, BAD[kind]), "webp")
     assert await names(media, tmp_path / "static/images") == []
 
@@ -237,6 +237,6 @@ async def test_an_upload_comes_in_pieces_and_is_checked_when_it_is_there(media: 
         await media.append(upload, content[start : start + 100])
     name = await media.keep_upload(upload)
     assert await on_thread(media, media.input_path(name).read_bytes) == content
-    with pytest.raises(NotAPicture):
+    with pytest.raises(NotAnImage):
         await media.keep_upload(await media.new_upload())
     assert await names(media, tmp_path / "inputs") == [name]

@@ -1,12 +1,14 @@
 """Which names are models, and what they stand for."""
 
+from dataclasses import replace
+
 import pytest
 
 from sora_proxy.errors import ConfigurationError, UnknownModel
 from sora_proxy.upstream import Capabilities
 from sora_proxy.upstream.models import Models
 
-CAN = Capabilities(("ours", "also-ours"), ((720, 480),), most_pictures=4, most_references=1)
+CAN = Capabilities(("ours", "also-ours"), ((720, 480),), max_images=4, max_references=1)
 
 
 def names(models: Models) -> list[str]:
@@ -18,6 +20,16 @@ def test_ours_come_first_and_each_alias_after_them() -> None:
     assert names(models) == ["ours", "also-ours", "dall-e-3", "a/b"]
     assert models.default.id == "ours"
     assert [model.alias_of for model in models.listed] == [None, None, "ours", "also-ours"]
+
+
+@pytest.mark.parametrize(("images_model", "meant"), [(None, "ours"), ("also-ours", "also-ours")])
+def test_without_aliases_openais_names_stand_for_the_model_that_the_back_end_chose_or_its_first(
+    images_model: str | None, meant: str
+) -> None:
+    models = Models(replace(CAN, images_model=images_model), None)
+    for name in ("dall-e-3", "gpt-image-1", "gpt-image-9-mini"):
+        assert models.get(name).alias_of == meant
+    assert "dall-e-3" in names(models)
 
 
 def test_a_pattern_is_known_and_not_listed_and_the_asked_name_stays() -> None:
@@ -65,5 +77,5 @@ SIZES = ((720, 480), (480, 720), (480, 480), (1024, 1024), (1536, 1024), (1024, 
 def test_the_size_is_the_nearest_in_shape_and_then_in_pixels(
     asked: tuple[int, int] | None, given: tuple[int, int]
 ) -> None:
-    can = Capabilities(("ours",), SIZES, most_pictures=4, most_references=1)
+    can = Capabilities(("ours",), SIZES, max_images=4, max_references=1)
     assert Models(can, {}).default.size_for(asked) == given

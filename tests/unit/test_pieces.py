@@ -1,4 +1,4 @@
-"""Answers with pictures in them, as they go out."""
+"""Answers with images in them, as they go out."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from sora_proxy.blocking import BlockingPool
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> dict[Path, bytes]:
+def images(tmp_path: Path) -> dict[Path, bytes]:
     """Files around the size of a piece, and what is in them."""
     sizes = (0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7)
     contents = {tmp_path / f"{size}.png": os.urandom(size) for size in sizes}
@@ -23,18 +23,18 @@ def pictures(tmp_path: Path) -> dict[Path, bytes]:
 
 
 async def test_a_body_goes_out_as_its_json_with_the_files_as_base64_in_small_writes(
-    pictures: dict[Path, bytes],
+    images: dict[Path, bytes],
 ) -> None:
     threads, written = BlockingPool(), []
 
     async def write(data: bytes) -> None:
         written.append(data)
 
-    body = {"text": '"ü\n', "data": [{"result": path, "name": path.name} for path in pictures]}
+    body = {"text": '"ü\n', "data": [{"result": path, "name": path.name} for path in images]}
     await write_pieces(json_pieces(body), threads, write)
     threads.close()
 
-    data = [{"result": b64encode(content).decode(), "name": path.name} for path, content in pictures.items()]
+    data = [{"result": b64encode(content).decode(), "name": path.name} for path, content in images.items()]
     assert json.loads(b"".join(written)) == body | {"data": data}
     assert max(len(each) for each in written) <= PIECE // 3 * 4
 

@@ -58,7 +58,7 @@ TEXT = {"type": "text", "text": "a fox"}
 
 
 @pytest.mark.parametrize(
-    ("part", "picture"),
+    ("part", "image"),
     [
         ({"type": "image_url", "image_url": {"url": URI}}, URI),
         ({"type": "image_url", "image_url": {"url": ADDRESS, "detail": "high"}}, ADDRESS),
@@ -68,9 +68,9 @@ TEXT = {"type": "text", "text": "a fox"}
     ],
 )
 @pytest.mark.parametrize("text_first", [True, False])
-def test_a_picture_may_come_in_every_form_of_part(part: Any, picture: str, text_first: bool) -> None:
+def test_an_image_may_come_in_every_form_of_part(part: Any, image: str, text_first: bool) -> None:
     content = [TEXT, part] if text_first else [part, TEXT]
-    assert of(("user", content)) == Prompt("a fox", picture)
+    assert of(("user", content)) == Prompt("a fox", image)
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ def test_a_picture_may_come_in_every_form_of_part(part: Any, picture: str, text_
         ([{"type": "text", "text": f"{URI} a fox"}], "a fox"),
     ],
 )
-def test_a_data_uri_inside_a_text_is_a_picture_and_no_part_of_the_prompt(content: Any, text: str) -> None:
+def test_a_data_uri_inside_a_text_is_an_image_and_no_part_of_the_prompt(content: Any, text: str) -> None:
     assert of(("user", content)) == Prompt(text, URI)
 
 
-def test_pictures_of_earlier_messages_are_not_taken() -> None:
+def test_images_of_earlier_messages_are_not_taken() -> None:
     assert of(("user", [TEXT, {"type": "image_url", "image_url": URI}]), ("user", "a wolf")) == Prompt("a wolf")
 
 
@@ -149,7 +149,7 @@ def test_anything_else_is_refused(content: Any) -> None:
         [TEXT, *[{"type": "image_url", "image_url": ADDRESS}] * 300],
     ],
 )
-def test_more_than_one_picture_is_refused(content: Any) -> None:
+def test_more_than_one_image_is_refused(content: Any) -> None:
     assert refusal(("user", content)).code == "invalid_image"
 
 

@@ -15,11 +15,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from sora_proxy.foreign.public_http import AddressRefused, is_public
-from sora_proxy.media.public_fetch import MOST_BYTES, PublicFetcher
+from sora_proxy.media.public_fetch import MAX_BYTES, PublicFetcher
 from tests.addresses import ELSEWHERE, LOOPBACK
 
-PICTURE = bytes(range(256)) * 40
-BOMB = gzip.compress(bytes(4 * MOST_BYTES))
+IMAGE = bytes(range(256)) * 40
+BOMB = gzip.compress(bytes(4 * MAX_BYTES))
 
 
 class Canary:
@@ -117,7 +117,7 @@ async def test_a_name_with_any_address_that_is_not_public_is_refused_after_one_l
         return [(family, 1, 6, "", (answer, port)) for family, answer in zip(families, answers, strict=True)]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
-    assert await refused("http://images.example.com/fox.png") == "the picture's address is not a public one"
+    assert await refused("http://images.example.com/fox.png") == "the image's address is not a public one"
     assert lookups == ["images.example.com"]
 
 
@@ -129,7 +129,7 @@ async def test_an_international_name_is_looked_up_in_its_plain_form(monkeypatch:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
-    assert await refused("https://bücher.example/fox.png") == "the picture's address gives no usable answer"
+    assert await refused("https://bücher.example/fox.png") == "the image's address gives no usable answer"
     assert lookups == ["xn--bcher-kva.example"]
 
 
@@ -168,13 +168,13 @@ class Origin:
             case "/broken-gzip":
                 return web.Response(body=b"no gzip at all", headers={"content-encoding": "gzip"})
             case "/gzip":
-                return web.Response(body=gzip.compress(PICTURE), headers={"content-encoding": "gzip"})
+                return web.Response(body=gzip.compress(IMAGE), headers={"content-encoding": "gzip"})
             case "/large":
-                return web.Response(body=bytes(MOST_BYTES))
+                return web.Response(body=bytes(MAX_BYTES))
             case "/hang-up":
                 assert request.transport is not None
                 request.transport.abort()
-        return web.Response(body=PICTURE, content_type="text/html")
+        return web.Response(body=IMAGE, content_type="text/html")
 
     async def _endless(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -201,19 +201,19 @@ async def server(origin: Origin) -> AsyncIterator[TestServer]:
 
 async def test_an_allowed_host_is_fetched_from(server: TestServer, origin: Origin) -> None:
     for allowed in ("127.0.0.1", f"127.0.0.1:{server.port}"):
-        assert await PublicFetcher([allowed]).fetch(str(server.make_url("/fox.png?a=b"))) == PICTURE
+        assert await PublicFetcher([allowed]).fetch(str(server.make_url("/fox.png?a=b"))) == IMAGE
     assert [request.path_qs for request in origin.requests] == ["/fox.png?a=b"] * 2
 
 
 async def test_an_allowed_name_is_fetched_from_whatever_its_case(server: TestServer) -> None:
     fetcher = PublicFetcher([f"LocalHost:{server.port}"])
-    assert await fetcher.fetch(f"http://LOCALHOST:{server.port}/fox.png") == PICTURE
+    assert await fetcher.fetch(f"http://LOCALHOST:{server.port}/fox.png") == IMAGE
 
 
 async def test_an_allowed_address_of_ipv6_may_be_written_with_brackets(canary: Canary) -> None:
     for allowed in ("[::1]:1", "[::1]", "::1"):
         said = await refused("http://[::1]:1/fox.png", allowed=(allowed,))  # nothing listens there
-        assert said == "the picture's address gives no usable answer"
+        assert said == "the image's address gives no usable answer"
 
 
 async def test_only_the_allowed_host_and_port_are_allowed(canary: Canary, server: TestServer, origin: Origin) -> None:
@@ -239,19 +239,19 @@ async def test_nothing_of_ours_goes_along(server: TestServer, origin: Origin, mo
 
 async def test_a_redirect_is_not_followed(canary: Canary, server: TestServer) -> None:
     said = await refused(str(server.make_url("/redirect")), allowed=("127.0.0.1",))
-    assert said == "the picture's address answered with status 302"
+    assert said == "the image's address answered with status 302"
     assert canary.connections == 0
 
 
 async def test_an_answer_other_than_200_is_refused(server: TestServer) -> None:
     said = await refused(str(server.make_url("/missing")), allowed=("127.0.0.1",))
-    assert said == "the picture's address answered with status 404"
+    assert said == "the image's address answered with status 404"
 
 
 async def test_an_endless_body_is_cut(server: TestServer, origin: Origin) -> None:
     said = await refused(str(server.make_url("/endless")), allowed=("127.0.0.1",))
-    assert said == "the picture is larger than 10 MB"
-    assert origin.sent < 4 * MOST_BYTES
+    assert said == "the image is larger than 10 MB"
+    assert origin.sent < 4 * MAX_BYTES
 
 
 @pytest.mark.parametrize("path", ["/bomb", "/members"])
@@ -263,10 +263,10 @@ async def test_a_body_that_unpacks_to_too_much_is_cut(server: TestServer, path: 
 @pytest.mark.parametrize("path", ["/broken-gzip", "/hang-up"])
 async def test_a_broken_answer_is_refused(server: TestServer, path: str) -> None:
     said = await refused(str(server.make_url(path)), allowed=("127.0.0.1",))
-    assert said == "the picture's address gives no usable answer"
+    assert said == "the image's address gives no usable answer"
 
 
 async def test_as_much_as_is_allowed_is_fetched(server: TestServer) -> None:
     fetcher = PublicFetcher(["127.0.0.1"])
-    assert await fetcher.fetch(str(server.make_url("/gzip"))) == PICTURE
-    assert len(await fetcher.fetch(str(server.make_url("/large")))) == MOST_BYTES
+    assert await fetcher.fetch(str(server.make_url("/gzip"))) == IMAGE
+    assert len(await fetcher.fetch(str(server.make_url("/large")))) == MAX_BYTES

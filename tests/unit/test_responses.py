@@ -10,28 +10,19 @@ from sora_proxy.api.http.pieces import Piece
 from sora_proxy.api.image_results import ImageResult
 from sora_proxy.api.responses.events import ResponseEvents
 from sora_proxy.api.responses.objects import Outcome, ResponseObjects, generation_id_of, response_id_of
-from sora_proxy.generation import (
-    Completed,
-    Generation,
-    GenerationSpec,
-    Picture,
-    Progress,
-    Queued,
-    State,
-    Status,
-    new_generation_id,
-)
+from sora_proxy.events import Completed, Image, Progress, Queued
+from sora_proxy.generation import Generation, GenerationSpec, State, Status, new_generation_id
 
-FILE = Path("picture.webp")
+FILE = Path("image.webp")
 NUMBER = re.compile(rb'"sequence_number":(\d+)')
 
 
 def completed(*made: int, of: int) -> tuple[Generation, Outcome]:
-    """A generation of which these pictures came."""
+    """A generation of which these images came."""
     generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox", n=of))
     generation.state = State(Status.completed)
-    pictures = [Picture(number, name=f"{number}.webp") for number in made]
-    generation.log.append(Queued(1), Progress(50), *pictures, Completed())
+    images = [Image(number, name=f"{number}.webp") for number in made]
+    generation.log.append(Queued(1), Progress(50), *images, Completed())
     return generation, Outcome([ImageResult(number, "http://x/", FILE) for number in made], "text")
 
 
@@ -51,7 +42,7 @@ def test_what_is_no_responses_id_is_no_generations(name: str) -> None:
     assert generation_id_of(name) == ""
 
 
-def test_of_several_pictures_those_that_did_not_come_are_calls_that_failed() -> None:
+def test_of_several_images_those_that_did_not_come_are_calls_that_failed() -> None:
     generation, outcome = completed(0, 2, of=3)
     *calls, message = ResponseObjects(generation).now(outcome)["output"]
     assert [call["id"] for call in calls] == ["ig_1_0", "ig_1_1", "ig_1_2"]
@@ -72,5 +63,5 @@ def test_the_numbers_of_a_stream_follow_from_the_log_alone() -> None:
         [],
         [],
         [],
-        [*range(600, 614)],  # two for each picture that came, one for the other, seven for the message and the end
+        [*range(600, 614)],  # two for each image that came, one for the other, seven for the message and the end
     ]

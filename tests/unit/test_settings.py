@@ -235,7 +235,6 @@ BAD: list[tuple[str, str]] = [
     ("SORA_EXTRA_HEADERS", '{"x": 1}'),
     ("TRUSTED_PROXIES", "10.0.0.0/99"),
     ("TRUSTED_PROXIES", "the-proxy"),
-    ("UPSTREAM", "dall-e"),
     ("PROXY_HOST", "http://proxy.example"),
     ("PROXY_PORT", "0"),
     *(
@@ -313,8 +312,8 @@ def test_an_example_is_one_that_would_be_taken(environment: SetEnvironment) -> N
 
 
 def test_every_fault_is_told_at_once(environment: SetEnvironment) -> None:
-    environment(API_PORT="x", MAX_QUEUE="x", UPSTREAM="x")
-    assert [fault.partition(":")[0] for fault in faults()] == ["API_PORT", "UPSTREAM", "MAX_QUEUE"]
+    environment(API_PORT="x", MAX_QUEUE="x", IMAGE_INPUT="x")
+    assert [fault.partition(":")[0] for fault in faults()] == ["API_PORT", "MAX_QUEUE", "IMAGE_INPUT"]
 
 
 def test_a_misspelt_option_is_noticed_wherever_it_stands_and_what_is_for_other_programs_is_not(

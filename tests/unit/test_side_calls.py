@@ -91,7 +91,7 @@ def test_other_programs_get_a_title_from_the_last_prompt(turns: list[tuple[str, 
 
 
 def test_without_a_prompt_the_title_is_a_stock_one() -> None:
-    assert answer(("user", "Name the conversation based on the chat records.\nPlease provide a name.")) == "Picture"
+    assert answer(("user", "Name the conversation based on the chat records.\nPlease provide a name.")) == "Image"
 
 
 def test_a_title_is_short_in_every_script() -> None:
@@ -100,7 +100,7 @@ def test_a_title_is_short_in_every_script() -> None:
     assert len(long) == 40
 
 
-PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA
         [("user", "为这段对话画一个标题")],
         [("system", "You are a professional painter."), ("user", "a fox")],
         [("user", BEGINNINGS[2]), ("assistant", "A fox"), ("user", "now draw it")],
-        [("user", [{"type": "text", "text": open_webui("Generate a title")}, PICTURE])],
+        [("user", [{"type": "text", "text": open_webui("Generate a title")}, IMAGE])],
         [("user", "")],
         [("user", None)],
         [("user", [{"type": "strange"}])],

@@ -15,22 +15,17 @@ from sqlalchemy.exc import IntegrityError
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import SCHEMA_VERSION, Database
 from sora_proxy.errors import ConfigurationError, StorageUnavailable
+from sora_proxy.events import Completed, Event, Failed, Image, Progress, Queued
 from sora_proxy.generation import (
     Asset,
-    Completed,
-    Event,
-    Failed,
     Generation,
     GenerationSpec,
-    Picture,
-    Progress,
-    Queued,
     State,
     Status,
     Step,
     new_generation_id,
 )
-from sora_proxy.orders.store import Store, pictures
+from sora_proxy.orders.store import Store, images
 from tests.eventually import PATIENCE
 
 NAMES = [f"{number:032x}.png" for number in range(1000)]
@@ -115,9 +110,7 @@ async def test_a_generation_comes_back_as_it_was_with_all_its_events_in_order(
         await store.record(generation, running, event)
     done = replace(running, status=Status.saving, upstream_done_at=2.5, assets=(Asset("https://x", 1, 2), Asset("y")))
     await store.record(generation, done)
-    await store.record(
-        generation, done.to(Status.completed), Picture(0, name=NAMES[1]), Picture(1, url="u"), Completed()
-    )
+    await store.record(generation, done.to(Status.completed), Image(0, name=NAMES[1]), Image(1, url="u"), Completed())
     assert generation.status is Status.completed
     store = await open_store()
     found = await store.find("chatcmpl-1")
@@ -126,8 +119,8 @@ async def test_a_generation_comes_back_as_it_was_with_all_its_events_in_order(
     assert found is not None
     assert list(found.log)[:60] == many
     assert [event async for events in found.log.follow(after=60) for event in events] == [
-        Picture(0, name=NAMES[1]),
-        Picture(1, url="u"),
+        Image(0, name=NAMES[1]),
+        Image(1, url="u"),
         Completed(),
     ]
 
@@ -184,7 +177,7 @@ async def test_a_writer_that_is_handed_in_is_part_of_each_commit(database: Datab
     steps: list[Step] = []
 
     def write(connection: sa.Connection, step: Step) -> None:
-        connection.execute(pictures.insert(), {"name": NAMES[len(steps)], "generation_id": step.generation.id})
+        connection.execute(images.insert(), {"name": NAMES[len(steps)], "generation_id": step.generation.id})
         if step.new.status is Status.failed:
             raise ValueError("no")
         steps.append(step)
@@ -195,13 +188,13 @@ async def test_a_writer_that_is_handed_in_is_part_of_each_commit(database: Datab
     with pytest.raises(ValueError, match="no"):
         await store.record(generation, State(Status.failed), Failed("generation_failed", "x"))
     assert same(generation, await store.find(generation.id))
-    assert [await store.has_picture(name) for name in NAMES[:2]] == [True, False]
+    assert [await store.has_image(name) for name in NAMES[:2]] == [True, False]
     await store.record(generation, State(Status.completed), Completed())
     assert [(step.old, step.new, step.ends) for step in steps] == [
         (State(), State(Status.running), False),
         (State(Status.running), State(Status.completed), True),
     ]
-    assert await store.has_picture(NAMES[1])
+    assert await store.has_image(NAMES[1])
 
 
 async def test_the_end_of_a_generation_is_announced_once_and_after_its_commit(database: Database) -> None:
@@ -221,13 +214,13 @@ async def test_the_end_of_a_generation_is_announced_once_and_after_its_commit(da
     assert announced == [(finished.id, True), (stopped.id, True)]
 
 
-async def test_pictures_that_were_handed_out_are_known(store: Store) -> None:
+async def test_images_that_were_handed_out_are_known(store: Store) -> None:
     generation = order()
     await store.add(generation)
-    await store.record(generation, State(Status.completed), Picture(0, name=NAMES[0]), Picture(1, url="https://x"))
-    assert await store.has_picture(NAMES[0])
-    assert not await store.has_picture(NAMES[1])
-    assert not await store.has_picture("")
+    await store.record(generation, State(Status.completed), Image(0, name=NAMES[0]), Image(1, url="https://x"))
+    assert await store.has_image(NAMES[0])
+    assert not await store.has_image(NAMES[1])
+    assert not await store.has_image("")
 
 
 async def test_known_tasks_are_those_of_the_same_key(store: Store) -> None:
@@ -378,18 +371,18 @@ async def test_a_database_that_refuses_is_told_to_everyone_who_waits_and_recover
     await query(path, "ALTER TABLE pictures RENAME TO elsewhere")
     generation = order()
     await store.add(generation)
-    picture = Picture(0, name=NAMES[0])
+    image = Image(0, name=NAMES[0])
     results = await asyncio.gather(
-        *(store.record(generation, State(Status.completed), picture) for _ in range(3)), return_exceptions=True
+        *(store.record(generation, State(Status.completed), image) for _ in range(3)), return_exceptions=True
     )
     assert [type(result) for result in results] == [StorageUnavailable] * 3
     assert "elsewhere" not in str(results[0])
     assert NAMES[0] not in str(results[0])
     with pytest.raises(StorageUnavailable):
-        await store.has_picture(NAMES[0])
+        await store.has_image(NAMES[0])
     await query(path, "ALTER TABLE elsewhere RENAME TO pictures")
-    await store.record(generation, State(Status.completed), picture)
-    assert await store.has_picture(NAMES[0])
+    await store.record(generation, State(Status.completed), image)
+    assert await store.has_image(NAMES[0])
 
 
 # --- Opening ----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ import orjson
 from sora_proxy.api.chat.completions import usage
 from sora_proxy.api.http.answers import error_object
 from sora_proxy.api.wording import markdown, missing, progress_text
-from sora_proxy.generation import Completed, Event, Failed, Generation, Picture, Progress, Queued, failure_of
+from sora_proxy.events import Completed, Event, Failed, Image, Progress, Queued, failure_of
+from sora_proxy.generation import Generation
 
 NUMBERS_PER_EVENT = 10  # an event has no more chunks than this
 
@@ -82,7 +83,7 @@ class ChatChunks:
         match event:
             case Queued() | Progress():
                 yield from self._progress(progress_text(event))
-            case Picture():
+            case Image():
                 yield from self._close_thinking()
                 separator = "\n\n" if event.index else ""
                 yield self._delta(content=separator + markdown(self._generation, [event], self._origin))
@@ -93,7 +94,7 @@ class ChatChunks:
                 if self._options.include_usage:  # other clients fail on a chunk without choices
                     yield b'"choices":[],"usage":%b' % orjson.dumps(usage(self._generation))
             case _ if failed := failure_of(event):
-                yield from self._text(f"The picture could not be made: {failed.message}.")
+                yield from self._text(f"The image could not be made: {failed.message}.")
                 if self._options.finish_failed:
                     yield self._delta(finish_reason="error")
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from sora_proxy.api.http.answers import error_object
 from sora_proxy.api.wording import finished_text, progress_text, token_counts
-from sora_proxy.generation import Failed, Generation, Progress, Queued, Status
+from sora_proxy.events import Failed, Progress, Queued
+from sora_proxy.generation import Generation, Status
 
 REFUSED = "content_policy_violation"
 
@@ -60,5 +61,5 @@ def _state(generation: Generation, origin: str, *, only_error: bool) -> tuple[st
     if generation.status is Status.completed:
         return finished_text(generation, origin), "stop", None
     last = generation.log.last
-    text = progress_text(last) if isinstance(last, Queued | Progress) else "the picture is being made"
+    text = progress_text(last) if isinstance(last, Queued | Progress) else "the image is being made"
     return text, "processing", None

@@ -29,7 +29,8 @@ from sora_proxy.api.requests.image_input import Reference
 from sora_proxy.api.requests.prompts import Prompt, prompt_of, texts_of
 from sora_proxy.api.requests.schemas import ChatRequest, parse_chat_request
 from sora_proxy.api.requests.side_calls import SideCalls
-from sora_proxy.generation import Failed, Generation, GenerationSpec
+from sora_proxy.events import Failed
+from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.conversations import Conversations, MessageText
 
 PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b", re.IGNORECASE)
@@ -45,7 +46,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         if isinstance(order.prompt, str):
             return await answer_with_text(request, chat, order.messages, order.prompt)
         generation = await _place(request, order, order.prompt)
-        del order  # its picture is on disk now
+        del order  # its image is on disk now
     structlog.contextvars.bind_contextvars(generation=generation.id)
     origin = public_origin(request)
     with waiting_for(request, generation):
@@ -89,8 +90,8 @@ async def _place(request: web.Request, order: _Order, prompt: Prompt) -> Generat
         include_usage=chat.stream_options.include_usage,
     )
     also = [Conversations.keeping(order.messages)] if chat.store else []
-    picture = Reference(prompt.picture) if prompt.picture else None
-    return await place_order(request, spec, picture, *also)
+    image = Reference(prompt.image) if prompt.image else None
+    return await place_order(request, spec, image, *also)
 
 
 def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:

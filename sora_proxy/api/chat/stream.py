@@ -10,7 +10,8 @@ from sora_proxy.api.chat.chunks import ChatChunks, StreamOptions
 from sora_proxy.api.chat.legacy_sdk import by_legacy_sdk
 from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.sse import EventStream
-from sora_proxy.generation import Cancelled, Completed, Event, Failed, Generation
+from sora_proxy.events import Cancelled, Completed, Event, Failed
+from sora_proxy.generation import Generation
 
 log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""Files as base64, piece by piece: however many answers hold pictures, none of them is whole in memory."""
+"""Files as base64, piece by piece: however many answers hold images, none of them is whole in memory."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path

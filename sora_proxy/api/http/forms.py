@@ -21,12 +21,12 @@ class Form:
     """The content of a form: its texts by name, and the files of its images, which nobody has checked yet."""
 
     texts: dict[str, str] = field(default_factory=dict)
-    pictures: list[Path] = field(default_factory=list)
+    images: list[Path] = field(default_factory=list)
 
 
 @contextlib.asynccontextmanager
-async def read_form(request: web.Request, *, picture: str, unused: Collection[str]) -> AsyncIterator[Form]:
-    """Read a form in which the parts named `picture`, also as `picture[]`, are pictures and all others are texts.
+async def read_form(request: web.Request, *, image: str, unused: Collection[str]) -> AsyncIterator[Form]:
+    """Read a form in which the parts named `image`, also as `image[]`, are images and all others are texts.
 
     The files exist until the block ends. Raises ClientError.
     """
@@ -34,16 +34,16 @@ async def read_form(request: web.Request, *, picture: str, unused: Collection[st
     try:
         try:
             async with arriving(request):
-                await _read(request, form, picture, unused)
+                await _read(request, form, image, unused)
         except (ValueError, RuntimeError) as error:  # what aiohttp raises for a malformed form
             raise ClientError("The request body is not a valid multipart form.", code="invalid_body") from error
         yield form
     finally:
-        for path in form.pictures:
+        for path in form.images:
             await request.app[MEDIA].discard(path)
 
 
-async def _read(request: web.Request, form: Form, picture: str, unused: Collection[str]) -> None:
+async def _read(request: web.Request, form: Form, image: str, unused: Collection[str]) -> None:
     reader = await request.multipart()
     for _ in range(MAX_PARTS):
         part = await in_time(reader.next())
@@ -52,10 +52,10 @@ async def _read(request: web.Request, form: Form, picture: str, unused: Collecti
         if not isinstance(part, BodyPartReader) or not part.name:
             raise ValueError("a part has no name, or parts of its own")
         name = part.name.partition("[")[0]
-        if name == picture:
-            form.pictures.append(await request.app[MEDIA].new_upload())
+        if name == image:
+            form.images.append(await request.app[MEDIA].new_upload())
             async for chunk in _chunks(request, part):
-                await request.app[MEDIA].append(form.pictures[-1], chunk)
+                await request.app[MEDIA].append(form.images[-1], chunk)
         elif name in unused:
             async for _ in _chunks(request, part):
                 pass

@@ -18,11 +18,11 @@ class ImageAnswer:
 
     generation: Generation
     order: ImageRequest
-    pictures: list[ImageResult]
+    images: list[ImageResult]
 
     def whole(self) -> Iterator[Piece]:
         """The answer's JSON."""
-        data = [self._whole_picture(picture) for picture in self.pictures]
+        data = [self._whole_image(image) for image in self.images]
         return json_pieces({"created": int(self.generation.created_at), "data": data, **self._about()})
 
     def events(self) -> Iterator[Piece]:
@@ -30,18 +30,18 @@ class ImageAnswer:
         kind = "image_edit.completed" if self.generation.spec.image else "image_generation.completed"
         unknown = {"size": UNKNOWN, "quality": UNKNOWN, "background": UNKNOWN}
         common = {"created_at": int(self.generation.created_at), **unknown, **self._about()}
-        for picture in self.pictures:
-            if picture.file:
-                output_format = FORMATS.get(picture.file.suffix, "png")
-                fields = {"output_format": output_format, "b64_json": picture.file, "url": picture.url}
+        for image in self.images:
+            if image.file:
+                output_format = FORMATS.get(image.file.suffix, "png")
+                fields = {"output_format": output_format, "b64_json": image.file, "url": image.url}
                 yield from event_pieces(kind, common | fields)
 
-    def _whole_picture(self, picture: ImageResult) -> dict[str, Any]:
+    def _whole_image(self, image: ImageResult) -> dict[str, Any]:
         if self.order.response_format == "url":
-            return {"url": picture.url}
-        content = {"b64_json": picture.file} if picture.file else {}
-        with_url = not picture.file or self.order.response_format is None
-        return content | ({"url": picture.url} if with_url else {})
+            return {"url": image.url}
+        content = {"b64_json": image.file} if image.file else {}
+        with_url = not image.file or self.order.response_format is None
+        return content | ({"url": image.url} if with_url else {})
 
     def _about(self) -> dict[str, Any]:
         """The fields beside the images. OpenAI's own have only values that its strict clients accept."""
@@ -51,7 +51,7 @@ class ImageAnswer:
         fields["backend"] = self.generation.state.backend
         if size in SIZES:
             fields["size"] = size
-        formats = {FORMATS.get(picture.file.suffix) for picture in self.pictures if picture.file}
+        formats = {FORMATS.get(image.file.suffix) for image in self.images if image.file}
         if len(formats) == 1 and (output_format := formats.pop()):
             fields["output_format"] = output_format
         if faults := list(self._faults()):
@@ -60,16 +60,16 @@ class ImageAnswer:
 
     def _faults(self) -> Iterator[dict[str, Any]]:
         """The images that are missing, or whose bytes are."""
-        made = {picture.index: picture for picture in self.pictures}
+        made = {image.index: image for image in self.images}
         for index in range(self.generation.spec.n):
             if index not in made:
-                yield _fault(index, "The back end did not make this picture.")
+                yield _fault(index, "The back end did not make this image.")
             elif self._wants_bytes and made[index].file is None:
-                yield _fault(index, "This picture could not be fetched or is no longer stored here.")
+                yield _fault(index, "This image could not be fetched or is no longer stored here.")
 
     def _usage(self) -> dict[str, Any]:
         """Words and images in, images out."""
-        words, made = token_counts(self.generation)[0], len(self.pictures)
+        words, made = token_counts(self.generation)[0], len(self.images)
         references = int(self.generation.spec.image is not None)
         return {
             "input_tokens": words + references,

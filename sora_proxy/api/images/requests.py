@@ -4,13 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from sora_proxy.api.requests.image_options import PictureOptions
+from sora_proxy.api.requests.image_options import ImageOptions
 from sora_proxy.api.requests.schemas import MAX_PROMPT_LENGTH, Lenient, none_is_default
 
-STOCK_PROMPT = "Another variation of this picture: the same subject and style, composed anew."
+STOCK_PROMPT = "Another variation of this image: the same subject and style, composed anew."
 
 
-class ImageRequest(PictureOptions):
+class ImageRequest(ImageOptions):
     """Images from a text."""
 
     prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_LENGTH)]

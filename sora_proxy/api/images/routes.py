@@ -24,14 +24,15 @@ from sora_proxy.api.http.pieces import Piece, write_pieces
 from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.images.answers import answer_to
 from sora_proxy.api.images.requests import EditRequest, ImageRequest, VariationRequest
-from sora_proxy.api.lookup import why_no_pictures
+from sora_proxy.api.lookup import why_no_images
 from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.reference.answer_schemas import ImagesAnswer
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.requests.image_input import Reference
 from sora_proxy.api.requests.schemas import bracketed, checked, parse_body
 from sora_proxy.api.wording import progress_text
-from sora_proxy.generation import Failed, Generation, GenerationSpec, Progress, Queued
+from sora_proxy.events import Failed, Progress, Queued
+from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.media.image_files import Media
 from sora_proxy.upstream.models import Model
 
@@ -59,10 +60,10 @@ async def vary(request: web.Request) -> web.StreamResponse:
 async def _edit(request: web.Request, kind: type[EditRequest]) -> web.StreamResponse:
     """As a form or as JSON. A mask is accepted and ignored: no back end supports one."""
     if request.content_type == "multipart/form-data":
-        async with read_form(request, picture="image", unused=["mask"]) as form:
+        async with read_form(request, image="image", unused=["mask"]) as form:
             fields = form.texts | {"metadata": bracketed("metadata", form.texts)}
             order = checked(kind, fields, strict=False)
-            generation = await _place(request, order, _references(form.pictures))
+            generation = await _place(request, order, _references(form.images))
     else:
         async with parsed(request, lambda body: parse_body(kind, body)) as whole:
             generation = await _place(request, whole, _references(image.image_url for image in whole.images or ()))
@@ -97,12 +98,12 @@ async def _place(request: web.Request, order: ImageRequest, references: Sequence
     return await place_order(request, spec, references[0] if references else None)
 
 
-def _check_numbers(model: Model, pictures: int, references: int) -> None:
+def _check_numbers(model: Model, n: int, references: int) -> None:
     can = model.capabilities
-    if pictures > can.most_pictures:
-        raise ClientError(f"'n' can be at most {can.most_pictures} for {model.id}.", param="n")
-    if references > can.most_references:
-        message = f"{model.id} accepts at most {can.most_references} reference picture."
+    if n > can.max_images:
+        raise ClientError(f"'n' can be at most {can.max_images} for {model.id}.", param="n")
+    if references > can.max_references:
+        message = f"{model.id} accepts at most {can.max_references} reference image."
         raise ClientError(message, code="invalid_image", param="image")
 
 
@@ -117,7 +118,7 @@ async def _whole(request: web.Request, generation: Generation, order: ImageReque
     answer = LongAnswer(request)
     patience = min(request.app[SETTINGS].current.image_wait, client_patience(request))
     await answer.wait(generation.log.end(), patience)
-    if failed := why_no_pictures(generation, generation.id):
+    if failed := why_no_images(generation, generation.id):
         if not answer.begun:
             return failure_response(failed)
         return await answer.end(orjson.dumps({"created": int(generation.created_at), "data": [], **_error(failed)}))
@@ -140,12 +141,12 @@ async def _stream(request: web.Request, generation: Generation, order: ImageRequ
 
 
 async def _last_events(generation: Generation, order: ImageRequest, media: Media, origin: str) -> Iterable[Piece]:
-    failed = why_no_pictures(generation, generation.id)
+    failed = why_no_images(generation, generation.id)
     if failed is None:
         answer = await answer_to(generation, order, media, origin)
-        if any(picture.file for picture in answer.pictures):
+        if any(image.file for image in answer.images):
             return answer.events()
-        failed = Failed("result_unavailable", "the pictures could not be fetched or are no longer stored here")
+        failed = Failed("result_unavailable", "the images could not be fetched or are no longer stored here")
     return [b"event: error\ndata: %b\n\n" % orjson.dumps(_error(failed))]
 
 

@@ -16,7 +16,7 @@ from sora_proxy.api.reference.described import JSON, Description, description_of
 ABOUT = (
     "Images behind OpenAI's API. Every error is an object with `message`, `type`, `param` and `code`; `ErrorDetail`"
     " lists the codes. All answers have the header `x-request-id`, and those about an order have `x-generation-id` and,"
-    " where it is known, `x-sora-proxy-backend`: `sora`, or `simulator`, whose images are drawn."
+    " where it is known, `x-sora-proxy-backend`: the back end; the images of `simulator` are drawn."
 )
 PARAMETER = re.compile(r"{(\w+)}")
 FORM, FILE = "multipart/form-data", {"type": "string", "contentMediaType": "application/octet-stream"}

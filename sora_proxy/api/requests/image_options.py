@@ -10,7 +10,7 @@ from sora_proxy.api.requests.schemas import SIZE, Lenient, Metadata, none_is_def
 Format = Literal["png", "webp", "jpeg"]
 
 
-class PictureOptions(Lenient):
+class ImageOptions(Lenient):
     """How the client wants its image."""
 
     size: Annotated[str, none_is_default("auto")] = "auto"

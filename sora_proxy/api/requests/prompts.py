@@ -17,10 +17,10 @@ DATA_URI_END = re.compile(r"[^A-Za-z0-9+/=:;,._-]")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`picture` is a data URI or an http(s) address."""
+    """`image` is a data URI or an http(s) address."""
 
     text: str
-    picture: str | None = None
+    image: str | None = None
 
 
 def prompt_of(messages: list[Message]) -> Prompt:
@@ -30,15 +30,15 @@ def prompt_of(messages: list[Message]) -> Prompt:
     """
     last = next((message for message in reversed(messages) if message.role == "user"), None)
     last = last or next((message for message in reversed(messages) if _text(message)), messages[-1])
-    texts, pictures = _split(last)
+    texts, images = _split(last)
     text = "\n".join(part for part in (piece.strip() for piece in texts) if part)
     if not text:
-        raise ClientError("The last user message has no text to make a picture from.", param="messages")
+        raise ClientError("The last user message has no text to make an image from.", param="messages")
     if len(text) > MAX_PROMPT_LENGTH:
         raise ClientError(f"The prompt is longer than {MAX_PROMPT_LENGTH} characters.", param="messages")
-    if len(pictures) > 1:
-        raise ClientError("At most one reference picture is allowed.", code="invalid_image", param="messages")
-    return Prompt(text, pictures[0] if pictures else None)
+    if len(images) > 1:
+        raise ClientError("At most one reference image is allowed.", code="invalid_image", param="messages")
+    return Prompt(text, images[0] if images else None)
 
 
 def texts_of(messages: list[Message]) -> list[MessageText]:
@@ -62,8 +62,8 @@ def text_of(message: Message) -> str:
         return ""
 
 
-def shows_picture(message: Message) -> bool:
-    """Whether a message holds a picture."""
+def shows_image(message: Message) -> bool:
+    """Whether a message holds an image."""
     try:
         return bool(_split(message)[1])
     except ClientError:
@@ -75,17 +75,17 @@ def _text(message: Message) -> str:
 
 
 def _split(message: Message) -> tuple[list[str], list[str]]:
-    """The texts and the pictures of one message."""
+    """The texts and the images of one message."""
     texts: list[str] = []
-    pictures: list[str] = []
+    images: list[str] = []
     for kind, value in _pieces(message.content):
-        if kind == "picture":
-            pictures.append(value)
+        if kind == "image":
+            images.append(value)
             continue
         text, found = _cut_data_uris(value)
         texts.append(text)
-        pictures.extend(found)
-    return texts, pictures
+        images.extend(found)
+    return texts, images
 
 
 def _pieces(content: Any) -> Iterator[tuple[str, str]]:
@@ -106,11 +106,11 @@ def _piece(part: Any) -> tuple[str, str]:
         case "text" | "input_text" | "output_text":
             value = part.get("text")
         case "image_url" | "input_image":
-            value, kind = part.get("image_url"), "picture"
+            value, kind = part.get("image_url"), "image"
             value = value.get("url") if isinstance(value, dict) else value
         case "file":
             file = part.get("file")
-            value, kind = file.get("file_data") if isinstance(file, dict) else None, "picture"
+            value, kind = file.get("file_data") if isinstance(file, dict) else None, "image"
         case _:
             raise ClientError("A part of a message has an unsupported type.", param="messages")
     if not isinstance(value, str):

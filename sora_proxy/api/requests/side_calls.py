@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
-from sora_proxy.api.requests.prompts import shows_picture, text_of
+from sora_proxy.api.requests.prompts import shows_image, text_of
 from sora_proxy.api.requests.schemas import Message
 
 BEGINNINGS = (
@@ -45,7 +45,7 @@ QUOTED_PROMPT = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 TITLE_WORDS, TITLE_LENGTH = 5, 40
-UNTITLED = "Picture"
+UNTITLED = "Image"
 
 
 class SideCalls:
@@ -57,7 +57,7 @@ class SideCalls:
     def answer(self, messages: Sequence[Message]) -> str | None:
         """The answer that the program expects; None if this is not a side call but an order."""
         last = messages[-1]
-        if shows_picture(last):
+        if shows_image(last):
             return None
         text = text_of(last)
         if self._is_side_call(text):

@@ -9,7 +9,8 @@ from typing import Any
 
 from sora_proxy.api.http.pieces import Piece, event_pieces
 from sora_proxy.api.responses.objects import Outcome, ResponseObjects
-from sora_proxy.generation import Completed, Event, Phase, Picture, Progress, failure_of
+from sora_proxy.events import Completed, Event, Image, Progress, failure_of
+from sora_proxy.generation import Phase
 
 NUMBERS_PER_EVENT = 100  # an event of the log leads to no more events than this
 CALL = "response.image_generation_call."
@@ -41,7 +42,7 @@ class ResponseEvents:
         """The events that the log's next one leads to. `outcome` is given if that one is `Completed`."""
         self._log_number += 1
         self._next = self._log_number * NUMBERS_PER_EVENT
-        if isinstance(event, Progress | Picture) and not self._generating:
+        if isinstance(event, Progress | Image) and not self._generating:
             self._generating = True
             for number in self._numbers:
                 yield from self._of_call("generating", number)

@@ -10,7 +10,8 @@ from typing import Any
 from sora_proxy.api.http.answers import error_object
 from sora_proxy.api.image_results import FORMATS, SIZES, UNKNOWN, ImageResult, image_results
 from sora_proxy.api.wording import finished_text, token_counts
-from sora_proxy.generation import Failed, Generation, Phase, Status
+from sora_proxy.events import Failed
+from sora_proxy.generation import Generation, Phase, Status
 from sora_proxy.media.image_files import Media
 
 GENERATION, RESPONSE = "chatcmpl-", "resp_"
@@ -32,7 +33,7 @@ def generation_id_of(response_id: str) -> str:
 class Outcome:
     """The images of a completed generation, and its text."""
 
-    pictures: Sequence[ImageResult]
+    images: Sequence[ImageResult]
     text: str
 
 
@@ -87,8 +88,8 @@ class ResponseObjects:
 
     def calls(self, outcome: Outcome) -> list[dict[str, Any]]:
         """The calls of the tool, as they ended: one per image that was ordered."""
-        made = {picture.index: picture for picture in outcome.pictures}
-        missing = Failed("result_unavailable", "The back end did not make this picture.")
+        made = {image.index: image for image in outcome.images}
+        missing = Failed("result_unavailable", "The back end did not make this image.")
         numbers = range(self.generation.spec.n)
         return [self._made(made[number]) if number in made else self._failed(number, missing) for number in numbers]
 
@@ -140,12 +141,12 @@ class ResponseObjects:
         tool = {"type": "image_generation", "size": size if size in SIZES else UNKNOWN}
         return tool | ({"output_format": spec.format} if spec.format else {})
 
-    def _made(self, picture: ImageResult) -> dict[str, Any]:
+    def _made(self, image: ImageResult) -> dict[str, Any]:
         spec = self.generation.spec
-        about = {"result": picture.file, "size": f"{spec.width}x{spec.height}"}
-        if picture.file and (output_format := FORMATS.get(picture.file.suffix)):
+        about = {"result": image.file, "size": f"{spec.width}x{spec.height}"}
+        if image.file and (output_format := FORMATS.get(image.file.suffix)):
             about["output_format"] = output_format
-        return self.call(picture.index, "completed") | about
+        return self.call(image.index, "completed") | about
 
     def _failed(self, number: int, failed: Failed) -> dict[str, Any]:
         return self.call(number, "failed") | error_object(failed.message, code=failed.code)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from sora_proxy.api.requests.image_options import PictureOptions
+from sora_proxy.api.requests.image_options import ImageOptions
 from sora_proxy.api.requests.schemas import CONTENT, MAX_MESSAGES, Lenient, Message, Metadata, none_is_default
 
 TOOL = "image_generation"
@@ -46,10 +46,10 @@ class ResponseRequest(Lenient):
     ]
     model: Annotated[str | None, Field(max_length=200, description="A name from `/v1/models`.")] = None
     tool: Annotated[
-        PictureOptions,
+        ImageOptions,
         Field(
             alias="tools",
-            default_factory=PictureOptions,
+            default_factory=ImageOptions,
             description="`image_generation` with its options; assumed if it is missing.",
         ),
         BeforeValidator(_image_tool),

@@ -22,7 +22,7 @@ from sora_proxy.api.http.paging import page_response
 from sora_proxy.api.http.pieces import json_pieces, write_pieces
 from sora_proxy.api.http.resuming import stream_asked_after
 from sora_proxy.api.http.sse import EventStream
-from sora_proxy.api.lookup import find_by_id, forget, name_order, poll_headers, why_no_pictures
+from sora_proxy.api.lookup import find_by_id, forget, name_order, poll_headers, why_no_images
 from sora_proxy.api.orders import place_order, waiting_for
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.requests.image_input import Reference
@@ -40,7 +40,8 @@ from sora_proxy.api.responses.objects import (
 from sora_proxy.api.responses.requests import ResponseRequest
 from sora_proxy.api.responses.schemas import DeletedResponse, InputItemList, ResponseAnswer
 from sora_proxy.api.responses.stream import ResponseStream
-from sora_proxy.generation import Generation, GenerationSpec, Picture, new_generation_id
+from sora_proxy.events import Image
+from sora_proxy.generation import Generation, GenerationSpec, new_generation_id
 from sora_proxy.upstream.models import Model
 
 
@@ -137,25 +138,25 @@ async def _place(
 @contextlib.asynccontextmanager
 async def _reference(request: web.Request, order: ResponseRequest, prompt: Prompt) -> AsyncIterator[Reference | None]:
     """The reference image in the prompt, else that of the previous response. Raises ClientError."""
-    if prompt.picture or order.previous_response_id is None:
-        yield Reference(prompt.picture, "input") if prompt.picture else None
+    if prompt.image or order.previous_response_id is None:
+        yield Reference(prompt.image, "input") if prompt.image else None
         return
-    copy = await _copy_of_picture(request, order.previous_response_id)
+    copy = await _copy_of_image(request, order.previous_response_id)
     try:
         yield Reference(copy, "previous_response_id")
     finally:
         await request.app[MEDIA].discard(copy)
 
 
-async def _copy_of_picture(request: web.Request, response_id: str) -> Path:
+async def _copy_of_image(request: web.Request, response_id: str) -> Path:
     generation, media = await _find_by_id(request, response_id), request.app[MEDIA]
     if generation is None:
         message = f"There is no previous response {response_id[:80]!r}."
         raise ClientError(message, code="previous_response_not_found", param="previous_response_id")
-    for picture in generation.events_of(Picture):
-        if picture.name and await media.has_picture(picture.name):
-            return await media.copy_picture(picture.name)
-    message = "The previous response has no picture stored here."
+    for image in generation.events_of(Image):
+        if image.name and await media.has_image(image.name):
+            return await media.copy_image(image.name)
+    message = "The previous response has no image stored here."
     raise ClientError(message, code="previous_response_without_picture", param="previous_response_id")
 
 
@@ -165,7 +166,7 @@ async def _whole(request: web.Request, generation: Generation, *, wait: bool) ->
     if wait:
         patience = min(request.app[SETTINGS].current.image_wait, client_patience(request))
         await answer.wait(generation.log.end(), patience)
-        failed = why_no_pictures(generation, response_id_of(generation.id))
+        failed = why_no_images(generation, response_id_of(generation.id))
         if failed and not answer.begun:
             return failure_response(failed)
     outcome = await outcome_of(generation, request.app[MEDIA], public_origin(request))

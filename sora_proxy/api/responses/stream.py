@@ -11,7 +11,8 @@ from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.responses.events import ResponseEvents
 from sora_proxy.api.responses.objects import ResponseObjects, outcome_of, response_id_of
 from sora_proxy.api.wording import progress_text
-from sora_proxy.generation import Event, Generation, Progress, Queued
+from sora_proxy.events import Event, Progress, Queued
+from sora_proxy.generation import Generation
 
 
 class ResponseStream:

@@ -7,23 +7,15 @@ from dataclasses import replace
 import pytest
 
 from sora_proxy.database import Database
-from sora_proxy.generation import (
-    TRANSITIONS,
-    Completed,
-    Event,
-    Generation,
-    GenerationSpec,
-    Picture,
-    Status,
-    new_generation_id,
-)
+from sora_proxy.events import Completed, Event, Image
+from sora_proxy.generation import TRANSITIONS, Generation, GenerationSpec, Status, new_generation_id
 from sora_proxy.operators import usage
 from sora_proxy.operators.usage import COUNTERS, DAYS_KEPT, Usage
 from sora_proxy.orders.store import Store
 
 KEY = "0123456789abcdef"
 TODAY = dt.datetime.now(dt.UTC).date()
-PICTURES: tuple[Event, ...] = (Picture(0, url="https://example.com/0"), Picture(1, url="https://example.com/1"))
+IMAGES: tuple[Event, ...] = (Image(0, url="https://example.com/0"), Image(1, url="https://example.com/1"))
 
 
 async def counted(database: Database) -> dict[str, int]:
@@ -51,7 +43,7 @@ PATH = (Status.submitting, Status.running, Status.saving)
     [
         (
             (*PATH, Status.completed),
-            (*PICTURES, Completed()),
+            (*IMAGES, Completed()),
             {"sent": 1, "accepted": 1, "completed": 1, "pictures": 2},
         ),
         ((Status.submitting, Status.queued, *PATH), (), {"sent": 2, "refused": 1, "accepted": 1}),
@@ -81,7 +73,7 @@ async def test_news_without_a_transition_counts_for_nothing(database: Database) 
     await store.add(generation)
     await store.record(generation, generation.state.to(Status.submitting, key_id=KEY))
     for _ in range(5):
-        await store.record(generation, replace(generation.state), PICTURES[0])
+        await store.record(generation, replace(generation.state), IMAGES[0])
     assert await counted(database) == {"sent": 1}
 
 

@@ -22,7 +22,8 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.errors import UpstreamUnavailable
 from sora_proxy.generation import Asset
 from sora_proxy.settings.proxies import Account
-from sora_proxy.upstream.sora import Deadlines, Sora, SoraOptions
+from sora_proxy.upstream import BackendOptions, Deadlines
+from sora_proxy.upstream.sora import Sora
 from sora_proxy.upstream.sora_http import SoraHttp
 from tests.eventually import PATIENCE
 from tests.scripted import Script, Serve, Server, answer, answer_all, by, failure_of, order
@@ -200,7 +201,7 @@ async def test_a_call_ends_at_its_deadline_whatever_trickles_in(
     hang_up, pool = threading.Event(), BlockingPool()
     url = f"http://127.0.0.1:{serve(trickling(start, piece, hang_up)).port}"
     account = Account("key", "token")
-    sora = Sora(SoraOptions(url, deadlines=Deadlines(poll=0.5, download=0.5)), http, pool)
+    sora = Sora(BackendOptions("sora", url, deadlines=Deadlines(poll=0.5, download=0.5)), pool, http)
     try:
         async with asyncio.timeout(PATIENCE):
             ends = await asyncio.gather(

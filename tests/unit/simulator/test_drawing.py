@@ -1,11 +1,11 @@
-"""What is in the pictures that are drawn."""
+"""What is in the images that are drawn."""
 
 import io
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from sora_proxy.simulator.drawing import MOST_PIXELS, Sketch, UnusablePicture, draw, preview_of
+from sora_proxy.simulator.drawing import MAX_PIXELS, Sketch, UnusableImage, draw, preview_of
 from sora_proxy.simulator.lettering import fit, font, has_glyph, legible, wrap
 from sora_proxy.simulator.pages import pixel_bomb
 
@@ -13,13 +13,13 @@ CHINESE = "一只戴着宇航员头盔的橘猫坐在月球上"
 
 
 def opened(data: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(data)) as picture:
-        return picture.convert("RGB")
+    with Image.open(io.BytesIO(data)) as image:
+        return image.convert("RGB")
 
 
-def encoded(picture: Image.Image, kind: str = "PNG") -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
     target = io.BytesIO()
-    picture.save(target, kind)
+    image.save(target, kind)
     return target.getvalue()
 
 
@@ -29,54 +29,54 @@ def difference(one: bytes, other: bytes) -> float:
 
 @pytest.mark.parametrize("size", [(720, 480), (480, 480), (480, 720), (64, 64), (1792, 1024), (2048, 64)])
 @pytest.mark.parametrize("is_remix", [False, True])
-def test_a_picture_is_a_png_of_exactly_the_size_ordered(size: tuple[int, int], is_remix: bool) -> None:
+def test_an_image_is_a_png_of_exactly_the_size_ordered(size: tuple[int, int], is_remix: bool) -> None:
     data = draw(Sketch(CHINESE * 3, 1, 1, *size, is_remix=is_remix))
-    with Image.open(io.BytesIO(data)) as picture:
-        assert (picture.format, picture.size) == ("PNG", size)
+    with Image.open(io.BytesIO(data)) as image:
+        assert (image.format, image.size) == ("PNG", size)
 
 
-def contrast_of_letters(picture: Image.Image, text: str, size: int) -> float:
+def contrast_of_letters(image: Image.Image, text: str, size: int) -> float:
     """How much brighter the letters of a text are than what is around them, at the place where they fit best: 0 to 255.
 
-    For a text that is in the picture it is 170 or more, for others less than 120.
+    For a text that is in the image it is 170 or more, for others less than 120.
     """
     mask = Image.frombytes("L", (face := font(size).getmask(text)).size, bytes(face))
     letters, ground = mask.point(lambda ink: 255 * (ink > 200)), mask.point(lambda ink: 255 * (ink < 20))
 
     def contrast(left: int, top: int) -> float:
-        here = picture.crop((left, top, left + mask.width, top + mask.height))
+        here = image.crop((left, top, left + mask.width, top + mask.height))
         return float(ImageStat.Stat(here, letters).mean[0] - ImageStat.Stat(here, ground).mean[0])
 
-    places = [(x, y) for x in range(picture.width - mask.width) for y in range(picture.height - mask.height)]
+    places = [(x, y) for x in range(image.width - mask.width) for y in range(image.height - mask.height)]
     return max(contrast(x, y) for x, y in places)
 
 
 @pytest.mark.parametrize("is_remix", [False, True])
 @pytest.mark.parametrize("size", [(64, 64), (64, 2048), (2048, 64), (720, 480)])
-def test_every_picture_has_a_small_mark_that_can_be_read(size: tuple[int, int], is_remix: bool) -> None:
+def test_every_image_has_a_small_mark_that_can_be_read(size: tuple[int, int], is_remix: bool) -> None:
     short = min(size)
-    picture = opened(draw(Sketch("a boat", 1, 4, *size, is_remix=is_remix)))
-    corner = picture.convert("L").crop((0, 0, max(60, short // 4), max(22, short // 10)))
+    image = opened(draw(Sketch("a boat", 1, 4, *size, is_remix=is_remix)))
+    corner = image.convert("L").crop((0, 0, max(60, short // 4), max(22, short // 10)))
     assert contrast_of_letters(corner, "simulator", max(9, short // 32)) > 140
 
 
-def test_the_same_order_gives_the_same_picture() -> None:
+def test_the_same_order_gives_the_same_image() -> None:
     assert draw(Sketch("a boat", 2, 4, 480, 480)) == draw(Sketch("a boat", 2, 4, 480, 480))
 
 
 def test_variants_look_clearly_different() -> None:
-    pictures = [draw(Sketch("a boat", variant, 4, 480, 480)) for variant in (1, 2, 3, 4)]
-    assert min(difference(one, other) for one in pictures for other in pictures if one is not other) > 10
+    images = [draw(Sketch("a boat", variant, 4, 480, 480)) for variant in (1, 2, 3, 4)]
+    assert min(difference(one, other) for one in images for other in images if one is not other) > 10
 
 
-def test_another_prompt_gives_another_picture() -> None:
+def test_another_prompt_gives_another_image() -> None:
     assert difference(draw(Sketch("a boat", 1, 1, 480, 480)), draw(Sketch("a car", 1, 1, 480, 480))) > 1
 
 
-def test_a_remix_shows_the_uploaded_picture() -> None:
+def test_a_remix_shows_the_uploaded_image() -> None:
     green = preview_of(encoded(Image.new("RGB", (300, 300), (10, 200, 30))))
-    picture = opened(draw(Sketch("make it rain", 1, 1, 720, 480, is_remix=True, upload=green)))
-    colours = picture.getcolors(720 * 480) or []
+    image = opened(draw(Sketch("make it rain", 1, 1, 720, 480, is_remix=True, upload=green)))
+    colours = image.getcolors(720 * 480) or []
     shown = sum(count for count, pixel in colours if _near(pixel, (10, 200, 30)))
     assert shown > 720 * 480 / 10
 
@@ -140,12 +140,12 @@ def _claiming(width: int, height: int) -> bytes:
         (b"", "no PNG"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no PNG"),
         (encoded(Image.new("RGB", (9, 9)), "BMP"), "no PNG"),
-        (_claiming(MOST_PIXELS // 1000 + 1, 1000), "more than"),
+        (_claiming(MAX_PIXELS // 1000 + 1, 1000), "more than"),
         (_claiming(30_000, 30_000), "more than"),
         (encoded(Image.effect_noise((200, 200), 80))[:5000], "damaged"),
     ],
     ids=["empty", "svg", "bmp", "too many pixels", "far too many pixels", "cut"],
 )
 def test_an_unusable_upload_is_refused_with_the_reason(upload: bytes, message: str) -> None:
-    with pytest.raises(UnusablePicture, match=message):
+    with pytest.raises(UnusableImage, match=message):
         preview_of(upload)

@@ -160,7 +160,7 @@ def test_the_rate_holds_in_every_sliding_minute(clock: Clock) -> None:
 
 def test_an_upload_of_another_account_is_refused(clock: Clock) -> None:
     engine = service(clock)
-    upload = engine.add_upload("k", b"picture")
+    upload = engine.add_upload("k", b"image")
     order = Order("a boat", 1, 480, 480, "remix", upload.id)
     assert engine.register("k", order).order.upload_id == upload.id
     with pytest.raises(Refusal) as refused:

@@ -111,7 +111,7 @@ async def test_a_key_whose_first_way_fails_goes_on_by_the_next_and_is_not_touche
     assert (await simulator.stats())["registered"] == 2
 
 
-async def test_a_picture_whose_way_is_challenged_is_fetched_by_the_next_way(
+async def test_an_image_whose_way_is_challenged_is_fetched_by_the_next_way(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve
 ) -> None:
     await simulator.order_fault("challenge", endpoint="media", times=1)

@@ -1,0 +1,11 @@
+"""Registry: the back ends that `UPSTREAM` can name, and how each is made."""
+
+from collections.abc import Callable
+
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.upstream import BackendOptions, Upstream
+from sora_proxy.upstream.sora import Sora
+
+BACKENDS: dict[str, Callable[[BackendOptions, BlockingPool], Upstream]] = {
+    "sora": Sora,
+}
