@@ -3,7 +3,7 @@
 The way of an order, and where to read on:
 
     client ── HTTP ──► api/chat/routes.py     makes a GenerationSpec, then only follows the generation's log; so do
-                           │                  api/images/ and api/responses/, all by api/orders.py, which knows repeats
+                           │                  api/images/ and api/responses/, all by api/placing.py, which knows repeats
                            │ start
                        orders/supervisor.py   owns one coroutine per generation; resumes the unfinished ones at a start
                            │ run

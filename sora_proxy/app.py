@@ -66,7 +66,7 @@ from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import faults_of_backend
 from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
 from sora_proxy.upstream import BackendOptions, Deadlines, Upstream
-from sora_proxy.upstream.models import Models
+from sora_proxy.upstream.model_names import Models
 from sora_proxy.upstream.registry import BACKENDS
 from sora_proxy.webhooks import outbox
 from sora_proxy.webhooks.webhooks import Webhooks

@@ -26,7 +26,7 @@
             └── SubmissionUnknown    it may have accepted the order: look for it before sending it again
 
 Messages are written for clients and operators: they contain no token, prompt, address or body of a back end. How each
-error is answered over HTTP is decided in `api/http/errors.py`.
+error is answered over HTTP is decided in `api/http/refusals.py`.
 """
 
 

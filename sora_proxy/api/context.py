@@ -11,7 +11,7 @@ from sora_proxy.orders.retention import Retention
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.upstream import Upstream
-from sora_proxy.upstream.models import Models
+from sora_proxy.upstream.model_names import Models
 from sora_proxy.webhooks.webhooks import Webhooks
 
 MODELS = web.AppKey("models", Models)

@@ -9,9 +9,9 @@ from sora_proxy.api.context import READERS, STORE, SUPERVISOR
 from sora_proxy.api.event_source import EventSource
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.context import CLIENT
-from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.http.paging import limit_of, page_response
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.http.resuming import resume_point
 from sora_proxy.api.lookup import find
 from sora_proxy.api.reference.answer_schemas import GenerationAnswer, GenerationList

@@ -1,10 +1,12 @@
 """Finding and forgetting a client's generations, and what an answer about an unfinished one says."""
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from sora_proxy.api.context import RETENTION, SUPERVISOR, UPSTREAM
 from sora_proxy.api.http.context import CLIENT, ORDER_HEADERS
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.events import Failed
 from sora_proxy.generation import FINAL, Generation, Status
 
@@ -12,15 +14,18 @@ POLL_AFTER_SECONDS = 2
 BACKEND_HEADER = "x-sora-proxy-backend"
 
 
-async def find(request: web.Request) -> Generation:
+async def find(
+    request: web.Request, *, noun: str = "generation", id_of: Callable[[str], str] = lambda given: given
+) -> Generation:
     """The caller's generation. Somebody else's is as unknown as one that never was.
 
+    A route family that has ids of its own gives `id_of`, from its id to the generation's, and its `noun` for messages.
     Raises ClientError.
     """
-    generation_id = request.match_info["id"]
-    generation = await find_by_id(request, generation_id)
+    given = request.match_info["id"]
+    generation = await find_by_id(request, id_of(given))
     if generation is None:
-        raise ClientError(f"There is no generation {generation_id[:80]!r}.", code="not_found", param="id")
+        raise ClientError(f"There is no {noun} {given[:80]!r}.", code="not_found", param="id")
     name_order(request, generation)
     return generation
 

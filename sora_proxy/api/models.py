@@ -8,7 +8,7 @@ from sora_proxy.api.context import MODELS
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.reference.answer_schemas import ModelAnswer, ModelList
 from sora_proxy.api.reference.described import Description, described
-from sora_proxy.upstream.models import Model
+from sora_proxy.upstream.model_names import Model
 
 CREATED = 1742774400  # 2025-03-24, the day before the first of them was released
 

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from sora_proxy.api.context import STORE
 from sora_proxy.api.http.context import MEDIA
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.media.image_files import CONTENT_TYPES, IMAGE_NAME
 

@@ -1,11 +1,11 @@
 """A generation in words: its images as markdown, how far it is, and how much went in and came out."""
 
-from sora_proxy.events import Image, Progress, Queued
+from sora_proxy.events import Event, Image, Progress, Queued
 from sora_proxy.generation import Generation
 
 
 def markdown(generation: Generation, images: list[Image], origin: str) -> str:
-    """One image per image, a blank line between them. `origin` is what links to us begin with."""
+    """One markdown image each, a blank line between them. `origin` is what links to us begin with."""
     title = _title(generation.spec.prompt)
     return "\n\n".join(f"![{title}]({image.link(origin)})" for image in images)
 
@@ -22,8 +22,10 @@ def finished_text(generation: Generation, origin: str) -> str:
     return "\n\n".join([images, *missing(generation)])
 
 
-def progress_text(event: Queued | Progress) -> str:
-    """How far a generation is, for a client that waits."""
+def progress_text(event: Event | None) -> str:
+    """How far a generation is whose last event is this one, for a client that waits."""
+    if not isinstance(event, Queued | Progress):
+        return "the image is being made"
     if isinstance(event, Progress) and event.percent is not None:
         return f"{event.percent} %"
     words = "queued" if isinstance(event, Queued) else "queued at the back end"

@@ -11,7 +11,7 @@ import pytest
 import sora_proxy
 from sora_proxy.api.http.answers import error_object, error_response, failure_response
 from sora_proxy.api.http.error_codes import ERROR_CODES, Retry
-from sora_proxy.api.http.errors import REFUSALS, ClientError
+from sora_proxy.api.http.refusals import REFUSALS, ClientError
 from sora_proxy.errors import (
     Fault,
     IdempotencyMismatch,

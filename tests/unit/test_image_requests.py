@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.images.requests import STOCK_PROMPT, EditRequest, ImageRequest, VariationRequest
 from sora_proxy.api.requests.schemas import checked
 

@@ -6,7 +6,7 @@ import pytest
 
 from sora_proxy.errors import ConfigurationError, UnknownModel
 from sora_proxy.upstream import Capabilities
-from sora_proxy.upstream.models import Models
+from sora_proxy.upstream.model_names import Models
 
 CAN = Capabilities(("ours", "also-ours"), ((720, 480),), max_images=4, max_references=1)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sora_proxy.api.http.answers import error_response
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.requests.prompts import Prompt, prompt_of
 from sora_proxy.api.requests.schemas import MAX_PROMPT_LENGTH, Message
 from tests.cpu_time import grows_linearly

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from sora_proxy.api.http.answers import error_response
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.requests.schemas import MAX_MESSAGES, ChatRequest, parse_chat_request
 
 MESSAGES = [{"role": "user", "content": "a fox"}]

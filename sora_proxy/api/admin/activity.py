@@ -9,8 +9,8 @@ from sora_proxy.api.admin.context import KEY_POOL, KEY_REGISTRY, USAGE
 from sora_proxy.api.context import SUPERVISOR, UPSTREAM
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.context import ACCESS, SETTINGS
-from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.paging import MAX_LIMIT_FOR_OPERATORS, PAGES, limit_of, page_of
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.generation import Generation
 

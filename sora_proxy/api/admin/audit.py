@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from sora_proxy.api.admin.context import AUDIT
-from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.paging import MAX_LIMIT_FOR_OPERATORS, PAGES, limit_of, page_of
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.reference.described import Description, described
 
 

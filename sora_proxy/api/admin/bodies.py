@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sora_proxy.api.http.bodies import parsed
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.requests.schemas import explain, json_object
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from sora_proxy.api.admin.key_view import STATES, status_of, view
 from sora_proxy.api.context import UPSTREAM
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.context import OPERATOR
-from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.paging import MAX_LIMIT_FOR_OPERATORS, PAGES, limit_of, page_of
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.api.requests.schemas import explain
 from sora_proxy.errors import Fault

@@ -8,8 +8,8 @@ from sora_proxy.api.admin.context import AUDIT, LOGIN_LIMIT
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.context import OPERATOR, SESSIONS
 from sora_proxy.api.http.credentials import is_admin_key
-from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.forwarding import client_address
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.operators.audit import Actor
 from sora_proxy.operators.sessions import SESSION_SECONDS

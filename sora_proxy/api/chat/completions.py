@@ -4,7 +4,7 @@ from typing import Any
 
 from sora_proxy.api.http.answers import error_object
 from sora_proxy.api.wording import finished_text, progress_text, token_counts
-from sora_proxy.events import Failed, Progress, Queued
+from sora_proxy.events import Failed
 from sora_proxy.generation import Generation, Status
 
 REFUSED = "content_policy_violation"
@@ -60,6 +60,4 @@ def _state(generation: Generation, origin: str, *, only_error: bool) -> tuple[st
         return failed.message, "content_filter" if refused else "error", failed.message
     if generation.status is Status.completed:
         return finished_text(generation, origin), "stop", None
-    last = generation.log.last
-    text = progress_text(last) if isinstance(last, Queued | Progress) else "the image is being made"
-    return text, "processing", None
+    return progress_text(generation.log.last), "processing", None

@@ -22,7 +22,7 @@ from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience
 from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.lookup import poll_headers
-from sora_proxy.api.orders import place_order, waiting_for
+from sora_proxy.api.placing import place_order, waiting_for
 from sora_proxy.api.reference.answer_schemas import ChatCompletion
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.requests.image_input import Reference

@@ -16,9 +16,9 @@ from sora_proxy.api.context import CONVERSATIONS, READERS, STORE
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.bodies import parsed
 from sora_proxy.api.http.context import CLIENT
-from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.http.paging import MAX_LIMIT, limit_of, page_response
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.http.resuming import stream_asked_after
 from sora_proxy.api.lookup import find, forget, poll_headers
 from sora_proxy.api.reference.answer_schemas import (

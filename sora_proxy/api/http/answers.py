@@ -6,7 +6,7 @@ import orjson
 from aiohttp import web
 
 from sora_proxy.api.http.error_codes import meaning_of
-from sora_proxy.api.http.errors import ClientError, refusal_of
+from sora_proxy.api.http.refusals import ClientError, refusal_of
 from sora_proxy.errors import Stopping
 from sora_proxy.events import Failed
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.refusals import ClientError
 
 IDLE_SECONDS = 30.0  # until the next byte
 MAX_ARRIVAL_SECONDS = 300.0

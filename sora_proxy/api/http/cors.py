@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from sora_proxy.api.http.context import SETTINGS
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.refusals import ClientError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # SDKs send many headers of their own, more with each version: whatever is requested is allowed.

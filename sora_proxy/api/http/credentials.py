@@ -5,8 +5,8 @@ import hmac
 from aiohttp import web
 
 from sora_proxy.api.http.context import ACCESS, SESSIONS
-from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.forwarding import client_address
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.operators.audit import Actor
 
 

@@ -9,7 +9,7 @@ from aiohttp import BodyPartReader, web
 
 from sora_proxy.api.http.arrival import arriving, in_time
 from sora_proxy.api.http.context import MEDIA
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.refusals import ClientError
 
 MAX_PARTS = 100
 MAX_TEXT_BYTES = 2**18

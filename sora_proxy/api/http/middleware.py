@@ -13,7 +13,7 @@ from sora_proxy.api.http.answers import error_response
 from sora_proxy.api.http.context import BEGUN, CLIENT, OPERATOR, ORDER_HEADERS, REQUEST_ID, STARTED
 from sora_proxy.api.http.cors import Handler, add_cors_headers
 from sora_proxy.api.http.credentials import client_of, operator_of
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.errors import SoraProxyError
 
 log = structlog.get_logger(__name__)

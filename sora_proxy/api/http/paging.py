@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from sora_proxy.api.http.answers import json_response
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.refusals import ClientError
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_LIMIT_FOR_OPERATORS = 20, 100, 1000
 PAGES = {"after": "the last id of the previous page", "limit": "the size of the page"}

@@ -4,7 +4,7 @@ import re
 
 from aiohttp import web
 
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.generation import Generation
 
 SEQUENCE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)

@@ -16,16 +16,16 @@ from sora_proxy.api.context import MODELS
 from sora_proxy.api.http.answers import error_object, failure_response
 from sora_proxy.api.http.bodies import parsed
 from sora_proxy.api.http.context import MEDIA, SETTINGS, THREADS
-from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.forms import read_form
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience
 from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.http.pieces import Piece, write_pieces
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.images.answers import answer_to
 from sora_proxy.api.images.requests import EditRequest, ImageRequest, VariationRequest
 from sora_proxy.api.lookup import why_no_images
-from sora_proxy.api.orders import place_order, waiting_for
+from sora_proxy.api.placing import place_order, waiting_for
 from sora_proxy.api.reference.answer_schemas import ImagesAnswer
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.requests.image_input import Reference
@@ -34,7 +34,7 @@ from sora_proxy.api.wording import progress_text
 from sora_proxy.events import Failed, Progress, Queued
 from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.media.image_files import Media
-from sora_proxy.upstream.models import Model
+from sora_proxy.upstream.model_names import Model
 
 
 @described(Description(body=ImageRequest, answer=ImagesAnswer, media=(JSON, EVENTS)))

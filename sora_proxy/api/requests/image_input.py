@@ -8,7 +8,7 @@ from aiohttp import web
 from pybase64 import b64decode
 
 from sora_proxy.api.http.context import FETCHER, MEDIA, SETTINGS, THREADS
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.blocking import Work
 from sora_proxy.foreign.public_http import AddressRefused
 from sora_proxy.media.image_files import NotAnImage

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sora_proxy.api.http.errors import ClientError
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.requests.schemas import MAX_PROMPT_LENGTH, Message
 from sora_proxy.orders.conversations import MessageText
 

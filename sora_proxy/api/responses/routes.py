@@ -15,15 +15,15 @@ from sora_proxy.api.context import MODELS, READERS, SIDE_CALLS, SUPERVISOR
 from sora_proxy.api.http.answers import failure_response, json_response
 from sora_proxy.api.http.bodies import parsed
 from sora_proxy.api.http.context import CLIENT, MEDIA, SETTINGS, THREADS
-from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience
 from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.http.paging import page_response
 from sora_proxy.api.http.pieces import json_pieces, write_pieces
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.http.resuming import stream_asked_after
 from sora_proxy.api.http.sse import EventStream
-from sora_proxy.api.lookup import find_by_id, forget, name_order, poll_headers, why_no_images
-from sora_proxy.api.orders import place_order, waiting_for
+from sora_proxy.api.lookup import find, find_by_id, forget, poll_headers, why_no_images
+from sora_proxy.api.placing import place_order, waiting_for
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.requests.image_input import Reference
 from sora_proxy.api.requests.prompts import Prompt, prompt_of, text_of
@@ -42,7 +42,7 @@ from sora_proxy.api.responses.schemas import DeletedResponse, InputItemList, Res
 from sora_proxy.api.responses.stream import ResponseStream
 from sora_proxy.events import Image
 from sora_proxy.generation import Generation, GenerationSpec, new_generation_id
-from sora_proxy.upstream.models import Model
+from sora_proxy.upstream.model_names import Model
 
 
 @described(Description(body=ResponseRequest, answer=ResponseAnswer, media=(JSON, EVENTS)))
@@ -149,7 +149,7 @@ async def _reference(request: web.Request, order: ResponseRequest, prompt: Promp
 
 
 async def _copy_of_image(request: web.Request, response_id: str) -> Path:
-    generation, media = await _find_by_id(request, response_id), request.app[MEDIA]
+    generation, media = await find_by_id(request, generation_id_of(response_id)), request.app[MEDIA]
     if generation is None:
         message = f"There is no previous response {response_id[:80]!r}."
         raise ClientError(message, code="previous_response_not_found", param="previous_response_id")
@@ -191,14 +191,4 @@ async def _answer_with_text(
 
 
 async def _find(request: web.Request) -> Generation:
-    """The caller's generation. Somebody else's is as unknown as one that never was. Raises ClientError."""
-    response_id = request.match_info["id"]
-    generation = await _find_by_id(request, response_id)
-    if generation is None:
-        raise ClientError(f"There is no response {response_id[:80]!r}.", code="not_found", param="id")
-    name_order(request, generation)
-    return generation
-
-
-async def _find_by_id(request: web.Request, response_id: str) -> Generation | None:
-    return await find_by_id(request, generation_id_of(response_id))
+    return await find(request, noun="response", id_of=generation_id_of)

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from sora_proxy.api.context import IDEMPOTENCY, READERS, SUPERVISOR, WEBHOOKS
 from sora_proxy.api.http.context import CLIENT, MEDIA, SETTINGS, THREADS
-from sora_proxy.api.http.errors import ClientError
 from sora_proxy.api.http.origin import public_origin
+from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.lookup import name_backend, name_order
 from sora_proxy.api.requests.image_input import Reference, keep_image
 from sora_proxy.blocking import Work
