@@ -21,9 +21,10 @@ from aiohttp import web
 
 from sora_proxy import __version__
 from sora_proxy.api.admin.context import KEY_REGISTRY
+from sora_proxy.api.context import MODELS
 from sora_proxy.api.http.context import ACCESS, SETTINGS
 from sora_proxy.api.serving import serve
-from sora_proxy.app import BACKEND, create_app
+from sora_proxy.app import BACKEND_CHOICE, create_app
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor, configure_logging
 from sora_proxy.settings.access import Access, load_access
@@ -99,7 +100,7 @@ def _tune_process() -> None:
 
 def _announce(app: web.Application, port: int) -> None:
     """Say in plain words what runs and how to try it."""
-    settings, access, backend = app[SETTINGS].current, app[ACCESS], app[BACKEND]
+    settings, access, choice = app[SETTINGS].current, app[ACCESS], app[BACKEND_CHOICE]
     host = "localhost" if settings.api_host in ("0.0.0.0", "::") else settings.api_host  # noqa: S104
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     if settings.api_auth_token:
@@ -110,13 +111,15 @@ def _announce(app: web.Application, port: int) -> None:
         shown = f"{access.client_key} ({kept})" if access.generated else kept
     else:
         key, shown = "$ADMIN_KEY", "the one in ADMIN_KEY"
-    if backend.simulated:
-        what = f"the built-in simulator on {backend.base_url} ({backend.why_simulated})"
+    backend = choice.backend
+    if choice.simulated:
+        what = f"the built-in simulator on {backend.base_url} ({choice.why_simulated})"
     elif keys := sum(record.config.enabled for record in app[KEY_REGISTRY].records):
-        what = f"{backend.base_url} with {keys} key(s)"
+        what = f"{backend.name} on {backend.base_url} with {keys} key(s)"
     else:
-        what = f"{backend.base_url}, but without a key: every order will be refused until there is one"
-    order = '{"model": "sora-1.0", "stream": true, "messages": [{"role": "user", "content": "a red fox in the snow"}]}'
+        what = f"{backend.name} on {backend.base_url}, without a key: every order will be refused until there is one"
+    message = '{"role": "user", "content": "a red fox in the snow"}'
+    order = f'{{"model": "{app[MODELS].default.id}", "stream": true, "messages": [{message}]}}'
     lines = [
         f"sora_proxy {__version__} listens on {url}",
         f"  back end:    {what}",

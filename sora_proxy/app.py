@@ -1,6 +1,7 @@
-"""The composition root: every object is made here, and everything that is started here is stopped here.
+"""The composition root: what others share is made or handed on here, and what is started here is stopped here.
 
-Read it first. There is no other wiring and no global.
+Read it first. `Program` has the objects that are started and stopped; `create_app` adds the others, and gives the
+routes all that they need.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from sora_proxy.api.context import (
     WEBHOOKS,
 )
 from sora_proxy.api.http.context import ACCESS, FETCHER, LARGE_BODY_SLOTS, MEDIA, SESSIONS, SETTINGS, THREADS
-from sora_proxy.api.requests.side_calls import SideCalls
+from sora_proxy.api.ordering.side_calls import SideCalls
 from sora_proxy.background import Background
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
@@ -42,13 +43,13 @@ from sora_proxy.operators.login_limit import LoginLimit
 from sora_proxy.operators.runtime_settings import RuntimeSettings
 from sora_proxy.operators.sessions import Sessions
 from sora_proxy.operators.usage import Usage
-from sora_proxy.orders import submissions
+from sora_proxy.orders import store, submissions
 from sora_proxy.orders.conversations import Conversations, conversations
 from sora_proxy.orders.idempotency import Idempotency
 from sora_proxy.orders.lifecycle import Policy, Resources
 from sora_proxy.orders.readers import Readers
 from sora_proxy.orders.retention import Bounds, Retention
-from sora_proxy.orders.store import Store, events, images
+from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
@@ -57,48 +58,53 @@ from sora_proxy.scheduling.probes import Probes
 from sora_proxy.settings.access import Access
 from sora_proxy.settings.derived import (
     HOW_TO_NAME_A_BACKEND,
+    backend_is_meant,
     database_path_of,
     egresses_of,
     images_dir_of,
-    names_backend,
 )
 from sora_proxy.settings.options import Settings
-from sora_proxy.settings.reading import faults_of_backend
+from sora_proxy.settings.reading import signs_of_a_backend
 from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
-from sora_proxy.upstream import BackendOptions, Deadlines, Upstream
+from sora_proxy.upstream import BackendOptions, Deadlines
 from sora_proxy.upstream.model_names import Models
 from sora_proxy.upstream.registry import BACKENDS
+from sora_proxy.upstream.sora import Sora
 from sora_proxy.webhooks import outbox
 from sora_proxy.webhooks.webhooks import Webhooks
 
 log = structlog.get_logger(__name__)
 
-SIMULATED = "sora"  # the back end whose protocol the simulator speaks
 MAX_BODY_BYTES = 32 * 2**20
 LARGE_BODIES_AT_ONCE = 4  # each may take three times its size in memory until its image is on disk
 # What takes part in the commit of each step of a generation, and the tables whose rows are deleted with it.
 WRITERS = (usage.count, submissions.note, outbox.put)
-FORGOTTEN = (events, images, conversations, submissions.submissions, outbox.outbox)
+TABLES_OF_A_GENERATION = (store.events, store.images, conversations, submissions.submissions, outbox.outbox)
 
 
-class Backend:
-    """Which back end the settings choose, and what it needs. The simulator's port is taken at once, so that its address
-    is known before it serves. Raises ConfigurationError if no back end is configured, but one seems to be meant."""
+class BackendChoice:
+    """The back end that the settings choose. The simulator's port is taken at once, so its address is known early.
 
-    def __init__(self, settings: Settings, *, has_keys: bool) -> None:
+    Raises ConfigurationError for an unknown name, or if no back end is configured, but one seems to be meant.
+    """
+
+    def __init__(self, settings: Settings, threads: BlockingPool, *, has_keys: bool) -> None:
         names = ("auto", "simulator", *BACKENDS)
         if settings.upstream not in names:
             raise ConfigurationError([f"UPSTREAM: must be one of {', '.join(names)}. Example: UPSTREAM=auto"])
         # An explicit `auto` is the default spelled out: it names no back end.
-        self.by_default = settings.upstream == "auto" and not (has_keys or names_backend(settings))
-        if self.by_default and (faults := faults_of_backend()):
-            raise ConfigurationError(faults)
+        self.by_default = settings.upstream == "auto" and not (has_keys or backend_is_meant(settings))
+        if self.by_default and (signs := signs_of_a_backend()):
+            raise ConfigurationError(signs)
         self.simulated = settings.upstream == "simulator" or self.by_default
-        self.name = "simulator" if self.simulated else settings.upstream.replace("auto", "sora")
         self._seconds = settings.simulator_seconds
         self._socket = listen() if self.simulated else None
-        port = self._socket.getsockname()[1] if self._socket else None
-        self.base_url = f"http://127.0.0.1:{port}" if port else settings.sora_base_url
+        if self._socket is None:
+            name = "sora" if settings.upstream == "auto" else settings.upstream
+            self.backend = BACKENDS[name](settings, threads)
+        else:  # it speaks Sora's protocol; the extra headers are for somebody else
+            url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+            self.backend = Sora(BackendOptions("simulator", url, deadlines=Deadlines.of(settings)), threads)
 
     @property
     def why_simulated(self) -> str:
@@ -116,7 +122,8 @@ class Backend:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        log.info("back end", backend=self.name, base_url=self.base_url)  # the settings refuse a URL with credentials
+        # The settings refuse a URL with credentials.
+        log.info("back end", backend=self.backend.name, base_url=self.backend.base_url)
         if self._socket is None:
             yield
             return
@@ -125,7 +132,7 @@ class Backend:
             yield
 
 
-BACKEND = web.AppKey("backend", Backend)
+BACKEND_CHOICE = web.AppKey("backend_choice", BackendChoice)
 
 
 class Program:
@@ -137,30 +144,31 @@ class Program:
         self.database = Database(database_path_of(settings), self.threads)
         self.key_pool = KeyPool(_queue_bounds(settings), access.weights)
         self.key_keeping = KeyKeeping(settings, self.database, self.key_pool, redactor, self.threads)
-        self.backend = Backend(settings, has_keys=self.key_keeping.has_keys)
-        self.backend.reach(settings, self.key_pool)
-        apply = functools.partial(_apply, self.backend, self.key_pool, redactor)
+        # Stored keys and the key file have a say in which back end is meant.
+        self.choice = BackendChoice(settings, self.threads, has_keys=self.key_keeping.has_keys)
+        self.choice.reach(settings, self.key_pool)
+        apply = functools.partial(_apply, self.choice, self.key_pool, redactor)
         self.runtime = RuntimeSettings(settings, self.database, apply)
         self.webhooks = Webhooks(settings, self.database, redactor)
         self.store = Store(self.database, WRITERS, on_end=self.webhooks.ended)
         self.media = Media(images_dir_of(settings), settings.data_dir / "inputs", self.threads)
-        self.upstream = _upstream(settings, self.backend, self.threads)
+        self.upstream = self.choice.backend
         self.probes = Probes(self.upstream.probe, self.key_pool)
-        self.key_pool.on_unproven = self.probes.start  # the one wire that closes a circle
+        self.key_pool.on_unproven = self.probes.start  # what closes the circle: probes need the pool
         self.watcher = TaskWatcher(self.upstream, self.key_pool, interval=settings.poll_interval)
         resources = Resources(self.upstream, self.key_pool, self.store, self.media, self.watcher)
-        self.supervisor = Supervisor(resources, _policy(self.runtime, self.backend))
+        self.supervisor = Supervisor(resources, _policy(self.runtime, self.choice))
         self.idempotency = Idempotency(self.database)
         bounds = _retention_bounds(settings)
-        self.retention = Retention(self.database, self.media, self.idempotency, bounds, FORGOTTEN)
+        self.retention = Retention(self.database, self.media, self.idempotency, bounds, TABLES_OF_A_GENERATION)
 
     async def life(self, _app: web.Application) -> AsyncIterator[None]:
         """Start everything, and stop it in the opposite order."""
-        simulated, by_default = self.backend.simulated, self.backend.by_default
+        simulated, by_default = self.choice.simulated, self.choice.by_default
         async with (
             _closing(self.threads.close),
             _opened(self.database, self.media),
-            self.backend.running(),
+            self.choice.running(),
             _closing(self.upstream.close),
             self.key_keeping.running(self.background, simulated=simulated, by_default=by_default),
             self.webhooks.running(self.background),
@@ -185,7 +193,7 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     app[THREADS] = program.threads
     app[BACKGROUND] = program.background
     app[LARGE_BODY_SLOTS] = asyncio.Semaphore(LARGE_BODIES_AT_ONCE)
-    app[BACKEND] = program.backend
+    app[BACKEND_CHOICE] = program.choice
     app[UPSTREAM] = program.upstream
     app[MODELS] = Models(program.upstream.capabilities, settings.model_aliases)
     app[KEY_POOL] = program.key_pool
@@ -207,18 +215,6 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     return app
 
 
-def _upstream(settings: Settings, backend: Backend, threads: BlockingPool) -> Upstream:
-    deadlines = Deadlines(
-        submit=settings.submit_timeout,
-        poll=settings.poll_timeout,
-        upload=settings.upload_timeout,
-        download=settings.download_timeout,
-    )
-    headers = {} if backend.simulated else settings.sora_extra_headers  # it is nobody's server
-    make = BACKENDS[SIMULATED if backend.simulated else backend.name]
-    return make(BackendOptions(backend.name, backend.base_url, headers, deadlines), threads)
-
-
 def _queue_bounds(settings: Settings) -> QueueBounds:
     return QueueBounds(
         max_orders=settings.max_queue,
@@ -231,10 +227,10 @@ def _retention_bounds(settings: Settings) -> Bounds:
     return Bounds(days=settings.retention_days, count=settings.retention_count)
 
 
-def _policy(runtime: RuntimeSettings, backend: Backend) -> Policy:
+def _policy(runtime: RuntimeSettings, choice: BackendChoice) -> Policy:
     def keep_images() -> bool:
-        chosen = runtime.current.image_localization
-        return backend.simulated if chosen is None else chosen
+        localization = runtime.current.image_localization
+        return choice.simulated if localization is None else localization
 
     settings = runtime.current
     return Policy(
@@ -246,11 +242,11 @@ def _policy(runtime: RuntimeSettings, backend: Backend) -> Policy:
     )
 
 
-def _apply(backend: Backend, keys: KeyPool, redactor: Redactor, settings: Settings) -> None:
+def _apply(choice: BackendChoice, keys: KeyPool, redactor: Redactor, settings: Settings) -> None:
     """Give effect to settings that changed at run time, where nobody reads them each time."""
     redactor.hide(proxy.password.get_secret_value() for proxy in settings.proxies if proxy and proxy.password)
     set_verbose(verbose=settings.verbose_logging)
-    backend.reach(settings, keys)
+    choice.reach(settings, keys)
 
 
 @contextlib.asynccontextmanager

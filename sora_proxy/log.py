@@ -135,7 +135,7 @@ def configure_logging(
     root.handlers[:] = [_ContextQueueHandler(lines)]
     set_verbose(verbose=verbose)
     # Their INFO and DEBUG lines tell about sockets and hold addresses with credentials in them.
-    for name in ("asyncio", "urllib3", "requests", "charset_normalizer", "PIL", "aiohttp.access"):
+    for name in ("asyncio", "urllib3", "ordering", "charset_normalizer", "PIL", "aiohttp.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # It reports requests that are no HTTP, and quotes their bodies. What goes wrong in our handlers we log ourselves.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

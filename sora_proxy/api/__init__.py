@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from sora_proxy.api import generations, health, models, stored_images
-from sora_proxy.api.admin import FOR_OPERATORS, LOGIN, name_backend
+from sora_proxy.api.admin import FOR_OPERATORS, LOGIN, add_backend_header
 from sora_proxy.api.chat import routes as chat
 from sora_proxy.api.chat import stored as stored_completions
 from sora_proxy.api.http.arrival import expected_later
@@ -18,7 +18,7 @@ from sora_proxy.api.http.middleware import (
 )
 from sora_proxy.api.images import routes as images
 from sora_proxy.api.reference import routes as reference
-from sora_proxy.api.reference.routes import REFERENCE, Reference
+from sora_proxy.api.reference.routes import API_DOCUMENT, ApiDocument
 from sora_proxy.api.responses import routes as responses
 
 # Outermost first.
@@ -71,6 +71,6 @@ def add_routes(app: web.Application) -> None:
         options = {**route.kwargs, "expect_handler": expected_later}
         web.RouteDef(route.method, route.path, route.handler, options).register(app.router)
     app[OPEN_HANDLERS] = open_handlers = frozenset(route.handler for route in OPEN)
-    app[REFERENCE] = Reference([*FOR_CLIENTS, *OPEN, *FOR_OPERATORS], open_handlers)
+    app[API_DOCUMENT] = ApiDocument([*FOR_CLIENTS, *OPEN, *FOR_OPERATORS], open_handlers)
     app[OPERATOR_HANDLERS] = frozenset(route.handler for route in FOR_OPERATORS)
-    app.on_response_prepare.extend((add_headers, name_backend))
+    app.on_response_prepare.extend((add_headers, add_backend_header))

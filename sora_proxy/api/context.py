@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from sora_proxy.api.requests.side_calls import SideCalls
+from sora_proxy.api.ordering.side_calls import SideCalls
 from sora_proxy.background import Background
 from sora_proxy.orders.conversations import Conversations
 from sora_proxy.orders.idempotency import Idempotency

@@ -12,7 +12,7 @@ from sora_proxy.api.http.context import CLIENT, MEDIA, SETTINGS, THREADS
 from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.lookup import name_backend, name_order
-from sora_proxy.api.requests.image_input import Reference, keep_image
+from sora_proxy.api.ordering.image_input import Reference, keep_image
 from sora_proxy.blocking import Work
 from sora_proxy.errors import SoraProxyError
 from sora_proxy.foreign.public_http import AddressRefused

@@ -46,7 +46,7 @@ STORAGE_RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the operator chose. Seconds."""
+    """What the operator chose; times in seconds."""
 
     settle_time: float = 20.0
     on_unknown: Literal["requeue", "fail"] = "requeue"
@@ -155,7 +155,7 @@ class Lifecycle:
 
     async def _work(self, generation: Generation, lease: Lease) -> None:
         if generation.status is Status.queued:
-            await self._place(generation, lease)
+            await self._send(generation, lease)
         elif generation.status is Status.submitting:  # by the last process, which did not live to tell the outcome
             await self._record(generation, generation.state.to(Status.unknown))
         if generation.status is Status.unknown:
@@ -164,7 +164,7 @@ class Lifecycle:
             lease.accepted()
             await self._follow(generation, lease)
 
-    async def _place(self, generation: Generation, lease: Lease) -> None:
+    async def _send(self, generation: Generation, lease: Lease) -> None:
         """The reference image, the write-ahead intent, and the order itself."""
         image = generation.spec.image
         account = self._keys.account(lease.key)

@@ -57,7 +57,7 @@ events = sa.Table(
     sa.Column("fields", sa.JSON, nullable=False),
 )
 images = sa.Table(
-    "pictures",
+    "pictures",  # as the first version called images
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("generation_id", sa.Text, nullable=False, index=True),

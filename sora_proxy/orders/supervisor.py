@@ -1,4 +1,4 @@
-"""Supervisor: owner of all generations that have not ended. One coroutine each; nobody else changes one.
+"""Supervisor: owner of all generations that have not ended. One coroutine each; nobody else changes its state.
 
 A handler gives it an order and gets a `Generation` back at once; from then on it only follows that generation's log.
 What happens to the handler, its client or its stream does not touch the generation.

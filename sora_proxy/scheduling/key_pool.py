@@ -25,8 +25,9 @@ from sora_proxy.scheduling.lease import Lease, LeaseCallbacks
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.order_queue import OrderQueue, QueueBounds
 from sora_proxy.scheduling.roster import Roster
+from sora_proxy.settings.account import Account
 from sora_proxy.settings.kinds import UpstreamKey
-from sora_proxy.settings.proxies import Account, Proxy
+from sora_proxy.settings.proxies import Proxy
 
 log = structlog.get_logger(__name__)
 

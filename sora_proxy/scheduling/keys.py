@@ -13,8 +13,8 @@ from sora_proxy.errors import Fault, KeyRejected, RateLimited, TooManyTasks, Ups
 from sora_proxy.scheduling.cooldown import MAX_COOLDOWN_SECONDS, NO_COOLDOWN, Cooldown, Incident
 from sora_proxy.scheduling.egress import Egress
 from sora_proxy.scheduling.rate_window import SlidingWindow
+from sora_proxy.settings.account import Account
 from sora_proxy.settings.kinds import UpstreamKey
-from sora_proxy.settings.proxies import Account
 
 
 @dataclass(frozen=True, slots=True)

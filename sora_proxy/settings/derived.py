@@ -16,8 +16,8 @@ def egresses_of(settings: Settings) -> tuple[Proxy | None, ...]:
     return settings.proxies or (older_form,)
 
 
-def names_backend(settings: Settings) -> bool:
-    """Whether an option is set that only a real back end needs, whatever its value."""
+def backend_is_meant(settings: Settings) -> bool:
+    """Whether an option is set that speaks for a real back end, whatever its value."""
     return not settings.model_fields_set.isdisjoint(BACKEND_OPTIONS)
 
 

@@ -54,7 +54,7 @@ def misspelt_options() -> Iterator[tuple[str, str]]:
             yield name.upper(), option.upper()
 
 
-def faults_of_backend() -> list[str]:
+def signs_of_a_backend() -> list[str]:
     """What looks as if a back end was to be configured, although none is: an empty variable, a name misspelt.
 
     A secret that is missing in a deployment comes as an empty variable. One line per fault.

@@ -37,7 +37,7 @@ async def stats(request: web.Request) -> web.Response:
 def _stats(simulator: Simulator, *, with_tasks: bool) -> dict[str, Any]:
     ledger, peaks = simulator.ledger, simulator.engine.peaks
     return {
-        "requests": ledger.requests,
+        "ordering": ledger.requests,
         "answers": ledger.answers,
         "refusals": ledger.refusals,
         "registered": ledger.registered,

@@ -1,6 +1,7 @@
 """Whom do we ask? The protocol that every back end speaks, and its words.
 
-A back end is a module here and a line in `registry.py`. It raises the `Fault`s of `errors.py`, chosen by status and
+A back end is a module here, or a folder, and a line in `registry.py`. It may use `http_call.py`, `connections.py` and
+`decoding.py`; the `sora` modules are one back end. It raises the `Fault`s of `errors.py`, chosen by status and
 structure of an answer, never by words in a text.
 """
 
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from sora_proxy.generation import Asset, GenerationSpec
-from sora_proxy.settings.proxies import Account
+from sora_proxy.settings.account import Account
+from sora_proxy.settings.options import Settings
 
 
 class TaskState(Enum):
@@ -50,17 +52,27 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds for a whole call, whatever the other side drips."""
+    """Seconds for a whole call, however slowly the other side sends."""
 
     submit: float = 30.0
     poll: float = 20.0
     upload: float = 60.0
     download: float = 120.0
 
+    @classmethod
+    def of(cls, settings: Settings) -> "Deadlines":
+        """Those of the settings."""
+        return cls(
+            submit=settings.submit_timeout,
+            poll=settings.poll_timeout,
+            upload=settings.upload_timeout,
+            download=settings.download_timeout,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """What a back end is made with. `name` is what operators and clients read."""
+    """What every back end is made with. `name` is what operators and clients read, `base_url` has no credentials."""
 
     name: str
     base_url: str
@@ -72,6 +84,7 @@ class Upstream(Protocol):
     """A back end that makes images by jobs."""
 
     name: str
+    base_url: str
     capabilities: Capabilities
     names_tasks: bool | None  # whether its lists tell the prompts of tasks; None before one was seen
 

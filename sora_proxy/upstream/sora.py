@@ -23,8 +23,9 @@ from sora_proxy.errors import (
     UpstreamUnavailable,
 )
 from sora_proxy.generation import Asset, GenerationSpec
-from sora_proxy.settings.proxies import Account
-from sora_proxy.upstream import BackendOptions, Capabilities, Snapshot
+from sora_proxy.settings.account import Account
+from sora_proxy.settings.options import Settings
+from sora_proxy.upstream import BackendOptions, Capabilities, Deadlines, Snapshot
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of
 from sora_proxy.upstream.sora_http import SoraHttp
@@ -57,7 +58,7 @@ class Sora:
     """A back end that speaks Sora's web protocol: the service itself, any server like it, or our simulator."""
 
     def __init__(self, options: BackendOptions, pool: BlockingPool, http: SoraHttp | None = None) -> None:
-        self.name = options.name
+        self.name, self.base_url = options.name, options.base_url
         self.capabilities = replace(CAPABILITIES, shutdown_date=CLOSED.get(options.base_url))
         self.names_tasks: bool | None = None
         self._options = options
@@ -65,6 +66,12 @@ class Sora:
         self._http = http or SoraHttp()
         self._pool = pool
         self._tasks = TaskReader()
+
+    @classmethod
+    def configured(cls, settings: Settings, pool: BlockingPool) -> "Sora":
+        """The server that the settings name."""
+        deadlines = Deadlines.of(settings)
+        return cls(BackendOptions("sora", settings.sora_base_url, settings.sora_extra_headers, deadlines), pool)
 
     async def upload(self, image: Path, account: Account) -> str:
         call = self._call(account, "POST", "/backend/uploads", self._deadlines.upload, page="library")

@@ -48,7 +48,7 @@ class Webhooks:
         self._http.check(address)
 
     def ended(self, generation: Generation) -> None:
-        """Send the message about a generation's end, which is in the outbox if its client wants one."""
+        """Have the message about a generation's end sent, which is in the outbox if its client wants one."""
         if self.deliverer and generation.spec.webhook_url:
             self.deliverer.wake()
 

@@ -17,7 +17,7 @@ from sora_proxy.errors import (
     UpstreamUnavailable,
 )
 from sora_proxy.generation import GenerationSpec
-from sora_proxy.settings.proxies import Account
+from sora_proxy.settings.account import Account
 from sora_proxy.upstream import BackendOptions
 from sora_proxy.upstream.sora import Sora
 from tests.conftest import UPSTREAM_TOKEN, Simulator
@@ -113,7 +113,7 @@ async def test_a_limit_and_a_wait_are_told_as_the_back_end_told_them(sora: Sora,
 async def test_a_probe_costs_nothing_and_says_nothing_if_the_key_works(sora: Sora, simulator: Simulator) -> None:
     await sora.probe(ACCOUNT)
     stats = await simulator.stats()
-    assert set(stats["requests"]) == {"parameters"}
+    assert set(stats["ordering"]) == {"parameters"}
     assert stats["registered"] == 0
 
 

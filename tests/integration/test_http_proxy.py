@@ -73,7 +73,7 @@ async def test_submits_polls_uploads_and_downloads_all_go_through_the_proxy(
 
     assert stream.done
     assert f"]({proxy.url}/images/" in stream.content
-    assert set((await simulator.stats())["requests"]) == {"upload", "submit", "list", "media"}
+    assert set((await simulator.stats())["ordering"]) == {"upload", "submit", "list", "media"}
 
 
 async def test_wrong_credentials_are_told_as_the_proxys_fault_and_cost_no_key(
@@ -86,5 +86,5 @@ async def test_wrong_credentials_are_told_as_the_proxys_fault_and_cost_no_key(
         async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
             assert answer.status == 200
 
-    assert (await simulator.stats())["requests"] == {}
+    assert (await simulator.stats())["ordering"] == {}
     assert "not-the-password" not in caplog.text

@@ -323,7 +323,7 @@ async def test_bad_input_is_refused_by_name_before_anything_is_sent(
     assert (status, error["param"]) == (404 if param == "model" else 400, param)
     assert set(error) == {"message", "type", "param", "code"}
     assert len(error["message"]) < 500
-    assert (await simulator.stats())["requests"] == {}
+    assert (await simulator.stats())["ordering"] == {}
 
 
 async def test_what_we_do_not_use_is_accepted_whatever_it_holds(proxy: Proxy) -> None:

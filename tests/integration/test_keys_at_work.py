@@ -86,7 +86,7 @@ async def test_a_key_that_was_tired_proves_itself_by_a_free_call_before_it_is_gi
     async with start_proxy(**in_front_of(simulator, "one")) as proxy:
         assert await order(proxy) == 200
     stats = await simulator.stats()
-    assert stats["requests"]["parameters"] == {"one": 1}
+    assert stats["ordering"]["parameters"] == {"one": 1}
     assert stats["registered"] == 1
 
 

@@ -32,7 +32,7 @@ def key_of(proxy: Proxy, token: str = UPSTREAM_TOKEN) -> Key:
 
 
 def submits_by_token(stats: dict[str, Any]) -> dict[str, int]:
-    return dict(stats["requests"].get("submit", {}))
+    return dict(stats["ordering"].get("submit", {}))
 
 
 @pytest.mark.parametrize("registered", [True, False], ids=["registered", "not registered"])
@@ -364,7 +364,7 @@ async def test_all_generations_of_a_key_are_seen_by_one_list_call_per_interval(
         assert set(stats["lists"]) == {"one", "two"}
         for lists in stats["lists"].values():
             assert lists["calls"] <= intervals + 1
-        assert "task" not in stats["requests"]
+        assert "task" not in stats["ordering"]
 
 
 async def test_beyond_the_bound_of_the_queue_orders_are_refused_before_anything_is_sent(

@@ -17,8 +17,8 @@ from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.order_queue import QueueBounds
+from sora_proxy.settings.account import Account
 from sora_proxy.settings.kinds import UpstreamKey
-from sora_proxy.settings.proxies import Account
 from sora_proxy.upstream import Capabilities, Snapshot, TaskState
 from tests.eventually import eventually
 
@@ -28,7 +28,7 @@ KEY = UpstreamKey(key="key")
 class EndsTasks:
     """A back end in this process: its one task runs until it is told to end it."""
 
-    name = "ends tasks"
+    name, base_url = "ends tasks", "http://back-end.invalid"
     capabilities = Capabilities(("m",), ((64, 64),), 1, 0)
     names_tasks: bool | None = True
 

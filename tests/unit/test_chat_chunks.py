@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 import orjson
 import pytest
 
-from sora_proxy.api.chat.chunks import NUMBERS_PER_EVENT, ChatChunks, StreamOptions
+from sora_proxy.api.chat.chunks import NUMBERS_PER_EVENT, ChatChunks, ChunkOptions
 from sora_proxy.events import Cancelled, Completed, Event, Failed, Image, Progress, Queued
 from sora_proxy.generation import Generation, GenerationSpec
 
@@ -17,7 +17,7 @@ STORIES: dict[str, list[Event]] = {
     "failed": [Queued(1), Progress(30), Failed("generation_failed", "it broke")],
     "cancelled": [Queued(1), Cancelled()],
 }
-STYLES = get_args(get_type_hints(StreamOptions)["progress"])
+STYLES = get_args(get_type_hints(ChunkOptions)["progress"])
 LIVING: list[Event] = [Queued(2, 9), Progress(5)]
 ORIGIN = "https://images.example.com"
 
@@ -28,7 +28,7 @@ def generation(events: list[Event]) -> Generation:
     return made
 
 
-def streamed(events: list[Event], options: StreamOptions) -> list[bytes]:
+def streamed(events: list[Event], options: ChunkOptions) -> list[bytes]:
     """Everything that one stream sends."""
     chunks = ChatChunks(generation(events), options, ORIGIN)
     return [*chunks.role(), *(line for event in events for line in chunks.of(event))]
@@ -37,30 +37,26 @@ def streamed(events: list[Event], options: StreamOptions) -> list[bytes]:
 EACH_STORY = pytest.mark.parametrize(
     ("events", "options"),
     [
-        pytest.param(events, StreamOptions(style, include_usage=usage), id=f"{name}, {style}, usage: {usage}")
+        pytest.param(events, ChunkOptions(style, include_usage=usage), id=f"{name}, {style}, usage: {usage}")
         for (name, events), style, usage in itertools.product(STORIES.items(), STYLES, (False, True))
     ],
 )
 
 
 @EACH_STORY
-def test_a_stream_cut_after_any_chunk_goes_on_with_exactly_the_rest(
-    events: list[Event], options: StreamOptions
-) -> None:
+def test_a_stream_cut_after_any_chunk_goes_on_with_exactly_the_rest(events: list[Event], options: ChunkOptions) -> None:
     uncut = streamed(events, options)
     numbers = [number for line in uncut if (number := orjson.loads(line).get("sequence_number")) is not None]
     assert numbers == sorted(set(numbers))
     assert numbers[0] == 0
     assert len(numbers) == len(uncut) - isinstance(events[-1], Failed | Cancelled)
     for position, number in enumerate(numbers, 1):
-        resumed = StreamOptions(options.progress, include_usage=options.include_usage, after=number)
+        resumed = ChunkOptions(options.progress, include_usage=options.include_usage, after=number)
         assert streamed(events, resumed) == uncut[position:]
 
 
 @EACH_STORY
-def test_the_number_of_an_event_stands_in_the_numbers_of_its_chunks(
-    events: list[Event], options: StreamOptions
-) -> None:
+def test_the_number_of_an_event_stands_in_the_numbers_of_its_chunks(events: list[Event], options: ChunkOptions) -> None:
     chunks = ChatChunks(generation(events), options, ORIGIN)
     for number, event in enumerate(events, 1):
         lines = [orjson.loads(line) for line in chunks.of(event)]
@@ -69,7 +65,7 @@ def test_the_number_of_an_event_stands_in_the_numbers_of_its_chunks(
 
 @EACH_STORY
 def test_chunks_share_their_facts_and_have_no_empty_choices_unless_asked(
-    events: list[Event], options: StreamOptions
+    events: list[Event], options: ChunkOptions
 ) -> None:
     lines = [orjson.loads(line) for line in streamed(events, options)]
     chunks = [line for line in lines if "error" not in line]
@@ -85,7 +81,7 @@ def test_chunks_share_their_facts_and_have_no_empty_choices_unless_asked(
 
 @pytest.mark.parametrize("style", STYLES)
 def test_the_end_of_a_stream_that_can_go_on_elsewhere_uses_up_no_number(style: Any) -> None:
-    chunks = ChatChunks(generation(LIVING), StreamOptions(style), ORIGIN)
+    chunks = ChatChunks(generation(LIVING), ChunkOptions(style), ORIGIN)
     lines = [orjson.loads(line) for event in LIVING for line in chunks.of(event)]
     before = lines[-1]["sequence_number"] if lines else 0
     *words, error = [orjson.loads(line) for line in chunks.cut("server_stopping", "come back")]
@@ -96,7 +92,7 @@ def test_the_end_of_a_stream_that_can_go_on_elsewhere_uses_up_no_number(style: A
 
 def test_a_think_block_is_opened_and_closed_once() -> None:
     for events in STORIES.values():
-        lines = [orjson.loads(line) for line in streamed(events, StreamOptions("think"))]
+        lines = [orjson.loads(line) for line in streamed(events, ChunkOptions("think"))]
         text = "".join(line["choices"][0]["delta"].get("content", "") for line in lines if "error" not in line)
         thought = any(isinstance(event, Queued | Progress) for event in events)
         assert text.count("<think>\n") == text.count("</think>\n\n") == thought

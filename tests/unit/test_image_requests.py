@@ -6,7 +6,7 @@ import pytest
 
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.images.requests import STOCK_PROMPT, EditRequest, ImageRequest, VariationRequest
-from sora_proxy.api.requests.schemas import checked
+from sora_proxy.api.ordering.schemas import checked
 
 
 def test_the_least_request_has_the_defaults_and_null_is_the_default() -> None:

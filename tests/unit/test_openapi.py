@@ -10,7 +10,7 @@ from aiohttp import web
 from sora_proxy.api import ALIASES, OPEN, add_routes
 from sora_proxy.api.http.error_codes import ERROR_CODES
 from sora_proxy.api.reference.described import description_of
-from sora_proxy.api.reference.routes import REFERENCE
+from sora_proxy.api.reference.routes import API_DOCUMENT
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def app() -> web.Application:
 
 @pytest.fixture
 def paths(app: web.Application) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = orjson.loads(app[REFERENCE].document)["paths"]
+    found: dict[str, dict[str, Any]] = orjson.loads(app[API_DOCUMENT].document)["paths"]
     return found
 
 
@@ -51,7 +51,7 @@ def test_every_description_has_words_a_name_and_says_who_gets_in(paths: dict[str
 
 
 def test_every_error_code_is_described_with_its_status_and_what_to_do(app: web.Application) -> None:
-    detail = orjson.loads(app[REFERENCE].document)["components"]["schemas"]["ErrorDetail"]
+    detail = orjson.loads(app[API_DOCUMENT].document)["components"]["schemas"]["ErrorDetail"]
     told = {code["const"]: (code["title"], code["description"]) for code in detail["properties"]["code"]["oneOf"]}
     assert told == {
         code: (f"HTTP {meaning.status}", f"{meaning.advice} Retry: {meaning.retry}.")

@@ -7,8 +7,8 @@ import pytest
 
 from sora_proxy.api.http.answers import error_response
 from sora_proxy.api.http.refusals import ClientError
-from sora_proxy.api.requests.prompts import Prompt, prompt_of
-from sora_proxy.api.requests.schemas import MAX_PROMPT_LENGTH, Message
+from sora_proxy.api.ordering.prompts import Prompt, prompt_of
+from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, Message
 from tests.cpu_time import grows_linearly
 
 URI = "data:image/png;base64,iVBORw0KGgo+/AAAA=="

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from sora_proxy.app import FORGOTTEN
+from sora_proxy.app import TABLES_OF_A_GENERATION
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database, metadata
 from sora_proxy.media.image_files import Media
@@ -18,7 +18,7 @@ from sora_proxy.orders.store import generations
 @pytest.fixture
 async def retention(database: Database, tmp_path: Path, pool: BlockingPool) -> Retention:
     media = Media(tmp_path / "images", tmp_path / "inputs", pool)
-    return Retention(database, media, Idempotency(database), Bounds(days=0, count=5), FORGOTTEN)
+    return Retention(database, media, Idempotency(database), Bounds(days=0, count=5), TABLES_OF_A_GENERATION)
 
 
 async def put(database: Database, rows: list[dict[str, Any]]) -> None:
@@ -50,4 +50,4 @@ async def test_nothing_is_left_of_an_order_that_never_became_a_task(database: Da
 
 def test_every_table_that_tells_of_a_generation_loses_its_rows_with_it() -> None:
     telling = {table.name for table in metadata.sorted_tables if "generation_id" in table.c}
-    assert telling == {table.name for table in FORGOTTEN}, "put the new table into FORGOTTEN"
+    assert telling == {table.name for table in TABLES_OF_A_GENERATION}, "put the new table into TABLES_OF_A_GENERATION"

@@ -7,7 +7,7 @@ import pytest
 
 from sora_proxy.api.http.answers import error_response
 from sora_proxy.api.http.refusals import ClientError
-from sora_proxy.api.requests.schemas import MAX_MESSAGES, ChatRequest, parse_chat_request
+from sora_proxy.api.ordering.schemas import MAX_MESSAGES, ChatRequest, parse_chat_request
 
 MESSAGES = [{"role": "user", "content": "a fox"}]
 

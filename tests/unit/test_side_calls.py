@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from sora_proxy.api.requests.schemas import Message
-from sora_proxy.api.requests.side_calls import BEGINNINGS, SideCalls
+from sora_proxy.api.ordering.schemas import Message
+from sora_proxy.api.ordering.side_calls import BEGINNINGS, SideCalls
 from tests.cpu_time import grows_linearly
 
 HISTORY = "<chat_history>\nUSER: a red fox in the snow\nASSISTANT: ![a red fox](http://h/x.png)\n</chat_history>"

@@ -1,7 +1,7 @@
 """How do operators reach us? The routes under `/admin/api/`, for the admin key or a session that it began.
 
 A route is a `@described` handler in this folder and a line below. The objects that it needs have keys in `context.py`,
-here or one or two folders up.
+here, in `api/` or in `api/http/`.
 """
 
 from aiohttp import web
@@ -32,7 +32,7 @@ FOR_OPERATORS = [
 ]
 
 
-async def name_backend(request: web.Request, response: web.StreamResponse) -> None:
+async def add_backend_header(request: web.Request, response: web.StreamResponse) -> None:
     """Name the back end that is in use in the headers of every answer to operators."""
     if OPERATOR in request:
         response.headers.setdefault(BACKEND_HEADER, request.app[UPSTREAM].name)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sora_proxy.api.http.bodies import parsed
 from sora_proxy.api.http.refusals import ClientError
-from sora_proxy.api.requests.schemas import explain, json_object
+from sora_proxy.api.ordering.schemas import explain, json_object
 
 T = TypeVar("T")
 

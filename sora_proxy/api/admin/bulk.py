@@ -14,8 +14,8 @@ from sora_proxy.api.admin.keys import change_key, revive_key, test_key
 from sora_proxy.api.http.answers import error_body, json_response
 from sora_proxy.api.http.context import OPERATOR
 from sora_proxy.api.http.refusals import ClientError
+from sora_proxy.api.ordering.schemas import explain
 from sora_proxy.api.reference.described import Description, described
-from sora_proxy.api.requests.schemas import explain
 from sora_proxy.errors import SoraProxyError
 from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.kinds import UpstreamKey

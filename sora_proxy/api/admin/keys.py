@@ -13,8 +13,8 @@ from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.context import OPERATOR
 from sora_proxy.api.http.paging import MAX_LIMIT_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.api.http.refusals import ClientError
+from sora_proxy.api.ordering.schemas import explain
 from sora_proxy.api.reference.described import Description, described
-from sora_proxy.api.requests.schemas import explain
 from sora_proxy.errors import Fault
 from sora_proxy.key_keeping.store import KeyRecord
 from sora_proxy.scheduling.keys import Key

@@ -21,7 +21,7 @@ NUMBERS_PER_EVENT = 10  # an event has no more chunks than this
 
 
 @dataclass(frozen=True, slots=True)
-class StreamOptions:
+class ChunkOptions:
     """How a client wants its stream. `after` is the number of the last chunk that it has already.
 
     `finish_failed`: the end of a failed order is a chunk with the finish_reason `error`, not an error object.
@@ -36,7 +36,7 @@ class StreamOptions:
 class ChatChunks:
     """Makes the chunks of one stream, as JSON. It needs every event of the log, and leaves out what the client has."""
 
-    def __init__(self, generation: Generation, options: StreamOptions, origin: str) -> None:
+    def __init__(self, generation: Generation, options: ChunkOptions, origin: str) -> None:
         self._generation = generation
         self._options = options
         self._origin = origin

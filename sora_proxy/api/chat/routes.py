@@ -22,13 +22,13 @@ from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience
 from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.lookup import poll_headers
+from sora_proxy.api.ordering.image_input import Reference
+from sora_proxy.api.ordering.prompts import Prompt, prompt_of, texts_of
+from sora_proxy.api.ordering.schemas import ChatRequest, parse_chat_request
+from sora_proxy.api.ordering.side_calls import SideCalls
 from sora_proxy.api.placing import place_order, waiting_for
 from sora_proxy.api.reference.answer_schemas import ChatCompletion
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
-from sora_proxy.api.requests.image_input import Reference
-from sora_proxy.api.requests.prompts import Prompt, prompt_of, texts_of
-from sora_proxy.api.requests.schemas import ChatRequest, parse_chat_request
-from sora_proxy.api.requests.side_calls import SideCalls
 from sora_proxy.events import Failed
 from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.conversations import Conversations, MessageText

@@ -21,6 +21,7 @@ from sora_proxy.api.http.paging import MAX_LIMIT, limit_of, page_response
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.http.resuming import stream_asked_after
 from sora_proxy.api.lookup import find, forget, poll_headers
+from sora_proxy.api.ordering.schemas import MAX_MESSAGES, MetadataRequest, bracketed, parse_metadata_request
 from sora_proxy.api.reference.answer_schemas import (
     ChatCompletion,
     ChatCompletionList,
@@ -28,7 +29,6 @@ from sora_proxy.api.reference.answer_schemas import (
     StoredMessageList,
 )
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
-from sora_proxy.api.requests.schemas import MAX_MESSAGES, MetadataRequest, bracketed, parse_metadata_request
 from sora_proxy.generation import Generation
 from sora_proxy.orders.conversations import MessageText, Page
 

@@ -6,7 +6,7 @@ from contextlib import aclosing
 import structlog
 from aiohttp import web
 
-from sora_proxy.api.chat.chunks import ChatChunks, StreamOptions
+from sora_proxy.api.chat.chunks import ChatChunks, ChunkOptions
 from sora_proxy.api.chat.legacy_sdk import by_legacy_sdk
 from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.sse import EventStream
@@ -27,7 +27,7 @@ class ChatStream:
         self._log = generation.log
         self._idle = settings.heartbeat_interval
         self._finish_failed = by_legacy_sdk(request)
-        options = StreamOptions(settings.progress_style, include_usage, after, self._finish_failed)
+        options = ChunkOptions(settings.progress_style, include_usage, after, self._finish_failed)
         self._chunks = ChatChunks(generation, options, origin)
         self._stream = EventStream(request)
 

@@ -1,6 +1,6 @@
 """What reading requests and writing answers needs of the application and of the request, by typed keys.
 
-Nothing in here knows of orders: the layer around a request works the same whatever the request is for.
+Nothing in here imports orders: the layer around a request works the same whatever the request is for.
 """
 
 import asyncio

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from sora_proxy.api.http.context import SETTINGS
-from sora_proxy.api.http.slow_readers import in_time
+from sora_proxy.api.http.slow_readers import written_in_time
 from sora_proxy.background import start_task
 
 # How long OpenAI's SDKs wait before they give up and order again: Python's on every call, Node's when it is set.
@@ -61,7 +61,7 @@ class LongAnswer:
             self._response = web.StreamResponse(headers=self._headers)
             self._response.content_type = "application/json"
             await self._response.prepare(self._request)
-        await in_time(self._request, self._response.write(data))
+        await written_in_time(self._request, self._response.write(data))
 
     async def end(self, body: bytes = b"", headers: dict[str, str] | None = None) -> web.StreamResponse:
         """The answer with this body, or the end of one that has begun.

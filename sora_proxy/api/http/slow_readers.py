@@ -9,7 +9,7 @@ from aiohttp import web
 WRITE_SECONDS = 60.0
 
 
-async def in_time(request: web.Request, writing: Awaitable[None]) -> None:
+async def written_in_time(request: web.Request, writing: Awaitable[None]) -> None:
     """Wait for a write, which waits for the client to read."""
     try:
         async with asyncio.timeout(WRITE_SECONDS):

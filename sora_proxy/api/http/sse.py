@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from sora_proxy.api.http.slow_readers import in_time
+from sora_proxy.api.http.slow_readers import written_in_time
 
 # Below this, a write never waits for the reader: asyncio stops a writer above 64 KiB.
 UNREAD_BYTES = 32 * 2**10
@@ -47,7 +47,7 @@ class EventStream:
 
         `done` adds the marker of a good end.
         """
-        await in_time(self._request, self._response.write_eof(_lines(events) + (DONE if done else b"")))
+        await written_in_time(self._request, self._response.write_eof(_lines(events) + (DONE if done else b"")))
         return self._response
 
     async def write(self, data: bytes) -> None:
@@ -56,7 +56,7 @@ class EventStream:
         if transport is not None and transport.get_write_buffer_size() + len(data) < UNREAD_BYTES:
             await self._response.write(data)  # which does not wait then
         else:
-            await in_time(self._request, self._response.write(data))
+            await written_in_time(self._request, self._response.write(data))
 
 
 def _lines(events: Iterable[bytes]) -> bytes:

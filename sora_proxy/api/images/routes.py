@@ -25,11 +25,11 @@ from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.images.answers import answer_to
 from sora_proxy.api.images.requests import EditRequest, ImageRequest, VariationRequest
 from sora_proxy.api.lookup import why_no_images
+from sora_proxy.api.ordering.image_input import Reference
+from sora_proxy.api.ordering.schemas import bracketed, checked, parse_body
 from sora_proxy.api.placing import place_order, waiting_for
 from sora_proxy.api.reference.answer_schemas import ImagesAnswer
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
-from sora_proxy.api.requests.image_input import Reference
-from sora_proxy.api.requests.schemas import bracketed, checked, parse_body
 from sora_proxy.api.wording import progress_text
 from sora_proxy.events import Failed, Progress, Queued
 from sora_proxy.generation import Generation, GenerationSpec

@@ -13,7 +13,7 @@ from sora_proxy.api.reference.page import CONTENT_SECURITY_POLICY, page
 from sora_proxy.blocking import Work
 
 
-class Reference:
+class ApiDocument:
     """Both forms, made when they are first requested: it takes a while, so on a thread."""
 
     def __init__(self, routes: Sequence[web.RouteDef], open_handlers: frozenset[object]) -> None:
@@ -28,21 +28,21 @@ class Reference:
         return page(orjson.loads(self.document))
 
 
-REFERENCE = web.AppKey("reference", Reference)
+API_DOCUMENT = web.AppKey("api_document", ApiDocument)
 
 
 @described()
 async def openapi(request: web.Request) -> web.Response:
     """Retrieve this document."""
-    reference = request.app[REFERENCE]
-    body = await request.app[THREADS].run(Work.media, lambda: reference.document)
+    forms = request.app[API_DOCUMENT]
+    body = await request.app[THREADS].run(Work.media, lambda: forms.document)
     return web.Response(body=body, content_type="application/json")
 
 
 @described(Description(media=("text/html",)))
 async def docs(request: web.Request) -> web.Response:
     """Retrieve this document as a page."""
-    reference = request.app[REFERENCE]
-    body = await request.app[THREADS].run(Work.media, lambda: reference.page)
+    forms = request.app[API_DOCUMENT]
+    body = await request.app[THREADS].run(Work.media, lambda: forms.page)
     headers = {"content-security-policy": CONTENT_SECURITY_POLICY, "x-content-type-options": "nosniff"}
     return web.Response(body=body, headers=headers, content_type="text/html", charset="utf-8")

@@ -4,8 +4,8 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from sora_proxy.api.requests.image_options import ImageOptions
-from sora_proxy.api.requests.schemas import CONTENT, MAX_MESSAGES, Lenient, Message, Metadata, none_is_default
+from sora_proxy.api.ordering.image_options import ImageOptions
+from sora_proxy.api.ordering.schemas import CONTENT, MAX_MESSAGES, Lenient, Message, Metadata, none_is_default
 
 TOOL = "image_generation"
 

@@ -23,12 +23,12 @@ from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.http.resuming import stream_asked_after
 from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.lookup import find, find_by_id, forget, poll_headers, why_no_images
+from sora_proxy.api.ordering.image_input import Reference
+from sora_proxy.api.ordering.prompts import Prompt, prompt_of, text_of
+from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, parse_body
+from sora_proxy.api.ordering.side_calls import SideCalls
 from sora_proxy.api.placing import place_order, waiting_for
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
-from sora_proxy.api.requests.image_input import Reference
-from sora_proxy.api.requests.prompts import Prompt, prompt_of, text_of
-from sora_proxy.api.requests.schemas import MAX_PROMPT_LENGTH, parse_body
-from sora_proxy.api.requests.side_calls import SideCalls
 from sora_proxy.api.responses.events import NUMBERS_PER_EVENT, ResponseEvents
 from sora_proxy.api.responses.objects import (
     Outcome,

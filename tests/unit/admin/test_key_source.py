@@ -83,7 +83,7 @@ def test_an_empty_key_file_is_a_place_for_keys(tmp_path: Path, file: Path, threa
 def test_a_key_file_that_sora_api_has_written_to_is_read_with_what_a_key_has_here(
     file: Path, source: Callable[..., KeySource]
 ) -> None:
-    counters = {"requests": 2, "last_reset": 1795773139.6, "available": False, "created_at": 1795773139.6}
+    counters = {"ordering": 2, "last_reset": 1795773139.6, "available": False, "created_at": 1795773139.6}
     resting = "\n[自动] 在 2026-11-27 09:52:19 被临时禁用12小时"
     entries = [
         {"id": "a", "name": "", "key": "Bearer one", "weight": 1, "max_rpm": 60, "is_enabled": True, "notes": None},

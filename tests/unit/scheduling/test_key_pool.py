@@ -30,8 +30,8 @@ from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.scheduling.rate_window import MINUTE
+from sora_proxy.settings.account import Account
 from sora_proxy.settings.kinds import UpstreamKey
-from sora_proxy.settings.proxies import Account
 
 Begin = Callable[..., Awaitable["Order"]]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sora_proxy.api.http.refusals import ClientError
-from sora_proxy.api.requests.schemas import MAX_PROMPT_LENGTH, Message
+from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, Message
 from sora_proxy.orders.conversations import MessageText
 
 DATA_URI = "data:image/"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sora_proxy.api.http.refusals import ClientError
-from sora_proxy.api.requests.schemas import SIZE, Lenient, Metadata, none_is_default
+from sora_proxy.api.ordering.schemas import SIZE, Lenient, Metadata, none_is_default
 
 Format = Literal["png", "webp", "jpeg"]
 

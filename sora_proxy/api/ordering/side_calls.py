@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
-from sora_proxy.api.requests.prompts import shows_image, text_of
-from sora_proxy.api.requests.schemas import Message
+from sora_proxy.api.ordering.prompts import shows_image, text_of
+from sora_proxy.api.ordering.schemas import Message
 
 BEGINNINGS = (
     # Open WebUI; its newer ones all begin with TASK
