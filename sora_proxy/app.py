@@ -44,14 +44,15 @@ from sora_proxy.operators.runtime_settings import RuntimeSettings
 from sora_proxy.operators.sessions import Sessions
 from sora_proxy.operators.usage import Usage
 from sora_proxy.orders import store, submissions
+from sora_proxy.orders.backend import Backend, Resources, SendPolicy
+from sora_proxy.orders.backends import Backends
 from sora_proxy.orders.conversations import Conversations, conversations
 from sora_proxy.orders.idempotency import Idempotency
-from sora_proxy.orders.lifecycle import Policy, Resources
+from sora_proxy.orders.lifecycle import Policy
 from sora_proxy.orders.readers import Readers
 from sora_proxy.orders.retention import Bounds, Retention
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
-from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.scheduling.probes import Probes
@@ -155,9 +156,10 @@ class Program:
         self.upstream = self.choice.backend
         self.probes = Probes(self.upstream.probe, self.key_pool)
         self.key_pool.on_unproven = self.probes.start  # what closes the circle: probes need the pool
-        self.watcher = TaskWatcher(self.upstream, self.key_pool, interval=settings.poll_interval)
-        resources = Resources(self.upstream, self.key_pool, self.store, self.media, self.watcher)
-        self.supervisor = Supervisor(resources, _policy(self.runtime, self.choice))
+        resources = Resources(self.store, self.media, _send_policy(settings))
+        self.backend = Backend(self.upstream, self.key_pool, resources)
+        backends = Backends([self.backend], route=lambda _model: [self.upstream.name])
+        self.supervisor = Supervisor(backends, self.store, self.media, _policy(self.runtime))
         self.idempotency = Idempotency(self.database)
         bounds = _retention_bounds(settings)
         self.retention = Retention(self.database, self.media, self.idempotency, bounds, TABLES_OF_A_GENERATION)
@@ -179,7 +181,7 @@ class Program:
             async with self.background.running(retention=self.retention.run):
                 yield
             await self.supervisor.stop(self.grace)
-            await asyncio.gather(self.watcher.close(), self.probes.close())
+            await asyncio.gather(self.backend.close(), self.probes.close())
 
 
 def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Application:
@@ -227,19 +229,19 @@ def _retention_bounds(settings: Settings) -> Bounds:
     return Bounds(days=settings.retention_days, count=settings.retention_count)
 
 
-def _policy(runtime: RuntimeSettings, choice: BackendChoice) -> Policy:
-    def keep_images() -> bool:
-        localization = runtime.current.image_localization
-        return choice.simulated if localization is None else localization
-
-    settings = runtime.current
-    return Policy(
+def _send_policy(settings: Settings) -> SendPolicy:
+    return SendPolicy(
         settle_time=settings.settle_time,
         on_unknown=settings.on_unknown,
+        on_lost=settings.on_lost,
         generation_timeout=settings.generation_timeout,
-        queue_timeout=settings.queue_timeout,
-        keep_images=keep_images,
+        poll_interval=settings.poll_interval,
     )
+
+
+def _policy(runtime: RuntimeSettings) -> Policy:
+    queue_timeout = runtime.current.queue_timeout
+    return Policy(queue_timeout=queue_timeout, keep_images=lambda: runtime.current.image_localization)
 
 
 def _apply(choice: BackendChoice, keys: KeyPool, redactor: Redactor, settings: Settings) -> None:

@@ -21,6 +21,7 @@
         │   └── RateLimited          it is at its rate or quota: it cools down as the back end says, within bounds
         ├── EgressFault              our egress (challenge page, proxy, country): it cools down, the key does not
         ├── TaskFailed               the task that it accepted failed: not sent again, no key affected
+        │   └── TaskLost             it forgot the task: sent again only if the operator chose that
         └── UpstreamFault            the back end
             ├── UpstreamUnavailable  it did not accept the call: nothing was registered
             └── SubmissionUnknown    it may have accepted the order: look for it before sending it again
@@ -163,6 +164,12 @@ class TaskFailed(Fault):
     code = "generation_failed"
 
 
+class TaskLost(TaskFailed):
+    """The back end does not know a task any more that it accepted."""
+
+    code = "upstream_lost"
+
+
 class UpstreamFault(Fault):
     pass
 
@@ -172,4 +179,4 @@ class UpstreamUnavailable(UpstreamFault):
 
 
 class SubmissionUnknown(UpstreamFault):
-    code = "submission_unknown"
+    code = "outcome_unknown"

@@ -82,5 +82,7 @@ def event_to_record(event: Event) -> tuple[str, dict[str, Any]]:
 
 
 def event_from_record(kind: str, fields: dict[str, Any]) -> Event:
-    """The inverse of `event_to_record`."""
+    """The inverse of `event_to_record`. A code that an older version stored gets its present name."""
+    if fields.get("code") == "submission_unknown":
+        fields = fields | {"code": "outcome_unknown"}
     return EVENTS[kind](**fields)

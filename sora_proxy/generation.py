@@ -8,6 +8,7 @@ commit: together they are a `Step`. Streams, waiting requests and polls follow o
 import asyncio
 import secrets
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
@@ -44,12 +45,15 @@ class Phase(StrEnum):
 
 
 # A definite refusal leads from submitting back to queued (another key may be tried); so does an intent that was looked
-# for upstream and not found. Nothing leads back from running: what the upstream accepted is never sent again.
+# for upstream and not found. From running only a task that the back end lost does, if the operator chose that: nothing
+# else that was accepted is sent again. A synchronous back end's order is saved without ever being a task.
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.queued: frozenset({Status.submitting, Status.failed, Status.cancelled}),
-    Status.submitting: frozenset({Status.running, Status.unknown, Status.queued, Status.failed, Status.cancelled}),
+    Status.submitting: frozenset(
+        {Status.running, Status.saving, Status.unknown, Status.queued, Status.failed, Status.cancelled}
+    ),
     Status.unknown: frozenset({Status.running, Status.queued, Status.failed, Status.cancelled}),
-    Status.running: frozenset({Status.saving, Status.failed, Status.cancelled}),
+    Status.running: frozenset({Status.saving, Status.queued, Status.failed, Status.cancelled}),
     Status.saving: frozenset({Status.completed, Status.failed, Status.cancelled}),
     Status.completed: frozenset(),
     Status.failed: frozenset(),
@@ -57,6 +61,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 }
 
 E = TypeVar("E", bound=Event)
+ATTEMPTS = uuid.UUID("5b3a2c1e-6f0e-4d5c-9a83-0d6b7f5a2e41")  # the namespace of their ids
 NOT_ORDERED = {"ordered": False}  # of a field that does not change what is made
 
 
@@ -96,12 +101,17 @@ class GenerationSpec:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A finished image where the back end keeps it. Its URL expires."""
+    """A finished image: where the back end keeps it, by a URL that expires, or its bytes, in a file that we have.
 
-    url: str
+    `ours_only`: no client can fetch the URL, since it is relative, private or needs the key.
+    """
+
+    url: str = ""
     width: int | None = None
     height: int | None = None
     id: str | None = None  # the back end's own name for it
+    file: str | None = None  # the name of a result that arrived as bytes
+    ours_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +123,7 @@ class State:
     task_id: str | None = None  # the upstream task
     intent_at: float | None = None
     attempts: int = 0  # submits that were tried
-    lost: int = 0  # those of them that were looked for upstream and not found
+    lost: int = 0  # those of them that were looked for upstream and not found, or that the back end lost
     listed: tuple[str, ...] | None = None  # tasks that were there before the intent, where lists tell no prompts
     upstream_done_at: float | None = None
     assets: tuple[Asset, ...] = ()
@@ -144,6 +154,11 @@ class Generation:
     @property
     def status(self) -> Status:
         return self.state.status
+
+    @property
+    def attempt_id(self) -> str:
+        """A UUID that no other attempt to send any order has, and that follows from what is on disk."""
+        return str(uuid.uuid5(ATTEMPTS, f"{self.id}/{self.state.attempts}"))
 
     @property
     def cancelled(self) -> bool:

@@ -24,9 +24,9 @@ from sora_proxy.operators.audit import Actor, Changes
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import KeyMemory
 from sora_proxy.settings.access import fingerprint
+from sora_proxy.settings.accounts import egress_names
 from sora_proxy.settings.derived import HOW_TO_NAME_A_BACKEND
 from sora_proxy.settings.kinds import UpstreamKey
-from sora_proxy.settings.proxies import egress_names
 
 log = structlog.get_logger(__name__)
 

@@ -60,6 +60,14 @@ class Media:
         """A place for a result while it comes in."""
         return self._images / f".{secrets.token_hex(16)}.part"
 
+    def new_result(self) -> Path:
+        """A place for a result that arrives as bytes. It survives a restart as long as an order names it."""
+        return self._images / f".{secrets.token_hex(16)}.result"
+
+    def result_path(self, name: str) -> Path:
+        """Where such a result is. `name` is that of a path that `new_result` gave."""
+        return self._images / name
+
     async def keep_input(self, content: bytes) -> str:
         """Check and store a reference image; returns its name.
 
@@ -100,18 +108,26 @@ class Media:
         """
         return await self._pool.run(Work.media, self._keep_result, download, wanted, compression)
 
+    async def keep_stored(self, name: str, wanted: str | None = None, compression: int | None = None) -> str:
+        """The same for a result that arrived as bytes, whose own file stays until it is discarded.
+
+        Raises NotAnImage or StorageUnavailable.
+        """
+        return await self._pool.run(Work.media, self._keep_stored, name, wanted, compression)
+
     async def discard(self, path: Path) -> bool:
         """Remove a file that is not needed any more, if it is there; returns whether it is gone."""
         return await self._pool.run(Work.media, _remove, path)
 
-    async def keep_only(self, inputs: Collection[str | None]) -> None:
-        """Remove the reference images that no order needs any more."""
-        await self._pool.run(Work.media, self._keep_only, inputs)
+    async def keep_only(self, inputs: Collection[str | None], results: Collection[str | None]) -> None:
+        """Remove the reference images, and the results that arrived as bytes, that no order needs any more."""
+        await self._pool.run(Work.media, self._keep_only, inputs, results)
 
-    def _keep_only(self, inputs: Collection[str | None]) -> None:
-        for path in self._inputs.iterdir():
-            if path.name not in inputs:
-                _remove(path)
+    def _keep_only(self, inputs: Collection[str | None], results: Collection[str | None]) -> None:
+        unneeded = [path for path in self._inputs.iterdir() if path.name not in inputs]
+        unneeded += [path for path in self._images.glob(".*.result") if path.name not in results]
+        for path in unneeded:
+            _remove(path)
 
     def _open(self) -> None:
         for folder in (self._images, self._inputs):
@@ -134,6 +150,16 @@ class Media:
         if wanted:
             download = self._in_format(download, wanted, compression)
         return _settle(download, self._images)
+
+    def _keep_stored(self, name: str, wanted: str | None, compression: int | None) -> str:
+        download = self.new_download()
+        try:
+            download.hardlink_to(self.result_path(name))
+        except FileNotFoundError:
+            raise NotAnImage("its file is missing") from None
+        except OSError as error:
+            raise StorageUnavailable(f"an image can't be stored: {error.strerror}") from error
+        return self._keep_result(download, wanted, compression)
 
     def _in_format(self, download: Path, wanted: str, compression: int | None) -> Path:
         other = self.new_download()

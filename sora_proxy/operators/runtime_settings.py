@@ -17,9 +17,9 @@ from sora_proxy.database import Database, metadata
 from sora_proxy.errors import InvalidOption, UnknownOption
 from sora_proxy.operators import audit
 from sora_proxy.operators.audit import Actor
+from sora_proxy.settings.accounts import egress_names
 from sora_proxy.settings.kinds import AT_RUN_TIME
 from sora_proxy.settings.options import Settings
-from sora_proxy.settings.proxies import egress_names
 
 log = structlog.get_logger(__name__)
 

@@ -56,6 +56,8 @@ def _counter(old: Status, new: Status) -> str | None:
     match old, new:
         case Status.queued, Status.submitting:
             return "sent"
+        case Status.submitting, Status.saving:
+            return "accepted"
         case Status.submitting, Status.queued | Status.failed:
             return "refused"
         case Status.submitting | Status.unknown, Status.running:

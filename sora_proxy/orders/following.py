@@ -1,26 +1,27 @@
 """Following: an accepted order, until its upstream task has ended."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 from sora_proxy.errors import RequestFault, TaskFailed
 from sora_proxy.events import Progress, Queued
 from sora_proxy.generation import Asset, Generation
-from sora_proxy.orders.watcher import TaskWatcher
+from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.upstream import Snapshot, TaskState
 
 MAX_EMPTY_POLLS = 3  # of a task that succeeded without a result
 
+Follow = Callable[[Key, str], AsyncGenerator[Snapshot, None]]  # the snapshots of a task on a key
 Tell = Callable[[Generation, Queued | Progress], Awaitable[None]]
 
 
 class Following:
     """Follows upstream tasks, each for at most `longest` seconds."""
 
-    def __init__(self, watcher: TaskWatcher, longest: float) -> None:
-        self._watcher = watcher
+    def __init__(self, follow: Follow, longest: float) -> None:
+        self._follow = follow
         self._longest = longest
 
     async def results(self, generation: Generation, lease: Lease, tell: Tell) -> tuple[Asset, ...]:
@@ -35,7 +36,7 @@ class Following:
 
     async def _watch(self, generation: Generation, lease: Lease, tell: Tell) -> tuple[Asset, ...]:
         empty = 0
-        async with aclosing(self._watcher.follow(lease.key, generation.state.task_id or "")) as snapshots:
+        async with aclosing(self._follow(lease.key, generation.state.task_id or "")) as snapshots:
             async for snapshot in snapshots:
                 match snapshot.state:
                     case TaskState.running:

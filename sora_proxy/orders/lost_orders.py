@@ -1,9 +1,10 @@
 """LostOrders: was an order whose answer never reached us registered upstream?
 
-The protocol has no idempotency key, so the account's list of tasks has to show it. A key has at most one open intent,
-and the tasks of other generations are on disk, so the remaining task with the order's prompt is the order. A list
-without prompts shows less: there the order is the one task that was not listed before its intent. No clock is used,
-neither ours nor the back end's: a wrong one could make us send an order twice.
+A named back end is asked for the id that we gave the order. A listed one has no such id, so the account's list of tasks
+has to show it. A key has at most one open intent there, and the tasks of other generations are on disk, so the
+remaining task with the order's prompt is the order. A list without prompts shows less: there the order is the one task
+that was not listed before its intent. No clock is used, neither ours nor the back end's: a wrong one could make us send
+an order twice.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from sora_proxy.orders.store import Store
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease
-from sora_proxy.upstream import Snapshot, Upstream
+from sora_proxy.upstream import Identity, Snapshot, Upstream
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +40,8 @@ class LostOrders:
 
         Raises Fault; nothing was sent then.
         """
+        if self._upstream.identity is not Identity.listed:
+            return None
         named = self._upstream.names_tasks
         if named is None:  # no list was read since the start: assume that they are as before
             with contextlib.suppress(StorageUnavailable):
@@ -53,20 +56,31 @@ class LostOrders:
         since, good_polls = time.monotonic(), 0
         while True:
             try:
-                rows = await self._upstream.recent(self._keys.account(lease.key))
-                ours = await self._store.known_tasks(lease.key.id, [row.task_id for row in rows])
+                task_id, conclusive = await self._look(generation, lease)
+            except SubmissionUnknown:  # the list itself leaves it open
+                raise
             except (Fault, StorageUnavailable) as error:
                 log.warning("poll for a lost order failed", key=lease.key.alias, reason=str(error))
                 if isinstance(error, EgressFault):  # the next poll uses another egress, if there is one
                     self._keys.report(lease.key, error)
             else:
-                if task_id := _only([row for row in rows if row.task_id not in ours], generation):
+                if task_id:
                     return task_id
-                # An empty list is not a good poll if the key has other tasks.
-                good_polls += bool(rows) or lease.key.tasks == 1
+                good_polls += conclusive
             if good_polls >= MIN_GOOD_POLLS and time.monotonic() - since >= self._settle_time:
                 return None
             await asyncio.sleep(max(self._settle_time / (MIN_GOOD_POLLS + 1), 0.05))
+
+    async def _look(self, generation: Generation, lease: Lease) -> tuple[str | None, bool]:
+        """The task if it is there now, and whether its absence means anything. Raises Fault or StorageUnavailable."""
+        account = self._keys.account(lease.key)
+        if self._upstream.identity is Identity.named:
+            task_id = generation.attempt_id
+            return (task_id if await self._upstream.poll([task_id], account, deep=True) else None), True
+        rows = await self._upstream.recent(account)
+        ours = await self._store.known_tasks(lease.key.id, [row.task_id for row in rows])
+        # An empty list means nothing if the key has other tasks.
+        return _only([row for row in rows if row.task_id not in ours], generation), bool(rows) or lease.key.tasks == 1
 
 
 def _only(strangers: list[Snapshot], generation: Generation) -> str | None:

@@ -1,5 +1,6 @@
-"""Results: downloads finished images from the back end to our disk."""
+"""Results: brings finished images from the back end to our disk."""
 
+import asyncio
 from collections.abc import Sequence
 
 import structlog
@@ -15,6 +16,7 @@ from sora_proxy.upstream import Upstream
 log = structlog.get_logger(__name__)
 
 MAX_FETCHES = 3
+STORAGE_RETRY_SECONDS = 1.0
 
 
 class Results:
@@ -25,25 +27,46 @@ class Results:
         self._keys = keys
         self._media = media
 
-    async def image(self, generation: Generation, index: int) -> Image:
-        """Fetch one result. If that fails, return its address at the upstream: the image is paid for."""
+    async def image(self, generation: Generation, index: int) -> Image | None:
+        """Keep one result here. If it can't be fetched, return its address at the back end, for the image is paid for;
+        None if no client can use that address."""
+        asset = generation.state.assets[index]
+        name = await (self._stored if asset.file else self._fetched)(generation, index)
+        if name is None and (asset.ours_only or not asset.url):
+            return None
+        return Image(index, name=name, url=None if name else asset.url)
+
+    async def _stored(self, generation: Generation, index: int) -> str | None:
+        """The name of a result that arrived as bytes. There is nowhere to fetch it again: a full disk is waited for."""
+        spec, file = generation.spec, generation.state.assets[index].file or ""
+        while True:
+            try:
+                return await self._media.keep_stored(file, spec.format, spec.compression)
+            except NotAnImage as error:
+                log.warning("result is not an image", index=index, reason=str(error))
+                return None
+            except StorageUnavailable as error:
+                log.warning("storage unavailable, waiting for it", reason=str(error))
+                await asyncio.sleep(STORAGE_RETRY_SECONDS)
+
+    async def _fetched(self, generation: Generation, index: int) -> str | None:
         spec, done = generation.spec, generation.state
         asset, key = done.assets[index], self._keys.get(done.key_id or "")
         if key is None:  # it was removed, and with it the egress for its images
-            return Image(index, url=asset.url)
+            return None
         for attempt in range(MAX_FETCHES):
             if attempt:
                 asset = await self._fresh(done, index, key) or asset
             download = self._media.new_download()
             try:
                 await self._upstream.fetch(asset, self._keys.account(key), download)
-                return Image(index, name=await self._media.keep_result(download, spec.format, spec.compression))
+                return await self._media.keep_result(download, spec.format, spec.compression)
             except (Fault, NotAnImage, StorageUnavailable) as error:
                 log.warning("image not fetched", index=index, attempt=attempt + 1, reason=str(error))
                 await self._media.discard(download)
                 if isinstance(error, EgressFault):  # the next attempt uses another egress, if there is one
                     self._keys.report(key, error)
-        return Image(index, url=asset.url)
+        return None
 
     async def _fresh(self, done: State, index: int, key: Key) -> Asset | None:
         """The same result under a new address: the old one may have expired."""

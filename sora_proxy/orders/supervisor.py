@@ -14,8 +14,10 @@ import structlog
 from sora_proxy.background import start_task
 from sora_proxy.errors import Stopping
 from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
-from sora_proxy.orders.lifecycle import Lifecycle, Policy, Resources
-from sora_proxy.orders.store import InSameCommit
+from sora_proxy.media.image_files import Media
+from sora_proxy.orders.backends import Backends
+from sora_proxy.orders.lifecycle import Lifecycle, Policy
+from sora_proxy.orders.store import InSameCommit, Store
 
 log = structlog.get_logger(__name__)
 
@@ -23,12 +25,11 @@ log = structlog.get_logger(__name__)
 class Supervisor:
     """Owner of all generation coroutines."""
 
-    def __init__(self, resources: Resources, policy: Policy) -> None:
-        self._backend = resources.upstream.name
-        self._keys = resources.keys
-        self._store = resources.store
-        self._media = resources.media
-        self._lifecycle = Lifecycle(resources, policy)
+    def __init__(self, backends: Backends, store: Store, media: Media, policy: Policy) -> None:
+        self._backends = backends
+        self._store = store
+        self._media = media
+        self._lifecycle = Lifecycle(backends, store, media, policy)
         # All the mutable state: generations that have not ended and their coroutines, orders being committed and whose
         # they are, cancellations under way, the end.
         self._live: dict[str, Generation] = {}
@@ -50,16 +51,16 @@ class Supervisor:
         """Check that new orders are taken at all. Raises Stopping or NoUpstreamKey."""
         if self._stopping:
             raise Stopping("the server is shutting down")
-        self._keys.check_usable()
+        self._backends.check_usable()
 
-    def admit(self, client: str) -> None:
-        """Check that an order of this client would be taken now.
+    def admit(self, model: str, client: str) -> None:
+        """Check that an order of this client for a model would be taken now.
 
         Raises Stopping, NoUpstreamKey or QueueFull.
         """
         if self._stopping:
             raise Stopping("the server is shutting down")
-        self._keys.admit(client, self._clients_arriving)
+        self._backends.admit(model, client, self._clients_arriving)
 
     async def start(self, spec: GenerationSpec, client: str, *also: InSameCommit) -> Generation:
         """Take an order. When this returns, it is on disk and under way, whatever becomes of the caller; what else
@@ -67,7 +68,7 @@ class Supervisor:
 
         Raises what `admit` raises, or StorageUnavailable; nothing was kept or sent then.
         """
-        self.admit(client)
+        self.admit(spec.model, client)
         generation = Generation(new_generation_id(), client, spec)
         accepting = self._arriving[generation.id] = start_task(
             self._accept(generation, also), name=f"accept {generation.id}", awaited=True
@@ -99,8 +100,9 @@ class Supervisor:
         if self._stopping:
             raise Stopping("the server is shutting down")
         await asyncio.shield(self._in_background(self._cancel(generation), f"cancel {generation.id}"))
-        if generation.status is Status.running and generation.id in self._live:
-            self._in_background(self._lifecycle.cancel_task(generation), f"cancel task of {generation.id}")
+        if generation.id in self._live and generation.status in (Status.submitting, Status.running):
+            cancelling = self._backends.of(generation).cancel_task(generation)
+            self._in_background(cancelling, f"cancel task of {generation.id}")
 
     async def recover(self) -> None:
         """Go on with everything that the last process left unfinished. Sends nothing that was sent before.
@@ -108,8 +110,8 @@ class Supervisor:
         A generation that another back end took stays as it is, for a start with that one: nobody else knows its task.
         """
         unfinished = await self._store.unfinished()
-        resumable = [each for each in unfinished if each.state.backend in (None, self._backend)]
-        others = Counter(each.state.backend for each in unfinished if each.state.backend not in (None, self._backend))
+        resumable = [each for each in unfinished if self._backends.knows(each)]
+        others = Counter(each.state.backend for each in unfinished if not self._backends.knows(each))
         if resumable:
             log.info("unfinished generations go on", generations=len(resumable))
         for backend, count in others.items():
@@ -117,7 +119,9 @@ class Supervisor:
         # Those that are on a key take it again before the queue is served: a key's open intent must stay the only one.
         for generation in sorted(resumable, key=lambda generation: generation.status is Status.queued):
             self._go_on(generation)
-        await self._media.keep_only({generation.spec.image for generation in unfinished})
+        inputs = {generation.spec.image for generation in unfinished}
+        results = {asset.file for generation in unfinished for asset in generation.state.assets}
+        await self._media.keep_only(inputs, results)
 
     async def stop(self, grace: float) -> bool:
         """Take no more orders, end the streams, and bring what is on the wire to the disk, within `grace` seconds.

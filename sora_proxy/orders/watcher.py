@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from sora_proxy.background import start_task
-from sora_proxy.errors import Fault, KeyRejected, TaskFailed, UpstreamUnavailable
+from sora_proxy.errors import Fault, KeyRejected, TaskLost, UpstreamUnavailable
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.upstream import Snapshot, TaskState, Upstream
@@ -66,7 +66,7 @@ class _Watch:
             self.missing_since = now
         self.misses += 1
         if self.misses >= LOST_TASK_POLLS and now - self.missing_since >= LOST_TASK_SECONDS:
-            self.news.put_nowait(TaskFailed("the back end does not know the task any more", code="upstream_lost"))
+            self.news.put_nowait(TaskLost("the back end does not know the task any more"))
 
 
 class TaskWatcher:
@@ -83,7 +83,7 @@ class TaskWatcher:
     async def follow(self, key: Key, task_id: str) -> AsyncGenerator[Snapshot, None]:
         """Yield a snapshot of a task whenever it changed, until the caller stops.
 
-        Raises TaskFailed if the back end lost the task, KeyRejected if it rejects the key for too long.
+        Raises TaskLost if the back end lost the task, KeyRejected if it rejects the key for too long.
         """
         watch = _Watch()
         self._watched[key][task_id] = watch

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sora_proxy.scheduling.cooldown import NO_COOLDOWN, Cooldown
-from sora_proxy.settings.proxies import Proxy, egress_name
+from sora_proxy.settings.accounts import Proxy, egress_name
 
 
 @dataclass(slots=True, eq=False)

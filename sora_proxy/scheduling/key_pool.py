@@ -5,14 +5,14 @@ Every change of state ends in one synchronous step, `_assign`, which can't be in
 grants keys to the first orders in line for as long as a key can serve, and if none can, it sets one timer for the next
 moment at which one can. Nothing polls.
 
-A lease covers the whole time in which its task counts upstream. Until `accepted`, it also holds the key's only place
-for an open intent: if the outcome of an order is lost, it can then be told from every other order.
+A lease covers the whole time in which its task counts upstream. Until `accepted`, it also holds an intent, of which a
+key has one at a time where a lost order is searched for in a list: it can then be told from every other order.
 """
 
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 
@@ -25,19 +25,23 @@ from sora_proxy.scheduling.lease import Lease, LeaseCallbacks
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.order_queue import OrderQueue, QueueBounds
 from sora_proxy.scheduling.roster import Roster
-from sora_proxy.settings.account import Account
+from sora_proxy.settings.accounts import Account, Proxy
 from sora_proxy.settings.kinds import UpstreamKey
-from sora_proxy.settings.proxies import Proxy
 
 log = structlog.get_logger(__name__)
 
-OnWait = Callable[[int, int | None], Awaitable[None]]
-
 
 class KeyPool:
-    """All upstream keys, and the line of orders that wait for one. `weights` are the shares of clients."""
+    """All keys of a back end, and the line of orders that wait for one. `weights` are the shares of clients.
 
-    def __init__(self, bounds: QueueBounds, weights: Mapping[str, float] | None = None) -> None:
+    `one_intent`: a key gets an order only when the outcome of the one before is known, so that a search in the list of
+    its tasks can tell which of them a lost order is.
+    """
+
+    def __init__(
+        self, bounds: QueueBounds, weights: Mapping[str, float] | None = None, *, one_intent: bool = True
+    ) -> None:
+        self._one_intent = one_intent
         # Called after a change of a key that must outlive the process, and with a key that needs a free call.
         self.on_change: Callable[[Key], None] = lambda _key: None
         self.on_unproven: Callable[[Key], None] = lambda _key: None
@@ -104,7 +108,7 @@ class KeyPool:
         """Add a key, or change one; its tasks continue. `memory` is the state that an earlier process stored."""
         key = self._keys.get(key_id)
         if key is None:
-            key = self._keys[key_id] = Key(key_id, config, self._egresses_of(config))
+            key = self._keys[key_id] = Key(key_id, config, self._egresses_of(config), one_intent=self._one_intent)
         else:
             key.configure(config, self._egresses_of(config))
         if memory is not None:
@@ -206,27 +210,12 @@ class KeyPool:
         self.check_usable()
         self.queue.admit(client, arriving, key_is_free=self._roster.best(self.now) is not None)
 
-    async def acquire(self, place: Place[Lease], on_wait: OnWait) -> Lease:
-        """Wait in line for a key.
-
-        `on_wait` gets the position in line and the expected seconds whenever the position changed noticeably, at most
-        about once a second. Raises NoUpstreamKey when no key is left that could serve.
-        """
+    def enter(self, place: Place[Lease]) -> None:
+        """Add an order to the line. Its `news` are set when it has a `grant` or a `refusal`, and when its position
+        changed noticeably, at most about once a second."""
+        place.grant = place.refusal = None
         self.queue.add(place)
-        try:
-            self._assign()
-            while place.grant is None and place.refusal is None:
-                await place.news.wait()
-                place.news.clear()
-                if place.waiting:
-                    seconds = self.queue.expected_wait(place.position)
-                    await on_wait(place.position, math.ceil(seconds) if math.isfinite(seconds) else None)
-        except BaseException:
-            self._leave(place)
-            raise
-        if place.grant is None:
-            raise place.refusal or AssertionError("a place that is not in line has a grant or a refusal")
-        return place.grant
+        self._assign()
 
     def resume(self, key_id: str, generation_id: str, *, intent_open: bool) -> Lease:
         """Lease again the key that a generation was on before a restart, regardless of its limits.
@@ -240,7 +229,7 @@ class KeyPool:
         self.changed(key)
         return lease
 
-    def _leave(self, place: Place[Lease]) -> None:
+    def leave(self, place: Place[Lease]) -> None:
         """Take an order out of the line, or give back the key that it was just granted."""
         if place.waiting:
             self.queue.remove(place)

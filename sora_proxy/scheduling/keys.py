@@ -13,7 +13,7 @@ from sora_proxy.errors import Fault, KeyRejected, RateLimited, TooManyTasks, Ups
 from sora_proxy.scheduling.cooldown import MAX_COOLDOWN_SECONDS, NO_COOLDOWN, Cooldown, Incident
 from sora_proxy.scheduling.egress import Egress
 from sora_proxy.scheduling.rate_window import SlidingWindow
-from sora_proxy.settings.account import Account
+from sora_proxy.settings.accounts import Account
 from sora_proxy.settings.kinds import UpstreamKey
 
 
@@ -41,8 +41,11 @@ class Moment:
 class Key:
     """One upstream account and its state."""
 
-    def __init__(self, key_id: str, config: UpstreamKey, egresses: Sequence[Egress]) -> None:
+    def __init__(
+        self, key_id: str, config: UpstreamKey, egresses: Sequence[Egress], *, one_intent: bool = True
+    ) -> None:
         self.id: Final = key_id  # stays, even if the token changes
+        self._one_intent = one_intent
         # All the mutable state.
         self._config = config
         self._egresses = tuple(egresses)  # in the order of their use
@@ -92,7 +95,7 @@ class Key:
 
     @property
     def intents(self) -> int:
-        """How many orders of unknown outcome it has: at most 1, except after a restart."""
+        """How many orders of unknown outcome it has."""
         return self._intents
 
     @property
@@ -153,7 +156,7 @@ class Key:
 
     def ready_at(self) -> float:
         """The moment from which it can take an order; infinity if that depends on an event."""
-        can_serve = self.in_service and self.has_room and not self._intents
+        can_serve = self.in_service and self.has_room and not (self._one_intent and self._intents)
         return self.blocked_until() if can_serve else math.inf
 
     # --- Configuration -----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Self
 
 from sora_proxy.errors import Fault
 from sora_proxy.scheduling.keys import Key
-from sora_proxy.settings.account import Account
+from sora_proxy.settings.accounts import Account
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from sora_proxy.background import start_task
 from sora_proxy.errors import EgressFault, Fault, KeyFault, UpstreamFault, UpstreamUnavailable
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
-from sora_proxy.settings.account import Account
+from sora_proxy.settings.accounts import Account
 
 log = structlog.get_logger(__name__)
 

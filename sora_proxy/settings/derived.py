@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from sora_proxy.settings.accounts import Proxy
 from sora_proxy.settings.options import Settings
-from sora_proxy.settings.proxies import Proxy
 
 HOW_TO_NAME_A_BACKEND = "set SORA_BASE_URL, or UPSTREAM=sora, and restart"
 BACKEND_OPTIONS = ("sora_base_url", "api_keys", "keys_storage_file")

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-from sora_proxy.settings.proxies import Proxy
+from sora_proxy.settings.accounts import Proxy
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
 # With all of them, the proxy resolves host names: `socks5` means what other programs call `socks5h`.

@@ -136,10 +136,17 @@ class Settings(BaseSettings):
         description="How long to look upstream for an order of unknown outcome. Must exceed the list lag there.",
         examples=["20"],
     )
-    on_unknown: Literal["requeue", "fail"] = Field(
-        "requeue",
-        description="What to do with such an order if it is not found: send it again, or fail.",
-        examples=["requeue"],
+    on_unknown: Literal["auto", "requeue", "fail"] = Field(
+        "auto",
+        description="What to do with an order of unknown outcome: `auto` sends it again if a search proved that the "
+        "back end does not have it, `requeue` also where nothing can be searched, `fail` never.",
+        examples=["auto"],
+    )
+    on_lost: Literal["fail", "requeue"] = Field(
+        "fail",
+        description="What to do with an order that the back end took and lost: `fail`, or `requeue`, which sends it "
+        "again.",
+        examples=["fail"],
     )
     generation_timeout: float = Field(
         1800.0, gt=0, le=86400, description="The longest time an accepted order may take upstream.", examples=["1800"]

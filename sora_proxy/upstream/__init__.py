@@ -5,14 +5,15 @@ A back end is a module here, or a folder, and a line in `registry.py`. It may us
 structure of an answer, never by words in a text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
 
+from sora_proxy.events import Progress
 from sora_proxy.generation import Asset, GenerationSpec
-from sora_proxy.settings.account import Account
+from sora_proxy.settings.accounts import Account
 from sora_proxy.settings.options import Settings
 
 
@@ -33,6 +34,32 @@ class Capabilities:
     max_references: int
     images_model: str | None = None  # the model that OpenAI's names of image models stand for; None: the first
     shutdown_date: str | None = None  # when it closes or closed, where that is known
+
+
+class Identity(Enum):
+    """How an order whose answer was lost can be found again. That decides whether it may be sent again."""
+
+    named = auto()  # the back end takes our id: it is asked for that id
+    listed = auto()  # the newest tasks of the account are searched; one order of unknown outcome at a time
+    blind = auto()  # it can't be found
+    synchronous = auto()  # the request is the job: there is no task, and what is lost can't be found
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One order as it is sent.
+
+    `attempt_id` is a UUID of ours: that of a named back end's task. `upload_ids` are what `upload` returned for the
+    reference images. `new_file` gives the place for one result that comes as bytes, and `report` shows the client how
+    far it is; both are for synchronous back ends.
+    """
+
+    spec: GenerationSpec
+    account: Account
+    attempt_id: str
+    upload_ids: Sequence[str]
+    new_file: Callable[[], Path]
+    report: Callable[[Progress], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +99,16 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """What every back end is made with. `name` is what operators and clients read, `base_url` has no credentials."""
+    """What every back end is made with. `name` is what operators and clients read, `base_url` has no credentials.
+
+    `links_results` is explained at `Upstream`.
+    """
 
     name: str
     base_url: str
     extra_headers: dict[str, str] = field(default_factory=dict)
     deadlines: Deadlines = Deadlines()
+    links_results: bool = False
 
 
 class Upstream(Protocol):
@@ -86,25 +117,27 @@ class Upstream(Protocol):
     name: str
     base_url: str
     capabilities: Capabilities
-    names_tasks: bool | None  # whether its lists tell the prompts of tasks; None before one was seen
+    identity: Identity
+    names_tasks: bool | None  # whether its lists have the prompts of tasks; None before one was seen
+    links_results: bool  # whether clients get its own addresses of images, unless the operator chose otherwise
 
     async def upload(self, image: Path, account: Account) -> str:
         """Upload a reference image; returns the back end's id of it, for an order of the same account."""
 
-    async def submit(self, spec: GenerationSpec, account: Account, upload_id: str | None) -> str:
-        """Place an order and return the upstream task's id.
+    async def submit(self, submission: Submission) -> str | tuple[Asset, ...]:
+        """Place an order. Returns the upstream task's id, or from a synchronous back end the results.
 
-        Raises SubmissionUnknown if the order may have been registered all the same, another Fault if it was not.
+        Raises SubmissionUnknown if the order may have been registered nevertheless, another Fault if it was not.
         """
 
     async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:
         """The state of these tasks of one account, in one call; `deep` allows more calls, to find older ones."""
 
     async def recent(self, account: Account) -> list[Snapshot]:
-        """The account's newest tasks, newest first: an order of unknown outcome is looked for among them."""
+        """The account's newest tasks, newest first. Only a listed back end is asked."""
 
     async def cancel(self, task_id: str, account: Account) -> bool:
-        """Ask the back end to end a task; returns whether the back end can do that. Polls show the end."""
+        """Ask the back end to end a task, or the request of a synchronous one; returns whether it can do that."""
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
         """Write a result's bytes to a file. `account` is the one that the result was made with."""

@@ -18,7 +18,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.contrib.socks import SOCKSConnection, SOCKSHTTPSConnection, SOCKSProxyManager
 from urllib3.exceptions import NewConnectionError
 
-from sora_proxy.settings.proxies import Proxy
+from sora_proxy.settings.accounts import Proxy
 from sora_proxy.upstream.http_call import CallFailed, current
 
 KEPT_CONNECTIONS = 64

@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from sora_proxy.settings.proxies import Proxy
+from sora_proxy.settings.accounts import Proxy
 
 
 class CallFailed(Exception):

@@ -22,10 +22,10 @@ from sora_proxy.errors import (
     SubmissionUnknown,
     UpstreamUnavailable,
 )
-from sora_proxy.generation import Asset, GenerationSpec
-from sora_proxy.settings.account import Account
+from sora_proxy.generation import Asset
+from sora_proxy.settings.accounts import Account
 from sora_proxy.settings.options import Settings
-from sora_proxy.upstream import BackendOptions, Capabilities, Deadlines, Snapshot
+from sora_proxy.upstream import BackendOptions, Capabilities, Deadlines, Identity, Snapshot, Submission
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of
 from sora_proxy.upstream.sora_http import SoraHttp
@@ -60,6 +60,7 @@ class Sora:
     def __init__(self, options: BackendOptions, pool: BlockingPool, http: SoraHttp | None = None) -> None:
         self.name, self.base_url = options.name, options.base_url
         self.capabilities = replace(CAPABILITIES, shutdown_date=CLOSED.get(options.base_url))
+        self.identity, self.links_results = Identity.listed, options.links_results
         self.names_tasks: bool | None = None
         self._options = options
         self._deadlines = options.deadlines
@@ -70,8 +71,8 @@ class Sora:
     @classmethod
     def configured(cls, settings: Settings, pool: BlockingPool) -> "Sora":
         """The server that the settings name."""
-        deadlines = Deadlines.of(settings)
-        return cls(BackendOptions("sora", settings.sora_base_url, settings.sora_extra_headers, deadlines), pool)
+        url, headers, deadlines = settings.sora_base_url, settings.sora_extra_headers, Deadlines.of(settings)
+        return cls(BackendOptions("sora", url, headers, deadlines, links_results=True), pool)
 
     async def upload(self, image: Path, account: Account) -> str:
         call = self._call(account, "POST", "/backend/uploads", self._deadlines.upload, page="library")
@@ -83,18 +84,19 @@ class Sora:
             raise UpstreamUnavailable("the back end did not take the reference image")
         return media_id
 
-    async def submit(self, spec: GenerationSpec, account: Account, upload_id: str | None) -> str:
+    async def submit(self, submission: Submission) -> str:
+        spec, upload_ids = submission.spec, submission.upload_ids
         order = {
             "type": "image_gen",
-            "operation": "remix" if upload_id else "simple_compose",
+            "operation": "remix" if upload_ids else "simple_compose",
             "prompt": spec.prompt,
             "n_variants": spec.n,
             "n_frames": 1,
             "width": spec.width,
             "height": spec.height,
-            "inpaint_items": [_inpaint_item(upload_id)] if upload_id else [],
+            "inpaint_items": [_inpaint_item(upload_id) for upload_id in upload_ids],
         }
-        call = self._call(account, "POST", "/backend/video_gen", self._deadlines.submit, page="explore")
+        call = self._call(submission.account, "POST", "/backend/video_gen", self._deadlines.submit, page="explore")
         call.headers["content-type"] = "application/json"
         call.body = {"data": orjson.dumps(order)}
         try:

@@ -22,7 +22,7 @@ from sora_proxy.errors import (
 from sora_proxy.foreign.bounded_json import read_json
 from sora_proxy.foreign.retry_after import retry_after
 from sora_proxy.generation import Asset
-from sora_proxy.settings.proxies import Proxy
+from sora_proxy.settings.accounts import Proxy
 from sora_proxy.upstream import Snapshot, TaskState
 from sora_proxy.upstream.http_call import Answer
 

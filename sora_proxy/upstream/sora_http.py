@@ -20,7 +20,7 @@ import urllib3
 from requests.cookies import RequestsCookieJar
 
 from sora_proxy.errors import StorageUnavailable
-from sora_proxy.settings.proxies import Proxy
+from sora_proxy.settings.accounts import Proxy
 from sora_proxy.upstream.connections import Connections
 from sora_proxy.upstream.decoding import Undecodable, decoded
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall, current

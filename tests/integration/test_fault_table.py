@@ -1,6 +1,7 @@
 """The table of faults, row by row: what the simulator puts on the wire, and what it means."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +17,10 @@ from sora_proxy.errors import (
     TooManyTasks,
     UpstreamUnavailable,
 )
+from sora_proxy.events import Progress
 from sora_proxy.generation import GenerationSpec
-from sora_proxy.settings.account import Account
-from sora_proxy.upstream import BackendOptions
+from sora_proxy.settings.accounts import Account
+from sora_proxy.upstream import BackendOptions, Submission
 from sora_proxy.upstream.sora import Sora
 from tests.conftest import UPSTREAM_TOKEN, Simulator
 
@@ -44,9 +46,9 @@ TO_AN_ORDER: list[Row] = [
     ({"fault": "too_many_tasks", "told_by": "details"}, TooManyTasks, "upstream_busy"),
     ({"fault": "too_many_tasks", "told_by": "text"}, TooManyTasks, "upstream_busy"),
     ({"fault": "policy"}, RequestFault, "content_policy_violation"),
-    ({"fault": "server_error", "status": 503}, SubmissionUnknown, "submission_unknown"),
-    ({"fault": "drop"}, SubmissionUnknown, "submission_unknown"),
-    ({"fault": "encoded"}, SubmissionUnknown, "submission_unknown"),
+    ({"fault": "server_error", "status": 503}, SubmissionUnknown, "outcome_unknown"),
+    ({"fault": "drop"}, SubmissionUnknown, "outcome_unknown"),
+    ({"fault": "encoded"}, SubmissionUnknown, "outcome_unknown"),
 ]
 TO_A_PROBE: list[Row] = [
     ({"fault": "no_images"}, KeyRejected, "upstream_auth"),
@@ -64,6 +66,13 @@ ROWS = [
 
 
 ACCOUNT = Account("key", UPSTREAM_TOKEN)
+
+
+def submission() -> Submission:
+    async def report(_progress: Progress) -> None:
+        """Nobody waits for it."""
+
+    return Submission(GenerationSpec("sora-1.0", "a red fox"), ACCOUNT, "attempt", (), Path, report)
 
 
 @pytest.fixture
@@ -86,11 +95,7 @@ async def test_every_row_of_the_table_of_faults_is_told_from_what_comes_over_the
     answer, kind, code = row
     await simulator.order_fault(**answer, endpoint=endpoint, times=1)
     with pytest.raises(Fault) as caught:
-        await (
-            sora.probe(ACCOUNT)
-            if endpoint == "parameters"
-            else sora.submit(GenerationSpec("sora-1.0", "a red fox"), ACCOUNT, None)
-        )
+        await (sora.probe(ACCOUNT) if endpoint == "parameters" else sora.submit(submission()))
 
     assert type(caught.value) is kind
     assert caught.value.code == code
@@ -98,15 +103,14 @@ async def test_every_row_of_the_table_of_faults_is_told_from_what_comes_over_the
 
 
 async def test_a_limit_and_a_wait_are_told_as_the_back_end_told_them(sora: Sora, simulator: Simulator) -> None:
-    spec = GenerationSpec("sora-1.0", "a red fox")
     await simulator.order_fault("too_many_tasks", num_tasks=3, told_by="details", times=1)
     with pytest.raises(TooManyTasks) as full:
-        await sora.submit(spec, ACCOUNT, None)
+        await sora.submit(submission())
     assert full.value.limit == 3
     for told in ({"as_date": False}, {"as_date": True}):
         await simulator.order_fault("quota", endpoint="submit", retry_after=37, times=1, **told)
         with pytest.raises(RateLimited) as tired:
-            await sora.submit(spec, ACCOUNT, None)
+            await sora.submit(submission())
         assert tired.value.retry_after == pytest.approx(37, abs=10)
 
 

@@ -86,7 +86,7 @@ async def test_two_new_nameless_tasks_end_the_order_rather_than_show_a_strangers
         losing(sora, None, SOMEBODY_ELSE)
         async with proxy.chat() as answer:
             assert answer.status == 502
-            assert (await answer.json())["error"]["code"] == "submission_unknown"
+            assert (await answer.json())["error"]["code"] == "outcome_unknown"
             assert answer.headers["x-should-retry"] == "false"
 
     assert len(sora.orders) == 2

@@ -98,7 +98,7 @@ async def test_on_unknown_fail_never_orders_twice_and_tells_the_sdk_not_to_retry
     settings = in_front_of(simulator)
     async with start_proxy(**settings, on_unknown="fail") as proxy, proxy.chat() as answer:
         assert answer.status == 502
-        assert (await answer.json())["error"]["code"] == "submission_unknown"
+        assert (await answer.json())["error"]["code"] == "outcome_unknown"
         assert answer.headers["x-should-retry"] == "false"
 
     assert submits_by_token(await simulator.stats()) == {UPSTREAM_TOKEN: 1}
@@ -392,7 +392,7 @@ async def test_an_order_whose_answers_are_always_lost_is_not_sent_for_ever(
     settings = in_front_of(simulator)
     async with start_proxy(**settings, settle_time=0.1) as proxy, proxy.chat() as answer:
         assert answer.status == 502
-        assert (await answer.json())["error"]["code"] == "submission_unknown"
+        assert (await answer.json())["error"]["code"] == "outcome_unknown"
         assert answer.headers["x-should-retry"] == "false"
 
     assert submits_by_token(await simulator.stats()) == {UPSTREAM_TOKEN: 3}

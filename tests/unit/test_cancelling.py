@@ -11,15 +11,16 @@ from sora_proxy.database import Database
 from sora_proxy.errors import Fault, UpstreamUnavailable
 from sora_proxy.generation import Asset, Generation, GenerationSpec, Status
 from sora_proxy.media.image_files import Media
-from sora_proxy.orders.lifecycle import Policy, Resources
+from sora_proxy.orders.backend import Backend, Resources, SendPolicy
+from sora_proxy.orders.backends import Backends
+from sora_proxy.orders.lifecycle import Policy
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
-from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.order_queue import QueueBounds
-from sora_proxy.settings.account import Account
+from sora_proxy.settings.accounts import Account
 from sora_proxy.settings.kinds import UpstreamKey
-from sora_proxy.upstream import Capabilities, Snapshot, TaskState
+from sora_proxy.upstream import Capabilities, Identity, Snapshot, Submission, TaskState
 from tests.eventually import eventually
 
 KEY = UpstreamKey(key="key")
@@ -30,6 +31,7 @@ class EndsTasks:
 
     name, base_url = "ends tasks", "http://back-end.invalid"
     capabilities = Capabilities(("m",), ((64, 64),), 1, 0)
+    identity, links_results = Identity.listed, True
     names_tasks: bool | None = True
 
     def __init__(self, fault: Fault | None) -> None:
@@ -38,7 +40,7 @@ class EndsTasks:
         self._fault = fault
         self._state = TaskState.running
 
-    async def submit(self, _spec: GenerationSpec, _account: Account, _upload_id: str | None) -> str:
+    async def submit(self, submission: Submission) -> str:  # noqa: ARG002
         return "task_1"
 
     async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:  # noqa: ARG002
@@ -82,11 +84,12 @@ async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Super
     await media.open()
     keys = KeyPool(QueueBounds())
     keys.put("key", KEY)
-    watcher = TaskWatcher(upstream, keys, interval=0.02)
-    supervisor = Supervisor(Resources(upstream, keys, Store(database), media, watcher), Policy())
+    store = Store(database)
+    backend = Backend(upstream, keys, Resources(store, media, SendPolicy(poll_interval=0.02)))
+    supervisor = Supervisor(Backends([backend], lambda _model: [upstream.name]), store, media, Policy())
     yield supervisor
     await supervisor.stop(5)
-    await watcher.close()
+    await backend.close()
     await database.close()
     pool.close()
 

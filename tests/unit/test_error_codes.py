@@ -68,7 +68,7 @@ ANSWERS: dict[str, tuple[int, dict[str, str]]] = {
     "server_stopping": (503, NEVER),
     "simulator_in_use": (409, NEVER),
     "storage_unavailable": (503, {"retry-after": "10"}),
-    "submission_unknown": (502, NEVER),
+    "outcome_unknown": (502, NEVER),
     "unknown_parameter": (400, {}),
     "unsupported_media_type": (415, {}),
     "upstream_auth": (502, NEVER),

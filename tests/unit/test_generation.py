@@ -19,6 +19,7 @@ from sora_proxy.events import (
     event_to_record,
 )
 from sora_proxy.generation import (
+    BEYOND_RECALL,
     FINAL,
     TRANSITIONS,
     Asset,
@@ -32,9 +33,9 @@ from sora_proxy.generation import (
 # Written out a second time: a change of the table must be meant.
 ALLOWED = {
     "queued": "submitting failed cancelled",
-    "submitting": "running unknown queued failed cancelled",
+    "submitting": "running saving unknown queued failed cancelled",
     "unknown": "running queued failed cancelled",
-    "running": "saving failed cancelled",
+    "running": "saving queued failed cancelled",
     "saving": "completed failed cancelled",
     "completed": "",
     "failed": "",
@@ -69,8 +70,14 @@ def test_nothing_leads_out_of_a_final_status_and_every_other_status_leads_to_fai
     assert all(Status.failed in TRANSITIONS[status] for status in Status if status not in FINAL)
 
 
-def test_what_the_upstream_accepted_can_never_be_queued_or_submitted_again() -> None:
-    reached, wave = {Status.running}, {Status.running}
+def test_what_the_upstream_accepted_is_queued_again_only_after_it_was_lost() -> None:
+    """Only from running, in one place, where the operator chose that."""
+    assert {status for status in BEYOND_RECALL if Status.queued in TRANSITIONS[status]} == {
+        Status.submitting,
+        Status.unknown,
+        Status.running,
+    }
+    reached, wave = {Status.saving}, {Status.saving}
     while wave:
         wave = {after for status in wave for after in TRANSITIONS[status]} - reached
         reached |= wave

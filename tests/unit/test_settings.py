@@ -9,9 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from sora_proxy.errors import ConfigurationError
+from sora_proxy.settings.accounts import Proxy
 from sora_proxy.settings.derived import database_path_of, egresses_of, images_dir_of
 from sora_proxy.settings.options import Settings
-from sora_proxy.settings.proxies import Proxy
 from sora_proxy.settings.reading import load_settings, misspelt_options
 
 SECRET = "eyJsupersecret0123456789"
@@ -76,7 +76,8 @@ def only_fault() -> str:
         ("sync_wait", 120.0),
         ("poll_interval", 1.0),
         ("settle_time", 20.0),
-        ("on_unknown", "requeue"),
+        ("on_unknown", "auto"),
+        ("on_lost", "fail"),
         ("progress_style", "reasoning"),
         ("trusted_proxies", ()),
         ("cors_origins", ()),

@@ -20,7 +20,7 @@ from sora_proxy.errors import (
 )
 from sora_proxy.foreign.bounded_json import MAX_VALUES
 from sora_proxy.generation import Asset
-from sora_proxy.settings.proxies import Proxy
+from sora_proxy.settings.accounts import Proxy
 from sora_proxy.upstream import TaskState
 from sora_proxy.upstream.http_call import Answer
 from sora_proxy.upstream.sora_answers import MAX_RESULTS, TaskReader, fault_of, object_of

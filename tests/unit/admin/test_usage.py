@@ -117,6 +117,7 @@ def test_every_transition_has_its_counter_or_none_on_purpose() -> None:
         "unknown-cancelled",
         "unknown-queued",
         "running-saving",
+        "running-queued",
         "running-cancelled",
         "saving-cancelled",
     }

@@ -21,7 +21,7 @@ import pytest
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.errors import UpstreamUnavailable
 from sora_proxy.generation import Asset
-from sora_proxy.settings.account import Account
+from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import BackendOptions, Deadlines
 from sora_proxy.upstream.sora import Sora
 from sora_proxy.upstream.sora_http import SoraHttp

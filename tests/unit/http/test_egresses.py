@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import trustme
 
-from sora_proxy.settings.proxies import Proxy
+from sora_proxy.settings.accounts import Proxy
 from sora_proxy.upstream.http_call import CallFailed, HttpCall
 from sora_proxy.upstream.sora_http import SoraHttp
 from tests.eventually import PATIENCE

@@ -17,6 +17,7 @@ from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.scheduling.rate_window import MINUTE
 from sora_proxy.settings.kinds import UpstreamKey
+from tests.unit.scheduling.acquiring import acquire
 from tests.unit.scheduling.virtual_time import VirtualTimeLoop
 
 DAY = 86_400.0
@@ -71,7 +72,7 @@ class Market:
             return
         while True:
             try:
-                async with await self.pool.acquire(place, quiet) as lease:
+                async with await acquire(self.pool, place, quiet) as lease:
                     self.waits[client].append(now() - came)
                     await self._work(lease, seconds)
                     return

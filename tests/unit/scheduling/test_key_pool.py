@@ -30,8 +30,9 @@ from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.scheduling.rate_window import MINUTE
-from sora_proxy.settings.account import Account
+from sora_proxy.settings.accounts import Account
 from sora_proxy.settings.kinds import UpstreamKey
+from tests.unit.scheduling.acquiring import acquire
 
 Begin = Callable[..., Awaitable["Order"]]
 
@@ -86,7 +87,7 @@ class Order:
         self.task = asyncio.create_task(self._run(pool))
 
     async def _run(self, pool: KeyPool) -> None:
-        async with await pool.acquire(self.place, quiet) as self.lease:
+        async with await acquire(pool, self.place, quiet) as self.lease:
             self.got_key.set()
             self.lease.sending()
             await self._end
@@ -140,7 +141,7 @@ async def test_shares_follow_the_weights(weights: tuple[float, ...]) -> None:
     pool = pool_of(*({"weight": weight} for weight in weights))
     grants: Counter[str] = Counter()
     for _ in range(600):
-        async with await pool.acquire(place(), quiet) as lease:
+        async with await acquire(pool, place(), quiet) as lease:
             grants[lease.key.id] += 1
     for key in keys_of(pool):
         assert abs(grants[key.id] - 600 * key.config.weight / sum(weights)) <= 3
@@ -152,12 +153,12 @@ async def test_a_key_that_was_away_does_not_catch_up() -> None:
     one, other = keys_of(pool)
     pool.report(other, KeyRejected("dead"))
     for _ in range(100):
-        async with await pool.acquire(place(), quiet) as lease:
+        async with await acquire(pool, place(), quiet) as lease:
             assert lease.key is one
     pool.revive(other)
     grants: Counter[str] = Counter()
     for _ in range(20):
-        async with await pool.acquire(place(), quiet) as lease:
+        async with await acquire(pool, place(), quiet) as lease:
             grants[lease.key.id] += 1
     assert abs(grants[one.id] - grants[other.id]) <= 2
 
@@ -233,7 +234,7 @@ async def test_submits_are_bounded_by_the_minute_whoever_ends(begin: Begin) -> N
 async def test_a_key_given_for_nothing_takes_nothing_of_its_minute(begin: Begin) -> None:
     pool = pool_of({"max_rpm": 1})
     for _ in range(3):
-        async with await pool.acquire(place(), quiet):
+        async with await acquire(pool, place(), quiet):
             pass  # nothing is sent
     assert now() == 1000.0
 
@@ -242,7 +243,7 @@ async def test_the_next_in_line_is_woken_at_the_moment_a_key_gets_ready() -> Non
     pool = pool_of({})
     (key,) = keys_of(pool)
     pool.report(key, RateLimited("slow down", retry_after=77))
-    async with await pool.acquire(place(), quiet):
+    async with await acquire(pool, place(), quiet):
         assert now() == key.cooldown.until == 1077
     assert pool._timer is None
 
@@ -289,7 +290,7 @@ async def test_a_listener_that_fails_leaves_no_trace(begin: Begin) -> None:
         raise LookupError(position, seconds)
 
     with pytest.raises(LookupError, match="1, "):
-        await pool.acquire(place(), fail)
+        await acquire(pool, place(), fail)
     await holder.end()
     assert idle(pool)
 
@@ -303,7 +304,7 @@ async def test_a_key_granted_while_its_waiter_listens_to_its_place_is_not_lost(b
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await pool.acquire(place(), granted_meanwhile)
+        await acquire(pool, place(), granted_meanwhile)
     assert idle(pool)
 
 
@@ -316,7 +317,7 @@ async def test_no_grant_is_lost_however_waiters_holders_and_faults_come_and_go(s
     async def live() -> None:
         nonlocal served
         with contextlib.suppress(Fault, NoUpstreamKey):
-            async with await pool.acquire(place(dice.choice("abc")), quiet) as lease:
+            async with await acquire(pool, place(dice.choice("abc")), quiet) as lease:
                 assert lease.key.intents == 1
                 assert lease.key.limit is None or lease.key.tasks <= lease.key.limit
                 await turns(dice.randrange(4))
@@ -349,7 +350,7 @@ async def test_a_rejected_key_is_used_no_more_and_the_others_serve(begin: Begin)
     assert dead.rejected is not None
     assert (dead.rejected.reason, dead.rejected.by) == ("dead", "order")
     for _ in range(10):
-        async with await pool.acquire(place(), quiet) as lease:
+        async with await acquire(pool, place(), quiet) as lease:
             assert lease.key is not dead
     assert pool.usable
 
@@ -367,10 +368,10 @@ async def test_when_the_last_key_is_rejected_all_orders_in_line_are_refused(begi
     with pytest.raises(NoUpstreamKey):
         pool.admit("client")
     with pytest.raises(NoUpstreamKey):
-        await pool.acquire(place(), quiet)
+        await acquire(pool, place(), quiet)
     pool.revive(keys_of(pool)[0])
     pool.admit("client")
-    async with await pool.acquire(place(), quiet):
+    async with await acquire(pool, place(), quiet):
         assert pool.usable
 
 
@@ -380,7 +381,7 @@ async def test_without_any_key_nobody_waits() -> None:
     with pytest.raises(NoUpstreamKey):
         pool.admit("client")
     with pytest.raises(NoUpstreamKey):
-        await pool.acquire(place(), quiet)
+        await acquire(pool, place(), quiet)
     with pytest.raises(NoUpstreamKey):
         pool.resume("no such key", "order", intent_open=False)
 
@@ -485,7 +486,7 @@ async def test_an_accepted_order_ends_the_growth_of_cooldowns(begin: Begin) -> N
 async def test_any_other_error_that_leaves_a_lease_gives_the_key_back() -> None:
     pool = pool_of({})
     with pytest.raises(ZeroDivisionError):
-        async with await pool.acquire(place(), quiet):
+        async with await acquire(pool, place(), quiet):
             raise ZeroDivisionError
     assert idle(pool)
     assert keys_of(pool)[0].ready_at() <= now()
@@ -590,7 +591,7 @@ async def test_those_in_line_hear_of_their_place_when_it_changed_noticeably(begi
         heard.append((now(), position))
 
     holders = [await begin(pool) for _ in range(100)]
-    waiting = asyncio.create_task(pool.acquire(place(), listen))
+    waiting = asyncio.create_task(acquire(pool, place(), listen))
     await asyncio.sleep(5)
     assert heard == [(1000.2, 100)]  # soon, and no more while nothing moves
     for holder in holders[:-1]:
@@ -789,7 +790,7 @@ async def test_a_removed_key_serves_its_tasks_to_their_end_and_is_gone(begin: Be
     pool.remove(removed.id)
     assert pool.get(removed.id) is removed
     for _ in range(5):
-        async with await pool.acquire(place(), quiet) as lease:
+        async with await acquire(pool, place(), quiet) as lease:
             assert lease.key is not removed
     await order.end()
     assert pool.get(removed.id) is None

@@ -6,7 +6,7 @@ from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key, KeyMemory
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.scheduling.probes import Probes
-from sora_proxy.settings.account import Account
+from sora_proxy.settings.accounts import Account
 from sora_proxy.settings.kinds import UpstreamKey
 from tests.unit.scheduling.test_key_pool import Order, turns
 

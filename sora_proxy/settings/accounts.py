@@ -1,7 +1,7 @@
-"""Proxies: the egresses through which a back end is reached; None is the direct one."""
+"""Accounts: with which token, and through which proxy, a call reaches a back end. None is a direct connection."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from pydantic import SecretStr
@@ -26,6 +26,18 @@ class Proxy:
         scheme, _, place = self.url.partition("://")
         password = f":{quote(self.password.get_secret_value(), safe='')}" if self.password else ""
         return f"{scheme}://{quote(self.user or '', safe='')}{password}@{place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An upstream key as one call to a back end uses it.
+
+    `key_id` names the key, `token` authenticates it, `egress` is the proxy of the call; None is a direct one.
+    """
+
+    key_id: str
+    token: str = field(repr=False)
+    egress: Proxy | None = None
 
 
 def egress_name(proxy: Proxy | None) -> str:

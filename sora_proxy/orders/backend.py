@@ -1,0 +1,184 @@
+"""Backend: one back end as orders see it, with its keys and what polls its tasks.
+
+`work` takes an order on a leased key from its intent until its results are known. Each step starts from what is on
+disk, so the same code resumes orders after a restart. An order whose outcome is unknown is searched for before it is
+ever sent again; where nothing can be searched, it is sent again only if the operator chose that.
+"""
+
+import asyncio
+import functools
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+
+from sora_proxy.background import to_the_end
+from sora_proxy.errors import Fault, SubmissionUnknown, TaskLost
+from sora_proxy.events import Image
+from sora_proxy.generation import Generation, Status
+from sora_proxy.media.image_files import Media
+from sora_proxy.orders.following import Following
+from sora_proxy.orders.lost_orders import LostOrders
+from sora_proxy.orders.recorder import Recorder
+from sora_proxy.orders.results import Results
+from sora_proxy.orders.store import Store
+from sora_proxy.orders.watcher import TaskWatcher
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.lease import Lease
+from sora_proxy.upstream import Identity, Submission, Upstream
+
+log = structlog.get_logger(__name__)
+
+MAX_SENDS = 3  # of an order that is lost again and again: a back end may charge for each
+SEARCHABLE = (Identity.named, Identity.listed)
+
+
+@dataclass(frozen=True, slots=True)
+class SendPolicy:
+    """What the operator chose; times in seconds."""
+
+    settle_time: float = 20.0
+    on_unknown: Literal["auto", "requeue", "fail"] = "auto"
+    on_lost: Literal["fail", "requeue"] = "fail"
+    generation_timeout: float = 1800.0
+    poll_interval: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What all back ends share."""
+
+    store: Store
+    media: Media
+    policy: SendPolicy
+
+
+class Backend:
+    """A back end at work on any number of orders. It keeps nothing about them: all state is theirs."""
+
+    def __init__(self, upstream: Upstream, keys: KeyPool, resources: Resources) -> None:
+        store, policy = resources.store, resources.policy
+        self.upstream = upstream
+        self.keys = keys
+        self._media = resources.media
+        self._policy = policy
+        self._recorder = Recorder(store)
+        self._watcher = TaskWatcher(upstream, keys, interval=policy.poll_interval)
+        self._lost_orders = LostOrders(upstream, keys, store, policy.settle_time)
+        self._following = Following(self._watcher.follow, policy.generation_timeout)
+        self._results = Results(upstream, keys, resources.media)
+
+    @property
+    def name(self) -> str:
+        return self.upstream.name
+
+    async def work(self, generation: Generation, lease: Lease) -> None:
+        """Bring an order closer to its results, as far as one lease reaches. Raises Fault."""
+        if generation.status is Status.queued:
+            await self._send(generation, lease)
+        elif generation.status is Status.submitting:  # by the last process, which ended before its outcome was stored
+            await self._recorder.record(generation, generation.state.to(Status.unknown))
+        if generation.status is Status.unknown:
+            await self._settle(generation, lease)
+        if generation.status is Status.running:
+            lease.accepted()
+            await self._follow(generation, lease)
+
+    async def images(self, generation: Generation) -> list[Image]:
+        """Bring the results of a finished task to our disk; those that can't be had are left out."""
+        numbers = range(len(generation.state.assets))
+        found = await asyncio.gather(*(self._results.image(generation, index) for index in numbers))
+        return [image for image in found if image is not None]
+
+    async def cancel_task(self, generation: Generation) -> None:
+        """Spare the back end the rest of its work. If it can't do that, the task counts until it has ended."""
+        key, task_id = self.keys.get(generation.state.key_id or ""), generation.state.task_id
+        if task_id is None and self.upstream.identity in (Identity.named, Identity.synchronous):
+            task_id = generation.attempt_id
+        if key is None or task_id is None:
+            return
+        try:
+            await self.upstream.cancel(task_id, self.keys.account(key))
+        except Fault as fault:
+            log.warning("task not cancelled", generation=generation.id, key=key.alias, reason=str(fault))
+
+    async def close(self) -> None:
+        """End its polls."""
+        await self._watcher.close()
+
+    async def _send(self, generation: Generation, lease: Lease) -> None:
+        """The reference image, the write-ahead intent, and the order itself."""
+        image = generation.spec.image
+        account = self.keys.account(lease.key)
+        upload_ids = [await self.upstream.upload(self._media.input_path(image), account)] if image else []
+        listed = await self._lost_orders.listed_before(lease.key)
+        attempts = generation.state.attempts + 1
+        intent = {"backend": self.name, "key_id": lease.key.id, "intent_at": time.time(), "listed": listed}
+        submitting = generation.state.to(Status.submitting, attempts=attempts, **intent)
+        await self._recorder.record(generation, submitting)
+        if generation.cancelled:  # in the last moment
+            await self._recorder.requeue(generation)
+        else:
+            await to_the_end(self._submit(generation, lease, upload_ids))
+
+    async def _submit(self, generation: Generation, lease: Lease, upload_ids: list[str]) -> None:
+        """Send the order, and commit its outcome."""
+        submission = Submission(
+            spec=generation.spec,
+            account=lease.sending(),
+            attempt_id=generation.attempt_id,
+            upload_ids=upload_ids,
+            new_file=self._media.new_result,
+            report=functools.partial(self._recorder.show, generation),
+        )
+        try:
+            async with asyncio.timeout(self._policy.generation_timeout):
+                outcome = await self.upstream.submit(submission)
+        except (SubmissionUnknown, TimeoutError) as fault:
+            log.warning("submission unknown", key=lease.key.alias, reason=str(fault) or "no answer in time")
+            await self._recorder.record(generation, generation.state.to(Status.unknown))
+        else:
+            if isinstance(outcome, str):
+                await self._recorder.accept(generation, outcome)
+            else:
+                done = {"assets": outcome, "upstream_done_at": time.time(), "task_id": submission.attempt_id}
+                await self._recorder.record(generation, generation.state.to(Status.saving, **done))
+                lease.accepted()
+
+    async def _settle(self, generation: Generation, lease: Lease) -> None:
+        """Adopt an order of unknown outcome, or establish that it was never registered; then it may be sent again."""
+        searchable = self.upstream.identity in SEARCHABLE
+        if searchable and (task_id := await self._search(generation, lease)):
+            log.info("order found upstream", key=lease.key.alias)
+            await self._recorder.accept(generation, task_id)
+            return
+        chosen = self._policy.on_unknown
+        resend = chosen == "requeue" or (chosen == "auto" and searchable)
+        if not resend or generation.state.lost + 1 >= MAX_SENDS:
+            raise SubmissionUnknown("it is not known whether the back end took the order")
+        log.info("order not found upstream, it will be sent again", key=lease.key.alias)
+        await self._recorder.requeue(generation)
+
+    async def _search(self, generation: Generation, lease: Lease) -> str | None:
+        try:
+            async with asyncio.timeout(self._policy.generation_timeout):
+                return await self._lost_orders.find(generation, lease)
+        except TimeoutError:
+            raise SubmissionUnknown("it can't be found out whether the back end took the order") from None
+
+    async def _follow(self, generation: Generation, lease: Lease) -> None:
+        """From `running` to `saving`."""
+        if generation.cancelled:
+            await self.cancel_task(generation)
+        try:
+            assets = await self._following.results(generation, lease, self._recorder.show)
+        except TaskLost:
+            again = self._policy.on_lost == "requeue" and generation.state.lost + 1 < MAX_SENDS
+            if not again or generation.cancelled:
+                raise
+            log.warning("task lost by the back end, its order will be sent again", key=lease.key.alias)
+            await self._recorder.requeue(generation)
+        else:
+            done = {"assets": assets, "upstream_done_at": time.time()}
+            await self._recorder.record(generation, generation.state.to(Status.saving, **done))

@@ -1,0 +1,94 @@
+"""Backends: the back ends in use, and at which of them an order waits.
+
+An order goes to the first back end, in the order of the configuration, that serves its model and can take it at once.
+If none can, it waits in the line of each, and the first one that has a key takes it. An order that a back end took
+stays there.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+
+from sora_proxy.errors import NoUpstreamKey, SoraProxyError
+from sora_proxy.generation import Generation
+from sora_proxy.orders.backend import Backend
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.lease import Lease
+from sora_proxy.scheduling.line import Place
+from sora_proxy.scheduling.waiting import OnWait, first_lease
+
+
+class Backends:
+    """The back ends by their names. `route` gives the names of those that serve a model, the preferred one first."""
+
+    def __init__(self, backends: Sequence[Backend], route: Callable[[str], Sequence[str]]) -> None:
+        self._route = route
+        # All the mutable state.
+        self._by_name = {backend.name: backend for backend in backends}
+
+    @property
+    def all(self) -> Collection[Backend]:
+        return self._by_name.values()
+
+    def get(self, name: str) -> Backend | None:
+        return self._by_name.get(name)
+
+    def of(self, generation: Generation) -> Backend:
+        """The back end that has an order. Orders of older versions do not name it: there was one only.
+
+        Raises NoUpstreamKey.
+        """
+        name = generation.state.backend
+        backend = next(iter(self.all), None) if name is None else self.get(name)
+        if backend is None:
+            raise NoUpstreamKey("the back end of this generation is not configured any more")
+        return backend
+
+    def serving(self, model: str) -> list[Backend]:
+        """The back ends that serve a model, the preferred one first."""
+        return [backend for name in self._route(model) if (backend := self.get(name)) is not None]
+
+    def knows(self, generation: Generation) -> bool:
+        """Whether an unfinished order can be continued: it is on no back end yet, or on one of these."""
+        return generation.state.backend is None or generation.state.backend in self._by_name
+
+    def check_usable(self) -> None:
+        """Check that any back end has a key that could serve. Raises NoUpstreamKey."""
+        if not any(backend.keys.usable for backend in self.all):
+            raise NoUpstreamKey("there is no upstream key that could serve")
+
+    def admit(self, model: str, client: str, arriving: Sequence[str]) -> None:
+        """Check that one of the back ends of a model would let one more order of a client wait.
+
+        Raises NoUpstreamKey or QueueFull.
+        """
+        refusal: SoraProxyError = NoUpstreamKey("there is no upstream key that could serve")
+        for backend in self.serving(model):
+            try:
+                return backend.keys.admit(client, arriving)
+            except NoUpstreamKey:
+                pass
+            except SoraProxyError as error:
+                refusal = error
+        raise refusal
+
+    def waiting(self, generation: Generation) -> "Waiting":
+        return Waiting(self, generation)
+
+
+class Waiting:
+    """The places of one order in the lines of the back ends that serve its model. They outlive refusals."""
+
+    def __init__(self, backends: Backends, generation: Generation) -> None:
+        self._backends = backends
+        self._generation = generation
+        self._places: dict[KeyPool, Place[Lease]] = {}
+
+    async def lease(self, on_wait: OnWait) -> tuple[Backend, Lease]:
+        """Wait for a key, and for news of the wait. Raises NoUpstreamKey when no key is left that could serve."""
+        serving = {backend.keys: backend for backend in self._backends.serving(self._generation.spec.model)}
+        pool, lease = await first_lease([(pool, self._place_in(pool)) for pool in serving], on_wait)
+        return serving[pool], lease
+
+    def _place_in(self, pool: KeyPool) -> Place[Lease]:
+        if pool not in self._places:
+            self._places[pool] = Place(self._generation.client, self._generation.id)
+        return self._places[pool]

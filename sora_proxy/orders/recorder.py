@@ -1,0 +1,58 @@
+"""Recorder: commits what becomes of a generation, however long the storage refuses."""
+
+import asyncio
+from dataclasses import replace
+
+import structlog
+
+from sora_proxy.errors import StorageUnavailable
+from sora_proxy.events import Event, Failed, Progress, Queued
+from sora_proxy.generation import Generation, State, Status
+from sora_proxy.orders.store import Store
+
+log = structlog.get_logger(__name__)
+
+STORAGE_RETRY_SECONDS = 1.0
+
+
+class Recorder:
+    """The steps of generations. A step returns once it is on disk: what follows must not happen before."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def record(self, generation: Generation, state: State, *events: Event) -> None:
+        """Commit the next state and new events."""
+        refused = False
+        while True:
+            try:
+                return await self._store.record(generation, state, *events)
+            except StorageUnavailable as error:
+                if not refused:
+                    log.warning("storage unavailable, waiting for it", reason=str(error))
+                refused = True
+                await asyncio.sleep(STORAGE_RETRY_SECONDS)
+
+    async def show(self, generation: Generation, event: Queued | Progress) -> None:
+        """Log an event if it is news. Progress never goes back."""
+        last = generation.log.last
+        if isinstance(event, Progress) and isinstance(last, Progress) and last.percent is not None:
+            event = replace(event, percent=max(last.percent, event.percent or 0))
+        if event not in (last, Progress()) and not generation.cancelled:
+            await self.record(generation, generation.state, event)
+
+    async def accept(self, generation: Generation, task_id: str) -> None:
+        """The back end has the order, as this task."""
+        listed = None if generation.state.listed is None else ()  # which tasks they were matters no more
+        await self.record(generation, generation.state.to(Status.running, task_id=task_id, listed=listed))
+
+    async def requeue(self, generation: Generation) -> None:
+        """The order is to be sent again: it was refused, never arrived, or was lost."""
+        state = generation.state
+        lost = state.lost + (state.status in (Status.unknown, Status.running))
+        undone = {"backend": None, "key_id": None, "task_id": None, "intent_at": None, "listed": None}
+        await self.record(generation, state.to(Status.queued, lost=lost, **undone))
+
+    async def fail(self, generation: Generation, failed: Failed) -> None:
+        """End it without an image."""
+        await self.record(generation, generation.state.to(Status.failed), failed)

@@ -1,0 +1,51 @@
+"""Waiting for a key in the lines of one or several pools at once."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+
+from sora_proxy.errors import NoUpstreamKey
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.lease import Lease
+from sora_proxy.scheduling.line import Place
+
+OnWait = Callable[[int, int | None], Awaitable[None]]  # gets a position in line and the expected seconds
+PlaceIn = tuple[KeyPool, Place[Lease]]
+
+
+async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPool, Lease]:
+    """Wait for the first key that one of the pools has for an order; those named first are asked first.
+
+    `on_wait` gets the position in the line that moves fastest whenever it changed noticeably, at most about once a
+    second. Raises NoUpstreamKey when no pool has a key left that could serve.
+    """
+    news = asyncio.Event()
+    entered: list[PlaceIn] = []
+    taken: PlaceIn | None = None
+    try:
+        for pool, place in places:
+            place.news = news
+            entered.append((pool, place))
+            pool.enter(place)
+            if place.grant is not None:
+                break
+        while (taken := next((each for each in entered if each[1].grant is not None), None)) is None:
+            if not any(place.waiting for _, place in entered):
+                raise NoUpstreamKey("there is no upstream key that could serve")
+            await news.wait()
+            news.clear()
+            await _show(entered, on_wait)
+    finally:
+        for each in entered:
+            if each is not taken:
+                each[0].leave(each[1])
+    pool, place = taken
+    assert place.grant is not None  # noqa: S101 - that is why it was taken
+    return pool, place.grant
+
+
+async def _show(entered: Sequence[PlaceIn], on_wait: OnWait) -> None:
+    waits = [(pool.queue.expected_wait(place.position), place.position) for pool, place in entered if place.waiting]
+    if len(waits) == len(entered):  # else one of them has news that matters more
+        seconds, position = min(waits)
+        await on_wait(position, math.ceil(seconds) if math.isfinite(seconds) else None)
