@@ -48,7 +48,7 @@ from sora_proxy.orders.backend import Backend, Resources, SendPolicy
 from sora_proxy.orders.backends import Backends
 from sora_proxy.orders.conversations import Conversations, conversations
 from sora_proxy.orders.idempotency import Idempotency
-from sora_proxy.orders.lifecycle import Policy
+from sora_proxy.orders.lifecycle import Lifecycle, Policy
 from sora_proxy.orders.readers import Readers
 from sora_proxy.orders.retention import Bounds, Retention
 from sora_proxy.orders.store import Store
@@ -159,7 +159,8 @@ class Program:
         resources = Resources(self.store, self.media, _send_policy(settings))
         self.backend = Backend(self.upstream, self.key_pool, resources)
         backends = Backends([self.backend], route=lambda _model: [self.upstream.name])
-        self.supervisor = Supervisor(backends, self.store, self.media, _policy(self.runtime))
+        lifecycle = Lifecycle(backends, self.store, self.media, _policy(self.runtime))
+        self.supervisor = Supervisor(backends, self.store, self.media, lifecycle.run)
         self.idempotency = Idempotency(self.database)
         bounds = _retention_bounds(settings)
         self.retention = Retention(self.database, self.media, self.idempotency, bounds, TABLES_OF_A_GENERATION)

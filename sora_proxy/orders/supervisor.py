@@ -6,7 +6,7 @@ What happens to the handler, its client or its stream does not touch the generat
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -16,20 +16,21 @@ from sora_proxy.errors import Stopping
 from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.backends import Backends
-from sora_proxy.orders.lifecycle import Lifecycle, Policy
 from sora_proxy.orders.store import InSameCommit, Store
 
 log = structlog.get_logger(__name__)
 
+Run = Callable[[Generation], Awaitable[None]]
+
 
 class Supervisor:
-    """Owner of all generation coroutines."""
+    """Owner of all generation coroutines. `run` brings one generation to its end."""
 
-    def __init__(self, backends: Backends, store: Store, media: Media, policy: Policy) -> None:
+    def __init__(self, backends: Backends, store: Store, media: Media, run: Run) -> None:
         self._backends = backends
         self._store = store
         self._media = media
-        self._lifecycle = Lifecycle(backends, store, media, policy)
+        self._run = run
         # All the mutable state: generations that have not ended and their coroutines, orders being committed and whose
         # they are, cancellations under way, the end.
         self._live: dict[str, Generation] = {}
@@ -176,7 +177,7 @@ class Supervisor:
     async def _carry_out(self, generation: Generation) -> None:
         structlog.contextvars.bind_contextvars(generation=generation.id)
         try:
-            await self._lifecycle.run(generation)
+            await self._run(generation)
         except Exception:
             # Its end could not even be written down: the next start takes it up again.
             log.exception("generation left unfinished")

@@ -13,7 +13,7 @@ from sora_proxy.generation import Asset, Generation, GenerationSpec, Status
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.backend import Backend, Resources, SendPolicy
 from sora_proxy.orders.backends import Backends
-from sora_proxy.orders.lifecycle import Policy
+from sora_proxy.orders.lifecycle import Lifecycle, Policy
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.scheduling.key_pool import KeyPool
@@ -86,7 +86,8 @@ async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Super
     keys.put("key", KEY)
     store = Store(database)
     backend = Backend(upstream, keys, Resources(store, media, SendPolicy(poll_interval=0.02)))
-    supervisor = Supervisor(Backends([backend], lambda _model: [upstream.name]), store, media, Policy())
+    backends = Backends([backend], lambda _model: [upstream.name])
+    supervisor = Supervisor(backends, store, media, Lifecycle(backends, store, media, Policy()).run)
     yield supervisor
     await supervisor.stop(5)
     await backend.close()
