@@ -1,0 +1,51 @@
+"""What happens at the steps of an order at a server: nothing, a pause, or an end of the connection."""
+
+import asyncio
+from collections import defaultdict
+from enum import Enum, auto
+
+from aiohttp import web
+
+from tests.eventually import PATIENCE
+
+
+class Step(Enum):
+    arrived = auto()  # the order was read
+    registered = auto()  # it is a job; the answer was not sent
+    polled = auto()
+    fetched = auto()  # an image was asked for
+
+
+class Script:
+    """`tasks_end`: whether tasks are shown as finished."""
+
+    def __init__(self) -> None:
+        self.tasks_end = True
+        self._cuts: dict[Step, int] = {}
+        self._pauses: dict[Step, asyncio.Event] = {}
+        self._reached: defaultdict[Step, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def cut(self, step: Step, times: int = 1) -> None:
+        """End the connection there, so many times."""
+        self._cuts[step] = times
+
+    def pause(self, step: Step) -> asyncio.Event:
+        """Wait there until the event is set."""
+        self._pauses[step] = asyncio.Event()
+        return self._pauses[step]
+
+    async def reach(self, step: Step) -> None:
+        """Wait until a request has come to a step."""
+        async with asyncio.timeout(PATIENCE):
+            await self._reached[step].wait()
+
+    async def at(self, step: Step, request: web.Request | None) -> None:
+        """Do what the script says. Raises ConnectionResetError where it ends the connection."""
+        self._reached[step].set()
+        if (pause := self._pauses.get(step)) is not None:
+            await pause.wait()
+        if self._cuts.get(step):
+            self._cuts[step] -= 1
+            if request is not None and request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("as the script says")

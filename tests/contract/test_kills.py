@@ -1,0 +1,71 @@
+"""A server that is killed at any step of an order: the next one neither loses it nor sends it twice."""
+
+import pytest
+
+from sora_proxy.upstream import Identity
+from tests.contract.conftest import Contract, StartKillable
+from tests.contract.script import Step
+
+
+async def killed_at(step: Step, contract: Contract, start: StartKillable) -> str:
+    """The id of an order whose server was killed while its back end was at a step."""
+    async with start() as server:
+        generation_id = await server.order(contract.model)
+        await contract.stage.script.reach(step)
+        await server.kill()
+        return generation_id
+
+
+async def assert_made_or_unknown(contract: Contract, start: StartKillable, generation_id: str) -> None:
+    async with start() as server:
+        ended = await server.ended(generation_id)
+        if contract.searchable:
+            assert (ended["status"], len(ended["pictures"])) == ("completed", 1)
+        else:
+            assert ended["error"]["code"] == "outcome_unknown"
+
+
+async def test_an_order_that_arrives_after_the_kill_is_made_once_or_reported_as_unknown(
+    contract: Contract, start_killable: StartKillable
+) -> None:
+    go_on = contract.stage.script.pause(Step.arrived)
+    generation_id = await killed_at(Step.arrived, contract, start_killable)
+    go_on.set()
+    await assert_made_or_unknown(contract, start_killable, generation_id)
+    assert contract.stage.registered == 1
+
+
+async def test_an_order_that_never_arrives_is_made_once_or_reported_as_unknown(
+    contract: Contract, start_killable: StartKillable
+) -> None:
+    go_on = contract.stage.script.pause(Step.arrived)
+    contract.stage.script.cut(Step.arrived)
+    generation_id = await killed_at(Step.arrived, contract, start_killable)
+    go_on.set()
+    await assert_made_or_unknown(contract, start_killable, generation_id)
+    assert contract.stage.registered == contract.searchable
+
+
+async def test_an_order_that_was_registered_is_adopted_or_reported_as_unknown(
+    contract: Contract, start_killable: StartKillable
+) -> None:
+    go_on = contract.stage.script.pause(Step.registered)
+    generation_id = await killed_at(Step.registered, contract, start_killable)
+    go_on.set()
+    await assert_made_or_unknown(contract, start_killable, generation_id)
+    assert contract.stage.registered == 1
+
+
+@pytest.mark.parametrize("step", [Step.polled, Step.fetched])
+async def test_an_order_that_runs_or_is_done_is_completed(
+    contract: Contract, start_killable: StartKillable, step: Step
+) -> None:
+    if contract.identity is Identity.synchronous:
+        pytest.skip("its request is the job")
+    go_on = contract.stage.script.pause(step)
+    generation_id = await killed_at(step, contract, start_killable)
+    go_on.set()
+    async with start_killable() as server:
+        ended = await server.ended(generation_id)
+        assert (ended["status"], len(ended["pictures"])) == ("completed", 1)
+    assert contract.stage.registered == 1

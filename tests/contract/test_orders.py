@@ -1,0 +1,117 @@
+"""What clients get from any back end."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from sora_proxy.api.context import SUPERVISOR
+from sora_proxy.upstream import Identity
+from tests.conftest import Proxy
+from tests.contract.conftest import Contract
+from tests.contract.script import Step
+from tests.eventually import eventually
+
+Start = Callable[..., AbstractAsyncContextManager[Proxy]]
+
+
+async def error_of(proxy: Proxy, model: str) -> tuple[str, str | None]:
+    """The code of a failed order, and what its answer tells SDKs about a retry."""
+    async with proxy.chat(model=model) as answer:
+        body = await answer.json()
+        return body["error"]["code"], answer.headers.get("x-should-retry")
+
+
+@pytest.mark.parametrize("n", [1, 3])
+async def test_an_order_is_made_once_and_its_images_are_stored_here(start: Start, contract: Contract, n: int) -> None:
+    async with start() as proxy:
+        async with proxy.chat(model=contract.model, n=n) as answer:
+            text = (await answer.json())["choices"][0]["message"]["content"]
+            assert answer.headers["x-sora-proxy-backend"] == contract.kind
+        assert 1 <= text.count(f"]({proxy.url}/images/") <= n
+    assert contract.stage.registered == 1
+
+
+async def test_a_refused_prompt_is_the_clients_fault_and_is_not_sent_again(start: Start, contract: Contract) -> None:
+    contract.stage.refuses = True
+    async with start() as proxy:
+        assert (await error_of(proxy, contract.model))[0] == "content_policy_violation"
+    assert contract.stage.registered == 0
+
+
+async def test_an_order_whose_answer_is_lost_is_adopted_or_its_outcome_is_reported_as_unknown(
+    start: Start, contract: Contract
+) -> None:
+    contract.stage.script.cut(Step.registered)
+    async with start() as proxy:
+        if contract.searchable:
+            async with proxy.chat(model=contract.model) as answer:
+                assert answer.status == 200
+        else:
+            assert await error_of(proxy, contract.model) == ("outcome_unknown", "false")
+    assert contract.stage.registered == 1
+
+
+async def test_an_order_that_was_lost_on_its_way_is_sent_again_where_a_search_proves_it(
+    start: Start, contract: Contract
+) -> None:
+    contract.stage.script.cut(Step.arrived)
+    async with start() as proxy:
+        if contract.searchable:
+            async with proxy.chat(model=contract.model) as answer:
+                assert answer.status == 200
+        else:
+            assert await error_of(proxy, contract.model) == ("outcome_unknown", "false")
+    assert contract.stage.registered == contract.searchable
+
+
+async def test_requeue_sends_an_order_again_where_nothing_can_be_searched(start: Start, contract: Contract) -> None:
+    contract.stage.script.cut(Step.arrived)
+    async with start(on_unknown="requeue") as proxy, proxy.chat(model=contract.model) as answer:
+        assert answer.status == 200
+    assert contract.stage.registered == 1
+
+
+async def test_fail_never_sends_an_order_again(start: Start, contract: Contract) -> None:
+    contract.stage.script.cut(Step.arrived)
+    async with start(on_unknown="fail") as proxy:
+        assert await error_of(proxy, contract.model) == ("outcome_unknown", "false")
+    assert contract.stage.registered == 0
+
+
+@pytest.mark.parametrize("on_lost", ["fail", "requeue"])
+async def test_a_task_that_the_back_end_lost_is_sent_again_only_if_the_operator_chose_that(
+    start: Start, contract: Contract, monkeypatch: pytest.MonkeyPatch, on_lost: str
+) -> None:
+    if contract.identity is Identity.synchronous:
+        pytest.skip("it has no tasks")
+    monkeypatch.setattr("sora_proxy.orders.watcher.LOST_TASK_POLLS", 2)
+    monkeypatch.setattr("sora_proxy.orders.watcher.LOST_TASK_SECONDS", 0.2)
+    contract.stage.script.tasks_end = False
+    async with start(on_lost=on_lost) as proxy:
+        async with proxy.chat(model=contract.model, background=True) as answer:
+            generation_id = answer.headers["x-generation-id"]
+        await contract.stage.script.reach(Step.polled)
+        contract.stage.forget()
+        contract.stage.script.tasks_end = True
+        ended = await proxy.ended(generation_id)
+        made = ended["choices"][0]["finish_reason"] == "stop"
+    assert made == (on_lost == "requeue")
+
+
+async def test_an_order_that_is_cancelled_while_it_is_sent_shows_no_image(start: Start, contract: Contract) -> None:
+    go_on = contract.stage.script.pause(Step.registered)
+    async with start() as proxy:
+        async with proxy.chat(model=contract.model, background=True) as answer:
+            generation_id = answer.headers["x-generation-id"]
+        await contract.stage.script.reach(Step.registered)
+        async with proxy.client.post(f"{proxy.url}/v1/generation/{generation_id}/cancel") as answer:
+            assert (await answer.json())["status"] == "cancelled"
+        go_on.set()
+
+        async def at_rest() -> bool:
+            return not proxy.app[SUPERVISOR].live
+
+        await eventually(at_rest)
+        assert (await proxy.get(f"/v1/generation/{generation_id}"))["choices"][0]["finish_reason"] == "error"
+    assert contract.stage.registered == 1

@@ -1,0 +1,87 @@
+"""The server of all toys. Orders become jobs that are done at once, unless a test says otherwise."""
+
+import base64
+import uuid
+from typing import Any
+
+from aiohttp import web
+
+from tests.contract.script import Script, Step
+from tests.sora_server import GIF
+
+Job = dict[str, Any]
+
+
+class ToyServer:
+    """A stage: `script` decides what happens at each step of an order."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.script = Script()
+        self.jobs: dict[str, Job] = {}
+        self.registered = 0
+        self.refuses = self.fails = False
+        self.cancelled: list[str] = []
+
+    async def start(self) -> web.AppRunner:
+        app = web.Application()
+        app.router.add_post("/jobs", self._submit)
+        app.router.add_get("/jobs", self._list)
+        app.router.add_get("/jobs/{id}", self._poll)
+        app.router.add_delete("/jobs/{id}", self._cancel)
+        app.router.add_post("/images", self._make)
+        app.router.add_get("/files/{id}", self._file)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
+    def forget(self) -> None:
+        """Lose every job, as a restart does."""
+        self.jobs.clear()
+
+    async def _submit(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._register(request), status=400 if self.refuses else 200)
+
+    async def _make(self, request: web.Request) -> web.Response:
+        job = await self._register(request)
+        images = [base64.b64encode(GIF).decode()] * job.get("n", 0)
+        return web.json_response({"images": images}, status=400 if self.refuses else 200)
+
+    async def _register(self, request: web.Request) -> Job:
+        order: Job = await request.json()
+        await self.script.at(Step.arrived, request)
+        if self.refuses:
+            return {}
+        job_id = order.get("id") or uuid.uuid4().hex
+        self.registered += 1
+        results = [f"/files/{job_id}?{number}" for number in range(order["n"])]
+        state = "failed" if self.fails else "done"
+        self.jobs[job_id] = job = order | {"id": job_id, "state": state, "results": results}
+        await self.script.at(Step.registered, request)
+        return job
+
+    async def _list(self, _request: web.Request) -> web.Response:
+        return web.json_response([self._shown(job) for job in reversed(self.jobs.values())])
+
+    async def _poll(self, request: web.Request) -> web.Response:
+        await self.script.at(Step.polled, request)
+        job = self.jobs.get(request.match_info["id"])
+        return web.json_response(self._shown(job) if job else {}, status=200 if job else 404)
+
+    def _shown(self, job: Job) -> Job:
+        return job if self.script.tasks_end else job | {"state": "running", "results": []}
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        self.cancelled.append(request.match_info["id"])
+        job = self.jobs.get(request.match_info["id"])
+        if job is not None:
+            job |= {"state": "failed", "results": []}
+        return web.json_response({}, status=200 if job else 404)
+
+    async def _file(self, request: web.Request) -> web.Response:
+        await self.script.at(Step.fetched, request)
+        if "authorization" not in request.headers:
+            return web.Response(status=403)
+        return web.Response(body=GIF, content_type="image/gif")

@@ -1,0 +1,1 @@
+"""Back ends of the tests' own, one of each identity."""

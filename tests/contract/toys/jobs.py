@@ -1,0 +1,71 @@
+"""What the toys with jobs have in common: everything but how a lost order is found again."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from sora_proxy.blocking import BlockingPool
+from sora_proxy.errors import UpstreamUnavailable
+from sora_proxy.generation import Asset
+from sora_proxy.settings.accounts import Account
+from sora_proxy.settings.options import Settings
+from sora_proxy.upstream import Capabilities, Identity, Snapshot, Submission, TaskState
+from tests.contract.toys.calls import TIMEOUT, ask, sent
+
+STATES = {"running": TaskState.running, "done": TaskState.succeeded, "failed": TaskState.failed}
+
+
+class JobToy:
+    """A back end whose orders become jobs."""
+
+    name, identity = "", Identity.blind
+    names_tasks: bool | None = True
+    links_results = False
+    capabilities = Capabilities(("toy",), ((64, 64),), max_images=4, max_references=1)
+
+    def __init__(self, settings: Settings, _threads: BlockingPool) -> None:
+        self.base_url = settings.sora_base_url
+
+    async def upload(self, image: Path, account: Account) -> str:  # noqa: ARG002
+        return image.name
+
+    async def submit(self, submission: Submission) -> str:
+        job = await sent(ask(submission.account, "POST", f"{self.base_url}/jobs", self.order(submission)))
+        return str(job["id"])
+
+    def order(self, submission: Submission) -> dict[str, Any]:
+        return {"prompt": submission.spec.prompt, "n": submission.spec.n}
+
+    async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:  # noqa: ARG002
+        answers = [await ask(account, "GET", f"{self.base_url}/jobs/{task_id}") for task_id in task_ids]
+        return {job["id"]: self.snapshot(job) for status, job in answers if status == 200}
+
+    def snapshot(self, job: dict[str, Any]) -> Snapshot:
+        assets = tuple(Asset(f"{self.base_url}{path}", ours_only=True) for path in job["results"])
+        return Snapshot(job["id"], STATES[job["state"]], assets=assets, prompt=job["prompt"], n=job["n"])
+
+    async def recent(self, account: Account) -> list[Snapshot]:  # noqa: ARG002
+        raise AssertionError("only a listed back end is asked")
+
+    async def cancel(self, task_id: str, account: Account) -> bool:
+        return (await ask(account, "DELETE", f"{self.base_url}/jobs/{task_id}"))[0] == 200
+
+    async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
+        headers = {"authorization": f"Bearer {account.token}"}
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=TIMEOUT) as session,
+                session.get(asset.url, headers=headers, raise_for_status=True) as answer,
+            ):
+                await asyncio.to_thread(destination.write_bytes, await answer.read())
+        except aiohttp.ClientError as error:
+            raise UpstreamUnavailable("the image does not come", code="result_unavailable") from error
+
+    async def probe(self, account: Account) -> None:
+        await ask(account, "GET", f"{self.base_url}/jobs")
+
+    def close(self) -> None:
+        """Every call has a connection of its own."""

@@ -1,0 +1,13 @@
+"""A back end that takes our ids."""
+
+from typing import Any
+
+from sora_proxy.upstream import Identity, Submission
+from tests.contract.toys.jobs import JobToy
+
+
+class Named(JobToy):
+    name, identity = "named", Identity.named
+
+    def order(self, submission: Submission) -> dict[str, Any]:
+        return super().order(submission) | {"id": submission.attempt_id}
