@@ -21,7 +21,7 @@ from aiohttp import web
 
 from sora_proxy import __version__
 from sora_proxy.api.admin.context import KEY_REGISTRY
-from sora_proxy.api.context import MODELS
+from sora_proxy.api.context import BACKENDS_IN_USE, MODELS
 from sora_proxy.api.http.context import ACCESS, SETTINGS
 from sora_proxy.api.serving import serve
 from sora_proxy.app import BACKEND_CHOICE, create_app
@@ -111,13 +111,15 @@ def _announce(app: web.Application, port: int) -> None:
         shown = f"{access.client_key} ({kept})" if access.generated else kept
     else:
         key, shown = "$ADMIN_KEY", "the one in ADMIN_KEY"
-    backend = choice.backend
+    backend, *others = app[BACKENDS_IN_USE].all
     if choice.simulated:
-        what = f"the built-in simulator on {backend.base_url} ({choice.why_simulated})"
+        what = f"the built-in simulator on {backend.upstream.base_url} ({choice.why_simulated})"
+    elif others:
+        what = ", ".join(f"{each.name} with {len(each.keys.keys)} key(s)" for each in app[BACKENDS_IN_USE].all)
     elif keys := sum(record.config.enabled for record in app[KEY_REGISTRY].records):
-        what = f"{backend.name} on {backend.base_url} with {keys} key(s)"
+        what = f"{backend.name} on {backend.upstream.base_url} with {keys} key(s)"
     else:
-        what = f"{backend.name} on {backend.base_url}, without a key: every order will be refused until there is one"
+        what = f"{backend.name} on {backend.upstream.base_url}, without a key: orders are refused until there is one"
     message = '{"role": "user", "content": "a red fox in the snow"}'
     order = f'{{"model": "{app[MODELS].default.id}", "stream": true, "messages": [{message}]}}'
     lines = [

@@ -7,14 +7,15 @@ routes all that they need.
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import structlog
 from aiohttp import web
 
 from sora_proxy.api import MIDDLEWARES, add_routes
-from sora_proxy.api.admin.context import AUDIT, KEY_POOL, KEY_REGISTRY, LOGIN_LIMIT, USAGE
+from sora_proxy.api.admin.context import AUDIT, KEY_POOLS, KEY_REGISTRY, LOGIN_LIMIT, USAGE
 from sora_proxy.api.context import (
+    BACKENDS_IN_USE,
     BACKGROUND,
     CONVERSATIONS,
     IDEMPOTENCY,
@@ -24,7 +25,6 @@ from sora_proxy.api.context import (
     SIDE_CALLS,
     STORE,
     SUPERVISOR,
-    UPSTREAM,
     WEBHOOKS,
 )
 from sora_proxy.api.http.context import ACCESS, FETCHER, LARGE_BODY_SLOTS, MEDIA, SESSIONS, SETTINGS, THREADS
@@ -34,6 +34,8 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping import KeyKeeping
+from sora_proxy.key_keeping.source import KeySource
+from sora_proxy.key_keeping.store import has_keys
 from sora_proxy.log import Redactor, set_verbose
 from sora_proxy.media.image_files import Media
 from sora_proxy.media.public_fetch import PublicFetcher
@@ -54,8 +56,8 @@ from sora_proxy.orders.retention import Bounds, Retention
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.key_pools import KeyPools
 from sora_proxy.scheduling.order_queue import QueueBounds
-from sora_proxy.scheduling.probes import Probes
 from sora_proxy.settings.access import Access
 from sora_proxy.settings.derived import (
     HOW_TO_NAME_A_BACKEND,
@@ -67,10 +69,9 @@ from sora_proxy.settings.derived import (
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import signs_of_a_backend
 from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
-from sora_proxy.upstream import BackendOptions, Deadlines
-from sora_proxy.upstream.model_names import Models
+from sora_proxy.upstream import BackendOptions, Deadlines, Identity, Upstream
+from sora_proxy.upstream.model_names import Models, Offer
 from sora_proxy.upstream.registry import BACKENDS
-from sora_proxy.upstream.sora import Sora
 from sora_proxy.webhooks import outbox
 from sora_proxy.webhooks.webhooks import Webhooks
 
@@ -84,7 +85,7 @@ TABLES_OF_A_GENERATION = (store.events, store.images, conversations, submissions
 
 
 class BackendChoice:
-    """The back end that the settings choose. The simulator's port is taken at once, so its address is known early.
+    """The back ends that the settings choose. The simulator's port is taken at once, so its address is known early.
 
     Raises ConfigurationError for an unknown name, or if no back end is configured, but one seems to be meant.
     """
@@ -94,18 +95,34 @@ class BackendChoice:
         if settings.upstream not in names:
             raise ConfigurationError([f"UPSTREAM: must be one of {', '.join(names)}. Example: UPSTREAM=auto"])
         # An explicit `auto` is the default spelled out: it names no back end.
-        self.by_default = settings.upstream == "auto" and not (has_keys or backend_is_meant(settings))
+        meant = has_keys or settings.backends or backend_is_meant(settings)
+        self.by_default = settings.upstream == "auto" and not meant
         if self.by_default and (signs := signs_of_a_backend()):
             raise ConfigurationError(signs)
         self.simulated = settings.upstream == "simulator" or self.by_default
         self._seconds = settings.simulator_seconds
         self._socket = listen() if self.simulated else None
-        if self._socket is None:
-            name = "sora" if settings.upstream == "auto" else settings.upstream
-            self.backend = BACKENDS[name](settings, threads)
-        else:  # it speaks Sora's protocol; the extra headers are for somebody else
+        self._threads = threads
+        self.upstreams = [self._made(*each) for each in self._chosen(settings)]
+
+    def _chosen(self, settings: Settings) -> Iterator[tuple[str, BackendOptions]]:
+        """The kind of each back end, and what it is made with."""
+        deadlines = Deadlines.of(settings)
+        if self._socket is not None:  # it speaks Sora's protocol; the extra headers are for somebody else
             url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-            self.backend = Sora(BackendOptions("simulator", url, deadlines=Deadlines.of(settings)), threads)
+            yield "sora", BackendOptions("simulator", url, deadlines, links_results=False)
+        elif settings.backends:
+            for each in settings.backends:
+                yield each.kind, BackendOptions(each.name, each.base_url, deadlines, more=each.options)
+        else:
+            kind = "sora" if settings.upstream == "auto" else settings.upstream
+            headers = {"extra_headers": settings.sora_extra_headers} if settings.sora_extra_headers else {}
+            yield kind, BackendOptions(kind, settings.sora_base_url, deadlines, more=headers)
+
+    def _made(self, kind: str, options: BackendOptions) -> Upstream:
+        if kind not in BACKENDS:
+            raise ConfigurationError([f"BACKENDS: {options.name}: 'kind' must be one of {', '.join(BACKENDS)}"])
+        return BACKENDS[kind](options, self._threads)
 
     @property
     def why_simulated(self) -> str:
@@ -114,17 +131,17 @@ class BackendChoice:
             return f"no key or back end is configured; to use one, {HOW_TO_NAME_A_BACKEND}"
         return "UPSTREAM=simulator"
 
-    def reach(self, settings: Settings, keys: KeyPool) -> None:
+    def reach(self, settings: Settings, pools: KeyPools) -> None:
         """Use the egresses of the settings; a direct connection to the simulator, which is on this machine."""
         if self.simulated:
-            keys.use_egresses([None], for_all=True)
+            pools.use_egresses([None], for_all=True)
         else:
-            keys.use_egresses(egresses_of(settings))
+            pools.use_egresses(egresses_of(settings))
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        # The settings refuse a URL with credentials.
-        log.info("back end", backend=self.backend.name, base_url=self.backend.base_url)
+        for upstream in self.upstreams:  # the settings refuse a URL with credentials
+            log.info("back end", backend=upstream.name, base_url=upstream.base_url)
         if self._socket is None:
             yield
             return
@@ -143,24 +160,25 @@ class Program:
         self.grace = settings.shutdown_grace
         self.threads, self.background = BlockingPool(), Background()
         self.database = Database(database_path_of(settings), self.threads)
-        self.key_pool = KeyPool(_queue_bounds(settings), access.weights)
-        self.key_keeping = KeyKeeping(settings, self.database, self.key_pool, redactor, self.threads)
+        source = KeySource(settings, self.threads)
+        entries = source.read()
         # Stored keys and the key file have a say in which back end is meant.
-        self.choice = BackendChoice(settings, self.threads, has_keys=self.key_keeping.has_keys)
-        self.choice.reach(settings, self.key_pool)
-        apply = functools.partial(_apply, self.choice, self.key_pool, redactor)
+        stored = bool(self.database.look(has_keys))
+        self.choice = BackendChoice(settings, self.threads, has_keys=source.found or stored)
+        self.key_pools = _key_pools(settings, access, self.choice)
+        self.choice.reach(settings, self.key_pools)
+        self.key_keeping = KeyKeeping(source, entries, self.database, self.key_pools, redactor)
+        apply = functools.partial(_apply, self.choice, self.key_pools, redactor)
         self.runtime = RuntimeSettings(settings, self.database, apply)
         self.webhooks = Webhooks(settings, self.database, redactor)
         self.store = Store(self.database, WRITERS, on_end=self.webhooks.ended)
         self.media = Media(images_dir_of(settings), settings.data_dir / "inputs", self.threads)
-        self.upstream = self.choice.backend
-        self.probes = Probes(self.upstream.probe, self.key_pool)
-        self.key_pool.on_unproven = self.probes.start  # what closes the circle: probes need the pool
-        resources = Resources(self.store, self.media, _send_policy(settings))
-        self.backend = Backend(self.upstream, self.key_pool, resources)
-        backends = Backends([self.backend], route=lambda _model: [self.upstream.name])
-        lifecycle = Lifecycle(backends, self.store, self.media, _policy(self.runtime))
-        self.supervisor = Supervisor(backends, self.store, self.media, lifecycle.run)
+        self.models = _models(settings, self.choice)
+        resources = Resources(self.store, self.media, _send_policy(settings), self.models.routes)
+        at_work = [Backend(each, self.key_pools[each.name], resources) for each in self.choice.upstreams]
+        self.backends = Backends(at_work, self.models.routes)
+        lifecycle = Lifecycle(self.backends, self.store, self.media, _policy(self.runtime))
+        self.supervisor = Supervisor(self.backends, self.store, self.media, lifecycle.run)
         self.idempotency = Idempotency(self.database)
         bounds = _retention_bounds(settings)
         self.retention = Retention(self.database, self.media, self.idempotency, bounds, TABLES_OF_A_GENERATION)
@@ -172,17 +190,17 @@ class Program:
             _closing(self.threads.close),
             _opened(self.database, self.media),
             self.choice.running(),
-            _closing(self.upstream.close),
+            _closing(self.backends.close_connections),
             self.key_keeping.running(self.background, simulated=simulated, by_default=by_default),
             self.webhooks.running(self.background),
         ):
             await self.runtime.open()
-            self.key_pool.used_before(await submissions.Submissions(self.database).ages())
+            self.key_pools.used_before(await submissions.Submissions(self.database).ages())
             await self.supervisor.recover()
             async with self.background.running(retention=self.retention.run):
                 yield
             await self.supervisor.stop(self.grace)
-            await asyncio.gather(self.backend.close(), self.probes.close())
+            await self.backends.close()
 
 
 def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Application:
@@ -197,9 +215,9 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     app[BACKGROUND] = program.background
     app[LARGE_BODY_SLOTS] = asyncio.Semaphore(LARGE_BODIES_AT_ONCE)
     app[BACKEND_CHOICE] = program.choice
-    app[UPSTREAM] = program.upstream
-    app[MODELS] = Models(program.upstream.capabilities, settings.model_aliases)
-    app[KEY_POOL] = program.key_pool
+    app[BACKENDS_IN_USE] = program.backends
+    app[MODELS] = program.models
+    app[KEY_POOLS] = program.key_pools
     app[KEY_REGISTRY] = program.key_keeping.registry
     app[SUPERVISOR] = program.supervisor
     app[STORE] = program.store
@@ -216,6 +234,26 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     add_routes(app)
     app.cleanup_ctx.append(program.life)
     return app
+
+
+def _key_pools(settings: Settings, access: Access, choice: BackendChoice) -> KeyPools:
+    bounds = _queue_bounds(settings)
+    pools = {
+        each.name: KeyPool(bounds, access.weights, one_intent=each.identity is Identity.listed)
+        for each in choice.upstreams
+    }
+    default = "sora" if settings.backends else next(iter(pools))
+    return KeyPools(pools, default)
+
+
+def _models(settings: Settings, choice: BackendChoice) -> Models:
+    chosen = {each.name: each.models for each in settings.backends}
+    offers = []
+    for upstream in choice.upstreams:
+        models = chosen.get(upstream.name) or upstream.capabilities.models
+        names = models if isinstance(models, dict) else {name: name for name in models}
+        offers.append(Offer(upstream.name, upstream.capabilities, names))
+    return Models(offers, settings.model_aliases, settings.default_model)
 
 
 def _queue_bounds(settings: Settings) -> QueueBounds:
@@ -245,11 +283,11 @@ def _policy(runtime: RuntimeSettings) -> Policy:
     return Policy(queue_timeout=queue_timeout, keep_images=lambda: runtime.current.image_localization)
 
 
-def _apply(choice: BackendChoice, keys: KeyPool, redactor: Redactor, settings: Settings) -> None:
+def _apply(choice: BackendChoice, pools: KeyPools, redactor: Redactor, settings: Settings) -> None:
     """Give effect to settings that changed at run time, where nobody reads them each time."""
     redactor.hide(proxy.password.get_secret_value() for proxy in settings.proxies if proxy and proxy.password)
     set_verbose(verbose=settings.verbose_logging)
-    choice.reach(settings, keys)
+    choice.reach(settings, pools)
 
 
 @contextlib.asynccontextmanager

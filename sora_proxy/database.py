@@ -47,6 +47,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX ix_generations_client ON generations (client, number)",
     ),
     ("ALTER TABLE generations ADD COLUMN backend TEXT",),
+    ("ALTER TABLE keys ADD COLUMN backend TEXT NOT NULL DEFAULT ''",),
 )
 SCHEMA_VERSION = len(MIGRATIONS) + 1
 

@@ -16,12 +16,14 @@ from aiohttp import web
 from blockbuster import blockbuster_ctx
 from pydantic import SecretStr
 
+from sora_proxy.api.admin.context import KEY_POOLS
 from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.app import create_app
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.log import Redactor
 from sora_proxy.operators.runtime_settings import RuntimeSettings
+from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.settings.access import load_access
 from sora_proxy.settings.options import Settings
 from sora_proxy.simulator import Clocks, SimulatorOptions, serve_simulator
@@ -104,6 +106,12 @@ class Proxy:
     url: str
     client: aiohttp.ClientSession
     app: web.Application
+
+    @property
+    def pool(self) -> KeyPool:
+        """The keys of its only back end."""
+        (pool,) = self.app[KEY_POOLS].all
+        return pool
 
     def chat(self, prompt: str = "a red fox", **fields: Any) -> Any:
         """Post a chat request; an async context manager that yields the answer."""

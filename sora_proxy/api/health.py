@@ -4,7 +4,7 @@ import time
 
 from aiohttp import web
 
-from sora_proxy.api.context import BACKGROUND, STORE, SUPERVISOR, UPSTREAM
+from sora_proxy.api.context import BACKENDS_IN_USE, BACKGROUND, STORE, SUPERVISOR
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.lookup import name_backend
 from sora_proxy.api.reference.answer_schemas import Health
@@ -28,11 +28,15 @@ async def live(_request: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """Answer whether new orders are accepted, and name the back end that would make their images.
 
-    `restarting` names background loops that died and will be restarted.
+    `backends` shows for each whether it has a key that could serve. `restarting` names background loops that died and
+    will be restarted.
     """
     name_backend(request)
     request.app[SUPERVISOR].check_ready()
     if not await request.app[STORE].writable():
         raise StorageUnavailable
     restarting = request.app[BACKGROUND].dead
-    return json_response({"status": "ok", "backend": request.app[UPSTREAM].name, "restarting": restarting})
+    backends = request.app[BACKENDS_IN_USE]
+    usable = {backend.name: backend.keys.usable for backend in backends.all}
+    names = ", ".join(backends.names)
+    return json_response({"status": "ok", "backend": names, "backends": usable, "restarting": restarting})

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from sora_proxy.api.context import RETENTION, SUPERVISOR, UPSTREAM
+from sora_proxy.api.context import BACKENDS_IN_USE, RETENTION, SUPERVISOR
 from sora_proxy.api.http.context import CLIENT, ORDER_HEADERS
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.events import Failed
 from sora_proxy.generation import FINAL, Generation, Status
+from sora_proxy.orders.backends import Backends
 
 POLL_AFTER_SECONDS = 2
 BACKEND_HEADER = "x-sora-proxy-backend"
@@ -61,18 +62,20 @@ def why_no_images(generation: Generation, name: str) -> Failed | None:
 
 
 def name_backend(request: web.Request) -> None:
-    """Have the headers of the answer name the back end, until it is about an order."""
-    backend = request.app[UPSTREAM].name
-    request[ORDER_HEADERS] = lambda: {BACKEND_HEADER: backend}
+    """Have the headers of the answer name the back end, until it is about an order. Of several, none is named."""
+    names = request.app[BACKENDS_IN_USE].names
+    request[ORDER_HEADERS] = lambda: {BACKEND_HEADER: names[0]} if len(names) == 1 else {}
 
 
 def name_order(request: web.Request, generation: Generation) -> None:
     """Have the headers of the answer name an order and, if it is known when they are sent, its back end."""
-    backend_in_use = request.app[UPSTREAM].name
-    request[ORDER_HEADERS] = lambda: _order_headers(generation, backend_in_use)
+    backends = request.app[BACKENDS_IN_USE]
+    request[ORDER_HEADERS] = lambda: _order_headers(generation, backends)
 
 
-def _order_headers(generation: Generation, backend_in_use: str) -> dict[str, str]:
-    # An order that waits for a key will go to the only back end that there is.
-    backend = backend_in_use if generation.status is Status.queued else generation.state.backend
+def _order_headers(generation: Generation, backends: Backends) -> dict[str, str]:
+    backend = generation.state.backend
+    if generation.status is Status.queued:
+        serving = backends.serving(generation.spec.model)
+        backend = serving[0].name if len(serving) == 1 else None
     return {"x-generation-id": generation.id} | ({BACKEND_HEADER: backend} if backend else {})

@@ -5,41 +5,36 @@ of the keys is stored, and tokens that expire are logged.
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import structlog
 
 from sora_proxy.background import Background
-from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.errors import KeysRefused, StorageUnavailable
 from sora_proxy.key_keeping.expiry import ExpiryWarnings
+from sora_proxy.key_keeping.imports import Entry
 from sora_proxy.key_keeping.memories import KeyMemories
 from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.key_keeping.source import KeySource
-from sora_proxy.key_keeping.store import SIMULATED_KEY, Origin, has_keys
+from sora_proxy.key_keeping.store import SIMULATED_KEY, Origin
 from sora_proxy.log import Redactor
-from sora_proxy.scheduling.key_pool import KeyPool
-from sora_proxy.settings.options import Settings
+from sora_proxy.scheduling.key_pools import ENVIRONMENTS, KeyPools
 
 log = structlog.get_logger(__name__)
 
 
 class KeyKeeping:
-    """Everything that keeps the keys of one pool. It reads the key file when it is made, which blocks.
-
-    Raises ConfigurationError if that file can't be used. `has_keys` tells whether there is any key, or a place for one.
-    """
+    """Everything that keeps the keys of the pools. `entries` are those that the source has at the start."""
 
     def __init__(
-        self, settings: Settings, database: Database, keys: KeyPool, redactor: Redactor, threads: BlockingPool
+        self, source: KeySource, entries: Sequence[Entry], database: Database, pools: KeyPools, redactor: Redactor
     ) -> None:
-        self.registry = KeyRegistry(database, keys, redactor)
-        self._source = KeySource(settings, threads)
-        self._entries = self._source.read()
-        self.has_keys = self._source.found or bool(database.look(has_keys))
-        self._memories = KeyMemories(database, keys)
-        keys.on_change = self._memories.note
+        self.registry = KeyRegistry(database, pools, redactor)
+        self._source = source
+        self._entries = entries
+        self._memories = KeyMemories(database)
+        pools.on_change(self._memories.note)
 
     @contextlib.asynccontextmanager
     async def running(self, background: Background, *, simulated: bool, by_default: bool) -> AsyncIterator[None]:
@@ -47,7 +42,7 @@ class KeyKeeping:
         it answers by default only, it keeps that one."""
         self.registry.closed = by_default
         if simulated and not self._entries:
-            await self.registry.open([SIMULATED_KEY], Origin.simulator)
+            await self.registry.open([(ENVIRONMENTS, SIMULATED_KEY)], Origin.simulator)
         else:
             await self.registry.open(self._entries, self._source.origin)
         try:

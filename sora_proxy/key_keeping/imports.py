@@ -1,32 +1,36 @@
 """Merges the keys of the configuration into those that exist already.
 
-A key is identified by its token: the first that it had, whose fingerprint is its id, or the current one. The entry that
-was imported last is stored with the key, and an import applies only the differences to that entry: an edit in the file
-takes effect, and the same file does not undo a later change by an operator. A key whose entry is gone is taken out of
-service, not deleted: its tasks continue, its record stays, and it returns with its entry.
+A key is identified by what `identity_of` says: as it was first, whose fingerprint is its id, or as it is now. The entry
+that was imported last is stored with the key, and an import applies only the differences to that entry: an edit in the
+file takes effect, and the same file does not undo a later change by an operator. A key whose entry is gone is taken out
+of service, not deleted: its tasks continue, its record stays, and it returns with its entry.
 """
 
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sora_proxy.key_keeping.store import KeyRecord, Origin
+from sora_proxy.key_keeping.store import KeyRecord, Origin, identity_of
 from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.kinds import UpstreamKey
 
 FROM_A_SOURCE = (Origin.environment, Origin.file, Origin.simulator)
 
 
-def changes(existing: Iterable[KeyRecord], entries: Sequence[UpstreamKey], origin: Origin) -> list[KeyRecord]:
+Entry = tuple[str, UpstreamKey]  # the name of its back end, and the key
+
+
+def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Origin) -> list[KeyRecord]:
     """The records that an import adds or changes, as they are after it."""
     records = list(existing)
     by_id = {record.id: record for record in records}
-    by_token = {record.config.token: record for record in records}
+    by_identity = {record.identity: record for record in records}
     after: dict[str, KeyRecord] = {}
-    for entry in entries:
-        record = by_token.get(entry.token) or by_id.get(fingerprint(entry.token))
+    for backend, entry in entries:
+        identity = identity_of(backend, entry)
+        record = by_identity.get(identity) or by_id.get(fingerprint(identity))
         if record is None:
-            record = KeyRecord(fingerprint(entry.token), entry, origin, time.time(), imported=entry)
+            record = KeyRecord(fingerprint(identity), entry, origin, time.time(), entry, backend)
             after[record.id] = record
         elif record.id not in after:
             after[record.id] = _merged(record, entry, origin)

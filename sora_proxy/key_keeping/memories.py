@@ -1,6 +1,7 @@
 """KeyMemories: stores the state of upstream keys that outlives the process: cooldowns, rejections, learned limits."""
 
 import asyncio
+import time
 
 import structlog
 
@@ -8,8 +9,7 @@ from sora_proxy.background import start_task
 from sora_proxy.database import Database
 from sora_proxy.errors import StorageUnavailable
 from sora_proxy.key_keeping import store
-from sora_proxy.scheduling.key_pool import KeyPool
-from sora_proxy.scheduling.keys import Key
+from sora_proxy.scheduling.keys import Key, Moment
 
 log = structlog.get_logger(__name__)
 
@@ -19,9 +19,8 @@ RETRY_SECONDS = 1.0
 class KeyMemories:
     """Writes in the background; several changes of a key in the meantime are written once."""
 
-    def __init__(self, database: Database, pool: KeyPool) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._pool = pool
         # All the mutable state: the keys whose memory is to be written, and the task that writes.
         self._changed: set[Key] = set()
         self._writing: asyncio.Task[None] | None = None
@@ -47,7 +46,8 @@ class KeyMemories:
     async def _write(self) -> bool:
         """Write all changed states. Returns whether the storage took them."""
         keys, self._changed = self._changed, set()
-        memories = {key.id: key.memory(self._pool.moment) for key in keys}
+        moment = Moment(asyncio.get_running_loop().time(), time.time())
+        memories = {key.id: key.memory(moment) for key in keys}
         try:
             await self._database.write(lambda connection: store.remember(connection, memories))
         except (StorageUnavailable, asyncio.CancelledError) as error:

@@ -17,11 +17,12 @@ from sora_proxy.background import to_the_end
 from sora_proxy.database import Database
 from sora_proxy.errors import KeyExists, KeyHasSource, KeyInUse, KeyNotFound, KeysRefused
 from sora_proxy.key_keeping import imports, store
-from sora_proxy.key_keeping.store import KeyRecord, Origin
+from sora_proxy.key_keeping.imports import Entry
+from sora_proxy.key_keeping.store import KeyRecord, Origin, identity_of
 from sora_proxy.log import Redactor
 from sora_proxy.operators import audit
 from sora_proxy.operators.audit import Actor, Changes
-from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.key_pools import ENVIRONMENTS, KeyPools
 from sora_proxy.scheduling.keys import KeyMemory
 from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.accounts import egress_names
@@ -36,12 +37,12 @@ MIN_LENGTH_WITH_TAIL = 16
 class KeyRegistry:
     """The records of all keys. The redactor learns every secret of theirs, so that none gets into the logs."""
 
-    def __init__(self, database: Database, pool: KeyPool, redactor: Redactor) -> None:
+    def __init__(self, database: Database, pools: KeyPools, redactor: Redactor) -> None:
         self._database = database
-        self._pool = pool
+        self._pools = pools
         self._redactor = redactor
-        # All the mutable state: the keys by their ids, in the order in which they came; their ids by the tokens that
-        # they have now; one change at a time; whether other keys than the simulator's own are refused.
+        # All the mutable state: the keys by their ids, in the order in which they came; their ids by what identifies
+        # them now; one change at a time; whether other keys than the simulator's own are refused.
         self._records: dict[str, KeyRecord] = {}
         self._holders: dict[str, str] = {}
         self._changing = asyncio.Lock()
@@ -61,8 +62,8 @@ class KeyRegistry:
         except KeyError:
             raise KeyNotFound("There is no such key.") from None
 
-    async def open(self, entries: Sequence[UpstreamKey], origin: Origin) -> None:
-        """Bring the keys of the last process into the pool, and those of the configuration."""
+    async def open(self, entries: Sequence[Entry], origin: Origin) -> None:
+        """Bring the keys of the last process into the pools, and those of the configuration."""
         stored = await self._database.read(store.load)
         self._redactor.hide(secret for record, _ in stored for secret in record.config.secrets)
         for record, memory in stored:
@@ -78,16 +79,16 @@ class KeyRegistry:
                 " the simulator, set UPSTREAM=simulator and restart."
             )
 
-    async def take_in(self, entries: Sequence[UpstreamKey], origin: Origin) -> None:
+    async def take_in(self, entries: Sequence[Entry], origin: Origin) -> None:
         """Import the keys of a source. Raises KeysRefused."""
         if origin is not Origin.simulator:
             self.check_open()
         await to_the_end(self._take_in(entries, origin))
 
-    async def add(self, configs: Sequence[UpstreamKey], actor: Actor) -> list[KeyRecord]:
-        """Add keys, all or none. Raises KeyExists or KeysRefused."""
+    async def add(self, configs: Sequence[UpstreamKey], actor: Actor, backend: str = ENVIRONMENTS) -> list[KeyRecord]:
+        """Add keys to a back end, all or none. Raises KeyExists or KeysRefused."""
         self.check_open()
-        return await to_the_end(self._add(configs, actor))
+        return await to_the_end(self._add(configs, actor, backend))
 
     async def change(self, key_id: str, fields: dict[str, Any], actor: Actor) -> KeyRecord:
         """Set fields of a key's configuration; None is their default.
@@ -100,24 +101,28 @@ class KeyRegistry:
         """Delete a key. Raises KeyNotFound, KeyHasSource or KeyInUse."""
         await to_the_end(self._remove(key_id, actor))
 
-    def holder_of(self, token: str) -> KeyRecord | None:
-        """The key that has a token, or had it first."""
-        first = fingerprint(token)
-        return self._records.get(self._holders.get(token, first))
+    def holder_of(self, identity: str) -> KeyRecord | None:
+        """The key that is identified so, or was at first."""
+        first = fingerprint(identity)
+        return self._records.get(self._holders.get(identity, first))
 
-    async def _take_in(self, entries: Sequence[UpstreamKey], origin: Origin) -> None:
+    async def _take_in(self, entries: Sequence[Entry], origin: Origin) -> None:
         async with self._changing:
             records = imports.changes(self.records, entries, origin)
             if records:
                 await self._commit(records, Actor(origin.value))
                 log.info("keys imported", origin=origin.value, entries=len(entries), changed=len(records))
 
-    async def _add(self, configs: Sequence[UpstreamKey], actor: Actor) -> list[KeyRecord]:
+    async def _add(self, configs: Sequence[UpstreamKey], actor: Actor, backend: str) -> list[KeyRecord]:
         async with self._changing:
-            if any(self.holder_of(config.token) for config in configs):
+            identities = {identity_of(backend, config): config for config in configs}
+            if any(map(self.holder_of, identities)):
                 raise KeyExists("Another key has this token.")
             now = time.time()
-            records = [KeyRecord(fingerprint(config.token), config, Origin.admin, now) for config in configs]
+            records = [
+                KeyRecord(fingerprint(identity), config, Origin.admin, now, backend=backend)
+                for identity, config in identities.items()
+            ]
             await self._commit(records, actor)
             return records
 
@@ -127,7 +132,7 @@ class KeyRegistry:
             config = _changed(record.config, fields)
             if config.token != record.config.token:
                 self.check_open()
-            holder = self.holder_of(config.token)
+            holder = self.holder_of(identity_of(record.backend, config))
             if holder and holder.id != key_id:
                 raise KeyExists("Another key has this token.")
             origin = record.origin
@@ -139,7 +144,8 @@ class KeyRegistry:
 
     async def _remove(self, key_id: str, actor: Actor) -> None:
         async with self._changing:
-            record, key = self.get(key_id), self._pool.get(key_id)
+            record, pool = self.get(key_id), self._pools.of(self.get(key_id).backend)
+            key = pool.get(key_id) if pool else None
             if record.origin in imports.FROM_A_SOURCE:
                 raise KeyHasSource(f"The key comes from its source ({record.origin}): remove it there, or disable it.")
             if key is not None and key.tasks:
@@ -150,8 +156,9 @@ class KeyRegistry:
                 audit.note(connection, actor, "key.delete", key_id, _differences(record.config, None))
 
             await self._database.write(write)
-            del self._records[key_id], self._holders[record.config.token]
-            self._pool.remove(key_id)
+            del self._records[key_id], self._holders[record.identity]
+            if pool is not None:
+                pool.remove(key_id)
 
     async def _commit(self, records: Sequence[KeyRecord], actor: Actor) -> None:
         existing = {record.id: self._records.get(record.id) for record in records}
@@ -174,11 +181,13 @@ class KeyRegistry:
     def _take(self, record: KeyRecord, memory: KeyMemory | None = None) -> None:
         before = self._records.get(record.id)
         self._records[record.id] = record
-        key = self._pool.put(record.id, record.config, memory)
-        if before and before.config.token != record.config.token:
-            del self._holders[before.config.token]
-            self._pool.revive(key)
-        self._holders[record.config.token] = record.id
+        if before:
+            del self._holders[before.identity]
+        self._holders[record.identity] = record.id
+        if (pool := self._pools.of(record.backend)) is not None:
+            key = pool.put(record.id, record.config, memory)
+            if before and before.config.token != record.config.token:
+                pool.revive(key)
 
 
 def redacted(config: UpstreamKey) -> dict[str, Any]:

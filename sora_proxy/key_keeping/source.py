@@ -4,15 +4,18 @@ We never write to it. `imports.py` merges its contents into the keys that we alr
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import structlog
 from pydantic import BaseModel, ValidationError
 
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import ConfigurationError
+from sora_proxy.key_keeping.imports import Entry
 from sora_proxy.key_keeping.sora_api_file import listed
 from sora_proxy.key_keeping.store import Origin
+from sora_proxy.scheduling.key_pools import ENVIRONMENTS
+from sora_proxy.settings.backends import BackendConfig
 from sora_proxy.settings.kinds import UpstreamKey, UpstreamKeys
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import explain
@@ -22,17 +25,23 @@ log = structlog.get_logger(__name__)
 FILE_CHECK_SECONDS = 2.0
 
 
+def keys_of(backend: BackendConfig) -> Sequence[UpstreamKey]:
+    """The keys of an entry of BACKENDS. One that asks for no key has one without a token."""
+    return backend.keys or (UpstreamKey(name=backend.name),)
+
+
 class _KeysFile(BaseModel):
     keys: UpstreamKeys
 
 
 class KeySource:
-    """The keys of the settings. `origin` tells which of the two places holds them."""
+    """The keys of the settings. `origin` tells whether the environment or a file holds them."""
 
     def __init__(self, settings: Settings, threads: BlockingPool) -> None:
         self._named = "keys_storage_file" in settings.model_fields_set
-        self.origin = Origin.environment if settings.api_keys else Origin.file
-        self._configured = settings.api_keys
+        self.origin = Origin.environment if settings.api_keys or settings.backends else Origin.file
+        self._configured = [(ENVIRONMENTS, key) for key in settings.api_keys]
+        self._configured += [(backend.name, key) for backend in settings.backends for key in keys_of(backend)]
         self._path = settings.keys_storage_file
         self._threads = threads
         # All the mutable state: the version of the file that was read last.
@@ -43,7 +52,7 @@ class KeySource:
         """Whether the last `read` found keys or a file for them."""
         return bool(self._configured) or self._last_version is not None
 
-    def read(self) -> tuple[UpstreamKey, ...]:
+    def read(self) -> Sequence[Entry]:
         """The keys, now; the default file holds none if it does not exist. Blocks.
 
         Raises ConfigurationError if the file can't be used, or if the settings name it and it does not exist.
@@ -54,7 +63,7 @@ class KeySource:
             return self._configured
         self._last_version = self._version()
         try:
-            return _KeysFile(keys=listed(self._path.read_bytes())).keys
+            keys = _KeysFile(keys=listed(self._path.read_bytes())).keys
         except OSError as error:
             if isinstance(error, FileNotFoundError) and not (self._named or self._path.is_symlink()):
                 return ()
@@ -64,7 +73,9 @@ class KeySource:
             places = [line.removeprefix("KEYS").removeprefix(": ") for line in explain(error)]
             raise ConfigurationError([f"KEYS_STORAGE_FILE: {self._path}: {place}" for place in places]) from None
 
-    async def changes(self) -> AsyncGenerator[tuple[UpstreamKey, ...], None]:
+        return [(ENVIRONMENTS, key) for key in keys]
+
+    async def changes(self) -> AsyncGenerator[Sequence[Entry], None]:
         """Yield the keys of the file whenever it changed. A missing or broken file changes nothing."""
         while not self._configured:
             await asyncio.sleep(FILE_CHECK_SECONDS)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from sora_proxy.database import metadata
+from sora_proxy.scheduling.key_pools import ENVIRONMENTS
 from sora_proxy.scheduling.keys import KeyMemory
 from sora_proxy.settings.kinds import UpstreamKey
 
@@ -21,7 +22,8 @@ keys = sa.Table(
     metadata,
     sa.Column("number", sa.Integer, primary_key=True),  # the order in which they came
     sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("token", sa.Text, nullable=False, unique=True),  # one account is never two keys
+    sa.Column("token", sa.Text, nullable=False, unique=True),  # what identifies it: one account is never two keys
+    sa.Column("backend", sa.Text, nullable=False, server_default=""),
     sa.Column("config", sa.JSON, nullable=False),
     sa.Column("origin", sa.Text, nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
@@ -46,13 +48,26 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A stored key. Its id is the fingerprint of its first token and never changes."""
+    """A stored key. Its id is the fingerprint of what identified it first, and never changes.
+
+    `backend` is the name of its entry in BACKENDS; empty: the back end of the older options, of which there is one.
+    """
 
     id: str
     config: UpstreamKey
     origin: Origin
     created_at: float
     imported: UpstreamKey | None = None  # its entry in the source, as it was imported last
+    backend: str = ENVIRONMENTS
+
+    @property
+    def identity(self) -> str:
+        return identity_of(self.backend, self.config)
+
+
+def identity_of(backend: str, config: UpstreamKey) -> str:
+    """What tells a key from all others: its token, or in an entry of BACKENDS its name, else its token, at that one."""
+    return config.token if backend == ENVIRONMENTS else f"{backend}/{config.name or config.token}"
 
 
 def load(connection: sa.Connection) -> list[tuple[KeyRecord, KeyMemory | None]]:
@@ -62,15 +77,17 @@ def load(connection: sa.Connection) -> list[tuple[KeyRecord, KeyMemory | None]]:
 
 
 def has_keys(connection: sa.Connection) -> bool:
-    """Whether there are keys, enabled or not, beside the simulator's own."""
-    query = sa.select(keys.c.id).where(keys.c.token != SIMULATED_KEY.token).limit(1)
+    """Whether there are keys, enabled or not, beside the simulator's own and those of BACKENDS."""
+    others = (keys.c.token != SIMULATED_KEY.token) & (keys.c.backend == ENVIRONMENTS)
+    query = sa.select(keys.c.id).where(others).limit(1)
     return connection.scalar(query) is not None
 
 
 def save(connection: sa.Connection, record: KeyRecord) -> None:
     """Add a key, or change its configuration. Its stored state stays."""
     row = {
-        "token": record.config.token,
+        "token": record.identity,
+        "backend": record.backend,
         "config": record.config.record(),
         "origin": record.origin.value,
         "imported": record.imported.record() if record.imported else None,
@@ -96,4 +113,5 @@ def _record(row: sa.Row[Any]) -> KeyRecord:
         origin=Origin(row.origin),
         created_at=row.created_at,
         imported=UpstreamKey.model_validate(row.imported) if row.imported else None,
+        backend=row.backend,
     )

@@ -8,6 +8,7 @@ ever sent again; where nothing can be searched, it is sent again only if the ope
 import asyncio
 import functools
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +27,7 @@ from sora_proxy.orders.store import Store
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.lease import Lease
+from sora_proxy.scheduling.probes import Probes
 from sora_proxy.upstream import Identity, Submission, Upstream
 
 log = structlog.get_logger(__name__)
@@ -45,6 +47,9 @@ class SendPolicy:
     poll_interval: float = 3.0
 
 
+Routes = Callable[[str], Mapping[str, str]]  # the back ends that serve a model, and its own name at each
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What all back ends share."""
@@ -52,6 +57,7 @@ class Resources:
     store: Store
     media: Media
     policy: SendPolicy
+    routes: Routes
 
 
 class Backend:
@@ -62,8 +68,11 @@ class Backend:
         self.upstream = upstream
         self.keys = keys
         self._media = resources.media
+        self._routes = resources.routes
         self._policy = policy
         self._recorder = Recorder(store)
+        self._probes = Probes(upstream.probe, keys)
+        keys.on_unproven = self._probes.start  # what closes the circle: probes need the pool
         self._watcher = TaskWatcher(upstream, keys, interval=policy.poll_interval)
         self._lost_orders = LostOrders(upstream, keys, store, policy.settle_time)
         self._following = Following(self._watcher.follow, policy.generation_timeout)
@@ -104,8 +113,8 @@ class Backend:
             log.warning("task not cancelled", generation=generation.id, key=key.alias, reason=str(fault))
 
     async def close(self) -> None:
-        """End its polls."""
-        await self._watcher.close()
+        """End its polls and probes."""
+        await asyncio.gather(self._watcher.close(), self._probes.close())
 
     async def _send(self, generation: Generation, lease: Lease) -> None:
         """The reference image, the write-ahead intent, and the order itself."""
@@ -127,6 +136,7 @@ class Backend:
         submission = Submission(
             spec=generation.spec,
             account=lease.sending(),
+            model=self._routes(generation.spec.model).get(self.name, generation.spec.model),
             attempt_id=generation.attempt_id,
             upload_ids=upload_ids,
             new_file=self._media.new_result,

@@ -5,11 +5,12 @@ If none can, it waits in the line of each, and the first one that has a key take
 stays there.
 """
 
-from collections.abc import Callable, Collection, Sequence
+import asyncio
+from collections.abc import Collection, Sequence
 
 from sora_proxy.errors import NoUpstreamKey, SoraProxyError
 from sora_proxy.generation import Generation
-from sora_proxy.orders.backend import Backend
+from sora_proxy.orders.backend import Backend, Routes
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
@@ -17,16 +18,28 @@ from sora_proxy.scheduling.waiting import OnWait, first_lease
 
 
 class Backends:
-    """The back ends by their names. `route` gives the names of those that serve a model, the preferred one first."""
+    """The back ends by their names. `routes` are in the order in which they are preferred."""
 
-    def __init__(self, backends: Sequence[Backend], route: Callable[[str], Sequence[str]]) -> None:
-        self._route = route
+    def __init__(self, backends: Sequence[Backend], routes: Routes) -> None:
+        self._routes = routes
         # All the mutable state.
         self._by_name = {backend.name: backend for backend in backends}
 
     @property
     def all(self) -> Collection[Backend]:
         return self._by_name.values()
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._by_name)
+
+    async def close(self) -> None:
+        """End the polls and probes of all."""
+        await asyncio.gather(*(backend.close() for backend in self.all))
+
+    def close_connections(self) -> None:
+        for backend in self.all:
+            backend.upstream.close()
 
     def get(self, name: str) -> Backend | None:
         return self._by_name.get(name)
@@ -44,7 +57,7 @@ class Backends:
 
     def serving(self, model: str) -> list[Backend]:
         """The back ends that serve a model, the preferred one first."""
-        return [backend for name in self._route(model) if (backend := self.get(name)) is not None]
+        return [backend for name in self._routes(model) if (backend := self.get(name)) is not None]
 
     def knows(self, generation: Generation) -> bool:
         """Whether an unfinished order can be continued: it is on no back end yet, or on one of these."""

@@ -140,7 +140,8 @@ class Key:
 
     def account(self, now: float) -> Account:
         """The key as a call to the back end that begins now uses it."""
-        return Account(self.id, self.token, self.egress(now).proxy)
+        config = self._config
+        return Account(self.id, config.token, self.egress(now).proxy, config.base_url, config.headers)
 
     def rate_ready_at(self) -> float:
         """The moment from which `max_rpm` allows one more order."""

@@ -1,6 +1,6 @@
 """Accounts: with which token, and through which proxy, a call reaches a back end. None is a direct connection."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -33,11 +33,14 @@ class Account:
     """An upstream key as one call to a back end uses it.
 
     `key_id` names the key, `token` authenticates it, `egress` is the proxy of the call; None is a direct one.
+    `base_url` and `headers` are this key's own, if it has any.
     """
 
     key_id: str
     token: str = field(repr=False)
     egress: Proxy | None = None
+    base_url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def egress_name(proxy: Proxy | None) -> str:

@@ -210,11 +210,14 @@ WebhookSecret = Annotated[SecretStr, AfterValidator(webhook_secret)]
 class UpstreamKey(BaseModel):
     """One upstream account. `weight` is its share, `max_rpm` the submits it may take in any 60 seconds,
     `max_concurrent` the tasks it may have at once (unset: as many as the upstream takes; the limit is learned),
-    `proxy` its egresses in the order of their use (unset: those of the server), `notes` is free text."""
+    `proxy` its egresses in the order of their use (unset: those of the server), `notes` is free text. `base_url` and
+    `headers` are for the calls with this key, `models` are those that it may be used for (unset: all). A back end that
+    asks for no key has one without `key`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: Annotated[SecretStr, BeforeValidator(_bare_token)]
+    key: Annotated[SecretStr, BeforeValidator(_bare_token)] = SecretStr("")
     weight: float = Field(1.0, gt=0, le=1000)
     max_rpm: int = Field(60, ge=1, le=10_000)
     max_concurrent: int | None = Field(None, ge=1, le=10_000)
@@ -222,6 +225,9 @@ class UpstreamKey(BaseModel):
     proxy: Proxies = ()
     enabled: bool = True
     notes: Annotated[str, Field(max_length=500), AfterValidator(_printable)] | None = None
+    base_url: HttpUrl | None = None
+    headers: Headers = {}
+    models: Names = ()
 
     @property
     def token(self) -> str:
@@ -231,7 +237,7 @@ class UpstreamKey(BaseModel):
     def secrets(self) -> list[str]:
         """The texts that must not be logged: the token, and the passwords of its proxies."""
         passwords = [proxy.password.get_secret_value() for proxy in self.proxy if proxy and proxy.password]
-        return [self.token, *passwords]
+        return [*filter(None, [self.token]), *passwords, *self.headers.values()]
 
     def record(self) -> dict[str, Any]:
         """Its fields as they stand in a key file, secrets included."""
@@ -263,6 +269,19 @@ def _unique(keys: tuple[K, ...]) -> tuple[K, ...]:
     return keys
 
 
-UpstreamKeys = Annotated[tuple[UpstreamKey, ...], NoDecode, BeforeValidator(_json_list), AfterValidator(_unique)]
+def _with_tokens(keys: tuple[UpstreamKey, ...]) -> tuple[UpstreamKey, ...]:
+    if not all(key.token for key in keys):
+        raise ValueError("holds an entry without a key")
+    return keys
+
+
+def _named(keys: tuple[UpstreamKey, ...]) -> tuple[UpstreamKey, ...]:
+    if len({key.name or key.token for key in keys}) < len(keys):
+        raise ValueError("holds the same key twice")
+    return keys
+
+
+KeyEntries = Annotated[tuple[UpstreamKey, ...], NoDecode, BeforeValidator(_json_list), AfterValidator(_named)]
+UpstreamKeys = Annotated[KeyEntries, AfterValidator(_unique), AfterValidator(_with_tokens)]
 ClientKeys = Annotated[tuple[ClientKey, ...], NoDecode, BeforeValidator(_json_list), AfterValidator(_unique)]
 KEY_EXAMPLE = '[{"key": "Bearer eyJ…", "weight": 1, "max_rpm": 60}]'

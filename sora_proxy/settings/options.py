@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sora_proxy.settings.backends import BACKENDS_EXAMPLE, BackendConfigs
 from sora_proxy.settings.kinds import (
     KEY_EXAMPLE,
     PROXY_EXAMPLE,
@@ -86,6 +87,17 @@ class Settings(BaseSettings):
         description="`sora`, `simulator` (built in), or `auto`: sora if SORA_BASE_URL, API_KEYS or KEYS_STORAGE_FILE "
         "is set or a key exists, else the simulator.",
         examples=["auto"],
+    )
+    backends: BackendConfigs = Field(
+        (),
+        description="Several back ends, a JSON list or the name of a file that holds one. Instead of UPSTREAM, "
+        "SORA_BASE_URL, API_KEYS and KEYS_STORAGE_FILE.",
+        examples=[BACKENDS_EXAMPLE],
+    )
+    default_model: str | None = Field(
+        None,
+        description="The model of requests that name none, and of OpenAI's names. Unset: the first one.",
+        examples=["sora-image"],
     )
     sora_base_url: HttpUrl = Field(
         "https://sora.chatgpt.com",

@@ -21,7 +21,7 @@ MIN_ADMIN_KEY_LENGTH = 16  # whoever can reach the server can guess
 LIKENESS = 0.85  # from which on a name is taken for an option misspelt: 0 to 1
 FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; anything else could be a secret out of place
 # In the type of an option whose values are not shown.
-SECRET_KINDS = ("Secret", "UpstreamKey", "ClientKey", "Proxy", "dict")
+SECRET_KINDS = ("Secret", "UpstreamKey", "BackendConfig", "ClientKey", "Proxy", "dict")
 
 
 def load_settings() -> Settings:
@@ -70,6 +70,9 @@ def signs_of_a_backend() -> list[str]:
 
 def _cross_checks(settings: Settings) -> list[str]:
     faults = []
+    if settings.backends and (others := settings.model_fields_set & {*BACKEND_OPTIONS, "upstream"}):
+        names = " and ".join(sorted(option.upper() for option in others))
+        faults.append(f"BACKENDS: can't be combined with {names}. Give those as an entry of BACKENDS")
     if settings.proxy_host and not settings.proxy_port:
         faults.append("PROXY_PORT: is missing beside PROXY_HOST. Example: PROXY_PORT=7890")
     if settings.proxy_user and not settings.proxy_host:

@@ -5,11 +5,11 @@ A back end is a module here, or a folder, and a line in `registry.py`. It may us
 structure of an answer, never by words in a text.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sora_proxy.events import Progress
 from sora_proxy.generation import Asset, GenerationSpec
@@ -47,7 +47,7 @@ class Identity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One order as it is sent.
+    """One order as it is sent. `model` is the back end's own name of it.
 
     `attempt_id` is a UUID of ours: that of a named back end's task. `upload_ids` are what `upload` returned for the
     reference images. `new_file` gives the place for one result that comes as bytes, and `report` shows the client how
@@ -56,6 +56,7 @@ class Submission:
 
     spec: GenerationSpec
     account: Account
+    model: str
     attempt_id: str
     upload_ids: Sequence[str]
     new_file: Callable[[], Path]
@@ -101,14 +102,14 @@ class Deadlines:
 class BackendOptions:
     """What every back end is made with. `name` is what operators and clients read, `base_url` has no credentials.
 
-    `links_results` is explained at `Upstream`.
+    `links_results` is explained at `Upstream`, `more` are the options of its kind.
     """
 
     name: str
     base_url: str
-    extra_headers: dict[str, str] = field(default_factory=dict)
     deadlines: Deadlines = Deadlines()
-    links_results: bool = False
+    links_results: bool = True
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Upstream(Protocol):

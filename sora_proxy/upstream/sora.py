@@ -16,6 +16,7 @@ import orjson
 from sora_proxy.background import start_task
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import (
+    ConfigurationError,
     EgressFault,
     Fault,
     KeyRejected,
@@ -24,8 +25,7 @@ from sora_proxy.errors import (
 )
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account
-from sora_proxy.settings.options import Settings
-from sora_proxy.upstream import BackendOptions, Capabilities, Deadlines, Identity, Snapshot, Submission
+from sora_proxy.upstream import BackendOptions, Capabilities, Identity, Snapshot, Submission
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of
 from sora_proxy.upstream.sora_http import SoraHttp
@@ -50,6 +50,7 @@ CAPABILITIES = Capabilities(
     max_references=1,
     images_model="sora-image",
 )
+OPTIONS = {"extra_headers"}
 CLOSED = {"https://sora.chatgpt.com": "2026-04-26"}
 REFUSING = (400, 401, 402, 403, 407, 422, 429, 451)  # statuses after which an order is certainly not registered
 
@@ -60,19 +61,16 @@ class Sora:
     def __init__(self, options: BackendOptions, pool: BlockingPool, http: SoraHttp | None = None) -> None:
         self.name, self.base_url = options.name, options.base_url
         self.capabilities = replace(CAPABILITIES, shutdown_date=CLOSED.get(options.base_url))
+        if unknown := options.more.keys() - OPTIONS:
+            raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {min(unknown)!r}"])
         self.identity, self.links_results = Identity.listed, options.links_results
         self.names_tasks: bool | None = None
         self._options = options
+        self._extra_headers: dict[str, str] = options.more.get("extra_headers", {})
         self._deadlines = options.deadlines
         self._http = http or SoraHttp()
         self._pool = pool
         self._tasks = TaskReader()
-
-    @classmethod
-    def configured(cls, settings: Settings, pool: BlockingPool) -> "Sora":
-        """The server that the settings name."""
-        url, headers, deadlines = settings.sora_base_url, settings.sora_extra_headers, Deadlines.of(settings)
-        return cls(BackendOptions("sora", url, headers, deadlines, links_results=True), pool)
 
     async def upload(self, image: Path, account: Account) -> str:
         call = self._call(account, "POST", "/backend/uploads", self._deadlines.upload, page="library")
@@ -174,13 +172,14 @@ class Sora:
         return tasks, last if body.get("has_more") and isinstance(last, str) else None
 
     def _call(self, account: Account, method: str, path: str, seconds: float, *, page: str = "library") -> HttpCall:
-        base = self._options.base_url
+        base = account.base_url or self._options.base_url
         headers = {
             "accept": "*/*",
             "accept-language": "en-US,en;q=0.9",
             "authorization": f"Bearer {account.token}",
             "referer": f"{base}/{page}",
-            **self._options.extra_headers,
+            **self._extra_headers,
+            **account.headers,
         }
         return HttpCall(account.key_id, method, base + path, headers, seconds=seconds, egress=account.egress)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from sora_proxy.api.admin.context import KEY_POOL
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.settings.access import fingerprint
 from tests.conftest import Proxy, Simulator, StartProxy, upstream_keys
@@ -49,7 +48,7 @@ def challenge_all(server: Server, sock: socket.socket) -> None:
 
 
 def key_of(proxy: Proxy, token: str) -> Key:
-    key = proxy.app[KEY_POOL].get(fingerprint(token))
+    key = proxy.pool.get(fingerprint(token))
     assert key is not None
     return key
 

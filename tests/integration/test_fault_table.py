@@ -72,7 +72,7 @@ def submission() -> Submission:
     async def report(_progress: Progress) -> None:
         """Nobody waits for it."""
 
-    return Submission(GenerationSpec("sora-1.0", "a red fox"), ACCOUNT, "attempt", (), Path, report)
+    return Submission(GenerationSpec("sora-1.0", "a red fox"), ACCOUNT, "sora-1.0", "attempt", (), Path, report)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from sora_proxy.api.admin.context import KEY_POOL
 from sora_proxy.scheduling.keys import KeyMemory
 from tests.conftest import HOUR, Proxy, Simulator, StartProxy, StartSimulator
 from tests.eventually import PATIENCE
@@ -60,7 +59,7 @@ async def test_a_prompt_that_fails_moderation_touches_no_key(simulator: Simulato
     async with start_proxy(**in_front_of(simulator, *KEYS)) as proxy:
         for prompt in ("a dragon", "an invalid token", "a dragon", "an invalid token"):
             assert await order(proxy, prompt) == 400
-        pool = proxy.app[KEY_POOL]
+        pool = proxy.pool
         now = asyncio.get_running_loop().time()
         assert [key.ready_at() <= now and key.cooldown.failures == 0 for key in pool.keys] == [True] * 3
         assert [await order(proxy) for _ in KEYS] == [200] * 3
@@ -75,7 +74,7 @@ async def test_a_restart_gives_no_key_a_second_minute(simulator: Simulator, star
         for _ in range(2):
             assert await order(proxy) == 200
     async with start_proxy(**settings) as proxy:
-        (key,) = proxy.app[KEY_POOL].keys
+        (key,) = proxy.pool.keys
         assert before + 59 < key.ready_at() < after + 61  # a minute after the first; the wall clock is in between
 
 
@@ -97,7 +96,7 @@ async def test_keys_that_prove_themselves_for_long_hold_up_no_look_at_a_running_
     tired = [f"tired-{number}" for number in range(40)]
     # Each probe hangs for longer than the test waits.
     async with start_proxy(**in_front_of(simulator, *tired, "good"), poll_timeout=600) as proxy:
-        pool = proxy.app[KEY_POOL]
+        pool = proxy.pool
         *tired_keys, good = pool.keys
         for key in tired_keys:
             pool.put(key.id, key.config, KeyMemory(unproven=True))

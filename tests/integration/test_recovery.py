@@ -10,7 +10,6 @@ from typing import cast
 import pytest
 from aiohttp import web
 
-from sora_proxy.api.admin.context import KEY_POOL
 from sora_proxy.api.context import STORE, SUPERVISOR
 from sora_proxy.generation import Asset, State, Status
 from sora_proxy.orders.watcher import TaskWatcher
@@ -97,7 +96,7 @@ async def test_a_look_that_breaks_unforeseen_does_not_end_the_watching(start_pro
             return {task_id: Snapshot(task_id, TaskState.succeeded) for task_id in task_ids}
 
     async with start_proxy(**in_front_of(sora)) as proxy:
-        keys = proxy.app[KEY_POOL]
+        keys = proxy.pool
         key, upstream = keys.get(KEY_ID), BreaksOnce()
         assert key is not None
         watcher = TaskWatcher(cast("Upstream", upstream), keys, interval=0.02)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from sora_proxy.api.admin.context import KEY_POOL
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.settings.access import fingerprint
 from tests.conftest import (
@@ -26,7 +25,7 @@ SHORT = 2.0  # seconds: the deadline of calls that hang here; those that do not 
 
 
 def key_of(proxy: Proxy, token: str = UPSTREAM_TOKEN) -> Key:
-    key = proxy.app[KEY_POOL].get(fingerprint(token))
+    key = proxy.pool.get(fingerprint(token))
     assert key is not None
     return key
 

@@ -85,8 +85,12 @@ async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Super
     keys = KeyPool(QueueBounds())
     keys.put("key", KEY)
     store = Store(database)
-    backend = Backend(upstream, keys, Resources(store, media, SendPolicy(poll_interval=0.02)))
-    backends = Backends([backend], lambda _model: [upstream.name])
+
+    def routes(model: str) -> dict[str, str]:
+        return {upstream.name: model}
+
+    backend = Backend(upstream, keys, Resources(store, media, SendPolicy(poll_interval=0.02), routes))
+    backends = Backends([backend], routes)
     supervisor = Supervisor(backends, store, media, Lifecycle(backends, store, media, Policy()).run)
     yield supervisor
     await supervisor.stop(5)

@@ -7,7 +7,7 @@ here, in `api/` or in `api/http/`.
 from aiohttp import web
 
 from sora_proxy.api.admin import activity, audit, bulk, keys, session, settings
-from sora_proxy.api.context import UPSTREAM
+from sora_proxy.api.context import BACKENDS_IN_USE
 from sora_proxy.api.http.context import OPERATOR
 from sora_proxy.api.lookup import BACKEND_HEADER
 
@@ -33,6 +33,6 @@ FOR_OPERATORS = [
 
 
 async def add_backend_header(request: web.Request, response: web.StreamResponse) -> None:
-    """Name the back end that is in use in the headers of every answer to operators."""
+    """Name the back ends that are in use in the headers of every answer to operators."""
     if OPERATOR in request:
-        response.headers.setdefault(BACKEND_HEADER, request.app[UPSTREAM].name)
+        response.headers.setdefault(BACKEND_HEADER, ", ".join(request.app[BACKENDS_IN_USE].names))

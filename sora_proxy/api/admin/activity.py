@@ -1,18 +1,20 @@
 """Current activity: usage by key and day, the queue, the unfinished generations."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
-from sora_proxy.api.admin.context import KEY_POOL, KEY_REGISTRY, USAGE
-from sora_proxy.api.context import SUPERVISOR, UPSTREAM
+from sora_proxy.api.admin.context import KEY_REGISTRY, USAGE
+from sora_proxy.api.context import BACKENDS_IN_USE, SUPERVISOR
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.context import ACCESS, SETTINGS
 from sora_proxy.api.http.paging import MAX_LIMIT_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.generation import Generation
+from sora_proxy.orders.backend import Backend
 
 
 @described(Description(query={"key": "only the counters of this key"}))
@@ -26,14 +28,22 @@ async def usage(request: web.Request) -> web.Response:
 
 @described()
 async def queue(request: web.Request) -> web.Response:
-    """Show the back end, how many orders of each client wait for a key, and how long a new order would wait."""
-    pool, names = request.app[KEY_POOL], request.app[ACCESS].names
-    line = pool.queue
+    """Show for each back end how many orders of each client wait for a key, and how long a new order would wait.
+
+    An order that several back ends serve waits at each of them.
+    """
+    queues = [_queue(backend, request.app[ACCESS].names) for backend in request.app[BACKENDS_IN_USE].all]
+    first, *_ = queues
+    return json_response(first | {"backends": queues})
+
+
+def _queue(backend: Backend, names: Mapping[str, str]) -> dict[str, Any]:
+    pool, line = backend.keys, backend.keys.queue
     waiting = [{"client": client, "name": names.get(client), "orders": n} for client, n in line.waiting.items()]
     at_once = not len(line) and any(key.ready_at() <= pool.now for key in pool.keys)
     seconds = 0.0 if at_once else line.expected_wait(len(line) + 1)
     wait = math.ceil(seconds) if math.isfinite(seconds) else None
-    return json_response({"backend": request.app[UPSTREAM].name, "waiting": waiting, "expected_wait": wait})
+    return {"backend": backend.name, "waiting": waiting, "expected_wait": wait}
 
 
 @described(Description(query=PAGES))

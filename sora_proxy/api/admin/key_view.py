@@ -24,7 +24,22 @@ class KeyStatus:
     by: str | None = None  # the id of the generation that caused it
 
 
-def view(record: KeyRecord, key: Key, moment: Moment, backend: str) -> dict[str, Any]:
+def unused_view(record: KeyRecord) -> dict[str, Any]:
+    """The same for a key whose back end is not in use."""
+    return {
+        "id": record.id,
+        "backend": record.backend or None,
+        **redacted(record.config),
+        "name": record.config.name or record.id,
+        "origin": record.origin,
+        "created_at": record.created_at,
+        "expires_at": expiry_of(record.config.token),
+        "state": "disabled",
+        "why": "its back end is not in use",
+    }
+
+
+def view(record: KeyRecord, key: Key, moment: Moment, backend: str | None) -> dict[str, Any]:
     """All fields of a key that operators may see. `backend` is the name of the back end that takes its orders."""
     status = status_of(key, moment)
     return {

@@ -6,9 +6,9 @@ from aiohttp import web
 from pydantic import ValidationError, create_model
 
 from sora_proxy.api.admin.bodies import read_body
-from sora_proxy.api.admin.context import AUDIT, KEY_POOL, KEY_REGISTRY
-from sora_proxy.api.admin.key_view import STATES, status_of, view
-from sora_proxy.api.context import UPSTREAM
+from sora_proxy.api.admin.context import AUDIT, KEY_POOLS, KEY_REGISTRY
+from sora_proxy.api.admin.key_view import STATES, unused_view, view
+from sora_proxy.api.context import BACKENDS_IN_USE
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.context import OPERATOR
 from sora_proxy.api.http.paging import MAX_LIMIT_FOR_OPERATORS, PAGES, limit_of, page_of
@@ -17,8 +17,17 @@ from sora_proxy.api.ordering.schemas import explain
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.errors import Fault
 from sora_proxy.key_keeping.store import KeyRecord
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.key_pools import ENVIRONMENTS
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.settings.kinds import UpstreamKey
+
+
+class KeyAddition(UpstreamKey):
+    """A new key. `backend` names the back end that it is for."""
+
+    backend: str | None = None
+
 
 # For the document: a change is checked when it is merged into the key's configuration.
 ANY_FIELD: Any = dict.fromkeys(UpstreamKey.model_fields, (Any, None))
@@ -35,13 +44,11 @@ async def list_keys(request: web.Request) -> web.Response:
     records = list(request.app[KEY_REGISTRY].records)
     if after is not None:
         records = records[records.index(request.app[KEY_REGISTRY].get(after)) + 1 :]
-    pool = request.app[KEY_POOL]
-    moment = pool.moment
     chosen: list[dict[str, Any]] = []
     for record in records:
-        key = key_of(request, record.id)
-        if state in (None, status_of(key, moment).state):
-            chosen.append(view(record, key, moment, request.app[UPSTREAM].name))
+        key = _described(request, record)
+        if state in (None, key["state"]):
+            chosen.append(key)
         if len(chosen) > limit:
             break
     return page_of(chosen, limit)
@@ -53,12 +60,28 @@ async def retrieve(request: web.Request) -> web.Response:
     return _view(request, request.app[KEY_REGISTRY].get(request.match_info["id"]))
 
 
-@described(Description(body=UpstreamKey, status=201))
+@described(Description(body=KeyAddition, status=201))
 async def add(request: web.Request) -> web.Response:
-    """Add one key: an object as in the key file."""
-    config = await read_body(request, UpstreamKey.model_validate)
-    (record,) = await request.app[KEY_REGISTRY].add([config], request[OPERATOR])
+    """Add one key: an object as in the key file, and the `backend` that it is for, where there are several."""
+    addition = await read_body(request, KeyAddition.model_validate)
+    config = UpstreamKey.model_validate(addition.record() | {"proxy": addition.proxy})
+    backend = _backend_of(request, addition)
+    (record,) = await request.app[KEY_REGISTRY].add([config], request[OPERATOR], backend)
     return _view(request, record, status=201)
+
+
+def _backend_of(request: web.Request, addition: KeyAddition) -> str:
+    """The back end that a new key is for, as keys name it. Raises ClientError."""
+    pools = request.app[KEY_POOLS]
+    if addition.backend is None or pools.name_of(ENVIRONMENTS) == addition.backend:
+        if pools.name_of(ENVIRONMENTS) is None:
+            raise ClientError("'backend' must name one of the back ends.", param="backend")
+        if not addition.token:
+            raise ClientError("Missing required parameter: 'key'.", code="missing_required_parameter", param="key")
+        return ENVIRONMENTS
+    if pools.of(addition.backend) is None:
+        raise ClientError(f"There is no back end {addition.backend[:80]!r}.", param="backend")
+    return addition.backend
 
 
 @described(Description(body=KeyChange))
@@ -102,17 +125,17 @@ async def change_key(request: web.Request, key_id: str, fields: dict[str, Any]) 
 
 
 async def revive_key(request: web.Request, key_id: str) -> None:
-    request.app[KEY_REGISTRY].get(key_id)
-    request.app[KEY_POOL].revive(key_of(request, key_id))
+    pool, key = _in_use(request, key_id)
+    pool.revive(key)
     await request.app[AUDIT].note(request[OPERATOR], "key.revive", key_id)
 
 
 async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
     """Ask the back end whether a key works. If it does, it is revived; a fault has its usual effect."""
-    request.app[KEY_REGISTRY].get(key_id)
-    key, pool = key_of(request, key_id), request.app[KEY_POOL]
+    pool, key = _in_use(request, key_id)
+    (upstream,) = (backend.upstream for backend in request.app[BACKENDS_IN_USE].all if backend.keys is pool)
     try:
-        await request.app[UPSTREAM].probe(pool.account(key))
+        await upstream.probe(pool.account(key))
     except Fault as fault:
         pool.report(key, fault)
         return {"id": key_id, "works": False, "code": fault.code, "reason": str(fault)}
@@ -121,13 +144,22 @@ async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
     return {"id": key_id, "works": True}
 
 
-def key_of(request: web.Request, key_id: str) -> Key:
-    """The pool's key for a key of the registry."""
-    key = request.app[KEY_POOL].get(key_id)
-    assert key is not None  # noqa: S101 - every key of the registry is in the pool
-    return key
+def _in_use(request: web.Request, key_id: str) -> tuple[KeyPool, Key]:
+    """A key at work, and its pool. Raises KeyNotFound, or ClientError if its back end is not in use."""
+    record = request.app[KEY_REGISTRY].get(key_id)
+    if (found := request.app[KEY_POOLS].find(record.id)) is None:
+        raise ClientError("The back end of this key is not in use.", code="conflict", param="id")
+    return found
+
+
+def _described(request: web.Request, record: KeyRecord) -> dict[str, Any]:
+    pools = request.app[KEY_POOLS]
+    at_work = pools.find(record.id)
+    if at_work is None:
+        return unused_view(record)
+    pool, key = at_work
+    return view(record, key, pool.moment, pools.name_of(record.backend))
 
 
 def _view(request: web.Request, record: KeyRecord, *, status: int = 200) -> web.Response:
-    moment, backend = request.app[KEY_POOL].moment, request.app[UPSTREAM].name
-    return json_response(view(record, key_of(request, record.id), moment, backend), status=status)
+    return json_response(_described(request, record), status=status)

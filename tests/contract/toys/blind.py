@@ -5,4 +5,4 @@ from tests.contract.toys.jobs import JobToy
 
 
 class Blind(JobToy):
-    name, identity = "blind", Identity.blind
+    identity = Identity.blind

@@ -7,7 +7,7 @@ from tests.contract.toys.jobs import JobToy
 
 
 class Listed(JobToy):
-    name, identity = "listed", Identity.listed
+    identity = Identity.listed
 
     async def recent(self, account: Account) -> list[Snapshot]:
         _, jobs = await ask(account, "GET", f"{self.base_url}/jobs")

@@ -7,7 +7,7 @@ from tests.contract.toys.jobs import JobToy
 
 
 class Named(JobToy):
-    name, identity = "named", Identity.named
+    identity = Identity.named
 
     def order(self, submission: Submission) -> dict[str, Any]:
         return super().order(submission) | {"id": submission.attempt_id}

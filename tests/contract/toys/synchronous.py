@@ -11,7 +11,7 @@ from tests.contract.toys.jobs import JobToy
 
 
 class Synchronous(JobToy):
-    name, identity = "synchronous", Identity.synchronous
+    identity = Identity.synchronous
 
     async def submit(self, submission: Submission) -> tuple[Asset, ...]:  # type: ignore[override]
         answer = await sent(ask(submission.account, "POST", f"{self.base_url}/images", self.order(submission)))

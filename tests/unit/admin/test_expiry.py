@@ -13,6 +13,7 @@ from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.log import Redactor
 from sora_proxy.operators.audit import Actor
 from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.key_pools import KeyPools
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.kinds import UpstreamKey
 
@@ -54,7 +55,7 @@ def test_an_end_that_is_no_number_is_none(claim: Any) -> None:
 async def test_a_warning_comes_from_a_day_before_the_end_and_once_a_day(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry = KeyRegistry(database, KeyPool(QueueBounds()), Redactor())
+    registry = KeyRegistry(database, KeyPools({"sora": KeyPool(QueueBounds())}, "sora"), Redactor())
     now = time.time()
     end = int(now + 3 * DAY)
     keys = [

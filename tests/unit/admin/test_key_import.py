@@ -1,14 +1,21 @@
 """What an import does to keys that are there already: a table of before, entry and after."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sora_proxy.key_keeping.imports import changes
+from sora_proxy.key_keeping import imports
 from sora_proxy.key_keeping.store import KeyRecord, Origin
+from sora_proxy.scheduling.key_pools import ENVIRONMENTS
 from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.kinds import UpstreamKey
+
+
+def changes(existing: Iterable[KeyRecord], entries: Sequence[UpstreamKey], origin: Origin) -> list[KeyRecord]:
+    """The changes by entries of the older options."""
+    return imports.changes(existing, [(ENVIRONMENTS, entry) for entry in entries], origin)
 
 
 def key(token: str = "token-a", **fields: Any) -> UpstreamKey:
@@ -127,3 +134,18 @@ def test_a_thousand_keys_are_compared_with_a_thousand_entries_quickly() -> None:
     entries = [key(f"token-{n}") for n in range(1000)]
     known = changes([], entries, Origin.file)
     assert len(changes(known, [key(f"token-{n}", weight=2) for n in range(1000)], Origin.file)) == 1000
+
+
+def test_a_key_of_a_named_back_end_is_known_by_its_name_whatever_its_token() -> None:
+    (first,) = imports.changes([], [("main", key("token-a", name="gpu"))], Origin.environment)
+    assert (first.id, first.backend) == (fingerprint("main/gpu"), "main")
+    (rotated,) = imports.changes([first], [("main", key("token-b", name="gpu"))], Origin.environment)
+    assert (rotated.id, rotated.config.token) == (first.id, "token-b")
+    other, gone = imports.changes([first], [("spare", key("token-a", name="gpu"))], Origin.environment)
+    assert (other.id, other.backend) == (fingerprint("spare/gpu"), "spare")
+    assert (gone.id, gone.origin) == (first.id, Origin.removed)
+
+
+def test_a_key_without_a_token_is_known_by_its_name() -> None:
+    (made,) = imports.changes([], [("comfy", UpstreamKey(name="comfy"))], Origin.environment)
+    assert made.id == fingerprint("comfy/comfy")

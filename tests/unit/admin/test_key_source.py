@@ -41,7 +41,7 @@ def source(file: Path, threads: BlockingPool) -> Callable[..., KeySource]:
 
 
 def tokens(keys: Any) -> list[str]:
-    return [key.token for key in keys]
+    return [key.token for _, key in keys]
 
 
 def test_api_keys_win_over_the_key_file(file: Path, source: Callable[..., KeySource]) -> None:
@@ -92,7 +92,7 @@ def test_a_key_file_that_sora_api_has_written_to_is_read_with_what_a_key_has_her
     ]
     written = {"keys": [entry | counters for entry in entries], "usage_stats": {"a": {"total_requests": 1}}}
     file.write_text(json.dumps(written))
-    keys = source().read()
+    keys = [key for _, key in source().read()]
     assert [(key.token, key.weight, key.max_rpm, key.name, key.enabled) for key in keys] == [
         ("one", 1, 60, None, True),
         ("two", 2, 30, None, True),

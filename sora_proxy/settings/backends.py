@@ -1,0 +1,53 @@
+"""The option BACKENDS: several back ends at once, as a JSON list or as the name of a file that holds one."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import NoDecode
+
+from sora_proxy.settings.kinds import HttpUrl, KeyEntries
+
+BACKENDS_EXAMPLE = '[{"name": "main", "kind": "sora", "base_url": "https://sora.example.com", "keys": [{"key": "…"}]}]'
+Models = tuple[str, ...] | dict[str, str]
+
+
+class BackendConfig(BaseModel):
+    """One back end. `kind` is its protocol, `keys` are as in API_KEYS, `options` are those of its kind.
+
+    `models` lists the models that it serves here, or gives its own names for ours; unset: all that it has.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$")
+    kind: str
+    base_url: HttpUrl
+    keys: KeyEntries = ()
+    models: Models | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+def _loaded(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        text = value if value.lstrip().startswith("[") else Path(value).read_bytes()
+        loaded = orjson.loads(text)
+    except OSError as error:
+        raise ValueError(f"its file can't be read: {error.strerror}") from None
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"is not valid JSON ({error})") from None
+    if not isinstance(loaded, list) or not loaded:
+        raise ValueError("must be a JSON list with an entry, or the name of a file that holds one")
+    return loaded
+
+
+def _unique(backends: tuple[BackendConfig, ...]) -> tuple[BackendConfig, ...]:
+    if len({backend.name for backend in backends}) < len(backends):
+        raise ValueError("holds the same name twice")
+    return backends
+
+
+BackendConfigs = Annotated[tuple[BackendConfig, ...], NoDecode, BeforeValidator(_loaded), AfterValidator(_unique)]
