@@ -23,11 +23,14 @@
         ├── TaskFailed               the task that it accepted failed: not sent again, no key affected
         └── UpstreamFault            the back end
             ├── UpstreamUnavailable  it did not accept the call: nothing was registered
+            ├── ResultRefused        it named an address for a result that is neither fetched nor shown
             └── SubmissionUnknown    it may have accepted the order: look for it before sending it again
 
 Messages are written for clients and operators: they contain no token, prompt, address or body of a back end. How each
 error is answered over HTTP is decided in `api/http/refusals.py`.
 """
+
+import traceback
 
 
 class SoraProxyError(Exception):
@@ -171,5 +174,22 @@ class UpstreamUnavailable(UpstreamFault):
     code = "upstream_unavailable"
 
 
+class ResultRefused(UpstreamFault):
+    """`host` is that of the address, perhaps with a port. It is for operators only."""
+
+    code = "result_unavailable"
+
+    def __init__(self, host: str) -> None:
+        super().__init__("the result's address is not public, and RESULT_ALLOW does not name its host")
+        self.host = host
+
+
 class SubmissionUnknown(UpstreamFault):
     code = "submission_unknown"
+
+
+def clear_frames(error: BaseException | None) -> None:
+    """Clear the local variables of the calls that failed: they would keep a large body until garbage is collected."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__

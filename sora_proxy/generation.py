@@ -96,7 +96,7 @@ class GenerationSpec:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A finished image where the back end keeps it. Its URL expires."""
+    """A finished image where the back end keeps it. Its URL is as `plain_address` writes it, and expires."""
 
     url: str
     width: int | None = None

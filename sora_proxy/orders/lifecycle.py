@@ -214,12 +214,8 @@ class Lifecycle:
 
     async def _save(self, generation: Generation) -> None:
         """Bring the results home, all at once, and end well. Nobody waits for those of a cancelled generation."""
-        assets = () if generation.cancelled else generation.state.assets
-        if self._policy.keep_images() or generation.spec.keep:
-            fetched = (self._results.image(generation, index) for index in range(len(assets)))
-            images = await asyncio.gather(*fetched)
-        else:
-            images = [Image(index, url=asset.url) for index, asset in enumerate(assets)]
+        store = self._policy.keep_images() or generation.spec.keep
+        images = [] if generation.cancelled else await self._results.images(generation, store=store)
         await self._record(generation, generation.state.to(Status.completed), *images, Completed())
         if generation.cancelled:  # meanwhile
             for image in images:

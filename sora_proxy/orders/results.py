@@ -1,12 +1,13 @@
 """Results: downloads finished images from the back end to our disk."""
 
+import asyncio
 from collections.abc import Sequence
 
 import structlog
 
-from sora_proxy.errors import EgressFault, Fault, StorageUnavailable
+from sora_proxy.errors import EgressFault, Fault, ResultRefused, StorageUnavailable, TaskFailed
 from sora_proxy.events import Image
-from sora_proxy.generation import Asset, Generation, State
+from sora_proxy.generation import Asset, Generation
 from sora_proxy.media.image_files import Media, NotAnImage
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
@@ -25,34 +26,66 @@ class Results:
         self._keys = keys
         self._media = media
 
-    async def image(self, generation: Generation, index: int) -> Image:
-        """Fetch one result. If that fails, return its address at the upstream: the image is paid for."""
+    async def images(self, generation: Generation, *, store: bool) -> list[Image]:
+        """The results that may be used, all at once: stored here, or as links. Never more than were ordered.
+
+        Raises TaskFailed if there is none.
+        """
+        count = len(generation.state.assets[: generation.spec.n])
+        images = await asyncio.gather(*(self._image(generation, index, store=store) for index in range(count)))
+        if not any(images):
+            raise TaskFailed("the back end's images are at addresses that may not be used", code="result_unavailable")
+        return [image for image in images if image]
+
+    async def _image(self, generation: Generation, index: int, *, store: bool) -> Image | None:
+        try:
+            return await (self._stored if store else self._linked)(generation, index)
+        except ResultRefused as error:
+            log.warning("result address refused", index=index, host=error.host, reason=str(error))
+            return None
+
+    async def _linked(self, generation: Generation, index: int) -> Image:
+        key = self._keys.get(generation.state.key_id or "")
+        return await self._link(generation.state.assets[index], index, key)
+
+    async def _link(self, asset: Asset, index: int, key: Key | None) -> Image:
+        """An image where it lies at the back end. Raises ResultRefused."""
+        await self._upstream.check_link(asset, self._keys.account(key).egress if key else None)
+        return Image(index, url=asset.url)
+
+    async def _stored(self, generation: Generation, index: int) -> Image:
+        """Fetch one result. If that fails, return its address at the upstream: the image is paid for.
+
+        Raises ResultRefused.
+        """
         spec, done = generation.spec, generation.state
         asset, key = done.assets[index], self._keys.get(done.key_id or "")
         if key is None:  # it was removed, and with it the egress for its images
-            return Image(index, url=asset.url)
+            return await self._link(asset, index, key)
         for attempt in range(MAX_FETCHES):
             if attempt:
-                asset = await self._fresh(done, index, key) or asset
+                asset = await self._fresh(generation, index, key) or asset
             download = self._media.new_download()
             try:
                 await self._upstream.fetch(asset, self._keys.account(key), download)
                 return Image(index, name=await self._media.keep_result(download, spec.format, spec.compression))
+            except ResultRefused:
+                raise
             except (Fault, NotAnImage, StorageUnavailable) as error:
                 log.warning("image not fetched", index=index, attempt=attempt + 1, reason=str(error))
                 await self._media.discard(download)
                 if isinstance(error, EgressFault):  # the next attempt uses another egress, if there is one
                     self._keys.report(key, error)
-        return Image(index, url=asset.url)
+        return await self._link(asset, index, key)
 
-    async def _fresh(self, done: State, index: int, key: Key) -> Asset | None:
+    async def _fresh(self, generation: Generation, index: int, key: Key) -> Asset | None:
         """The same result under a new address: the old one may have expired."""
-        task_id = done.task_id or ""
+        before, task_id = generation.state.assets, generation.state.task_id or ""
         try:
             snapshot = (await self._upstream.poll([task_id], self._keys.account(key), deep=True)).get(task_id)
         except Fault:
             return None
-        return _again(snapshot.assets, done.assets, index) if snapshot else None
+        return _again(snapshot.assets[: generation.spec.n], before, index) if snapshot else None
 
 
 def _again(now: Sequence[Asset], before: Sequence[Asset], index: int) -> Asset | None:

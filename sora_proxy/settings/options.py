@@ -17,6 +17,7 @@ from sora_proxy.settings.kinds import (
     ClientKeys,
     Headers,
     HostName,
+    Hosts,
     HttpUrl,
     Names,
     Networks,
@@ -128,6 +129,11 @@ class Settings(BaseSettings):
     )
     download_timeout: float = Field(
         120.0, gt=0, le=3600, description="The same for fetching a finished image.", examples=["120"]
+    )
+    result_allow: Hosts = Field(
+        (),
+        description="Hosts that images may be fetched from although they are not public, beside that of SORA_BASE_URL.",
+        examples=["media.local:8080,10.0.0.7"],
     )
     settle_time: float = Field(
         20.0,

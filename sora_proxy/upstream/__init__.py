@@ -14,6 +14,7 @@ from typing import Protocol
 from sora_proxy.generation import Asset, GenerationSpec
 from sora_proxy.settings.account import Account
 from sora_proxy.settings.options import Settings
+from sora_proxy.settings.proxies import Proxy
 
 
 class TaskState(Enum):
@@ -78,6 +79,7 @@ class BackendOptions:
     base_url: str
     extra_headers: dict[str, str] = field(default_factory=dict)
     deadlines: Deadlines = Deadlines()
+    result_allow: tuple[str, ...] = ()  # hosts where results may lie although they are not public
 
 
 class Upstream(Protocol):
@@ -107,7 +109,13 @@ class Upstream(Protocol):
         """Ask the back end to end a task; returns whether the back end can do that. Polls show the end."""
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
-        """Write a result's bytes to a file. `account` is the one that the result was made with."""
+        """Write a result's bytes to a file. `account` is the one that the result was made with.
+
+        Raises ResultRefused for an address that must not be fetched, another Fault if this failed.
+        """
+
+    async def check_link(self, asset: Asset, egress: Proxy | None) -> None:
+        """Check that clients may be given the address of a result. Raises ResultRefused."""
 
     async def probe(self, account: Account) -> None:
         """A free call that tests whether the account works. Raises the Fault that it shows."""

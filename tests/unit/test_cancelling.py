@@ -19,6 +19,7 @@ from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.account import Account
 from sora_proxy.settings.kinds import UpstreamKey
+from sora_proxy.settings.proxies import Proxy
 from sora_proxy.upstream import Capabilities, Snapshot, TaskState
 from tests.eventually import eventually
 
@@ -59,6 +60,9 @@ class EndsTasks:
         raise NotImplementedError
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
+        raise NotImplementedError
+
+    async def check_link(self, asset: Asset, egress: Proxy | None) -> None:
         raise NotImplementedError
 
     async def probe(self, account: Account) -> None:
