@@ -132,7 +132,7 @@ class Settings(BaseSettings):
     )
     result_allow: Hosts = Field(
         (),
-        description="Hosts that images may be fetched from although they are not public, beside that of SORA_BASE_URL.",
+        description="Private hosts that may hold results, beside SORA_BASE_URL's: host or host:port, comma-separated.",
         examples=["media.local:8080,10.0.0.7"],
     )
     settle_time: float = Field(

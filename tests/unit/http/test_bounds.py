@@ -17,12 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psutil
 import pytest
 
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.errors import Fault, UpstreamUnavailable
-from sora_proxy.generation import Asset
+from sora_proxy.generation import Asset, GenerationSpec
 from sora_proxy.settings.account import Account
 from sora_proxy.upstream import BackendOptions, Deadlines
 from sora_proxy.upstream.sora import Sora
@@ -217,6 +218,32 @@ async def fault_of_poll(sora: Sora) -> Fault:
     with pytest.raises(UpstreamUnavailable) as caught:
         await sora.poll(["task"], Account("key", "token"), deep=False)
     return caught.value
+
+
+async def test_answers_are_parsed_on_the_threads_that_read_them(
+    serve: Serve, http: SoraHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed_on, loads = [], orjson.loads
+
+    def loads_here(text: bytes) -> Any:
+        parsed_on.append(threading.current_thread())
+        return loads(text)
+
+    monkeypatch.setattr(orjson, "loads", loads_here)
+    pool, account, body = (
+        BlockingPool(),
+        Account("key", "token"),
+        b'{"id": "task_1", "task_responses": [{"id": "task_1"}]}',
+    )
+    sora = Sora(
+        BackendOptions("sora", f"http://127.0.0.1:{serve(encoded('gzip', gzip.compress(body))).port}"), pool, http
+    )
+    assert await sora.submit(GenerationSpec("m", "a red fox"), account, None) == "task_1"
+    assert list(await sora.poll(["task_1"], account, deep=False)) == ["task_1"]
+    await sora.probe(account)
+    pool.close()
+    assert len(parsed_on) == 3
+    assert threading.current_thread() not in parsed_on
 
 
 # --- Cookies ----------------------------------------------------------------------------------------------------------
