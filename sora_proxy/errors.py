@@ -181,7 +181,7 @@ class ResultRefused(UpstreamFault):
 
     def __init__(self, host: str) -> None:
         super().__init__("the result's address is not public, and RESULT_ALLOW does not name its host")
-        self.host = host
+        self.host = host[:100]
 
 
 class SubmissionUnknown(UpstreamFault):
