@@ -107,17 +107,20 @@ class BackendChoice:
 
     def _chosen(self, settings: Settings) -> Iterator[tuple[str, BackendOptions]]:
         """The kind of each back end, and what it is made with."""
-        deadlines = Deadlines.of(settings)
+        deadlines, allow = Deadlines.of(settings), settings.result_allow
         if self._socket is not None:  # it speaks Sora's protocol; the extra headers are for somebody else
             url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
             yield "sora", BackendOptions("simulator", url, deadlines, links_results=False)
         elif settings.backends:
             for each in settings.backends:
-                yield each.kind, BackendOptions(each.name, each.base_url, deadlines, more=each.options)
+                yield (
+                    each.kind,
+                    BackendOptions(each.name, each.base_url, deadlines, result_allow=allow, more=each.options),
+                )
         else:
             kind = "sora" if settings.upstream == "auto" else settings.upstream
             headers = {"extra_headers": settings.sora_extra_headers} if settings.sora_extra_headers else {}
-            yield kind, BackendOptions(kind, settings.sora_base_url, deadlines, more=headers)
+            yield kind, BackendOptions(kind, settings.sora_base_url, deadlines, result_allow=allow, more=headers)
 
     def _made(self, kind: str, options: BackendOptions) -> Upstream:
         if kind not in BACKENDS:

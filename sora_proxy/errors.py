@@ -24,11 +24,14 @@
         │   └── TaskLost             it forgot the task: sent again only if the operator chose that
         └── UpstreamFault            the back end
             ├── UpstreamUnavailable  it did not accept the call: nothing was registered
+            ├── ResultRefused        it named an address for a result that is neither fetched nor shown
             └── SubmissionUnknown    it may have accepted the order: look for it before sending it again
 
 Messages are written for clients and operators: they contain no token, prompt, address or body of a back end. How each
 error is answered over HTTP is decided in `api/http/refusals.py`.
 """
+
+import traceback
 
 
 class SoraProxyError(Exception):
@@ -178,5 +181,22 @@ class UpstreamUnavailable(UpstreamFault):
     code = "upstream_unavailable"
 
 
+class ResultRefused(UpstreamFault):
+    """`host` is that of the address, perhaps with a port. It is for operators only."""
+
+    code = "result_unavailable"
+
+    def __init__(self, host: str) -> None:
+        super().__init__("the result's address is not public, and RESULT_ALLOW does not name its host")
+        self.host = host[:100]
+
+
 class SubmissionUnknown(UpstreamFault):
     code = "outcome_unknown"
+
+
+def clear_frames(error: BaseException | None) -> None:
+    """Clear the local variables of the calls that failed: they would keep a large body until garbage is collected."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__

@@ -101,9 +101,10 @@ class GenerationSpec:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A finished image: where the back end keeps it, by a URL that expires, or its bytes, in a file that we have.
+    """A finished image: where the back end keeps it, or its bytes, in a file that we have.
 
-    `ours_only`: no client can fetch the URL, since it is relative, private or needs the key.
+    The URL is as `plain_address` writes it, and expires. `ours_only`: clients can't fetch it, since it is relative,
+    private or needs the key.
     """
 
     url: str = ""

@@ -137,8 +137,9 @@ def configure_logging(
     # Their INFO and DEBUG lines tell about sockets and hold addresses with credentials in them.
     for name in ("asyncio", "urllib3", "ordering", "charset_normalizer", "PIL", "aiohttp.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It reports requests that are no HTTP, and quotes their bodies. What goes wrong in our handlers we log ourselves.
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    # They quote what strangers send: requests that are no HTTP, headers of answers. What goes wrong we log ourselves.
+    for name in ("aiohttp.server", "urllib3.connection"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -7,8 +7,6 @@ operator lists are exempt from the check of addresses and ports, and from nothin
 
 import asyncio
 import contextlib
-import ipaddress
-import re
 import socket
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -17,28 +15,13 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-TIMEOUT_SECONDS = 10.0
-HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z][a-z0-9-]{0,61}[a-z0-9]?", re.ASCII)
+from sora_proxy.foreign.addresses import is_public, is_public_host, names_of
 
-# `is_global` is not enough: Python 3.11 calls these global although they lead to other, possibly private, addresses.
-NOT_PUBLIC = [
-    ipaddress.ip_network(network)
-    for network in ("2002::/16", "2001::/23", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24")
-]
-PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
+TIMEOUT_SECONDS = 10.0
 
 
 class AddressRefused(ValueError):
     """The address may not be asked, or what it answers is no use. The message is for the client."""
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet."""
-    ip = ipaddress.ip_address(address)
-    # Of IPv6, this block alone is public; `is_global` is also true for site-local and IPv4-compatible addresses.
-    if isinstance(ip, ipaddress.IPv6Address) and ip not in PUBLIC_IPV6:
-        return False
-    return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_PUBLIC)
 
 
 class PublicHttp:
@@ -93,21 +76,12 @@ class PublicHttp:
             raise AddressRefused(f"{self._subject} must be {' or '.join(self._public_schemes)}")
         if not url.is_default_port():
             raise AddressRefused(f"{self._subject} must not name a port")
-        if not _is_public_host(url.raw_host or ""):
+        if not is_public_host(url.raw_host or ""):
             raise _not_public(self._subject)
         return url
 
     def _is_allowed(self, url: URL) -> bool:
-        names = {url.host, url.host_subcomponent, f"{url.host_subcomponent}:{url.port}"}  # the last two bracket IPv6
-        return not names.isdisjoint(self._allowed)
-
-
-def _is_public_host(host: str) -> bool:
-    """Plain names and plainly written addresses only: other spellings of addresses exist to get past checks."""
-    try:
-        return is_public(host)
-    except ValueError:
-        return HOST_NAME.fullmatch(host) is not None
+        return not names_of(url).isdisjoint(self._allowed)
 
 
 def _not_public(subject: str) -> AddressRefused:

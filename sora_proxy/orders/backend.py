@@ -94,11 +94,9 @@ class Backend:
             lease.accepted()
             await self._follow(generation, lease)
 
-    async def images(self, generation: Generation) -> list[Image]:
-        """Bring the results of a finished task to our disk; those that can't be had are left out."""
-        numbers = range(len(generation.state.assets))
-        found = await asyncio.gather(*(self._results.image(generation, index) for index in numbers))
-        return [image for image in found if image is not None]
+    async def images(self, generation: Generation, *, store: bool) -> list[Image]:
+        """The results of a finished task: stored here, or as links. Raises TaskFailed if none may be used."""
+        return await self._results.images(generation, store=store)
 
     async def cancel_task(self, generation: Generation) -> None:
         """Spare the back end the rest of its work. If it can't do that, the task counts until it has ended."""

@@ -46,7 +46,7 @@ class Following:
                     case TaskState.failed:
                         raise TaskFailed("the back end failed to make the image")
                     case TaskState.succeeded if snapshot.assets:
-                        return snapshot.assets
+                        return snapshot.assets[: generation.spec.n]
                     case TaskState.succeeded:
                         empty += 1
                         if empty == MAX_EMPTY_POLLS:

@@ -112,27 +112,17 @@ class Lifecycle:
     async def _save(self, generation: Generation) -> None:
         """Bring the results home, all at once, and end well. Nobody waits for those of a cancelled generation."""
         backend = self._backends.of(generation)
-        if generation.cancelled:
-            images: list[Image] = []
-        elif self._keeps_images(generation, backend):
-            images = await backend.images(generation)
-        else:
-            images = [Image(index, url=asset.url) for index, asset in enumerate(generation.state.assets)]
-        if images or generation.cancelled:
-            await self._recorder.record(generation, generation.state.to(Status.completed), *images, Completed())
-        else:
-            failed = Failed("result_unavailable", "the finished image could not be fetched")
-            await self._recorder.fail(generation, failed)
+        store = self._stores_images(backend) or generation.spec.keep
+        images = [] if generation.cancelled else await backend.images(generation, store=store)
+        await self._recorder.record(generation, generation.state.to(Status.completed), *images, Completed())
         if generation.cancelled:  # meanwhile
             for image in images:
                 if image.name:
                     await self._media.discard(self._media.image_path(image.name))
 
-    def _keeps_images(self, generation: Generation, backend: Backend) -> bool:
+    def _stores_images(self, backend: Backend) -> bool:
         chosen = self._policy.keep_images()
-        keep = not backend.upstream.links_results if chosen is None else chosen
-        needed = any(asset.file or asset.ours_only for asset in generation.state.assets)
-        return keep or needed or generation.spec.keep
+        return not backend.upstream.links_results if chosen is None else chosen
 
     async def _forget_files(self, generation: Generation) -> None:
         """Remove the reference image, and results that arrived as bytes."""

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import structlog
 
-from sora_proxy.errors import EgressFault, Fault, StorageUnavailable
+from sora_proxy.errors import EgressFault, Fault, ResultRefused, StorageUnavailable, TaskFailed
 from sora_proxy.events import Image
-from sora_proxy.generation import Asset, Generation, State
+from sora_proxy.generation import Asset, Generation
 from sora_proxy.media.image_files import Media, NotAnImage
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
@@ -27,21 +27,36 @@ class Results:
         self._keys = keys
         self._media = media
 
-    async def image(self, generation: Generation, index: int) -> Image | None:
-        """Keep one result here. If it can't be fetched, return its address at the back end, for the image is paid for;
-        None if no client can use that address."""
-        asset = generation.state.assets[index]
-        name = await (self._stored if asset.file else self._fetched)(generation, index)
-        if name is None and (asset.ours_only or not asset.url):
-            return None
-        return Image(index, name=name, url=None if name else asset.url)
+    async def images(self, generation: Generation, *, store: bool) -> list[Image]:
+        """The results that may be used, all at once: stored here, or as links. Never more than were ordered.
 
-    async def _stored(self, generation: Generation, index: int) -> str | None:
-        """The name of a result that arrived as bytes. There is nowhere to fetch it again: a full disk is waited for."""
+        Raises TaskFailed if there is none.
+        """
+        count = len(generation.state.assets[: generation.spec.n])
+        images = await asyncio.gather(*(self._image(generation, index, store=store) for index in range(count)))
+        if not any(images):
+            raise TaskFailed(
+                "the back end's images can't be fetched, or are at addresses that may not be used",
+                code="result_unavailable",
+            )
+        return [image for image in images if image]
+
+    async def _image(self, generation: Generation, index: int, *, store: bool) -> Image | None:
+        asset = generation.state.assets[index]
+        try:
+            if asset.file:
+                return await self._from_file(generation, index)
+            return await (self._stored if store or asset.ours_only else self._linked)(generation, index)
+        except ResultRefused as error:
+            log.warning("result address refused", index=index, host=error.host, reason=str(error))
+            return None
+
+    async def _from_file(self, generation: Generation, index: int) -> Image | None:
+        """A result that arrived as bytes. There is nowhere to fetch it again: a full disk is waited for."""
         spec, file = generation.spec, generation.state.assets[index].file or ""
         while True:
             try:
-                return await self._media.keep_stored(file, spec.format, spec.compression)
+                return Image(index, name=await self._media.keep_stored(file, spec.format, spec.compression))
             except NotAnImage as error:
                 log.warning("result is not an image", index=index, reason=str(error))
                 return None
@@ -49,33 +64,50 @@ class Results:
                 log.warning("storage unavailable, waiting for it", reason=str(error))
                 await asyncio.sleep(STORAGE_RETRY_SECONDS)
 
-    async def _fetched(self, generation: Generation, index: int) -> str | None:
+    async def _linked(self, generation: Generation, index: int) -> Image | None:
+        key = self._keys.get(generation.state.key_id or "")
+        return await self._link(generation.state.assets[index], index, key)
+
+    async def _link(self, asset: Asset, index: int, key: Key | None) -> Image | None:
+        """An image where it lies at the back end, if clients can fetch it there. Raises ResultRefused."""
+        if asset.ours_only:
+            return None
+        await self._upstream.check_link(asset, self._keys.account(key).egress if key else None)
+        return Image(index, url=asset.url)
+
+    async def _stored(self, generation: Generation, index: int) -> Image | None:
+        """Fetch one result. If that fails, return its address at the upstream: the image is paid for.
+
+        Raises ResultRefused.
+        """
         spec, done = generation.spec, generation.state
         asset, key = done.assets[index], self._keys.get(done.key_id or "")
         if key is None:  # it was removed, and with it the egress for its images
-            return None
+            return await self._link(asset, index, key)
         for attempt in range(MAX_FETCHES):
             if attempt:
-                asset = await self._fresh(done, index, key) or asset
+                asset = await self._fresh(generation, index, key) or asset
             download = self._media.new_download()
             try:
                 await self._upstream.fetch(asset, self._keys.account(key), download)
-                return await self._media.keep_result(download, spec.format, spec.compression)
+                return Image(index, name=await self._media.keep_result(download, spec.format, spec.compression))
+            except ResultRefused:
+                raise
             except (Fault, NotAnImage, StorageUnavailable) as error:
                 log.warning("image not fetched", index=index, attempt=attempt + 1, reason=str(error))
                 await self._media.discard(download)
                 if isinstance(error, EgressFault):  # the next attempt uses another egress, if there is one
                     self._keys.report(key, error)
-        return None
+        return await self._link(asset, index, key)
 
-    async def _fresh(self, done: State, index: int, key: Key) -> Asset | None:
+    async def _fresh(self, generation: Generation, index: int, key: Key) -> Asset | None:
         """The same result under a new address: the old one may have expired."""
-        task_id = done.task_id or ""
+        before, task_id = generation.state.assets, generation.state.task_id or ""
         try:
             snapshot = (await self._upstream.poll([task_id], self._keys.account(key), deep=True)).get(task_id)
         except Fault:
             return None
-        return _again(snapshot.assets, done.assets, index) if snapshot else None
+        return _again(snapshot.assets[: generation.spec.n], before, index) if snapshot else None
 
 
 def _again(now: Sequence[Asset], before: Sequence[Asset], index: int) -> Asset | None:

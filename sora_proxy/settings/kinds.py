@@ -24,6 +24,7 @@ from pydantic_settings import NoDecode
 from sora_proxy.settings.accounts import Proxy
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
+HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # perhaps with a port
 # With all of them, the proxy resolves host names: `socks5` means what other programs call `socks5h`.
 PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
 PROXY_EXAMPLE = "socks5://user:password@proxy.example.com:1080,direct"
@@ -94,6 +95,12 @@ def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
     if not all(origin == "*" or ORIGIN.fullmatch(origin) for origin in origins):
         raise ValueError("must be origins like https://chat.example.com, or `*`")
     return origins
+
+
+def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(HOST.fullmatch(host) for host in value):
+        raise ValueError("must be hosts like media.local or 10.0.0.7:8080, an IPv6 address in brackets")
+    return value
 
 
 def _network(value: Any) -> Any:
@@ -194,6 +201,7 @@ PublicUrl = Annotated[HttpUrl, AfterValidator(_public_url)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+Hosts = Annotated[Names, AfterValidator(_hosts)]
 Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
 Origins = Annotated[Names, AfterValidator(_origins)]
 Text = Annotated[str, Field(min_length=8, max_length=400)]  # a short beginning would be that of many prompts

@@ -18,6 +18,7 @@ from sora_proxy.settings.kinds import (
     ClientKeys,
     Headers,
     HostName,
+    Hosts,
     HttpUrl,
     Names,
     Networks,
@@ -140,6 +141,11 @@ class Settings(BaseSettings):
     )
     download_timeout: float = Field(
         120.0, gt=0, le=3600, description="The same for fetching a finished image.", examples=["120"]
+    )
+    result_allow: Hosts = Field(
+        (),
+        description="Private hosts that may hold results, beside SORA_BASE_URL's: host or host:port, comma-separated.",
+        examples=["media.local:8080,10.0.0.7"],
     )
     settle_time: float = Field(
         20.0,

@@ -1,8 +1,8 @@
 """Whom do we ask? The protocol that every back end speaks, and its words.
 
-A back end is a module here, or a folder, and a line in `registry.py`. It may use `http_call.py`, `connections.py` and
-`decoding.py`; the `sora` modules are one back end. It raises the `Fault`s of `errors.py`, chosen by status and
-structure of an answer, never by words in a text.
+A back end is a module here, or a folder, and a line in `registry.py`. It may use `http_call.py`, `connections.py`,
+`decoding.py` and `result_addresses.py`; the `sora` modules are one back end. It raises the `Fault`s of `errors.py`,
+chosen by status and structure of an answer, never by words in a text.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from sora_proxy.events import Progress
 from sora_proxy.generation import Asset, GenerationSpec
-from sora_proxy.settings.accounts import Account
+from sora_proxy.settings.accounts import Account, Proxy
 from sora_proxy.settings.options import Settings
 
 
@@ -110,6 +110,7 @@ class BackendOptions:
     deadlines: Deadlines = Deadlines()
     links_results: bool = True
     more: Mapping[str, Any] = field(default_factory=dict)
+    result_allow: tuple[str, ...] = ()  # hosts where results may lie although they are not public
 
 
 class Upstream(Protocol):
@@ -141,7 +142,13 @@ class Upstream(Protocol):
         """Ask the back end to end a task, or the request of a synchronous one; returns whether it can do that."""
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
-        """Write a result's bytes to a file. `account` is the one that the result was made with."""
+        """Write a result's bytes to a file. `account` is the one that the result was made with.
+
+        Raises ResultRefused for an address that must not be fetched, another Fault if this failed.
+        """
+
+    async def check_link(self, asset: Asset, egress: Proxy | None) -> None:
+        """Check that clients may be given the address of a result. Raises ResultRefused."""
 
     async def probe(self, account: Account) -> None:
         """A free call that tests whether the account works. Raises the Fault that it shows."""

@@ -19,7 +19,9 @@ from urllib3.contrib.socks import SOCKSConnection, SOCKSHTTPSConnection, SOCKSPr
 from urllib3.exceptions import NewConnectionError
 
 from sora_proxy.settings.accounts import Proxy
+from sora_proxy.upstream.heads import BoundedHead
 from sora_proxy.upstream.http_call import CallFailed, current
+from sora_proxy.upstream.result_addresses import check_public
 
 KEPT_CONNECTIONS = 64
 
@@ -68,6 +70,8 @@ def _through(proxy: Proxy, context: ssl.SSLContext) -> urllib3.PoolManager:
 class _Tracked:
     """Tells the current call what its connection does."""
 
+    response_class: Any = BoundedHead
+
     host: str
     port: int
     sock: socket.socket | None
@@ -79,10 +83,12 @@ class _Tracked:
         """Connect to the first address that answers.
 
         With urllib3's own, the call would learn of a socket only when it is connected: until then nothing could end the
-        call, however many addresses a name has.
+        call, however many addresses a name has. Raises ResultRefused if the call must not go to one of them.
         """
         failure = OSError("the name has no address")
         addresses = socket.getaddrinfo(*self._peer(), socket.AF_UNSPEC, socket.SOCK_STREAM)
+        if current.call.public_only and current.call.egress is None:
+            check_public(f"{self.host}:{self.port}", addresses)  # these, and no others, are connected to
         for family, kind, protocol, _, address in addresses:
             try:
                 return self._connected(*self._open(family, kind, protocol, address))

@@ -62,6 +62,7 @@ class HttpCall:
     seconds: float = 30.0  # for the whole call
     destination: Path | None = None  # where a download goes
     egress: Proxy | None = None  # None: a direct connection
+    public_only: bool = False  # whether a direct connection goes to public IP addresses only
 
     # What its connection tells: a second handle of its socket, whether it is still being made, whether a byte of the
     # request itself has gone out.

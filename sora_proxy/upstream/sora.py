@@ -6,10 +6,11 @@ Three parts: what is asked (here), how it goes over the wire (`sora_http.py`, wh
 
 import asyncio
 import mimetypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import orjson
 
@@ -21,13 +22,16 @@ from sora_proxy.errors import (
     Fault,
     KeyRejected,
     SubmissionUnknown,
+    TaskFailed,
     UpstreamUnavailable,
+    clear_frames,
 )
 from sora_proxy.generation import Asset
-from sora_proxy.settings.accounts import Account
+from sora_proxy.settings.accounts import Account, Proxy
 from sora_proxy.upstream import BackendOptions, Capabilities, Identity, Snapshot, Submission
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
-from sora_proxy.upstream.sora_answers import TaskReader, fault_of, object_of
+from sora_proxy.upstream.result_addresses import ResultAddresses, look_up
+from sora_proxy.upstream.sora_answers import TaskReader, fault_of, id_of, object_of
 from sora_proxy.upstream.sora_http import SoraHttp
 
 LIST_MARGIN = 20  # rows beside ours: the account may be used elsewhere too
@@ -52,6 +56,8 @@ CAPABILITIES = Capabilities(
 )
 OPTIONS = {"extra_headers"}
 CLOSED = {"https://sora.chatgpt.com": "2026-04-26"}
+T = TypeVar("T")
+Read = Callable[[Answer, HttpCall], T]  # what an answer means; it raises the Fault that the answer shows
 REFUSING = (400, 401, 402, 403, 407, 422, 429, 451)  # statuses after which an order is certainly not registered
 
 
@@ -71,16 +77,14 @@ class Sora:
         self._http = http or SoraHttp()
         self._pool = pool
         self._tasks = TaskReader()
+        self._addresses = ResultAddresses(options.base_url, options.result_allow)
 
     async def upload(self, image: Path, account: Account) -> str:
         call = self._call(account, "POST", "/backend/uploads", self._deadlines.upload, page="library")
         content = await self._pool.run(Work.media, image.read_bytes)
         kind = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
         call.body = {"files": {"file": (image.name, content, kind)}, "data": {"file_name": image.name}}
-        media_id = object_of(await self._ask(Work.submit, call)).get("id")
-        if not isinstance(media_id, str):
-            raise UpstreamUnavailable("the back end did not take the reference image")
-        return media_id
+        return await self._ask(Work.submit, call, _upload_id)
 
     async def submit(self, submission: Submission) -> str:
         spec, upload_ids = submission.spec, submission.upload_ids
@@ -98,12 +102,11 @@ class Sora:
         call.headers["content-type"] = "application/json"
         call.body = {"data": orjson.dumps(order)}
         try:
-            answer = await self._run(Work.submit, call)
+            return await self._run(Work.submit, call, _task_id)
         except CallFailed as failure:
             if failure.sent:
                 raise SubmissionUnknown("the back end did not tell whether it took the order") from failure
             raise _not_sent(failure, call) from failure
-        return _task_id(answer, call)
 
     async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:
         wanted = set(task_ids)
@@ -134,42 +137,32 @@ class Sora:
             seconds=self._deadlines.download,
             destination=destination,
             egress=account.egress,
+            public_only=self._addresses.must_be_public(asset.url),
         )
-        answer = await self._answer(Work.download, call)
-        if not answer.is_good:
-            if isinstance(fault := fault_of(answer, call.egress), EgressFault):
-                raise fault
-            raise UpstreamUnavailable("a finished image could not be fetched", code="result_unavailable")
+        await self._ask(Work.download, call, _check_fetched)
+
+    async def check_link(self, asset: Asset, egress: Proxy | None) -> None:
+        if self._addresses.must_be_public(asset.url) and egress is None:
+            await self._pool.run(Work.download, look_up, asset.url)
 
     async def probe(self, account: Account) -> None:
         call = self._call(account, "GET", "/backend/parameters", self._deadlines.poll)
-        answer = await self._answer(Work.probe, call)
-        if answer.status in (404, 405):  # a server that has no such call says nothing about the key
-            return
-        if not answer.is_good:
-            raise fault_of(answer, call.egress)
-        if object_of(answer).get("can_create_images") is False:
-            raise KeyRejected("the account may not make images")
+        await self._ask(Work.probe, call, _check_account)
 
     def close(self) -> None:
         self._http.close()
 
     async def _list(self, account: Account, limit: int, before: str | None) -> tuple[list[Snapshot], str | None]:
         """One page of the account's tasks, newest first, and where the next page begins."""
-        query = f"?limit={limit}" + (f"&before={before}" if before else "")
+        query = f"?limit={limit}" + (f"&before={quote(before, safe='')}" if before else "")
         call = self._call(account, "GET", f"/backend/video_gen{query}", self._deadlines.poll)
-        answer = await self._ask(Work.poll, call)
-        body = object_of(answer)
-        rows = body.get("task_responses")
-        if rows is None and isinstance(body.get("data"), list):  # as some servers wrap them
-            rows = [row.get("payload") for row in body["data"] if isinstance(row, dict)]
-        if not isinstance(rows, list):
-            raise UpstreamUnavailable("the back end's list of tasks could not be read")
-        tasks = [self._tasks.read(row) for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
+        tasks, last = await self._ask(Work.poll, call, self._page)
         if tasks:
             self.names_tasks = any(task.prompt is not None for task in tasks)
-        last = body.get("last_id")
-        return tasks, last if body.get("has_more") and isinstance(last, str) else None
+        return tasks, last
+
+    def _page(self, answer: Answer, call: HttpCall) -> tuple[list[Snapshot], str | None]:
+        return self._tasks.page(_object(answer, call))
 
     def _call(self, account: Account, method: str, path: str, seconds: float, *, page: str = "library") -> HttpCall:
         base = account.base_url or self._options.base_url
@@ -183,16 +176,12 @@ class Sora:
         }
         return HttpCall(account.key_id, method, base + path, headers, seconds=seconds, egress=account.egress)
 
-    async def _ask(self, work: Work, call: HttpCall) -> Answer:
-        """The answer of a call that registers nothing, if it is a good one."""
-        answer = await self._answer(work, call)
-        if not answer.is_good:
-            raise fault_of(answer, call.egress)
-        return answer
+    async def _ask(self, work: Work, call: HttpCall, read: Read[T]) -> T:
+        """What `read` makes of the answer to a call that registers nothing.
 
-    async def _answer(self, work: Work, call: HttpCall) -> Answer:
-        """Whatever goes wrong with a call that registers nothing, it may be made again; cancelled, it ends at once."""
-        running = start_task(self._run(work, call), name=f"{work} call", awaited=True)
+        Whatever goes wrong with such a call, it may be made again; cancelled, it ends at once.
+        """
+        running = start_task(self._run(work, call, read), name=f"{work} call", awaited=True)
         try:
             return await asyncio.shield(running)
         except CallFailed as failure:
@@ -203,12 +192,47 @@ class Sora:
             running.exception()  # looked at: it was cut off by us
             raise
 
-    async def _run(self, work: Work, call: HttpCall) -> Answer:
+    async def _run(self, work: Work, call: HttpCall, read: Read[T]) -> T:
         timer = asyncio.get_running_loop().call_later(call.seconds, call.abort)
         try:
-            return await self._pool.run(work, self._http.call, call)
+            return await self._pool.run(work, self._exchange, call, read)
         finally:
             timer.cancel()
+
+    def _exchange(self, call: HttpCall, read: Read[T]) -> T:
+        """Make a call and read its answer, both on this thread: parsing a large answer would hold up the event loop."""
+        try:
+            return read(self._http.call(call), call)
+        except Exception as error:
+            clear_frames(error)
+            raise
+
+
+def _object(answer: Answer, call: HttpCall) -> dict[str, Any]:
+    if not answer.is_good:
+        raise fault_of(answer, call.egress)
+    return object_of(answer)
+
+
+def _upload_id(answer: Answer, call: HttpCall) -> str:
+    media_id = id_of(_object(answer, call))
+    if media_id is None:
+        raise UpstreamUnavailable("the back end did not take the reference image")
+    return media_id
+
+
+def _check_fetched(answer: Answer, call: HttpCall) -> None:
+    if not answer.is_good:
+        if isinstance(fault := fault_of(answer, call.egress), EgressFault):
+            raise fault
+        raise UpstreamUnavailable("a finished image could not be fetched", code="result_unavailable")
+
+
+def _check_account(answer: Answer, call: HttpCall) -> None:
+    if answer.status in (404, 405):  # a server that has no such call says nothing about the key
+        return
+    if _object(answer, call).get("can_create_images") is False:
+        raise KeyRejected("the account may not make images")
 
 
 def _task_id(answer: Answer, call: HttpCall) -> str:
@@ -216,11 +240,13 @@ def _task_id(answer: Answer, call: HttpCall) -> str:
     if answer.status in REFUSING or answer.headers.get("cf-mitigated") == "challenge":
         raise fault_of(answer, call.egress)
     try:
-        task_id = object_of(answer).get("id") if answer.status == 200 else None
+        body = object_of(answer) if answer.status == 200 else {}
     except UpstreamUnavailable:
-        task_id = None
-    if not isinstance(task_id, str) or not task_id:
+        body = {}
+    if not isinstance(body.get("id"), str) or not body["id"]:
         raise SubmissionUnknown(f"the back end's answer to the order, of status {answer.status}, does not tell")
+    if (task_id := id_of(body)) is None:  # no list would show it, and it must not be ordered again
+        raise TaskFailed("the back end gave the task an id that is too long")
     return task_id
 
 

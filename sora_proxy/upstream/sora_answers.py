@@ -19,6 +19,7 @@ from sora_proxy.errors import (
     TooManyTasks,
     UpstreamUnavailable,
 )
+from sora_proxy.foreign.addresses import plain_address
 from sora_proxy.foreign.bounded_json import read_json
 from sora_proxy.foreign.retry_after import retry_after
 from sora_proxy.generation import Asset
@@ -28,6 +29,9 @@ from sora_proxy.upstream.http_call import Answer
 
 SUCCEEDED, FAILED = ("succeeded",), ("failed", "error", "cancelled", "rejected")
 MAX_RESULTS = 10  # of one task; an order asks for 4 at most
+MAX_ANSWER_VALUES = 100_000  # a page of 100 tasks has a few thousand
+MAX_ROWS = 1000  # of a list; we ask for 100 at most
+MAX_ID_LENGTH = 200  # characters
 LARGEST = 2**53  # beyond it a number is no count and no time, and no column holds it
 NEEDS_A_HUMAN = {"phone_number_required", "onboarding_required"}
 REFUSALS = {"content_policy_violation", "moderation_blocked", "policy_violation"}
@@ -86,7 +90,7 @@ class _Error:
 
 def _error(answer: Answer) -> _Error:
     try:
-        error = read_json(answer.body).get("error")
+        error = read_json(answer.body, MAX_ANSWER_VALUES).get("error")
         code, message, details = error.get("code"), error.get("message"), error.get("details")
     except (ValueError, AttributeError):
         return _Error()
@@ -99,9 +103,15 @@ def _error(answer: Answer) -> _Error:
     )
 
 
+def id_of(row: Any) -> str | None:
+    """The id in an object of an answer, unless it is one that nobody would make."""
+    value = row.get("id") if isinstance(row, dict) else None
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_ID_LENGTH else None
+
+
 def object_of(answer: Answer) -> dict[str, Any]:
     try:
-        body = read_json(answer.body)
+        body = read_json(answer.body, MAX_ANSWER_VALUES)
     except ValueError:
         body = None
     if not isinstance(body, dict):
@@ -139,7 +149,7 @@ def _assets(task: dict[str, Any]) -> tuple[Asset, ...]:
     generations = task.get("generations")
     rows = [row for row in generations if isinstance(row, dict)] if isinstance(generations, list) else []
     assets = (
-        Asset(url, _count(row.get("width")), _count(row.get("height")), _text(row.get("id")))
+        Asset(url, _count(row.get("width")), _count(row.get("height")), id_of(row))
         for row in rows
         if (url := _asset_url(row))
     )
@@ -155,7 +165,7 @@ def _asset_url(row: dict[str, Any]) -> str | None:
     if not url and isinstance(encodings := row.get("encodings"), dict):
         source = encodings.get("source")
         url = source.get("path") if isinstance(source, dict) else source
-    return url if isinstance(url, str) and url.startswith(("http://", "https://")) else None
+    return plain_address(url) if isinstance(url, str) else None
 
 
 class TaskReader:
@@ -163,6 +173,16 @@ class TaskReader:
 
     def __init__(self) -> None:
         self._progress_is_percent = False
+
+    def page(self, body: dict[str, Any]) -> tuple[list[Snapshot], str | None]:
+        """A page of a list of tasks, and where the next page begins. Raises UpstreamUnavailable."""
+        rows = body.get("task_responses")
+        if rows is None and isinstance(body.get("data"), list):  # as some servers wrap them
+            rows = [row.get("payload") for row in body["data"] if isinstance(row, dict)]
+        if not isinstance(rows, list):
+            raise UpstreamUnavailable("the back end's list of tasks could not be read")
+        last = id_of({"id": body.get("last_id")})
+        return [self.read(row) for row in rows[:MAX_ROWS] if id_of(row)], last if body.get("has_more") else None
 
     def read(self, task: dict[str, Any]) -> Snapshot:
         state = _state(task)

@@ -17,11 +17,11 @@ import certifi
 import cloudscraper
 import requests
 import urllib3
-from requests.cookies import RequestsCookieJar
 
-from sora_proxy.errors import StorageUnavailable
+from sora_proxy.errors import StorageUnavailable, clear_frames
 from sora_proxy.settings.accounts import Proxy
 from sora_proxy.upstream.connections import Connections
+from sora_proxy.upstream.cookies import CloudflareCookies
 from sora_proxy.upstream.decoding import Undecodable, decoded
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall, current
 
@@ -85,7 +85,7 @@ class _Sessions:
 
     connections: Connections
     context: ssl.SSLContext
-    cookies: RequestsCookieJar = field(default_factory=RequestsCookieJar)
+    cookies: CloudflareCookies = field(default_factory=CloudflareCookies)
     browser: dict[str, str] | None = None
     idle: deque[cloudscraper.CloudScraper] = field(default_factory=deque)
 
@@ -141,6 +141,7 @@ def _perform(scraper: cloudscraper.CloudScraper, call: HttpCall) -> Answer:
             raise _too_late(call)
         return replace(answer, body=body)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        clear_frames(error)
         raise _failure(error, call) from None
     finally:
         del current.call

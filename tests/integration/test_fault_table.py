@@ -1,7 +1,6 @@
 """The table of faults, row by row: what the simulator puts on the wire, and what it means."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +16,11 @@ from sora_proxy.errors import (
     TooManyTasks,
     UpstreamUnavailable,
 )
-from sora_proxy.events import Progress
-from sora_proxy.generation import GenerationSpec
 from sora_proxy.settings.accounts import Account
-from sora_proxy.upstream import BackendOptions, Submission
+from sora_proxy.upstream import BackendOptions
 from sora_proxy.upstream.sora import Sora
 from tests.conftest import UPSTREAM_TOKEN, Simulator
+from tests.submission import submission
 
 Row = tuple[dict[str, Any], type[Fault], str]  # what is ordered of the simulator, and what it is told as
 
@@ -68,13 +66,6 @@ ROWS = [
 ACCOUNT = Account("key", UPSTREAM_TOKEN)
 
 
-def submission() -> Submission:
-    async def report(_progress: Progress) -> None:
-        """Nobody waits for it."""
-
-    return Submission(GenerationSpec("sora-1.0", "a red fox"), ACCOUNT, "sora-1.0", "attempt", (), Path, report)
-
-
 @pytest.fixture
 async def sora(simulator: Simulator) -> AsyncIterator[Sora]:
     pool = BlockingPool()
@@ -95,7 +86,7 @@ async def test_every_row_of_the_table_of_faults_is_told_from_what_comes_over_the
     answer, kind, code = row
     await simulator.order_fault(**answer, endpoint=endpoint, times=1)
     with pytest.raises(Fault) as caught:
-        await (sora.probe(ACCOUNT) if endpoint == "parameters" else sora.submit(submission()))
+        await (sora.probe(ACCOUNT) if endpoint == "parameters" else sora.submit(submission(ACCOUNT)))
 
     assert type(caught.value) is kind
     assert caught.value.code == code
@@ -105,12 +96,12 @@ async def test_every_row_of_the_table_of_faults_is_told_from_what_comes_over_the
 async def test_a_limit_and_a_wait_are_told_as_the_back_end_told_them(sora: Sora, simulator: Simulator) -> None:
     await simulator.order_fault("too_many_tasks", num_tasks=3, told_by="details", times=1)
     with pytest.raises(TooManyTasks) as full:
-        await sora.submit(submission())
+        await sora.submit(submission(ACCOUNT))
     assert full.value.limit == 3
     for told in ({"as_date": False}, {"as_date": True}):
         await simulator.order_fault("quota", endpoint="submit", retry_after=37, times=1, **told)
         with pytest.raises(RateLimited) as tired:
-            await sora.submit(submission())
+            await sora.submit(submission(ACCOUNT))
         assert tired.value.retry_after == pytest.approx(37, abs=10)
 
 

@@ -180,6 +180,18 @@ async def test_refusals_do_not_count_as_orders_that_got_lost(start_proxy: StartP
     assert sora.registered == 1
 
 
+async def test_an_order_whose_task_no_list_can_show_fails_and_is_not_sent_again(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
+    async def take(_order: Order) -> web.StreamResponse:
+        return web.json_response({"id": "x" * 201})
+
+    sora.on_order = take
+    async with start_proxy(**in_front_of(sora), settle_time=0.1) as proxy, proxy.chat() as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (502, "generation_failed")
+    assert len(sora.orders) == 1
+
+
 # --- Results ----------------------------------------------------------------------------------------------------------
 
 

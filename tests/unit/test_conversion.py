@@ -1,9 +1,11 @@
 """Images in the format that was ordered, looked at with Pillow."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from sora_proxy.media.conversion import converted
 
@@ -54,3 +56,56 @@ def test_less_quality_is_a_smaller_file_also_in_the_same_format(tmp_path: Path, 
 
 def test_compression_says_nothing_to_a_png(tmp_path: Path) -> None:
     assert not converted(drawn(tmp_path / "source", "PNG"), tmp_path / "target", "png", 10)
+
+
+# --- What an image says about itself ----------------------------------------------------------------------------------
+
+MADE_BY_AI = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+XMP = f"""<?xpacket begin=""?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+ xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+ xmlns:e="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" e:DigitalSourceType="{MADE_BY_AI}"/></rdf:RDF>
+ </x:xmpmeta>""".encode()
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def labelled(path: Path, kind: str, mode: str = "RGB", **metadata: Any) -> Path:
+    """An image with these fields, as Pillow calls them; a PNG's XMP is a text chunk."""
+    if kind == "PNG" and "xmp" in metadata:
+        metadata["pnginfo"] = PngInfo()
+        metadata["pnginfo"].add_itxt("XML:com.adobe.xmp", metadata.pop("xmp"))
+    Image.new(mode, (64, 48)).save(path, kind, **metadata)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("wanted", ["png", "jpeg", "webp"])
+def test_labels_and_colours_are_carried_into_another_format(tmp_path: Path, kind: str, wanted: str) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software] = "an AI model"
+    source = labelled(tmp_path / "source", kind, exif=exif, xmp=XMP, icc_profile=SRGB)
+    target = tmp_path / "target"
+    converted(source, target, wanted, None if kind != wanted.upper() else 90)
+    with Image.open(target if target.exists() else source) as image:
+        assert image.info["xmp"] == XMP
+        assert image.getexif()[ExifTags.Base.Software] == "an AI model"
+        assert image.info["icc_profile"] == SRGB
+
+
+def test_the_profile_of_other_colours_is_not_carried(tmp_path: Path) -> None:
+    source, target = labelled(tmp_path / "source", "JPEG", "CMYK", icc_profile=b"of inks", xmp=XMP), tmp_path / "target"
+    for wanted in ("png", "webp"):
+        converted(source, target, wanted, None)
+        with Image.open(target) as image:
+            assert image.info["xmp"] == XMP
+            assert "icc_profile" not in image.info
+
+
+@pytest.mark.parametrize("wanted", ["png", "jpeg", "webp"])
+def test_metadata_that_no_image_needs_does_not_keep_it_from_being_converted(tmp_path: Path, wanted: str) -> None:
+    huge = bytes(2**20 + 1)
+    source = labelled(tmp_path / "source", "WEBP", exif=b"Exif\0\0" + huge, xmp=huge, icc_profile=huge)
+    converted(source, tmp_path / "target", wanted, 90)
+    assert (tmp_path / "target").stat().st_size < 10_000
+    Image.new("P", (64, 48)).save(tmp_path / "gif", "GIF", comment=bytes(70_000))
+    converted(tmp_path / "gif", tmp_path / "target", wanted, None)
+    assert (tmp_path / "target").stat().st_size < 10_000

@@ -144,7 +144,10 @@ def test_the_words_that_everybody_speaks_import_no_module_but_one_another() -> N
     [
         (["aiohttp.web"], {"api", "app", "__main__"}),
         (["cloudscraper"], {"upstream.sora_http"}),
-        (["requests", "urllib3"], {"upstream.sora_http", "upstream.http_call", "upstream.connections"}),
+        (
+            ["requests", "urllib3"],
+            {"upstream.sora_http", "upstream.http_call", "upstream.connections", "upstream.cookies"},
+        ),
         (["socks"], {"upstream.connections"}),
         (["standardwebhooks"], {"webhooks"}),
         (["jwt"], {"operators.sessions", "key_keeping.expiry"}),

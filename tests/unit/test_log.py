@@ -5,6 +5,7 @@ import logging
 import logging.handlers
 import queue
 import re
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +16,8 @@ import requests
 import structlog
 
 from sora_proxy.log import DEPTH, VALUE_LENGTH, Redactor, configure_logging
+from sora_proxy.upstream.sora_http import SoraHttp
+from tests.scripted import Server, answer, order, serving
 
 TOKEN = "eyJ-upstream-token-marker"
 PASSWORD = "proxy-p@ss/wörd,'\"}marker"
@@ -319,6 +322,18 @@ def test_an_exception_is_told_with_its_traceback(lines: Lines, logger: Any) -> N
     assert line["event"] == "it broke"
     assert "Traceback (most recent call last)" in line["exception"]
     assert line["exception"].endswith("ConnectionError: what happened")
+
+
+def test_headers_of_a_back_end_that_are_none_are_not_quoted(written: Callable[[], str]) -> None:
+    def script(server: Server, sock: socket.socket) -> None:
+        server.read(sock)
+        answer(sock, b"{}", "text of the back end", "x: y")
+
+    http = SoraHttp()
+    with serving() as serve:
+        assert http.call(order(serve(script), "/fox.png?sig=signature")).status == 200
+    http.close()
+    assert written() == ""
 
 
 def test_the_end_of_a_long_traceback_is_kept(lines: Lines) -> None:

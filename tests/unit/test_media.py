@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import StorageUnavailable
@@ -23,6 +24,13 @@ def image(kind: str, size: tuple[int, int] = (32, 24), **options: Any) -> bytes:
     content = io.BytesIO()
     Image.effect_noise(size, 90).convert("RGB").save(content, kind, **options)
     return content.getvalue()
+
+
+def c2pa() -> PngInfo:
+    """The chunk that says where a PNG is from."""
+    chunks = PngInfo()
+    chunks.add(b"caBX", b"a manifest")
+    return chunks
 
 
 def frames() -> list[Image.Image]:
@@ -51,6 +59,7 @@ def jpeg_of_scans(number: int) -> bytes:
 
 GOOD = {
     "png": (image("PNG"), "png"),
+    "png with a c2pa manifest": (image("PNG", pnginfo=c2pa()), "png"),
     "animated png": (image("PNG", save_all=True, append_images=frames()), "png"),
     "jpeg": (image("JPEG"), "jpg"),
     "progressive jpeg": (image("JPEG", progressive=True), "jpg"),

@@ -14,7 +14,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from sora_proxy.foreign.public_http import AddressRefused, is_public
+from sora_proxy.foreign.addresses import is_public
+from sora_proxy.foreign.public_http import AddressRefused
 from sora_proxy.media.public_fetch import MAX_BYTES, PublicFetcher
 from tests.addresses import ELSEWHERE, LOOPBACK
 

@@ -87,6 +87,22 @@ def test_the_documented_defaults_hold(name: str, value: object) -> None:
     assert getattr(load_settings(), name) == value
 
 
+@pytest.mark.parametrize(
+    "value", ["http://media.local", "media.local/a", "::1", "media.local:", "a b", "*", "bücher.example"]
+)
+def test_hosts_of_results_are_hosts_perhaps_with_a_port(environment: SetEnvironment, value: str) -> None:
+    environment(RESULT_ALLOW="media.local, Media.Local:8080,10.0.0.7,[fd00::7],[fd00::7]:8080")
+    assert load_settings().result_allow == (
+        "media.local",
+        "Media.Local:8080",
+        "10.0.0.7",
+        "[fd00::7]",
+        "[fd00::7]:8080",
+    )
+    environment(RESULT_ALLOW=f"media.local,{value}")
+    assert "must be hosts like media.local or 10.0.0.7:8080" in only_fault()
+
+
 def test_there_is_no_default_secret() -> None:
     settings = load_settings()
     secrets = (settings.admin_key, settings.api_auth_token, settings.proxy_pass, settings.api_keys)

@@ -18,12 +18,20 @@ from sora_proxy.errors import (
     TooManyTasks,
     UpstreamUnavailable,
 )
-from sora_proxy.foreign.bounded_json import MAX_VALUES
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Proxy
-from sora_proxy.upstream import TaskState
+from sora_proxy.upstream import Snapshot, TaskState
 from sora_proxy.upstream.http_call import Answer
-from sora_proxy.upstream.sora_answers import MAX_RESULTS, TaskReader, fault_of, object_of
+from sora_proxy.upstream.sora_answers import (
+    MAX_ANSWER_VALUES,
+    MAX_ID_LENGTH,
+    MAX_RESULTS,
+    MAX_ROWS,
+    TaskReader,
+    fault_of,
+    id_of,
+    object_of,
+)
 
 HTML = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>"
 HTML_TYPE = {"content-type": "text/html; charset=UTF-8"}
@@ -231,10 +239,29 @@ def test_a_body_that_is_no_object_is_the_upstreams_fault(body: bytes) -> None:
 
 
 def test_a_body_of_more_values_than_an_answer_has_is_not_parsed() -> None:
-    body = b'{"error": {"code": "too_many_concurrent_tasks"}, "rows": [%b[]]}' % (b"[]," * MAX_VALUES)
+    body = b'{"error": {"code": "too_many_concurrent_tasks"}, "rows": [%b[]]}' % (b"[]," * MAX_ANSWER_VALUES)
     with pytest.raises(UpstreamUnavailable):
         object_of(answer(200, body))
     assert isinstance(fault_of(answer(429, body), None), RateLimited)  # by its status alone
+
+
+@pytest.mark.parametrize(
+    "value", [None, 7, "", "x" * (MAX_ID_LENGTH + 1), ["task_1"]], ids=lambda value: repr(value)[:9]
+)
+def test_an_id_that_nobody_would_make_is_not_read(value: Any) -> None:
+    assert id_of({"id": value}) is None
+    assert TaskReader().page({"task_responses": [{"id": value}, {"id": "task_1"}]}) == (
+        [Snapshot("task_1", TaskState.running)],
+        None,
+    )
+    (asset,) = TaskReader().read(task(status="succeeded", generations=[{"url": "https://m/x", "id": value}])).assets
+    assert asset.id is None
+    assert TaskReader().page({"task_responses": [], "has_more": True, "last_id": value}) == ([], None)
+
+
+def test_no_more_rows_are_read_than_a_page_can_have() -> None:
+    tasks, last = TaskReader().page({"task_responses": [{"id": "task_1"}] * 50_000, "has_more": True, "last_id": "x"})
+    assert (len(tasks), last) == (MAX_ROWS, "x")
 
 
 def test_an_object_is_read() -> None:

@@ -86,7 +86,9 @@ ERROR_CODES = {
     "cancelled": ErrorCode(400, Retry.never, "Order again if the image is still wanted."),
     "content_policy_violation": ErrorCode(400, Retry.never, "Change the prompt or the reference image."),
     "generation_failed": ErrorCode(502, Retry.never, "Order again; if it fails again, change the prompt."),
-    "result_unavailable": ErrorCode(502, Retry.never, "Order again: the back end made no image, or it is gone."),
+    "result_unavailable": ErrorCode(
+        502, Retry.never, "Order again: the back end made no image, or it is gone. Operators: see `RESULT_ALLOW`."
+    ),
     "outcome_unknown": ErrorCode(502, Retry.never, "Order again only if a second charge is acceptable."),
     "upstream_auth": ErrorCode(502, Retry.never, "Operators have to replace the upstream key."),
     "upstream_busy": ErrorCode(502, Retry.never, "Order again later. Operators can add upstream keys."),

@@ -3,7 +3,6 @@
 import re
 import secrets
 import time
-import traceback
 
 import structlog
 from aiohttp import web
@@ -14,7 +13,7 @@ from sora_proxy.api.http.context import BEGUN, CLIENT, OPERATOR, ORDER_HEADERS, 
 from sora_proxy.api.http.cors import Handler, add_cors_headers
 from sora_proxy.api.http.credentials import client_of, operator_of
 from sora_proxy.api.http.refusals import ClientError
-from sora_proxy.errors import SoraProxyError
+from sora_proxy.errors import SoraProxyError, clear_frames
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +47,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except SoraProxyError as error:
-        _release(error)
+        clear_frames(error)
         return error_response(error)
     except web.HTTPException as error:
         response = error_response(_http_error(error, request))
@@ -90,13 +89,6 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     if request.path.startswith("/admin/"):
         response.headers["cache-control"] = "no-store"
     add_cors_headers(request, response)
-
-
-def _release(error: BaseException | None) -> None:
-    """Clear the local variables of the calls that failed: they would keep a large body until garbage is collected."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__
 
 
 def _http_error(error: web.HTTPException, request: web.Request) -> ClientError:

@@ -5,21 +5,24 @@ Every call ends, by a bound or by its deadline, and its thread is free again.
 
 import asyncio
 import contextlib
+import gc
 import gzip
 import itertools
 import socket
 import threading
+import tracemalloc
 import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psutil
 import pytest
 
 from sora_proxy.blocking import BlockingPool
-from sora_proxy.errors import UpstreamUnavailable
+from sora_proxy.errors import Fault, UpstreamUnavailable
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import BackendOptions, Deadlines
@@ -27,6 +30,7 @@ from sora_proxy.upstream.sora import Sora
 from sora_proxy.upstream.sora_http import SoraHttp
 from tests.eventually import PATIENCE
 from tests.scripted import Script, Serve, Server, answer, answer_all, by, failure_of, order
+from tests.submission import submission
 
 MEGABYTE = 2**20
 JSON = b'{"task_responses": []}'
@@ -164,6 +168,114 @@ def test_gzip_members_without_end_are_refused(serve: Serve, http: SoraHttp) -> N
 @pytest.mark.parametrize("head", [b"x: y\r\n" * 1000, b"x: " + b"y" * 2**20])
 def test_a_head_without_end_is_refused(serve: Serve, http: SoraHttp, head: bytes) -> None:
     assert failure_of(http, order(serve(sending(OK, head)))).sent
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        OK + (b"x: " + b"y" * 1000 + b"\r\n") * 70,
+        OK + b"x: " + b"y" * 65_000 + b"\r\ny: " + b"y" * 1000,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 3000,
+    ],
+    ids=["many headers", "large headers", "interim answers"],
+)
+def test_a_head_that_is_too_large_is_refused_and_is_not_a_fault_of_the_proxy(
+    serve: Serve, http: SoraHttp, head: bytes
+) -> None:
+    server = serve(sending(head + b"\r\n\r\n"))
+    failure = failure_of(http, order("http://sora.test", egress=by(f"http://127.0.0.1:{server.port}")))
+    assert (str(failure), failure.sent, failure.proxy) == ("the head of the answer is too large", True, False)
+
+
+def test_a_head_of_usual_size_is_read(serve: Serve, http: SoraHttp) -> None:
+    headers = b"".join(b"x-%d: %b\r\n" % (number, b"y" * 1000) for number in range(50))
+    server = serve(sending(OK + headers + b"content-length: 2\r\n\r\n{}"))
+    assert http.call(order(server)).headers["x-49"] == "y" * 1000
+
+
+def cut_off(head: bytes) -> Script:
+    """A server whose answers end with the connection, after 7 MB."""
+    return sending(OK + head + b"\r\n", *[bytes(MEGABYTE)] * 7)
+
+
+@pytest.mark.parametrize("head", [b"content-length: 8000000\r\n", b"content-length: 7340032\r\n"], ids=["cut", "whole"])
+async def test_a_fault_keeps_nothing_of_the_answer_that_it_came_from(serve: Serve, http: SoraHttp, head: bytes) -> None:
+    """A fault lives as long as a watcher or a log line needs it, and its frames with it."""
+    pool = BlockingPool()
+    sora = Sora(BackendOptions("sora", f"http://127.0.0.1:{serve(cut_off(head)).port}"), pool, http)
+    gc.disable()
+    tracemalloc.start()
+    try:
+        faults = [await fault_of_poll(sora) for _ in range(5)]
+        assert tracemalloc.get_traced_memory()[0] < 5 * MEGABYTE
+        assert len(faults) == 5
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+        pool.close()
+
+
+async def fault_of_poll(sora: Sora) -> Fault:
+    with pytest.raises(UpstreamUnavailable) as caught:
+        await sora.poll(["task"], Account("key", "token"), deep=False)
+    return caught.value
+
+
+async def test_answers_are_parsed_on_the_threads_that_read_them(
+    serve: Serve, http: SoraHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed_on, loads = [], orjson.loads
+
+    def loads_here(text: bytes) -> Any:
+        parsed_on.append(threading.current_thread())
+        return loads(text)
+
+    monkeypatch.setattr(orjson, "loads", loads_here)
+    pool, account, body = (
+        BlockingPool(),
+        Account("key", "token"),
+        b'{"id": "task_1", "task_responses": [{"id": "task_1"}]}',
+    )
+    sora = Sora(
+        BackendOptions("sora", f"http://127.0.0.1:{serve(encoded('gzip', gzip.compress(body))).port}"), pool, http
+    )
+    assert await sora.submit(submission(account)) == "task_1"
+    assert list(await sora.poll(["task_1"], account, deep=False)) == ["task_1"]
+    await sora.probe(account)
+    pool.close()
+    assert len(parsed_on) == 3
+    assert threading.current_thread() not in parsed_on
+
+
+# --- Cookies ----------------------------------------------------------------------------------------------------------
+
+
+def setting(*cookies: str) -> Script:
+    def script(server: Server, sock: socket.socket) -> None:
+        while server.read(sock):
+            answer(sock, b"{}", *(f"set-cookie: {cookie}" for cookie in cookies))
+
+    return script
+
+
+def test_cookies_other_than_those_of_cloudflare_are_not_kept(serve: Serve, http: SoraHttp) -> None:
+    server = serve(setting("session=1; path=/", "cf_clearance=2; path=/", "a=" + "x" * 5000, "__cf_bm=" + "x" * 5000))
+    for _ in range(2):
+        http.call(order(server))
+    assert [request.headers["cookie"] for request in server.requests] == [None, "cf_clearance=2"]
+
+
+def test_cookies_of_ever_more_paths_are_not_kept_without_end(serve: Serve, http: SoraHttp) -> None:
+    def script(server: Server, sock: socket.socket) -> None:
+        path = ""
+        while server.read(sock):
+            path += "/x"
+            answer(sock, b"{}", f"set-cookie: __cf_bm={'y' * 4000}; path={path}")
+
+    server = serve(script)
+    for _ in range(50):
+        http.call(order(server, "/x" * 60))
+    assert max(len(request.headers["cookie"] or "") for request in server.requests) < 25 * 4000
 
 
 # --- Time -------------------------------------------------------------------------------------------------------------

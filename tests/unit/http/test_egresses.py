@@ -296,16 +296,16 @@ def test_a_challenge_makes_a_keys_session_on_that_way_anew_and_touches_no_other(
 
     straight = serve(script)
     for key, egress in [("key", one), ("key", other), ("another", one)]:
-        assert ask(key, "/a", egress) is None
-        assert ask(key, "/b", egress) == "a=1"
+        assert ask(key, "/__cf_bm", egress) is None
+        assert ask(key, "/_cfuvid", egress) == "__cf_bm=1"
     before = server.connections
-    assert ask("key", "/challenge", one) == "a=1; b=1"
+    assert ask("key", "/challenge", one) == "__cf_bm=1; _cfuvid=1"
 
-    assert ask("key", "/c", one) is None
+    assert ask("key", "/__cflb", one) is None
     assert server.connections == before + 1  # the connection with the page on it was closed
-    assert ask("key", "/c", one) == "c=1"
-    assert ask("key", "/c", other) == "a=1; b=1"
-    assert ask("another", "/c", one) == "a=1; b=1"
+    assert ask("key", "/__cflb", one) == "__cflb=1"
+    assert ask("key", "/__cflb", other) == "__cf_bm=1; _cfuvid=1"
+    assert ask("another", "/__cflb", one) == "__cf_bm=1; _cfuvid=1"
 
 
 def test_a_challenged_session_comes_back_with_a_browser_of_its_own_choice(serve: Serve, http: SoraHttp) -> None:

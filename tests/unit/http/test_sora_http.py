@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import trustme
 
+from sora_proxy.errors import ResultRefused
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.sora_http import SoraHttp
 from tests.eventually import PATIENCE
@@ -112,6 +113,15 @@ def test_a_name_that_no_server_has_counts_as_not_sent(http: SoraHttp, monkeypatc
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     failure = failure_of(http, order("http://sora.test"))
     assert (failure.sent, failure.proxy) == (False, False)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_call_for_public_addresses_connects_to_no_other(serve: Serve, http: SoraHttp, scheme: str) -> None:
+    server = serve(answer_all)
+    with pytest.raises(ResultRefused) as caught:
+        http.call(order(f"{scheme}://127.0.0.1:{server.port}", public_only=True))
+    assert caught.value.host == f"127.0.0.1:{server.port}"
+    assert server.connections == 0
 
 
 # --- Ending a call from outside ---------------------------------------------------------------------------------------
@@ -297,20 +307,20 @@ def test_calls_of_one_key_at_once_have_sessions_of_their_own_but_one_jar_of_cook
 
     def script(server: Server, sock: socket.socket) -> None:
         while request := server.read(sock):
-            if request.path in ("/one", "/two"):
+            if request.path in ("/__cf_bm", "/_cfuvid"):
                 both.wait(PATIENCE)  # neither is answered before both are there
             answer(sock, b"{}", f"set-cookie: {request.path[1:]}=1; path=/")
 
     server = serve(script)
-    running = [threads.submit(http.call, order(server, path)) for path in ("/one", "/two")]
+    running = [threads.submit(http.call, order(server, path)) for path in ("/__cf_bm", "/_cfuvid")]
     for each in running:
         each.result(PATIENCE)
     http.call(order(server, "/three"))
     http.call(HttpCall("another key", "GET", f"http://127.0.0.1:{server.port}/four"))
 
     *at_once, third, fourth = server.requests
-    assert {request.path for request in at_once} == {"/one", "/two"}
+    assert {request.path for request in at_once} == {"/__cf_bm", "/_cfuvid"}
     assert all(request.headers["cookie"] is None for request in at_once)
-    assert set(third.headers["cookie"].split("; ")) == {"one=1", "two=1"}
+    assert set(third.headers["cookie"].split("; ")) == {"__cf_bm=1", "_cfuvid=1"}
     assert fourth.headers["cookie"] is None
     assert len({request.headers["user-agent"] for request in (*at_once, third)}) == 1

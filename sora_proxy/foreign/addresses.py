@@ -1,0 +1,60 @@
+"""Addresses from outside: which of them lead to the public internet, and how they are written down. No I/O."""
+
+import ipaddress
+import re
+from urllib.parse import quote
+
+from yarl import URL
+
+MAX_LENGTH = 8192  # characters
+HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z][a-z0-9-]{0,61}[a-z0-9]?", re.ASCII)
+# Printable ASCII without what ends an address, or means something, in markdown or HTML. `%` stays: no address is
+# encoded twice.
+AS_IT_IS = "!#$%&'*+,-./:;=?@[]_~"
+
+# `is_global` is not enough: Python 3.11 calls these global although they lead to other, possibly private, addresses.
+NOT_PUBLIC = [
+    ipaddress.ip_network(network)
+    for network in ("2002::/16", "2001::/23", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24")
+]
+PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public internet."""
+    ip = ipaddress.ip_address(address)
+    # Of IPv6, this block alone is public; `is_global` is also true for site-local and IPv4-compatible addresses.
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in PUBLIC_IPV6:
+        return False
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_PUBLIC)
+
+
+def is_public_host(host: str) -> bool:
+    """Whether a host is a public IP address, or a name: where names lead, only a look-up shows.
+
+    Plainly written ones only: other spellings of addresses exist to get past checks.
+    """
+    try:
+        return is_public(host)
+    except ValueError:
+        return HOST_NAME.fullmatch(host) is not None
+
+
+def names_of(url: URL) -> set[str | None]:
+    """The entries of an operator's list of hosts that a URL matches; an IPv6 address may be bracketed there."""
+    return {url.host, url.host_subcomponent, f"{url.host_subcomponent}:{url.port}"}
+
+
+def plain_address(text: str) -> str | None:
+    """An http(s) address as it may be written into markdown and HTML, or None for what is not one.
+
+    It has a host, but no user or password, and was printable ASCII of at most 8192 characters.
+    """
+    if len(text) > MAX_LENGTH or not (text.isascii() and text.isprintable()):
+        return None
+    try:
+        url = URL(quote(text, safe=AS_IT_IS), encoded=True)  # a signature in it covers how it is written
+        usable = url.scheme in ("http", "https") and url.host and url.port and "@" not in url.raw_authority
+        return str(url) if usable else None
+    except ValueError:
+        return None

@@ -1,0 +1,40 @@
+"""Heads of answers: the status line and the headers, within a bound.
+
+Python's own bound is a hundred lines of 64 KiB each, which an answer, or the error that it ends with, keeps in memory.
+"""
+
+from http.client import HTTPResponse
+from typing import BinaryIO
+
+from sora_proxy.upstream.http_call import CallFailed
+
+MAX_BYTES = 64 * 2**10  # with all interim answers before the final one
+
+
+class BoundedHead(HTTPResponse):
+    """An answer that is given up when its head becomes too large. Raises CallFailed."""
+
+    def begin(self) -> None:
+        stream = self.fp
+        self.fp = _Lines(stream)  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:  # it is closed after what is not a status line
+                self.fp = stream
+
+
+class _Lines:
+    """Hands on lines of a stream until there are too many bytes of them."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._left = MAX_BYTES
+        self.close = stream.close
+
+    def readline(self, limit: int) -> bytes:
+        line = self._stream.readline(min(limit, self._left + 1))
+        self._left -= len(line)
+        if self._left < 0:
+            raise CallFailed("the head of the answer is too large", sent=True)
+        return line

@@ -1,0 +1,56 @@
+"""Where may results lie? A back end is a stranger: its addresses could make us publish files of our own network (SSRF).
+
+So a result lies on the back end's own origin, on a host that RESULT_ALLOW names, or on the public internet. A name must
+not be a local one, and all its IP addresses must be public. Through a proxy, only the proxy knows the latter.
+"""
+
+import contextlib
+import re
+import socket
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from yarl import URL
+
+from sora_proxy.errors import ResultRefused
+from sora_proxy.foreign.addresses import is_public, is_public_host, names_of
+
+LOCAL_NAME = re.compile(r"[^.:]+|.*\.(localhost|localdomain|local|internal|lan|home\.arpa)")
+
+
+class ResultAddresses:
+    """The addresses that the results of one back end may have. `allowed` are the entries of RESULT_ALLOW."""
+
+    def __init__(self, base_url: str, allowed: Iterable[str] = ()) -> None:
+        self._own_origin = _origin(URL(base_url.lower()))
+        self._allowed = frozenset(host.lower() for host in allowed)
+
+    def must_be_public(self, address: str) -> bool:
+        """Whether every IP address of the host has to be public, which is for the look-up to check.
+
+        Raises ResultRefused for a host that is local by the way it is written.
+        """
+        url = URL(address.lower(), encoded=True)
+        if _origin(url) == self._own_origin or not names_of(url).isdisjoint(self._allowed):
+            return False
+        host = url.raw_host or ""
+        if not is_public_host(host) or LOCAL_NAME.fullmatch(host):
+            raise ResultRefused(f"{url.host_subcomponent}:{url.port}")
+        return True
+
+
+def check_public(host: str, found: Sequence[tuple[Any, ...]]) -> None:
+    """Check what `socket.getaddrinfo` found for a host. Raises ResultRefused."""
+    if not all(is_public(str(address[0])) for *_, address in found):
+        raise ResultRefused(host)
+
+
+def look_up(address: str) -> None:
+    """Check the IP addresses of an address's host, if they can be found. It blocks. Raises ResultRefused."""
+    host = URL(address, encoded=True).raw_host or ""
+    with contextlib.suppress(OSError):
+        check_public(host, socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+
+
+def _origin(url: URL) -> tuple[str, str | None, int | None]:
+    return url.scheme, url.raw_host, url.port

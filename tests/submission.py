@@ -1,0 +1,17 @@
+"""An order as a back end gets it."""
+
+from pathlib import Path
+
+from sora_proxy.events import Progress
+from sora_proxy.generation import GenerationSpec
+from sora_proxy.settings.accounts import Account
+from sora_proxy.upstream import Submission
+
+
+async def report(_progress: Progress) -> None:
+    """Nobody waits for it."""
+
+
+def submission(account: Account) -> Submission:
+    """An order without a reference image."""
+    return Submission(GenerationSpec("sora-1.0", "a red fox"), account, "sora-1.0", "attempt", (), Path, report)
