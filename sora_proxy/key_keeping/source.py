@@ -40,8 +40,10 @@ class KeySource:
     def __init__(self, settings: Settings, threads: BlockingPool) -> None:
         self._named = "keys_storage_file" in settings.model_fields_set
         self.origin = Origin.environment if settings.api_keys or settings.backends else Origin.file
-        self._configured = [(ENVIRONMENTS, key) for key in settings.api_keys]
-        self._configured += [(backend.name, key) for backend in settings.backends for key in keys_of(backend)]
+        self._configured = (
+            *((ENVIRONMENTS, key) for key in settings.api_keys),
+            *((backend.name, key) for backend in settings.backends for key in keys_of(backend)),
+        )
         self._path = settings.keys_storage_file
         self._threads = threads
         # All the mutable state: the version of the file that was read last.
@@ -72,8 +74,7 @@ class KeySource:
         except ValidationError as error:
             places = [line.removeprefix("KEYS").removeprefix(": ") for line in explain(error)]
             raise ConfigurationError([f"KEYS_STORAGE_FILE: {self._path}: {place}" for place in places]) from None
-
-        return [(ENVIRONMENTS, key) for key in keys]
+        return tuple((ENVIRONMENTS, key) for key in keys)
 
     async def changes(self) -> AsyncGenerator[Sequence[Entry], None]:
         """Yield the keys of the file whenever it changed. A missing or broken file changes nothing."""

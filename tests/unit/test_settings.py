@@ -322,10 +322,60 @@ def test_an_example_is_one_that_would_be_taken(environment: SetEnvironment) -> N
     """All of them at once, as the messages give them."""
     for name, field in Settings.model_fields.items():
         example = (field.examples or [""])[0]
-        if "KEY" not in name.upper():
+        if "KEY" not in name.upper() and name != "backends":  # which is instead of others
             environment(**{name.upper(): example})
     environment(API_KEYS='[{"key": "Bearer eyJ", "weight": 1, "max_rpm": 60}]', SORA_EXTRA_HEADERS='{"x": "y"}')
     assert load_settings().proxy_port == 7890
+
+
+def test_several_back_ends_are_a_list_or_the_name_of_a_file(environment: SetEnvironment, folder: Path) -> None:
+    entry = '{"name": "main", "kind": "sora", "base_url": "https://sora.example.com/", "keys": [{"key": "secret"}]}'
+    (folder / "backends.json").write_text(f"[{entry}]")
+    for value in (f"[{entry}]", "backends.json"):
+        environment(BACKENDS=value)
+        (backend,) = load_settings().backends
+        assert (backend.name, backend.base_url, backend.keys[0].token) == ("main", "https://sora.example.com", "secret")
+        assert backend.models is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "[]",
+        "{}",
+        "[",
+        "missing.json",
+        '[{"name": "A B", "kind": "sora", "base_url": "https://x"}]',
+        '[{"name": "a", "kind": "sora", "base_url": "x"}]',
+        '[{"name": "a", "kind": "sora", "base_url": "https://x", "keys": [{"key": "secret"}, {"key": "secret"}]}]',
+        '[{"name": "a", "kind": "sora", "base_url": "https://x", "more": 1}]',
+        '[{"name": "a", "kind": "sora", "base_url": "https://x"}, {"name": "a", "kind": "sora", "base_url": "https://y"}]',
+    ],
+)
+def test_a_list_of_back_ends_that_can_not_be_used_is_a_fault_without_its_secrets(
+    environment: SetEnvironment, value: str
+) -> None:
+    environment(BACKENDS=value)
+    fault = only_fault()
+    assert fault.startswith("BACKENDS")
+    assert "secret" not in fault
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"UPSTREAM": "sora"},
+        {"SORA_BASE_URL": "https://x"},
+        {"API_KEYS": '[{"key": "x"}]'},
+        {"KEYS_STORAGE_FILE": "x"},
+    ],
+    ids=str,
+)
+def test_several_back_ends_are_not_combined_with_the_options_of_one(
+    environment: SetEnvironment, other: dict[str, str]
+) -> None:
+    environment(BACKENDS='[{"name": "a", "kind": "sora", "base_url": "https://x"}]', **other)
+    assert only_fault().startswith(f"BACKENDS: can't be combined with {next(iter(other))}")
 
 
 def test_every_fault_is_told_at_once(environment: SetEnvironment) -> None:
