@@ -20,6 +20,7 @@ from sora_proxy.errors import (
     KeyFault,
     NoUpstreamKey,
     QueueTimeout,
+    ServerUnreachable,
     StorageUnavailable,
     SubmissionUnknown,
     UpstreamUnavailable,
@@ -32,6 +33,7 @@ from sora_proxy.orders.lost_orders import LostOrders
 from sora_proxy.orders.results import Results
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.watcher import TaskWatcher
+from sora_proxy.scheduling.cooldown import MAX_BACK_OFF_SECONDS, MIN_BACK_OFF_SECONDS
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
@@ -39,7 +41,6 @@ from sora_proxy.upstream import Upstream
 
 log = structlog.get_logger(__name__)
 
-MAX_REFUSALS = 4  # of one order, not counting those that concern a key
 MAX_SENDS = 3  # of an order whose outcome stays unknown: a back end that loses every answer may charge for each
 STORAGE_RETRY_SECONDS = 1.0
 
@@ -120,22 +121,26 @@ class Lifecycle:
 
         A cancelled one that the upstream did not take ends here.
         """
-        refusals = 0
         place: Place[Lease] = Place(generation.client, generation.id)
-        deadline = asyncio.get_running_loop().time() + self._policy.queue_timeout
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._policy.queue_timeout
         while generation.status not in (Status.saving, Status.cancelled):
             try:
                 async with await self._lease(generation, place, deadline) as lease:
                     await self._work(generation, lease)
             except (KeyFault, EgressFault, UpstreamUnavailable) as fault:
-                # The pool handles a key that is full, cooling down or dead; other refusals are limited in number.
-                refusals += not isinstance(fault, KeyFault)
+                # The pool handles a key that is full, cooling down or dead; other refusals are limited in time.
+                seconds = 0.0 if isinstance(fault, KeyFault) else place.refused(loop.time())
+                too_long = seconds >= self._keys.queue.bounds.max_wait_seconds
                 # Only an order that was definitely not accepted may be offered again.
-                if generation.status not in (Status.queued, Status.submitting) or refusals >= MAX_REFUSALS:
+                if generation.status not in (Status.queued, Status.submitting) or too_long:
                     raise
                 log.info("order refused", reason=str(fault), code=fault.code, attempt=generation.state.attempts)
                 if generation.status is Status.submitting:
                     await self._requeue(generation)
+                if isinstance(fault, UpstreamUnavailable) and not isinstance(fault, ServerUnreachable):
+                    # The cause may be the order itself: it must not make all keys cool down, one after the other.
+                    await asyncio.sleep(min(max(seconds, MIN_BACK_OFF_SECONDS), MAX_BACK_OFF_SECONDS))
 
     async def _lease(self, generation: Generation, place: Place[Lease], deadline: float) -> Lease:
         """A key for a new order, which keeps its place in line over refusals; for an accepted one, its own."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from sora_proxy.errors import QueueFull
+from sora_proxy.errors import QueueFull, ServerUnreachable
 from sora_proxy.scheduling.line import G, Line, Place
 
 FIRST_NEWS_SECONDS, NEWS_INTERVAL_SECONDS = 0.2, 1.0  # when orders in line get news of their positions
@@ -32,7 +32,7 @@ class OrderQueue(Generic[G]):
     def __init__(
         self, bounds: QueueBounds, weights: Mapping[str, float], forecast: Callable[[int, float], float]
     ) -> None:
-        self._bounds = bounds
+        self.bounds = bounds
         self._line: Line[G] = Line(weights)
         self._forecast = forecast
         # All the mutable state.
@@ -54,10 +54,10 @@ class OrderQueue(Generic[G]):
         position = self._line.places_before(client) + len(arriving) + 1
         wait = 0.0 if position == 1 and key_is_free else self.expected_wait(position)
         orders_of_client = self.waiting.get(client, 0) + arriving.count(client)
-        full = len(self) + len(arriving) >= self._bounds.max_orders
-        full |= orders_of_client >= self._bounds.max_orders_of_client
-        if full or wait > self._bounds.max_wait_seconds:
-            until = max(wait - self._bounds.max_wait_seconds, self.expected_wait(1) if full else 0.0, 1.0)
+        full = len(self) + len(arriving) >= self.bounds.max_orders
+        full |= orders_of_client >= self.bounds.max_orders_of_client
+        if full or wait > self.bounds.max_wait_seconds:
+            until = max(wait - self.bounds.max_wait_seconds, self.expected_wait(1) if full else 0.0, 1.0)
             seconds = math.ceil(min(until, MAX_RETRY_AFTER_SECONDS))
             raise QueueFull("too many orders are waiting; try again later", retry_after=seconds)
 
@@ -77,6 +77,19 @@ class OrderQueue(Generic[G]):
     def pop(self) -> Place[G]:
         """Remove the next order from the line, which must not be empty."""
         return self._line.pop()
+
+    def refuse(self, reason: str, now: float) -> None:
+        """The back end can't take any order now. Those for which that has been so for too long leave the line."""
+        for place in self._line.in_order():
+            if place.refused(now) >= self.bounds.max_wait_seconds:
+                self.remove(place)
+                place.refusal = ServerUnreachable(reason)
+                place.news.set()
+
+    def end_refusal(self) -> None:
+        """The back end takes orders again."""
+        for place in self._line.in_order():
+            place.refused_since = math.inf
 
     def _tick_later(self, pause: float) -> None:
         if self._ticker is None:

@@ -111,13 +111,15 @@ async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
     """Ask the back end whether a key works. If it does, it is revived; a fault has its usual effect."""
     request.app[KEY_REGISTRY].get(key_id)
     key, pool = key_of(request, key_id), request.app[KEY_POOL]
+    account = pool.account(key)
     try:
-        await request.app[UPSTREAM].probe(pool.account(key))
+        await request.app[UPSTREAM].probe(account)
     except Fault as fault:
         pool.report(key, fault)
         return {"id": key_id, "works": False, "code": fault.code, "reason": str(fault)}
     if key.rejected or key.cooldown.failures or key.unproven:
         await revive_key(request, key_id)
+    pool.succeeded(key, account)
     return {"id": key_id, "works": True}
 
 
