@@ -155,7 +155,9 @@ class Program:
         self.upstream = self.choice.backend
         self.probes = Probes(self.upstream.probe, self.key_pool)
         self.key_pool.on_unproven = self.probes.start  # what closes the circle: probes need the pool
-        self.watcher = TaskWatcher(self.upstream, self.key_pool, interval=settings.poll_interval)
+        self.watcher = TaskWatcher(
+            self.upstream, self.key_pool, interval=settings.poll_interval, patience=settings.generation_timeout
+        )
         resources = Resources(self.upstream, self.key_pool, self.store, self.media, self.watcher)
         self.supervisor = Supervisor(resources, _policy(self.runtime, self.choice))
         self.idempotency = Idempotency(self.database)
@@ -237,6 +239,7 @@ def _policy(runtime: RuntimeSettings, choice: BackendChoice) -> Policy:
         settle_time=settings.settle_time,
         on_unknown=settings.on_unknown,
         generation_timeout=settings.generation_timeout,
+        give_up_after=settings.give_up_after,
         queue_timeout=settings.queue_timeout,
         keep_images=keep_images,
     )

@@ -28,7 +28,7 @@ from sora_proxy.errors import (
 from sora_proxy.events import Completed, Event, Failed, Image, Progress, Queued
 from sora_proxy.generation import Generation, State, Status
 from sora_proxy.media.image_files import Media
-from sora_proxy.orders.following import Following
+from sora_proxy.orders.following import Following, awaited
 from sora_proxy.orders.lost_orders import LostOrders
 from sora_proxy.orders.results import Results
 from sora_proxy.orders.store import Store
@@ -51,7 +51,8 @@ class Policy:
 
     settle_time: float = 20.0
     on_unknown: Literal["requeue", "fail"] = "requeue"
-    generation_timeout: float = 1800.0
+    generation_timeout: float = 1800.0  # of the clients' wait
+    give_up_after: float = 21_600.0
     queue_timeout: float = 900.0
     keep_images: Callable[[], bool] = lambda: True  # it may change while the server runs
 
@@ -77,7 +78,7 @@ class Lifecycle:
         self._media = resources.media
         self._policy = policy
         self._lost_orders = LostOrders(resources.upstream, resources.keys, resources.store, policy.settle_time)
-        self._following = Following(resources.watcher, policy.generation_timeout)
+        self._following = Following(resources.watcher, policy.give_up_after)
         self._results = Results(resources.upstream, resources.keys, resources.media)
 
     async def run(self, generation: Generation) -> None:
@@ -163,11 +164,12 @@ class Lifecycle:
             await self._send(generation, lease)
         elif generation.status is Status.submitting:  # by the last process, which did not live to tell the outcome
             await self._record(generation, generation.state.to(Status.unknown))
-        if generation.status is Status.unknown:
-            await self._settle(generation, lease)
-        if generation.status is Status.running:
-            lease.accepted()
-            await self._follow(generation, lease)
+        with awaited(generation, self._policy.generation_timeout):
+            if generation.status is Status.unknown:
+                await self._settle(generation, lease)
+            if generation.status is Status.running:
+                lease.accepted()
+                await self._follow(generation, lease)
 
     async def _send(self, generation: Generation, lease: Lease) -> None:
         """The reference image, the write-ahead intent, and the order itself."""
@@ -196,7 +198,7 @@ class Lifecycle:
     async def _settle(self, generation: Generation, lease: Lease) -> None:
         """Search upstream for an order of unknown outcome: adopt it, or establish that it was never registered."""
         try:
-            async with asyncio.timeout(self._policy.generation_timeout):
+            async with asyncio.timeout(self._policy.give_up_after):
                 task_id = await self._lost_orders.find(generation, lease)
         except TimeoutError:
             raise SubmissionUnknown("it can't be found out whether the back end took the order") from None

@@ -142,7 +142,14 @@ class Settings(BaseSettings):
         examples=["requeue"],
     )
     generation_timeout: float = Field(
-        1800.0, gt=0, le=86400, description="The longest time an accepted order may take upstream.", examples=["1800"]
+        1800.0,
+        gt=0,
+        le=86400,
+        description="How long clients wait for an order that the back end took. Then they get 504, and it continues.",
+        examples=["1800"],
+    )
+    give_up_after: float = Field(
+        21_600.0, gt=0, le=604_800, description="The longest time such an order may take.", examples=["21600"]
     )
     model_aliases: Aliases | None = Field(
         None,
@@ -164,7 +171,8 @@ class Settings(BaseSettings):
         120.0,
         gt=0,
         le=86400,
-        description="Beyond this expected wait, new orders are refused with 429.",
+        description="Beyond this expected wait, new orders are refused with 429. An order that the back end can't take "
+        "is offered again for as long.",
         examples=["120"],
     )
     queue_timeout: float = Field(

@@ -82,7 +82,7 @@ async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Super
     await media.open()
     keys = KeyPool(QueueBounds())
     keys.put("key", KEY)
-    watcher = TaskWatcher(upstream, keys, interval=0.02)
+    watcher = TaskWatcher(upstream, keys, interval=0.02, patience=60)
     supervisor = Supervisor(Resources(upstream, keys, Store(database), media, watcher), Policy())
     yield supervisor
     await supervisor.stop(5)
