@@ -132,7 +132,7 @@ class Lifecycle:
             except (KeyFault, EgressFault, UpstreamUnavailable) as fault:
                 # The pool handles a key that is full, cooling down or dead; other refusals are limited in time.
                 seconds = 0.0 if isinstance(fault, KeyFault) else place.refused(loop.time())
-                too_long = seconds >= self._keys.queue.bounds.max_wait_seconds
+                too_long = seconds >= self._keys.queue.max_refused_seconds
                 # Only an order that was definitely not accepted may be offered again.
                 if generation.status not in (Status.queued, Status.submitting) or too_long:
                     raise

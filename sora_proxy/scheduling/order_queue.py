@@ -11,6 +11,7 @@ from sora_proxy.scheduling.line import G, Line, Place
 
 FIRST_NEWS_SECONDS, NEWS_INTERVAL_SECONDS = 0.2, 1.0  # when orders in line get news of their positions
 POSITIONS_PER_SECOND = 5000  # that may be updated: a longer line gets its news less often
+MAX_REFUSED_SECONDS = 60.0  # of one order: a back end may restart, and clients still wait for the answer
 MAX_RETRY_AFTER_SECONDS = 60  # with more, SDKs stop trying, or try at once
 
 
@@ -32,7 +33,7 @@ class OrderQueue(Generic[G]):
     def __init__(
         self, bounds: QueueBounds, weights: Mapping[str, float], forecast: Callable[[int, float], float]
     ) -> None:
-        self.bounds = bounds
+        self._bounds = bounds
         self._line: Line[G] = Line(weights)
         self._forecast = forecast
         # All the mutable state.
@@ -46,6 +47,11 @@ class OrderQueue(Generic[G]):
         """How many orders wait, by client."""
         return self._line.waiting
 
+    @property
+    def max_refused_seconds(self) -> float:
+        """How long the back end may be unable to take an order before the order fails."""
+        return min(MAX_REFUSED_SECONDS, self._bounds.max_wait_seconds)
+
     def admit(self, client: str, arriving: Sequence[str], *, key_is_free: bool) -> None:
         """Check that one more order of a client may wait, beside those in line and those that these clients bring.
 
@@ -54,10 +60,10 @@ class OrderQueue(Generic[G]):
         position = self._line.places_before(client) + len(arriving) + 1
         wait = 0.0 if position == 1 and key_is_free else self.expected_wait(position)
         orders_of_client = self.waiting.get(client, 0) + arriving.count(client)
-        full = len(self) + len(arriving) >= self.bounds.max_orders
-        full |= orders_of_client >= self.bounds.max_orders_of_client
-        if full or wait > self.bounds.max_wait_seconds:
-            until = max(wait - self.bounds.max_wait_seconds, self.expected_wait(1) if full else 0.0, 1.0)
+        full = len(self) + len(arriving) >= self._bounds.max_orders
+        full |= orders_of_client >= self._bounds.max_orders_of_client
+        if full or wait > self._bounds.max_wait_seconds:
+            until = max(wait - self._bounds.max_wait_seconds, self.expected_wait(1) if full else 0.0, 1.0)
             seconds = math.ceil(min(until, MAX_RETRY_AFTER_SECONDS))
             raise QueueFull("too many orders are waiting; try again later", retry_after=seconds)
 
@@ -81,7 +87,7 @@ class OrderQueue(Generic[G]):
     def refuse(self, reason: str, now: float) -> None:
         """The back end can't take any order now. Those for which that has been so for too long leave the line."""
         for place in self._line.in_order():
-            if place.refused(now) >= self.bounds.max_wait_seconds:
+            if place.refused(now) >= self.max_refused_seconds:
                 self.remove(place)
                 place.refusal = ServerUnreachable(reason)
                 place.news.set()

@@ -172,7 +172,7 @@ class Settings(BaseSettings):
         gt=0,
         le=86400,
         description="Beyond this expected wait, new orders are refused with 429. An order that the back end can't take "
-        "is offered again for as long.",
+        "is offered again for as long, but at most for a minute.",
         examples=["120"],
     )
     queue_timeout: float = Field(
