@@ -277,6 +277,7 @@ def _send_policy(settings: Settings) -> SendPolicy:
         on_unknown=settings.on_unknown,
         on_lost=settings.on_lost,
         generation_timeout=settings.generation_timeout,
+        give_up_after=settings.give_up_after,
         poll_interval=settings.poll_interval,
     )
 

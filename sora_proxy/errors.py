@@ -25,6 +25,7 @@
         └── UpstreamFault            the back end
             ├── UpstreamUnavailable  it did not accept the call: nothing was registered
             ├── ResultRefused        it named an address for a result that is neither fetched nor shown
+            │   └── ServerUnreachable no connection to its server: it cools down for all keys
             └── SubmissionUnknown    it may have accepted the order: look for it before sending it again
 
 Messages are written for clients and operators: they contain no token, prompt, address or body of a back end. How each
@@ -179,6 +180,10 @@ class UpstreamFault(Fault):
 
 class UpstreamUnavailable(UpstreamFault):
     code = "upstream_unavailable"
+
+
+class ServerUnreachable(UpstreamUnavailable):
+    """The server of the back end did not accept a direct connection, or its name has no address."""
 
 
 class ResultRefused(UpstreamFault):

@@ -15,7 +15,7 @@ class EventLog(Generic[E]):
     """
 
     def __init__(self, events: Iterable[E] = ()) -> None:
-        # All the mutable state: the events, whether more can come, and who waits for them.
+        # All the mutable state: the events, whether one waits for more, and who does.
         self._events = list(events)
         self._closed = False
         self._waiters: set[asyncio.Future[bool]] = set()
@@ -36,12 +36,12 @@ class EventLog(Generic[E]):
         self._wake()
 
     def close(self) -> None:
-        """No event will follow: the story has ended, or this process stops."""
+        """Nobody waits for events any more: the story has ended, this process stops, or it takes too long."""
         self._closed = True
         self._wake()
 
     async def end(self) -> None:
-        """Wait until no event can follow."""
+        """Wait until the log is closed."""
         async with aclosing(self.follow()) as news:
             async for _ in news:
                 pass

@@ -151,6 +151,7 @@ class Generation:
     state: State = State()  # changed by the store only, once it is on disk
     log: EventLog[Event] = field(default_factory=EventLog)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # the store's: one commit at a time
+    overdue: bool = False  # clients wait for it no more, although it continues
 
     @property
     def status(self) -> Status:
@@ -170,6 +171,11 @@ class Generation:
     def ended(self) -> bool:
         """Whether clients will hear no more of it."""
         return self.status in FINAL or self.cancelled
+
+    def end_wait(self) -> None:
+        """End the wait of all clients, and of those that come later. The generation continues without them."""
+        self.overdue = True
+        self.log.close()
 
     @property
     def phase(self) -> Phase:

@@ -38,6 +38,7 @@ class Sora:
 
     def __init__(self) -> None:
         self.url = ""
+        self.runner: web.AppRunner
         self.orders: list[Order] = []
         self.tasks: dict[str, list[Task]] = {}  # by token, newest first
         self.looks: Counter[str] = Counter()  # lists asked for, by token
@@ -78,7 +79,7 @@ class Sora:
         async with self._news:
             self._news.notify_all()
 
-    async def start(self) -> web.AppRunner:
+    async def start(self, port: int = 0) -> web.AppRunner:
         app = web.Application()
         app.router.add_post("/backend/uploads", self._upload)
         app.router.add_post("/backend/video_gen", self._submit)
@@ -86,7 +87,7 @@ class Sora:
         app.router.add_get("/media/{name}", self._media)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         return runner
 
@@ -124,9 +125,9 @@ def _token(request: web.Request) -> str:
 @asynccontextmanager
 async def serve_sora() -> AsyncIterator[Sora]:
     sora = Sora()
-    runner = await sora.start()
+    sora.runner = await sora.start()
     yield sora
-    await runner.cleanup()
+    await sora.runner.cleanup()
 
 
 def in_front_of(sora: Sora, **settings: Any) -> dict[str, Any]:

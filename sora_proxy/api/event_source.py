@@ -37,9 +37,10 @@ class EventSource:
                 number += len(events)
                 text = b"".join([event_text(each, event, self._origin) for each, event in numbered])
                 await (stream.write(text) if text else stream.heartbeat())
-        if not self._generation.ended:  # without an id: the next process resumes after the last event sent
+        if not self._generation.ended:  # without an id: whoever comes back resumes after the last event sent
+            kind = b"generation_timeout" if self._generation.overdue else b"stopping"
             fields = {"id": self._generation.id, "starting_after": number}
-            await stream.write(b"event: stopping\ndata: %b\n\n" % orjson.dumps(fields))
+            await stream.write(b"event: %b\ndata: %b\n\n" % (kind, orjson.dumps(fields)))
         return await stream.end(done=False)
 
 

@@ -61,6 +61,14 @@ def why_no_images(generation: Generation, name: str) -> Failed | None:
     return Failed("generation_timeout", message)
 
 
+def why_cut(generation: Generation, path: str) -> Failed:
+    """Why a stream ends although its generation continues. `path` is where it can be resumed."""
+    if generation.overdue:
+        message = f"The order takes too long. It continues; resume this stream later at {path}"
+        return Failed("generation_timeout", message)
+    return Failed("server_stopping", f"The server is stopping. The order continues; resume this stream at {path}")
+
+
 def name_backend(request: web.Request) -> None:
     """Have the headers of the answer name the back end, until it is about an order. Of several, none is named."""
     names = request.app[BACKENDS_IN_USE].names

@@ -19,7 +19,7 @@ from sora_proxy.errors import Fault, SubmissionUnknown, TaskLost
 from sora_proxy.events import Image
 from sora_proxy.generation import Generation, Status
 from sora_proxy.media.image_files import Media
-from sora_proxy.orders.following import Following
+from sora_proxy.orders.following import Following, awaited
 from sora_proxy.orders.lost_orders import LostOrders
 from sora_proxy.orders.recorder import Recorder
 from sora_proxy.orders.results import Results
@@ -43,7 +43,8 @@ class SendPolicy:
     settle_time: float = 20.0
     on_unknown: Literal["auto", "requeue", "fail"] = "auto"
     on_lost: Literal["fail", "requeue"] = "fail"
-    generation_timeout: float = 1800.0
+    generation_timeout: float = 1800.0  # of the clients' wait, and of the request to a synchronous back end
+    give_up_after: float = 21_600.0
     poll_interval: float = 3.0
 
 
@@ -73,9 +74,9 @@ class Backend:
         self._recorder = Recorder(store)
         self._probes = Probes(upstream.probe, keys)
         keys.on_unproven = self._probes.start  # what closes the circle: probes need the pool
-        self._watcher = TaskWatcher(upstream, keys, interval=policy.poll_interval)
+        self._watcher = TaskWatcher(upstream, keys, interval=policy.poll_interval, patience=policy.generation_timeout)
         self._lost_orders = LostOrders(upstream, keys, store, policy.settle_time)
-        self._following = Following(self._watcher.follow, policy.generation_timeout)
+        self._following = Following(self._watcher.follow, policy.give_up_after)
         self._results = Results(upstream, keys, resources.media)
 
     @property
@@ -88,11 +89,12 @@ class Backend:
             await self._send(generation, lease)
         elif generation.status is Status.submitting:  # by the last process, which ended before its outcome was stored
             await self._recorder.record(generation, generation.state.to(Status.unknown))
-        if generation.status is Status.unknown:
-            await self._settle(generation, lease)
-        if generation.status is Status.running:
-            lease.accepted()
-            await self._follow(generation, lease)
+        with awaited(generation, self._policy.generation_timeout):
+            if generation.status is Status.unknown:
+                await self._settle(generation, lease)
+            if generation.status is Status.running:
+                lease.accepted()
+                await self._follow(generation, lease)
 
     async def images(self, generation: Generation, *, store: bool) -> list[Image]:
         """The results of a finished task: stored here, or as links. Raises TaskFailed if none may be used."""
@@ -170,7 +172,7 @@ class Backend:
 
     async def _search(self, generation: Generation, lease: Lease) -> str | None:
         try:
-            async with asyncio.timeout(self._policy.generation_timeout):
+            async with asyncio.timeout(self._policy.give_up_after):
                 return await self._lost_orders.find(generation, lease)
         except TimeoutError:
             raise SubmissionUnknown("it can't be found out whether the back end took the order") from None

@@ -105,3 +105,12 @@ class Waiting:
         if pool not in self._places:
             self._places[pool] = Place(self._generation.client, self._generation.id)
         return self._places[pool]
+
+    def refused(self, now: float) -> float:
+        """Note a refusal by nothing of the order's own. Returns for how many seconds it has been refused."""
+        return max((place.refused(now) for place in self._places.values()), default=0.0)
+
+    @property
+    def max_refused_seconds(self) -> float:
+        """After how long a refused order is not offered again."""
+        return max((pool.queue.max_refused_seconds for pool in self._places), default=0.0)

@@ -1,8 +1,10 @@
 """Following: an accepted order, until its upstream task has ended."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
+
+import structlog
 
 from sora_proxy.errors import RequestFault, TaskFailed
 from sora_proxy.events import Progress, Queued
@@ -11,10 +13,28 @@ from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.upstream import Snapshot, TaskState
 
+log = structlog.get_logger(__name__)
+
 MAX_EMPTY_POLLS = 3  # of a task that succeeded without a result
 
 Follow = Callable[[Key, str], AsyncGenerator[Snapshot, None]]  # the snapshots of a task on a key
 Tell = Callable[[Generation, Queued | Progress], Awaitable[None]]
+
+
+@contextmanager
+def awaited(generation: Generation, seconds: float) -> Iterator[None]:
+    """While the back end may have an order: clients wait for so many seconds, then it continues without them."""
+
+    def end_wait() -> None:
+        log.warning("generation overdue, clients wait no more", seconds=seconds)
+        generation.end_wait()
+
+    # From now on, not from the intent: the task may have ended while the server was down, and clocks change.
+    timer = asyncio.get_running_loop().call_later(seconds, end_wait)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Following:
@@ -27,7 +47,6 @@ class Following:
     async def results(self, generation: Generation, lease: Lease, tell: Tell) -> tuple[Asset, ...]:
         """The results of a generation's task; `tell` gets its progress meanwhile. Raises the Fault that ended it."""
         try:
-            # From now on, not from the intent: the task may have ended while the server was down, and clocks change.
             async with asyncio.timeout(self._longest):
                 return await self._watch(generation, lease, tell)
         except TimeoutError:

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 
 import structlog
 
-from sora_proxy.errors import EgressFault, Fault, KeyFault, NoUpstreamKey, QueueTimeout, UpstreamUnavailable
+from sora_proxy.errors import (
+    EgressFault,
+    Fault,
+    KeyFault,
+    NoUpstreamKey,
+    QueueTimeout,
+    ServerUnreachable,
+    UpstreamUnavailable,
+)
 from sora_proxy.events import Completed, Failed, Image, Queued
 from sora_proxy.generation import Generation, Status
 from sora_proxy.media.image_files import Media
@@ -19,11 +27,10 @@ from sora_proxy.orders.backend import Backend
 from sora_proxy.orders.backends import Backends, Waiting
 from sora_proxy.orders.recorder import Recorder
 from sora_proxy.orders.store import Store
+from sora_proxy.scheduling.cooldown import MAX_BACK_OFF_SECONDS, MIN_BACK_OFF_SECONDS
 from sora_proxy.scheduling.lease import Lease
 
 log = structlog.get_logger(__name__)
-
-MAX_REFUSALS = 4  # of one order, not counting those that concern a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +81,27 @@ class Lifecycle:
 
         A cancelled one that the back end did not take ends here.
         """
-        refusals = 0
         waiting = self._backends.waiting(generation)
-        deadline = asyncio.get_running_loop().time() + self._policy.queue_timeout
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._policy.queue_timeout
         while generation.status not in (Status.saving, Status.cancelled):
             try:
                 backend, lease = await self._lease(generation, waiting, deadline)
                 async with lease:
                     await backend.work(generation, lease)
             except (KeyFault, EgressFault, UpstreamUnavailable) as fault:
-                # The pool handles a key that is full, cooling down or dead; other refusals are limited in number.
-                refusals += not isinstance(fault, KeyFault)
+                # The pool handles a key that is full, cooling down or dead; other refusals are limited in time.
+                seconds = 0.0 if isinstance(fault, KeyFault) else waiting.refused(loop.time())
+                too_long = seconds >= waiting.max_refused_seconds
                 # Only an order that was definitely not accepted may be offered again.
-                if generation.status not in (Status.queued, Status.submitting) or refusals >= MAX_REFUSALS:
+                if generation.status not in (Status.queued, Status.submitting) or too_long:
                     raise
                 log.info("order refused", reason=str(fault), code=fault.code, attempt=generation.state.attempts)
                 if generation.status is Status.submitting:
                     await self._recorder.requeue(generation)
+                if isinstance(fault, UpstreamUnavailable) and not isinstance(fault, ServerUnreachable):
+                    # The cause may be the order itself: it must not make all keys cool down, one after the other.
+                    await asyncio.sleep(min(max(seconds, MIN_BACK_OFF_SECONDS), MAX_BACK_OFF_SECONDS))
 
     async def _lease(self, generation: Generation, waiting: Waiting, deadline: float) -> tuple[Backend, Lease]:
         """A key for a new order, which keeps its places in line over refusals; for an accepted one, its own."""

@@ -13,7 +13,7 @@ import time
 
 import structlog
 
-from sora_proxy.errors import EgressFault, Fault, StorageUnavailable, SubmissionUnknown
+from sora_proxy.errors import EgressFault, Fault, ServerUnreachable, StorageUnavailable, SubmissionUnknown
 from sora_proxy.generation import Generation
 from sora_proxy.orders.store import Store
 from sora_proxy.scheduling.key_pool import KeyPool
@@ -36,17 +36,20 @@ class LostOrders:
         self._settle_time = settle_time
 
     async def listed_before(self, key: Key) -> tuple[str, ...] | None:
-        """The tasks of a key before an order is sent: one more call, made only where lists have no prompts; else None.
+        """The tasks of a key before an order is sent; None where lists have prompts, by which an order is found.
 
-        Raises Fault; nothing was sent then.
+        This takes one more call, unless it is known that lists have prompts. Raises Fault; nothing was sent then.
         """
         if self._upstream.identity is not Identity.listed:
             return None
         named = self._upstream.names_tasks
         if named is None:  # no list was read since the start: assume that they are as before
             with contextlib.suppress(StorageUnavailable):
-                named = not await self._store.last_order_was_nameless()
-        return None if named else tuple(row.task_id for row in await self._upstream.recent(self._keys.account(key)))
+                named = await self._store.last_order_was_nameless() is False
+        if named:
+            return None
+        rows = await self._upstream.recent(self._keys.account(key))
+        return None if self._upstream.names_tasks else tuple(row.task_id for row in rows)
 
     async def find(self, generation: Generation, lease: Lease) -> str | None:
         """The upstream task that is this order; None after enough good polls, over enough time, without it.
@@ -61,7 +64,7 @@ class LostOrders:
                 raise
             except (Fault, StorageUnavailable) as error:
                 log.warning("poll for a lost order failed", key=lease.key.alias, reason=str(error))
-                if isinstance(error, EgressFault):  # the next poll uses another egress, if there is one
+                if isinstance(error, EgressFault | ServerUnreachable):  # the next poll may use another egress
                     self._keys.report(lease.key, error)
             else:
                 if task_id:
@@ -78,6 +81,7 @@ class LostOrders:
             task_id = generation.attempt_id
             return (task_id if await self._upstream.poll([task_id], account, deep=True) else None), True
         rows = await self._upstream.recent(account)
+        self._keys.succeeded(lease.key, account)
         ours = await self._store.known_tasks(lease.key.id, [row.task_id for row in rows])
         # An empty list means nothing if the key has other tasks.
         return _only([row for row in rows if row.task_id not in ours], generation), bool(rows) or lease.key.tasks == 1

@@ -197,11 +197,11 @@ class Store:
         )
         return await self._database.read(lambda connection: set(connection.scalars(query)))
 
-    async def last_order_was_nameless(self) -> bool:
-        """Whether the last order that the back end took noted what was listed before it."""
-        taken = sa.select(generations.c.listed).where(generations.c.task_id.is_not(None))
+    async def last_order_was_nameless(self) -> bool | None:
+        """Whether the last order that the back end took noted what was listed before it; None if it took none."""
+        taken = sa.select(generations.c.listed.is_not(None)).where(generations.c.task_id.is_not(None))
         query = taken.order_by(generations.c.number.desc()).limit(1)
-        return await self._database.read(lambda connection: connection.scalar(query)) is not None
+        return await self._database.read(lambda connection: connection.scalar(query))
 
     async def writable(self) -> bool:
         """Whether a new order could be committed now."""

@@ -6,7 +6,7 @@ little wider where the reported progress shows when a task will end, so that one
 """
 
 import asyncio
-import time
+import math
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
@@ -21,7 +21,8 @@ from sora_proxy.upstream import Snapshot, TaskState, Upstream
 
 log = structlog.get_logger(__name__)
 
-MAX_INTERVAL_SECONDS = 30.0  # between polls that fail
+MAX_INTERVAL_SECONDS = 30.0  # between polls that fail, or of tasks that are overdue
+OVERDUE_PACE = 60  # polls of an overdue task are a sixtieth of its age apart
 REJECTED_KEY_GRACE_SECONDS = 1800.0  # how long a key may be rejected before its tasks are given up
 LOST_TASK_POLLS, LOST_TASK_SECONDS = 10, 120.0  # good polls, and time, without a task before it is given up
 DEEP_POLL_MISSES = 5  # good polls without a task before older tasks are polled too
@@ -32,6 +33,7 @@ EXPECTED_END_DELAY_SECONDS = 0.1  # from the expected end of a task to the poll
 class _Watch:
     """One task that a generation waits for."""
 
+    since: float
     news: asyncio.Queue[Snapshot | Fault] = field(default_factory=asyncio.Queue)
     last: Snapshot | None = None
     first_progress: tuple[float, float] | None = None  # the time of the first one reported, and its value
@@ -60,8 +62,7 @@ class _Watch:
         if progress > first:
             self.ends_at = now + (1 - progress) * (now - since) / (progress - first)
 
-    def missed(self) -> None:
-        now = time.monotonic()
+    def missed(self, now: float) -> None:
         if self.misses == 0:
             self.missing_since = now
         self.misses += 1
@@ -70,12 +71,17 @@ class _Watch:
 
 
 class TaskWatcher:
-    """Follows upstream tasks. `interval` is the minimum number of seconds between two polls with a key."""
+    """Follows upstream tasks. `interval` is the minimum number of seconds between two polls with a key.
 
-    def __init__(self, upstream: Upstream, keys: KeyPool, *, interval: float) -> None:
+    A task that is followed for more than `patience` seconds is overdue: it is polled at a slow pace, unless others of
+    its key are not.
+    """
+
+    def __init__(self, upstream: Upstream, keys: KeyPool, *, interval: float, patience: float) -> None:
         self._upstream = upstream
         self._keys = keys
         self._interval = interval
+        self._patience = patience
         # All the mutable state: what is watched, by key and task, and the coroutine of each key.
         self._watched: defaultdict[Key, dict[str, _Watch]] = defaultdict(dict)
         self._pollers: dict[Key, asyncio.Task[None]] = {}
@@ -85,7 +91,7 @@ class TaskWatcher:
 
         Raises TaskLost if the back end lost the task, KeyRejected if it rejects the key for too long.
         """
-        watch = _Watch()
+        watch = _Watch(self._keys.now)
         self._watched[key][task_id] = watch
         if key not in self._pollers:
             self._pollers[key] = start_task(self._run_polls(key), name=f"poll {key.alias}")
@@ -107,11 +113,14 @@ class TaskWatcher:
 
     async def _run_polls(self, key: Key) -> None:
         watched = self._watched[key]
-        failures, rejected_since = 0, None
+        failures, rejected_since, started = 0, None, -math.inf
         try:
             await asyncio.sleep(self._interval)
             while watched:
-                started = time.monotonic()
+                if self._keys.now < started + self._overdue_pause(watched.values()):
+                    await asyncio.sleep(self._interval)  # not longer: a task may be added that is not overdue
+                    continue
+                started = self._keys.now
                 fault = await self._poll(key, watched)
                 failures = failures + 1 if fault else 0
                 rejected_since = (rejected_since or started) if isinstance(fault, KeyRejected) else None
@@ -123,14 +132,14 @@ class TaskWatcher:
                     pause = min(self._interval * 2 ** min(failures, 10), MAX_INTERVAL_SECONDS)
                 else:
                     pause = _pause(started, self._interval, watched.values())
-                await asyncio.sleep(max(started + pause - time.monotonic(), 0))
+                await asyncio.sleep(max(started + pause - self._keys.now, 0))
         finally:
             # No await since the loop saw that nothing is watched: no task can have been added in between.
             del self._pollers[key]
 
     async def _poll(self, key: Key, watched: dict[str, _Watch]) -> Fault | None:
         """Poll once, for all tasks. Returns the fault of a poll that failed."""
-        polled, now = dict(watched), time.monotonic()
+        polled, now = dict(watched), self._keys.now
         deep, account = any(watch.needs_deep_poll for watch in polled.values()), self._keys.account(key)
         try:
             snapshots = await self._upstream.poll(list(polled), account, deep=deep)
@@ -150,8 +159,13 @@ class TaskWatcher:
             if snapshot := snapshots.get(task_id):
                 watch.seen(snapshot, now)
             else:
-                watch.missed()
+                watch.missed(now)
         return None
+
+    def _overdue_pause(self, watched: Iterable[_Watch]) -> float:
+        """Seconds between two polls of tasks that are all overdue; 0 if one of them is not."""
+        age = min((self._keys.now - watch.since for watch in watched), default=0.0)
+        return min(age / OVERDUE_PACE, MAX_INTERVAL_SECONDS) if age > self._patience else 0.0
 
 
 def _pause(now: float, interval: float, watched: Iterable[_Watch]) -> float:

@@ -16,9 +16,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 
-from sora_proxy.errors import EgressFault, Fault, NoUpstreamKey
-from sora_proxy.scheduling.cooldown import NO_COOLDOWN, Incident
-from sora_proxy.scheduling.egress import Egress
+from sora_proxy.errors import EgressFault, Fault, NoUpstreamKey, ServerUnreachable
+from sora_proxy.scheduling.circuits import Circuit, Egresses
+from sora_proxy.scheduling.cooldown import Incident
 from sora_proxy.scheduling.forecast import Forecast
 from sora_proxy.scheduling.keys import Key, KeyMemory, Moment
 from sora_proxy.scheduling.lease import Lease, LeaseCallbacks
@@ -47,9 +47,8 @@ class KeyPool:
         self.on_unproven: Callable[[Key], None] = lambda _key: None
         # All the mutable state.
         self._keys: dict[str, Key] = {}
-        self._egresses: dict[object, Egress] = {}  # by their proxies
-        self._default_egresses: Sequence[Proxy | None] = (None,)
-        self._egresses_for_all = False
+        self._server = Circuit("server")
+        self._egresses = Egresses()
         self._roster = Roster()
         self._in_service: set[Key] = set()
         forecast = Forecast(self._in_service)
@@ -58,6 +57,7 @@ class KeyPool:
         self._lease_callbacks = LeaseCallbacks(
             report=self.report,
             served=self._served,
+            reached=self._reached,
             changed=self.changed,
             task_ended=forecast.task_ended,
         )
@@ -99,18 +99,19 @@ class KeyPool:
 
     def use_egresses(self, proxies: Sequence[Proxy | None], *, for_all: bool = False) -> None:
         """Set the egresses of the keys that have none of their own; `for_all`: of the others too."""
-        self._default_egresses, self._egresses_for_all = proxies, for_all
+        self._egresses.use(proxies, for_all=for_all)
         for key in self._keys.values():
-            key.use_egresses(self._egresses_of(key.config))
+            key.use_egresses(self._egresses.of(key.config.proxy))
             self.changed(key)
 
     def put(self, key_id: str, config: UpstreamKey, memory: KeyMemory | None = None) -> Key:
         """Add a key, or change one; its tasks continue. `memory` is the state that an earlier process stored."""
         key = self._keys.get(key_id)
         if key is None:
-            key = self._keys[key_id] = Key(key_id, config, self._egresses_of(config), one_intent=self._one_intent)
+            egresses = self._egresses.of(config.proxy)
+            key = self._keys[key_id] = Key(key_id, config, egresses, self._server, one_intent=self._one_intent)
         else:
-            key.configure(config, self._egresses_of(config))
+            key.configure(config, self._egresses.of(config.proxy))
         if memory is not None:
             key.remember(memory, self.moment)
         self.changed(key)
@@ -131,23 +132,16 @@ class KeyPool:
 
     def revive(self, key: Key) -> None:
         """Try a key again, whatever kept it from serving."""
-        key.revive()
+        key.revive(self.now)
         self._memory_changed(key)
-
-    def _egresses_of(self, config: UpstreamKey) -> tuple[Egress, ...]:
-        proxies = self._default_egresses if self._egresses_for_all else config.proxy or self._default_egresses
-        return tuple(self._egresses.setdefault(proxy, Egress(proxy)) for proxy in proxies)
 
     # --- Health ------------------------------------------------------------------------------------------------------
 
     def report(self, key: Key, fault: Fault, generation_id: str | None = None) -> None:
-        """Apply the effect of a fault to the key, or to the egress. `generation_id` names the order that met it."""
+        """Apply the effect of a fault to its key, egress or server. `generation_id` names the order that met it."""
         incident = Incident(str(fault), time.time(), generation_id)
-        if isinstance(fault, EgressFault):
-            egress = self._egresses[fault.egress]
-            egress.cooldown = egress.cooldown.after_fault(self.now, incident)
-            seconds = round(egress.cooldown.until - self.now, 1)
-            log.warning("egress cooling down", egress=egress.name, seconds=seconds, reason=str(fault))
+        if isinstance(fault, EgressFault | ServerUnreachable):
+            self._failed(self._egresses[fault.egress] if isinstance(fault, EgressFault) else self._server, incident)
             self.changed(key)
         elif key.apply_fault(fault, self.now, incident):
             log.warning("upstream key fault", key=key.alias, code=fault.code, reason=str(fault))
@@ -162,7 +156,7 @@ class KeyPool:
         """End cooldowns after a call that was made with the key, as this account, and worked."""
         if key.succeeded():
             self._memory_changed(key)
-        self._end_cooldown(self._egresses[account.egress])
+        self._reached(account)
 
     def proven(self, key: Key) -> None:
         """Let a key serve again: a free call worked."""
@@ -179,6 +173,10 @@ class KeyPool:
             self._roster.discard(key)
             if key.removed and not key.tasks and self._keys.get(key.id) is key:  # another key may have its id now
                 del self._keys[key.id]
+        if not key.intents:  # its order is accepted, or gone
+            for circuit in key.circuits:
+                if circuit.end_trial(key):
+                    self._circuit_changed(circuit)
         self._assign()
 
     def _memory_changed(self, key: Key) -> None:
@@ -188,17 +186,30 @@ class KeyPool:
             self.on_change(key)
 
     def _served(self, key: Key, account: Account) -> None:
-        if key.served():
+        if key.served(self.now):
             self._memory_changed(key)
-        self._end_cooldown(self._egresses[account.egress])
+        self._reached(account)
 
-    def _end_cooldown(self, egress: Egress) -> None:
-        if egress.cooldown is not NO_COOLDOWN:
-            egress.cooldown = NO_COOLDOWN
-            for key in self._keys.values():
-                if egress in key.egresses:
-                    self._roster.update(key, self.now)
-            self._assign()
+    def _reached(self, account: Account) -> None:
+        """The back end answered a call of this account: its server and the egress work."""
+        for circuit in (self._server, self._egresses[account.egress]):
+            if circuit.worked():
+                self.queue.end_refusal()
+                self._circuit_changed(circuit)
+                self._assign()
+
+    def _failed(self, circuit: Circuit, incident: Incident) -> None:
+        if circuit.failed(self.now, incident):
+            self._circuit_changed(circuit)
+            if circuit is self._server:
+                self.queue.refuse(incident.reason, self.now)
+        seconds = round(circuit.cooldown.until - self.now, 1)
+        log.warning("circuit cooling down", circuit=circuit.name, seconds=seconds, reason=incident.reason)
+
+    def _circuit_changed(self, circuit: Circuit) -> None:
+        for key in self._keys.values():
+            if circuit in key.circuits:
+                self._roster.update(key, self.now)
 
     # --- The line ----------------------------------------------------------------------------------------------------
 
@@ -259,6 +270,7 @@ class KeyPool:
     def _grant(self, key: Key, now: float) -> None:
         place = self.queue.pop()
         key.take_slot(now)
+        key.begin_trials(now)
         place.grant = Lease(key, place.generation_id, self._lease_callbacks, intent_open=True, slot_taken=True)
         self._roster.served(key)
         self._roster.update(key, now)
@@ -266,6 +278,7 @@ class KeyPool:
 
     def _request_proof(self, key: Key) -> None:
         """Request a free call, and skip the key until it succeeded."""
+        key.begin_trials(self.now)
         self._roster.discard(key)
         self.on_unproven(key)
 

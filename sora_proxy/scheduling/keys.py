@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from sora_proxy.errors import Fault, KeyRejected, RateLimited, TooManyTasks, UpstreamFault
+from sora_proxy.scheduling.circuits import Circuit, Egress
 from sora_proxy.scheduling.cooldown import MAX_COOLDOWN_SECONDS, NO_COOLDOWN, Cooldown, Incident
-from sora_proxy.scheduling.egress import Egress
 from sora_proxy.scheduling.rate_window import SlidingWindow
+from sora_proxy.scheduling.task_limit import TaskLimit
 from sora_proxy.settings.accounts import Account
 from sora_proxy.settings.kinds import UpstreamKey
 
@@ -42,16 +43,22 @@ class Key:
     """One upstream account and its state."""
 
     def __init__(
-        self, key_id: str, config: UpstreamKey, egresses: Sequence[Egress], *, one_intent: bool = True
+        self,
+        key_id: str,
+        config: UpstreamKey,
+        egresses: Sequence[Egress],
+        server: Circuit,
+        *,
+        one_intent: bool = True,
     ) -> None:
         self.id: Final = key_id  # stays, even if the token changes
         self._one_intent = one_intent
         # All the mutable state.
         self._config = config
         self._egresses = tuple(egresses)  # in the order of their use
+        self._server = server
         self._window = SlidingWindow(config.max_rpm)
-        self._learned_limit: int | None = None  # of tasks at once, as the upstream reported it
-        self._limit = config.max_concurrent
+        self._limit = TaskLimit(config.max_concurrent)
         self._tasks = 0
         self._intents = 0
         self._share = 0.0
@@ -62,7 +69,7 @@ class Key:
 
     def __repr__(self) -> str:
         rejected = self._rejected.reason if self._rejected else None
-        return f"<Key {self.alias} tasks={self._tasks}/{self._limit or '-'} rejected={rejected!r}>"
+        return f"<Key {self.alias} tasks={self._tasks}/{self.limit or '-'} rejected={rejected!r}>"
 
     # --- State -------------------------------------------------------------------------------------------------------
 
@@ -85,9 +92,14 @@ class Key:
         return self._egresses
 
     @property
+    def circuits(self) -> tuple[Circuit, ...]:
+        """Everything that its calls go through."""
+        return (self._server, *self._egresses)
+
+    @property
     def limit(self) -> int | None:
         """How many tasks it may have at once; None if neither the operator nor the upstream set a limit."""
-        return self._limit
+        return self._limit.value
 
     @property
     def tasks(self) -> int:
@@ -130,13 +142,17 @@ class Key:
     @property
     def has_room(self) -> bool:
         """Whether its limit allows one more task."""
-        return self._limit is None or self._tasks < self._limit
+        return self._limit.value is None or self._tasks < self._limit.value
 
     def egress(self, now: float) -> Egress:
-        """The egress of a call that begins now: the first one that is not cooling down, else the one ready first."""
-        return next((each for each in self._egresses if each.cooldown.until <= now), None) or min(
-            self._egresses, key=lambda each: each.cooldown.until
+        """The egress of a call that begins now: the first one that it can use now, else the one that is ready first."""
+        return next((each for each in self._egresses if each.ready_at(self) <= now), None) or min(
+            self._egresses, key=lambda each: each.ready_at(self)
         )
+
+    def route(self, now: float) -> tuple[Circuit, Circuit]:
+        """What a call that begins now goes through: the server and an egress."""
+        return self._server, self.egress(now)
 
     def account(self, now: float) -> Account:
         """The key as a call to the back end that begins now uses it."""
@@ -148,12 +164,12 @@ class Key:
         return self._window.ready_at()
 
     def blocked_until(self) -> float:
-        """The moment from which neither its rate nor a cooldown, its own or of all its egresses, blocks it."""
+        """The moment from which neither its rate nor a cooldown blocks it, its own or of what its calls go through."""
         if len(self._egresses) == 1:
-            egress_ready = self._egresses[0].cooldown.until
+            egress_ready = self._egresses[0].ready_at(self)
         else:
-            egress_ready = min(each.cooldown.until for each in self._egresses)
-        return max(self._window.ready_at(), self._cooldown.until, egress_ready)
+            egress_ready = min(each.ready_at(self) for each in self._egresses)
+        return max(self._window.ready_at(), self._cooldown.until, self._server.ready_at(self), egress_ready)
 
     def ready_at(self) -> float:
         """The moment from which it can take an order; infinity if that depends on an event."""
@@ -168,7 +184,7 @@ class Key:
             self._rejected, self._unproven, self._cooldown = None, False, NO_COOLDOWN
         self._config, self._egresses, self._removed = config, tuple(egresses), False
         self._window.size = config.max_rpm
-        self._set_learned_limit(self._learned_limit)
+        self._limit.configure(config.max_concurrent)
 
     def use_egresses(self, egresses: Sequence[Egress]) -> None:
         self._egresses = tuple(egresses)
@@ -183,6 +199,11 @@ class Key:
 
     def end_task(self) -> None:
         self._tasks -= 1
+
+    def begin_trials(self, now: float) -> None:
+        """A call is about to show whether the server and the egress work."""
+        for circuit in self.route(now):
+            circuit.begin_trial(self, now)
 
     def open_intent(self) -> None:
         self._intents += 1
@@ -236,21 +257,21 @@ class Key:
 
     def succeeded(self) -> bool:
         """End a cooldown after a call that worked, unless it is fixed. Returns whether there was one to end."""
-        return not self._cooldown.fixed and self.served()
+        return not self._cooldown.fixed and self._end_cooldown()
 
-    def served(self) -> bool:
-        """End any cooldown, since the back end accepted an order. Returns whether there was one."""
-        failures, self._cooldown = self._cooldown.failures, NO_COOLDOWN
-        return failures > 0
+    def served(self, now: float) -> bool:
+        """End any cooldown, since the back end accepted an order. Returns whether anything changed."""
+        grown = self._limit.accepted(self._tasks, now)
+        return self._end_cooldown() or grown
 
     def mark_proven(self) -> None:
         """A free call succeeded."""
         self._unproven = False
 
-    def revive(self) -> None:
+    def revive(self, now: float) -> None:
         """Forget everything that keeps it from serving."""
         self._rejected, self._unproven, self._cooldown = None, False, NO_COOLDOWN
-        self._set_learned_limit(None)
+        self._limit.learn(None, now)
 
     def memory(self, now: Moment) -> KeyMemory:
         """The state to store."""
@@ -262,13 +283,13 @@ class Key:
             rest_due=cooldown.fixed,
             rest_why=cooldown.why,
             unproven=self._unproven,
-            learned_limit=self._learned_limit,
+            learned_limit=self._limit.learned,
         )
 
     def remember(self, memory: KeyMemory, now: Moment) -> None:
         """Restore a stored state. A cooldown that a changed clock would make longer than any other is cut."""
         self._rejected, self._unproven = memory.rejected, memory.unproven
-        self._set_learned_limit(memory.learned_limit)
+        self._limit.learn(memory.learned_limit, now.loop)
         until = -math.inf
         if memory.rest_until is not None:
             until = now.loop + min(memory.rest_until - now.wall, MAX_COOLDOWN_SECONDS)
@@ -276,10 +297,10 @@ class Key:
 
     def _lower_limit(self, reported: int | None, now: float, incident: Incident) -> None:
         others = max(self._tasks - 1, 0)
-        self._set_learned_limit(max(reported if reported is not None else others, 1))
-        if self._limit is not None and others < self._limit:  # it is full of tasks of other programs: only time helps
+        self._limit.learn(max(reported if reported is not None else others, 1), now)
+        if self.limit is not None and others < self.limit:  # it is full of tasks of other programs: only time helps
             self.cool_down(now, incident, fixed=True)
 
-    def _set_learned_limit(self, tasks: int | None) -> None:
-        self._learned_limit = tasks
-        self._limit = min((limit for limit in (self._config.max_concurrent, tasks) if limit is not None), default=None)
+    def _end_cooldown(self) -> bool:
+        failures, self._cooldown = self._cooldown.failures, NO_COOLDOWN
+        return failures > 0

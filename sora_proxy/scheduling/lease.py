@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from sora_proxy.errors import Fault
+from sora_proxy.errors import Fault, KeyFault, RequestFault
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.settings.accounts import Account
 
@@ -16,6 +16,7 @@ class LeaseCallbacks:
 
     report: Callable[[Key, Fault, str], None]  # a fault, and the id of the generation that met it
     served: Callable[[Key, Account], None]  # the back end accepted an order of this account
+    reached: Callable[[Account], None]  # the back end answered a call of this account
     changed: Callable[[Key], None]
     task_ended: Callable[[float], None]  # after this many seconds, without a fault
 
@@ -42,6 +43,8 @@ class Lease:
         return self
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if self._intent_open and self._account is not None and isinstance(error, KeyFault | RequestFault):
+            self._callbacks.reached(self._account)  # a refusal is an answer
         if isinstance(error, Fault):
             self._callbacks.report(self.key, error, self.generation_id)
         elif error is None:

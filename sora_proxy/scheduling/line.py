@@ -10,6 +10,7 @@ logarithm of the number of clients, or of their orders.
 
 import asyncio
 import heapq
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -33,7 +34,13 @@ class Place(Generic[G]):
     grant: G | None = None
     refusal: Exception | None = None
     waiting: bool = False
+    refused_since: float = math.inf  # by nothing of its own
     news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def refused(self, now: float) -> float:
+        """Note that the back end could not take the order. Returns for how many seconds that has been so."""
+        self.refused_since = min(self.refused_since, now)
+        return now - self.refused_since
 
     def __lt__(self, other: "Place[G]") -> bool:
         return self.number < other.number

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from sora_proxy.errors import QueueFull
+from sora_proxy.errors import QueueFull, ServerUnreachable
 from sora_proxy.scheduling.line import G, Line, Place
 
 FIRST_NEWS_SECONDS, NEWS_INTERVAL_SECONDS = 0.2, 1.0  # when orders in line get news of their positions
 POSITIONS_PER_SECOND = 5000  # that may be updated: a longer line gets its news less often
+MAX_REFUSED_SECONDS = 60.0  # of one order: a back end may restart, and clients still wait for the answer
 MAX_RETRY_AFTER_SECONDS = 60  # with more, SDKs stop trying, or try at once
 
 
@@ -46,6 +47,11 @@ class OrderQueue(Generic[G]):
         """How many orders wait, by client."""
         return self._line.waiting
 
+    @property
+    def max_refused_seconds(self) -> float:
+        """How long the back end may be unable to take an order before the order fails."""
+        return min(MAX_REFUSED_SECONDS, self._bounds.max_wait_seconds)
+
     def admit(self, client: str, arriving: Sequence[str], *, key_is_free: bool) -> None:
         """Check that one more order of a client may wait, beside those in line and those that these clients bring.
 
@@ -77,6 +83,19 @@ class OrderQueue(Generic[G]):
     def pop(self) -> Place[G]:
         """Remove the next order from the line, which must not be empty."""
         return self._line.pop()
+
+    def refuse(self, reason: str, now: float) -> None:
+        """The back end can't take any order now. Those for which that has been so for too long leave the line."""
+        for place in self._line.in_order():
+            if place.refused(now) >= self.max_refused_seconds:
+                self.remove(place)
+                place.refusal = ServerUnreachable(reason)
+                place.news.set()
+
+    def end_refusal(self) -> None:
+        """The back end takes orders again."""
+        for place in self._line.in_order():
+            place.refused_since = math.inf
 
     def _tick_later(self, pause: float) -> None:
         if self._ticker is None:

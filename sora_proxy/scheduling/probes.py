@@ -37,8 +37,10 @@ class Probes:
 
     async def _probe(self, key: Key) -> None:
         fault: Fault | None = None
+        account = self._keys.account(key)
         try:
-            await self._call(self._keys.account(key))
+            await self._call(account)
+            self._keys.succeeded(key, account)
         except Fault as error:
             fault = error
             log.info("probe failed", key=key.alias, reason=str(error))

@@ -167,7 +167,14 @@ class Settings(BaseSettings):
         examples=["fail"],
     )
     generation_timeout: float = Field(
-        1800.0, gt=0, le=86400, description="The longest time an accepted order may take upstream.", examples=["1800"]
+        1800.0,
+        gt=0,
+        le=86400,
+        description="How long clients wait for an order that the back end took. Then they get 504, and it continues.",
+        examples=["1800"],
+    )
+    give_up_after: float = Field(
+        21_600.0, gt=0, le=604_800, description="The longest time such an order may take.", examples=["21600"]
     )
     model_aliases: Aliases | None = Field(
         None,
@@ -189,7 +196,8 @@ class Settings(BaseSettings):
         120.0,
         gt=0,
         le=86400,
-        description="Beyond this expected wait, new orders are refused with 429.",
+        description="Beyond this expected wait, new orders are refused with 429. An order that the back end can't take "
+        "is offered again for as long, but at most for a minute.",
         examples=["120"],
     )
     queue_timeout: float = Field(

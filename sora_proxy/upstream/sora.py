@@ -21,6 +21,7 @@ from sora_proxy.errors import (
     EgressFault,
     Fault,
     KeyRejected,
+    ServerUnreachable,
     SubmissionUnknown,
     TaskFailed,
     UpstreamUnavailable,
@@ -253,6 +254,8 @@ def _task_id(answer: Answer, call: HttpCall) -> str:
 def _not_sent(failure: CallFailed, call: HttpCall) -> Fault:
     if failure.proxy:
         return EgressFault("the connection through the proxy does not work", code="upstream_proxy", egress=call.egress)
+    if call.connecting and call.destination is None:  # a download is from another server
+        return ServerUnreachable("the back end can't be reached")
     return UpstreamUnavailable(f"a call to the back end failed: {failure}")
 
 

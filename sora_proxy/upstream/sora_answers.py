@@ -58,7 +58,8 @@ def fault_of(answer: Answer, egress: Proxy | None) -> Fault:
             return _too_many(answer, error)
         case 401:
             return KeyRejected(f"the back end does not accept this key ({error.code or 'unauthorized'})")
-        case 400 | 403 | 422 if error.code in REFUSALS or answer.status in (400, 422):
+        # Without a code, a 400 or 422 may come from something between us and the back end.
+        case 400 | 403 | 422 if error.code in REFUSALS or (error.code and answer.status != 403):
             return RequestFault("the back end refused the order: it is against its rules")
         case 403:
             reason = "needs a human" if error.code in NEEDS_A_HUMAN else "is not allowed to do this"

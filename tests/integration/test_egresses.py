@@ -205,7 +205,8 @@ async def test_when_no_way_works_the_client_is_told_and_no_key_is_out_of_service
     start_proxy: StartProxy, simulator: Simulator, silent: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     ways = f"socks5://user:the-password@127.0.0.1:{silent},http://user:the-password@127.0.0.1:{silent}"
-    async with start_proxy(**by_name(simulator), api_keys=upstream_keys(), proxies=ways) as proxy:
+    settings = by_name(simulator) | {"max_queue_wait": 0.5}
+    async with start_proxy(**settings, api_keys=upstream_keys(), proxies=ways) as proxy:
         async with proxy.chat() as answer:
             error = (await answer.json())["error"]
             assert (answer.status, error["code"]) == (502, "upstream_proxy")

@@ -79,7 +79,8 @@ async def test_submits_polls_uploads_and_downloads_all_go_through_the_proxy(
 async def test_wrong_credentials_are_told_as_the_proxys_fault_and_cost_no_key(
     start_proxy: StartProxy, simulator: Simulator, proxy_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with start_proxy(**behind_proxy(simulator, proxy_port, "not-the-password")) as proxy:
+    settings = behind_proxy(simulator, proxy_port, "not-the-password") | {"max_queue_wait": 0.5}
+    async with start_proxy(**settings) as proxy:
         async with proxy.chat() as answer:
             assert answer.status == 502
             assert (await answer.json())["error"]["code"] == "upstream_proxy"

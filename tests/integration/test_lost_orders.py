@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from sora_proxy.generation import State, Status
@@ -120,13 +121,34 @@ async def test_an_intent_that_knows_nothing_of_nameless_tasks_adopts_none_and_is
     assert sora.orders == []
 
 
-async def test_lists_that_tell_prompts_cost_no_call_before_an_order(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_lists_that_tell_prompts_cost_no_call_before_an_order(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path
+) -> None:
+    before = generation()
+    await leave_behind(tmp_path, (before, on_the_key(Status.completed, task_id="of-a-list-with-prompts")))
     async with start_proxy(**in_front_of(sora), poll_interval=60) as proxy:
         for _ in range(3):
             await place(proxy)
         await sora.until(lambda: len(sora.orders) == 3)
 
     assert sora.looks == {}
+
+
+@pytest.mark.parametrize("registered", [True, False], ids=["registered", "not registered"])
+@pytest.mark.parametrize("strangers", [0, 1], ids=["alone", "beside a stranger"])
+@pytest.mark.parametrize("prompts", [True, False], ids=["prompts", "no prompts"])
+async def test_an_order_lost_on_a_fresh_data_folder_is_searched_for_like_any_other(
+    start_proxy: StartProxy, sora: Sora, registered: bool, strangers: int, prompts: bool
+) -> None:
+    sora.tells_prompts = prompts
+    for _ in range(strangers):
+        sora.register(SOMEBODY_ELSE)
+    losing(sora, *([None] if registered else []))
+    async with start_proxy(**in_front_of(sora), settle_time=0.2) as proxy:
+        assert sora.result_of(f"task_{strangers + 1}") in await made(proxy)
+
+    assert len(sora.orders) == (1 if registered else 2)
+    assert sora.registered == strangers + 1
 
 
 # --- Clocks -----------------------------------------------------------------------------------------------------------

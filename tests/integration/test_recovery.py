@@ -99,7 +99,7 @@ async def test_a_look_that_breaks_unforeseen_does_not_end_the_watching(start_pro
         keys = proxy.pool
         key, upstream = keys.get(KEY_ID), BreaksOnce()
         assert key is not None
-        watcher = TaskWatcher(cast("Upstream", upstream), keys, interval=0.02)
+        watcher = TaskWatcher(cast("Upstream", upstream), keys, interval=0.02, patience=PATIENCE)
         async with asyncio.timeout(PATIENCE), aclosing(watcher.follow(key, "task_1")) as snapshots:
             assert (await anext(snapshots)).state is TaskState.succeeded
         await watcher.close()

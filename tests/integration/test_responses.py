@@ -382,10 +382,11 @@ async def test_who_can_not_wait_any_longer_is_told_the_id(start_proxy: StartProx
         error = (await answer.json())["error"]
         assert error["code"] == "generation_timeout"
         (response_id,) = re.findall(r"resp_[0-9a-f]{32}", error["message"])
+        await simulator.wait_for(registered=1)
         assert (await proxy.get(f"/v1/responses/{response_id}"))["status"] == "in_progress"
     settings = in_front_of(simulator) | {"keepalive_after": 0.1, "heartbeat_interval": 0.1}
     async with start_proxy(**settings) as proxy, ask(proxy, **impatient) as answer:
-        assert (await answer.json())["status"] == "in_progress"
+        assert (await answer.json())["status"] in ("queued", "in_progress")
 
 
 async def test_cancelling_ends_it_for_everybody_who_listens(start_proxy: StartProxy, simulator: Simulator) -> None:

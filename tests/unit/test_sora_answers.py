@@ -78,6 +78,11 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
     (error(500, "server_error"), UpstreamUnavailable, "upstream_unavailable"),
     *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (500, 502, 504, 520, 522, 524)),
     (answer(404, {"detail": "Not Found"}), UpstreamUnavailable, "upstream_unavailable"),
+    # without the back end's own error object, it is no verdict on the order
+    *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
+    *((error(status, None), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
+    *((answer(status, {"error": "Bad Request"}), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
+    (answer(422, {"detail": [{"loc": ["body"]}]}), UpstreamUnavailable, "upstream_unavailable"),
     # the key
     (error(401, "token_expired"), KeyRejected, "upstream_auth"),
     (error(401, "token_invalidated"), KeyRejected, "upstream_auth"),
@@ -100,10 +105,9 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
     # the order
     (error(400, "content_policy_violation"), RequestFault, "content_policy_violation"),
     (error(400, "invalid_request"), RequestFault, "content_policy_violation"),
-    (error(400, None), RequestFault, "content_policy_violation"),
     (error(403, "content_policy_violation"), RequestFault, "content_policy_violation"),
     (error(403, "moderation_blocked"), RequestFault, "content_policy_violation"),
-    (answer(422, {"detail": [{"loc": ["body"]}]}), RequestFault, "content_policy_violation"),
+    (error(422, "invalid_request"), RequestFault, "content_policy_violation"),
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sora_proxy.key_keeping.expiry import expiry_of
 from sora_proxy.key_keeping.registry import redacted
 from sora_proxy.key_keeping.store import KeyRecord
-from sora_proxy.scheduling.cooldown import Cooldown, Incident
+from sora_proxy.scheduling.cooldown import Incident
 from sora_proxy.scheduling.keys import Key, Moment
 
 STATES = ("ready", "busy", "resting", "quarantined", "disabled")
@@ -68,19 +68,15 @@ def status_of(key: Key, moment: Moment) -> KeyStatus:
     if key.rejected:
         return _status("quarantined", key.rejected)
     if key.cooldown.until > moment.loop or key.unproven:
-        return _cooling_down(key.cooldown, moment)
-    egress = key.egress(moment.loop)
-    if egress.cooldown.until > moment.loop:
-        return _cooling_down(egress.cooldown, moment)
+        return _status("resting", key.cooldown.why, _wall(key.cooldown.until, moment))
+    for circuit in key.route(moment.loop):
+        if (until := circuit.ready_at(key)) > moment.loop:
+            return _status("resting", circuit.cooldown.why, _wall(until, moment))
     if key.ready_at() == math.inf:
         return KeyStatus("busy", "it has reached its limit of tasks")
     if key.rate_ready_at() > moment.loop:
         return KeyStatus("busy", "it has reached max_rpm", _wall(key.rate_ready_at(), moment))
     return KeyStatus("ready")
-
-
-def _cooling_down(cooldown: Cooldown, moment: Moment) -> KeyStatus:
-    return _status("resting", cooldown.why, _wall(cooldown.until, moment))
 
 
 def _status(state: str, incident: Incident | None, until: float | None = None) -> KeyStatus:

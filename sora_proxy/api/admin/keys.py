@@ -134,13 +134,15 @@ async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
     """Ask the back end whether a key works. If it does, it is revived; a fault has its usual effect."""
     pool, key = _in_use(request, key_id)
     (upstream,) = (backend.upstream for backend in request.app[BACKENDS_IN_USE].all if backend.keys is pool)
+    account = pool.account(key)
     try:
-        await upstream.probe(pool.account(key))
+        await upstream.probe(account)
     except Fault as fault:
         pool.report(key, fault)
         return {"id": key_id, "works": False, "code": fault.code, "reason": str(fault)}
     if key.rejected or key.cooldown.failures or key.unproven:
         await revive_key(request, key_id)
+    pool.succeeded(key, account)
     return {"id": key_id, "works": True}
 
 

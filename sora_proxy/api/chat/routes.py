@@ -21,7 +21,7 @@ from sora_proxy.api.http.bodies import parsed
 from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience
 from sora_proxy.api.http.origin import public_origin
-from sora_proxy.api.lookup import poll_headers
+from sora_proxy.api.lookup import poll_headers, why_no_images
 from sora_proxy.api.ordering.image_input import Reference
 from sora_proxy.api.ordering.prompts import Prompt, prompt_of, texts_of
 from sora_proxy.api.ordering.schemas import ChatRequest, parse_chat_request
@@ -29,7 +29,6 @@ from sora_proxy.api.ordering.side_calls import SideCalls
 from sora_proxy.api.placing import place_order, waiting_for
 from sora_proxy.api.reference.answer_schemas import ChatCompletion
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
-from sora_proxy.events import Failed
 from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.conversations import Conversations, MessageText
 
@@ -109,10 +108,8 @@ async def _answer(request: web.Request, generation: Generation, origin: str, sec
     patience = client_patience(request)
     ended = await answer.wait(generation.log.end(), min(seconds, patience))
     failed = generation.failure
-    if not ended and patience < seconds:
-        failed = Failed(
-            "generation_timeout", f"the order takes longer than your timeout; it continues: ask for {generation.id}"
-        )
+    if failed is None and ((generation.overdue and seconds) or (not ended and patience < seconds)):
+        failed = why_no_images(generation, generation.id)
     if failed is None or by_legacy_sdk(request):
         body = completion(generation, origin, only_error=by_legacy_sdk(request))
         return await answer.end(orjson.dumps(body), poll_headers(generation))

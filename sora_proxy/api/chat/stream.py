@@ -10,6 +10,7 @@ from sora_proxy.api.chat.chunks import ChatChunks, ChunkOptions
 from sora_proxy.api.chat.legacy_sdk import by_legacy_sdk
 from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.sse import EventStream
+from sora_proxy.api.lookup import why_cut
 from sora_proxy.events import Cancelled, Completed, Event, Failed
 from sora_proxy.generation import Generation
 
@@ -23,8 +24,7 @@ class ChatStream:
         self, request: web.Request, generation: Generation, origin: str, *, include_usage: bool, after: int = -1
     ) -> None:
         settings = request.app[SETTINGS].current
-        self._id = generation.id
-        self._log = generation.log
+        self._generation = generation
         self._idle = settings.heartbeat_interval
         self._finish_failed = by_legacy_sdk(request)
         options = ChunkOptions(settings.progress_style, include_usage, after, self._finish_failed)
@@ -34,7 +34,7 @@ class ChatStream:
     async def run(self) -> web.StreamResponse:
         await self._stream.open()
         try:
-            async with aclosing(self._log.follow(idle=self._idle)) as news:
+            async with aclosing(self._generation.log.follow(idle=self._idle)) as news:
                 return await self._follow(news)
         except ConnectionError:
             raise
@@ -54,9 +54,9 @@ class ChatStream:
                     return await self._stream.end(chunks, done=self._finish_failed)
                 case _:
                     await self._send(chunks)
-        where = f"/v1/chat/completions/{self._id}?stream=true&starting_after={self._chunks.last_number}"
-        message = f"The server is stopping. The order continues; resume this stream at {where}"
-        return await self._stream.end(self._chunks.cut("server_stopping", message), done=False)
+        where = f"/v1/chat/completions/{self._generation.id}?stream=true&starting_after={self._chunks.last_number}"
+        why = why_cut(self._generation, where)
+        return await self._stream.end(self._chunks.cut(why.code, why.message), done=False)
 
     async def _send(self, chunks: list[bytes]) -> None:
         """Send chunks, or a heartbeat if there are none, as when the client has them already."""

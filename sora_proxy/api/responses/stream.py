@@ -8,6 +8,7 @@ from aiohttp import web
 from sora_proxy.api.http.context import MEDIA, SETTINGS, THREADS
 from sora_proxy.api.http.pieces import Piece, write_pieces
 from sora_proxy.api.http.sse import EventStream
+from sora_proxy.api.lookup import why_cut
 from sora_proxy.api.responses.events import ResponseEvents
 from sora_proxy.api.responses.objects import ResponseObjects, outcome_of, response_id_of
 from sora_proxy.api.wording import progress_text
@@ -35,8 +36,8 @@ class ResponseStream:
         if not self._generation.ended:
             after = f"stream=true&starting_after={self._events.last_number}"
             where = f"/v1/responses/{response_id_of(self._generation.id)}?{after}"
-            message = f"The server is stopping. The order continues; resume this stream at {where}"
-            await self._write(self._events.cut("server_stopping", message))
+            why = why_cut(self._generation, where)
+            await self._write(self._events.cut(why.code, why.message))
         return await self._stream.end(done=False)
 
     async def _send(self, events: Sequence[Event]) -> None:

@@ -22,8 +22,8 @@ from sora_proxy.errors import (
     TooManyTasks,
     UpstreamUnavailable,
 )
+from sora_proxy.scheduling.circuits import Egress
 from sora_proxy.scheduling.cooldown import MAX_COOLDOWN_SECONDS
-from sora_proxy.scheduling.egress import Egress
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease

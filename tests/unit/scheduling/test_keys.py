@@ -1,12 +1,12 @@
 """The state of a key. No event loop in here."""
 
-from sora_proxy.scheduling.egress import Egress
+from sora_proxy.scheduling.circuits import Circuit, Egress
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.settings.kinds import UpstreamKey
 
 
 def test_only_the_methods_of_a_key_change_its_state() -> None:
-    key = Key("id", UpstreamKey(key="token"), [Egress()])
+    key = Key("id", UpstreamKey(key="token"), [Egress()], Circuit("server"))
     assert [name for name in vars(key) if not name.startswith("_")] == ["id"]
     properties = [value for value in vars(Key).values() if isinstance(value, property)]
     assert properties
@@ -14,6 +14,6 @@ def test_only_the_methods_of_a_key_change_its_state() -> None:
 
 
 def test_a_token_is_not_in_the_text_of_an_account() -> None:
-    key = Key("id", UpstreamKey(key="the-token"), [Egress()])
+    key = Key("id", UpstreamKey(key="the-token"), [Egress()], Circuit("server"))
     assert key.account(0.0).token == "the-token"
     assert "the-token" not in repr(key.account(0.0)) + repr(key)

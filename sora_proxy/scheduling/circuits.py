@@ -1,0 +1,84 @@
+"""Circuits: what the calls of many keys go through, each with a health of its own: a back end's server, and egresses.
+
+After a fault a circuit cools down. Then one key tries it, with an order or a free call, while the other keys wait for
+the outcome: a server that has just started must not meet all waiting orders at once.
+"""
+
+import math
+from collections.abc import Sequence
+
+from sora_proxy.scheduling.cooldown import NO_COOLDOWN, Cooldown, Incident
+from sora_proxy.settings.accounts import Proxy, egress_name
+
+MAX_TRIAL_SECONDS = 30.0  # how long the other keys wait for an outcome
+
+
+class Circuit:
+    """One of them; `name` is for logs and answers. Times are seconds of the event loop's clock."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        # All the mutable state.
+        self.cooldown: Cooldown = NO_COOLDOWN
+        self._tried_by: object = None  # a key
+        self._tried_until = -math.inf
+
+    def ready_at(self, key: object) -> float:
+        """The moment from which a key can use it."""
+        return self.cooldown.until if key is self._tried_by else max(self.cooldown.until, self._tried_until)
+
+    def begin_trial(self, key: object, now: float) -> None:
+        """A key is about to use it: if it has not worked since its last fault, the others wait."""
+        if self.cooldown is not NO_COOLDOWN:
+            self._tried_by, self._tried_until = key, now + MAX_TRIAL_SECONDS
+
+    def end_trial(self, key: object) -> bool:
+        """End the trial of a key, whatever its outcome. Returns whether there was one."""
+        if key is not self._tried_by:
+            return False
+        self._tried_by, self._tried_until = None, -math.inf
+        return True
+
+    def failed(self, now: float, why: Incident) -> bool:
+        """Cool down after a fault. Returns whether that is news, not one of several calls that failed together."""
+        is_news = self.cooldown.until <= now
+        self.cooldown = self.cooldown.after_fault(now, why)
+        self.end_trial(self._tried_by)
+        return is_news
+
+    def worked(self) -> bool:
+        """End a cooldown after a call that was answered. Returns whether there was one."""
+        was_down = self.cooldown is not NO_COOLDOWN
+        self.cooldown = NO_COOLDOWN
+        self.end_trial(self._tried_by)
+        return was_down
+
+
+class Egress(Circuit):
+    """One connection to a back end: through `proxy`, or the direct one."""
+
+    def __init__(self, proxy: Proxy | None = None) -> None:
+        super().__init__(egress_name(proxy))
+        self.proxy = proxy
+
+
+class Egresses:
+    """All egresses, one for each proxy, and which of them the keys use."""
+
+    def __init__(self) -> None:
+        # All the mutable state.
+        self._egresses: dict[object, Egress] = {}  # by their proxies
+        self._defaults: Sequence[Proxy | None] = (None,)
+        self._for_all = False
+
+    def __getitem__(self, proxy: object) -> Egress:
+        return self._egresses[proxy]
+
+    def use(self, proxies: Sequence[Proxy | None], *, for_all: bool) -> None:
+        """Set the egresses of the keys that have none of their own; `for_all`: of the others too."""
+        self._defaults, self._for_all = proxies, for_all
+
+    def of(self, own: Sequence[Proxy | None]) -> tuple[Egress, ...]:
+        """Those of a key that has these proxies of its own, in the order of their use."""
+        proxies = self._defaults if self._for_all else own or self._defaults
+        return tuple(self._egresses.setdefault(proxy, Egress(proxy)) for proxy in proxies)

@@ -1,0 +1,219 @@
+"""What many keys go through: the server and the egresses. After a cooldown one order tries them. Time is virtual."""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+
+import pytest
+
+from sora_proxy.errors import (
+    EgressFault,
+    Fault,
+    KeyRejected,
+    RateLimited,
+    RequestFault,
+    ServerUnreachable,
+    StorageUnavailable,
+    TooManyTasks,
+)
+from sora_proxy.scheduling.circuits import MAX_TRIAL_SECONDS
+from sora_proxy.scheduling.cooldown import MAX_BACK_OFF_SECONDS
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.keys import Key
+from tests.unit.scheduling.test_key_pool import Begin, Order, begin, keys_of, now, pool_of, turns
+
+__all__ = ["begin"]  # a fixture
+
+FAULTS: dict[str, Callable[[], Fault]] = {
+    "the server can't be reached": lambda: ServerUnreachable("no connection"),
+    "the egress is challenged": lambda: EgressFault("challenge", egress=None),
+}
+
+
+@pytest.fixture(params=FAULTS.values(), ids=list(FAULTS))
+def fault(request: pytest.FixtureRequest) -> Callable[[], Fault]:
+    made: Callable[[], Fault] = request.param
+    return made
+
+
+async def after_a_cooldown(pool: KeyPool, fault: Fault, begin: Begin, *, orders: int = 3) -> list[Order]:
+    """Let a call fail, and let orders wait until the cooldown is over; returns them as they stand in line."""
+    pool.report(keys_of(pool)[0], fault)
+    waiting = [await begin(pool) for _ in range(orders)]
+    assert [order.served() for order in waiting] == [False] * orders
+    await asyncio.sleep(1)
+    await turns()
+    assert [order.served() for order in waiting] == [True] + [False] * (orders - 1)
+    return waiting
+
+
+async def test_after_its_cooldown_one_order_tries_it_and_the_others_wait_until_that_worked(
+    begin: Begin, fault: Callable[[], Fault]
+) -> None:
+    first, *others = await after_a_cooldown(pool_of({}, {}, {}), fault(), begin)
+    await asyncio.sleep(5)
+    assert not any(order.served() for order in others)
+    first.accepted()
+    await turns()
+    assert all(order.served() for order in others)
+
+
+async def test_if_the_trial_fails_all_wait_for_the_next_which_is_again_a_single_one(
+    begin: Begin, fault: Callable[[], Fault]
+) -> None:
+    pool = pool_of({}, {}, {})
+    begun = now()
+    waiting = await after_a_cooldown(pool, fault(), begin)
+    tried = []
+    for _ in range(8):
+        (order,) = (each for each in waiting if each.served())
+        tried.append(now() - begun)
+        await order.end(fault())
+        waiting[waiting.index(order)] = await begin(pool, at=order.place)
+        until = max(circuit.cooldown.until for circuit in keys_of(pool)[0].circuits)
+        await asyncio.sleep(until - now())
+        await turns()
+    pauses = [later - earlier for earlier, later in itertools.pairwise(tried)]
+    assert pauses == pytest.approx([2, 4, 8, 16, 32, MAX_BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS])
+    assert {key.cooldown.failures for key in keys_of(pool)} == {0}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [RateLimited("slow", retry_after=900), KeyRejected("dead"), TooManyTasks("full", limit=1), RequestFault("policy")],
+    ids=lambda answer: type(answer).__name__,
+)
+async def test_a_refusal_of_the_order_shows_that_it_works(
+    begin: Begin, fault: Callable[[], Fault], answer: Fault
+) -> None:
+    first, *others = await after_a_cooldown(pool_of({}, {}, {}), fault(), begin)
+    await first.end(answer)
+    await turns()
+    assert all(order.served() for order in others)
+
+
+async def test_a_trial_that_ends_without_an_outcome_is_followed_by_another(
+    begin: Begin, fault: Callable[[], Fault]
+) -> None:
+    pool = pool_of({}, {}, {})
+    first, second, third = await after_a_cooldown(pool, fault(), begin)
+    await first.leave()
+    await turns()
+    assert [second.served(), third.served()] == [True, False]
+
+
+async def test_a_trial_without_an_outcome_for_long_holds_up_nobody_for_good(
+    begin: Begin, fault: Callable[[], Fault]
+) -> None:
+    _first, second, third = await after_a_cooldown(pool_of({}, {}, {}), fault(), begin)
+    await asyncio.sleep(MAX_TRIAL_SECONDS - 1)
+    assert not second.served()
+    await asyncio.sleep(2)
+    assert [second.served(), third.served()] == [True, False]
+
+
+async def test_a_call_that_costs_nothing_ends_the_cooldown_for_all(begin: Begin, fault: Callable[[], Fault]) -> None:
+    pool = pool_of({}, {}, {})
+    _first, *others = await after_a_cooldown(pool, fault(), begin)
+    other = keys_of(pool)[2]
+    pool.succeeded(other, pool.account(other))
+    await turns()
+    assert all(order.served() for order in others)
+
+
+async def test_of_several_rate_limited_keys_one_makes_its_free_call_first(
+    begin: Begin, fault: Callable[[], Fault]
+) -> None:
+    pool = pool_of({}, {}, {})
+    probed: list[Key] = []
+    pool.on_unproven = probed.append
+    for key in keys_of(pool):
+        pool.report(key, RateLimited("slow", retry_after=5))
+    await asyncio.sleep(4.5)
+    pool.report(keys_of(pool)[0], fault())
+    waiting = [await begin(pool) for _ in range(3)]
+    await asyncio.sleep(1)
+    (key,) = probed
+    pool.succeeded(key, pool.account(key))
+    pool.proven(key)
+    await turns()
+    assert set(probed) == set(keys_of(pool))
+    assert [order.served() for order in waiting] == [True, False, False]  # the other keys have proved nothing yet
+
+
+async def test_while_one_order_tries_an_egress_other_keys_use_their_next_one(begin: Begin) -> None:
+    pool = pool_of({"proxy": "http://one.example:1,direct"}, {"proxy": "http://one.example:1,direct"})
+    one, other = keys_of(pool)
+    first = pool.account(one).egress
+    pool.report(one, EgressFault("challenge", egress=first))
+    await asyncio.sleep(1)
+    orders = [await begin(pool), await begin(pool)]
+    assert all(order.served() for order in orders)
+    tried_by, beside = (order.key for order in orders)
+    assert pool.account(tried_by).egress is first
+    assert pool.account(beside).egress is None
+    assert {tried_by, beside} == {one, other}
+
+
+async def test_a_server_that_can_not_be_reached_rests_for_keys_of_every_egress(begin: Begin) -> None:
+    pool = pool_of({"proxy": "http://one.example:1"}, {"proxy": "direct"})
+    pool.report(keys_of(pool)[0], ServerUnreachable("no connection"))
+    waiting = await begin(pool)
+    assert not waiting.served()
+    assert {key.ready_at() for key in keys_of(pool)} == {now() + 1}
+
+
+# --- How long orders wait for a server --------------------------------------------------------------------------------
+
+
+async def fail_every_second(pool: KeyPool, seconds: int) -> None:
+    """A poll fails each second: no order is tried meanwhile."""
+    for _ in range(seconds):
+        pool.report(keys_of(pool)[0], ServerUnreachable("no connection"))
+        await asyncio.sleep(1)
+
+
+async def try_orders(pool: KeyPool, waiting: list[Order], seconds: float) -> None:
+    """Let each order that gets a key find that the server can't be reached, and return to its place."""
+    end = now() + seconds
+    while now() < end:
+        for number, order in enumerate(waiting):
+            if order.served() and not order.task.done():
+                await order.end(ServerUnreachable("no connection"))
+                waiting[number] = Order(pool, at=order.place)
+        await asyncio.sleep(0.5)
+
+
+async def test_all_orders_that_wait_for_a_dead_server_are_refused_after_the_same_time() -> None:
+    pool = pool_of({}, {}, max_wait_seconds=40)
+    pool.report(keys_of(pool)[0], ServerUnreachable("no connection"))
+    waiting = [Order(pool) for _ in range(5)]
+    await try_orders(pool, waiting, 40)
+    assert not any(order.task.done() for order in waiting)
+    await try_orders(pool, waiting, MAX_BACK_OFF_SECONDS)
+    for order in waiting[1:]:
+        with pytest.raises(ServerUnreachable):
+            await order.task
+
+
+async def test_the_time_without_a_server_counts_anew_once_the_server_was_reached(begin: Begin) -> None:
+    pool = pool_of({"max_concurrent": 1}, max_wait_seconds=40)
+    holder, waiting = await begin(pool), await begin(pool)
+    holder.accepted()
+    for _ in range(5):
+        await fail_every_second(pool, 30)
+        pool.succeeded(holder.key, pool.account(holder.key))
+        await asyncio.sleep(60)
+    assert not waiting.task.done()
+    await holder.end()
+    await turns()
+    assert waiting.served()
+
+
+async def test_an_error_of_ours_says_nothing_about_the_server(begin: Begin) -> None:
+    pool = pool_of({})
+    order = await begin(pool)
+    order._end.set_exception(StorageUnavailable("full"))
+    with pytest.raises(StorageUnavailable):
+        await order.task
+    assert [circuit.cooldown.failures for circuit in keys_of(pool)[0].circuits] == [0, 0]

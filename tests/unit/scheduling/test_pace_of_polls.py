@@ -1,0 +1,69 @@
+"""How often a key's tasks are polled. Time is virtual."""
+
+import asyncio
+import itertools
+from contextlib import aclosing
+from typing import cast
+
+from sora_proxy.orders.watcher import MAX_INTERVAL_SECONDS, TaskWatcher
+from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.keys import Key
+from sora_proxy.upstream import Snapshot, TaskState, Upstream
+from tests.unit.scheduling.test_key_pool import keys_of, now, pool_of
+
+INTERVAL, PATIENCE = 1.0, 1800.0
+
+
+class NeverDone:
+    """A back end whose tasks run for ever; `polls` are the times at which it was polled, and the tasks."""
+
+    def __init__(self) -> None:
+        self.polls: list[tuple[float, list[str]]] = []
+
+    async def poll(self, task_ids: list[str], *_: object, **__: object) -> dict[str, Snapshot]:
+        self.polls.append((now(), task_ids))
+        return {task_id: Snapshot(task_id, TaskState.running) for task_id in task_ids}
+
+    def between(self, start: float, end: float) -> int:
+        return sum(start <= time < end for time, _ in self.polls)
+
+
+async def follow(watcher: TaskWatcher, key: Key, task_id: str) -> None:
+    async with aclosing(watcher.follow(key, task_id)) as snapshots:
+        async for _ in snapshots:
+            pass
+
+
+def watching() -> tuple[NeverDone, KeyPool, TaskWatcher]:
+    back_end, pool = NeverDone(), pool_of({})
+    return back_end, pool, TaskWatcher(cast("Upstream", back_end), pool, interval=INTERVAL, patience=PATIENCE)
+
+
+async def test_an_overdue_task_is_polled_at_a_slow_pace() -> None:
+    back_end, pool, watcher = watching()
+    begun = now()
+    following = asyncio.create_task(follow(watcher, keys_of(pool)[0], "old"))
+    await asyncio.sleep(PATIENCE + 3600)
+    assert back_end.between(begun, begun + PATIENCE) >= PATIENCE / INTERVAL - 2
+    times = [time for time, _ in back_end.polls if time > begun + PATIENCE + INTERVAL]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert min(pauses) >= MAX_INTERVAL_SECONDS
+    assert max(pauses) <= MAX_INTERVAL_SECONDS + 2 * INTERVAL
+    following.cancel()
+    await watcher.close()
+
+
+async def test_a_new_task_beside_an_overdue_one_is_polled_at_the_usual_pace_from_the_beginning() -> None:
+    back_end, pool, watcher = watching()
+    (key,) = keys_of(pool)
+    following = [asyncio.create_task(follow(watcher, key, "old"))]
+    await asyncio.sleep(PATIENCE + 500.5)
+    begun = now()
+    following.append(asyncio.create_task(follow(watcher, key, "new")))
+    await asyncio.sleep(60)
+    first = min(time for time, tasks in back_end.polls if "new" in tasks)
+    assert first - begun <= 2 * INTERVAL
+    assert back_end.between(begun, begun + 60) >= 60 / INTERVAL - 2
+    for each in following:
+        each.cancel()
+    await watcher.close()
