@@ -66,3 +66,6 @@ class KeyKeeping:
             except StorageUnavailable as error:
                 log.warning("key file not imported yet", reason=str(error))
                 self._source.read_again()
+            except BaseException:  # the next life of this loop imports them
+                self._source.read_again()
+                raise

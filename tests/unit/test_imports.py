@@ -100,6 +100,23 @@ def test_each_folder_imports_only_what_the_table_allows() -> None:
     assert forbidden == set()
 
 
+def test_every_import_names_its_module_from_the_top() -> None:
+    """So that the tests in here see all of them."""
+    for path in PATHS.values():
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            assert not (isinstance(node, ast.ImportFrom) and node.level), path
+
+
+def test_tasks_are_started_where_their_death_is_noticed() -> None:
+    starters = {
+        module.removeprefix("sora_proxy.")
+        for module, path in PATHS.items()
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.Attribute) and node.attr in ("create_task", "ensure_future")
+    }
+    assert starters == {"background", "webhooks.deliverer"}  # the latter in a group, whose loop dies with them
+
+
 def test_no_module_imports_itself_by_way_of_others() -> None:
     below: dict[str, set[str]] = {}
 
