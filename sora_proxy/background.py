@@ -1,6 +1,6 @@
 """Background: the work that runs beside the requests. A loop that dies is logged, restarted and shown in readiness.
 
-Every asyncio task of the program is started here, so that each has a name and none dies unnoticed.
+Tasks are started here, so that each has a name and none dies unnoticed. The others are in groups, and end with them.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class Background:
     """Keeps loops running. A loop that returns has done its work; one that dies is restarted after a growing pause."""
 
     def __init__(self) -> None:
-        # All the mutable state: the names of the loops that died and wait for their restart.
+        # All the mutable state: the names of the loops that died, until they have run well for a while again.
         self._dead: set[str] = set()
 
     def __repr__(self) -> str:
@@ -65,7 +65,7 @@ class Background:
 
     @property
     def dead(self) -> list[str]:
-        """The names of the loops that died and wait for their restart."""
+        """The names of the loops that died, until they have run for as long again as their restart took."""
         return sorted(self._dead)
 
     @contextlib.asynccontextmanager
@@ -86,7 +86,10 @@ class Background:
             started = clock()
             task = start_task(loop(), name=name, awaited=True)
             try:
-                await asyncio.wait([task])
+                await asyncio.wait([task], timeout=pause if name in self._dead else None)
+                if not task.done():
+                    self._dead.discard(name)
+                    await asyncio.wait([task])
             except asyncio.CancelledError:
                 task.cancel()
                 await finished(task)
@@ -99,5 +102,4 @@ class Background:
             log.error("background loop died", loop=name, restart_seconds=pause, exc_info=error)
             self._dead.add(name)
             await asyncio.sleep(pause)
-            self._dead.discard(name)
             pause = min(pause * 2, MAX_PAUSE_SECONDS)

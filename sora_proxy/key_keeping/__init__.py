@@ -19,7 +19,8 @@ from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.key_keeping.source import KeySource
 from sora_proxy.key_keeping.store import SIMULATED_KEY, Origin
 from sora_proxy.log import Redactor
-from sora_proxy.scheduling.key_pools import ENVIRONMENTS, KeyPools
+from sora_proxy.scheduling.key_pools import KeyPools
+from sora_proxy.settings.backends import ENVIRONMENTS
 
 log = structlog.get_logger(__name__)
 
@@ -61,3 +62,6 @@ class KeyKeeping:
             except StorageUnavailable as error:
                 log.warning("key file not imported yet", reason=str(error))
                 self._source.read_again()
+            except BaseException:  # the next life of this loop imports them
+                self._source.read_again()
+                raise

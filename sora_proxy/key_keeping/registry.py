@@ -22,10 +22,11 @@ from sora_proxy.key_keeping.store import KeyRecord, Origin, identity_of
 from sora_proxy.log import Redactor
 from sora_proxy.operators import audit
 from sora_proxy.operators.audit import Actor, Changes
-from sora_proxy.scheduling.key_pools import ENVIRONMENTS, KeyPools
-from sora_proxy.scheduling.keys import KeyMemory
+from sora_proxy.scheduling.key_memory import KeyMemory
+from sora_proxy.scheduling.key_pools import KeyPools
 from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.accounts import egress_names
+from sora_proxy.settings.backends import ENVIRONMENTS
 from sora_proxy.settings.derived import HOW_TO_NAME_A_BACKEND
 from sora_proxy.settings.kinds import UpstreamKey
 

@@ -14,8 +14,7 @@ from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping.imports import Entry
 from sora_proxy.key_keeping.sora_api_file import listed
 from sora_proxy.key_keeping.store import Origin
-from sora_proxy.scheduling.key_pools import ENVIRONMENTS
-from sora_proxy.settings.backends import BackendConfig
+from sora_proxy.settings.backends import ENVIRONMENTS, BackendConfig
 from sora_proxy.settings.kinds import UpstreamKey, UpstreamKeys
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import explain

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from sora_proxy.database import metadata
-from sora_proxy.scheduling.key_pools import ENVIRONMENTS
-from sora_proxy.scheduling.keys import KeyMemory
+from sora_proxy.scheduling.key_memory import KeyMemory
+from sora_proxy.settings.backends import ENVIRONMENTS
 from sora_proxy.settings.kinds import UpstreamKey
 
 keys = sa.Table(

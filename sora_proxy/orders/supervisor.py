@@ -34,6 +34,7 @@ class Supervisor:
         # All the mutable state: generations that have not ended and their coroutines, orders being committed and whose
         # they are, cancellations under way, the end.
         self._live: dict[str, Generation] = {}
+        self._parked: dict[str, Generation] = {}  # unfinished ones of another back end
         self._coroutines: dict[str, asyncio.Task[None]] = {}
         self._arriving: dict[str, asyncio.Task[Generation]] = {}
         self._clients_arriving: list[str] = []
@@ -44,9 +45,9 @@ class Supervisor:
         return f"<Supervisor {len(self._live)} live{', stopping' if self._stopping else ''}>"
 
     @property
-    def live(self) -> list[Generation]:
+    def unfinished(self) -> list[Generation]:
         """The generations that have not ended, in the order in which they came."""
-        return list(self._live.values())
+        return sorted((*self._parked.values(), *self._live.values()), key=lambda generation: generation.created_at)
 
     def check_ready(self) -> None:
         """Check that new orders are taken at all. Raises Stopping or NoUpstreamKey."""
@@ -82,7 +83,7 @@ class Supervisor:
         """One's own generation. Somebody else's is as unknown as one that never was, and takes the same look."""
         if (arriving := self._arriving.get(generation_id)) is not None:
             await asyncio.wait([arriving])
-        live = self._live.get(generation_id)
+        live = self._live.get(generation_id) or self._parked.get(generation_id)
         if live is not None and live.client == client:
             return live
         stored = await self._store.find(generation_id, client)
@@ -112,10 +113,11 @@ class Supervisor:
         """
         unfinished = await self._store.unfinished()
         resumable = [each for each in unfinished if self._backends.knows(each)]
-        others = Counter(each.state.backend for each in unfinished if not self._backends.knows(each))
+        parked = [each for each in unfinished if not self._backends.knows(each)]
+        self._parked = {each.id: each for each in parked}
         if resumable:
             log.info("unfinished generations go on", generations=len(resumable))
-        for backend, count in others.items():
+        for backend, count in Counter(each.state.backend for each in parked).items():
             log.warning("unfinished generations wait for their back end", backend=backend, generations=count)
         # Those that are on a key take it again before the queue is served: a key's open intent must stay the only one.
         for generation in sorted(resumable, key=lambda generation: generation.status is Status.queued):
@@ -130,7 +132,7 @@ class Supervisor:
         Returns False if something did not come to its end.
         """
         self._stopping = True
-        for generation in self._live.values():
+        for generation in (*self._live.values(), *self._parked.values()):
             generation.log.close()
         for coroutine in self._coroutines.values():
             coroutine.cancel()
@@ -154,6 +156,7 @@ class Supervisor:
     async def _cancel(self, generation: Generation) -> None:
         await self._store.cancel(generation)
         generation.log.close()
+        self._parked.pop(generation.id, None)
         # No await since the commit: a coroutine that waits in line can't have got a key in between.
         if generation.status is Status.cancelled and (coroutine := self._coroutines.get(generation.id)) is not None:
             coroutine.cancel()

@@ -113,29 +113,39 @@ class TaskWatcher:
 
     async def _run_polls(self, key: Key) -> None:
         watched = self._watched[key]
-        failures, rejected_since, started = 0, None, -math.inf
         try:
-            await asyncio.sleep(self._interval)
             while watched:
-                if self._keys.now < started + self._overdue_pause(watched.values()):
-                    await asyncio.sleep(self._interval)  # not longer: a task may be added that is not overdue
-                    continue
-                started = self._keys.now
-                fault = await self._poll(key, watched)
-                failures = failures + 1 if fault else 0
-                rejected_since = (rejected_since or started) if isinstance(fault, KeyRejected) else None
-                if fault and rejected_since and started - rejected_since >= REJECTED_KEY_GRACE_SECONDS:
-                    self._keys.report(key, fault)
-                    for watch in watched.values():
-                        watch.news.put_nowait(fault)
-                if failures:
-                    pause = min(self._interval * 2 ** min(failures, 10), MAX_INTERVAL_SECONDS)
-                else:
-                    pause = _pause(started, self._interval, watched.values())
-                await asyncio.sleep(max(started + pause - self._keys.now, 0))
+                try:
+                    await self._poll_all(key, watched)
+                except Exception:
+                    # A mistake of ours must not leave the tasks of a key without polls.
+                    log.exception("polls crashed", key=key.alias)
+                    await asyncio.sleep(MAX_INTERVAL_SECONDS)
         finally:
             # No await since the loop saw that nothing is watched: no task can have been added in between.
             del self._pollers[key]
+
+    async def _poll_all(self, key: Key, watched: dict[str, _Watch]) -> None:
+        """Poll until nothing is watched."""
+        failures, rejected_since, started = 0, None, -math.inf
+        await asyncio.sleep(self._interval)
+        while watched:
+            if self._keys.now < started + self._overdue_pause(watched.values()):
+                await asyncio.sleep(self._interval)  # not longer: a task may be added that is not overdue
+                continue
+            started = self._keys.now
+            fault = await self._poll(key, watched)
+            failures = failures + 1 if fault else 0
+            rejected_since = (rejected_since or started) if isinstance(fault, KeyRejected) else None
+            if fault and rejected_since and started - rejected_since >= REJECTED_KEY_GRACE_SECONDS:
+                self._keys.report(key, fault)
+                for watch in watched.values():
+                    watch.news.put_nowait(fault)
+            if failures:
+                pause = min(self._interval * 2 ** min(failures, 10), MAX_INTERVAL_SECONDS)
+            else:
+                pause = _pause(started, self._interval, watched.values())
+            await asyncio.sleep(max(started + pause - self._keys.now, 0))
 
     async def _poll(self, key: Key, watched: dict[str, _Watch]) -> Fault | None:
         """Poll once, for all tasks. Returns the fault of a poll that failed."""

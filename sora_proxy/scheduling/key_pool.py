@@ -20,7 +20,8 @@ from sora_proxy.errors import EgressFault, Fault, NoUpstreamKey, ServerUnreachab
 from sora_proxy.scheduling.circuits import Circuit, Egresses
 from sora_proxy.scheduling.cooldown import Incident
 from sora_proxy.scheduling.forecast import Forecast
-from sora_proxy.scheduling.keys import Key, KeyMemory, Moment
+from sora_proxy.scheduling.key_memory import KeyMemory, Moment
+from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease, LeaseCallbacks
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.order_queue import OrderQueue, QueueBounds

@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.settings.accounts import Proxy
-
-ENVIRONMENTS = ""  # the back end that the older options name, whatever it is called
+from sora_proxy.settings.backends import ENVIRONMENTS
 
 
 class KeyPools:

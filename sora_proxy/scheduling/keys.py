@@ -6,37 +6,16 @@ a key; everybody else reads. Times are seconds of the event loop's clock, except
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sora_proxy.errors import Fault, KeyRejected, RateLimited, TooManyTasks, UpstreamFault
 from sora_proxy.scheduling.circuits import Circuit, Egress
 from sora_proxy.scheduling.cooldown import MAX_COOLDOWN_SECONDS, NO_COOLDOWN, Cooldown, Incident
+from sora_proxy.scheduling.key_memory import KeyMemory, Moment
 from sora_proxy.scheduling.rate_window import SlidingWindow
 from sora_proxy.scheduling.task_limit import TaskLimit
 from sora_proxy.settings.accounts import Account
 from sora_proxy.settings.kinds import UpstreamKey
-
-
-@dataclass(frozen=True, slots=True)
-class KeyMemory:
-    """The part of a key's state that outlives the process. Times are wall-clock seconds."""
-
-    rejected: Incident | None = None
-    rest_until: float | None = None
-    rest_failures: int = 0
-    rest_due: bool = False
-    rest_why: Incident | None = None
-    unproven: bool = False
-    learned_limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One moment on both clocks, to convert times of one to the other."""
-
-    loop: float
-    wall: float
 
 
 class Key:

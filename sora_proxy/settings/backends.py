@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode
 
 from sora_proxy.settings.kinds import HttpUrl, KeyEntries
 
+ENVIRONMENTS = ""  # the back end that the older options name, whatever it is called
 BACKENDS_EXAMPLE = '[{"name": "main", "kind": "sora", "base_url": "https://sora.example.com", "keys": [{"key": "…"}]}]'
 Models = tuple[str, ...] | dict[str, str]
 

@@ -6,185 +6,26 @@ Sources, the first one wins: the environment, `.env`, `config/sora_proxy.env`, t
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
-from sora_proxy.settings.backends import BACKENDS_EXAMPLE, BackendConfigs
+from sora_proxy.settings.backend_options import BackendSettings
 from sora_proxy.settings.kinds import (
-    KEY_EXAMPLE,
-    PROXY_EXAMPLE,
-    Aliases,
     AtRunTime,
-    ClientKeys,
-    Headers,
-    HostName,
-    Hosts,
-    HttpUrl,
     Names,
-    Networks,
-    Origins,
-    Proxies,
-    PublicUrl,
-    Secret,
     Texts,
-    UpstreamKeys,
     WebhookSecret,
 )
 
 SETTINGS_FILES = ("config/sora_proxy.env", ".env")
 
 
-class Settings(BaseSettings):
-    """All options. The description of each is the one line that `config/` and the README give it."""
+class Settings(BackendSettings):
+    """All options; the modules of its bases hold the first ones. The description of each is the one line that `config/`
+    and the README give it."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", env_file=SETTINGS_FILES, env_file_encoding="utf-8", env_ignore_empty=True
-    )
-
-    # Where we listen, and what we call ourselves
-    api_host: HostName = Field("0.0.0.0", description="Address to listen on.", examples=["127.0.0.1"])  # noqa: S104
-    api_port: int = Field(
-        8890,
-        ge=0,
-        le=65535,
-        description="Port to listen on. 0: any free port, which is shown at the start.",
-        examples=["8890"],
-    )
-    base_url: AtRunTime[PublicUrl | None] = Field(
-        None,
-        description="Public address of this server, for the links to images. Unset: the address the client used.",
-        examples=["https://images.example.com"],
-    )
-    trusted_proxies: Networks = Field(
-        (),
-        description="Networks of reverse proxies whose X-Forwarded-* headers are believed, comma-separated.",
-        examples=["127.0.0.1,10.0.0.0/8"],
-    )
-    cors_origins: Origins = Field(
-        (),
-        description="Origins of browser clients that may call the API, comma-separated; `*` is all.",
-        examples=["https://chat.example.com"],
-    )
-
-    # Access
-    api_auth_token: Secret | None = Field(
-        None, description="The key that clients send. Unset: they use the admin key.", examples=["sk-…"]
-    )
-    admin_key: Secret | None = Field(
-        None,
-        description="The operator's key, of 16 characters or more. Unset: one is generated, kept in DATA_DIR/admin_key "
-        "and shown once.",
-        examples=["sk-…"],
-    )
-    client_keys: ClientKeys = Field(
-        (),
-        description="More keys that clients may send, a JSON list: `key`, `name`, `weight` of its share of the queue.",
-        examples=['[{"key": "sk-…", "name": "open-webui", "weight": 2}]'],
-    )
-
-    # The back end
-    upstream: str = Field(
-        "auto",
-        description="`sora`, `simulator` (built in), or `auto`: sora if SORA_BASE_URL, API_KEYS or KEYS_STORAGE_FILE "
-        "is set or a key exists, else the simulator.",
-        examples=["auto"],
-    )
-    backends: BackendConfigs = Field(
-        (),
-        description="Several back ends, a JSON list or the name of a file that holds one. Instead of UPSTREAM, "
-        "SORA_BASE_URL, API_KEYS and KEYS_STORAGE_FILE.",
-        examples=[BACKENDS_EXAMPLE],
-    )
-    default_model: str | None = Field(
-        None,
-        description="The model of requests that name none, and of OpenAI's names. Unset: the first one.",
-        examples=["sora-image"],
-    )
-    sora_base_url: HttpUrl = Field(
-        "https://sora.chatgpt.com",
-        description="The server that speaks Sora's web protocol.",
-        examples=["https://sora.example.com"],
-    )
-    sora_extra_headers: Headers = Field(
-        {}, description="More headers for that server, a JSON object.", examples=['{"oai-device-id": "…"}']
-    )
-    api_keys: UpstreamKeys = Field(
-        (), description="The upstream keys, a JSON list. Wins over KEYS_STORAGE_FILE.", examples=[KEY_EXAMPLE]
-    )
-    keys_storage_file: Path = Field(
-        Path("api_keys.json"),
-        description="File with the upstream keys, in the same format. An edit takes effect at once. A file that is set "
-        "must exist.",
-        examples=["api_keys.json"],
-    )
-    proxies: AtRunTime[Proxies] = Field(
-        (),
-        description="Egresses, comma-separated: `direct` or HTTP, HTTPS, SOCKS5 proxies; the first that works is used. "
-        "Wins over PROXY_HOST.",
-        examples=[PROXY_EXAMPLE],
-    )
-    proxy_host: HostName | None = Field(
-        None, description="An HTTP proxy as the only egress, in the older service's form.", examples=["127.0.0.1"]
-    )
-    proxy_port: int | None = Field(None, ge=1, le=65535, description="Its port.", examples=["7890"])
-    proxy_user: str | None = Field(None, description="Its user name.", examples=["user"])
-    proxy_pass: SecretStr | None = Field(None, description="Its password.", examples=["…"])
-    poll_interval: float = Field(
-        1.0, ge=0.05, le=60, description="Seconds between two list calls of a key.", examples=["1.0"]
-    )
-    submit_timeout: float = Field(
-        30.0, gt=0, le=600, description="The longest time for placing an order, all in all.", examples=["30"]
-    )
-    poll_timeout: float = Field(20.0, gt=0, le=600, description="The same for a list call.", examples=["20"])
-    upload_timeout: float = Field(
-        60.0, gt=0, le=3600, description="The same for sending a reference image.", examples=["60"]
-    )
-    download_timeout: float = Field(
-        120.0, gt=0, le=3600, description="The same for fetching a finished image.", examples=["120"]
-    )
-    result_allow: Hosts = Field(
-        (),
-        description="Private hosts that may hold results, beside SORA_BASE_URL's: host or host:port, comma-separated.",
-        examples=["media.local:8080,10.0.0.7"],
-    )
-    settle_time: float = Field(
-        20.0,
-        ge=0,
-        le=600,
-        description="How long to look upstream for an order of unknown outcome. Must exceed the list lag there.",
-        examples=["20"],
-    )
-    on_unknown: Literal["auto", "requeue", "fail"] = Field(
-        "auto",
-        description="What to do with an order of unknown outcome: `auto` sends it again if a search proved that the "
-        "back end does not have it, `requeue` also where nothing can be searched, `fail` never.",
-        examples=["auto"],
-    )
-    on_lost: Literal["fail", "requeue"] = Field(
-        "fail",
-        description="What to do with an order that the back end took and lost: `fail`, or `requeue`, which sends it "
-        "again.",
-        examples=["fail"],
-    )
-    generation_timeout: float = Field(
-        1800.0,
-        gt=0,
-        le=86400,
-        description="How long clients wait for an order that the back end took. Then they get 504, and it continues.",
-        examples=["1800"],
-    )
-    give_up_after: float = Field(
-        21_600.0, gt=0, le=604_800, description="The longest time such an order may take.", examples=["21600"]
-    )
-    model_aliases: Aliases | None = Field(
-        None,
-        description="Other names of the models, comma-separated NAME=MODEL; `*` stands for any text. Unset: "
-        "gpt-image-1, gpt-image-1-mini, gpt-image-1.5, gpt-image-2, chatgpt-image-latest, dall-e-2, dall-e-3 and "
-        "gpt-image-* for the image model.",
-        examples=["dall-e-3=sora-image"],
-    )
-    simulator_seconds: float = Field(
-        8.0, gt=0, le=3600, description="How long the built-in simulator takes for an image.", examples=["8"]
     )
 
     # The queue and the answers

@@ -8,6 +8,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_settings import DotEnvSettingsSource
@@ -18,6 +19,7 @@ from sora_proxy.settings.kinds import KEY_EXAMPLE
 from sora_proxy.settings.options import SETTINGS_FILES, Settings
 
 MIN_ADMIN_KEY_LENGTH = 16  # whoever can reach the server can guess
+OUR_PREFIX = re.compile(r"^(sora_proxy|sora)_")  # which is often put before a name
 LIKENESS = 0.85  # from which on a name is taken for an option misspelt: 0 to 1
 FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; anything else could be a secret out of place
 # In the type of an option whose values are not shown.
@@ -29,6 +31,8 @@ def load_settings() -> Settings:
 
     Raises ConfigurationError with one line per fault.
     """
+    if faults := list(_unreadable_files()):
+        raise ConfigurationError(faults)
     try:
         settings = Settings()
     except ValidationError as error:
@@ -48,9 +52,11 @@ def misspelt_options() -> Iterator[tuple[str, str]]:
     Others are not ours to judge: the environment and `.env` serve more programs than this one.
     """
     options = Settings.model_fields.keys()
-    given = {name.lower() for name in (*os.environ, *DotEnvSettingsSource(Settings).env_vars)}
-    for name in sorted(given - options):
-        for option in difflib.get_close_matches(name, options, n=1, cutoff=LIKENESS):
+    for name in sorted(_given().keys() - options):
+        plain = name.replace("-", "_")
+        for option in difflib.get_close_matches(plain, options, n=1, cutoff=LIKENESS) or (
+            difflib.get_close_matches(OUR_PREFIX.sub("", plain), options, n=1, cutoff=LIKENESS)
+        ):
             yield name.upper(), option.upper()
 
 
@@ -60,12 +66,25 @@ def signs_of_a_backend() -> list[str]:
     A secret that is missing in a deployment comes as an empty variable. One line per fault.
     """
     on_purpose = "For simulator images on purpose, set UPSTREAM=simulator"
-    names = [option.upper() for option in (*BACKEND_OPTIONS, "upstream")]
-    empty = [name for name in names if os.environ.get(name) == ""]
+    given, names = _given(), [option.upper() for option in (*BACKEND_OPTIONS, "upstream")]
+    empty = [name for name in names if not given.get(name.lower(), "set")]
     misspelt = [(name, option) for name, option in misspelt_options() if option in names]
     return [f"{name}: is set but empty. Give it a value, or remove it. {on_purpose}" for name in empty] + [
         f"{name}: is not an option; {option} is. Correct or remove it. {on_purpose}" for name, option in misspelt
     ]
+
+
+def _given() -> dict[str, str | None]:
+    """What the sources give, by names in small letters, empty values included. The environment wins."""
+    files = DotEnvSettingsSource(Settings, env_ignore_empty=False).env_vars
+    return dict(files) | {name.lower(): value for name, value in os.environ.items()}
+
+
+def _unreadable_files() -> Iterator[str]:
+    """A settings file that is there and is not a file: what a mount that failed leaves behind."""
+    for path in map(Path, SETTINGS_FILES):
+        if (path.is_symlink() or path.exists()) and not path.is_file():
+            yield f"{path}: is not a file. Remove it, or put the settings file there"
 
 
 def _cross_checks(settings: Settings) -> list[str]:

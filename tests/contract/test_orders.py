@@ -110,7 +110,7 @@ async def test_an_order_that_is_cancelled_while_it_is_sent_shows_no_image(start:
         go_on.set()
 
         async def at_rest() -> bool:
-            return not proxy.app[SUPERVISOR].live
+            return not proxy.app[SUPERVISOR].unfinished
 
         await eventually(at_rest)
         assert (await proxy.get(f"/v1/generation/{generation_id}"))["choices"][0]["finish_reason"] == "error"

@@ -157,6 +157,36 @@ def test_a_back_end_that_seems_to_be_meant_but_is_not_configured_ends_the_start(
         assert "the built-in simulator" in program.said
 
 
+@pytest.mark.parametrize("file", [".env", "config/sora_proxy.env"])
+@pytest.mark.parametrize(
+    "line", ["API_KEYS=", 'SORA_BASE_URL=""', "KEYS_STORAGE_FILE", "upstream=", "SORA_API_KEYS=[]"]
+)
+def test_a_back_end_that_seems_to_be_meant_in_a_settings_file_ends_the_start(
+    tmp_path: Path, file: str, line: str
+) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{line}\n")
+    ended = run(tmp_path, API_PORT="0")
+    (fault,) = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
+    assert ended.returncode == 2
+    assert fault.startswith(f"{line.partition('=')[0].upper()}: is ")
+
+
+@pytest.mark.parametrize("file", [".env", "config/sora_proxy.env"])
+@pytest.mark.parametrize("kind", ["folder", "dangling link"])
+def test_a_settings_file_that_is_no_file_ends_the_start(tmp_path: Path, file: str, kind: str) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path / "nothing")
+    ended = run(tmp_path, API_PORT="0")
+    assert ended.returncode == 2
+    assert ended.stderr == f"{file}: is not a file. Remove it, or put the settings file there\n"
+
+
 def test_a_misspelt_option_is_told_in_the_log(start_program: StartProgram) -> None:
     with start_program(API_PRT="9") as program:
         assert program.stop() == 0

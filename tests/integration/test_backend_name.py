@@ -139,6 +139,12 @@ async def test_an_order_that_another_back_end_took_waits_for_a_start_with_that_o
         await outcome(proxy, await place(proxy))  # others are made meanwhile
         for each in (running, unknown, saving):
             assert (await proxy.get(f"/v1/generation/{each.id}"))["choices"][0]["finish_reason"] == "processing"
+        as_operator = {"authorization": f"Bearer {ADMIN_KEY}"}
+        async with proxy.client.get(f"{proxy.url}/admin/api/generations", headers=as_operator) as answer:
+            shown = {each["id"]: each["backend"] for each in (await answer.json())["data"]}
+        assert shown == dict.fromkeys((each.id for each in (running, unknown, saving, cancelled)), "sora")
+        async with proxy.client.get(f"{proxy.url}/v1/generation/{running.id}/events") as answer:
+            assert await answer.content.readline() == b": ping\n"  # and no word of an end
         assert await header_of(proxy, "POST", f"/v1/generation/{cancelled.id}/cancel") == (200, "sora")
         assert (await proxy.get(f"/v1/generation/{cancelled.id}"))["choices"][0]["finish_reason"] == "error"
     assert "their back end" in caplog.text

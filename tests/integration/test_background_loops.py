@@ -5,11 +5,15 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sora_proxy import background
+from sora_proxy.api.admin.context import KEY_REGISTRY
+from sora_proxy.key_keeping.registry import KeyRegistry
 from tests.conftest import Proxy, Simulator, StartProxy, in_front_of, upstream_keys
+from tests.eventually import eventually
 
 SECONDS = 60  # nothing in these tests waits longer
 LOOPS = ["key_expiry", "key_source", "retention", "webhooks"]
@@ -63,3 +67,28 @@ async def test_killed_loops_are_restarted(
         assert set(tasks_of_loops().values()).isdisjoint(killed.values())
         while (await proxy.get("/health/ready"))["restarting"]:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+
+async def test_keys_whose_import_broke_unforeseen_are_imported_by_the_next_life_of_the_loop(
+    start_proxy: StartProxy, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 0.02)
+    file = tmp_path / "keys.json"
+    await asyncio.to_thread(file.write_text, '[{"key": "one"}]')
+    settings = {"upstream": "sora", "sora_base_url": simulator.url, "keys_storage_file": file}
+    async with start_proxy(**settings) as proxy:
+        taken_in, broke = KeyRegistry._take_in, asyncio.Event()
+
+        async def break_once(*entries: Any) -> None:
+            monkeypatch.setattr(KeyRegistry, "_take_in", taken_in)
+            broke.set()
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(KeyRegistry, "_take_in", break_once)
+        await asyncio.to_thread(file.write_text, '[{"key": "one"}, {"key": "two"}]')
+        await broke.wait()
+
+        async def both() -> bool:
+            return len(proxy.app[KEY_REGISTRY].records) == 2
+
+        await eventually(both)

@@ -5,16 +5,17 @@ import time
 from collections import Counter
 from contextlib import aclosing
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
 
 from sora_proxy.api.context import STORE, SUPERVISOR
 from sora_proxy.generation import Asset, State, Status
+from sora_proxy.orders import watcher as watcher_module
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.upstream import Snapshot, TaskState, Upstream
-from tests.conftest import Proxy, StartProxy, upstream_keys
+from tests.conftest import UPSTREAM_TOKEN, Proxy, StartProxy, upstream_keys
 from tests.eventually import PATIENCE, eventually
 from tests.sora_server import (
     GIF,
@@ -22,6 +23,7 @@ from tests.sora_server import (
     KEY_ID,
     Order,
     Sora,
+    Task,
     generation,
     in_front_of,
     leave_behind,
@@ -105,6 +107,31 @@ async def test_a_look_that_breaks_unforeseen_does_not_end_the_watching(start_pro
         await watcher.close()
 
     assert upstream.looks == 2
+
+
+async def test_polls_that_break_unforeseen_between_two_calls_go_on(
+    start_proxy: StartProxy, sora: Sora, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sora_proxy.orders.watcher.MAX_INTERVAL_SECONDS", 0.02)
+    pause_of, breaks = watcher_module._pause, iter([True])
+
+    def break_once(*arguments: Any) -> float:
+        if next(breaks, False):
+            raise ZeroDivisionError
+        return pause_of(*arguments)
+
+    monkeypatch.setattr(watcher_module, "_pause", break_once)
+    sora.on_order = lambda order: answer_with(sora.register(order, "running"))
+    async with start_proxy(**in_front_of(sora)) as proxy:
+        placed = await place(proxy)
+        await sora.until(lambda: sora.looks[UPSTREAM_TOKEN] >= 2)
+        for task in sora.tasks[UPSTREAM_TOKEN]:
+            task["status"] = "succeeded"
+        assert sora.result_of("task_1") in await outcome(proxy, placed)
+
+
+async def answer_with(task: Task) -> web.Response:
+    return web.json_response({"id": task["id"]})
 
 
 async def test_a_key_that_needs_a_human_is_not_brought_back_by_polls_that_go_well(

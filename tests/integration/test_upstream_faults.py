@@ -19,6 +19,7 @@ from tests.conftest import (
     in_front_of,
     upstream_keys,
 )
+from tests.eventually import eventually
 from tests.streams import read_stream
 
 SHORT = 2.0  # seconds: the deadline of calls that hang here; those that do not take 0.02 s on a quiet machine
@@ -158,10 +159,17 @@ async def test_when_the_last_key_is_rejected_the_client_is_told(start_proxy: Sta
 async def test_a_full_key_teaches_its_limit_and_everything_is_made(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
-    async with start_simulator(max_concurrent=2) as simulator:
+    async with start_simulator(max_concurrent=2, seconds=HOUR) as simulator:
         settings = in_front_of(simulator)
         async with start_proxy(**settings) as proxy:
             answers = [await proxy.chat(f"number {number}", stream=True) for number in range(6)]
+
+            async def refused() -> bool:
+                return "too_many_concurrent_tasks" in (await simulator.stats())["refusals"]
+
+            await eventually(refused)
+            for registered in (2, 4, 6):
+                await simulator.let_pass(registered=registered)
             streams = [await read_stream(answer) for answer in answers]
             assert key_of(proxy).limit == 2
 

@@ -17,7 +17,7 @@ PATHS = {
 }
 FOLDERS = {path.parent.name for path in ROOT.glob("*/__init__.py")}
 # The modules of the root import no folder, apart from those that put the program together.
-COMPOSERS = {"sora_proxy.app", "sora_proxy.__main__", "sora_proxy.healthcheck"}
+COMPOSERS = {"sora_proxy.app", "sora_proxy.backend_choice", "sora_proxy.__main__", "sora_proxy.healthcheck"}
 # What each folder may import beside itself, the root and `foreign`. `app` and `__main__` may import all.
 MAY_IMPORT = {
     "foreign": set(),
@@ -98,6 +98,23 @@ def test_each_folder_imports_only_what_the_table_allows() -> None:
     assert set(MAY_IMPORT) == FOLDERS
     forbidden = {(module, other) for module in PATHS for other in imports_of(module) if not may_import(module, other)}
     assert forbidden == set()
+
+
+def test_every_import_names_its_module_from_the_top() -> None:
+    """So that the tests in here see all of them."""
+    for path in PATHS.values():
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            assert not (isinstance(node, ast.ImportFrom) and node.level), path
+
+
+def test_tasks_are_started_where_their_death_is_noticed() -> None:
+    starters = {
+        module.removeprefix("sora_proxy.")
+        for module, path in PATHS.items()
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.Attribute) and node.attr in ("create_task", "ensure_future")
+    }
+    assert starters == {"background", "webhooks.deliverer"}  # the latter in a group, whose loop dies with them
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:

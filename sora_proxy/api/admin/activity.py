@@ -50,15 +50,15 @@ def _queue(backend: Backend, names: Mapping[str, str]) -> dict[str, Any]:
 async def generations(request: web.Request) -> web.Response:
     """List the unfinished generations, oldest first."""
     limit, after = limit_of(request, maximum=MAX_LIMIT_FOR_OPERATORS), request.query.get("after")
-    live = request.app[SUPERVISOR].live
+    unfinished = request.app[SUPERVISOR].unfinished
     start = 0
     if after is not None:
-        place = next((place for place, generation in enumerate(live, 1) if generation.id == after), None)
+        place = next((place for place, generation in enumerate(unfinished, 1) if generation.id == after), None)
         if place is None:
             raise ClientError("Unknown generation in 'after', or it has ended.", param="after")
         start = place
     verbose = request.app[SETTINGS].current.verbose_logging
-    return page_of([_view(generation, verbose=verbose) for generation in live[start : start + limit + 1]], limit)
+    return page_of([_view(generation, verbose=verbose) for generation in unfinished[start : start + limit + 1]], limit)
 
 
 def _view(generation: Generation, *, verbose: bool) -> dict[str, Any]:

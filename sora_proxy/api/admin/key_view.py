@@ -8,7 +8,8 @@ from sora_proxy.key_keeping.expiry import expiry_of
 from sora_proxy.key_keeping.registry import redacted
 from sora_proxy.key_keeping.store import KeyRecord
 from sora_proxy.scheduling.cooldown import Incident
-from sora_proxy.scheduling.keys import Key, Moment
+from sora_proxy.scheduling.key_memory import Moment
+from sora_proxy.scheduling.keys import Key
 
 STATES = ("ready", "busy", "resting", "quarantined", "disabled")
 

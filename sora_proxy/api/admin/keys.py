@@ -18,8 +18,8 @@ from sora_proxy.api.reference.described import Description, described
 from sora_proxy.errors import Fault
 from sora_proxy.key_keeping.store import KeyRecord
 from sora_proxy.scheduling.key_pool import KeyPool
-from sora_proxy.scheduling.key_pools import ENVIRONMENTS
 from sora_proxy.scheduling.keys import Key
+from sora_proxy.settings.backends import ENVIRONMENTS
 from sora_proxy.settings.kinds import UpstreamKey
 
 
@@ -64,8 +64,8 @@ async def retrieve(request: web.Request) -> web.Response:
 async def add(request: web.Request) -> web.Response:
     """Add one key: an object as in the key file, and the `backend` that it is for, where there are several."""
     addition = await read_body(request, KeyAddition.model_validate)
-    config = UpstreamKey.model_validate(addition.record() | {"proxy": addition.proxy})
     backend = _backend_of(request, addition)
+    config = UpstreamKey(**{name: getattr(addition, name) for name in UpstreamKey.model_fields})
     (record,) = await request.app[KEY_REGISTRY].add([config], request[OPERATOR], backend)
     return _view(request, record, status=201)
 

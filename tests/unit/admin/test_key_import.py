@@ -8,8 +8,8 @@ import pytest
 
 from sora_proxy.key_keeping import imports
 from sora_proxy.key_keeping.store import KeyRecord, Origin
-from sora_proxy.scheduling.key_pools import ENVIRONMENTS
 from sora_proxy.settings.access import fingerprint
+from sora_proxy.settings.backends import ENVIRONMENTS
 from sora_proxy.settings.kinds import UpstreamKey
 
 

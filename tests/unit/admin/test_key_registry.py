@@ -16,9 +16,10 @@ from sora_proxy.key_keeping.store import Origin
 from sora_proxy.log import Redactor
 from sora_proxy.operators.audit import Actor, AuditLog
 from sora_proxy.scheduling.key_pool import KeyPool
-from sora_proxy.scheduling.key_pools import ENVIRONMENTS, KeyPools
+from sora_proxy.scheduling.key_pools import KeyPools
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.access import fingerprint
+from sora_proxy.settings.backends import ENVIRONMENTS
 from sora_proxy.settings.kinds import UpstreamKey
 
 OPERATOR = Actor("admin key", "192.0.2.1")

@@ -2,8 +2,9 @@
 
 import asyncio
 
+from sora_proxy.scheduling.key_memory import KeyMemory
 from sora_proxy.scheduling.key_pool import KeyPool
-from sora_proxy.scheduling.keys import Key, KeyMemory
+from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.scheduling.probes import Probes
 from sora_proxy.settings.accounts import Account

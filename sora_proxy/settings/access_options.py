@@ -1,0 +1,59 @@
+"""The options by which we are reached: addresses, and the keys that let callers in."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+from sora_proxy.settings.kinds import (
+    AtRunTime,
+    ClientKeys,
+    HostName,
+    Networks,
+    Origins,
+    PublicUrl,
+    Secret,
+)
+
+
+class AccessSettings(BaseSettings):
+    """Where we listen, and who may call."""
+
+    # Where we listen, and what we call ourselves
+    api_host: HostName = Field("0.0.0.0", description="Address to listen on.", examples=["127.0.0.1"])  # noqa: S104
+    api_port: int = Field(
+        8890,
+        ge=0,
+        le=65535,
+        description="Port to listen on. 0: any free port, which is shown at the start.",
+        examples=["8890"],
+    )
+    base_url: AtRunTime[PublicUrl | None] = Field(
+        None,
+        description="Public address of this server, for the links to images. Unset: the address the client used.",
+        examples=["https://images.example.com"],
+    )
+    trusted_proxies: Networks = Field(
+        (),
+        description="Networks of reverse proxies whose X-Forwarded-* headers are believed, comma-separated.",
+        examples=["127.0.0.1,10.0.0.0/8"],
+    )
+    cors_origins: Origins = Field(
+        (),
+        description="Origins of browser clients that may call the API, comma-separated; `*` is all.",
+        examples=["https://chat.example.com"],
+    )
+
+    # Access
+    api_auth_token: Secret | None = Field(
+        None, description="The key that clients send. Unset: they use the admin key.", examples=["sk-…"]
+    )
+    admin_key: Secret | None = Field(
+        None,
+        description="The operator's key, of 16 characters or more. Unset: one is generated, kept in DATA_DIR/admin_key "
+        "and shown once.",
+        examples=["sk-…"],
+    )
+    client_keys: ClientKeys = Field(
+        (),
+        description="More keys that clients may send, a JSON list: `key`, `name`, `weight` of its share of the queue.",
+        examples=['[{"key": "sk-…", "name": "open-webui", "weight": 2}]'],
+    )
