@@ -45,7 +45,7 @@ class BackendChoice:
 
     def _chosen(self, settings: Settings) -> Iterator[tuple[str, BackendOptions]]:
         """The kind of each back end, and what it is made with."""
-        deadlines, allow = Deadlines.of(settings), settings.result_allow
+        deadlines, allow = _deadlines(settings), settings.result_allow
         if self._socket is not None:  # it speaks Sora's protocol; the extra headers are for somebody else
             url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
             yield "sora", BackendOptions("simulator", url, deadlines, links_results=False)
@@ -106,3 +106,12 @@ class BackendChoice:
             names = models if isinstance(models, dict) else {name: name for name in models}
             offers.append(Offer(upstream.name, upstream.capabilities, names))
         return Models(offers, self._settings.model_aliases, self._settings.default_model)
+
+
+def _deadlines(settings: Settings) -> Deadlines:
+    return Deadlines(
+        submit=settings.submit_timeout,
+        poll=settings.poll_timeout,
+        upload=settings.upload_timeout,
+        download=settings.download_timeout,
+    )

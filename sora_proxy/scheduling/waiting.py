@@ -17,7 +17,8 @@ async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPo
     """Wait for the first key that one of the pools has for an order; those named first are asked first.
 
     `on_wait` gets the position in the line that moves fastest whenever it changed noticeably, at most about once a
-    second. Raises NoUpstreamKey when no pool has a key left that could serve.
+    second. Raises NoUpstreamKey when no pool has a key left that could serve, or what else a pool
+    refused the order for.
     """
     news = asyncio.Event()
     entered: list[PlaceIn] = []
@@ -31,7 +32,8 @@ async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPo
                 break
         while (taken := next((each for each in entered if each[1].grant is not None), None)) is None:
             if not any(place.waiting for _, place in entered):
-                raise NoUpstreamKey("there is no upstream key that could serve")
+                refusals = (place.refusal for _, place in entered if place.refusal is not None)
+                raise next(refusals, NoUpstreamKey("there is no upstream key that could serve"))
             await news.wait()
             news.clear()
             await _show(entered, on_wait)

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from sora_proxy.events import Progress
 from sora_proxy.generation import Asset, GenerationSpec
 from sora_proxy.settings.accounts import Account, Proxy
-from sora_proxy.settings.options import Settings
 
 
 class TaskState(Enum):
@@ -86,16 +85,6 @@ class Deadlines:
     poll: float = 20.0
     upload: float = 60.0
     download: float = 120.0
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Deadlines":
-        """Those of the settings."""
-        return cls(
-            submit=settings.submit_timeout,
-            poll=settings.poll_timeout,
-            upload=settings.upload_timeout,
-            download=settings.download_timeout,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,10 @@ class Script:
         self._pauses[step] = asyncio.Event()
         return self._pauses[step]
 
-    async def reach(self, step: Step) -> None:
-        """Wait until a request has come to a step."""
+    async def reach(self, step: Step, *, anew: bool = False) -> None:
+        """Wait until a request has come to a step; `anew`: from now on."""
+        if anew:
+            self._reached[step].clear()
         async with asyncio.timeout(PATIENCE):
             await self._reached[step].wait()
 

@@ -52,7 +52,8 @@ class SoraStage(Sora):
         return answer
 
     async def _list(self, request: web.Request) -> web.Response:
-        await self.script.at(Step.polled, None)
+        if self.registered:  # before that, our server looks at what is there already
+            await self.script.at(Step.polled, None)
         if self.script.tasks_end:
             return await super()._list(request)
         tasks = [task | {"status": "running", "generations": []} for of in self.tasks.values() for task in of]
