@@ -9,7 +9,7 @@ import pytest
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.settings.access import fingerprint
 from tests.conftest import Proxy, Simulator, StartProxy, upstream_keys
-from tests.scripted import Script, Serve, Server, behind_socks, leading_to, serving, silent_port
+from tests.scripted import Script, Serve, Server, behind_socks, leading_to, serving
 from tests.streams import read_stream
 
 HOST = "sora.test"  # only a proxy knows where it is: whatever reaches the simulator under this name came through one
@@ -21,12 +21,6 @@ GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
 def serve() -> Iterator[Serve]:
     with serving() as serve:
         yield serve
-
-
-@pytest.fixture
-def silent() -> Iterator[int]:
-    with silent_port() as port:
-        yield port
 
 
 def port_of(simulator: Simulator) -> int:

@@ -1,24 +1,16 @@
 """Refusals that concern neither a key nor an egress: the order is offered again for a while, and no key is blamed."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 from aiohttp import web
 
 from tests.conftest import Proxy, StartProxy, upstream_keys
 from tests.eventually import eventually
-from tests.scripted import silent_port
 from tests.sora_server import OnOrder, Order, Sora, in_front_of, place
 
 FOUR_KEYS = upstream_keys("one", "two", "three", "four")
 SHORT = 0.5  # seconds that an order may be refused; it is offered again after one
-
-
-@pytest.fixture
-def silent() -> Iterator[int]:
-    with silent_port() as port:
-        yield port
 
 
 async def rejected(_order: Order) -> web.StreamResponse:

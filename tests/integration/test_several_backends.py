@@ -1,0 +1,234 @@
+"""Several back ends at once: which of them gets an order, and that none but the first that took it ever does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from sora_proxy.errors import ConfigurationError
+from tests.conftest import ADMIN_KEY, StartProxy, app_for, upstream_keys
+from tests.eventually import eventually
+from tests.sora_server import Order, Sora, outcome, place, serve_sora
+
+HEADER = "x-sora-proxy-backend"
+
+
+@pytest.fixture
+async def servers() -> AsyncIterator[tuple[Sora, Sora]]:
+    async with AsyncExitStack() as stack:
+        yield await stack.enter_async_context(serve_sora()), await stack.enter_async_context(serve_sora())
+
+
+def entry(name: str, server: Sora | str, **fields: Any) -> dict[str, Any]:
+    url = server if isinstance(server, str) else server.url
+    return {"name": name, "kind": "sora", "base_url": url, "keys": upstream_keys(), **fields}
+
+
+def both(servers: tuple[Sora, Sora]) -> dict[str, Any]:
+    """Two back ends with the same models."""
+    return {"backends": [entry("first", servers[0]), entry("second", servers[1])]}
+
+
+def orders_at(servers: tuple[Sora, Sora]) -> tuple[int, int]:
+    return servers[0].registered, servers[1].registered
+
+
+async def test_an_order_goes_to_the_first_back_end_that_serves_its_model(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    async with start_proxy(**both(servers)) as proxy, proxy.chat() as answer:
+        assert (answer.status, answer.headers[HEADER]) == (200, "first")
+        assert (await answer.json())["backend"] == "first"
+    assert orders_at(servers) == (1, 0)
+
+
+async def test_each_model_leads_to_the_back_end_that_serves_it(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    backends = [
+        entry("first", servers[0], models=["sora-1.0"]),
+        entry("second", servers[1], models={"hare": "sora-1.0"}),
+    ]
+    async with start_proxy(backends=backends, default_model="hare") as proxy:
+        listed = [model["id"] for model in (await proxy.get("/v1/models"))["data"]]
+        assert listed[:2] == ["sora-1.0", "hare"]
+        assert (await proxy.get("/v1/models/dall-e-3"))["alias_of"] == "hare"
+        for model, backend in (("sora-1.0", "first"), ("hare", "second"), ("dall-e-3", "second")):
+            async with proxy.chat(model=model) as answer:
+                assert (answer.status, answer.headers[HEADER], (await answer.json())["model"]) == (200, backend, model)
+        async with proxy.client.post(f"{proxy.url}/v1/images/generations", json={"prompt": "a red fox"}) as answer:
+            assert (answer.status, answer.headers[HEADER]) == (200, "second")
+    assert orders_at(servers) == (1, 3)
+
+
+async def test_an_order_falls_over_where_the_first_server_can_not_be_reached(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora], silent: int
+) -> None:
+    backends = [entry("first", f"http://127.0.0.1:{silent}"), entry("second", servers[1])]
+    async with start_proxy(backends=backends) as proxy:
+        for _ in range(3):
+            async with proxy.chat() as answer:
+                assert (answer.status, answer.headers[HEADER]) == (200, "second")
+    assert orders_at(servers) == (0, 3)
+
+
+async def test_an_order_falls_over_where_no_key_of_the_first_back_end_is_accepted(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    async def refuse(_order: Order) -> web.StreamResponse:
+        return web.json_response({"error": {"code": "token_invalid"}}, status=401)
+
+    servers[0].on_order = refuse
+    async with start_proxy(**both(servers)) as proxy, proxy.chat() as answer:
+        assert (answer.status, answer.headers[HEADER]) == (200, "second")
+    assert orders_at(servers) == (0, 1)
+
+
+async def test_an_order_falls_over_at_once_where_the_first_back_end_is_full(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    async def keep_running(order: Order) -> web.StreamResponse:
+        return web.json_response({"id": servers[0].register(order, "running")["id"]})
+
+    servers[0].on_order = keep_running
+    backends = [entry("first", servers[0], keys=upstream_keys(max_concurrent=1)), entry("second", servers[1])]
+    async with start_proxy(backends=backends) as proxy:
+        await place(proxy)
+        await servers[0].until(lambda: servers[0].registered == 1)
+        async with proxy.chat() as answer:
+            assert (answer.status, answer.headers[HEADER]) == (200, "second")
+    assert orders_at(servers) == (1, 1)
+
+
+async def test_an_order_that_waits_is_taken_by_the_back_end_that_has_room_first(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    def keep_running(server: Sora) -> Any:
+        async def take(order: Order) -> web.StreamResponse:
+            return web.json_response({"id": server.register(order, "running")["id"]})
+
+        return take
+
+    for server in servers:
+        server.on_order = keep_running(server)
+    keys = upstream_keys(max_concurrent=1)
+    backends = [entry("first", servers[0], keys=keys), entry("second", servers[1], keys=keys)]
+    async with start_proxy(backends=backends) as proxy:
+        await place(proxy)
+        await place(proxy)
+        await servers[1].until(lambda: orders_at(servers) == (1, 1))
+        waiting = await place(proxy)
+        servers[1].on_order = servers[1].take
+        for tasks in servers[1].tasks.values():
+            for task in tasks:
+                task["status"] = "succeeded"
+        await outcome(proxy, waiting)
+        assert (await proxy.get(f"/v1/generation/{waiting}"))["backend"] == "second"
+    assert orders_at(servers) == (1, 2)
+
+
+async def test_a_verdict_on_the_prompt_is_final(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
+    async def refuse(_order: Order) -> web.StreamResponse:
+        return web.json_response({"error": {"code": "content_policy_violation"}}, status=400)
+
+    servers[0].on_order = refuse
+    async with start_proxy(**both(servers)) as proxy, proxy.chat() as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (400, "content_policy_violation")
+    assert orders_at(servers) == (0, 0)
+
+
+async def test_an_order_stays_with_the_back_end_that_took_it_even_if_that_one_dies(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sora_proxy.orders.watcher.LOST_TASK_POLLS", 2)
+    monkeypatch.setattr("sora_proxy.orders.watcher.LOST_TASK_SECONDS", 0.2)
+
+    async def forget(order: Order) -> web.StreamResponse:
+        task = servers[0].register(order, "running")
+        servers[0].tasks.clear()
+        return web.json_response({"id": task["id"]})
+
+    servers[0].on_order = forget
+    async with start_proxy(**both(servers)) as proxy, proxy.chat() as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (502, "upstream_lost")
+    assert orders_at(servers) == (0, 0)
+
+
+async def test_an_order_of_unknown_outcome_is_searched_where_it_was_sent_and_nowhere_else(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    async def take_and_break(order: Order) -> web.StreamResponse:
+        servers[0].register(order)
+        return web.Response(status=502)
+
+    servers[0].on_order = take_and_break
+    async with start_proxy(**both(servers)) as proxy, proxy.chat() as answer:
+        assert (answer.status, answer.headers[HEADER]) == (200, "first")
+    assert orders_at(servers) == (1, 0)
+    assert servers[1].looks.total() == 0
+
+
+async def test_each_key_belongs_to_one_back_end_also_the_same_token(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    operator = {"authorization": f"Bearer {ADMIN_KEY}"}
+    backends = [entry("first", servers[0]), entry("second", servers[1], keys=[])]
+    async with start_proxy(backends=backends) as proxy:
+        url = f"{proxy.url}/admin/api/keys"
+        async with proxy.client.get(url, headers=operator) as answer:
+            keys = (await answer.json())["data"]
+        assert [(key["backend"], key["name"], key["state"]) for key in keys] == [
+            ("first", keys[0]["id"], "ready"),
+            ("second", "second", "ready"),
+        ]
+        for backend, status in (("second", 201), ("first", 201), ("third", 400), (None, 400)):
+            body = {"key": "another-token", "name": "more", "backend": backend}
+            async with proxy.client.post(url, json=body, headers=operator) as answer:
+                assert answer.status == status, await answer.text()
+        async with proxy.client.get(f"{proxy.url}/admin/api/queue", headers=operator) as answer:
+            assert [queue["backend"] for queue in (await answer.json())["backends"]] == ["first", "second"]
+        assert (await proxy.get("/health/ready"))["backends"] == {"first": True, "second": True}
+
+
+async def test_keys_and_orders_of_the_older_options_are_those_of_an_entry_named_sora(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    async def keep_running(order: Order) -> web.StreamResponse:
+        return web.json_response({"id": servers[0].register(order, "running")["id"]})
+
+    servers[0].on_order = keep_running
+    older = {"upstream": "sora", "sora_base_url": servers[0].url, "api_keys": upstream_keys()}
+    async with start_proxy(**older) as proxy:
+        placed = await place(proxy)
+        await servers[0].until(lambda: servers[0].registered == 1)
+
+        async def running() -> bool:
+            return bool((await proxy.get("/v1/generations"))["data"][0]["status"] == "in_progress")
+
+        await eventually(running)
+    for tasks in servers[0].tasks.values():
+        tasks[0]["status"] = "succeeded"
+    backends = [entry("sora", servers[0], keys=[]), entry("second", servers[1])]
+    async with start_proxy(backends=backends) as proxy:
+        await outcome(proxy, placed)
+    assert orders_at(servers) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("backends", "told"),
+    [
+        ([entry("a", "http://127.0.0.1:9", kind="other")], "BACKENDS: a: 'kind' must be one of sora"),
+        ([entry("a", "http://127.0.0.1:9", options={"speed": 1})], "BACKENDS: a: there is no option 'speed'"),
+        ([entry("a", "http://127.0.0.1:9", models=["fox"])], "DEFAULT_MODEL: 'sora-1.0' is none of fox"),
+    ],
+    ids=["kind", "option", "default model"],
+)
+async def test_a_back_end_that_can_not_be_ends_the_start(
+    tmp_path: Any, backends: list[dict[str, Any]], told: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        await asyncio.to_thread(app_for, tmp_path, backends=backends, default_model="sora-1.0")
+    assert caught.value.faults == [told]
