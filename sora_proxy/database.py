@@ -47,7 +47,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX ix_generations_client ON generations (client, number)",
     ),
     ("ALTER TABLE generations ADD COLUMN backend TEXT",),
-    ("ALTER TABLE keys ADD COLUMN backend TEXT NOT NULL DEFAULT ''",),
+    (
+        # Files of version 1 have no keys; they pass by here on their way.
+        "CREATE TABLE IF NOT EXISTS keys (number INTEGER NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL,"
+        " config JSON NOT NULL, origin TEXT NOT NULL, created_at FLOAT NOT NULL, imported JSON, memory JSON,"
+        " PRIMARY KEY (number), UNIQUE (id), UNIQUE (token))",
+        "ALTER TABLE keys ADD COLUMN backend TEXT NOT NULL DEFAULT ''",
+    ),
 )
 SCHEMA_VERSION = len(MIGRATIONS) + 1
 

@@ -192,10 +192,11 @@ class KeyRegistry:
 
 
 def redacted(config: UpstreamKey) -> dict[str, Any]:
-    """A key's configuration for operators: without its token and the passwords of its proxies."""
+    """A key's configuration for operators: without its token, the passwords of its proxies, and values of headers."""
     token = config.token
     tail = f"…{token[-4:]}" if len(token) >= MIN_LENGTH_WITH_TAIL else "…"
-    return config.record() | {"key": tail, "proxy": egress_names(config.proxy)}
+    headers = dict.fromkeys(config.headers, "…")
+    return config.record() | {"key": tail, "proxy": egress_names(config.proxy), "headers": headers}
 
 
 def _changed(config: UpstreamKey, fields: dict[str, Any]) -> UpstreamKey:

@@ -45,12 +45,15 @@ class Backends:
         return self._by_name.get(name)
 
     def of(self, generation: Generation) -> Backend:
-        """The back end that has an order. Orders of older versions do not name it: there was one only.
+        """The back end that has an order. Orders of older versions do not name it: it is the one that has their key.
 
         Raises NoUpstreamKey.
         """
-        name = generation.state.backend
-        backend = next(iter(self.all), None) if name is None else self.get(name)
+        name, key_id = generation.state.backend, generation.state.key_id or ""
+        if name is None:
+            backend = next((each for each in self.all if each.keys.get(key_id) is not None), None)
+        else:
+            backend = self.get(name)
         if backend is None:
             raise NoUpstreamKey("the back end of this generation is not configured any more")
         return backend

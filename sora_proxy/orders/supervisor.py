@@ -5,6 +5,7 @@ What happens to the handler, its client or its stream does not touch the generat
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import structlog
 
 from sora_proxy.background import start_task
-from sora_proxy.errors import Stopping
+from sora_proxy.errors import NoUpstreamKey, Stopping
 from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.backends import Backends
@@ -103,8 +104,7 @@ class Supervisor:
             raise Stopping("the server is shutting down")
         await asyncio.shield(self._in_background(self._cancel(generation), f"cancel {generation.id}"))
         if generation.id in self._live and generation.status in (Status.submitting, Status.running):
-            cancelling = self._backends.of(generation).cancel_task(generation)
-            self._in_background(cancelling, f"cancel task of {generation.id}")
+            self._in_background(self._cancel_task(generation), f"cancel task of {generation.id}")
 
     async def recover(self) -> None:
         """Go on with everything that the last process left unfinished. Sends nothing that was sent before.
@@ -160,6 +160,10 @@ class Supervisor:
         # No await since the commit: a coroutine that waits in line can't have got a key in between.
         if generation.status is Status.cancelled and (coroutine := self._coroutines.get(generation.id)) is not None:
             coroutine.cancel()
+
+    async def _cancel_task(self, generation: Generation) -> None:
+        with contextlib.suppress(NoUpstreamKey):  # then nobody can be asked
+            await self._backends.of(generation).cancel_task(generation)
 
     def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Have something done whatever becomes of the caller."""

@@ -219,8 +219,7 @@ class UpstreamKey(BaseModel):
     """One upstream account. `weight` is its share, `max_rpm` the submits it may take in any 60 seconds,
     `max_concurrent` the tasks it may have at once (unset: as many as the upstream takes; the limit is learned),
     `proxy` its egresses in the order of their use (unset: those of the server), `notes` is free text. `base_url` and
-    `headers` are for the calls with this key, `models` are those that it may be used for (unset: all). A back end that
-    asks for no key has one without `key`.
+    `headers` are for the calls with this key. A back end that asks for no key has one without `key`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -235,7 +234,6 @@ class UpstreamKey(BaseModel):
     notes: Annotated[str, Field(max_length=500), AfterValidator(_printable)] | None = None
     base_url: HttpUrl | None = None
     headers: Headers = {}
-    models: Names = ()
 
     @property
     def token(self) -> str:

@@ -100,7 +100,6 @@ async def test_a_key_shows_all_about_it_but_its_token(admin: Admin, simulator: S
         "max_concurrent": 3,
         "base_url": None,
         "headers": {},
-        "models": [],
         "proxy": "direct",
         "enabled": True,
         "notes": "mine",

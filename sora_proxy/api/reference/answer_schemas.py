@@ -175,5 +175,6 @@ class ModelList(Answer):
 class Health(Answer):
     status: Literal["ok"]
     timestamp: float | None = None
-    backend: str | None = Field(None, description="The back end that makes the images of new orders.")
+    backend: str | None = Field(None, description="The back ends that make the images of new orders.")
+    backends: dict[str, bool] | None = Field(None, description="Whether each has a key that could serve.")
     restarting: list[str] | None = Field(None, description="Background loops that died and wait for their restart.")
