@@ -35,6 +35,10 @@ T = TypeVar("T")
 metadata = sa.MetaData()
 starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))  # the last one only
 
+# As version 3 made it.
+KEYS_TABLE = """CREATE TABLE IF NOT EXISTS keys (number INTEGER NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL,
+ config JSON NOT NULL, origin TEXT NOT NULL, created_at FLOAT NOT NULL, imported JSON, memory JSON,
+ PRIMARY KEY (number), UNIQUE (id), UNIQUE (token))"""
 # What brings a file of version N (the place in this list, from 1) to the next version. Tables that are missing are
 # made anyway; only changes of older ones stand here.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -48,10 +52,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE generations ADD COLUMN backend TEXT",),
     (
-        # Files of version 1 have no keys; they pass by here on their way.
-        "CREATE TABLE IF NOT EXISTS keys (number INTEGER NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL,"
-        " config JSON NOT NULL, origin TEXT NOT NULL, created_at FLOAT NOT NULL, imported JSON, memory JSON,"
-        " PRIMARY KEY (number), UNIQUE (id), UNIQUE (token))",
+        KEYS_TABLE,  # files of version 1 have none; they pass by here on their way
         "ALTER TABLE keys ADD COLUMN backend TEXT NOT NULL DEFAULT ''",
     ),
 )
