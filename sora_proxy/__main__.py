@@ -104,13 +104,13 @@ def _announce(app: web.Application, port: int) -> None:
     host = "localhost" if settings.api_host in ("0.0.0.0", "::") else settings.api_host  # noqa: S104
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     if settings.api_auth_token:
-        key, shown = "$API_AUTH_TOKEN", "the one in API_AUTH_TOKEN"
+        key, described = "$API_AUTH_TOKEN", "the one in API_AUTH_TOKEN"
     elif access.key_file:
-        kept = f"kept in {access.key_file}"
+        where = f"kept in {access.key_file}"
         key = f"$(cat {shlex.quote(str(access.key_file))})"
-        shown = f"{access.client_key} ({kept})" if access.generated else kept
+        described = f"{access.client_key} ({where})" if access.generated else where
     else:
-        key, shown = "$ADMIN_KEY", "the one in ADMIN_KEY"
+        key, described = "$ADMIN_KEY", "the one in ADMIN_KEY"
     backend, *others = app[BACKENDS_IN_USE].all
     if choice.simulated:
         what = f"the built-in simulator on {backend.upstream.base_url} ({choice.why_simulated})"
@@ -125,7 +125,7 @@ def _announce(app: web.Application, port: int) -> None:
     lines = [
         f"sora_proxy {__version__} listens on {url}",
         f"  back end:    {what}",
-        f"  client key:  {shown}",
+        f"  client key:  {described}",
         "",
         "Try it:",
         "",

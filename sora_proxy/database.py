@@ -62,10 +62,10 @@ SCHEMA_VERSION = len(MIGRATIONS) + 1
 class Database:
     """The file, who may write to it, and when it is on disk. Methods raise StorageUnavailable when it refuses."""
 
-    def __init__(self, path: Path, pool: BlockingPool) -> None:
+    def __init__(self, path: Path, threads: BlockingPool) -> None:
         self._path = path
         self._file = DatabaseFile(path)
-        self._pool = pool
+        self._threads = threads
         self._write_engine = _engine(path, writer=True)
         self._read_engine = _engine(path, writer=False)
         # All the mutable state: writes that wait for a commit, the task that commits them, whether the last failed.
@@ -79,16 +79,16 @@ class Database:
         Raises ConfigurationError if another process has it, or if its contents can't be used.
         """
         try:
-            await self._pool.run(Work.store_write, self._open)
+            await self._threads.run(Work.store_write, self._open)
         except ConfigurationError:
-            await self._pool.run(Work.store_write, self._close)
+            await self._threads.run(Work.store_write, self._close)
             raise
 
     async def close(self) -> None:
         """Commit what waits and let go of the folder."""
         if self._committing is not None:
             await self._committing
-        await self._pool.run(Work.store_write, self._close)
+        await self._threads.run(Work.store_write, self._close)
 
     async def read(self, query: Callable[[sa.Connection], T]) -> T:
         """What `query` finds. It runs on a thread, on a connection that can't write."""
@@ -98,7 +98,7 @@ class Database:
                 return query(connection)
 
         try:
-            return await self._pool.run(Work.store_read, run)
+            return await self._threads.run(Work.store_read, run)
         except SQLAlchemyError as error:
             raise StorageUnavailable(f"the database can't be read: {_reason(error)}") from error
 
@@ -127,7 +127,7 @@ class Database:
     async def writable(self) -> bool:
         """Whether a write would be committed now: tried if the last one was refused, else looked at without a write."""
         if not self._refused:
-            return await self._pool.run(Work.store_read, lambda: self._file.in_place)
+            return await self._threads.run(Work.store_read, lambda: self._file.in_place)
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await self.write(lambda connection: connection.execute(starts.update().values(number=starts.c.number)))
@@ -139,7 +139,7 @@ class Database:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                results = await self._pool.run(Work.store_write, self._commit, [write for write, _ in batch])
+                results = await self._threads.run(Work.store_write, self._commit, [write for write, _ in batch])
             except Exception:
                 for _, done in batch:  # a mistake of ours must not let callers wait for ever
                     done.set_exception(StorageUnavailable("the commit was interrupted"))

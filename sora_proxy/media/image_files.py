@@ -35,14 +35,14 @@ class NotAnImage(ValueError):
 class Media:
     """Two folders: `images` is served to the world, `inputs` is not."""
 
-    def __init__(self, images: Path, inputs: Path, pool: BlockingPool) -> None:
+    def __init__(self, images: Path, inputs: Path, threads: BlockingPool) -> None:
         self._images = images
         self._inputs = inputs
-        self._pool = pool
+        self._threads = threads
 
     async def open(self) -> None:
         """Make the folders, and remove what a crash left half-written. Raises ConfigurationError."""
-        await self._pool.run(Work.media, self._open)
+        await self._threads.run(Work.media, self._open)
 
     def image_path(self, name: str) -> Path:
         """Where a result lies. `name` must match `IMAGE_NAME`."""
@@ -50,7 +50,7 @@ class Media:
 
     async def has_image(self, name: str) -> bool:
         """Whether a result is still there. `name` must match `IMAGE_NAME`."""
-        return await self._pool.run(Work.media, self.image_path(name).is_file)
+        return await self._threads.run(Work.media, self.image_path(name).is_file)
 
     def input_path(self, name: str) -> Path:
         """Where a reference image lies. `name` is one that `keep_input` returned."""
@@ -73,7 +73,7 @@ class Media:
 
         Raises NotAnImage or StorageUnavailable.
         """
-        return await self._pool.run(Work.media, self._keep_input, content)
+        return await self._threads.run(Work.media, self._keep_input, content)
 
     async def new_upload(self) -> Path:
         """Make an empty file for a reference image that comes in. Raises StorageUnavailable."""
@@ -83,14 +83,14 @@ class Media:
 
     async def append(self, upload: Path, chunk: bytes) -> None:
         """Add to a reference image that comes in. Raises StorageUnavailable."""
-        await self._pool.run(Work.media, _append, upload, chunk)
+        await self._threads.run(Work.media, _append, upload, chunk)
 
     async def keep_upload(self, upload: Path) -> str:
         """Check a reference image that came in and give it its name.
 
         Raises NotAnImage or StorageUnavailable.
         """
-        return await self._pool.run(Work.media, _settle, upload, self._inputs)
+        return await self._threads.run(Work.media, _settle, upload, self._inputs)
 
     async def copy_image(self, name: str) -> Path:
         """Copy a result to where reference images come in. `name` must match `IMAGE_NAME`.
@@ -98,7 +98,7 @@ class Media:
         Raises StorageUnavailable.
         """
         upload = self._new_input()
-        await self._pool.run(Work.media, _copy, self.image_path(name), upload)
+        await self._threads.run(Work.media, _copy, self.image_path(name), upload)
         return upload
 
     async def keep_result(self, download: Path, wanted: str | None = None, compression: int | None = None) -> str:
@@ -106,22 +106,22 @@ class Media:
 
         Raises NotAnImage or StorageUnavailable.
         """
-        return await self._pool.run(Work.media, self._keep_result, download, wanted, compression)
+        return await self._threads.run(Work.media, self._keep_result, download, wanted, compression)
 
     async def keep_stored(self, name: str, wanted: str | None = None, compression: int | None = None) -> str:
         """The same for a result that arrived as bytes, whose own file stays until it is discarded.
 
         Raises NotAnImage or StorageUnavailable.
         """
-        return await self._pool.run(Work.media, self._keep_stored, name, wanted, compression)
+        return await self._threads.run(Work.media, self._keep_stored, name, wanted, compression)
 
     async def discard(self, path: Path) -> bool:
         """Remove a file that is not needed any more, if it is there; returns whether it is gone."""
-        return await self._pool.run(Work.media, _remove, path)
+        return await self._threads.run(Work.media, _remove, path)
 
     async def keep_only(self, inputs: Collection[str | None], results: Collection[str | None]) -> None:
         """Remove the reference images, and the results that arrived as bytes, that no order needs any more."""
-        await self._pool.run(Work.media, self._keep_only, inputs, results)
+        await self._threads.run(Work.media, self._keep_only, inputs, results)
 
     def _keep_only(self, inputs: Collection[str | None], results: Collection[str | None]) -> None:
         unneeded = [path for path in self._inputs.iterdir() if path.name not in inputs]

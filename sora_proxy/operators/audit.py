@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sora_proxy.database import Database, metadata, rows_of
 
-ENTRIES_KEPT = 10_000
+MAX_ENTRIES = 10_000
 
 entries = sa.Table(
     "audit",
@@ -39,7 +39,7 @@ def note(connection: sa.Connection, actor: Actor, action: str, target: str, chan
     entry = {"at": time.time(), "who": actor.who, "address": actor.address, "action": action, "target": target}
     added = connection.execute(entries.insert(), entry | {"changes": changes or {}}).inserted_primary_key
     assert added is not None  # noqa: S101 - an insert of one row has one
-    connection.execute(entries.delete().where(entries.c.id <= added[0] - ENTRIES_KEPT))
+    connection.execute(entries.delete().where(entries.c.id <= added[0] - MAX_ENTRIES))
 
 
 class AuditLog:

@@ -28,7 +28,7 @@ class Sessions:
         claims = {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + SESSION_SECONDS}
         return jwt.encode(claims | {"jti": secrets.token_hex(8)}, self._secret, ALGORITHM)
 
-    def known(self, token: str) -> str | None:
+    def session_of(self, token: str) -> str | None:
         """The id of the session that a token belongs to, or None if it is no token of ours, or not any more."""
         try:
             claims = jwt.decode(

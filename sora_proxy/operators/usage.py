@@ -13,7 +13,7 @@ from sora_proxy.database import Database, metadata, rows_of
 from sora_proxy.events import Image
 from sora_proxy.generation import Status, Step
 
-DAYS_KEPT = 30
+MAX_DAYS = 30
 COUNTERS = ("sent", "accepted", "refused", "completed", "failed", "pictures")
 
 usage = sa.Table(
@@ -45,7 +45,7 @@ def count(connection: sa.Connection, step: Step) -> None:
     more = {f"more_{name}": amount for name, amount in added.items()}
     if not connection.execute(ADD, {"of_key": key_id, "on_day": today.isoformat(), **more}).rowcount:
         connection.execute(usage.insert(), {"key_id": key_id, "day": today.isoformat(), **added})
-        connection.execute(usage.delete().where(usage.c.day <= _day(today, DAYS_KEPT)))
+        connection.execute(usage.delete().where(usage.c.day <= _day(today, MAX_DAYS)))
 
 
 def _day(today: dt.date, ago: int) -> str:
@@ -77,7 +77,7 @@ class Usage:
 
     async def days(self, key_id: str | None = None) -> list[dict[str, Any]]:
         """The counters of the last days, newest first; of one key, or of all."""
-        first = _day(dt.datetime.now(dt.UTC).date(), DAYS_KEPT)
+        first = _day(dt.datetime.now(dt.UTC).date(), MAX_DAYS)
         query = sa.select(usage).where(usage.c.day > first).order_by(usage.c.day.desc(), usage.c.key_id)
         if key_id is not None:
             query = query.where(usage.c.key_id == key_id)

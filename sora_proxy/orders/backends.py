@@ -96,24 +96,35 @@ class Waiting:
     def __init__(self, backends: Backends, generation: Generation) -> None:
         self._backends = backends
         self._generation = generation
+        # All the mutable state: the places, and the pools of back ends that refused the order for too long.
         self._places: dict[KeyPool, Place[Lease]] = {}
+        self._given_up: set[KeyPool] = set()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every back end that serves the model refused the order for too long."""
+        return not self._serving
+
+    @property
+    def _serving(self) -> dict[KeyPool, Backend]:
+        serving = self._backends.serving(self._generation.spec.model)
+        return {backend.keys: backend for backend in serving if backend.keys not in self._given_up}
 
     async def lease(self, on_wait: OnWait) -> tuple[Backend, Lease]:
-        """Wait for a key, and for news of the wait. Raises NoUpstreamKey when no key is left that could serve."""
-        serving = {backend.keys: backend for backend in self._backends.serving(self._generation.spec.model)}
+        """Wait for a key, and for news of the wait. Raises NoUpstreamKey when no key is left that could serve, or the
+        fault for which the back ends refuse all orders."""
+        serving = self._serving
         pool, lease = await first_lease([(pool, self._place_in(pool)) for pool in serving], on_wait)
         return serving[pool], lease
+
+    def refused_by(self, backend: Backend, now: float) -> float:
+        """Note a refusal by nothing of the order's own. Returns for how many seconds that back end has refused it."""
+        seconds = self._place_in(backend.keys).refused(now)
+        if seconds >= backend.keys.queue.max_refused_seconds:
+            self._given_up.add(backend.keys)
+        return seconds
 
     def _place_in(self, pool: KeyPool) -> Place[Lease]:
         if pool not in self._places:
             self._places[pool] = Place(self._generation.client, self._generation.id)
         return self._places[pool]
-
-    def refused(self, now: float) -> float:
-        """Note a refusal by nothing of the order's own. Returns for how many seconds it has been refused."""
-        return max((place.refused(now) for place in self._places.values()), default=0.0)
-
-    @property
-    def max_refused_seconds(self) -> float:
-        """After how long a refused order is not offered again."""
-        return max((pool.queue.max_refused_seconds for pool in self._places), default=0.0)

@@ -23,7 +23,7 @@ from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.store import InSameCommit, generations
 
 JOIN_SECONDS = 600.0  # so long after its end, a generation is what a counted repeat without a key may mean
-KEPT_SECONDS = 86400.0
+MAX_AGE_SECONDS = 86400.0
 MAX_REFUSALS = 10_000
 
 # Not `generation_id`, which tables have whose rows are deleted with a generation: a key outlives its answer.
@@ -117,7 +117,7 @@ class Idempotency:
 
     async def forget(self) -> None:
         """Delete requests that are too old to be repeated."""
-        old = sent.delete().where(sent.c.created_at < time.time() - KEPT_SECONDS)
+        old = sent.delete().where(sent.c.created_at < time.time() - MAX_AGE_SECONDS)
         await self._database.write(lambda connection: connection.execute(old))
 
 

@@ -85,16 +85,15 @@ class Lifecycle:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._policy.queue_timeout
         while generation.status not in (Status.saving, Status.cancelled):
+            backend, lease = await self._lease(generation, waiting, deadline)
             try:
-                backend, lease = await self._lease(generation, waiting, deadline)
                 async with lease:
                     await backend.work(generation, lease)
             except (KeyFault, EgressFault, UpstreamUnavailable) as fault:
                 # The pool handles a key that is full, cooling down or dead; other refusals are limited in time.
-                seconds = 0.0 if isinstance(fault, KeyFault) else waiting.refused(loop.time())
-                too_long = seconds >= waiting.max_refused_seconds
+                seconds = 0.0 if isinstance(fault, KeyFault) else waiting.refused_by(backend, loop.time())
                 # Only an order that was definitely not accepted may be offered again.
-                if generation.status not in (Status.queued, Status.submitting) or too_long:
+                if generation.status not in (Status.queued, Status.submitting) or waiting.exhausted:
                     raise
                 log.info("order refused", reason=str(fault), code=fault.code, attempt=generation.state.attempts)
                 if generation.status is Status.submitting:

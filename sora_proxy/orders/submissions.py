@@ -9,7 +9,7 @@ from sora_proxy.database import Database, metadata
 from sora_proxy.generation import Status, Step
 from sora_proxy.scheduling.rate_window import MINUTE
 
-KEPT_SECONDS = 3 * MINUTE  # more than a minute: a clock may be set back a little
+MAX_AGE_SECONDS = 3 * MINUTE  # more than a minute: a clock may be set back a little
 
 submissions = sa.Table(
     "submissions",
@@ -39,7 +39,7 @@ def note(connection: sa.Connection, step: Step) -> None:
     if new.status is Status.submitting and new.key_id:
         row = {"generation_id": generation_id, "attempt": new.attempts, "key_id": new.key_id, "at": now}
         connection.execute(submissions.insert(), row)
-        connection.execute(PRUNE, {"before": now - KEPT_SECONDS})
+        connection.execute(PRUNE, {"before": now - MAX_AGE_SECONDS})
     elif old.status is Status.submitting:
         connection.execute(SEEN, {"which": generation_id, "time": old.attempts, "now": now})
 

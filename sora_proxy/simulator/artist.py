@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 THREADS = 2
-BYTES_KEPT = 64 * 2**20
+MAX_BYTES = 64 * 2**20
 AHEAD = 64  # images that may wait to be drawn before they are asked for
 
 
@@ -62,5 +62,5 @@ class Artist:
             return
         self._drawn[name] = drawing.result()
         self._bytes += len(drawing.result())
-        while self._bytes > BYTES_KEPT:
+        while self._bytes > MAX_BYTES:
             self._bytes -= len(self._drawn.popitem(last=False)[1])

@@ -16,7 +16,7 @@ from sora_proxy.simulator.options import SimulatorOptions
 
 FINISHED_TASKS_KEPT = 20_000
 UPLOADED_BYTES_KEPT = 64 * 2**20
-PEAKS_KEPT = 10_000  # tokens
+MAX_PEAKS = 10_000  # tokens
 RATE_WINDOW = 60.0
 
 
@@ -206,6 +206,6 @@ class Engine:
     def _note_peaks(self, token: str, account: Account) -> None:
         peaks = self.peaks
         peaks.overall = max(peaks.overall, len(self._unfinished))
-        if token not in peaks.by_token and len(peaks.by_token) >= PEAKS_KEPT:
+        if token not in peaks.by_token and len(peaks.by_token) >= MAX_PEAKS:
             return
         peaks.by_token[token] = max(peaks.by_token.get(token, 0), account.unfinished)

@@ -9,7 +9,7 @@ from sora_proxy.simulator import refusals
 from sora_proxy.simulator.fault_kinds import FATE_NAMES, KINDS, Kind
 
 COMMON_FIELDS = ("fault", "endpoint", "token", "prompt", "times", "skip")
-RULES_KEPT = 1000
+MAX_RULES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ class FaultBook:
 
     def add(self, order: Any) -> Rule:
         """Put a rule in force, or refuse an order that is not understood."""
-        if len(self._rules) >= RULES_KEPT:
-            raise refusals.invalid("too_many_faults", f"At most {RULES_KEPT} rules can be in force.")
+        if len(self._rules) >= MAX_RULES:
+            raise refusals.invalid("too_many_faults", f"At most {MAX_RULES} rules can be in force.")
         rule = parse_rule(order, f"fault_{next(self._numbers)}")
         self._rules[rule.id] = rule
         return rule

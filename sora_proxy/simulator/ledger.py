@@ -9,9 +9,9 @@ from typing import Any
 
 from sora_proxy.simulator.lifecycle import Task
 
-REGISTRATIONS_KEPT = 100_000
-UPLOADS_KEPT = 10_000
-TOKENS_KEPT = 10_000
+MAX_REGISTRATIONS = 100_000
+MAX_UPLOADS = 10_000
+MAX_TOKENS = 10_000
 NO_TOKEN = ""
 OTHER_TOKENS = "(others)"
 
@@ -53,8 +53,8 @@ class Ledger:
         self.refusals: Counter[str] = Counter()
         self.lists: defaultdict[str, Lists] = defaultdict(Lists)
         self.registered = 0
-        self.tasks: deque[tuple[Task, float]] = deque(maxlen=REGISTRATIONS_KEPT)
-        self.uploads: deque[dict[str, Any]] = deque(maxlen=UPLOADS_KEPT)
+        self.tasks: deque[tuple[Task, float]] = deque(maxlen=MAX_REGISTRATIONS)
+        self.uploads: deque[dict[str, Any]] = deque(maxlen=MAX_UPLOADS)
         self._tokens: set[str] = set()
         self.wake()
 
@@ -106,7 +106,7 @@ class Ledger:
         if token is None:
             return NO_TOKEN
         if token not in self._tokens:
-            if len(self._tokens) >= TOKENS_KEPT:
+            if len(self._tokens) >= MAX_TOKENS:
                 return OTHER_TOKENS
             self._tokens.add(token)
         return token

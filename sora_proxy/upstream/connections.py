@@ -23,7 +23,7 @@ from sora_proxy.upstream.heads import BoundedHead
 from sora_proxy.upstream.http_call import CallFailed, current
 from sora_proxy.upstream.result_addresses import check_public
 
-KEPT_CONNECTIONS = 64
+MAX_IDLE_CONNECTIONS = 64
 
 
 class Connections(HTTPAdapter):
@@ -31,7 +31,7 @@ class Connections(HTTPAdapter):
 
     def __init__(self, proxy: Proxy | None, context: ssl.SSLContext) -> None:
         self._context = context
-        super().__init__(pool_maxsize=KEPT_CONNECTIONS)
+        super().__init__(pool_maxsize=MAX_IDLE_CONNECTIONS)
         self.proxies = {"http": proxy.url, "https": proxy.url} if proxy else {}  # as a session wants to be told
         if proxy is not None:
             self.proxy_manager[proxy.url] = _through(proxy, context)
@@ -54,7 +54,7 @@ class Connections(HTTPAdapter):
 
 def _through(proxy: Proxy, context: ssl.SSLContext) -> urllib3.PoolManager:
     password = proxy.password.get_secret_value() if proxy.password else ""
-    options: dict[str, Any] = {"ssl_context": context, "maxsize": KEPT_CONNECTIONS}
+    options: dict[str, Any] = {"ssl_context": context, "maxsize": MAX_IDLE_CONNECTIONS}
     manager: urllib3.PoolManager
     if proxy.url.startswith("socks"):
         manager = SOCKSProxyManager(proxy.url, proxy.user, password or None, **options)

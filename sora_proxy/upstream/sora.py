@@ -65,7 +65,7 @@ REFUSING = (400, 401, 402, 403, 407, 422, 429, 451)  # statuses after which an o
 class Sora:
     """A back end that speaks Sora's web protocol: the service itself, any server like it, or our simulator."""
 
-    def __init__(self, options: BackendOptions, pool: BlockingPool, http: SoraHttp | None = None) -> None:
+    def __init__(self, options: BackendOptions, threads: BlockingPool, http: SoraHttp | None = None) -> None:
         self.name, self.base_url = options.name, options.base_url
         self.capabilities = replace(CAPABILITIES, shutdown_date=CLOSED.get(options.base_url))
         if unknown := options.more.keys() - OPTIONS:
@@ -76,13 +76,13 @@ class Sora:
         self._extra_headers: dict[str, str] = options.more.get("extra_headers", {})
         self._deadlines = options.deadlines
         self._http = http or SoraHttp()
-        self._pool = pool
+        self._threads = threads
         self._tasks = TaskReader()
         self._addresses = ResultAddresses(options.base_url, options.result_allow)
 
     async def upload(self, image: Path, account: Account) -> str:
         call = self._call(account, "POST", "/backend/uploads", self._deadlines.upload, page="library")
-        content = await self._pool.run(Work.media, image.read_bytes)
+        content = await self._threads.run(Work.media, image.read_bytes)
         kind = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
         call.body = {"files": {"file": (image.name, content, kind)}, "data": {"file_name": image.name}}
         return await self._ask(Work.submit, call, _upload_id)
@@ -144,7 +144,7 @@ class Sora:
 
     async def check_link(self, asset: Asset, egress: Proxy | None) -> None:
         if self._addresses.must_be_public(asset.url) and egress is None:
-            await self._pool.run(Work.download, look_up, asset.url)
+            await self._threads.run(Work.download, look_up, asset.url)
 
     async def probe(self, account: Account) -> None:
         call = self._call(account, "GET", "/backend/parameters", self._deadlines.poll)
@@ -196,7 +196,7 @@ class Sora:
     async def _run(self, work: Work, call: HttpCall, read: Read[T]) -> T:
         timer = asyncio.get_running_loop().call_later(call.seconds, call.abort)
         try:
-            return await self._pool.run(work, self._exchange, call, read)
+            return await self._threads.run(work, self._exchange, call, read)
         finally:
             timer.cancel()
 

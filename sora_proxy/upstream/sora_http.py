@@ -161,9 +161,9 @@ def _read(response: requests.Response, call: HttpCall) -> bytes:
     return b""
 
 
-def _content(response: requests.Response, call: HttpCall, most: int) -> Iterator[bytes]:
+def _content(response: requests.Response, call: HttpCall, max_bytes: int) -> Iterator[bytes]:
     encoding = response.headers.get("content-encoding", "")
-    return _at_most(most, decoded(encoding, _encodings(call), _at_most(most, _arriving(response, call))))
+    return _at_most(max_bytes, decoded(encoding, _encodings(call), _at_most(max_bytes, _arriving(response, call))))
 
 
 def _encodings(call: HttpCall) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from sora_proxy.events import Failed
 from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
 from sora_proxy.orders.idempotency import (
     JOIN_SECONDS,
-    KEPT_SECONDS,
+    MAX_AGE_SECONDS,
     Claim,
     Idempotency,
     Repeated,
@@ -77,7 +77,7 @@ async def test_a_counted_repeat_means_the_newest_equal_order_that_did_not_end_lo
 async def test_a_key_is_known_for_a_day_and_then_let_go(database: Database) -> None:
     idempotency = Idempotency(database)
     first = await add(database, KEYED)
-    await age(database, KEPT_SECONDS - 60)
+    await age(database, MAX_AGE_SECONDS - 60)
     await idempotency.forget()
     assert await idempotency.earlier(KEYED) == first.id
     await age(database, 120)

@@ -10,11 +10,11 @@ from sora_proxy.blocking import BlockingPool, Work
 PIECE = 72 * 2**10  # whole groups of three bytes, so that the encoded pieces join; 96 KiB once encoded
 
 
-async def base64_pieces(path: Path, pool: BlockingPool) -> AsyncGenerator[bytes, None]:
+async def base64_pieces(path: Path, threads: BlockingPool) -> AsyncGenerator[bytes, None]:
     """The encoding of a file."""
     offset, more = 0, True
     while more:
-        encoded, more = await pool.run(Work.send, _piece, path, offset)
+        encoded, more = await threads.run(Work.send, _piece, path, offset)
         offset += PIECE
         yield encoded
 

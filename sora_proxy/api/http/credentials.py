@@ -31,7 +31,7 @@ def operator_of(request: web.Request) -> Actor:
     given, address = _token_of(request), client_address(request)
     if is_admin_key(request, given):
         return Actor("admin key", address)
-    if session := request.app[SESSIONS].known(given):
+    if session := request.app[SESSIONS].session_of(given):
         return Actor(f"session {session}", address)
     client_of(request)
     raise ClientError("This request needs the admin key.", code="admin_key_required")

@@ -31,8 +31,8 @@ def without(claim: str) -> dict[str, Any]:
 def test_a_token_of_ours_is_known_and_tells_its_session() -> None:
     sessions = Sessions()
     first, second = sessions.begin(), sessions.begin()
-    assert sessions.known(first)
-    assert sessions.known(first) == sessions.known(first) != sessions.known(second)
+    assert sessions.session_of(first)
+    assert sessions.session_of(first) == sessions.session_of(first) != sessions.session_of(second)
 
 
 def test_a_token_is_good_for_an_hour_at_most_and_is_signed_with_256_bits() -> None:
@@ -44,7 +44,7 @@ def test_a_token_is_good_for_an_hour_at_most_and_is_signed_with_256_bits() -> No
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "NonE", "", "HS256"])
 def test_a_token_without_a_signature_is_nobodys(algorithm: str) -> None:
-    assert Sessions().known(unsigned(algorithm)) is None
+    assert Sessions().session_of(unsigned(algorithm)) is None
 
 
 @pytest.mark.parametrize("secret", ["", "sk-123456", "secret", ADMIN_KEY, CLIENT_KEY, "0" * 64])
@@ -53,7 +53,7 @@ def test_a_token_without_a_signature_is_nobodys(algorithm: str) -> None:
 def test_a_token_signed_with_something_that_can_be_guessed_is_nobodys(secret: str, algorithm: str) -> None:
     # Signed by hand where the library refuses an empty key.
     token = jwt.encode(GOOD, secret or "\0", algorithm)
-    assert Sessions().known(token) is None
+    assert Sessions().session_of(token) is None
 
 
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
@@ -72,15 +72,15 @@ def test_a_token_signed_with_something_that_can_be_guessed_is_nobodys(secret: st
 )
 def test_a_token_that_does_not_say_what_ours_say_is_nobodys_however_it_is_signed(claims: dict[str, Any]) -> None:
     sessions = Sessions()
-    assert sessions.known(jwt.encode(GOOD, sessions._secret, "HS256"))
-    assert sessions.known(jwt.encode(claims, sessions._secret, "HS256")) is None
+    assert sessions.session_of(jwt.encode(GOOD, sessions._secret, "HS256"))
+    assert sessions.session_of(jwt.encode(claims, sessions._secret, "HS256")) is None
 
 
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 def test_the_algorithm_is_ours_to_choose(algorithm: str) -> None:
     sessions = Sessions()
-    assert sessions.known(jwt.encode(GOOD, sessions._secret, algorithm)) is None
+    assert sessions.session_of(jwt.encode(GOOD, sessions._secret, algorithm)) is None
 
 
 @pytest.mark.parametrize(
@@ -89,21 +89,21 @@ def test_the_algorithm_is_ours_to_choose(algorithm: str) -> None:
     ids=str,
 )
 def test_a_header_chooses_no_other_key(header: dict[str, Any]) -> None:
-    assert Sessions().known(jwt.encode(GOOD, b"\0" * 32, "HS256", headers=header)) is None
+    assert Sessions().session_of(jwt.encode(GOOD, b"\0" * 32, "HS256", headers=header)) is None
 
 
 @pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "é.é.é", "x" * 100_000, "\0"])
 def test_what_is_no_token_is_nobodys(token: str) -> None:
-    assert Sessions().known(token) is None
+    assert Sessions().session_of(token) is None
 
 
 def test_another_start_knows_no_token_of_before() -> None:
-    assert Sessions().known(Sessions().begin()) is None
+    assert Sessions().session_of(Sessions().begin()) is None
 
 
 def test_a_logout_ends_all_sessions_and_lets_new_ones_begin() -> None:
     sessions = Sessions()
     tokens = [sessions.begin() for _ in range(3)]
     sessions.end_all()
-    assert [sessions.known(token) for token in tokens] == [None] * 3
-    assert sessions.known(sessions.begin())
+    assert [sessions.session_of(token) for token in tokens] == [None] * 3
+    assert sessions.session_of(sessions.begin())

@@ -10,7 +10,7 @@ from sora_proxy.database import Database
 from sora_proxy.events import Completed, Event, Image
 from sora_proxy.generation import TRANSITIONS, Generation, GenerationSpec, Status, new_generation_id
 from sora_proxy.operators import usage
-from sora_proxy.operators.usage import COUNTERS, DAYS_KEPT, Usage
+from sora_proxy.operators.usage import COUNTERS, MAX_DAYS, Usage
 from sora_proxy.orders.store import Store
 
 KEY = "0123456789abcdef"
@@ -99,10 +99,10 @@ async def test_counters_of_thirty_days_are_kept_and_no_older_ones(database: Data
     days = [TODAY - dt.timedelta(days=ago) for ago in range(1, 40)]
     rows = [{"key_id": KEY, "day": day.isoformat(), "sent": 1} for day in days]
     await database.write(lambda connection: connection.execute(usage.usage.insert(), rows))
-    assert len(await Usage(database).days()) == DAYS_KEPT - 1
+    assert len(await Usage(database).days()) == MAX_DAYS - 1
     await carry_out(Store(database, [usage.count]), Status.submitting)
     kept = await database.read(lambda connection: connection.execute(usage.usage.select()).all())
-    assert len(kept) == DAYS_KEPT
+    assert len(kept) == MAX_DAYS
     assert [row["day"] for row in await Usage(database).days()][:2] == [TODAY.isoformat(), days[0].isoformat()]
 
 
