@@ -70,7 +70,7 @@ async def test_only_what_needs_no_key_is_open(proxy: Proxy, session: aiohttp.Cli
             assert answer.status == 200
             body = await answer.json()
             assert body["status"] == "ok"
-            assert set(body) <= {"status", "timestamp", "backend", "restarting"}
+            assert set(body) <= {"status", "timestamp", "backend", "backends", "restarting"}
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ async def media(tmp_path: Path) -> AsyncIterator[Media]:
 
 async def on_thread(media: Media, call: Any, *arguments: Any) -> Any:
     """Files are not for the event loop, in tests neither."""
-    return await media._pool.run(Work.media, call, *arguments)
+    return await media._threads.run(Work.media, call, *arguments)
 
 
 async def downloaded(media: Media, content: bytes) -> Path:
