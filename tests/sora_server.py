@@ -119,7 +119,8 @@ class Sora:
 
 
 def _token(request: web.Request) -> str:
-    return request.headers["authorization"].removeprefix("Bearer ")
+    """The token of a request; "none" if it has no such header."""
+    return request.headers.get("authorization", "Bearer none").removeprefix("Bearer ")
 
 
 @asynccontextmanager

@@ -170,7 +170,7 @@ class Sora:
         headers = {
             "accept": "*/*",
             "accept-language": "en-US,en;q=0.9",
-            "authorization": f"Bearer {account.token}",
+            **({"authorization": f"Bearer {account.token}"} if account.token else {}),
             "referer": f"{base}/{page}",
             **self._extra_headers,
             **account.headers,

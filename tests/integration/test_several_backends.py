@@ -193,6 +193,14 @@ async def test_each_key_belongs_to_one_back_end_also_the_same_token(
         assert (await proxy.get("/health/ready"))["backends"] == {"first": True, "second": True}
 
 
+async def test_a_back_end_without_keys_is_called_without_a_token(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    async with start_proxy(backends=[entry("first", servers[0], keys=[])]) as proxy, proxy.chat() as answer:
+        assert (answer.status, answer.headers[HEADER]) == (200, "first")
+    assert servers[0].orders[0]["token"] == "none"
+
+
 async def test_keys_and_orders_of_the_older_options_are_those_of_an_entry_named_sora(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
