@@ -38,13 +38,13 @@ class BackendChoice:
         if self.by_default and (signs := signs_of_a_backend()):
             raise ConfigurationError(signs)
         self.simulated = settings.upstream == "simulator" or self.by_default
-        self._seconds = settings.simulator_seconds
         self._socket = listen() if self.simulated else None
         self._threads = threads
-        self.upstreams = [self._made(*each) for each in self._chosen(settings)]
+        self.upstreams = [self._made(*each) for each in self._chosen()]
 
-    def _chosen(self, settings: Settings) -> Iterator[tuple[str, BackendOptions]]:
+    def _chosen(self) -> Iterator[tuple[str, BackendOptions]]:
         """The kind of each back end, and what it is made with."""
+        settings = self._settings
         deadlines, allow = _deadlines(settings), settings.result_allow
         if self._socket is not None:  # it speaks Sora's protocol; the extra headers are for somebody else
             url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -87,7 +87,7 @@ class BackendChoice:
             yield
             return
         log.warning("the simulator answers: images are drawn, not generated", reason=self.why_simulated)
-        async with serve_simulator(SimulatorOptions(seconds=self._seconds), self._socket):
+        async with serve_simulator(SimulatorOptions(seconds=self._settings.simulator_seconds), self._socket):
             yield
 
     def key_pools(self, bounds: QueueBounds, weights: Mapping[str, float]) -> KeyPools:

@@ -94,6 +94,9 @@ class StorageUnavailable(SoraProxyError):
 class NoUpstreamKey(SoraProxyError):
     """Every upstream key is out of service until an operator acts."""
 
+    def __init__(self, message: str = "there is no upstream key that could serve") -> None:
+        super().__init__(message)
+
 
 class QueueFull(SoraProxyError):
     """Nothing was sent or stored; the order may be repeated after `retry_after` seconds."""

@@ -69,14 +69,14 @@ class Backends:
     def check_usable(self) -> None:
         """Check that any back end has a key that could serve. Raises NoUpstreamKey."""
         if not any(backend.keys.usable for backend in self.all):
-            raise NoUpstreamKey("there is no upstream key that could serve")
+            raise NoUpstreamKey
 
     def admit(self, model: str, client: str, arriving: Sequence[str]) -> None:
         """Check that one of the back ends of a model would let one more order of a client wait.
 
         Raises NoUpstreamKey or QueueFull.
         """
-        refusal: SoraProxyError = NoUpstreamKey("there is no upstream key that could serve")
+        refusal: SoraProxyError = NoUpstreamKey()
         for backend in self.serving(model):
             try:
                 return backend.keys.admit(client, arriving)

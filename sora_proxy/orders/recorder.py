@@ -1,7 +1,9 @@
 """Recorder: commits what becomes of a generation, however long the storage refuses."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import structlog
 
@@ -13,6 +15,20 @@ from sora_proxy.orders.store import Store
 log = structlog.get_logger(__name__)
 
 STORAGE_RETRY_SECONDS = 1.0
+T = TypeVar("T")
+
+
+async def once_stored(write: Callable[[], Awaitable[T]]) -> T:
+    """What a write returns, which is tried again for as long as the storage refuses it."""
+    refused = False
+    while True:
+        try:
+            return await write()
+        except StorageUnavailable as error:
+            if not refused:
+                log.warning("storage unavailable, waiting for it", reason=str(error))
+            refused = True
+            await asyncio.sleep(STORAGE_RETRY_SECONDS)
 
 
 class Recorder:
@@ -23,15 +39,7 @@ class Recorder:
 
     async def record(self, generation: Generation, state: State, *events: Event) -> None:
         """Commit the next state and new events."""
-        refused = False
-        while True:
-            try:
-                return await self._store.record(generation, state, *events)
-            except StorageUnavailable as error:
-                if not refused:
-                    log.warning("storage unavailable, waiting for it", reason=str(error))
-                refused = True
-                await asyncio.sleep(STORAGE_RETRY_SECONDS)
+        await once_stored(lambda: self._store.record(generation, state, *events))
 
     async def show(self, generation: Generation, event: Queued | Progress) -> None:
         """Log an event if it is news. Progress never goes back."""

@@ -9,6 +9,7 @@ from sora_proxy.errors import EgressFault, Fault, ResultRefused, StorageUnavaila
 from sora_proxy.events import Image
 from sora_proxy.generation import Asset, Generation
 from sora_proxy.media.image_files import Media, NotAnImage
+from sora_proxy.orders.recorder import once_stored
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.upstream import Upstream
@@ -16,7 +17,6 @@ from sora_proxy.upstream import Upstream
 log = structlog.get_logger(__name__)
 
 MAX_FETCHES = 3
-STORAGE_RETRY_SECONDS = 1.0
 
 
 class Results:
@@ -54,15 +54,12 @@ class Results:
     async def _from_file(self, generation: Generation, index: int) -> Image | None:
         """A result that arrived as bytes. There is nowhere to fetch it again: a full disk is waited for."""
         spec, file = generation.spec, generation.state.assets[index].file or ""
-        while True:
-            try:
-                return Image(index, name=await self._media.keep_stored(file, spec.format, spec.compression))
-            except NotAnImage as error:
-                log.warning("result is not an image", index=index, reason=str(error))
-                return None
-            except StorageUnavailable as error:
-                log.warning("storage unavailable, waiting for it", reason=str(error))
-                await asyncio.sleep(STORAGE_RETRY_SECONDS)
+        try:
+            name = await once_stored(lambda: self._media.keep_stored(file, spec.format, spec.compression))
+        except NotAnImage as error:
+            log.warning("result is not an image", index=index, reason=str(error))
+            return None
+        return Image(index, name=name)
 
     async def _linked(self, generation: Generation, index: int) -> Image | None:
         key = self._keys.get(generation.state.key_id or "")

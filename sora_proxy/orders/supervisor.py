@@ -52,8 +52,7 @@ class Supervisor:
 
     def check_ready(self) -> None:
         """Check that new orders are taken at all. Raises Stopping or NoUpstreamKey."""
-        if self._stopping:
-            raise Stopping("the server is shutting down")
+        self._check_running()
         self._backends.check_usable()
 
     def admit(self, model: str, client: str) -> None:
@@ -61,8 +60,7 @@ class Supervisor:
 
         Raises Stopping, NoUpstreamKey or QueueFull.
         """
-        if self._stopping:
-            raise Stopping("the server is shutting down")
+        self._check_running()
         self._backends.admit(model, client, self._clients_arriving)
 
     async def start(self, spec: GenerationSpec, client: str, *also: InSameCommit) -> Generation:
@@ -100,8 +98,7 @@ class Supervisor:
         """
         if generation.ended:
             return
-        if self._stopping:
-            raise Stopping("the server is shutting down")
+        self._check_running()
         await asyncio.shield(self._in_background(self._cancel(generation), f"cancel {generation.id}"))
         if generation.id in self._live and generation.status in (Status.submitting, Status.running):
             self._in_background(self._cancel_task(generation), f"cancel task of {generation.id}")
@@ -141,6 +138,10 @@ class Supervisor:
             return True
         _, pending = await asyncio.wait(ending, timeout=grace)
         return not pending
+
+    def _check_running(self) -> None:
+        if self._stopping:
+            raise Stopping("the server is shutting down")
 
     async def _accept(self, generation: Generation, also: Sequence[InSameCommit]) -> Generation:
         await self._store.add(generation, *also)

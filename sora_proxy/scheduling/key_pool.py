@@ -89,7 +89,7 @@ class KeyPool:
     def check_usable(self) -> None:
         """Raises NoUpstreamKey if no key could serve, now or later."""
         if not self.usable:
-            raise NoUpstreamKey("there is no upstream key that could serve")
+            raise NoUpstreamKey
 
     def get(self, key_id: str) -> Key | None:
         return self._keys.get(key_id)
@@ -286,5 +286,5 @@ class KeyPool:
     def _refuse_all(self) -> None:
         while self.queue:
             place = self.queue.pop()
-            place.refusal = NoUpstreamKey("there is no upstream key that could serve")
+            place.refusal = NoUpstreamKey()
             place.news.set()

@@ -9,9 +9,9 @@ from sora_proxy.settings.backends import ENVIRONMENTS
 
 
 class KeyPools:
-    """The pools by the names of their back ends. `default` is the pool of keys that name no back end."""
+    """The pools by the names of their back ends. `default` names that of keys which name no back end."""
 
-    def __init__(self, pools: Mapping[str, KeyPool], default: str | None) -> None:
+    def __init__(self, pools: Mapping[str, KeyPool], default: str) -> None:
         self._pools = dict(pools)
         self._default = default
 
@@ -25,19 +25,13 @@ class KeyPools:
 
     def of(self, backend: str) -> KeyPool | None:
         """The pool of a back end, if that is in use."""
-        return self._pools.get((self._default or "") if backend == ENVIRONMENTS else backend)
+        name = self.name_of(backend)
+        return None if name is None else self._pools[name]
 
     def name_of(self, backend: str) -> str | None:
         """The name under which a key's back end is in use; None if it is not."""
         name = self._default if backend == ENVIRONMENTS else backend
         return name if name in self._pools else None
-
-    def find(self, key_id: str) -> tuple[KeyPool, Key] | None:
-        """A key and the pool that it is in."""
-        for pool in self._pools.values():
-            if (key := pool.get(key_id)) is not None:
-                return pool, key
-        return None
 
     def on_change(self, note: Callable[[Key], None]) -> None:
         """Have changes of keys that must outlive the process noted."""

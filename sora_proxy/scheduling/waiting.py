@@ -33,7 +33,7 @@ async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPo
         while (taken := next((each for each in entered if each[1].grant is not None), None)) is None:
             if not any(place.waiting for _, place in entered):
                 refusals = (place.refusal for _, place in entered if place.refusal is not None)
-                raise next(refusals, NoUpstreamKey("there is no upstream key that could serve"))
+                raise next(refusals, NoUpstreamKey())
             await news.wait()
             news.clear()
             await _show(entered, on_wait)

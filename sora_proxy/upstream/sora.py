@@ -72,7 +72,6 @@ class Sora:
             raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {min(unknown)!r}"])
         self.identity, self.links_results = Identity.listed, options.links_results
         self.names_tasks: bool | None = None
-        self._options = options
         self._extra_headers: dict[str, str] = options.more.get("extra_headers", {})
         self._deadlines = options.deadlines
         self._http = http or SoraHttp()
@@ -166,7 +165,7 @@ class Sora:
         return self._tasks.page(_object(answer, call))
 
     def _call(self, account: Account, method: str, path: str, seconds: float, *, page: str = "library") -> HttpCall:
-        base = account.base_url or self._options.base_url
+        base = account.base_url or self.base_url
         headers = {
             "accept": "*/*",
             "accept-language": "en-US,en;q=0.9",

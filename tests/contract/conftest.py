@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -20,8 +18,8 @@ from sora_proxy.upstream.registry import BACKENDS
 from tests.conftest import CLIENT_KEY, Proxy, StartProxy, upstream_keys
 from tests.contract.program import TOYS
 from tests.contract.stages import STAGES, Stage
-from tests.e2e.conftest import CHECKOUT, LISTENS, clean_environment
-from tests.eventually import PATIENCE
+from tests.e2e.conftest import CHECKOUT, Program, running_program
+from tests.eventually import eventually
 
 SEARCHABLE = (Identity.named, Identity.listed)
 MODELS = {"sora": "sora-1.0"}
@@ -76,30 +74,28 @@ def start(contract: Contract, start_proxy: StartProxy) -> Callable[..., Abstract
 class Killable:
     """Our server as a process of its own."""
 
-    process: subprocess.Popen[bytes]
-    url: str
+    program: Program
     client: aiohttp.ClientSession
 
     async def order(self, model: str) -> str:
         """Place an order without waiting for it; returns its id."""
         body = {"model": model, "background": True, "messages": [{"role": "user", "content": "a red fox"}]}
-        async with self.client.post(f"{self.url}/v1/chat/completions", json=body) as answer:
+        async with self.client.post(f"{self.program.url}/v1/chat/completions", json=body) as answer:
             assert answer.status == 200, await answer.text()
             return str(answer.headers["x-generation-id"])
 
     async def ended(self, generation_id: str) -> dict[str, Any]:
         """How a generation is, once it has ended."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                async with self.client.get(f"{self.url}/v1/generations") as answer:
-                    (found,) = [each for each in (await answer.json())["data"] if each["id"] == generation_id]
-                if found["status"] in ("completed", "failed", "cancelled"):
-                    return dict(found)
-                await asyncio.sleep(0.05)
+
+        async def look() -> dict[str, Any] | None:
+            async with self.client.get(f"{self.program.url}/v1/generations") as answer:
+                (found,) = [each for each in (await answer.json())["data"] if each["id"] == generation_id]
+            return dict(found) if found["status"] in ("completed", "failed", "cancelled") else None
+
+        return await eventually(look)
 
     async def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        await asyncio.to_thread(self.process.wait)
+        await asyncio.to_thread(self.program.stop, signal.SIGKILL)
 
 
 StartKillable = Callable[[], AbstractAsyncContextManager[Killable]]
@@ -109,8 +105,6 @@ StartKillable = Callable[[], AbstractAsyncContextManager[Killable]]
 def start_killable(contract: Contract, tmp_path: Path) -> StartKillable:
     """Start our server as a process on the folder of the test."""
     settings = {
-        "API_HOST": "127.0.0.1",
-        "API_PORT": "0",
         "API_AUTH_TOKEN": CLIENT_KEY,
         "UPSTREAM": contract.kind,
         "SORA_BASE_URL": contract.stage.url,
@@ -123,33 +117,14 @@ def start_killable(contract: Contract, tmp_path: Path) -> StartKillable:
 
     @contextlib.asynccontextmanager
     async def start() -> AsyncIterator[Killable]:
-        process = await asyncio.to_thread(_popen, tmp_path, settings)
+        # On threads, for starting and ending a process blocks.
+        running = running_program(tmp_path, "-m", "tests.contract.program", **settings)
+        program = await asyncio.to_thread(running.__enter__)
         try:
-            banner = await asyncio.to_thread(_banner, process)
             headers = {"authorization": f"Bearer {CLIENT_KEY}"}
             async with aiohttp.ClientSession(headers=headers) as client:
-                yield Killable(process, banner, client)
+                yield Killable(program, client)
         finally:
-            process.kill()
-            await asyncio.to_thread(process.communicate)
+            await asyncio.to_thread(running.__exit__, None, None, None)
 
     return start
-
-
-def _popen(folder: Path, settings: dict[str, str]) -> subprocess.Popen[bytes]:
-    with (folder / "log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.contract.program"],
-            cwd=folder,
-            env=clean_environment(**settings),
-            stdout=subprocess.PIPE,
-            stderr=log,
-        )
-
-
-def _banner(process: subprocess.Popen[bytes]) -> str:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if found := LISTENS.search(line.decode()):
-            return found[1]
-    raise AssertionError("no banner")

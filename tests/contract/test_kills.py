@@ -16,44 +16,26 @@ async def killed_at(step: Step, contract: Contract, start: StartKillable) -> str
         return generation_id
 
 
-async def assert_made_or_unknown(contract: Contract, start: StartKillable, generation_id: str) -> None:
-    async with start() as server:
+@pytest.mark.parametrize(
+    ("step", "arrives"),
+    [(Step.arrived, True), (Step.arrived, False), (Step.registered, True)],
+    ids=["arrives after the kill", "never arrives", "registered"],
+)
+async def test_an_order_that_was_on_its_way_is_made_once_or_reported_as_unknown(
+    contract: Contract, start_killable: StartKillable, step: Step, arrives: bool
+) -> None:
+    go_on = contract.stage.script.pause(step)
+    if not arrives:
+        contract.stage.script.cut(step)
+    generation_id = await killed_at(step, contract, start_killable)
+    go_on.set()
+    async with start_killable() as server:
         ended = await server.ended(generation_id)
         if contract.searchable:
             assert (ended["status"], len(ended["pictures"])) == ("completed", 1)
         else:
             assert ended["error"]["code"] == "outcome_unknown"
-
-
-async def test_an_order_that_arrives_after_the_kill_is_made_once_or_reported_as_unknown(
-    contract: Contract, start_killable: StartKillable
-) -> None:
-    go_on = contract.stage.script.pause(Step.arrived)
-    generation_id = await killed_at(Step.arrived, contract, start_killable)
-    go_on.set()
-    await assert_made_or_unknown(contract, start_killable, generation_id)
-    assert contract.stage.registered == 1
-
-
-async def test_an_order_that_never_arrives_is_made_once_or_reported_as_unknown(
-    contract: Contract, start_killable: StartKillable
-) -> None:
-    go_on = contract.stage.script.pause(Step.arrived)
-    contract.stage.script.cut(Step.arrived)
-    generation_id = await killed_at(Step.arrived, contract, start_killable)
-    go_on.set()
-    await assert_made_or_unknown(contract, start_killable, generation_id)
-    assert contract.stage.registered == contract.searchable
-
-
-async def test_an_order_that_was_registered_is_adopted_or_reported_as_unknown(
-    contract: Contract, start_killable: StartKillable
-) -> None:
-    go_on = contract.stage.script.pause(Step.registered)
-    generation_id = await killed_at(Step.registered, contract, start_killable)
-    go_on.set()
-    await assert_made_or_unknown(contract, start_killable, generation_id)
-    assert contract.stage.registered == 1
+    assert contract.stage.registered == (arrives or contract.searchable)
 
 
 @pytest.mark.parametrize("step", [Step.polled, Step.fetched])

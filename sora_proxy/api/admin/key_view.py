@@ -27,30 +27,14 @@ class KeyStatus:
 
 def unused_view(record: KeyRecord) -> dict[str, Any]:
     """The same for a key whose back end is not in use."""
-    return {
-        "id": record.id,
-        "backend": record.backend or None,
-        **redacted(record.config),
-        "name": record.config.name or record.id,
-        "origin": record.origin,
-        "created_at": record.created_at,
-        "expires_at": expiry_of(record.config.token),
-        "state": "disabled",
-        "why": "its back end is not in use",
-    }
+    state = {"state": "disabled", "why": "its back end is not in use"}
+    return _configuration(record, record.backend or None) | state
 
 
-def view(record: KeyRecord, key: Key, moment: Moment, backend: str | None) -> dict[str, Any]:
+def view(record: KeyRecord, key: Key, moment: Moment, backend: str) -> dict[str, Any]:
     """All fields of a key that operators may see. `backend` is the name of the back end that takes its orders."""
     status = status_of(key, moment)
-    return {
-        "id": record.id,
-        "backend": backend,
-        **redacted(record.config),
-        "name": key.alias,
-        "origin": record.origin,
-        "created_at": record.created_at,
-        "expires_at": expiry_of(record.config.token),
+    return _configuration(record, backend) | {
         "state": status.state,
         "why": status.why,
         "until": status.until,
@@ -59,6 +43,18 @@ def view(record: KeyRecord, key: Key, moment: Moment, backend: str | None) -> di
         "tasks": key.tasks,
         "limit": key.limit,
         "way_out": key.egress(moment.loop).name,
+    }
+
+
+def _configuration(record: KeyRecord, backend: str | None) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "backend": backend,
+        **redacted(record.config),
+        "name": record.config.name or record.id,
+        "origin": record.origin,
+        "created_at": record.created_at,
+        "expires_at": expiry_of(record.config.token),
     }
 
 

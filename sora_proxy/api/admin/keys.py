@@ -17,7 +17,7 @@ from sora_proxy.api.ordering.schemas import explain
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.errors import Fault
 from sora_proxy.key_keeping.store import KeyRecord
-from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.orders.backend import Backend
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.settings.backends import ENVIRONMENTS
 from sora_proxy.settings.kinds import UpstreamKey
@@ -125,18 +125,17 @@ async def change_key(request: web.Request, key_id: str, fields: dict[str, Any]) 
 
 
 async def revive_key(request: web.Request, key_id: str) -> None:
-    pool, key = _in_use(request, key_id)
-    pool.revive(key)
+    backend, key = _in_use(request, key_id)
+    backend.keys.revive(key)
     await request.app[AUDIT].note(request[OPERATOR], "key.revive", key_id)
 
 
 async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
     """Ask the back end whether a key works. If it does, it is revived; a fault has its usual effect."""
-    pool, key = _in_use(request, key_id)
-    (upstream,) = (backend.upstream for backend in request.app[BACKENDS_IN_USE].all if backend.keys is pool)
-    account = pool.account(key)
+    backend, key = _in_use(request, key_id)
+    pool, account = backend.keys, backend.keys.account(key)
     try:
-        await upstream.probe(account)
+        await backend.upstream.probe(account)
     except Fault as fault:
         pool.report(key, fault)
         return {"id": key_id, "works": False, "code": fault.code, "reason": str(fault)}
@@ -146,21 +145,28 @@ async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
     return {"id": key_id, "works": True}
 
 
-def _in_use(request: web.Request, key_id: str) -> tuple[KeyPool, Key]:
-    """A key at work, and its pool. Raises KeyNotFound, or ClientError if its back end is not in use."""
-    record = request.app[KEY_REGISTRY].get(key_id)
-    if (found := request.app[KEY_POOLS].find(record.id)) is None:
+def _in_use(request: web.Request, key_id: str) -> tuple[Backend, Key]:
+    """A key at work, and its back end. Raises KeyNotFound, or ClientError if that is not in use."""
+    at_work = _at_work(request, request.app[KEY_REGISTRY].get(key_id))
+    if at_work is None:
         raise ClientError("The back end of this key is not in use.", code="conflict", param="id")
-    return found
+    return at_work
+
+
+def _at_work(request: web.Request, record: KeyRecord) -> tuple[Backend, Key] | None:
+    name = request.app[KEY_POOLS].name_of(record.backend)
+    backend = None if name is None else request.app[BACKENDS_IN_USE].get(name)
+    if backend is None or (key := backend.keys.get(record.id)) is None:
+        return None
+    return backend, key
 
 
 def _described(request: web.Request, record: KeyRecord) -> dict[str, Any]:
-    pools = request.app[KEY_POOLS]
-    at_work = pools.find(record.id)
+    at_work = _at_work(request, record)
     if at_work is None:
         return unused_view(record)
-    pool, key = at_work
-    return view(record, key, pool.moment, pools.name_of(record.backend))
+    backend, key = at_work
+    return view(record, key, backend.keys.moment, backend.name)
 
 
 def _view(request: web.Request, record: KeyRecord, *, status: int = 200) -> web.Response:
