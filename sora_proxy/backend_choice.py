@@ -100,12 +100,15 @@ class BackendChoice:
     def models(self) -> Models:
         """The models that the back ends serve, in the order of the configuration. Raises ConfigurationError."""
         chosen = {each.name: each.models for each in self._settings.backends}
+        models = Models(self._settings.model_aliases, self._settings.default_model)
         offers = []
         for upstream in self.upstreams:
-            models = chosen.get(upstream.name) or upstream.capabilities.models
-            names = models if isinstance(models, dict) else {name: name for name in models}
-            offers.append(Offer(upstream.name, upstream.capabilities, names))
-        return Models(offers, self._settings.model_aliases, self._settings.default_model)
+            names = chosen.get(upstream.name) or tuple(upstream.capabilities.models)
+            as_mapping = names if isinstance(names, dict) else {name: name for name in names}
+            offers.append(Offer(upstream.name, upstream.capabilities, as_mapping))
+        models.offer(offers)
+        models.check()
+        return models
 
 
 def _deadlines(settings: Settings) -> Deadlines:

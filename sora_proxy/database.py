@@ -55,6 +55,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         KEYS_TABLE,  # files of version 1 have none; they pass by here on their way
         "ALTER TABLE keys ADD COLUMN backend TEXT NOT NULL DEFAULT ''",
     ),
+    (
+        "ALTER TABLE generations ADD COLUMN model TEXT",
+        "ALTER TABLE generations ADD COLUMN ignored JSON NOT NULL DEFAULT '[]'",
+    ),
 )
 SCHEMA_VERSION = len(MIGRATIONS) + 1
 

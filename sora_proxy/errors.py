@@ -3,6 +3,7 @@
     SoraProxyError
     ├── ConfigurationError           the operator's: the start ends with one line per fault
     ├── UnknownModel                 the client's: there is no such model
+    ├── ModelsNotListed              a back end has not listed its models yet: any name may be one
     ├── IdempotencyMismatch          the client's: its idempotency key belongs to another order
     ├── InvalidOption                the operator's: an option can't have this value
     │   └── UnknownOption            no option of this name can be changed while the server runs
@@ -24,8 +25,8 @@
         │   └── TaskLost             it forgot the task: sent again only if the operator chose that
         └── UpstreamFault            the back end
             ├── UpstreamUnavailable  it did not accept the call: nothing was registered
-            ├── ResultRefused        it named an address for a result that is neither fetched nor shown
             │   └── ServerUnreachable no connection to its server: it cools down for all keys
+            ├── ResultRefused        it named an address for a result that is neither fetched nor shown
             └── SubmissionUnknown    it may have accepted the order: look for it before sending it again
 
 Messages are written for clients and operators: they contain no token, prompt, address or body of a back end. How each
@@ -49,6 +50,10 @@ class ConfigurationError(SoraProxyError):
 
 class UnknownModel(SoraProxyError):
     """No model has this name."""
+
+
+class ModelsNotListed(SoraProxyError):
+    """No model of this name is known so far."""
 
 
 class IdempotencyMismatch(SoraProxyError):

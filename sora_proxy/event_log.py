@@ -15,9 +15,10 @@ class EventLog(Generic[E]):
     """
 
     def __init__(self, events: Iterable[E] = ()) -> None:
-        # All the mutable state: the events, whether one waits for more, and who does.
+        # All the mutable state: the events, whether one waits for more, how often it was nudged, and who follows.
         self._events = list(events)
         self._closed = False
+        self._nudges = 0
         self._waiters: set[asyncio.Future[bool]] = set()
 
     def __len__(self) -> int:
@@ -35,6 +36,11 @@ class EventLog(Generic[E]):
         self._events.extend(events)
         self._wake()
 
+    def nudge(self) -> None:
+        """Wake every follower, as an `idle` time does: something beside the log has changed."""
+        self._nudges += 1
+        self._wake()
+
     def close(self) -> None:
         """Nobody waits for events any more: the story has ended, this process stops, or it takes too long."""
         self._closed = True
@@ -49,9 +55,10 @@ class EventLog(Generic[E]):
     async def follow(self, after: int = 0, idle: float | None = None) -> AsyncGenerator[Sequence[E], None]:
         """Yield the events numbered above `after`, as many as there are, then those to come, until the log is closed.
 
-        Yields an empty sequence whenever `idle` seconds passed without an event: the moment for a heartbeat.
+        Yields an empty sequence when it is nudged, and whenever `idle` seconds passed without an event: the moment for
+        a heartbeat.
         """
-        seen = after
+        seen, nudges = after, self._nudges
         alarm = _Alarm(self._waiters, idle)
         try:
             while True:
@@ -62,7 +69,8 @@ class EventLog(Generic[E]):
                     alarm.heard()
                 elif self._closed:
                     return
-                elif not await alarm.news():
+                elif nudges != self._nudges or not await alarm.news():
+                    nudges = self._nudges
                     yield ()
                     alarm.heard()
         finally:

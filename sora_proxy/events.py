@@ -1,6 +1,6 @@
 """Events: everything that a client can learn about a generation. No I/O in here."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -19,6 +19,20 @@ class Progress:
     percent: int | None = None
     position: int | None = None
     seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """An image as far as it is. It is not an event: nobody needs it later, so it is kept in memory only.
+
+    `index` is the image's number among those ordered, `number` counts its previews from 0, `format` is png, webp or
+    jpeg.
+    """
+
+    content: bytes = field(repr=False)
+    format: str
+    index: int = 0
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from sora_proxy.event_log import EventLog
-from sora_proxy.events import Cancelled, Completed, Event, Failed, Image, failure_of
+from sora_proxy.events import Cancelled, Completed, Event, Failed, Image, Preview, failure_of
 
 
 class Status(StrEnum):
@@ -63,12 +63,27 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 E = TypeVar("E", bound=Event)
 ATTEMPTS = uuid.UUID("5b3a2c1e-6f0e-4d5c-9a83-0d6b7f5a2e41")  # the namespace of their ids
 NOT_ORDERED = {"ordered": False}  # of a field that does not change what is made
+# What clients may set beside the prompt and the size. What it means, and which values there are, is up to a model.
+PARAMETERS = (
+    "seed",
+    "steps",
+    "guidance_scale",
+    "strength",
+    "negative_prompt",
+    "style",
+    "quality",
+    "background",
+    "moderation",
+    "input_fidelity",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
-    """What was ordered. `image` names a stored input image (a remix), `width` and `height` are pixels.
+    """What was ordered. `images` and `mask` name stored input images, `width` and `height` are pixels.
 
+    `parameters` are those of `PARAMETERS` that the client set: a model that does not take one ignores it.
+    `previews` is how many previews of each image the client wants.
     `include_usage` is how the answer was asked for: a stream that is resumed must have the same form.
     `metadata` is what the client noted on its order.
     `keep`: its images are stored here whatever the operator chose, for the answer holds their bytes. `format` is png,
@@ -81,7 +96,7 @@ class GenerationSpec:
     n: int = 1
     width: int = 720
     height: int = 480
-    image: str | None = field(default=None, metadata=NOT_ORDERED)  # a name of ours
+    images: tuple[str, ...] = field(default=(), metadata=NOT_ORDERED)  # names of ours
     include_usage: bool = field(default=False, metadata=NOT_ORDERED)
     metadata: dict[str, str] = field(default_factory=dict, metadata=NOT_ORDERED)
     keep: bool = field(default=False, metadata=NOT_ORDERED)
@@ -89,14 +104,22 @@ class GenerationSpec:
     compression: int | None = None
     webhook_url: str | None = field(default=None, metadata=NOT_ORDERED)
     origin: str = field(default="", metadata=NOT_ORDERED)
+    mask: str | None = field(default=None, metadata=NOT_ORDERED)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    previews: int = field(default=0, metadata=NOT_ORDERED)
 
     def ordered(self) -> dict[str, Any]:
         """The fields by which orders differ, except those at their default: later versions will have more fields."""
         return {
             each.name: value
             for each in fields(self)
-            if each.metadata != NOT_ORDERED and (value := getattr(self, each.name)) != each.default
+            if each.metadata != NOT_ORDERED and (value := getattr(self, each.name)) not in (each.default, {})
         }
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of all its input images."""
+        return (*self.images, self.mask) if self.mask else self.images
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +152,8 @@ class State:
     upstream_done_at: float | None = None
     assets: tuple[Asset, ...] = ()
     backend: str | None = None  # its name, set from the intent on; older versions did not keep it
+    model: str | None = None  # the back end's own name of the model, set with it
+    ignored: tuple[str, ...] = ()  # the parameters that the model does not take
 
     def to(self, status: Status, **changes: Any) -> "State":
         """The state after one transition of the table, with other fields changed too.
@@ -151,6 +176,7 @@ class Generation:
     state: State = State()  # changed by the store only, once it is on disk
     log: EventLog[Event] = field(default_factory=EventLog)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # the store's: one commit at a time
+    preview: Preview | None = None  # the newest, of a running one
     overdue: bool = False  # clients wait for it no more, although it continues
 
     @property
@@ -171,6 +197,11 @@ class Generation:
     def ended(self) -> bool:
         """Whether clients will hear no more of it."""
         return self.status in FINAL or self.cancelled
+
+    def show_preview(self, preview: Preview) -> None:
+        """Show an unfinished image to the followers of the log, in place of the one before."""
+        self.preview = preview
+        self.log.nudge()
 
     def end_wait(self) -> None:
         """End the wait of all clients, and of those that come later. The generation continues without them."""
@@ -200,6 +231,9 @@ class Generation:
             "model": self.spec.model,
             "n": self.spec.n,
             "backend": self.state.backend,
+            "backend_model": self.state.model,
+            "backend_id": self.state.task_id,
+            "ignored_parameters": list(self.state.ignored),
             "pictures": [link for link in links if link],
             "error": {"code": failed.code, "message": failed.message} if failed else None,
         }

@@ -136,7 +136,11 @@ def in_front_of(sora: Sora, **settings: Any) -> dict[str, Any]:
 
 
 def generation(prompt: str = "a red fox", image: str | None = None) -> Generation:
-    return Generation(new_generation_id(), fingerprint(CLIENT_KEY), GenerationSpec("sora-1.0", prompt, image=image))
+    return Generation(
+        new_generation_id(),
+        fingerprint(CLIENT_KEY),
+        GenerationSpec("sora-1.0", prompt, images=(image,) if image else ()),
+    )
 
 
 def order_of(generation: Generation) -> Order:

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-from sora_proxy.events import Progress
+from sora_proxy.events import Preview, Progress
 from sora_proxy.generation import GenerationSpec
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import Submission
 
 
-async def report(_progress: Progress) -> None:
+async def report(_progress: Progress | Preview) -> None:
     """Nobody waits for it."""
 
 
 def submission(account: Account) -> Submission:
     """An order without a reference image."""
-    return Submission(GenerationSpec("sora-1.0", "a red fox"), account, "sora-1.0", "attempt", (), Path, report)
+    return Submission(
+        GenerationSpec("sora-1.0", "a red fox"), account, "sora-1.0", "attempt", {}, (), None, Path, report
+    )

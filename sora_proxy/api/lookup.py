@@ -84,6 +84,6 @@ def name_order(request: web.Request, generation: Generation) -> None:
 def _order_headers(generation: Generation, backends: Backends) -> dict[str, str]:
     backend = generation.state.backend
     if generation.status is Status.queued:
-        serving = backends.serving(generation.spec.model)
+        serving = backends.serving(generation.spec)
         backend = serving[0].name if len(serving) == 1 else None
     return {"x-generation-id": generation.id} | ({BACKEND_HEADER: backend} if backend else {})

@@ -27,7 +27,7 @@ async def retrieve_model(request: web.Request) -> web.Response:
 
 def _model(model: Model) -> dict[str, Any]:
     """OpenAI's model object, and more fields of ours."""
-    can = model.capabilities
+    can = model.abilities
     fields: dict[str, Any] = {
         "id": model.id,
         "object": "model",
@@ -38,6 +38,8 @@ def _model(model: Model) -> dict[str, Any]:
             "image_edits": can.max_references > 0,
             "max_images": can.max_images,
             "max_reference_images": can.max_references,
+            "masks": can.masks,
+            "parameters": list(can.parameters),
             "sizes": [f"{width}x{height}" for width, height in can.sizes],
         },
     }

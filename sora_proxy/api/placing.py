@@ -86,10 +86,10 @@ async def _take(
 ) -> Generation:
     """Give a new order to the supervisor."""
     supervisor = request.app[SUPERVISOR]
-    supervisor.admit(spec.model, request[CLIENT])
+    supervisor.admit(spec, request[CLIENT])
     image = await keep_image(request, reference) if reference else None
     try:
-        return await supervisor.start(replace(spec, image=image), request[CLIENT], *also)
+        return await supervisor.start(replace(spec, images=(image,) if image else ()), request[CLIENT], *also)
     except (SoraProxyError, Repeated):
         if image:
             await request.app[MEDIA].discard(request.app[MEDIA].input_path(image))

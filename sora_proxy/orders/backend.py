@@ -17,7 +17,7 @@ import structlog
 from sora_proxy.background import to_the_end
 from sora_proxy.errors import Fault, SubmissionUnknown, TaskLost
 from sora_proxy.events import Image
-from sora_proxy.generation import Generation, Status
+from sora_proxy.generation import Generation, GenerationSpec, Status
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.following import Following, awaited
 from sora_proxy.orders.lost_orders import LostOrders
@@ -26,9 +26,11 @@ from sora_proxy.orders.results import Results
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.probes import Probes
-from sora_proxy.upstream import Identity, Submission, Upstream
+from sora_proxy.upstream import Abilities, Identity, InputImage, Submission, Upstream
+from sora_proxy.upstream.model_names import Route
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +50,7 @@ class SendPolicy:
     poll_interval: float = 3.0
 
 
-Routes = Callable[[str], Mapping[str, str]]  # the back ends that serve a model, and its own name at each
+Routes = Callable[[GenerationSpec], Mapping[str, Route]]  # by their names, the back ends that can make an order
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,28 +119,39 @@ class Backend:
         await asyncio.gather(self._watcher.close(), self._probes.close())
 
     async def _send(self, generation: Generation, lease: Lease) -> None:
-        """The reference image, the write-ahead intent, and the order itself."""
-        image = generation.spec.image
-        account = self.keys.account(lease.key)
-        upload_ids = [await self.upstream.upload(self._media.input_path(image), account)] if image else []
+        """The input images, the write-ahead intent, and the order itself."""
+        spec = generation.spec
+        uploads = {name: await self._upload(name, lease.key) for name in spec.inputs}
         listed = await self._lost_orders.listed_before(lease.key)
-        attempts = generation.state.attempts + 1
-        intent = {"backend": self.name, "key_id": lease.key.id, "intent_at": time.time(), "listed": listed}
-        submitting = generation.state.to(Status.submitting, attempts=attempts, **intent)
-        await self._recorder.record(generation, submitting)
+        attempts, route = generation.state.attempts + 1, self._route(spec)
+        ignored = tuple(name for name in spec.parameters if name not in route.abilities.parameters)
+        where = {"backend": self.name, "model": route.model, "ignored": ignored, "key_id": lease.key.id}
+        when = {"attempts": attempts, "intent_at": time.time(), "listed": listed}
+        await self._recorder.record(generation, generation.state.to(Status.submitting, **where, **when))
         if generation.cancelled:  # in the last moment
             await self._recorder.requeue(generation)
         else:
-            await to_the_end(self._submit(generation, lease, upload_ids))
+            await to_the_end(self._submit(generation, lease, uploads))
 
-    async def _submit(self, generation: Generation, lease: Lease, upload_ids: list[str]) -> None:
+    async def _upload(self, name: str, key: Key) -> InputImage:
+        file = self._media.input_path(name)
+        return InputImage(file, await self.upstream.upload(file, self.keys.account(key)))
+
+    def _route(self, spec: GenerationSpec) -> Route:
+        """The model here. If it is not served any more, its own name was the one that clients use."""
+        return self._routes(spec).get(self.name) or Route(self.name, spec.model, Abilities())
+
+    async def _submit(self, generation: Generation, lease: Lease, uploads: Mapping[str, InputImage]) -> None:
         """Send the order, and commit its outcome."""
+        spec, state = generation.spec, generation.state
         submission = Submission(
-            spec=generation.spec,
+            spec=spec,
             account=lease.sending(),
-            model=self._routes(generation.spec.model).get(self.name, generation.spec.model),
+            model=state.model or spec.model,
             attempt_id=generation.attempt_id,
-            upload_ids=upload_ids,
+            parameters={name: value for name, value in spec.parameters.items() if name not in state.ignored},
+            images=[uploads[name] for name in spec.images],
+            mask=uploads.get(spec.mask or ""),
             new_file=self._media.new_result,
             report=functools.partial(self._recorder.show, generation),
         )

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 
 from sora_proxy.errors import NoUpstreamKey, SoraProxyError
-from sora_proxy.generation import Generation
+from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.backend import Backend, Routes
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.lease import Lease
@@ -58,9 +58,9 @@ class Backends:
             raise NoUpstreamKey("the back end of this generation is not configured any more")
         return backend
 
-    def serving(self, model: str) -> list[Backend]:
-        """The back ends that serve a model, the preferred one first."""
-        return [backend for name in self._routes(model) if (backend := self.get(name)) is not None]
+    def serving(self, spec: GenerationSpec) -> list[Backend]:
+        """The back ends that can make an order, the preferred one first."""
+        return [backend for name in self._routes(spec) if (backend := self.get(name)) is not None]
 
     def knows(self, generation: Generation) -> bool:
         """Whether an unfinished order can be continued: it is on no back end yet, or on one of these."""
@@ -71,13 +71,13 @@ class Backends:
         if not any(backend.keys.usable for backend in self.all):
             raise NoUpstreamKey
 
-    def admit(self, model: str, client: str, arriving: Sequence[str]) -> None:
-        """Check that one of the back ends of a model would let one more order of a client wait.
+    def admit(self, spec: GenerationSpec, client: str, arriving: Sequence[str]) -> None:
+        """Check that one of the back ends that can make an order of a client would let it wait.
 
         Raises NoUpstreamKey or QueueFull.
         """
         refusal: SoraProxyError = NoUpstreamKey()
-        for backend in self.serving(model):
+        for backend in self.serving(spec):
             try:
                 return backend.keys.admit(client, arriving)
             except NoUpstreamKey:
@@ -107,7 +107,7 @@ class Waiting:
 
     @property
     def _serving(self) -> dict[KeyPool, Backend]:
-        serving = self._backends.serving(self._generation.spec.model)
+        serving = self._backends.serving(self._generation.spec)
         return {backend.keys: backend for backend in serving if backend.keys not in self._given_up}
 
     async def lease(self, on_wait: OnWait) -> tuple[Backend, Lease]:

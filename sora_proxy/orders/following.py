@@ -7,7 +7,7 @@ from contextlib import aclosing, contextmanager
 import structlog
 
 from sora_proxy.errors import RequestFault, TaskFailed
-from sora_proxy.events import Progress, Queued
+from sora_proxy.events import Preview, Progress, Queued
 from sora_proxy.generation import Asset, Generation
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 MAX_EMPTY_POLLS = 3  # of a task that succeeded without a result
 
 Follow = Callable[[Key, str], AsyncGenerator[Snapshot, None]]  # the snapshots of a task on a key
-Tell = Callable[[Generation, Queued | Progress], Awaitable[None]]
+Tell = Callable[[Generation, Queued | Progress | Preview], Awaitable[None]]
 
 
 @contextmanager
@@ -60,6 +60,8 @@ class Following:
                 match snapshot.state:
                     case TaskState.running:
                         await tell(generation, _progress_of(snapshot))
+                        if snapshot.preview is not None:
+                            await tell(generation, snapshot.preview)
                     case TaskState.refused:
                         raise RequestFault("the back end refused the order: it is against its rules")
                     case TaskState.failed:

@@ -135,9 +135,10 @@ class Lifecycle:
         return not backend.upstream.links_results if chosen is None else chosen
 
     async def _forget_files(self, generation: Generation) -> None:
-        """Remove the reference image, and results that arrived as bytes."""
-        if generation.spec.image:
-            await self._media.discard(self._media.input_path(generation.spec.image))
+        """Remove the input images, and results that arrived as bytes."""
+        generation.preview = None
+        for name in generation.spec.inputs:
+            await self._media.discard(self._media.input_path(name))
         for asset in generation.state.assets:
             if asset.file:
                 await self._media.discard(self._media.result_path(asset.file))
@@ -154,6 +155,8 @@ class Lifecycle:
             images=len(generation.events_of(Image)),
             key=key.alias if key else None,
             backend=generation.state.backend,
+            backend_model=generation.state.model,
+            backend_id=generation.state.task_id,
             attempts=generation.state.attempts,
             seconds_queued=round(intent - generation.created_at, 3) if intent else None,
             seconds_upstream=round(done - intent, 3) if done and intent else None,

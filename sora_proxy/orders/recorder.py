@@ -8,13 +8,14 @@ from typing import TypeVar
 import structlog
 
 from sora_proxy.errors import StorageUnavailable
-from sora_proxy.events import Event, Failed, Progress, Queued
+from sora_proxy.events import Event, Failed, Preview, Progress, Queued
 from sora_proxy.generation import Generation, State, Status
 from sora_proxy.orders.store import Store
 
 log = structlog.get_logger(__name__)
 
 STORAGE_RETRY_SECONDS = 1.0
+SET_BY_AN_INTENT = ("backend", "model", "ignored", "key_id", "task_id", "intent_at", "listed")
 T = TypeVar("T")
 
 
@@ -41,12 +42,14 @@ class Recorder:
         """Commit the next state and new events."""
         await once_stored(lambda: self._store.record(generation, state, *events))
 
-    async def show(self, generation: Generation, event: Queued | Progress) -> None:
-        """Log an event if it is news. Progress never goes back."""
+    async def show(self, generation: Generation, event: Queued | Progress | Preview) -> None:
+        """Log an event if it is news. Progress never goes back, and a preview is kept in memory only."""
         last = generation.log.last
         if isinstance(event, Progress) and isinstance(last, Progress) and last.percent is not None:
             event = replace(event, percent=max(last.percent, event.percent or 0))
-        if event not in (last, Progress()) and not generation.cancelled:
+        if isinstance(event, Preview):
+            generation.show_preview(event)
+        elif event not in (last, Progress()) and not generation.cancelled:
             await self.record(generation, generation.state, event)
 
     async def accept(self, generation: Generation, task_id: str) -> None:
@@ -58,7 +61,8 @@ class Recorder:
         """The order is to be sent again: it was refused, never arrived, or was lost."""
         state = generation.state
         lost = state.lost + (state.status in (Status.unknown, Status.running))
-        undone = {"backend": None, "key_id": None, "task_id": None, "intent_at": None, "listed": None}
+        before = State()
+        undone = {name: getattr(before, name) for name in SET_BY_AN_INTENT}
         await self.record(generation, state.to(Status.queued, lost=lost, **undone))
 
     async def fail(self, generation: Generation, failed: Failed) -> None:

@@ -43,6 +43,8 @@ generations = sa.Table(
     sa.Column("upstream_done_at", sa.Float),
     sa.Column("assets", sa.JSON, nullable=False),
     sa.Column("backend", sa.Text),
+    sa.Column("model", sa.Text),
+    sa.Column("ignored", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("ended_at", sa.Float, index=True),  # when its log ended; null again once it is forgotten
     # One upstream task is never two generations.
     sa.UniqueConstraint("key_id", "task_id"),
@@ -256,9 +258,17 @@ def _generation(row: sa.Row[Any], log: list[Event]) -> Generation:
         "status": Status(row.status),
         "listed": None if row.listed is None else tuple(row.listed),
         "assets": tuple(Asset(**asset) for asset in row.assets),
+        "ignored": tuple(row.ignored),
     }
     state = State(**stored | converted)
-    generation = Generation(row.id, row.client, GenerationSpec(**row.spec), row.created_at, state, EventLog(log))
+    generation = Generation(row.id, row.client, _spec(row.spec), row.created_at, state, EventLog(log))
     if generation.ended:
         generation.log.close()
     return generation
+
+
+def _spec(stored: dict[str, Any]) -> GenerationSpec:
+    """Older versions stored one reference image."""
+    older = {"images": [stored["image"]] if stored["image"] else []} if "image" in stored else {}
+    fields = {name: value for name, value in stored.items() if name != "image"} | older
+    return GenerationSpec(**fields | {"images": tuple(fields.get("images", ()))})

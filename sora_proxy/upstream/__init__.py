@@ -11,7 +11,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Protocol
 
-from sora_proxy.events import Progress
+from sora_proxy.events import Preview, Progress
 from sora_proxy.generation import Asset, GenerationSpec
 from sora_proxy.settings.accounts import Account, Proxy
 
@@ -24,15 +24,37 @@ class TaskState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What a back end can do. Known without asking it."""
+class Abilities:
+    """What a model can do."""
 
-    models: tuple[str, ...]
-    sizes: tuple[tuple[int, int], ...]  # width and height in pixels, the usual one first
-    max_images: int  # of one order
-    max_references: int
-    images_model: str | None = None  # the model that OpenAI's names of image models stand for; None: the first
+    sizes: tuple[tuple[int, int], ...] = ()  # width and height in pixels, the usual one first; none: any size
+    max_images: int = 1  # of one order
+    max_references: int = 0
+    masks: bool = False  # whether an order may have a mask beside its reference images
+    parameters: tuple[str, ...] = ()  # the names of the `generation.PARAMETERS` that it takes
     shutdown_date: str | None = None  # when it closes or closed, where that is known
+
+    def can_make(self, spec: GenerationSpec) -> bool:
+        """Whether an order can be made as it is: everything that changes its meaning is possible."""
+        images, references = spec.n <= self.max_images, len(spec.images) <= self.max_references
+        return images and references and (self.masks or spec.mask is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """The models of a back end by its own names, the usual one first, and what each can do.
+
+    `others` is what a model can do that the operator named and the back end did not. `images_model` is the one that
+    OpenAI's names of image models stand for; None: the first.
+    """
+
+    models: Mapping[str, Abilities] = field(default_factory=dict)
+    images_model: str | None = None
+    others: Abilities = Abilities()
+
+    def of(self, model: str) -> Abilities:
+        """What a model can do, by its own name."""
+        return self.models.get(model, self.others)
 
 
 class Identity(Enum):
@@ -45,21 +67,31 @@ class Identity(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class InputImage:
+    """A reference image or a mask: its file, and what `upload` returned for it."""
+
+    file: Path
+    upload_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """One order as it is sent. `model` is the back end's own name of it.
 
-    `attempt_id` is a UUID of ours: that of a named back end's task. `upload_ids` are what `upload` returned for the
-    reference images. `new_file` gives the place for one result that comes as bytes, and `report` shows the client how
-    far it is; both are for synchronous back ends.
+    `attempt_id` is a UUID of ours: that of a named back end's task. `parameters` are those of the client that the model
+    takes. `new_file` gives the place for one result that comes as bytes, and `report` shows the client how far it is;
+    both are for synchronous back ends.
     """
 
     spec: GenerationSpec
     account: Account
     model: str
     attempt_id: str
-    upload_ids: Sequence[str]
+    parameters: Mapping[str, Any]
+    images: Sequence[InputImage]
+    mask: InputImage | None
     new_file: Callable[[], Path]
-    report: Callable[[Progress], Awaitable[None]]
+    report: Callable[[Progress | Preview], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +104,7 @@ class Snapshot:
     position: int | None = None  # in the upstream's own queue
     seconds: int | None = None  # that it expects the task to wait there
     assets: tuple[Asset, ...] = ()
+    preview: Preview | None = None  # the newest
     # What tells whose task it is, after its id got lost.
     prompt: str | None = None
     n: int | None = None
@@ -107,13 +140,19 @@ class Upstream(Protocol):
 
     name: str
     base_url: str
-    capabilities: Capabilities
+    capabilities: Capabilities  # as far as they are known without asking
     identity: Identity
     names_tasks: bool | None  # whether its lists have the prompts of tasks; None before one was seen
     links_results: bool  # whether clients get its own addresses of images, unless the operator chose otherwise
 
+    async def ask_capabilities(self, account: Account) -> Capabilities:
+        """What it can do now, which may be less or more than it was. Raises Fault."""
+
     async def upload(self, image: Path, account: Account) -> str:
-        """Upload a reference image; returns the back end's id of it, for an order of the same account."""
+        """Upload a reference image or a mask; returns the back end's id of it, for an order of the same account.
+
+        A back end that gets images with the order itself returns an empty text.
+        """
 
     async def submit(self, submission: Submission) -> str | tuple[Asset, ...]:
         """Place an order. Returns the upstream task's id, or from a synchronous back end the results.

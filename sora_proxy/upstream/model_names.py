@@ -5,63 +5,104 @@ client used.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from sora_proxy.errors import ConfigurationError, UnknownModel
-from sora_proxy.upstream import Capabilities
+from sora_proxy.errors import ConfigurationError, ModelsNotListed, UnknownModel
+from sora_proxy.generation import GenerationSpec
+from sora_proxy.upstream import Abilities, Capabilities
 
 GPT_IMAGES = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "chatgpt-image-latest")
 OPENAI_NAMES = (*GPT_IMAGES, "dall-e-2", "dall-e-3", "gpt-image-*")
+ANY_SIZE = (1024, 1024)  # of an order without a size, for a model that takes any
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The models that a back end serves: its own names by those that clients use."""
+    """The models that a back end serves: its own names by those that clients use. None: it has not listed them yet."""
 
     backend: str
     capabilities: Capabilities
-    names: Mapping[str, str]
+    names: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A model at one back end: its own name there, and what it can do."""
+
+    backend: str
+    model: str
+    abilities: Abilities
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`alias_of` is the model that does the work, where this one is only another name for it."""
+    """`routes` are in the order in which their back ends are preferred.
+
+    `alias_of` is the model that does the work, where this one is only another name for it.
+    """
 
     id: str
-    capabilities: Capabilities
+    routes: tuple[Route, ...]
     alias_of: str | None = None
 
+    @property
+    def abilities(self) -> Abilities:
+        """What at least one of its back ends can do."""
+        all_of_them = [route.abilities for route in self.routes]
+        dates = [each.shutdown_date for each in all_of_them]
+        return Abilities(
+            sizes=tuple(dict.fromkeys(size for each in all_of_them for size in each.sizes)),
+            max_images=max(each.max_images for each in all_of_them),
+            max_references=max(each.max_references for each in all_of_them),
+            masks=any(each.masks for each in all_of_them),
+            parameters=tuple(dict.fromkeys(name for each in all_of_them for name in each.parameters)),
+            shutdown_date=None if None in dates else max(date for date in dates if date),
+        )
+
     def size_for(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
-        """The size nearest to the requested one: first by its shape, then by its number of pixels."""
-        sizes = self.capabilities.sizes
+        """The size nearest to the requested one at the preferred back end: by its shape, then by its pixels."""
+        sizes = self.routes[0].abilities.sizes
+        if not sizes:
+            return wanted or ANY_SIZE
         return min(sizes, key=lambda size: _distance(size, wanted)) if wanted else sizes[0]
 
 
 class Models:
-    """Every model, from memory: no back end is contacted."""
+    """Every model, from memory: no back end is contacted.
 
-    def __init__(self, offers: Sequence[Offer], aliases: Mapping[str, str] | None, default: str | None = None) -> None:
-        """`offers` are in the order in which their back ends are preferred. An alias may contain `*`: it is then
-        accepted, but not listed. None stands for OpenAI's names.
+    An alias may contain `*`: it is then accepted, but not listed. `aliases` of None stand for OpenAI's names.
+    """
 
-        Raises ConfigurationError for an alias of an unknown model, or an unknown default.
-        """
-        self._offers = offers
-        own = {name: offer.capabilities for offer in reversed(offers) for name in offer.names}
-        names = list(dict.fromkeys(name for offer in offers for name in offer.names))
-        if default is not None and default not in own:
-            raise ConfigurationError([f"DEFAULT_MODEL: {default!r} is none of {', '.join(names)}"])
+    def __init__(self, aliases: Mapping[str, str] | None, default: str | None = None) -> None:
+        self._aliases = aliases
+        self._default = default
+        # All the mutable state: models by their names, what aliases stand for, whether a back end's are not known.
+        self._by_name: dict[str, Model] = {}
+        self._meant: dict[str, str] = {}
+        self._incomplete = False
+
+    def offer(self, offers: Sequence[Offer]) -> None:
+        """Set what the back ends serve, the preferred one first."""
+        self._incomplete = any(offer.names is None for offer in offers)
+        own = dict(_own_models(offers))
+        aliases = self._aliases
         if aliases is None:
-            aliases = dict.fromkeys(OPENAI_NAMES, default or offers[0].capabilities.images_model or names[0])
-        if unknown := [to for to in aliases.values() if to not in own]:
-            raise ConfigurationError([f"MODEL_ALIASES: {to!r} is none of {', '.join(names)}" for to in unknown])
-        self._aliases = {name: to for name, to in aliases.items() if name not in own}
-        listed = {name: Model(name, own[name]) for name in names}
-        listed |= {name: Model(name, own[to], to) for name, to in self._aliases.items() if "*" not in name}
-        self._by_name = listed
-        self._default = default or names[0]
+            aliases = dict.fromkeys(OPENAI_NAMES, self._default or _images_model(offers))
+        self._meant = {name: to for name, to in aliases.items() if name not in own and to in own}
+        listed = {name: to for name, to in self._meant.items() if "*" not in name}
+        self._by_name = own | {name: Model(name, own[to].routes, to) for name, to in listed.items()}
+
+    def check(self) -> None:
+        """Check the operator's choices. Raises ConfigurationError for an alias of an unknown model, or an unknown
+        default. While a back end's models are not known, every name may become one."""
+        own = [name for name, model in self._by_name.items() if model.alias_of is None]
+        wanted = [("DEFAULT_MODEL", self._default)] if self._default else []
+        wanted += [("MODEL_ALIASES", to) for to in (self._aliases or {}).values()]
+        unknown = [(option, name) for option, name in wanted if name not in own]
+        if unknown and not self._incomplete:
+            raise ConfigurationError([f"{option}: {name!r} is none of {', '.join(own)}" for option, name in unknown])
 
     @property
     def listed(self) -> Sequence[Model]:
@@ -70,28 +111,52 @@ class Models:
 
     @property
     def default(self) -> Model:
-        """The model of requests that do not name one."""
-        return self._by_name[self._default]
+        """The model of requests that do not name one. Raises UnknownModel or ModelsNotListed."""
+        if self._default is not None:
+            return self.get(self._default)
+        if first := next(iter(self._by_name.values()), None):
+            return first
+        raise self._unknown("There is no model.")
 
     def get(self, name: str) -> Model:
-        """The model of a name. Raises UnknownModel."""
+        """The model of a name. Raises UnknownModel or ModelsNotListed."""
         if model := self._by_name.get(name):
             return model
-        for pattern, to in self._aliases.items():
+        for pattern, to in self._meant.items():
             if fnmatchcase(name, pattern):
-                return Model(name, self._by_name[to].capabilities, to)
+                return Model(name, self._by_name[to].routes, to)
         names = ", ".join(list(self._by_name)[:4])
-        raise UnknownModel(f"The model {name[:100]!r} does not exist. There are {names} and those in /v1/models.")
+        raise self._unknown(f"The model {name[:100]!r} does not exist. There are {names} and those in /v1/models.")
 
-    def routes(self, name: str) -> dict[str, str]:
-        """The back ends that serve a model, the preferred one first, and its own name at each. None of an unknown one:
+    def routes(self, spec: GenerationSpec) -> dict[str, Route]:
+        """By their names, the back ends that can make an order, the preferred one first. None if its model is unknown:
         an order may be older than the configuration."""
         try:
-            model = self.get(name)
-        except UnknownModel:
+            routes = self.get(spec.model).routes
+        except (UnknownModel, ModelsNotListed):
             return {}
-        wanted = model.alias_of or model.id
-        return {offer.backend: offer.names[wanted] for offer in self._offers if wanted in offer.names}
+        return {route.backend: route for route in routes if route.abilities.can_make(spec)}
+
+    def _unknown(self, message: str) -> UnknownModel | ModelsNotListed:
+        return (
+            ModelsNotListed("A back end has not listed its models yet.") if self._incomplete else UnknownModel(message)
+        )
+
+
+def _own_models(offers: Sequence[Offer]) -> Iterable[tuple[str, Model]]:
+    """The models that are not aliases, in the order of the offers."""
+    for name in dict.fromkeys(name for offer in offers for name in offer.names or {}):
+        serving = [(offer, offer.names[name]) for offer in offers if offer.names and name in offer.names]
+        yield name, Model(name, tuple(Route(offer.backend, own, offer.capabilities.of(own)) for offer, own in serving))
+
+
+def _images_model(offers: Sequence[Offer]) -> str:
+    """The model that makes images for programs that know only OpenAI's; empty if there is none."""
+    for offer in offers:
+        if offer.names:
+            wanted = offer.capabilities.images_model
+            return next((name for name, own in offer.names.items() if own == wanted), next(iter(offer.names)))
+    return ""
 
 
 def _distance(size: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:

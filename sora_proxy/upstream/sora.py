@@ -7,7 +7,6 @@ Three parts: what is asked (here), how it goes over the wire (`sora_http.py`, wh
 import asyncio
 import mimetypes
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -29,7 +28,7 @@ from sora_proxy.errors import (
 )
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account, Proxy
-from sora_proxy.upstream import BackendOptions, Capabilities, Identity, Snapshot, Submission
+from sora_proxy.upstream import Abilities, BackendOptions, Capabilities, Identity, Snapshot, Submission
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.result_addresses import ResultAddresses, look_up
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, id_of, object_of
@@ -38,23 +37,18 @@ from sora_proxy.upstream.sora_http import SoraHttp
 LIST_MARGIN = 20  # rows beside ours: the account may be used elsewhere too
 MAX_LISTED = 100
 DEEP_PAGES = 5
-CAPABILITIES = Capabilities(
-    models=("sora-1.0", "sora-image"),  # the documented name first: clients offer the first one
-    # Those of the service's own page, then those that OpenAI's clients ask for. It takes others too.
-    sizes=(
-        (720, 480),
-        (480, 720),
-        (480, 480),
-        (1024, 1024),
-        (1536, 1024),
-        (1024, 1536),
-        (1792, 1024),
-        (1024, 1792),
-    ),
-    max_images=4,
-    max_references=1,
-    images_model="sora-image",
+# Those of the service's own page, then those that OpenAI's clients ask for. It takes others too.
+SIZES = (
+    (720, 480),
+    (480, 720),
+    (480, 480),
+    (1024, 1024),
+    (1536, 1024),
+    (1024, 1536),
+    (1792, 1024),
+    (1024, 1792),
 )
+MODELS = ("sora-1.0", "sora-image")  # the documented name first: clients offer the first one
 OPTIONS = {"extra_headers"}
 CLOSED = {"https://sora.chatgpt.com": "2026-04-26"}
 T = TypeVar("T")
@@ -67,7 +61,9 @@ class Sora:
 
     def __init__(self, options: BackendOptions, threads: BlockingPool, http: SoraHttp | None = None) -> None:
         self.name, self.base_url = options.name, options.base_url
-        self.capabilities = replace(CAPABILITIES, shutdown_date=CLOSED.get(options.base_url))
+        closed = CLOSED.get(options.base_url)
+        abilities = Abilities(SIZES, max_images=4, max_references=1, shutdown_date=closed)
+        self.capabilities = Capabilities(dict.fromkeys(MODELS, abilities), images_model="sora-image", others=abilities)
         if unknown := options.more.keys() - OPTIONS:
             raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {min(unknown)!r}"])
         self.identity, self.links_results = Identity.listed, options.links_results
@@ -79,6 +75,9 @@ class Sora:
         self._tasks = TaskReader()
         self._addresses = ResultAddresses(options.base_url, options.result_allow)
 
+    async def ask_capabilities(self, account: Account) -> Capabilities:  # noqa: ARG002
+        return self.capabilities  # it has no call for that
+
     async def upload(self, image: Path, account: Account) -> str:
         call = self._call(account, "POST", "/backend/uploads", self._deadlines.upload, page="library")
         content = await self._threads.run(Work.media, image.read_bytes)
@@ -87,16 +86,16 @@ class Sora:
         return await self._ask(Work.submit, call, _upload_id)
 
     async def submit(self, submission: Submission) -> str:
-        spec, upload_ids = submission.spec, submission.upload_ids
+        spec, images = submission.spec, submission.images
         order = {
             "type": "image_gen",
-            "operation": "remix" if upload_ids else "simple_compose",
+            "operation": "remix" if images else "simple_compose",
             "prompt": spec.prompt,
             "n_variants": spec.n,
             "n_frames": 1,
             "width": spec.width,
             "height": spec.height,
-            "inpaint_items": [_inpaint_item(upload_id) for upload_id in upload_ids],
+            "inpaint_items": [_inpaint_item(image.upload_id) for image in images],
         }
         call = self._call(submission.account, "POST", "/backend/video_gen", self._deadlines.submit, page="explore")
         call.headers["content-type"] = "application/json"

@@ -20,7 +20,8 @@ from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.accounts import Account, Proxy
 from sora_proxy.settings.kinds import UpstreamKey
-from sora_proxy.upstream import Capabilities, Identity, Snapshot, Submission, TaskState
+from sora_proxy.upstream import Abilities, Capabilities, Identity, Snapshot, Submission, TaskState
+from sora_proxy.upstream.model_names import Route
 from tests.eventually import eventually
 
 KEY = UpstreamKey(key="key")
@@ -30,7 +31,7 @@ class EndsTasks:
     """A back end in this process: its one task runs until it is told to end it."""
 
     name, base_url = "ends tasks", "http://back-end.invalid"
-    capabilities = Capabilities(("m",), ((64, 64),), 1, 0)
+    capabilities = Capabilities({"m": Abilities()})
     identity, links_results = Identity.listed, True
     names_tasks: bool | None = True
 
@@ -56,6 +57,9 @@ class EndsTasks:
         if self._fault is not None:
             raise self._fault
         return True
+
+    async def ask_capabilities(self, account: Account) -> Capabilities:  # noqa: ARG002
+        return self.capabilities
 
     async def upload(self, image: Path, account: Account) -> str:
         raise NotImplementedError
@@ -89,8 +93,8 @@ async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Super
     keys.put("key", KEY)
     store = Store(database)
 
-    def routes(model: str) -> dict[str, str]:
-        return {upstream.name: model}
+    def routes(spec: GenerationSpec) -> dict[str, Route]:
+        return {upstream.name: Route(upstream.name, spec.model, Abilities())}
 
     backend = Backend(upstream, keys, Resources(store, media, SendPolicy(poll_interval=0.02), routes))
     backends = Backends([backend], routes)

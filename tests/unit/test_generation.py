@@ -118,7 +118,7 @@ def test_ids_are_url_safe_and_hold_128_random_bits() -> None:
 def test_what_tells_orders_apart_stays_the_same_for_orders_that_are_stored() -> None:
     assert GenerationSpec("sora-image", "a fox").ordered() == {"model": "sora-image", "prompt": "a fox"}
     everything = GenerationSpec(
-        "m", "p", 2, 64, 65, "x.png", True, {"a": "b"}, True, "webp", 50, "https://x", "https://y"
+        "m", "p", 2, 64, 65, ("x.png",), True, {"a": "b"}, True, "webp", 50, "https://x", "https://y"
     )
     assert everything.ordered() == {
         "model": "m",

@@ -104,7 +104,7 @@ DATA_URI = "data:image/png;base64,AAAA"
         (
             replace(
                 FOX,
-                image="0123.png",
+                images=("0123.png",),
                 include_usage=True,
                 metadata={"a": "b"},
                 keep=True,

@@ -4,15 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from sora_proxy.errors import ConfigurationError, UnknownModel
-from sora_proxy.upstream import Capabilities
-from sora_proxy.upstream.model_names import Models, Offer
+from sora_proxy.errors import ConfigurationError, ModelsNotListed, UnknownModel
+from sora_proxy.generation import GenerationSpec
+from sora_proxy.upstream import Abilities, Capabilities
+from sora_proxy.upstream.model_names import Models, Offer, Route
 
-CAN = Capabilities(("ours", "also-ours"), ((720, 480),), max_images=4, max_references=1)
+ABILITIES = Abilities(((720, 480),), max_images=4, max_references=1)
+CAN = Capabilities({"ours": ABILITIES, "also-ours": ABILITIES})
 
 
-def offers(can: Capabilities) -> list[Offer]:
-    return [Offer("one", can, {name: name for name in can.models})]
+def of_one(can: Capabilities, aliases: dict[str, str] | None, default: str | None = None) -> Models:
+    """The models of one back end."""
+    models = Models(aliases, default)
+    models.offer([Offer("one", can, {name: name for name in can.models})])
+    return models
 
 
 def names(models: Models) -> list[str]:
@@ -20,7 +25,7 @@ def names(models: Models) -> list[str]:
 
 
 def test_ours_come_first_and_each_alias_after_them() -> None:
-    models = Models(offers(CAN), {"dall-e-3": "ours", "a/b": "also-ours"})
+    models = of_one(CAN, {"dall-e-3": "ours", "a/b": "also-ours"})
     assert names(models) == ["ours", "also-ours", "dall-e-3", "a/b"]
     assert models.default.id == "ours"
     assert [model.alias_of for model in models.listed] == [None, None, "ours", "also-ours"]
@@ -30,34 +35,34 @@ def test_ours_come_first_and_each_alias_after_them() -> None:
 def test_without_aliases_openais_names_stand_for_the_model_that_the_back_end_chose_or_its_first(
     images_model: str | None, meant: str
 ) -> None:
-    models = Models(offers(replace(CAN, images_model=images_model)), None)
+    models = of_one(replace(CAN, images_model=images_model), None)
     for name in ("dall-e-3", "gpt-image-1", "gpt-image-9-mini"):
         assert models.get(name).alias_of == meant
     assert "dall-e-3" in names(models)
 
 
 def test_a_pattern_is_known_and_not_listed_and_the_asked_name_stays() -> None:
-    models = Models(offers(CAN), {"gpt-image-*": "ours"})
+    models = of_one(CAN, {"gpt-image-*": "ours"})
     assert names(models) == ["ours", "also-ours"]
     assert (models.get("gpt-image-9-mini").id, models.get("gpt-image-9-mini").alias_of) == ("gpt-image-9-mini", "ours")
 
 
 def test_an_alias_can_not_take_the_name_of_one_of_ours() -> None:
-    models = Models(offers(CAN), {"ours": "also-ours", "*": "also-ours"})
+    models = of_one(CAN, {"ours": "also-ours", "*": "also-ours"})
     assert models.get("ours").alias_of is None
 
 
 @pytest.mark.parametrize("name", ["", "gpt-9", "OURS", "ours ", "x" * 10_000])
 def test_any_other_name_is_refused_and_a_few_are_named(name: str) -> None:
     with pytest.raises(UnknownModel) as caught:
-        Models(offers(CAN), {"dall-e-3": "ours"}).get(name)
+        of_one(CAN, {"dall-e-3": "ours"}).get(name)
     assert "ours, also-ours, dall-e-3" in str(caught.value)
     assert len(str(caught.value)) < 300
 
 
 def test_an_alias_that_leads_nowhere_is_the_operators_fault() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        Models(offers(CAN), {"dall-e-3": "ours", "a": "b"})
+        of_one(CAN, {"dall-e-3": "ours", "a": "b"}).check()
     assert caught.value.faults == ["MODEL_ALIASES: 'b' is none of ours, also-ours"]
 
 
@@ -81,5 +86,70 @@ SIZES = ((720, 480), (480, 720), (480, 480), (1024, 1024), (1536, 1024), (1024, 
 def test_the_size_is_the_nearest_in_shape_and_then_in_pixels(
     asked: tuple[int, int] | None, given: tuple[int, int]
 ) -> None:
-    can = Capabilities(("ours",), SIZES, max_images=4, max_references=1)
-    assert Models(offers(can), {}).default.size_for(asked) == given
+    assert of_one(Capabilities({"ours": Abilities(SIZES)}), {}).default.size_for(asked) == given
+
+
+def test_a_model_that_takes_any_size_gets_the_requested_one() -> None:
+    model = of_one(Capabilities({"ours": Abilities()}), {}).default
+    assert (model.size_for(None), model.size_for((123, 77))) == ((1024, 1024), (123, 77))
+
+
+def of_two(first: Abilities, second: Abilities) -> Models:
+    """The same model at two back ends, each of which has its own name for it."""
+    models = Models({"alias": "fox"})
+    models.offer(
+        [
+            Offer(name, Capabilities({f"{name}-fox": can}), {"fox": f"{name}-fox"})
+            for name, can in (("one", first), ("two", second))
+        ]
+    )
+    return models
+
+
+def test_an_order_can_go_to_the_back_ends_whose_model_can_make_it_and_an_alias_goes_where_its_model_does() -> None:
+    can_much = Abilities(max_images=4, max_references=3, masks=True)
+    models = of_two(Abilities(), can_much)
+    for model in ("fox", "alias"):
+        for spec, where in (
+            (GenerationSpec(model, "a fox"), ["one", "two"]),
+            (GenerationSpec(model, "a fox", n=2), ["two"]),
+            (GenerationSpec(model, "a fox", images=("a.png", "b.png")), ["two"]),
+            (GenerationSpec(model, "a fox", images=("a.png",), mask="m.png"), ["two"]),
+            (GenerationSpec(model, "a fox", n=5), []),
+        ):
+            assert list(models.routes(spec)) == where
+    assert models.routes(GenerationSpec("fox", "a fox"))["two"] == Route("two", "two-fox", can_much)
+    assert models.routes(GenerationSpec("of yesterday", "a fox")) == {}
+
+
+def test_what_a_model_can_do_is_what_one_of_its_back_ends_can() -> None:
+    first = Abilities(sizes=((64, 64),), max_images=4, parameters=("seed",), shutdown_date="2026-12-01")
+    second = Abilities(sizes=((64, 64), (32, 32)), max_references=2, masks=True, parameters=("steps", "seed"))
+    assert of_two(first, second).get("fox").abilities == Abilities(
+        sizes=((64, 64), (32, 32)), max_images=4, max_references=2, masks=True, parameters=("seed", "steps")
+    )
+    assert of_two(first, first).get("fox").abilities.shutdown_date == "2026-12-01"
+
+
+def test_openais_names_stand_for_the_images_model_also_under_another_name() -> None:
+    models = Models(None)
+    can = Capabilities({"video": Abilities(), "image": Abilities()}, images_model="image")
+    models.offer([Offer("one", can, {"film": "video", "still": "image"})])
+    assert models.get("dall-e-3").alias_of == "still"
+
+
+def test_while_a_back_end_has_not_listed_its_models_any_name_may_become_one() -> None:
+    models = Models({"dall-e-3": "hare"}, default="hare")
+    known = Offer("one", CAN, {"ours": "ours"})
+    models.offer([known, Offer("two", Capabilities(), None)])
+    models.check()
+    assert models.get("ours").id == "ours"
+    for name in ("hare", "dall-e-3"):
+        with pytest.raises(ModelsNotListed):
+            models.get(name)
+    with pytest.raises(ModelsNotListed):
+        _ = models.default
+    models.offer([known, Offer("two", Capabilities({"hare": Abilities()}), {"hare": "hare"})])
+    assert (models.default.id, models.get("dall-e-3").alias_of) == ("hare", "hare")
+    with pytest.raises(UnknownModel):
+        models.get("fox")

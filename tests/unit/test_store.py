@@ -99,7 +99,7 @@ async def test_a_generation_comes_back_as_it_was_with_all_its_events_in_order(
     generation = Generation(
         "chatcmpl-1",
         "client",
-        GenerationSpec("sora-image", 'Füchse 🦊, "quotes", \x00 and\nlines', 3, 1024, 512, image=NAMES[0]),
+        GenerationSpec("sora-image", 'Füchse 🦊, "quotes", \x00 and\nlines', 3, 1024, 512, images=(NAMES[0],)),
         created_at=1234567890.123456,
     )
     await store.add(generation)

@@ -80,6 +80,9 @@ ERROR_CODES = {
     "rate_limit_exceeded": ErrorCode(429, Retry.later, "Wait. Operators can add upstream keys."),
     "internal_error": ErrorCode(500, Retry.never, "Report it with the answer's `x-request-id`."),
     "no_upstream_key": ErrorCode(503, Retry.never, "Operators have to add or replace upstream keys."),
+    "models_not_listed": ErrorCode(
+        503, Retry.later, "Wait. Operators should check that each back end can be reached.", retry_after=5
+    ),
     "overloaded": ErrorCode(503, Retry.later, "Wait: the server is not accepting orders now.", retry_after=5),
     "storage_unavailable": ErrorCode(503, Retry.later, "Wait. Operators should check the disk.", retry_after=10),
     # The generation failed or was cancelled.

@@ -27,7 +27,7 @@ class ImageAnswer:
 
     def events(self) -> Iterator[Piece]:
         """The last events of a stream, one per image that is stored here."""
-        kind = "image_edit.completed" if self.generation.spec.image else "image_generation.completed"
+        kind = "image_edit.completed" if self.generation.spec.images else "image_generation.completed"
         unknown = {"size": UNKNOWN, "quality": UNKNOWN, "background": UNKNOWN}
         common = {"created_at": int(self.generation.created_at), **unknown, **self._about()}
         for image in self.images:
@@ -70,7 +70,7 @@ class ImageAnswer:
     def _usage(self) -> dict[str, Any]:
         """Words and images in, images out."""
         words, made = token_counts(self.generation)[0], len(self.images)
-        references = int(self.generation.spec.image is not None)
+        references = len(self.generation.spec.images)
         return {
             "input_tokens": words + references,
             "input_tokens_details": {"text_tokens": words, "image_tokens": references},

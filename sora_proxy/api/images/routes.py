@@ -99,7 +99,7 @@ async def _place(request: web.Request, order: ImageRequest, references: Sequence
 
 
 def _check_numbers(model: Model, n: int, references: int) -> None:
-    can = model.capabilities
+    can = model.abilities
     if n > can.max_images:
         raise ClientError(f"'n' can be at most {can.max_images} for {model.id}.", param="n")
     if references > can.max_references:

@@ -11,7 +11,7 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.errors import UpstreamUnavailable
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account, Proxy
-from sora_proxy.upstream import BackendOptions, Capabilities, Identity, Snapshot, Submission, TaskState
+from sora_proxy.upstream import Abilities, BackendOptions, Capabilities, Identity, Snapshot, Submission, TaskState
 from tests.contract.toys.calls import TIMEOUT, ask, sent
 
 STATES = {"running": TaskState.running, "done": TaskState.succeeded, "failed": TaskState.failed}
@@ -23,10 +23,13 @@ class JobToy:
     identity = Identity.blind
     names_tasks: bool | None = True
     links_results = False
-    capabilities = Capabilities(("toy",), ((64, 64),), max_images=4, max_references=1)
+    capabilities = Capabilities({"toy": Abilities(((64, 64),), max_images=4, max_references=1)})
 
     def __init__(self, options: BackendOptions, _threads: BlockingPool) -> None:
         self.name, self.base_url = options.name, options.base_url
+
+    async def ask_capabilities(self, account: Account) -> Capabilities:  # noqa: ARG002
+        return self.capabilities
 
     async def upload(self, image: Path, account: Account) -> str:  # noqa: ARG002
         return image.name
