@@ -20,7 +20,6 @@ import structlog
 from aiohttp import web
 
 from sora_proxy import __version__
-from sora_proxy.api.admin.context import KEY_REGISTRY
 from sora_proxy.api.context import BACKENDS_IN_USE, MODELS
 from sora_proxy.api.http.context import ACCESS, SETTINGS
 from sora_proxy.api.serving import serve
@@ -100,7 +99,7 @@ def _tune_process() -> None:
 
 def _announce(app: web.Application, port: int) -> None:
     """Say in plain words what runs and how to try it."""
-    settings, access, choice = app[SETTINGS].current, app[ACCESS], app[BACKEND_CHOICE]
+    settings, access = app[SETTINGS].current, app[ACCESS]
     host = "localhost" if settings.api_host in ("0.0.0.0", "::") else settings.api_host  # noqa: S104
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     if settings.api_auth_token:
@@ -111,20 +110,12 @@ def _announce(app: web.Application, port: int) -> None:
         described = f"{access.client_key} ({where})" if access.generated else where
     else:
         key, described = "$ADMIN_KEY", "the one in ADMIN_KEY"
-    backend, *others = app[BACKENDS_IN_USE].all
-    if choice.simulated:
-        what = f"the built-in simulator on {backend.upstream.base_url} ({choice.why_simulated})"
-    elif others:
-        what = ", ".join(f"{each.name} with {len(each.keys.keys)} key(s)" for each in app[BACKENDS_IN_USE].all)
-    elif keys := sum(record.config.enabled for record in app[KEY_REGISTRY].records):
-        what = f"{backend.name} on {backend.upstream.base_url} with {keys} key(s)"
-    else:
-        what = f"{backend.name} on {backend.upstream.base_url}, without a key: orders are refused until there is one"
     message = '{"role": "user", "content": "a red fox in the snow"}'
-    order = f'{{"model": "{app[MODELS].default.id}", "stream": true, "messages": [{message}]}}'
+    model = next((model.id for model in app[MODELS].listed), "MODEL")
+    order = f'{{"model": "{model}", "stream": true, "messages": [{message}]}}'
     lines = [
         f"sora_proxy {__version__} listens on {url}",
-        f"  back end:    {what}",
+        f"  back end:    {_backends_in_words(app)}",
         f"  client key:  {described}",
         "",
         "Try it:",
@@ -135,6 +126,21 @@ def _announce(app: web.Application, port: int) -> None:
         "",
     ]
     print(*lines, sep="\n", flush=True)
+
+
+def _backends_in_words(app: web.Application) -> str:
+    choice, backends = app[BACKEND_CHOICE], app[BACKENDS_IN_USE].enabled
+    if not backends:
+        return "none: orders are refused until there is one"
+    first, *others = backends
+    keys = {backend.name: sum(key.config.enabled for key in backend.keys.keys) for backend in backends}
+    if choice.simulated:
+        return f"the built-in simulator on {first.upstream.base_url} ({choice.why_simulated})"
+    if others:
+        return ", ".join(f"{name} with {count} key(s)" for name, count in keys.items())
+    if count := keys[first.name]:
+        return f"{first.name} on {first.upstream.base_url} with {count} key(s)"
+    return f"{first.name} on {first.upstream.base_url}, without a key: orders are refused until there is one"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import web
 
 from sora_proxy.api import MIDDLEWARES, add_routes
+from sora_proxy.api.admin.backend_context import BACKEND_REGISTRY, DISCOVERY
 from sora_proxy.api.admin.context import AUDIT, KEY_POOLS, KEY_REGISTRY, LOGIN_LIMIT, USAGE
 from sora_proxy.api.context import (
     BACKENDS_IN_USE,
@@ -28,7 +29,11 @@ from sora_proxy.api.context import (
 )
 from sora_proxy.api.http.context import ACCESS, FETCHER, LARGE_BODY_SLOTS, MEDIA, SESSIONS, SETTINGS, THREADS
 from sora_proxy.api.ordering.side_calls import SideCalls
-from sora_proxy.backend_choice import BackendChoice
+from sora_proxy.backend_choice import BackendChoice, Stored
+from sora_proxy.backend_keeping.discovery import Discovery
+from sora_proxy.backend_keeping.fleet import Fleet
+from sora_proxy.backend_keeping.registry import BackendRegistry
+from sora_proxy.backend_keeping.store import load
 from sora_proxy.background import Background
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
@@ -59,6 +64,7 @@ from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.access import Access
 from sora_proxy.settings.derived import database_path_of, images_dir_of
 from sora_proxy.settings.options import Settings
+from sora_proxy.upstream.model_names import Models
 from sora_proxy.webhooks import outbox
 from sora_proxy.webhooks.webhooks import Webhooks
 
@@ -79,10 +85,10 @@ class Program:
         self.database = Database(database_path_of(settings), self.threads)
         source = KeySource(settings, self.threads)
         entries = source.read()
-        # Stored keys and the key file have a say in which back end is meant.
-        stored = bool(self.database.look(has_keys))
-        self.choice = BackendChoice(settings, self.threads, has_keys=source.found or stored)
-        self.key_pools = self.choice.key_pools(_queue_bounds(settings), access.weights)
+        # Stored keys and back ends, and the key file, have a say in which back end is meant.
+        stored = Stored(self.database.look(load) or [], source.found or bool(self.database.look(has_keys)))
+        self.choice = BackendChoice(settings, self.threads, stored)
+        self.key_pools = KeyPools(_queue_bounds(settings), access.weights, self.choice.default_name)
         self.choice.reach(settings, self.key_pools)
         self.key_keeping = KeyKeeping(source, entries, self.database, self.key_pools, redactor)
         apply = functools.partial(_apply, self.choice, self.key_pools, redactor)
@@ -90,12 +96,18 @@ class Program:
         self.webhooks = Webhooks(settings, self.database, redactor)
         self.store = Store(self.database, WRITERS, on_end=self.webhooks.ended)
         self.media = Media(images_dir_of(settings), settings.data_dir / "inputs", self.threads)
-        self.models = self.choice.models()
-        resources = Resources(self.store, self.media, _send_policy(settings), self.models.routes)
-        at_work = [Backend(each, self.key_pools[each.name], resources) for each in self.choice.upstreams]
-        self.backends = Backends(at_work, self.models.routes)
+        self.models = Models(settings.model_aliases, settings.default_model)
+        self.backends = Backends(self.models.routes)
         lifecycle = Lifecycle(self.backends, self.store, self.media, _policy(self.runtime))
         self.supervisor = Supervisor(self.backends, self.store, self.media, lifecycle.run)
+        resources = Resources(self.store, self.media, _send_policy(settings), self.models.routes)
+        employ = functools.partial(Backend, resources=resources)
+        fleet = Fleet(
+            self.choice.make, employ, self.key_pools, self.backends, self.models, lambda: self.supervisor.unfinished
+        )
+        self.backend_registry = BackendRegistry(self.database, fleet, self.key_keeping.registry)
+        self.backend_registry.load(self.choice.records)
+        self.discovery = Discovery(self.backends, self.backend_registry.keep)
         self.idempotency = Idempotency(self.database)
         bounds = _retention_bounds(settings)
         self.retention = Retention(self.database, self.media, self.idempotency, bounds, TABLES_OF_A_GENERATION)
@@ -111,10 +123,11 @@ class Program:
             self.key_keeping.running(self.background, simulated=simulated, by_default=by_default),
             self.webhooks.running(self.background),
         ):
+            await self.backend_registry.open()
             await self.runtime.open()
             self.key_pools.used_before(await submissions.Submissions(self.database).ages())
             await self.supervisor.recover()
-            async with self.background.running(retention=self.retention.run):
+            async with self.background.running(retention=self.retention.run, discovery=self.discovery.run):
                 yield
             await self.supervisor.stop(self.grace)
             await self.backends.close()
@@ -134,6 +147,8 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     app[BACKEND_CHOICE] = program.choice
     app[BACKENDS_IN_USE] = program.backends
     app[MODELS] = program.models
+    app[BACKEND_REGISTRY] = program.backend_registry
+    app[DISCOVERY] = program.discovery
     app[KEY_POOLS] = program.key_pools
     app[KEY_REGISTRY] = program.key_keeping.registry
     app[SUPERVISOR] = program.supervisor

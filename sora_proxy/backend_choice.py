@@ -1,24 +1,34 @@
 """BackendChoice: which back ends the settings choose. It is a part of the composition root."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 import structlog
 
+from sora_proxy.backend_keeping import imports
+from sora_proxy.backend_keeping.store import BackendRecord
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.key_keeping.store import Origin
 from sora_proxy.scheduling.key_pools import KeyPools
-from sora_proxy.scheduling.order_queue import QueueBounds
+from sora_proxy.settings.backends import BackendConfig
 from sora_proxy.settings.derived import HOW_TO_NAME_A_BACKEND, backend_is_meant, egresses_of
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import signs_of_a_backend
 from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
-from sora_proxy.upstream import BackendOptions, Deadlines, Identity, Upstream
-from sora_proxy.upstream.model_names import Models, Offer
+from sora_proxy.upstream import BackendOptions, Deadlines, Upstream
 from sora_proxy.upstream.registry import BACKENDS
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is on disk before the start: the back ends, and whether the back end of the older options has keys."""
+
+    backends: Sequence[BackendRecord]
+    has_keys: bool
 
 
 class BackendChoice:
@@ -27,43 +37,58 @@ class BackendChoice:
     Raises ConfigurationError for an unknown name, or if no back end is configured, but one seems to be meant.
     """
 
-    def __init__(self, settings: Settings, threads: BlockingPool, *, has_keys: bool) -> None:
+    def __init__(self, settings: Settings, threads: BlockingPool, stored: Stored) -> None:
         self._settings = settings
         names = ("auto", "simulator", *BACKENDS)
         if settings.upstream not in names:
             raise ConfigurationError([f"UPSTREAM: must be one of {', '.join(names)}. Example: UPSTREAM=auto"])
+        self._stored = stored
         # An explicit `auto` is the default spelled out: it names no back end.
-        meant = has_keys or settings.backends or backend_is_meant(settings)
+        meant = self._names_one or settings.backends or stored.backends
         self.by_default = settings.upstream == "auto" and not meant
         if self.by_default and (signs := signs_of_a_backend()):
             raise ConfigurationError(signs)
         self.simulated = settings.upstream == "simulator" or self.by_default
         self._socket = listen() if self.simulated else None
         self._threads = threads
-        self.upstreams = [self._made(*each) for each in self._chosen()]
 
-    def _chosen(self) -> Iterator[tuple[str, BackendOptions]]:
-        """The kind of each back end, and what it is made with."""
-        settings = self._settings
-        deadlines, allow = _deadlines(settings), settings.result_allow
-        if self._socket is not None:  # it speaks Sora's protocol; the extra headers are for somebody else
+    @property
+    def default_name(self) -> str:
+        """The name of the back end whose keys name none: that of the older options, or the simulator."""
+        if self.simulated:
+            return "simulator"
+        return "sora" if self._settings.upstream == "auto" else self._settings.upstream
+
+    @property
+    def records(self) -> list[BackendRecord]:
+        """The back ends to use, the preferred one first."""
+        if self._socket is not None:  # it speaks Sora's protocol
             url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-            yield "sora", BackendOptions("simulator", url, deadlines, links_results=False)
-        elif settings.backends:
-            for each in settings.backends:
-                yield (
-                    each.kind,
-                    BackendOptions(each.name, each.base_url, deadlines, result_allow=allow, more=each.options),
-                )
-        else:
-            kind = "sora" if settings.upstream == "auto" else settings.upstream
-            headers = {"extra_headers": settings.sora_extra_headers} if settings.sora_extra_headers else {}
-            yield kind, BackendOptions(kind, settings.sora_base_url, deadlines, result_allow=allow, more=headers)
+            simulator = BackendConfig(name=self.default_name, kind="sora", base_url=url)
+            return [BackendRecord(simulator, Origin.simulator, created_at=0.0)]
+        older = (self._of_older_options(),) if self._names_one and not self._settings.backends else ()
+        return imports.merged(self._stored.backends, self._settings.backends or older)
 
-    def _made(self, kind: str, options: BackendOptions) -> Upstream:
-        if kind not in BACKENDS:
-            raise ConfigurationError([f"BACKENDS: {options.name}: 'kind' must be one of {', '.join(BACKENDS)}"])
-        return BACKENDS[kind](options, self._threads)
+    def make(self, config: BackendConfig) -> Upstream:
+        """The upstream of a back end. Raises ConfigurationError."""
+        if config.kind not in BACKENDS:
+            raise ConfigurationError([f"BACKENDS: {config.name}: 'kind' must be one of {', '.join(BACKENDS)}"])
+        settings = self._settings
+        deadlines = Deadlines(
+            submit=settings.submit_timeout,
+            poll=settings.poll_timeout,
+            upload=settings.upload_timeout,
+            download=settings.download_timeout,
+        )
+        options = BackendOptions(
+            config.name,
+            config.base_url,
+            deadlines,
+            links_results=not self.simulated,
+            more=config.options,
+            result_allow=settings.result_allow,
+        )
+        return BACKENDS[config.kind](options, self._threads)
 
     @property
     def why_simulated(self) -> str:
@@ -81,8 +106,7 @@ class BackendChoice:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        for upstream in self.upstreams:  # the settings refuse a URL with credentials
-            log.info("back end", backend=upstream.name, base_url=upstream.base_url)
+        """Run the simulator, if it answers."""
         if self._socket is None:
             yield
             return
@@ -90,31 +114,16 @@ class BackendChoice:
         async with serve_simulator(SimulatorOptions(seconds=self._settings.simulator_seconds), self._socket):
             yield
 
-    def key_pools(self, bounds: QueueBounds, weights: Mapping[str, float]) -> KeyPools:
-        """A pool of keys for each back end, empty."""
-        pools = {
-            each.name: KeyPool(bounds, weights, one_intent=each.identity is Identity.listed) for each in self.upstreams
-        }
-        return KeyPools(pools, default="sora" if self._settings.backends else next(iter(pools)))
+    @property
+    def _names_one(self) -> bool:
+        """Whether the older options, or keys for it, name a back end."""
+        return self._settings.upstream != "auto" or self._stored.has_keys or backend_is_meant(self._settings)
 
-    def models(self) -> Models:
-        """The models that the back ends serve, in the order of the configuration. Raises ConfigurationError."""
-        chosen = {each.name: each.models for each in self._settings.backends}
-        models = Models(self._settings.model_aliases, self._settings.default_model)
-        offers = []
-        for upstream in self.upstreams:
-            names = chosen.get(upstream.name) or tuple(upstream.capabilities.models)
-            as_mapping = names if isinstance(names, dict) else {name: name for name in names}
-            offers.append(Offer(upstream.name, upstream.capabilities, as_mapping))
-        models.offer(offers)
-        models.check()
-        return models
-
-
-def _deadlines(settings: Settings) -> Deadlines:
-    return Deadlines(
-        submit=settings.submit_timeout,
-        poll=settings.poll_timeout,
-        upload=settings.upload_timeout,
-        download=settings.download_timeout,
-    )
+    def _of_older_options(self) -> BackendConfig:
+        headers = self._settings.sora_extra_headers
+        return BackendConfig(
+            name=self.default_name,
+            kind=self.default_name,
+            base_url=self._settings.sora_base_url,
+            options={"extra_headers": headers} if headers else {},
+        )

@@ -7,12 +7,16 @@
     ├── IdempotencyMismatch          the client's: its idempotency key belongs to another order
     ├── InvalidOption                the operator's: an option can't have this value
     │   └── UnknownOption            no option of this name can be changed while the server runs
-    ├── KeyNotFound, KeyExists, KeyHasSource, KeyInUse, KeysRefused
+    ├── KeyNotFound, KeyExists, KeyHasSource, KeyInUse
     │                                the operator's: an upstream key can't be found, added or deleted
+    ├── BackendNotFound, BackendExists, BackendHasSource, BackendInUse
+    │                                the operator's: the same for a back end
+    ├── SimulatorInUse               the operator's: neither can be added
     ├── StorageUnavailable           ours: the disk or the database refused
     ├── NoUpstreamKey                ours: no key is left that could serve
     ├── QueueFull                    ours: more orders wait than we promise to serve in time
     ├── QueueTimeout                 ours: an order waited too long for a key
+    ├── Rerouted                     the back ends changed while an order waited: it waits at those that there are now
     ├── Stopping                     ours: this process is shutting down
     └── Fault                        what a back end did to one call or task
         ├── RequestFault             the order itself: reported to the client, never sent again, no key affected
@@ -88,8 +92,24 @@ class KeyInUse(SoraProxyError):
     """The upstream key can't be deleted while tasks run on it."""
 
 
-class KeysRefused(SoraProxyError):
-    """The simulator answers because nothing else was configured. Nothing was changed."""
+class BackendNotFound(SoraProxyError):
+    """No back end has this name."""
+
+
+class BackendExists(SoraProxyError):
+    """Another back end has this name. Nothing was changed."""
+
+
+class BackendHasSource(SoraProxyError):
+    """The back end can't be deleted: the next start would add it again from the configuration."""
+
+
+class BackendInUse(SoraProxyError):
+    """The back end can't be deleted while it has orders."""
+
+
+class SimulatorInUse(SoraProxyError):
+    """The simulator answers, so that what is added would never be used. Nothing was changed."""
 
 
 class StorageUnavailable(SoraProxyError):
@@ -113,6 +133,10 @@ class QueueFull(SoraProxyError):
 
 class QueueTimeout(SoraProxyError):
     """The order was never accepted by a back end."""
+
+
+class Rerouted(SoraProxyError):
+    """The order left the line. It was not sent, and keeps its place where it waits again."""
 
 
 class Stopping(SoraProxyError):

@@ -36,7 +36,5 @@ async def ready(request: web.Request) -> web.Response:
     if not await request.app[STORE].writable():
         raise StorageUnavailable
     restarting = request.app[BACKGROUND].dead
-    backends = request.app[BACKENDS_IN_USE]
-    usable = {backend.name: backend.keys.usable for backend in backends.all}
-    names = ", ".join(backends.names)
-    return json_response({"status": "ok", "backend": names, "backends": usable, "restarting": restarting})
+    usable = {backend.name: backend.keys.usable for backend in request.app[BACKENDS_IN_USE].enabled}
+    return json_response({"status": "ok", "backend": ", ".join(usable), "backends": usable, "restarting": restarting})

@@ -71,7 +71,7 @@ def why_cut(generation: Generation, path: str) -> Failed:
 
 def name_backend(request: web.Request) -> None:
     """Have the headers of the answer name the back end, until it is about an order. Of several, none is named."""
-    names = request.app[BACKENDS_IN_USE].names
+    names = [backend.name for backend in request.app[BACKENDS_IN_USE].enabled]
     request[ORDER_HEADERS] = lambda: {BACKEND_HEADER: names[0]} if len(names) == 1 else {}
 
 

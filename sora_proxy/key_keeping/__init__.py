@@ -11,7 +11,7 @@ import structlog
 
 from sora_proxy.background import Background
 from sora_proxy.database import Database
-from sora_proxy.errors import KeysRefused, StorageUnavailable
+from sora_proxy.errors import SimulatorInUse, StorageUnavailable
 from sora_proxy.key_keeping.expiry import ExpiryWarnings
 from sora_proxy.key_keeping.imports import Entry
 from sora_proxy.key_keeping.memories import KeyMemories
@@ -57,7 +57,7 @@ class KeyKeeping:
         async for entries in self._source.changes():
             try:
                 await self.registry.take_in(entries, self._source.origin)
-            except KeysRefused:
+            except SimulatorInUse:
                 log.warning("key file not imported: the simulator is in use; the next start uses UPSTREAM=sora for it")
             except StorageUnavailable as error:
                 log.warning("key file not imported yet", reason=str(error))

@@ -9,11 +9,15 @@ of service, not deleted: its tasks continue, its record stays, and it returns wi
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
+
+from pydantic import BaseModel
 
 from sora_proxy.key_keeping.store import KeyRecord, Origin, identity_of
 from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.kinds import UpstreamKey
 
+C = TypeVar("C", bound=BaseModel)
 FROM_A_SOURCE = (Origin.environment, Origin.file, Origin.simulator)
 
 
@@ -40,11 +44,15 @@ def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Ori
     return [record for record in after.values() if record != by_id.get(record.id)]
 
 
+def edited(config: C, before: C, entry: C) -> C:
+    """A configuration after an import: with the fields in which its entry differs from the one imported before."""
+    fields = {name: getattr(entry, name) for name in type(config).model_fields}
+    return config.model_copy(update={name: value for name, value in fields.items() if value != getattr(before, name)})
+
+
 def _merged(record: KeyRecord, entry: UpstreamKey, origin: Origin) -> KeyRecord:
     before = record.imported or UpstreamKey(key=entry.key)
-    new = {name: getattr(entry, name) for name in UpstreamKey.model_fields}
-    edited = {name: value for name, value in new.items() if value != getattr(before, name)}
-    return replace(record, config=record.config.model_copy(update=edited), origin=origin, imported=entry)
+    return replace(record, config=edited(record.config, before, entry), origin=origin, imported=entry)
 
 
 def _gone(record: KeyRecord) -> KeyRecord:

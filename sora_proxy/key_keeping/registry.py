@@ -6,7 +6,7 @@ change is made at a time, and it is completed even if its caller is cancelled.
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ import structlog
 
 from sora_proxy.background import to_the_end
 from sora_proxy.database import Database
-from sora_proxy.errors import KeyExists, KeyHasSource, KeyInUse, KeyNotFound, KeysRefused
+from sora_proxy.errors import KeyExists, KeyHasSource, KeyInUse, KeyNotFound, SimulatorInUse
 from sora_proxy.key_keeping import imports, store
 from sora_proxy.key_keeping.imports import Entry
 from sora_proxy.key_keeping.store import KeyRecord, Origin, identity_of
@@ -33,6 +33,7 @@ from sora_proxy.settings.kinds import UpstreamKey
 log = structlog.get_logger(__name__)
 
 MIN_LENGTH_WITH_TAIL = 16
+Write = Callable[[sa.Connection], None]
 
 
 class KeyRegistry:
@@ -72,29 +73,54 @@ class KeyRegistry:
         await self.take_in(entries, origin)
 
     def check_open(self) -> None:
-        """Raises KeysRefused if a key that is added would never be used."""
+        """Raises SimulatorInUse if a key that is added would never be used."""
         if self.closed:
-            raise KeysRefused(
+            raise SimulatorInUse(
                 "No key is accepted now: this server answers with simulator images, because neither a key nor a back"
                 f" end was configured when it started. To use a real back end, {HOW_TO_NAME_A_BACKEND}; to add keys to"
                 " the simulator, set UPSTREAM=simulator and restart."
             )
 
     async def take_in(self, entries: Sequence[Entry], origin: Origin) -> None:
-        """Import the keys of a source. Raises KeysRefused."""
+        """Import the keys of a source. Raises SimulatorInUse."""
         if origin is not Origin.simulator:
             self.check_open()
         await to_the_end(self._take_in(entries, origin))
 
-    async def add(self, configs: Sequence[UpstreamKey], actor: Actor, backend: str = ENVIRONMENTS) -> list[KeyRecord]:
-        """Add keys to a back end, all or none. Raises KeyExists or KeysRefused."""
+    async def add(
+        self, configs: Sequence[UpstreamKey], actor: Actor, backend: str = ENVIRONMENTS, *also: Write
+    ) -> list[KeyRecord]:
+        """Add keys to a back end, all or none; `also` writes in the same commit. Raises KeyExists or SimulatorInUse."""
         self.check_open()
-        return await to_the_end(self._add(configs, actor, backend))
+        return await to_the_end(self._add(configs, actor, backend, also))
+
+    def join(self, backend: str) -> None:
+        """Bring the keys of a back end that was put to work into its pool."""
+        for record in self._of(backend):
+            self._take(record)
+
+    async def remove_all_of(self, backend: str, also: Write) -> None:
+        """Delete the keys of a back end that is not in use any more; `also` writes in the same commit."""
+        async with self._changing:
+            records = self._of(backend)
+
+            def write(connection: sa.Connection) -> None:
+                also(connection)
+                for record in records:
+                    store.delete(connection, record.id)
+
+            await self._database.write(write)
+            for record in records:
+                del self._records[record.id], self._holders[record.identity]
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Keep secrets that belong to the keys of a back end out of the logs."""
+        self._redactor.hide(secrets)
 
     async def change(self, key_id: str, fields: dict[str, Any], actor: Actor) -> KeyRecord:
         """Set fields of a key's configuration; None is their default.
 
-        Raises KeyNotFound, KeyExists, KeysRefused, or pydantic's ValidationError for values that are not valid.
+        Raises KeyNotFound, KeyExists, SimulatorInUse, or pydantic's ValidationError for values that are not valid.
         """
         return await to_the_end(self._change(key_id, fields, actor))
 
@@ -114,7 +140,12 @@ class KeyRegistry:
                 await self._commit(records, Actor(origin.value))
                 log.info("keys imported", origin=origin.value, entries=len(entries), changed=len(records))
 
-    async def _add(self, configs: Sequence[UpstreamKey], actor: Actor, backend: str) -> list[KeyRecord]:
+    def _of(self, backend: str) -> list[KeyRecord]:
+        return [record for record in self.records if self._pools.name_of(record.backend) == backend]
+
+    async def _add(
+        self, configs: Sequence[UpstreamKey], actor: Actor, backend: str, also: Sequence[Write]
+    ) -> list[KeyRecord]:
         async with self._changing:
             identities = {identity_of(backend, config): config for config in configs}
             if any(map(self.holder_of, identities)):
@@ -124,7 +155,7 @@ class KeyRegistry:
                 KeyRecord(fingerprint(identity), config, Origin.admin, now, backend=backend)
                 for identity, config in identities.items()
             ]
-            await self._commit(records, actor)
+            await self._commit(records, actor, *also)
             return records
 
     async def _change(self, key_id: str, fields: dict[str, Any], actor: Actor) -> KeyRecord:
@@ -161,7 +192,7 @@ class KeyRegistry:
             if pool is not None:
                 pool.remove(key_id)
 
-    async def _commit(self, records: Sequence[KeyRecord], actor: Actor) -> None:
+    async def _commit(self, records: Sequence[KeyRecord], actor: Actor, *also: Write) -> None:
         existing = {record.id: self._records.get(record.id) for record in records}
 
         def write(connection: sa.Connection) -> None:
@@ -173,6 +204,8 @@ class KeyRegistry:
                 changes = _differences(before.config if before else None, record.config)
                 if changes:
                     audit.note(connection, actor, "key.change" if before else "key.add", record.id, changes)
+            for write_also in also:
+                write_also(connection)
 
         self._redactor.hide(secret for record in records for secret in record.config.secrets)
         await self._database.write(write)

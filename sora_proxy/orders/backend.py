@@ -68,8 +68,10 @@ class Backend:
 
     def __init__(self, upstream: Upstream, keys: KeyPool, resources: Resources) -> None:
         store, policy = resources.store, resources.policy
-        self.upstream = upstream
         self.keys = keys
+        self.upstream = upstream
+        self.enabled = True  # whether it takes new orders
+        self._replaced: list[Upstream] = []  # they may still have calls under way
         self._media = resources.media
         self._routes = resources.routes
         self._policy = policy
@@ -84,6 +86,15 @@ class Backend:
     @property
     def name(self) -> str:
         return self.upstream.name
+
+    def use(self, upstream: Upstream) -> None:
+        """Make every call from now on by another upstream: the configuration changed."""
+        if upstream is not self.upstream:
+            self._replaced.append(self.upstream)
+            self.upstream = upstream
+            for part in (self._watcher, self._lost_orders, self._results):
+                part.upstream = upstream
+            self._probes.call = upstream.probe
 
     async def work(self, generation: Generation, lease: Lease) -> None:
         """Bring an order closer to its results, as far as one lease reaches. Raises Fault."""
@@ -117,6 +128,10 @@ class Backend:
     async def close(self) -> None:
         """End its polls and probes."""
         await asyncio.gather(self._watcher.close(), self._probes.close())
+
+    def close_connections(self) -> None:
+        for upstream in (*self._replaced, self.upstream):
+            upstream.close()
 
     async def _send(self, generation: Generation, lease: Lease) -> None:
         """The input images, the write-ahead intent, and the order itself."""

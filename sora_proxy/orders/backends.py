@@ -1,4 +1,4 @@
-"""Backends: the back ends in use, and at which of them an order waits.
+"""Backends: the back ends in use, and at which of them an order waits. They may change while the server runs.
 
 An order goes to the first back end, in the order of the configuration, that serves its model and can take it at once.
 If none can, it waits in the line of each, and the first one that has a key takes it. An order that a back end took
@@ -8,7 +8,7 @@ stays there.
 import asyncio
 from collections.abc import Collection, Sequence
 
-from sora_proxy.errors import NoUpstreamKey, SoraProxyError
+from sora_proxy.errors import NoUpstreamKey, Rerouted, SoraProxyError
 from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.backend import Backend, Routes
 from sora_proxy.scheduling.key_pool import KeyPool
@@ -20,18 +20,29 @@ from sora_proxy.scheduling.waiting import OnWait, first_lease
 class Backends:
     """The back ends by their names. `routes` are in the order in which they are preferred."""
 
-    def __init__(self, backends: Sequence[Backend], routes: Routes) -> None:
+    def __init__(self, routes: Routes) -> None:
         self._routes = routes
         # All the mutable state.
-        self._by_name = {backend.name: backend for backend in backends}
+        self._by_name: dict[str, Backend] = {}
+
+    def __getitem__(self, name: str) -> Backend:
+        return self._by_name[name]
+
+    def put(self, backend: Backend) -> None:
+        self._by_name[backend.name] = backend
+
+    def remove(self, name: str) -> Backend:
+        """Forget a back end. Its orders must have ended."""
+        return self._by_name.pop(name)
 
     @property
     def all(self) -> Collection[Backend]:
         return self._by_name.values()
 
     @property
-    def names(self) -> list[str]:
-        return list(self._by_name)
+    def enabled(self) -> list[Backend]:
+        """Those that take new orders."""
+        return [backend for backend in self.all if backend.enabled]
 
     async def close(self) -> None:
         """End the polls and probes of all."""
@@ -39,7 +50,7 @@ class Backends:
 
     def close_connections(self) -> None:
         for backend in self.all:
-            backend.upstream.close()
+            backend.close_connections()
 
     def get(self, name: str) -> Backend | None:
         return self._by_name.get(name)
@@ -68,7 +79,7 @@ class Backends:
 
     def check_usable(self) -> None:
         """Check that any back end has a key that could serve. Raises NoUpstreamKey."""
-        if not any(backend.keys.usable for backend in self.all):
+        if not any(backend.keys.usable for backend in self.enabled):
             raise NoUpstreamKey
 
     def admit(self, spec: GenerationSpec, client: str, arriving: Sequence[str]) -> None:
@@ -113,9 +124,13 @@ class Waiting:
     async def lease(self, on_wait: OnWait) -> tuple[Backend, Lease]:
         """Wait for a key, and for news of the wait. Raises NoUpstreamKey when no key is left that could serve, or the
         fault for which the back ends refuse all orders."""
-        serving = self._serving
-        pool, lease = await first_lease([(pool, self._place_in(pool)) for pool in serving], on_wait)
-        return serving[pool], lease
+        while True:
+            serving = self._serving
+            try:
+                pool, lease = await first_lease([(pool, self._place_in(pool)) for pool in serving], on_wait)
+            except Rerouted:
+                continue
+            return serving[pool], lease
 
     def refused_by(self, backend: Backend, now: float) -> float:
         """Note a refusal by nothing of the order's own. Returns for how many seconds that back end has refused it."""

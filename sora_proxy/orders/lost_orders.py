@@ -30,7 +30,7 @@ class LostOrders:
     """Searches for orders of unknown outcome, for at least `settle_time` seconds each."""
 
     def __init__(self, upstream: Upstream, keys: KeyPool, store: Store, settle_time: float) -> None:
-        self._upstream = upstream
+        self.upstream = upstream
         self._keys = keys
         self._store = store
         self._settle_time = settle_time
@@ -40,16 +40,16 @@ class LostOrders:
 
         This takes one more call, unless it is known that lists have prompts. Raises Fault; nothing was sent then.
         """
-        if self._upstream.identity is not Identity.listed:
+        if self.upstream.identity is not Identity.listed:
             return None
-        named = self._upstream.names_tasks
+        named = self.upstream.names_tasks
         if named is None:  # no list was read since the start: assume that they are as before
             with contextlib.suppress(StorageUnavailable):
                 named = await self._store.last_order_was_nameless() is False
         if named:
             return None
-        rows = await self._upstream.recent(self._keys.account(key))
-        return None if self._upstream.names_tasks else tuple(row.task_id for row in rows)
+        rows = await self.upstream.recent(self._keys.account(key))
+        return None if self.upstream.names_tasks else tuple(row.task_id for row in rows)
 
     async def find(self, generation: Generation, lease: Lease) -> str | None:
         """The upstream task that is this order; None after enough good polls, over enough time, without it.
@@ -77,10 +77,10 @@ class LostOrders:
     async def _look(self, generation: Generation, lease: Lease) -> tuple[str | None, bool]:
         """The task if it is there now, and whether its absence means anything. Raises Fault or StorageUnavailable."""
         account = self._keys.account(lease.key)
-        if self._upstream.identity is Identity.named:
+        if self.upstream.identity is Identity.named:
             task_id = generation.attempt_id
-            return (task_id if await self._upstream.poll([task_id], account, deep=True) else None), True
-        rows = await self._upstream.recent(account)
+            return (task_id if await self.upstream.poll([task_id], account, deep=True) else None), True
+        rows = await self.upstream.recent(account)
         self._keys.succeeded(lease.key, account)
         ours = await self._store.known_tasks(lease.key.id, [row.task_id for row in rows])
         # An empty list means nothing if the key has other tasks.

@@ -23,7 +23,7 @@ class Results:
     """Fetches the images of tasks that are done. It has no state."""
 
     def __init__(self, upstream: Upstream, keys: KeyPool, media: Media) -> None:
-        self._upstream = upstream
+        self.upstream = upstream
         self._keys = keys
         self._media = media
 
@@ -69,7 +69,7 @@ class Results:
         """An image where it lies at the back end, if clients can fetch it there. Raises ResultRefused."""
         if asset.ours_only:
             return None
-        await self._upstream.check_link(asset, self._keys.account(key).egress if key else None)
+        await self.upstream.check_link(asset, self._keys.account(key).egress if key else None)
         return Image(index, url=asset.url)
 
     async def _stored(self, generation: Generation, index: int) -> Image | None:
@@ -86,7 +86,7 @@ class Results:
                 asset = await self._fresh(generation, index, key) or asset
             download = self._media.new_download()
             try:
-                await self._upstream.fetch(asset, self._keys.account(key), download)
+                await self.upstream.fetch(asset, self._keys.account(key), download)
                 return Image(index, name=await self._media.keep_result(download, spec.format, spec.compression))
             except ResultRefused:
                 raise
@@ -101,7 +101,7 @@ class Results:
         """The same result under a new address: the old one may have expired."""
         before, task_id = generation.state.assets, generation.state.task_id or ""
         try:
-            snapshot = (await self._upstream.poll([task_id], self._keys.account(key), deep=True)).get(task_id)
+            snapshot = (await self.upstream.poll([task_id], self._keys.account(key), deep=True)).get(task_id)
         except Fault:
             return None
         return _again(snapshot.assets[: generation.spec.n], before, index) if snapshot else None

@@ -78,7 +78,7 @@ class TaskWatcher:
     """
 
     def __init__(self, upstream: Upstream, keys: KeyPool, *, interval: float, patience: float) -> None:
-        self._upstream = upstream
+        self.upstream = upstream
         self._keys = keys
         self._interval = interval
         self._patience = patience
@@ -152,7 +152,7 @@ class TaskWatcher:
         polled, now = dict(watched), self._keys.now
         deep, account = any(watch.needs_deep_poll for watch in polled.values()), self._keys.account(key)
         try:
-            snapshots = await self._upstream.poll(list(polled), account, deep=deep)
+            snapshots = await self.upstream.poll(list(polled), account, deep=deep)
         except Fault as fault:
             log.warning("poll failed", key=key.alias, reason=str(fault))
             if isinstance(fault, KeyRejected):  # it may be accepted again in a moment, and its tasks depend on it

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from sora_proxy.errors import Rerouted
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
+from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.accounts import Proxy
 from sora_proxy.settings.backends import ENVIRONMENTS
 
@@ -11,13 +13,34 @@ from sora_proxy.settings.backends import ENVIRONMENTS
 class KeyPools:
     """The pools by the names of their back ends. `default` names that of keys which name no back end."""
 
-    def __init__(self, pools: Mapping[str, KeyPool], default: str) -> None:
-        self._pools = dict(pools)
+    def __init__(self, bounds: QueueBounds, weights: Mapping[str, float], default: str) -> None:
+        self._bounds = bounds
+        self._weights = weights
         self._default = default
+        # All the mutable state: the pools, what notes changes of their keys, and the egresses.
+        self._pools: dict[str, KeyPool] = {}
+        self._note: Callable[[Key], None] = lambda _key: None
+        self._egresses: tuple[Sequence[Proxy | None], bool] = (None,), False
 
     @property
     def all(self) -> Sequence[KeyPool]:
         return list(self._pools.values())
+
+    def add(self, name: str, *, one_intent: bool) -> KeyPool:
+        """An empty pool for a back end that is put to work."""
+        pool = self._pools[name] = KeyPool(self._bounds, self._weights, one_intent=one_intent)
+        pool.on_change = self._note
+        self._reach(pool)
+        return pool
+
+    def remove(self, name: str) -> None:
+        """Forget the pool of a back end that is not used any more."""
+        del self._pools[name]
+
+    def reroute(self) -> None:
+        """Have every order in line look again at which back ends it can wait."""
+        for pool in self._pools.values():
+            pool.queue.dismiss(Rerouted())
 
     def __getitem__(self, name: str) -> KeyPool:
         """The pool of a back end that is in use."""
@@ -35,6 +58,7 @@ class KeyPools:
 
     def on_change(self, note: Callable[[Key], None]) -> None:
         """Have changes of keys that must outlive the process noted."""
+        self._note = note
         for pool in self._pools.values():
             pool.on_change = note
 
@@ -45,5 +69,10 @@ class KeyPools:
 
     def use_egresses(self, proxies: Sequence[Proxy | None], *, for_all: bool = False) -> None:
         """Set the egresses of the keys that have none of their own; `for_all`: of the others too."""
+        self._egresses = proxies, for_all
         for pool in self._pools.values():
-            pool.use_egresses(proxies, for_all=for_all)
+            self._reach(pool)
+
+    def _reach(self, pool: KeyPool) -> None:
+        proxies, for_all = self._egresses
+        pool.use_egresses(proxies, for_all=for_all)

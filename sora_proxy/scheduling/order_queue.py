@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from sora_proxy.errors import QueueFull, ServerUnreachable
+from sora_proxy.errors import QueueFull, ServerUnreachable, SoraProxyError
 from sora_proxy.scheduling.line import G, Line, Place
 
 FIRST_NEWS_SECONDS, NEWS_INTERVAL_SECONDS = 0.2, 1.0  # when orders in line get news of their positions
@@ -83,6 +83,13 @@ class OrderQueue(Generic[G]):
     def pop(self) -> Place[G]:
         """Remove the next order from the line, which must not be empty."""
         return self._line.pop()
+
+    def dismiss(self, why: SoraProxyError) -> None:
+        """Have every order leave the line. Those that return get their old places."""
+        for place in self._line.in_order():
+            self._line.remove(place)
+            place.refusal = why
+            place.news.set()
 
     def refuse(self, reason: str, now: float) -> None:
         """The back end can't take any order now. Those for which that has been so for too long leave the line."""

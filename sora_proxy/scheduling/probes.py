@@ -18,9 +18,9 @@ class Probes:
     """Makes at most one such call per key at a time. `call` raises the Fault that the call shows."""
 
     def __init__(self, call: Callable[[Account], Awaitable[None]], keys: KeyPool) -> None:
-        self._call = call
         self._keys = keys
-        # All the mutable state.
+        # All the mutable state: the call, which changes with the configuration, and those that are made now.
+        self.call = call
         self._running: dict[Key, asyncio.Task[None]] = {}
 
     def start(self, key: Key) -> None:
@@ -39,7 +39,7 @@ class Probes:
         fault: Fault | None = None
         account = self._keys.account(key)
         try:
-            await self._call(account)
+            await self.call(account)
             self._keys.succeeded(key, account)
         except Fault as error:
             fault = error

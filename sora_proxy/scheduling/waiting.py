@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 
-from sora_proxy.errors import NoUpstreamKey
+from sora_proxy.errors import NoUpstreamKey, Rerouted
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
@@ -17,8 +17,8 @@ async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPo
     """Wait for the first key that one of the pools has for an order; those named first are asked first.
 
     `on_wait` gets the position in the line that moves fastest whenever it changed noticeably, at most about once a
-    second. Raises NoUpstreamKey when no pool has a key left that could serve, or what else a pool
-    refused the order for.
+    second. Raises NoUpstreamKey when no pool has a key left that could serve, what else a pool refused
+    the order for, or Rerouted when it shall look again at which pools it can wait.
     """
     news = asyncio.Event()
     entered: list[PlaceIn] = []
@@ -31,9 +31,8 @@ async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPo
             if place.grant is not None:
                 break
         while (taken := next((each for each in entered if each[1].grant is not None), None)) is None:
-            if not any(place.waiting for _, place in entered):
-                refusals = (place.refusal for _, place in entered if place.refusal is not None)
-                raise next(refusals, NoUpstreamKey())
+            if (refusal := _refusal(entered)) is not None:
+                raise refusal
             await news.wait()
             news.clear()
             await _show(entered, on_wait)
@@ -44,6 +43,15 @@ async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPo
     pool, place = taken
     assert place.grant is not None  # noqa: S101 - that is why it was taken
     return pool, place.grant
+
+
+def _refusal(entered: Sequence[PlaceIn]) -> Exception | None:
+    """Why the order leaves the lines; None while it waits in one of them."""
+    refusals = [place.refusal for _, place in entered if place.refusal is not None]
+    rerouted = next((each for each in refusals if isinstance(each, Rerouted)), None)
+    if rerouted is not None or len(refusals) < len(entered):
+        return rerouted
+    return next(iter(refusals), NoUpstreamKey())
 
 
 async def _show(entered: Sequence[PlaceIn], on_wait: OnWait) -> None:

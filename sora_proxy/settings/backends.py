@@ -17,7 +17,8 @@ Models = tuple[str, ...] | dict[str, str]
 class BackendConfig(BaseModel):
     """One back end. `kind` is its protocol, `keys` are as in API_KEYS, `options` are those of its kind.
 
-    `models` lists the models that it serves here, or gives its own names for ours; unset: all that it has.
+    `models` lists the models that it serves here, or gives its own names for ours; unset: all that it has. One that is
+    not `enabled` finishes its orders and takes no new ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,6 +29,17 @@ class BackendConfig(BaseModel):
     keys: KeyEntries = ()
     models: Models | None = None
     options: dict[str, Any] = Field(default_factory=dict)
+    enabled: bool = True
+
+    @property
+    def secrets(self) -> list[str]:
+        """The texts that must not be logged: values of headers and the like."""
+        groups = [option.values() for option in self.options.values() if isinstance(option, dict)]
+        return [value for values in groups for value in values if isinstance(value, str)]
+
+    def record(self) -> dict[str, Any]:
+        """Its fields as they are stored, secrets included. Its keys are stored by themselves."""
+        return self.model_dump(mode="json", exclude={"keys"})
 
 
 def _loaded(value: Any) -> Any:

@@ -6,7 +6,7 @@ chosen by status and structure of an answer, never by words in a text.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,6 +55,11 @@ class Capabilities:
     def of(self, model: str) -> Abilities:
         """What a model can do, by its own name."""
         return self.models.get(model, self.others)
+
+    def with_models_of(self, other: "Capabilities") -> "Capabilities":
+        """The same with the models that only the other one has."""
+        more = {name: abilities for name, abilities in other.models.items() if name not in self.models}
+        return replace(self, models={**self.models, **more})
 
 
 class Identity(Enum):

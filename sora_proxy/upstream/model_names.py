@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from sora_proxy.errors import ConfigurationError, ModelsNotListed, UnknownModel
+from sora_proxy.errors import ConfigurationError, ModelsNotListed, NoUpstreamKey, SoraProxyError, UnknownModel
 from sora_proxy.generation import GenerationSpec
 from sora_proxy.upstream import Abilities, Capabilities
 
@@ -111,7 +111,7 @@ class Models:
 
     @property
     def default(self) -> Model:
-        """The model of requests that do not name one. Raises UnknownModel or ModelsNotListed."""
+        """The model of requests that do not name one. Raises what `get` does."""
         if self._default is not None:
             return self.get(self._default)
         if first := next(iter(self._by_name.values()), None):
@@ -119,7 +119,10 @@ class Models:
         raise self._unknown("There is no model.")
 
     def get(self, name: str) -> Model:
-        """The model of a name. Raises UnknownModel or ModelsNotListed."""
+        """The model of a name.
+
+        Raises UnknownModel, ModelsNotListed, or NoUpstreamKey if there is none at all.
+        """
         if model := self._by_name.get(name):
             return model
         for pattern, to in self._meant.items():
@@ -133,14 +136,14 @@ class Models:
         an order may be older than the configuration."""
         try:
             routes = self.get(spec.model).routes
-        except (UnknownModel, ModelsNotListed):
+        except SoraProxyError:
             return {}
         return {route.backend: route for route in routes if route.abilities.can_make(spec)}
 
-    def _unknown(self, message: str) -> UnknownModel | ModelsNotListed:
-        return (
-            ModelsNotListed("A back end has not listed its models yet.") if self._incomplete else UnknownModel(message)
-        )
+    def _unknown(self, message: str) -> SoraProxyError:
+        if self._incomplete:
+            return ModelsNotListed("A back end has not listed its models yet.")
+        return UnknownModel(message) if self._by_name else NoUpstreamKey("no back end is in use")
 
 
 def _own_models(offers: Sequence[Offer]) -> Iterable[tuple[str, Model]]:

@@ -115,7 +115,7 @@ async def test_an_order_that_no_key_could_take_names_the_back_end(start_proxy: S
 @pytest.mark.parametrize("path", [route.path for route in FOR_OPERATORS if route.method == "GET"])
 async def test_every_answer_to_an_operator_names_the_back_end(start_proxy: StartProxy, sora: Sora, path: str) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
-        url = proxy.url + path.replace("{id}", "unknown")
+        url = proxy.url + path.replace("{id}", "unknown").replace("{name}", "unknown")
         async with proxy.client.get(url, headers={"authorization": f"Bearer {ADMIN_KEY}"}) as answer:
             assert answer.headers[HEADER] == "sora"
         async with proxy.client.get(url) as answer:  # with the key of a client

@@ -115,6 +115,9 @@ async def test_keys_whose_source_has_gone_do_not_make_room_for_the_simulator(
         await assert_refused(proxy)
         assert (await ask(proxy, "DELETE", f"{KEYS}/{fingerprint(UPSTREAM_TOKEN)}"))[0] == 200
     async with start_proxy() as proxy:
+        await assert_refused(proxy)
+        assert (await ask(proxy, "DELETE", "/admin/api/backends/sora"))[0] == 200
+    async with start_proxy() as proxy:
         await assert_simulated(proxy)
 
 

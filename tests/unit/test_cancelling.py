@@ -97,7 +97,8 @@ async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Super
         return {upstream.name: Route(upstream.name, spec.model, Abilities())}
 
     backend = Backend(upstream, keys, Resources(store, media, SendPolicy(poll_interval=0.02), routes))
-    backends = Backends([backend], routes)
+    backends = Backends(routes)
+    backends.put(backend)
     supervisor = Supervisor(backends, store, media, Lifecycle(backends, store, media, Policy()).run)
     yield supervisor
     await supervisor.stop(5)

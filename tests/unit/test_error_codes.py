@@ -13,6 +13,10 @@ from sora_proxy.api.http.answers import error_object, error_response, failure_re
 from sora_proxy.api.http.error_codes import ERROR_CODES, Retry
 from sora_proxy.api.http.refusals import REFUSALS, ClientError
 from sora_proxy.errors import (
+    BackendExists,
+    BackendHasSource,
+    BackendInUse,
+    BackendNotFound,
     Fault,
     IdempotencyMismatch,
     InvalidOption,
@@ -20,10 +24,10 @@ from sora_proxy.errors import (
     KeyHasSource,
     KeyInUse,
     KeyNotFound,
-    KeysRefused,
     ModelsNotListed,
     NoUpstreamKey,
     QueueFull,
+    SimulatorInUse,
     Stopping,
     StorageUnavailable,
     UnknownModel,
@@ -50,6 +54,9 @@ ANSWERS: dict[str, tuple[int, dict[str, str]]] = {
     "invalid_json": (400, {}),
     "invalid_request": (400, {}),
     "invalid_value": (400, {}),
+    "backend_exists": (409, {}),
+    "backend_has_source": (409, {"x-should-retry": "false"}),
+    "backend_in_use": (409, {"x-should-retry": "false"}),
     "key_exists": (409, {}),
     "key_has_source": (409, NEVER),
     "key_in_use": (409, NEVER),
@@ -170,11 +177,15 @@ def test_a_failure_that_an_earlier_version_stored_under_another_code_is_still_on
 @pytest.mark.parametrize(
     ("error", "code", "param"),
     [
+        (BackendNotFound("m"), "not_found", "name"),
+        (BackendExists("m"), "backend_exists", "name"),
+        (BackendHasSource("m"), "backend_has_source", "name"),
+        (BackendInUse("m"), "backend_in_use", "name"),
         (KeyNotFound("m"), "not_found", "id"),
         (KeyExists("m"), "key_exists", "key"),
         (KeyHasSource("m"), "key_has_source", "id"),
         (KeyInUse("m"), "key_in_use", "id"),
-        (KeysRefused("m"), "simulator_in_use", None),
+        (SimulatorInUse("m"), "simulator_in_use", None),
         (UnknownModel("m"), "model_not_found", "model"),
         (IdempotencyMismatch("m"), "idempotency_mismatch", "Idempotency-Key"),
         (UnknownOption("m", option="NAME"), "unknown_parameter", "NAME"),
@@ -208,7 +219,8 @@ def test_the_table_says_retry_where_an_sdk_would() -> None:
     for code, (status, headers) in ANSWERS.items():
         sdk_retries = headers != NEVER and (status in (408, 409, 429) or status >= 500)
         retries = ERROR_CODES[code].retry in (Retry.yes, Retry.later)
-        assert retries == sdk_retries or code == "key_exists", code  # an answer to operators, who use no SDK
+        for_operators = code in ("key_exists", "backend_exists")  # who use no SDK
+        assert retries == sdk_retries or for_operators, code
 
 
 def every_fault(kind: type[Fault] = Fault) -> Iterator[type[Fault]]:

@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "webhooks": {"settings"},
     "operators": {"settings", "scheduling.rate_window"},
     "key_keeping": {"settings", "scheduling", "operators"},
+    "backend_keeping": {"settings", "scheduling", "operators", "key_keeping", "upstream", "orders"},
     "orders": {"scheduling", "upstream", "media"},
     "api": FOLDERS - {"simulator"},
 }
@@ -173,6 +174,7 @@ def test_the_words_that_everybody_speaks_import_no_module_but_one_another() -> N
             ["sqlalchemy", "sqlite3"],
             {
                 "app",
+                "backend_keeping",
                 "database",
                 "key_keeping.registry",
                 "key_keeping.store",

@@ -6,7 +6,7 @@ here, in `api/` or in `api/http/`.
 
 from aiohttp import web
 
-from sora_proxy.api.admin import activity, audit, bulk, keys, session, settings
+from sora_proxy.api.admin import activity, audit, backends, bulk, keys, session, settings
 from sora_proxy.api.context import BACKENDS_IN_USE
 from sora_proxy.api.http.context import OPERATOR
 from sora_proxy.api.lookup import BACKEND_HEADER
@@ -23,6 +23,12 @@ FOR_OPERATORS = [
     web.delete("/admin/api/keys/{id}", keys.delete),
     web.post("/admin/api/keys/{id}/test", keys.test),
     web.post("/admin/api/keys/{id}/revive", keys.revive),
+    web.get("/admin/api/backends", backends.list_backends),
+    web.post("/admin/api/backends", backends.add),
+    web.get("/admin/api/backends/{name}", backends.retrieve),
+    web.patch("/admin/api/backends/{name}", backends.change),
+    web.delete("/admin/api/backends/{name}", backends.delete),
+    web.post("/admin/api/backends/{name}/refresh", backends.refresh),
     web.get("/admin/api/usage", activity.usage),
     web.get("/admin/api/queue", activity.queue),
     web.get("/admin/api/generations", activity.generations),
@@ -35,4 +41,5 @@ FOR_OPERATORS = [
 async def add_backend_header(request: web.Request, response: web.StreamResponse) -> None:
     """Name the back ends that are in use in the headers of every answer to operators."""
     if OPERATOR in request:
-        response.headers.setdefault(BACKEND_HEADER, ", ".join(request.app[BACKENDS_IN_USE].names))
+        names = ", ".join(backend.name for backend in request.app[BACKENDS_IN_USE].enabled)
+        response.headers.setdefault(BACKEND_HEADER, names)

@@ -33,7 +33,7 @@ async def queue(request: web.Request) -> web.Response:
     An order that several back ends serve waits at each of them.
     """
     queues = [_queue(backend, request.app[ACCESS].names) for backend in request.app[BACKENDS_IN_USE].all]
-    first, *_ = queues
+    first = queues[0] if queues else {"backend": None, "waiting": [], "expected_wait": None}
     return json_response(first | {"backends": queues})
 
 

@@ -68,11 +68,14 @@ ERROR_CODES = {
     "method_not_allowed": ErrorCode(405, Retry.no, "Use a method listed in the `Allow` header."),
     "request_timeout": ErrorCode(408, Retry.yes, "Send the body faster, without long pauses."),
     "conflict": ErrorCode(409, Retry.never, "Wait until the generation has ended."),
+    "backend_exists": ErrorCode(409, Retry.no, "Change the back end that has this name."),
+    "backend_has_source": ErrorCode(409, Retry.never, "Remove the back end from the configuration, or disable it."),
+    "backend_in_use": ErrorCode(409, Retry.never, "Disable the back end, and delete it when its orders have ended."),
     "key_exists": ErrorCode(409, Retry.no, "Change the upstream key that has this token."),
     "key_has_source": ErrorCode(409, Retry.never, "Remove the upstream key from its source, or disable it."),
     "key_in_use": ErrorCode(409, Retry.never, "Disable the upstream key, and delete it when its tasks have ended."),
     "simulator_in_use": ErrorCode(
-        409, Retry.never, "Operators: configure a back end, or set `UPSTREAM=simulator`, and restart; then add the key."
+        409, Retry.never, "Operators: configure a back end, or set `UPSTREAM=simulator`, and restart; then add it."
     ),
     "request_too_large": ErrorCode(413, Retry.no, "Send a smaller body."),
     "unsupported_media_type": ErrorCode(415, Retry.no, "Send the body uncompressed. Operators: send it as JSON."),

@@ -4,16 +4,20 @@ from collections.abc import Callable
 from functools import partial
 
 from sora_proxy.errors import (
+    BackendExists,
+    BackendHasSource,
+    BackendInUse,
+    BackendNotFound,
     IdempotencyMismatch,
     InvalidOption,
     KeyExists,
     KeyHasSource,
     KeyInUse,
     KeyNotFound,
-    KeysRefused,
     ModelsNotListed,
     NoUpstreamKey,
     QueueFull,
+    SimulatorInUse,
     SoraProxyError,
     Stopping,
     StorageUnavailable,
@@ -39,12 +43,16 @@ class ClientError(SoraProxyError):
 
 # By their exact class. What is not listed is a mistake of ours.
 REFUSALS: dict[type[Exception], Callable[[str], ClientError]] = {
+    BackendExists: partial(ClientError, code="backend_exists", param="name"),
+    BackendHasSource: partial(ClientError, code="backend_has_source", param="name"),
+    BackendInUse: partial(ClientError, code="backend_in_use", param="name"),
+    BackendNotFound: partial(ClientError, code="not_found", param="name"),
     IdempotencyMismatch: partial(ClientError, code="idempotency_mismatch", param="Idempotency-Key"),
     KeyExists: partial(ClientError, code="key_exists", param="key"),
     KeyHasSource: partial(ClientError, code="key_has_source", param="id"),
     KeyInUse: partial(ClientError, code="key_in_use", param="id"),
     KeyNotFound: partial(ClientError, code="not_found", param="id"),
-    KeysRefused: partial(ClientError, code="simulator_in_use"),
+    SimulatorInUse: partial(ClientError, code="simulator_in_use"),
     ModelsNotListed: partial(ClientError, code="models_not_listed", param="model"),
     NoUpstreamKey: partial(ClientError, code="no_upstream_key"),
     Stopping: partial(ClientError, code="overloaded"),

@@ -12,7 +12,6 @@ from sora_proxy.key_keeping.expiry import DAY, ExpiryWarnings, expiry_of
 from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.log import Redactor
 from sora_proxy.operators.audit import Actor
-from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.key_pools import KeyPools
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.kinds import UpstreamKey
@@ -55,7 +54,9 @@ def test_an_end_that_is_no_number_is_none(claim: Any) -> None:
 async def test_a_warning_comes_from_a_day_before_the_end_and_once_a_day(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry = KeyRegistry(database, KeyPools({"sora": KeyPool(QueueBounds())}, "sora"), Redactor())
+    pools = KeyPools(QueueBounds(), {}, "sora")
+    pools.add("sora", one_intent=True)
+    registry = KeyRegistry(database, pools, Redactor())
     now = time.time()
     end = int(now + 3 * DAY)
     keys = [

@@ -15,7 +15,6 @@ from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.key_keeping.store import Origin
 from sora_proxy.log import Redactor
 from sora_proxy.operators.audit import Actor, AuditLog
-from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.key_pools import KeyPools
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.access import fingerprint
@@ -34,9 +33,10 @@ class Process:
     """What one process has: a pool, its registry, and what writes down the health of keys."""
 
     def __init__(self, database: Database) -> None:
-        self.pool = KeyPool(QueueBounds())
+        pools = KeyPools(QueueBounds(), {}, "sora")
+        self.pool = pools.add("sora", one_intent=True)
         self.redactor = Redactor()
-        self.registry = KeyRegistry(database, KeyPools({"sora": self.pool}, "sora"), self.redactor)
+        self.registry = KeyRegistry(database, pools, self.redactor)
         self.memories = KeyMemories(database)
         self.pool.on_change = self.memories.note
 

@@ -1,0 +1,125 @@
+"""`/admin/api/backends`: list, add, change, drain and delete back ends. Everything takes effect at once."""
+
+from typing import Any
+
+import structlog
+from aiohttp import web
+from pydantic import ValidationError, create_model
+
+from sora_proxy.api.admin.backend_context import BACKEND_REGISTRY, DISCOVERY
+from sora_proxy.api.admin.bodies import read_body
+from sora_proxy.api.context import BACKENDS_IN_USE, SUPERVISOR
+from sora_proxy.api.http.answers import json_response
+from sora_proxy.api.http.context import OPERATOR
+from sora_proxy.api.http.refusals import ClientError
+from sora_proxy.api.ordering.schemas import explain
+from sora_proxy.api.reference.described import Description, described
+from sora_proxy.backend_keeping.registry import redacted
+from sora_proxy.backend_keeping.store import BackendRecord
+from sora_proxy.errors import ConfigurationError, Fault
+from sora_proxy.orders.backend import Backend
+from sora_proxy.settings.backends import BackendConfig
+
+log = structlog.get_logger(__name__)
+
+CHANGEABLE = ("base_url", "models", "options", "enabled")
+# For the document: a change is checked when it is merged into the back end's configuration.
+BackendChange = create_model("BackendChange", **dict.fromkeys(CHANGEABLE, (Any, None)))  # type: ignore[call-overload]
+
+
+@described()
+async def list_backends(request: web.Request) -> web.Response:
+    """List the back ends, the preferred ones first, each with its state and the models that it serves."""
+    return json_response(
+        {"object": "list", "data": [_view(request, each) for each in request.app[BACKEND_REGISTRY].records]}
+    )
+
+
+@described()
+async def retrieve(request: web.Request) -> web.Response:
+    """Retrieve one back end."""
+    return json_response(_view(request, request.app[BACKEND_REGISTRY].get(request.match_info["name"])))
+
+
+@described(Description(body=BackendConfig, status=201))
+async def add(request: web.Request) -> web.Response:
+    """Add a back end with its keys: an object as in BACKENDS. It is asked for its models at once."""
+    config = await read_body(request, _config)
+    record = await _changed(request.app[BACKEND_REGISTRY].add(config, request[OPERATOR]), config.name)
+    return await _asked(request, record.name, status=201)
+
+
+@described(Description(body=BackendChange))
+async def change(request: web.Request) -> web.Response:
+    """Set some fields of a back end; null sets a field to its default.
+
+    With `enabled` false it is drained: it finishes its orders and takes no new ones.
+    """
+    name, fields = request.match_info["name"], await read_body(request, dict)
+    if unknown := fields.keys() - set(CHANGEABLE):
+        fields_named = ", ".join(CHANGEABLE)
+        raise ClientError(f"Only these can be changed: {fields_named}.", code="unknown_parameter", param=min(unknown))
+    await _changed(request.app[BACKEND_REGISTRY].change(name, fields, request[OPERATOR]), name)
+    return await _asked(request, name)
+
+
+@described()
+async def delete(request: web.Request) -> web.Response:
+    """Delete a back end that has no orders, and its keys, unless the configuration would bring it back."""
+    name = request.match_info["name"]
+    await request.app[BACKEND_REGISTRY].remove(name, request[OPERATOR])
+    return json_response({"name": name, "deleted": True})
+
+
+@described()
+async def refresh(request: web.Request) -> web.Response:
+    """Ask a back end for its models now."""
+    return await _asked(request, request.app[BACKEND_REGISTRY].get(request.match_info["name"]).name)
+
+
+def _config(fields: dict[str, Any]) -> BackendConfig:
+    return BackendConfig.model_validate(fields)
+
+
+async def _changed(change: Any, name: str) -> BackendRecord:
+    """The outcome of a change. Raises ClientError."""
+    try:
+        record: BackendRecord = await change
+    except ValidationError as error:
+        raise explain(error) from None
+    except ConfigurationError as error:
+        raise ClientError(error.faults[0].removeprefix(f"BACKENDS: {name}: ")[:300]) from None
+    return record
+
+
+async def _asked(request: web.Request, name: str, *, status: int = 200) -> web.Response:
+    """A back end, after it was asked for its models; `why_not_listed` is why it did not answer."""
+    backend, why = request.app[BACKENDS_IN_USE][name], None
+    try:
+        await request.app[DISCOVERY].ask(backend)
+    except Fault as fault:
+        why = str(fault)
+    view = _view(request, request.app[BACKEND_REGISTRY].get(name))
+    return json_response(view | {"why_not_listed": why}, status=status)
+
+
+def _view(request: web.Request, record: BackendRecord) -> dict[str, Any]:
+    backend = request.app[BACKENDS_IN_USE][record.name]
+    unfinished = sum(each.state.backend == record.name for each in request.app[SUPERVISOR].unfinished)
+    capabilities = record.capabilities or backend.upstream.capabilities
+    served = list(record.config.models or capabilities.models)
+    return redacted(record.config) | {
+        "origin": record.origin,
+        "created_at": record.created_at,
+        "state": _state_of(backend, unfinished),
+        "served_models": served,
+        "keys": len(backend.keys.keys),
+        "unfinished": unfinished,
+        "waiting": len(backend.keys.queue),
+    }
+
+
+def _state_of(backend: Backend, unfinished: int) -> str:
+    if not backend.enabled:
+        return "draining" if unfinished else "disabled"
+    return "ready" if backend.keys.usable else "no_key"

@@ -1,0 +1,92 @@
+"""Discovery: asks back ends what they can do, at the start and from time to time.
+
+What a back end answered is stored, so that its models are served while its server can't be reached. A back end that has
+not answered yet is asked more often.
+"""
+
+import asyncio
+import functools
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+
+from sora_proxy.errors import EgressFault, Fault, ServerUnreachable, StorageUnavailable
+from sora_proxy.orders.backend import Backend
+from sora_proxy.orders.backends import Backends
+from sora_proxy.scheduling.keys import Key
+from sora_proxy.upstream import Capabilities
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS, REFRESH_SECONDS = 10.0, 300.0  # between calls to a back end that has not answered, and that has
+
+
+class Keep(Protocol):
+    """Stores what a back end can do; `complete`: all of its servers answered."""
+
+    async def __call__(self, name: str, capabilities: Capabilities, *, complete: bool) -> None: ...
+
+
+class Discovery:
+    """Asks the back ends, each by one key of each of its servers. `keep` gets the name of one and what it can do."""
+
+    def __init__(self, backends: Backends, keep: Keep) -> None:
+        self._backends = backends
+        self._keep = keep
+        # All the mutable state: when each back end answered last, by its name.
+        self._answered: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Ask each back end when it is time."""
+        now = asyncio.get_running_loop().time
+        while True:
+            due = [
+                each
+                for each in self._backends.all
+                if now() - self._answered.get(each.name, -math.inf) > REFRESH_SECONDS
+            ]
+            await asyncio.gather(*(self._ask_quietly(backend) for backend in due))
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def ask(self, backend: Backend) -> None:
+        """Ask a back end now. Models of a server that does not answer stay.
+
+        Raises the Fault for which none of its servers answered, or StorageUnavailable.
+        """
+        keys = _a_key_of_each_server(backend)
+        outcomes = await asyncio.gather(*(self._answer(backend, key) for key in keys), return_exceptions=True)
+        answers = [outcome for outcome in outcomes if isinstance(outcome, Capabilities)]
+        faults = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        for fault in faults:
+            if not answers or not isinstance(fault, Fault):
+                raise fault
+        if answers:
+            await self._keep(backend.name, _union(answers), complete=not faults)
+            self._answered[backend.name] = asyncio.get_running_loop().time()
+
+    async def _ask_quietly(self, backend: Backend) -> None:
+        try:
+            await self.ask(backend)
+        except (Fault, StorageUnavailable) as error:
+            log.warning("models not listed", backend=backend.name, reason=str(error))
+
+    async def _answer(self, backend: Backend, key: Key) -> Capabilities:
+        """What one server can do. That it can't be reached is noted, so that orders go elsewhere at once."""
+        account = backend.keys.account(key)
+        try:
+            return await backend.upstream.ask_capabilities(account)
+        except (EgressFault, ServerUnreachable) as fault:
+            backend.keys.report(key, fault)
+            raise
+
+
+def _union(answers: Sequence[Capabilities]) -> Capabilities:
+    """What several servers can do together."""
+    return functools.reduce(Capabilities.with_models_of, answers)
+
+
+def _a_key_of_each_server(backend: Backend) -> list[Key]:
+    servers = {key.config.base_url: key for key in backend.keys.keys if key.in_service}
+    return list(servers.values())

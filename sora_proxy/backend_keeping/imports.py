@@ -1,0 +1,35 @@
+"""Merges the back ends of the configuration into those that are stored, by the rule that holds for keys.
+
+A back end is identified by its name. Its entry is stored as it was imported last, and an import applies only the
+differences: an edited entry takes effect, an unchanged one does not undo what an operator changed. A back end whose
+entry is gone finishes its orders and takes no new ones.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sora_proxy.backend_keeping.store import BackendRecord
+from sora_proxy.key_keeping.imports import edited
+from sora_proxy.key_keeping.store import Origin
+from sora_proxy.settings.backends import BackendConfig
+
+
+def merged(stored: Sequence[BackendRecord], entries: Sequence[BackendConfig]) -> list[BackendRecord]:
+    """All back ends after an import: those of the configuration in their order, then the others."""
+    before = {record.name: record for record in stored}
+    after = [_imported(before.pop(entry.name, None), entry.model_copy(update={"keys": ()})) for entry in entries]
+    return after + [_gone(each) if each.origin is Origin.environment else each for each in before.values()]
+
+
+def _imported(record: BackendRecord | None, entry: BackendConfig) -> BackendRecord:
+    if record is None:
+        return BackendRecord(entry, Origin.environment, time.time(), entry)
+    config = edited(record.config, record.imported, entry) if record.imported else entry
+    return replace(record, config=config, origin=Origin.environment, imported=entry)
+
+
+def _gone(record: BackendRecord) -> BackendRecord:
+    off = {"enabled": False}
+    imported = record.imported.model_copy(update=off) if record.imported else None
+    return replace(record, config=record.config.model_copy(update=off), origin=Origin.removed, imported=imported)

@@ -1,0 +1,76 @@
+"""The back ends on disk: their configuration, its origin, and what each could do when it was asked last.
+
+Their keys are in a table of their own. The functions that write are called within a transaction.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from sora_proxy.database import metadata
+from sora_proxy.key_keeping.store import Origin
+from sora_proxy.settings.backends import BackendConfig
+from sora_proxy.upstream import Capabilities
+
+backends = sa.Table(
+    "backends",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),  # the order in which they came
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("imported", sa.JSON(none_as_null=True)),
+    sa.Column("capabilities", sa.JSON(none_as_null=True)),
+)
+CAPABILITIES: TypeAdapter[Capabilities] = TypeAdapter(Capabilities)
+
+
+@dataclass(frozen=True, slots=True)
+class BackendRecord:
+    """A stored back end. `capabilities` are what it answered last, which outlives its server; None: it never did."""
+
+    config: BackendConfig
+    origin: Origin
+    created_at: float
+    imported: BackendConfig | None = None  # its entry in the source, as it was imported last
+    capabilities: Capabilities | None = None
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+
+def load(connection: sa.Connection) -> list[BackendRecord]:
+    """All back ends, oldest first."""
+    return [_record(row) for row in connection.execute(sa.select(backends).order_by(backends.c.number))]
+
+
+def save(connection: sa.Connection, records: Iterable[BackendRecord]) -> None:
+    """Add back ends, or change them."""
+    for record in records:
+        row = {
+            "config": record.config.record(),
+            "origin": record.origin.value,
+            "imported": record.imported.record() if record.imported else None,
+            "capabilities": asdict(record.capabilities) if record.capabilities else None,
+        }
+        if not connection.execute(backends.update().where(backends.c.name == record.name), row).rowcount:
+            connection.execute(backends.insert(), row | {"name": record.name, "created_at": record.created_at})
+
+
+def delete(connection: sa.Connection, name: str) -> None:
+    connection.execute(backends.delete().where(backends.c.name == name))
+
+
+def _record(row: sa.Row[Any]) -> BackendRecord:
+    return BackendRecord(
+        config=BackendConfig.model_validate(row.config),
+        origin=Origin(row.origin),
+        created_at=row.created_at,
+        imported=BackendConfig.model_validate(row.imported) if row.imported else None,
+        capabilities=CAPABILITIES.validate_python(row.capabilities) if row.capabilities else None,
+    )

@@ -1,0 +1,245 @@
+"""Back ends that operators add, change, drain and delete while the server runs, and that survive its restart."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.conftest import ADMIN_KEY, Proxy, StartProxy, upstream_keys
+from tests.eventually import eventually
+from tests.sora_server import Order, Sora, outcome, place, serve_sora
+
+BACKENDS = "/admin/api/backends"
+HEADER = "x-sora-proxy-backend"
+
+
+@pytest.fixture
+async def servers() -> AsyncIterator[tuple[Sora, Sora]]:
+    async with AsyncExitStack() as stack:
+        yield await stack.enter_async_context(serve_sora()), await stack.enter_async_context(serve_sora())
+
+
+def entry(name: str, server: Sora, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "kind": "sora", "base_url": server.url, "keys": upstream_keys(), **fields}
+
+
+async def ask(proxy: Proxy, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+    async with proxy.client.request(method, proxy.url + path, json=body, headers=headers) as answer:
+        return answer.status, await answer.json()
+
+
+async def states(proxy: Proxy) -> dict[str, str]:
+    return {each["name"]: each["state"] for each in (await ask(proxy, "GET", BACKENDS))[1]["data"]}
+
+
+async def made_by(proxy: Proxy, **fields: Any) -> str | None:
+    """The back end that makes an order; None if it is refused."""
+    async with proxy.chat(**fields) as answer:
+        return answer.headers[HEADER] if answer.status == 200 else None
+
+
+async def keep_running(server: Sora, order: Order) -> web.StreamResponse:
+    return web.json_response({"id": server.register(order, "running")["id"]})
+
+
+async def test_a_back_end_that_is_added_serves_its_models_at_once_and_after_a_restart(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    first = {"backends": [entry("first", servers[0], models=["sora-1.0"])]}
+    async with start_proxy(**first) as proxy:
+        assert await made_by(proxy, model="hare") is None
+        status, added = await ask(proxy, "POST", BACKENDS, entry("second", servers[1], models={"hare": "sora-1.0"}))
+        assert status == 201, added
+        assert (added["state"], added["origin"], added["served_models"]) == ("ready", "admin", ["hare"])
+        assert added["keys"] == 1
+        assert await made_by(proxy, model="hare") == "second"
+        assert (await ask(proxy, "POST", BACKENDS, entry("second", servers[1])))[1]["error"]["code"] == "backend_exists"
+    async with start_proxy(**first) as proxy:
+        assert await states(proxy) == {"first": "ready", "second": "ready"}
+        assert await made_by(proxy, model="hare") == "second"
+        audit = (await ask(proxy, "GET", "/admin/api/audit"))[1]["data"]
+        assert [each["action"] for each in audit if each["target"] == "second"] == ["backend.add"]
+    assert (servers[0].registered, servers[1].registered) == (0, 2)
+
+
+async def test_stored_back_ends_serve_alone_and_make_no_room_for_the_simulator(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    async with start_proxy(backends=[entry("first", servers[0])]) as proxy:
+        assert (await ask(proxy, "POST", BACKENDS, entry("second", servers[1])))[0] == 201
+    async with start_proxy() as proxy:
+        assert await states(proxy) == {"second": "ready", "first": "disabled"}
+        assert await made_by(proxy) == "second"
+
+
+async def test_a_drained_back_end_finishes_its_orders_and_takes_no_new_ones(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    servers[0].on_order = lambda order: keep_running(servers[0], order)
+    async with start_proxy(backends=[entry("first", servers[0]), entry("second", servers[1])]) as proxy:
+        placed = await place(proxy)
+        await servers[0].until(lambda: servers[0].registered == 1)
+
+        async def follows() -> bool:
+            return bool((await ask(proxy, "GET", f"{BACKENDS}/first"))[1]["unfinished"] == 1)
+
+        await eventually(follows)
+        assert (await ask(proxy, "PATCH", f"{BACKENDS}/first", {"enabled": False}))[1]["state"] == "draining"
+        assert await made_by(proxy) == "second"
+        assert (await ask(proxy, "DELETE", f"{BACKENDS}/first"))[1]["error"]["code"] == "backend_has_source"
+        assert (await proxy.get("/health/ready"))["backends"] == {"second": True}
+        for tasks in servers[0].tasks.values():
+            tasks[0]["status"] = "succeeded"
+        await outcome(proxy, placed)
+        assert (await states(proxy))["first"] == "disabled"
+        assert (await ask(proxy, "PATCH", f"{BACKENDS}/first", {"enabled": None}))[1]["state"] == "ready"
+        servers[0].on_order = servers[0].take
+        assert await made_by(proxy) == "first"
+
+
+async def test_an_order_in_line_moves_on_when_its_back_end_is_drained(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    servers[0].on_order = lambda order: keep_running(servers[0], order)
+    one_at_once = entry("first", servers[0], keys=upstream_keys(max_concurrent=1))
+    async with start_proxy(backends=[one_at_once]) as proxy:
+        await place(proxy)
+        await servers[0].until(lambda: servers[0].registered == 1)
+        waiting = await place(proxy)
+        assert (await ask(proxy, "POST", BACKENDS, entry("second", servers[1])))[0] == 201
+        await outcome(proxy, waiting)
+        assert (await proxy.get(f"/v1/generation/{waiting}"))["backend"] == "second"
+        waiting = await place(proxy)
+        await outcome(proxy, waiting)
+        for name in ("second", "first"):
+            assert (await ask(proxy, "PATCH", f"{BACKENDS}/{name}", {"enabled": False}))[0] == 200
+        async with proxy.chat() as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (503, "no_upstream_key")
+
+
+async def test_orders_continue_at_the_new_address_of_their_back_end(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    servers[0].on_order = lambda order: keep_running(servers[0], order)
+    allowed = [servers[0].url.removeprefix("http://")]
+    async with start_proxy(backends=[entry("first", servers[0])], result_allow=allowed) as proxy:
+        placed = await place(proxy)
+        await servers[0].until(lambda: servers[0].registered == 1)
+        for token, tasks in servers[0].tasks.items():
+            servers[1].tasks[token] = [task | {"status": "succeeded"} for task in tasks]
+        assert (await ask(proxy, "PATCH", f"{BACKENDS}/first", {"base_url": servers[1].url}))[0] == 200
+        await outcome(proxy, placed)
+        assert await made_by(proxy) == "first"
+    assert (len(servers[0].orders), len(servers[1].orders)) == (1, 1)
+
+
+async def test_a_back_end_with_orders_is_not_deleted_and_takes_its_keys_with_it(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    servers[1].on_order = lambda order: keep_running(servers[1], order)
+    second = entry("second", servers[1], models={"hare": "sora-1.0"})
+    async with start_proxy(backends=[entry("first", servers[0])]) as proxy:
+        await ask(proxy, "POST", BACKENDS, second)
+        async with proxy.chat(model="hare", background=True) as answer:
+            placed = answer.headers["x-generation-id"]
+        await servers[1].until(lambda: servers[1].registered == 1)
+        assert (await ask(proxy, "DELETE", f"{BACKENDS}/second"))[1]["error"]["code"] == "backend_in_use"
+        for tasks in servers[1].tasks.values():
+            tasks[0]["status"] = "succeeded"
+        await outcome(proxy, placed)
+
+        async def deleted() -> bool:
+            return (await ask(proxy, "DELETE", f"{BACKENDS}/second"))[0] == 200
+
+        await eventually(deleted)
+        assert await states(proxy) == {"first": "ready"}
+        assert {key["backend"] for key in (await ask(proxy, "GET", "/admin/api/keys"))[1]["data"]} == {"first"}
+        assert await made_by(proxy, model="hare") is None
+        assert (await ask(proxy, "POST", BACKENDS, second))[0] == 201
+    async with start_proxy(backends=[entry("first", servers[0])]) as proxy:
+        assert await states(proxy) == {"first": "ready", "second": "ready"}
+
+
+async def test_an_import_applies_only_what_changed_in_the_configuration(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    both = [entry("first", servers[0]), entry("second", servers[1])]
+    async with start_proxy(backends=both) as proxy:
+        await ask(proxy, "PATCH", f"{BACKENDS}/first", {"enabled": False, "models": ["sora-1.0"]})
+    async with start_proxy(backends=both) as proxy:  # the same file does not undo it
+        assert await states(proxy) == {"first": "disabled", "second": "ready"}
+    async with start_proxy(backends=[both[1]]) as proxy:  # gone: out of use, not deleted
+        first = (await ask(proxy, "GET", f"{BACKENDS}/first"))[1]
+        assert (first["state"], first["origin"]) == ("disabled", "removed")
+    edited = entry("first", servers[1])
+    async with start_proxy(backends=[edited, both[1]]) as proxy:  # the edit takes effect, the rest is as it was
+        first = (await ask(proxy, "GET", f"{BACKENDS}/first"))[1]
+        assert (first["base_url"], first["served_models"], first["origin"]) == (
+            servers[1].url,
+            ["sora-1.0"],
+            "environment",
+        )
+
+
+async def test_orders_of_a_back_end_that_left_the_configuration_end_there(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    servers[0].on_order = lambda order: keep_running(servers[0], order)
+    both = [entry("first", servers[0]), entry("second", servers[1])]
+    async with start_proxy(backends=both) as proxy:
+        placed = await place(proxy)
+        await servers[0].until(lambda: servers[0].registered == 1)
+
+        async def runs() -> bool:
+            return bool((await proxy.get("/v1/generations"))["data"][0]["backend_id"])
+
+        await eventually(runs)
+    async with start_proxy(backends=[both[1]]) as proxy:
+        assert (await states(proxy))["first"] == "draining"
+        for tasks in servers[0].tasks.values():
+            tasks[0]["status"] = "succeeded"
+        await outcome(proxy, placed)
+    assert servers[0].registered == 1
+
+
+async def test_a_change_that_can_not_be_changes_nothing(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
+    async with start_proxy(backends=[entry("first", servers[0])]) as proxy:
+        for method, path, body, code, words in (
+            ("POST", BACKENDS, entry("second", servers[1], kind="other"), "invalid_value", "'kind' must be one of"),
+            ("POST", BACKENDS, entry("second", servers[1], options={"speed": 1}), "invalid_value", "no option 'speed'"),
+            ("POST", BACKENDS, entry("Second!", servers[1]), "invalid_value", "name"),
+            ("POST", BACKENDS, {"name": "second"}, "missing_required_parameter", "kind"),
+            ("POST", BACKENDS, entry("second", servers[1], more=1), "unknown_parameter", "more"),
+            ("PATCH", f"{BACKENDS}/first", {"kind": "sora"}, "unknown_parameter", "base_url, models, options"),
+            ("PATCH", f"{BACKENDS}/first", {"base_url": "nowhere"}, "invalid_value", "base_url"),
+            ("PATCH", f"{BACKENDS}/first", {"base_url": None}, "missing_required_parameter", "base_url"),
+            ("PATCH", f"{BACKENDS}/other", {"enabled": False}, "not_found", "no such back end"),
+            ("DELETE", f"{BACKENDS}/other", None, "not_found", "no such back end"),
+        ):
+            status, answer = await ask(proxy, method, path, body)
+            assert (status >= 400, answer["error"]["code"]) == (True, code), answer
+            assert words in answer["error"]["message"]
+        assert await states(proxy) == {"first": "ready"}
+
+
+async def test_values_of_headers_are_not_shown(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
+    secret = "a-secret-of-a-header"
+    options = {"extra_headers": {"x-account": secret}}
+    async with start_proxy(backends=[entry("first", servers[0], options=options)]) as proxy:
+        first = (await ask(proxy, "GET", f"{BACKENDS}/first"))[1]
+        assert first["options"] == {"extra_headers": {"x-account": "…"}}
+        await ask(proxy, "PATCH", f"{BACKENDS}/first", {"options": {"extra_headers": {"x-account": f"{secret}-2"}}})
+        audit = await ask(proxy, "GET", "/admin/api/audit")
+        assert "backend.change" in str(audit)
+        assert secret not in str(audit)
+        assert await made_by(proxy) == "first"
+
+
+async def test_no_back_end_is_added_to_the_simulator(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
+    async with start_proxy() as proxy:
+        status, answer = await ask(proxy, "POST", BACKENDS, entry("first", servers[0]))
+        assert (status, answer["error"]["code"]) == (409, "simulator_in_use")
+        assert await states(proxy) == {"simulator": "ready"}
