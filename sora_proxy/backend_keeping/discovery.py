@@ -7,7 +7,6 @@ not answered yet is asked more often.
 import asyncio
 import functools
 import math
-from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -35,19 +34,14 @@ class Discovery:
     def __init__(self, backends: Backends, keep: Keep) -> None:
         self._backends = backends
         self._keep = keep
-        # All the mutable state: when each back end answered last, by its name.
+        # All the mutable state: when each back end answered last, by its name; those whose silence was logged.
         self._answered: dict[str, float] = {}
+        self._silent: set[str] = set()
 
     async def run(self) -> None:
         """Ask each back end when it is time."""
-        now = asyncio.get_running_loop().time
         while True:
-            due = [
-                each
-                for each in self._backends.all
-                if now() - self._answered.get(each.name, -math.inf) > REFRESH_SECONDS
-            ]
-            await asyncio.gather(*(self._ask_quietly(backend) for backend in due))
+            await asyncio.gather(*(self._refresh(backend) for backend in self._backends.all if self._is_due(backend)))
             await asyncio.sleep(RETRY_SECONDS)
 
     async def ask(self, backend: Backend) -> None:
@@ -55,22 +49,35 @@ class Discovery:
 
         Raises the Fault for which none of its servers answered, or StorageUnavailable.
         """
-        keys = _a_key_of_each_server(backend)
-        outcomes = await asyncio.gather(*(self._answer(backend, key) for key in keys), return_exceptions=True)
+        outcomes = await asyncio.gather(
+            *(self._answer(backend, key) for key in _a_key_of_each_server(backend)), return_exceptions=True
+        )
         answers = [outcome for outcome in outcomes if isinstance(outcome, Capabilities)]
         faults = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         for fault in faults:
             if not answers or not isinstance(fault, Fault):
                 raise fault
         if answers:
-            await self._keep(backend.name, _union(answers), complete=not faults)
-            self._answered[backend.name] = asyncio.get_running_loop().time()
+            together = functools.reduce(Capabilities.with_models_of, answers)
+            await self._keep(backend.name, together, complete=not faults)
+            self._answered[backend.name] = backend.keys.now
 
-    async def _ask_quietly(self, backend: Backend) -> None:
+    def _is_due(self, backend: Backend) -> bool:
+        """A server that is cooling down is left to the orders that try it, whose outcome decides about others."""
+        now = backend.keys.now
+        if now - self._answered.get(backend.name, -math.inf) <= REFRESH_SECONDS:
+            return False
+        return any(key.reachable(now) for key in _a_key_of_each_server(backend))
+
+    async def _refresh(self, backend: Backend) -> None:
         try:
             await self.ask(backend)
         except (Fault, StorageUnavailable) as error:
-            log.warning("models not listed", backend=backend.name, reason=str(error))
+            if backend.name not in self._silent:
+                log.warning("models not listed", backend=backend.name, reason=str(error))
+            self._silent.add(backend.name)
+        else:
+            self._silent.discard(backend.name)
 
     async def _answer(self, backend: Backend, key: Key) -> Capabilities:
         """What one server can do. That it can't be reached is noted, so that orders go elsewhere at once."""
@@ -80,11 +87,6 @@ class Discovery:
         except (EgressFault, ServerUnreachable) as fault:
             backend.keys.report(key, fault)
             raise
-
-
-def _union(answers: Sequence[Capabilities]) -> Capabilities:
-    """What several servers can do together."""
-    return functools.reduce(Capabilities.with_models_of, answers)
 
 
 def _a_key_of_each_server(backend: Backend) -> list[Key]:

@@ -133,6 +133,10 @@ class Key:
         """What a call that begins now goes through: the server and an egress."""
         return self._server, self.egress(now)
 
+    def reachable(self, now: float) -> bool:
+        """Whether nothing that its calls go through is cooling down."""
+        return all(circuit.cooldown.until <= now for circuit in self.route(now))
+
     def account(self, now: float) -> Account:
         """The key as a call to the back end that begins now uses it."""
         config = self._config

@@ -22,9 +22,11 @@ class ToyServer:
         self.registered = 0
         self.refuses = self.fails = False
         self.cancelled: list[str] = []
+        self.models = {"toy": 4}  # the most images of an order, by the names of models
 
-    async def start(self) -> web.AppRunner:
+    async def start(self, port: int = 0) -> web.AppRunner:
         app = web.Application()
+        app.router.add_get("/models", self._models)
         app.router.add_post("/jobs", self._submit)
         app.router.add_get("/jobs", self._list)
         app.router.add_get("/jobs/{id}", self._poll)
@@ -33,13 +35,16 @@ class ToyServer:
         app.router.add_get("/files/{id}", self._file)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         return runner
 
     def forget(self) -> None:
         """Lose every job, as a restart does."""
         self.jobs.clear()
+
+    async def _models(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.models)
 
     async def _submit(self, request: web.Request) -> web.Response:
         return web.json_response(await self._register(request), status=400 if self.refuses else 200)
