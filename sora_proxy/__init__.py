@@ -24,12 +24,12 @@ is. `app.py` makes every object that others share. The doors are `background.py`
 (threads), `database.py` with `database_file.py` (SQLite) and `log.py`. Each folder answers one question, which its
 `__init__.py` asks:
 
-    settings/     What did the operator choose?          webhooks/   Who hears that an order has ended?
-    orders/       What becomes of an order?              media/      Where do images come from, where do they go?
-    scheduling/   Who gets which key, when?              foreign/    How do we deal with strangers?
-    key_keeping/  Where do upstream keys come from?      upstream/   Whom do we ask?
-    operators/    What do operators see and change?      simulator/  Who answers if nobody else does?
-    api/          How does the world reach us?
+    settings/         What did the operator choose?         operators/  What do operators see and change?
+    orders/           What becomes of an order?             webhooks/   Who hears that an order has ended?
+    scheduling/       Who gets which key, when?             media/      Where do images come from, where do they go?
+    backend_keeping/  Which back ends are there?            foreign/    How do we deal with strangers?
+    key_keeping/      Where do upstream keys come from?     upstream/   Whom do we ask?
+    api/              How does the world reach us?          simulator/  Who answers if nobody else does?
 
 `tests/unit/test_imports.py` holds the table of who may import whom.
 """
