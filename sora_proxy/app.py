@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import web
 
 from sora_proxy.api import MIDDLEWARES, add_routes
-from sora_proxy.api.admin.context import AUDIT, KEY_POOLS, KEY_REGISTRY, LOGIN_LIMIT, USAGE
+from sora_proxy.api.admin.context import AUDIT, KEY_POOLS, KEY_REGISTRY, LOGIN_LIMIT, SPENDING, USAGE
 from sora_proxy.api.context import (
     BACKENDS_IN_USE,
     BACKGROUND,
@@ -52,6 +52,7 @@ from sora_proxy.orders.idempotency import Idempotency
 from sora_proxy.orders.lifecycle import Lifecycle, Policy
 from sora_proxy.orders.readers import Readers
 from sora_proxy.orders.retention import Bounds, Retention
+from sora_proxy.orders.spending import Caps, Spending
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.scheduling.key_pools import KeyPools
@@ -88,10 +89,12 @@ class Program:
         apply = functools.partial(_apply, self.choice, self.key_pools, redactor)
         self.runtime = RuntimeSettings(settings, self.database, apply)
         self.webhooks = Webhooks(settings, self.database, redactor)
-        self.store = Store(self.database, WRITERS, on_end=self.webhooks.ended)
+        self.spending = Spending(self.database, _caps(settings))
+        followers = (self.webhooks.follow, self.spending.follow)
+        self.store = Store(self.database, (*WRITERS, self.spending.count), followers)
         self.media = Media(images_dir_of(settings), settings.data_dir / "inputs", self.threads)
         self.models = self.choice.models()
-        resources = Resources(self.store, self.media, _send_policy(settings), self.models.routes)
+        resources = Resources(self.store, self.media, _send_policy(settings), self.models.routes, self.spending)
         at_work = [Backend(each, self.key_pools[each.name], resources) for each in self.choice.upstreams]
         self.backends = Backends(at_work, self.models.routes)
         lifecycle = Lifecycle(self.backends, self.store, self.media, _policy(self.runtime))
@@ -112,6 +115,7 @@ class Program:
             self.webhooks.running(self.background),
         ):
             await self.runtime.open()
+            await self.spending.load()
             self.key_pools.used_before(await submissions.Submissions(self.database).ages())
             await self.supervisor.recover()
             async with self.background.running(retention=self.retention.run):
@@ -148,6 +152,7 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     app[WEBHOOKS] = program.webhooks
     app[AUDIT] = AuditLog(program.database)
     app[USAGE] = Usage(program.database)
+    app[SPENDING] = program.spending
     add_routes(app)
     app.cleanup_ctx.append(program.life)
     return app
@@ -159,6 +164,11 @@ def _queue_bounds(settings: Settings) -> QueueBounds:
         max_orders_of_client=settings.max_queue_per_client,
         max_wait_seconds=settings.max_queue_wait,
     )
+
+
+def _caps(settings: Settings) -> Caps:
+    own = {each.name: each.options.max_images_per_day for each in settings.backends}
+    return Caps(settings.max_images_per_day, {name: cap for name, cap in own.items() if cap is not None})
 
 
 def _retention_bounds(settings: Settings) -> Bounds:

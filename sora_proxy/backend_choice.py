@@ -53,7 +53,7 @@ class BackendChoice:
             for each in settings.backends:
                 yield (
                     each.kind,
-                    BackendOptions(each.name, each.base_url, deadlines, result_allow=allow, more=each.options),
+                    BackendOptions(each.name, each.base_url, deadlines, result_allow=allow, more=each.options.of_kind),
                 )
         else:
             kind = "sora" if settings.upstream == "auto" else settings.upstream

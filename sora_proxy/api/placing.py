@@ -86,7 +86,7 @@ async def _take(
 ) -> Generation:
     """Give a new order to the supervisor."""
     supervisor = request.app[SUPERVISOR]
-    supervisor.admit(spec.model, request[CLIENT])
+    supervisor.admit(spec, request[CLIENT])
     image = await keep_image(request, reference) if reference else None
     try:
         return await supervisor.start(replace(spec, image=image), request[CLIENT], *also)

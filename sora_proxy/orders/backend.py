@@ -15,7 +15,7 @@ from typing import Literal
 import structlog
 
 from sora_proxy.background import to_the_end
-from sora_proxy.errors import Fault, SubmissionUnknown, TaskLost
+from sora_proxy.errors import DailyCapReached, Fault, SubmissionUnknown, TaskLost
 from sora_proxy.events import Image
 from sora_proxy.generation import Generation, Status
 from sora_proxy.media.image_files import Media
@@ -23,6 +23,7 @@ from sora_proxy.orders.following import Following, awaited
 from sora_proxy.orders.lost_orders import LostOrders
 from sora_proxy.orders.recorder import Recorder
 from sora_proxy.orders.results import Results
+from sora_proxy.orders.spending import Spending
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
@@ -59,6 +60,7 @@ class Resources:
     media: Media
     policy: SendPolicy
     routes: Routes
+    spending: Spending
 
 
 class Backend:
@@ -71,6 +73,7 @@ class Backend:
         self._media = resources.media
         self._routes = resources.routes
         self._policy = policy
+        self._spending = resources.spending
         self._recorder = Recorder(store)
         self._probes = Probes(upstream.probe, keys)
         keys.on_unproven = self._probes.start  # what closes the circle: probes need the pool
@@ -83,8 +86,12 @@ class Backend:
     def name(self) -> str:
         return self.upstream.name
 
+    def cap_reached(self, images: int) -> DailyCapReached | None:
+        """Why an order of so many images may not be sent now; None if it may."""
+        return self._spending.refusal(self.name, images)
+
     async def work(self, generation: Generation, lease: Lease) -> None:
-        """Bring an order closer to its results, as far as one lease reaches. Raises Fault."""
+        """Bring an order closer to its results, as far as one lease reaches. Raises Fault or DailyCapReached."""
         if generation.status is Status.queued:
             await self._send(generation, lease)
         elif generation.status is Status.submitting:  # by the last process, which ended before its outcome was stored
@@ -118,6 +125,8 @@ class Backend:
 
     async def _send(self, generation: Generation, lease: Lease) -> None:
         """The reference image, the write-ahead intent, and the order itself."""
+        if reached := self.cap_reached(generation.spec.n):
+            raise reached
         image = generation.spec.image
         account = self.keys.account(lease.key)
         upload_ids = [await self.upstream.upload(self._media.input_path(image), account)] if image else []

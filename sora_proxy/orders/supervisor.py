@@ -55,13 +55,13 @@ class Supervisor:
         self._check_running()
         self._backends.check_usable()
 
-    def admit(self, model: str, client: str) -> None:
-        """Check that an order of this client for a model would be taken now.
+    def admit(self, spec: GenerationSpec, client: str) -> None:
+        """Check that an order of this client would be taken now.
 
-        Raises Stopping, NoUpstreamKey or QueueFull.
+        Raises Stopping, NoUpstreamKey, DailyCapReached or QueueFull.
         """
         self._check_running()
-        self._backends.admit(model, client, self._clients_arriving)
+        self._backends.admit(spec, client, self._clients_arriving)
 
     async def start(self, spec: GenerationSpec, client: str, *also: InSameCommit) -> Generation:
         """Take an order. When this returns, it is on disk and under way, whatever becomes of the caller; what else
@@ -69,7 +69,7 @@ class Supervisor:
 
         Raises what `admit` raises, or StorageUnavailable; nothing was kept or sent then.
         """
-        self.admit(spec.model, client)
+        self.admit(spec, client)
         generation = Generation(new_generation_id(), client, spec)
         accepting = self._arriving[generation.id] = start_task(
             self._accept(generation, also), name=f"accept {generation.id}", awaited=True

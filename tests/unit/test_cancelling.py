@@ -14,6 +14,7 @@ from sora_proxy.media.image_files import Media
 from sora_proxy.orders.backend import Backend, Resources, SendPolicy
 from sora_proxy.orders.backends import Backends
 from sora_proxy.orders.lifecycle import Lifecycle, Policy
+from sora_proxy.orders.spending import Caps, Spending
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.scheduling.key_pool import KeyPool
@@ -87,12 +88,12 @@ async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Super
     await media.open()
     keys = KeyPool(QueueBounds())
     keys.put("key", KEY)
-    store = Store(database)
+    store, spending = Store(database), Spending(database, Caps())
 
     def routes(model: str) -> dict[str, str]:
         return {upstream.name: model}
 
-    backend = Backend(upstream, keys, Resources(store, media, SendPolicy(poll_interval=0.02), routes))
+    backend = Backend(upstream, keys, Resources(store, media, SendPolicy(poll_interval=0.02), routes, spending))
     backends = Backends([backend], routes)
     supervisor = Supervisor(backends, store, media, Lifecycle(backends, store, media, Policy()).run)
     yield supervisor

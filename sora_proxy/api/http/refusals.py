@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from sora_proxy.errors import (
+    DailyCapReached,
     IdempotencyMismatch,
     InvalidOption,
     KeyExists,
@@ -38,6 +39,7 @@ class ClientError(SoraProxyError):
 
 # By their exact class. What is not listed is a mistake of ours.
 REFUSALS: dict[type[Exception], Callable[[str], ClientError]] = {
+    DailyCapReached: partial(ClientError, code="insufficient_quota"),
     IdempotencyMismatch: partial(ClientError, code="idempotency_mismatch", param="Idempotency-Key"),
     KeyExists: partial(ClientError, code="key_exists", param="key"),
     KeyHasSource: partial(ClientError, code="key_has_source", param="id"),
