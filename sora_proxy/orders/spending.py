@@ -10,7 +10,7 @@ one.
 import datetime as dt
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -80,16 +80,22 @@ def change_of(step: Step) -> Change | None:
     return None
 
 
-def _day(at: float, ago: int = 0) -> str:
-    return (dt.datetime.fromtimestamp(at, dt.UTC).date() - dt.timedelta(days=ago)).isoformat()
+def _day(at: float) -> str:
+    return dt.datetime.fromtimestamp(at, dt.UTC).date().isoformat()
+
+
+def _first_day(day: str) -> str:
+    """The first day that is kept when something changes on a day."""
+    return (dt.date.fromisoformat(day) - dt.timedelta(days=DAYS_KEPT)).isoformat()
 
 
 class Spending:
-    """The images ordered, as the table has them. The table decides; memory is never ahead of it."""
+    """The images ordered, as the table has them. `now` tells the seconds since 1970."""
 
-    def __init__(self, database: Database, caps: Caps) -> None:
+    def __init__(self, database: Database, caps: Caps, now: Callable[[], float] = time.time) -> None:
         self.caps = caps
         self._database = database
+        self._now = now
         # All the mutable state: images by day and back end, and the day of each back end's last log line about a cap.
         self._ordered: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._logged: dict[str, str] = {}
@@ -97,7 +103,7 @@ class Spending:
     @property
     def today(self) -> Mapping[str, int]:
         """The images ordered today, by the names of their back ends."""
-        return self._ordered.get(_day(time.time()), {})
+        return self._ordered.get(_day(self._now()), {})
 
     async def load(self) -> None:
         """Read what earlier processes ordered. Raises StorageUnavailable."""
@@ -107,7 +113,7 @@ class Spending:
 
     def refusal(self, backend: str, images: int) -> DailyCapReached | None:
         """Why an order of so many images may not go to a back end now; None if it may."""
-        refusal, today = self.caps.refusal(self.today, backend, images), _day(time.time())
+        refusal, today = self.caps.refusal(self.today, backend, images), _day(self._now())
         if refusal and self._logged.get(backend) != today:
             self._logged[backend] = today
             log.warning("daily cap reached, orders are passed over", backend=backend, reason=str(refusal))
@@ -118,14 +124,14 @@ class Spending:
         if (change := change_of(step)) is None:
             return
         if change.images > 0:
-            ordered = dict(connection.execute(ORDERED, {"on_day": change.day}).tuples().all())
+            ordered = dict(connection.execute(ORDERED, {"on_day": change.day}).all())
             if refusal := self.caps.refusal(ordered, change.backend, change.images):
                 raise refusal
         where = {"at_backend": change.backend, "on_day": change.day}
         if not connection.execute(ADD, where | {"more": change.images}).rowcount and change.images > 0:
             row = {"backend": change.backend, "day": change.day, "images": change.images}
             connection.execute(spending.insert(), row)
-            connection.execute(PRUNE, {"first_day": _day(time.time(), DAYS_KEPT)})
+            connection.execute(PRUNE, {"first_day": _first_day(change.day)})
 
     def follow(self, step: Step) -> None:
         """Note a step that was committed."""
@@ -134,5 +140,5 @@ class Spending:
         ordered = self._ordered[change.day]
         if ordered[change.backend] + change.images >= 0:  # as in the table
             ordered[change.backend] += change.images
-        first_day = _day(time.time(), DAYS_KEPT)
+        first_day = _first_day(change.day)
         self._ordered = defaultdict(Counter, {day: each for day, each in self._ordered.items() if day >= first_day})
