@@ -18,7 +18,7 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database, rows_of
 from sora_proxy.errors import DailyCapReached
 from sora_proxy.events import Completed, Event, Failed
-from sora_proxy.generation import Generation, GenerationSpec, Status, Step, new_generation_id
+from sora_proxy.generation import FINAL, Generation, GenerationSpec, Status, Step, new_generation_id
 from sora_proxy.orders.recorder import Recorder
 from sora_proxy.orders.spending import DAYS_KEPT, Caps, Spending, spending
 from sora_proxy.orders.store import Store
@@ -89,8 +89,8 @@ class Story:
         await self._database.close()
         await self._open()
 
-    async def _let_pass(self, hours: int) -> None:
-        self._now += hours * HOUR
+    async def _let_pass(self, choice: int) -> None:
+        self._now += choice % 12 * HOUR
 
     async def _place(self, choice: int) -> None:
         self._orders.append(order(choice % 4 + 1))
@@ -120,10 +120,11 @@ class Story:
         return True
 
     async def _take_a_step(self, choice: int) -> None:
-        if not self._orders:
+        unfinished = [each for each in self._orders if each.status not in FINAL]
+        if not unfinished:
             return
-        generation = self._orders[choice % len(self._orders)]
-        choice //= len(self._orders)
+        choice, number = divmod(choice, len(unfinished))
+        generation = unfinished[number]
         if generation.status is Status.queued:
             backend = BACKENDS[choice % 3]
             fits = generation.spec.n <= self._room(backend)
@@ -186,14 +187,33 @@ class Story:
                 assert counted[backend, day] == self._counted[backend, day]
 
 
-ACTIONS = ["order", "step", "step", "step", "burst", "cancel", "restart", "hours"]
+ACTIONS = ["order", "order", *["step"] * 6, "burst", "cancel", "restart", "hours"]
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(1, 40)), min_size=15, max_size=40))
+@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(1, 60)), min_size=30, max_size=60))
 def test_what_counts_is_what_may_have_been_registered_and_no_cap_is_exceeded(steps: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(Story(Path(folder)).run(steps))
+
+
+async def test_an_order_that_is_sent_again_counts_again_only_if_the_back_end_took_and_lost_it(
+    database: Database,
+) -> None:
+    counting = Spending(database, Caps(), now=lambda: 20_000 * DAY)
+    store, generation = Store(database, [counting.count], [counting.follow]), order(images=2)
+    recorder = Recorder(store)
+    await store.add(generation)
+    for outcome, counted in (("taken", 2), ("refused", 2), ("not found", 2), ("taken", 4)):
+        intent = {"backend": "first", "key_id": "key", "intent_at": 20_000 * DAY}
+        await recorder.record(generation, generation.state.to(Status.submitting, **intent))
+        if outcome == "taken":
+            await recorder.accept(generation, "task")
+        elif outcome == "not found":
+            await recorder.record(generation, generation.state.to(Status.unknown))
+        await recorder.requeue(generation)
+        assert list((await table(database)).values()) == [counted]
+        assert counting.today == {"first": counted}
 
 
 async def test_an_intent_that_is_not_committed_does_not_count(database: Database) -> None:
