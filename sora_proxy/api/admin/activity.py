@@ -29,10 +29,10 @@ async def usage(request: web.Request) -> web.Response:
 
 @described()
 async def queue(request: web.Request) -> web.Response:
-    """Show for each back end how many orders of each client wait for a key, and how long a new order would wait; and
-    how many images were ordered today (UTC), there and in all, with the caps on that.
+    """Show for each back end how many orders of each client wait for a key, and how long a new order would wait.
 
-    An order that several back ends serve waits at each of them.
+    An order that several back ends serve waits at each of them. `images_today` counts the images ordered on this UTC
+    day, at each back end and in all, `max_images_per_day` is the cap on them.
     """
     backends, names, spending = request.app[BACKENDS_IN_USE].all, request.app[ACCESS].names, request.app[SPENDING]
     queues = [_queue(backend, names) | _images_today(spending, backend.name) for backend in backends]
