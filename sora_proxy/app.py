@@ -13,7 +13,7 @@ from aiohttp import web
 
 from sora_proxy.api import MIDDLEWARES, add_routes
 from sora_proxy.api.admin.backend_context import BACKEND_REGISTRY, DISCOVERY
-from sora_proxy.api.admin.context import AUDIT, KEY_POOLS, KEY_REGISTRY, LOGIN_LIMIT, USAGE
+from sora_proxy.api.admin.context import AUDIT, KEY_POOLS, KEY_REGISTRY, LOGIN_LIMIT, SPENDING, USAGE
 from sora_proxy.api.context import (
     BACKENDS_IN_USE,
     BACKGROUND,
@@ -31,7 +31,7 @@ from sora_proxy.api.http.context import ACCESS, FETCHER, LARGE_BODY_SLOTS, MEDIA
 from sora_proxy.api.ordering.side_calls import SideCalls
 from sora_proxy.backend_choice import BackendChoice, Stored
 from sora_proxy.backend_keeping.discovery import Discovery
-from sora_proxy.backend_keeping.fleet import Fleet
+from sora_proxy.backend_keeping.fleet import Fleet, InUse
 from sora_proxy.backend_keeping.registry import BackendRegistry
 from sora_proxy.backend_keeping.store import load
 from sora_proxy.background import Background
@@ -57,6 +57,7 @@ from sora_proxy.orders.idempotency import Idempotency
 from sora_proxy.orders.lifecycle import Lifecycle, Policy
 from sora_proxy.orders.readers import Readers
 from sora_proxy.orders.retention import Bounds, Retention
+from sora_proxy.orders.spending import Caps, Spending
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.scheduling.key_pools import KeyPools
@@ -94,17 +95,18 @@ class Program:
         apply = functools.partial(_apply, self.choice, self.key_pools, redactor)
         self.runtime = RuntimeSettings(settings, self.database, apply)
         self.webhooks = Webhooks(settings, self.database, redactor)
-        self.store = Store(self.database, WRITERS, on_end=self.webhooks.ended)
+        self.spending = Spending(self.database, Caps(settings.max_images_per_day))
+        followers = (self.webhooks.follow, self.spending.follow)
+        self.store = Store(self.database, (*WRITERS, self.spending.count), followers)
         self.media = Media(images_dir_of(settings), settings.data_dir / "inputs", self.threads)
         self.models = Models(settings.model_aliases, settings.default_model)
         self.backends = Backends(self.models.routes)
         lifecycle = Lifecycle(self.backends, self.store, self.media, _policy(self.runtime))
         self.supervisor = Supervisor(self.backends, self.store, self.media, lifecycle.run)
-        resources = Resources(self.store, self.media, _send_policy(settings), self.models.routes)
+        resources = Resources(self.store, self.media, _send_policy(settings), self.models.routes, self.spending)
         employ = functools.partial(Backend, resources=resources)
-        fleet = Fleet(
-            self.choice.make, employ, self.key_pools, self.backends, self.models, lambda: self.supervisor.unfinished
-        )
+        in_use = InUse(self.key_pools, self.backends, self.models, self.spending, lambda: self.supervisor.unfinished)
+        fleet = Fleet(self.choice.make, employ, in_use)
         self.backend_registry = BackendRegistry(self.database, fleet, self.key_keeping.registry)
         self.backend_registry.load(self.choice.records)
         self.discovery = Discovery(self.backends, self.backend_registry.keep)
@@ -125,6 +127,7 @@ class Program:
         ):
             await self.backend_registry.open()
             await self.runtime.open()
+            await self.spending.load()
             self.key_pools.used_before(await submissions.Submissions(self.database).ages())
             await self.supervisor.recover()
             async with self.background.running(retention=self.retention.run, discovery=self.discovery.run):
@@ -163,6 +166,7 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     app[WEBHOOKS] = program.webhooks
     app[AUDIT] = AuditLog(program.database)
     app[USAGE] = Usage(program.database)
+    app[SPENDING] = program.spending
     add_routes(app)
     app.cleanup_ctx.append(program.life)
     return app

@@ -12,7 +12,7 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping.store import Origin
 from sora_proxy.scheduling.key_pools import KeyPools
-from sora_proxy.settings.backends import BackendConfig
+from sora_proxy.settings.backends import BackendConfig, EntryOptions
 from sora_proxy.settings.derived import HOW_TO_NAME_A_BACKEND, backend_is_meant, egresses_of
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import signs_of_a_backend
@@ -85,7 +85,7 @@ class BackendChoice:
             config.base_url,
             deadlines,
             links_results=not self.simulated,
-            more=config.options,
+            more=config.options.of_kind,
             result_allow=settings.result_allow,
         )
         return BACKENDS[config.kind](options, self._threads)
@@ -125,5 +125,5 @@ class BackendChoice:
             name=self.default_name,
             kind=self.default_name,
             base_url=self._settings.sora_base_url,
-            options={"extra_headers": headers} if headers else {},
+            options=EntryOptions.model_validate({"extra_headers": headers} if headers else {}),
         )

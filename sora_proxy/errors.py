@@ -14,6 +14,7 @@
     ├── SimulatorInUse               the operator's: neither can be added
     ├── StorageUnavailable           ours: the disk or the database refused
     ├── NoUpstreamKey                ours: no key is left that could serve
+    ├── DailyCapReached              the operator's cap on images a day leaves no room for an order
     ├── QueueFull                    ours: more orders wait than we promise to serve in time
     ├── QueueTimeout                 ours: an order waited too long for a key
     ├── Rerouted                     the back ends changed while an order waited: it waits at those that there are now
@@ -121,6 +122,13 @@ class NoUpstreamKey(SoraProxyError):
 
     def __init__(self, message: str = "there is no upstream key that could serve") -> None:
         super().__init__(message)
+
+
+class DailyCapReached(SoraProxyError):
+    """`cap` names an option and its value. Nothing was sent."""
+
+    def __init__(self, cap: str) -> None:
+        super().__init__(f"{cap} leaves no room for this order today; the next day begins at 00:00 UTC")
 
 
 class QueueFull(SoraProxyError):

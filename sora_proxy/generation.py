@@ -145,7 +145,7 @@ class State:
     status: Status = Status.queued
     key_id: str | None = None  # set from the intent on: a generation stays on its key
     task_id: str | None = None  # the upstream task
-    intent_at: float | None = None
+    intent_at: float | None = None  # of the last attempt; None once it is known that nothing was registered
     attempts: int = 0  # submits that were tried
     lost: int = 0  # those of them that were looked for upstream and not found, or that the back end lost
     listed: tuple[str, ...] | None = None  # tasks that were there before the intent, where lists tell no prompts

@@ -1,6 +1,7 @@
 """Fleet: puts back ends to work, and takes them out of it. It makes what each needs and changes what others share."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -9,6 +10,7 @@ from sora_proxy.errors import ConfigurationError
 from sora_proxy.generation import Generation
 from sora_proxy.orders.backend import Backend
 from sora_proxy.orders.backends import Backends
+from sora_proxy.orders.spending import Spending
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.key_pools import KeyPools
 from sora_proxy.settings.backends import BackendConfig
@@ -18,60 +20,66 @@ from sora_proxy.upstream.model_names import Models, Offer
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """What others use of the back ends at work."""
+
+    pools: KeyPools
+    backends: Backends
+    models: Models
+    spending: Spending
+    unfinished: Callable[[], Iterable[Generation]]
+
+
 class Fleet:
     """All back ends at work. `make` makes the upstream of a configuration; `employ` makes the rest of a back end."""
 
     def __init__(
-        self,
-        make: Callable[[BackendConfig], Upstream],
-        employ: Callable[[Upstream, KeyPool], Backend],
-        pools: KeyPools,
-        backends: Backends,
-        models: Models,
-        unfinished: Callable[[], Iterable[Generation]],
+        self, make: Callable[[BackendConfig], Upstream], employ: Callable[[Upstream, KeyPool], Backend], in_use: InUse
     ) -> None:
         self.make = make
         self._employ = employ
-        self._pools = pools
-        self._backends = backends
-        self._models = models
-        self._unfinished = unfinished
+        self._in_use = in_use
 
     def put(self, config: BackendConfig, upstream: Upstream) -> None:
         """Put a back end to work, or change one: its orders continue, by the new upstream."""
         log.info("back end", backend=config.name, base_url=config.base_url, enabled=config.enabled)
-        backend = self._backends.get(config.name)
+        backend = self._in_use.backends.get(config.name)
         if backend is None:
-            pool = self._pools.add(config.name, one_intent=upstream.identity is Identity.listed)
+            pool = self._in_use.pools.add(config.name, one_intent=upstream.identity is Identity.listed)
             backend = self._employ(upstream, pool)
-            self._backends.put(backend)
+            self._in_use.backends.put(backend)
         backend.use(upstream)
         backend.enabled = config.enabled
 
     async def remove(self, name: str) -> None:
         """Take a back end out of work that has no orders."""
-        backend = self._backends.remove(name)
-        self._pools.remove(name)
+        backend = self._in_use.backends.remove(name)
+        self._in_use.pools.remove(name)
         await backend.close()
         backend.close_connections()
 
     def has_orders(self, name: str) -> bool:
         """Whether a back end has orders, or is about to get one."""
-        at_work = any(key.tasks for key in self._pools[name].keys)
-        return at_work or any(generation.state.backend == name for generation in self._unfinished())
+        at_work = any(key.tasks for key in self._in_use.pools[name].keys)
+        return at_work or any(generation.state.backend == name for generation in self._in_use.unfinished())
 
     def built_in(self, name: str) -> Capabilities:
         """What a back end can do as far as that is known without asking it."""
-        return self._backends[name].upstream.capabilities
+        return self._in_use.backends[name].upstream.capabilities
 
-    def offer(self, records: Iterable[BackendRecord]) -> None:
-        """Serve the models of the enabled ones of these back ends. Orders in line look again where they can go."""
-        self._models.offer([self._offer_of(record) for record in records if record.config.enabled])
-        self._pools.reroute()
+    def offer(self, records: Sequence[BackendRecord]) -> None:
+        """Serve the models of the enabled ones of these back ends, within their daily caps. Orders in line look again
+        where they can go."""
+        spending = self._in_use.spending
+        caps = {each.name: each.config.options.max_images_per_day for each in records}
+        spending.caps = replace(spending.caps, of_backends={name: cap for name, cap in caps.items() if cap is not None})
+        self._in_use.models.offer([self._offer_of(record) for record in records if record.config.enabled])
+        self._in_use.pools.reroute()
 
     def check_models(self) -> None:
         """Raises ConfigurationError if an alias, or the default, stands for a model that no back end serves."""
-        self._models.check()
+        self._in_use.models.check()
 
     def warn_of_missing_models(self) -> None:
         """Log the same: a back end may have stopped serving a model."""
@@ -81,8 +89,7 @@ class Fleet:
             log.warning("models are missing", faults=error.faults)
 
     def _offer_of(self, record: BackendRecord) -> Offer:
-        backend = self._backends[record.name]
-        capabilities = record.capabilities or backend.upstream.capabilities
+        capabilities = record.capabilities or self.built_in(record.name)
         models = record.config.models or tuple(capabilities.models)
         names = models if isinstance(models, dict) else {name: name for name in models}
         return Offer(record.name, capabilities, names or None)

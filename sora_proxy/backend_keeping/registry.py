@@ -6,7 +6,7 @@ at a time, and it is completed even if its caller is cancelled.
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -53,8 +53,8 @@ class BackendRegistry:
         return f"<BackendRegistry {', '.join(self._records)}>"
 
     @property
-    def records(self) -> Collection[BackendRecord]:
-        return self._records.values()
+    def records(self) -> Sequence[BackendRecord]:
+        return list(self._records.values())
 
     def get(self, name: str) -> BackendRecord:
         """Raises BackendNotFound."""
@@ -186,9 +186,7 @@ class BackendRegistry:
 
 def redacted(config: BackendConfig) -> dict[str, Any]:
     """A back end's configuration for operators: without the values of headers and the like."""
-    options = {
-        name: dict.fromkeys(value, "…") if isinstance(value, dict) else value for name, value in config.options.items()
-    }
+    options = {name: dict.fromkeys(each, "…") if isinstance(each, dict) else each for name, each in config.options}
     return config.record() | {"options": options}
 
 

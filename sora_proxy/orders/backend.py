@@ -15,7 +15,7 @@ from typing import Literal
 import structlog
 
 from sora_proxy.background import to_the_end
-from sora_proxy.errors import Fault, SubmissionUnknown, TaskLost
+from sora_proxy.errors import DailyCapReached, Fault, SubmissionUnknown, TaskLost
 from sora_proxy.events import Image
 from sora_proxy.generation import Generation, GenerationSpec, Status
 from sora_proxy.media.image_files import Media
@@ -23,6 +23,7 @@ from sora_proxy.orders.following import Following, awaited
 from sora_proxy.orders.lost_orders import LostOrders
 from sora_proxy.orders.recorder import Recorder
 from sora_proxy.orders.results import Results
+from sora_proxy.orders.spending import Spending
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
@@ -61,6 +62,7 @@ class Resources:
     media: Media
     policy: SendPolicy
     routes: Routes
+    spending: Spending
 
 
 class Backend:
@@ -75,6 +77,7 @@ class Backend:
         self._media = resources.media
         self._routes = resources.routes
         self._policy = policy
+        self._spending = resources.spending
         self._recorder = Recorder(store)
         self._probes = Probes(upstream.probe, keys)
         keys.on_unproven = self._probes.start  # what closes the circle: probes need the pool
@@ -96,8 +99,12 @@ class Backend:
                 part.upstream = upstream
             self._probes.call = upstream.probe
 
+    def cap_reached(self, images: int) -> DailyCapReached | None:
+        """Why an order of so many images may not be sent now; None if it may."""
+        return self._spending.refusal(self.name, images)
+
     async def work(self, generation: Generation, lease: Lease) -> None:
-        """Bring an order closer to its results, as far as one lease reaches. Raises Fault."""
+        """Bring an order closer to its results, as far as one lease reaches. Raises Fault or DailyCapReached."""
         if generation.status is Status.queued:
             await self._send(generation, lease)
         elif generation.status is Status.submitting:  # by the last process, which ended before its outcome was stored
@@ -136,6 +143,8 @@ class Backend:
     async def _send(self, generation: Generation, lease: Lease) -> None:
         """The input images, the write-ahead intent, and the order itself."""
         spec = generation.spec
+        if reached := self.cap_reached(spec.n):
+            raise reached
         uploads = {name: await self._upload(name, lease.key) for name in spec.inputs}
         listed = await self._lost_orders.listed_before(lease.key)
         attempts, route = generation.state.attempts + 1, self._route(spec)

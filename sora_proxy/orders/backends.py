@@ -1,14 +1,14 @@
 """Backends: the back ends in use, and at which of them an order waits. They may change while the server runs.
 
 An order goes to the first back end, in the order of the configuration, that serves its model and can take it at once.
-If none can, it waits in the line of each, and the first one that has a key takes it. An order that a back end took
-stays there.
+If none can, it waits in the line of each, and the first one that has a key takes it. A back end whose daily cap leaves
+no room for it is passed over. An order that a back end took stays there.
 """
 
 import asyncio
 from collections.abc import Collection, Sequence
 
-from sora_proxy.errors import NoUpstreamKey, Rerouted, SoraProxyError
+from sora_proxy.errors import DailyCapReached, NoUpstreamKey, Rerouted, SoraProxyError
 from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.backend import Backend, Routes
 from sora_proxy.scheduling.key_pool import KeyPool
@@ -82,18 +82,26 @@ class Backends:
         if not any(backend.keys.usable for backend in self.enabled):
             raise NoUpstreamKey
 
+    def capped(self, spec: GenerationSpec) -> dict[str, DailyCapReached]:
+        """The back ends whose daily cap leaves no room for an order, by their names, and why."""
+        refusals = {each.name: each.cap_reached(spec.n) for each in self.serving(spec)}
+        return {name: refusal for name, refusal in refusals.items() if refusal is not None}
+
     def admit(self, spec: GenerationSpec, client: str, arriving: Sequence[str]) -> None:
         """Check that one of the back ends that can make an order of a client would let it wait.
 
-        Raises NoUpstreamKey or QueueFull.
+        Raises NoUpstreamKey, DailyCapReached or QueueFull.
         """
-        refusal: SoraProxyError = NoUpstreamKey()
+        capped = self.capped(spec)
+        refusal: SoraProxyError = next(iter(capped.values()), NoUpstreamKey())
         for backend in self.serving(spec):
+            if backend.name in capped:
+                continue
             try:
                 return backend.keys.admit(client, arriving)
             except NoUpstreamKey:
                 pass
-            except SoraProxyError as error:
+            except SoraProxyError as error:  # the order may be repeated
                 refusal = error
         raise refusal
 
@@ -122,14 +130,17 @@ class Waiting:
         return {backend.keys: backend for backend in serving if backend.keys not in self._given_up}
 
     async def lease(self, on_wait: OnWait) -> tuple[Backend, Lease]:
-        """Wait for a key, and for news of the wait. Raises NoUpstreamKey when no key is left that could serve, or the
-        fault for which the back ends refuse all orders."""
+        """Wait for a key, and for news of the wait. Raises NoUpstreamKey when no key is left that could serve,
+        DailyCapReached if daily caps are a reason for that, or the fault for which the back ends refuse all orders."""
         while True:
-            serving = self._serving
+            serving, capped = self._serving, self._backends.capped(self._generation.spec)
+            places = [(pool, self._place_in(pool)) for pool, backend in serving.items() if backend.name not in capped]
             try:
-                pool, lease = await first_lease([(pool, self._place_in(pool)) for pool in serving], on_wait)
+                pool, lease = await first_lease(places, on_wait)
             except Rerouted:
                 continue
+            except NoUpstreamKey as error:
+                raise next(iter(capped.values()), error) from None
             return serving[pool], lease
 
     def refused_by(self, backend: Backend, now: float) -> float:

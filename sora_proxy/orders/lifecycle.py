@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import structlog
 
 from sora_proxy.errors import (
+    DailyCapReached,
     EgressFault,
     Fault,
     KeyFault,
     NoUpstreamKey,
     QueueTimeout,
+    RequestFault,
     ServerUnreachable,
     UpstreamUnavailable,
 )
@@ -31,6 +33,9 @@ from sora_proxy.scheduling.cooldown import MAX_BACK_OFF_SECONDS, MIN_BACK_OFF_SE
 from sora_proxy.scheduling.lease import Lease
 
 log = structlog.get_logger(__name__)
+
+# Of an order that was not registered: another key or back end may take it.
+PASSING_FAULTS = (KeyFault, EgressFault, UpstreamUnavailable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,11 @@ class Lifecycle:
             await self._recorder.fail(generation, Failed("no_upstream_key", str(error)))
         except QueueTimeout as error:
             await self._recorder.fail(generation, Failed("queue_timeout", str(error)))
+        except DailyCapReached as error:
+            await self._recorder.fail(generation, Failed("insufficient_quota", str(error)))
         except Fault as fault:
-            await self._recorder.fail(generation, Failed(fault.code, str(fault)))
+            refused = generation.status is Status.submitting and isinstance(fault, (RequestFault, *PASSING_FAULTS))
+            await self._recorder.fail(generation, Failed(fault.code, str(fault)), refused=refused)
         except Exception:
             # The last line: a mistake of ours ends this order, not the others.
             log.exception("generation broke")
@@ -89,7 +97,9 @@ class Lifecycle:
             try:
                 async with lease:
                     await backend.work(generation, lease)
-            except (KeyFault, EgressFault, UpstreamUnavailable) as fault:
+            except DailyCapReached as error:  # meanwhile
+                log.info("order passed over", backend=backend.name, reason=str(error))
+            except PASSING_FAULTS as fault:
                 # The pool handles a key that is full, cooling down or dead; other refusals are limited in time.
                 seconds = 0.0 if isinstance(fault, KeyFault) else waiting.refused_by(backend, loop.time())
                 # Only an order that was definitely not accepted may be offered again.

@@ -65,6 +65,7 @@ class Recorder:
         undone = {name: getattr(before, name) for name in SET_BY_AN_INTENT}
         await self.record(generation, state.to(Status.queued, lost=lost, **undone))
 
-    async def fail(self, generation: Generation, failed: Failed) -> None:
-        """End it without an image."""
-        await self.record(generation, generation.state.to(Status.failed), failed)
+    async def fail(self, generation: Generation, failed: Failed, *, refused: bool = False) -> None:
+        """End it without an image. `refused`: the back end registered nothing."""
+        undone = {"intent_at": None} if refused else {}
+        await self.record(generation, generation.state.to(Status.failed, **undone), failed)

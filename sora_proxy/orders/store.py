@@ -76,19 +76,19 @@ Writer = Callable[[sa.Connection, Step], None]
 class Store:
     """The durable side of every generation. Methods raise StorageUnavailable when the database refuses.
 
-    `writers` take part in the commit of each step, on the database's thread. `on_end` is called after the commit that
-    ends a generation's log.
+    `writers` take part in the commit of each step, on the database's thread; one that raises an error undoes it.
+    `followers` are called after it.
     """
 
     def __init__(
         self,
         database: Database,
         writers: Sequence[Writer] = (),
-        on_end: Callable[[Generation], None] = lambda _generation: None,
+        followers: Sequence[Callable[[Step], None]] = (),
     ) -> None:
         self._database = database
         self._writers = writers
-        self._on_end = on_end
+        self._followers = followers
 
     async def add(self, generation: Generation, *also: InSameCommit) -> None:
         """Commit a new generation, and in the same transaction what belongs to it."""
@@ -124,7 +124,8 @@ class Store:
             elif state.status in BEYOND_RECALL:
                 await self._commit(generation, state, ())
             else:
-                await self._commit(generation, generation.state.to(Status.cancelled), ())
+                cancelled = generation.state.to(Status.cancelled, intent_at=state.intent_at)
+                await self._commit(generation, cancelled, ())
 
     async def cancel(self, generation: Generation) -> None:
         """Commit that a generation is cancelled, unless it has ended. If it was not sent, it never will be."""
@@ -155,8 +156,8 @@ class Store:
             if not (writing.cancelled() or writing.exception()):
                 generation.state = state
                 generation.log.append(*new)
-                if step.ends:
-                    self._on_end(generation)
+                for follow in self._followers:
+                    follow(step)
 
     async def find(self, generation_id: str, client: str | None = None) -> Generation | None:
         """A generation with its whole log, or None; only one of this client, if one is named."""

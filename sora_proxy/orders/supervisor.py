@@ -58,7 +58,7 @@ class Supervisor:
     def admit(self, spec: GenerationSpec, client: str) -> None:
         """Check that an order of this client would be taken now.
 
-        Raises Stopping, NoUpstreamKey or QueueFull.
+        Raises Stopping, NoUpstreamKey, DailyCapReached or QueueFull.
         """
         self._check_running()
         self._backends.admit(spec, client, self._clients_arriving)

@@ -125,6 +125,13 @@ class BackendSettings(AccessSettings):
         "gpt-image-* for the image model.",
         examples=["dall-e-3=sora-image"],
     )
+    max_images_per_day: int | None = Field(
+        None,
+        ge=1,
+        description="Images that may be ordered on a UTC day, at all back ends together; then 429. A cap of one back "
+        "end is `max_images_per_day` in its `options`.",
+        examples=["500"],
+    )
     simulator_seconds: float = Field(
         8.0, gt=0, le=3600, description="How long the built-in simulator takes for an image.", examples=["8"]
     )

@@ -14,8 +14,20 @@ BACKENDS_EXAMPLE = '[{"name": "main", "kind": "sora", "base_url": "https://sora.
 Models = tuple[str, ...] | dict[str, str]
 
 
+class EntryOptions(BaseModel):
+    """The options that every kind of back end has, and those of its kind, which its module checks."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    max_images_per_day: int | None = Field(None, ge=1, strict=True)
+
+    @property
+    def of_kind(self) -> dict[str, Any]:
+        return self.model_extra or {}
+
+
 class BackendConfig(BaseModel):
-    """One back end. `kind` is its protocol, `keys` are as in API_KEYS, `options` are those of its kind.
+    """One back end. `kind` is its protocol, `keys` are as in API_KEYS.
 
     `models` lists the models that it serves here, or gives its own names for ours; unset: all that it has. One that is
     not `enabled` finishes its orders and takes no new ones.
@@ -28,13 +40,13 @@ class BackendConfig(BaseModel):
     base_url: HttpUrl
     keys: KeyEntries = ()
     models: Models | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: EntryOptions = EntryOptions()
     enabled: bool = True
 
     @property
     def secrets(self) -> list[str]:
         """The texts that must not be logged: values of headers and the like."""
-        groups = [option.values() for option in self.options.values() if isinstance(option, dict)]
+        groups = [option.values() for option in self.options.of_kind.values() if isinstance(option, dict)]
         return [value for values in groups for value in values if isinstance(value, str)]
 
     def record(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sora_proxy.background import Background
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.foreign.public_http import PublicHttp
-from sora_proxy.generation import Generation
+from sora_proxy.generation import Step
 from sora_proxy.log import Redactor
 from sora_proxy.settings.kept_secret import read_or_make
 from sora_proxy.settings.kinds import webhook_secret
@@ -47,9 +47,9 @@ class Webhooks:
         """
         self._http.check(address)
 
-    def ended(self, generation: Generation) -> None:
+    def follow(self, step: Step) -> None:
         """Have the message about a generation's end sent, which is in the outbox if its client wants one."""
-        if self.deliverer and generation.spec.webhook_url:
+        if self.deliverer and step.ends and step.generation.spec.webhook_url:
             self.deliverer.wake()
 
     def running(self, background: Background) -> AbstractAsyncContextManager[None]:

@@ -15,7 +15,7 @@ import pytest
 
 from sora_proxy.upstream import Identity
 from sora_proxy.upstream.registry import BACKENDS
-from tests.conftest import CLIENT_KEY, Proxy, StartProxy, upstream_keys
+from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, StartProxy, upstream_keys
 from tests.contract.program import TOYS
 from tests.contract.stages import STAGES, Stage
 from tests.e2e.conftest import CHECKOUT, Program, running_program
@@ -94,6 +94,12 @@ class Killable:
 
         return await eventually(look)
 
+    async def images_today(self) -> int:
+        """How many images count against a daily cap."""
+        headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+        async with self.client.get(f"{self.program.url}/admin/api/queue", headers=headers) as answer:
+            return int((await answer.json())["in_all"]["images_today"])
+
     async def kill(self) -> None:
         await asyncio.to_thread(self.program.stop, signal.SIGKILL)
 
@@ -106,6 +112,7 @@ def start_killable(contract: Contract, tmp_path: Path) -> StartKillable:
     """Start our server as a process on the folder of the test."""
     settings = {
         "API_AUTH_TOKEN": CLIENT_KEY,
+        "ADMIN_KEY": ADMIN_KEY,
         "UPSTREAM": contract.kind,
         "SORA_BASE_URL": contract.stage.url,
         "API_KEYS": '[{"key": "upstream-token-of-the-tests"}]',

@@ -1,4 +1,5 @@
-"""A server that is killed at any step of an order: the next one neither loses it nor sends it twice."""
+"""A server that is killed at any step of an order: the next one neither loses it nor sends it twice, nor counts it
+twice against a daily cap."""
 
 import pytest
 
@@ -35,6 +36,7 @@ async def test_an_order_that_was_on_its_way_is_made_once_or_reported_as_unknown(
             assert (ended["status"], len(ended["pictures"])) == ("completed", 1)
         else:
             assert ended["error"]["code"] == "outcome_unknown"
+        assert await server.images_today() == 1  # of an unknown outcome, too
     assert contract.stage.registered == (arrives or contract.searchable)
 
 
@@ -50,4 +52,18 @@ async def test_an_order_that_runs_or_is_done_is_completed(
     async with start_killable() as server:
         ended = await server.ended(generation_id)
         assert (ended["status"], len(ended["pictures"])) == ("completed", 1)
+        assert await server.images_today() == 1
     assert contract.stage.registered == 1
+
+
+async def test_an_order_that_was_refused_before_a_kill_does_not_count(
+    contract: Contract, start_killable: StartKillable
+) -> None:
+    contract.stage.refuses = True
+    async with start_killable() as server:
+        ended = await server.ended(await server.order(contract.model))
+        assert ended["error"]["code"] == "content_policy_violation"
+        await server.kill()
+    async with start_killable() as server:
+        assert await server.images_today() == 0
+    assert contract.stage.registered == 0

@@ -492,8 +492,9 @@ async def test_usage_the_queue_and_the_running_generations_are_told(
         await simulator.let_pass(registered=2)
         assert (await read_stream(second)).done
         await admin.until("ready")
-        empty = {"backend": "sora", "waiting": [], "expected_wait": 0}
-        assert await admin.get("/admin/api/queue") == empty | {"backends": [empty]}
+        images = {"images_today": 3, "max_images_per_day": None}
+        empty = {"backend": "sora", "waiting": [], "expected_wait": 0} | images
+        assert await admin.get("/admin/api/queue") == empty | {"backends": [empty], "in_all": images}
         (today,) = (await admin.get(f"/admin/api/usage?key={fingerprint(UPSTREAM_TOKEN)}"))["data"]
         counted = {name: value for name, value in today.items() if isinstance(value, int)}
         assert counted == {"sent": 2, "accepted": 2, "refused": 0, "completed": 2, "failed": 0, "pictures": 3}

@@ -14,6 +14,7 @@ from sora_proxy.media.image_files import Media
 from sora_proxy.orders.backend import Backend, Resources, SendPolicy
 from sora_proxy.orders.backends import Backends
 from sora_proxy.orders.lifecycle import Lifecycle, Policy
+from sora_proxy.orders.spending import Caps, Spending
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.scheduling.key_pool import KeyPool
@@ -91,12 +92,12 @@ async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Super
     await media.open()
     keys = KeyPool(QueueBounds())
     keys.put("key", KEY)
-    store = Store(database)
+    store, spending = Store(database), Spending(database, Caps())
 
     def routes(spec: GenerationSpec) -> dict[str, Route]:
         return {upstream.name: Route(upstream.name, spec.model, Abilities())}
 
-    backend = Backend(upstream, keys, Resources(store, media, SendPolicy(poll_interval=0.02), routes))
+    backend = Backend(upstream, keys, Resources(store, media, SendPolicy(poll_interval=0.02), routes, spending))
     backends = Backends(routes)
     backends.put(backend)
     supervisor = Supervisor(backends, store, media, Lifecycle(backends, store, media, Policy()).run)

@@ -17,6 +17,7 @@ from sora_proxy.errors import (
     BackendHasSource,
     BackendInUse,
     BackendNotFound,
+    DailyCapReached,
     Fault,
     IdempotencyMismatch,
     InvalidOption,
@@ -47,6 +48,7 @@ ANSWERS: dict[str, tuple[int, dict[str, str]]] = {
     "generation_failed": (502, NEVER),
     "generation_timeout": (504, NEVER),
     "idempotency_mismatch": (400, {}),
+    "insufficient_quota": (429, NEVER),
     "internal_error": (500, NEVER),
     "invalid_api_key": (401, {}),
     "invalid_body": (400, {}),
@@ -154,7 +156,8 @@ def test_statuses_types_and_headers_are_those_of_earlier_versions() -> None:
         )
         kind = "server_error" if answer.status >= 500 else "invalid_request_error"
         assert isinstance(answer.body, bytes)
-        error = {"message": "message", "type": TYPES.get(answer.status, kind), "param": None, "code": code}
+        kind = code if code == "insufficient_quota" else TYPES.get(answer.status, kind)
+        error = {"message": "message", "type": kind, "param": None, "code": code}
         assert orjson.loads(answer.body) == {"error": error}
     assert seen == ANSWERS
 
@@ -193,6 +196,7 @@ def test_a_failure_that_an_earlier_version_stored_under_another_code_is_still_on
         (QueueFull("m", retry_after=7), "rate_limit_exceeded", None),
         (NoUpstreamKey("m"), "no_upstream_key", None),
         (ModelsNotListed("m"), "models_not_listed", "model"),
+        (DailyCapReached("CAP=1"), "insufficient_quota", None),
         (Stopping("m"), "overloaded", None),
         (StorageUnavailable("m"), "storage_unavailable", None),
         (Fault("m"), "internal_error", None),
@@ -206,7 +210,7 @@ def test_each_error_of_the_core_has_its_answer(error: Exception, code: str, para
     told = orjson.loads(answer.body)["error"]
     assert (answer.status, told["code"], told["param"]) == (ANSWERS[code][0], code, param)
     shown = code not in ("storage_unavailable", "internal_error")
-    assert (told["message"] == "m") == shown
+    assert (told["message"] == str(error)) == shown
     wait = str(error.retry_after) if isinstance(error, QueueFull) else ANSWERS[code][1].get("retry-after")
     assert answer.headers.get("Retry-After") == wait
 

@@ -361,6 +361,15 @@ def test_a_list_of_back_ends_that_can_not_be_used_is_a_fault_without_its_secrets
     assert "secret" not in fault
 
 
+@pytest.mark.parametrize("cap", ["0", "-1", "1.5", "true", '"5"', "[]"])
+def test_a_cap_of_a_back_end_that_is_no_positive_number_is_a_fault(environment: SetEnvironment, cap: str) -> None:
+    options = f'{{"max_images_per_day": {cap}, "extra_headers": {{"x": "secret"}}}}'
+    environment(BACKENDS=f'[{{"name": "a", "kind": "sora", "base_url": "https://x", "options": {options}}}]')
+    fault = only_fault()
+    assert fault.startswith("BACKENDS[0].options.max_images_per_day: input should be ")
+    assert "secret" not in fault
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -199,7 +199,12 @@ async def test_a_writer_that_is_handed_in_is_part_of_each_commit(database: Datab
 
 async def test_the_end_of_a_generation_is_announced_once_and_after_its_commit(database: Database) -> None:
     announced: list[tuple[str, bool]] = []
-    store = Store(database, on_end=lambda generation: announced.append((generation.id, generation.ended)))
+
+    def follow(step: Step) -> None:
+        if step.ends:
+            announced.append((step.generation.id, step.generation.ended))
+
+    store = Store(database, followers=[follow])
     finished, stopped, refused = order(), order(), order()
     for generation in (finished, stopped, refused):
         await store.add(generation)

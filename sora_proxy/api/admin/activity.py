@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sora_proxy.api.admin.context import KEY_REGISTRY, USAGE
+from sora_proxy.api.admin.context import KEY_REGISTRY, SPENDING, USAGE
 from sora_proxy.api.context import BACKENDS_IN_USE, SUPERVISOR
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.context import ACCESS, SETTINGS
@@ -15,6 +15,7 @@ from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.generation import Generation
 from sora_proxy.orders.backend import Backend
+from sora_proxy.orders.spending import Spending
 
 
 @described(Description(query={"key": "only the counters of this key"}))
@@ -30,11 +31,13 @@ async def usage(request: web.Request) -> web.Response:
 async def queue(request: web.Request) -> web.Response:
     """Show for each back end how many orders of each client wait for a key, and how long a new order would wait.
 
-    An order that several back ends serve waits at each of them.
+    An order that several back ends serve waits at each of them. `images_today` counts the images ordered on this UTC
+    day, at each back end and in all, `max_images_per_day` is the cap on them.
     """
-    queues = [_queue(backend, request.app[ACCESS].names) for backend in request.app[BACKENDS_IN_USE].all]
+    backends, names, spending = request.app[BACKENDS_IN_USE].all, request.app[ACCESS].names, request.app[SPENDING]
+    queues = [_queue(backend, names) | _images_today(spending, backend.name) for backend in backends]
     first = queues[0] if queues else {"backend": None, "waiting": [], "expected_wait": None}
-    return json_response(first | {"backends": queues})
+    return json_response(first | {"backends": queues, "in_all": _images_today(spending)})
 
 
 def _queue(backend: Backend, names: Mapping[str, str]) -> dict[str, Any]:
@@ -44,6 +47,14 @@ def _queue(backend: Backend, names: Mapping[str, str]) -> dict[str, Any]:
     seconds = 0.0 if at_once else line.expected_wait(len(line) + 1)
     wait = math.ceil(seconds) if math.isfinite(seconds) else None
     return {"backend": backend.name, "waiting": waiting, "expected_wait": wait}
+
+
+def _images_today(spending: Spending, backend: str | None = None) -> dict[str, int | None]:
+    """The images ordered today and the cap on them, at one back end or in all."""
+    today, caps = spending.today, spending.caps
+    if backend is None:
+        return {"images_today": sum(today.values()), "max_images_per_day": caps.in_all}
+    return {"images_today": today.get(backend, 0), "max_images_per_day": caps.of_backends.get(backend)}
 
 
 @described(Description(query=PAGES))

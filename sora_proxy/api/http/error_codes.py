@@ -33,6 +33,8 @@ class ErrorCode:
         match self.status:
             case 403:
                 return "permission_error"
+            case 429 if self.retry is Retry.never:  # waiting does not help
+                return "insufficient_quota"
             case 429:
                 return "rate_limit_error"
             case status if status >= 500:
@@ -81,6 +83,9 @@ ERROR_CODES = {
     "unsupported_media_type": ErrorCode(415, Retry.no, "Send the body uncompressed. Operators: send it as JSON."),
     # The server can't take the request now. Nothing was ordered, except perhaps before an `internal_error`.
     "rate_limit_exceeded": ErrorCode(429, Retry.later, "Wait. Operators can add upstream keys."),
+    "insufficient_quota": ErrorCode(
+        429, Retry.never, "Order again on the next UTC day. Operators can raise the cap named in the message."
+    ),
     "internal_error": ErrorCode(500, Retry.never, "Report it with the answer's `x-request-id`."),
     "no_upstream_key": ErrorCode(503, Retry.never, "Operators have to add or replace upstream keys."),
     "models_not_listed": ErrorCode(

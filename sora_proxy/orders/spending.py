@@ -1,0 +1,145 @@
+"""Spending: how many images were ordered at each back end on each UTC day, and the caps on that.
+
+An order counts from its intent on, at the day of the intent. It is counted in the commit of the intent, which a cap
+refuses: so a cap is exact however many orders come at once, and wherever the process is killed. The count is returned
+in the commit that notes that nothing was registered, be it a refusal or a search that proved it; `intent_at` is None
+from then on. What may have been registered stays counted. Memory follows the commits, for questions that come before
+one.
+"""
+
+import datetime as dt
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+import structlog
+
+from sora_proxy.database import Database, metadata
+from sora_proxy.errors import DailyCapReached
+from sora_proxy.generation import Status, Step
+
+log = structlog.get_logger(__name__)
+
+DAYS_KEPT = 3  # more than today: a clock may be set back, and orders return to the day on which they were counted
+NOT_ACCEPTED = (Status.submitting, Status.unknown)
+
+spending = sa.Table(
+    "spending",
+    metadata,
+    sa.Column("backend", sa.Text, primary_key=True),
+    sa.Column("day", sa.Text, primary_key=True),  # UTC
+    sa.Column("images", sa.Integer, nullable=False),
+)
+
+# Made once: to build them again for each commit takes longer than to carry them out.
+ORDERED = sa.select(spending.c.backend, spending.c.images).where(spending.c.day == sa.bindparam("on_day"))
+ADD = (
+    spending.update()
+    .where(spending.c.backend == sa.bindparam("at_backend"), spending.c.day == sa.bindparam("on_day"))
+    .where(spending.c.images + sa.bindparam("more") >= 0)  # an order that an older version sent was never counted
+    .values(images=spending.c.images + sa.bindparam("more"))
+)
+PRUNE = spending.delete().where(spending.c.day < sa.bindparam("first_day"))
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most images of a UTC day: in all, and at the back ends that have a cap of their own."""
+
+    in_all: int | None = None
+    of_backends: Mapping[str, int] = field(default_factory=dict)
+
+    def refusal(self, ordered: Mapping[str, int], backend: str, images: int) -> DailyCapReached | None:
+        """Why so many more images may not be ordered at a back end; None if they may."""
+        own = self.of_backends.get(backend)
+        if self.in_all is not None and sum(ordered.values()) + images > self.in_all:
+            return DailyCapReached(f"MAX_IMAGES_PER_DAY={self.in_all}")
+        if own is not None and ordered.get(backend, 0) + images > own:
+            return DailyCapReached(f"max_images_per_day={own} of the back end {backend!r}")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a step adds to the images of a back end on a day; below zero: what it returns."""
+
+    backend: str
+    day: str
+    images: int
+
+
+def change_of(step: Step) -> Change | None:
+    """What a step changes, if anything."""
+    old, new, images = step.old, step.new, step.generation.spec.n
+    if old.status is Status.queued and new.status is Status.submitting and new.backend and new.intent_at is not None:
+        return Change(new.backend, _day(new.intent_at), images)
+    if old.status in NOT_ACCEPTED and old.backend and old.intent_at is not None and new.intent_at is None:
+        return Change(old.backend, _day(old.intent_at), -images)
+    return None
+
+
+def _day(at: float) -> str:
+    return dt.datetime.fromtimestamp(at, dt.UTC).date().isoformat()
+
+
+def _first_day(day: str) -> str:
+    """The first day that is kept when something changes on a day."""
+    return (dt.date.fromisoformat(day) - dt.timedelta(days=DAYS_KEPT)).isoformat()
+
+
+class Spending:
+    """The images ordered, as the table has them. `now` tells the seconds since 1970."""
+
+    def __init__(self, database: Database, caps: Caps, now: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._now = now
+        # All the mutable state: the caps, which change with the back ends; images by day and back end; the day of each
+        # back end's last log line about a cap.
+        self.caps = caps
+        self._ordered: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._logged: dict[str, str] = {}
+
+    @property
+    def today(self) -> Mapping[str, int]:
+        """The images ordered today, by the names of their back ends."""
+        return self._ordered.get(_day(self._now()), {})
+
+    async def load(self) -> None:
+        """Read what earlier processes ordered. Raises StorageUnavailable."""
+        query = sa.select(spending.c.backend, spending.c.day, spending.c.images)
+        for backend, day, images in await self._database.read(lambda connection: connection.execute(query).all()):
+            self._ordered[day][backend] = images
+
+    def refusal(self, backend: str, images: int) -> DailyCapReached | None:
+        """Why an order of so many images may not go to a back end now; None if it may."""
+        refusal, today = self.caps.refusal(self.today, backend, images), _day(self._now())
+        if refusal and self._logged.get(backend) != today:
+            self._logged[backend] = today
+            log.warning("daily cap reached, orders are passed over", backend=backend, reason=str(refusal))
+        return refusal
+
+    def count(self, connection: sa.Connection, step: Step) -> None:
+        """Count a step in its own transaction. Raises DailyCapReached, which undoes the whole step."""
+        if (change := change_of(step)) is None:
+            return
+        if change.images > 0:
+            ordered = dict(connection.execute(ORDERED, {"on_day": change.day}).all())
+            if refusal := self.caps.refusal(ordered, change.backend, change.images):
+                raise refusal
+        where = {"at_backend": change.backend, "on_day": change.day}
+        if not connection.execute(ADD, where | {"more": change.images}).rowcount and change.images > 0:
+            row = {"backend": change.backend, "day": change.day, "images": change.images}
+            connection.execute(spending.insert(), row)
+            connection.execute(PRUNE, {"first_day": _first_day(change.day)})
+
+    def follow(self, step: Step) -> None:
+        """Note a step that was committed."""
+        if (change := change_of(step)) is None:
+            return
+        ordered = self._ordered[change.day]
+        if ordered[change.backend] + change.images >= 0:  # as in the table
+            ordered[change.backend] += change.images
+        first_day = _first_day(change.day)
+        self._ordered = defaultdict(Counter, {day: each for day, each in self._ordered.items() if day >= first_day})
