@@ -97,7 +97,7 @@ class Lifecycle:
             try:
                 async with lease:
                     await backend.work(generation, lease)
-            except DailyCapReached as error:  # meanwhile
+            except DailyCapReached as error:  # it was reached since the order entered the line
                 log.info("order passed over", backend=backend.name, reason=str(error))
             except PASSING_FAULTS as fault:
                 # The pool handles a key that is full, cooling down or dead; other refusals are limited in time.

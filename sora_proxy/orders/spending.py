@@ -3,8 +3,8 @@
 An order counts from its intent on, at the day of the intent. It is counted in the commit of the intent, which a cap
 refuses: so a cap is exact however many orders come at once, and wherever the process is killed. The count is returned
 in the commit that notes that nothing was registered, be it a refusal or a search that proved it; `intent_at` is None
-from then on. What may have been registered stays counted. Memory follows the commits, for questions that come before
-one.
+from then on. What may have been registered stays counted. Memory follows the commits: it tells where an order may go
+before anything is written.
 """
 
 import datetime as dt
