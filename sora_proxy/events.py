@@ -4,6 +4,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
+MAX_PREVIEW_BYTES = 16 * 2**20
+
+
 @dataclass(frozen=True, slots=True)
 class Queued:
     """It waits for a key; `position` counts from 1, `seconds` is the expected wait."""

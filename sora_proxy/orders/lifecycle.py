@@ -136,7 +136,6 @@ class Lifecycle:
 
     async def _forget_files(self, generation: Generation) -> None:
         """Remove the input images, and results that arrived as bytes."""
-        generation.preview = None
         for name in generation.spec.inputs:
             await self._media.discard(self._media.input_path(name))
         for asset in generation.state.assets:

@@ -155,6 +155,8 @@ class Store:
             if not (writing.cancelled() or writing.exception()):
                 generation.state = state
                 generation.log.append(*new)
+                if step.ends or state.status is not step.old.status:
+                    generation.preview = None  # its image is finished, will be made again, or is not wanted any more
                 if step.ends:
                     self._on_end(generation)
 
