@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-
 MAX_PREVIEW_BYTES = 16 * 2**20
 
 

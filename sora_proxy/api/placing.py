@@ -27,9 +27,7 @@ RETRY_COUNT = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 MAX_DIGESTED_ON_LOOP = 2**16  # characters of all images together; larger ones are digested on a thread
 
 
-async def place_order(
-    request: web.Request, spec: GenerationSpec, inputs: Inputs, *also: InSameCommit
-) -> Generation:
+async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs, *also: InSameCommit) -> Generation:
     """The generation of an order, which may be that of an earlier request. Its images are stored only if it is taken.
 
     Raises ClientError, UnknownModel, ModelsNotListed and what `Supervisor.start` does.
@@ -86,9 +84,7 @@ def _with_webhook(request: web.Request, spec: GenerationSpec) -> GenerationSpec:
     return replace(spec, webhook_url=address, origin=public_origin(request))
 
 
-async def _take(
-    request: web.Request, spec: GenerationSpec, inputs: Inputs, also: list[InSameCommit]
-) -> Generation:
+async def _take(request: web.Request, spec: GenerationSpec, inputs: Inputs, also: list[InSameCommit]) -> Generation:
     """Give a new order to the supervisor."""
     supervisor = request.app[SUPERVISOR]
     supervisor.admit(spec, request[CLIENT])

@@ -1,11 +1,11 @@
 """The fields of a chat request. Those that we use are checked strictly; all others are accepted and ignored."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from sora_proxy.api.http.refusals import ClientError
-from sora_proxy.api.ordering.parameters import UNSET, Parameters
+from sora_proxy.api.ordering.parameters import Background, Parameters
 from sora_proxy.api.ordering.schemas import (
     MAX_MESSAGES,
     SIZE,
@@ -18,6 +18,15 @@ from sora_proxy.api.ordering.schemas import (
 
 DEFAULT_SIZE = (720, 480)
 SIDE = range(64, 2049)  # pixels
+
+
+def _background(value: Any) -> Any:
+    """One rule, one message, where each of two types would have its own."""
+    if value in (None, "auto", ""):
+        return False
+    if isinstance(value, bool) or value in get_args(Background):
+        return value
+    raise ValueError("must be true, false, 'transparent' or 'opaque'")
 
 
 class StreamOptions(Lenient):
@@ -40,14 +49,13 @@ class ChatRequest(Parameters):
     stream: Annotated[bool, Field(description="Stream the answer, with progress."), none_is_default(False)] = False
     stream_options: Annotated[StreamOptions, none_is_default(StreamOptions())] = StreamOptions()
     background: Annotated[
-        Literal[True, False, "transparent", "opaque"],
+        bool | Background,
         Field(description="`true`: answer at once; retrieve it later. Else the image's background."),
-        none_is_default(False),
-        UNSET,
+        BeforeValidator(_background),
     ] = False  # type: ignore[assignment]  # it has two meanings here
     size: Annotated[str, Field(description="`auto`, or like `720x480`."), none_is_default("auto")] = "auto"
     store: Annotated[bool, Field(description="List it, and store its messages."), none_is_default(False)] = False
-    metadata: Metadata = {}
+    metadata: Metadata = Field(default_factory=dict)
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from aiohttp import web
 from sora_proxy.api.chat.chunks import NUMBERS_PER_EVENT
 from sora_proxy.api.chat.completions import completion
 from sora_proxy.api.chat.legacy_sdk import by_legacy_sdk, knows_only_error, unknown_completion
-from sora_proxy.api.chat.stream import ChatStream
 from sora_proxy.api.chat.requests import MetadataRequest, parse_metadata_request
+from sora_proxy.api.chat.stream import ChatStream
 from sora_proxy.api.context import CONVERSATIONS, READERS, STORE
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.bodies import parsed

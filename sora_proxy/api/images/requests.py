@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from sora_proxy.api.ordering.image_options import ImageOptions, ImageSource
-from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, Lenient, none_is_default
+from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, none_is_default
 
 STOCK_PROMPT = "Another variation of this image: the same subject and style, composed anew."
 

@@ -18,7 +18,7 @@ from sora_proxy.media.image_files import NotAnImage
 
 @dataclass(frozen=True, slots=True)
 class InputSource:
-    """Where an image comes from: a data URI, an http(s) address or an upload's file; and the parameter that named it."""
+    """Where an image comes from: a data URI, an http(s) address or an upload's file; and the parameter it came in."""
 
     source: str | Path
     param: str
@@ -48,7 +48,7 @@ async def store_inputs(request: web.Request, inputs: Inputs) -> list[str]:
     names: list[str] = []
     try:
         for each in inputs.all:
-            names.append(await _store(request, each))
+            names += [await _store(request, each)]
     except BaseException:
         await discard_inputs(request, names)
         raise

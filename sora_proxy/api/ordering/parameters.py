@@ -12,6 +12,7 @@ from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, Lenient
 from sora_proxy.generation import PARAMETERS
 
 SEEDS = {"ge": -(2**63), "le": 2**63 - 1}  # as JSON parsers hold them
+Background = Literal["transparent", "opaque"]
 UNSET = BeforeValidator(lambda value: None if value in ("auto", "") else value)
 
 
@@ -52,7 +53,7 @@ class Parameters(Lenient):
     ] = None
     style: Annotated[str | None, Field(max_length=200, description="Such as `vivid` or `natural`."), UNSET] = None
     quality: Annotated[Literal["low", "medium", "high", "xhigh", "max", "standard", "hd"] | None, UNSET] = None
-    background: Annotated[Literal["transparent", "opaque"] | None, UNSET] = None
+    background: Annotated[Background | None, UNSET] = None
     moderation: Annotated[Literal["low"] | None, UNSET, BeforeValidator(_not_an_object)] = None
     input_fidelity: Annotated[
         Literal["low", "high"] | None, Field(description="How closely reference images are followed."), UNSET

@@ -118,9 +118,7 @@ def _parse(body: bytes, side_calls: SideCalls | None) -> tuple[ResponseRequest, 
         raise
 
 
-async def _place(
-    request: web.Request, order: ResponseRequest, model: Model, prompt: str, inputs: Inputs
-) -> Generation:
+async def _place(request: web.Request, order: ResponseRequest, model: Model, prompt: str, inputs: Inputs) -> Generation:
     width, height = model.size_for(order.tool.dimensions)
     spec = GenerationSpec(
         model.id,
