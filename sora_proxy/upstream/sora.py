@@ -80,10 +80,8 @@ class Sora:
     async def upload(self, image: Path, account: Account) -> str:
         call = self._call(account, "POST", "/backend/uploads", self._deadlines.upload, page="library")
         content = await self._threads.run(Work.media, image.read_bytes)
-        call.body = {
-            "files": {"file": (image.name, content, CONTENT_TYPES[image.suffix])},
-            "data": {"file_name": image.name},
-        }
+        file = (image.name, content, CONTENT_TYPES[image.suffix])
+        call.body = {"files": {"file": file}, "data": {"file_name": image.name}}
         return await self._ask(Work.submit, call, _upload_id)
 
     async def submit(self, submission: Submission) -> str:

@@ -1,9 +1,11 @@
 """What clients send beside a prompt reaches every back end that can use it: references, masks and parameters."""
 
+import asyncio
 import base64
 import io
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -113,6 +115,19 @@ async def test_more_references_than_the_model_takes_are_refused_before_anything_
         error = body["error"]
         assert (status, error["code"], error["param"]) == (400, "invalid_image", param)
         assert f"at most {most} reference image" in error["message"]
+    assert (contract.stage.registered, contract.stage.uploaded) == (0, 0)
+
+
+@ways
+async def test_if_one_of_the_images_can_not_be_used_none_is_kept(
+    start: Start, contract: Contract, tmp_path: Path, send: Send, param: str, mask_param: str | None
+) -> None:
+    async with start() as proxy:
+        most = (await abilities(proxy, contract))["max_reference_images"]
+        files = [*FILES[: most - 1], ("image/png", b"no image")]
+        status, body = await send(proxy, contract.model, files, None)
+        assert (status, body["error"]["code"], body["error"]["param"]) == (400, "invalid_image", param)
+        assert await asyncio.to_thread(lambda: list((tmp_path / "data/inputs").iterdir())) == []
     assert (contract.stage.registered, contract.stage.uploaded) == (0, 0)
 
 
