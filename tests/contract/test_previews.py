@@ -6,13 +6,15 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
+from openai.types import ImageGenPartialImageEvent
+from openai.types.responses import ResponseImageGenCallPartialImageEvent
 
 from sora_proxy.api.context import SUPERVISOR
 from sora_proxy.generation import Generation
 from tests.conftest import Proxy
 from tests.contract.conftest import Contract
 from tests.contract.test_inputs import image
-from tests.eventually import eventually
+from tests.eventually import PATIENCE, eventually
 from tests.streams import blocks_of, named_event, read_until
 
 Start = Callable[..., AbstractAsyncContextManager[Proxy]]
@@ -62,8 +64,7 @@ async def test_a_stream_shows_as_many_previews_as_it_asked_for_and_then_the_imag
     assert [event["partial_image_index"] for _, event in partial] == [0, 1]
     assert [base64.b64decode(event["b64_json"]) for _, event in partial] == PREVIEWS[:2]
     for _, event in partial:
-        assert event["output_format"] == "png"
-        assert set(event) >= {"type", "created_at", "size", "quality", "background"}
+        assert ImageGenPartialImageEvent.model_validate(event).output_format == "png"
     assert kind == "image_generation.completed"
     assert base64.b64decode(completed["b64_json"]) not in PREVIEWS
     assert contract.stage.received.previews == 2
@@ -77,10 +78,11 @@ async def test_previews_of_a_response_are_events_of_its_call_and_its_stream_can_
     async with start() as proxy, proxy.client.post(f"{proxy.url}/v1/responses", json=body) as answer:
         await contract.stage.show(PREVIEWS[0])
         raw = await read_until(answer, b"event: response.image_generation_call.partial_image")
-        raw += await answer.content.readuntil(b"\n\n")
+        while not raw.endswith(b"\n\n"):
+            raw += await answer.content.readany()
         *_, (kind, preview) = events_of(raw)
         assert kind == "response.image_generation_call.partial_image"
-        assert (preview["output_index"], preview["partial_image_index"]) == (0, 0)
+        assert ResponseImageGenCallPartialImageEvent.model_validate(preview).partial_image_index == 0
         assert base64.b64decode(preview["partial_image_b64"]) == PREVIEWS[0]
         response_id = answer.headers["x-generation-id"].replace("chatcmpl-", "resp_")
         resumed = f"{proxy.url}/v1/responses/{response_id}?stream=true&starting_after={preview['sequence_number']}"
@@ -101,7 +103,7 @@ async def test_previews_of_a_response_are_events_of_its_call_and_its_stream_can_
 async def test_other_streams_of_the_order_get_neither_previews_nor_more_comments(
     start: Start, contract: Contract
 ) -> None:
-    async with start() as proxy, ask(proxy, contract) as answer:
+    async with start(heartbeat_interval=PATIENCE) as proxy, ask(proxy, contract) as answer:
         path = f"{proxy.url}/v1/generation/{answer.headers['x-generation-id']}"
         async with proxy.client.get(f"{path}?stream=true") as chat, proxy.client.get(f"{path}/events") as events:
             begun = await read_until(chat, b'"role"'), await read_until(events, b": ping")
