@@ -37,7 +37,7 @@ class EventLog(Generic[E]):
         self._wake()
 
     def nudge(self) -> None:
-        """Wake every follower, as an `idle` time does: something beside the log has changed."""
+        """Wake the followers that asked for it, as an `idle` time does: something beside the log has changed."""
         self._nudges += 1
         self._wake()
 
@@ -52,13 +52,15 @@ class EventLog(Generic[E]):
             async for _ in news:
                 pass
 
-    async def follow(self, after: int = 0, idle: float | None = None) -> AsyncGenerator[Sequence[E], None]:
+    async def follow(
+        self, after: int = 0, idle: float | None = None, *, nudged: bool = False
+    ) -> AsyncGenerator[Sequence[E], None]:
         """Yield the events numbered above `after`, as many as there are, then those to come, until the log is closed.
 
-        Yields an empty sequence when it is nudged, and whenever `idle` seconds passed without an event: the moment for
-        a heartbeat.
+        Yields an empty sequence whenever `idle` seconds passed without an event, which is the moment for a heartbeat;
+        with `nudged` also after each nudge, earlier ones included.
         """
-        seen, nudges = after, self._nudges
+        seen, nudges = after, 0
         alarm = _Alarm(self._waiters, idle)
         try:
             while True:
@@ -69,7 +71,7 @@ class EventLog(Generic[E]):
                     alarm.heard()
                 elif self._closed:
                     return
-                elif nudges != self._nudges or not await alarm.news():
+                elif (nudged and nudges != self._nudges) or not await alarm.news():
                     nudges = self._nudges
                     yield ()
                     alarm.heard()

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+MAX_PREVIEW_BYTES = 16 * 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class Queued:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from sora_proxy.event_log import EventLog
-from sora_proxy.events import Cancelled, Completed, Event, Failed, Image, Preview, failure_of
+from sora_proxy.events import MAX_PREVIEW_BYTES, Cancelled, Completed, Event, Failed, Image, Preview, failure_of
 
 
 class Status(StrEnum):
@@ -199,9 +199,14 @@ class Generation:
         return self.status in FINAL or self.cancelled
 
     def show_preview(self, preview: Preview) -> None:
-        """Show an unfinished image to the followers of the log, in place of the one before."""
-        self.preview = preview
-        self.log.nudge()
+        """Show an unfinished image to the followers of the log, in place of the one before, if its client wants that.
+
+        A back end may report more than was ordered: that is dropped.
+        """
+        wanted = preview.index in range(self.spec.n) and self.spec.previews and not self.ended
+        if wanted and len(preview.content) <= MAX_PREVIEW_BYTES:
+            self.preview = preview
+            self.log.nudge()
 
     def end_wait(self) -> None:
         """End the wait of all clients, and of those that come later. The generation continues without them."""
@@ -219,6 +224,16 @@ class Generation:
         """How it ended badly, if it did."""
         return next((failed for event in self.log if (failed := failure_of(event))), None)
 
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """Which back end makes or made it, as answers say it: its name, its own model and id, and what it ignores."""
+        return {
+            "backend": self.state.backend,
+            "backend_model": self.state.model,
+            "backend_id": self.state.task_id,
+            "ignored_parameters": list(self.state.ignored),
+        }
+
     def summary(self, origin: str) -> dict[str, Any]:
         """How it stands, for clients who reach us by `origin`."""
         failed = self.failure
@@ -230,10 +245,7 @@ class Generation:
             "created": int(self.created_at),
             "model": self.spec.model,
             "n": self.spec.n,
-            "backend": self.state.backend,
-            "backend_model": self.state.model,
-            "backend_id": self.state.task_id,
-            "ignored_parameters": list(self.state.ignored),
+            **self.made_by,
             "pictures": [link for link in links if link],
             "error": {"code": failed.code, "message": failed.message} if failed else None,
         }

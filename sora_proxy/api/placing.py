@@ -1,18 +1,20 @@
 """Placing an order: a new one, or the one that a request repeats. Every route that makes images uses it."""
 
 import re
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
 
-from sora_proxy.api.context import IDEMPOTENCY, READERS, SUPERVISOR, WEBHOOKS
-from sora_proxy.api.http.context import CLIENT, MEDIA, SETTINGS, THREADS
+from sora_proxy.api.context import IDEMPOTENCY, MODELS, READERS, SUPERVISOR, WEBHOOKS
+from sora_proxy.api.http.context import CLIENT, SETTINGS, THREADS
 from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.lookup import name_backend, name_order
-from sora_proxy.api.ordering.image_input import Reference, keep_image
+from sora_proxy.api.ordering.image_input import Inputs, discard_inputs, store_inputs
+from sora_proxy.api.ordering.possible import check_possible
 from sora_proxy.blocking import Work
 from sora_proxy.errors import SoraProxyError
 from sora_proxy.foreign.public_http import AddressRefused
@@ -22,27 +24,28 @@ from sora_proxy.orders.store import InSameCommit
 
 MAX_KEY_LENGTH = 255
 RETRY_COUNT = re.compile(r"[1-9]\d{0,3}", re.ASCII)
-MAX_DIGESTED_ON_LOOP = 2**16  # characters of a reference image; a larger one is digested on a thread
+MAX_DIGESTED_ON_LOOP = 2**16  # characters of all images together; larger ones are digested on a thread
 
 
-async def place_order(
-    request: web.Request, spec: GenerationSpec, reference: Reference | None, *also: InSameCommit
-) -> Generation:
-    """The generation of an order, which may be that of an earlier request. The reference image is stored
-    only for an order that is taken. Raises ClientError and what `Supervisor.start` does.
+async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs, *also: InSameCommit) -> Generation:
+    """The generation of an order, which may be that of an earlier request. Its images are stored only if it is taken.
+
+    Raises ClientError, UnknownModel, ModelsNotListed and what `Supervisor.start` does.
     """
     name_backend(request)
+    spec = inputs.named(spec, [""] * len(inputs.all))  # which back ends can make it depends on how many there are
+    check_possible(request.app[MODELS].get(spec.model), spec, inputs)
     idempotency = request.app[IDEMPOTENCY]
     _cancels_if_abandoned(request)  # a header with an unknown value is refused before anything is ordered
     spec = _with_webhook(request, spec)
-    claim = await _claim(request, spec, reference)
+    claim = await _claim(request, spec, inputs)
     if idempotency.follows_refusal(claim):
         claim = replace(claim, counted=False)
     async with idempotency.turn(claim):
         earlier = await idempotency.earlier(claim)
         if earlier is None:
             try:
-                return await _take(request, spec, reference, [*also, idempotency.noting(claim)])
+                return await _take(request, spec, inputs, [*also, idempotency.noting(claim)])
             except Repeated as repeated:
                 earlier = repeated.generation_id
             except SoraProxyError:
@@ -81,30 +84,33 @@ def _with_webhook(request: web.Request, spec: GenerationSpec) -> GenerationSpec:
     return replace(spec, webhook_url=address, origin=public_origin(request))
 
 
-async def _take(
-    request: web.Request, spec: GenerationSpec, reference: Reference | None, also: list[InSameCommit]
-) -> Generation:
+async def _take(request: web.Request, spec: GenerationSpec, inputs: Inputs, also: list[InSameCommit]) -> Generation:
     """Give a new order to the supervisor."""
     supervisor = request.app[SUPERVISOR]
     supervisor.admit(spec, request[CLIENT])
-    image = await keep_image(request, reference) if reference else None
+    names = await store_inputs(request, inputs)
     try:
-        return await supervisor.start(replace(spec, images=(image,) if image else ()), request[CLIENT], *also)
+        return await supervisor.start(inputs.named(spec, names), request[CLIENT], *also)
     except (SoraProxyError, Repeated):
-        if image:
-            await request.app[MEDIA].discard(request.app[MEDIA].input_path(image))
+        await discard_inputs(request, names)
         raise
 
 
-async def _claim(request: web.Request, spec: GenerationSpec, reference: Reference | None) -> Claim:
+async def _claim(request: web.Request, spec: GenerationSpec, inputs: Inputs) -> Claim:
     key = request.headers.get("idempotency-key")
     if key is not None and not (0 < len(key) <= MAX_KEY_LENGTH and key.isprintable()):
         message = f"An Idempotency-Key must have 1 to {MAX_KEY_LENGTH} printable characters."
         raise ClientError(message, param="Idempotency-Key")
-    source = reference.source if reference else None
-    if isinstance(source, Path) or (source is not None and len(source) > MAX_DIGESTED_ON_LOOP):
-        digest = await request.app[THREADS].run(Work.media, order_digest, spec, source)
+    images, mask = [each.source for each in inputs.references], inputs.mask.source if inputs.mask else None
+    if _is_large([each.source for each in inputs.all]):
+        digest = await request.app[THREADS].run(Work.media, order_digest, spec, images, mask)
     else:
-        digest = order_digest(spec, source)
+        digest = order_digest(spec, images, mask)
     counted = RETRY_COUNT.fullmatch(request.headers.get("x-stainless-retry-count", "")) is not None
     return Claim(request[CLIENT], digest, key, counted)
+
+
+def _is_large(sources: Sequence[str | Path]) -> bool:
+    """Whether hashing these images takes long, or reads files."""
+    texts = [source for source in sources if isinstance(source, str)]
+    return len(texts) < len(sources) or sum(map(len, texts)) > MAX_DIGESTED_ON_LOOP

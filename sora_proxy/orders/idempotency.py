@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +55,17 @@ class Claim:
         return self.counted or self.key is not None
 
 
-def order_digest(spec: GenerationSpec, image: str | Path | None) -> str:
-    """The same for requests that order the same. `image` is a reference image's address, data URI or file.
+def order_digest(spec: GenerationSpec, images: Sequence[str | Path] = (), mask: str | Path | None = None) -> str:
+    """The same for requests that order the same. An image is the address, data URI or file of a reference or the mask.
 
-    It hashes everything, and reads the file: for a large image, call it on a thread.
+    It hashes everything, and reads the files: for large images, call it on a thread.
     """
-    source = hashlib.sha256(image.read_bytes()).hexdigest() if isinstance(image, Path) else image
-    return hashlib.sha256(orjson.dumps([spec.ordered(), source], option=orjson.OPT_SORT_KEYS)).hexdigest()
+    sources = [_source(image) for image in images]
+    # Older versions digested one reference, or null: those digests are stored.
+    order = [spec.ordered(), sources if len(sources) > 1 else next(iter(sources), None)]
+    if mask is not None:
+        order.append(_source(mask))
+    return hashlib.sha256(orjson.dumps(order, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 class Repeated(Exception):
@@ -119,6 +124,10 @@ class Idempotency:
         """Delete requests that are too old to be repeated."""
         old = sent.delete().where(sent.c.created_at < time.time() - MAX_AGE_SECONDS)
         await self._database.write(lambda connection: connection.execute(old))
+
+
+def _source(image: str | Path) -> str:
+    return hashlib.sha256(image.read_bytes()).hexdigest() if isinstance(image, Path) else image
 
 
 def _earlier(connection: sa.Connection, claim: Claim) -> str | None:

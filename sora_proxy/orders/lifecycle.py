@@ -146,7 +146,6 @@ class Lifecycle:
 
     async def _forget_files(self, generation: Generation) -> None:
         """Remove the input images, and results that arrived as bytes."""
-        generation.preview = None
         for name in generation.spec.inputs:
             await self._media.discard(self._media.input_path(name))
         for asset in generation.state.assets:
@@ -164,9 +163,7 @@ class Lifecycle:
             model=generation.spec.model,
             images=len(generation.events_of(Image)),
             key=key.alias if key else None,
-            backend=generation.state.backend,
-            backend_model=generation.state.model,
-            backend_id=generation.state.task_id,
+            **generation.made_by,
             attempts=generation.state.attempts,
             seconds_queued=round(intent - generation.created_at, 3) if intent else None,
             seconds_upstream=round(done - intent, 3) if done and intent else None,

@@ -156,6 +156,8 @@ class Store:
             if not (writing.cancelled() or writing.exception()):
                 generation.state = state
                 generation.log.append(*new)
+                if step.ends or state.status is not step.old.status:
+                    generation.preview = None  # its image is finished, will be made again, or is not wanted any more
                 for follow in self._followers:
                     follow(step)
 

@@ -71,12 +71,20 @@ class Identity(Enum):
     synchronous = auto()  # the request is the job: there is no task, and what is lost can't be found
 
 
+# Of input images by their endings, which their bytes gave them. `mimetypes` knows no WebP on a bare system.
+CONTENT_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif"}
+
+
 @dataclass(frozen=True, slots=True)
 class InputImage:
     """A reference image or a mask: its file, and what `upload` returned for it."""
 
     file: Path
     upload_id: str
+
+    @property
+    def content_type(self) -> str:
+        return CONTENT_TYPES[self.file.suffix]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ Three parts: what is asked (here), how it goes over the wire (`sora_http.py`, wh
 """
 
 import asyncio
-import mimetypes
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +27,7 @@ from sora_proxy.errors import (
 )
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account, Proxy
-from sora_proxy.upstream import Abilities, BackendOptions, Capabilities, Identity, Snapshot, Submission
+from sora_proxy.upstream import CONTENT_TYPES, Abilities, BackendOptions, Capabilities, Identity, Snapshot, Submission
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.result_addresses import ResultAddresses, look_up
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, id_of, object_of
@@ -81,8 +80,8 @@ class Sora:
     async def upload(self, image: Path, account: Account) -> str:
         call = self._call(account, "POST", "/backend/uploads", self._deadlines.upload, page="library")
         content = await self._threads.run(Work.media, image.read_bytes)
-        kind = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
-        call.body = {"files": {"file": (image.name, content, kind)}, "data": {"file_name": image.name}}
+        file = (image.name, content, CONTENT_TYPES[image.suffix])
+        call.body = {"files": {"file": file}, "data": {"file_name": image.name}}
         return await self._ask(Work.submit, call, _upload_id)
 
     async def submit(self, submission: Submission) -> str:

@@ -41,6 +41,10 @@ class Contract:
         return Identity.listed if self.kind == "sora" else TOYS[self.kind].identity
 
     @property
+    def shows_previews(self) -> bool:
+        return self.kind != "sora"
+
+    @property
     def searchable(self) -> bool:
         return self.identity in SEARCHABLE
 

@@ -1,15 +1,20 @@
 """The server of all toys. Orders become jobs that are done at once, unless a test says otherwise."""
 
+import asyncio
 import base64
+import json
 import uuid
+from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import web
 
+from tests.contract.received import File, Received
 from tests.contract.script import Script, Step
 from tests.sora_server import GIF
 
 Job = dict[str, Any]
+MAX_ORDER_BYTES = 2**24
 
 
 class ToyServer:
@@ -23,10 +28,26 @@ class ToyServer:
         self.refuses = self.fails = False
         self.cancelled: list[str] = []
         self.models = {"toy": 4}  # the most images of an order, by the names of models
+        self.received = Received()
+        self._uploads: dict[str, Job] = {}
+        self._preview: str | None = None  # of all jobs
+        self._news = asyncio.Condition()
+
+    @property
+    def uploaded(self) -> int:
+        return len(self._uploads)
+
+    async def show(self, preview: bytes | None) -> None:
+        """Show this of the jobs, which run; None: they end."""
+        self._preview = base64.b64encode(preview).decode() if preview else None
+        self.script.tasks_end = preview is None
+        async with self._news:
+            self._news.notify_all()
 
     async def start(self, port: int = 0) -> web.AppRunner:
-        app = web.Application()
+        app = web.Application(client_max_size=MAX_ORDER_BYTES)
         app.router.add_get("/models", self._models)
+        app.router.add_post("/uploads", self._upload)
         app.router.add_post("/jobs", self._submit)
         app.router.add_get("/jobs", self._list)
         app.router.add_get("/jobs/{id}", self._poll)
@@ -49,13 +70,36 @@ class ToyServer:
     async def _submit(self, request: web.Request) -> web.Response:
         return web.json_response(await self._register(request), status=400 if self.refuses else 200)
 
-    async def _make(self, request: web.Request) -> web.Response:
+    async def _upload(self, request: web.Request) -> web.Response:
+        upload_id = uuid.uuid4().hex
+        self._uploads[upload_id] = await request.json()
+        return web.json_response({"id": upload_id})
+
+    async def _make(self, request: web.Request) -> web.StreamResponse:
         job = await self._register(request)
-        images = [base64.b64encode(GIF).decode()] * job.get("n", 0)
-        return web.json_response({"images": images}, status=400 if self.refuses else 200)
+        if self.refuses:
+            return web.json_response({}, status=400)
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        async for preview in self._previews():
+            await answer.write(_line({"preview": preview}))
+        if self.fails and request.transport is not None:
+            request.transport.abort()
+        await answer.write(_line({"images": [base64.b64encode(GIF).decode()] * job["n"]}))
+        return answer
+
+    async def _previews(self) -> AsyncIterator[str]:
+        """Each preview once, until jobs end."""
+        shown = None
+        while not self.script.tasks_end:
+            if self._preview != shown and (shown := self._preview):
+                yield shown
+            async with self._news:
+                await self._news.wait_for(lambda: self._preview != shown or self.script.tasks_end)
 
     async def _register(self, request: web.Request) -> Job:
         order: Job = await request.json()
+        self.received = self._with(order)
         await self.script.at(Step.arrived, request)
         if self.refuses:
             return {}
@@ -67,6 +111,16 @@ class ToyServer:
         await self.script.at(Step.registered, request)
         return job
 
+    def _with(self, order: Job) -> Received:
+        mask = order["mask"]
+        references = [self._input(image) for image in order["images"]]
+        return Received(references, self._input(mask) if mask else None, order["parameters"], order["previews"])
+
+    def _input(self, image: str | Job) -> File:
+        """An image that came with the order, or that was uploaded before."""
+        file = self._uploads[image] if isinstance(image, str) else image
+        return file["type"], base64.b64decode(file["content"])
+
     async def _list(self, _request: web.Request) -> web.Response:
         return web.json_response([self._shown(job) for job in reversed(self.jobs.values())])
 
@@ -76,7 +130,7 @@ class ToyServer:
         return web.json_response(self._shown(job) if job else {}, status=200 if job else 404)
 
     def _shown(self, job: Job) -> Job:
-        return job if self.script.tasks_end else job | {"state": "running", "results": []}
+        return job if self.script.tasks_end else job | {"state": "running", "results": [], "preview": self._preview}
 
     async def _cancel(self, request: web.Request) -> web.Response:
         self.cancelled.append(request.match_info["id"])
@@ -90,3 +144,7 @@ class ToyServer:
         if "authorization" not in request.headers:
             return web.Response(status=403)
         return web.Response(body=GIF, content_type="image/gif")
+
+
+def _line(news: Job) -> bytes:
+    return json.dumps(news).encode() + b"\n"

@@ -63,8 +63,8 @@ def test_a_stream_of_a_text(client: OpenAI) -> None:
 
 
 def test_an_edit_of_a_file(client: OpenAI) -> None:
-    with FOX.open("rb") as image, FOX.open("rb") as mask:
-        answer = client.images.edit(image=image, mask=mask, prompt="at night", n=1, size="1536x1024")
+    with FOX.open("rb") as image:
+        answer = client.images.edit(image=image, prompt="at night", n=1, size="1536x1024")
 
     assert answer.data is not None
     assert looked_at(answer.data[0].b64_json) == ("PNG", (1536, 1024))
@@ -99,6 +99,9 @@ def test_errors_have_their_classes(client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as two_images:
         client.images.edit(image=[FOX.read_bytes(), FOX.read_bytes()], prompt="at night")
     assert two_images.value.param == "image"
+    with pytest.raises(openai.BadRequestError) as masked:
+        client.images.edit(image=FOX.read_bytes(), mask=FOX.read_bytes(), prompt="at night")
+    assert masked.value.param == "mask"
 
 
 def test_the_sdk_for_node(url: str) -> None:
@@ -146,8 +149,8 @@ def test_openai_028(url: str) -> None:
         f"""
 answer = openai.Image.create(prompt="a red fox", n=2, size="256x256")
 assert len(answer["data"]) == 2 and all(image["url"].endswith(".png") for image in answer["data"]), answer
-with open({str(FOX)!r}, "rb") as image, open({str(FOX)!r}, "rb") as mask:
-    edit = openai.Image.create_edit(image=image, mask=mask, prompt="at night", n=1, size="1024x1024")
+with open({str(FOX)!r}, "rb") as image:
+    edit = openai.Image.create_edit(image=image, prompt="at night", n=1, size="1024x1024")
 assert edit["data"][0]["url"].endswith(".png") and edit["data"][0]["b64_json"], edit
 with open({str(FOX)!r}, "rb") as image:
     variation = openai.Image.create_variation(image=image, n=1, response_format="b64_json")
@@ -158,6 +161,13 @@ except openai.error.InvalidRequestError as error:
     assert error.param == "n", error
 else:
     raise SystemExit("no error")
+with open({str(FOX)!r}, "rb") as image, open({str(FOX)!r}, "rb") as mask:
+    try:
+        openai.Image.create_edit(image=image, mask=mask, prompt="at night", n=1, size="1024x1024")
+    except openai.error.InvalidRequestError as error:
+        assert error.param == "mask", error
+    else:
+        raise SystemExit("no error")
 """,
         url,
     )

@@ -480,6 +480,9 @@ async def test_usage_the_queue_and_the_running_generations_are_told(
         assert (running["id"], waiting["id"]) == (first.headers["x-generation-id"], second.headers["x-generation-id"])
         assert (running["key"], waiting["key"]) == (fingerprint(UPSTREAM_TOKEN), None)
         assert (running["backend"], waiting["backend"]) == ("sora", None)
+        assert (running["backend_model"], waiting["backend_model"]) == ("sora-1.0", None)
+        assert "backend_id" in running
+        assert (waiting["backend_id"], waiting["ignored_parameters"]) == (None, [])
         assert waiting["status"] == "queued"
         assert "secret" not in str([running, waiting])
         assert (await admin.get("/admin/api/generations?limit=1"))["has_more"] is True

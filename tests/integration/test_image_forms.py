@@ -24,6 +24,7 @@ def png(size: tuple[int, int] = (320, 240)) -> bytes:
 
 
 IMAGE: Part = ('form-data; name="image"; filename="fox.png"', png())
+MASK: Part = ('form-data; name="mask"; filename="mask.png"', png())
 
 
 def form(*parts: Part) -> bytes:
@@ -69,11 +70,10 @@ async def test_an_image_is_found_however_its_part_is_named(proxy: Proxy, simulat
     assert await uploads(simulator) == [len(IMAGE[1])]
 
 
-async def test_fields_come_as_texts_and_a_mask_changes_nothing(proxy: Proxy) -> None:
+async def test_fields_come_as_texts(proxy: Proxy) -> None:
     fields = {"n": "2", "size": "1024x1024", "stream": "false", "output_format": "jpeg", "svg[model]": "x"}
     parts = [(f'form-data; name="{name}"', value.encode()) for name, value in fields.items()]
-    mask = ('form-data; name="mask"; filename="mask.png"', b"not looked at")
-    status, body = await post(proxy, form(*parts, IMAGE, mask, PROMPT))
+    status, body = await post(proxy, form(*parts, IMAGE, PROMPT))
     assert status == 200, body
     assert (len(body["data"]), body["output_format"], body["size"]) == (2, "jpeg", "1024x1024")
 
@@ -107,6 +107,11 @@ async def test_a_variation_needs_no_prompt(proxy: Proxy, simulator: Simulator) -
 REFUSED: dict[str, tuple[bytes, str | None, str | None]] = {
     "no image": (form(PROMPT), None, "image"),
     "two images": (form(IMAGE, IMAGE, PROMPT), None, "image"),
+    "a mask": (form(IMAGE, MASK, PROMPT), None, "mask"),
+    "two masks": (form(IMAGE, MASK, MASK, PROMPT), None, "mask"),
+    "a mask without an image": (form(MASK, PROMPT), None, "image"),
+    "a markup": (form(IMAGE, ('form-data; name="markup"; filename="x.png"', png()), PROMPT), None, "markup"),
+    "a parameter out of bounds": (form(IMAGE, PROMPT, ('form-data; name="steps"', b"0")), None, "steps"),
     "an empty image": (form((IMAGE[0], b""), PROMPT), None, "image"),
     "no image's bytes": (form((IMAGE[0], b"<svg/>"), PROMPT), None, "image"),
     "no prompt": (form(IMAGE), None, "prompt"),

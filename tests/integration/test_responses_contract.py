@@ -12,7 +12,8 @@ BARE = (
     '"incomplete_details":null,"instructions":null,"metadata":{},"parallel_tool_calls":false,"temperature":null,'
     '"tool_choice":"auto","tools":[{"type":"image_generation","size":"auto"}],"top_p":null,"usage":%s}'
 )
-ENDED = BARE.removesuffix("}") + ',"backend":"sora"}'
+MADE_BY = '"backend":"sora","backend_model":"sora-1.0","backend_id":TASK,"ignored_parameters":[]'
+ENDED = BARE.removesuffix("}") + f",{MADE_BY}}}"
 BEGUN = BARE % ("in_progress", "", "null", "null")
 CALL = '{"id":"ig_NAME_0","type":"image_generation_call","status":"%s","result":%s%s}'
 MADE = CALL % ("completed", '"BASE64"', ',"size":"720x480","output_format":"png"')
@@ -62,6 +63,7 @@ def golden(raw: bytes) -> list[tuple[str, str]]:
         (r"_[0-9a-f]{32}", "_NAME"),
         (r'"created_at":\d+', '"created_at":0'),
         (r'"sequence_number":\d+,', ""),
+        (r'"backend_id":(null|"[^"]+")', '"backend_id":TASK'),
         (r'"result":"[^"]+"', '"result":"BASE64"'),
         (r"http://127\.0\.0\.1:\d+/images/[0-9a-f]{32}\.png", "URL"),
     ):

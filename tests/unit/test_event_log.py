@@ -101,6 +101,34 @@ async def test_silence_yields_nothing_again_and_again_and_then_the_event() -> No
     assert [events async for events in ticks] == []
 
 
+async def test_a_nudge_wakes_those_who_asked_for_it_and_nobody_else() -> None:
+    log = EventLog[Event]()
+    log.nudge()
+    asked, other = log.follow(nudged=True), asyncio.ensure_future(anext(log.follow()))
+    assert list(await anext(asked)) == []  # for the one before it came
+    waiting = asyncio.ensure_future(anext(asked))
+    await asyncio.sleep(0)
+    log.nudge()
+    assert list(await waiting) == []
+    assert not other.done()
+    log.append(Completed())
+    assert list(await anext(asked)) == list(await other) == [Completed()]
+
+
+def test_a_nudge_does_not_delay_the_ticks_of_others() -> None:
+    async def listen() -> None:
+        loop = asyncio.get_running_loop()
+        log = EventLog[Event]()
+        for seconds in (1, 2, 3, 4):
+            loop.call_later(seconds, log.nudge)
+        begun = loop.time()
+        assert list(await anext(log.follow(idle=5))) == []
+        assert loop.time() - begun == 5
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(listen())
+
+
 async def test_events_that_are_there_together_come_together() -> None:
     log = EventLog[Event]([Queued(1)])
     follower = log.follow()

@@ -8,11 +8,13 @@ import pytest
 
 from sora_proxy.events import (
     EVENTS,
+    MAX_PREVIEW_BYTES,
     Cancelled,
     Completed,
     Event,
     Failed,
     Image,
+    Preview,
     Progress,
     Queued,
     event_from_record,
@@ -129,3 +131,22 @@ def test_what_tells_orders_apart_stays_the_same_for_orders_that_are_stored() -> 
         "format": "webp",
         "compression": 50,
     }
+
+
+def previewed(preview: Preview, *, wanted: int = 1, ended: bool = False) -> Preview | None:
+    """What a generation of two images keeps of a preview."""
+    generation = Generation("chatcmpl-1", "client", GenerationSpec("m", "p", n=2, previews=wanted))
+    if ended:
+        generation.log.append(Cancelled())
+    generation.show_preview(preview)
+    return generation.preview
+
+
+def test_a_preview_is_kept_only_if_its_client_waits_for_it_and_it_can_be_one() -> None:
+    good = Preview(bytes(MAX_PREVIEW_BYTES), "png", index=1)
+    assert previewed(good) is good
+    assert previewed(good, wanted=0) is None
+    assert previewed(good, ended=True) is None
+    for index in (-1, 2):
+        assert previewed(Preview(b"", "png", index=index)) is None
+    assert previewed(Preview(bytes(MAX_PREVIEW_BYTES + 1), "png")) is None

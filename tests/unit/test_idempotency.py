@@ -138,4 +138,23 @@ async def test_the_digests_in_the_databases_of_earlier_versions_still_match(
     if isinstance(image, Path):
         image = tmp_path / image
         await asyncio.to_thread(image.write_bytes, b"the bytes of an upload")
-    assert await asyncio.to_thread(order_digest, spec, image) == digest
+    assert await asyncio.to_thread(order_digest, spec, [image] if image else []) == digest
+
+
+def test_orders_differ_by_each_reference_their_order_the_mask_and_the_parameters() -> None:
+    other = f"{DATA_URI}AAAA"
+    inputs: list[tuple[list[str | Path], str | None]] = [
+        ([], None),
+        ([DATA_URI], None),
+        ([other], None),
+        ([DATA_URI, other], None),
+        ([other, DATA_URI], None),
+        ([DATA_URI, DATA_URI], None),
+        ([DATA_URI, other], DATA_URI),
+        ([DATA_URI], DATA_URI),
+        ([DATA_URI], other),
+    ]
+    digests = [order_digest(FOX, images, mask) for images, mask in inputs]
+    digests += [order_digest(replace(FOX, parameters={"seed": seed})) for seed in (0, 1)]
+    assert len(set(digests)) == len(inputs) + 2
+    assert order_digest(replace(FOX, previews=3)) == digests[0]

@@ -22,7 +22,7 @@ def images(tmp_path: Path) -> dict[Path, bytes]:
     return contents
 
 
-async def test_a_body_goes_out_as_its_json_with_the_files_as_base64_in_small_writes(
+async def test_a_body_goes_out_as_its_json_with_files_and_views_as_base64_in_small_writes(
     images: dict[Path, bytes],
 ) -> None:
     threads, written = BlockingPool(), []
@@ -30,12 +30,14 @@ async def test_a_body_goes_out_as_its_json_with_the_files_as_base64_in_small_wri
     async def write(data: bytes) -> None:
         written.append(data)
 
-    body = {"text": '"ü\n', "data": [{"result": path, "name": path.name} for path in images]}
+    files = [{"result": path, "name": path.name} for path in images]
+    in_memory = [{"result": memoryview(content), "name": path.name} for path, content in images.items()]
+    body = {"text": '"ü\n', "data": [*files, *in_memory]}
     await write_pieces(json_pieces(body), threads, write)
     threads.close()
 
     data = [{"result": b64encode(content).decode(), "name": path.name} for path, content in images.items()]
-    assert json.loads(b"".join(written)) == body | {"data": data}
+    assert json.loads(b"".join(written)) == body | {"data": data * 2}
     assert max(len(each) for each in written) <= PIECE // 3 * 4
 
 

@@ -5,9 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
+from sora_proxy.api.chat.requests import ChatRequest, parse_chat_request
 from sora_proxy.api.http.answers import error_response
 from sora_proxy.api.http.refusals import ClientError
-from sora_proxy.api.ordering.schemas import MAX_MESSAGES, ChatRequest, parse_chat_request
+from sora_proxy.api.ordering.schemas import MAX_MESSAGES
 
 MESSAGES = [{"role": "user", "content": "a fox"}]
 
@@ -43,12 +44,12 @@ def test_null_is_the_default() -> None:
     assert parse(stream_options={"include_usage": None}) == parse()
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4])
-def test_n_is_a_small_number(n: int) -> None:
+@pytest.mark.parametrize("n", [1, 2, 2**64 - 1])
+def test_n_is_a_number_that_the_model_bounds(n: int) -> None:
     assert parse(n=n).n == n
 
 
-@pytest.mark.parametrize("n", [0, -1, 5, 10**9, 2**63, 2**64 - 1, True, False, "1", 1.5, 1.0, [], [1], {}])
+@pytest.mark.parametrize("n", [0, -1, True, False, "1", 1.5, 1.0, [], [1], {}])
 def test_any_other_n_is_refused_by_name(n: Any) -> None:
     fault = refusal(body(n=n))
     assert (fault.param, fault.code) == ("n", "invalid_value")
@@ -104,7 +105,6 @@ ABSURD = {
     "functions": 7,
     "function_call": [],
     "response_format": {"type": "json_object"},
-    "seed": -(2**63),
     "stop": ["a"] * 100,
     "user": {"not": "a string"},
     "modalities": ["audio"],
@@ -158,6 +158,7 @@ def test_everything_we_do_not_use_at_once() -> None:
         ({"stream_options": []}, "stream_options"),
         ({"stream_options": {"include_usage": "yes"}}, "stream_options.include_usage"),
         ({"background": "yes"}, "background"),
+        ({"background": 1}, "background"),
         ({"size": 720}, "size"),
         ({"store": "perhaps"}, "store"),
         ({"metadata": 7}, "metadata"),

@@ -76,7 +76,7 @@ def _view(generation: Generation, *, verbose: bool) -> dict[str, Any]:
     view = {
         "id": generation.id,
         "status": generation.status,
-        "backend": generation.state.backend,
+        **generation.made_by,
         "key": generation.state.key_id,
         "client": generation.client,
         "model": generation.spec.model,

@@ -38,7 +38,7 @@ def completion(generation: Generation, origin: str, *, only_error: bool = False)
         ],
         "usage": usage(generation),
         "metadata": generation.spec.metadata,
-        "backend": generation.state.backend,
+        **generation.made_by,
         "service_tier": "default",
         "system_fingerprint": None,
     }

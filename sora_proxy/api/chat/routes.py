@@ -13,6 +13,7 @@ from aiohttp import web
 
 from sora_proxy.api.chat.completions import completion, late_failure
 from sora_proxy.api.chat.legacy_sdk import by_legacy_sdk
+from sora_proxy.api.chat.requests import ChatRequest, parse_chat_request
 from sora_proxy.api.chat.stream import ChatStream
 from sora_proxy.api.chat.text_answers import answer_with_text
 from sora_proxy.api.context import MODELS, SIDE_CALLS
@@ -22,9 +23,8 @@ from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.keepalive import LongAnswer, client_patience
 from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.lookup import poll_headers, why_no_images
-from sora_proxy.api.ordering.image_input import Reference
+from sora_proxy.api.ordering.image_input import Inputs, InputSource
 from sora_proxy.api.ordering.prompts import Prompt, prompt_of, texts_of
-from sora_proxy.api.ordering.schemas import ChatRequest, parse_chat_request
 from sora_proxy.api.ordering.side_calls import SideCalls
 from sora_proxy.api.placing import place_order, waiting_for
 from sora_proxy.api.reference.answer_schemas import ChatCompletion
@@ -45,7 +45,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         if isinstance(order.prompt, str):
             return await answer_with_text(request, chat, order.messages, order.prompt)
         generation = await _place(request, order, order.prompt)
-        del order  # its image is on disk now
+        del order  # its images are on disk now
     structlog.contextvars.bind_contextvars(generation=generation.id)
     origin = public_origin(request)
     with waiting_for(request, generation):
@@ -87,16 +87,17 @@ async def _place(request: web.Request, order: _Order, prompt: Prompt) -> Generat
         height=height,
         metadata=chat.metadata,
         include_usage=chat.stream_options.include_usage,
+        parameters=chat.parameters,
     )
     also = [Conversations.keeping(order.messages)] if chat.store else []
-    image = Reference(prompt.image) if prompt.image else None
-    return await place_order(request, spec, image, *also)
+    inputs = Inputs([InputSource(image, "messages") for image in prompt.images])
+    return await place_order(request, spec, inputs, *also)
 
 
 def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:
     """How long a whole answer may take before it says "processing"."""
     prefer = request.headers.get("prefer", "")
-    if chat.background or "respond-async" in prefer.lower():
+    if chat.background is True or "respond-async" in prefer.lower():
         return 0.0
     wait = PREFER_WAIT.search(prefer)
     return float(wait[1]) if wait else request.app[SETTINGS].current.sync_wait

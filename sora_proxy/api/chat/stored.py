@@ -11,6 +11,7 @@ from aiohttp import web
 from sora_proxy.api.chat.chunks import NUMBERS_PER_EVENT
 from sora_proxy.api.chat.completions import completion
 from sora_proxy.api.chat.legacy_sdk import by_legacy_sdk, knows_only_error, unknown_completion
+from sora_proxy.api.chat.requests import MetadataRequest, parse_metadata_request
 from sora_proxy.api.chat.stream import ChatStream
 from sora_proxy.api.context import CONVERSATIONS, READERS, STORE
 from sora_proxy.api.http.answers import json_response
@@ -21,7 +22,7 @@ from sora_proxy.api.http.paging import MAX_LIMIT, limit_of, page_response
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.http.resuming import stream_asked_after
 from sora_proxy.api.lookup import find, forget, poll_headers
-from sora_proxy.api.ordering.schemas import MAX_MESSAGES, MetadataRequest, bracketed, parse_metadata_request
+from sora_proxy.api.ordering.schemas import MAX_MESSAGES, bracketed
 from sora_proxy.api.reference.answer_schemas import (
     ChatCompletion,
     ChatCompletionList,

@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from sora_proxy.api.chat.requests import ChatRequest
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.sse import EventStream
-from sora_proxy.api.ordering.schemas import ChatRequest
 from sora_proxy.generation import new_generation_id
 from sora_proxy.orders.conversations import MessageText
 

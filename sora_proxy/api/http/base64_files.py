@@ -1,4 +1,4 @@
-"""Files as base64, piece by piece: however many answers hold images, none of them is whole in memory."""
+"""Images as base64, piece by piece: however many answers hold images, none of them is whole in memory in base64."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -10,18 +10,22 @@ from sora_proxy.blocking import BlockingPool, Work
 PIECE = 72 * 2**10  # whole groups of three bytes, so that the encoded pieces join; 96 KiB once encoded
 
 
-async def base64_pieces(path: Path, threads: BlockingPool) -> AsyncGenerator[bytes, None]:
-    """The encoding of a file."""
+async def base64_pieces(image: Path | memoryview, threads: BlockingPool) -> AsyncGenerator[bytes, None]:
+    """The encoding of a file, or of bytes in memory."""
     offset, more = 0, True
     while more:
-        encoded, more = await threads.run(Work.send, _piece, path, offset)
+        encoded, more = await threads.run(Work.send, _piece, image, offset)
         offset += PIECE
         yield encoded
 
 
-def _piece(path: Path, offset: int) -> tuple[bytes, bool]:
+def _piece(image: Path | memoryview, offset: int) -> tuple[bytes, bool]:
     """The encoding of one piece, and whether another follows."""
+    content = image[offset : offset + PIECE] if isinstance(image, memoryview) else _read(image, offset)
+    return b64encode(content), len(content) == PIECE
+
+
+def _read(path: Path, offset: int) -> bytes:
     with path.open("rb", buffering=0) as file:
         file.seek(offset)
-        content = file.read(PIECE)
-    return b64encode(content), len(content) == PIECE
+        return file.read(PIECE)

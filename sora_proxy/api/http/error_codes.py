@@ -57,7 +57,7 @@ ERROR_CODES = {
     "invalid_json": ErrorCode(400, Retry.no, "Send one JSON object."),
     "invalid_body": ErrorCode(400, Retry.no, "Send a complete body; a form must be valid multipart."),
     "invalid_request": ErrorCode(400, Retry.no, "Send a valid HTTP request."),
-    "invalid_image": ErrorCode(400, Retry.no, "Send another reference image: PNG, JPEG, WebP or GIF."),
+    "invalid_image": ErrorCode(400, Retry.no, "Send other or fewer reference images: PNG, JPEG, WebP or GIF."),
     "webhook_refused": ErrorCode(400, Retry.no, "Use an address on a host listed in `WEBHOOK_ALLOW`."),
     "previous_response_not_found": ErrorCode(400, Retry.no, "Use the id of a response of the same client key."),
     "previous_response_without_picture": ErrorCode(400, Retry.no, "Use a response whose image is stored here."),

@@ -1,6 +1,8 @@
 """Multipart forms, which image uploads use: images go to the disk as they arrive, everything else is small."""
 
 import contextlib
+import itertools
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,15 +20,15 @@ CHUNK = 2**16
 
 @dataclass(slots=True)
 class Form:
-    """The content of a form: its texts by name, and the files of its images, which nobody has checked yet."""
+    """The content of a form: its texts by name, and by the names of their parts its files, which nobody has checked."""
 
     texts: dict[str, str] = field(default_factory=dict)
-    images: list[Path] = field(default_factory=list)
+    files: defaultdict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
 
 
 @contextlib.asynccontextmanager
-async def read_form(request: web.Request, *, image: str, unused: Collection[str]) -> AsyncIterator[Form]:
-    """Read a form in which the parts named `image`, also as `image[]`, are images and all others are texts.
+async def read_form(request: web.Request, *, files: Collection[str]) -> AsyncIterator[Form]:
+    """Read a form in which the parts of these names, also like `name[]`, are files and all others are texts.
 
     The files exist until the block ends. Raises ClientError.
     """
@@ -34,16 +36,16 @@ async def read_form(request: web.Request, *, image: str, unused: Collection[str]
     try:
         try:
             async with arriving(request):
-                await _read(request, form, image, unused)
+                await _read(request, form, files)
         except (ValueError, RuntimeError) as error:  # what aiohttp raises for a malformed form
             raise ClientError("The request body is not a valid multipart form.", code="invalid_body") from error
         yield form
     finally:
-        for path in form.images:
+        for path in itertools.chain.from_iterable(form.files.values()):
             await request.app[MEDIA].discard(path)
 
 
-async def _read(request: web.Request, form: Form, image: str, unused: Collection[str]) -> None:
+async def _read(request: web.Request, form: Form, files: Collection[str]) -> None:
     reader = await request.multipart()
     for _ in range(MAX_PARTS):
         part = await in_time(reader.next())
@@ -52,13 +54,11 @@ async def _read(request: web.Request, form: Form, image: str, unused: Collection
         if not isinstance(part, BodyPartReader) or not part.name:
             raise ValueError("a part has no name, or parts of its own")
         name = part.name.partition("[")[0]
-        if name == image:
-            form.images.append(await request.app[MEDIA].new_upload())
+        if name in files:
+            upload = await request.app[MEDIA].new_upload()
+            form.files[name].append(upload)
             async for chunk in _chunks(request, part):
-                await request.app[MEDIA].append(form.images[-1], chunk)
-        elif name in unused:
-            async for _ in _chunks(request, part):
-                pass
+                await request.app[MEDIA].append(upload, chunk)
         else:
             form.texts[part.name] = await _text(request, part)
     raise ClientError(f"A form can have at most {MAX_PARTS} parts.", code="invalid_body")

@@ -1,6 +1,7 @@
 """Answers that hold images: JSON in pieces, some of which are still files.
 
-Bytes are sent as they are. A path stands for the base64 of its file, which is read while it is sent.
+Bytes are sent as they are. A path stands for the base64 of its file, which is read while it is sent; a view of bytes
+stands for their base64.
 """
 
 import secrets
@@ -14,16 +15,16 @@ import orjson
 from sora_proxy.api.http.base64_files import base64_pieces
 from sora_proxy.blocking import BlockingPool
 
-Piece = bytes | Path
+Piece = bytes | Path | memoryview
 
 
 def json_pieces(body: Any) -> Iterator[Piece]:
-    """The JSON of a body in which a path stands for a file."""
-    files: list[Path] = []
+    """The JSON of a body in which a path stands for a file, and a view for bytes."""
+    files: list[Path | memoryview] = []
     mark = secrets.token_hex(16)  # which no text in the body can hold
 
     def name(file: Any) -> str:
-        if not isinstance(file, Path):
+        if not isinstance(file, Path | memoryview):
             raise TypeError
         files.append(file)
         return mark
@@ -45,7 +46,7 @@ def event_pieces(kind: str, fields: Mapping[str, Any]) -> Iterator[Piece]:
 async def write_pieces(
     pieces: Iterable[Piece], threads: BlockingPool, write: Callable[[bytes], Awaitable[None]]
 ) -> None:
-    """Write the pieces; files are read on `threads`, piece by piece."""
+    """Write the pieces; files and views are encoded on `threads`, piece by piece."""
     text: list[bytes] = []
     for piece in pieces:
         if isinstance(piece, bytes):

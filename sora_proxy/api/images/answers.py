@@ -8,6 +8,7 @@ from sora_proxy.api.http.pieces import Piece, event_pieces, json_pieces
 from sora_proxy.api.image_results import FORMATS, SIZES, UNKNOWN, ImageResult, image_results
 from sora_proxy.api.images.requests import ImageRequest
 from sora_proxy.api.wording import token_counts
+from sora_proxy.events import Preview
 from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
 
@@ -27,14 +28,12 @@ class ImageAnswer:
 
     def events(self) -> Iterator[Piece]:
         """The last events of a stream, one per image that is stored here."""
-        kind = "image_edit.completed" if self.generation.spec.images else "image_generation.completed"
-        unknown = {"size": UNKNOWN, "quality": UNKNOWN, "background": UNKNOWN}
-        common = {"created_at": int(self.generation.created_at), **unknown, **self._about()}
+        about = self._about()
         for image in self.images:
             if image.file:
                 output_format = FORMATS.get(image.file.suffix, "png")
                 fields = {"output_format": output_format, "b64_json": image.file, "url": image.url}
-                yield from event_pieces(kind, common | fields)
+                yield from _event("completed", self.generation, about | fields)
 
     def _whole_image(self, image: ImageResult) -> dict[str, Any]:
         if self.order.response_format == "url":
@@ -48,7 +47,7 @@ class ImageAnswer:
         spec = self.generation.spec
         size = f"{spec.width}x{spec.height}"
         fields: dict[str, Any] = {"id": self.generation.id, "model": spec.model, "ordered_size": size}
-        fields["backend"] = self.generation.state.backend
+        fields |= self.generation.made_by
         if size in SIZES:
             fields["size"] = size
         formats = {FORMATS.get(image.file.suffix) for image in self.images if image.file}
@@ -86,6 +85,19 @@ class ImageAnswer:
 async def answer_to(generation: Generation, order: ImageRequest, media: Media, origin: str) -> ImageAnswer:
     """The answer to an order whose generation is completed. `origin` is what links to us begin with."""
     return ImageAnswer(generation, order, await image_results(generation, media, origin))
+
+
+def preview_event(generation: Generation, preview: Preview) -> Iterator[Piece]:
+    """The event of a stream that shows an unfinished image."""
+    fields = {"partial_image_index": preview.number, "output_format": preview.format}
+    return _event("partial_image", generation, fields | {"b64_json": memoryview(preview.content)})
+
+
+def _event(kind: str, generation: Generation, fields: dict[str, Any]) -> Iterator[Piece]:
+    """An event with all fields that strict clients require."""
+    route = "image_edit" if generation.spec.images else "image_generation"
+    common = {"created_at": int(generation.created_at), "size": UNKNOWN, "quality": UNKNOWN, "background": UNKNOWN}
+    return event_pieces(f"{route}.{kind}", common | fields)
 
 
 def _fault(index: int, message: str) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from sora_proxy.api.ordering.image_options import ImageOptions
-from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, Lenient, none_is_default
+from sora_proxy.api.ordering.image_options import ImageOptions, ImageSource
+from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, none_is_default
 
 STOCK_PROMPT = "Another variation of this image: the same subject and style, composed anew."
 
@@ -20,19 +20,19 @@ class ImageRequest(ImageOptions):
     stream: Annotated[bool, none_is_default(False)] = False
 
 
-class ImageSource(Lenient):
-    """An image in a JSON body."""
-
-    image_url: Annotated[str, Field(min_length=1)]
-
-
-class EditRequest(ImageRequest):
-    """Images from a text and an image. In a form, the images are parts of their own and not in here."""
-
-    images: Annotated[list[ImageSource] | None, Field(max_length=16)] = None
-
-
-class VariationRequest(EditRequest):
+class VariationForm(ImageRequest):
     """Images from an image: the request has no prompt."""
 
     prompt: Annotated[Any, BeforeValidator(lambda _: STOCK_PROMPT)] = STOCK_PROMPT
+
+
+class EditRequest(ImageRequest):
+    """Images from a text and images, as JSON. In a form, the images are parts of their own."""
+
+    images: list[ImageSource] | None = None
+    mask: Annotated[ImageSource | None, Field(description="Its transparent parts are what may change.")] = None
+    markup: Annotated[Any, Field(description="Not supported.")] = None
+
+
+class VariationRequest(VariationForm, EditRequest):
+    """Images from an image, as JSON."""

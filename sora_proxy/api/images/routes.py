@@ -22,67 +22,75 @@ from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.http.pieces import Piece, write_pieces
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.http.sse import EventStream
-from sora_proxy.api.images.answers import answer_to
-from sora_proxy.api.images.requests import EditRequest, ImageRequest, VariationRequest
+from sora_proxy.api.images.answers import answer_to, preview_event
+from sora_proxy.api.images.requests import EditRequest, ImageRequest, VariationForm, VariationRequest
 from sora_proxy.api.lookup import why_no_images
-from sora_proxy.api.ordering.image_input import Reference
+from sora_proxy.api.ordering.image_input import Inputs, InputSource
 from sora_proxy.api.ordering.schemas import bracketed, checked, parse_body
 from sora_proxy.api.placing import place_order, waiting_for
+from sora_proxy.api.previews import Previews
 from sora_proxy.api.reference.answer_schemas import ImagesAnswer
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.wording import progress_text
 from sora_proxy.events import Failed, Progress, Queued
 from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.media.image_files import Media
-from sora_proxy.upstream.model_names import Model
 
 
 @described(Description(body=ImageRequest, answer=ImagesAnswer, media=(JSON, EVENTS)))
 async def generate(request: web.Request) -> web.StreamResponse:
     """Make images from a text."""
     async with parsed(request, lambda body: parse_body(ImageRequest, body)) as order:
-        generation = await _place(request, order, ())
+        generation = await _place(request, order, Inputs())
     return await _answer(request, generation, order)
 
 
-@described(Description(body=EditRequest, form=True, answer=ImagesAnswer, media=(JSON, EVENTS)))
+@described(Description(body=EditRequest, form=ImageRequest, answer=ImagesAnswer, media=(JSON, EVENTS)))
 async def edit(request: web.Request) -> web.StreamResponse:
-    """Make images from a text and an image."""
-    return await _edit(request, EditRequest)
+    """Make images from a text and images."""
+    return await _edit(request, ImageRequest, EditRequest)
 
 
-@described(Description(body=VariationRequest, form=True, answer=ImagesAnswer, media=(JSON, EVENTS)))
+@described(Description(body=VariationRequest, form=VariationForm, answer=ImagesAnswer, media=(JSON, EVENTS)))
 async def vary(request: web.Request) -> web.StreamResponse:
     """Make variations of an image."""
-    return await _edit(request, VariationRequest)
+    return await _edit(request, VariationForm, VariationRequest)
 
 
-async def _edit(request: web.Request, kind: type[EditRequest]) -> web.StreamResponse:
-    """As a form or as JSON. A mask is accepted and ignored: no back end supports one."""
+async def _edit(
+    request: web.Request, form_kind: type[ImageRequest], json_kind: type[EditRequest]
+) -> web.StreamResponse:
     if request.content_type == "multipart/form-data":
-        async with read_form(request, image="image", unused=["mask"]) as form:
+        async with read_form(request, files=("image", "mask", "markup")) as form:
             fields = form.texts | {"metadata": bracketed("metadata", form.texts)}
-            order = checked(kind, fields, strict=False)
-            generation = await _place(request, order, _references(form.images))
+            order = checked(form_kind, fields, strict=False)
+            inputs = _inputs(form.files["image"], form.files["mask"], form.files["markup"])
+            generation = await _place(request, order, inputs)
     else:
-        async with parsed(request, lambda body: parse_body(kind, body)) as whole:
-            generation = await _place(request, whole, _references(image.image_url for image in whole.images or ()))
-            order = whole.model_copy(update={"images": None})
-            del whole  # which holds an image that is on disk now
+        async with parsed(request, lambda body: parse_body(json_kind, body)) as whole:
+            images = [image.image_url for image in whole.images or ()]
+            inputs = _inputs(images, [whole.mask.image_url] if whole.mask else [], whole.markup)
+            generation = await _place(request, whole, inputs)
+            order = whole.model_copy(update={"images": None, "mask": None, "markup": None})
+            del whole, images, inputs  # which hold images that are on disk now
     return await _answer(request, generation, order)
 
 
-def _references(sources: Iterable[str | Path]) -> list[Reference]:
-    """The reference images, at least one. Raises ClientError."""
-    if references := [Reference(source, "image") for source in sources]:
-        return references
-    raise ClientError("Missing required parameter: 'image'.", code="missing_required_parameter", param="image")
+def _inputs(images: Sequence[str | Path], masks: Sequence[str | Path], markup: object) -> Inputs:
+    """The reference images, at least one, and the mask. Raises ClientError."""
+    if not images:
+        raise ClientError("Missing required parameter: 'image'.", code="missing_required_parameter", param="image")
+    if len(masks) > 1:
+        raise ClientError("An order can have only one mask.", param="mask")
+    if markup:  # it would change what is made
+        raise ClientError("No model here accepts a markup.", param="markup")
+    mask = InputSource(masks[0], "mask") if masks else None
+    return Inputs([InputSource(image, "image") for image in images], mask)
 
 
-async def _place(request: web.Request, order: ImageRequest, references: Sequence[Reference]) -> Generation:
+async def _place(request: web.Request, order: ImageRequest, inputs: Inputs) -> Generation:
     models = request.app[MODELS]
     model = models.get(order.model) if order.model else models.default
-    _check_numbers(model, order.n, len(references))
     width, height = model.size_for(order.dimensions)
     spec = GenerationSpec(
         model.id,
@@ -94,17 +102,10 @@ async def _place(request: web.Request, order: ImageRequest, references: Sequence
         format=order.output_format,
         compression=order.output_compression,
         metadata=order.metadata,
+        parameters=order.parameters,
+        previews=order.partial_images if order.stream else 0,
     )
-    return await place_order(request, spec, references[0] if references else None)
-
-
-def _check_numbers(model: Model, n: int, references: int) -> None:
-    can = model.abilities
-    if n > can.max_images:
-        raise ClientError(f"'n' can be at most {can.max_images} for {model.id}.", param="n")
-    if references > can.max_references:
-        message = f"{model.id} accepts at most {can.max_references} reference image."
-        raise ClientError(message, code="invalid_image", param="image")
+    return await place_order(request, spec, inputs)
 
 
 async def _answer(request: web.Request, generation: Generation, order: ImageRequest) -> web.StreamResponse:
@@ -129,14 +130,17 @@ async def _whole(request: web.Request, generation: Generation, order: ImageReque
 
 async def _stream(request: web.Request, generation: Generation, order: ImageRequest, origin: str) -> web.StreamResponse:
     """Progress as comments, for OpenAI has no event for it and strict clients reject others; then the images."""
-    stream = EventStream(request)
+    stream, previews, threads = EventStream(request), Previews(generation, order.partial_images), request.app[THREADS]
     await stream.open()
-    async with aclosing(generation.log.follow(idle=request.app[SETTINGS].current.heartbeat_interval)) as news:
+    idle = request.app[SETTINGS].current.heartbeat_interval
+    async with aclosing(generation.log.follow(idle=idle, nudged=previews.wanted)) as news:
         async for events in news:
             texts = [progress_text(event) for event in events if isinstance(event, Queued | Progress)]
             await stream.comment(texts[-1] if texts else "ping")
+            if preview := previews.next():
+                await write_pieces(preview_event(generation, preview), threads, stream.write)
     last_events = await _last_events(generation, order, request.app[MEDIA], origin)
-    await write_pieces(last_events, request.app[THREADS], stream.write)
+    await write_pieces(last_events, threads, stream.write)
     return await stream.end(done=False)
 
 

@@ -1,7 +1,8 @@
-"""Reference images: from a data URI, an address or an upload to a checked file of ours."""
+"""The images that come with an order: from a data URI, an address or an upload to a checked file of ours."""
 
 import binascii
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aiohttp import web
@@ -11,27 +12,65 @@ from sora_proxy.api.http.context import FETCHER, MEDIA, SETTINGS, THREADS
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.blocking import Work
 from sora_proxy.foreign.public_http import AddressRefused
+from sora_proxy.generation import GenerationSpec
 from sora_proxy.media.image_files import NotAnImage
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """A reference image: a data URI, an http(s) address or an upload's file, and the parameter that it came in."""
+class InputSource:
+    """Where an image comes from: a data URI, an http(s) address or an upload's file; and the parameter it came in."""
 
     source: str | Path
-    param: str = "messages"
+    param: str
 
 
-async def keep_image(request: web.Request, reference: Reference) -> str:
-    """Store a reference image; returns its name. Raises ClientError."""
-    media, source = request.app[MEDIA], reference.source
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The reference images of an order, in their order, and its mask."""
+
+    references: Sequence[InputSource] = ()
+    mask: InputSource | None = None
+
+    @property
+    def all(self) -> list[InputSource]:
+        return [*self.references, *([self.mask] if self.mask else [])]
+
+    def named(self, spec: GenerationSpec, names: Sequence[str]) -> GenerationSpec:
+        """The order with the names of its stored images, of which the mask's is the last."""
+        return replace(spec, images=tuple(names[: len(self.references)]), mask=names[-1] if self.mask else None)
+
+
+async def store_inputs(request: web.Request, inputs: Inputs) -> list[str]:
+    """Store all images of an order; returns their names. Raises ClientError or StorageUnavailable; then none is stored.
+
+    One after the other: they may be large.
+    """
+    names: list[str] = []
+    try:
+        for each in inputs.all:
+            names += [await _store(request, each)]
+    except BaseException:
+        await discard_inputs(request, names)
+        raise
+    return names
+
+
+async def discard_inputs(request: web.Request, names: Sequence[str]) -> None:
+    """Remove the stored images of an order that was not taken."""
+    media = request.app[MEDIA]
+    for name in names:
+        await media.discard(media.input_path(name))
+
+
+async def _store(request: web.Request, given: InputSource) -> str:
+    media, source = request.app[MEDIA], given.source
     try:
         if isinstance(source, Path):
             return await media.keep_upload(source)
         return await media.keep_input(await _content(request, source))
     except (AddressRefused, NotAnImage) as error:
-        message = f"The reference image can't be used: {error}."
-        raise ClientError(message, code="invalid_image", param=reference.param) from error
+        noun = "mask" if "mask" in given.param else "reference image"
+        raise ClientError(f"The {noun} can't be used: {error}.", code="invalid_image", param=given.param) from error
 
 
 async def _content(request: web.Request, source: str) -> bytes:

@@ -5,18 +5,22 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sora_proxy.api.http.refusals import ClientError
+from sora_proxy.api.ordering.parameters import Parameters
 from sora_proxy.api.ordering.schemas import SIZE, Lenient, Metadata, none_is_default
 
 Format = Literal["png", "webp", "jpeg"]
 
 
-class ImageOptions(Lenient):
+class ImageSource(Lenient):
+    """An image in a JSON body."""
+
+    image_url: Annotated[str, Field(min_length=1)]
+
+
+class ImageOptions(Parameters):
     """How the client wants its image."""
 
     size: Annotated[str, none_is_default("auto")] = "auto"
-    quality: Annotated[
-        Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"], none_is_default("auto")
-    ] = "auto"
     output_format: Format | None = None
     output_compression: Annotated[int | None, Field(ge=0, le=100)] = None
     partial_images: Annotated[int, Field(ge=0, le=3), none_is_default(0)] = 0

@@ -1,4 +1,4 @@
-"""The prompt of a conversation, and the image that comes with it, in every form that clients send them."""
+"""The prompt of a conversation, and the images that come with it, in every form that clients send them."""
 
 import re
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ DATA_URI_END = re.compile(r"[^A-Za-z0-9+/=:;,._-]")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`image` is a data URI or an http(s) address."""
+    """`images` are data URIs or http(s) addresses, in their order."""
 
     text: str
-    image: str | None = None
+    images: tuple[str, ...] = ()
 
 
 def prompt_of(messages: list[Message]) -> Prompt:
@@ -36,9 +36,7 @@ def prompt_of(messages: list[Message]) -> Prompt:
         raise ClientError("The last user message has no text to make an image from.", param="messages")
     if len(text) > MAX_PROMPT_LENGTH:
         raise ClientError(f"The prompt is longer than {MAX_PROMPT_LENGTH} characters.", param="messages")
-    if len(images) > 1:
-        raise ClientError("At most one reference image is allowed.", code="invalid_image", param="messages")
-    return Prompt(text, images[0] if images else None)
+    return Prompt(text, tuple(images))
 
 
 def texts_of(messages: list[Message]) -> list[MessageText]:

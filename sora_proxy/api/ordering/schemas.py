@@ -1,16 +1,15 @@
-"""The fields of a chat request. Those that we use are checked strictly; all others are accepted and ignored."""
+"""The fields that requests share. Those that we use are checked strictly; all others are accepted and ignored."""
 
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.foreign.bounded_json import TooManyValues, read_json
 
-DEFAULT_SIZE = (720, 480)
 MAX_MESSAGES = 500
 MAX_PROMPT_LENGTH = 32_000
 MAX_METADATA_PAIRS = 16
@@ -18,7 +17,6 @@ PARTS = ["text", "input_text", "output_text", "image_url", "input_image", "file"
 PART = {"type": "object", "properties": {"type": {"enum": PARTS}}, "required": ["type"]}
 CONTENT = {"anyOf": [{"type": "string"}, {"type": "null"}, {"type": "array", "items": PART}]}
 SIZE = re.compile(r"(\d{2,4})[x×*](\d{2,4})", re.ASCII)
-SIDE = range(64, 2049)  # pixels
 
 
 def none_is_default(default: Any) -> BeforeValidator:
@@ -38,10 +36,6 @@ class Message(Lenient):
 
     role: Literal["developer", "system", "user", "assistant", "tool", "function"]
     content: Annotated[Any, WithJsonSchema(CONTENT)] = None
-
-
-class StreamOptions(Lenient):
-    include_usage: Annotated[bool, none_is_default(False)] = False
 
 
 def _check_metadata(value: Any) -> Any:
@@ -77,60 +71,6 @@ Metadata = Annotated[
         }
     ),
 ]
-
-
-class ChatRequest(Lenient):
-    """An order. `size` and `background` are ours; SDKs pass them in `extra_body`. Other fields are ignored."""
-
-    model: Annotated[str, Field(min_length=1, max_length=200, description="A name from `/v1/models`.")]
-    messages: Annotated[
-        list[Message],
-        Field(
-            min_length=1,
-            max_length=MAX_MESSAGES,
-            description="The last user message is the prompt; it may contain one reference image.",
-        ),
-    ]
-    n: Annotated[int, Field(ge=1, le=4, description="The number of images."), none_is_default(1)] = 1
-    stream: Annotated[bool, Field(description="Stream the answer, with progress."), none_is_default(False)] = False
-    stream_options: Annotated[StreamOptions, none_is_default(StreamOptions())] = StreamOptions()
-    background: Annotated[bool, Field(description="Answer at once; retrieve it later."), none_is_default(False)] = False
-    size: Annotated[str, Field(description="`auto`, or like `720x480`."), none_is_default("auto")] = "auto"
-    store: Annotated[bool, Field(description="List it, and store its messages."), none_is_default(False)] = False
-    metadata: Metadata = {}
-
-    @property
-    def dimensions(self) -> tuple[int, int]:
-        """Width and height in pixels. Raises ClientError."""
-        if self.size == "auto":
-            return DEFAULT_SIZE
-        found = SIZE.fullmatch(self.size)
-        if found is None or int(found[1]) not in SIDE or int(found[2]) not in SIDE:
-            message = f"'size' must be 'auto' or like '720x480', with sides of {SIDE.start} to {SIDE.stop - 1} pixels."
-            raise ClientError(message, param="size")
-        return int(found[1]), int(found[2])
-
-
-class MetadataRequest(Lenient):
-    """`POST /v1/chat/completions/{id}`"""
-
-    metadata: Metadata
-
-
-def parse_chat_request(body: bytes, model: str | None = None) -> ChatRequest:
-    """Parse a request's body. It may be large: call it on a thread. `model` overrides that of the body.
-
-    Raises ClientError, naming the field.
-    """
-    return parse_body(ChatRequest, body, {} if model is None else {"model": model})
-
-
-def parse_metadata_request(body: bytes) -> dict[str, str]:
-    """Parse the new metadata of a completion.
-
-    Raises ClientError, naming the field.
-    """
-    return parse_body(MetadataRequest, body).metadata
 
 
 def parse_body(kind: type[M], body: bytes, overrides: Mapping[str, Any] | None = None) -> M:

@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from sora_proxy.api.http.error_codes import ERROR_CODES
 from sora_proxy.generation import Phase
 
-BACKEND = "The back end that makes or made it; null until the order is sent, and for orders of older versions."
 CODES = [
     {"const": code, "title": f"HTTP {meaning.status}", "description": f"{meaning.advice} Retry: {meaning.retry}."}
     for code, meaning in ERROR_CODES.items()
@@ -16,6 +15,15 @@ CODES = [
 
 class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class MadeBy(Answer):
+    """Null until the order is sent, and for orders of older versions."""
+
+    backend: str | None = Field(None, description="The back end that makes or made it.")
+    backend_model: str | None = Field(None, description="The back end's own name of the model.")
+    backend_id: str | None = Field(None, description="The back end's own id of it.")
+    ignored_parameters: list[str] = Field([], description="The parameters that the model does not take.")
 
 
 class ErrorDetail(Answer):
@@ -54,7 +62,7 @@ class Choice(Answer):
     finish_reason: Literal["stop", "content_filter", "processing", "error"]
 
 
-class ChatCompletion(Answer):
+class ChatCompletion(MadeBy):
     id: str
     object: Literal["chat.completion"]
     created: int
@@ -62,7 +70,6 @@ class ChatCompletion(Answer):
     choices: list[Choice] = Field(min_length=1, max_length=1)
     usage: Usage
     metadata: dict[str, str] = {}
-    backend: str | None = Field(None, description=BACKEND)
     service_tier: Literal["default"] = "default"
     system_fingerprint: None = None
     error: ErrorDetail | None = Field(None, description="The failure, if it came after the status was sent.")
@@ -122,12 +129,11 @@ class ImagesUsage(Answer):
     total_tokens: int
 
 
-class ImagesAnswer(Answer):
+class ImagesAnswer(MadeBy):
     created: int
     data: list[ImageItem]
     id: str | None = None
     model: str | None = None
-    backend: str | None = Field(None, description=BACKEND)
     ordered_size: str | None = Field(None, description="The size that was ordered from the back end.")
     size: Literal["1024x1024", "1024x1536", "1536x1024"] | None = None
     output_format: Literal["png", "webp", "jpeg"] | None = None
@@ -141,14 +147,13 @@ class GenerationFailure(Answer):
     message: str
 
 
-class GenerationAnswer(Answer):
+class GenerationAnswer(MadeBy):
     id: str
     object: Literal["generation"]
     status: Phase
     created: int
     model: str
     n: int
-    backend: str | None = Field(description=BACKEND)
     pictures: list[str]
     error: GenerationFailure | None
 

@@ -13,11 +13,11 @@ H = TypeVar("H", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """`body` is sent as JSON, or as a `form` too; `query` maps parameters to meanings; `answer` is the content of
-    a good answer, in one of the forms that `media` lists; with `or_nothing` it may be 204."""
+    """`body` is sent as JSON, or as a `form` beside its images; `query` maps parameters to meanings; `answer` is the
+    content of a good answer, in one of the forms that `media` lists; with `or_nothing` it may be 204."""
 
     body: type[BaseModel] | None = None
-    form: bool = False
+    form: type[BaseModel] | None = None
     query: Mapping[str, str] = field(default_factory=dict)
     answer: type[BaseModel] | None = None
     media: tuple[str, ...] = (JSON,)

@@ -54,8 +54,9 @@ class _Schemas:
     def __init__(self, descriptions: Iterable[Description]) -> None:
         wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(Error, "serialization"): None}
         for description in descriptions:
-            if description.body:
-                wanted[description.body, "validation"] = None
+            for body in (description.body, description.form):
+                if body:
+                    wanted[body, "validation"] = None
             if description.answer:
                 wanted[description.answer, "serialization"] = None
         self._references, made = models_json_schema([*wanted], ref_template=SCHEMAS + "{model}")
@@ -87,7 +88,8 @@ def _operation(route: web.RouteDef, path: str, description: Description, schemas
         body = schemas.of(description.body, "validation")
         content = {JSON: {"schema": body}}
         if description.form:
-            content[FORM] = {"schema": {"allOf": [body], "properties": {"image": FILE, "mask": FILE}}}
+            form = schemas.of(description.form, "validation")
+            content[FORM] = {"schema": {"allOf": [form], "properties": {"image": FILE, "mask": FILE}}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 

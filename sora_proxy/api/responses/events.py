@@ -2,6 +2,7 @@
 
 Every event has a `sequence_number`. Those that the log's event N leads to are numbered from 100 * N, and those
 before all of them from 0. So a stream that was cut after any event can be resumed later, by another process too.
+Previews are not in the log, and not sent again: their numbers are the last ones of the event before.
 """
 
 from collections.abc import Iterator
@@ -9,10 +10,11 @@ from typing import Any
 
 from sora_proxy.api.http.pieces import Piece, event_pieces
 from sora_proxy.api.responses.objects import Outcome, ResponseObjects
-from sora_proxy.events import Completed, Event, Image, Progress, failure_of
+from sora_proxy.events import Completed, Event, Image, Preview, Progress, failure_of
 from sora_proxy.generation import Phase
 
 NUMBERS_PER_EVENT = 100  # an event of the log leads to no more events than this
+FIRST_OF_PREVIEWS = 50  # of these numbers
 CALL = "response.image_generation_call."
 
 
@@ -53,6 +55,15 @@ class ResponseEvents:
                 yield from self._event("response.output_item.done", output_index=number, item=item)
             yield from self._event("response.failed", response=self._objects.now(None))
 
+    def preview(self, preview: Preview) -> Iterator[Piece]:
+        """The event of an unfinished image. If the last event of the log has no number left for it, there is none."""
+        first = self._log_number * NUMBERS_PER_EVENT
+        number = max(self.last_number + 1, first + FIRST_OF_PREVIEWS)
+        if number < first + NUMBERS_PER_EVENT:
+            self._next = number
+            shown = {"partial_image_index": preview.number, "partial_image_b64": memoryview(preview.content)}
+            yield from self._of_call("partial_image", preview.index, **shown, output_format=preview.format)
+
     def ending(self, outcome: Outcome) -> Iterator[Piece]:
         """The events of a good end."""
         for number, item in enumerate(self._objects.calls(outcome)):
@@ -77,8 +88,8 @@ class ResponseEvents:
         yield from self._event("response.content_part.done", **in_it, part=objects.part(text))
         yield from self._event("response.output_item.done", **at, item=objects.message(text))
 
-    def _of_call(self, kind: str, number: int) -> Iterator[Piece]:
-        return self._event(CALL + kind, item_id=self._objects.call(number)["id"], output_index=number)
+    def _of_call(self, kind: str, number: int, **fields: Any) -> Iterator[Piece]:
+        return self._event(CALL + kind, item_id=self._objects.call(number)["id"], output_index=number, **fields)
 
     def _event(self, kind: str, **fields: Any) -> Iterator[Piece]:
         number = self._next

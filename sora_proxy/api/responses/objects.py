@@ -153,7 +153,7 @@ class ResponseObjects:
 
     def _backend(self) -> dict[str, Any]:
         """Not for the first events of a stream: told again later, they must be the same."""
-        return {"backend": self.generation.state.backend}
+        return self.generation.made_by
 
     def _usage(self) -> dict[str, Any]:
         words, images = token_counts(self.generation)

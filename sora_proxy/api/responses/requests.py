@@ -4,7 +4,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from sora_proxy.api.ordering.image_options import ImageOptions
+from sora_proxy.api.ordering.image_options import ImageOptions, ImageSource
 from sora_proxy.api.ordering.schemas import CONTENT, MAX_MESSAGES, Lenient, Message, Metadata, none_is_default
 
 TOOL = "image_generation"
@@ -31,6 +31,12 @@ INPUT = {"anyOf": [{"type": "string"}, {"type": "array", "items": ITEM}]}
 TOOLS = {"type": ["array", "null"], "items": {"type": "object"}}
 
 
+class ImageTool(ImageOptions):
+    """The tool that makes images, with its options."""
+
+    input_image_mask: ImageSource | None = None
+
+
 class ResponseRequest(Lenient):
     """An order. Other fields are ignored."""
 
@@ -46,10 +52,10 @@ class ResponseRequest(Lenient):
     ]
     model: Annotated[str | None, Field(max_length=200, description="A name from `/v1/models`.")] = None
     tool: Annotated[
-        ImageOptions,
+        ImageTool,
         Field(
             alias="tools",
-            default_factory=ImageOptions,
+            default_factory=ImageTool,
             description="`image_generation` with its options; assumed if it is missing.",
         ),
         BeforeValidator(_image_tool),

@@ -23,7 +23,7 @@ from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.http.resuming import stream_asked_after
 from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.lookup import find, find_by_id, forget, poll_headers, why_no_images
-from sora_proxy.api.ordering.image_input import Reference
+from sora_proxy.api.ordering.image_input import Inputs, InputSource
 from sora_proxy.api.ordering.prompts import Prompt, prompt_of, text_of
 from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, parse_body
 from sora_proxy.api.ordering.side_calls import SideCalls
@@ -54,15 +54,15 @@ async def create(request: web.Request) -> web.StreamResponse:
         if answer is not None:
             spec = GenerationSpec(model.id, prompt.text, n=0, metadata=whole.metadata)
             return await _answer_with_text(request, spec, answer, stream=whole.stream)
-        async with _reference(request, whole, prompt) as reference:
-            generation = await _place(request, whole, model, prompt, reference)
-        order = whole.model_copy(update={"input": []})
-        del whole, prompt, reference  # which may hold an image that is on disk now
+        async with _inputs(request, whole, prompt) as inputs:
+            generation = await _place(request, whole, model, prompt.text, inputs)
+        stream, background = whole.stream, whole.background
+        del whole, prompt, inputs  # which may hold images that are on disk now
     structlog.contextvars.bind_contextvars(generation=generation.id)
     with waiting_for(request, generation):
-        if order.stream:
+        if stream:
             return await ResponseStream(request, generation, public_origin(request)).run()
-        return await _whole(request, generation, wait=not order.background)
+        return await _whole(request, generation, wait=not background)
 
 
 @described(
@@ -118,32 +118,34 @@ def _parse(body: bytes, side_calls: SideCalls | None) -> tuple[ResponseRequest, 
         raise
 
 
-async def _place(
-    request: web.Request, order: ResponseRequest, model: Model, prompt: Prompt, reference: Reference | None
-) -> Generation:
+async def _place(request: web.Request, order: ResponseRequest, model: Model, prompt: str, inputs: Inputs) -> Generation:
     width, height = model.size_for(order.tool.dimensions)
     spec = GenerationSpec(
         model.id,
-        prompt.text,
+        prompt,
         width=width,
         height=height,
         metadata=order.metadata,
         keep=True,
         format=order.tool.output_format,
         compression=order.tool.output_compression,
+        parameters=order.tool.parameters,
+        previews=order.tool.partial_images if order.stream else 0,
     )
-    return await place_order(request, spec, reference)
+    return await place_order(request, spec, inputs)
 
 
 @contextlib.asynccontextmanager
-async def _reference(request: web.Request, order: ResponseRequest, prompt: Prompt) -> AsyncIterator[Reference | None]:
-    """The reference image in the prompt, else that of the previous response. Raises ClientError."""
-    if prompt.image or order.previous_response_id is None:
-        yield Reference(prompt.image, "input") if prompt.image else None
+async def _inputs(request: web.Request, order: ResponseRequest, prompt: Prompt) -> AsyncIterator[Inputs]:
+    """The reference images in the prompt, else that of the previous response; and the mask. Raises ClientError."""
+    given = order.tool.input_image_mask
+    mask = InputSource(given.image_url, "input_image_mask") if given else None
+    if prompt.images or order.previous_response_id is None:
+        yield Inputs([InputSource(image, "input") for image in prompt.images], mask)
         return
     copy = await _copy_of_image(request, order.previous_response_id)
     try:
-        yield Reference(copy, "previous_response_id")
+        yield Inputs([InputSource(copy, "previous_response_id")], mask)
     finally:
         await request.app[MEDIA].discard(copy)
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sora_proxy.api.reference.answer_schemas import BACKEND, Answer, ErrorDetail, List
+from sora_proxy.api.reference.answer_schemas import Answer, ErrorDetail, List, MadeBy
 from sora_proxy.generation import Phase
 
 
@@ -63,7 +63,7 @@ class ImageGenerationTool(Answer):
     output_format: Literal["png", "webp", "jpeg"] | None = None
 
 
-class ResponseAnswer(Answer):
+class ResponseAnswer(MadeBy):
     id: str
     object: Literal["response"]
     created_at: int
@@ -80,7 +80,6 @@ class ResponseAnswer(Answer):
     tools: list[ImageGenerationTool]
     top_p: None
     usage: ResponseUsage | None
-    backend: str | None = Field(None, description=BACKEND)
 
 
 class DeletedResponse(Answer):

@@ -9,6 +9,7 @@ from sora_proxy.api.http.context import MEDIA, SETTINGS, THREADS
 from sora_proxy.api.http.pieces import Piece, write_pieces
 from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.lookup import why_cut
+from sora_proxy.api.previews import Previews
 from sora_proxy.api.responses.events import ResponseEvents
 from sora_proxy.api.responses.objects import ResponseObjects, outcome_of, response_id_of
 from sora_proxy.api.wording import progress_text
@@ -24,13 +25,14 @@ class ResponseStream:
         self._generation = generation
         self._origin = origin
         self._events = ResponseEvents(ResponseObjects(generation), after)
+        self._previews = Previews(generation, generation.spec.previews)
         self._stream = EventStream(request)
 
     async def run(self) -> web.StreamResponse:
         await self._stream.open()
         await self._write(self._events.opening())
         idle = self._request.app[SETTINGS].current.heartbeat_interval
-        async with aclosing(self._generation.log.follow(idle=idle)) as news:
+        async with aclosing(self._generation.log.follow(idle=idle, nudged=self._previews.wanted)) as news:
             async for events in news:
                 await self._send(events)
         if not self._generation.ended:
@@ -41,12 +43,17 @@ class ResponseStream:
         return await self._stream.end(done=False)
 
     async def _send(self, events: Sequence[Event]) -> None:
-        """Send what the events of the log lead to. Without any, a comment: the connection must not fall silent."""
+        """Send what the events of the log lead to. Without any, a comment: the connection must not fall silent.
+
+        Then the newest preview, if the client wants it.
+        """
         words = [progress_text(event) for event in events if isinstance(event, Queued | Progress)]
         await self._stream.comment(words[-1] if words else "ping")
         outcome = await outcome_of(self._generation, self._request.app[MEDIA], self._origin)
         for event in events:
             await self._write(self._events.of(event, outcome))
+        if preview := self._previews.next():
+            await self._write(self._events.preview(preview))
 
     async def _write(self, pieces: Iterable[Piece]) -> None:
         await write_pieces(pieces, self._request.app[THREADS], self._stream.write)

@@ -1,6 +1,7 @@
 """The calls of the toys to their server, and what its answers mean."""
 
-from collections.abc import Awaitable
+import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -8,20 +9,32 @@ import aiohttp
 from sora_proxy.errors import KeyRejected, RequestFault, ServerUnreachable, SubmissionUnknown, UpstreamUnavailable
 from sora_proxy.settings.accounts import Account
 
+MAX_LINE = 2**24
+OnPreview = Callable[[Any], Awaitable[None]]
 TIMEOUT = aiohttp.ClientTimeout(total=60)
 
 
-async def ask(account: Account, method: str, url: str, body: Any = None) -> tuple[int, Any]:
-    """The status and the JSON of an answer. Raises UpstreamUnavailable, ServerUnreachable or KeyRejected."""
+async def ask(
+    account: Account, method: str, url: str, body: Any = None, on_preview: OnPreview | None = None
+) -> tuple[int, Any]:
+    """The status of an answer and the JSON of its last line; previews are on the lines before.
+
+    Raises UpstreamUnavailable, ServerUnreachable or KeyRejected.
+    """
     headers = {"authorization": f"Bearer {account.token}"}
     try:
         async with (
-            aiohttp.ClientSession(timeout=TIMEOUT) as session,
+            aiohttp.ClientSession(timeout=TIMEOUT, read_bufsize=MAX_LINE) as session,
             session.request(method, url, json=body, headers=headers) as answer,
         ):
             if answer.status == 401:
                 raise KeyRejected("the toy does not know the key")
-            return answer.status, await answer.json()
+            last: Any = None
+            async for line in answer.content:
+                last = json.loads(line)
+                if on_preview and "preview" in last:
+                    await on_preview(last)
+            return answer.status, last
     except aiohttp.ClientConnectorError as error:
         raise ServerUnreachable("the toy can't be reached") from error
     except (aiohttp.ClientError, ValueError, TimeoutError) as error:

@@ -1,6 +1,7 @@
 """What the toys with jobs have in common: everything but how a lost order is found again."""
 
 import asyncio
+import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,34 @@ import aiohttp
 
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.errors import UpstreamUnavailable
+from sora_proxy.events import Preview
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account, Proxy
-from sora_proxy.upstream import Abilities, BackendOptions, Capabilities, Identity, Snapshot, Submission, TaskState
+from sora_proxy.upstream import (
+    CONTENT_TYPES,
+    Abilities,
+    BackendOptions,
+    Capabilities,
+    Identity,
+    Snapshot,
+    Submission,
+    TaskState,
+)
 from tests.contract.toys.calls import TIMEOUT, ask, sent
 
+PARAMETERS = ("seed", "strength", "negative_prompt")
+ABILITIES = Abilities(((64, 64),), max_images=4, max_references=3, masks=True, parameters=PARAMETERS)
 STATES = {"running": TaskState.running, "done": TaskState.succeeded, "failed": TaskState.failed}
+
+
+def encoded(image: Path) -> dict[str, str]:
+    """An input image as the server takes it. It reads the file."""
+    return {"type": CONTENT_TYPES[image.suffix], "content": base64.b64encode(image.read_bytes()).decode()}
+
+
+def preview(news: dict[str, Any]) -> Preview | None:
+    """The preview that the server tells of, if it does."""
+    return Preview(base64.b64decode(news["preview"]), "png") if news.get("preview") else None
 
 
 class JobToy:
@@ -23,7 +46,7 @@ class JobToy:
     identity = Identity.blind
     names_tasks: bool | None = True
     links_results = False
-    capabilities = Capabilities({"toy": Abilities(((64, 64),), max_images=4, max_references=1)})
+    capabilities = Capabilities({"toy": ABILITIES})
 
     def __init__(self, options: BackendOptions, _threads: BlockingPool) -> None:
         self.name, self.base_url = options.name, options.base_url
@@ -31,15 +54,19 @@ class JobToy:
     async def ask_capabilities(self, account: Account) -> Capabilities:  # noqa: ARG002
         return self.capabilities
 
-    async def upload(self, image: Path, account: Account) -> str:  # noqa: ARG002
-        return image.name
+    async def upload(self, image: Path, account: Account) -> str:
+        file = await asyncio.to_thread(encoded, image)
+        return str((await ask(account, "POST", f"{self.base_url}/uploads", file))[1]["id"])
 
     async def submit(self, submission: Submission) -> str:
         job = await sent(ask(submission.account, "POST", f"{self.base_url}/jobs", self.order(submission)))
         return str(job["id"])
 
     def order(self, submission: Submission) -> dict[str, Any]:
-        return {"prompt": submission.spec.prompt, "n": submission.spec.n}
+        spec, images, mask = submission.spec, submission.images, submission.mask
+        inputs = {"images": [image.upload_id for image in images], "mask": mask.upload_id if mask else None}
+        order = {"prompt": spec.prompt, "n": spec.n, "previews": spec.previews, "parameters": submission.parameters}
+        return order | inputs
 
     async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:  # noqa: ARG002
         answers = [await ask(account, "GET", f"{self.base_url}/jobs/{task_id}") for task_id in task_ids]
@@ -47,7 +74,8 @@ class JobToy:
 
     def snapshot(self, job: dict[str, Any]) -> Snapshot:
         assets = tuple(Asset(f"{self.base_url}{path}", ours_only=True) for path in job["results"])
-        return Snapshot(job["id"], STATES[job["state"]], assets=assets, prompt=job["prompt"], n=job["n"])
+        shown = {"assets": assets, "preview": preview(job), "prompt": job["prompt"], "n": job["n"]}
+        return Snapshot(job["id"], STATES[job["state"]], **shown)
 
     async def recent(self, account: Account) -> list[Snapshot]:  # noqa: ARG002
         raise AssertionError("only a listed back end is asked")

@@ -1,0 +1,96 @@
+"""The fields of a chat request. Those that we use are checked strictly; all others are accepted and ignored."""
+
+from typing import Annotated, Any, get_args
+
+from pydantic import BeforeValidator, Field
+
+from sora_proxy.api.http.refusals import ClientError
+from sora_proxy.api.ordering.parameters import Background, Parameters
+from sora_proxy.api.ordering.schemas import (
+    MAX_MESSAGES,
+    SIZE,
+    Lenient,
+    Message,
+    Metadata,
+    none_is_default,
+    parse_body,
+)
+
+DEFAULT_SIZE = (720, 480)
+SIDE = range(64, 2049)  # pixels
+
+
+def _background(value: Any) -> Any:
+    """One rule, one message, where each of two types would have its own."""
+    if value in (None, "auto", ""):
+        return False
+    if isinstance(value, bool) or value in get_args(Background):
+        return value
+    raise ValueError("must be true, false, 'transparent' or 'opaque'")
+
+
+class StreamOptions(Lenient):
+    include_usage: Annotated[bool, none_is_default(False)] = False
+
+
+class ChatRequest(Parameters):
+    """An order. `size` and `background` are ours; SDKs pass them in `extra_body`. Other fields are ignored."""
+
+    model: Annotated[str, Field(min_length=1, max_length=200, description="A name from `/v1/models`.")]
+    messages: Annotated[
+        list[Message],
+        Field(
+            min_length=1,
+            max_length=MAX_MESSAGES,
+            description="The last user message is the prompt; it may contain reference images.",
+        ),
+    ]
+    n: Annotated[int, Field(ge=1, description="The number of images."), none_is_default(1)] = 1
+    stream: Annotated[bool, Field(description="Stream the answer, with progress."), none_is_default(False)] = False
+    stream_options: Annotated[StreamOptions, none_is_default(StreamOptions())] = StreamOptions()
+    background: Annotated[
+        bool | Background,
+        Field(description="`true`: answer at once; retrieve it later. Else the image's background."),
+        BeforeValidator(_background),
+    ] = False  # type: ignore[assignment]  # it has two meanings here
+    size: Annotated[str, Field(description="`auto`, or like `720x480`."), none_is_default("auto")] = "auto"
+    store: Annotated[bool, Field(description="List it, and store its messages."), none_is_default(False)] = False
+    metadata: Metadata = Field(default_factory=dict)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Those that are set. `background` is one only if it is a text."""
+        return {name: value for name, value in super().parameters.items() if not isinstance(value, bool)}
+
+    @property
+    def dimensions(self) -> tuple[int, int]:
+        """Width and height in pixels. Raises ClientError."""
+        if self.size == "auto":
+            return DEFAULT_SIZE
+        found = SIZE.fullmatch(self.size)
+        if found is None or int(found[1]) not in SIDE or int(found[2]) not in SIDE:
+            message = f"'size' must be 'auto' or like '720x480', with sides of {SIDE.start} to {SIDE.stop - 1} pixels."
+            raise ClientError(message, param="size")
+        return int(found[1]), int(found[2])
+
+
+class MetadataRequest(Lenient):
+    """`POST /v1/chat/completions/{id}`"""
+
+    metadata: Metadata
+
+
+def parse_chat_request(body: bytes, model: str | None = None) -> ChatRequest:
+    """Parse a request's body. It may be large: call it on a thread. `model` overrides that of the body.
+
+    Raises ClientError, naming the field.
+    """
+    return parse_body(ChatRequest, body, {} if model is None else {"model": model})
+
+
+def parse_metadata_request(body: bytes) -> dict[str, str]:
+    """Parse the new metadata of a completion.
+
+    Raises ClientError, naming the field.
+    """
+    return parse_body(MetadataRequest, body).metadata

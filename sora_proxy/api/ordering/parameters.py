@@ -1,0 +1,66 @@
+"""Parameters: what clients may set beside the prompt and the size, in every API that makes images.
+
+What a value means is up to the model; one that does not take a parameter ignores it. SDKs pass those that OpenAI does
+not have in `extra_body`.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field
+
+from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, Lenient
+from sora_proxy.generation import PARAMETERS
+
+SEEDS = {"ge": -(2**63), "le": 2**63 - 1}  # as JSON parsers hold them
+Background = Literal["transparent", "opaque"]
+UNSET = BeforeValidator(lambda value: None if value in ("auto", "") else value)
+
+
+def _not_an_object(value: Any) -> Any:
+    """OpenAI's newer APIs have an object of the same name, for the moderation of texts."""
+    return None if isinstance(value, dict) else value
+
+
+class Parameters(Lenient):
+    """The fields are those of `generation.PARAMETERS`. `auto` and null leave the choice to the model."""
+
+    seed: Annotated[int | None, Field(description="Repeats an image.", **SEEDS), UNSET] = None
+    steps: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=1000,
+            validation_alias=AliasChoices("steps", "num_inference_steps"),
+            description="Steps of the calculation; also as `num_inference_steps`.",
+        ),
+        UNSET,
+    ] = None
+    guidance_scale: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=100,
+            validation_alias=AliasChoices("guidance_scale", "cfg_scale"),
+            description="How closely the image follows the prompt; also as `cfg_scale`.",
+        ),
+        UNSET,
+    ] = None
+    strength: Annotated[
+        float | None, Field(ge=0, le=1, description="How much the reference image may change."), UNSET
+    ] = None
+    negative_prompt: Annotated[
+        str | None, Field(max_length=MAX_PROMPT_LENGTH, description="What the image must not show.")
+    ] = None
+    style: Annotated[str | None, Field(max_length=200, description="Such as `vivid` or `natural`."), UNSET] = None
+    quality: Annotated[Literal["low", "medium", "high", "xhigh", "max", "standard", "hd"] | None, UNSET] = None
+    background: Annotated[Background | None, UNSET] = None
+    moderation: Annotated[Literal["low"] | None, UNSET, BeforeValidator(_not_an_object)] = None
+    input_fidelity: Annotated[
+        Literal["low", "high"] | None, Field(description="How closely reference images are followed."), UNSET
+    ] = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Those that are set, by the names that a back end gets."""
+        values = {name: getattr(self, name) for name in PARAMETERS}
+        return {name: value for name, value in values.items() if value not in (None, "")}

@@ -1,0 +1,169 @@
+"""What clients send beside a prompt reaches every back end that can use it: references, masks and parameters."""
+
+import asyncio
+import base64
+import io
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from PIL import Image
+
+from tests.conftest import Proxy
+from tests.contract.conftest import Contract
+from tests.contract.received import File
+
+Start = Callable[..., AbstractAsyncContextManager[Proxy]]
+
+
+def image(kind: str, colour: str) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (32, 24), colour).save(out, kind)
+    return out.getvalue()
+
+
+FILES: list[File] = [
+    ("image/webp", image("WEBP", "orange")),
+    ("image/png", image("PNG", "white")),
+    ("image/jpeg", image("JPEG", "black")),
+    ("image/gif", image("GIF", "black")),
+]
+MASK: File = ("image/png", image("PNG", "blue"))
+
+
+def data_uri(file: File) -> str:
+    """With a type that is not that of the bytes."""
+    return f"data:image/x-other;base64,{base64.b64encode(file[1]).decode()}"
+
+
+async def answer_of(proxy: Proxy, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+    sent = {"data": body} if isinstance(body, aiohttp.FormData) else {"json": body}
+    async with proxy.client.post(f"{proxy.url}/v1/{path}", **sent) as answer:
+        return answer.status, await answer.json()
+
+
+async def by_form(proxy: Proxy, model: str, files: Sequence[File], mask: File | None) -> tuple[int, dict[str, Any]]:
+    form = aiohttp.FormData({"prompt": "at night", "model": model})
+    for name, (_, content) in [*(("image[]", file) for file in files), *([("mask", mask)] if mask else [])]:
+        form.add_field(name, content, filename="upload", content_type="application/octet-stream")
+    return await answer_of(proxy, "images/edits", form)
+
+
+async def by_json(proxy: Proxy, model: str, files: Sequence[File], mask: File | None) -> tuple[int, dict[str, Any]]:
+    body: dict[str, Any] = {"prompt": "at night", "model": model}
+    body["images"] = [{"image_url": data_uri(file)} for file in files]
+    if mask:
+        body["mask"] = {"image_url": data_uri(mask)}
+    return await answer_of(proxy, "images/edits", body)
+
+
+async def by_chat(proxy: Proxy, model: str, files: Sequence[File], mask: File | None) -> tuple[int, dict[str, Any]]:
+    assert mask is None
+    parts = [{"type": "image_url", "image_url": {"url": data_uri(file)}} for file in files]
+    messages = [{"role": "user", "content": [{"type": "text", "text": "at night"}, *parts]}]
+    return await answer_of(proxy, "chat/completions", {"model": model, "messages": messages})
+
+
+async def by_response(proxy: Proxy, model: str, files: Sequence[File], mask: File | None) -> tuple[int, dict[str, Any]]:
+    parts = [{"type": "input_image", "image_url": data_uri(file)} for file in files]
+    content = [*parts, {"type": "input_text", "text": "at night"}]
+    tool = {"type": "image_generation"} | ({"input_image_mask": {"image_url": data_uri(mask)}} if mask else {})
+    body = {"model": model, "input": [{"role": "user", "content": content}], "tools": [tool]}
+    return await answer_of(proxy, "responses", body)
+
+
+Send = Callable[[Proxy, str, Sequence[File], File | None], Awaitable[tuple[int, dict[str, Any]]]]
+# Each way, the parameter that the images come in, and that of the mask.
+WAYS: list[tuple[Send, str, str | None]] = [
+    (by_form, "image", "mask"),
+    (by_json, "image", "mask"),
+    (by_chat, "messages", None),
+    (by_response, "input", "input_image_mask"),
+]
+ways = pytest.mark.parametrize(("send", "param", "mask_param"), WAYS, ids=lambda value: getattr(value, "__name__", ""))
+
+
+async def abilities(proxy: Proxy, contract: Contract) -> dict[str, Any]:
+    found: dict[str, Any] = (await proxy.get(f"/v1/models/{contract.model}"))["capabilities"]
+    return found
+
+
+@ways
+async def test_references_and_mask_arrive_byte_for_byte_in_their_order_with_the_types_of_their_bytes(
+    start: Start, contract: Contract, send: Send, param: str, mask_param: str | None
+) -> None:
+    async with start() as proxy:
+        can = await abilities(proxy, contract)
+        files = FILES[: can["max_reference_images"]]
+        mask = MASK if can["masks"] and mask_param else None
+        status, body = await send(proxy, contract.model, files, mask)
+        assert status == 200, body
+    assert (contract.stage.received.references, contract.stage.received.mask) == (files, mask)
+    assert contract.stage.registered == 1
+
+
+@ways
+async def test_more_references_than_the_model_takes_are_refused_before_anything_is_sent(
+    start: Start, contract: Contract, send: Send, param: str, mask_param: str | None
+) -> None:
+    async with start() as proxy:
+        most = (await abilities(proxy, contract))["max_reference_images"]
+        status, body = await send(proxy, contract.model, FILES[: most + 1], None)
+        error = body["error"]
+        assert (status, error["code"], error["param"]) == (400, "invalid_image", param)
+        assert f"at most {most} reference image" in error["message"]
+    assert (contract.stage.registered, contract.stage.uploaded) == (0, 0)
+
+
+@ways
+async def test_if_one_of_the_images_can_not_be_used_none_is_kept(
+    start: Start, contract: Contract, tmp_path: Path, send: Send, param: str, mask_param: str | None
+) -> None:
+    async with start() as proxy:
+        most = (await abilities(proxy, contract))["max_reference_images"]
+        files = [*FILES[: most - 1], ("image/png", b"no image")]
+        status, body = await send(proxy, contract.model, files, None)
+        assert (status, body["error"]["code"], body["error"]["param"]) == (400, "invalid_image", param)
+        assert await asyncio.to_thread(lambda: list((tmp_path / "data/inputs").iterdir())) == []
+    assert (contract.stage.registered, contract.stage.uploaded) == (0, 0)
+
+
+@ways
+async def test_a_mask_is_refused_by_name_where_the_model_takes_none_and_where_there_is_nothing_to_mask(
+    start: Start, contract: Contract, send: Send, param: str, mask_param: str | None
+) -> None:
+    if mask_param is None:
+        pytest.skip("it has no masks")
+    async with start() as proxy:
+        takes_masks = (await abilities(proxy, contract))["masks"]
+        status, body = await send(proxy, contract.model, [] if takes_masks else FILES[:1], MASK)
+        assert status == 400
+        assert body["error"]["param"] in (("image", mask_param) if takes_masks else (mask_param,))
+    assert (contract.stage.registered, contract.stage.uploaded) == (0, 0)
+
+
+@pytest.mark.parametrize("path", ["images/generations", "chat/completions", "responses"])
+async def test_parameters_that_the_model_declares_arrive_and_the_others_are_listed_as_ignored(
+    start: Start, contract: Contract, path: str
+) -> None:
+    given = {"seed": 0, "strength": 0.5, "negative_prompt": "snow", "num_inference_steps": 20, "quality": "hd"}
+    bodies: dict[str, dict[str, Any]] = {
+        "images/generations": {"prompt": "a fox"} | given,
+        "chat/completions": {"messages": [{"role": "user", "content": "a fox"}]} | given,
+        "responses": {"input": "a fox", "tools": [{"type": "image_generation"} | given]},
+    }
+    asked = {"steps" if name == "num_inference_steps" else name: value for name, value in given.items()}
+    async with start() as proxy:
+        taken = set((await abilities(proxy, contract))["parameters"])
+        status, body = await answer_of(proxy, path, bodies[path] | {"model": contract.model})
+        assert status == 200, body
+        ignored = set(asked) - taken
+        (listed,) = (await proxy.get("/v1/generations"))["data"]
+        for answer in (body, listed):
+            assert set(answer["ignored_parameters"]) == ignored
+            assert (answer["backend"], answer["backend_model"]) == (contract.kind, contract.model)
+            assert answer["backend_id"]
+    assert contract.stage.received.parameters == {name: value for name, value in asked.items() if name in taken}
