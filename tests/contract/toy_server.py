@@ -1,7 +1,9 @@
 """The server of all toys. Orders become jobs that are done at once, unless a test says otherwise."""
 
 import base64
+import hashlib
 import uuid
+from collections import Counter
 from typing import Any
 
 from aiohttp import web
@@ -10,16 +12,26 @@ from tests.contract.script import Script, Step
 from tests.sora_server import GIF
 
 Job = dict[str, Any]
+PALETTE = slice(13, 19)  # of the image
+
+
+def image_of(prompt: str) -> bytes:
+    """The image that a prompt becomes: each has colours of its own."""
+    return GIF[: PALETTE.start] + hashlib.sha256(prompt.encode()).digest()[:6] + GIF[PALETTE.stop :]
 
 
 class ToyServer:
-    """A stage: `script` decides what happens at each step of an order."""
+    """A stage: `script` decides what happens at each step of an order.
+
+    `arrived` and `made` count the orders that were read and those that became jobs, by prompt.
+    """
 
     def __init__(self) -> None:
         self.url = ""
         self.script = Script()
         self.jobs: dict[str, Job] = {}
-        self.registered = 0
+        self.arrived: Counter[str] = Counter()
+        self.made: Counter[str] = Counter()
         self.refuses = self.fails = False
         self.cancelled: list[str] = []
         self.models = {"toy": 4}  # the most images of an order, by the names of models
@@ -39,6 +51,10 @@ class ToyServer:
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         return runner
 
+    @property
+    def registered(self) -> int:
+        return self.made.total()
+
     def forget(self) -> None:
         """Lose every job, as a restart does."""
         self.jobs.clear()
@@ -51,16 +67,18 @@ class ToyServer:
 
     async def _make(self, request: web.Request) -> web.Response:
         job = await self._register(request)
-        images = [base64.b64encode(GIF).decode()] * job.get("n", 0)
+        image = base64.b64encode(image_of(job["prompt"])).decode() if job else ""
+        images = [image] * job.get("n", 0)
         return web.json_response({"images": images}, status=400 if self.refuses else 200)
 
     async def _register(self, request: web.Request) -> Job:
         order: Job = await request.json()
+        self.arrived[order["prompt"]] += 1
         await self.script.at(Step.arrived, request)
         if self.refuses:
             return {}
         job_id = order.get("id") or uuid.uuid4().hex
-        self.registered += 1
+        self.made[order["prompt"]] += 1
         results = [f"/files/{job_id}?{number}" for number in range(order["n"])]
         state = "failed" if self.fails else "done"
         self.jobs[job_id] = job = order | {"id": job_id, "state": state, "results": results}
@@ -89,4 +107,7 @@ class ToyServer:
         await self.script.at(Step.fetched, request)
         if "authorization" not in request.headers:
             return web.Response(status=403)
-        return web.Response(body=GIF, content_type="image/gif")
+        job = self.jobs.get(request.match_info["id"])
+        if job is None:
+            return web.Response(status=404)
+        return web.Response(body=image_of(job["prompt"]), content_type="image/gif")
