@@ -4,6 +4,7 @@ import base64
 import hashlib
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -33,7 +34,7 @@ class ToyServer:
         self.arrived: Counter[str] = Counter()
         self.made: Counter[str] = Counter()
         self.refuses = self.fails = False
-        self.image_of = image_of
+        self.image_of: Callable[[str], bytes] = image_of
         self.cancelled: list[str] = []
         self.models = {"toy": 4}  # the most images of an order, by the names of models
 
