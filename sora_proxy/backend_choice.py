@@ -88,7 +88,7 @@ class BackendChoice:
             more=config.options.of_kind,
             result_allow=settings.result_allow,
         )
-        return BACKENDS[config.kind](options, self._threads)
+        return BACKENDS[config.kind](options, self._threads.branch())  # a slow back end must not hold up others
 
     @property
     def why_simulated(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakSet
 
 from sora_proxy.background import finished
 
@@ -53,8 +54,9 @@ class BlockingPool:
             work: ThreadPoolExecutor(max_workers=size, thread_name_prefix=f"sora-{work}")
             for work, size in THREADS.items()
         }
-        # All the mutable state: the calls that a thread is busy with, or that wait for one.
+        # All the mutable state: the calls that a thread is busy with, or that wait for one, and the branches.
         self._calls: set[Future[Any]] = set()
+        self._branches: WeakSet[BlockingPool] = WeakSet()
 
     def __repr__(self) -> str:
         return f"<BlockingPool {len(self._calls)} calls>"
@@ -63,6 +65,16 @@ class BlockingPool:
     def busy(self) -> bool:
         """Whether a thread still works."""
         return bool(self._calls)
+
+    def branch(self) -> "BlockingPool":
+        """As many threads again, for calls that must not wait for those of others.
+
+        They end with these, or when nothing refers to the branch any more.
+        """
+        branch = BlockingPool()
+        branch._calls = self._calls
+        self._branches.add(branch)
+        return branch
 
     async def run(self, work: Work, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `call` on a thread of `work` and return what it returns.
@@ -86,3 +98,5 @@ class BlockingPool:
         """Take no more work and drop what has not begun; threads that are busy are left to their deadlines."""
         for executor in self._executors.values():
             executor.shutdown(wait=False, cancel_futures=True)
+        for branch in self._branches:
+            branch.close()

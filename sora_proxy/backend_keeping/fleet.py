@@ -43,7 +43,6 @@ class Fleet:
 
     def put(self, config: BackendConfig, upstream: Upstream) -> None:
         """Put a back end to work, or change one: its orders continue, by the new upstream."""
-        log.info("back end", backend=config.name, base_url=config.base_url, enabled=config.enabled)
         backend = self._in_use.backends.get(config.name)
         if backend is None:
             pool = self._in_use.pools.add(config.name, one_intent=upstream.identity is Identity.listed)

@@ -81,8 +81,9 @@ class BackendRegistry:
     async def open(self) -> None:
         """Store what the configuration changed."""
         records = [record for record in self.records if record.origin is not Origin.simulator]
-        for record in records:
+        for record in self.records:
             self._keys.hide(record.config.secrets)
+            _log(record)
         await self._database.write(lambda connection: store.save(connection, records))
 
     async def add(self, config: BackendConfig, actor: Actor) -> BackendRecord:
@@ -179,9 +180,15 @@ class BackendRegistry:
             await self._fleet.remove(name)
 
     def _take(self, record: BackendRecord) -> None:
+        _log(record)
         self._records[record.name] = record
         self._fleet.offer(self.records)
         self._fleet.warn_of_missing_models()
+
+
+def _log(record: BackendRecord) -> None:
+    config = record.config
+    log.info("back end", backend=config.name, kind=config.kind, base_url=config.base_url, enabled=config.enabled)
 
 
 def redacted(config: BackendConfig) -> dict[str, Any]:

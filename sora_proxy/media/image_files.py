@@ -4,11 +4,13 @@ What an image is, its bytes say: no media type, name or ending from outside is b
 and appear under them whole or not at all. All of it blocks, so all of it runs on `Work.media` threads.
 """
 
+import contextlib
+import itertools
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
 import structlog
@@ -24,7 +26,11 @@ FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif"}
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
 IMAGE_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif)")
 MAX_PIXELS = 50_000_000
-START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100  # a progressive JPEG has ten or so, and each takes time
+JPEG, START_OF_SCAN, EXIF = b"\xff\xd8", b"\xff\xda", b"Exif\0\0"
+MAX_SCANS = 100  # a progressive JPEG has ten or so, and each takes time
+MAX_EXIF_SEGMENTS = 20  # cameras write one or two; Pillow copies all of them for each, which takes minutes for many
+MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # of a segment; other data has some by chance
+MAX_MARKERS = 100_000  # Pillow makes objects of each segment, which may take twenty times the size of the file
 BROKEN = (OSError, SyntaxError, ValueError, EOFError)  # what Pillow raises for damaged files, by format
 
 
@@ -60,12 +66,25 @@ class Media:
         """A place for a result while it comes in."""
         return self._images / f".{secrets.token_hex(16)}.part"
 
-    def new_result(self) -> Path:
-        """A place for a result that arrives as bytes. It survives a restart as long as an order names it."""
-        return self._images / f".{secrets.token_hex(16)}.result"
+    @contextlib.asynccontextmanager
+    async def new_results(self) -> AsyncIterator[Callable[[], Path]]:
+        """Gives places for results that arrive as bytes. They survive a restart as long as an order names them, and are
+        removed if the block fails."""
+        given: list[Path] = []
+
+        def new_result() -> Path:
+            given.append(self._images / f".{secrets.token_hex(16)}.result")
+            return given[-1]
+
+        try:
+            yield new_result
+        except BaseException:
+            for path in given:
+                await self.discard(path)
+            raise
 
     def result_path(self, name: str) -> Path:
-        """Where such a result is. `name` is that of a path that `new_result` gave."""
+        """Where such a result is. `name` is that of a path that `new_results` gave."""
         return self._images / name
 
     async def keep_input(self, content: bytes) -> str:
@@ -235,11 +254,10 @@ def _sync(folder: Path) -> None:
 def _format_of(path: Path) -> str:
     """The format of a sound image. Its size is read from the header, before anything is decoded."""
     try:
+        _check_parts(path)
         with Image.open(path, formats=list(FORMATS)) as image:
             pixels, found = image.width * image.height, image.format or ""
             if pixels <= MAX_PIXELS:
-                if found == "JPEG" and path.read_bytes().count(START_OF_SCAN) > MAX_SCANS:
-                    raise ValueError("it would take too long to decode")
                 if found in ("JPEG", "GIF"):  # only decoding tells whether they are whole
                     image.draft("L", (1, 1))  # of a JPEG, at an eighth of the size
                     image.load()
@@ -250,3 +268,12 @@ def _format_of(path: Path) -> str:
     if pixels > MAX_PIXELS:
         raise NotAnImage(f"the image has more than {MAX_PIXELS // 1_000_000} million pixels")
     return found
+
+
+def _check_parts(path: Path) -> None:
+    """Check that a JPEG does not have more parts than can be read in a moment. Raises ValueError or OSError."""
+    with path.open("rb") as file:
+        content = file.read() if file.read(len(JPEG)) == JPEG else b""
+    markers = sum(1 for _ in itertools.islice(MARKER.finditer(content), MAX_MARKERS + 1))
+    if content.count(START_OF_SCAN) > MAX_SCANS or content.count(EXIF) > MAX_EXIF_SEGMENTS or markers > MAX_MARKERS:
+        raise ValueError("it has too many parts")

@@ -168,7 +168,8 @@ class Backend:
     async def _submit(self, generation: Generation, lease: Lease, uploads: Mapping[str, InputImage]) -> None:
         """Send the order, and commit its outcome."""
         spec, state = generation.spec, generation.state
-        submission = Submission(
+        submission = functools.partial(
+            Submission,
             spec=spec,
             account=lease.sending(),
             model=state.model or spec.model,
@@ -176,12 +177,11 @@ class Backend:
             parameters={name: value for name, value in spec.parameters.items() if name not in state.ignored},
             images=[uploads[name] for name in spec.images],
             mask=uploads.get(spec.mask or ""),
-            new_file=self._media.new_result,
             report=functools.partial(self._recorder.show, generation),
         )
         try:
-            async with asyncio.timeout(self._policy.generation_timeout):
-                outcome = await self.upstream.submit(submission)
+            async with asyncio.timeout(self._policy.generation_timeout), self._media.new_results() as new_file:
+                outcome = await self.upstream.submit(submission(new_file=new_file))
         except (SubmissionUnknown, TimeoutError) as fault:
             log.warning("submission unknown", key=lease.key.alias, reason=str(fault) or "no answer in time")
             await self._recorder.record(generation, generation.state.to(Status.unknown))
@@ -189,7 +189,7 @@ class Backend:
             if isinstance(outcome, str):
                 await self._recorder.accept(generation, outcome)
             else:
-                done = {"assets": outcome, "upstream_done_at": time.time(), "task_id": submission.attempt_id}
+                done = {"assets": outcome, "upstream_done_at": time.time(), "task_id": generation.attempt_id}
                 await self._recorder.record(generation, generation.state.to(Status.saving, **done))
                 lease.accepted()
 

@@ -76,6 +76,6 @@ class Following:
 
 
 def _progress_of(snapshot: Snapshot) -> Progress:
-    """The progress of a running task for clients. Only its end says that it is done."""
-    percent = None if snapshot.progress is None else min(round(snapshot.progress * 100), 99)
+    """The progress of a running task for clients."""
+    percent = None if snapshot.progress is None else round(min(max(0.0, snapshot.progress), 1.0) * 100)
     return Progress(percent, snapshot.position, snapshot.seconds)

@@ -1,6 +1,7 @@
 """Recorder: commits what becomes of a generation, however long the storage refuses."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -15,6 +16,7 @@ from sora_proxy.orders.store import Store
 log = structlog.get_logger(__name__)
 
 STORAGE_RETRY_SECONDS = 1.0
+LARGEST = 2**53  # beyond it a number is no count and no time, and JSON does not hold it exactly
 SET_BY_AN_INTENT = ("backend", "model", "ignored", "key_id", "task_id", "intent_at", "listed")
 T = TypeVar("T")
 
@@ -45,8 +47,10 @@ class Recorder:
     async def show(self, generation: Generation, event: Queued | Progress | Preview) -> None:
         """Log an event if it is news. Progress never goes back, and a preview is kept in memory only."""
         last = generation.log.last
-        if isinstance(event, Progress) and isinstance(last, Progress) and last.percent is not None:
-            event = replace(event, percent=max(last.percent, event.percent or 0))
+        if isinstance(event, Progress):
+            event = _sensible(event)
+            if isinstance(last, Progress) and last.percent is not None:
+                event = replace(event, percent=max(last.percent, event.percent or 0))
         if isinstance(event, Preview):
             generation.show_preview(event)
         elif event not in (last, Progress()) and not generation.cancelled:
@@ -69,3 +73,13 @@ class Recorder:
         """End it without an image. `refused`: the back end registered nothing."""
         undone = {"intent_at": None} if refused else {}
         await self.record(generation, generation.state.to(Status.failed, **undone), failed)
+
+
+def _sensible(progress: Progress) -> Progress:
+    """What a back end reported, as far as it can be true. Only its end says that an order is done."""
+    percent = None if progress.percent is None else round(min(max(0, progress.percent), 99))  # NaN becomes 0
+    return Progress(percent, _count(progress.position), _count(progress.seconds))
+
+
+def _count(value: float | None) -> int | None:
+    return math.ceil(value) if value is not None and 0 < value <= LARGEST else None

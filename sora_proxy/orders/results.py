@@ -7,6 +7,7 @@ import structlog
 
 from sora_proxy.errors import EgressFault, Fault, ResultRefused, StorageUnavailable, TaskFailed
 from sora_proxy.events import Image
+from sora_proxy.foreign.addresses import plain_address
 from sora_proxy.generation import Asset, Generation
 from sora_proxy.media.image_files import Media, NotAnImage
 from sora_proxy.orders.recorder import once_stored
@@ -69,8 +70,11 @@ class Results:
         """An image where it lies at the back end, if clients can fetch it there. Raises ResultRefused."""
         if asset.ours_only:
             return None
+        if (url := plain_address(asset.url)) is None:
+            log.warning("result address can't be shown", index=index)
+            return None
         await self.upstream.check_link(asset, self._keys.account(key).egress if key else None)
-        return Image(index, url=asset.url)
+        return Image(index, url=url)
 
     async def _stored(self, generation: Generation, index: int) -> Image | None:
         """Fetch one result. If that fails, return its address at the upstream: the image is paid for.

@@ -244,7 +244,7 @@ def _task_id(answer: Answer, call: HttpCall) -> str:
     if not isinstance(body.get("id"), str) or not body["id"]:
         raise SubmissionUnknown(f"the back end's answer to the order, of status {answer.status}, does not tell")
     if (task_id := id_of(body)) is None:  # no list would show it, and it must not be ordered again
-        raise TaskFailed("the back end gave the task an id that is too long")
+        raise TaskFailed("the back end gave the task an id that can't be used")
     return task_id
 
 

@@ -31,7 +31,7 @@ SUCCEEDED, FAILED = ("succeeded",), ("failed", "error", "cancelled", "rejected")
 MAX_RESULTS = 10  # of one task; an order asks for 4 at most
 MAX_ANSWER_VALUES = 100_000  # a page of 100 tasks has a few thousand
 MAX_ROWS = 1000  # of a list; we ask for 100 at most
-MAX_ID_LENGTH = 200  # characters
+ID = re.compile(r"[\w.:~/+=@-]{1,200}", re.ASCII)  # they are logged and shown, so they hold no markup
 LARGEST = 2**53  # beyond it a number is no count and no time, and no column holds it
 NEEDS_A_HUMAN = {"phone_number_required", "onboarding_required"}
 REFUSALS = {"content_policy_violation", "moderation_blocked", "policy_violation"}
@@ -107,7 +107,7 @@ def _error(answer: Answer) -> _Error:
 def id_of(row: Any) -> str | None:
     """The id in an object of an answer, unless it is one that nobody would make."""
     value = row.get("id") if isinstance(row, dict) else None
-    return value if isinstance(value, str) and 0 < len(value) <= MAX_ID_LENGTH else None
+    return value if isinstance(value, str) and ID.fullmatch(value) else None
 
 
 def object_of(answer: Answer) -> dict[str, Any]:

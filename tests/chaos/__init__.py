@@ -1,5 +1,7 @@
 """Processes that are killed. `python -m tests.chaos` is the long run; the tests here are the short ones.
 
-Real processes on both sides: a simulator, which knows what was really ordered, and a server in front of it, which is
-ended in every way. What must hold is always the same: nothing lost, doubled, crossed or left unfinished.
+A server that is ended in every way, in front of a back end that knows what was really ordered: the simulator, a process
+of its own, or a toy of `tests/contract`. What must hold is always the same: nothing lost, doubled, crossed or left
+unfinished. Where a back end can't be searched, an order may also end as one of unknown outcome; what a back end lost
+itself is counted apart.
 """

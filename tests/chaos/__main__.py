@@ -1,6 +1,7 @@
 """`python -m tests.chaos`: the long run. Prints a table; its exit status tells whether all is well."""
 
 import asyncio
+import logging
 import sys
 import tempfile
 import time
@@ -9,19 +10,19 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.benchmarks.table import Row, bounded, exactly, show
-from tests.chaos import kills
+from tests.benchmarks.table import Row, at_least, bounded, exactly, show
+from tests.chaos import kills, toy_kills
 from tests.chaos.full_disk import on_a_full_disk
 from tests.chaos.world import SETTLE_SECONDS, Outcome
 
 LEAST_ORDERS, LEAST_KILLS = 300, 50
 READY_SECONDS = 5.0
-AIMED = tuple(kills.AIMS.values())
 
 
 def main() -> int:
     """Run all parts; give the exit status."""
     begun = time.monotonic()
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # the toys end connections on purpose
     with tempfile.TemporaryDirectory(prefix="sora_proxy-chaos-") as temporary:
         outcomes = asyncio.run(_run(Path(temporary)))
     rows = [row for name, outcome in outcomes.items() for row in _brief(name, outcome)]
@@ -37,29 +38,46 @@ async def _run(folder: Path) -> dict[str, Outcome | None]:
         "random, list without prompts": await _part(
             folder, "2", kills.at_random, kills=12, orders=6, options=kills.NAMELESS
         ),
-        "aimed at the submit": await _part(folder, "3", kills.aimed, *AIMED * 20),
-        # Without `standing_still`: a list is asked for before the order then, and is what waits.
-        "the same, list without prompts": await _part(folder, "4", kills.aimed, *AIMED[:3] * 3, options=kills.NAMELESS),
+        "aimed at the submit": await _part(folder, "3", kills.aimed, *kills.AIMS * 20),
+        "the same, list without prompts": await _part(
+            folder, "4", kills.aimed, *kills.NAMELESS_AIMS * 3, options=kills.NAMELESS
+        ),
         "while an image comes in": await _part(folder, "5", kills.while_an_image_comes_in, kills=6),
         "crash loop": await _part(folder, "6", kills.in_a_crash_loop, kills=10),
         "stopped for 60 s": await _part(folder, "7", kills.stopped_and_continued, seconds=60),
         "full disk": await _part(folder, "8", on_a_full_disk),
+        **await _with_toys(folder),
     }
 
 
-async def _part(folder: Path, name: str, way: Any, *aims: kills.Aim, **fields: Any) -> Outcome | None:
+async def _with_toys(folder: Path) -> dict[str, Outcome | None]:
+    outcomes = {}
+    for kind, aims in toy_kills.AIMS.items():
+        outcomes[f"{kind} back end, random"] = await _part(
+            folder, f"{kind} 1", toy_kills.at_random, kind, kills=12, orders=8
+        )
+        outcomes[f"{kind} back end, aimed"] = await _part(folder, f"{kind} 2", toy_kills.aimed, kind, *aims * 4)
+    for on_lost in ("fail", "requeue"):
+        outcomes[f"forgetful back end, ON_LOST={on_lost}"] = await _part(
+            folder, f"forgetful {on_lost}", toy_kills.forgotten, kills=4, orders=4, on_lost=on_lost
+        )
+    return outcomes
+
+
+async def _part(folder: Path, name: str, way: Any, *arguments: Any, **fields: Any) -> Outcome | None:
     print(f"{way.__name__.replace('_', ' ')} …", file=sys.stderr, flush=True)
     own = folder / name
     own.mkdir()
-    dying: Coroutine[Any, Any, Outcome | None] = way(own, *aims, **fields)
+    dying: Coroutine[Any, Any, Outcome | None] = way(own, *arguments, **fields)
     return await dying
 
 
 def _brief(name: str, outcome: Outcome | None) -> list[Row]:
     if outcome is None:
         return [Row(name, "left out: nothing may be mounted here")]
-    wrong = outcome.lost + outcome.doubled + outcome.crossed + outcome.unfinished
-    return [Row(name, f"{outcome.ordered} orders, {outcome.kills} kills, {wrong} wrong", "0 wrong", wrong == 0)]
+    counts = f"{outcome.ordered} orders, {outcome.kills} kills, {outcome.wrong} wrong"
+    reported = f"{outcome.unknown} unknown, {outcome.upstream_lost} lost by the back end"
+    return [Row(name, f"{counts}, {reported}", "0 wrong", outcome.wrong == 0)]
 
 
 def _whole(outcomes: Iterable[Outcome | None]) -> list[Row]:
@@ -70,6 +88,8 @@ def _whole(outcomes: Iterable[Outcome | None]) -> list[Row]:
         Row("orders", str(whole.ordered), f"≥ {LEAST_ORDERS}", whole.ordered >= LEAST_ORDERS),
         Row("kills", str(whole.kills), f"≥ {LEAST_KILLS}", whole.kills >= LEAST_KILLS),
         *(exactly(name, getattr(whole, name), 0) for name in ("lost", "doubled", "crossed", "unfinished")),
+        at_least("reported as outcome_unknown", whole.unknown, 1, "orders"),
+        at_least("reported as upstream_lost", whole.upstream_lost, 1, "orders"),
         Row("process start to ready, median", f"{median(whole.starts):.3g} s"),
         bounded("the same, longest", max(whole.starts), READY_SECONDS, "s"),
         Row("ready to made, orders of unknown outcome, median", f"{median(whole.settled):.3g} s"),

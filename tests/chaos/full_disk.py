@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.chaos.world import Outcome, World, world
+from tests.chaos.simulator_world import SimulatorWorld, world
+from tests.chaos.world import Outcome
 from tests.eventually import PATIENCE
 
 SIZE = "4m"
@@ -40,7 +41,7 @@ async def on_a_full_disk(folder: Path) -> Outcome | None:
             return await it.reckon()
 
 
-async def _is_refused(it: World) -> None:
+async def _is_refused(it: SimulatorWorld) -> None:
     async with asyncio.timeout(PATIENCE):
         while True:  # small orders fit in what is left of a block of the log
             messages = [{"role": "user", "content": "no room " * 1000}]

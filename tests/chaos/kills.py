@@ -5,9 +5,12 @@ import random
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.chaos.world import SETTLE_SECONDS, Outcome, World, world
+from tests.chaos.simulator_world import SimulatorWorld, world
+from tests.chaos.world import SETTLE_SECONDS, Outcome, World
 
 LAG = ("--list-lag", "0.4")
 NAMELESS = ("--list-without-prompts",)
@@ -15,33 +18,23 @@ NAMELESS = ("--list-without-prompts",)
 
 async def at_random(folder: Path, *, kills: int, orders: int, options: tuple[str, ...] = LAG) -> Outcome:
     """Kill it after a random time, with orders at every stage; now and then an answer gets lost on the way too."""
-    dice = random.Random(kills)
     async with world(folder, *options) as it:
-        await _warm_up(it)
-        for _ in range(kills):
-            async with it.life() as server:
-                await _lose_answers(it, dice)
-                placing = asyncio.gather(*(_order_soon(it, dice) for _ in range(orders)))
-                await asyncio.sleep(dice.uniform(0.1, 0.9))
-                await it.kill(server)
-                await placing
-        async with it.life():
-            return await it.reckon()
+        return await killed_at_random(it, kills=kills, orders=orders)
 
 
-async def _warm_up(it: World) -> None:
-    """Two orders in peace: where lists tell no prompts, the first of them can't be told from others yet."""
+async def killed_at_random(it: World, *, kills: int, orders: int) -> Outcome:
+    """The same in any world."""
+    dice = random.Random(kills)
+    await it.warm_up()
+    for _ in range(kills):
+        async with it.life() as server:
+            await it.lose_answers(dice)
+            placing = asyncio.gather(*(_order_soon(it, dice) for _ in range(orders)))
+            await asyncio.sleep(dice.uniform(0.1, 0.9))
+            await it.kill(server)
+            await placing
     async with it.life():
-        for _ in range(2):
-            generation_id = await it.order()
-            assert generation_id is not None
-            await it.made(generation_id)
-
-
-async def _lose_answers(it: World, dice: random.Random) -> None:
-    await it.no_faults()
-    for fault in ("drop", "server_error"):
-        await it.fault(fault, endpoint="submit", registered=dice.random() < 0.5, times=1, skip=dice.randrange(6))
+        return await it.reckon()
 
 
 async def _order_soon(it: World, dice: random.Random) -> None:
@@ -51,29 +44,31 @@ async def _order_soon(it: World, dice: random.Random) -> None:
 
 # --- Aimed at the submit ----------------------------------------------------------------------------------------------
 
-Aim = Callable[[World], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A point of an order to kill at, and the status that is on disk there; None: one of several."""
+
+    reach: Callable[[Any], Awaitable[None]]  # places an order in a world, and waits until it is there
+    leaves: str | None = "submitting"
 
 
-async def on_the_wire(it: World) -> None:
-    """The back end has the order before it, and has not registered it."""
+async def _on_the_wire(it: SimulatorWorld) -> None:
     await _struck_by(it, "hang", registered=False)
 
 
-async def registered(it: World) -> None:
-    """It is registered, and the answer is not on its way yet."""
+async def _registered(it: SimulatorWorld) -> None:
     await _struck_by(it, "hang", registered=True)
 
 
-async def answered(it: World) -> None:
-    """The answer went out up to 40 ms ago."""
+async def _answered(it: SimulatorWorld) -> None:
     before = (await it.stats())["registered"]
     await it.order()
     await it.seen(registered=before + 1)
     await asyncio.sleep(random.uniform(0, 0.04))
 
 
-async def standing_still(it: World) -> None:
-    """The order lies in the back end's socket; it is read, and registered, only when we are dead."""
+async def _standing_still(it: SimulatorWorld) -> None:
     it.upstream.send(signal.SIGSTOP)
     generation_id = await it.order()
     assert generation_id is not None
@@ -81,37 +76,43 @@ async def standing_still(it: World) -> None:
     await asyncio.sleep(0.05)  # from the intent to the socket
 
 
-AIMS: dict[str, Aim] = {
-    "on the wire": on_the_wire,
-    "registered": registered,
-    "answered": answered,
-    "standing still": standing_still,
-}
+ON_THE_WIRE = Aim(_on_the_wire)  # the back end has the order before it, and has not registered it
+REGISTERED = Aim(_registered)  # it is registered, and the answer is not on its way yet
+ANSWERED = Aim(_answered, leaves=None)  # the answer went out up to 40 ms ago
+STANDING_STILL = Aim(_standing_still)  # the order lies in the back end's socket, and is read when we are dead
+# The last one is left out without prompts: a list is asked for before the order then, and is what waits.
+NAMELESS_AIMS = (ON_THE_WIRE, REGISTERED, ANSWERED)
+AIMS = (*NAMELESS_AIMS, STANDING_STILL)
 
 
 async def aimed(folder: Path, *aims: Aim, options: tuple[str, ...] = ()) -> Outcome:
     """Kill it at each of these points, and see how long the next life takes to settle the order."""
     async with world(folder, *options) as it:
-        await _warm_up(it)
-        for aim in aims:
-            async with it.life() as server:
-                await aim(it)
-                await it.kill(server)
-                generation_id, prompt = list(it.book.acknowledged.items())[-1]
-                status = (await it.rows())[prompt][0]
-                # A kill that missed its point proves nothing.
-                assert status == "submitting" or aim is answered, (aim, status)
-                it.upstream.send(signal.SIGCONT)
-                await it.no_faults()
-            async with it.life():
-                begun = time.perf_counter()
-                await it.made(generation_id)
-                it.outcome.settled.append(time.perf_counter() - begun)
+        return await killed_at(it, *aims)
+
+
+async def killed_at(it: World, *aims: Aim) -> Outcome:
+    """The same in any world."""
+    await it.warm_up()
+    for aim in aims:
+        async with it.life() as server:
+            await aim.reach(it)
+            await it.kill(server)
+            generation_id, prompt = list(it.book.acknowledged.items())[-1]
+            status = (await it.rows())[prompt][0]
+            # A kill that missed its point proves nothing.
+            assert status == aim.leaves or aim.leaves is None, (aim, status)
+            await it.release()
         async with it.life():
-            return await it.reckon()
+            begun = time.perf_counter()
+            ended = await it.made(generation_id)
+            if status == "submitting" and ended["choices"][0]["finish_reason"] == "stop":
+                it.outcome.settled.append(time.perf_counter() - begun)
+    async with it.life():
+        return await it.reckon()
 
 
-async def _struck_by(it: World, fault: str, **fields: object) -> None:
+async def _struck_by(it: SimulatorWorld, fault: str, **fields: object) -> None:
     before = await it.struck()
     await it.fault(fault, endpoint="submit", times=1, **fields)
     await it.order()
@@ -149,7 +150,7 @@ async def in_a_crash_loop(folder: Path, *, kills: int) -> Outcome:
     async with world(folder, "--list-lag", "0.4") as it:
         it.settings["SETTLE_TIME"] = "600"  # no boot lives long enough to know
         async with it.life() as server:
-            await on_the_wire(it)
+            await ON_THE_WIRE.reach(it)
             await it.kill(server)
         submits, rows = await _submits(it), await it.rows()
         for _ in range(kills):
@@ -167,7 +168,7 @@ async def in_a_crash_loop(folder: Path, *, kills: int) -> Outcome:
 async def stopped_and_continued(folder: Path, *, seconds: float) -> Outcome:
     """Let it stand still in the middle of everything, as a moved machine does, and go on."""
     async with world(folder, SUBMIT_TIMEOUT="2") as it, it.life() as server:
-        await _lose_answers(it, random.Random(1))
+        await it.lose_answers(random.Random(1))
         await it.fault("hang", endpoint="submit", registered=True, seconds=1, times=1)
         await asyncio.gather(*(it.order() for _ in range(12)))
         await asyncio.sleep(0.1)
@@ -177,5 +178,5 @@ async def stopped_and_continued(folder: Path, *, seconds: float) -> Outcome:
         return await it.reckon()
 
 
-async def _submits(it: World) -> int:
+async def _submits(it: SimulatorWorld) -> int:
     return sum((await it.stats())["ordering"].get("submit", {}).values())

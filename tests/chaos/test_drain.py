@@ -9,8 +9,8 @@ from pathlib import Path
 import orjson
 
 from tests.benchmarks.programs import ROOT
+from tests.chaos.simulator_world import SimulatorWorld, world
 from tests.chaos.test_kills import all_is_well
-from tests.chaos.world import World, world
 
 STREAMS = 100
 LONG = "600"  # seconds, ten times what a test waits for a process to end: whatever took so long would fail it
@@ -19,7 +19,7 @@ LONG = "600"  # seconds, ten times what a test waits for a process to end: whate
 class Stream:
     """A client that reads a stream to its end."""
 
-    def __init__(self, it: World) -> None:
+    def __init__(self, it: SimulatorWorld) -> None:
         self._it = it
         self.opened = asyncio.Event()
         self.generation_id = ""
@@ -36,7 +36,7 @@ class Stream:
             self.text = (await answer.read()).decode()
 
 
-async def ended_clean(it: World) -> bool:
+async def ended_clean(it: SimulatorWorld) -> bool:
     """Whether the last life came to the end of everything before its grace was over, as it says itself."""
     lines = await asyncio.to_thread((it.folder / "errors.log").read_bytes)
     (*_, stopped) = [line for line in map(orjson.loads, lines.splitlines()) if line["event"] == "stopped"]

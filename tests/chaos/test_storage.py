@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks.programs import ROOT, Program
+from tests.chaos.simulator_world import world
 from tests.chaos.test_kills import all_is_well
-from tests.chaos.world import world
 
 
 @contextlib.contextmanager

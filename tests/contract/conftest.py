@@ -81,9 +81,10 @@ class Killable:
     program: Program
     client: aiohttp.ClientSession
 
-    async def order(self, model: str) -> str:
+    async def order(self, model: str, n: int = 1) -> str:
         """Place an order without waiting for it; returns its id."""
-        body = {"model": model, "background": True, "messages": [{"role": "user", "content": "a red fox"}]}
+        messages = [{"role": "user", "content": "a red fox"}]
+        body = {"model": model, "n": n, "background": True, "messages": messages}
         async with self.client.post(f"{self.program.url}/v1/chat/completions", json=body) as answer:
             assert answer.status == 200, await answer.text()
             return str(answer.headers["x-generation-id"])
@@ -92,7 +93,7 @@ class Killable:
         """How a generation is, once it has ended."""
 
         async def look() -> dict[str, Any] | None:
-            async with self.client.get(f"{self.program.url}/v1/generations") as answer:
+            async with self.client.get(f"{self.program.url}/v1/generations?limit=100") as answer:
                 (found,) = [each for each in (await answer.json())["data"] if each["id"] == generation_id]
             return dict(found) if found["status"] in ("completed", "failed", "cancelled") else None
 
@@ -108,6 +109,21 @@ class Killable:
         await asyncio.to_thread(self.program.stop, signal.SIGKILL)
 
 
+@contextlib.asynccontextmanager
+async def killable(folder: Path, **settings: str) -> AsyncIterator[Killable]:
+    """Our server as a process on a folder, which several may have one after the other."""
+    settings = {"API_AUTH_TOKEN": CLIENT_KEY, "POLL_INTERVAL": "0.1", "PYTHONPATH": os.fspath(CHECKOUT)} | settings
+    # On threads, for starting and ending a process blocks.
+    running = running_program(folder, "-m", "tests.contract.program", **settings)
+    program = await asyncio.to_thread(running.__enter__)
+    try:
+        headers = {"authorization": f"Bearer {CLIENT_KEY}"}
+        async with aiohttp.ClientSession(headers=headers) as client:
+            yield Killable(program, client)
+    finally:
+        await asyncio.to_thread(running.__exit__, None, None, None)
+
+
 StartKillable = Callable[[], AbstractAsyncContextManager[Killable]]
 
 
@@ -115,27 +131,11 @@ StartKillable = Callable[[], AbstractAsyncContextManager[Killable]]
 def start_killable(contract: Contract, tmp_path: Path) -> StartKillable:
     """Start our server as a process on the folder of the test."""
     settings = {
-        "API_AUTH_TOKEN": CLIENT_KEY,
         "ADMIN_KEY": ADMIN_KEY,
         "UPSTREAM": contract.kind,
         "SORA_BASE_URL": contract.stage.url,
         "API_KEYS": '[{"key": "upstream-token-of-the-tests"}]',
         "IMAGE_LOCALIZATION": "True",
-        "POLL_INTERVAL": "0.1",
         "SETTLE_TIME": "1",
-        "PYTHONPATH": os.fspath(CHECKOUT),
     }
-
-    @contextlib.asynccontextmanager
-    async def start() -> AsyncIterator[Killable]:
-        # On threads, for starting and ending a process blocks.
-        running = running_program(tmp_path, "-m", "tests.contract.program", **settings)
-        program = await asyncio.to_thread(running.__enter__)
-        try:
-            headers = {"authorization": f"Bearer {CLIENT_KEY}"}
-            async with aiohttp.ClientSession(headers=headers) as client:
-                yield Killable(program, client)
-        finally:
-            await asyncio.to_thread(running.__exit__, None, None, None)
-
-    return start
+    return lambda: killable(tmp_path, **settings)

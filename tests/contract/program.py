@@ -17,6 +17,11 @@ TOYS: dict[str, type[JobToy]] = {
     "synchronous": Synchronous,
 }
 
-if __name__ == "__main__":
+
+def run() -> int:
     BACKENDS.update(TOYS)
-    sys.exit(main([]))
+    return main([])
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -30,9 +30,15 @@ class Script:
         self._cuts[step] = times
 
     def pause(self, step: Step) -> asyncio.Event:
-        """Wait there until the event is set."""
+        """Wait there until the event is set. `reach` then waits for a request that does."""
+        self._reached[step].clear()
         self._pauses[step] = asyncio.Event()
         return self._pauses[step]
+
+    def release(self) -> None:
+        """End all pauses."""
+        for pause in self._pauses.values():
+            pause.set()
 
     async def reach(self, step: Step, *, anew: bool = False) -> None:
         """Wait until a request has come to a step; `anew`: from now on."""

@@ -104,3 +104,25 @@ async def test_an_order_that_is_cancelled_while_it_is_sent_shows_no_image(start:
         await eventually(at_rest)
         assert (await proxy.get(f"/v1/generation/{generation_id}"))["choices"][0]["finish_reason"] == "error"
     assert contract.stage.registered == 1
+
+
+async def test_one_key_has_many_orders_on_their_way_at_once_except_where_a_list_has_to_show_the_lost_one(
+    start: Start, contract: Contract
+) -> None:
+    orders = 3
+    contract.stage.script.pause(Step.registered)
+    async with start() as proxy:
+        placed = []
+        for _ in range(orders):
+            async with proxy.chat(model=contract.model, background=True) as answer:
+                placed.append(answer.headers["x-generation-id"])
+        at_once = 1 if contract.identity is Identity.listed else orders
+
+        async def settled() -> bool:
+            return (contract.stage.registered, len(proxy.pool.queue)) == (at_once, orders - at_once)
+
+        await eventually(settled)
+        contract.stage.script.release()
+        for generation_id in placed:
+            assert (await proxy.ended(generation_id))["choices"][0]["finish_reason"] == "stop"
+    assert contract.stage.registered == orders

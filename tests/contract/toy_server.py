@@ -2,9 +2,11 @@
 
 import asyncio
 import base64
+import hashlib
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from aiohttp import web
@@ -15,17 +17,28 @@ from tests.sora_server import GIF
 
 Job = dict[str, Any]
 MAX_ORDER_BYTES = 2**24
+PALETTE = slice(13, 19)  # of the image
+
+
+def image_of(prompt: str) -> bytes:
+    """The image that a prompt becomes: each has colours of its own."""
+    return GIF[: PALETTE.start] + hashlib.sha256(prompt.encode()).digest()[:6] + GIF[PALETTE.stop :]
 
 
 class ToyServer:
-    """A stage: `script` decides what happens at each step of an order."""
+    """A stage: `script` decides what happens at each step of an order.
+
+    `arrived` and `made` count the orders that were read and those that became jobs, by prompt.
+    """
 
     def __init__(self) -> None:
         self.url = ""
         self.script = Script()
         self.jobs: dict[str, Job] = {}
-        self.registered = 0
+        self.arrived: Counter[str] = Counter()
+        self.made: Counter[str] = Counter()
         self.refuses = self.fails = False
+        self.image_of: Callable[[str], bytes] = image_of
         self.cancelled: list[str] = []
         self.models = {"toy": 4}  # the most images of an order, by the names of models
         self.received = Received()
@@ -60,6 +73,10 @@ class ToyServer:
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         return runner
 
+    @property
+    def registered(self) -> int:
+        return self.made.total()
+
     def forget(self) -> None:
         """Lose every job, as a restart does."""
         self.jobs.clear()
@@ -85,7 +102,8 @@ class ToyServer:
             await answer.write(_line({"preview": preview}))
         if self.fails and request.transport is not None:
             request.transport.abort()
-        await answer.write(_line({"images": [base64.b64encode(GIF).decode()] * job["n"]}))
+        image = base64.b64encode(self.image_of(job["prompt"])).decode()
+        await answer.write(_line({"images": [image] * job["n"]}))
         return answer
 
     async def _previews(self) -> AsyncIterator[str]:
@@ -100,11 +118,12 @@ class ToyServer:
     async def _register(self, request: web.Request) -> Job:
         order: Job = await request.json()
         self.received = self._with(order)
+        self.arrived[order["prompt"]] += 1
         await self.script.at(Step.arrived, request)
         if self.refuses:
             return {}
         job_id = order.get("id") or uuid.uuid4().hex
-        self.registered += 1
+        self.made[order["prompt"]] += 1
         results = [f"/files/{job_id}?{number}" for number in range(order["n"])]
         state = "failed" if self.fails else "done"
         self.jobs[job_id] = job = order | {"id": job_id, "state": state, "results": results}
@@ -143,7 +162,10 @@ class ToyServer:
         await self.script.at(Step.fetched, request)
         if "authorization" not in request.headers:
             return web.Response(status=403)
-        return web.Response(body=GIF, content_type="image/gif")
+        job = self.jobs.get(request.match_info["id"])
+        if job is None:
+            return web.Response(status=404)
+        return web.Response(body=self.image_of(job["prompt"]), content_type="image/gif")
 
 
 def _line(news: Job) -> bytes:

@@ -118,7 +118,8 @@ async def test_a_restart_keeps_the_key_of_a_cancelled_order_busy_too(start_proxy
         await sora.until(lambda: sora.registered == 1)
         described = await cancel(proxy, generation_id)
     async with start_proxy(**one_at_a_time(sora)) as proxy:
-        assert await cancel(proxy, generation_id) == described
+        again = await cancel(proxy, generation_id)
+        assert again | {"backend_id": None} == described | {"backend_id": None}  # it may have come in between
         await check_the_key_is_busy_until_the_task_has_ended(proxy, sora)
 
 

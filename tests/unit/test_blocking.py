@@ -143,3 +143,18 @@ async def test_closing_drops_what_has_not_begun_and_leaves_what_has(pool: Blocki
     first.go.set()
     assert await busy == "done"
     assert not second.begun.is_set()
+
+
+async def test_a_branch_has_threads_of_its_own_and_ends_with_the_pool(pool: BlockingPool) -> None:
+    branch, held = pool.branch(), [Call() for _ in range(THREADS[Work.download])]
+    running = [asyncio.create_task(branch.run(Work.download, call)) for call in held]
+    for call in held:
+        await begun(call)
+    assert await pool.run(Work.download, str, "not held up") == "not held up"
+    assert pool.busy
+    for call in held:
+        call.go.set()
+    await asyncio.gather(*running)
+    pool.close()
+    with pytest.raises(RuntimeError):
+        await branch.run(Work.download, str)

@@ -57,6 +57,14 @@ def jpeg_of_scans(number: int) -> bytes:
     return whole[:-2] + scan * number + whole[-2:]
 
 
+def jpeg_of_segments(marker: int, content: bytes, number: int) -> bytes:
+    """A sound JPEG that has a segment again and again before its image."""
+    whole = image("JPEG")
+    segment = struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+    return whole[:2] + segment * number + whole[2:]
+
+
+EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"
 GOOD = {
     "png": (image("PNG"), "png"),
     "png with a c2pa manifest": (image("PNG", pnginfo=c2pa()), "png"),
@@ -64,6 +72,8 @@ GOOD = {
     "jpeg": (image("JPEG"), "jpg"),
     "progressive jpeg": (image("JPEG", progressive=True), "jpg"),
     "jpeg of more scans than usual": (jpeg_of_scans(20), "jpg"),
+    "jpeg of two exif segments": (jpeg_of_segments(0xE1, EXIF, 2), "jpg"),
+    "jpeg of more segments than usual": (jpeg_of_segments(0xEB, bytes(60_000), 100), "jpg"),
     "webp": (image("WEBP"), "webp"),
     "lossless webp": (image("WEBP", lossless=True), "webp"),
     "gif": (image("GIF"), "gif"),
@@ -86,6 +96,8 @@ BAD = {
     "ico": image("ICO"),
     "jpeg 2000": image("JPEG2000"),
     "jpeg that takes long to decode": jpeg_of_scans(1000),
+    "jpeg that takes long to read": jpeg_of_segments(0xE1, EXIF, 100_000),
+    "jpeg that takes much memory": jpeg_of_segments(0xE5, b"", 200_000),
     "zip": b"PK\x03\x04" + bytes(100),
     "mp4": b"\x00\x00\x00\x18ftypmp42" + bytes(100),
     "png header alone": b"\x89PNG\r\n\x1a\n",

@@ -24,7 +24,6 @@ from sora_proxy.upstream import Snapshot, TaskState
 from sora_proxy.upstream.http_call import Answer
 from sora_proxy.upstream.sora_answers import (
     MAX_ANSWER_VALUES,
-    MAX_ID_LENGTH,
     MAX_RESULTS,
     MAX_ROWS,
     TaskReader,
@@ -250,7 +249,23 @@ def test_a_body_of_more_values_than_an_answer_has_is_not_parsed() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, 7, "", "x" * (MAX_ID_LENGTH + 1), ["task_1"]], ids=lambda value: repr(value)[:9]
+    "value",
+    [
+        None,
+        7,
+        "",
+        "x" * 201,
+        ["task_1"],
+        "task 1",
+        "task\n1",
+        "task_1\n",
+        "[task](1)",
+        "<b>",
+        "\x1b[2J",
+        "\u202e1",
+        "t\u00e4sk",
+    ],
+    ids=lambda value: ascii(value)[:9],
 )
 def test_an_id_that_nobody_would_make_is_not_read(value: Any) -> None:
     assert id_of({"id": value}) is None
@@ -261,6 +276,11 @@ def test_an_id_that_nobody_would_make_is_not_read(value: Any) -> None:
     (asset,) = TaskReader().read(task(status="succeeded", generations=[{"url": "https://m/x", "id": value}])).assets
     assert asset.id is None
     assert TaskReader().page({"task_responses": [], "has_more": True, "last_id": value}) == ([], None)
+
+
+@pytest.mark.parametrize("value", ["task_01kq3v", "7f8c1d2e-0000-4000-8000-000000000000", "gen:a/b+c=", "x" * 200])
+def test_a_usual_id_is_read(value: str) -> None:
+    assert id_of({"id": value}) == value
 
 
 def test_no_more_rows_are_read_than_a_page_can_have() -> None:

@@ -1,0 +1,13 @@
+"""`python -m tests.chaos.impatient`: the server with the toys, which gives up lost tasks after a second.
+
+Usually it polls for them for two minutes.
+"""
+
+import sys
+
+from sora_proxy.orders import watcher
+from tests.contract.program import run
+
+if __name__ == "__main__":
+    watcher.LOST_TASK_SECONDS = 1.0
+    sys.exit(run())

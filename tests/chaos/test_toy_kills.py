@@ -1,0 +1,35 @@
+"""The short run for back ends that take our ids, and for those whose answer is the image."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import toy_kills
+from tests.chaos.test_kills import all_is_well
+
+KINDS = pytest.mark.parametrize("kind", toy_kills.AIMS)
+
+
+@KINDS
+async def test_nothing_is_lost_or_made_twice_when_it_is_killed_at_random_and_answers_get_lost(
+    tmp_path: Path, kind: str
+) -> None:
+    all_is_well(await toy_kills.at_random(tmp_path, kind, kills=2, orders=8))
+
+
+@pytest.mark.parametrize(("kind", "unknown"), [("named", 0), ("synchronous", 1)])
+async def test_an_order_is_made_once_or_reported_as_unknown_when_it_is_killed_before_the_answer(
+    tmp_path: Path, kind: str, unknown: int
+) -> None:
+    outcome = await toy_kills.aimed(tmp_path, kind, toy_kills.REGISTERED)
+    all_is_well(outcome)
+    assert outcome.unknown == unknown
+
+
+@pytest.mark.parametrize(("on_lost", "upstream_lost"), [("fail", 2), ("requeue", 0)])
+async def test_an_order_that_the_back_end_forgot_is_reported_as_its_loss_or_made_if_the_operator_chose_that(
+    tmp_path: Path, on_lost: str, upstream_lost: int
+) -> None:
+    outcome = await toy_kills.forgotten(tmp_path, kills=1, orders=2, on_lost=on_lost)
+    all_is_well(outcome)
+    assert outcome.upstream_lost == upstream_lost
