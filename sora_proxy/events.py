@@ -25,10 +25,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """An image as far as it is. It is not an event: nobody needs it later, so it is kept in memory only.
+    """An unfinished image. It is not an event: nobody needs it later, so it is kept in memory only.
 
     `index` is the image's number among those ordered, `number` counts its previews from 0, `format` is png, webp or
-    jpeg.
+    jpeg. One of more than `MAX_PREVIEW_BYTES` is dropped.
     """
 
     content: bytes = field(repr=False)

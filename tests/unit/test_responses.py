@@ -10,7 +10,7 @@ from sora_proxy.api.http.pieces import Piece
 from sora_proxy.api.image_results import ImageResult
 from sora_proxy.api.responses.events import ResponseEvents
 from sora_proxy.api.responses.objects import Outcome, ResponseObjects, generation_id_of, response_id_of
-from sora_proxy.events import Completed, Image, Progress, Queued
+from sora_proxy.events import Cancelled, Completed, Failed, Image, Preview, Progress, Queued
 from sora_proxy.generation import Generation, GenerationSpec, State, Status, new_generation_id
 
 FILE = Path("image.webp")
@@ -50,6 +50,26 @@ def test_of_several_images_those_that_did_not_come_are_calls_that_failed() -> No
     assert [call["result"] for call in calls] == [FILE, None, FILE]
     assert calls[1]["error"]["code"] == "result_unavailable"
     assert message["content"][0]["text"] == "text"
+
+
+def test_the_end_of_a_cancelled_one_stays_the_same_when_the_back_end_names_its_task() -> None:
+    generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox"))
+    generation.state = State(Status.submitting, backend="sora", model="sora-image")
+    generation.log.append(Queued(1), Cancelled())
+    end = ResponseObjects(generation).now(None)
+    generation.state = generation.state.to(Status.running, task_id="task")
+    assert ResponseObjects(generation).now(None) == end
+
+
+def test_previews_take_the_last_numbers_of_the_event_before_and_no_others() -> None:
+    generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox", n=2, previews=3))
+    events = ResponseEvents(ResponseObjects(generation), after=153)
+    told = [*events.opening(), *events.of(Progress(50), None)]
+    preview = Preview(b"content", "png", index=1)
+    shown = [numbers_of(events.preview(preview)) for _ in range(60)]
+    assert numbers_of(told) == []
+    assert [number for numbers in shown for number in numbers] == [*range(154, 200)]
+    assert numbers_of(events.of(Failed("code", "message"), None)) == [200, 201, 202]
 
 
 def test_the_numbers_of_a_stream_follow_from_the_log_alone() -> None:

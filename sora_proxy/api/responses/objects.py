@@ -56,11 +56,11 @@ class ResponseObjects:
             return self.completed(outcome)
         failed = self.generation.failure
         body = self.response(self.generation.phase, self.failed_calls(failed) if failed else [], failed)
-        return body | self._backend()
+        return body | self._made_by()
 
     def completed(self, outcome: Outcome) -> dict[str, Any]:
         output = [*self.calls(outcome), self.message(outcome.text)]
-        return self.response(Phase.completed, output) | {"usage": self._usage()} | self._backend()
+        return self.response(Phase.completed, output) | {"usage": self._usage()} | self._made_by()
 
     def response(
         self, status: Phase, output: Sequence[dict[str, Any]] = (), failed: Failed | None = None
@@ -151,9 +151,12 @@ class ResponseObjects:
     def _failed(self, number: int, failed: Failed) -> dict[str, Any]:
         return self.call(number, "failed") | error_object(failed.message, code=failed.code)
 
-    def _backend(self) -> dict[str, Any]:
-        """Not for the first events of a stream: told again later, they must be the same."""
-        return self.generation.made_by
+    def _made_by(self) -> dict[str, Any]:
+        """Not for the first events of a stream: sent again later, they must be the same.
+
+        So a cancelled one shows no id of the back end, which may still come.
+        """
+        return self.generation.made_by | ({"backend_id": None} if self.generation.cancelled else {})
 
     def _usage(self) -> dict[str, Any]:
         words, images = token_counts(self.generation)
