@@ -33,7 +33,7 @@ def refusal(content: bytes) -> ClientError:
 
 def test_the_least_request_has_the_documented_defaults() -> None:
     chat = parse()
-    assert (chat.n, chat.stream, chat.background, chat.size, chat.dimensions) == (1, False, False, "auto", (720, 480))
+    assert (chat.n, chat.stream, chat.background, chat.size, chat.dimensions) == (1, False, False, "auto", None)
     assert chat.stream_options.include_usage is False
     assert [(message.role, message.content) for message in chat.messages] == [("user", "a fox")]
 
@@ -65,7 +65,7 @@ def test_numbers_that_break_other_parsers_are_refused(n: str) -> None:
 @pytest.mark.parametrize(
     ("size", "dimensions"),
     [
-        ("auto", (720, 480)),
+        ("auto", None),
         ("720x480", (720, 480)),
         ("480x480", (480, 480)),
         ("1792x1024", (1792, 1024)),
@@ -74,7 +74,7 @@ def test_numbers_that_break_other_parsers_are_refused(n: str) -> None:
         ("480*720", (480, 720)),
     ],
 )
-def test_sizes_are_read(size: str, dimensions: tuple[int, int]) -> None:
+def test_sizes_are_read(size: str, dimensions: tuple[int, int] | None) -> None:
     assert parse(size=size).dimensions == dimensions
 
 

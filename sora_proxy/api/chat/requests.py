@@ -16,7 +16,6 @@ from sora_proxy.api.ordering.schemas import (
     parse_body,
 )
 
-DEFAULT_SIZE = (720, 480)
 SIDE = range(64, 2049)  # pixels
 
 
@@ -63,10 +62,10 @@ class ChatRequest(Parameters):
         return {name: value for name, value in super().parameters.items() if not isinstance(value, bool)}
 
     @property
-    def dimensions(self) -> tuple[int, int]:
-        """Width and height in pixels. Raises ClientError."""
+    def dimensions(self) -> tuple[int, int] | None:
+        """Width and height in pixels, None for any. Raises ClientError."""
         if self.size == "auto":
-            return DEFAULT_SIZE
+            return None
         found = SIZE.fullmatch(self.size)
         if found is None or int(found[1]) not in SIDE or int(found[2]) not in SIDE:
             message = f"'size' must be 'auto' or like '720x480', with sides of {SIDE.start} to {SIDE.stop - 1} pixels."

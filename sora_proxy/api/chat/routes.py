@@ -78,7 +78,7 @@ def _parse(body: bytes, side_calls: SideCalls | None, model: str | None) -> _Ord
 
 async def _place(request: web.Request, order: _Order, prompt: Prompt) -> Generation:
     chat = order.chat
-    width, height = chat.dimensions
+    width, height = request.app[MODELS].get(chat.model).size_for(chat.dimensions)
     spec = GenerationSpec(
         chat.model,
         prompt.text,
