@@ -93,7 +93,8 @@ class BackendChoice:
     def key_pools(self, bounds: QueueBounds, weights: Mapping[str, float]) -> KeyPools:
         """A pool of keys for each back end, empty."""
         pools = {
-            each.name: KeyPool(bounds, weights, one_intent=each.identity is Identity.listed) for each in self.upstreams
+            each.name: KeyPool(each.name, bounds, weights, one_intent=each.identity is Identity.listed)
+            for each in self.upstreams
         }
         return KeyPools(pools, default="sora" if self._settings.backends else next(iter(pools)))
 

@@ -62,6 +62,10 @@ class Backends:
         """The back ends that serve a model, the preferred one first."""
         return [backend for name in self._routes(model) if (backend := self.get(name)) is not None]
 
+    def own_name(self, backend: str, model: str) -> str | None:
+        """A back end's own name of a model; None if it does not serve it."""
+        return self._routes(model).get(backend)
+
     def knows(self, generation: Generation) -> bool:
         """Whether an unfinished order can be continued: it is on no back end yet, or on one of these."""
         return generation.state.backend is None or generation.state.backend in self._by_name
@@ -79,7 +83,7 @@ class Backends:
         refusal: SoraProxyError = NoUpstreamKey()
         for backend in self.serving(model):
             try:
-                return backend.keys.admit(client, arriving)
+                return backend.keys.admit(client, arriving, model=self.own_name(backend.name, model))
             except NoUpstreamKey:
                 pass
             except SoraProxyError as error:
@@ -126,5 +130,6 @@ class Waiting:
 
     def _place_in(self, pool: KeyPool) -> Place[Lease]:
         if pool not in self._places:
-            self._places[pool] = Place(self._generation.client, self._generation.id)
+            model = self._backends.own_name(pool.name, self._generation.spec.model)
+            self._places[pool] = Place(self._generation.client, self._generation.id, model)
         return self._places[pool]

@@ -85,7 +85,7 @@ async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Super
     await database.open()
     media = Media(tmp_path / "images", tmp_path / "inputs", pool)
     await media.open()
-    keys = KeyPool(QueueBounds())
+    keys = KeyPool("sora", QueueBounds())
     keys.put("key", KEY)
     store = Store(database)
 

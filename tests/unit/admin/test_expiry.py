@@ -55,7 +55,7 @@ def test_an_end_that_is_no_number_is_none(claim: Any) -> None:
 async def test_a_warning_comes_from_a_day_before_the_end_and_once_a_day(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry = KeyRegistry(database, KeyPools({"sora": KeyPool(QueueBounds())}, "sora"), Redactor())
+    registry = KeyRegistry(database, KeyPools({"sora": KeyPool("sora", QueueBounds())}, "sora"), Redactor())
     now = time.time()
     end = int(now + 3 * DAY)
     keys = [

@@ -34,7 +34,7 @@ class Process:
     """What one process has: a pool, its registry, and what writes down the health of keys."""
 
     def __init__(self, database: Database) -> None:
-        self.pool = KeyPool(QueueBounds())
+        self.pool = KeyPool("sora", QueueBounds())
         self.redactor = Redactor()
         self.registry = KeyRegistry(database, KeyPools({"sora": self.pool}, "sora"), self.redactor)
         self.memories = KeyMemories(database)
