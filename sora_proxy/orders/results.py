@@ -69,7 +69,7 @@ class Results:
         """An image where it lies at the back end, if clients can fetch it there. Raises ResultRefused."""
         if asset.ours_only:
             return None
-        await self._upstream.check_link(asset, self._keys.account(key).egress if key else None)
+        await self._upstream.check_link(asset, self._keys.account(key) if key else None)
         return Image(index, url=asset.url)
 
     async def _stored(self, generation: Generation, index: int) -> Image | None:

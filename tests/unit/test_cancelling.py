@@ -18,7 +18,7 @@ from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.order_queue import QueueBounds
-from sora_proxy.settings.accounts import Account, Proxy
+from sora_proxy.settings.accounts import Account
 from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.upstream import Capabilities, Identity, Snapshot, Submission, TaskState
 from tests.eventually import eventually
@@ -63,7 +63,7 @@ class EndsTasks:
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
         raise NotImplementedError
 
-    async def check_link(self, asset: Asset, egress: Proxy | None) -> None:
+    async def check_link(self, asset: Asset, account: Account | None) -> None:
         raise NotImplementedError
 
     async def probe(self, account: Account) -> None:
