@@ -283,7 +283,7 @@ class KeyPool:
         key.take_slot(now)
         key.begin_trials(now)
         place.grant = Lease(key, place.generation_id, self._lease_callbacks, intent_open=True, slot_taken=True)
-        self._roster.served(key)
+        self._roster.served(key, self._lines.serving(place.model))
         self._roster.update(key, now)
         place.news.set()
 

@@ -7,7 +7,7 @@ keys can take, and each line is fair between clients by itself.
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, KeysView, Mapping
+from collections.abc import Collection, Iterator, KeysView, Mapping
 from typing import Generic
 
 from sora_proxy.scheduling.line import G, Line, Place
@@ -59,7 +59,9 @@ class Lines(Generic[G]):
         self._lines |= {models: Line(self._weights) for models in new}
         self._serving.clear()
         for place in places:
-            self._enter(place, new.intersection(self.serving(place.model)))
+            for models in new.intersection(self.serving(place.model)):
+                self._lines[models].add(place)
+                self._occupied[models] = None
         left = [place for place in places if not self.serving(place.model)]
         for place in left:
             self.remove(place)
@@ -71,7 +73,9 @@ class Lines(Generic[G]):
         place.waiting, place.grant, place.refusal = True, None, None
         place.news.clear()
         self._counts[place.client] += 1
-        self._enter(place, self.serving(place.model))
+        for models in self.serving(place.model):
+            self._lines[models].add(place)
+            self._occupied[models] = None
 
     def remove(self, place: Place[G]) -> None:
         """Remove an order."""
@@ -100,8 +104,3 @@ class Lines(Generic[G]):
             for position, place in enumerate(line.in_order(), 1):
                 positions[place] = min(position, positions.get(place, position))
         return positions
-
-    def _enter(self, place: Place[G], lines: Iterable[Models]) -> None:
-        for models in lines:
-            self._lines[models].add(place)
-            self._occupied[models] = None

@@ -43,7 +43,9 @@ class Roster:
         self._groups: dict[Models, _Group] = {}
         self._group_of: dict[Key, _Group] = {}
         self._number = 0
-        self._share = 0.0  # of the key that served last, before it did
+        # Of the key that served last, before it did: for each choice of groups, and the highest of these.
+        self._shares: dict[tuple[Models, ...], float] = {}
+        self._share = 0.0
 
     @property
     def groups(self) -> KeysView[Models]:
@@ -99,10 +101,11 @@ class Roster:
                 earliest = min(asleep[0][0], earliest)
         return earliest
 
-    def served(self, key: Key) -> None:
-        """Count one grant to a key."""
-        self._share = max(key.share, self._share)
-        key.count_grant(self._share)
+    def served(self, key: Key, groups: tuple[Models, ...]) -> None:
+        """Count one grant to a key, of an order that a key of any of these groups could have got."""
+        share = self._shares[groups] = max(key.share, self._shares.get(groups, self._share))
+        self._share = max(share, self._share)
+        key.count_grant(share)
 
     def _best_of(self, group: _Group, now: float) -> Key | None:
         while group.asleep and group.asleep[0][0] <= now:
