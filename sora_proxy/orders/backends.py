@@ -73,6 +73,11 @@ class Backends:
         """The back ends that can make an order, the preferred one first."""
         return [backend for name in self._routes(spec) if (backend := self.get(name)) is not None]
 
+    def own_name(self, backend: str, spec: GenerationSpec) -> str | None:
+        """A back end's own name of the model of an order; None if it can't make it."""
+        route = self._routes(spec).get(backend)
+        return route.model if route else None
+
     def knows(self, generation: Generation) -> bool:
         """Whether an unfinished order can be continued: it is on no back end yet, or on one of these."""
         return generation.state.backend is None or generation.state.backend in self._by_name
@@ -98,7 +103,7 @@ class Backends:
             if backend.name in capped:
                 continue
             try:
-                return backend.keys.admit(client, arriving)
+                return backend.keys.admit(client, arriving, model=self.own_name(backend.name, spec))
             except NoUpstreamKey:
                 pass
             except SoraProxyError as error:  # the order may be repeated
@@ -135,6 +140,8 @@ class Waiting:
         while True:
             serving, capped = self._serving, self._backends.capped(self._generation.spec)
             places = [(pool, self._place_in(pool)) for pool, backend in serving.items() if backend.name not in capped]
+            for pool, place in places:
+                place.model = self._backends.own_name(pool.name, self._generation.spec)
             try:
                 pool, lease = await first_lease(places, on_wait)
             except Rerouted:

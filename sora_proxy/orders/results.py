@@ -73,7 +73,7 @@ class Results:
         if (url := plain_address(asset.url)) is None:
             log.warning("result address can't be shown", index=index)
             return None
-        await self.upstream.check_link(asset, self._keys.account(key).egress if key else None)
+        await self.upstream.check_link(asset, self._keys.account(key) if key else None)
         return Image(index, url=url)
 
     async def _stored(self, generation: Generation, index: int) -> Image | None:

@@ -1,4 +1,4 @@
-"""Circuits: what the calls of many keys go through, each with a health of its own: a back end's server, and egresses.
+"""Circuits: what the calls of many keys go through, each with a health of its own: a back end's servers, and egresses.
 
 After a fault a circuit cools down. Then one key tries it, with an order or a free call, while the other keys wait for
 the outcome: a server that has just started must not meet all waiting orders at once.
@@ -52,6 +52,13 @@ class Circuit:
         self.cooldown = NO_COOLDOWN
         self.end_trial(self._tried_by)
         return was_down
+
+
+class Servers(dict[str | None, Circuit]):
+    """The servers of a back end by their base URLs; None: the one for keys that have no base URL of their own."""
+
+    def __missing__(self, base_url: str | None) -> Circuit:
+        return self.setdefault(base_url, Circuit(base_url or "server"))
 
 
 class Egress(Circuit):

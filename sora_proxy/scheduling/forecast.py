@@ -2,11 +2,12 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Collection
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 
 from sora_proxy.scheduling.keys import Key
+from sora_proxy.scheduling.lines import Models
 from sora_proxy.scheduling.rate_window import MINUTE
 
 INITIAL_TASK_SECONDS = 30.0  # expected until tasks have ended
@@ -25,35 +26,40 @@ class _Stretch:
 
 
 class Forecast:
-    """Predicts the work of some keys together. `now` is a time of the event loop's clock."""
+    """Predicts the work of some keys together: of those that `keys_of` returns for their models. `now` is a time of the
+    event loop's clock."""
 
-    def __init__(self, keys: Collection[Key]) -> None:
-        self._keys = keys
+    def __init__(self, keys_of: Callable[[Models], Iterable[Key]]) -> None:
+        self._keys_of = keys_of
         # All the mutable state.
         self._task_seconds = INITIAL_TASK_SECONDS
         self._made_at = -math.inf
-        self._stretches: list[_Stretch] = []
+        self._predictions: dict[tuple[Models, ...], list[_Stretch]] = {}
 
     def task_ended(self, seconds: float) -> None:
         """Learn from a task that occupied a key for so long."""
         self._task_seconds += TASK_SMOOTHING_FACTOR * (seconds - self._task_seconds)
 
-    def wait(self, position: int, now: float) -> float:
-        """Seconds until the order at a position in line, counted from 1, is likely to get a key."""
+    def wait(self, groups: tuple[Models, ...], position: int, now: float) -> float:
+        """Seconds until the order at a position in line, counted from 1, is likely to get a key of some groups."""
         if now - self._made_at >= FORECAST_LIFETIME_SECONDS:
-            self._predict(now)
-        if not self._stretches:
+            self._made_at, self._predictions = now, {}
+        if groups not in self._predictions:
+            self._predictions[groups] = self._predicted(groups, now)
+        if not (stretches := self._predictions[groups]):
             return math.inf
-        stretch = self._stretches[bisect_left(self._stretches, position, key=attrgetter("before")) - 1]
+        stretch = stretches[bisect_left(stretches, position, key=attrgetter("before")) - 1]
         return max(stretch.start + max(position - stretch.at_once, 0.0) / stretch.per_second - now, 0.0)
 
-    def _predict(self, now: float) -> None:
-        self._made_at, self._stretches = now, []
+    def _predicted(self, groups: Iterable[Models], now: float) -> list[_Stretch]:
+        stretches: list[_Stretch] = []
         start, taken, per_second = now, 0.0, 0.0
-        for ready_at, key in sorted(((max(key.blocked_until(), now), key) for key in self._keys), key=itemgetter(0)):
+        keys = (key for models in groups for key in self._keys_of(models))
+        for ready_at, key in sorted(((max(key.blocked_until(), now), key) for key in keys), key=itemgetter(0)):
             before = taken + per_second * (ready_at - start)
             start, taken, per_second = ready_at, before + key.has_room, per_second + self._rate(key)
-            self._stretches.append(_Stretch(start, before, taken, per_second))
+            stretches.append(_Stretch(start, before, taken, per_second))
+        return stretches
 
     def _rate(self, key: Key) -> float:
         """Orders per second that a key can take."""

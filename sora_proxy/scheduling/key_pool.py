@@ -1,9 +1,9 @@
 """KeyPool: which order gets which upstream key, when, and the effect of a fault on a key.
 
-Orders wait in one line, fair between clients (`line.py`); the roster decides which key serves next (`roster.py`).
+Orders wait in lines, fair between clients (`lines.py`); the roster decides which key serves next (`roster.py`).
 Every change of state ends in one synchronous step, `_assign`, which can't be interrupted and makes every decision: it
-grants keys to the first orders in line for as long as a key can serve, and if none can, it sets one timer for the next
-moment at which one can. Nothing polls.
+grants keys to the first orders that they serve for as long as a key can, and if none can, it sets one timer for the
+next moment at which one can. Nothing polls.
 
 A lease covers the whole time in which its task counts upstream. Until `accepted`, it also holds an intent, of which a
 key has one at a time where a lost order is searched for in a list: it can then be told from every other order.
@@ -17,13 +17,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import structlog
 
 from sora_proxy.errors import EgressFault, Fault, NoUpstreamKey, ServerUnreachable
-from sora_proxy.scheduling.circuits import Circuit, Egresses
+from sora_proxy.scheduling.circuits import Circuit, Egresses, Servers
 from sora_proxy.scheduling.cooldown import Incident
 from sora_proxy.scheduling.forecast import Forecast
 from sora_proxy.scheduling.key_memory import KeyMemory, Moment
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease, LeaseCallbacks
 from sora_proxy.scheduling.line import Place
+from sora_proxy.scheduling.lines import Lines
 from sora_proxy.scheduling.order_queue import OrderQueue, QueueBounds
 from sora_proxy.scheduling.roster import Roster
 from sora_proxy.settings.accounts import Account, Proxy
@@ -33,27 +34,29 @@ log = structlog.get_logger(__name__)
 
 
 class KeyPool:
-    """All keys of a back end, and the line of orders that wait for one. `weights` are the shares of clients.
+    """All keys of a back end, and the orders that wait for one. `name` is the back end's, `weights` are the shares of
+    clients.
 
     `one_intent`: a key gets an order only when the outcome of the one before is known, so that a search in the list of
     its tasks can tell which of them a lost order is.
     """
 
     def __init__(
-        self, bounds: QueueBounds, weights: Mapping[str, float] | None = None, *, one_intent: bool = True
+        self, name: str, bounds: QueueBounds, weights: Mapping[str, float] | None = None, *, one_intent: bool = True
     ) -> None:
+        self.name = name
         self._one_intent = one_intent
         # Called after a change of a key that must outlive the process, and with a key that needs a free call.
         self.on_change: Callable[[Key], None] = lambda _key: None
         self.on_unproven: Callable[[Key], None] = lambda _key: None
         # All the mutable state.
         self._keys: dict[str, Key] = {}
-        self._server = Circuit("server")
+        self._servers = Servers()
         self._egresses = Egresses()
-        self._roster = Roster()
-        self._in_service: set[Key] = set()
-        forecast = Forecast(self._in_service)
-        self.queue: OrderQueue[Lease] = OrderQueue(bounds, weights or {}, forecast.wait)
+        self._roster = Roster(self._regrouped)
+        self._lines: Lines[Lease] = Lines(weights or {})
+        forecast = Forecast(self._roster.keys)
+        self.queue = OrderQueue(bounds, self._lines, forecast.wait)
         self._timer: asyncio.TimerHandle | None = None
         self._lease_callbacks = LeaseCallbacks(
             report=self.report,
@@ -84,12 +87,7 @@ class KeyPool:
     @property
     def usable(self) -> bool:
         """Whether any key could serve, now or later."""
-        return bool(self._in_service)
-
-    def check_usable(self) -> None:
-        """Raises NoUpstreamKey if no key could serve, now or later."""
-        if not self.usable:
-            raise NoUpstreamKey
+        return bool(self._roster.groups)
 
     def get(self, key_id: str) -> Key | None:
         return self._keys.get(key_id)
@@ -107,12 +105,13 @@ class KeyPool:
 
     def put(self, key_id: str, config: UpstreamKey, memory: KeyMemory | None = None) -> Key:
         """Add a key, or change one; its tasks continue. `memory` is the state that an earlier process stored."""
-        key = self._keys.get(key_id)
+        key, egresses, server = self._keys.get(key_id), self._egresses.of(config.proxy), self._servers[config.base_url]
         if key is None:
-            egresses = self._egresses.of(config.proxy)
-            key = self._keys[key_id] = Key(key_id, config, egresses, self._server, one_intent=self._one_intent)
+            key = self._keys[key_id] = Key(key_id, config, egresses, server, one_intent=self._one_intent)
         else:
-            key.configure(config, self._egresses.of(config.proxy))
+            if key.server is not server and key.server.end_trial(key):
+                self._circuit_changed(key.server)
+            key.configure(config, egresses, server)
         if memory is not None:
             key.remember(memory, self.moment)
         self.changed(key)
@@ -142,7 +141,7 @@ class KeyPool:
         """Apply the effect of a fault to its key, egress or server. `generation_id` names the order that met it."""
         incident = Incident(str(fault), time.time(), generation_id)
         if isinstance(fault, EgressFault | ServerUnreachable):
-            self._failed(self._egresses[fault.egress] if isinstance(fault, EgressFault) else self._server, incident)
+            self._failed(self._egresses[fault.egress] if isinstance(fault, EgressFault) else key.server, incident)
             self.changed(key)
         elif key.apply_fault(fault, self.now, incident):
             log.warning("upstream key fault", key=key.alias, code=fault.code, reason=str(fault))
@@ -167,10 +166,8 @@ class KeyPool:
     def changed(self, key: Key) -> None:
         """Check after a change of a key whether an order in line can have it now."""
         if key.in_service:
-            self._in_service.add(key)
             self._roster.update(key, self.now)
         else:
-            self._in_service.discard(key)
             self._roster.discard(key)
             if key.removed and not key.tasks and self._keys.get(key.id) is key:  # another key may have its id now
                 del self._keys[key.id]
@@ -179,6 +176,11 @@ class KeyPool:
                 if circuit.end_trial(key):
                     self._circuit_changed(circuit)
         self._assign()
+
+    def _regrouped(self) -> None:
+        """Refuse the orders that no key is left for."""
+        for place in self._lines.keep(self._roster.groups):
+            place.refuse(NoUpstreamKey())
 
     def _memory_changed(self, key: Key) -> None:
         """The same after a change that must outlive the process."""
@@ -193,41 +195,53 @@ class KeyPool:
 
     def _reached(self, account: Account) -> None:
         """The back end answered a call of this account: its server and the egress work."""
-        for circuit in (self._server, self._egresses[account.egress]):
+        for circuit in (self._servers[account.base_url], self._egresses[account.egress]):
             if circuit.worked():
-                self.queue.end_refusal()
+                self.queue.end_refusal({key.models for key in self._users(circuit)})
                 self._circuit_changed(circuit)
                 self._assign()
 
     def _failed(self, circuit: Circuit, incident: Incident) -> None:
         if circuit.failed(self.now, incident):
             self._circuit_changed(circuit)
-            if circuit is self._server:
-                self.queue.refuse(incident.reason, self.now)
+            if circuit in self._servers.values():
+                reachable = {
+                    key.models for key in self.keys if key.in_service and key.server.cooldown.until <= self.now
+                }
+                self.queue.refuse(incident.reason, self.now, reachable)
         seconds = round(circuit.cooldown.until - self.now, 1)
-        log.warning("circuit cooling down", circuit=circuit.name, seconds=seconds, reason=incident.reason)
+        log.warning(
+            "circuit cooling down", backend=self.name, circuit=circuit.name, seconds=seconds, reason=incident.reason
+        )
 
     def _circuit_changed(self, circuit: Circuit) -> None:
-        for key in self._keys.values():
-            if circuit in key.circuits:
-                self._roster.update(key, self.now)
+        for key in self._users(circuit):
+            self._roster.update(key, self.now)
+
+    def _users(self, circuit: Circuit) -> list[Key]:
+        """The keys in service whose calls go through a circuit."""
+        return [key for key in self._keys.values() if key.in_service and circuit in key.circuits]
 
     # --- The line ----------------------------------------------------------------------------------------------------
 
-    def admit(self, client: str, arriving: Sequence[str] = ()) -> None:
+    def admit(self, client: str, arriving: Sequence[str] = (), *, model: str | None = None) -> None:
         """Check that one more order of a client may wait in line, beside those in it and those that arrive.
 
-        `arriving` names the clients of the latter. Raises NoUpstreamKey or QueueFull.
+        `arriving` names the clients of the latter, `model` is the back end's own name of it. Raises QueueFull, or
+        NoUpstreamKey if no key could serve the order, now or later.
         """
-        self.check_usable()
-        self.queue.admit(client, arriving, key_is_free=self._roster.best(self.now) is not None)
+        if not (groups := self._lines.serving(model)):
+            raise NoUpstreamKey
+        self.queue.admit(model, client, arriving, key_is_free=self._roster.best(groups, self.now) is not None)
 
     def enter(self, place: Place[Lease]) -> None:
         """Add an order to the line. Its `news` are set when it has a `grant` or a `refusal`, and when its position
         changed noticeably, at most about once a second."""
-        place.grant = place.refusal = None
-        self.queue.add(place)
-        self._assign()
+        if self._lines.serving(place.model):
+            self.queue.add(place)
+            self._assign()
+        else:
+            place.refuse(NoUpstreamKey())
 
     def resume(self, key_id: str, generation_id: str, *, intent_open: bool) -> Lease:
         """Lease again the key that a generation was on before a restart, regardless of its limits.
@@ -244,47 +258,37 @@ class KeyPool:
     def leave(self, place: Place[Lease]) -> None:
         """Take an order out of the line, or give back the key that it was just granted."""
         if place.waiting:
-            self.queue.remove(place)
+            self._lines.remove(place)
         elif place.grant is not None:
             place.grant.end()
 
     # --- The one step that decides -----------------------------------------------------------------------------------
 
     def _assign(self) -> None:
-        """Grant keys to the first orders in line, for as long as a key can serve."""
+        """Grant keys to the first orders that they serve, for as long as a key can."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        now = self.now
-        while self.queue and (key := self._roster.best(now)) is not None:
+        occupied, now = self._lines.occupied, self.now
+        while (key := self._roster.best(occupied, now)) is not None:
             if key.unproven:
                 self._request_proof(key)
             else:
                 self._grant(key, now)
-        if not self.queue:
-            return
-        if not self.usable:
-            self._refuse_all()
-        elif math.isfinite(next_ready := self._roster.next_ready()):
+        if math.isfinite(next_ready := self._roster.next_ready(occupied)):
             self._timer = asyncio.get_running_loop().call_at(next_ready, self._assign)
 
     def _grant(self, key: Key, now: float) -> None:
-        place = self.queue.pop()
+        place = self._lines.pop(key.models)
         key.take_slot(now)
         key.begin_trials(now)
         place.grant = Lease(key, place.generation_id, self._lease_callbacks, intent_open=True, slot_taken=True)
-        self._roster.served(key)
+        self._roster.served(key, self._lines.serving(place.model))
         self._roster.update(key, now)
         place.news.set()
 
     def _request_proof(self, key: Key) -> None:
         """Request a free call, and skip the key until it succeeded."""
         key.begin_trials(self.now)
-        self._roster.discard(key)
+        self._roster.pass_over(key)
         self.on_unproven(key)
-
-    def _refuse_all(self) -> None:
-        while self.queue:
-            place = self.queue.pop()
-            place.refusal = NoUpstreamKey()
-            place.news.set()

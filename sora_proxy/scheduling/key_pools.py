@@ -28,7 +28,7 @@ class KeyPools:
 
     def add(self, name: str, *, one_intent: bool) -> KeyPool:
         """An empty pool for a back end that is put to work."""
-        pool = self._pools[name] = KeyPool(self._bounds, self._weights, one_intent=one_intent)
+        pool = self._pools[name] = KeyPool(name, self._bounds, self._weights, one_intent=one_intent)
         pool.on_change = self._note
         self._reach(pool)
         return pool

@@ -36,6 +36,7 @@ class Key:
         self._config = config
         self._egresses = tuple(egresses)  # in the order of their use
         self._server = server
+        self._models = frozenset(config.models)
         self._window = SlidingWindow(config.max_rpm)
         self._limit = TaskLimit(config.max_concurrent)
         self._tasks = 0
@@ -74,6 +75,15 @@ class Key:
     def circuits(self) -> tuple[Circuit, ...]:
         """Everything that its calls go through."""
         return (self._server, *self._egresses)
+
+    @property
+    def server(self) -> Circuit:
+        return self._server
+
+    @property
+    def models(self) -> frozenset[str]:
+        """The back end's own names of the models that it serves; empty: all of them."""
+        return self._models
 
     @property
     def limit(self) -> int | None:
@@ -140,7 +150,7 @@ class Key:
     def account(self, now: float) -> Account:
         """The key as a call to the back end that begins now uses it."""
         config = self._config
-        return Account(self.id, config.token, self.egress(now).proxy, config.base_url, config.headers)
+        return Account(self.id, config.token, self.egress(now).proxy, config.base_url, config.headers, config.region)
 
     def rate_ready_at(self) -> float:
         """The moment from which `max_rpm` allows one more order."""
@@ -161,11 +171,12 @@ class Key:
 
     # --- Configuration -----------------------------------------------------------------------------------------------
 
-    def configure(self, config: UpstreamKey, egresses: Sequence[Egress]) -> None:
+    def configure(self, config: UpstreamKey, egresses: Sequence[Egress], server: Circuit) -> None:
         """Change the configuration; tasks continue. The health of another token is forgotten."""
         if config.token != self.token:
             self._rejected, self._unproven, self._cooldown = None, False, NO_COOLDOWN
-        self._config, self._egresses, self._removed = config, tuple(egresses), False
+        self._config, self._egresses, self._server, self._removed = config, tuple(egresses), server, False
+        self._models = frozenset(config.models)
         self._window.size = config.max_rpm
         self._limit.configure(config.max_concurrent)
 

@@ -23,11 +23,13 @@ G = TypeVar("G")
 class Place(Generic[G]):
     """The place of one generation's order in line. It outlives a refusal: an order that returns gets its old place.
 
-    `position` counts from 1; `last_position` is the one that the order got news of last.
+    `model` is the back end's own name of the one that it is for; None: any key can take it. `number` is that of its
+    arrival. `position` counts from 1; `last_position` is the one that the order got news of last.
     """
 
     client: str
     generation_id: str
+    model: str | None = None
     number: int = 0
     position: int = 0
     last_position: int = 0
@@ -42,6 +44,11 @@ class Place(Generic[G]):
         self.refused_since = min(self.refused_since, now)
         return now - self.refused_since
 
+    def refuse(self, reason: Exception) -> None:
+        """The order has left the line without a key."""
+        self.grant, self.refusal = None, reason
+        self.news.set()
+
     def __lt__(self, other: "Place[G]") -> bool:
         return self.number < other.number
 
@@ -51,18 +58,18 @@ class _Client(Generic[G]):
     number: int  # of its arrival: it decides between equal tags
     stride: int
     tag: int = 0  # when its next order may go, in virtual time
-    places: list[Place[G]] = field(default_factory=list)  # a heap; orders that left stay in it until they are on top
-    count: int = 0  # of the orders that have not left
+    waiting: set[Place[G]] = field(default_factory=set)  # its orders in line
+    places: list[Place[G]] = field(default_factory=list)  # a heap of them; those that left stay until they are on top
     entered: int | None = None  # the tag of its entry among the next clients
 
     def count_before(self, mark: tuple[int, int]) -> int:
         """How many of its orders go before a mark: a tag and the number of its client."""
-        if not self.count or (self.tag, self.number) > mark:
+        if not self.waiting or (self.tag, self.number) > mark:
             return 0
-        return min(self.count, (mark[0] - self.tag - (self.number > mark[1])) // self.stride + 1)
+        return min(len(self.waiting), (mark[0] - self.tag - (self.number > mark[1])) // self.stride + 1)
 
     def take(self) -> Place[G]:
-        while not (place := heapq.heappop(self.places)).waiting:
+        while (place := heapq.heappop(self.places)) not in self.waiting:
             pass
         return place
 
@@ -76,63 +83,49 @@ class Line(Generic[G]):
         self._clients: dict[str, _Client[G]] = {}
         self._next: list[tuple[int, int, str]] = []  # a heap of (tag, number, name) of clients
         self._virtual = 0
-        self._numbers = 0
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    @property
-    def waiting(self) -> dict[str, int]:
-        """How many orders wait, by client."""
-        return {name: client.count for name, client in self._clients.items() if client.count}
-
     def add(self, place: Place[G]) -> None:
-        """Add an order, at its old place if it was in line before."""
-        if not place.number:
-            self._numbers += 1
-            place.number = self._numbers
-        place.waiting, place.grant, place.refusal = True, None, None
-        place.news.clear()
+        """Add an order, at the place of its number."""
         client = self._client(place.client)
         heapq.heappush(client.places, place)
-        client.count += 1
+        client.waiting.add(place)
         self._count += 1
-        if client.count == 1:  # no credit for the time without orders
+        if len(client.waiting) == 1:  # no credit for the time without orders
             client.tag = max(client.tag, self._virtual)
             self._enter(place.client, client)
 
     def remove(self, place: Place[G]) -> None:
-        """Remove an order that has not been popped."""
-        place.waiting = False
+        """Remove an order."""
         client = self._clients[place.client]
-        client.count -= 1
+        client.waiting.remove(place)
         self._count -= 1
-        if len(client.places) > 2 * client.count + 16:
-            client.places = [each for each in client.places if each.waiting]
+        if len(client.places) > 2 * len(client.waiting) + 16:
+            client.places = list(client.waiting)
             heapq.heapify(client.places)
 
-    def pop(self) -> Place[G]:
-        """Remove the next order. The line must not be empty."""
+    def next(self) -> Place[G]:
+        """The next order, whose turn it is: the caller must `remove` it. The line must not be empty."""
         while True:
             tag, _, name = heapq.heappop(self._next)
             client = self._clients[name]
             if client.entered == tag:
                 client.entered = None
-                if client.count:
+                if client.waiting:
                     break
         self._virtual = tag
-        place = client.take()
-        self.remove(place)
         client.tag = tag + client.stride
-        if client.count:
+        if len(client.waiting) > 1:
             self._enter(name, client)
-        return place
+        return client.take()
 
     def places_before(self, name: str) -> int:
         """How many orders would go before one that this client brings now."""
         client = self._client(name)
-        mine = (max(client.tag, self._virtual) + client.count * client.stride, client.number)
+        mine = (max(client.tag, self._virtual) + len(client.waiting) * client.stride, client.number)
         return sum(other.count_before(mine) for other in self._clients.values())
 
     def in_order(self) -> Iterator[Place[G]]:
@@ -140,8 +133,7 @@ class Line(Generic[G]):
         tagged = [
             (client.tag + ahead * client.stride, client.number, place)
             for client in self._clients.values()
-            if client.count
-            for ahead, place in enumerate(sorted(place for place in client.places if place.waiting))
+            for ahead, place in enumerate(sorted(client.waiting))
         ]
         return (place for _, _, place in sorted(tagged))
 

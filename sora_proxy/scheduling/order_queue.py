@@ -2,12 +2,13 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
 from sora_proxy.errors import QueueFull, ServerUnreachable, SoraProxyError
-from sora_proxy.scheduling.line import G, Line, Place
+from sora_proxy.scheduling.line import G, Place
+from sora_proxy.scheduling.lines import Lines, Models
 
 FIRST_NEWS_SECONDS, NEWS_INTERVAL_SECONDS = 0.2, 1.0  # when orders in line get news of their positions
 POSITIONS_PER_SECOND = 5000  # that may be updated: a longer line gets its news less often
@@ -25,84 +26,80 @@ class QueueBounds:
 
 
 class OrderQueue(Generic[G]):
-    """The line of orders that wait for one of the keys. Their `news` are set when their position changes noticeably.
+    """The orders that wait for one of the keys. Their `news` are set when their position changes noticeably.
 
-    `forecast` tells the seconds that an order at a position waits from a time of the event loop's clock on.
+    `forecast` gets lines, a position in them and a time of the event loop's clock, and returns the seconds that an
+    order waits from then on.
     """
 
     def __init__(
-        self, bounds: QueueBounds, weights: Mapping[str, float], forecast: Callable[[int, float], float]
+        self, bounds: QueueBounds, lines: Lines[G], forecast: Callable[[tuple[Models, ...], int, float], float]
     ) -> None:
         self._bounds = bounds
-        self._line: Line[G] = Line(weights)
+        self._lines = lines
         self._forecast = forecast
         # All the mutable state.
         self._ticker: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        return len(self._line)
+        return len(self._lines)
 
     @property
     def waiting(self) -> dict[str, int]:
         """How many orders wait, by client."""
-        return self._line.waiting
+        return self._lines.waiting
 
     @property
     def max_refused_seconds(self) -> float:
         """How long the back end may be unable to take an order before the order fails."""
         return min(MAX_REFUSED_SECONDS, self._bounds.max_wait_seconds)
 
-    def admit(self, client: str, arriving: Sequence[str], *, key_is_free: bool) -> None:
+    def admit(self, model: str | None, client: str, arriving: Sequence[str], *, key_is_free: bool) -> None:
         """Check that one more order of a client may wait, beside those in line and those that these clients bring.
 
-        Raises QueueFull.
+        Some key must serve its model. Raises QueueFull.
         """
-        position = self._line.places_before(client) + len(arriving) + 1
-        wait = 0.0 if position == 1 and key_is_free else self.expected_wait(position)
+        position = self._lines.places_before(model, client) + len(arriving) + 1
+        wait = 0.0 if position == 1 and key_is_free else self.expected_wait(model, position)
         orders_of_client = self.waiting.get(client, 0) + arriving.count(client)
         full = len(self) + len(arriving) >= self._bounds.max_orders
         full |= orders_of_client >= self._bounds.max_orders_of_client
         if full or wait > self._bounds.max_wait_seconds:
-            until = max(wait - self._bounds.max_wait_seconds, self.expected_wait(1) if full else 0.0, 1.0)
+            until = max(wait - self._bounds.max_wait_seconds, self.expected_wait(model, 1) if full else 0.0, 1.0)
             seconds = math.ceil(min(until, MAX_RETRY_AFTER_SECONDS))
             raise QueueFull("too many orders are waiting; try again later", retry_after=seconds)
 
-    def expected_wait(self, position: int) -> float:
-        """Seconds until the order at a position in line, counted from 1, is likely to get a key."""
-        return self._forecast(position, asyncio.get_running_loop().time())
+    def expected_wait(self, model: str | None, position: int) -> float:
+        """Seconds until the order of a model at a position in line, counted from 1, is likely to get a key."""
+        return self._forecast(self._lines.serving(model), position, asyncio.get_running_loop().time())
 
     def add(self, place: Place[G]) -> None:
-        """Add an order to the line."""
-        self._line.add(place)
+        """Add an order to the lines for its model."""
+        self._lines.add(place)
         self._tick_later(FIRST_NEWS_SECONDS)
 
-    def remove(self, place: Place[G]) -> None:
-        """Remove an order from the line, wherever it is."""
-        self._line.remove(place)
-
-    def pop(self) -> Place[G]:
-        """Remove the next order from the line, which must not be empty."""
-        return self._line.pop()
-
     def dismiss(self, why: SoraProxyError) -> None:
-        """Have every order leave the line. Those that return get their old places."""
-        for place in self._line.in_order():
-            self._line.remove(place)
-            place.refusal = why
-            place.news.set()
+        """Have every order leave the queue. Those that return get their old places."""
+        for place in self._lines:
+            self._lines.remove(place)
+            place.refuse(why)
 
-    def refuse(self, reason: str, now: float) -> None:
-        """The back end can't take any order now. Those for which that has been so for too long leave the line."""
-        for place in self._line.in_order():
-            if place.refused(now) >= self.max_refused_seconds:
-                self.remove(place)
-                place.refusal = ServerUnreachable(reason)
-                place.news.set()
+    def refuse(self, reason: str, now: float, reachable: set[Models]) -> None:
+        """The back end can take orders of the reachable lines only now. Others for which that has been so for too long
+        leave the queue."""
+        for place in self._lines:
+            if (
+                reachable.isdisjoint(self._lines.serving(place.model))
+                and place.refused(now) >= self.max_refused_seconds
+            ):
+                self._lines.remove(place)
+                place.refuse(ServerUnreachable(reason))
 
-    def end_refusal(self) -> None:
-        """The back end takes orders again."""
-        for place in self._line.in_order():
-            place.refused_since = math.inf
+    def end_refusal(self, reachable: set[Models]) -> None:
+        """The back end takes orders of these lines again."""
+        for place in self._lines:
+            if not reachable.isdisjoint(self._lines.serving(place.model)):
+                place.refused_since = math.inf
 
     def _tick_later(self, pause: float) -> None:
         if self._ticker is None:
@@ -111,7 +108,7 @@ class OrderQueue(Generic[G]):
     def _tick(self) -> None:
         """Set the news of orders whose position changed by a tenth or more: each news is written to disk."""
         self._ticker = None
-        for position, place in enumerate(self._line.in_order(), 1):
+        for place, position in self._lines.positions().items():
             place.position = position
             if abs(position - place.last_position) >= max(place.last_position // 10, 1):
                 place.last_position = position

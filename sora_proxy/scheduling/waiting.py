@@ -55,7 +55,11 @@ def _refusal(entered: Sequence[PlaceIn]) -> Exception | None:
 
 
 async def _show(entered: Sequence[PlaceIn], on_wait: OnWait) -> None:
-    waits = [(pool.queue.expected_wait(place.position), place.position) for pool, place in entered if place.waiting]
+    waits = [
+        (pool.queue.expected_wait(place.model, place.position), place.position)
+        for pool, place in entered
+        if place.waiting
+    ]
     if len(waits) == len(entered):  # else one of them has news that matters more
         seconds, position = min(waits)
         await on_wait(position, math.ceil(seconds) if math.isfinite(seconds) else None)

@@ -10,8 +10,8 @@ from sora_proxy.settings.kinds import (
     Networks,
     Origins,
     PublicUrl,
-    Secret,
 )
+from sora_proxy.settings.secret_kinds import Secret
 
 
 class AccessSettings(BaseSettings):

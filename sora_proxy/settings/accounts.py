@@ -33,7 +33,7 @@ class Account:
     """An upstream key as one call to a back end uses it.
 
     `key_id` names the key, `token` authenticates it, `egress` is the proxy of the call; None is a direct one.
-    `base_url` and `headers` are this key's own, if it has any.
+    `base_url`, `headers` and `region` are this key's own, if it has any.
     """
 
     key_id: str
@@ -41,6 +41,7 @@ class Account:
     egress: Proxy | None = None
     base_url: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    region: str | None = None
 
 
 def egress_name(proxy: Proxy | None) -> str:

@@ -1,6 +1,5 @@
 """The kinds of values that settings have, and how each is read from a line of text. Errors say what would be right."""
 
-import base64
 import contextlib
 import ipaddress
 import re
@@ -22,6 +21,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from sora_proxy.settings.accounts import Proxy
+from sora_proxy.settings.secret_kinds import Secret, Token
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # perhaps with a port
@@ -29,9 +29,6 @@ HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # perh
 PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
 PROXY_EXAMPLE = "socks5://user:password@proxy.example.com:1080,direct"
 SOCKS_CREDENTIALS = range(1, 128)  # bytes that the SOCKS library can send
-WEBHOOK_SECRET_BYTES = range(24, 65)
-# The values that sora-api's README has for ADMIN_KEY, API_AUTH_TOKEN and in its requests. The first is its default key.
-PUBLIC_KEYS = frozenset({"sk-123456", "sk-youradminkey", "your-auth-token", "your-api-key"})
 T = TypeVar("T")
 
 
@@ -116,41 +113,6 @@ def _printable(value: str) -> str:
     return value
 
 
-def _secret(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if not text.isprintable() or text != text.strip():
-        raise ValueError("must be printable text without blanks around it")
-    if text in PUBLIC_KEYS:
-        raise ValueError("is an example that anybody knows: choose a key of 16 characters or more, or leave it unset")
-    return value
-
-
-def webhook_secret(value: SecretStr) -> SecretStr:
-    """As the Standard Webhooks specification has it. Raises ValueError."""
-    prefix, _, encoded = value.get_secret_value().partition("_")
-    try:
-        size = len(base64.b64decode(encoded, validate=True))
-    except ValueError:
-        size = 0
-    if prefix != "whsec" or size not in WEBHOOK_SECRET_BYTES:
-        raise ValueError("must be whsec_ and the base64 of 24 to 64 bytes")
-    return value
-
-
-def _bare_token(value: Any) -> Any:
-    """With or without `Bearer `, it is the same token."""
-    if not isinstance(value, str):
-        return value
-    token = value.strip().removeprefix("Bearer ").removeprefix("bearer ").strip()
-    if (
-        token in ("", "Bearer", "bearer")
-        or not token.isascii()
-        or any(not character.isprintable() or character == " " for character in token)
-    ):
-        raise ValueError("must be a token, with or without 'Bearer '")
-    return token
-
-
 def _header_names(value: dict[str, str]) -> dict[str, str]:
     for name, text in value.items():
         if (
@@ -210,21 +172,22 @@ Headers = Annotated[dict[str, str], NoDecode, BeforeValidator(_json), AfterValid
 Proxies = Annotated[
     tuple[InstanceOf[Proxy] | None, ...], NoDecode, BeforeValidator(_proxies), WithJsonSchema({"type": "string"})
 ]
+ModelName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\-\[\]]+$")]
-Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_secret)]
-WebhookSecret = Annotated[SecretStr, AfterValidator(webhook_secret)]
 
 
 class UpstreamKey(BaseModel):
     """One upstream account. `weight` is its share, `max_rpm` the submits it may take in any 60 seconds,
     `max_concurrent` the tasks it may have at once (unset: as many as the upstream takes; the limit is learned),
     `proxy` its egresses in the order of their use (unset: those of the server), `notes` is free text. `base_url` and
-    `headers` are for the calls with this key. A back end that asks for no key has one without `key`.
+    `headers` are for the calls with this key. `models` are the back end's own names of the models that it may be used
+    for (empty: all), `region` is the one of an account that is bound to a region. A back end that asks for no key has
+    one without `key`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: Annotated[SecretStr, BeforeValidator(_bare_token)] = SecretStr("")
+    key: Token = SecretStr("")
     weight: float = Field(1.0, gt=0, le=1000)
     max_rpm: int = Field(60, ge=1, le=10_000)
     max_concurrent: int | None = Field(None, ge=1, le=10_000)
@@ -234,6 +197,8 @@ class UpstreamKey(BaseModel):
     notes: Annotated[str, Field(max_length=500), AfterValidator(_printable)] | None = None
     base_url: HttpUrl | None = None
     headers: Headers = {}
+    models: tuple[ModelName, ...] = ()
+    region: str | None = Field(None, pattern=r"^[\w.-]{1,40}$")
 
     @property
     def token(self) -> str:

@@ -10,12 +10,8 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from sora_proxy.settings.backend_options import BackendSettings
-from sora_proxy.settings.kinds import (
-    AtRunTime,
-    Names,
-    Texts,
-    WebhookSecret,
-)
+from sora_proxy.settings.kinds import AtRunTime, Names, Texts
+from sora_proxy.settings.secret_kinds import WebhookSecret
 
 SETTINGS_FILES = ("config/sora_proxy.env", ".env")
 

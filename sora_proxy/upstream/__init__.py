@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from sora_proxy.events import Preview, Progress
 from sora_proxy.generation import Asset, GenerationSpec
-from sora_proxy.settings.accounts import Account, Proxy
+from sora_proxy.settings.accounts import Account
 
 
 class TaskState(Enum):
@@ -188,8 +188,11 @@ class Upstream(Protocol):
         Raises ResultRefused for an address that must not be fetched, another Fault if this failed.
         """
 
-    async def check_link(self, asset: Asset, egress: Proxy | None) -> None:
-        """Check that clients may be given the address of a result. Raises ResultRefused."""
+    async def check_link(self, asset: Asset, account: Account | None) -> None:
+        """Check that clients may be given the address of a result. Raises ResultRefused.
+
+        `account` is the one that the result was made with; None: its key was removed.
+        """
 
     async def probe(self, account: Account) -> None:
         """A free call that tests whether the account works. Raises the Fault that it shows."""

@@ -1,7 +1,8 @@
 """Where may results lie? A back end is a stranger: its addresses could make us publish files of our own network (SSRF).
 
-So a result lies on the back end's own origin, on a host that RESULT_ALLOW names, or on the public internet. A name must
-not be a local one, and all its IP addresses must be public. Through a proxy, only the proxy knows the latter.
+So a result lies on the origin of the back end or of the key that it was made with, on a host that RESULT_ALLOW names,
+or on the public internet. A name must not be a local one, and all its IP addresses must be public. Through a proxy,
+only the proxy knows the latter.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ from yarl import URL
 
 from sora_proxy.errors import ResultRefused
 from sora_proxy.foreign.addresses import is_public, is_public_host, names_of
+from sora_proxy.settings.accounts import Account
 
 LOCAL_NAME = re.compile(r"[^.:]+|.*\.(localhost|localdomain|local|internal|lan|home\.arpa)")
 
@@ -25,13 +27,17 @@ class ResultAddresses:
         self._own_origin = _origin(URL(base_url.lower()))
         self._allowed = frozenset(host.lower() for host in allowed)
 
-    def must_be_public(self, address: str) -> bool:
+    def must_be_public(self, address: str, account: Account | None) -> bool:
         """Whether every IP address of the host has to be public, which is for the look-up to check.
 
-        Raises ResultRefused for a host that is local by the way it is written.
+        `account` is the one that the result was made with; None: its key was removed. Raises ResultRefused for a host
+        that is local by the way it is written.
         """
+        own = {self._own_origin}
+        if account is not None and account.base_url:
+            own.add(_origin(URL(account.base_url.lower())))
         url = URL(address.lower(), encoded=True)
-        if _origin(url) == self._own_origin or not names_of(url).isdisjoint(self._allowed):
+        if _origin(url) in own or not names_of(url).isdisjoint(self._allowed):
             return False
         host = url.raw_host or ""
         if not is_public_host(host) or LOCAL_NAME.fullmatch(host):

@@ -26,7 +26,7 @@ from sora_proxy.errors import (
     clear_frames,
 )
 from sora_proxy.generation import Asset
-from sora_proxy.settings.accounts import Account, Proxy
+from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import CONTENT_TYPES, Abilities, BackendOptions, Capabilities, Identity, Snapshot, Submission
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.result_addresses import ResultAddresses, look_up
@@ -135,12 +135,13 @@ class Sora:
             seconds=self._deadlines.download,
             destination=destination,
             egress=account.egress,
-            public_only=self._addresses.must_be_public(asset.url),
+            public_only=self._addresses.must_be_public(asset.url, account),
         )
         await self._ask(Work.download, call, _check_fetched)
 
-    async def check_link(self, asset: Asset, egress: Proxy | None) -> None:
-        if self._addresses.must_be_public(asset.url) and egress is None:
+    async def check_link(self, asset: Asset, account: Account | None) -> None:
+        direct = account is None or account.egress is None
+        if self._addresses.must_be_public(asset.url, account) and direct:
             await self._threads.run(Work.download, look_up, asset.url)
 
     async def probe(self, account: Account) -> None:

@@ -19,8 +19,8 @@ from sora_proxy.foreign.public_http import PublicHttp
 from sora_proxy.generation import Step
 from sora_proxy.log import Redactor
 from sora_proxy.settings.kept_secret import read_or_make
-from sora_proxy.settings.kinds import webhook_secret
 from sora_proxy.settings.options import Settings
+from sora_proxy.settings.secret_kinds import webhook_secret
 from sora_proxy.webhooks.deliverer import Deliverer
 from sora_proxy.webhooks.outbox import Outbox
 

@@ -40,7 +40,7 @@ async def _grant_us(keys: int) -> float:
 
     The turns of the event loop by which a coroutine hears of it are not counted: they are not the scheduler's.
     """
-    pool = KeyPool(QueueBounds(max_orders=WAITERS * 2))
+    pool = KeyPool("sora", QueueBounds(max_orders=WAITERS * 2))
     for number in range(keys):
         weight = 1 + number % 3
         pool.put(str(number), UpstreamKey(key=f"token-{number}", max_rpm=10_000, max_concurrent=1, weight=weight))

@@ -19,7 +19,7 @@ from sora_proxy.orders.store import Store
 from sora_proxy.orders.supervisor import Supervisor
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.order_queue import QueueBounds
-from sora_proxy.settings.accounts import Account, Proxy
+from sora_proxy.settings.accounts import Account
 from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.upstream import Abilities, Capabilities, Identity, Snapshot, Submission, TaskState
 from sora_proxy.upstream.model_names import Route
@@ -68,7 +68,7 @@ class EndsTasks:
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
         raise NotImplementedError
 
-    async def check_link(self, asset: Asset, egress: Proxy | None) -> None:
+    async def check_link(self, asset: Asset, account: Account | None) -> None:
         raise NotImplementedError
 
     async def probe(self, account: Account) -> None:
@@ -90,7 +90,7 @@ async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Super
     await database.open()
     media = Media(tmp_path / "images", tmp_path / "inputs", pool)
     await media.open()
-    keys = KeyPool(QueueBounds())
+    keys = KeyPool("sora", QueueBounds())
     keys.put("key", KEY)
     store, spending = Store(database), Spending(database, Caps())
 

@@ -9,8 +9,8 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor
-from sora_proxy.settings.kinds import webhook_secret
 from sora_proxy.settings.options import Settings
+from sora_proxy.settings.secret_kinds import webhook_secret
 from sora_proxy.webhooks.webhooks import Webhooks
 
 RULE = "must be whsec_ and the base64 of 24 to 64 bytes"

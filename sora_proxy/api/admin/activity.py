@@ -44,7 +44,7 @@ def _queue(backend: Backend, names: Mapping[str, str]) -> dict[str, Any]:
     pool, line = backend.keys, backend.keys.queue
     waiting = [{"client": client, "name": names.get(client), "orders": n} for client, n in line.waiting.items()]
     at_once = not len(line) and any(key.ready_at() <= pool.now for key in pool.keys)
-    seconds = 0.0 if at_once else line.expected_wait(len(line) + 1)
+    seconds = 0.0 if at_once else line.expected_wait(None, len(line) + 1)
     wait = math.ceil(seconds) if math.isfinite(seconds) else None
     return {"backend": backend.name, "waiting": waiting, "expected_wait": wait}
 

@@ -12,7 +12,7 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.errors import UpstreamUnavailable
 from sora_proxy.events import Preview
 from sora_proxy.generation import Asset
-from sora_proxy.settings.accounts import Account, Proxy
+from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import (
     CONTENT_TYPES,
     Abilities,
@@ -94,7 +94,7 @@ class JobToy:
         except aiohttp.ClientError as error:
             raise UpstreamUnavailable("the image does not come", code="result_unavailable") from error
 
-    async def check_link(self, asset: Asset, egress: Proxy | None) -> None:
+    async def check_link(self, asset: Asset, account: Account | None) -> None:
         """No result is linked."""
 
     async def probe(self, account: Account) -> None:

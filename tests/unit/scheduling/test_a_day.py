@@ -97,7 +97,7 @@ class Market:
 
 
 def market_of(accounts: list[Account], weights: list[float], seed: int) -> Market:
-    pool = KeyPool(QueueBounds(), {"heavy": 3.0})
+    pool = KeyPool("sora", QueueBounds(), {"heavy": 3.0})
     pool.on_unproven = pool.proven
     for number, (account, weight) in enumerate(zip(accounts, weights, strict=True)):
         pool.put(str(number), UpstreamKey(key=f"token-{number}", weight=weight, max_rpm=account.rpm))

@@ -46,7 +46,7 @@ def place(client: str = "client") -> Place[Lease]:
 
 
 def pool_of(*keys: dict[str, Any], weights: dict[str, float] | None = None, **bounds: Any) -> KeyPool:
-    pool = KeyPool(QueueBounds(**bounds), weights)
+    pool = KeyPool("sora", QueueBounds(**bounds), weights)
     pool.on_unproven = pool.proven
     for number, key in enumerate(keys):
         pool.put(str(number), UpstreamKey(**({"key": f"token-{number}", "max_rpm": 10_000} | key)))
@@ -572,13 +572,13 @@ async def test_orders_that_free_keys_can_take_at_once_are_not_refused_though_the
 
 async def test_keys_with_a_long_cooldown_are_not_expected_to_help() -> None:
     pool = pool_of(*[{"max_rpm": 6}] * 10)
-    assert pool.queue.expected_wait(20) == pytest.approx(10)
+    assert pool.queue.expected_wait(None, 20) == pytest.approx(10)
     await asyncio.sleep(2)  # for so long is a forecast good enough
     for key in keys_of(pool)[1:]:
         pool.report(key, RateLimited("too fast", retry_after=800))
-    assert pool.queue.expected_wait(1) == 0
-    assert pool.queue.expected_wait(21) == pytest.approx(200)
-    assert pool.queue.expected_wait(200) == pytest.approx(910)  # the others take one each after 800 seconds
+    assert pool.queue.expected_wait(None, 1) == 0
+    assert pool.queue.expected_wait(None, 21) == pytest.approx(200)
+    assert pool.queue.expected_wait(None, 200) == pytest.approx(910)  # the others take one each after 800 seconds
 
 
 async def test_those_in_line_hear_of_their_place_when_it_changed_noticeably(begin: Begin) -> None:

@@ -26,7 +26,7 @@ class BackEnd:
 
 
 def pool_with_a_rate_limited_key(back_end: BackEnd) -> KeyPool:
-    pool = KeyPool(QueueBounds())
+    pool = KeyPool("sora", QueueBounds())
     pool.on_unproven = Probes(back_end.probe, pool).start
     pool.put("0", UpstreamKey(key="token"), KeyMemory(unproven=True))
     return pool

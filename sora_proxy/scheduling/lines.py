@@ -1,0 +1,106 @@
+"""Lines: where an order waits. Keys that serve the same models have a line of their own (`line.py`).
+
+Without a key that is restricted to some models, there is one line. With such keys, an order waits in the lines of all
+keys that serve its model, and the first of these keys takes it out of all. So no order holds up another one that other
+keys can take, and each line is fair between clients by itself.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Collection, Iterator, KeysView, Mapping
+from typing import Generic
+
+from sora_proxy.scheduling.line import G, Line, Place
+
+Models = frozenset[str]  # what some keys serve, by the back end's own names; empty: all that it has
+
+
+class Lines(Generic[G]):
+    """All orders that wait for a key of one back end. `weights` are the shares of clients by their names."""
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._weights = weights
+        # All the mutable state.
+        self._lines: dict[Models, Line[G]] = {}
+        self._serving: dict[str | None, tuple[Models, ...]] = {}  # what `serving` returned since the lines changed
+        self._occupied: dict[Models, None] = {}
+        self._counts: Counter[str] = Counter()
+        self._numbers = itertools.count(1)
+
+    def __len__(self) -> int:
+        return sum(self._counts.values())
+
+    def __iter__(self) -> Iterator[Place[G]]:
+        return iter({place: None for line in self._lines.values() for place in line.in_order()})
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many orders wait, by client."""
+        return dict(+self._counts)
+
+    @property
+    def occupied(self) -> Collection[Models]:
+        """The lines in which orders wait, at any time."""
+        return self._occupied
+
+    def serving(self, model: str | None) -> tuple[Models, ...]:
+        """The lines for the orders of a model; none if no key serves it."""
+        if model not in self._serving:
+            serving = (models for models in self._lines if not models or model is None or model in models)
+            self._serving[model] = tuple(serving)
+        return self._serving[model]
+
+    def keep(self, wanted: KeysView[Models]) -> list[Place[G]]:
+        """Have these lines and no others. Removes the orders that no line is left for, and returns them."""
+        places, new = sorted(self), wanted - self._lines.keys()
+        for models in self._lines.keys() - wanted:
+            del self._lines[models]
+            self._occupied.pop(models, None)
+        self._lines |= {models: Line(self._weights) for models in new}
+        self._serving.clear()
+        for place in places:
+            for models in new.intersection(self.serving(place.model)):
+                self._lines[models].add(place)
+                self._occupied[models] = None
+        left = [place for place in places if not self.serving(place.model)]
+        for place in left:
+            self.remove(place)
+        return left
+
+    def add(self, place: Place[G]) -> None:
+        """Add an order whose model a line is for, at its old place if it waited before."""
+        place.number = place.number or next(self._numbers)
+        place.waiting, place.grant, place.refusal = True, None, None
+        place.news.clear()
+        self._counts[place.client] += 1
+        for models in self.serving(place.model):
+            self._lines[models].add(place)
+            self._occupied[models] = None
+
+    def remove(self, place: Place[G]) -> None:
+        """Remove an order."""
+        place.waiting = False
+        self._counts[place.client] -= 1
+        for models in self.serving(place.model):
+            line = self._lines[models]
+            line.remove(place)
+            if not line:
+                del self._occupied[models]
+
+    def pop(self, models: Models) -> Place[G]:
+        """Remove the next order of a line, which must not be empty."""
+        place = self._lines[models].next()
+        self.remove(place)
+        return place
+
+    def places_before(self, model: str | None, client: str) -> int:
+        """How many orders would go before one that a client brings now, in the shortest of its lines."""
+        return min(self._lines[models].places_before(client) for models in self.serving(model))
+
+    def positions(self) -> dict[Place[G], int]:
+        """The position of each order in the shortest of its lines, counted from 1."""
+        positions: dict[Place[G], int] = {}
+        for line in self._lines.values():
+            for position, place in enumerate(line.in_order(), 1):
+                positions[place] = min(position, positions.get(place, position))
+        return positions

@@ -1,0 +1,50 @@
+"""Secrets as settings: what keys, tokens and webhook secrets must look like. No error repeats one."""
+
+import base64
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+WEBHOOK_SECRET_BYTES = range(24, 65)
+# The values that sora-api's README has for ADMIN_KEY, API_AUTH_TOKEN and in its requests. The first is its default key.
+PUBLIC_KEYS = frozenset({"sk-123456", "sk-youradminkey", "your-auth-token", "your-api-key"})
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("must be printable text without blanks around it")
+    if text in PUBLIC_KEYS:
+        raise ValueError("is an example that anybody knows: choose a key of 16 characters or more, or leave it unset")
+    return value
+
+
+def webhook_secret(value: SecretStr) -> SecretStr:
+    """As the Standard Webhooks specification has it. Raises ValueError."""
+    prefix, _, encoded = value.get_secret_value().partition("_")
+    try:
+        size = len(base64.b64decode(encoded, validate=True))
+    except ValueError:
+        size = 0
+    if prefix != "whsec" or size not in WEBHOOK_SECRET_BYTES:
+        raise ValueError("must be whsec_ and the base64 of 24 to 64 bytes")
+    return value
+
+
+def _bare_token(value: Any) -> Any:
+    """With or without `Bearer `, it is the same token."""
+    if not isinstance(value, str):
+        return value
+    token = value.strip().removeprefix("Bearer ").removeprefix("bearer ").strip()
+    if (
+        token in ("", "Bearer", "bearer")
+        or not token.isascii()
+        or any(not character.isprintable() or character == " " for character in token)
+    ):
+        raise ValueError("must be a token, with or without 'Bearer '")
+    return token
+
+
+Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_secret)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(webhook_secret)]
+Token = Annotated[SecretStr, BeforeValidator(_bare_token)]
