@@ -189,7 +189,7 @@ async def test_keys_share_by_their_weights_as_far_as_the_models_of_the_orders_al
     pool = pool_of(only("fox"), only("hare"), only("fox", "hare", weight=2))
     dice = Random(7)
     counts = await one_by_one(pool, [dice.choice(["fox", "hare"]) for _ in range(4000)])
-    by_key = Counter({key: 0 for key in "012"})
+    by_key = Counter(dict.fromkeys("012", 0))
     for (key, _), count in counts.items():
         by_key[key] += count
     assert [by_key[key] / 4000 for key in "012"] == pytest.approx([0.25, 0.25, 0.5], abs=0.02)
