@@ -40,11 +40,13 @@ class Circuit:
         return True
 
     def failed(self, now: float, why: Incident) -> bool:
-        """Cool down after a fault. Returns whether that is news, not one of several calls that failed together."""
-        is_news = self.cooldown.until <= now
-        self.cooldown = self.cooldown.after_fault(now, why)
+        """Cool down after a fault. Returns whether that is news: calls that fail meanwhile change nothing, else those
+        that are made often would never let it end."""
         self.end_trial(self._tried_by)
-        return is_news
+        if self.cooldown.until > now:
+            return False
+        self.cooldown = self.cooldown.after_fault(now, why)
+        return True
 
     def worked(self) -> bool:
         """End a cooldown after a call that was answered. Returns whether there was one."""

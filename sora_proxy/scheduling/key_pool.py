@@ -202,13 +202,12 @@ class KeyPool:
                 self._assign()
 
     def _failed(self, circuit: Circuit, incident: Incident) -> None:
-        if circuit.failed(self.now, incident):
-            self._circuit_changed(circuit)
-            if circuit in self._servers.values():
-                reachable = {
-                    key.models for key in self.keys if key.in_service and key.server.cooldown.until <= self.now
-                }
-                self.queue.refuse(incident.reason, self.now, reachable)
+        if not circuit.failed(self.now, incident):
+            return
+        self._circuit_changed(circuit)
+        if circuit in self._servers.values():
+            reachable = {key.models for key in self.keys if key.in_service and key.server.cooldown.until <= self.now}
+            self.queue.refuse(incident.reason, self.now, reachable)
         seconds = round(circuit.cooldown.until - self.now, 1)
         log.warning(
             "circuit cooling down", backend=self.name, circuit=circuit.name, seconds=seconds, reason=incident.reason

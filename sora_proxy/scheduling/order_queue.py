@@ -85,13 +85,10 @@ class OrderQueue(Generic[G]):
             place.refuse(why)
 
     def refuse(self, reason: str, now: float, reachable: set[Models]) -> None:
-        """The back end can take orders of the reachable lines only now. Others for which that has been so for too long
-        leave the queue."""
+        """Only orders in the reachable lines can be taken now. Others leave when that has been so for too long."""
         for place in self._lines:
-            if (
-                reachable.isdisjoint(self._lines.serving(place.model))
-                and place.refused(now) >= self.max_refused_seconds
-            ):
+            unreachable = reachable.isdisjoint(self._lines.serving(place.model))
+            if unreachable and place.refused(now) >= self.max_refused_seconds:
                 self._lines.remove(place)
                 place.refuse(ServerUnreachable(reason))
 

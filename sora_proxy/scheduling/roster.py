@@ -34,7 +34,7 @@ class _Group:
 class Roster:
     """All keys in service. Every change of one must be followed by `update`.
 
-    `on_regroup` is called after there is a group more or less.
+    `on_regroup` is called after a group was added or removed.
     """
 
     def __init__(self, on_regroup: Callable[[], None]) -> None:
@@ -43,7 +43,7 @@ class Roster:
         self._groups: dict[Models, _Group] = {}
         self._group_of: dict[Key, _Group] = {}
         self._number = 0
-        # Of the key that served last, before it did: for each choice of groups, and the highest of these.
+        # The share of the key that served last, before it did: by the groups that could serve, and the highest.
         self._shares: dict[tuple[Models, ...], float] = {}
         self._share = 0.0
 
@@ -74,7 +74,7 @@ class Roster:
     def discard(self, key: Key) -> None:
         """Remove a key."""
         if self._leave(key):
-            self._on_regroup()
+            self._regrouped()
 
     def pass_over(self, key: Key) -> None:
         """Do not let a key serve until it is updated."""
@@ -127,8 +127,12 @@ class Roster:
         was_last, is_first = self._leave(key), key.models not in self._groups
         group = self._group_of[key] = self._groups.setdefault(key.models, _Group(key.models))
         if was_last or is_first:
-            self._on_regroup()
+            self._regrouped()
         return group
+
+    def _regrouped(self) -> None:
+        self._shares.clear()
+        self._on_regroup()
 
     def _leave(self, key: Key) -> bool:
         """Take a key out of its group, if it is in one. Returns whether that was the last one."""

@@ -12,7 +12,7 @@ from sora_proxy.api.admin import FOR_OPERATORS
 from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, StartProxy
 
 LOGIN, LOGOUT, AUDIT = "/admin/api/login", "/admin/api/logout", "/admin/api/audit"
-ROUTES = [(route.method, route.path.replace("{id}", "x")) for route in FOR_OPERATORS]
+ROUTES = [(route.method, route.path.replace("{id}", "x").replace("{name}", "x")) for route in FOR_OPERATORS]
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -89,7 +89,8 @@ async def orders_of(simulator: Simulator, token: str) -> int:
 
 
 async def test_a_key_shows_all_about_it_but_its_token(admin: Admin, simulator: Simulator) -> None:
-    made = await admin.add(name="second", weight=2, max_rpm=30, max_concurrent=3, notes="mine", proxy="direct")
+    bound = {"models": ["sora-1.0"], "region": "cn-beijing"}
+    made = await admin.add(name="second", weight=2, max_rpm=30, max_concurrent=3, notes="mine", proxy="direct", **bound)
     assert made == {
         "id": fingerprint(TOKEN),
         "backend": "sora",
@@ -100,6 +101,8 @@ async def test_a_key_shows_all_about_it_but_its_token(admin: Admin, simulator: S
         "max_concurrent": 3,
         "base_url": None,
         "headers": {},
+        "models": ["sora-1.0"],
+        "region": "cn-beijing",
         "proxy": "direct",
         "enabled": True,
         "notes": "mine",
@@ -195,11 +198,13 @@ async def test_what_operators_change_survives_a_restart_and_the_same_configurati
 ) -> None:
     settings = in_front_of(simulator)
     async with start_admin(**settings) as admin:
-        await admin.change(fingerprint(UPSTREAM_TOKEN), weight=7, notes="mine", enabled=False)
+        bound = {"models": ["fox"], "region": "eu"}
+        await admin.change(fingerprint(UPSTREAM_TOKEN), weight=7, notes="mine", enabled=False, **bound)
         await admin.add(name="second", proxy="socks5://user:pass%2Fword@127.0.0.1:9,direct")
     async with start_admin(**settings) as admin:
         first, second = (await admin.get(KEYS))["data"]
         assert (first["weight"], first["notes"], first["state"]) == (7, "mine", "disabled")
+        assert (first["models"], first["region"]) == (["fox"], "eu")
         assert (second["name"], second["proxy"]) == ("second", "socks5h://127.0.0.1:9, direct")
         assert "word" not in str(second)
 
@@ -242,6 +247,11 @@ async def test_a_key_of_the_configuration_is_disabled_rather_than_deleted(admin:
         ({"key": TOKEN, "name": "<img src=x>"}, "name"),
         ({"key": TOKEN, "notes": "line\nbreak"}, "notes"),
         ({"key": TOKEN, "proxy": "ftp://secret:marker@h:1"}, "proxy"),
+        ({"key": TOKEN, "models": "fox"}, "models"),
+        ({"key": TOKEN, "models": ["fox", ""]}, "models[1]"),
+        ({"key": TOKEN, "models": ["x" * 201]}, "models[0]"),
+        ({"key": TOKEN, "region": "cn beijing"}, "region"),
+        ({"key": TOKEN, "region": "x" * 41}, "region"),
         ({"key": TOKEN, "wait": 1}, "wait"),
         ({"key": TOKEN, "wait": None}, "wait"),
     ],
@@ -272,10 +282,13 @@ async def test_one_account_is_never_two_keys(admin: Admin) -> None:
 
 
 async def test_null_is_a_fields_default(admin: Admin) -> None:
-    key_id = (await admin.add(weight=5, name="five", max_concurrent=5, proxy="direct", notes="x"))["id"]
-    key = await admin.change(key_id, weight=None, name=None, max_concurrent=None, proxy=None, notes=None)
-    told = {field: key[field] for field in ("weight", "name", "max_concurrent", "limit", "proxy", "notes")}
-    assert told == {"weight": 1, "name": key_id, "max_concurrent": None, "limit": None, "proxy": None, "notes": None}
+    fields = {"weight": 5, "name": "five", "max_concurrent": 5, "proxy": "direct", "notes": "x"}
+    fields |= {"models": ["fox"], "region": "eu"}
+    key_id = (await admin.add(**fields))["id"]
+    key = await admin.change(key_id, **dict.fromkeys(fields))
+    told = {field: key[field] for field in (*fields, "limit")}
+    defaults = {"weight": 1, "name": key_id, "models": []}
+    assert told == dict.fromkeys((*fields, "limit")) | defaults
 
 
 # --- Health -----------------------------------------------------------------------------------------------------------
@@ -506,7 +519,8 @@ async def test_usage_the_queue_and_the_running_generations_are_told(
 
 async def test_every_change_of_a_key_is_told_without_a_secret(admin: Admin) -> None:
     key_id = (await admin.add(name="second"))["id"]
-    await admin.change(key_id, weight=2, key="a-third-token-of-the-tests", proxy="http://user:marker@127.0.0.1:9")
+    changes = {"weight": 2, "proxy": "http://user:marker@127.0.0.1:9", "models": ["fox", "hare"], "region": "eu"}
+    await admin.change(key_id, key="a-third-token-of-the-tests", **changes)
     await admin.ask("POST", f"{KEYS}/{key_id}/revive")
     await admin.ask("DELETE", f"{KEYS}/{key_id}")
     entries = [entry for entry in (await admin.get("/admin/api/audit"))["data"] if entry["target"] == key_id]
@@ -515,5 +529,7 @@ async def test_every_change_of_a_key_is_told_without_a_secret(admin: Admin) -> N
         "weight": [1.0, 2.0],
         "key": [fingerprint(TOKEN), fingerprint("a-third-token-of-the-tests")],
         "proxy": [None, "http://127.0.0.1:9"],
+        "models": [[], ["fox", "hare"]],
+        "region": [None, "eu"],
     }
     assert not any(secret in str(entries) for secret in (TOKEN, "a-third-token", "marker"))

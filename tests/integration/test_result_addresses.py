@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.conftest import Proxy, StartProxy
+from tests.conftest import Proxy, StartProxy, upstream_keys
 from tests.scripted import Serve, behind_socks, leading_to, serving
 from tests.sora_server import GIF, Order, Sora, in_front_of
 
@@ -145,6 +145,21 @@ async def test_another_port_of_an_allowed_host_is_refused(start_proxy: StartProx
     giving(sora, f"http://127.0.0.1:{canary.port}/fox.gif")
     async with start_proxy(**in_front_of(sora), image_localization=True, result_allow=("127.0.0.1:1",)) as proxy:
         await assert_unavailable(proxy)
+    assert canary.requests == []
+
+
+@MODES
+async def test_the_private_address_of_the_keys_own_server_holds_results_and_that_of_another_key_does_not(
+    start_proxy: StartProxy, sora: Sora, canary: Canary, image_localization: bool
+) -> None:
+    other = {"key": "other", "base_url": f"http://127.0.0.1:{canary.port}", "enabled": False}
+    keys = [*upstream_keys(base_url=sora.url), other]
+    giving(sora, sora.result_of("task_1"), f"http://127.0.0.1:{canary.port}/fox.gif")
+    settings = in_front_of(sora, api_keys=keys, sora_base_url="http://127.0.0.1:9")
+    async with start_proxy(**settings, image_localization=image_localization) as proxy:
+        image, missing = (await content_of(proxy, n=2)).split("\n\n")
+    assert image.startswith(f"![a red fox]({proxy.url if image_localization else sora.url}/")
+    assert missing == "Image 2 could not be made."
     assert canary.requests == []
 
 

@@ -240,3 +240,86 @@ async def test_a_back_end_that_can_not_be_ends_the_start(
     with pytest.raises(ConfigurationError) as caught:
         await asyncio.to_thread(app_for, tmp_path, backends=backends, default_model="sora-1.0")
     assert caught.value.faults == [told]
+
+
+# --- Keys that serve some models only, each with a server of its own --------------------------------------------------
+
+FOX, HARE = {"fox": "sora-1.0"}, {"hare": "sora-image"}  # our names, and those of the back end
+
+
+def keys_of_two_servers(fox: str, hare: str, **fields: Any) -> list[dict[str, Any]]:
+    """A key for each model, with the address of its server."""
+    return [
+        {"key": "key-of-the-fox", "models": ["sora-1.0"], "base_url": fox, **fields},
+        {"key": "key-of-the-hare", "models": ["sora-image"], "base_url": hare, **fields},
+    ]
+
+
+def one_back_end(*urls: str, **fields: Any) -> dict[str, Any]:
+    return entry("first", "http://127.0.0.1:9", models=FOX | HARE, keys=keys_of_two_servers(*urls), **fields)
+
+
+@pytest.mark.parametrize("image_localization", [True, False], ids=["stored", "linked"])
+async def test_each_order_goes_to_a_key_that_serves_its_model_and_to_that_keys_server(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora], image_localization: bool
+) -> None:
+    backends = [one_back_end(*(server.url for server in servers))]
+    async with start_proxy(backends=backends, default_model="fox", image_localization=image_localization) as proxy:
+        for model, server in [("fox", servers[0]), ("hare", servers[1]), ("hare", servers[1])]:
+            async with proxy.chat(model=model) as answer:
+                content = (await answer.json())["choices"][0]["message"]["content"]
+                # The result is at an address that is private, but the key's own.
+                assert (proxy.url if image_localization else server.url) in content
+    assert orders_at(servers) == (1, 2)
+    assert [{order["token"] for order in server.orders} for server in servers] == [
+        {"key-of-the-fox"},
+        {"key-of-the-hare"},
+    ]
+
+
+async def test_orders_for_a_server_that_is_down_fall_over_and_those_for_another_stay(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora], silent: int
+) -> None:
+    backends = [
+        one_back_end(servers[0].url, f"http://127.0.0.1:{silent}"),
+        entry("second", servers[1], models=FOX | HARE),
+    ]
+    async with start_proxy(backends=backends, default_model="fox") as proxy:
+        for model, backend in [("hare", "second"), ("fox", "first"), ("hare", "second"), ("fox", "first")]:
+            async with proxy.chat(model=model) as answer:
+                assert (answer.status, answer.headers[HEADER]) == (200, backend)
+    assert orders_at(servers) == (2, 2)
+
+
+async def test_an_order_falls_over_at_once_where_no_key_of_the_first_back_end_serves_its_model(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    only_foxes = keys_of_two_servers(servers[0].url, servers[0].url)[:1]
+    backends = [
+        entry("first", servers[0], models=FOX | HARE, keys=only_foxes),
+        entry("second", servers[1], models=HARE),
+    ]
+    async with start_proxy(backends=backends, default_model="fox") as proxy:
+        async with proxy.chat(model="hare") as answer:
+            assert (answer.status, answer.headers[HEADER]) == (200, "second")
+        assert (await proxy.get("/health/ready"))["backends"] == {"first": True, "second": True}
+    assert orders_at(servers) == (0, 1)
+
+
+async def test_an_order_of_a_model_that_no_key_serves_is_refused_until_one_does(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    only_foxes = keys_of_two_servers(servers[0].url, servers[0].url)[:1]
+    backends = [entry("first", servers[0], models=FOX | HARE, keys=only_foxes)]
+    operator = {"authorization": f"Bearer {ADMIN_KEY}"}
+    async with start_proxy(backends=backends, default_model="fox") as proxy:
+        async with proxy.chat(model="hare") as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (503, "no_upstream_key")
+        async with proxy.client.get(f"{proxy.url}/admin/api/keys", headers=operator) as answer:
+            key_id = (await answer.json())["data"][0]["id"]
+        url, body = f"{proxy.url}/admin/api/keys/{key_id}", {"models": ["sora-1.0", "sora-image"]}
+        async with proxy.client.patch(url, json=body, headers=operator) as answer:
+            assert answer.status == 200
+        async with proxy.chat(model="hare") as answer:
+            assert answer.status == 200
+    assert orders_at(servers) == (1, 0)

@@ -195,6 +195,15 @@ def test_proxies_win_over_the_older_form_and_without_both_the_connection_is_dire
     assert egresses_of(load_settings()) == (None,)
 
 
+def test_a_key_may_be_bound_to_models_and_to_a_region(environment: SetEnvironment) -> None:
+    environment(
+        API_KEYS=json.dumps([{"key": "a", "models": ["wan2.6-t2i", "模型"], "region": "cn-beijing"}, {"key": "b"}])
+    )
+    bound, free = load_settings().api_keys
+    assert (bound.models, bound.region) == (("wan2.6-t2i", "模型"), "cn-beijing")
+    assert (free.models, free.region) == ((), None)
+
+
 def test_what_an_operator_notes_on_a_key_is_kept(environment: SetEnvironment) -> None:
     environment(API_KEYS=json.dumps([{"key": "a", "enabled": False, "notes": "spare, 备用"}]))
     (key,) = load_settings().api_keys
@@ -277,6 +286,9 @@ BAD: list[tuple[str, str]] = [
     ("API_KEYS", '[{"key": "a", "proxy": [{"url": "ftp://x"}]}]'),
     ("API_KEYS", '[{"key": "a", "notes": "two\\nlines"}]'),
     ("API_KEYS", '[{"key": "a", "enabled": "perhaps"}]'),
+    ("API_KEYS", '[{"key": "a", "models": "fox"}]'),
+    ("API_KEYS", '[{"key": "a", "models": ["two\\nlines"]}]'),
+    ("API_KEYS", '[{"key": "a", "region": "cn/beijing"}]'),
     ("POLL_INTERVAL", "0"),
     ("POLL_INTERVAL", "nan"),
     ("SETTLE_TIME", "-1"),

@@ -43,7 +43,7 @@ def test_a_new_entry_becomes_a_key_whose_id_is_the_fingerprint_of_its_token() ->
 
 
 def test_the_same_file_again_changes_nothing() -> None:
-    entries = [key(weight=2), key("token-b", proxy="socks5://u:p@h:1,direct", notes="x")]
+    entries = [key(weight=2), key("token-b", proxy="socks5://u:p@h:1,direct", notes="x", models=["fox"], region="eu")]
     known = changes([], entries, Origin.file)
     assert len(known) == 2
     assert changes(known, entries, Origin.file) == []
@@ -61,6 +61,7 @@ def test_the_same_file_again_changes_nothing() -> None:
         ({"enabled": False}, {"name": "again"}, {"enabled": False, "name": "again"}),
         ({"name": "mine"}, {"name": None}, {"name": None}),
         ({"notes": "mine"}, {"enabled": False}, {"notes": "mine", "enabled": False}),
+        ({"models": ("fox",)}, {"region": "eu"}, {"models": ("fox",), "region": "eu"}),
     ],
     ids=str,
 )

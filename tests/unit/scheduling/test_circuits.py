@@ -20,6 +20,7 @@ from sora_proxy.scheduling.circuits import MAX_TRIAL_SECONDS
 from sora_proxy.scheduling.cooldown import MAX_BACK_OFF_SECONDS
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
+from sora_proxy.scheduling.line import Place
 from tests.unit.scheduling.test_key_pool import Begin, Order, begin, keys_of, now, pool_of, turns
 
 __all__ = ["begin"]  # a fixture
@@ -163,6 +164,60 @@ async def test_a_server_that_can_not_be_reached_rests_for_keys_of_every_egress(b
     assert {key.ready_at() for key in keys_of(pool)} == {now() + 1}
 
 
+# --- Several servers --------------------------------------------------------------------------------------------------
+
+ONE, OTHER = "https://one.example", "https://other.example"
+UNREACHABLE = ServerUnreachable("no connection")
+
+
+async def test_a_server_that_can_not_be_reached_rests_for_the_keys_with_its_base_url_only(begin: Begin) -> None:
+    pool = pool_of({"base_url": ONE}, {"base_url": ONE}, {"base_url": OTHER}, {})
+    *ones, other, without = keys_of(pool)
+    pool.report(ones[0], UNREACHABLE)
+    assert {key.ready_at() for key in ones} == {now() + 1}
+    assert {key.ready_at() <= now() for key in (other, without)} == {True}
+    pool.report(without, UNREACHABLE)
+    orders = [await begin(pool), await begin(pool)]
+    assert orders[0].key is other
+    assert not orders[1].served()
+    pool.succeeded(ones[0], pool.account(ones[0]))
+    await turns()
+    assert orders[1].key in ones
+    assert without.ready_at() == now() + 1
+
+
+async def test_a_key_with_another_base_url_is_served_by_that_server_at_once(begin: Begin) -> None:
+    pool = pool_of({"base_url": ONE})
+    (key,) = keys_of(pool)
+    pool.report(key, UNREACHABLE)
+    waiting = await begin(pool)
+    assert not waiting.served()
+    pool.put(key.id, key.config.model_copy(update={"base_url": OTHER}))
+    await turns()
+    assert waiting.key is key
+    pool.put(key.id, key.config.model_copy(update={"base_url": ONE}))
+    assert key.circuits[0].cooldown.failures == 1  # the other server showed nothing about this one
+
+
+async def test_a_key_that_leaves_a_server_in_the_middle_of_its_trial_leaves_the_trial_to_others(begin: Begin) -> None:
+    pool = pool_of({"base_url": ONE}, {"base_url": ONE})
+    first, second, *_ = await after_a_cooldown(pool, UNREACHABLE, begin)
+    pool.put(first.key.id, first.key.config.model_copy(update={"base_url": OTHER}))
+    await turns()
+    assert second.served()
+    assert second.key is not first.key
+
+
+async def test_the_log_names_the_back_end_and_the_server_that_cools_down(caplog: pytest.LogCaptureFixture) -> None:
+    pool = pool_of({"base_url": ONE})
+    (key,) = keys_of(pool)
+    pool.report(key, UNREACHABLE)
+    pool.report(key, EgressFault("challenge", egress=None))
+    lines = [record.getMessage() for record in caplog.records]
+    assert [f"circuit='{ONE}'" in line for line in lines] == [True, False]
+    assert all("backend='sora'" in line for line in lines)
+
+
 # --- How long orders wait for a server --------------------------------------------------------------------------------
 
 
@@ -196,6 +251,64 @@ async def test_all_orders_that_wait_for_a_dead_server_are_refused_after_the_same
             await order.task
 
 
+async def fail_for_a_minute(pool: KeyPool, *keys: Key) -> None:
+    """Each call that tries the server of one of these keys fails, for longer than orders wait."""
+    for _ in range(70):
+        for key in keys:
+            if key.server.cooldown.until <= now():
+                pool.report(key, UNREACHABLE)
+        await asyncio.sleep(1)
+
+
+async def test_orders_wait_for_as_long_as_any_server_of_the_keys_can_be_reached(begin: Begin) -> None:
+    pool = pool_of({"base_url": ONE, "max_concurrent": 1}, {"base_url": OTHER, "max_concurrent": 1})
+    one, other = keys_of(pool)
+    holders = [await begin(pool), await begin(pool)]
+    waiting = await begin(pool)
+    await fail_for_a_minute(pool, one)
+    assert not waiting.task.done()
+    pool.put(other.id, other.config.model_copy(update={"enabled": False}))  # its server does not count any more
+    await fail_for_a_minute(pool, one)
+    await fail_for_a_minute(pool, one)
+    assert waiting.task.done()
+    assert isinstance(waiting.task.exception(), ServerUnreachable)
+    assert all(order.served() for order in holders)
+
+
+async def test_orders_are_refused_once_no_server_of_the_keys_can_be_reached(begin: Begin) -> None:
+    pool = pool_of(*({"base_url": url, "max_concurrent": 1} for url in (ONE, OTHER, None)))
+    for _ in keys_of(pool):
+        await begin(pool)
+    waiting = await begin(pool)
+    await fail_for_a_minute(pool, *keys_of(pool))
+    assert waiting.task.done()
+    assert isinstance(waiting.task.exception(), ServerUnreachable)
+
+
+async def test_only_orders_that_a_reachable_key_serves_wait_on(begin: Begin) -> None:
+    pool = pool_of(
+        {"base_url": ONE, "models": ("fox",), "max_concurrent": 1},
+        {"base_url": OTHER, "models": ("hare",), "max_concurrent": 1},
+    )
+    one, other = keys_of(pool)
+    for model in ("fox", "hare"):
+        await begin(pool, at=Place("client", "order", model))
+    fox, hare = [await begin(pool, at=Place("client", "order", model)) for model in ("fox", "hare")]
+    for _ in range(70):
+        pool.report(other, UNREACHABLE)
+        pool.succeeded(other, pool.account(other))  # which is no news for the orders of the other server
+        if one.server.cooldown.until <= now():
+            pool.report(one, UNREACHABLE)
+        await asyncio.sleep(1)
+    assert not hare.task.done()
+    assert fox.task.done()
+    assert isinstance(fox.task.exception(), ServerUnreachable)
+    pool.report(other, UNREACHABLE)
+    await fail_for_a_minute(pool, other)
+    assert hare.task.done()
+    assert isinstance(hare.task.exception(), ServerUnreachable)
+
+
 async def test_the_time_without_a_server_counts_anew_once_the_server_was_reached(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, max_wait_seconds=40)
     holder, waiting = await begin(pool), await begin(pool)
@@ -217,3 +330,16 @@ async def test_an_error_of_ours_says_nothing_about_the_server(begin: Begin) -> N
     with pytest.raises(StorageUnavailable):
         await order.task
     assert [circuit.cooldown.failures for circuit in keys_of(pool)[0].circuits] == [0, 0]
+
+
+async def test_calls_that_fail_during_a_cooldown_do_not_prolong_it(begin: Begin, fault: Callable[[], Fault]) -> None:
+    """Tasks on a server that can't be reached are polled all the time."""
+    pool = pool_of({}, {})
+    polled, waiting = keys_of(pool)[1], None
+    for _ in range(5):
+        pool.report(polled, fault())
+        waiting = waiting or await begin(pool)
+        await asyncio.sleep(0.3)
+    await turns()
+    assert waiting is not None
+    assert waiting.served()
