@@ -100,7 +100,7 @@ class Program:
         self.store = Store(self.database, (*WRITERS, self.spending.count), followers)
         self.media = Media(images_dir_of(settings), settings.data_dir / "inputs", self.threads)
         self.models = Models(settings.model_aliases, settings.default_model)
-        self.backends = Backends(self.models.routes)
+        self.backends = Backends(self.models.routes, settings.max_queue_wait)
         lifecycle = Lifecycle(self.backends, self.store, self.media, _policy(self.runtime))
         self.supervisor = Supervisor(self.backends, self.store, self.media, lifecycle.run)
         resources = Resources(self.store, self.media, _send_policy(settings), self.models.routes, self.spending)

@@ -59,6 +59,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE generations ADD COLUMN model TEXT",
         "ALTER TABLE generations ADD COLUMN ignored JSON NOT NULL DEFAULT '[]'",
     ),
+    ("ALTER TABLE generations ADD COLUMN size JSON",),
 )
 SCHEMA_VERSION = len(MIGRATIONS) + 1
 

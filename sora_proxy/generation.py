@@ -154,6 +154,7 @@ class State:
     backend: str | None = None  # its name, set from the intent on; older versions did not keep it
     model: str | None = None  # the back end's own name of the model, set with it
     ignored: tuple[str, ...] = ()  # the parameters that the model does not take
+    size: tuple[int, int] | None = None  # the width and height that its model has, in pixels
 
     def to(self, status: Status, **changes: Any) -> "State":
         """The state after one transition of the table, with other fields changed too.
@@ -182,6 +183,11 @@ class Generation:
     @property
     def status(self) -> Status:
         return self.state.status
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The width and height that were ordered, or will be, in pixels."""
+        return self.state.size or (self.spec.width, self.spec.height)
 
     @property
     def attempt_id(self) -> str:

@@ -28,13 +28,14 @@ async def live(_request: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """Answer whether new orders are accepted, and name the back end that would make their images.
 
-    `backends` shows for each whether it has a key that could serve. `restarting` names background loops that died and
-    will be restarted.
+    `backends` shows for each whether it has a key that could serve, and could be reached at the last try. `restarting`
+    names background loops that died and will be restarted.
     """
     name_backend(request)
     request.app[SUPERVISOR].check_ready()
     if not await request.app[STORE].writable():
         raise StorageUnavailable
     restarting = request.app[BACKGROUND].dead
-    usable = {backend.name: backend.keys.usable for backend in request.app[BACKENDS_IN_USE].enabled}
+    enabled = request.app[BACKENDS_IN_USE].enabled
+    usable = {backend.name: backend.keys.usable and backend.outage is None for backend in enabled}
     return json_response({"status": "ok", "backend": ", ".join(usable), "backends": usable, "restarting": restarting})

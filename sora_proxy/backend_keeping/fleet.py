@@ -75,6 +75,7 @@ class Fleet:
         spending.caps = replace(spending.caps, of_backends={name: cap for name, cap in caps.items() if cap is not None})
         self._in_use.models.offer([self._offer_of(record) for record in records if record.config.enabled])
         self._in_use.pools.reroute()
+        self._in_use.backends.changed()
 
     def check_models(self) -> None:
         """Raises ConfigurationError if an alias, or the default, stands for a model that no back end serves."""

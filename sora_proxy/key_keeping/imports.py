@@ -1,9 +1,10 @@
 """Merges the keys of the configuration into those that exist already.
 
-A key is identified by what `identity_of` says: as it was first, whose fingerprint is its id, or as it is now. The entry
-that was imported last is stored with the key, and an import applies only the differences to that entry: an edit in the
-file takes effect, and the same file does not undo a later change by an operator. A key whose entry is gone is taken out
-of service, not deleted: its tasks continue, its record stays, and it returns with its entry.
+A key is identified by what `identity_of` says, as it was first (its id is the fingerprint of that) or as it is now;
+else by its token at the same back end, as after a move from API_KEYS to an entry of BACKENDS. The entry that was
+imported last is stored with the key, and an import applies only the differences to that entry: an edit in the file
+takes effect, and the same file does not undo a later change by an operator. A key whose entry is gone is taken out of
+service, not deleted: its tasks continue, its record stays, and it returns with its entry.
 """
 
 import time
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 
 from sora_proxy.key_keeping.store import KeyRecord, Origin, identity_of
 from sora_proxy.settings.access import fingerprint
+from sora_proxy.settings.backends import ENVIRONMENTS
 from sora_proxy.settings.kinds import UpstreamKey
 
 C = TypeVar("C", bound=BaseModel)
@@ -29,10 +31,13 @@ def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Ori
     records = list(existing)
     by_id = {record.id: record for record in records}
     by_identity = {record.identity: record for record in records}
+    by_token = {(_place(record.backend), record.config.token): record for record in records if record.config.token}
     after: dict[str, KeyRecord] = {}
     for backend, entry in entries:
         identity = identity_of(backend, entry)
         record = by_identity.get(identity) or by_id.get(fingerprint(identity))
+        if record is None and (moved := by_token.get((_place(backend), entry.token))) and moved.id not in after:
+            record = replace(moved, backend=backend)
         if record is None:
             record = KeyRecord(fingerprint(identity), entry, origin, time.time(), entry, backend)
             after[record.id] = record
@@ -42,6 +47,11 @@ def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Ori
         if record.id not in after and record.origin in FROM_A_SOURCE:
             after[record.id] = _gone(record)
     return [record for record in after.values() if record != by_id.get(record.id)]
+
+
+def _place(backend: str) -> str:
+    """Where a key is: the back end of the older options is that of the entry `sora`, so a key may move between them."""
+    return "sora" if backend == ENVIRONMENTS else backend
 
 
 def edited(config: C, before: C, entry: C) -> C:

@@ -109,9 +109,14 @@ def delete(connection: sa.Connection, key_id: str) -> None:
 def _record(row: sa.Row[Any]) -> KeyRecord:
     return KeyRecord(
         id=row.id,
-        config=UpstreamKey.model_validate(row.config),
+        config=_config(row.config),
         origin=Origin(row.origin),
         created_at=row.created_at,
-        imported=UpstreamKey.model_validate(row.imported) if row.imported else None,
+        imported=_config(row.imported) if row.imported else None,
         backend=row.backend,
     )
+
+
+def _config(stored: dict[str, Any]) -> UpstreamKey:
+    """A key's fields. Earlier versions stored an empty text for a key without a token."""
+    return UpstreamKey.model_validate({name: value for name, value in stored.items() if (name, value) != ("key", "")})

@@ -9,13 +9,13 @@ import asyncio
 import functools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
 
 from sora_proxy.background import to_the_end
-from sora_proxy.errors import DailyCapReached, Fault, SubmissionUnknown, TaskLost
+from sora_proxy.errors import DailyCapReached, Fault, SubmissionUnknown, TaskFailed, TaskLost
 from sora_proxy.events import Image
 from sora_proxy.generation import Generation, GenerationSpec, Status
 from sora_proxy.media.image_files import Media
@@ -26,6 +26,7 @@ from sora_proxy.orders.results import Results
 from sora_proxy.orders.spending import Spending
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.watcher import TaskWatcher
+from sora_proxy.scheduling.circuits import outage
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease
@@ -90,6 +91,12 @@ class Backend:
     def name(self) -> str:
         return self.upstream.name
 
+    @property
+    def outage(self) -> str | None:
+        """Why its servers can't be reached; None if one can, as far as is known."""
+        incident = outage({key.server for key in self.keys.keys if key.in_service})
+        return incident.reason if incident else None
+
     def use(self, upstream: Upstream) -> None:
         """Make every call from now on by another upstream: the configuration changed."""
         if upstream is not self.upstream:
@@ -149,7 +156,9 @@ class Backend:
         listed = await self._lost_orders.listed_before(lease.key)
         attempts, route = generation.state.attempts + 1, self._route(spec)
         ignored = tuple(name for name in spec.parameters if name not in route.abilities.parameters)
-        where = {"backend": self.name, "model": route.model, "ignored": ignored, "key_id": lease.key.id}
+        size = route.abilities.size_for((spec.width, spec.height))
+        what = {"model": route.model, "size": size, "ignored": ignored}
+        where = {"backend": self.name, "key_id": lease.key.id, **what}
         when = {"attempts": attempts, "intent_at": time.time(), "listed": listed}
         await self._recorder.record(generation, generation.state.to(Status.submitting, **where, **when))
         if generation.cancelled:  # in the last moment
@@ -167,7 +176,8 @@ class Backend:
 
     async def _submit(self, generation: Generation, lease: Lease, uploads: Mapping[str, InputImage]) -> None:
         """Send the order, and commit its outcome."""
-        spec, state = generation.spec, generation.state
+        state, size = generation.state, generation.size
+        spec = replace(generation.spec, width=size[0], height=size[1])
         submission = functools.partial(
             Submission,
             spec=spec,
@@ -202,10 +212,13 @@ class Backend:
             return
         chosen = self._policy.on_unknown
         resend = chosen == "requeue" or (chosen == "auto" and searchable)
-        if not resend or generation.state.lost + 1 >= MAX_SENDS:
+        proven, sends = searchable and chosen != "fail", generation.state.lost + 1
+        if not resend or (sends >= MAX_SENDS and not proven):
             raise SubmissionUnknown("it is not known whether the back end took the order")
-        log.info("order not found upstream, it will be sent again", key=lease.key.alias)
         await self._recorder.requeue(generation)
+        if sends >= MAX_SENDS:
+            raise TaskFailed(f"the back end lost the order {sends} times", code="upstream_unavailable")
+        log.info("order not found upstream, it will be sent again", key=lease.key.alias)
 
     async def _search(self, generation: Generation, lease: Lease) -> str | None:
         try:

@@ -18,12 +18,15 @@ from sora_proxy.scheduling.waiting import OnWait, first_lease
 
 
 class Backends:
-    """The back ends by their names. `routes` are in the order in which they are preferred."""
+    """The back ends by their names. `routes` are in the order in which they are preferred. An accepted order waits for
+    `max_wait` seconds if none of them can make it any more."""
 
-    def __init__(self, routes: Routes) -> None:
+    def __init__(self, routes: Routes, max_wait: float) -> None:
         self._routes = routes
-        # All the mutable state.
+        self._max_wait = max_wait
+        # All the mutable state: the back ends, and the event of their next change.
         self._by_name: dict[str, Backend] = {}
+        self._next_change = asyncio.Event()
 
     def __getitem__(self, name: str) -> Backend:
         return self._by_name[name]
@@ -72,6 +75,20 @@ class Backends:
     def serving(self, spec: GenerationSpec) -> list[Backend]:
         """The back ends that can make an order, the preferred one first."""
         return [backend for name in self._routes(spec) if (backend := self.get(name)) is not None]
+
+    def changed(self) -> None:
+        """Have orders that no back end can make look whether one can now."""
+        self._next_change.set()
+        self._next_change = asyncio.Event()
+
+    async def until_served(self, spec: GenerationSpec) -> None:
+        """Wait until a back end can make an order. Raises NoUpstreamKey if that takes too long."""
+        try:
+            async with asyncio.timeout(self._max_wait):
+                while not self.serving(spec):
+                    await self._next_change.wait()
+        except TimeoutError:
+            raise NoUpstreamKey("no back end serves the model any more") from None
 
     def own_name(self, backend: str, spec: GenerationSpec) -> str | None:
         """A back end's own name of the model of an order; None if it can't make it."""
@@ -127,7 +144,7 @@ class Waiting:
     @property
     def exhausted(self) -> bool:
         """Whether every back end that serves the model refused the order for too long."""
-        return not self._serving
+        return not self._serving and bool(self._given_up)
 
     @property
     def _serving(self) -> dict[KeyPool, Backend]:
@@ -138,6 +155,7 @@ class Waiting:
         """Wait for a key, and for news of the wait. Raises NoUpstreamKey when no key is left that could serve,
         DailyCapReached if daily caps are a reason for that, or the fault for which the back ends refuse all orders."""
         while True:
+            await self._backends.until_served(self._generation.spec)
             serving, capped = self._serving, self._backends.capped(self._generation.spec)
             places = [(pool, self._place_in(pool)) for pool, backend in serving.items() if backend.name not in capped]
             for pool, place in places:

@@ -98,7 +98,7 @@ class Lifecycle:
                 async with lease:
                     await backend.work(generation, lease)
             except DailyCapReached as error:  # it was reached since the order entered the line
-                log.info("order passed over", backend=backend.name, reason=str(error))
+                log.debug("order passed over", backend=backend.name, reason=str(error))
             except PASSING_FAULTS as fault:
                 # The pool handles a key that is full, cooling down or dead; other refusals are limited in time.
                 seconds = 0.0 if isinstance(fault, KeyFault) else waiting.refused_by(backend, loop.time())

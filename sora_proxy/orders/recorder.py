@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 STORAGE_RETRY_SECONDS = 1.0
 LARGEST = 2**53  # beyond it a number is no count and no time, and JSON does not hold it exactly
-SET_BY_AN_INTENT = ("backend", "model", "ignored", "key_id", "task_id", "intent_at", "listed")
+SET_BY_AN_INTENT = ("backend", "model", "ignored", "size", "key_id", "task_id", "intent_at", "listed")
 T = TypeVar("T")
 
 

@@ -45,6 +45,7 @@ generations = sa.Table(
     sa.Column("backend", sa.Text),
     sa.Column("model", sa.Text),
     sa.Column("ignored", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("size", sa.JSON(none_as_null=True)),
     sa.Column("ended_at", sa.Float, index=True),  # when its log ended; null again once it is forgotten
     # One upstream task is never two generations.
     sa.UniqueConstraint("key_id", "task_id"),
@@ -262,6 +263,7 @@ def _generation(row: sa.Row[Any], log: list[Event]) -> Generation:
         "listed": None if row.listed is None else tuple(row.listed),
         "assets": tuple(Asset(**asset) for asset in row.assets),
         "ignored": tuple(row.ignored),
+        "size": None if row.size is None else tuple(row.size),
     }
     state = State(**stored | converted)
     generation = Generation(row.id, row.client, _spec(row.spec), row.created_at, state, EventLog(log))

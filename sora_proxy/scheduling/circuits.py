@@ -5,7 +5,7 @@ the outcome: a server that has just started must not meet all waiting orders at 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sora_proxy.scheduling.cooldown import NO_COOLDOWN, Cooldown, Incident
 from sora_proxy.settings.accounts import Proxy, egress_name
@@ -61,6 +61,12 @@ class Servers(dict[str | None, Circuit]):
 
     def __missing__(self, base_url: str | None) -> Circuit:
         return self.setdefault(base_url, Circuit(base_url or "server"))
+
+
+def outage(servers: Collection[Circuit]) -> Incident | None:
+    """Why none of some servers could be reached at the last try; None if one could, or if none was tried."""
+    faults = [server.cooldown.why for server in servers if server.cooldown is not NO_COOLDOWN]
+    return faults[0] if faults and len(faults) == len(servers) else None
 
 
 class Egress(Circuit):

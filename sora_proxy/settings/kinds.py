@@ -212,9 +212,10 @@ class UpstreamKey(BaseModel):
 
     def record(self) -> dict[str, Any]:
         """Its fields as they stand in a key file, secrets included."""
-        fields = {name: getattr(self, name) for name in UpstreamKey.model_fields}
+        token = {"key": self.token} if self.token else {}
+        fields = {name: getattr(self, name) for name in UpstreamKey.model_fields if name != "key"}
         proxy = ",".join(proxy.address if proxy else "direct" for proxy in self.proxy)
-        return fields | {"key": self.token, "proxy": proxy}
+        return token | fields | {"proxy": proxy}
 
 
 class ClientKey(BaseModel):

@@ -5,6 +5,7 @@ A back end is a module here, or a folder, and a line in `registry.py`. It may us
 chosen by status and structure of an answer, never by words in a text.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -14,6 +15,8 @@ from typing import Any, Protocol
 from sora_proxy.events import Preview, Progress
 from sora_proxy.generation import Asset, GenerationSpec
 from sora_proxy.settings.accounts import Account
+
+ANY_SIZE = (1024, 1024)  # of an order without a size, for a model that takes any
 
 
 class TaskState(Enum):
@@ -34,10 +37,22 @@ class Abilities:
     parameters: tuple[str, ...] = ()  # the names of the `generation.PARAMETERS` that it takes
     shutdown_date: str | None = None  # when it closes or closed, where that is known
 
+    def size_for(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
+        """The size nearest to the requested one: by its shape, then by its pixels."""
+        if not self.sizes:
+            return wanted or ANY_SIZE
+        return min(self.sizes, key=lambda size: _distance(size, wanted)) if wanted else self.sizes[0]
+
     def can_make(self, spec: GenerationSpec) -> bool:
         """Whether an order can be made as it is: everything that changes its meaning is possible."""
         images, references = spec.n <= self.max_images, len(spec.images) <= self.max_references
         return images and references and (self.masks or spec.mask is None)
+
+
+def _distance(size: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:
+    shape = (size[0] / size[1]) / (other[0] / other[1])
+    pixels = (size[0] * size[1]) / (other[0] * other[1])
+    return round(abs(math.log(shape)), 2), abs(math.log(pixels))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ Many programs offer only names that they know, so OpenAI's usual names work here
 client used.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -15,7 +14,6 @@ from sora_proxy.upstream import Abilities, Capabilities
 
 GPT_IMAGES = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "chatgpt-image-latest")
 OPENAI_NAMES = (*GPT_IMAGES, "dall-e-2", "dall-e-3", "gpt-image-*")
-ANY_SIZE = (1024, 1024)  # of an order without a size, for a model that takes any
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +60,8 @@ class Model:
         )
 
     def size_for(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
-        """The size nearest to the requested one at the preferred back end: by its shape, then by its pixels."""
-        sizes = self.routes[0].abilities.sizes
-        if not sizes:
-            return wanted or ANY_SIZE
-        return min(sizes, key=lambda size: _distance(size, wanted)) if wanted else sizes[0]
+        """The size that the preferred back end would make."""
+        return self.routes[0].abilities.size_for(wanted)
 
 
 class Models:
@@ -160,9 +155,3 @@ def _images_model(offers: Sequence[Offer]) -> str:
             wanted = offer.capabilities.images_model
             return next((name for name, own in offer.names.items() if own == wanted), next(iter(offer.names)))
     return ""
-
-
-def _distance(size: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:
-    shape = (size[0] / size[1]) / (other[0] / other[1])
-    pixels = (size[0] * size[1]) / (other[0] * other[1])
-    return round(abs(math.log(shape)), 2), abs(math.log(pixels))

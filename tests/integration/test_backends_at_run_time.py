@@ -120,6 +120,80 @@ async def test_an_order_in_line_moves_on_when_its_back_end_is_drained(
             assert (answer.status, (await answer.json())["error"]["code"]) == (503, "no_upstream_key")
 
 
+@pytest.mark.parametrize(
+    "change", [{"enabled": False}, {"models": {"fox": "sora-1.0"}}], ids=["drained", "other models"]
+)
+async def test_orders_in_line_wait_for_a_back_end_to_come_back_and_not_for_ever(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora], change: dict[str, Any]
+) -> None:
+    servers[0].on_order = lambda order: keep_running(servers[0], order)
+    entries = [entry("first", servers[0], keys=upstream_keys(max_concurrent=1))]
+    async with start_proxy(backends=entries, max_queue_wait=3600) as proxy:
+        await place(proxy)
+        await servers[0].until(lambda: servers[0].registered == 1)
+        waiting = await place(proxy)
+        back = dict.fromkeys(change)
+        for fields in (change, back, change):
+            assert (await ask(proxy, "PATCH", f"{BACKENDS}/first", fields))[0] == 200
+        servers[0].on_order = servers[0].take
+        for tasks in servers[0].tasks.values():
+            tasks[0]["status"] = "succeeded"
+        assert (await proxy.get(f"/v1/generation/{waiting}"))["choices"][0]["finish_reason"] == "processing"
+        await ask(proxy, "PATCH", f"{BACKENDS}/first", back)
+        await outcome(proxy, waiting)
+        servers[0].on_order = lambda order: keep_running(servers[0], order)
+        await place(proxy)
+        await servers[0].until(lambda: servers[0].registered == 3)
+        waiting = await place(proxy)
+    async with start_proxy(backends=[entries[0] | change], max_queue_wait=0.5) as proxy:
+        assert "no back end serves the model" in str(await proxy.ended(waiting))
+
+
+async def test_a_back_end_without_a_key_is_there_after_a_restart_and_can_be_changed(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    keyless = entry("first", servers[0], keys=[])
+    for _ in range(2):
+        async with start_proxy(backends=[keyless]) as proxy:
+            assert await made_by(proxy) == "first"
+            (key,) = (await ask(proxy, "GET", "/admin/api/keys"))[1]["data"]
+            assert (await ask(proxy, "PATCH", f"/admin/api/keys/{key['id']}", {"max_rpm": 30}))[1]["max_rpm"] == 30
+
+
+async def test_keys_move_from_the_older_options_to_an_entry_and_back_with_their_state_and_usage(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
+    async def refuse(_order: Order) -> web.StreamResponse:
+        return web.json_response({"error": {"code": "token_invalid"}}, status=401)
+
+    servers[0].on_order = refuse
+    keys = upstream_keys("bad", "good")
+    older = {"upstream": "sora", "sora_base_url": servers[0].url, "api_keys": keys}
+    newer = {"backends": [entry("sora", servers[0], keys=[key | {"name": key["key"]} for key in keys])]}
+    async with start_proxy(**older) as proxy:
+        assert await made_by(proxy) is None
+        before = (await ask(proxy, "GET", "/admin/api/keys"))[1]["data"]
+        assert [key["state"] for key in before] == ["quarantined", "quarantined"]
+    for settings in (newer, older, newer):
+        async with start_proxy(**settings) as proxy:
+            found = (await ask(proxy, "GET", "/admin/api/keys"))[1]["data"]
+            assert [(key["id"], key["state"], key["backend"]) for key in found] == [
+                (key["id"], "quarantined", "sora") for key in before
+            ]
+
+
+async def test_a_back_end_that_can_not_be_reached_is_shown_as_such(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora], silent: int
+) -> None:
+    dead = entry("first", servers[0]) | {"base_url": f"http://127.0.0.1:{silent}"}
+    async with start_proxy(backends=[dead, entry("second", servers[1])]) as proxy:
+        assert await made_by(proxy) == "second"
+        assert await states(proxy) == {"first": "unreachable", "second": "ready"}
+        assert "reached" in (await ask(proxy, "GET", f"{BACKENDS}/first"))[1]["why"]
+        ready = await proxy.get("/health/ready")
+        assert (ready["status"], ready["backends"]) == ("ok", {"first": False, "second": True})
+
+
 async def test_orders_continue_at_the_new_address_of_their_back_end(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:

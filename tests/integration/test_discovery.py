@@ -154,3 +154,33 @@ async def test_operators_have_a_back_end_asked_at_once_and_learn_why_it_does_not
             found = await answer.json()
             assert (found["served_models"], found["why_not_listed"]) == (["fox"], None)
         assert await listed(proxy) == {"fox": 1}
+
+
+class Wide(Lists):
+    """Its models make one size, which is not that of the others."""
+
+    async def ask_capabilities(self, account: Account) -> Capabilities:
+        found = await super().ask_capabilities(account)
+        return Capabilities(dict.fromkeys(found.models, Abilities(((1024, 768),))))
+
+
+async def test_each_back_end_gets_the_size_that_is_nearest_there(
+    start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch, silent: int
+) -> None:
+    monkeypatch.setitem(BACKENDS, "wide", Wide)
+    async with serve(fox=1) as first, serve(fox=1) as second:
+        entries = [entry(first.url), entry(second.url, name="second", kind="wide")]
+        async with start_proxy(backends=entries) as proxy:
+            await until_listed(proxy, fox=1)
+            headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+            for name in ("first", "second"):
+                url = f"{proxy.url}/admin/api/backends/{name}/refresh"
+                async with proxy.client.post(url, headers=headers) as answer:
+                    assert answer.status == 200
+            url, unreachable = f"{proxy.url}/admin/api/backends/first", f"http://127.0.0.1:{silent}"
+            async with proxy.client.patch(url, json={"base_url": unreachable}, headers=headers) as answer:
+                assert answer.status == 200
+            order = {"model": "fox", "prompt": "a fox", "size": "512x512"}
+            async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=order) as answer:
+                assert (await answer.json())["ordered_size"] == "1024x768"
+        assert (first.registered, second.registered) == (0, 1)

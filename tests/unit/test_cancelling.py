@@ -98,7 +98,7 @@ async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Super
         return {upstream.name: Route(upstream.name, spec.model, Abilities())}
 
     backend = Backend(upstream, keys, Resources(store, media, SendPolicy(poll_interval=0.02), routes, spending))
-    backends = Backends(routes)
+    backends = Backends(routes, max_wait=1.0)
     backends.put(backend)
     supervisor = Supervisor(backends, store, media, Lifecycle(backends, store, media, Policy()).run)
     yield supervisor

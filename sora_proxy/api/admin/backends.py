@@ -112,6 +112,7 @@ def _view(request: web.Request, record: BackendRecord) -> dict[str, Any]:
         "origin": record.origin,
         "created_at": record.created_at,
         "state": _state_of(backend, unfinished),
+        "why": backend.outage,
         "served_models": served,
         "keys": len(backend.keys.keys),
         "unfinished": unfinished,
@@ -122,4 +123,6 @@ def _view(request: web.Request, record: BackendRecord) -> dict[str, Any]:
 def _state_of(backend: Backend, unfinished: int) -> str:
     if not backend.enabled:
         return "draining" if unfinished else "disabled"
-    return "ready" if backend.keys.usable else "no_key"
+    if not backend.keys.usable:
+        return "no_key"
+    return "unreachable" if backend.outage else "ready"

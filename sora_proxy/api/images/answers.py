@@ -45,7 +45,7 @@ class ImageAnswer:
     def _about(self) -> dict[str, Any]:
         """The fields beside the images. OpenAI's own have only values that its strict clients accept."""
         spec = self.generation.spec
-        size = f"{spec.width}x{spec.height}"
+        size = "{}x{}".format(*self.generation.size)
         fields: dict[str, Any] = {"id": self.generation.id, "model": spec.model, "ordered_size": size}
         fields |= self.generation.made_by
         if size in SIZES:

@@ -142,8 +142,7 @@ class ResponseObjects:
         return tool | ({"output_format": spec.format} if spec.format else {})
 
     def _made(self, image: ImageResult) -> dict[str, Any]:
-        spec = self.generation.spec
-        about = {"result": image.file, "size": f"{spec.width}x{spec.height}"}
+        about: dict[str, Any] = {"result": image.file, "size": "{}x{}".format(*self.generation.size)}
         if image.file and (output_format := FORMATS.get(image.file.suffix)):
             about["output_format"] = output_format
         return self.call(image.index, "completed") | about
