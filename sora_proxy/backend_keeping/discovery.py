@@ -76,6 +76,9 @@ class Discovery:
             if backend.name not in self._silent:
                 log.warning("models not listed", backend=backend.name, reason=str(error))
             self._silent.add(backend.name)
+        except Exception:
+            # A mistake of ours in reading the answer of one back end must not keep the others from being asked.
+            log.exception("listing of models crashed", backend=backend.name)
         else:
             self._silent.discard(backend.name)
 

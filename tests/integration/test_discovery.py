@@ -184,3 +184,21 @@ async def test_each_back_end_gets_the_size_that_is_nearest_there(
             async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=order) as answer:
                 assert (await answer.json())["ordered_size"] == "1024x768"
         assert (first.registered, second.registered) == (0, 1)
+
+
+class Crashes(Lists):
+    async def ask_capabilities(self, account: Account) -> Capabilities:  # noqa: ARG002
+        raise ZeroDivisionError
+
+
+async def test_a_mistake_in_one_back_end_does_not_keep_others_from_being_asked(
+    start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BACKENDS, "crashes", Crashes)
+    async with serve(fox=1) as server:
+        entries = [entry(server.url, name="broken", kind="crashes"), entry(server.url)]
+        async with start_proxy(backends=entries) as proxy:
+            await until_listed(proxy, fox=1)
+            server.models = {"hare": 1}
+            await until_listed(proxy, hare=1)
+            assert (await proxy.get("/health/ready"))["restarting"] == []
