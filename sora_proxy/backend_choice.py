@@ -85,6 +85,7 @@ class BackendChoice:
             config.base_url,
             deadlines,
             links_results=not self.simulated,
+            extra_headers=config.options.extra_headers,
             more=config.options.of_kind,
             result_allow=settings.result_allow,
         )
@@ -120,10 +121,9 @@ class BackendChoice:
         return self._settings.upstream != "auto" or self._stored.has_keys or backend_is_meant(self._settings)
 
     def _of_older_options(self) -> BackendConfig:
-        headers = self._settings.sora_extra_headers
         return BackendConfig(
             name=self.default_name,
             kind=self.default_name,
             base_url=self._settings.sora_base_url,
-            options=EntryOptions.model_validate({"extra_headers": headers} if headers else {}),
+            options=EntryOptions(extra_headers=self._settings.sora_extra_headers),
         )
