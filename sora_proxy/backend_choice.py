@@ -25,9 +25,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is on disk before the start: the back ends, and whether the back end of the older options has keys."""
+    """What is on disk before the start: the back ends that can be read, whether there are any at all, and whether the
+    back end of the older options has keys."""
 
     backends: Sequence[BackendRecord]
+    has_backends: bool
     has_keys: bool
 
 
@@ -44,7 +46,7 @@ class BackendChoice:
             raise ConfigurationError([f"UPSTREAM: must be one of {', '.join(names)}. Example: UPSTREAM=auto"])
         self._stored = stored
         # An explicit `auto` is the default spelled out: it names no back end.
-        meant = self._names_one or settings.backends or stored.backends
+        meant = self._names_one or settings.backends or stored.has_backends
         self.by_default = settings.upstream == "auto" and not meant
         if self.by_default and (signs := signs_of_a_backend()):
             raise ConfigurationError(signs)

@@ -137,6 +137,56 @@ async def test_wrong_types_are_named_in_the_terms_of_json(start_proxy: StartProx
             assert answer["error"]["message"] == f"Invalid value for '{param}': {words}."
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE backends SET config = json_set(config, '$.options.extra_headers', json('[1]'))",
+        "UPDATE backends SET config = json_set(config, '$.later', 1)",
+        "UPDATE backends SET config = 'not json'",
+        "UPDATE backends SET origin = 'elsewhere'",
+        "UPDATE backends SET capabilities = '5'",
+    ],
+)
+async def test_a_stored_back_end_that_can_not_be_read_is_left_out_of_a_start(
+    start_proxy: StartProxy, server: Sora, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    first = {"backends": [entry("first", server)]}
+    async with start_proxy(**first) as proxy:
+        assert (await ask(proxy, "POST", BACKENDS, entry("second", server)))[0] == 201
+    await change_database(tmp_path, damage)
+    async with start_proxy(**first) as proxy:
+        assert await states(proxy) == {"first": "ready"}
+        assert await made_by(proxy) == "first"
+    assert caplog.text.count("stored record can't be read") == 2
+    await change_database(tmp_path, "DELETE FROM backends WHERE name = 'first'")
+    async with start_proxy() as proxy:  # no images are drawn for somebody who has a back end
+        assert await states(proxy) == {}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE keys SET config = json_set(config, '$.headers', json('[1]'))",
+        "UPDATE keys SET config = json_set(config, '$.later', 1)",
+        "UPDATE keys SET config = 'not json'",
+        "UPDATE keys SET origin = 'elsewhere'",
+        "UPDATE keys SET memory = '5'",
+    ],
+)
+async def test_a_stored_key_that_can_not_be_read_is_left_out_of_a_start(
+    start_proxy: StartProxy, server: Sora, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    settings = in_front_of(server)
+    async with start_proxy(**settings) as proxy:
+        assert (await ask(proxy, "POST", KEYS, {"key": "a-secret-token"}))[0] == 201
+    await change_database(tmp_path, damage)
+    async with start_proxy(**settings) as proxy:
+        assert [key["state"] for key in (await ask(proxy, "GET", KEYS))[1]["data"]] == ["ready"]
+        assert await made_by(proxy) == "sora"
+    assert caplog.text.count("stored record can't be read") == 2
+    assert "a-secret-token" not in caplog.text
+
+
 async def test_headers_that_earlier_versions_stored_among_the_options_are_used(
     start_proxy: StartProxy, server: Sora, tmp_path: Path
 ) -> None:
