@@ -33,7 +33,7 @@ from sora_proxy.backend_choice import BackendChoice, Stored
 from sora_proxy.backend_keeping.discovery import Discovery
 from sora_proxy.backend_keeping.fleet import Fleet, InUse
 from sora_proxy.backend_keeping.registry import BackendRegistry
-from sora_proxy.backend_keeping.store import load
+from sora_proxy.backend_keeping.store import has_backends, load
 from sora_proxy.background import Background
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
@@ -87,7 +87,8 @@ class Program:
         source = KeySource(settings, self.threads)
         entries = source.read()
         # Stored keys and back ends, and the key file, have a say in which back end is meant.
-        stored = Stored(self.database.look(load) or [], source.found or bool(self.database.look(has_keys)))
+        look = self.database.look
+        stored = Stored(look(load) or [], bool(look(has_backends)), source.found or bool(look(has_keys)))
         self.choice = BackendChoice(settings, self.threads, stored)
         self.key_pools = KeyPools(_queue_bounds(settings), access.weights, self.choice.default_name)
         self.choice.reach(settings, self.key_pools)

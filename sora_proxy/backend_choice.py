@@ -25,9 +25,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is on disk before the start: the back ends, and whether the back end of the older options has keys."""
+    """What is on disk before the start: the back ends that can be read, whether there are any at all, and whether the
+    back end of the older options has keys."""
 
     backends: Sequence[BackendRecord]
+    has_backends: bool
     has_keys: bool
 
 
@@ -44,7 +46,7 @@ class BackendChoice:
             raise ConfigurationError([f"UPSTREAM: must be one of {', '.join(names)}. Example: UPSTREAM=auto"])
         self._stored = stored
         # An explicit `auto` is the default spelled out: it names no back end.
-        meant = self._names_one or settings.backends or stored.backends
+        meant = self._names_one or settings.backends or stored.has_backends
         self.by_default = settings.upstream == "auto" and not meant
         if self.by_default and (signs := signs_of_a_backend()):
             raise ConfigurationError(signs)
@@ -85,6 +87,7 @@ class BackendChoice:
             config.base_url,
             deadlines,
             links_results=not self.simulated,
+            extra_headers=config.options.extra_headers,
             more=config.options.of_kind,
             result_allow=settings.result_allow,
         )
@@ -120,10 +123,9 @@ class BackendChoice:
         return self._settings.upstream != "auto" or self._stored.has_keys or backend_is_meant(self._settings)
 
     def _of_older_options(self) -> BackendConfig:
-        headers = self._settings.sora_extra_headers
         return BackendConfig(
             name=self.default_name,
             kind=self.default_name,
             base_url=self._settings.sora_base_url,
-            options=EntryOptions.model_validate({"extra_headers": headers} if headers else {}),
+            options=EntryOptions(extra_headers=self._settings.sora_extra_headers),
         )

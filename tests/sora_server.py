@@ -7,7 +7,7 @@ import asyncio
 import base64
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class Sora:
         self.url = ""
         self.runner: web.AppRunner
         self.orders: list[Order] = []
+        self.headers: Mapping[str, str] = {}  # of the last order
         self.tasks: dict[str, list[Task]] = {}  # by token, newest first
         self.looks: Counter[str] = Counter()  # lists asked for, by token
         self.fetched: list[str] = []
@@ -94,6 +95,7 @@ class Sora:
     async def _submit(self, request: web.Request) -> web.StreamResponse:
         order = await request.json() | {"token": _token(request)}
         self.orders.append(order)
+        self.headers = request.headers
         await self._tell()
         answer = await self.on_order(order)
         await self._tell()

@@ -33,6 +33,7 @@ from sora_proxy.operators import audit
 from sora_proxy.operators.audit import Actor, Changes
 from sora_proxy.settings.backends import BackendConfig
 from sora_proxy.settings.derived import HOW_TO_NAME_A_BACKEND
+from sora_proxy.settings.secret_kinds import hidden, restored
 from sora_proxy.upstream import Capabilities
 
 log = structlog.get_logger(__name__)
@@ -94,7 +95,8 @@ class BackendRegistry:
         return await to_the_end(self._add(config, actor))
 
     async def change(self, name: str, fields: dict[str, Any], actor: Actor) -> BackendRecord:
-        """Set fields of a back end's configuration; None is their default. Disabled, it finishes its orders.
+        """Set fields of a back end's configuration; None is their default. Options that are not named stay. Disabled,
+        it finishes its orders.
 
         Raises BackendNotFound, ConfigurationError, or pydantic's ValidationError for values that are not valid.
         """
@@ -193,13 +195,17 @@ def _log(record: BackendRecord) -> None:
 
 def redacted(config: BackendConfig) -> dict[str, Any]:
     """A back end's configuration for operators: without the values of headers and the like."""
-    options = {name: dict.fromkeys(each, "…") if isinstance(each, dict) else each for name, each in config.options}
+    options = {name: hidden(each) if isinstance(each, dict) else each for name, each in config.options}
     return config.record() | {"options": options}
 
 
 def _changed(config: BackendConfig, fields: dict[str, Any]) -> BackendConfig:
+    present = config.record()
     given = {name: value for name, value in fields.items() if value is not None}
-    unchanged = {name: value for name, value in config.record().items() if name not in fields}
+    if isinstance(options := given.get("options"), dict):
+        before = present["options"]
+        given["options"] = before | {name: restored(value, before.get(name)) for name, value in options.items()}
+    unchanged = {name: value for name, value in present.items() if name not in fields}
     return BackendConfig.model_validate({"name": config.name, "kind": config.kind} | unchanged | given)
 
 

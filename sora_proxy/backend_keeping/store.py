@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from sora_proxy.database import metadata
-from sora_proxy.key_keeping.store import Origin
+from sora_proxy.key_keeping.store import Origin, readable
 from sora_proxy.settings.backends import BackendConfig
 from sora_proxy.upstream import Capabilities
 
@@ -45,8 +45,13 @@ class BackendRecord:
 
 
 def load(connection: sa.Connection) -> list[BackendRecord]:
-    """All back ends, oldest first."""
-    return [_record(row) for row in connection.execute(sa.select(backends).order_by(backends.c.number))]
+    """All back ends that can be read, oldest first."""
+    return list(readable(connection.execute(sa.select(backends).order_by(backends.c.number)), "name", _record))
+
+
+def has_backends(connection: sa.Connection) -> bool:
+    """Whether there are back ends, readable or not."""
+    return connection.scalar(sa.select(backends.c.number).limit(1)) is not None
 
 
 def save(connection: sa.Connection, records: Iterable[BackendRecord]) -> None:

@@ -29,6 +29,7 @@ from sora_proxy.settings.accounts import egress_names
 from sora_proxy.settings.backends import ENVIRONMENTS
 from sora_proxy.settings.derived import HOW_TO_NAME_A_BACKEND
 from sora_proxy.settings.kinds import UpstreamKey
+from sora_proxy.settings.secret_kinds import HIDDEN, hidden, restored
 
 log = structlog.get_logger(__name__)
 
@@ -227,13 +228,14 @@ class KeyRegistry:
 def redacted(config: UpstreamKey) -> dict[str, Any]:
     """A key's configuration for operators: without its token, the passwords of its proxies, and values of headers."""
     token = config.token
-    tail = f"…{token[-4:]}" if len(token) >= MIN_LENGTH_WITH_TAIL else "…"
-    headers = dict.fromkeys(config.headers, "…")
-    return config.record() | {"key": tail, "proxy": egress_names(config.proxy), "headers": headers}
+    tail = HIDDEN + (token[-4:] if len(token) >= MIN_LENGTH_WITH_TAIL else "")
+    return config.record() | {"key": tail, "proxy": egress_names(config.proxy), "headers": hidden(config.headers)}
 
 
 def _changed(config: UpstreamKey, fields: dict[str, Any]) -> UpstreamKey:
     given = {name: value for name, value in fields.items() if value is not None or name not in UpstreamKey.model_fields}
+    if "headers" in given:
+        given["headers"] = restored(given["headers"], config.headers)
     unchanged = {name: value for name, value in config.record().items() if name not in fields and value is not None}
     return UpstreamKey.model_validate(unchanged | given)
 

@@ -4,18 +4,23 @@ Tokens are stored here and nowhere else; only the owner of the database file can
 called within a transaction.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from pydantic import TypeAdapter
+import structlog
+from pydantic import TypeAdapter, ValidationError
 
 from sora_proxy.database import metadata
 from sora_proxy.scheduling.key_memory import KeyMemory
 from sora_proxy.settings.backends import ENVIRONMENTS
+from sora_proxy.settings.faults import lines_of
 from sora_proxy.settings.kinds import UpstreamKey
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 keys = sa.Table(
     "keys",
@@ -71,9 +76,26 @@ def identity_of(backend: str, config: UpstreamKey) -> str:
 
 
 def load(connection: sa.Connection) -> list[tuple[KeyRecord, KeyMemory | None]]:
-    """All keys with their stored states, oldest first."""
+    """All keys that can be read, with their stored states, oldest first."""
     rows = connection.execute(sa.select(keys).order_by(keys.c.number))
-    return [(_record(row), MEMORY.validate_python(row.memory) if row.memory else None) for row in rows]
+    return list(readable(rows, "id", _with_memory))
+
+
+def readable(rows: sa.CursorResult[Any], name: str, read: Callable[[sa.Row[Any]], T]) -> Iterator[T]:
+    """What `read` makes of each row. One that can't be read is logged by the column `name` and left out, so that the
+    server can start."""
+    while True:
+        row = None
+        try:
+            row = rows.fetchone()  # which reads JSON
+            if row is None:
+                return
+            record = read(row)
+        except ValueError as error:
+            faults = lines_of(error) if isinstance(error, ValidationError) else [str(error)]
+            log.warning("stored record can't be read", record=getattr(row, name, None), faults=faults)
+        else:
+            yield record
 
 
 def has_keys(connection: sa.Connection) -> bool:
@@ -104,6 +126,10 @@ def remember(connection: sa.Connection, memories: Mapping[str, KeyMemory]) -> No
 
 def delete(connection: sa.Connection, key_id: str) -> None:
     connection.execute(keys.delete().where(keys.c.id == key_id))
+
+
+def _with_memory(row: sa.Row[Any]) -> tuple[KeyRecord, KeyMemory | None]:
+    return _record(row), MEMORY.validate_python(row.memory) if row.memory else None
 
 
 def _record(row: sa.Row[Any]) -> KeyRecord:

@@ -12,7 +12,7 @@ from sora_proxy.settings.kinds import (
     PROXY_EXAMPLE,
     Aliases,
     AtRunTime,
-    Headers,
+    HeadersText,
     HostName,
     Hosts,
     HttpUrl,
@@ -47,7 +47,7 @@ class BackendSettings(AccessSettings):
         description="The server that speaks Sora's web protocol.",
         examples=["https://sora.example.com"],
     )
-    sora_extra_headers: Headers = Field(
+    sora_extra_headers: HeadersText = Field(
         {}, description="More headers for that server, a JSON object.", examples=['{"oai-device-id": "…"}']
     )
     api_keys: UpstreamKeys = Field(

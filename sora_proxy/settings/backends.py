@@ -4,22 +4,48 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_settings import NoDecode
 
-from sora_proxy.settings.kinds import HttpUrl, KeyEntries
+from sora_proxy.settings.kinds import MAX_MODEL_NAME, Headers, HttpUrl, KeyEntries, ModelName
+from sora_proxy.settings.secret_kinds import without_hidden
 
 ENVIRONMENTS = ""  # the back end that the older options name, whatever it is called
 BACKENDS_EXAMPLE = '[{"name": "main", "kind": "sora", "base_url": "https://sora.example.com", "keys": [{"key": "…"}]}]'
-Models = tuple[str, ...] | dict[str, str]
+
+
+def _models(value: Any) -> Any:
+    """One rule for both forms, so that no message speaks of the one that was not meant."""
+    if not isinstance(value, list | tuple | dict):
+        raise ValueError("must be a list of names, or an object from our names to its own")  # noqa: TRY004
+    if not value:
+        raise ValueError("names no model: leave it unset for all that the back end has")
+    names = [*value, *value.values()] if isinstance(value, dict) else list(value)
+    if not all(isinstance(name, str) and name.isprintable() and 0 < len(name) <= MAX_MODEL_NAME for name in names):
+        raise ValueError(f"must hold names of 1 to {MAX_MODEL_NAME} printable characters")
+    if len({*value}) < len(value):
+        raise ValueError("holds the same name twice")
+    return value
+
+
+Models = Annotated[tuple[ModelName, ...] | dict[ModelName, ModelName], BeforeValidator(_models)]
 
 
 class EntryOptions(BaseModel):
-    """The options that every kind of back end has, and those of its kind, which its module checks."""
+    """The options that every kind of back end has, and those of its kind, which its module checks. Null is unset."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, Annotated[Any, AfterValidator(without_hidden)]]
 
     max_images_per_day: int | None = Field(None, ge=1, strict=True)
+    extra_headers: Headers = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given(cls, options: Any) -> Any:
+        if not isinstance(options, dict):
+            return options
+        return {name: value for name, value in options.items() if value is not None}
 
     @property
     def of_kind(self) -> dict[str, Any]:
@@ -46,7 +72,7 @@ class BackendConfig(BaseModel):
     @property
     def secrets(self) -> list[str]:
         """The texts that must not be logged: values of headers and the like."""
-        groups = [option.values() for option in self.options.of_kind.values() if isinstance(option, dict)]
+        groups = [option.values() for _, option in self.options if isinstance(option, dict)]
         return [value for values in groups for value in values if isinstance(value, str)]
 
     def record(self) -> dict[str, Any]:

@@ -21,14 +21,17 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from sora_proxy.settings.accounts import Proxy
-from sora_proxy.settings.secret_kinds import Secret, Token
+from sora_proxy.settings.secret_kinds import Secret, Token, without_hidden
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
+OUR_HEADERS = {"authorization", "content-length", "transfer-encoding"}
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # perhaps with a port
 # With all of them, the proxy resolves host names: `socks5` means what other programs call `socks5h`.
 PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
 PROXY_EXAMPLE = "socks5://user:password@proxy.example.com:1080,direct"
 SOCKS_CREDENTIALS = range(1, 128)  # bytes that the SOCKS library can send
+MAX_MODEL_NAME = 200  # characters
 T = TypeVar("T")
 
 
@@ -113,14 +116,12 @@ def _printable(value: str) -> str:
     return value
 
 
-def _header_names(value: dict[str, str]) -> dict[str, str]:
+def _headers(value: dict[str, str]) -> dict[str, str]:
     for name, text in value.items():
-        if (
-            name.lower() == "authorization"
-            or not name.replace("-", "").isalnum()
-            or not (text.isascii() and text.isprintable())
-        ):
+        if name.lower() in OUR_HEADERS or not HEADER_NAME.fullmatch(name):
             raise ValueError(f"holds the header {name[:40]!r}, which can't be set here")
+        if not (text.isascii() and text.isprintable() and text == text.strip()):
+            raise ValueError(f"the value of {name[:40]!r} must be printable ASCII text without blanks around it")
     return value
 
 
@@ -168,11 +169,12 @@ Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
 Origins = Annotated[Names, AfterValidator(_origins)]
 Text = Annotated[str, Field(min_length=8, max_length=400)]  # a short beginning would be that of many prompts
 Texts = Annotated[tuple[Text, ...], NoDecode, BeforeValidator(_json_list)]
-Headers = Annotated[dict[str, str], NoDecode, BeforeValidator(_json), AfterValidator(_header_names)]
+Headers = Annotated[dict[str, str], AfterValidator(without_hidden), AfterValidator(_headers)]
+HeadersText = Annotated[Headers, NoDecode, BeforeValidator(_json)]
 Proxies = Annotated[
     tuple[InstanceOf[Proxy] | None, ...], NoDecode, BeforeValidator(_proxies), WithJsonSchema({"type": "string"})
 ]
-ModelName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+ModelName = Annotated[str, Field(min_length=1, max_length=MAX_MODEL_NAME), AfterValidator(_printable)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\-\[\]]+$")]
 
 

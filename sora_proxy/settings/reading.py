@@ -15,13 +15,13 @@ from pydantic_settings import DotEnvSettingsSource
 
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.settings.derived import BACKEND_OPTIONS
+from sora_proxy.settings.faults import safe_place_of, words_of
 from sora_proxy.settings.kinds import KEY_EXAMPLE
 from sora_proxy.settings.options import SETTINGS_FILES, Settings
 
 MIN_ADMIN_KEY_LENGTH = 16  # whoever can reach the server can guess
 OUR_PREFIX = re.compile(r"^(sora_proxy|sora)_")  # which is often put before a name
 LIKENESS = 0.85  # from which on a name is taken for an option misspelt: 0 to 1
-FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; anything else could be a secret out of place
 # In the type of an option whose values are not shown.
 SECRET_KINDS = ("Secret", "UpstreamKey", "BackendConfig", "ClientKey", "Proxy", "dict")
 
@@ -115,15 +115,11 @@ def explain(error: ValidationError) -> Iterable[str]:
     """One line per fault: the option, what is wrong, an example. What is or may hold a secret is not shown."""
     for fault in error.errors(include_url=False, include_context=False):
         name = str(fault["loc"][0])
-        inside = "".join(f"[{part}]" for part in fault["loc"][1:] if isinstance(part, int))
-        inside += "".join(f".{part}" for part in fault["loc"][1:] if FIELD_NAME.fullmatch(str(part)))
         field = Settings.model_fields.get(name)
         secret = field is None or any(kind in repr(field.annotation) for kind in SECRET_KINDS)
         # An address with user and password in it looks the same wherever it was put.
         value = "" if secret or "@" in str(fault["input"]) else f"{str(fault['input'])[:60]!r} "
-        unknown = fault["type"] == "extra_forbidden"
-        message = "there is no such field" if unknown else fault["msg"].removeprefix("Value error, ")
         example = (
             f" Example: {name.upper()}={field.examples[0]}" if field and field.examples else f" Example: {KEY_EXAMPLE}"
         )
-        yield f"{name.upper()}{inside}: {value}{message[:1].lower()}{message[1:]}.{example}"
+        yield f"{name.upper()}{safe_place_of(fault['loc'][1:])}: {value}{words_of(fault)}.{example}"

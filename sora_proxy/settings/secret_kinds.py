@@ -1,10 +1,12 @@
 """Secrets as settings: what keys, tokens and webhook secrets must look like. No error repeats one."""
 
 import base64
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+HIDDEN = "…"  # what operators see instead of a secret
 WEBHOOK_SECRET_BYTES = range(24, 65)
 # The values that sora-api's README has for ADMIN_KEY, API_AUTH_TOKEN and in its requests. The first is its default key.
 PUBLIC_KEYS = frozenset({"sk-123456", "sk-youradminkey", "your-auth-token", "your-api-key"})
@@ -43,6 +45,26 @@ def _bare_token(value: Any) -> Any:
     ):
         raise ValueError("must be a token, with or without 'Bearer '")
     return token
+
+
+def hidden(values: Mapping[str, Any]) -> dict[str, str]:
+    """An object as operators see it: its names without their values."""
+    return dict.fromkeys(values, HIDDEN)
+
+
+def restored(given: Any, present: Any) -> Any:
+    """An object that an operator sends back, with the present values in place of those that were hidden."""
+    if not isinstance(given, dict) or not isinstance(present, Mapping):
+        return given
+    return {name: present.get(name, value) if value == HIDDEN else value for name, value in given.items()}
+
+
+def without_hidden(value: Any) -> Any:
+    """Check that no value of an object is a hidden one. Raises ValueError."""
+    for name, text in value.items() if isinstance(value, dict) else ():
+        if text == HIDDEN:
+            raise ValueError(f"has {HIDDEN} for {name[:40]!r}: that keeps its present value, and it has none")
+    return value
 
 
 Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_secret)]

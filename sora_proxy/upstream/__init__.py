@@ -152,14 +152,16 @@ class Deadlines:
 class BackendOptions:
     """What every back end is made with. `name` is what operators and clients read, `base_url` has no credentials.
 
-    `links_results` is explained at `Upstream`, `more` are the options of its kind.
+    `links_results` is explained at `Upstream`. `extra_headers` are for all calls to it; those of an account win.
+    `more` are the options of its kind.
     """
 
     name: str
     base_url: str
     deadlines: Deadlines = Deadlines()
     links_results: bool = True
-    more: Mapping[str, Any] = field(default_factory=dict)
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    more: Mapping[str, Any] = field(default_factory=dict, repr=False)
     result_allow: tuple[str, ...] = ()  # hosts where results may lie although they are not public
 
 

@@ -48,7 +48,6 @@ SIZES = (
     (1024, 1792),
 )
 MODELS = ("sora-1.0", "sora-image")  # the documented name first: clients offer the first one
-OPTIONS = {"extra_headers"}
 CLOSED = {"https://sora.chatgpt.com": "2026-04-26"}
 T = TypeVar("T")
 Read = Callable[[Answer, HttpCall], T]  # what an answer means; it raises the Fault that the answer shows
@@ -63,11 +62,11 @@ class Sora:
         closed = CLOSED.get(options.base_url)
         abilities = Abilities(SIZES, max_images=4, max_references=1, shutdown_date=closed)
         self.capabilities = Capabilities(dict.fromkeys(MODELS, abilities), images_model="sora-image", others=abilities)
-        if unknown := options.more.keys() - OPTIONS:
-            raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {min(unknown)!r}"])
+        if options.more:
+            raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {min(options.more)!r}"])
         self.identity, self.links_results = Identity.listed, options.links_results
         self.names_tasks: bool | None = None
-        self._extra_headers: dict[str, str] = options.more.get("extra_headers", {})
+        self._extra_headers = options.extra_headers
         self._deadlines = options.deadlines
         self._http = http or SoraHttp()
         self._threads = threads

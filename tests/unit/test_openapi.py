@@ -50,6 +50,16 @@ def test_every_description_has_words_a_name_and_says_who_gets_in(paths: dict[str
     assert len(names) == len(set(names))
 
 
+def test_every_field_of_a_change_has_a_type(app: web.Application) -> None:
+    schemas = orjson.loads(app[API_DOCUMENT].document)["components"]["schemas"]
+    changes = {name: schema["properties"] for name, schema in schemas.items() if name.endswith("Change")}
+    assert set(changes) == {"BackendChange", "KeyChange"}
+    for name, fields in changes.items():
+        for field, schema in fields.items():
+            assert len(schema["anyOf"]) > 1, (name, field)
+            assert {"type": "null"} in schema["anyOf"], (name, field)
+
+
 def test_every_error_code_is_described_with_its_status_and_what_to_do(app: web.Application) -> None:
     detail = orjson.loads(app[API_DOCUMENT].document)["components"]["schemas"]["ErrorDetail"]
     told = {code["const"]: (code["title"], code["description"]) for code in detail["properties"]["code"]["oneOf"]}

@@ -259,6 +259,13 @@ BAD: list[tuple[str, str]] = [
     ("SORA_EXTRA_HEADERS", '{"x": "line\\nbreak"}'),
     ("SORA_EXTRA_HEADERS", '{"x y": "z"}'),
     ("SORA_EXTRA_HEADERS", '{"x": 1}'),
+    ("SORA_EXTRA_HEADERS", '{"x": " y"}'),
+    ("SORA_EXTRA_HEADERS", '{"x": "…"}'),
+    ("SORA_EXTRA_HEADERS", '{"\u4e2d": "y"}'),
+    ("SORA_EXTRA_HEADERS", '{"Content-Length": "5"}'),
+    ("API_KEYS", '[{"key": "a", "headers": ["x: y"]}]'),
+    ("API_KEYS", '[{"key": "a", "headers": "{}"}]'),
+    ("API_KEYS", '[{"key": "a", "headers": {"x": "line\nbreak"}}]'),
     ("TRUSTED_PROXIES", "10.0.0.0/99"),
     ("TRUSTED_PROXIES", "the-proxy"),
     ("PROXY_HOST", "http://proxy.example"),
@@ -371,6 +378,68 @@ def test_a_list_of_back_ends_that_can_not_be_used_is_a_fault_without_its_secrets
     fault = only_fault()
     assert fault.startswith("BACKENDS")
     assert "secret" not in fault
+
+
+OBJECT = "must be a JSON object"
+MODELS = "must be a list of names, or an object from our names to its own"
+NAMES = "must hold names of 1 to 200 printable characters"
+NO_NAMES: list[Any] = [
+    [""],
+    ["a\nb"],
+    [5],
+    [None],
+    [[]],
+    ["x" * 201],
+    {"fox": ""},
+    {"fox": 5},
+    {"fox": "x" * 201},
+    {"": "fox"},
+]
+VALUE = "the value of 'x' must be printable ASCII text without blanks around it"
+
+
+@pytest.mark.parametrize(
+    ("fields", "place", "words"),
+    [
+        ({"keys": [{"key": "t"}, {"key": "u", "wat": 2}]}, ".keys[1].wat", "there is no such field"),
+        ({"keys": [1]}, ".keys[0]", OBJECT),
+        ({"keys": {}}, ".keys", "must be a JSON list, in [ and ]"),
+        ({"keys": [{"key": "t", "models": "fox"}]}, ".keys[0].models", "must be a JSON list"),
+        ({"keys": [{"key": "t", "headers": "{}"}]}, ".keys[0].headers", OBJECT),
+        ({"options": []}, ".options", OBJECT),
+        ({"options": None}, ".options", OBJECT),
+        *(({"options": {"extra_headers": bad}}, ".options.extra_headers", OBJECT) for bad in ([1], "{}", 5, True)),
+        *(
+            ({"options": {"extra_headers": {"x": bad}}}, ".options.extra_headers", VALUE)
+            for bad in ("\u4e2d", "a\r\nb")
+        ),
+        ({"options": {"extra_headers": {"x": 5}}}, ".options.extra_headers.x", "input should be a valid string"),
+        (
+            {"options": {"extra_headers": {"a\nb": "c"}}},
+            ".options.extra_headers",
+            "holds the header 'a\\nb', which can't",
+        ),
+        ({"options": {"extra_headers": {"Authorization": "c"}}}, ".options.extra_headers", "holds the header 'Author"),
+        ({"options": {"extra_headers": {"x": "…"}}}, ".options.extra_headers", "has … for 'x': that keeps its present"),
+        *(({"models": bad}, ".models", MODELS) for bad in ("fox", 5, True)),
+        ({"models": []}, ".models", "names no model: leave it unset for all"),
+        ({"models": {}}, ".models", "names no model: leave it unset for all"),
+        *(({"models": bad}, ".models", NAMES) for bad in NO_NAMES),
+        ({"models": ["fox", "hare", "fox"]}, ".models", "holds the same name twice"),
+    ],
+    ids=str,
+)
+def test_a_fault_in_an_entry_is_one_line_with_its_path_and_plain_words(
+    environment: SetEnvironment, fields: dict[str, Any], place: str, words: str
+) -> None:
+    entry = {"name": "a", "kind": "sora", "base_url": "https://x", **fields}
+    environment(BACKENDS=json.dumps([entry]))
+    assert only_fault().startswith(f"BACKENDS[0]{place}: {words}")
+
+
+def test_an_entry_that_is_no_object_is_called_so(environment: SetEnvironment) -> None:
+    environment(BACKENDS="[1]")
+    assert only_fault().startswith(f"BACKENDS[0]: {OBJECT}")
 
 
 @pytest.mark.parametrize("cap", ["0", "-1", "1.5", "true", '"5"', "[]"])

@@ -4,10 +4,10 @@ from typing import Any
 
 import structlog
 from aiohttp import web
-from pydantic import ValidationError, create_model
+from pydantic import ValidationError
 
 from sora_proxy.api.admin.backend_context import BACKEND_REGISTRY, DISCOVERY
-from sora_proxy.api.admin.bodies import read_body
+from sora_proxy.api.admin.bodies import change_of, read_body
 from sora_proxy.api.context import BACKENDS_IN_USE, SUPERVISOR
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.context import OPERATOR
@@ -23,8 +23,7 @@ from sora_proxy.settings.backends import BackendConfig
 log = structlog.get_logger(__name__)
 
 CHANGEABLE = ("base_url", "models", "options", "enabled")
-# For the document: a change is checked when it is merged into the back end's configuration.
-BackendChange = create_model("BackendChange", **dict.fromkeys(CHANGEABLE, (Any, None)))  # type: ignore[call-overload]
+BackendChange = change_of("BackendChange", BackendConfig, CHANGEABLE)
 
 
 @described()
@@ -53,6 +52,7 @@ async def add(request: web.Request) -> web.Response:
 async def change(request: web.Request) -> web.Response:
     """Set some fields of a back end; null sets a field to its default.
 
+    `options` are merged by name: null removes one, and a header with the value `…`, as it is shown, keeps its value.
     With `enabled` false it is drained: it finishes its orders and takes no new ones.
     """
     name, fields = request.match_info["name"], await read_body(request, dict)

@@ -1,10 +1,10 @@
 """Request bodies of operators: JSON, strictly checked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from sora_proxy.api.http.bodies import parsed
 from sora_proxy.api.http.refusals import ClientError
@@ -15,6 +15,12 @@ T = TypeVar("T")
 
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def change_of(name: str, kind: type[BaseModel], fields: Iterable[str]) -> type[BaseModel]:
+    """Some fields of a kind, null for their defaults. For the document: a change is checked when it is merged."""
+    types: dict[str, Any] = {field: (kind.model_fields[field].rebuild_annotation() | None, None) for field in fields}
+    return create_model(name, **types)
 
 
 async def read_body(request: web.Request, check: Callable[[dict[str, Any]], T]) -> T:

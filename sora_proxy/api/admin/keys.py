@@ -3,9 +3,9 @@
 from typing import Any
 
 from aiohttp import web
-from pydantic import ValidationError, create_model
+from pydantic import ValidationError
 
-from sora_proxy.api.admin.bodies import read_body
+from sora_proxy.api.admin.bodies import change_of, read_body
 from sora_proxy.api.admin.context import AUDIT, KEY_POOLS, KEY_REGISTRY
 from sora_proxy.api.admin.key_view import STATES, unused_view, view
 from sora_proxy.api.context import BACKENDS_IN_USE
@@ -29,9 +29,7 @@ class KeyAddition(UpstreamKey):
     backend: str | None = None
 
 
-# For the document: a change is checked when it is merged into the key's configuration.
-ANY_FIELD: Any = dict.fromkeys(UpstreamKey.model_fields, (Any, None))
-KeyChange = create_model("KeyChange", **ANY_FIELD)
+KeyChange = change_of("KeyChange", UpstreamKey, UpstreamKey.model_fields)
 
 
 @described(Description(query={"state": "only keys in this state", **PAGES}))
@@ -86,7 +84,10 @@ def _backend_of(request: web.Request, addition: KeyAddition) -> str:
 
 @described(Description(body=KeyChange))
 async def change(request: web.Request) -> web.Response:
-    """Set some fields of a key; null sets a field to its default."""
+    """Set some fields of a key; null sets a field to its default.
+
+    A header with the value `…`, as it is shown, keeps its present value.
+    """
     fields = await read_body(request, dict)
     return _view(request, await change_key(request, request.match_info["id"], fields))
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Wi
 
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.foreign.bounded_json import TooManyValues, read_json
+from sora_proxy.settings.faults import place_of, words_of
 
 MAX_MESSAGES = 500
 MAX_PROMPT_LENGTH = 32_000
@@ -105,12 +106,11 @@ def checked(kind: type[M], fields: Mapping[str, Any], *, strict: bool | None = N
 def explain(error: ValidationError) -> ClientError:
     """A ClientError for the first fault, with the name of its field and without its value."""
     fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
+    param = place_of(fault["loc"]).lstrip(".")
     match fault["type"]:
         case "missing":
             message = f"Missing required parameter: '{param}'."
             return ClientError(message, code="missing_required_parameter", param=param)
         case "extra_forbidden":
             return ClientError(f"Unknown parameter: '{param}'.", code="unknown_parameter", param=param)
-    reason = fault["msg"].removeprefix("Value error, ")
-    return ClientError(f"Invalid value for '{param}': {reason[:1].lower()}{reason[1:]}.", param=param)
+    return ClientError(f"Invalid value for '{param}': {words_of(fault)}.", param=param)

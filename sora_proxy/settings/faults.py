@@ -1,0 +1,38 @@
+"""The words for faults that pydantic finds: where each is and what would be right, in the terms of JSON."""
+
+import re
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; anything else could be a secret out of place
+WORDS = {
+    "model_type": "must be a JSON object",
+    "dict_type": "must be a JSON object",
+    "tuple_type": "must be a JSON list",
+    "list_type": "must be a JSON list",
+    "extra_forbidden": "there is no such field",
+}
+
+
+def words_of(fault: ErrorDetails) -> str:
+    """What is wrong with a value, without the value; it begins with a small letter."""
+    words = WORDS.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
+    return words[:1].lower() + words[1:]
+
+
+def place_of(parts: Iterable[int | str]) -> str:
+    """Where a value is, like `.keys[0].name`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+
+
+def safe_place_of(parts: Iterable[int | str]) -> str:
+    """The same without names that may be secrets out of place."""
+    return place_of(part for part in parts if isinstance(part, int) or FIELD_NAME.fullmatch(part))
+
+
+def lines_of(error: ValidationError) -> list[str]:
+    """One line per fault, without secrets."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    return [f"{safe_place_of(fault['loc']).lstrip('.')}: {words_of(fault)}" for fault in faults]

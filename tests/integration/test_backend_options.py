@@ -1,0 +1,198 @@
+"""Options of back ends, headers of keys: what operators may set, what they see of it, and what a change leaves."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Proxy, StartProxy, upstream_keys
+from tests.integration.test_backends_at_run_time import ask, entry, made_by, states
+from tests.sora_server import Sora, in_front_of, serve_sora
+
+BACKENDS, KEYS = "/admin/api/backends", "/admin/api/keys"
+FIRST = f"{BACKENDS}/first"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Sora]:
+    async with serve_sora() as server:
+        yield server
+
+
+async def options_of(proxy: Proxy) -> dict[str, Any]:
+    return dict((await ask(proxy, "GET", FIRST))[1]["options"])
+
+
+async def sent_headers(proxy: Proxy, server: Sora, *names: str) -> list[str | None]:
+    """The values of these headers of an order."""
+    assert await made_by(proxy)
+    return [server.headers.get(name) for name in names]
+
+
+async def change_database(folder: Path, statement: str, *values: str) -> None:
+    """Change stored records of a server that does not run."""
+
+    def change() -> None:
+        database = sqlite3.connect(folder / "data" / "sora_proxy.db")
+        with database:
+            database.execute(statement, values)
+        database.close()
+
+    await asyncio.to_thread(change)
+
+
+@pytest.mark.parametrize(
+    ("headers", "param"),
+    [
+        (["X-Secret: a-secret"], "options.extra_headers"),
+        ("a-secret", "options.extra_headers"),
+        (5, "options.extra_headers"),
+        ({"x": 5}, "options.extra_headers.x"),
+        ({"x": "a-secret\r\nInjected: 1"}, "options.extra_headers"),
+        ({"x": "a-secret-中"}, "options.extra_headers"),
+        ({"x": " a-secret"}, "options.extra_headers"),
+        ({"x": "…"}, "options.extra_headers"),
+        ({"a\r\nb": "a-secret"}, "options.extra_headers"),
+        ({"é": "a-secret"}, "options.extra_headers"),
+        ({"": "a-secret"}, "options.extra_headers"),
+        ({"Authorization": "Bearer a-secret"}, "options.extra_headers"),
+    ],
+    ids=str,
+)
+async def test_headers_that_can_not_be_sent_are_refused_when_they_are_set(
+    start_proxy: StartProxy, server: Sora, headers: Any, param: str
+) -> None:
+    async with start_proxy(backends=[entry("first", server)]) as proxy:
+        options = {"extra_headers": headers}
+        (key,) = (await ask(proxy, "GET", KEYS))[1]["data"]
+        for method, path, body, place in (
+            ("POST", BACKENDS, entry("second", server, options=options), param),
+            ("PATCH", FIRST, {"options": options}, param),
+            ("PATCH", f"{KEYS}/{key['id']}", {"headers": headers}, param.replace("options.extra_headers", "headers")),
+        ):
+            status, answer = await ask(proxy, method, path, body)
+            assert (status, answer["error"]["param"]) == (400, place), answer
+            assert "a-secret" not in str(answer)
+        assert await states(proxy) == {"first": "ready"}
+        assert await options_of(proxy) == {"max_images_per_day": None, "extra_headers": {}}
+
+
+async def test_options_are_changed_by_name_and_null_removes_one(start_proxy: StartProxy, server: Sora) -> None:
+    options = {"extra_headers": {"X-Gate": "let-me-in", "X-Other": "1"}}
+    async with start_proxy(backends=[entry("first", server, options=options)]) as proxy:
+        assert (await ask(proxy, "PATCH", FIRST, {"options": {"max_images_per_day": 100}}))[0] == 200
+        assert await sent_headers(proxy, server, "x-gate", "x-other") == ["let-me-in", "1"]
+        shown = await options_of(proxy)
+        assert shown == {"max_images_per_day": 100, "extra_headers": {"X-Gate": "…", "X-Other": "…"}}
+        assert (await ask(proxy, "PATCH", FIRST, {"options": shown}))[0] == 200  # what is shown changes nothing
+        assert await sent_headers(proxy, server, "x-gate", "x-other") == ["let-me-in", "1"]
+        changed = {"extra_headers": {"X-Gate": "…", "X-New": "2"}}
+        assert (await ask(proxy, "PATCH", FIRST, {"options": changed}))[0] == 200
+        assert await sent_headers(proxy, server, "x-gate", "x-other", "x-new") == ["let-me-in", None, "2"]
+        await ask(proxy, "PATCH", FIRST, {"options": {"max_images_per_day": None}})
+        assert (await options_of(proxy))["max_images_per_day"] is None
+    async with start_proxy(backends=[entry("first", server, options=options)]) as proxy:
+        assert await sent_headers(proxy, server, "x-gate", "x-new") == ["let-me-in", "2"]
+        await ask(proxy, "PATCH", FIRST, {"options": {"extra_headers": None}})
+        assert await sent_headers(proxy, server, "x-gate", "x-new") == [None, None]
+
+
+async def test_a_key_keeps_headers_that_are_sent_back_as_they_are_shown(start_proxy: StartProxy, server: Sora) -> None:
+    keys = upstream_keys(headers={"X-Gate": "let-me-in", "X-Other": "1"})
+    async with start_proxy(**in_front_of(server, api_keys=keys)) as proxy:
+        (key,) = (await ask(proxy, "GET", KEYS))[1]["data"]
+        assert key["headers"] == {"X-Gate": "…", "X-Other": "…"}
+        changed = {"headers": {"X-Gate": "…", "X-New": "2"}}
+        assert (await ask(proxy, "PATCH", f"{KEYS}/{key['id']}", changed))[0] == 200
+        assert await sent_headers(proxy, server, "x-gate", "x-other", "x-new") == ["let-me-in", None, "2"]
+
+
+@pytest.mark.parametrize("models", [[], {}, "fox", ["a", "a"], [""], {"fox": 5}], ids=str)
+async def test_models_that_are_no_names_are_refused_in_plain_words(
+    start_proxy: StartProxy, server: Sora, models: Any
+) -> None:
+    async with start_proxy(backends=[entry("first", server)]) as proxy:
+        for method, path, body in (
+            ("POST", BACKENDS, entry("second", server, models=models)),
+            ("PATCH", FIRST, {"models": models}),
+        ):
+            status, answer = await ask(proxy, method, path, body)
+            assert (status, answer["error"]["param"]) == (400, "models")
+            assert "tuple" not in answer["error"]["message"]
+            assert "dict" not in answer["error"]["message"]
+
+
+async def test_wrong_types_are_named_in_the_terms_of_json(start_proxy: StartProxy, server: Sora) -> None:
+    async with start_proxy(backends=[entry("first", server)]) as proxy:
+        for fields, param, words in (
+            ({"options": []}, "options", "must be a JSON object"),
+            ({"keys": [1]}, "keys[0]", "must be a JSON object"),
+            ({"keys": [{"key": "t", "models": "x"}]}, "keys[0].models", "must be a JSON list"),
+        ):
+            _, answer = await ask(proxy, "POST", BACKENDS, entry("second", server) | fields)
+            assert answer["error"]["param"] == param
+            assert answer["error"]["message"] == f"Invalid value for '{param}': {words}."
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE backends SET config = json_set(config, '$.options.extra_headers', json('[1]'))",
+        "UPDATE backends SET config = json_set(config, '$.later', 1)",
+        "UPDATE backends SET config = 'not json'",
+        "UPDATE backends SET origin = 'elsewhere'",
+        "UPDATE backends SET capabilities = '5'",
+    ],
+)
+async def test_a_stored_back_end_that_can_not_be_read_is_left_out_of_a_start(
+    start_proxy: StartProxy, server: Sora, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    first = {"backends": [entry("first", server)]}
+    async with start_proxy(**first) as proxy:
+        assert (await ask(proxy, "POST", BACKENDS, entry("second", server)))[0] == 201
+    await change_database(tmp_path, damage)
+    async with start_proxy(**first) as proxy:
+        assert await states(proxy) == {"first": "ready"}
+        assert await made_by(proxy) == "first"
+    assert caplog.text.count("stored record can't be read") == 2
+    await change_database(tmp_path, "DELETE FROM backends WHERE name = 'first'")
+    async with start_proxy() as proxy:  # no images are drawn for somebody who has a back end
+        assert await states(proxy) == {}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE keys SET config = json_set(config, '$.headers', json('[1]'))",
+        "UPDATE keys SET config = json_set(config, '$.later', 1)",
+        "UPDATE keys SET config = 'not json'",
+        "UPDATE keys SET origin = 'elsewhere'",
+        "UPDATE keys SET memory = '5'",
+    ],
+)
+async def test_a_stored_key_that_can_not_be_read_is_left_out_of_a_start(
+    start_proxy: StartProxy, server: Sora, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    settings = in_front_of(server)
+    async with start_proxy(**settings) as proxy:
+        assert (await ask(proxy, "POST", KEYS, {"key": "a-secret-token"}))[0] == 201
+    await change_database(tmp_path, damage)
+    async with start_proxy(**settings) as proxy:
+        assert [key["state"] for key in (await ask(proxy, "GET", KEYS))[1]["data"]] == ["ready"]
+        assert await made_by(proxy) == "sora"
+    assert caplog.text.count("stored record can't be read") == 2
+    assert "a-secret-token" not in caplog.text
+
+
+async def test_headers_that_earlier_versions_stored_among_the_options_are_used(
+    start_proxy: StartProxy, server: Sora, tmp_path: Path
+) -> None:
+    async with start_proxy(backends=[entry("other", server, enabled=False)]) as proxy:
+        await ask(proxy, "POST", BACKENDS, entry("first", server))
+    old = '{"max_images_per_day": null, "extra_headers": {"X_Gate": "let-me-in"}}'
+    await change_database(tmp_path, "UPDATE backends SET config = json_set(config, '$.options', json(?))", old)
+    async with start_proxy() as proxy:
+        assert await sent_headers(proxy, server, "x_gate") == ["let-me-in"]
