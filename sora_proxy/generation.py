@@ -127,7 +127,7 @@ class Asset:
     """A finished image: where the back end keeps it, or its bytes, in a file that we have.
 
     The URL is as `plain_address` writes it, and expires. `ours_only`: clients can't fetch it, since it is relative,
-    private or needs the key.
+    private or needs the key; then only the back end reads it, and it may be any text.
     """
 
     url: str = ""

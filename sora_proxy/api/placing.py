@@ -21,10 +21,17 @@ from sora_proxy.foreign.public_http import AddressRefused
 from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.idempotency import Claim, Repeated, order_digest
 from sora_proxy.orders.store import InSameCommit
+from sora_proxy.upstream.model_names import Model
 
 MAX_KEY_LENGTH = 255
 RETRY_COUNT = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 MAX_DIGESTED_ON_LOOP = 2**16  # characters of all images together; larger ones are digested on a thread
+
+
+def model_for(request: web.Request, name: str | None) -> Model:
+    """The model of a request that names it, or does not. Raises what `Models.get` does."""
+    models = request.app[MODELS]
+    return models.get(name) if name else models.default
 
 
 async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs, *also: InSameCommit) -> Generation:

@@ -191,7 +191,10 @@ class Upstream(Protocol):
         """
 
     async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:
-        """The state of these tasks of one account, in one call; `deep` allows more calls, to find older ones."""
+        """The state of these tasks of one account, in one call; `deep` allows more calls, to find older ones.
+
+        Tasks that the back end does not know are left out. Raises Fault if the call failed, whatever became of tasks.
+        """
 
     async def recent(self, account: Account) -> list[Snapshot]:
         """The account's newest tasks, newest first. Only a listed back end is asked."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -16,13 +17,13 @@ import pytest
 from sora_proxy.upstream import Identity
 from sora_proxy.upstream.registry import BACKENDS
 from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, StartProxy, upstream_keys
-from tests.contract.program import TOYS
-from tests.contract.stages import STAGES, Stage
+from tests.contract.stage import Stage
+from tests.contract.stages import STAGES
+from tests.contract.toys import TOYS
 from tests.e2e.conftest import CHECKOUT, Program, running_program
 from tests.eventually import eventually
 
 SEARCHABLE = (Identity.named, Identity.listed)
-MODELS = {"sora": "sora-1.0"}
 
 
 @dataclass
@@ -34,28 +35,25 @@ class Contract:
 
     @property
     def model(self) -> str:
-        return MODELS.get(self.kind, "toy")
+        return self.stage.model
 
     @property
     def identity(self) -> Identity:
-        return Identity.listed if self.kind == "sora" else TOYS[self.kind].identity
-
-    @property
-    def shows_previews(self) -> bool:
-        return self.kind != "sora"
+        return self.stage.identity
 
     @property
     def searchable(self) -> bool:
         return self.identity in SEARCHABLE
 
     @property
-    def settings(self) -> dict[str, Any]:
-        return {
-            "upstream": self.kind,
-            "sora_base_url": self.stage.url,
-            "api_keys": upstream_keys(),
-            "image_localization": True,
-        }
+    def backends(self) -> list[dict[str, Any]]:
+        """The option BACKENDS of a server in front of it."""
+        place = {"name": self.kind, "kind": self.kind, "base_url": self.stage.url, "keys": upstream_keys()}
+        return [place | {"models": [self.model], "options": self.stage.options}]
+
+    async def abilities(self, proxy: Proxy) -> dict[str, Any]:
+        """What the model can do, as clients read it."""
+        return dict((await proxy.get(f"/v1/models/{self.model}"))["capabilities"])
 
 
 @pytest.fixture(params=STAGES)
@@ -71,7 +69,7 @@ async def contract(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 @pytest.fixture
 def start(contract: Contract, start_proxy: StartProxy) -> Callable[..., AbstractAsyncContextManager[Proxy]]:
     """Start our server in front of the back end, with more settings."""
-    return lambda **settings: start_proxy(**contract.settings | settings)
+    return lambda **settings: start_proxy(backends=contract.backends, image_localization=True, **settings)
 
 
 @dataclass
@@ -132,9 +130,7 @@ def start_killable(contract: Contract, tmp_path: Path) -> StartKillable:
     """Start our server as a process on the folder of the test."""
     settings = {
         "ADMIN_KEY": ADMIN_KEY,
-        "UPSTREAM": contract.kind,
-        "SORA_BASE_URL": contract.stage.url,
-        "API_KEYS": '[{"key": "upstream-token-of-the-tests"}]',
+        "BACKENDS": json.dumps(contract.backends),
         "IMAGE_LOCALIZATION": "True",
         "SETTLE_TIME": "1",
     }

@@ -4,18 +4,7 @@ import sys
 
 from sora_proxy.__main__ import main
 from sora_proxy.upstream.registry import BACKENDS
-from tests.contract.toys.blind import Blind
-from tests.contract.toys.jobs import JobToy
-from tests.contract.toys.listed import Listed
-from tests.contract.toys.named import Named
-from tests.contract.toys.synchronous import Synchronous
-
-TOYS: dict[str, type[JobToy]] = {
-    "blind": Blind,
-    "listed": Listed,
-    "named": Named,
-    "synchronous": Synchronous,
-}
+from tests.contract.toys import TOYS
 
 
 def run() -> int:

@@ -2,50 +2,30 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from functools import partial
 
 from aiohttp import web
 
+from sora_proxy.upstream import Identity
 from tests.contract.received import File, Received
 from tests.contract.script import Script, Step
+from tests.contract.stage import Stage
 from tests.contract.toy_server import ToyServer
+from tests.contract.toys import TOYS
+from tests.contract.toys.jobs import JobToy
 from tests.sora_server import Order, Sora
 
 
-class Stage(Protocol):
-    """A server with the protocol of a back end."""
-
-    url: str
-    script: Script
-    refuses: bool
-    fails: bool
-
-    received: Received  # with the last order
-
-    @property
-    def registered(self) -> int:
-        """How many orders became jobs."""
-
-    @property
-    def uploaded(self) -> int:
-        """How many input images came before an order."""
-
-    async def show(self, preview: bytes | None) -> None:
-        """Show this of the jobs, which run; None: they end."""
-
-    def forget(self) -> None:
-        """Lose every job."""
-
-    async def start(self) -> web.AppRunner: ...
-
-
-class SoraStage(Sora):
+class SoraStage(Sora, Stage):
     """A server with Sora's web protocol."""
+
+    model = "sora-1.0"
+    identity = Identity.listed
+    shows_previews = False
 
     def __init__(self) -> None:
         super().__init__()
         self.script = Script()
-        self.refuses = self.fails = False
         self.on_order = self._ordered
         self._uploads: dict[str, File] = {}
         self.received = Received()
@@ -53,9 +33,6 @@ class SoraStage(Sora):
     @property
     def uploaded(self) -> int:
         return len(self._uploads)
-
-    async def show(self, preview: bytes | None) -> None:
-        raise NotImplementedError("the protocol has no previews")
 
     def forget(self) -> None:
         self.tasks.clear()
@@ -93,11 +70,18 @@ class SoraStage(Sora):
         return await super()._media(request)
 
 
+class ToyStage(ToyServer, Stage):
+    """The server of all toys, for one of them."""
+
+    model = "toy"
+
+    def __init__(self, toy: type[JobToy]) -> None:
+        super().__init__()
+        self.identity, self.shows_previews = toy.identity, toy.shows_previews
+
+
 # One line runs the contract for a back end.
 STAGES: Mapping[str, Callable[[], Stage]] = {
     "sora": SoraStage,
-    "blind": ToyServer,
-    "listed": ToyServer,
-    "named": ToyServer,
-    "synchronous": ToyServer,
+    **{name: partial(ToyStage, toy) for name, toy in TOYS.items()},
 }

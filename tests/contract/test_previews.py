@@ -23,7 +23,7 @@ PREVIEWS = [image("PNG", colour) for colour in ("grey", "silver", "white")]
 
 @pytest.fixture(autouse=True)
 def _has_previews(contract: Contract) -> None:
-    if not contract.shows_previews:
+    if not contract.stage.shows_previews:
         pytest.skip("its protocol has no previews")
     contract.stage.script.tasks_end = False
 

@@ -64,6 +64,31 @@ async def test_each_model_leads_to_the_back_end_that_serves_it(
     assert orders_at(servers) == (1, 3)
 
 
+TITLE = "Provide a concise, 5-word-or-less title for the conversation.\n\nConversation:\nUser: a red fox"
+WITHOUT_A_MODEL: list[tuple[str, dict[str, Any]]] = [
+    ("chat/completions", {"messages": [{"role": "user", "content": "a red fox"}]}),
+    ("chat/completions", {"messages": [{"role": "user", "content": TITLE}]}),  # which is answered without an image
+    ("images/generations", {"prompt": "a red fox"}),
+    ("responses", {"input": "a red fox"}),
+]
+
+
+@pytest.mark.parametrize(("default_model", "served"), [("hare", "hare"), (None, "fox")])
+async def test_a_request_without_a_model_is_served_by_the_default_one_and_answered_with_its_name(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora], default_model: str | None, served: str
+) -> None:
+    backends = [entry(name, servers[0], models={name: "sora-1.0"}) for name in ("fox", "hare")]
+    async with start_proxy(backends=backends, default_model=default_model) as proxy:
+        for path, body in WITHOUT_A_MODEL:
+            for named in ({}, {"model": None}):
+                async with proxy.client.post(f"{proxy.url}/v1/{path}", json=body | named) as answer:
+                    assert answer.status == 200, await answer.text()
+                    assert (await answer.json())["model"] == served
+        made_by = {(each["model"], each["backend"]) for each in (await proxy.get("/v1/generations"))["data"]}
+    assert made_by == {(served, served)}
+    assert servers[0].registered == 6
+
+
 async def test_an_order_falls_over_where_the_first_server_can_not_be_reached(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], silent: int
 ) -> None:

@@ -138,8 +138,6 @@ def test_everything_we_do_not_use_at_once() -> None:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"model": None}, "model"),
-        ({"model": ""}, "model"),
         ({"model": 7}, "model"),
         ({"model": "x" * 201}, "model"),
         ({"messages": None}, "messages"),
@@ -176,12 +174,9 @@ def test_a_bad_field_is_named(fields: dict[str, Any], param: str) -> None:
     assert param in str(fault)
 
 
-@pytest.mark.parametrize("name", ["model", "messages"])
-def test_a_missing_field_is_named(name: str) -> None:
-    fields = {"model": "sora-1.0", "messages": MESSAGES}
-    del fields[name]
-    fault = refusal(orjson.dumps(fields))
-    assert (fault.param, fault.code) == (name, "missing_required_parameter")
+def test_a_missing_field_is_named() -> None:
+    fault = refusal(b'{"model": "sora-1.0"}')
+    assert (fault.param, fault.code) == ("messages", "missing_required_parameter")
 
 
 def test_as_many_messages_as_are_allowed_are_read() -> None:

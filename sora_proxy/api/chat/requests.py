@@ -12,6 +12,7 @@ from sora_proxy.api.ordering.schemas import (
     Lenient,
     Message,
     Metadata,
+    ModelName,
     none_is_default,
     parse_body,
 )
@@ -35,7 +36,6 @@ class StreamOptions(Lenient):
 class ChatRequest(Parameters):
     """An order. `size` and `background` are ours; SDKs pass them in `extra_body`. Other fields are ignored."""
 
-    model: Annotated[str, Field(min_length=1, max_length=200, description="A name from `/v1/models`.")]
     messages: Annotated[
         list[Message],
         Field(
@@ -44,6 +44,7 @@ class ChatRequest(Parameters):
             description="The last user message is the prompt; it may contain reference images.",
         ),
     ]
+    model: ModelName = None
     n: Annotated[int, Field(ge=1, description="The number of images."), none_is_default(1)] = 1
     stream: Annotated[bool, Field(description="Stream the answer, with progress."), none_is_default(False)] = False
     stream_options: Annotated[StreamOptions, none_is_default(StreamOptions())] = StreamOptions()

@@ -16,7 +16,7 @@ from sora_proxy.api.chat.legacy_sdk import by_legacy_sdk
 from sora_proxy.api.chat.requests import ChatRequest, parse_chat_request
 from sora_proxy.api.chat.stream import ChatStream
 from sora_proxy.api.chat.text_answers import answer_with_text
-from sora_proxy.api.context import MODELS, SIDE_CALLS
+from sora_proxy.api.context import SIDE_CALLS
 from sora_proxy.api.http.answers import failure_response
 from sora_proxy.api.http.bodies import parsed
 from sora_proxy.api.http.context import SETTINGS
@@ -26,11 +26,12 @@ from sora_proxy.api.lookup import poll_headers, why_no_images
 from sora_proxy.api.ordering.image_input import Inputs, InputSource
 from sora_proxy.api.ordering.prompts import Prompt, prompt_of, texts_of
 from sora_proxy.api.ordering.side_calls import SideCalls
-from sora_proxy.api.placing import place_order, waiting_for
+from sora_proxy.api.placing import model_for, place_order, waiting_for
 from sora_proxy.api.reference.answer_schemas import ChatCompletion
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.conversations import Conversations, MessageText
+from sora_proxy.upstream.model_names import Model
 
 PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b", re.IGNORECASE)
 
@@ -38,13 +39,12 @@ PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b", re.IGNORECASE)
 @described(Description(body=ChatRequest, answer=ChatCompletion, media=(JSON, EVENTS)))
 async def create(request: web.Request) -> web.StreamResponse:
     """Order images and return them as markdown, whole or as a stream."""
-    side_calls, model = request.app[SIDE_CALLS], request.match_info.get("model")
-    async with parsed(request, lambda body: _parse(body, side_calls, model)) as order:
-        chat = order.chat
-        request.app[MODELS].get(chat.model)
+    side_calls, named = request.app[SIDE_CALLS], request.match_info.get("model")
+    async with parsed(request, lambda body: _parse(body, side_calls, named)) as order:
+        chat, model = order.chat, model_for(request, order.chat.model)
         if isinstance(order.prompt, str):
-            return await answer_with_text(request, chat, order.messages, order.prompt)
-        generation = await _place(request, order, order.prompt)
+            return await answer_with_text(request, chat, model.id, order.messages, order.prompt)
+        generation = await _place(request, order, model, order.prompt)
         del order  # its images are on disk now
     structlog.contextvars.bind_contextvars(generation=generation.id)
     origin = public_origin(request)
@@ -76,11 +76,11 @@ def _parse(body: bytes, side_calls: SideCalls | None, model: str | None) -> _Ord
     return _Order(chat.model_copy(update={"messages": []}), prompt, messages)
 
 
-async def _place(request: web.Request, order: _Order, prompt: Prompt) -> Generation:
+async def _place(request: web.Request, order: _Order, model: Model, prompt: Prompt) -> Generation:
     chat = order.chat
-    width, height = request.app[MODELS].get(chat.model).size_for(chat.dimensions)
+    width, height = model.size_for(chat.dimensions)
     spec = GenerationSpec(
-        chat.model,
+        model.id,
         prompt.text,
         n=chat.n,
         width=width,

@@ -15,10 +15,13 @@ from sora_proxy.orders.conversations import MessageText
 
 
 async def answer_with_text(
-    request: web.Request, chat: ChatRequest, messages: Sequence[MessageText], text: str
+    request: web.Request, chat: ChatRequest, model: str, messages: Sequence[MessageText], text: str
 ) -> web.StreamResponse:
-    """Answer `messages` with a text, as the whole completion or as the stream that the client asked for."""
-    head = {"id": new_generation_id(), "object": "chat.completion", "created": int(time.time()), "model": chat.model}
+    """Answer `messages` with a text, as the whole completion or as the stream that the client asked for.
+
+    `model` is the name that the answer gives for it.
+    """
+    head = {"id": new_generation_id(), "object": "chat.completion", "created": int(time.time()), "model": model}
     prompt = max(sum(len(message.text.split()) for message in messages), 1)
     answer = max(len(text.split()), 1)
     usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}

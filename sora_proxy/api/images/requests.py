@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from sora_proxy.api.ordering.image_options import ImageOptions, ImageSource
-from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, none_is_default
+from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, ModelName, none_is_default
 
 STOCK_PROMPT = "Another variation of this image: the same subject and style, composed anew."
 
@@ -14,7 +14,7 @@ class ImageRequest(ImageOptions):
     """Images from a text."""
 
     prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_LENGTH)]
-    model: Annotated[str | None, Field(max_length=200)] = None
+    model: ModelName = None
     n: Annotated[int, Field(ge=1), none_is_default(1)] = 1
     response_format: Literal["url", "b64_json"] | None = None
     stream: Annotated[bool, none_is_default(False)] = False

@@ -12,7 +12,6 @@ import orjson
 import structlog
 from aiohttp import web
 
-from sora_proxy.api.context import MODELS
 from sora_proxy.api.http.answers import error_object, failure_response
 from sora_proxy.api.http.bodies import parsed
 from sora_proxy.api.http.context import MEDIA, SETTINGS, THREADS
@@ -27,7 +26,7 @@ from sora_proxy.api.images.requests import EditRequest, ImageRequest, VariationF
 from sora_proxy.api.lookup import why_no_images
 from sora_proxy.api.ordering.image_input import Inputs, InputSource
 from sora_proxy.api.ordering.schemas import bracketed, checked, parse_body
-from sora_proxy.api.placing import place_order, waiting_for
+from sora_proxy.api.placing import model_for, place_order, waiting_for
 from sora_proxy.api.previews import Previews
 from sora_proxy.api.reference.answer_schemas import ImagesAnswer
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
@@ -89,8 +88,7 @@ def _inputs(images: Sequence[str | Path], masks: Sequence[str | Path], markup: o
 
 
 async def _place(request: web.Request, order: ImageRequest, inputs: Inputs) -> Generation:
-    models = request.app[MODELS]
-    model = models.get(order.model) if order.model else models.default
+    model = model_for(request, order.model)
     width, height = model.size_for(order.dimensions)
     spec = GenerationSpec(
         model.id,

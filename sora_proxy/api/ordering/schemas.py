@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.foreign.bounded_json import TooManyValues, read_json
@@ -30,6 +30,10 @@ class Lenient(BaseModel):
 
 
 M = TypeVar("M", bound=Lenient)
+ModelName = Annotated[
+    str | None,
+    Field(max_length=200, description="A name from `/v1/models`; unset: that of `DEFAULT_MODEL`, else the first."),
+]
 
 
 class Message(Lenient):

@@ -5,7 +5,15 @@ from typing import Annotated, Any, get_args
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from sora_proxy.api.ordering.image_options import ImageOptions, ImageSource
-from sora_proxy.api.ordering.schemas import CONTENT, MAX_MESSAGES, Lenient, Message, Metadata, none_is_default
+from sora_proxy.api.ordering.schemas import (
+    CONTENT,
+    MAX_MESSAGES,
+    Lenient,
+    Message,
+    Metadata,
+    ModelName,
+    none_is_default,
+)
 
 TOOL = "image_generation"
 
@@ -50,7 +58,7 @@ class ResponseRequest(Lenient):
         BeforeValidator(_messages),
         WithJsonSchema(INPUT),
     ]
-    model: Annotated[str | None, Field(max_length=200, description="A name from `/v1/models`.")] = None
+    model: ModelName = None
     tool: Annotated[
         ImageTool,
         Field(

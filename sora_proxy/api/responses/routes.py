@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from sora_proxy.api.context import MODELS, READERS, SIDE_CALLS, SUPERVISOR
+from sora_proxy.api.context import READERS, SIDE_CALLS, SUPERVISOR
 from sora_proxy.api.http.answers import failure_response, json_response
 from sora_proxy.api.http.bodies import parsed
 from sora_proxy.api.http.context import CLIENT, MEDIA, SETTINGS, THREADS
@@ -27,7 +27,7 @@ from sora_proxy.api.ordering.image_input import Inputs, InputSource
 from sora_proxy.api.ordering.prompts import Prompt, prompt_of, text_of
 from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, parse_body
 from sora_proxy.api.ordering.side_calls import SideCalls
-from sora_proxy.api.placing import place_order, waiting_for
+from sora_proxy.api.placing import model_for, place_order, waiting_for
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.responses.events import NUMBERS_PER_EVENT, ResponseEvents
 from sora_proxy.api.responses.objects import (
@@ -48,9 +48,9 @@ from sora_proxy.upstream.model_names import Model
 @described(Description(body=ResponseRequest, answer=ResponseAnswer, media=(JSON, EVENTS)))
 async def create(request: web.Request) -> web.StreamResponse:
     """Order an image and return it as a response."""
-    side_calls, models = request.app[SIDE_CALLS], request.app[MODELS]
+    side_calls = request.app[SIDE_CALLS]
     async with parsed(request, lambda body: _parse(body, side_calls)) as (whole, prompt, answer):
-        model = models.get(whole.model) if whole.model else models.default
+        model = model_for(request, whole.model)
         if answer is not None:
             spec = GenerationSpec(model.id, prompt.text, n=0, metadata=whole.metadata)
             return await _answer_with_text(request, spec, answer, stream=whole.stream)

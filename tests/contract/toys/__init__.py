@@ -1,1 +1,17 @@
-"""Back ends of the tests' own, one of each identity."""
+"""Back ends of the tests' own: one of each identity, and one that can do as little as possible."""
+
+from tests.contract.toys.blind import Blind
+from tests.contract.toys.jobs import JobToy
+from tests.contract.toys.listed import Listed
+from tests.contract.toys.named import Named
+from tests.contract.toys.plain import Plain
+from tests.contract.toys.synchronous import Synchronous
+
+# One line runs the contract for a toy.
+TOYS: dict[str, type[JobToy]] = {
+    "blind": Blind,
+    "listed": Listed,
+    "named": Named,
+    "plain": Plain,
+    "synchronous": Synchronous,
+}

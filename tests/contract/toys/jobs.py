@@ -46,6 +46,7 @@ class JobToy:
     identity = Identity.blind
     names_tasks: bool | None = True
     links_results = False
+    shows_previews = True
     capabilities = Capabilities({"toy": ABILITIES})
 
     def __init__(self, options: BackendOptions, _threads: BlockingPool) -> None:
@@ -73,8 +74,9 @@ class JobToy:
         return {job["id"]: self.snapshot(job) for status, job in answers if status == 200}
 
     def snapshot(self, job: dict[str, Any]) -> Snapshot:
-        assets = tuple(Asset(f"{self.base_url}{path}", ours_only=True) for path in job["results"])
-        shown = {"assets": assets, "preview": preview(job), "prompt": job["prompt"], "n": job["n"]}
+        assets = tuple(Asset(path, ours_only=True) for path in job["results"])
+        newest = preview(job) if self.shows_previews else None
+        shown = {"assets": assets, "preview": newest, "prompt": job["prompt"], "n": job["n"]}
         return Snapshot(job["id"], STATES[job["state"]], **shown)
 
     async def recent(self, account: Account) -> list[Snapshot]:  # noqa: ARG002
@@ -88,7 +90,7 @@ class JobToy:
         try:
             async with (
                 aiohttp.ClientSession(timeout=TIMEOUT) as session,
-                session.get(asset.url, headers=headers, raise_for_status=True) as answer,
+                session.get(f"{self.base_url}{asset.url}", headers=headers, raise_for_status=True) as answer,
             ):
                 await asyncio.to_thread(destination.write_bytes, await answer.read())
         except aiohttp.ClientError as error:

@@ -1,0 +1,47 @@
+"""A stage: what the contract has to know of a back end, and its server."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from sora_proxy.upstream import Identity
+from tests.contract.received import Received
+from tests.contract.script import Script
+
+
+class Stage(Protocol):
+    """A server with the protocol of a back end. Every stage inherits from this class, and with it the defaults.
+
+    `registered` counts the orders that the server began to make, `uploaded` the input images that came before an order:
+    each is a property, or a class attribute of 0 to begin with. `refuses` makes the server refuse orders as against its
+    rules, `fails` makes those fail that it took.
+    """
+
+    # Of the back end.
+    model: str  # one that it serves, by its own name
+    identity: Identity
+    options: Mapping[str, Any] = {}  # in its entry of BACKENDS
+    shows_previews: bool = True
+
+    # Of its server, as it is now.
+    url: str  # known once it runs
+    script: Script  # what happens at each step
+    refuses: bool = False
+    fails: bool = False
+    received: Received  # with the last order
+
+    @property
+    def registered(self) -> int: ...
+
+    @property
+    def uploaded(self) -> int:
+        return 0
+
+    async def start(self) -> web.AppRunner: ...
+
+    def forget(self) -> None:
+        """Lose every job, as a restart does. A synchronous server has none."""
+
+    async def show(self, preview: bytes | None) -> None:
+        """Show this of the jobs, which run; None: they end. Only called if it shows previews."""
