@@ -1,10 +1,10 @@
 """The words for faults that pydantic finds: where each is and what would be right, in the terms of JSON."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; anything else could be a secret out of place
 WORDS = {
@@ -16,8 +16,8 @@ WORDS = {
 }
 
 
-def words_of(fault: ErrorDetails) -> str:
-    """What is wrong with a value, without the value; it begins with a small letter."""
+def words_of(fault: Mapping[str, Any]) -> str:
+    """What is wrong with a value, without the value; it begins with a small letter. `fault` is one of pydantic's."""
     words = WORDS.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
     return words[:1].lower() + words[1:]
 
