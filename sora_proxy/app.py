@@ -27,7 +27,7 @@ from sora_proxy.api.context import (
     SUPERVISOR,
     WEBHOOKS,
 )
-from sora_proxy.api.http.context import ACCESS, FETCHER, LARGE_BODY_SLOTS, MEDIA, SESSIONS, SETTINGS, THREADS
+from sora_proxy.api.http.context import ACCESS, FETCHER, INSTANCE, LARGE_BODY_SLOTS, MEDIA, SESSIONS, SETTINGS, THREADS
 from sora_proxy.api.ordering.side_calls import SideCalls
 from sora_proxy.backend_choice import BackendChoice, Stored
 from sora_proxy.backend_keeping.discovery import Discovery
@@ -122,7 +122,7 @@ class Program:
             _closing(self.threads.close),
             _opened(self.database, self.media),
             self.choice.running(),
-            _closing(self.backends.close_connections),
+            contextlib.aclosing(self.backends),
             self.key_keeping.running(self.background, simulated=simulated, by_default=by_default),
             self.webhooks.running(self.background),
         ):
@@ -143,6 +143,7 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MAX_BODY_BYTES)
     app[SETTINGS] = program.runtime
     app[ACCESS] = access
+    app[INSTANCE] = program.choice.instance
     app[SESSIONS] = Sessions()
     app[LOGIN_LIMIT] = LoginLimit()
     app[THREADS] = program.threads

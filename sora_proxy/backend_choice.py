@@ -1,6 +1,7 @@
 """BackendChoice: which back ends the settings choose. It is a part of the composition root."""
 
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping.store import Origin
 from sora_proxy.scheduling.key_pools import KeyPools
 from sora_proxy.settings.backends import BackendConfig, EntryOptions
-from sora_proxy.settings.derived import HOW_TO_NAME_A_BACKEND, backend_is_meant, egresses_of
+from sora_proxy.settings.derived import HOW_TO_NAME_A_BACKEND, OPENAI, backend_is_meant, backends_of, egresses_of
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import signs_of_a_backend
 from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
@@ -41,12 +42,14 @@ class BackendChoice:
 
     def __init__(self, settings: Settings, threads: BlockingPool, stored: Stored) -> None:
         self._settings = settings
-        names = ("auto", "simulator", *BACKENDS)
+        self.instance = secrets.token_hex(8)
+        names = ("auto", "simulator", OPENAI, *BACKENDS)
         if settings.upstream not in names:
             raise ConfigurationError([f"UPSTREAM: must be one of {', '.join(names)}. Example: UPSTREAM=auto"])
         self._stored = stored
         # An explicit `auto` is the default spelled out: it names no back end.
-        meant = self._names_one or settings.backends or stored.has_backends
+        self._entries = backends_of(settings)
+        meant = self._names_one or self._entries or stored.has_backends
         self.by_default = settings.upstream == "auto" and not meant
         if self.by_default and (signs := signs_of_a_backend()):
             raise ConfigurationError(signs)
@@ -59,7 +62,7 @@ class BackendChoice:
         """The name of the back end whose keys name none: that of the older options, or the simulator."""
         if self.simulated:
             return "simulator"
-        return "sora" if self._settings.upstream == "auto" else self._settings.upstream
+        return "sora" if self._settings.upstream in ("auto", OPENAI) else self._settings.upstream
 
     @property
     def records(self) -> list[BackendRecord]:
@@ -68,8 +71,8 @@ class BackendChoice:
             url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
             simulator = BackendConfig(name=self.default_name, kind="sora", base_url=url)
             return [BackendRecord(simulator, Origin.simulator, created_at=0.0)]
-        older = (self._of_older_options(),) if self._names_one and not self._settings.backends else ()
-        return imports.merged(self._stored.backends, self._settings.backends or older)
+        older = (self._of_older_options(),) if self._names_one and not self._entries else ()
+        return imports.merged(self._stored.backends, self._entries or older)
 
     def make(self, config: BackendConfig) -> Upstream:
         """The upstream of a back end. Raises ConfigurationError."""
@@ -89,6 +92,7 @@ class BackendChoice:
             links_results=not self.simulated,
             extra_headers=config.options.extra_headers,
             more=config.options.of_kind,
+            instance=self.instance,
             result_allow=settings.result_allow,
         )
         return BACKENDS[config.kind](options, self._threads.branch())  # a slow back end must not hold up others
@@ -113,6 +117,8 @@ class BackendChoice:
         if self._socket is None:
             yield
             return
+        if self._settings.openai_api_key:
+            log.warning("OPENAI_API_KEY is set, and not used: UPSTREAM=openai would use it")
         log.warning("the simulator answers: images are drawn, not generated", reason=self.why_simulated)
         async with serve_simulator(SimulatorOptions(seconds=self._settings.simulator_seconds), self._socket):
             yield

@@ -15,5 +15,5 @@ async def report(_progress: Progress | Preview) -> None:
 def submission(account: Account) -> Submission:
     """An order without a reference image."""
     return Submission(
-        GenerationSpec("sora-1.0", "a red fox"), account, "sora-1.0", "attempt", {}, (), None, Path, report
+        GenerationSpec("sora-1.0", "a red fox"), account, "sora-1.0", 1, "attempt", {}, (), None, Path, report
     )

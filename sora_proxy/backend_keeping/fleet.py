@@ -49,6 +49,7 @@ class Fleet:
             backend = self._employ(upstream, pool)
             self._in_use.backends.put(backend)
         backend.use(upstream)
+        backend.keys.default_limit = upstream.max_concurrent
         backend.enabled = config.enabled
 
     async def remove(self, name: str) -> None:
@@ -56,7 +57,7 @@ class Fleet:
         backend = self._in_use.backends.remove(name)
         self._in_use.pools.remove(name)
         await backend.close()
-        backend.close_connections()
+        await backend.close_connections()
 
     def has_orders(self, name: str) -> bool:
         """Whether a back end has orders, or is about to get one."""

@@ -8,7 +8,7 @@ operator lists are exempt from the check of addresses and ports, and from nothin
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import aiohttp
@@ -42,7 +42,7 @@ class PublicHttp:
         Raises AddressRefused, also for what goes wrong in reading.
         """
         url = self.check(address)
-        resolver = None if self._is_allowed(url) else _PublicResolver(self._subject)
+        resolver = None if self._is_allowed(url) else PublicResolver(lambda _host: _not_public(self._subject))
         connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         try:
@@ -88,11 +88,14 @@ def _not_public(subject: str) -> AddressRefused:
     return AddressRefused(f"{subject} is not a public one")
 
 
-class _PublicResolver(AbstractResolver):
-    """Resolves a name once and vouches for every address that it returns: those are connected to."""
+class PublicResolver(AbstractResolver):
+    """Resolves a name once and vouches for every address that it returns: those are connected to.
 
-    def __init__(self, subject: str) -> None:
-        self._subject = subject
+    `refusal` makes the error for a host with another address.
+    """
+
+    def __init__(self, refusal: Callable[[str], Exception]) -> None:
+        self._refusal = refusal
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -101,7 +104,7 @@ class _PublicResolver(AbstractResolver):
         found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
         addresses = [(kind, str(where[0])) for kind, _, _, _, where in found]
         if not addresses or not all(is_public(address) for _, address in addresses):
-            raise _not_public(self._subject)
+            raise self._refusal(host)
         return [
             ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST)
             for kind, address in addresses

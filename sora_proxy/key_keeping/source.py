@@ -15,6 +15,7 @@ from sora_proxy.key_keeping.imports import Entry
 from sora_proxy.key_keeping.sora_api_file import listed
 from sora_proxy.key_keeping.store import Origin
 from sora_proxy.settings.backends import ENVIRONMENTS, BackendConfig
+from sora_proxy.settings.derived import backends_of
 from sora_proxy.settings.kinds import UpstreamKey, UpstreamKeys
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import explain
@@ -38,10 +39,11 @@ class KeySource:
 
     def __init__(self, settings: Settings, threads: BlockingPool) -> None:
         self._named = "keys_storage_file" in settings.model_fields_set
-        self.origin = Origin.environment if settings.api_keys or settings.backends else Origin.file
+        backends = backends_of(settings)
+        self.origin = Origin.environment if settings.api_keys or backends else Origin.file
         self._configured = (
             *((ENVIRONMENTS, key) for key in settings.api_keys),
-            *((backend.name, key) for backend in settings.backends for key in keys_of(backend)),
+            *((backend.name, key) for backend in backends for key in keys_of(backend)),
         )
         self._path = settings.keys_storage_file
         self._threads = threads

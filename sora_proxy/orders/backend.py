@@ -143,9 +143,9 @@ class Backend:
         """End its polls and probes."""
         await asyncio.gather(self._watcher.close(), self._probes.close())
 
-    def close_connections(self) -> None:
+    async def close_connections(self) -> None:
         for upstream in (*self._replaced, self.upstream):
-            upstream.close()
+            await upstream.close()
 
     async def _send(self, generation: Generation, lease: Lease) -> None:
         """The input images, the write-ahead intent, and the order itself."""
@@ -183,6 +183,7 @@ class Backend:
             spec=spec,
             account=lease.sending(),
             model=state.model or spec.model,
+            n=spec.n,
             attempt_id=generation.attempt_id,
             parameters={name: value for name, value in spec.parameters.items() if name not in state.ignored},
             images=[uploads[name] for name in spec.images],

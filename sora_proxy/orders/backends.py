@@ -51,9 +51,10 @@ class Backends:
         """End the polls and probes of all."""
         await asyncio.gather(*(backend.close() for backend in self.all))
 
-    def close_connections(self) -> None:
+    async def aclose(self) -> None:
+        """Let go of every connection to a back end."""
         for backend in self.all:
-            backend.close_connections()
+            await backend.close_connections()
 
     def get(self, name: str) -> Backend | None:
         return self._by_name.get(name)

@@ -49,7 +49,8 @@ class KeyPool:
         # Called after a change of a key that must outlive the process, and with a key that needs a free call.
         self.on_change: Callable[[Key], None] = lambda _key: None
         self.on_unproven: Callable[[Key], None] = lambda _key: None
-        # All the mutable state.
+        # All the mutable state. `default_limit` is the `max_concurrent` of keys that are put without one.
+        self.default_limit: int | None = None
         self._keys: dict[str, Key] = {}
         self._servers = Servers()
         self._egresses = Egresses()
@@ -105,6 +106,7 @@ class KeyPool:
 
     def put(self, key_id: str, config: UpstreamKey, memory: KeyMemory | None = None) -> Key:
         """Add a key, or change one; its tasks continue. `memory` is the state that an earlier process stored."""
+        config = config.model_copy(update={"max_concurrent": config.max_concurrent or self.default_limit})
         key, egresses, server = self._keys.get(key_id), self._egresses.of(config.proxy), self._servers[config.base_url]
         if key is None:
             key = self._keys[key_id] = Key(key_id, config, egresses, server, one_intent=self._one_intent)

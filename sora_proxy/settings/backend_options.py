@@ -27,8 +27,8 @@ class BackendSettings(AccessSettings):
     # The back end
     upstream: str = Field(
         "auto",
-        description="`sora`, `simulator` (built in), or `auto`: sora if SORA_BASE_URL, API_KEYS or KEYS_STORAGE_FILE "
-        "is set or a key exists, else the simulator.",
+        description="`openai` (a server with OpenAI's Images API), `sora`, `simulator` (built in), or `auto`: sora if "
+        "SORA_BASE_URL, API_KEYS or KEYS_STORAGE_FILE is set or a key exists, else the simulator.",
         examples=["auto"],
     )
     backends: BackendConfigs = Field(
@@ -41,6 +41,19 @@ class BackendSettings(AccessSettings):
         None,
         description="The model of requests that name none, and of OpenAI's names. Unset: the first one.",
         examples=["sora-image"],
+    )
+    openai_base_url: HttpUrl = Field(
+        "https://api.openai.com/v1",
+        description="With UPSTREAM=openai: the server, with the path before `/images/generations`.",
+        examples=["http://localhost:8080/v1"],
+    )
+    openai_api_key: SecretStr | None = Field(
+        None, description="With UPSTREAM=openai: its key. Not used otherwise.", examples=["sk-…"]
+    )
+    openai_profile: str | None = Field(
+        None,
+        description="With UPSTREAM=openai: the kind of server, see docs/openai-images.md. Unset: by its host.",
+        examples=["stable-diffusion.cpp"],
     )
     sora_base_url: HttpUrl = Field(
         "https://sora.chatgpt.com",

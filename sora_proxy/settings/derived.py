@@ -1,11 +1,15 @@
 """What follows from the options: values that several of them decide together."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sora_proxy.settings.accounts import Proxy
+from sora_proxy.settings.backends import BackendConfig, EntryOptions
+from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.settings.options import Settings
 
-HOW_TO_NAME_A_BACKEND = "set SORA_BASE_URL, or UPSTREAM=sora, and restart"
+HOW_TO_NAME_A_BACKEND = "set BACKENDS, SORA_BASE_URL, UPSTREAM=openai or UPSTREAM=sora, and restart"
+OPENAI = "openai"
 BACKEND_OPTIONS = ("sora_base_url", "api_keys", "keys_storage_file")
 
 
@@ -14,6 +18,22 @@ def egresses_of(settings: Settings) -> tuple[Proxy | None, ...]:
     url = f"http://{settings.proxy_host}:{settings.proxy_port}"
     older_form = Proxy(url, settings.proxy_user, settings.proxy_pass) if settings.proxy_host else None
     return settings.proxies or (older_form,)
+
+
+def backends_of(settings: Settings) -> Sequence[BackendConfig]:
+    """The entries of BACKENDS, or the one that UPSTREAM=openai stands for."""
+    if settings.upstream != OPENAI:
+        return settings.backends
+    token = settings.openai_api_key
+    options = {"profile": settings.openai_profile} if settings.openai_profile else {}
+    entry = BackendConfig(
+        name=OPENAI,
+        kind="openai_images",
+        base_url=settings.openai_base_url,
+        keys=(UpstreamKey(key=token, name=OPENAI),) if token else (),
+        options=EntryOptions.model_validate(options),
+    )
+    return [entry]
 
 
 def backend_is_meant(settings: Settings) -> bool:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_settings import DotEnvSettingsSource
 
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.settings.derived import BACKEND_OPTIONS
+from sora_proxy.settings.derived import BACKEND_OPTIONS, OPENAI
 from sora_proxy.settings.faults import safe_place_of, words_of
 from sora_proxy.settings.kinds import KEY_EXAMPLE
 from sora_proxy.settings.options import SETTINGS_FILES, Settings
@@ -92,6 +92,8 @@ def _cross_checks(settings: Settings) -> list[str]:
     if settings.backends and (others := settings.model_fields_set & {*BACKEND_OPTIONS, "upstream"}):
         names = " and ".join(sorted(option.upper() for option in others))
         faults.append(f"BACKENDS: can't be combined with {names}. Give those as an entry of BACKENDS")
+    if settings.upstream == OPENAI:
+        faults += _faults_of_openai(settings)
     if settings.proxy_host and not settings.proxy_port:
         faults.append("PROXY_PORT: is missing beside PROXY_HOST. Example: PROXY_PORT=7890")
     if settings.proxy_user and not settings.proxy_host:
@@ -102,6 +104,13 @@ def _cross_checks(settings: Settings) -> list[str]:
             " Example: ADMIN_KEY=sk-…"
         )
     return faults
+
+
+def _faults_of_openai(settings: Settings) -> Iterator[str]:
+    for option in sorted(settings.model_fields_set & {*BACKEND_OPTIONS}):
+        yield f"{option.upper()}: is not for UPSTREAM=openai. Use OPENAI_API_KEY and OPENAI_BASE_URL, or BACKENDS"
+    if settings.openai_api_key is None and "openai_base_url" not in settings.model_fields_set:
+        yield "OPENAI_API_KEY: is missing. For another server, set OPENAI_BASE_URL. Example: OPENAI_API_KEY=sk-…"
 
 
 def _is_loopback(host: str) -> bool:

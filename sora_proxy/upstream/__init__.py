@@ -104,7 +104,7 @@ class InputImage:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One order as it is sent. `model` is the back end's own name of it.
+    """One order as it is sent. `model` is the back end's own name of it, `n` the number of images.
 
     `attempt_id` is a UUID of ours: that of a named back end's task. `parameters` are those of the client that the model
     takes. `new_file` gives the place for one result that comes as bytes, and `report` shows the client how far it is;
@@ -114,6 +114,7 @@ class Submission:
     spec: GenerationSpec
     account: Account
     model: str
+    n: int
     attempt_id: str
     parameters: Mapping[str, Any]
     images: Sequence[InputImage]
@@ -163,6 +164,7 @@ class BackendOptions:
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     more: Mapping[str, Any] = field(default_factory=dict, repr=False)
     result_allow: tuple[str, ...] = ()  # hosts where results may lie although they are not public
+    instance: str = ""  # the mark of this server in its calls, by which it recognises those that lead back to itself
 
 
 class Upstream(Protocol):
@@ -173,6 +175,7 @@ class Upstream(Protocol):
     capabilities: Capabilities  # as far as they are known without asking
     identity: Identity
     names_tasks: bool | None  # whether its lists have the prompts of tasks; None before one was seen
+    max_concurrent: int | None  # the tasks of one key at once, unless the operator chose otherwise; None: no limit
     links_results: bool  # whether clients get its own addresses of images, unless the operator chose otherwise
 
     async def ask_capabilities(self, account: Account) -> Capabilities:
@@ -217,5 +220,5 @@ class Upstream(Protocol):
     async def probe(self, account: Account) -> None:
         """A free call that tests whether the account works. Raises the Fault that it shows."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let go of every connection."""

@@ -66,6 +66,7 @@ class Sora:
             raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {min(options.more)!r}"])
         self.identity, self.links_results = Identity.listed, options.links_results
         self.names_tasks: bool | None = None
+        self.max_concurrent: int | None = None
         self._extra_headers = options.extra_headers
         self._deadlines = options.deadlines
         self._http = http or SoraHttp()
@@ -147,7 +148,7 @@ class Sora:
         call = self._call(account, "GET", "/backend/parameters", self._deadlines.poll)
         await self._ask(Work.probe, call, _check_account)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._http.close()
 
     async def _list(self, account: Account, limit: int, before: str | None) -> tuple[list[Snapshot], str | None]:

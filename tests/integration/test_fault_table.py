@@ -71,7 +71,7 @@ async def sora(simulator: Simulator) -> AsyncIterator[Sora]:
     pool = BlockingPool()
     sora = Sora(BackendOptions("sora", simulator.url), pool)
     yield sora
-    sora.close()
+    await sora.close()
     pool.close()
 
 
@@ -116,5 +116,5 @@ async def test_a_probe_of_a_server_without_such_a_call_says_nothing_about_the_ke
     pool = BlockingPool()
     elsewhere = Sora(BackendOptions("sora", f"{simulator.url}/elsewhere"), pool)
     await elsewhere.probe(ACCOUNT)
-    elsewhere.close()
+    await elsewhere.close()
     pool.close()

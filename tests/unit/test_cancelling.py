@@ -35,6 +35,7 @@ class EndsTasks:
     capabilities = Capabilities({"m": Abilities()})
     identity, links_results = Identity.listed, True
     names_tasks: bool | None = True
+    max_concurrent: int | None = None
 
     def __init__(self, fault: Fault | None) -> None:
         self.looked_at = asyncio.Event()
@@ -74,7 +75,7 @@ class EndsTasks:
     async def probe(self, account: Account) -> None:
         raise NotImplementedError
 
-    def close(self) -> None:
+    async def close(self) -> None:
         pass
 
 

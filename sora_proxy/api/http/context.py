@@ -19,6 +19,7 @@ from sora_proxy.settings.access import Access
 SETTINGS = web.AppKey("settings", RuntimeSettings)  # the only source: some options change at run time
 ACCESS = web.AppKey("access", Access)
 SESSIONS = web.AppKey("sessions", Sessions)
+INSTANCE = web.AppKey("instance", str)  # the mark of this server in its own requests
 THREADS = web.AppKey("threads", BlockingPool)
 MEDIA = web.AppKey("media", Media)
 FETCHER = web.AppKey("fetcher", PublicFetcher)

@@ -46,6 +46,7 @@ class JobToy:
     identity = Identity.blind
     names_tasks: bool | None = True
     links_results = False
+    max_concurrent: int | None = None
     shows_previews = True
     capabilities = Capabilities({"toy": ABILITIES})
 
@@ -102,5 +103,5 @@ class JobToy:
     async def probe(self, account: Account) -> None:
         await ask(account, "GET", f"{self.base_url}/jobs")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Every call has a connection of its own."""

@@ -1,0 +1,101 @@
+"""Downloads: brings results to disk that lie at an address, and writes bytes as they arrive."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from yarl import URL
+
+from sora_proxy.blocking import BlockingPool, Work
+from sora_proxy.errors import ResultRefused, UpstreamUnavailable
+from sora_proxy.foreign.addresses import plain_address
+from sora_proxy.generation import Asset
+from sora_proxy.settings.accounts import Account
+from sora_proxy.upstream import BackendOptions
+from sora_proxy.upstream.http_client import Call, HttpClient
+from sora_proxy.upstream.result_addresses import ResultAddresses, look_up
+
+MAX_IMAGE_BYTES = 64 * 2**20
+MAX_REDIRECTS = 3
+PIECE_BYTES = 2**18  # that are written to disk at once
+REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class FileSink:
+    """Writes bytes to a new file as they arrive, on threads. It is complete after `close`."""
+
+    def __init__(self, path: Path, threads: BlockingPool) -> None:
+        self.path = path
+        self._threads = threads
+        # All the mutable state: bytes that are not on disk yet, and how many there were in all.
+        self._waiting = bytearray()
+        self._size = 0
+
+    async def write(self, content: bytes) -> None:
+        """Raises UpstreamUnavailable for more than an image may have."""
+        self._size += len(content)
+        if self._size > MAX_IMAGE_BYTES:
+            raise UpstreamUnavailable("an image of the back end is too large", code="result_unavailable")
+        self._waiting += content
+        if len(self._waiting) >= PIECE_BYTES:
+            await self.close()
+
+    async def close(self) -> None:
+        content, self._waiting = bytes(self._waiting), bytearray()
+        await self._threads.run(Work.download, _append, self.path, content)
+
+
+def _append(path: Path, content: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(content)
+
+
+class Downloads:
+    """Fetches results from addresses that may be fetched from. A key is sent to the back end's own origin only."""
+
+    def __init__(self, options: BackendOptions, http: HttpClient, threads: BlockingPool) -> None:
+        self._addresses = ResultAddresses(options.base_url, options.result_allow)
+        self._base_url = options.base_url
+        self._seconds = options.deadlines.download
+        self._http = http
+        self._threads = threads
+
+    async def fetch(self, asset: Asset, account: Account, destination: Path, headers: Mapping[str, str]) -> None:
+        """Write a result to a file. `headers` hold the key.
+
+        Raises ResultRefused for an address that must not be fetched, another Fault if this failed.
+        """
+        call = Call("GET", asset.url, account.egress, self._seconds, {"accept": "image/*"})
+        for _ in range(MAX_REDIRECTS + 1):
+            public = self._addresses.must_be_public(call.url, account)
+            key = headers if self._is_own(call.url, account) else {}
+            call = replace(call, public_only=public, headers={"accept": "image/*", **key})
+            location = await self._fetch_once(call, destination)
+            if location is None:
+                return
+            call = replace(call, url=location)
+        raise UpstreamUnavailable("a finished image is redirected too often", code="result_unavailable")
+
+    async def check_link(self, asset: Asset, account: Account | None) -> None:
+        """Check that clients may be given the address of a result. Raises ResultRefused."""
+        if self._addresses.must_be_public(asset.url, account) and (account is None or account.egress is None):
+            await self._threads.run(Work.download, look_up, asset.url)
+
+    def _is_own(self, url: str, account: Account) -> bool:
+        return URL(url).origin() == URL(account.base_url or self._base_url).origin()
+
+    async def _fetch_once(self, call: Call, destination: Path) -> str | None:
+        """Write the answer to the file; returns where the result is instead, if the answer says so."""
+        async with self._http.answer(call) as answer:
+            if answer.status in REDIRECTS:
+                location = plain_address(str(URL(call.url).join(URL(answer.headers.get("location", "")))))
+                if location is None:
+                    raise ResultRefused("an address that is not http or https")
+                return location
+            if answer.status != 200:
+                raise UpstreamUnavailable("a finished image could not be fetched", code="result_unavailable")
+            sink = FileSink(destination, self._threads)
+            async for piece in answer.content.iter_any():
+                await sink.write(piece)
+            await sink.close()
+            return None

@@ -1,0 +1,147 @@
+"""HttpClient: the calls of back ends that speak HTTP through aiohttp.
+
+It knows whether a call that failed was sent, and raises the Fault that follows. An order has a connection of its own: a
+server that closes an idle connection at the moment in which an order goes out would leave its outcome unknown.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, ProxyTimeoutError
+from yarl import URL
+
+from sora_proxy.errors import (
+    EgressFault,
+    Fault,
+    ResultRefused,
+    ServerUnreachable,
+    SubmissionUnknown,
+    UpstreamUnavailable,
+)
+from sora_proxy.foreign.public_http import PublicResolver
+from sora_proxy.settings.accounts import Proxy
+
+CONNECT_SECONDS = 10.0
+SOCKS_ERRORS = (ProxyError, ProxyConnectionError, ProxyTimeoutError)
+IDLE_SECONDS = 3.0  # servers close idle connections after 5 s
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call. `seconds` are for all of it; None: whoever makes it ends it.
+
+    `is_order`: what was sent may be paid for. `public_only`: every IP address of its host has to be public.
+    """
+
+    method: str
+    url: str
+    egress: Proxy | None
+    seconds: float | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    is_order: bool = False
+    public_only: bool = False
+
+
+class HttpClient:
+    """Makes calls, any number at a time. Answers are read while the block runs."""
+
+    def __init__(self) -> None:
+        # All the mutable state: a session for each egress, for calls and for orders, and for public addresses.
+        self._sessions: dict[tuple[Proxy | None, bool, bool], aiohttp.ClientSession] = {}
+
+    @contextlib.asynccontextmanager
+    async def answer(self, call: Call) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a call. Redirects are not followed.
+
+        Raises EgressFault or ServerUnreachable if nothing was sent, else SubmissionUnknown for an order and
+        UpstreamUnavailable for any other call; ResultRefused for a host that is not public.
+        """
+        progress = SimpleNamespace(sent=False)
+        try:
+            async with (
+                asyncio.timeout(call.seconds),
+                self._session(call).request(
+                    call.method,
+                    URL(call.url, encoded=True),
+                    data=call.body,
+                    headers=call.headers,
+                    proxy=_http_proxy(call.egress),
+                    proxy_auth=_proxy_auth(call.egress),
+                    allow_redirects=False,
+                    trace_request_ctx=progress,
+                ) as answer,
+            ):
+                yield answer
+        except (aiohttp.ClientError, *SOCKS_ERRORS, TimeoutError, OSError) as error:
+            raise _fault_of(call, error, sent=progress.sent) from error
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        sessions, self._sessions = list(self._sessions.values()), {}
+        for session in sessions:
+            await session.close()
+
+    def _session(self, call: Call) -> aiohttp.ClientSession:
+        kind = call.egress, call.is_order, call.public_only and call.egress is None
+        if kind not in self._sessions:
+            self._sessions[kind] = _new_session(*kind)
+        return self._sessions[kind]
+
+
+def _new_session(egress: Proxy | None, is_order: bool, public_only: bool) -> aiohttp.ClientSession:
+    bounds: dict[str, Any] = {"limit": 0, "force_close": is_order} | (
+        {} if is_order else {"keepalive_timeout": IDLE_SECONDS}
+    )
+    if egress is not None and _is_socks(egress):
+        connector: aiohttp.BaseConnector = ProxyConnector.from_url(
+            egress.address.replace("socks5h", "socks5"), rdns=True, **bounds
+        )
+    elif public_only:
+        connector = aiohttp.TCPConnector(resolver=PublicResolver(ResultRefused), use_dns_cache=False, **bounds)
+    else:
+        connector = aiohttp.TCPConnector(**bounds)
+    traces = aiohttp.TraceConfig()
+    traces.on_request_headers_sent.append(_note_sent)
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        trust_env=False,
+        skip_auto_headers=("user-agent",),
+        trace_configs=[traces],
+    )
+
+
+async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: Any) -> None:
+    context.trace_request_ctx.sent = True
+
+
+def _is_socks(egress: Proxy) -> bool:
+    return egress.url.startswith("socks")
+
+
+def _http_proxy(egress: Proxy | None) -> str | None:
+    return egress.url if egress is not None and not _is_socks(egress) else None
+
+
+def _proxy_auth(egress: Proxy | None) -> aiohttp.BasicAuth | None:
+    if egress is None or _is_socks(egress) or not (egress.user or egress.password):
+        return None
+    return aiohttp.BasicAuth(egress.user or "", egress.password.get_secret_value() if egress.password else "")
+
+
+def _fault_of(call: Call, error: Exception, *, sent: bool) -> Fault:
+    through_proxy = isinstance(error, (*SOCKS_ERRORS, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError))
+    if through_proxy or (call.egress is not None and not sent):
+        return EgressFault("the connection through the proxy does not work", code="upstream_proxy", egress=call.egress)
+    if not sent:
+        return ServerUnreachable("the back end can't be reached")
+    if call.is_order:
+        return SubmissionUnknown("the answer to the order did not come")
+    return UpstreamUnavailable("a call to the back end was not answered")

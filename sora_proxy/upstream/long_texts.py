@@ -1,0 +1,170 @@
+"""LongTexts: reads JSON of any size as it arrives, and keeps its base64 out of memory.
+
+An image is one JSON string of several megabytes. Its bytes are decoded as they come and handed to a sink; in the rest
+of the document, which is small and parsed as a whole, a short placeholder takes its place. Base64 counts as such if a
+string of more than `short` bytes consists of it, after a beginning like that of a data URI if there is one.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pybase64 import b64decode
+
+from sora_proxy.foreign.bounded_json import read_json
+
+SHORT = 4096  # bytes of a string that stays as it is, unless its reader wants otherwise
+MAX_REST_BYTES = 2**20  # of a document without its base64
+MAX_VALUES = 50_000
+QUANTUM = 4  # characters of base64 that make whole bytes
+PLACEHOLDER = re.compile(r"\x00(\d{1,3})\x00")
+DATA_URI = b";base64,"
+BASE64 = re.compile(rb"(?:[A-Za-z0-9+/=_\r\n-]|\\[/nrt]|\\u000[aAdD9])*")
+OPEN_ESCAPE = re.compile(rb"\\(?:u0{0,3})?")
+URL_SAFE = bytes.maketrans(b"-_", b"+/")
+LINE_END = re.compile(rb"\\(?:[nrt]|u000[aAdD9])")
+
+
+class Unreadable(ValueError):
+    """The document is no JSON, too large, or its base64 is damaged."""
+
+
+class Sink(Protocol):
+    """Where the bytes of one string go."""
+
+    async def write(self, content: bytes) -> None: ...
+
+
+class LongTexts:
+    """Reads one document. `new_sink` makes the place for each string of base64."""
+
+    def __init__(self, new_sink: Callable[[], Sink], *, short: int = SHORT) -> None:
+        self._new_sink = new_sink
+        self._short = short
+        # All the mutable state: the document without its base64; where the string begins in it that is being read, if
+        # one is; the sink of its base64, and characters that don't make whole bytes yet.
+        self.sinks: list[Sink] = []
+        self._rest = bytearray()
+        self._string_at: int | None = None
+        self._sink: Sink | None = None
+        self._left = b""
+        self._escaped = False
+
+    async def feed(self, chunk: bytes) -> None:
+        """Read more of the document. Raises Unreadable."""
+        while chunk:
+            if self._sink is not None:
+                chunk = await self._decode(chunk)
+            elif self._string_at is None:
+                chunk = self._outside(chunk)
+            else:
+                chunk = await self._inside(chunk)
+            if len(self._rest) > MAX_REST_BYTES:
+                raise Unreadable("the answer is too large")
+
+    def document(self) -> Any:
+        """The whole document, after the last of it. Raises Unreadable."""
+        if self._string_at is not None or self._sink is not None:
+            raise Unreadable("the answer breaks off")
+        try:
+            return read_json(bytes(self._rest), MAX_VALUES)
+        except ValueError as error:
+            raise Unreadable("the answer is no JSON") from error
+
+    def sink_of(self, text: str) -> Sink | None:
+        """The sink with the base64 of a string in the document, if there is one."""
+        found = PLACEHOLDER.search(text)
+        number = int(found[1]) if found else len(self.sinks)
+        return self.sinks[number] if number < len(self.sinks) else None
+
+    def _outside(self, chunk: bytes) -> bytes:
+        """Up to the quotation mark that opens the next string."""
+        at = chunk.find(b'"') + 1
+        self._rest += chunk[:at] if at else chunk
+        if at:
+            self._string_at = len(self._rest)
+        return chunk[at:] if at else b""
+
+    async def _inside(self, chunk: bytes) -> bytes:
+        """Up to the quotation mark that ends the string, or to where its base64 begins."""
+        assert self._string_at is not None  # noqa: S101 - the caller looked
+        end, before = self._end_of_string(chunk), len(self._rest)
+        self._rest += chunk if end is None else chunk[:end]
+        base64_at = self._base64_at(before)
+        if base64_at is not None:
+            return await self._begin_base64(base64_at, b"" if end is None else chunk[end:])
+        if end is None:
+            return b""
+        self._string_at = None
+        self._rest += b'"'
+        return chunk[end + 1 :]
+
+    def _end_of_string(self, chunk: bytes) -> int | None:
+        """Where the string ends in a chunk of it."""
+        at = 0
+        while at < len(chunk):
+            if self._escaped:
+                self._escaped, at = False, at + 1
+                continue
+            quote, escape = chunk.find(b'"', at), chunk.find(b"\\", at)
+            if escape >= 0 and (quote < 0 or escape < quote):
+                self._escaped, at = True, escape + 1
+            else:
+                return quote if quote >= 0 else None
+        return None
+
+    def _base64_at(self, before: int) -> int | None:
+        """Where base64 begins in the string, if that can be told since the document had `before` bytes."""
+        assert self._string_at is not None  # noqa: S101 - the caller looked
+        enough = self._string_at + self._short
+        if len(self._rest) <= enough:
+            return None
+        since = max(before - len(DATA_URI), self._string_at) if before > enough else self._string_at
+        if (at := self._rest.find(DATA_URI, since)) >= 0:
+            return at + len(DATA_URI)
+        if before > enough:  # it was looked at as a whole
+            return None
+        text = bytes(self._rest[self._string_at :])
+        run = BASE64.match(text)
+        after = text[run.end() :] if run else text
+        return self._string_at if not after or _is_open_escape(after) else None
+
+    async def _begin_base64(self, at: int, after: bytes) -> bytes:
+        begun, self._escaped = bytes(self._rest[at:]), False
+        del self._rest[at:]
+        self._rest += rb"\u0000%d\u0000" % len(self.sinks)
+        self._sink = self._new_sink()
+        self.sinks.append(self._sink)
+        return begun + after
+
+    async def _decode(self, chunk: bytes) -> bytes:
+        """Decode up to the first character that is not base64; what follows is text of the same string again."""
+        assert self._sink is not None  # noqa: S101 - the caller looked
+        text = self._left + chunk
+        run = BASE64.match(text)
+        end = run.end() if run else 0
+        after = text[end:]
+        ended = bool(after) and not _is_open_escape(after)
+        plain = _unescaped(text[:end]).translate(URL_SAFE, b"\r\n")
+        whole = len(plain) if ended else len(plain) // QUANTUM * QUANTUM
+        try:
+            content = b64decode(plain[:whole] + b"=" * (-whole % QUANTUM), validate=True)
+        except ValueError as error:
+            raise Unreadable("base64 in the answer is damaged") from error
+        if content:
+            await self._sink.write(content)
+        if ended:
+            self._sink, self._left, self._string_at = None, b"", len(self._rest)
+            return after
+        self._left = plain[whole:] + after
+        return b""
+
+
+def _is_open_escape(text: bytes) -> bool:
+    """Whether a text is the beginning of an escape whose rest did not arrive yet."""
+    return OPEN_ESCAPE.fullmatch(text) is not None
+
+
+def _unescaped(text: bytes) -> bytes:
+    """Base64 in a JSON string without its line ends, and with slashes as they are."""
+    return LINE_END.sub(b"", text.replace(b"\\/", b"/"))
