@@ -7,6 +7,7 @@ from functools import partial
 from aiohttp import web
 
 from sora_proxy.upstream import Identity
+from tests.contract.openai_server import OpenAIServer
 from tests.contract.received import File, Received
 from tests.contract.script import Script, Step
 from tests.contract.stage import Stage
@@ -82,6 +83,7 @@ class ToyStage(ToyServer, Stage):
 
 # One line runs the contract for a back end.
 STAGES: Mapping[str, Callable[[], Stage]] = {
+    "openai_images": OpenAIServer,
     "sora": SoraStage,
     **{name: partial(ToyStage, toy) for name, toy in TOYS.items()},
 }

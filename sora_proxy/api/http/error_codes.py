@@ -61,6 +61,7 @@ ERROR_CODES = {
     "webhook_refused": ErrorCode(400, Retry.no, "Use an address on a host listed in `WEBHOOK_ALLOW`."),
     "previous_response_not_found": ErrorCode(400, Retry.no, "Use the id of a response of the same client key."),
     "previous_response_without_picture": ErrorCode(400, Retry.no, "Use a response whose image is stored here."),
+    "loop_detected": ErrorCode(400, Retry.no, "Operators: a back end's address must not lead to this server."),
     "idempotency_mismatch": ErrorCode(400, Retry.no, "Use another `Idempotency-Key` for another order."),
     "invalid_api_key": ErrorCode(401, Retry.no, "Send a valid key as `Authorization: Bearer KEY`."),
     "admin_key_required": ErrorCode(403, Retry.no, "Use the admin key or an operator's session."),
@@ -96,6 +97,12 @@ ERROR_CODES = {
     # The generation failed or was cancelled.
     "cancelled": ErrorCode(400, Retry.never, "Order again if the image is still wanted."),
     "content_policy_violation": ErrorCode(400, Retry.never, "Change the prompt or the reference image."),
+    "model_unavailable": ErrorCode(
+        400, Retry.never, "Use another model. Operators should check the back end's address and models."
+    ),
+    "order_refused": ErrorCode(
+        400, Retry.never, "Change the size, the parameters or the images. Operators find the code in the log."
+    ),
     "generation_failed": ErrorCode(502, Retry.never, "Order again; if it fails again, change the prompt."),
     "result_unavailable": ErrorCode(
         502, Retry.never, "Order again: the back end made no image, or it is gone. Operators: see `RESULT_ALLOW`."

@@ -1,0 +1,130 @@
+"""Servers with OpenAI's Images API: OpenAI itself, Azure, and all that speak the same, by their profiles.
+
+The request is the job: an order is one call, whose answer is the images. A call that breaks off may be paid for, and
+nobody can be asked what became of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sora_proxy.blocking import BlockingPool, Work
+from sora_proxy.errors import ConfigurationError, SubmissionUnknown, UpstreamUnavailable
+from sora_proxy.foreign.bounded_json import read_json
+from sora_proxy.foreign.instance import INSTANCE_HEADER
+from sora_proxy.generation import Asset
+from sora_proxy.settings.accounts import Account
+from sora_proxy.upstream import (
+    BackendOptions,
+    Capabilities,
+    Identity,
+    InputImage,
+    Snapshot,
+    Submission,
+)
+from sora_proxy.upstream.downloads import Downloads
+from sora_proxy.upstream.http_client import Call, HttpClient
+from sora_proxy.upstream.openai_images.answers import Reader
+from sora_proxy.upstream.openai_images.faults import fault_of
+from sora_proxy.upstream.openai_images.models import capabilities_of
+from sora_proxy.upstream.openai_images.profiles import profile_of
+from sora_proxy.upstream.openai_images.requests import Input, order_of
+
+OPTIONS = {"profile", "query", "organization", "project"}
+MAX_LIST_BYTES = 2**20
+MAX_MODELS = 5000
+
+
+class OpenAIImages:
+    """One back end of this kind."""
+
+    identity = Identity.synchronous
+    names_tasks: bool | None = None
+    links_results = False
+
+    def __init__(self, options: BackendOptions, threads: BlockingPool) -> None:
+        if unknown := options.more.keys() - OPTIONS:
+            raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {min(unknown)!r}"])
+        self.name, self.base_url = options.name, options.base_url
+        self._profile = profile_of(options.name, options.base_url, options.more.get("profile"))
+        self.max_concurrent = self._profile.max_concurrent
+        self.capabilities = Capabilities(others=self._profile.abilities)
+        self._options = options
+        self._threads = threads
+        self._http = HttpClient()
+        self._downloads = Downloads(options, self._http, threads)
+
+    async def ask_capabilities(self, account: Account) -> Capabilities:
+        if not self._profile.lists_models:
+            return self.capabilities
+        listed = await self._get("/models", account)
+        rows = listed.get("data") if isinstance(listed, dict) else None
+        if not isinstance(rows, list):
+            raise UpstreamUnavailable("the back end's list of models can't be read")
+        return capabilities_of(rows[:MAX_MODELS], self._profile)
+
+    async def upload(self, image: Path, account: Account) -> str:  # noqa: ARG002
+        return ""  # images go with the order
+
+    async def submit(self, submission: Submission) -> tuple[Asset, ...]:
+        account = submission.account
+        all_inputs = [*submission.images, *([submission.mask] if submission.mask else [])]
+        order = await self._threads.run(Work.media, lambda: order_of(submission, self._profile, _read(all_inputs)))
+        headers = self._headers(account) | ({"content-type": order.content_type} if order.content_type else {})
+        call = Call("POST", self._url(account, order.path), account.egress, None, headers, order.body, is_order=True)
+        reader = Reader(submission, self._profile, account.base_url or self.base_url, self._threads)
+        async with self._http.answer(call) as answer:
+            return await reader.results(answer)
+
+    async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:  # noqa: ARG002
+        return {}
+
+    async def recent(self, account: Account) -> list[Snapshot]:  # noqa: ARG002
+        return []
+
+    async def cancel(self, task_id: str, account: Account) -> bool:  # noqa: ARG002
+        return False  # hanging up does not end the work, nor the bill
+
+    async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
+        await self._downloads.fetch(asset, account, destination, self._headers(account))
+
+    async def check_link(self, asset: Asset, account: Account | None) -> None:
+        await self._downloads.check_link(asset, account)
+
+    async def probe(self, account: Account) -> None:
+        await self._get("/models", account)
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def _get(self, path: str, account: Account) -> Any:
+        """The JSON of a free call. Raises the Fault that the answer shows."""
+        call = Call(
+            "GET", self._url(account, path), account.egress, self._options.deadlines.poll, self._headers(account)
+        )
+        async with self._http.answer(call) as answer:
+            text = await answer.content.read(MAX_LIST_BYTES)
+            try:
+                document = read_json(text)
+            except ValueError:
+                document = None
+            if answer.status == 200:
+                return document
+            fault = fault_of(answer.status, answer.headers, document, account, self._profile)
+        raise UpstreamUnavailable("the back end does not answer") if isinstance(fault, SubmissionUnknown) else fault
+
+    def _url(self, account: Account, path: str) -> str:
+        query = self._options.more.get("query")
+        return (account.base_url or self.base_url) + path + (f"?{query}" if query else "")
+
+    def _headers(self, account: Account) -> dict[str, str]:
+        more, token = self._options.more, account.token
+        key = token if self._profile.key_header != "authorization" else f"Bearer {token}"
+        own = {"OpenAI-Organization": more.get("organization"), "OpenAI-Project": more.get("project")}
+        headers = {INSTANCE_HEADER: self._options.instance} | ({self._profile.key_header: key} if token else {})
+        headers |= {name: value for name, value in own.items() if value}
+        return {**headers, **self._options.extra_headers, **account.headers}
+
+
+def _read(images: Sequence[InputImage]) -> Mapping[InputImage, Input]:
+    return {image: Input(image.file.read_bytes(), image.content_type) for image in images}

@@ -1,0 +1,190 @@
+"""Answers: the images in what a server answers to an order, whole or as a stream.
+
+Images are written to files while they arrive; nothing but the texts around them is in memory. In a stream, a line holds
+a whole image, and minutes may pass between two lines.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import aiohttp
+import structlog
+from yarl import URL
+
+from sora_proxy.blocking import BlockingPool, Work
+from sora_proxy.errors import RequestFault, SubmissionUnknown, TaskFailed
+from sora_proxy.events import Preview
+from sora_proxy.foreign.addresses import plain_address
+from sora_proxy.generation import Asset
+from sora_proxy.upstream import Submission
+from sora_proxy.upstream.downloads import FileSink
+from sora_proxy.upstream.long_texts import LongTexts, Unreadable
+from sora_proxy.upstream.openai_images.faults import error_object, fault_of
+from sora_proxy.upstream.openai_images.profiles import Profile
+
+log = structlog.get_logger(__name__)
+
+REQUEST_IDS = ("x-request-id", "apim-request-id", "x-siliconcloud-trace-id", "x-litellm-call-id")
+PARTIAL, COMPLETED = (
+    ("image_generation.partial_image", "image_edit.partial_image"),
+    (
+        "image_generation.completed",
+        "image_edit.completed",
+    ),
+)
+Report = Callable[[Preview], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the answer to one call. `base_url` is that of the server."""
+
+    submission: Submission
+    profile: Profile
+    base_url: str
+    threads: BlockingPool
+
+    async def results(self, answer: aiohttp.ClientResponse) -> tuple[Asset, ...]:
+        """The images of an answer. Raises the Fault that it shows; SubmissionUnknown where it proves nothing."""
+        try:
+            if answer.content_type == "text/event-stream":
+                return await self._of_stream(answer)
+            texts = self._long_texts()
+            async for chunk in answer.content.iter_any():
+                await texts.feed(chunk)
+            await self._close(texts)
+            document = texts.document()
+        except Unreadable as error:
+            if answer.status == 200:
+                raise SubmissionUnknown(f"the answer to the order can't be read: {error}") from error
+            self._refuse(answer, None)
+        if answer.status != 200 or not isinstance(document, dict) or not _rows(document):
+            self._refuse(answer, document)
+        return await self._assets(_rows(document), texts)
+
+    async def _of_stream(self, answer: aiohttp.ClientResponse) -> tuple[Asset, ...]:
+        if answer.status != 200:
+            self._refuse(answer, None)
+        async for event, texts in self._events(answer):
+            if event.get("type") in PARTIAL:
+                await self._show(event, texts)
+            elif event.get("type") in COMPLETED:
+                return await self._assets([event], texts)
+            elif error_object(event).given:
+                self._refuse(answer, event)
+        raise SubmissionUnknown("the stream of the back end ended without the image")
+
+    async def _events(self, answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[dict[str, Any], LongTexts]]:
+        """The objects in the `data` of a stream's events, each after its last byte."""
+        texts, line = self._long_texts(), b""
+        async for chunk in answer.content.iter_any():
+            *ended, rest = chunk.split(b"\n")
+            for part in ended:
+                line = await self._feed(texts, line, part)
+                if line.startswith(b"data:"):
+                    await self._close(texts)
+                    document = texts.document()
+                    if isinstance(document, dict):
+                        yield document, texts
+                texts, line = self._long_texts(), b""
+            line = await self._feed(texts, line, rest)
+
+    @staticmethod
+    async def _feed(texts: LongTexts, line: bytes, part: bytes) -> bytes:
+        """Read more of a line; returns its beginning, which says what it is."""
+        head = b"data:"
+        if len(line) < len(head):
+            line, part = (line + part)[: len(head)], (line + part)[len(head) :]
+        if line == head and part:
+            await texts.feed(part)
+        return line
+
+    def _long_texts(self) -> LongTexts:
+        return LongTexts(lambda: FileSink(self.submission.new_file(), self.threads))
+
+    async def _close(self, texts: LongTexts) -> None:
+        for sink in texts.sinks:
+            assert isinstance(sink, FileSink)  # noqa: S101 - no others were made
+            await sink.close()
+
+    async def _show(self, event: dict[str, Any], texts: LongTexts) -> None:
+        """Report a partial image, of which no file is kept."""
+        file = await self._file(event.get("b64_json"), texts)
+        if file is not None:
+            content = await self.threads.run(Work.download, _taken, file)
+            output_format = event.get("output_format")
+            known = output_format if output_format in ("png", "webp", "jpeg") else "png"
+            number = event.get("partial_image_index")
+            preview = Preview(content, known, number=number if isinstance(number, int) and 0 <= number < 10 else 0)
+            await self.submission.report(preview)
+
+    async def _assets(self, rows: list[Any], texts: LongTexts) -> tuple[Asset, ...]:
+        assets = []
+        for row in rows[: self.submission.n]:
+            if isinstance(row, dict) and row.get("respect_moderation") is False:  # of xAI, with the status 200
+                raise RequestFault("the back end refused the order: it is against its rules")
+            if asset := await self._asset(row, texts):
+                assets.append(asset)
+        if not assets:
+            raise TaskFailed("the back end finished without an image", code="result_unavailable")
+        return tuple(assets)
+
+    async def _asset(self, row: Any, texts: LongTexts) -> Asset | None:
+        """One result: its bytes, or the address where it lies."""
+        fields = row if isinstance(row, dict) else {}
+        for name in ("b64_json", "url", "image"):
+            if file := await self._file(fields.get(name), texts):
+                return Asset(file=file.name)
+        url = fields.get("url")
+        if not isinstance(url, str) or (address := plain_address(_joined(self.base_url, url))) is None:
+            return None
+        return Asset(address, ours_only=URL(address).origin() == URL(self.base_url).origin())
+
+    async def _file(self, value: Any, texts: LongTexts) -> Path | None:
+        """The file with an image that came as base64, perhaps as a data URI."""
+        if not isinstance(value, str):
+            return None
+        sink = texts.sink_of(value)
+        if isinstance(sink, FileSink):
+            return sink.path
+        if value.startswith(("http://", "https://", "/")) or len(value) < 16:
+            return None
+        small = LongTexts(lambda: FileSink(self.submission.new_file(), self.threads), short=0)
+        try:
+            await small.feed(b'"%b"' % value.encode())
+        except Unreadable:
+            return None
+        await self._close(small)
+        found = small.sinks[0] if small.sinks else None
+        return found.path if isinstance(found, FileSink) else None
+
+    def _refuse(self, answer: aiohttp.ClientResponse, document: Any) -> NoReturn:
+        """Raise the fault of an answer without images. Operators learn its status, code and request id, no text."""
+        error = error_object(document)
+        request_id = next((answer.headers[name][:100] for name in REQUEST_IDS if name in answer.headers), None)
+        log.warning("order not made", status=answer.status, code=error.code, type=error.kind, request_id=request_id)
+        if answer.status == 200 and not error.given:
+            raise TaskFailed("the back end finished without an image", code="result_unavailable")
+        account = self.submission.account
+        raise fault_of(answer.status, answer.headers, document, account, self.profile)
+
+
+def _rows(document: dict[str, Any]) -> list[Any]:
+    rows = document.get("data") or document.get("images")
+    return rows if isinstance(rows, list) else []
+
+
+def _joined(base_url: str, address: str) -> str:
+    """An address that may be relative to the server's root."""
+    try:
+        return str(URL(f"{base_url}/").join(URL(address)))
+    except ValueError:
+        return ""
+
+
+def _taken(path: Path) -> bytes:
+    content = path.read_bytes()
+    path.unlink()
+    return content

@@ -1,0 +1,148 @@
+"""Faults: what an answer that refuses an order, or breaks off, says about whose fault it is. A closed table.
+
+It goes by status and by the code and type of the error object, never by words, except for the time that a limit names:
+OpenAI writes that into the text only. Whatever is not in the table is no verdict: of an order, its outcome is unknown.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sora_proxy.errors import (
+    EgressFault,
+    Fault,
+    KeyRejected,
+    RateLimited,
+    RequestFault,
+    SubmissionUnknown,
+    UpstreamUnavailable,
+)
+from sora_proxy.foreign.retry_after import retry_after
+from sora_proxy.settings.accounts import Account
+from sora_proxy.upstream.openai_images.profiles import Profile
+
+MODERATED = {
+    "moderation_blocked",
+    "content_policy_violation",
+    "content_filter",
+    "content_filtered",
+    "sensitive_content_detected",
+    "inputimagesensitivecontentdetected",
+    "inputtextsensitivecontentdetected",
+    "outputimagesensitivecontentdetected",
+    "1301",
+}
+NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "accountoverdueerror", "1113"}
+WRONG_COUNTRY = {"unsupported_country_region_territory"}
+NO_MODEL = {"model_not_found", "deploymentnotfound", "invalidendpointormodel.notfound", "modelnotopen"}
+REJECTED = {
+    401: "the back end does not accept the key",
+    402: "the account has no credit left",
+    403: "the account may not do this: it may need a verification, or is blocked",
+}
+ERROR_WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
+WAIT = re.compile(r"try again in (?:(\d+)m(?!s))?(?:([\d.]+)(ms|s))?", re.IGNORECASE)
+MAX_TEXT = 2000  # characters of a message that are searched
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorObject:
+    """What a back end says about an error; empty texts for what it does not say. `given`: it says anything."""
+
+    code: str = ""
+    kind: str = ""
+    message: str = ""
+    given: bool = False
+
+    @property
+    def words(self) -> set[str]:
+        return {self.code.lower(), self.kind.lower()} - {""}
+
+
+def error_object(body: Any) -> ErrorObject:
+    """The error in an answer, in any of the forms that servers have."""
+    if not isinstance(body, dict):
+        return ErrorObject()
+    error = next((body[name] for name in ("error", "detail", "message") if body.get(name)), None)
+    if isinstance(error, str):  # the code stands beside it, if there is one
+        return ErrorObject(_word(body.get("code")), _word(body.get("type")), error[:MAX_TEXT], given=True)
+    if isinstance(error, list):  # of a validation: one object for each field
+        return ErrorObject(kind="validation", given=True)
+    if not isinstance(error, dict):
+        return ErrorObject()
+    message = error.get("message")
+    text = message[:MAX_TEXT] if isinstance(message, str) else ""
+    return ErrorObject(_word(error.get("code")), _word(error.get("type")), text, given=True)
+
+
+def fault_of(status: int, headers: Mapping[str, str], body: Any, account: Account, profile: Profile) -> Fault:
+    """The fault of an answer that is not the images. `body` is its JSON, None if it has none."""
+    error = error_object(body)
+    if headers.get("cf-mitigated") == "challenge" or status == 407:
+        code = "upstream_proxy" if status == 407 else "upstream_challenge"
+        return EgressFault("the egress is refused on the way to the back end", egress=account.egress, code=code)
+    if fault := _by_words(error, account):
+        return fault
+    if error.words & profile.refused_codes:
+        return UpstreamUnavailable("the back end takes no order now")
+    return _by_status(status, headers, error, account, is_json=body is not None)
+
+
+def _by_status(
+    status: int, headers: Mapping[str, str], error: ErrorObject, account: Account, *, is_json: bool
+) -> Fault:
+    match status:
+        case 401 | 402 | 403 if is_json or status < 403:
+            return KeyRejected(REJECTED[status])
+        case 403:
+            return EgressFault("the egress is refused on the way to the back end", egress=account.egress)
+        case 404 | 405:
+            return RequestFault("the back end does not have this route or model", code="model_unavailable")
+        case 413:
+            return RequestFault("the order is too large for the back end", code="request_too_large")
+        case 429:
+            return RateLimited("the account is at its rate", retry_after=_wait(headers, error))
+        case 400 | 422 if error.given:
+            return RequestFault("the back end can't make this order as it is", code="order_refused")
+        case 400 | 422:
+            return UpstreamUnavailable("the back end refused the order without a reason")
+    return SubmissionUnknown(f"the back end's answer to the order, of status {status}, does not tell")
+
+
+def _by_words(error: ErrorObject, account: Account) -> Fault | None:
+    if error.words & MODERATED:
+        return RequestFault("the back end refused the order: it is against its rules")
+    if error.words & NO_CREDIT:
+        return KeyRejected("the account has no credit left")
+    if error.words & WRONG_COUNTRY:
+        return EgressFault("the back end refuses the egress's country", egress=account.egress, code="upstream_country")
+    if error.words & NO_MODEL:
+        return RequestFault("the back end does not have the model", code="model_unavailable")
+    return None
+
+
+def _wait(headers: Mapping[str, str], error: ErrorObject) -> float | None:
+    """For how many seconds a limit lasts: by the headers, else by the text."""
+    try:
+        milliseconds = float(headers.get("retry-after-ms", ""))
+    except ValueError:
+        milliseconds = -1.0
+    if 0 <= milliseconds < 86_400_000:
+        return milliseconds / 1000
+    if (seconds := retry_after(headers)) is not None:
+        return seconds
+    found = WAIT.search(error.message)
+    if found is None or not any(found.groups()):
+        return None
+    try:
+        rest = float(found[2] or 0) / (1000 if found[3] == "ms" else 1)
+    except ValueError:
+        return None
+    return int(found[1] or 0) * 60 + rest
+
+
+def _word(value: Any) -> str:
+    """A code, if it is one: texts are not for comparison, nor for a log."""
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return text if ERROR_WORD.fullmatch(text) else ""

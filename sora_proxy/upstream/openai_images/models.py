@@ -1,0 +1,52 @@
+"""Models: which of those that a server lists make images, and what each can do."""
+
+import datetime as dt
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sora_proxy.upstream import Abilities, Capabilities
+from sora_proxy.upstream.openai_images.profiles import PROFILES, Profile
+
+# OpenAI's list, and those of gateways in front of it, hold models of all kinds, most of which make no images.
+IMAGES = re.compile(
+    r"(^|[/._-])(gpt-image|chatgpt-image|dall-e|imagen|flux|seedream|cogview|sd|sdxl|stable-diffusion|qwen-image|kolors|z-image)",
+    re.IGNORECASE,
+)
+MIXED = (PROFILES["openai"], PROFILES["litellm"], PROFILES["xai"], PROFILES["siliconflow"])
+MODEL_ID = re.compile(r"[\w./:@+-]{1,200}", re.ASCII)
+KINDS = ("image", "image_generation")
+
+
+def capabilities_of(rows: Sequence[Any], profile: Profile) -> Capabilities:
+    """What a server can do that lists these models."""
+    models = {}
+    for row in rows:
+        model = row.get("id") if isinstance(row, dict) else None
+        if isinstance(model, str) and MODEL_ID.fullmatch(model) and _makes_images(model, row, profile):
+            models[model] = replace(abilities_of(model, profile), shutdown_date=_date(row.get("shutdown_date")))
+    return Capabilities(models, others=profile.abilities)
+
+
+def abilities_of(model: str, profile: Profile) -> Abilities:
+    """What a model can do, by the longest beginning of its name that the profile knows."""
+    known = [begin for begin in profile.models if model.rpartition("/")[2].startswith(begin)]
+    return profile.models[max(known, key=len)] if known else profile.abilities
+
+
+def _makes_images(model: str, row: dict[str, Any], profile: Profile) -> bool:
+    kind = row.get("mode") or row.get("type") or row.get("object")
+    if kind in KINDS:
+        return True
+    return profile not in MIXED or IMAGES.search(model) is not None
+
+
+def _date(value: Any) -> str | None:
+    """A day, from a text or from seconds since 1970."""
+    try:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return dt.datetime.fromtimestamp(value, dt.UTC).date().isoformat()
+        return dt.date.fromisoformat(value[:10]).isoformat() if isinstance(value, str) else None
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,169 @@
+"""Profiles: how servers with OpenAI's Images API differ from one another, as data.
+
+Each fact comes from the maker's document, source or a running server; `docs/openai-images.md` says which profiles
+somebody has seen at work. A server without a profile of its own gets the generic one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from yarl import URL
+
+from sora_proxy.errors import ConfigurationError
+from sora_proxy.upstream import Abilities
+
+Size = tuple[int, int]  # width and height in pixels
+
+
+class Edits(Enum):
+    """How an order with reference images is sent."""
+
+    none = auto()
+    form = auto()  # to its own route, with the images as files
+    json = auto()  # to its own route, with the images as data URIs in objects
+    inline = auto()  # to the route of all orders, with the images as data URIs
+
+
+class Sizes(Enum):
+    """How an order says how large the image shall be."""
+
+    none = auto()  # it does not: a model has one size
+    pixels = auto()  # `size`, as 1024x1024
+    image_size = auto()  # `image_size`, as 1024x1024
+    ratio = auto()  # `aspect_ratio`, as 3:2
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One kind of server."""
+
+    abilities: Abilities  # of a model that `models` does not name
+    hosts: tuple[str, ...] = ()  # ends of host names by which it is recognised
+    models: Mapping[str, Abilities] = field(default_factory=dict)  # by the beginnings of their names
+    lists_models: bool = True
+    key_header: str = "authorization"
+    deployment_in_path: bool = False  # the path names the model, and the body must not
+    edits: Edits = Edits.form
+    edits_need_mask: bool = False  # without a mask, the images go inline
+    images_field: str = "image[]"  # of a form, or of JSON
+    sizes: Sizes = Sizes.pixels
+    min_pixels: int = 0  # an order for less is made larger, in the same shape
+    asks_for_base64: bool = False  # by `response_format`, which some servers refuse and others need
+    counts: str | None = "n"  # the field for the number of images; None: one image in each call
+    streams: bool = False  # partial images; only one image in each call then
+    names: Mapping[str, str] = field(default_factory=dict)  # its own names of parameters
+    always: Mapping[str, Any] = field(default_factory=dict)  # fields of every order
+    refused_codes: frozenset[str] = frozenset()  # of errors with which nothing was begun, whatever the status
+    max_concurrent: int | None = None
+
+
+ALL = ("seed", "steps", "guidance_scale", "strength", "negative_prompt", "style", "quality", "background")
+OPENAIS = ("quality", "background", "moderation", "input_fidelity")
+GPT_SIZES = ((1024, 1024), (1536, 1024), (1024, 1536))
+GPT_IMAGE = Abilities(GPT_SIZES, max_images=10, max_references=16, masks=True, parameters=OPENAIS)
+DALL_E_3 = Abilities(((1024, 1024), (1792, 1024), (1024, 1792)), max_images=10, parameters=("quality", "style"))
+DALL_E_2 = Abilities(((1024, 1024), (512, 512), (256, 256)), max_images=10, max_references=1, masks=True)
+OPENAI_MODELS = {
+    "gpt-image-2": Abilities((), 10, 16, masks=True, parameters=OPENAIS),
+    "dall-e-3": DALL_E_3,
+    "dall-e-2": DALL_E_2,
+}
+LOCAL_NAMES = {"guidance_scale": "cfg_scale"}
+
+GENERIC = "generic"
+PROFILES: Mapping[str, Profile] = {
+    GENERIC: Profile(Abilities(max_images=10, max_references=16, masks=True, parameters=ALL)),
+    "openai": Profile(GPT_IMAGE, ("api.openai.com",), models=OPENAI_MODELS, streams=True),
+    "azure": Profile(
+        GPT_IMAGE,
+        ("openai.azure.com", "cognitiveservices.azure.com"),
+        models=OPENAI_MODELS,
+        lists_models=False,
+        key_header="api-key",
+        deployment_in_path=True,
+        streams=True,
+    ),
+    "xai": Profile(
+        Abilities(max_images=10, max_references=3),
+        ("api.x.ai",),
+        edits=Edits.json,
+        images_field="images",
+        sizes=Sizes.ratio,
+        asks_for_base64=True,
+    ),
+    "seedream": Profile(
+        Abilities(max_references=10, parameters=("seed", "guidance_scale")),
+        ("volces.com", "bytepluses.com"),
+        models={"doubao-seedream-3": Abilities(parameters=("seed", "guidance_scale"))},
+        lists_models=False,
+        edits=Edits.inline,
+        images_field="image",
+        min_pixels=3_686_400,
+        asks_for_base64=True,
+        counts=None,
+        always={"watermark": False, "sequential_image_generation": "disabled"},
+    ),
+    "siliconflow": Profile(
+        Abilities(max_images=4, max_references=3, parameters=("seed", "steps", "guidance_scale", "negative_prompt")),
+        ("siliconflow.cn", "siliconflow.com"),
+        edits=Edits.inline,
+        images_field="image",
+        sizes=Sizes.image_size,
+        counts="batch_size",
+        names={"steps": "num_inference_steps"},
+    ),
+    "zhipu": Profile(
+        Abilities(parameters=("quality",)),
+        ("bigmodel.cn", "z.ai"),
+        lists_models=False,
+        edits=Edits.none,
+        counts=None,
+    ),
+    "localai": Profile(
+        Abilities(max_images=10, max_references=1, parameters=("steps", "quality")),
+        asks_for_base64=True,
+        names={"steps": "step"},
+        max_concurrent=1,
+    ),
+    "stable-diffusion.cpp": Profile(
+        Abilities(max_images=8, max_references=16, masks=True, parameters=("seed",)),
+        max_concurrent=1,
+    ),
+    "litellm": Profile(GPT_IMAGE, models={"dall-e-3": DALL_E_3, "dall-e-2": DALL_E_2}),
+    "sglang": Profile(
+        Abilities(max_images=4, max_references=4, parameters=("seed", "steps", "guidance_scale", "negative_prompt")),
+        lists_models=False,
+        names={"steps": "num_inference_steps"},
+        asks_for_base64=True,
+    ),
+    "vllm-omni": Profile(
+        Abilities(max_images=10, max_references=4, parameters=("seed", "steps", "guidance_scale", "negative_prompt")),
+        names={"steps": "num_inference_steps"},
+        asks_for_base64=True,
+    ),
+    "ollama": Profile(Abilities(), edits=Edits.none, counts=None, asks_for_base64=True, max_concurrent=1),
+    "museq": Profile(
+        Abilities(max_images=10, max_references=1, masks=True, parameters=("seed", "steps", "negative_prompt")),
+        edits_need_mask=True,
+        images_field="image",
+        asks_for_base64=True,
+        refused_codes=frozenset({"queue_full", "queue_timeout", "model_unservable"}),
+        max_concurrent=1,
+    ),
+}
+
+
+def profile_of(name: str, base_url: str, chosen: str | None) -> Profile:
+    """The profile that the operator chose for a back end, else that of its host, else the generic one.
+
+    Raises ConfigurationError.
+    """
+    if chosen is not None:
+        if chosen not in PROFILES:
+            raise ConfigurationError([f"BACKENDS: {name}: 'profile' must be one of {', '.join(PROFILES)}"])
+        return PROFILES[chosen]
+    host = f".{URL(base_url).host}"
+    known = (each for each in PROFILES.values() if any(host.endswith(f".{end}") for end in each.hosts))
+    return next(known, PROFILES[GENERIC])

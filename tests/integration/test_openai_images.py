@@ -1,0 +1,395 @@
+"""A back end with OpenAI's Images API, in front of a server that answers whatever a test says."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from sora_proxy.api.context import BACKENDS_IN_USE
+from sora_proxy.errors import ConfigurationError
+from sora_proxy.orders.backend import Backend
+from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, StartProxy, app_for
+from tests.contract.openai_server import MODEL, OpenAIServer
+from tests.contract.toy_server import image_of
+from tests.eventually import eventually
+from tests.scripted import Serve, behind_socks, leading_to, serving
+from tests.sora_server import GIF
+
+ENCODED = base64.b64encode(GIF).decode()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[OpenAIServer]:
+    server = OpenAIServer()
+    runner = await server.start()
+    yield server
+    await runner.cleanup()
+
+
+def entry(server: OpenAIServer, name: str = "images", **fields: Any) -> dict[str, Any]:
+    keys = [{"key": f"key-of-{name}", "name": name}]
+    return {"name": name, "kind": "openai_images", "base_url": server.url, "keys": keys, "models": [MODEL], **fields}
+
+
+def answer(status: int, body: Any, **headers: str) -> web.Response:
+    return web.json_response(
+        body, status=status, headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
+
+
+def error(code: str | None = None, kind: str | None = None, message: str = "a text of the back end") -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+async def generate(proxy: Proxy, **fields: Any) -> tuple[int, Any, dict[str, str]]:
+    body = {"model": MODEL, "prompt": "a red fox"} | fields
+    async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=body) as found:
+        return found.status, await found.json(), dict(found.headers)
+
+
+def state_of(proxy: Proxy, name: str = "images") -> Any:
+    (key,) = backend_of(proxy, name).keys.keys
+    return key
+
+
+def backend_of(proxy: Proxy, name: str) -> Backend:
+    return proxy.app[BACKENDS_IN_USE][name]
+
+
+REFUSED = [
+    (400, error("moderation_blocked", "image_generation_user_error"), 400, "content_policy_violation"),
+    (400, error("content_policy_violation"), 400, "content_policy_violation"),
+    (400, error("unknown_parameter", "invalid_request_error"), 400, "order_refused"),
+    (400, {"code": "400", "error": "Argument not supported: size"}, 400, "order_refused"),
+    (422, {"detail": [{"loc": ["size"], "msg": "bad", "type": "value_error"}]}, 400, "order_refused"),
+    (404, error("model_not_found"), 400, "model_unavailable"),
+    (413, error(), 413, "request_too_large"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "expected", "code"), REFUSED)
+async def test_what_the_order_is_at_fault_for_is_final_and_leaves_the_key_alone(
+    start_proxy: StartProxy, server: OpenAIServer, status: int, body: Any, expected: int, code: str
+) -> None:
+    server.answers = [answer(status, body)]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        found, refusal, headers = await generate(proxy)
+        assert (found, refusal["error"]["code"]) == (expected, code)
+        assert "text of the back end" not in refusal["error"]["message"]
+        assert headers.get("x-should-retry", "false") == "false"
+        assert (await generate(proxy))[0] == 200
+    assert len(server.bodies) == 2
+
+
+KEYS = [
+    (401, error("invalid_api_key")),
+    (402, error()),
+    (403, error("Forbidden", None, "content policy, says Azure of a blocked account")),
+    (403, error(None, "invalid_request_error", "Your organization must be verified")),
+    (429, error("insufficient_quota", "insufficient_quota")),
+    (400, error("billing_hard_limit_reached")),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), KEYS)
+async def test_what_the_account_is_at_fault_for_takes_it_out_of_service_and_another_one_makes_the_image(
+    start_proxy: StartProxy, server: OpenAIServer, status: int, body: Any
+) -> None:
+    server.answers = [answer(status, body)]
+    keys = [{"key": "one", "name": "one"}, {"key": "two", "name": "two"}]
+    async with start_proxy(backends=[entry(server, keys=keys)]) as proxy:
+        assert (await generate(proxy))[0] == 200
+        one, two = backend_of(proxy, "images").keys.keys
+        assert (bool(one.rejected), bool(two.rejected)) in ((True, False), (False, True))
+    assert server.registered == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "message", "seconds"),
+    [
+        ({"retry_after_ms": "12500"}, "", 12.5),
+        ({"retry_after": "12"}, "", 12),
+        ({}, "Rate limit reached for gpt-image-1: Limit 5, Used 5, Requested 1. Please try again in 12s.", 12),
+        ({}, "Please try again in 350ms.", 1),
+        ({}, "Please try again in 1m20.5s.", 80.5),
+    ],
+)
+async def test_a_rate_limit_rests_the_key_for_as_long_as_the_answer_says(
+    start_proxy: StartProxy, server: OpenAIServer, headers: dict[str, str], message: str, seconds: float
+) -> None:
+    server.answers = [answer(429, error("rate_limit_exceeded", "requests", message), **headers)]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        async with proxy.chat(model=MODEL, background=True) as placed:
+            assert placed.status == 200
+
+        async def rests() -> bool:
+            return bool(state_of(proxy).cooldown.failures)
+
+        await eventually(rests)
+        pool = backend_of(proxy, "images").keys
+        assert state_of(proxy).cooldown.until - pool.now == pytest.approx(seconds, abs=1.5)
+    assert server.registered == 0
+
+
+UNKNOWN = [
+    web.Response(status=500, text="oops"),
+    web.Response(status=502, text="<html>bad gateway</html>", content_type="text/html"),
+    web.Response(status=200, text="<html>hello</html>", content_type="text/html"),
+    web.Response(status=200, text='{"data": [{"b64_json": "' + "A" * 5001 + '"}]}', content_type="application/json"),
+]
+
+
+@pytest.mark.parametrize("unclear", range(len(UNKNOWN)))
+async def test_an_answer_that_proves_nothing_ends_as_unknown_and_is_not_sent_again(
+    start_proxy: StartProxy, server: OpenAIServer, unclear: int
+) -> None:
+    given = UNKNOWN[unclear]
+    server.answers = [web.Response(status=given.status, body=given.body, content_type=given.content_type)]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        status, refusal, headers = await generate(proxy)
+        assert (status, refusal["error"]["code"], headers["x-should-retry"]) == (502, "outcome_unknown", "false")
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize("body", [{"data": []}, {"created": 1}, {"data": [{}]}, {"data": [{"b64_json": ""}]}, [], None])
+async def test_an_answer_without_an_image_is_a_failure(
+    start_proxy: StartProxy, server: OpenAIServer, body: Any
+) -> None:
+    server.answers = [answer(200, body)]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        status, refusal, _ = await generate(proxy)
+        assert (status, refusal["error"]["code"]) == (502, "result_unavailable")
+    assert len(server.bodies) == 1
+
+
+FORMS = [
+    {"data": [{"b64_json": ENCODED}]},
+    {"images": [{"url": f"data:image/gif;base64,{ENCODED}"}]},
+    {"data": [{"url": f"data:image/gif;base64,{ENCODED}", "b64_json": None}]},
+    {"data": [{"b64_json": "\n".join(ENCODED[at : at + 20] for at in range(0, len(ENCODED), 20)), "url": None}]},
+]
+
+
+@pytest.mark.parametrize("body", FORMS)
+async def test_an_image_comes_in_each_form_that_servers_have(
+    start_proxy: StartProxy, server: OpenAIServer, body: Any
+) -> None:
+    server.answers = [answer(200, body)]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        status, found, _ = await generate(proxy)
+        assert status == 200, found
+        assert base64.b64decode(found["data"][0]["b64_json"]) == GIF
+
+
+async def test_an_image_of_megabytes_in_one_line_comes_whole(start_proxy: StartProxy, server: OpenAIServer) -> None:
+    large = image_of("a red fox") + bytes(5_000_000)
+    server.answers = [answer(200, {"data": [{"b64_json": base64.b64encode(large).decode()}]})]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        status, found, _ = await generate(proxy)
+        assert status == 200, found
+        assert base64.b64decode(found["data"][0]["b64_json"]) == large
+
+
+@pytest.mark.parametrize("relative", [True, False])
+async def test_a_result_at_an_address_is_asked_for_again_until_it_comes_and_never_ordered_again(
+    start_proxy: StartProxy, server: OpenAIServer, relative: bool
+) -> None:
+    server.file_statuses = [500, 500, 200]
+    server.answers = [answer(200, {"data": [{"url": "/files/fox.gif" if relative else f"{server.url}/files/fox.gif"}]})]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        status, found, _ = await generate(proxy)
+        assert status == 200, found
+        assert base64.b64decode(found["data"][0]["b64_json"]) == GIF
+    assert server.file_keys == ["Bearer key-of-images"] * 3
+    assert len(server.bodies) == 1
+
+
+async def test_a_key_goes_to_no_other_host_also_not_after_a_redirect(
+    start_proxy: StartProxy, server: OpenAIServer
+) -> None:
+    elsewhere = OpenAIServer()
+    runner = await elsewhere.start()
+    allow = elsewhere.url.removeprefix("http://")
+    server.redirect_to = f"{elsewhere.url}/files/fox.gif?signature=1"
+    server.answers = [
+        answer(200, {"data": [{"url": f"{elsewhere.url}/files/fox.gif"}]}),
+        answer(200, {"data": [{"url": f"{server.url}/redirected"}]}),
+    ]
+    async with start_proxy(backends=[entry(server)], result_allow=[allow]) as proxy:
+        for _ in range(2):
+            status, found, _ = await generate(proxy)
+            assert status == 200, found
+    assert elsewhere.file_keys == [None, None]
+    await runner.cleanup()
+
+
+async def test_a_result_on_a_private_host_is_not_fetched(start_proxy: StartProxy, server: OpenAIServer) -> None:
+    elsewhere = OpenAIServer()
+    runner = await elsewhere.start()
+    server.redirect_to = f"{elsewhere.url}/files/fox.gif"
+    server.answers = [
+        answer(200, {"data": [{"url": f"{elsewhere.url}/files/fox.gif"}]}),
+        answer(200, {"data": [{"url": f"{server.url}/redirected"}]}),
+    ]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        for _ in range(2):
+            status, refusal, _ = await generate(proxy)
+            assert (status, refusal["error"]["code"]) == (502, "result_unavailable")
+    assert elsewhere.file_keys == []
+    await runner.cleanup()
+
+
+async def test_several_images_with_previews_are_ordered_without_a_stream(
+    start_proxy: StartProxy, server: OpenAIServer
+) -> None:
+    async with start_proxy(backends=[entry(server, options={"profile": "openai"})]) as proxy:
+        body = {"model": MODEL, "prompt": "a fox", "n": 2, "stream": True, "partial_images": 2}
+        async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=body) as found:
+            assert (await found.read()).count(b"event: image_generation.completed") == 2
+    (sent,) = server.bodies
+    assert ("stream" in sent, sent["n"]) == (False, 2)
+
+
+async def test_the_next_key_gets_an_edit_as_it_was(start_proxy: StartProxy, server: OpenAIServer) -> None:
+    server.answers = [answer(401, error("invalid_api_key"))]
+    keys = [{"key": "one"}, {"key": "two"}]
+    form = aiohttp.FormData({"prompt": "at night", "model": MODEL})
+    for name in ("image", "mask"):
+        form.add_field(name, GIF, filename="upload", content_type="application/octet-stream")
+    async with (
+        start_proxy(backends=[entry(server, keys=keys)]) as proxy,
+        proxy.client.post(f"{proxy.url}/v1/images/edits", data=form) as found,
+    ):
+        assert found.status == 200, await found.text()
+    assert [body["prompt"] for body in server.bodies] == ["at night"] * 2
+    assert (server.received.references, server.received.mask) == ([("image/gif", GIF)], ("image/gif", GIF))
+
+
+async def test_a_server_that_can_not_be_reached_is_not_an_unknown_outcome(
+    start_proxy: StartProxy, server: OpenAIServer, silent: int
+) -> None:
+    dead = entry(server, "dead", base_url=f"http://127.0.0.1:{silent}")
+    async with start_proxy(backends=[dead, entry(server)]) as proxy:
+        status, _, headers = await generate(proxy)
+        assert (status, headers["x-sora-proxy-backend"]) == (200, "images")
+
+
+async def test_models_that_make_no_images_are_not_listed(start_proxy: StartProxy, server: OpenAIServer) -> None:
+    backends = [entry(server, models=None, options={"profile": "openai"})]
+    async with start_proxy(backends=backends) as proxy:
+
+        async def listed() -> bool:
+            models = (await proxy.get("/v1/models"))["data"]
+            return [model["id"] for model in models if "alias_of" not in model] == [MODEL]
+
+        await eventually(listed)
+        assert (await proxy.get(f"/v1/models/{MODEL}"))["capabilities"]["masks"] is True
+
+
+# --- Through a proxy --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    with serving() as serve:
+        yield serve
+
+
+async def test_everything_goes_through_a_socks_proxy_that_knows_where_the_server_is(
+    start_proxy: StartProxy, server: OpenAIServer, serve: Serve
+) -> None:
+    port = int(server.url.rpartition(":")[2])
+    way = serve(behind_socks(leading_to(port), user="user", password="p@ss:word"))
+    named = entry(server, base_url=f"http://images.test:{port}", models=None)
+    server.answers = [answer(200, {"data": [{"url": "/files/fox.gif"}]})]
+    proxies = f"socks5://user:p%40ss%3Aword@127.0.0.1:{way.port}"
+    async with start_proxy(backends=[named], proxies=proxies) as proxy:
+
+        async def made() -> bool:
+            return (await generate(proxy))[0] == 200
+
+        await eventually(made)
+    assert set(way.destinations) == {("images.test", port)}
+    assert server.file_keys == ["Bearer key-of-images"]
+
+
+async def test_a_proxy_that_does_not_work_is_at_fault_and_not_the_key(
+    start_proxy: StartProxy, server: OpenAIServer, silent: int
+) -> None:
+    for scheme in ("http", "socks5"):
+        broken = f"{scheme}://127.0.0.1:{silent}"
+        async with start_proxy(backends=[entry(server)], proxies=f"{broken},direct") as proxy:
+            assert (await generate(proxy))[0] == 200
+            key = state_of(proxy)
+            assert (key.rejected, key.cooldown.failures, key.egresses[0].cooldown.failures) == (None, 0, 1)
+    assert len(server.bodies) == 2
+
+
+# --- UPSTREAM=openai --------------------------------------------------------------------------------------------------
+
+
+async def test_a_key_and_an_address_are_enough(start_proxy: StartProxy, server: OpenAIServer) -> None:
+    settings = {"upstream": "openai", "openai_api_key": "sk-of-openai", "openai_base_url": server.url}
+    for _ in range(2):
+        async with start_proxy(**settings, openai_profile="openai") as proxy:
+
+            async def listed() -> bool:
+                return bool((await proxy.get("/v1/models"))["data"])
+
+            await eventually(listed)
+            for model in (MODEL, "dall-e-3"):
+                async with proxy.chat(model=model) as answer:
+                    assert (answer.status, answer.headers["x-sora-proxy-backend"]) == (200, "openai")
+    assert server.keys == ["Bearer sk-of-openai"] * 4
+
+
+async def test_a_local_server_needs_no_key(start_proxy: StartProxy, server: OpenAIServer) -> None:
+    async with start_proxy(upstream="openai", openai_base_url=server.url) as proxy:
+
+        async def made() -> bool:
+            return (await generate(proxy))[0] == 200
+
+        await eventually(made)
+    assert server.keys == [None]
+
+
+async def test_a_key_in_the_environment_alone_spends_nothing(
+    start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with start_proxy(openai_api_key="sk-of-openai") as proxy:
+        assert (await proxy.get("/health/ready"))["backend"] == "simulator"
+    assert "OPENAI_API_KEY is set, and not used" in caplog.text
+    assert "sk-of-openai" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"openai_profile": "other"}, "'profile' must be one of generic, openai"),
+        (
+            {"backends": [{"name": "a", "kind": "openai_images", "base_url": "http://x", "options": {"speed": 1}}]},
+            "speed",
+        ),
+    ],
+)
+async def test_an_unknown_profile_or_option_ends_the_start(tmp_path: Any, settings: dict[str, Any], told: str) -> None:
+    upstream = {} if "backends" in settings else {"upstream": "openai", "openai_base_url": "http://localhost:1/v1"}
+    with pytest.raises(ConfigurationError) as caught:
+        await asyncio.to_thread(app_for, tmp_path, **upstream, **settings)
+    assert told in caught.value.faults[0]
+
+
+async def test_a_back_end_that_is_this_server_itself_is_noticed(start_proxy: StartProxy, server: OpenAIServer) -> None:
+    keys = [{"key": CLIENT_KEY}]
+    async with start_proxy(backends=[entry(server, keys=keys)]) as proxy:
+        headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+        url = f"{proxy.url}/admin/api/backends/images"
+        async with proxy.client.patch(url, json={"base_url": f"{proxy.url}/v1"}, headers=headers) as answer:
+            assert answer.status == 200
+        status, refusal, _ = await generate(proxy)
+        assert (status, refusal["error"]["code"]) == (400, "order_refused")
+        assert len((await proxy.get("/v1/generations"))["data"]) == 1
