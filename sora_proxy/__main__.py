@@ -31,6 +31,7 @@ from sora_proxy.settings.derived import egresses_of
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import load_settings, misspelt_options
 from sora_proxy.simulator import command as simulator
+from sora_proxy.upstream.model_names import GPT_IMAGES
 
 log = structlog.get_logger("sora_proxy.settings.reading")
 
@@ -111,7 +112,7 @@ def _announce(app: web.Application, port: int) -> None:
     else:
         key, described = "$ADMIN_KEY", "the one in ADMIN_KEY"
     message = '{"role": "user", "content": "a red fox in the snow"}'
-    model = next((model.id for model in app[MODELS].listed), "MODEL")
+    model = next((model.id for model in app[MODELS].listed), GPT_IMAGES[0])  # listed, or another name for what is
     order = f'{{"model": "{model}", "stream": true, "messages": [{message}]}}'
     lines = [
         f"sora_proxy {__version__} listens on {url}",

@@ -7,7 +7,7 @@ from pathlib import Path
 from yarl import URL
 
 from sora_proxy.blocking import BlockingPool, Work
-from sora_proxy.errors import ResultRefused, UpstreamUnavailable
+from sora_proxy.errors import ResultRefused, TaskFailed, UpstreamUnavailable
 from sora_proxy.foreign.addresses import plain_address
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account
@@ -32,10 +32,10 @@ class FileSink:
         self._size = 0
 
     async def write(self, content: bytes) -> None:
-        """Raises UpstreamUnavailable for more than an image may have."""
+        """Raises TaskFailed for more than an image may have."""
         self._size += len(content)
         if self._size > MAX_IMAGE_BYTES:
-            raise UpstreamUnavailable("an image of the back end is too large", code="result_unavailable")
+            raise TaskFailed("an image of the back end is too large", code="result_unavailable")
         self._waiting += content
         if len(self._waiting) >= PIECE_BYTES:
             await self.close()
@@ -43,6 +43,19 @@ class FileSink:
     async def close(self) -> None:
         content, self._waiting = bytes(self._waiting), bytearray()
         await self._threads.run(Work.download, _append, self.path, content)
+
+
+class NoSink:
+    """Drops bytes that nobody ordered, up to as many as an image may have."""
+
+    def __init__(self) -> None:
+        self._size = 0
+
+    async def write(self, content: bytes) -> None:
+        """Raises TaskFailed for more than an image may have."""
+        self._size += len(content)
+        if self._size > MAX_IMAGE_BYTES:
+            raise TaskFailed("the back end's answer is too large", code="result_unavailable")
 
 
 def _append(path: Path, content: bytes) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -288,6 +289,56 @@ async def test_models_that_make_no_images_are_not_listed(start_proxy: StartProxy
 
         await eventually(listed)
         assert (await proxy.get(f"/v1/models/{MODEL}"))["capabilities"]["masks"] is True
+
+
+# --- A hostile server -------------------------------------------------------------------------------------------------
+
+
+HOSTILE = {
+    "a large header": web.Response(headers={"x-large": "x" * 2**20}, text="{}"),
+    "many headers": web.Response(headers=[(f"x-{number}", "x") for number in range(5000)], text="{}"),
+    "many cookies": web.Response(headers=[("set-cookie", f"a{number}=b") for number in range(5000)], text="{}"),
+    "deep JSON": web.Response(body=b"[" * 100_000 + b"]" * 100_000, content_type="application/json"),
+    "many values": web.Response(body=b"[" + b"1," * 400_000 + b"1]", content_type="application/json"),
+    "a large text": web.Response(body=b'{"a": "' + b"a b" * 2**20 + b'"}', content_type="application/json"),
+    "an event without an end": web.Response(body=b"data: " + b"a b" * 2**20, content_type="text/event-stream"),
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+async def test_a_hostile_answer_hurts_nobody_but_its_own_order(
+    start_proxy: StartProxy, server: OpenAIServer, hostile: str
+) -> None:
+    given = HOSTILE[hostile]
+    server.answers = [web.Response(headers=given.headers, body=given.body)]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        status, refusal, _ = await generate(proxy)
+        assert (status, refusal["error"]["code"]) == (502, "outcome_unknown")
+        assert (await generate(proxy))[0] == 200
+    assert len(server.bodies) == 2
+
+
+async def test_images_that_nobody_ordered_go_nowhere(
+    start_proxy: StartProxy, server: OpenAIServer, tmp_path: Path
+) -> None:
+    large = base64.b64encode(GIF + bytes(6000)).decode()
+    server.answers = [answer(200, {"data": [{"b64_json": large}] * 40})]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        status, found, _ = await generate(proxy)
+        assert (status, len(found["data"])) == (200, 1)
+        assert len(await asyncio.to_thread(lambda: list((tmp_path / "data/images").iterdir()))) == 1
+
+
+async def test_an_image_that_is_too_large_fails_and_is_not_ordered_again(
+    start_proxy: StartProxy, server: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sora_proxy.upstream.downloads.MAX_IMAGE_BYTES", 100_000)
+    server.answers = [answer(200, {"data": [{"b64_json": base64.b64encode(GIF + bytes(200_000)).decode()}]})]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        status, refusal, _ = await generate(proxy)
+        assert (status, refusal["error"]["code"]) == (502, "result_unavailable")
+        assert await asyncio.to_thread(lambda: list((tmp_path / "data/images").iterdir())) == []
+    assert len(server.bodies) == 1
 
 
 # --- Through a proxy --------------------------------------------------------------------------------------------------

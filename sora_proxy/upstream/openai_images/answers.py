@@ -4,6 +4,7 @@ Images are written to files while they arrive; nothing but the texts around them
 a whole image, and minutes may pass between two lines.
 """
 
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,12 @@ from yarl import URL
 
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import RequestFault, SubmissionUnknown, TaskFailed
-from sora_proxy.events import Preview
+from sora_proxy.events import MAX_PREVIEW_BYTES, Preview
 from sora_proxy.foreign.addresses import plain_address
 from sora_proxy.generation import Asset
 from sora_proxy.upstream import Submission
-from sora_proxy.upstream.downloads import FileSink
-from sora_proxy.upstream.long_texts import LongTexts, Unreadable
+from sora_proxy.upstream.downloads import FileSink, NoSink
+from sora_proxy.upstream.long_texts import SHORT, LongTexts, Unreadable
 from sora_proxy.upstream.openai_images.faults import error_object, fault_of
 from sora_proxy.upstream.openai_images.profiles import Profile
 
@@ -101,19 +102,24 @@ class Reader:
             await texts.feed(part)
         return line
 
-    def _long_texts(self) -> LongTexts:
-        return LongTexts(lambda: FileSink(self.submission.new_file(), self.threads))
+    def _long_texts(self, short: int = SHORT) -> LongTexts:
+        """Images beyond those that were ordered go nowhere, all together."""
+        rest = NoSink()
+        left = itertools.count(self.submission.n, -1)
+        return LongTexts(
+            lambda: FileSink(self.submission.new_file(), self.threads) if next(left) > 0 else rest, short=short
+        )
 
     async def _close(self, texts: LongTexts) -> None:
         for sink in texts.sinks:
-            assert isinstance(sink, FileSink)  # noqa: S101 - no others were made
-            await sink.close()
+            if isinstance(sink, FileSink):
+                await sink.close()
 
     async def _show(self, event: dict[str, Any], texts: LongTexts) -> None:
         """Report a partial image, of which no file is kept."""
         file = await self._file(event.get("b64_json"), texts)
-        if file is not None:
-            content = await self.threads.run(Work.download, _taken, file)
+        content = await self.threads.run(Work.download, _taken, file) if file is not None else None
+        if content is not None:
             output_format = event.get("output_format")
             known = output_format if output_format in ("png", "webp", "jpeg") else "png"
             number = event.get("partial_image_index")
@@ -151,7 +157,7 @@ class Reader:
             return sink.path
         if value.startswith(("http://", "https://", "/")) or len(value) < 16:
             return None
-        small = LongTexts(lambda: FileSink(self.submission.new_file(), self.threads), short=0)
+        small = self._long_texts(short=0)
         try:
             await small.feed(b'"%b"' % value.encode())
         except Unreadable:
@@ -184,7 +190,9 @@ def _joined(base_url: str, address: str) -> str:
         return ""
 
 
-def _taken(path: Path) -> bytes:
-    content = path.read_bytes()
-    path.unlink()
-    return content
+def _taken(path: Path) -> bytes | None:
+    """The content of a file that is not needed any more; None if it is too large for a preview."""
+    try:
+        return path.read_bytes() if path.stat().st_size <= MAX_PREVIEW_BYTES else None
+    finally:
+        path.unlink()
