@@ -1,8 +1,7 @@
 """Whom do we ask? The protocol that every back end speaks, and its words.
 
-A back end is a module here, or a folder, and a line in `registry.py`. It may use `http_call.py`, `connections.py`,
-`decoding.py` and `result_addresses.py`; the `sora` modules are one back end. It raises the `Fault`s of `errors.py`,
-chosen by status and structure of an answer, never by words in a text.
+A back end is a module here, or a folder, and a line in `registry.py`. `docs/backends.md` says what it may use of this
+folder. It raises the `Fault`s of `errors.py`, chosen by status and structure of an answer, never by words in a text.
 """
 
 import math
