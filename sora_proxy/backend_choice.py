@@ -43,7 +43,7 @@ class BackendChoice:
     def __init__(self, settings: Settings, threads: BlockingPool, stored: Stored) -> None:
         self._settings = settings
         self.instance = secrets.token_hex(8)
-        names = ("auto", "simulator", OPENAI, *BACKENDS)
+        names = ("auto", "simulator", OPENAI, *(kind for kind in BACKENDS if kind != "openai_images"))
         if settings.upstream not in names:
             raise ConfigurationError([f"UPSTREAM: must be one of {', '.join(names)}. Example: UPSTREAM=auto"])
         self._stored = stored

@@ -34,9 +34,14 @@ class Discovery:
     def __init__(self, backends: Backends, keep: Keep) -> None:
         self._backends = backends
         self._keep = keep
-        # All the mutable state: when each back end answered last, by its name; those whose silence was logged.
+        # All the mutable state: when each back end answered last, by its name; why those that
+        # did not answer last time didn't.
         self._answered: dict[str, float] = {}
-        self._silent: set[str] = set()
+        self._silent: dict[str, str] = {}
+
+    def why_silent(self, name: str) -> str | None:
+        """Why a back end did not answer when it was asked last; None if it did."""
+        return self._silent.get(name)
 
     async def run(self) -> None:
         """Ask each back end when it is time."""
@@ -73,14 +78,14 @@ class Discovery:
         try:
             await self.ask(backend)
         except (Fault, StorageUnavailable) as error:
-            if backend.name not in self._silent:
+            if self._silent.get(backend.name) != str(error):
                 log.warning("models not listed", backend=backend.name, reason=str(error))
-            self._silent.add(backend.name)
+            self._silent[backend.name] = str(error)
         except Exception:
             # A mistake of ours in reading the answer of one back end must not keep the others from being asked.
             log.exception("listing of models crashed", backend=backend.name)
         else:
-            self._silent.discard(backend.name)
+            self._silent.pop(backend.name, None)
 
     async def _answer(self, backend: Backend, key: Key) -> Capabilities:
         """What one server can do. That it can't be reached is noted, so that orders go elsewhere at once."""

@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import TypeAdapter
+import structlog
+from pydantic import TypeAdapter, ValidationError
 
 from sora_proxy.database import metadata
 from sora_proxy.key_keeping.store import Origin, readable
 from sora_proxy.settings.backends import BackendConfig
 from sora_proxy.upstream import Capabilities
+
+log = structlog.get_logger(__name__)
 
 backends = sa.Table(
     "backends",
@@ -77,5 +80,14 @@ def _record(row: sa.Row[Any]) -> BackendRecord:
         origin=Origin(row.origin),
         created_at=row.created_at,
         imported=BackendConfig.model_validate(row.imported) if row.imported else None,
-        capabilities=CAPABILITIES.validate_python(row.capabilities) if row.capabilities else None,
+        capabilities=_capabilities(row),
     )
+
+
+def _capabilities(row: sa.Row[Any]) -> Capabilities | None:
+    """What the back end answered last. It can be asked for again, so the rest of the row must not depend on it."""
+    try:
+        return CAPABILITIES.validate_python(row.capabilities) if row.capabilities else None
+    except ValidationError:
+        log.warning("stored capabilities can't be read, the back end will be asked", backend=row.name)
+        return None

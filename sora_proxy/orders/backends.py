@@ -8,6 +8,8 @@ no room for it is passed over. An order that a back end took stays there.
 import asyncio
 from collections.abc import Collection, Sequence
 
+import structlog
+
 from sora_proxy.errors import DailyCapReached, NoUpstreamKey, Rerouted, SoraProxyError
 from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.backend import Backend, Routes
@@ -15,6 +17,8 @@ from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.waiting import OnWait, first_lease
+
+log = structlog.get_logger(__name__)
 
 
 class Backends:
@@ -84,6 +88,9 @@ class Backends:
 
     async def until_served(self, spec: GenerationSpec) -> None:
         """Wait until a back end can make an order. Raises NoUpstreamKey if that takes too long."""
+        if self.serving(spec):
+            return
+        log.info("no back end serves the model, the order waits for one", model=spec.model, seconds=self._max_wait)
         try:
             async with asyncio.timeout(self._max_wait):
                 while not self.serving(spec):

@@ -32,13 +32,15 @@ class Forecast:
     def __init__(self, keys_of: Callable[[Models], Iterable[Key]]) -> None:
         self._keys_of = keys_of
         # All the mutable state.
-        self._task_seconds = INITIAL_TASK_SECONDS
+        self._task_seconds, self._tasks_ended = INITIAL_TASK_SECONDS, 0
         self._made_at = -math.inf
         self._predictions: dict[tuple[Models, ...], list[_Stretch]] = {}
 
     def task_ended(self, seconds: float) -> None:
-        """Learn from a task that occupied a key for so long."""
-        self._task_seconds += TASK_SMOOTHING_FACTOR * (seconds - self._task_seconds)
+        """Learn from a task that occupied a key for so long. The first ones count more: little is known before them."""
+        self._tasks_ended += 1
+        weight = max(TASK_SMOOTHING_FACTOR, 1 / self._tasks_ended)
+        self._task_seconds += weight * (seconds - self._task_seconds)
 
     def wait(self, groups: tuple[Models, ...], position: int, now: float) -> float:
         """Seconds until the order at a position in line, counted from 1, is likely to get a key of some groups."""

@@ -16,6 +16,7 @@ from sora_proxy.settings.kinds import (
     HostName,
     Hosts,
     HttpUrl,
+    Names,
     Proxies,
     UpstreamKeys,
 )
@@ -49,6 +50,11 @@ class BackendSettings(AccessSettings):
     )
     openai_api_key: SecretStr | None = Field(
         None, description="With UPSTREAM=openai: its key. Not used otherwise.", examples=["sk-…"]
+    )
+    openai_models: Names = Field(
+        (),
+        description="With UPSTREAM=openai: the models to serve, comma-separated. Unset: those that the server lists.",
+        examples=["gpt-image-2,dall-e-3"],
     )
     openai_profile: str | None = Field(
         None,

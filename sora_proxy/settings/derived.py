@@ -31,6 +31,7 @@ def backends_of(settings: Settings) -> Sequence[BackendConfig]:
         kind="openai_images",
         base_url=settings.openai_base_url,
         keys=(UpstreamKey(key=token, name=OPENAI),) if token else (),
+        models=settings.openai_models or None,
         options=EntryOptions.model_validate(options),
     )
     return [entry]

@@ -58,17 +58,22 @@ def _distance(size: tuple[int, int], other: tuple[int, int]) -> tuple[float, flo
 class Capabilities:
     """The models of a back end by its own names, the usual one first, and what each can do.
 
-    `others` is what a model can do that the operator named and the back end did not. `images_model` is the one that
-    OpenAI's names of image models stand for; None: the first.
+    A model that the operator named and the back end did not can do what its family can, by the longest beginning of its
+    name in `families`, else what `others` can. `images_model` is the one that OpenAI's names of image models stand for;
+    None: the first.
     """
 
     models: Mapping[str, Abilities] = field(default_factory=dict)
     images_model: str | None = None
     others: Abilities = Abilities()
+    families: Mapping[str, Abilities] = field(default_factory=dict)
 
     def of(self, model: str) -> Abilities:
-        """What a model can do, by its own name."""
-        return self.models.get(model, self.others)
+        """What a model can do, by its own name, which may have the maker's before it."""
+        if model in self.models:
+            return self.models[model]
+        begins = [begin for begin in self.families if model.rpartition("/")[2].startswith(begin)]
+        return self.families[max(begins, key=len)] if begins else self.others
 
     def with_models_of(self, other: "Capabilities") -> "Capabilities":
         """The same with the models that only the other one has."""

@@ -32,6 +32,7 @@ class OpenAIServer(Stage):
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.answers: list[web.StreamResponse] = []
+        self.many_models, self.models_status = 0, 200
         self.file_statuses: list[int] = []
         self.file_keys: list[str | None] = []
         self.redirect_to = ""
@@ -61,8 +62,9 @@ class OpenAIServer(Stage):
             self._news.notify_all()
 
     async def _models(self, _request: web.Request) -> web.Response:
-        rows = [{"id": name, "object": "model", "owned_by": "openai"} for name in (MODEL, "gpt-5", "whisper-1")]
-        return web.json_response({"object": "list", "data": rows})
+        names = (MODEL, "gpt-5", "whisper-1") if not self.many_models else map(str, range(self.many_models))
+        rows = [{"id": name, "object": "model", "owned_by": "openai"} for name in names]
+        return web.json_response({"object": "list", "data": rows}, status=self.models_status)
 
     async def _generate(self, request: web.Request) -> web.StreamResponse:
         body = await self._read(request)

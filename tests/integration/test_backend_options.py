@@ -144,7 +144,6 @@ async def test_wrong_types_are_named_in_the_terms_of_json(start_proxy: StartProx
         "UPDATE backends SET config = json_set(config, '$.later', 1)",
         "UPDATE backends SET config = 'not json'",
         "UPDATE backends SET origin = 'elsewhere'",
-        "UPDATE backends SET capabilities = '5'",
     ],
 )
 async def test_a_stored_back_end_that_can_not_be_read_is_left_out_of_a_start(
@@ -196,3 +195,15 @@ async def test_headers_that_earlier_versions_stored_among_the_options_are_used(
     await change_database(tmp_path, "UPDATE backends SET config = json_set(config, '$.options', json(?))", old)
     async with start_proxy() as proxy:
         assert await sent_headers(proxy, server, "x_gate") == ["let-me-in"]
+
+
+async def test_capabilities_that_can_not_be_read_undo_nothing_that_an_operator_did(
+    start_proxy: StartProxy, server: Sora, tmp_path: Path
+) -> None:
+    backends = [entry("first", server)]
+    async with start_proxy(backends=backends) as proxy:
+        await ask(proxy, "PATCH", f"{BACKENDS}/first", {"enabled": False, "options": {"max_images_per_day": 1}})
+    await change_database(tmp_path, "UPDATE backends SET capabilities = '{\"models\": 5}'")
+    async with start_proxy(backends=backends) as proxy:
+        (first,) = (await ask(proxy, "GET", BACKENDS))[1]["data"]
+        assert (first["enabled"], first["options"]["max_images_per_day"]) == (False, 1)

@@ -291,6 +291,51 @@ async def test_models_that_make_no_images_are_not_listed(start_proxy: StartProxy
         assert (await proxy.get(f"/v1/models/{MODEL}"))["capabilities"]["masks"] is True
 
 
+# --- Models -----------------------------------------------------------------------------------------------------------
+
+
+async def listed(proxy: Proxy) -> dict[str, dict[str, Any]]:
+    models = (await proxy.get("/v1/models"))["data"]
+    return {each["id"]: each["capabilities"] for each in models if "alias_of" not in each}
+
+
+async def test_a_list_of_models_may_come_in_pieces(start_proxy: StartProxy, server: OpenAIServer) -> None:
+    server.many_models = 3000
+    async with start_proxy(backends=[entry(server, models=None)]) as proxy:
+
+        async def all_listed() -> bool:
+            return len(await listed(proxy)) == 3000
+
+        await eventually(all_listed)
+
+
+async def test_a_model_that_only_the_operator_names_can_do_what_its_family_can(
+    start_proxy: StartProxy, server: OpenAIServer
+) -> None:
+    models = ["dall-e-3", "gpt-image-2-of-mine", "else"]
+    async with start_proxy(backends=[entry(server, models=models, options={"profile": "azure"})]) as proxy:
+        found = await listed(proxy)
+        assert [found[name]["max_reference_images"] for name in models] == [0, 16, 16]
+        assert "1792x1024" in found["dall-e-3"]["sizes"]
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [(401, "does not accept the key"), (404, "check its address"), (500, "check its address")]
+)
+async def test_operators_see_why_no_models_are_listed(
+    start_proxy: StartProxy, server: OpenAIServer, status: int, told: str
+) -> None:
+    server.models_status = status
+    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+    async with start_proxy(backends=[entry(server, models=None)]) as proxy:
+
+        async def seen() -> bool:
+            async with proxy.client.get(f"{proxy.url}/admin/api/backends/images", headers=headers) as found:
+                return told in str((await found.json())["why"])
+
+        await eventually(seen)
+
+
 # --- A hostile server -------------------------------------------------------------------------------------------------
 
 
@@ -417,13 +462,21 @@ async def test_a_key_in_the_environment_alone_spends_nothing(
     assert "sk-of-openai" not in caplog.text
 
 
+A_BACKEND = {"name": "a", "kind": "openai_images", "base_url": "http://localhost:1"}
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
         ({"openai_profile": "other"}, "'profile' must be one of generic, openai"),
-        (
-            {"backends": [{"name": "a", "kind": "openai_images", "base_url": "http://x", "options": {"speed": 1}}]},
-            "speed",
+        *(
+            ({"backends": [A_BACKEND | {"options": {name: value}}]}, told)
+            for name, value, told in (
+                ("speed", "1", "there is no option 'speed'"),
+                ("profile", ["museq"], "'profile' must be a text"),
+                ("query", "a b\r\nX: y", "'query' must be a text"),
+                ("organization", 5, "'organization' must be a text"),
+            )
         ),
     ],
 )

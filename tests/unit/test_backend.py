@@ -8,9 +8,9 @@ from sora_proxy.errors import ConfigurationError
 from tests.conftest import app_for
 
 
-@pytest.mark.parametrize("name", ["Sora", "openai", " ", "*"])
+@pytest.mark.parametrize("name", ["Sora", "openai_images", " ", "*"])
 def test_a_back_end_that_does_not_exist_ends_the_start_and_those_that_do_are_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         app_for(tmp_path, upstream=name)
     (fault,) = caught.value.faults
-    assert fault == "UPSTREAM: must be one of auto, simulator, sora. Example: UPSTREAM=auto"
+    assert fault == "UPSTREAM: must be one of auto, simulator, openai, sora. Example: UPSTREAM=auto"

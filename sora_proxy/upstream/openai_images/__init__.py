@@ -4,12 +4,15 @@ The request is the job: an order is one call, whose answer is the images. A call
 nobody can be asked what became of it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from sora_proxy.blocking import BlockingPool, Work
-from sora_proxy.errors import ConfigurationError, SubmissionUnknown, UpstreamUnavailable
+from sora_proxy.errors import ConfigurationError, EgressFault, KeyFault, UpstreamUnavailable
 from sora_proxy.foreign.bounded_json import read_json
 from sora_proxy.foreign.instance import INSTANCE_HEADER
 from sora_proxy.generation import Asset
@@ -26,11 +29,12 @@ from sora_proxy.upstream.downloads import Downloads
 from sora_proxy.upstream.http_client import Call, HttpClient
 from sora_proxy.upstream.openai_images.answers import Reader
 from sora_proxy.upstream.openai_images.faults import fault_of
-from sora_proxy.upstream.openai_images.models import capabilities_of
+from sora_proxy.upstream.openai_images.models import capabilities_of, known_capabilities
 from sora_proxy.upstream.openai_images.profiles import profile_of
 from sora_proxy.upstream.openai_images.requests import Input, order_of
 
 OPTIONS = {"profile", "query", "organization", "project"}
+OPTION = re.compile(r"[!-~]{1,500}")
 MAX_LIST_BYTES = 2**20
 MAX_MODELS = 5000
 
@@ -43,12 +47,11 @@ class OpenAIImages:
     links_results = False
 
     def __init__(self, options: BackendOptions, threads: BlockingPool) -> None:
-        if unknown := options.more.keys() - OPTIONS:
-            raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {min(unknown)!r}"])
+        self._more = _checked(options)
         self.name, self.base_url = options.name, options.base_url
-        self._profile = profile_of(options.name, options.base_url, options.more.get("profile"))
+        self._profile = profile_of(options.name, options.base_url, self._more.get("profile"))
         self.max_concurrent = self._profile.max_concurrent
-        self.capabilities = Capabilities(others=self._profile.abilities)
+        self.capabilities = known_capabilities(self._profile)
         self._options = options
         self._threads = threads
         self._http = HttpClient()
@@ -98,32 +101,52 @@ class OpenAIImages:
         await self._http.close()
 
     async def _get(self, path: str, account: Account) -> Any:
-        """The JSON of a free call. Raises the Fault that the answer shows."""
-        call = Call(
-            "GET", self._url(account, path), account.egress, self._options.deadlines.poll, self._headers(account)
-        )
+        """The JSON of a free call. Raises KeyFault, EgressFault or UpstreamUnavailable."""
+        seconds = self._options.deadlines.poll
+        call = Call("GET", self._url(account, path), account.egress, seconds, self._headers(account))
         async with self._http.answer(call) as answer:
-            text = await answer.content.read(MAX_LIST_BYTES)
-            try:
-                document = read_json(text)
-            except ValueError:
-                document = None
+            document = await _json_of(answer)
             if answer.status == 200:
                 return document
             fault = fault_of(answer.status, answer.headers, document, account, self._profile)
-        raise UpstreamUnavailable("the back end does not answer") if isinstance(fault, SubmissionUnknown) else fault
+        if isinstance(fault, KeyFault | EgressFault):
+            raise fault
+        raise UpstreamUnavailable(f"the back end answered {path} with the status {answer.status}: check its address")
 
     def _url(self, account: Account, path: str) -> str:
-        query = self._options.more.get("query")
+        query = self._more.get("query")
         return (account.base_url or self.base_url) + path + (f"?{query}" if query else "")
 
     def _headers(self, account: Account) -> dict[str, str]:
-        more, token = self._options.more, account.token
+        more, token = self._more, account.token
         key = token if self._profile.key_header != "authorization" else f"Bearer {token}"
         own = {"OpenAI-Organization": more.get("organization"), "OpenAI-Project": more.get("project")}
         headers = {INSTANCE_HEADER: self._options.instance} | ({self._profile.key_header: key} if token else {})
         headers |= {name: value for name, value in own.items() if value}
         return {**headers, **self._options.extra_headers, **account.headers}
+
+
+async def _json_of(answer: aiohttp.ClientResponse) -> Any:
+    """The JSON of a short answer; None if it is none, or too long."""
+    text = bytearray()
+    async for chunk in answer.content.iter_any():
+        text += chunk
+        if len(text) > MAX_LIST_BYTES:
+            return None
+    try:
+        return read_json(bytes(text))
+    except ValueError:
+        return None
+
+
+def _checked(options: BackendOptions) -> Mapping[str, str]:
+    """The options of this kind. Raises ConfigurationError."""
+    for name, value in options.more.items():
+        if name not in OPTIONS:
+            raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {name!r}"])
+        if not isinstance(value, str) or not OPTION.fullmatch(value):
+            raise ConfigurationError([f"BACKENDS: {options.name}: {name!r} must be a text without blanks"])
+    return options.more
 
 
 def _read(images: Sequence[InputImage]) -> Mapping[InputImage, Input]:

@@ -97,6 +97,8 @@ def _by_status(
             return KeyRejected(REJECTED[status])
         case 403:
             return EgressFault("the egress is refused on the way to the back end", egress=account.egress)
+        case 301 | 302 | 303 | 307 | 308:
+            return UpstreamUnavailable("the back end redirects orders: check its address")
         case 404 | 405:
             return RequestFault("the back end does not have this route or model", code="model_unavailable")
         case 413:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sora_proxy.upstream import Abilities, Capabilities
+from sora_proxy.upstream import Capabilities
 from sora_proxy.upstream.openai_images.profiles import PROFILES, Profile
 
 # OpenAI's list, and those of gateways in front of it, hold models of all kinds, most of which make no images.
@@ -19,20 +19,19 @@ MODEL_ID = re.compile(r"[\w./:@+-]{1,200}", re.ASCII)
 KINDS = ("image", "image_generation")
 
 
+def known_capabilities(profile: Profile) -> Capabilities:
+    """What a server of a profile can do, without its list of models."""
+    return Capabilities(others=profile.abilities, families=profile.models)
+
+
 def capabilities_of(rows: Sequence[Any], profile: Profile) -> Capabilities:
     """What a server can do that lists these models."""
-    models = {}
+    known, models = known_capabilities(profile), {}
     for row in rows:
         model = row.get("id") if isinstance(row, dict) else None
         if isinstance(model, str) and MODEL_ID.fullmatch(model) and _makes_images(model, row, profile):
-            models[model] = replace(abilities_of(model, profile), shutdown_date=_date(row.get("shutdown_date")))
-    return Capabilities(models, others=profile.abilities)
-
-
-def abilities_of(model: str, profile: Profile) -> Abilities:
-    """What a model can do, by the longest beginning of its name that the profile knows."""
-    known = [begin for begin in profile.models if model.rpartition("/")[2].startswith(begin)]
-    return profile.models[max(known, key=len)] if known else profile.abilities
+            models[model] = replace(known.of(model), shutdown_date=_date(row.get("shutdown_date")))
+    return replace(known, models=models)
 
 
 def _makes_images(model: str, row: dict[str, Any], profile: Profile) -> bool:

@@ -149,7 +149,7 @@ PROFILES: Mapping[str, Profile] = {
         edits_need_mask=True,
         images_field="image",
         asks_for_base64=True,
-        refused_codes=frozenset({"queue_full", "queue_timeout", "model_unservable"}),
+        refused_codes=frozenset({"queue_full", "queue_timeout", "model_unservable", "model_load_failed"}),
         max_concurrent=1,
     ),
 }
