@@ -104,11 +104,21 @@ async def test_a_variation_needs_no_prompt(proxy: Proxy, simulator: Simulator) -
     assert len(await uploads(simulator)) == 1
 
 
+@pytest.mark.parametrize("name", ["mask", "mask[]", "markup", "image"])
+@pytest.mark.parametrize("file", ['; filename=""', '; filename=""\r\nContent-Type: application/octet-stream', ""])
+async def test_a_file_that_nobody_chose_is_left_out(proxy: Proxy, simulator: Simulator, name: str, file: str) -> None:
+    status, body = await post(proxy, form(IMAGE, (f'form-data; name="{name}"{file}', b""), PROMPT))
+    assert status == 200, body
+    assert await uploads(simulator) == [len(IMAGE[1])]
+
+
 REFUSED: dict[str, tuple[bytes, str | None, str | None]] = {
     "no image": (form(PROMPT), None, "image"),
     "two images": (form(IMAGE, IMAGE, PROMPT), None, "image"),
     "a mask": (form(IMAGE, MASK, PROMPT), None, "mask"),
     "two masks": (form(IMAGE, MASK, MASK, PROMPT), None, "mask"),
+    "an empty mask": (form(IMAGE, (MASK[0], b""), PROMPT), None, "mask"),
+    "no image but an input for one": (form(('form-data; name="image"; filename=""', b""), PROMPT), None, "image"),
     "a mask without an image": (form(MASK, PROMPT), None, "image"),
     "a markup": (form(IMAGE, ('form-data; name="markup"; filename="x.png"', png()), PROMPT), None, "markup"),
     "a parameter out of bounds": (form(IMAGE, PROMPT, ('form-data; name="steps"', b"0")), None, "steps"),

@@ -55,13 +55,22 @@ async def _read(request: web.Request, form: Form, files: Collection[str]) -> Non
             raise ValueError("a part has no name, or parts of its own")
         name = part.name.partition("[")[0]
         if name in files:
-            upload = await request.app[MEDIA].new_upload()
-            form.files[name].append(upload)
-            async for chunk in _chunks(request, part):
-                await request.app[MEDIA].append(upload, chunk)
+            await _file(request, part, form.files[name])
         else:
             form.texts[part.name] = await _text(request, part)
     raise ClientError(f"A form can have at most {MAX_PARTS} parts.", code="invalid_body")
+
+
+async def _file(request: web.Request, part: BodyPartReader, uploads: list[Path]) -> None:
+    upload = await request.app[MEDIA].new_upload()
+    uploads.append(upload)
+    size = 0
+    async for chunk in _chunks(request, part):
+        await request.app[MEDIA].append(upload, chunk)
+        size += len(chunk)
+    if not size and not part.filename:  # what browsers send for a file that nobody chose
+        await request.app[MEDIA].discard(upload)
+        uploads.remove(upload)
 
 
 async def _text(request: web.Request, part: BodyPartReader) -> str:
