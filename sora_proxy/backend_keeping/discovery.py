@@ -34,8 +34,7 @@ class Discovery:
     def __init__(self, backends: Backends, keep: Keep) -> None:
         self._backends = backends
         self._keep = keep
-        # All the mutable state: when each back end answered last, by its name; why those that
-        # did not answer last time didn't.
+        # All the mutable state, by the names of back ends: when each answered last, and why, if it did not last time.
         self._answered: dict[str, float] = {}
         self._silent: dict[str, str] = {}
 

@@ -51,6 +51,10 @@ class Caps:
     in_all: int | None = None
     of_backends: Mapping[str, int] = field(default_factory=dict)
 
+    def bind(self, backend: str) -> bool:
+        """Whether any of them limits the orders at a back end."""
+        return self.in_all is not None or backend in self.of_backends
+
     def refusal(self, ordered: Mapping[str, int], backend: str, images: int) -> DailyCapReached | None:
         """Why so many more images may not be ordered at a back end; None if they may."""
         own = self.of_backends.get(backend)
@@ -124,7 +128,7 @@ class Spending:
         """Count a step in its own transaction. Raises DailyCapReached, which undoes the whole step."""
         if (change := change_of(step)) is None:
             return
-        if change.images > 0:
+        if change.images > 0 and self.caps.bind(change.backend):
             ordered = dict(connection.execute(ORDERED, {"on_day": change.day}).all())
             if refusal := self.caps.refusal(ordered, change.backend, change.images):
                 raise refusal

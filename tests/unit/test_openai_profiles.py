@@ -122,10 +122,10 @@ def test_parameters_have_the_servers_names() -> None:
 
 @pytest.mark.parametrize(("n", "streamed"), [(1, True), (2, False)])
 def test_previews_are_streamed_for_one_image(n: int, streamed: bool) -> None:
-    sent = order("openai", n=n, previews=2)
-    assert sent.streamed is streamed
-    assert fields_of(sent).get("partial_images") == (2 if streamed else None)
-    assert not order("generic", previews=2).streamed
+    sent = fields_of(order("openai", n=n, previews=2))
+    assert sent.get("stream", False) is streamed
+    assert sent.get("partial_images") == (2 if streamed else None)
+    assert "stream" not in fields_of(order("generic", previews=2))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ a whole image, and minutes may pass between two lines.
 """
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,14 +28,8 @@ from sora_proxy.upstream.openai_images.profiles import Profile
 log = structlog.get_logger(__name__)
 
 REQUEST_IDS = ("x-request-id", "apim-request-id", "x-siliconcloud-trace-id", "x-litellm-call-id")
-PARTIAL, COMPLETED = (
-    ("image_generation.partial_image", "image_edit.partial_image"),
-    (
-        "image_generation.completed",
-        "image_edit.completed",
-    ),
-)
-Report = Callable[[Preview], Awaitable[None]]
+PARTIAL = ("image_generation.partial_image", "image_edit.partial_image")
+COMPLETED = ("image_generation.completed", "image_edit.completed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from sora_proxy.errors import (
 )
 from sora_proxy.foreign.retry_after import retry_after
 from sora_proxy.settings.accounts import Account
+from sora_proxy.upstream.downloads import REDIRECTS
 from sora_proxy.upstream.openai_images.profiles import Profile
 
 MODERATED = {
@@ -97,7 +98,7 @@ def _by_status(
             return KeyRejected(REJECTED[status])
         case 403:
             return EgressFault("the egress is refused on the way to the back end", egress=account.egress)
-        case 301 | 302 | 303 | 307 | 308:
+        case _ if status in REDIRECTS:
             return UpstreamUnavailable("the back end redirects orders: check its address")
         case 404 | 405:
             return RequestFault("the back end does not have this route or model", code="model_unavailable")

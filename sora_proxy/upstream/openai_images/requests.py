@@ -34,12 +34,11 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One call: `path` is below the base URL, `body` is JSON or a form, `streamed` is how it asked for the answer."""
+    """One call: `path` is below the base URL, `body` is JSON or a form."""
 
     path: str
     body: bytes | aiohttp.FormData
     content_type: str | None
-    streamed: bool
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
@@ -47,17 +46,16 @@ def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImag
     images = [inputs[image] for image in submission.images]
     mask = inputs[submission.mask] if submission.mask else None
     fields = _fields(submission, profile)
-    streamed = profile.streams and submission.spec.previews > 0 and submission.n == 1  # OpenAI streams one image only
-    if streamed:
+    if profile.streams and submission.spec.previews > 0 and submission.n == 1:  # OpenAI streams one image only
         fields |= {"stream": True, "partial_images": min(submission.spec.previews, MAX_PREVIEWS)}
     by_edits = bool(images) and profile.edits in (Edits.form, Edits.json)
     by_edits &= mask is not None or not profile.edits_need_mask
     path = _path(submission.model, profile, "edits" if by_edits else "generations")
     if by_edits and profile.edits is Edits.form:
-        return Order(path, _form(fields, images, mask, profile.images_field), None, streamed)
+        return Order(path, _form(fields, images, mask, profile.images_field), None)
     if images:
         fields |= _inline(images, profile)
-    return Order(path, orjson.dumps(fields), "application/json", streamed)
+    return Order(path, orjson.dumps(fields), "application/json")
 
 
 def _path(model: str, profile: Profile, route: str) -> str:
