@@ -17,12 +17,12 @@ The way of an order, and where to read on:
                            │ run
                        blocking.py            the door to threads: cloudscraper, SQLite, Pillow, files
 
-`generation.py` holds the types that all of this is about: the spec and the table of states. `events.py` holds what
-clients learn meanwhile, `event_log.py` the log of that. A stream, a waiting request and a poll all read that log, so a
-client that leaves changes nothing, and what a client sees was committed before. `errors.py` says whose fault everything
-is. `app.py` makes every object that others share. The doors are `background.py` (loops and tasks), `blocking.py`
-(threads), `database.py` with `database_file.py` (SQLite) and `log.py`. Each folder answers one question, which its
-`__init__.py` asks:
+`spec.py` and `generation.py` hold the types that all of this is about: what was ordered, and the table of states.
+`events.py` holds what clients learn meanwhile, `event_log.py` the log of that. A stream, a waiting request and a poll
+all read that log, so a client that leaves changes nothing, and what a client sees was committed before. `errors.py`
+says whose fault everything is. `app.py` makes every object that others share. The doors are `background.py` (loops and
+tasks), `blocking.py` (threads), `database.py` with `database_file.py` (SQLite) and `log.py`. Each folder answers one
+question, which its `__init__.py` asks:
 
     settings/         What did the operator choose?         operators/  What do operators see and change?
     orders/           What becomes of an order?             webhooks/   Who hears that an order has ended?

@@ -60,6 +60,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE generations ADD COLUMN ignored JSON NOT NULL DEFAULT '[]'",
     ),
     ("ALTER TABLE generations ADD COLUMN size JSON",),
+    (
+        "ALTER TABLE generations ADD COLUMN calls JSON NOT NULL DEFAULT '[]'",
+        "ALTER TABLE generations ADD COLUMN usage JSON",
+    ),
 )
 SCHEMA_VERSION = len(MIGRATIONS) + 1
 

@@ -185,13 +185,18 @@ class TooManyTasks(KeyFault):
 
 
 class RateLimited(KeyFault):
-    """The account may try again in `retry_after` seconds (None: the back end did not say)."""
+    """The account may try again in `retry_after` seconds (None: the back end did not say).
+
+    `family` is what the limit is for: a model by the back end's own name, or several by the beginning of their names
+    with `*` behind it; None: all of them.
+    """
 
     code = "upstream_rate_limited"
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, family: str | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.family = family
 
 
 class EgressFault(Fault):

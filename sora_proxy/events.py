@@ -51,8 +51,17 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """One of the images will not come, although others did. `code` and `message` are as those of `Failed`."""
+
+    index: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
-    """All images are there."""
+    """All images are there, or as many as there will be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +77,13 @@ class Cancelled:
     """The client cancelled it."""
 
 
-Event = Queued | Progress | Image | Completed | Failed | Cancelled
+Event = Queued | Progress | Image | Missing | Completed | Failed | Cancelled
 # By the names under which they are stored and sent.
 EVENTS: dict[str, type[Event]] = {
     "queued": Queued,
     "progress": Progress,
     "picture": Image,
+    "missing": Missing,
     "completed": Completed,
     "failed": Failed,
     "cancelled": Cancelled,

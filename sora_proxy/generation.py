@@ -10,12 +10,23 @@ import secrets
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from sora_proxy.event_log import EventLog
-from sora_proxy.events import MAX_PREVIEW_BYTES, Cancelled, Completed, Event, Failed, Image, Preview, failure_of
+from sora_proxy.events import (
+    MAX_PREVIEW_BYTES,
+    Cancelled,
+    Completed,
+    Event,
+    Failed,
+    Image,
+    Missing,
+    Preview,
+    failure_of,
+)
+from sora_proxy.spec import GenerationSpec
 
 
 class Status(StrEnum):
@@ -46,13 +57,14 @@ class Phase(StrEnum):
 
 # A definite refusal leads from submitting back to queued (another key may be tried); so does an intent that was looked
 # for upstream and not found. From running only a task that the back end lost does, if the operator chose that: nothing
-# else that was accepted is sent again. A synchronous back end's order is saved without ever being a task.
+# else that was accepted is sent again. A synchronous back end's order is saved without ever being a task; one that is
+# sent as single calls is saved from any of the first three, with the images that it has got, when no more will come.
 TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.queued: frozenset({Status.submitting, Status.failed, Status.cancelled}),
+    Status.queued: frozenset({Status.submitting, Status.saving, Status.failed, Status.cancelled}),
     Status.submitting: frozenset(
         {Status.running, Status.saving, Status.unknown, Status.queued, Status.failed, Status.cancelled}
     ),
-    Status.unknown: frozenset({Status.running, Status.queued, Status.failed, Status.cancelled}),
+    Status.unknown: frozenset({Status.running, Status.saving, Status.queued, Status.failed, Status.cancelled}),
     Status.running: frozenset({Status.saving, Status.queued, Status.failed, Status.cancelled}),
     Status.saving: frozenset({Status.completed, Status.failed, Status.cancelled}),
     Status.completed: frozenset(),
@@ -62,64 +74,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 
 E = TypeVar("E", bound=Event)
 ATTEMPTS = uuid.UUID("5b3a2c1e-6f0e-4d5c-9a83-0d6b7f5a2e41")  # the namespace of their ids
-NOT_ORDERED = {"ordered": False}  # of a field that does not change what is made
-# What clients may set beside the prompt and the size. What it means, and which values there are, is up to a model.
-PARAMETERS = (
-    "seed",
-    "steps",
-    "guidance_scale",
-    "strength",
-    "negative_prompt",
-    "style",
-    "quality",
-    "background",
-    "moderation",
-    "input_fidelity",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationSpec:
-    """What was ordered. `images` and `mask` name stored input images, `width` and `height` are pixels.
-
-    `parameters` are those of `PARAMETERS` that the client set: a model that does not take one ignores it.
-    `previews` is how many previews of each image the client wants.
-    `include_usage` is how the answer was asked for: a stream that is resumed must have the same form.
-    `metadata` is what the client noted on its order.
-    `keep`: its images are stored here whatever the operator chose, for the answer holds their bytes. `format` is png,
-    webp or jpeg, `compression` 0 to 100; without them an image stays as the back end made it.
-    `webhook_url` is where to send a message about its end, `origin` the address of ours that its links have there.
-    """
-
-    model: str
-    prompt: str
-    n: int = 1
-    width: int = 720
-    height: int = 480
-    images: tuple[str, ...] = field(default=(), metadata=NOT_ORDERED)  # names of ours
-    include_usage: bool = field(default=False, metadata=NOT_ORDERED)
-    metadata: dict[str, str] = field(default_factory=dict, metadata=NOT_ORDERED)
-    keep: bool = field(default=False, metadata=NOT_ORDERED)
-    format: str | None = None
-    compression: int | None = None
-    webhook_url: str | None = field(default=None, metadata=NOT_ORDERED)
-    origin: str = field(default="", metadata=NOT_ORDERED)
-    mask: str | None = field(default=None, metadata=NOT_ORDERED)
-    parameters: dict[str, Any] = field(default_factory=dict)
-    previews: int = field(default=0, metadata=NOT_ORDERED)
-
-    def ordered(self) -> dict[str, Any]:
-        """The fields by which orders differ, except those at their default: later versions will have more fields."""
-        return {
-            each.name: value
-            for each in fields(self)
-            if each.metadata != NOT_ORDERED and (value := getattr(self, each.name)) not in (each.default, {})
-        }
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The names of all its input images."""
-        return (*self.images, self.mask) if self.mask else self.images
+NOT_MADE = Failed("result_unavailable", "the back end did not make this image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +91,28 @@ class Asset:
     id: str | None = None  # the back end's own name for it
     file: str | None = None  # the name of a result that arrived as bytes
     ours_only: bool = False
+    key_id: str | None = None  # the key that it was made with, if the generation was on several
+
+
+@dataclass(frozen=True, slots=True)
+class SingleCall:
+    """One of the calls of an order that is sent as one call for each image.
+
+    `spent`: it counts as ordered, from its intent on, unless it is known that the back end did not take it. Its outcome
+    is an image or an error; until there is one, it is under way if it is spent, and still to be sent if it is not.
+    """
+
+    spent: bool = False
+    asset: Asset | None = None
+    error: Failed | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.asset is not None or self.error is not None
+
+    @property
+    def under_way(self) -> bool:
+        return self.spent and not self.done
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +132,8 @@ class State:
     model: str | None = None  # the back end's own name of the model, set with it
     ignored: tuple[str, ...] = ()  # the parameters that the model does not take
     size: tuple[int, int] | None = None  # the width and height that its model has, in pixels
+    calls: tuple[SingleCall, ...] = ()  # by the numbers of their images, of an order that is sent as single calls
+    usage: dict[str, Any] | None = None  # what the back end counted, as `usage.py` writes it
 
     def to(self, status: Status, **changes: Any) -> "State":
         """The state after one transition of the table, with other fields changed too.
@@ -164,6 +143,12 @@ class State:
         if status not in TRANSITIONS[self.status]:
             raise ValueError(f"a generation can't go from {self.status} to {status}")
         return replace(self, status=status, **changes)
+
+    @property
+    def results(self) -> dict[int, Asset]:
+        """The finished images that there are so far, by their numbers among those ordered."""
+        assets = [call.asset for call in self.calls] or self.assets
+        return {index: asset for index, asset in enumerate(assets) if asset is not None}
 
 
 @dataclass(slots=True)
@@ -177,7 +162,7 @@ class Generation:
     state: State = State()  # changed by the store only, once it is on disk
     log: EventLog[Event] = field(default_factory=EventLog)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # the store's: one commit at a time
-    preview: Preview | None = None  # the newest, of a running one
+    previews: dict[int, Preview] = field(default_factory=dict)  # of a running one: the newest of each image
     overdue: bool = False  # clients wait for it no more, although it continues
 
     @property
@@ -190,9 +175,18 @@ class Generation:
         return self.state.size or (self.spec.width, self.spec.height)
 
     @property
+    def images_left(self) -> int:
+        """How many images are still to be ordered, before it is sent or sent again."""
+        return sum(not call.done for call in self.state.calls) or self.spec.n
+
+    @property
     def attempt_id(self) -> str:
         """A UUID that no other attempt to send any order has, and that follows from what is on disk."""
         return str(uuid.uuid5(ATTEMPTS, f"{self.id}/{self.state.attempts}"))
+
+    def call_id(self, number: int) -> str:
+        """The same for one of the single calls of this attempt."""
+        return str(uuid.uuid5(ATTEMPTS, f"{self.id}/{self.state.attempts}/{number}"))
 
     @property
     def cancelled(self) -> bool:
@@ -211,7 +205,7 @@ class Generation:
         """
         wanted = preview.index in range(self.spec.n) and self.spec.previews and not self.ended
         if wanted and len(preview.content) <= MAX_PREVIEW_BYTES:
-            self.preview = preview
+            self.previews[preview.index] = preview
             self.log.nudge()
 
     def end_wait(self) -> None:
@@ -229,6 +223,13 @@ class Generation:
     def failure(self) -> Failed | None:
         """How it ended badly, if it did."""
         return next((failed for event in self.log if (failed := failure_of(event))), None)
+
+    @property
+    def missing(self) -> dict[int, Failed]:
+        """Why images of a completed one are missing, by their numbers among those ordered."""
+        made = {image.index for image in self.events_of(Image)}
+        known = {missing.index: Failed(missing.code, missing.message) for missing in self.events_of(Missing)}
+        return {index: known.get(index, NOT_MADE) for index in range(self.spec.n) if index not in made}
 
     @property
     def made_by(self) -> dict[str, Any]:

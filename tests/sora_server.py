@@ -17,10 +17,11 @@ from aiohttp import web
 from sora_proxy.app import WRITERS
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
-from sora_proxy.generation import Generation, GenerationSpec, State, Status, new_generation_id
+from sora_proxy.generation import Generation, State, Status, new_generation_id
 from sora_proxy.orders.store import Store
 from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.derived import database_path_of
+from sora_proxy.spec import GenerationSpec
 from tests.conftest import CLIENT_KEY, UPSTREAM_TOKEN, Proxy, settings_for, upstream_keys
 from tests.eventually import PATIENCE
 

@@ -18,9 +18,10 @@ from sora_proxy.api.ordering.possible import check_possible
 from sora_proxy.blocking import Work
 from sora_proxy.errors import SoraProxyError
 from sora_proxy.foreign.public_http import AddressRefused
-from sora_proxy.generation import Generation, GenerationSpec
+from sora_proxy.generation import Generation
 from sora_proxy.orders.idempotency import Claim, Repeated, order_digest
 from sora_proxy.orders.store import InSameCommit
+from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream.model_names import Model
 
 MAX_KEY_LENGTH = 255

@@ -12,8 +12,7 @@ def markdown(generation: Generation, images: list[Image], origin: str) -> str:
 
 def missing(generation: Generation) -> list[str]:
     """One line for each image that was ordered and not made, although others were."""
-    made = {image.index for image in generation.events_of(Image)}
-    return [f"Image {n + 1} could not be made." for n in range(generation.spec.n) if n not in made]
+    return [f"Image {n + 1} could not be made: {failed.message}." for n, failed in generation.missing.items()]
 
 
 def finished_text(generation: Generation, origin: str) -> str:

@@ -9,7 +9,7 @@ from sora_proxy.background import start_task
 from sora_proxy.database import Database
 from sora_proxy.errors import StorageUnavailable
 from sora_proxy.key_keeping import store
-from sora_proxy.scheduling.key_memory import Moment
+from sora_proxy.scheduling.key_health import Moment
 from sora_proxy.scheduling.keys import Key
 
 log = structlog.get_logger(__name__)

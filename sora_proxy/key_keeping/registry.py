@@ -22,7 +22,7 @@ from sora_proxy.key_keeping.store import KeyRecord, Origin, identity_of
 from sora_proxy.log import Redactor
 from sora_proxy.operators import audit
 from sora_proxy.operators.audit import Actor, Changes
-from sora_proxy.scheduling.key_memory import KeyMemory
+from sora_proxy.scheduling.key_health import KeyMemory
 from sora_proxy.scheduling.key_pools import KeyPools
 from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.accounts import egress_names

@@ -14,7 +14,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from sora_proxy.database import metadata
-from sora_proxy.scheduling.key_memory import KeyMemory
+from sora_proxy.scheduling.key_health import KeyMemory
 from sora_proxy.settings.backends import ENVIRONMENTS
 from sora_proxy.settings.faults import lines_of
 from sora_proxy.settings.kinds import UpstreamKey

@@ -34,7 +34,7 @@ ADD = (
 
 def count(connection: sa.Connection, step: Step) -> None:
     """Count a transition, in its own transaction."""
-    counter = _counter(step.old.status, step.new.status)
+    counter = _counter(step.old.status, step.new.status, begun=bool(step.new.results))
     key_id = step.new.key_id or step.old.key_id
     if counter is None or key_id is None:
         return
@@ -52,8 +52,11 @@ def _day(today: dt.date, ago: int) -> str:
     return (today - dt.timedelta(days=ago)).isoformat()
 
 
-def _counter(old: Status, new: Status) -> str | None:
+def _counter(old: Status, new: Status, *, begun: bool) -> str | None:
+    """`begun`: the back end made some of the images."""
     match old, new:
+        case Status.submitting, Status.queued if begun:
+            return "accepted"
         case Status.queued, Status.submitting:
             return "sent"
         case Status.submitting, Status.saving:

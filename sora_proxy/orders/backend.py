@@ -6,23 +6,23 @@ ever sent again; where nothing can be searched, it is sent again only if the ope
 """
 
 import asyncio
-import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
 from sora_proxy.background import to_the_end
 from sora_proxy.errors import DailyCapReached, Fault, SubmissionUnknown, TaskFailed, TaskLost
-from sora_proxy.events import Image
-from sora_proxy.generation import Generation, GenerationSpec, Status
+from sora_proxy.events import Failed, Image
+from sora_proxy.generation import Generation, SingleCall, Status
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.following import Following, awaited
 from sora_proxy.orders.lost_orders import LostOrders
 from sora_proxy.orders.recorder import Recorder
 from sora_proxy.orders.results import Results
+from sora_proxy.orders.sending import Order, Sending
 from sora_proxy.orders.spending import Spending
 from sora_proxy.orders.store import Store
 from sora_proxy.orders.watcher import TaskWatcher
@@ -31,7 +31,8 @@ from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.probes import Probes
-from sora_proxy.upstream import Abilities, Identity, InputImage, Submission, Upstream
+from sora_proxy.spec import GenerationSpec
+from sora_proxy.upstream import Abilities, Identity, InputImage, Upstream
 from sora_proxy.upstream.model_names import Route
 
 log = structlog.get_logger(__name__)
@@ -86,6 +87,7 @@ class Backend:
         self._lost_orders = LostOrders(upstream, keys, store, policy.settle_time)
         self._following = Following(self._watcher.follow, policy.give_up_after)
         self._results = Results(upstream, keys, resources.media)
+        self._sending = Sending(upstream, resources.media, self._recorder, policy.generation_timeout)
 
     @property
     def name(self) -> str:
@@ -102,7 +104,7 @@ class Backend:
         if upstream is not self.upstream:
             self._replaced.append(self.upstream)
             self.upstream = upstream
-            for part in (self._watcher, self._lost_orders, self._results):
+            for part in (self._watcher, self._lost_orders, self._results, self._sending):
                 part.upstream = upstream
             self._probes.call = upstream.probe
 
@@ -150,21 +152,32 @@ class Backend:
     async def _send(self, generation: Generation, lease: Lease) -> None:
         """The input images, the write-ahead intent, and the order itself."""
         spec = generation.spec
-        if reached := self.cap_reached(spec.n):
+        if reached := self.cap_reached(generation.images_left):
             raise reached
         uploads = {name: await self._upload(name, lease.key) for name in spec.inputs}
         listed = await self._lost_orders.listed_before(lease.key)
-        attempts, route = generation.state.attempts + 1, self._route(spec)
-        ignored = tuple(name for name in spec.parameters if name not in route.abilities.parameters)
-        size = route.abilities.size_for((spec.width, spec.height))
-        what = {"model": route.model, "size": size, "ignored": ignored}
-        where = {"backend": self.name, "key_id": lease.key.id, **what}
-        when = {"attempts": attempts, "intent_at": time.time(), "listed": listed}
-        await self._recorder.record(generation, generation.state.to(Status.submitting, **where, **when))
+        what, calls = self._what(generation), 1
+        if what["calls"]:
+            calls = lease.widen(generation.images_left)
+            what["calls"] = _with_intents(what["calls"], calls)
+        where = {"backend": self.name, "key_id": lease.key.id}
+        when = {"attempts": generation.state.attempts + calls, "intent_at": time.time(), "listed": listed}
+        await self._recorder.record(generation, generation.state.to(Status.submitting, **what, **where, **when))
         if generation.cancelled:  # in the last moment
             await self._recorder.requeue(generation)
         else:
-            await to_the_end(self._submit(generation, lease, uploads))
+            await to_the_end(self._sending.send(Order(generation, lease, uploads)))
+
+    def _what(self, generation: Generation) -> dict[str, Any]:
+        """What is ordered: as the model here can make it, or as the first single calls were."""
+        spec, state = generation.spec, generation.state
+        if state.calls:
+            return {"calls": state.calls}
+        route = self._route(spec)
+        ignored = tuple(name for name in spec.parameters if name not in route.abilities.parameters)
+        size = route.abilities.size_for((spec.width, spec.height))
+        calls = (SingleCall(),) * spec.n if route.abilities.splits(spec) else ()
+        return {"model": route.model, "size": size, "ignored": ignored, "calls": calls}
 
     async def _upload(self, name: str, key: Key) -> InputImage:
         file = self._media.input_path(name)
@@ -173,36 +186,6 @@ class Backend:
     def _route(self, spec: GenerationSpec) -> Route:
         """The model here. If it is not served any more, its own name was the one that clients use."""
         return self._routes(spec).get(self.name) or Route(self.name, spec.model, Abilities())
-
-    async def _submit(self, generation: Generation, lease: Lease, uploads: Mapping[str, InputImage]) -> None:
-        """Send the order, and commit its outcome."""
-        state, size = generation.state, generation.size
-        spec = replace(generation.spec, width=size[0], height=size[1])
-        submission = functools.partial(
-            Submission,
-            spec=spec,
-            account=lease.sending(),
-            model=state.model or spec.model,
-            n=spec.n,
-            attempt_id=generation.attempt_id,
-            parameters={name: value for name, value in spec.parameters.items() if name not in state.ignored},
-            images=[uploads[name] for name in spec.images],
-            mask=uploads.get(spec.mask or ""),
-            report=functools.partial(self._recorder.show, generation),
-        )
-        try:
-            async with asyncio.timeout(self._policy.generation_timeout), self._media.new_results() as new_file:
-                outcome = await self.upstream.submit(submission(new_file=new_file))
-        except (SubmissionUnknown, TimeoutError) as fault:
-            log.warning("submission unknown", key=lease.key.alias, reason=str(fault) or "no answer in time")
-            await self._recorder.record(generation, generation.state.to(Status.unknown))
-        else:
-            if isinstance(outcome, str):
-                await self._recorder.accept(generation, outcome)
-            else:
-                done = {"assets": outcome, "upstream_done_at": time.time(), "task_id": generation.attempt_id}
-                await self._recorder.record(generation, generation.state.to(Status.saving, **done))
-                lease.accepted()
 
     async def _settle(self, generation: Generation, lease: Lease) -> None:
         """Adopt an order of unknown outcome, or establish that it was never registered; then it may be sent again."""
@@ -215,7 +198,11 @@ class Backend:
         resend = chosen == "requeue" or (chosen == "auto" and searchable)
         proven, sends = searchable and chosen != "fail", generation.state.lost + 1
         if not resend or (sends >= MAX_SENDS and not proven):
-            raise SubmissionUnknown("it is not known whether the back end took the order")
+            unknown = SubmissionUnknown("it is not known whether the back end took the order")
+            if not generation.state.calls:
+                raise unknown
+            await self._sending.give_up_unknown(generation, Failed(unknown.code, str(unknown)))
+            return
         await self._recorder.requeue(generation)
         if sends >= MAX_SENDS:
             raise TaskFailed(f"the back end lost the order {sends} times", code="upstream_unavailable")
@@ -243,3 +230,9 @@ class Backend:
         else:
             done = {"assets": assets, "upstream_done_at": time.time()}
             await self._recorder.record(generation, generation.state.to(Status.saving, **done))
+
+
+def _with_intents(calls: Sequence[SingleCall], count: int) -> tuple[SingleCall, ...]:
+    """The calls, so many of those that are still to be sent with an intent."""
+    left = [number for number, call in enumerate(calls) if not call.done][:count]
+    return tuple(replace(call, spent=True) if number in left else call for number, call in enumerate(calls))

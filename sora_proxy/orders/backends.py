@@ -2,7 +2,8 @@
 
 An order goes to the first back end, in the order of the configuration, that serves its model and can take it at once.
 If none can, it waits in the line of each, and the first one that has a key takes it. A back end whose daily cap leaves
-no room for it is passed over. An order that a back end took stays there.
+no room for it is passed over. An order that a back end took stays there, and so does the rest of one
+of which it made some images.
 """
 
 import asyncio
@@ -11,12 +12,13 @@ from collections.abc import Collection, Sequence
 import structlog
 
 from sora_proxy.errors import DailyCapReached, NoUpstreamKey, Rerouted, SoraProxyError
-from sora_proxy.generation import Generation, GenerationSpec
+from sora_proxy.generation import Generation
 from sora_proxy.orders.backend import Backend, Routes
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.waiting import OnWait, first_lease
+from sora_proxy.spec import GenerationSpec
 
 log = structlog.get_logger(__name__)
 
@@ -112,19 +114,15 @@ class Backends:
         if not any(backend.keys.usable for backend in self.enabled):
             raise NoUpstreamKey
 
-    def capped(self, spec: GenerationSpec) -> dict[str, DailyCapReached]:
-        """The back ends whose daily cap leaves no room for an order, by their names, and why."""
-        refusals = {each.name: each.cap_reached(spec.n) for each in self.serving(spec)}
-        return {name: refusal for name, refusal in refusals.items() if refusal is not None}
-
     def admit(self, spec: GenerationSpec, client: str, arriving: Sequence[str]) -> None:
         """Check that one of the back ends that can make an order of a client would let it wait.
 
         Raises NoUpstreamKey, DailyCapReached or QueueFull.
         """
-        capped = self.capped(spec)
+        serving = self.serving(spec)
+        capped = _capped(serving, spec.n)
         refusal: SoraProxyError = next(iter(capped.values()), NoUpstreamKey())
-        for backend in self.serving(spec):
+        for backend in serving:
             if backend.name in capped:
                 continue
             try:
@@ -156,15 +154,20 @@ class Waiting:
 
     @property
     def _serving(self) -> dict[KeyPool, Backend]:
-        serving = self._backends.serving(self._generation.spec)
-        return {backend.keys: backend for backend in serving if backend.keys not in self._given_up}
+        serving, begun_at = self._backends.serving(self._generation.spec), self._generation.state.backend
+        return {
+            backend.keys: backend
+            for backend in serving
+            if backend.keys not in self._given_up and begun_at in (None, backend.name)
+        }
 
     async def lease(self, on_wait: OnWait) -> tuple[Backend, Lease]:
         """Wait for a key, and for news of the wait. Raises NoUpstreamKey when no key is left that could serve,
         DailyCapReached if daily caps are a reason for that, or the fault for which the back ends refuse all orders."""
         while True:
             await self._backends.until_served(self._generation.spec)
-            serving, capped = self._serving, self._backends.capped(self._generation.spec)
+            serving = self._serving
+            capped = _capped(serving.values(), self._generation.images_left)
             places = [(pool, self._place_in(pool)) for pool, backend in serving.items() if backend.name not in capped]
             for pool, place in places:
                 place.model = self._backends.own_name(pool.name, self._generation.spec)
@@ -187,3 +190,9 @@ class Waiting:
         if pool not in self._places:
             self._places[pool] = Place(self._generation.client, self._generation.id)
         return self._places[pool]
+
+
+def _capped(backends: Collection[Backend], images: int) -> dict[str, DailyCapReached]:
+    """Those whose daily cap leaves no room for so many images, by their names, and why."""
+    refusals = {backend.name: backend.cap_reached(images) for backend in backends}
+    return {name: refusal for name, refusal in refusals.items() if refusal is not None}

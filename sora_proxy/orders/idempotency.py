@@ -20,8 +20,9 @@ import sqlalchemy as sa
 
 from sora_proxy.database import Database, metadata
 from sora_proxy.errors import IdempotencyMismatch
-from sora_proxy.generation import Generation, GenerationSpec
+from sora_proxy.generation import Generation
 from sora_proxy.orders.store import InSameCommit, generations
+from sora_proxy.spec import GenerationSpec
 
 JOIN_SECONDS = 600.0  # so long after its end, a generation is what a counted repeat without a key may mean
 MAX_AGE_SECONDS = 86400.0

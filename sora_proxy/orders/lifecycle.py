@@ -6,7 +6,7 @@ commit the outcome. Each step starts from what is on disk, so the same code resu
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -22,7 +22,7 @@ from sora_proxy.errors import (
     ServerUnreachable,
     UpstreamUnavailable,
 )
-from sora_proxy.events import Completed, Failed, Image, Queued
+from sora_proxy.events import Completed, Failed, Image, Missing, Queued
 from sora_proxy.generation import Generation, Status
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.backend import Backend
@@ -66,23 +66,35 @@ class Lifecycle:
         self._log_outcome(generation)
 
     async def _to_outcome(self, generation: Generation) -> None:
+        await self._try(generation, self._obtain)
+        if generation.status is Status.saving:
+            await self._try(generation, self._save)
+
+    async def _try(self, generation: Generation, step: Callable[[Generation], Awaitable[None]]) -> None:
+        """Carry out a step; what goes wrong ends the generation."""
         try:
-            await self._obtain(generation)
-            if generation.status is Status.saving:
-                await self._save(generation)
+            await step(generation)
         except NoUpstreamKey as error:
-            await self._recorder.fail(generation, Failed("no_upstream_key", str(error)))
+            await self._end(generation, Failed("no_upstream_key", str(error)))
         except QueueTimeout as error:
-            await self._recorder.fail(generation, Failed("queue_timeout", str(error)))
+            await self._end(generation, Failed("queue_timeout", str(error)))
         except DailyCapReached as error:
-            await self._recorder.fail(generation, Failed("insufficient_quota", str(error)))
+            await self._end(generation, Failed("insufficient_quota", str(error)))
         except Fault as fault:
             refused = generation.status is Status.submitting and isinstance(fault, (RequestFault, *PASSING_FAULTS))
-            await self._recorder.fail(generation, Failed(fault.code, str(fault)), refused=refused)
+            await self._end(generation, Failed(fault.code, str(fault)), refused=refused)
         except Exception:
             # The last line: a mistake of ours ends this order, not the others.
             log.exception("generation broke")
-            await self._recorder.fail(generation, Failed("internal_error", "internal server error"))
+            await self._end(generation, Failed("internal_error", "internal server error"))
+
+    async def _end(self, generation: Generation, failed: Failed, *, refused: bool = False) -> None:
+        """End it badly, unless single calls made some of its images: those are saved."""
+        if generation.state.results and generation.status is not Status.saving:
+            log.warning("images missing", code=failed.code, reason=failed.message)
+            await self._recorder.give_up(generation, failed)
+        else:
+            await self._recorder.fail(generation, failed, refused=refused)
 
     async def _obtain(self, generation: Generation) -> None:
         """From wherever it is to `saving`: the back end is done and its results are known on disk.
@@ -97,6 +109,7 @@ class Lifecycle:
             try:
                 async with lease:
                     await backend.work(generation, lease)
+                deadline = loop.time() + self._policy.queue_timeout  # of the rest, if it is sent as single calls
             except DailyCapReached as error:  # it was reached since the order entered the line
                 log.debug("order passed over", backend=backend.name, reason=str(error))
             except PASSING_FAULTS as fault:
@@ -134,7 +147,10 @@ class Lifecycle:
         backend = self._backends.of(generation)
         store = self._stores_images(backend) or generation.spec.keep
         images = [] if generation.cancelled else await backend.images(generation, store=store)
-        await self._recorder.record(generation, generation.state.to(Status.completed), *images, Completed())
+        calls = enumerate(generation.state.calls)
+        missing = [Missing(number, call.error.code, call.error.message) for number, call in calls if call.error]
+        done = generation.state.to(Status.completed)
+        await self._recorder.record(generation, done, *images, *missing, Completed())
         if generation.cancelled:  # meanwhile
             for image in images:
                 if image.name:
@@ -148,7 +164,7 @@ class Lifecycle:
         """Remove the input images, and results that arrived as bytes."""
         for name in generation.spec.inputs:
             await self._media.discard(self._media.input_path(name))
-        for asset in generation.state.assets:
+        for asset in generation.state.results.values():
             if asset.file:
                 await self._media.discard(self._media.result_path(asset.file))
 

@@ -2,22 +2,24 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from sora_proxy.errors import StorageUnavailable
 from sora_proxy.events import Event, Failed, Preview, Progress, Queued
-from sora_proxy.generation import Generation, State, Status
+from sora_proxy.generation import Generation, SingleCall, State, Status
 from sora_proxy.orders.store import Store
 
 log = structlog.get_logger(__name__)
 
 STORAGE_RETRY_SECONDS = 1.0
 LARGEST = 2**53  # beyond it a number is no count and no time, and JSON does not hold it exactly
-SET_BY_AN_INTENT = ("backend", "model", "ignored", "size", "key_id", "task_id", "intent_at", "listed")
+SET_BY_AN_INTENT = ("key_id", "task_id", "intent_at", "listed")
+SET_BY_THE_FIRST = ("backend", "model", "ignored", "size", "calls")  # that was not refused as a whole
 T = TypeVar("T")
 
 
@@ -62,17 +64,33 @@ class Recorder:
         await self.record(generation, generation.state.to(Status.running, task_id=task_id, listed=listed))
 
     async def requeue(self, generation: Generation) -> None:
-        """The order is to be sent again: it was refused, never arrived, or was lost."""
+        """The order is to be sent again, as far as it was refused, never arrived, or was lost.
+
+        Of one that is sent as single calls, what has an outcome stays, and the rest stays with its back end.
+        """
         state = generation.state
         lost = state.lost + (state.status in (Status.unknown, Status.running))
-        before = State()
-        undone = {name: getattr(before, name) for name in SET_BY_AN_INTENT}
-        await self.record(generation, state.to(Status.queued, lost=lost, **undone))
+        before, begun = State(), any(call.done for call in state.calls)
+        undone = {name: getattr(before, name) for name in SET_BY_AN_INTENT + (() if begun else SET_BY_THE_FIRST)}
+        calls = {"calls": tuple(call if call.done else SingleCall() for call in state.calls)}
+        await self.record(generation, state.to(Status.queued, lost=lost, **calls | undone))
 
     async def fail(self, generation: Generation, failed: Failed, *, refused: bool = False) -> None:
         """End it without an image. `refused`: the back end registered nothing."""
         undone = {"intent_at": None} if refused else {}
         await self.record(generation, generation.state.to(Status.failed, **undone), failed)
+
+    async def give_up(self, generation: Generation, failed: Failed) -> None:
+        """Have it end with the images that single calls made so far: the others will not come."""
+        state = generation.state
+        calls = tuple(call if call.done else replace(call, error=failed) for call in state.calls)
+        key_id = state.key_id or next(asset.key_id for asset in state.results.values())
+        await self.record(generation, state.to(Status.saving, calls=calls, key_id=key_id, **done_now(generation)))
+
+
+def done_now(generation: Generation) -> dict[str, Any]:
+    """What a state notes of an order that a synchronous back end, which knows no tasks, is done with."""
+    return {"upstream_done_at": time.time(), "task_id": generation.attempt_id}
 
 
 def _sensible(progress: Progress) -> Progress:

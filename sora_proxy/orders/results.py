@@ -33,8 +33,8 @@ class Results:
 
         Raises TaskFailed if there is none.
         """
-        count = len(generation.state.assets[: generation.spec.n])
-        images = await asyncio.gather(*(self._image(generation, index, store=store) for index in range(count)))
+        wanted = [index for index in generation.state.results if index < generation.spec.n]
+        images = await asyncio.gather(*(self._image(generation, index, store=store) for index in wanted))
         if not any(images):
             raise TaskFailed(
                 "the back end's images can't be fetched, or are at addresses that may not be used",
@@ -43,7 +43,7 @@ class Results:
         return [image for image in images if image]
 
     async def _image(self, generation: Generation, index: int, *, store: bool) -> Image | None:
-        asset = generation.state.assets[index]
+        asset = generation.state.results[index]
         try:
             if asset.file:
                 return await self._from_file(generation, index)
@@ -54,7 +54,7 @@ class Results:
 
     async def _from_file(self, generation: Generation, index: int) -> Image | None:
         """A result that arrived as bytes. There is nowhere to fetch it again: a full disk is waited for."""
-        spec, file = generation.spec, generation.state.assets[index].file or ""
+        spec, file = generation.spec, generation.state.results[index].file or ""
         try:
             name = await once_stored(lambda: self._media.keep_stored(file, spec.format, spec.compression))
         except NotAnImage as error:
@@ -63,8 +63,12 @@ class Results:
         return Image(index, name=name)
 
     async def _linked(self, generation: Generation, index: int) -> Image | None:
-        key = self._keys.get(generation.state.key_id or "")
-        return await self._link(generation.state.assets[index], index, key)
+        asset = generation.state.results[index]
+        return await self._link(asset, index, self._key(generation, asset))
+
+    def _key(self, generation: Generation, asset: Asset) -> Key | None:
+        """The key that a result was made with, unless it was removed."""
+        return self._keys.get(asset.key_id or generation.state.key_id or "")
 
     async def _link(self, asset: Asset, index: int, key: Key | None) -> Image | None:
         """An image where it lies at the back end, if clients can fetch it there. Raises ResultRefused."""
@@ -81,8 +85,8 @@ class Results:
 
         Raises ResultRefused.
         """
-        spec, done = generation.spec, generation.state
-        asset, key = done.assets[index], self._keys.get(done.key_id or "")
+        spec, asset = generation.spec, generation.state.results[index]
+        key = self._key(generation, asset)
         if key is None:  # it was removed, and with it the egress for its images
             return await self._link(asset, index, key)
         for attempt in range(MAX_FETCHES):

@@ -16,10 +16,11 @@ import structlog
 
 from sora_proxy.database import Database, metadata
 from sora_proxy.errors import StorageUnavailable
-from sora_proxy.generation import FINAL, GenerationSpec
+from sora_proxy.generation import FINAL
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.idempotency import Idempotency
 from sora_proxy.orders.store import generations, images
+from sora_proxy.spec import GenerationSpec
 
 log = structlog.get_logger(__name__)
 

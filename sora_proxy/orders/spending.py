@@ -18,7 +18,7 @@ import structlog
 
 from sora_proxy.database import Database, metadata
 from sora_proxy.errors import DailyCapReached
-from sora_proxy.generation import Status, Step
+from sora_proxy.generation import State, Status, Step
 
 log = structlog.get_logger(__name__)
 
@@ -77,11 +77,19 @@ class Change:
 def change_of(step: Step) -> Change | None:
     """What a step changes, if anything."""
     old, new, images = step.old, step.new, step.generation.spec.n
+    if old.calls or new.calls:
+        return _change_by_calls(old, new)
     if old.status is Status.queued and new.status is Status.submitting and new.backend and new.intent_at is not None:
         return Change(new.backend, _day(new.intent_at), images)
     if old.status in NOT_ACCEPTED and old.backend and old.intent_at is not None and new.intent_at is None:
         return Change(old.backend, _day(old.intent_at), -images)
     return None
+
+
+def _change_by_calls(old: State, new: State) -> Change | None:
+    backend, at = new.backend or old.backend, new.intent_at or old.intent_at
+    images = sum(call.spent for call in new.calls) - sum(call.spent for call in old.calls)
+    return Change(backend, _day(at), images) if images and backend and at is not None else None
 
 
 def _day(at: float) -> str:

@@ -11,18 +11,9 @@ import sqlalchemy as sa
 from sora_proxy.background import finished, start_task
 from sora_proxy.database import Database, metadata
 from sora_proxy.event_log import EventLog
-from sora_proxy.events import Cancelled, Event, Image, event_from_record, event_to_record
-from sora_proxy.generation import (
-    BEYOND_RECALL,
-    FINAL,
-    Asset,
-    Generation,
-    GenerationSpec,
-    Phase,
-    State,
-    Status,
-    Step,
-)
+from sora_proxy.events import Cancelled, Event, Failed, Image, event_from_record, event_to_record
+from sora_proxy.generation import BEYOND_RECALL, FINAL, Asset, Generation, Phase, SingleCall, State, Status, Step
+from sora_proxy.spec import GenerationSpec
 
 # A new column is a field of `State`, a line here and a migration. What was ordered needs none of that: it is in `spec`.
 generations = sa.Table(
@@ -46,6 +37,8 @@ generations = sa.Table(
     sa.Column("model", sa.Text),
     sa.Column("ignored", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("size", sa.JSON(none_as_null=True)),
+    sa.Column("calls", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("usage", sa.JSON(none_as_null=True)),
     sa.Column("ended_at", sa.Float, index=True),  # when its log ended; null again once it is forgotten
     # One upstream task is never two generations.
     sa.UniqueConstraint("key_id", "task_id"),
@@ -158,7 +151,7 @@ class Store:
                 generation.state = state
                 generation.log.append(*new)
                 if step.ends or state.status is not step.old.status:
-                    generation.preview = None  # its image is finished, will be made again, or is not wanted any more
+                    generation.previews.clear()  # its images are finished, will be made again, or are not wanted
                 for follow in self._followers:
                     follow(step)
 
@@ -264,12 +257,18 @@ def _generation(row: sa.Row[Any], log: list[Event]) -> Generation:
         "assets": tuple(Asset(**asset) for asset in row.assets),
         "ignored": tuple(row.ignored),
         "size": None if row.size is None else tuple(row.size),
+        "calls": tuple(_single_call(call) for call in row.calls),
     }
     state = State(**stored | converted)
     generation = Generation(row.id, row.client, _spec(row.spec), row.created_at, state, EventLog(log))
     if generation.ended:
         generation.log.close()
     return generation
+
+
+def _single_call(stored: dict[str, Any]) -> SingleCall:
+    asset, error = stored["asset"], stored["error"]
+    return SingleCall(stored["spent"], Asset(**asset) if asset else None, Failed(**error) if error else None)
 
 
 def _spec(stored: dict[str, Any]) -> GenerationSpec:

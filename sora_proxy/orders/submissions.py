@@ -25,7 +25,7 @@ submissions = sa.Table(
 PRUNE = submissions.delete().where(submissions.c.at < sa.bindparam("before"))
 SEEN = (
     submissions.update()
-    .where(submissions.c.generation_id == sa.bindparam("which"), submissions.c.attempt == sa.bindparam("time"))
+    .where(submissions.c.generation_id == sa.bindparam("which"), submissions.c.attempt > sa.bindparam("before"))
     .values(at=sa.bindparam("now"))
 )
 
@@ -37,11 +37,13 @@ def note(connection: sa.Connection, step: Step) -> None:
         return
     now = time.time()
     if new.status is Status.submitting and new.key_id:
-        row = {"generation_id": generation_id, "attempt": new.attempts, "key_id": new.key_id, "at": now}
-        connection.execute(submissions.insert(), row)
+        row = {"generation_id": generation_id, "key_id": new.key_id, "at": now}
+        attempts = range(old.attempts + 1, new.attempts + 1)
+        connection.execute(submissions.insert(), [row | {"attempt": attempt} for attempt in attempts])
         connection.execute(PRUNE, {"before": now - MAX_AGE_SECONDS})
     elif old.status is Status.submitting:
-        connection.execute(SEEN, {"which": generation_id, "time": old.attempts, "now": now})
+        before = old.attempts - max(len(old.calls), 1)  # perhaps some of earlier single calls, too
+        connection.execute(SEEN, {"which": generation_id, "before": before, "now": now})
 
 
 class Submissions:

@@ -14,10 +14,11 @@ import structlog
 
 from sora_proxy.background import start_task
 from sora_proxy.errors import NoUpstreamKey, Stopping
-from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
+from sora_proxy.generation import Generation, Status, new_generation_id
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.backends import Backends
 from sora_proxy.orders.store import InSameCommit, Store
+from sora_proxy.spec import GenerationSpec
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +121,7 @@ class Supervisor:
         for generation in sorted(resumable, key=lambda generation: generation.status is Status.queued):
             self._go_on(generation)
         inputs = {name for generation in unfinished for name in generation.spec.inputs}
-        results = {asset.file for generation in unfinished for asset in generation.state.assets}
+        results = {asset.file for generation in unfinished for asset in generation.state.results.values()}
         await self._media.keep_only(inputs, results)
 
     async def stop(self, grace: float) -> bool:

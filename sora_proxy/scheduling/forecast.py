@@ -2,12 +2,12 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 
 from sora_proxy.scheduling.keys import Key
-from sora_proxy.scheduling.lines import Models
+from sora_proxy.scheduling.models import Models
 from sora_proxy.scheduling.rate_window import MINUTE
 
 INITIAL_TASK_SECONDS = 30.0  # expected until tasks have ended
@@ -26,10 +26,10 @@ class _Stretch:
 
 
 class Forecast:
-    """Predicts the work of some keys together: of those that `keys_of` returns for their models. `now` is a time of the
-    event loop's clock."""
+    """Predicts the work of some keys together: of those that `keys_of` returns for their groups, with the moment from
+    which each serves them. `now` is a time of the event loop's clock."""
 
-    def __init__(self, keys_of: Callable[[Models], Iterable[Key]]) -> None:
+    def __init__(self, keys_of: Callable[[Iterable[Models]], Mapping[Key, float]]) -> None:
         self._keys_of = keys_of
         # All the mutable state.
         self._task_seconds, self._tasks_ended = INITIAL_TASK_SECONDS, 0
@@ -56,8 +56,9 @@ class Forecast:
     def _predicted(self, groups: Iterable[Models], now: float) -> list[_Stretch]:
         stretches: list[_Stretch] = []
         start, taken, per_second = now, 0.0, 0.0
-        keys = (key for models in groups for key in self._keys_of(models))
-        for ready_at, key in sorted(((max(key.blocked_until(), now), key) for key in keys), key=itemgetter(0)):
+        keys = self._keys_of(groups).items()
+        ready = ((max(key.blocked_until(), since, now), key) for key, since in keys)
+        for ready_at, key in sorted(ready, key=itemgetter(0)):
             before = taken + per_second * (ready_at - start)
             start, taken, per_second = ready_at, before + key.has_room, per_second + self._rate(key)
             stretches.append(_Stretch(start, before, taken, per_second))

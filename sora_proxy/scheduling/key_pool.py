@@ -16,15 +16,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 
-from sora_proxy.errors import EgressFault, Fault, NoUpstreamKey, ServerUnreachable
+from sora_proxy.errors import EgressFault, Fault, NoUpstreamKey, RateLimited, ServerUnreachable
 from sora_proxy.scheduling.circuits import Circuit, Egresses, Servers
 from sora_proxy.scheduling.cooldown import Incident
 from sora_proxy.scheduling.forecast import Forecast
-from sora_proxy.scheduling.key_memory import KeyMemory, Moment
+from sora_proxy.scheduling.key_health import KeyMemory, Moment
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease, LeaseCallbacks
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.lines import Lines
+from sora_proxy.scheduling.models import Models
 from sora_proxy.scheduling.order_queue import OrderQueue, QueueBounds
 from sora_proxy.scheduling.roster import Roster
 from sora_proxy.settings.accounts import Account, Proxy
@@ -62,14 +63,14 @@ class KeyPool:
         self._lease_callbacks = LeaseCallbacks(
             report=self.report,
             served=self._served,
+            limited=self._limited,
             reached=self._reached,
             changed=self.changed,
             task_ended=forecast.task_ended,
         )
 
     def __repr__(self) -> str:
-        tasks = sum(key.tasks for key in self._keys.values())
-        return f"<KeyPool {len(self._keys)} keys, {tasks} tasks, {len(self.queue)} waiting>"
+        return f"<KeyPool {len(self._keys)} keys, {len(self.queue)} waiting>"
 
     @property
     def now(self) -> float:
@@ -195,6 +196,11 @@ class KeyPool:
             self._memory_changed(key)
         self._reached(account)
 
+    def _limited(self, key: Key, limit: RateLimited) -> None:
+        log.info("upstream key at its rate", key=key.alias, models=limit.family, seconds=limit.retry_after)
+        key.apply_fault(limit, self.now, Incident(str(limit), time.time()))
+        self.changed(key)
+
     def _reached(self, account: Account) -> None:
         """The back end answered a call of this account: its server and the egress work."""
         for circuit in (self._servers[account.base_url], self._egresses[account.egress]):
@@ -210,10 +216,9 @@ class KeyPool:
         if circuit in self._servers.values():
             reachable = {key.models for key in self.keys if key.in_service and key.server.cooldown.until <= self.now}
             self.queue.refuse(incident.reason, self.now, reachable)
+        where = {"backend": self.name, "circuit": circuit.name}
         seconds = round(circuit.cooldown.until - self.now, 1)
-        log.warning(
-            "circuit cooling down", backend=self.name, circuit=circuit.name, seconds=seconds, reason=incident.reason
-        )
+        log.warning("circuit cooling down", **where, seconds=seconds, reason=incident.reason)
 
     def _circuit_changed(self, circuit: Circuit) -> None:
         for key in self._users(circuit):
@@ -271,16 +276,16 @@ class KeyPool:
             self._timer.cancel()
             self._timer = None
         occupied, now = self._lines.occupied, self.now
-        while (key := self._roster.best(occupied, now)) is not None:
-            if key.unproven:
-                self._request_proof(key)
+        while (best := self._roster.best(occupied, now)) is not None:
+            if best[0].unproven:
+                self._request_proof(best[0])
             else:
-                self._grant(key, now)
+                self._grant(*best, now)
         if math.isfinite(next_ready := self._roster.next_ready(occupied)):
             self._timer = asyncio.get_running_loop().call_at(next_ready, self._assign)
 
-    def _grant(self, key: Key, now: float) -> None:
-        place = self._lines.pop(key.models)
+    def _grant(self, key: Key, models: Models, now: float) -> None:
+        place = self._lines.pop(models)
         key.take_slot(now)
         key.begin_trials(now)
         place.grant = Lease(key, place.generation_id, self._lease_callbacks, intent_open=True, slot_taken=True)

@@ -8,10 +8,11 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sora_proxy.errors import Fault, KeyRejected, RateLimited, TooManyTasks, UpstreamFault
+from sora_proxy.errors import Fault, TooManyTasks
 from sora_proxy.scheduling.circuits import Circuit, Egress
-from sora_proxy.scheduling.cooldown import MAX_COOLDOWN_SECONDS, NO_COOLDOWN, Cooldown, Incident
-from sora_proxy.scheduling.key_memory import KeyMemory, Moment
+from sora_proxy.scheduling.cooldown import Cooldown, Incident
+from sora_proxy.scheduling.key_health import KeyHealth, KeyMemory, Moment
+from sora_proxy.scheduling.models import Models
 from sora_proxy.scheduling.rate_window import SlidingWindow
 from sora_proxy.scheduling.task_limit import TaskLimit
 from sora_proxy.settings.accounts import Account
@@ -42,13 +43,11 @@ class Key:
         self._tasks = 0
         self._intents = 0
         self._share = 0.0
-        self._cooldown = NO_COOLDOWN
-        self._unproven = False
-        self._rejected: Incident | None = None
+        self._health = KeyHealth()
         self._removed = False
 
     def __repr__(self) -> str:
-        rejected = self._rejected.reason if self._rejected else None
+        rejected = self.rejected.reason if self.rejected else None
         return f"<Key {self.alias} tasks={self._tasks}/{self.limit or '-'} rejected={rejected!r}>"
 
     # --- State -------------------------------------------------------------------------------------------------------
@@ -81,9 +80,17 @@ class Key:
         return self._server
 
     @property
-    def models(self) -> frozenset[str]:
-        """The back end's own names of the models that it serves; empty: all of them."""
-        return self._models
+    def models(self) -> Models:
+        """The models that it serves, if it does not rest for any."""
+        return Models(self._models)
+
+    def stages(self, now: float) -> dict[Models, float]:
+        """What it serves now, and from which moment on it will serve more."""
+        return self._health.rests.stages(self._models, now)
+
+    def rests(self, now: float) -> dict[str, Cooldown]:
+        """The families of models that it takes no orders for now, and why."""
+        return self._health.rests.now(now)
 
     @property
     def limit(self) -> int | None:
@@ -106,17 +113,17 @@ class Key:
 
     @property
     def cooldown(self) -> Cooldown:
-        return self._cooldown
+        return self._health.cooldown
 
     @property
     def unproven(self) -> bool:
         """Whether a free call must succeed before the key gets an order: it was rate-limited."""
-        return self._unproven
+        return self._health.unproven
 
     @property
     def rejected(self) -> Incident | None:
         """Why the back end does not accept the key; None if it does."""
-        return self._rejected
+        return self._health.rejected
 
     @property
     def removed(self) -> bool:
@@ -126,12 +133,17 @@ class Key:
     @property
     def in_service(self) -> bool:
         """Whether it can serve, now or later, without an operator."""
-        return self._config.enabled and self._rejected is None and not self._removed
+        return self._config.enabled and self.rejected is None and not self._removed
 
     @property
     def has_room(self) -> bool:
         """Whether its limit allows one more task."""
         return self._limit.value is None or self._tasks < self._limit.value
+
+    def room(self, now: float) -> int:
+        """How many more orders it may take now, by its limit and its rate."""
+        free = self._window.free(now)
+        return free if self._limit.value is None else max(min(free, self._limit.value - self._tasks), 0)
 
     def egress(self, now: float) -> Egress:
         """The egress of a call that begins now: the first one that it can use now, else the one that is ready first."""
@@ -162,7 +174,7 @@ class Key:
             egress_ready = self._egresses[0].ready_at(self)
         else:
             egress_ready = min(each.ready_at(self) for each in self._egresses)
-        return max(self._window.ready_at(), self._cooldown.until, self._server.ready_at(self), egress_ready)
+        return max(self._window.ready_at(), self.cooldown.until, self._server.ready_at(self), egress_ready)
 
     def ready_at(self) -> float:
         """The moment from which it can take an order; infinity if that depends on an event."""
@@ -174,7 +186,7 @@ class Key:
     def configure(self, config: UpstreamKey, egresses: Sequence[Egress], server: Circuit) -> None:
         """Change the configuration; tasks continue. The health of another token is forgotten."""
         if config.token != self.token:
-            self._rejected, self._unproven, self._cooldown = None, False, NO_COOLDOWN
+            self._health = KeyHealth()
         self._config, self._egresses, self._server, self._removed = config, tuple(egresses), server, False
         self._models = frozenset(config.models)
         self._window.size = config.max_rpm
@@ -213,13 +225,13 @@ class Key:
         """Count an order in its minute."""
         self._window.use(now)
 
-    def restamp_slot(self, now: float) -> None:
-        """The order that was counted last arrived upstream at some time up to now."""
-        self._window.restamp(now)
+    def restamp_slots(self, count: int, now: float) -> None:
+        """The orders that were counted last arrived upstream at some time up to now."""
+        self._window.restamp(count, now)
 
-    def return_slot(self) -> None:
-        """The order that was counted last was not sent."""
-        self._window.undo()
+    def return_slots(self, count: int) -> None:
+        """The orders that were counted last were not sent."""
+        self._window.undo(count)
 
     def load_slots(self, uses: Iterable[float]) -> None:
         """Count the orders of an earlier process, oldest first."""
@@ -229,72 +241,46 @@ class Key:
 
     def apply_fault(self, fault: Fault, now: float, incident: Incident) -> bool:
         """Change its health as a fault of the key or its upstream demands. Returns whether anything changed."""
-        match fault:
-            case KeyRejected():
-                self._rejected = incident
-            case TooManyTasks() if incident.by or fault.limit:
-                self._lower_limit(fault.limit, now, incident)
-            case TooManyTasks():  # the call was not to add a task: its refusal does not show how many are allowed
-                self.cool_down(now, incident)
-            case RateLimited():
-                self.cool_down(now, incident, at_least=fault.retry_after or 0.0, fixed=True)
-                self._unproven = True
-            case UpstreamFault():
-                self.cool_down(now, incident)
-            case _:
-                return False
-        return True
+        # A call that was not to add a task does not show how many are allowed: its refusal is no limit.
+        if isinstance(fault, TooManyTasks) and (incident.by or fault.limit):
+            self._lower_limit(fault.limit, now, incident)
+            return True
+        return self._health.apply(fault, now, incident)
 
-    def cool_down(self, now: float, incident: Incident, *, at_least: float = 0.0, fixed: bool = False) -> None:
+    def cool_down(self, now: float, incident: Incident) -> None:
         """Take no orders for a while after a fault."""
-        self._cooldown = self._cooldown.after_fault(now, incident, at_least=at_least, fixed=fixed)
+        self._health.cool_down(now, incident)
 
     def succeeded(self) -> bool:
         """End a cooldown after a call that worked, unless it is fixed. Returns whether there was one to end."""
-        return not self._cooldown.fixed and self._end_cooldown()
+        return not self.cooldown.fixed and self._health.end_cooldown()
 
     def served(self, now: float) -> bool:
         """End any cooldown, since the back end accepted an order. Returns whether anything changed."""
         grown = self._limit.accepted(self._tasks, now)
-        return self._end_cooldown() or grown
+        self._health.rests.served(now)
+        return self._health.end_cooldown() or grown
 
     def mark_proven(self) -> None:
         """A free call succeeded."""
-        self._unproven = False
+        self._health.unproven = False
 
     def revive(self, now: float) -> None:
         """Forget everything that keeps it from serving."""
-        self._rejected, self._unproven, self._cooldown = None, False, NO_COOLDOWN
+        self._health = KeyHealth()
         self._limit.learn(None, now)
 
     def memory(self, now: Moment) -> KeyMemory:
         """The state to store."""
-        cooldown = self._cooldown
-        return KeyMemory(
-            rejected=self._rejected,
-            rest_until=now.wall + cooldown.until - now.loop if cooldown.until > now.loop else None,
-            rest_failures=cooldown.failures,
-            rest_due=cooldown.fixed,
-            rest_why=cooldown.why,
-            unproven=self._unproven,
-            learned_limit=self._limit.learned,
-        )
+        return self._health.memory(now, self._limit.learned)
 
     def remember(self, memory: KeyMemory, now: Moment) -> None:
-        """Restore a stored state. A cooldown that a changed clock would make longer than any other is cut."""
-        self._rejected, self._unproven = memory.rejected, memory.unproven
+        """Restore a stored state."""
+        self._health.remember(memory, now)
         self._limit.learn(memory.learned_limit, now.loop)
-        until = -math.inf
-        if memory.rest_until is not None:
-            until = now.loop + min(memory.rest_until - now.wall, MAX_COOLDOWN_SECONDS)
-        self._cooldown = Cooldown(until, memory.rest_failures, memory.rest_due, memory.rest_why)
 
     def _lower_limit(self, reported: int | None, now: float, incident: Incident) -> None:
         others = max(self._tasks - 1, 0)
         self._limit.learn(max(reported if reported is not None else others, 1), now)
         if self.limit is not None and others < self.limit:  # it is full of tasks of other programs: only time helps
-            self.cool_down(now, incident, fixed=True)
-
-    def _end_cooldown(self) -> bool:
-        failures, self._cooldown = self._cooldown.failures, NO_COOLDOWN
-        return failures > 0
+            self._health.cool_down(now, incident, fixed=True)

@@ -1,11 +1,11 @@
-"""Lease: the right to one task on a key, and everything of the key that this task occupies."""
+"""Lease: the right to one task on a key, or several at once, and everything of the key that these occupy."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from sora_proxy.errors import Fault, KeyFault, RequestFault
+from sora_proxy.errors import Fault, KeyFault, RateLimited, RequestFault
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.settings.accounts import Account
 
@@ -16,6 +16,7 @@ class LeaseCallbacks:
 
     report: Callable[[Key, Fault, str], None]  # a fault, and the id of the generation that met it
     served: Callable[[Key, Account], None]  # the back end accepted an order of this account
+    limited: Callable[[Key, RateLimited], None]  # it accepted an order, and can't take another one now
     reached: Callable[[Account], None]  # the back end answered a call of this account
     changed: Callable[[Key], None]
     task_ended: Callable[[float], None]  # after this many seconds, without a fault
@@ -33,6 +34,7 @@ class Lease:
         # All the mutable state: what the task occupies, and the account that its order was sent with.
         self._intent_open = intent_open
         self._slot_taken = slot_taken  # in the key's minute
+        self._calls = 1
         self._account: Account | None = None
         self._since = self._now()
         key.begin_task()
@@ -51,24 +53,38 @@ class Lease:
             self._callbacks.task_ended(self._now() - self._since)
         self.end()
 
+    def widen(self, wanted: int) -> int:
+        """Occupy the key for more than one call, as far as it has room. Returns for how many."""
+        now = self._now()
+        for _ in range(min(wanted - 1, self.key.room(now))):
+            self.key.begin_task()
+            self.key.take_slot(now)
+            self.key.count_grant(self.key.share)
+            self._calls += 1
+        self._callbacks.changed(self.key)
+        return self._calls
+
     def sending(self) -> Account:
         """The account to send the order with, now. The order counts in the key's minute, even if it is refused."""
         self._account = self.key.account(self._now())
         return self._account
 
-    def accepted(self) -> None:
-        """The order's outcome is on disk: the key may take the next one."""
+    def accepted(self, limit: RateLimited | None = None) -> None:
+        """The order's outcome is on disk: the key may take the next one. `limit` is what the answer told of one."""
         if self._intent_open:
             self._close_intent()
             if self._account is not None:
                 self._callbacks.served(self.key, self._account)
+            if limit:
+                self._callbacks.limited(self.key, limit)
             self._callbacks.changed(self.key)
 
     def end(self) -> None:
         """The task does not count upstream any more."""
         if self._intent_open:
             self._close_intent()
-        self.key.end_task()
+        for _ in range(self._calls):
+            self.key.end_task()
         self._callbacks.changed(self.key)
 
     def _close_intent(self) -> None:
@@ -76,9 +92,9 @@ class Lease:
         self._intent_open = False
         self.key.close_intent()
         if self._account is not None:
-            self.key.restamp_slot(self._now())
+            self.key.restamp_slots(self._calls, self._now())
         elif self._slot_taken:
-            self.key.return_slot()
+            self.key.return_slots(self._calls)
         self._slot_taken = False
 
     @staticmethod

@@ -11,8 +11,7 @@ from collections.abc import Collection, Iterator, KeysView, Mapping
 from typing import Generic
 
 from sora_proxy.scheduling.line import G, Line, Place
-
-Models = frozenset[str]  # what some keys serve, by the back end's own names; empty: all that it has
+from sora_proxy.scheduling.models import Models
 
 
 class Lines(Generic[G]):
@@ -46,8 +45,7 @@ class Lines(Generic[G]):
     def serving(self, model: str | None) -> tuple[Models, ...]:
         """The lines for the orders of a model; none if no key serves it."""
         if model not in self._serving:
-            serving = (models for models in self._lines if not models or model is None or model in models)
-            self._serving[model] = tuple(serving)
+            self._serving[model] = tuple(models for models in self._lines if model in models)
         return self._serving[model]
 
     def keep(self, wanted: KeysView[Models]) -> list[Place[G]]:

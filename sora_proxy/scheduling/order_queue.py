@@ -8,7 +8,8 @@ from typing import Generic
 
 from sora_proxy.errors import QueueFull, ServerUnreachable, SoraProxyError
 from sora_proxy.scheduling.line import G, Place
-from sora_proxy.scheduling.lines import Lines, Models
+from sora_proxy.scheduling.lines import Lines
+from sora_proxy.scheduling.models import Models
 
 FIRST_NEWS_SECONDS, NEWS_INTERVAL_SECONDS = 0.2, 1.0  # when orders in line get news of their positions
 POSITIONS_PER_SECOND = 5000  # that may be updated: a longer line gets its news less often

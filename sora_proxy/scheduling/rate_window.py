@@ -19,19 +19,25 @@ class SlidingWindow:
         """The moment from which one more use is allowed."""
         return self._uses[-self.size] + MINUTE if len(self._uses) >= self.size else -math.inf
 
+    def free(self, now: float) -> int:
+        """How many more uses are allowed now."""
+        return self.size - sum(use > now - MINUTE for use in self._uses)
+
     def use(self, now: float) -> None:
         """Count a use."""
         while self._uses and self._uses[0] < now - MINUTE:
             self._uses.popleft()
         self._uses.append(now)
 
-    def undo(self) -> None:
-        """Remove the last use: it did not happen."""
-        self._uses.pop()
+    def undo(self, count: int) -> None:
+        """Remove the last uses: they did not happen."""
+        for _ in range(count):
+            self._uses.pop()
 
-    def restamp(self, now: float) -> None:
-        """Move the last use to this moment."""
-        self._uses[-1] = now
+    def restamp(self, count: int, now: float) -> None:
+        """Move the last uses to this moment."""
+        self.undo(count)
+        self._uses.extend([now] * count)
 
     def load(self, uses: Iterable[float]) -> None:
         """Add the uses of an earlier process, oldest first."""

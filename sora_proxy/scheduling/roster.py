@@ -4,26 +4,35 @@ Each key has a share: the number of its grants, divided by its weight. The lowes
 serve for a while continues from the share of the others: it does not catch up. Keys that serve the same models are a
 group; without a key that is restricted to some models, there is one. Every step costs the number of groups and the
 logarithm of the number of keys, because a key is checked only when it changed, or when the time has come at which it
-can serve again.
+can serve again. A key that rests for some models is in two groups: that of the others, and, asleep until the rest ends,
+that of all. So orders for the former wait in a line as ever.
 """
 
 import heapq
 import math
-from collections.abc import Callable, Collection, Iterable, KeysView
+from collections.abc import Callable, Iterable, KeysView, Mapping
 from dataclasses import dataclass, field
 
 from sora_proxy.scheduling.keys import Key
-from sora_proxy.scheduling.lines import Models
+from sora_proxy.scheduling.models import Models
 
 
 @dataclass(slots=True, eq=False)
 class _Group:
     """The keys that serve the same models. An entry of a heap counts only while its number is the key's latest."""
 
-    models: Models
     entries: dict[Key, int] = field(default_factory=dict)
     ready: list[tuple[float, int, Key]] = field(default_factory=list)  # by share
     asleep: list[tuple[float, int, Key]] = field(default_factory=list)  # by the moments at which they can serve
+
+    def note(self, key: Key, number: int, ready_at: float, now: float) -> None:
+        self.entries[key] = number
+        if ready_at <= now:
+            heapq.heappush(self.ready, (key.share, number, key))
+        elif math.isfinite(ready_at):
+            heapq.heappush(self.asleep, (ready_at, number, key))
+        if len(self.ready) + len(self.asleep) > 4 * len(self.entries) + 64:
+            self.tidy()
 
     def tidy(self) -> None:
         for heap in (self.ready, self.asleep):
@@ -41,7 +50,7 @@ class Roster:
         self._on_regroup = on_regroup
         # All the mutable state.
         self._groups: dict[Models, _Group] = {}
-        self._group_of: dict[Key, _Group] = {}
+        self._stages: dict[Key, Mapping[Models, float]] = {}  # the groups of each key, and from when on
         self._number = 0
         # The share of the key that served last, before it did: by the groups that could serve, and the highest.
         self._shares: dict[tuple[Models, ...], float] = {}
@@ -52,24 +61,19 @@ class Roster:
         """What the keys of each group serve."""
         return self._groups.keys()
 
-    def keys(self, models: Models) -> Collection[Key]:
-        """The keys of a group."""
-        return self._groups[models].entries.keys()
+    def keys(self, groups: Iterable[Models]) -> dict[Key, float]:
+        """The keys of some groups, and the moment from which each serves one of them."""
+        keys: dict[Key, float] = {}
+        for models in groups:
+            for key in self._groups[models].entries:
+                keys[key] = min(self._stages[key][models], keys.get(key, math.inf))
+        return keys
 
     def update(self, key: Key, now: float) -> None:
         """Note when a key can serve, and for which models, after it changed."""
-        group = self._group_of.get(key)
-        if group is None or group.models != key.models:
-            group = self._regroup(key)
-        self._number += 1
-        group.entries[key] = self._number
-        ready_at = key.ready_at()
-        if ready_at <= now:
-            heapq.heappush(group.ready, (key.share, self._number, key))
-        elif math.isfinite(ready_at):
-            heapq.heappush(group.asleep, (ready_at, self._number, key))
-        if len(group.ready) + len(group.asleep) > 4 * len(group.entries) + 64:
-            group.tidy()
+        if (stages := key.stages(now)) != self._stages.get(key):
+            self._regroup(key, stages)
+        self._note(key, now)
 
     def discard(self, key: Key) -> None:
         """Remove a key."""
@@ -79,15 +83,16 @@ class Roster:
     def pass_over(self, key: Key) -> None:
         """Do not let a key serve until it is updated."""
         self._number += 1
-        self._group_of[key].entries[key] = self._number
+        for models in self._stages[key]:
+            self._groups[models].entries[key] = self._number
 
-    def best(self, groups: Iterable[Models], now: float) -> Key | None:
-        """The key of some groups that serves next, if one can now. The caller must `update` it then."""
+    def best(self, groups: Iterable[Models], now: float) -> tuple[Key, Models] | None:
+        """The key of some groups that serves next, and its group, if one can now. The caller must `update` it then."""
         best = None
         for models in groups:
             key = self._best_of(self._groups[models], now)
-            if key is not None and (best is None or key.share < best.share):
-                best = key
+            if key is not None and (best is None or key.share < best[0].share):
+                best = key, models
         return best
 
     def next_ready(self, groups: Iterable[Models]) -> float:
@@ -111,36 +116,44 @@ class Roster:
         while group.asleep and group.asleep[0][0] <= now:
             _, number, key = heapq.heappop(group.asleep)
             if group.entries.get(key) == number:
-                self.update(key, now)
+                self._note(key, now)
         while group.ready:
             _, number, key = group.ready[0]
             if group.entries.get(key) != number:
                 heapq.heappop(group.ready)
             elif key.ready_at() > now:  # its egress is cooling down: the key itself did not change
                 heapq.heappop(group.ready)
-                self.update(key, now)
+                self._note(key, now)
             else:
                 return key
         return None
 
-    def _regroup(self, key: Key) -> _Group:
-        was_last, is_first = self._leave(key), key.models not in self._groups
-        group = self._group_of[key] = self._groups.setdefault(key.models, _Group(key.models))
-        if was_last or is_first:
+    def _note(self, key: Key, now: float) -> None:
+        """Note when it can serve, in the groups where it is: callers may be going through these."""
+        self._number += 1
+        ready_at = key.ready_at()
+        for models, since in self._stages[key].items():
+            self._groups[models].note(key, self._number, max(ready_at, since), now)
+
+    def _regroup(self, key: Key, stages: Mapping[Models, float]) -> None:
+        before = set(self._groups)
+        self._leave(key)
+        self._stages[key] = stages
+        for models in stages:
+            self._groups.setdefault(models, _Group()).entries[key] = 0
+        if self._groups.keys() != before:
             self._regrouped()
-        return group
 
     def _regrouped(self) -> None:
         self._shares.clear()
         self._on_regroup()
 
     def _leave(self, key: Key) -> bool:
-        """Take a key out of its group, if it is in one. Returns whether that was the last one."""
-        group = self._group_of.pop(key, None)
-        if group is None:
-            return False
-        del group.entries[key]
-        if group.entries:
-            return False
-        del self._groups[group.models]
-        return True
+        """Take a key out of its groups, if it is in any. Returns whether it was the last one of any."""
+        was_last = False
+        for models in self._stages.pop(key, ()):
+            del self._groups[models].entries[key]
+            if not self._groups[models].entries:
+                del self._groups[models]
+                was_last = True
+        return was_last

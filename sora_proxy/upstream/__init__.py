@@ -11,9 +11,11 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Protocol
 
+from sora_proxy.errors import RateLimited
 from sora_proxy.events import Preview, Progress
-from sora_proxy.generation import Asset, GenerationSpec
+from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account
+from sora_proxy.spec import GenerationSpec
 
 ANY_SIZE = (1024, 1024)  # of an order without a size, for a model that takes any
 
@@ -33,7 +35,9 @@ class Abilities:
     max_images: int = 1  # of one order
     max_references: int = 0
     masks: bool = False  # whether an order may have a mask beside its reference images
-    parameters: tuple[str, ...] = ()  # the names of the `generation.PARAMETERS` that it takes
+    parameters: tuple[str, ...] = ()  # the names of the `spec.PARAMETERS` that it takes
+    single_calls: bool = False  # of a synchronous back end: a call makes one image
+    single_previews: bool = False  # the same, if the call shows previews
     shutdown_date: str | None = None  # when it closes or closed, where that is known
 
     def size_for(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
@@ -46,6 +50,10 @@ class Abilities:
         """Whether an order can be made as it is: everything that changes its meaning is possible."""
         images, references = spec.n <= self.max_images, len(spec.images) <= self.max_references
         return images and references and (self.masks or spec.mask is None)
+
+    def splits(self, spec: GenerationSpec) -> bool:
+        """Whether an order is sent as single calls, one for each image."""
+        return spec.n > 1 and (self.single_calls or (self.single_previews and spec.previews > 0))
 
 
 def _distance(size: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:
@@ -108,7 +116,8 @@ class InputImage:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One order as it is sent. `model` is the back end's own name of it, `n` the number of images.
+    """One order as it is sent, or one of its single calls. `model` is the back end's own name of it, `n` the number of
+    images.
 
     `attempt_id` is a UUID of ours: that of a named back end's task. `parameters` are those of the client that the model
     takes. `new_file` gives the place for one result that comes as bytes, and `report` shows the client how far it is;
@@ -125,6 +134,18 @@ class Submission:
     mask: InputImage | None
     new_file: Callable[[], Path]
     report: Callable[[Progress | Preview], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a synchronous back end made. `usage` is what it counted for that, as `usage.py` writes it.
+
+    `limit` is what the answer's headers told of the account: that it can't take another order for a while.
+    """
+
+    assets: tuple[Asset, ...]
+    usage: dict[str, Any] | None = None
+    limit: RateLimited | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +212,8 @@ class Upstream(Protocol):
         A back end that gets images with the order itself returns an empty text.
         """
 
-    async def submit(self, submission: Submission) -> str | tuple[Asset, ...]:
-        """Place an order. Returns the upstream task's id, or from a synchronous back end the results.
+    async def submit(self, submission: Submission) -> str | Made:
+        """Place an order. Returns the upstream task's id, or from a synchronous back end what it made.
 
         Raises SubmissionUnknown if the order may have been registered nevertheless, another Fault if it was not.
         """

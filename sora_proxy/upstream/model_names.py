@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from sora_proxy.errors import ConfigurationError, ModelsNotListed, NoUpstreamKey, SoraProxyError, UnknownModel
-from sora_proxy.generation import GenerationSpec
+from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream import Abilities, Capabilities
 
 GPT_IMAGES = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "chatgpt-image-latest")

@@ -13,9 +13,10 @@ from unittest import mock
 
 from sora_proxy.__main__ import main as sora_proxy
 from sora_proxy.events import Completed, Event, Image, Progress
-from sora_proxy.generation import Generation, GenerationSpec, State, Status, new_generation_id
+from sora_proxy.generation import Generation, State, Status, new_generation_id
 from sora_proxy.orders.store import InSameCommit
 from sora_proxy.orders.supervisor import Supervisor
+from sora_proxy.spec import GenerationSpec
 from tests.benchmarks.bare import Script, read_script
 from tests.benchmarks.load import LINK
 from tests.benchmarks.programs import TASKS_PER_KEY

@@ -16,9 +16,10 @@ from sora_proxy.app import WRITERS
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.events import Completed, Event, Progress, event_to_record
-from sora_proxy.generation import Asset, Generation, GenerationSpec, State, Status, new_generation_id
+from sora_proxy.generation import Asset, Generation, State, Status, new_generation_id
 from sora_proxy.orders.store import Store, events, generations
 from sora_proxy.settings.access import fingerprint
+from sora_proxy.spec import GenerationSpec
 from tests.benchmarks.load import clients
 from tests.benchmarks.programs import NOBODY, Folder, environment, program
 from tests.benchmarks.table import Row, bounded

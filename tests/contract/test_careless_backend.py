@@ -13,7 +13,7 @@ import pytest
 
 from sora_proxy.events import Progress
 from sora_proxy.generation import Asset
-from sora_proxy.upstream import Snapshot, Submission, TaskState
+from sora_proxy.upstream import Made, Snapshot, Submission, TaskState
 from sora_proxy.upstream.registry import BACKENDS
 from tests.conftest import Proxy, StartProxy, upstream_keys
 from tests.contract.hostile import MARK
@@ -131,7 +131,7 @@ def odd_numbers_first(said: Snapshot, poll: int) -> Snapshot:
 class Boastful(Synchronous):
     """It reports the same numbers while the order is made."""
 
-    async def submit(self, submission: Submission) -> tuple[Asset, ...]:  # type: ignore[override]
+    async def submit(self, submission: Submission) -> Made:  # type: ignore[override]
         for odd in NUMBERS:
             await submission.report(Progress(odd * 100, odd, odd))
         return await super().submit(submission)

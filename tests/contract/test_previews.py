@@ -43,7 +43,8 @@ async def shown(proxy: Proxy, contract: Contract, preview: bytes) -> Generation:
 
     async def look() -> Generation | None:
         (generation,) = proxy.app[SUPERVISOR].unfinished
-        return generation if generation.preview and generation.preview.content == preview else None
+        shown = generation.previews.get(0)
+        return generation if shown and shown.content == preview else None
 
     return await eventually(look)
 
@@ -59,7 +60,7 @@ async def test_a_stream_shows_as_many_previews_as_it_asked_for_and_then_the_imag
         generation = await shown(proxy, contract, PREVIEWS[2])
         await contract.stage.show(None)
         *partial, (kind, completed) = events_of(raw + await answer.read())
-        assert generation.preview is None
+        assert not generation.previews
     assert [name for name, _ in partial] == ["image_generation.partial_image"] * 2
     assert [event["partial_image_index"] for _, event in partial] == [0, 1]
     assert [base64.b64decode(event["b64_json"]) for _, event in partial] == PREVIEWS[:2]
@@ -129,7 +130,7 @@ async def test_a_preview_is_never_the_result_of_an_order_that_fails(start: Start
         assert events[-1][1]["error"]["code"] in ("generation_failed", "outcome_unknown")
         (listed,) = (await proxy.get("/v1/generations"))["data"]
         assert (listed["status"], listed["pictures"]) == ("failed", [])
-        assert generation.preview is None
+        assert not generation.previews
     assert contract.stage.registered == 1
 
 
@@ -139,6 +140,6 @@ async def test_a_cancelled_order_keeps_no_preview(start: Start, contract: Contra
         path = f"{proxy.url}/v1/generation/{generation.id}/cancel"
         async with proxy.client.post(path) as cancelled:
             assert (await cancelled.json())["status"] == "cancelled"
-        assert generation.preview is None
+        assert not generation.previews
         await answer.read()
         await contract.stage.show(None)

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from sora_proxy.errors import SubmissionUnknown
-from sora_proxy.generation import Asset
-from sora_proxy.upstream import Submission
+from sora_proxy.upstream import Made, Submission
 from sora_proxy.upstream.registry import BACKENDS
 from tests.contract.conftest import Contract, StartKillable
 from tests.contract.script import Step
@@ -90,7 +89,7 @@ async def test_images_that_arrived_before_a_kill_are_shown_after_it(
 class HalfWritten(Synchronous):
     """It gets one image, and no answer as to the rest."""
 
-    async def submit(self, submission: Submission) -> tuple[Asset, ...]:  # type: ignore[override]
+    async def submit(self, submission: Submission) -> Made:  # type: ignore[override]
         await super().submit(submission)
         raise SubmissionUnknown("the rest did not come")
 

@@ -116,6 +116,7 @@ async def test_a_key_shows_all_about_it_but_its_token(admin: Admin, simulator: S
         "by": None,
         "tasks": 0,
         "limit": 3,
+        "resting_models": {},
         "way_out": "direct",
     }
     assert await admin.key(TOKEN) == made

@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import SCHEMA_VERSION, Database
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
+from sora_proxy.generation import Generation, Status, new_generation_id
 from sora_proxy.orders.store import Store
+from sora_proxy.spec import GenerationSpec
 from tests.conftest import StartProxy
 from tests.eventually import PATIENCE
 from tests.sora_server import Sora, in_front_of, outcome, place

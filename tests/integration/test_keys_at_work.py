@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from sora_proxy.scheduling.key_memory import KeyMemory
+from sora_proxy.scheduling.key_health import KeyMemory
 from tests.conftest import HOUR, Proxy, Simulator, StartProxy, StartSimulator
 from tests.eventually import PATIENCE
 

@@ -52,6 +52,12 @@ async def generate(proxy: Proxy, **fields: Any) -> tuple[int, Any, dict[str, str
         return found.status, await found.json(), dict(found.headers)
 
 
+async def admin_get(proxy: Proxy, path: str) -> Any:
+    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+    async with proxy.client.get(proxy.url + path, headers=headers) as found:
+        return await found.json()
+
+
 def state_of(proxy: Proxy, name: str = "images") -> Any:
     (key,) = backend_of(proxy, name).keys.keys
     return key
@@ -109,31 +115,97 @@ async def test_what_the_account_is_at_fault_for_takes_it_out_of_service_and_anot
     assert server.registered == 1
 
 
+LIMIT = "Rate limit reached for gpt-image-1.5 (for limit gpt-image) in organization org-1 on input-images per min: "
+
+
 @pytest.mark.parametrize(
-    ("headers", "message", "seconds"),
+    ("headers", "message", "family", "seconds"),
     [
-        ({"retry_after_ms": "12500"}, "", 12.5),
-        ({"retry_after": "12"}, "", 12),
-        ({}, "Rate limit reached for gpt-image-1: Limit 5, Used 5, Requested 1. Please try again in 12s.", 12),
-        ({}, "Please try again in 350ms.", 1),
-        ({}, "Please try again in 1m20.5s.", 80.5),
+        ({"retry_after_ms": "12500"}, "", MODEL, 12.5),
+        ({"retry_after": "12"}, "", MODEL, 12),
+        ({}, LIMIT + "Limit 5, Used 5, Requested 1. Please try again in 12s.", "gpt-image*", 12),
+        ({}, "Please try again in 350ms.", MODEL, 1),
+        ({}, "Please try again in 1m20.5s.", MODEL, 80.5),
+        ({}, "a limit (for limit dall-e)", MODEL, 1),
     ],
 )
-async def test_a_rate_limit_rests_the_key_for_as_long_as_the_answer_says(
-    start_proxy: StartProxy, server: OpenAIServer, headers: dict[str, str], message: str, seconds: float
+async def test_a_rate_limit_rests_the_key_for_its_models_and_for_as_long_as_the_answer_says(
+    start_proxy: StartProxy, server: OpenAIServer, headers: dict[str, str], message: str, family: str, seconds: float
 ) -> None:
     server.answers = [answer(429, error("rate_limit_exceeded", "requests", message), **headers)]
-    async with start_proxy(backends=[entry(server)]) as proxy:
+    async with start_proxy(backends=[entry(server, models=[MODEL, "gpt-image-1-mini", "flux"])]) as proxy:
         async with proxy.chat(model=MODEL, background=True) as placed:
             assert placed.status == 200
+        await eventually(lambda: rest_of(proxy))
+        (found,) = state_of(proxy).rests(backend_of(proxy, "images").keys.now).items()
+        assert found[0] == family
+        assert found[1].until - backend_of(proxy, "images").keys.now == pytest.approx(seconds, abs=1.5)
+        assert (await generate(proxy, model="flux"))[0] == 200
+        view = (await admin_get(proxy, "/admin/api/keys"))["data"][0]
+        assert set(view["resting_models"]) <= {family}
+    assert [body["model"] for body in server.bodies][:2] == [MODEL, "flux"]
 
-        async def rests() -> bool:
-            return bool(state_of(proxy).cooldown.failures)
 
-        await eventually(rests)
+async def rest_of(proxy: Proxy) -> bool:
+    return bool(state_of(proxy).rests(backend_of(proxy, "images").keys.now))
+
+
+@pytest.mark.parametrize(("reset", "seconds"), [("1s", 1), ("6m0s", 360), ("300ms", 1), ("1h2m3s", 900)])
+async def test_the_last_order_of_a_limit_rests_the_key_for_its_model(
+    start_proxy: StartProxy, server: OpenAIServer, reset: str, seconds: float
+) -> None:
+    headers = {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": reset}
+    server.answers = [answer(200, {"created": 1, "data": [{"b64_json": ENCODED}]}, **headers)]
+    async with start_proxy(backends=[entry(server, models=[MODEL, "flux"])]) as proxy:
+        assert (await generate(proxy))[0] == 200
         pool = backend_of(proxy, "images").keys
-        assert state_of(proxy).cooldown.until - pool.now == pytest.approx(seconds, abs=1.5)
-    assert server.registered == 0
+        assert state_of(proxy).rests(pool.now)[MODEL].until - pool.now == pytest.approx(seconds, abs=1.5)
+        assert (await generate(proxy, model="flux"))[0] == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"x_ratelimit_remaining_requests": "3", "x_ratelimit_reset_requests": "9s"}])
+@pytest.mark.parametrize("reset", ["", "soon", "-1s", "0s"])
+async def test_no_other_headers_rest_a_key(
+    start_proxy: StartProxy, server: OpenAIServer, headers: dict[str, str], reset: str
+) -> None:
+    more = headers or {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": reset}
+    server.answers = [answer(200, {"created": 1, "data": [{"b64_json": ENCODED}]}, **more)]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        assert (await generate(proxy))[0] == 200
+        assert not await rest_of(proxy)
+
+
+async def test_usage_is_passed_on_as_the_back_end_counted_it(start_proxy: StartProxy, server: OpenAIServer) -> None:
+    details = {"text_tokens": 9, "image_tokens": 41}
+    counts = {"input_tokens": 50, "input_tokens_details": details, "output_tokens": 1056, "total_tokens": 1106}
+    usage = counts | {"cost_in_usd_ticks": 400000}
+    odd = {"text": "none of yours", "many": 10**30, "less": -1, "Bad name": 1, "sure": True, "deep": {"deeper": {}}}
+    server.answers = [answer(200, {"created": 1, "data": [{"b64_json": ENCODED}], "usage": usage | odd})]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        assert (await generate(proxy))[1]["usage"] == usage | {"deep": {}}
+    server.answers = [answer(200, {"created": 1, "data": [{"b64_json": ENCODED}], "usage": usage}) for _ in range(2)]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        async with proxy.chat(model=MODEL) as found:
+            chat = (await found.json())["usage"]
+        assert chat == {
+            "cost_in_usd_ticks": 400000,
+            "prompt_tokens": 50,
+            "completion_tokens": 1056,
+            "total_tokens": 1106,
+        }
+        async with proxy.client.post(f"{proxy.url}/v1/responses", json={"model": MODEL, "input": "a fox"}) as found:
+            response = (await found.json())["usage"]
+        assert (response["input_tokens"], response["output_tokens"], response["total_tokens"]) == (50, 1056, 1106)
+
+
+@pytest.mark.parametrize("usage", [None, [], "12", {"input_tokens": 0, "output_tokens": 0}, {"input_tokens": "many"}])
+async def test_where_the_back_end_counted_nothing_words_and_images_count(
+    start_proxy: StartProxy, server: OpenAIServer, usage: Any
+) -> None:
+    server.answers = [answer(200, {"created": 1, "data": [{"b64_json": ENCODED}], "usage": usage})]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        counted = (await generate(proxy))[1]["usage"]
+    assert (counted["input_tokens"], counted["output_tokens"], counted["total_tokens"]) == (3, 1, 4)
 
 
 UNKNOWN = [
@@ -242,17 +314,6 @@ async def test_a_result_on_a_private_host_is_not_fetched(start_proxy: StartProxy
             assert (status, refusal["error"]["code"]) == (502, "result_unavailable")
     assert elsewhere.file_keys == []
     await runner.cleanup()
-
-
-async def test_several_images_with_previews_are_ordered_without_a_stream(
-    start_proxy: StartProxy, server: OpenAIServer
-) -> None:
-    async with start_proxy(backends=[entry(server, options={"profile": "openai"})]) as proxy:
-        body = {"model": MODEL, "prompt": "a fox", "n": 2, "stream": True, "partial_images": 2}
-        async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=body) as found:
-            assert (await found.read()).count(b"event: image_generation.completed") == 2
-    (sent,) = server.bodies
-    assert ("stream" in sent, sent["n"]) == (False, 2)
 
 
 async def test_the_next_key_gets_an_edit_as_it_was(start_proxy: StartProxy, server: OpenAIServer) -> None:

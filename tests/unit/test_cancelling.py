@@ -9,7 +9,7 @@ import pytest
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.errors import Fault, UpstreamUnavailable
-from sora_proxy.generation import Asset, Generation, GenerationSpec, Status
+from sora_proxy.generation import Asset, Generation, Status
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.backend import Backend, Resources, SendPolicy
 from sora_proxy.orders.backends import Backends
@@ -21,6 +21,7 @@ from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.accounts import Account
 from sora_proxy.settings.kinds import UpstreamKey
+from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream import Abilities, Capabilities, Identity, Snapshot, Submission, TaskState
 from sora_proxy.upstream.model_names import Route
 from tests.eventually import eventually

@@ -8,7 +8,8 @@ import pytest
 
 from sora_proxy.api.chat.chunks import NUMBERS_PER_EVENT, ChatChunks, ChunkOptions
 from sora_proxy.events import Cancelled, Completed, Event, Failed, Image, Progress, Queued
-from sora_proxy.generation import Generation, GenerationSpec
+from sora_proxy.generation import Generation
+from sora_proxy.spec import GenerationSpec
 
 IMAGES = [Image(n, name=f"{n:032x}.png") for n in range(2)]
 STORIES: dict[str, list[Event]] = {

@@ -3,10 +3,11 @@
 import orjson
 import pytest
 
-from sora_proxy.api.chat.completions import completion, usage
+from sora_proxy.api.chat.completions import completion, usage_of
 from sora_proxy.api.wording import markdown, progress_text
 from sora_proxy.events import Cancelled, Completed, Event, Failed, Image, Progress, Queued
-from sora_proxy.generation import Generation, GenerationSpec, State, Status
+from sora_proxy.generation import Generation, State, Status
+from sora_proxy.spec import GenerationSpec
 
 NAME = "0" * 32 + ".png"
 ORIGIN = "https://images.example.com"
@@ -52,7 +53,7 @@ def test_images_stand_apart_and_link_to_us_or_to_the_upstream() -> None:
 @pytest.mark.parametrize("prompt", ["", " \n ", "one", "three little words", "x" * 32_000])
 @pytest.mark.parametrize("images", [0, 1, 4])
 def test_usage_is_never_0(prompt: str, images: int) -> None:
-    counted = usage(generation(*(Image(n, name=NAME) for n in range(images)), prompt=prompt))
+    counted = usage_of(generation(*(Image(n, name=NAME) for n in range(images)), prompt=prompt))
     assert counted["prompt_tokens"] == max(len(prompt.split()), 1)
     assert counted["completion_tokens"] == max(images, 1)
     assert counted["total_tokens"] == counted["prompt_tokens"] + counted["completion_tokens"]

@@ -14,6 +14,7 @@ from sora_proxy.events import (
     Event,
     Failed,
     Image,
+    Missing,
     Preview,
     Progress,
     Queued,
@@ -26,17 +27,17 @@ from sora_proxy.generation import (
     TRANSITIONS,
     Asset,
     Generation,
-    GenerationSpec,
     State,
     Status,
     new_generation_id,
 )
+from sora_proxy.spec import GenerationSpec
 
 # Written out a second time: a change of the table must be meant.
 ALLOWED = {
-    "queued": "submitting failed cancelled",
+    "queued": "submitting saving failed cancelled",
     "submitting": "running saving unknown queued failed cancelled",
-    "unknown": "running queued failed cancelled",
+    "unknown": "running saving queued failed cancelled",
     "running": "saving queued failed cancelled",
     "saving": "completed failed cancelled",
     "completed": "",
@@ -50,6 +51,7 @@ SOME_EVENTS: list[Event] = [
     Progress(),
     Image(0, name="0" * 32 + ".png"),
     Image(3, url="https://media.example/x?sig=%20"),
+    Missing(1, "outcome_unknown", "it is not known"),
     Completed(),
     Failed("generation_failed", 'with "quotes", 中文 and\nlines'),
     Cancelled(),
@@ -97,7 +99,7 @@ def test_a_generation_ends_with_its_status_and_tells_its_failure_and_its_events(
     assert (generation.ended, generation.failure) == (False, None)
     generation.log.append(*SOME_EVENTS)
     generation.state = State(Status.failed, assets=(Asset("https://x"),))
-    assert (generation.ended, generation.failure) == (True, SOME_EVENTS[7])
+    assert (generation.ended, generation.failure) == (True, SOME_EVENTS[8])
     assert generation.events_of(Image) == SOME_EVENTS[4:6]
 
 
@@ -139,7 +141,7 @@ def previewed(preview: Preview, *, wanted: int = 1, ended: bool = False) -> Prev
     if ended:
         generation.log.append(Cancelled())
     generation.show_preview(preview)
-    return generation.preview
+    return next(iter(generation.previews.values()), None)
 
 
 def test_a_preview_is_kept_only_if_its_client_waits_for_it_and_it_can_be_one() -> None:

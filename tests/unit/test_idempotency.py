@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sora_proxy.database import Database
 from sora_proxy.errors import IdempotencyMismatch
 from sora_proxy.events import Failed
-from sora_proxy.generation import Generation, GenerationSpec, Status, new_generation_id
+from sora_proxy.generation import Generation, Status, new_generation_id
 from sora_proxy.orders.idempotency import (
     JOIN_SECONDS,
     MAX_AGE_SECONDS,
@@ -21,6 +21,7 @@ from sora_proxy.orders.idempotency import (
     sent,
 )
 from sora_proxy.orders.store import Store, generations
+from sora_proxy.spec import GenerationSpec
 
 KEYED = Claim("client", "digest", key="key")
 COUNTED = Claim("client", "digest", counted=True)

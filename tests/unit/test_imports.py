@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "api": FOLDERS - {"simulator"},
 }
 FAMILIES = ("chat", "images", "responses")
-MAX_ROOT_MODULES, MAX_CHAIN, MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 14, 16, 300, 50, 6
+MAX_ROOT_MODULES, MAX_CHAIN, MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 15, 16, 300, 50, 6
 
 
 @functools.cache
@@ -115,7 +115,7 @@ def test_tasks_are_started_where_their_death_is_noticed() -> None:
         for node in ast.walk(ast.parse(path.read_bytes()))
         if isinstance(node, ast.Attribute) and node.attr in ("create_task", "ensure_future")
     }
-    assert starters == {"background", "webhooks.deliverer"}  # the latter in a group, whose loop dies with them
+    assert starters == {"background", "orders.sending", "webhooks.deliverer"}  # but for the first, in groups
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
@@ -151,7 +151,7 @@ def test_what_surrounds_a_request_knows_nothing_of_orders() -> None:
 
 
 def test_the_words_that_everybody_speaks_import_no_module_but_one_another() -> None:
-    words = {f"sora_proxy.{name}" for name in ("errors", "event_log", "events", "generation")}
+    words = {f"sora_proxy.{name}" for name in ("errors", "event_log", "events", "generation", "spec")}
     assert set().union(*map(imports_of, words)) <= words
     assert users_of("sora_proxy.app") <= {"__main__"}
     assert users_of("sora_proxy.__main__") <= {"__main__"}

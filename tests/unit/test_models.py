@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sora_proxy.errors import ConfigurationError, ModelsNotListed, UnknownModel
-from sora_proxy.generation import GenerationSpec
+from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream import Abilities, Capabilities
 from sora_proxy.upstream.model_names import Models, Offer, Route
 

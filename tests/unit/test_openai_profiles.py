@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.generation import GenerationSpec
 from sora_proxy.settings.accounts import Account
+from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream import InputImage, Submission
 from sora_proxy.upstream.openai_images.profiles import PROFILES, profile_of
 from sora_proxy.upstream.openai_images.requests import Input, Order, order_of

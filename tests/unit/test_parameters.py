@@ -10,7 +10,7 @@ from sora_proxy.api.images.requests import ImageRequest
 from sora_proxy.api.ordering.parameters import Parameters
 from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, checked
 from sora_proxy.api.responses.requests import ResponseRequest
-from sora_proxy.generation import PARAMETERS
+from sora_proxy.spec import PARAMETERS
 
 
 def of_chat(fields: dict[str, Any]) -> Parameters:

@@ -5,7 +5,7 @@ import pytest
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.ordering.image_input import Inputs, InputSource
 from sora_proxy.api.ordering.possible import MAX_REFERENCES, check_possible
-from sora_proxy.generation import GenerationSpec
+from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream import Abilities
 from sora_proxy.upstream.model_names import Model, Route
 

@@ -18,10 +18,11 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database, rows_of
 from sora_proxy.errors import DailyCapReached
 from sora_proxy.events import Completed, Event, Failed
-from sora_proxy.generation import FINAL, Generation, GenerationSpec, Status, Step, new_generation_id
+from sora_proxy.generation import FINAL, Generation, Status, Step, new_generation_id
 from sora_proxy.orders.recorder import Recorder
 from sora_proxy.orders.spending import DAYS_KEPT, Caps, Spending, spending
 from sora_proxy.orders.store import Store
+from sora_proxy.spec import GenerationSpec
 
 BACKENDS = ("first", "second", "third")
 IN_ALL, OWN = 12, {"first": 5, "second": 8}

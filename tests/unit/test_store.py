@@ -16,16 +16,9 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import SCHEMA_VERSION, Database
 from sora_proxy.errors import ConfigurationError, StorageUnavailable
 from sora_proxy.events import Completed, Event, Failed, Image, Progress, Queued
-from sora_proxy.generation import (
-    Asset,
-    Generation,
-    GenerationSpec,
-    State,
-    Status,
-    Step,
-    new_generation_id,
-)
+from sora_proxy.generation import Asset, Generation, State, Status, Step, new_generation_id
 from sora_proxy.orders.store import Store, images
+from sora_proxy.spec import GenerationSpec
 from tests.eventually import PATIENCE
 
 NAMES = [f"{number:032x}.png" for number in range(1000)]

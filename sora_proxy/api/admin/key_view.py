@@ -8,7 +8,7 @@ from sora_proxy.key_keeping.expiry import expiry_of
 from sora_proxy.key_keeping.registry import redacted
 from sora_proxy.key_keeping.store import KeyRecord
 from sora_proxy.scheduling.cooldown import Incident
-from sora_proxy.scheduling.key_memory import Moment
+from sora_proxy.scheduling.key_health import Moment
 from sora_proxy.scheduling.keys import Key
 
 STATES = ("ready", "busy", "resting", "quarantined", "disabled")
@@ -42,6 +42,7 @@ def view(record: KeyRecord, key: Key, moment: Moment, backend: str) -> dict[str,
         "by": status.by,
         "tasks": key.tasks,
         "limit": key.limit,
+        "resting_models": {family: _wall(rest.until, moment) for family, rest in key.rests(moment.loop).items()},
         "way_out": key.egress(moment.loop).name,
     }
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import orjson
 
-from sora_proxy.api.chat.completions import usage
+from sora_proxy.api.chat.completions import usage_of
 from sora_proxy.api.http.answers import error_object
 from sora_proxy.api.wording import markdown, missing, progress_text
 from sora_proxy.events import Completed, Event, Failed, Image, Progress, Queued, failure_of
@@ -92,7 +92,7 @@ class ChatChunks:
                     yield self._delta(content="\n\n" + "\n\n".join(lines))
                 yield self._delta(finish_reason="stop")
                 if self._options.include_usage:  # other clients fail on a chunk without choices
-                    yield b'"choices":[],"usage":%b' % orjson.dumps(usage(self._generation))
+                    yield b'"choices":[],"usage":%b' % orjson.dumps(usage_of(self._generation))
             case _ if failed := failure_of(event):
                 yield from self._text(f"The image could not be made: {failed.message}.")
                 if self._options.finish_failed:

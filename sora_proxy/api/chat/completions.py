@@ -2,18 +2,23 @@
 
 from typing import Any
 
+from sora_proxy.api.counted import counted
 from sora_proxy.api.http.answers import error_object
-from sora_proxy.api.wording import finished_text, progress_text, token_counts
+from sora_proxy.api.wording import finished_text, progress_text
 from sora_proxy.events import Failed
 from sora_proxy.generation import Generation, Status
 
 REFUSED = "content_policy_violation"
 
 
-def usage(generation: Generation) -> dict[str, int]:
+def usage_of(generation: Generation) -> dict[str, Any]:
     """The usage of a completion."""
-    prompt, answer = token_counts(generation)
-    return {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
+    usage = counted(generation)
+    return usage.more | {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }
 
 
 def completion(generation: Generation, origin: str, *, only_error: bool = False) -> dict[str, Any]:
@@ -36,7 +41,7 @@ def completion(generation: Generation, origin: str, *, only_error: bool = False)
                 "finish_reason": finish_reason,
             }
         ],
-        "usage": usage(generation),
+        "usage": usage_of(generation),
         "metadata": generation.spec.metadata,
         **generation.made_by,
         "service_tier": "default",

@@ -29,8 +29,9 @@ from sora_proxy.api.ordering.side_calls import SideCalls
 from sora_proxy.api.placing import model_for, place_order, waiting_for
 from sora_proxy.api.reference.answer_schemas import ChatCompletion
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
-from sora_proxy.generation import Generation, GenerationSpec
+from sora_proxy.generation import Generation
 from sora_proxy.orders.conversations import Conversations, MessageText
+from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream.model_names import Model
 
 PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b", re.IGNORECASE)

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sora_proxy.api.counted import counted
 from sora_proxy.api.http.pieces import Piece, event_pieces, json_pieces
 from sora_proxy.api.image_results import FORMATS, SIZES, UNKNOWN, ImageResult, image_results
 from sora_proxy.api.images.requests import ImageRequest
-from sora_proxy.api.wording import token_counts
-from sora_proxy.events import Preview
+from sora_proxy.events import Failed, Preview
 from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
+
+NOT_HERE = Failed("result_unavailable", "this image could not be fetched or is no longer stored here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +61,20 @@ class ImageAnswer:
 
     def _faults(self) -> Iterator[dict[str, Any]]:
         """The images that are missing, or whose bytes are."""
-        made = {image.index: image for image in self.images}
-        for index in range(self.generation.spec.n):
-            if index not in made:
-                yield _fault(index, "The back end did not make this image.")
-            elif self._wants_bytes and made[index].file is None:
-                yield _fault(index, "This image could not be fetched or is no longer stored here.")
+        for index, failed in self.generation.missing.items():
+            yield _fault(index, failed)
+        for image in self.images:
+            if self._wants_bytes and image.file is None:
+                yield _fault(image.index, NOT_HERE)
 
     def _usage(self) -> dict[str, Any]:
-        """Words and images in, images out."""
-        words, made = token_counts(self.generation)[0], len(self.images)
-        references = len(self.generation.spec.images)
-        return {
-            "input_tokens": words + references,
-            "input_tokens_details": {"text_tokens": words, "image_tokens": references},
-            "output_tokens": made,
-            "total_tokens": words + references + made,
+        usage = counted(self.generation)
+        details = {"text_tokens": usage.text_tokens, "image_tokens": usage.image_tokens}
+        return usage.more | {
+            "input_tokens": usage.input_tokens,
+            "input_tokens_details": details,
+            "output_tokens": usage.output_tokens,
+            "total_tokens": usage.total_tokens,
         }
 
     @property
@@ -100,5 +100,5 @@ def _event(kind: str, generation: Generation, fields: dict[str, Any]) -> Iterato
     return event_pieces(f"{route}.{kind}", common | fields)
 
 
-def _fault(index: int, message: str) -> dict[str, Any]:
-    return {"index": index, "code": "result_unavailable", "message": message}
+def _fault(index: int, failed: Failed) -> dict[str, Any]:
+    return {"index": index, "code": failed.code, "message": failed.message}

@@ -32,8 +32,9 @@ from sora_proxy.api.reference.answer_schemas import ImagesAnswer
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.wording import progress_text
 from sora_proxy.events import Failed, Progress, Queued
-from sora_proxy.generation import Generation, GenerationSpec
+from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
+from sora_proxy.spec import GenerationSpec
 
 
 @described(Description(body=ImageRequest, answer=ImagesAnswer, media=(JSON, EVENTS)))
@@ -135,7 +136,7 @@ async def _stream(request: web.Request, generation: Generation, order: ImageRequ
         async for events in news:
             texts = [progress_text(event) for event in events if isinstance(event, Queued | Progress)]
             await stream.comment(texts[-1] if texts else "ping")
-            if preview := previews.next():
+            for preview in previews.new():
                 await write_pieces(preview_event(generation, preview), threads, stream.write)
     last_events = await _last_events(generation, order, request.app[MEDIA], origin)
     await write_pieces(last_events, threads, stream.write)

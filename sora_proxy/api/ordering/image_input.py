@@ -12,8 +12,8 @@ from sora_proxy.api.http.context import FETCHER, MEDIA, SETTINGS, THREADS
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.blocking import Work
 from sora_proxy.foreign.public_http import AddressRefused
-from sora_proxy.generation import GenerationSpec
 from sora_proxy.media.image_files import NotAnImage
+from sora_proxy.spec import GenerationSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, Lenient
-from sora_proxy.generation import PARAMETERS
+from sora_proxy.spec import PARAMETERS
 
 SEEDS = {"ge": -(2**63), "le": 2**63 - 1}  # as JSON parsers hold them
 Background = Literal["transparent", "opaque"]
@@ -22,7 +22,7 @@ def _not_an_object(value: Any) -> Any:
 
 
 class Parameters(Lenient):
-    """The fields are those of `generation.PARAMETERS`. `auto` and null leave the choice to the model."""
+    """The fields are those of `spec.PARAMETERS`. `auto` and null leave the choice to the model."""
 
     seed: Annotated[int | None, Field(description="Repeats an image.", **SEEDS), UNSET] = None
     steps: Annotated[

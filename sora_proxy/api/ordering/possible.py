@@ -2,7 +2,7 @@
 
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.ordering.image_input import Inputs
-from sora_proxy.generation import GenerationSpec
+from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream.model_names import Model
 
 MAX_REFERENCES = 16  # of one order, whatever its model can do; as many as OpenAI's API takes

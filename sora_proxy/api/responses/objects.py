@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sora_proxy.api.counted import counted
 from sora_proxy.api.http.answers import error_object
 from sora_proxy.api.image_results import FORMATS, SIZES, UNKNOWN, ImageResult, image_results
-from sora_proxy.api.wording import finished_text, token_counts
+from sora_proxy.api.wording import finished_text
 from sora_proxy.events import Failed
 from sora_proxy.generation import Generation, Phase, Status
 from sora_proxy.media.image_files import Media
@@ -88,10 +89,9 @@ class ResponseObjects:
 
     def calls(self, outcome: Outcome) -> list[dict[str, Any]]:
         """The calls of the tool, as they ended: one per image that was ordered."""
-        made = {image.index: image for image in outcome.images}
-        missing = Failed("result_unavailable", "The back end did not make this image.")
-        numbers = range(self.generation.spec.n)
-        return [self._made(made[number]) if number in made else self._failed(number, missing) for number in numbers]
+        calls = {image.index: self._made(image) for image in outcome.images}
+        calls |= {number: self._failed(number, failed) for number, failed in self.generation.missing.items()}
+        return [calls[number] for number in sorted(calls)]
 
     def failed_calls(self, failed: Failed) -> list[dict[str, Any]]:
         return [self._failed(number, failed) for number in range(self.generation.spec.n)]
@@ -158,11 +158,11 @@ class ResponseObjects:
         return self.generation.made_by | ({"backend_id": None} if self.generation.cancelled else {})
 
     def _usage(self) -> dict[str, Any]:
-        words, images = token_counts(self.generation)
-        return {
-            "input_tokens": words,
+        usage = counted(self.generation)
+        return usage.more | {
+            "input_tokens": usage.input_tokens,
             "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-            "output_tokens": images,
+            "output_tokens": usage.output_tokens,
             "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": words + images,
+            "total_tokens": usage.total_tokens,
         }

@@ -45,14 +45,14 @@ class ResponseStream:
     async def _send(self, events: Sequence[Event]) -> None:
         """Send what the events of the log lead to. Without any, a comment: the connection must not fall silent.
 
-        Then the newest preview, if the client wants it.
+        Then the newest previews, if the client wants it.
         """
         words = [progress_text(event) for event in events if isinstance(event, Queued | Progress)]
         await self._stream.comment(words[-1] if words else "ping")
         outcome = await outcome_of(self._generation, self._request.app[MEDIA], self._origin)
         for event in events:
             await self._write(self._events.of(event, outcome))
-        if preview := self._previews.next():
+        for preview in self._previews.new():
             await self._write(self._events.preview(preview))
 
     async def _write(self, pieces: Iterable[Piece]) -> None:

@@ -22,6 +22,7 @@ from sora_proxy.upstream import (
     Capabilities,
     Identity,
     InputImage,
+    Made,
     Snapshot,
     Submission,
 )
@@ -69,7 +70,7 @@ class OpenAIImages:
     async def upload(self, image: Path, account: Account) -> str:  # noqa: ARG002
         return ""  # images go with the order
 
-    async def submit(self, submission: Submission) -> tuple[Asset, ...]:
+    async def submit(self, submission: Submission) -> Made:
         account = submission.account
         all_inputs = [*submission.images, *([submission.mask] if submission.mask else [])]
         order = await self._threads.run(Work.media, lambda: order_of(submission, self._profile, _read(all_inputs)))

@@ -19,11 +19,13 @@ from sora_proxy.errors import RequestFault, SubmissionUnknown, TaskFailed
 from sora_proxy.events import MAX_PREVIEW_BYTES, Preview
 from sora_proxy.foreign.addresses import plain_address
 from sora_proxy.generation import Asset
-from sora_proxy.upstream import Submission
+from sora_proxy.upstream import Made, Submission
 from sora_proxy.upstream.downloads import FileSink, NoSink
 from sora_proxy.upstream.long_texts import SHORT, LongTexts, Unreadable
 from sora_proxy.upstream.openai_images.faults import error_object, fault_of
+from sora_proxy.upstream.openai_images.limits import limit_reached
 from sora_proxy.upstream.openai_images.profiles import Profile
+from sora_proxy.upstream.usage import usage_of
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +43,8 @@ class Reader:
     base_url: str
     threads: BlockingPool
 
-    async def results(self, answer: aiohttp.ClientResponse) -> tuple[Asset, ...]:
-        """The images of an answer. Raises the Fault that it shows; SubmissionUnknown where it proves nothing."""
+    async def results(self, answer: aiohttp.ClientResponse) -> Made:
+        """The images of an answer, and its usage. Raises the Fault that it shows, or SubmissionUnknown."""
         try:
             if answer.content_type == "text/event-stream":
                 return await self._of_stream(answer)
@@ -57,16 +59,16 @@ class Reader:
             self._refuse(answer, None)
         if answer.status != 200 or not isinstance(document, dict) or not _rows(document):
             self._refuse(answer, document)
-        return await self._assets(_rows(document), texts)
+        return await self._made(answer, _rows(document), document, texts)
 
-    async def _of_stream(self, answer: aiohttp.ClientResponse) -> tuple[Asset, ...]:
+    async def _of_stream(self, answer: aiohttp.ClientResponse) -> Made:
         if answer.status != 200:
             self._refuse(answer, None)
         async for event, texts in self._events(answer):
             if event.get("type") in PARTIAL:
                 await self._show(event, texts)
             elif event.get("type") in COMPLETED:
-                return await self._assets([event], texts)
+                return await self._made(answer, [event], event, texts)
             elif error_object(event).given:
                 self._refuse(answer, event)
         raise SubmissionUnknown("the stream of the back end ended without the image")
@@ -120,6 +122,12 @@ class Reader:
             preview = Preview(content, known, number=number if isinstance(number, int) and 0 <= number < 10 else 0)
             await self.submission.report(preview)
 
+    async def _made(
+        self, answer: aiohttp.ClientResponse, rows: list[Any], document: dict[str, Any], texts: LongTexts
+    ) -> Made:
+        assets, limit = await self._assets(rows, texts), limit_reached(answer.headers, self.submission.model)
+        return Made(assets, usage_of(document.get("usage")), limit)
+
     async def _assets(self, rows: list[Any], texts: LongTexts) -> tuple[Asset, ...]:
         assets = []
         for row in rows[: self.submission.n]:
@@ -167,8 +175,8 @@ class Reader:
         log.warning("order not made", status=answer.status, code=error.code, type=error.kind, request_id=request_id)
         if answer.status == 200 and not error.given:
             raise TaskFailed("the back end finished without an image", code="result_unavailable")
-        account = self.submission.account
-        raise fault_of(answer.status, answer.headers, document, account, self.profile)
+        account, model = self.submission.account, self.submission.model
+        raise fault_of(answer.status, answer.headers, document, account, self.profile, model)
 
 
 def _rows(document: dict[str, Any]) -> list[Any]:

@@ -1,7 +1,7 @@
 """Faults: what an answer that refuses an order, or breaks off, says about whose fault it is. A closed table.
 
-It goes by status and by the code and type of the error object, never by words, except for the time that a limit names:
-OpenAI writes that into the text only. Whatever is not in the table is no verdict: of an order, its outcome is unknown.
+It goes by status and by the code and type of the error object, never by words, except for what OpenAI writes into the
+text of a limit only. Whatever is not in the table is no verdict: of an order, its outcome is unknown.
 """
 
 import re
@@ -13,14 +13,13 @@ from sora_proxy.errors import (
     EgressFault,
     Fault,
     KeyRejected,
-    RateLimited,
     RequestFault,
     SubmissionUnknown,
     UpstreamUnavailable,
 )
-from sora_proxy.foreign.retry_after import retry_after
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream.downloads import REDIRECTS
+from sora_proxy.upstream.openai_images.limits import limit_refused
 from sora_proxy.upstream.openai_images.profiles import Profile
 
 MODERATED = {
@@ -43,7 +42,6 @@ REJECTED = {
     403: "the account may not do this: it may need a verification, or is blocked",
 }
 ERROR_WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
-WAIT = re.compile(r"try again in (?:(\d+)m(?!s))?(?:([\d.]+)(ms|s))?", re.IGNORECASE)
 MAX_TEXT = 2000  # characters of a message that are searched
 
 
@@ -77,8 +75,13 @@ def error_object(body: Any) -> ErrorObject:
     return ErrorObject(_word(error.get("code")), _word(error.get("type")), text, given=True)
 
 
-def fault_of(status: int, headers: Mapping[str, str], body: Any, account: Account, profile: Profile) -> Fault:
-    """The fault of an answer that is not the images. `body` is its JSON, None if it has none."""
+def fault_of(
+    status: int, headers: Mapping[str, str], body: Any, account: Account, profile: Profile, model: str | None = None
+) -> Fault:
+    """The fault of an answer that is not the images. `body` is its JSON, None if it has none.
+
+    A limit is for the `model` of the order, or for the family of models that the text names.
+    """
     error = error_object(body)
     if headers.get("cf-mitigated") == "challenge" or status == 407:
         code = "upstream_proxy" if status == 407 else "upstream_challenge"
@@ -87,12 +90,12 @@ def fault_of(status: int, headers: Mapping[str, str], body: Any, account: Accoun
         return fault
     if error.words & profile.refused_codes:
         return UpstreamUnavailable("the back end takes no order now")
-    return _by_status(status, headers, error, account, is_json=body is not None)
+    if status == 429:
+        return limit_refused(headers, error.message, model)
+    return _by_status(status, error, account, is_json=body is not None)
 
 
-def _by_status(
-    status: int, headers: Mapping[str, str], error: ErrorObject, account: Account, *, is_json: bool
-) -> Fault:
+def _by_status(status: int, error: ErrorObject, account: Account, *, is_json: bool) -> Fault:
     match status:
         case 401 | 402 | 403 if is_json or status < 403:
             return KeyRejected(REJECTED[status])
@@ -104,8 +107,6 @@ def _by_status(
             return RequestFault("the back end does not have this route or model", code="model_unavailable")
         case 413:
             return RequestFault("the order is too large for the back end", code="request_too_large")
-        case 429:
-            return RateLimited("the account is at its rate", retry_after=_wait(headers, error))
         case 400 | 422 if error.given:
             return RequestFault("the back end can't make this order as it is", code="order_refused")
         case 400 | 422:
@@ -123,26 +124,6 @@ def _by_words(error: ErrorObject, account: Account) -> Fault | None:
     if error.words & NO_MODEL:
         return RequestFault("the back end does not have the model", code="model_unavailable")
     return None
-
-
-def _wait(headers: Mapping[str, str], error: ErrorObject) -> float | None:
-    """For how many seconds a limit lasts: by the headers, else by the text."""
-    try:
-        milliseconds = float(headers.get("retry-after-ms", ""))
-    except ValueError:
-        milliseconds = -1.0
-    if 0 <= milliseconds < 86_400_000:
-        return milliseconds / 1000
-    if (seconds := retry_after(headers)) is not None:
-        return seconds
-    found = WAIT.search(error.message)
-    if found is None or not any(found.groups()):
-        return None
-    try:
-        rest = float(found[2] or 0) / (1000 if found[3] == "ms" else 1)
-    except ValueError:
-        return None
-    return int(found[1] or 0) * 60 + rest
 
 
 def _word(value: Any) -> str:

@@ -5,7 +5,7 @@ somebody has seen at work. A server without a profile of its own gets the generi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Any
 
@@ -62,15 +62,17 @@ class Profile:
 ALL = ("seed", "steps", "guidance_scale", "strength", "negative_prompt", "style", "quality", "background")
 OPENAIS = ("quality", "background", "moderation", "input_fidelity")
 GPT_SIZES = ((1024, 1024), (1536, 1024), (1024, 1536))
-GPT_IMAGE = Abilities(GPT_SIZES, max_images=10, max_references=16, masks=True, parameters=OPENAIS)
-DALL_E_3 = Abilities(((1024, 1024), (1792, 1024), (1024, 1792)), max_images=10, parameters=("quality", "style"))
+GPT_IMAGE = Abilities(GPT_SIZES, 10, 16, masks=True, parameters=OPENAIS, single_previews=True)
+DALL_E_3 = Abilities(
+    ((1024, 1024), (1792, 1024), (1024, 1792)), max_images=10, parameters=("quality", "style"), single_calls=True
+)
 DALL_E_2 = Abilities(((1024, 1024), (512, 512), (256, 256)), max_images=10, max_references=1, masks=True)
 OPENAI_MODELS = {
-    "gpt-image-2": Abilities((), 10, 16, masks=True, parameters=OPENAIS),
+    "gpt-image-2": replace(GPT_IMAGE, sizes=()),
     "dall-e-3": DALL_E_3,
     "dall-e-2": DALL_E_2,
 }
-LOCAL_NAMES = {"guidance_scale": "cfg_scale"}
+SEEDREAM = Abilities(max_images=10, max_references=10, parameters=("seed", "guidance_scale"), single_calls=True)
 
 GENERIC = "generic"
 PROFILES: Mapping[str, Profile] = {
@@ -94,9 +96,9 @@ PROFILES: Mapping[str, Profile] = {
         asks_for_base64=True,
     ),
     "seedream": Profile(
-        Abilities(max_references=10, parameters=("seed", "guidance_scale")),
+        SEEDREAM,
         ("volces.com", "bytepluses.com"),
-        models={"doubao-seedream-3": Abilities(parameters=("seed", "guidance_scale"))},
+        models={"doubao-seedream-3": replace(SEEDREAM, max_references=0)},
         lists_models=False,
         edits=Edits.inline,
         images_field="image",
@@ -115,7 +117,7 @@ PROFILES: Mapping[str, Profile] = {
         names={"steps": "num_inference_steps"},
     ),
     "zhipu": Profile(
-        Abilities(parameters=("quality",)),
+        Abilities(max_images=10, parameters=("quality",), single_calls=True),
         ("bigmodel.cn", "z.ai"),
         lists_models=False,
         edits=Edits.none,
@@ -143,7 +145,13 @@ PROFILES: Mapping[str, Profile] = {
         names={"steps": "num_inference_steps"},
         asks_for_base64=True,
     ),
-    "ollama": Profile(Abilities(), edits=Edits.none, counts=None, asks_for_base64=True, max_concurrent=1),
+    "ollama": Profile(
+        Abilities(max_images=10, single_calls=True),
+        edits=Edits.none,
+        counts=None,
+        asks_for_base64=True,
+        max_concurrent=1,
+    ),
     "museq": Profile(
         Abilities(max_images=10, max_references=1, masks=True, parameters=("seed", "steps", "negative_prompt")),
         edits_need_mask=True,

@@ -7,7 +7,7 @@ from typing import Any
 
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account
-from sora_proxy.upstream import Identity, Submission
+from sora_proxy.upstream import Identity, Made, Submission
 from tests.contract.toys.calls import ask, sent
 from tests.contract.toys.jobs import JobToy, encoded, preview
 
@@ -23,14 +23,14 @@ class Synchronous(JobToy):
         inputs = {"images": [encoded(image.file) for image in images], "mask": encoded(mask.file) if mask else None}
         return super().order(submission) | inputs
 
-    async def submit(self, submission: Submission) -> tuple[Asset, ...]:  # type: ignore[override]
+    async def submit(self, submission: Submission) -> Made:  # type: ignore[override]
         async def report(news: Any) -> None:
             if shown := preview(news):
                 await submission.report(shown)
 
         order = await asyncio.to_thread(self.order, submission)
         answer = await sent(ask(submission.account, "POST", f"{self.base_url}/images", order, report))
-        return tuple([await self._written(submission, image) for image in answer["images"]])
+        return Made(tuple([await self._written(submission, image) for image in answer["images"]]))
 
     async def _written(self, submission: Submission, image: str) -> Asset:
         path = submission.new_file()

@@ -8,10 +8,11 @@ import pytest
 
 from sora_proxy.database import Database
 from sora_proxy.events import Completed, Event, Image
-from sora_proxy.generation import TRANSITIONS, Generation, GenerationSpec, Status, new_generation_id
+from sora_proxy.generation import TRANSITIONS, Generation, Status, new_generation_id
 from sora_proxy.operators import usage
 from sora_proxy.operators.usage import COUNTERS, MAX_DAYS, Usage
 from sora_proxy.orders.store import Store
+from sora_proxy.spec import GenerationSpec
 
 KEY = "0123456789abcdef"
 TODAY = dt.datetime.now(dt.UTC).date()
@@ -107,7 +108,7 @@ async def test_counters_of_thirty_days_are_kept_and_no_older_ones(database: Data
 
 
 def test_every_transition_has_its_counter_or_none_on_purpose() -> None:
-    counters = {(old, new): usage._counter(old, new) for old, ends in TRANSITIONS.items() for new in ends}
+    counters = {(old, new): usage._counter(old, new, begun=False) for old, ends in TRANSITIONS.items() for new in ends}
     silent = {f"{old}-{new}" for (old, new), counter in counters.items() if counter is None}
     assert silent == {
         "queued-failed",
@@ -116,6 +117,8 @@ def test_every_transition_has_its_counter_or_none_on_purpose() -> None:
         "submitting-cancelled",
         "unknown-cancelled",
         "unknown-queued",
+        "queued-saving",
+        "unknown-saving",
         "running-saving",
         "running-queued",
         "running-cancelled",

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from sora_proxy.scheduling.key_memory import KeyMemory
+from sora_proxy.scheduling.key_health import KeyMemory
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.order_queue import QueueBounds

@@ -1,0 +1,39 @@
+"""The usage of a generation, in the forms of OpenAI's APIs: as the back end counted it, else as we do."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sora_proxy.api.wording import token_counts
+from sora_proxy.generation import Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Tokens in and out. `more` is what else the back end counted, by its names: perhaps what it costs."""
+
+    text_tokens: int
+    image_tokens: int
+    output_tokens: int
+    more: dict[str, Any]
+
+    @property
+    def input_tokens(self) -> int:
+        return self.text_tokens + self.image_tokens
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+def counted(generation: Generation) -> Counted:
+    """Where the back end counted no tokens, words and images count as such."""
+    usage = dict(generation.state.usage or {})
+    taken, made = (usage.pop(name, None) for name in ("input_tokens", "output_tokens"))
+    usage.pop("total_tokens", None)
+    details = usage.pop("input_tokens_details", None)
+    if not isinstance(taken, int) or not isinstance(made, int):
+        words, images = token_counts(generation)
+        return Counted(words, len(generation.spec.images), images, usage)
+    of_images = details.get("image_tokens", 0) if isinstance(details, dict) else 0
+    of_images = min(of_images, taken) if isinstance(of_images, int) else 0
+    return Counted(taken - of_images, of_images, made, usage)

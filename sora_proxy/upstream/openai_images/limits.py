@@ -1,0 +1,51 @@
+"""Limits: for how long, and for which models, an account can't take another order.
+
+Headers say it of refusals and of answers with images; OpenAI writes it into the text of a refusal, too.
+"""
+
+import re
+from collections.abc import Mapping
+
+from sora_proxy.errors import RateLimited
+from sora_proxy.foreign.retry_after import MAX_WAIT_SECONDS, retry_after
+
+NO_MORE, NEXT = "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"
+DURATION = r"(?:(\d{1,4})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,9}(?:\.\d{1,9})?)(ms|s))?"  # such as 1m20.5s
+RESET = re.compile(DURATION)
+HINT = re.compile(f"try again in {DURATION}", re.IGNORECASE)
+FAMILY = re.compile(r"\(for limit ([\w.-]{1,100})\)", re.ASCII)
+
+
+def limit_refused(headers: Mapping[str, str], message: str, model: str | None) -> RateLimited:
+    """The limit for which an order was refused, or another call if there is no `model`."""
+    family = FAMILY.search(message)
+    whole_family = model is not None and family is not None and model.startswith(family[1])
+    models = f"{family[1]}*" if whole_family and family else model
+    return RateLimited("the account is at its rate", retry_after=_wait(headers, message), family=models)
+
+
+def limit_reached(headers: Mapping[str, str], model: str) -> RateLimited | None:
+    """The limit that an order was the last one for, if the headers of its answer tell of one."""
+    found = RESET.fullmatch(headers.get(NEXT, "").strip()) if headers.get(NO_MORE, "").strip() == "0" else None
+    seconds = _seconds(found)
+    return RateLimited("the account is at its rate", retry_after=seconds, family=model) if seconds else None
+
+
+def _wait(headers: Mapping[str, str], message: str) -> float | None:
+    """Seconds, by the headers, else by the text."""
+    try:
+        milliseconds = float(headers.get("retry-after-ms", ""))
+    except ValueError:
+        milliseconds = -1.0
+    if 0 <= milliseconds < MAX_WAIT_SECONDS * 1000:
+        return milliseconds / 1000
+    seconds = retry_after(headers)
+    return _seconds(HINT.search(message)) if seconds is None else seconds
+
+
+def _seconds(found: re.Match[str] | None) -> float | None:
+    if found is None or not any(found.groups()):
+        return None
+    hours, minutes, rest, unit = found.groups()
+    seconds = float(rest or 0) / (1000 if unit == "ms" else 1)
+    return min(int(hours or 0) * 3600 + int(minutes or 0) * 60 + seconds, MAX_WAIT_SECONDS)
