@@ -115,7 +115,7 @@ class OpenAIImages:
         raise UpstreamUnavailable(f"the back end answered {path} with the status {answer.status}: check its address")
 
     def _url(self, account: Account, path: str) -> str:
-        query = self._more.get("query")
+        query = self._more.get("query", self._profile.query)
         return (account.base_url or self.base_url) + path + (f"?{query}" if query else "")
 
     def _headers(self, account: Account) -> dict[str, str]:

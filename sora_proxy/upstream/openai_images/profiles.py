@@ -13,8 +13,7 @@ from yarl import URL
 
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.upstream import Abilities
-
-Size = tuple[int, int]  # width and height in pixels
+from sora_proxy.upstream.sizes import SizeRule
 
 
 class Edits(Enum):
@@ -44,15 +43,17 @@ class Profile:
     models: Mapping[str, Abilities] = field(default_factory=dict)  # by the beginnings of their names
     lists_models: bool = True
     key_header: str = "authorization"
-    deployment_in_path: bool = False  # the path names the model, and the body must not
+    deployment_in_path: bool = False  # the path names the model, and the body must not, unless the base URL ends in v1
+    query: str = ""  # after each address, unless the operator chose another
     edits: Edits = Edits.form
     edits_need_mask: bool = False  # without a mask, the images go inline
     images_field: str = "image[]"  # of a form, or of JSON
     sizes: Sizes = Sizes.pixels
-    min_pixels: int = 0  # an order for less is made larger, in the same shape
     asks_for_base64: bool = False  # by `response_format`, which some servers refuse and others need
     counts: str | None = "n"  # the field for the number of images; None: one image in each call
     streams: bool = False  # partial images; only one image in each call then
+    settings_tag: str | None = None  # by which a prompt sets what the API can't: users must not, and we do
+    negative_after: str | None = None  # what separates a negative prompt from the prompt, in the same field
     names: Mapping[str, str] = field(default_factory=dict)  # its own names of parameters
     always: Mapping[str, Any] = field(default_factory=dict)  # fields of every order
     refused_codes: frozenset[str] = frozenset()  # of errors with which nothing was begun, whatever the status
@@ -60,19 +61,23 @@ class Profile:
 
 
 ALL = ("seed", "steps", "guidance_scale", "strength", "negative_prompt", "style", "quality", "background")
+MUSEQS = ("seed", "steps", "strength", "negative_prompt")
 OPENAIS = ("quality", "background", "moderation", "input_fidelity")
 GPT_SIZES = ((1024, 1024), (1536, 1024), (1024, 1536))
+GPT_IMAGE_2_SIZES = SizeRule(16, min_pixels=655_360, max_pixels=8_294_400, max_side=3840, max_ratio=3.0)
 GPT_IMAGE = Abilities(GPT_SIZES, 10, 16, masks=True, parameters=OPENAIS, single_previews=True)
 DALL_E_3 = Abilities(
     ((1024, 1024), (1792, 1024), (1024, 1792)), max_images=10, parameters=("quality", "style"), single_calls=True
 )
 DALL_E_2 = Abilities(((1024, 1024), (512, 512), (256, 256)), max_images=10, max_references=1, masks=True)
 OPENAI_MODELS = {
-    "gpt-image-2": replace(GPT_IMAGE, sizes=()),
+    "gpt-image-2": replace(GPT_IMAGE, sizes=(), size_rule=GPT_IMAGE_2_SIZES),
     "dall-e-3": DALL_E_3,
     "dall-e-2": DALL_E_2,
 }
-SEEDREAM = Abilities(max_images=10, max_references=10, parameters=("seed", "guidance_scale"), single_calls=True)
+SEEDREAM_3 = Abilities(max_images=10, parameters=("seed", "guidance_scale"), single_calls=True)
+SEEDREAM_SIZES = SizeRule(64, min_pixels=3_686_400, grows_to=2048 * 2048)
+SEEDREAM = replace(SEEDREAM_3, max_references=10, size_rule=SEEDREAM_SIZES)
 
 GENERIC = "generic"
 PROFILES: Mapping[str, Profile] = {
@@ -85,6 +90,7 @@ PROFILES: Mapping[str, Profile] = {
         lists_models=False,
         key_header="api-key",
         deployment_in_path=True,
+        query="api-version=2025-04-01-preview",
         streams=True,
     ),
     "xai": Profile(
@@ -98,11 +104,10 @@ PROFILES: Mapping[str, Profile] = {
     "seedream": Profile(
         SEEDREAM,
         ("volces.com", "bytepluses.com"),
-        models={"doubao-seedream-3": replace(SEEDREAM, max_references=0)},
+        models={"doubao-seedream-3": SEEDREAM_3, "seedream-3": SEEDREAM_3},
         lists_models=False,
         edits=Edits.inline,
         images_field="image",
-        min_pixels=3_686_400,
         asks_for_base64=True,
         counts=None,
         always={"watermark": False, "sequential_image_generation": "disabled"},
@@ -124,13 +129,15 @@ PROFILES: Mapping[str, Profile] = {
         counts=None,
     ),
     "localai": Profile(
-        Abilities(max_images=10, max_references=1, parameters=("steps", "quality")),
+        Abilities(max_images=10, max_references=1, parameters=("steps", "quality", "negative_prompt")),
+        negative_after="|",
         asks_for_base64=True,
         names={"steps": "step"},
         max_concurrent=1,
     ),
     "stable-diffusion.cpp": Profile(
-        Abilities(max_images=8, max_references=16, masks=True, parameters=("seed",)),
+        Abilities((), 8, 16, masks=True, parameters=("seed", "negative_prompt"), size_rule=SizeRule(64, max_side=4096)),
+        settings_tag="sd_cpp_extra_args",
         max_concurrent=1,
     ),
     "litellm": Profile(GPT_IMAGE, models={"dall-e-3": DALL_E_3, "dall-e-2": DALL_E_2}),
@@ -153,7 +160,7 @@ PROFILES: Mapping[str, Profile] = {
         max_concurrent=1,
     ),
     "museq": Profile(
-        Abilities(max_images=10, max_references=1, masks=True, parameters=("seed", "steps", "negative_prompt")),
+        Abilities((), 10, 1, masks=True, parameters=MUSEQS, size_rule=SizeRule(min_side=64, max_side=2048)),
         edits_need_mask=True,
         images_field="image",
         asks_for_base64=True,
@@ -166,12 +173,15 @@ PROFILES: Mapping[str, Profile] = {
 def profile_of(name: str, base_url: str, chosen: str | None) -> Profile:
     """The profile that the operator chose for a back end, else that of its host, else the generic one.
 
+    Azure names the deployment in the path, or at its newer addresses, which end in v1, in the body like all others.
     Raises ConfigurationError.
     """
-    if chosen is not None:
-        if chosen not in PROFILES:
-            raise ConfigurationError([f"BACKENDS: {name}: 'profile' must be one of {', '.join(PROFILES)}"])
-        return PROFILES[chosen]
-    host = f".{URL(base_url).host}"
-    known = (each for each in PROFILES.values() if any(host.endswith(f".{end}") for end in each.hosts))
-    return next(known, PROFILES[GENERIC])
+    if chosen is not None and chosen not in PROFILES:
+        raise ConfigurationError([f"BACKENDS: {name}: 'profile' must be one of {', '.join(PROFILES)}"])
+    url = URL(base_url)
+    host = f".{url.host}"
+    known = (key for key, each in PROFILES.items() if any(host.endswith(f".{end}") for end in each.hosts))
+    profile = PROFILES[chosen or next(known, GENERIC)]
+    if profile.deployment_in_path and url.name == "v1":
+        return replace(profile, deployment_in_path=False, query="")
+    return profile
