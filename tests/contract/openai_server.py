@@ -61,6 +61,10 @@ class OpenAIServer(Stage):
         async with self._news:
             self._news.notify_all()
 
+    def register(self, _order: dict[str, Any]) -> None:
+        """Begin to make an order."""
+        self.registered += 1
+
     async def _models(self, _request: web.Request) -> web.Response:
         names = (MODEL, "gpt-5", "whisper-1") if not self.many_models else map(str, range(self.many_models))
         rows = [{"id": name, "object": "model", "owned_by": "openai"} for name in names]
@@ -81,7 +85,7 @@ class OpenAIServer(Stage):
                 "param": None,
             }
             return web.json_response({"error": error}, status=400)
-        self.registered += 1
+        self.register(body)
         await self.script.at(Step.registered, request)
         if self.fails and not body.get("stream"):
             return web.json_response({"error": {"message": "no", "type": "server_error"}}, status=500)
