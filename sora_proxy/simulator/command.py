@@ -8,7 +8,8 @@ import sys
 from dataclasses import fields
 
 from sora_proxy.simulator.options import SimulatorOptions
-from sora_proxy.simulator.server import listen, serve_simulator
+from sora_proxy.simulator.server import serve_simulator
+from sora_proxy.simulator.serving import listen
 
 DEFAULT_PORT = 8891
 FAILED = 2
