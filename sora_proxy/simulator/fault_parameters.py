@@ -66,9 +66,14 @@ def integer(default: int | None, low: int, high: int) -> Parameter:
     return Parameter(default, complaint)
 
 
-def text(default: str) -> Parameter:
-    """Make a text that is not empty."""
-    return Parameter(default, lambda value: None if isinstance(value, str) and value else "must be a text")
+def text(default: str | None) -> Parameter:
+    """Make a text that is not empty; it may be left out if its default is None."""
+
+    def complaint(value: Any) -> Complaint:
+        fits = bool(value) and isinstance(value, str)
+        return None if fits or (value is None and default is None) else "must be a text"
+
+    return Parameter(default, complaint)
 
 
 def choice(*choices: Any) -> Parameter:
