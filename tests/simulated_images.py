@@ -11,6 +11,7 @@ import orjson
 from PIL import Image
 
 from sora_proxy.simulator.images import ImagesOptions, serve_images_simulator
+from sora_proxy.simulator.images.catalogue import PROFILES
 from tests.eventually import PATIENCE
 
 KEY = "key-of-the-tests"
@@ -28,6 +29,12 @@ def looked_at(content: bytes) -> tuple[str | None, tuple[int, int]]:
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         return image.format, image.size
+
+
+def headers_of(profile: str) -> dict[str, str]:
+    """The header with the key, where it is not the usual one."""
+    name = next(iter(PROFILES[profile].keys.headers), "authorization")
+    return {} if name == "authorization" else {name: KEY}
 
 
 @dataclass

@@ -96,7 +96,7 @@ async def _send_events(work: Work, answer: web.StreamResponse) -> None:
         partial = work.encoded(await work.partial(number, image))
         await answer.write(_event(order, "partial_image", b64_json=partial, partial_image_index=number))
     shown = options.partial_seconds * (order.partial_images or 0)
-    await work.pause(max(0.0, options.seconds - shown) + (work.manner.silence if order.partial_images != 1 else 0))
+    await work.pause(max(0.0, options.seconds - shown) + work.manner.silence)
     if work.manner.ending == "whole":
         await answer.write(_event(order, "completed", b64_json=work.encoded(image), usage=usage_of(order)))
     elif work.manner.ending != "cut":

@@ -79,13 +79,13 @@ class ImagesSimulator:
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait until the server makes this order: some make one at a time."""
-        self._at_work += 1
-        self.ledger.max_concurrent = max(self.ledger.max_concurrent, self._at_work)
-        try:
-            async with self._worker if self.profile.one_at_a_time else contextlib.nullcontext():
+        async with self._worker if self.profile.one_at_a_time else contextlib.nullcontext():
+            self._at_work += 1
+            self.ledger.max_concurrent = max(self.ledger.max_concurrent, self._at_work)
+            try:
                 yield
-        finally:
-            self._at_work -= 1
+            finally:
+                self._at_work -= 1
 
     def reset(self) -> None:
         """Forget requests, images, faults and counts."""
