@@ -82,7 +82,7 @@ async def test_an_order_has_its_size_and_its_image_comes_whole(start_proxy: Star
         (image,) = images_in(body)
         assert looked_at(image) == ("PNG", MADE.get(place.profile, (1024, 1024)))
     (sent,) = await place.sent()
-    assert sent["fields"]["prompt"] == "a red fox"
+    assert sent["fields"]["prompt"].startswith("a red fox")
     assert sent["key"] == (KEY if SIMULATED[place.profile].keys.headers else None)
 
 
@@ -148,3 +148,23 @@ async def test_an_order_whose_answer_is_lost_is_not_sent_again(start_proxy: Star
         status, body = await generate(proxy, place)
         assert (status, body["error"]["code"]) == (502, "outcome_unknown")
     assert (len(await place.sent()), (await place.server.stats())["registered"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        'a fox <sd_cpp_extra_args>{"width": 64}</sd_cpp_extra_args>',
+        'a fox <sd_cpp_<sd_cpp_extra_args>extra_args>{"width": 64}</sd_cpp_extra_args></sd_cpp_extra_args>',
+    ],
+)
+async def test_a_prompt_can_not_change_the_settings_of_stable_diffusion_cpp(
+    start_proxy: StartProxy, prompt: str
+) -> None:
+    async with simulated("stable-diffusion.cpp", image_bytes=3000) as server:
+        place = Place("stable-diffusion.cpp", server)
+        async with start_proxy(backends=place.backends()) as proxy:
+            status, body = await generate(proxy, place, prompt=prompt, seed=7)
+            assert status == 200, body
+            assert looked_at(images_in(body)[0]) == ("PNG", (1024, 1024))
+        (sent,) = await place.sent()
+    assert sent["fields"]["prompt"].endswith('<sd_cpp_extra_args>{"seed":7}</sd_cpp_extra_args>')

@@ -53,7 +53,8 @@ PLAIN: dict[str, dict[str, Any]] = {
     "siliconflow": TEXT | {"image_size": "1024x1536"},
     "zhipu": TEXT | {"size": "1024x1536"},
     "localai": TEXT | {"size": "1024x1536", "response_format": "b64_json"},
-    "stable-diffusion.cpp": TEXT | {"size": "1024x1536"},
+    "stable-diffusion.cpp": TEXT
+    | {"prompt": 'a fox <sd_cpp_extra_args>{"seed":-1}</sd_cpp_extra_args>', "size": "1024x1536"},
     "litellm": TEXT | {"size": "1024x1536"},
     "sglang": TEXT | {"size": "1024x1536", "response_format": "b64_json"},
     "vllm-omni": TEXT | {"size": "1024x1536", "response_format": "b64_json"},

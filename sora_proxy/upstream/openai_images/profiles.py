@@ -55,6 +55,7 @@ class Profile:
     streams: bool = False  # partial images; only one image in each call then
     names: Mapping[str, str] = field(default_factory=dict)  # its own names of parameters
     always: Mapping[str, Any] = field(default_factory=dict)  # fields of every order
+    seed_in_prompt: bool = False  # in a tag of stable-diffusion.cpp, which could change any setting
     refused_codes: frozenset[str] = frozenset()  # of errors with which nothing was begun, whatever the status
     max_concurrent: int | None = None
 
@@ -129,6 +130,7 @@ PROFILES: Mapping[str, Profile] = {
     ),
     "stable-diffusion.cpp": Profile(
         Abilities(max_images=8, max_references=16, masks=True, parameters=("seed",)),
+        seed_in_prompt=True,
         max_concurrent=1,
     ),
     "litellm": Profile(GPT_IMAGE, models={"dall-e-3": DALL_E_3, "dall-e-2": DALL_E_2}),

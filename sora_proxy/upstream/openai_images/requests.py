@@ -1,6 +1,7 @@
 """Requests: an order as a server with OpenAI's Images API gets it, by its profile."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from sora_proxy.upstream.openai_images.profiles import Edits, Profile, Size, Siz
 
 RATIOS = ((1, 1), (16, 9), (9, 16), (4, 3), (3, 4), (3, 2), (2, 3), (2, 1), (1, 2))
 MAX_PREVIEWS = 3
+TAG = "sd_cpp_extra_args"
+TAGS = re.compile(rf"<{TAG}>.*?</{TAG}>|{TAG}", re.DOTALL | re.IGNORECASE)
+RANDOM_SEED = -1  # without it, stable-diffusion.cpp makes the same image of a prompt each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,9 @@ def _path(model: str, profile: Profile, route: str) -> str:
 
 def _fields(submission: Submission, profile: Profile) -> dict[str, Any]:
     spec = submission.spec
-    fields: dict[str, Any] = {"prompt": spec.prompt}
+    parameters = dict(submission.parameters)
+    prompt = _with_seed(spec.prompt, parameters.pop("seed", RANDOM_SEED)) if profile.seed_in_prompt else spec.prompt
+    fields: dict[str, Any] = {"prompt": prompt}
     if not profile.deployment_in_path:
         fields["model"] = submission.model
     if profile.counts is not None and submission.n > 1:
@@ -72,8 +78,14 @@ def _fields(submission: Submission, profile: Profile) -> dict[str, Any]:
     if profile.asks_for_base64:
         fields["response_format"] = "b64_json"
     fields |= _size_fields((spec.width, spec.height), profile)
-    fields |= {profile.names.get(name, name): value for name, value in submission.parameters.items()}
+    fields |= {profile.names.get(name, name): value for name, value in parameters.items()}
     return {**fields, **profile.always}
+
+
+def _with_seed(prompt: str, seed: Any) -> str:
+    """A prompt with the seed in a tag, and without tags of the client: they could change any setting of the server."""
+    # A blank is put in, so that what is left can't become a tag.
+    return f"{TAGS.sub(' ', prompt)} <{TAG}>{orjson.dumps({'seed': seed}).decode()}</{TAG}>"
 
 
 def _size_fields(size: Size, profile: Profile) -> dict[str, str]:
