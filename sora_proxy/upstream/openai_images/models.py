@@ -11,7 +11,8 @@ from sora_proxy.upstream.openai_images.profiles import PROFILES, Profile
 
 # OpenAI's list, and those of gateways in front of it, hold models of all kinds, most of which make no images.
 IMAGES = re.compile(
-    r"(^|[/._-])(gpt-image|chatgpt-image|dall-e|imagen|flux|seedream|cogview|sd|sdxl|stable-diffusion|qwen-image|kolors|z-image)",
+    r"(^|[/._-])(gpt-image|chatgpt-image|dall-e|imagen|grok-imagine|flux|seedream|cogview|sd|sdxl|stable-diffusion|qwen-image"
+    r"|kolors|z-image)",
     re.IGNORECASE,
 )
 MIXED = (PROFILES["openai"], PROFILES["litellm"], PROFILES["xai"], PROFILES["siliconflow"])
