@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -67,7 +66,6 @@ class ImagesSimulator:
     faults: FaultBook = field(default_factory=lambda: FaultBook(KINDS))
     ledger: ImagesLedger = field(default_factory=ImagesLedger)
     files: StoredFiles = field(default_factory=StoredFiles)
-    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))  # of requests
     _worker: asyncio.Lock = field(default_factory=asyncio.Lock)
     _at_work: int = 0
 
