@@ -19,7 +19,7 @@ class SizeRule:
     grows_to: int = 0
     min_side: int = 1
     max_side: int = LARGEST
-    max_ratio: float = math.inf
+    max_ratio: float = LARGEST  # of the longer side to the other
 
     def nearest(self, size: Size) -> Size:
         """The size that is nearest to a requested one, by its shape, then by its pixels."""

@@ -96,7 +96,8 @@ class OpenAIImages:
         await self._downloads.check_link(asset, account)
 
     async def probe(self, account: Account) -> None:
-        await self._get("/models", account)
+        if self._profile.lists_models:  # else there is no free call: the next order shows whether it works
+            await self._get("/models", account)
 
     async def close(self) -> None:
         await self._http.close()
