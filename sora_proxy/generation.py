@@ -245,6 +245,8 @@ class Generation:
         """How it stands, for clients who reach us by `origin`."""
         failed = self.failure
         links = [image.link(origin) for image in self.events_of(Image)]
+        missing = self.missing.items() if self.status is Status.completed else ()
+        errors = [{"index": index, "code": each.code, "message": each.message} for index, each in missing]
         return {
             "id": self.id,
             "object": "generation",
@@ -255,6 +257,7 @@ class Generation:
             **self.made_by,
             "pictures": [link for link in links if link],
             "error": {"code": failed.code, "message": failed.message} if failed else None,
+            **({"errors": errors} if errors else {}),
         }
 
     def events_of(self, kind: type[E]) -> list[E]:

@@ -132,6 +132,8 @@ async def test_an_image_against_the_rules_is_named_and_the_others_are_kept(
         assert (status, len(body["data"])) == (200, 2)
         (missing,) = body["errors"]
         assert missing["code"] == "content_policy_violation"
+        (listed,) = (await proxy.get("/v1/generations"))["data"]
+        assert (listed["error"], listed["errors"]) == (None, [missing])
         assert await images_today(proxy) == 2
     assert len(server.bodies) == 3
 

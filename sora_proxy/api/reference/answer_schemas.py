@@ -156,6 +156,7 @@ class GenerationAnswer(MadeBy):
     n: int
     pictures: list[str]
     error: GenerationFailure | None
+    errors: list[ImageFault] = Field([], description="The images that are missing, although others were made.")
 
 
 class GenerationList(List):
