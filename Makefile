@@ -7,21 +7,28 @@ TEST = $(VENV)/.installed-test
 LINT = $(VENV)/.installed-lint
 LEGACY_SDK = .openai-0.28/.installed
 NODE_SDK = requirements/node/node_modules/.package-lock.json
+# Programs of others, each in a virtual environment of its own.
+LITELLM = .programs/litellm
+MUSEQ = .programs/museq
 
 # Python makes the bytecode of what it imports; most of what is installed is never imported.
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+FLAGS = --quiet --disable-pip-version-check --no-compile
+INSTALL = $(BIN)/python -m pip install $(FLAGS)
 LOCKED = $(INSTALL) --require-hashes
 packages = $$(grep -c '^[a-z].*==' $(1)) packages
 
 # Else what failed halfway would look finished to the next make.
 .DELETE_ON_ERROR:
-.PHONY: run test lint check bench chaos fresh lock clean
+.PHONY: run test test-programs lint check bench bench-litellm chaos fresh lock clean
 
 run: $(RUN)
 	@exec $(BIN)/python -m sora_proxy
 
 test: $(TEST) $(LEGACY_SDK) $(NODE_SDK)
 	$(BIN)/python -m pytest -n 4
+
+test-programs: $(TEST) $(MUSEQ)/.installed
+	$(BIN)/python -m pytest tests/programs
 
 lint: $(LINT)
 	$(BIN)/ruff check .
@@ -33,6 +40,9 @@ check: lint test
 bench: $(TEST)
 	$(BIN)/python -m tests.benchmarks
 
+bench-litellm: $(TEST) $(LITELLM)/.installed
+	$(BIN)/python -m tests.benchmarks.beside_litellm $(CURDIR)/$(LITELLM)/bin/litellm
+
 chaos: $(TEST)
 	$(BIN)/python -m tests.chaos
 
@@ -41,7 +51,7 @@ fresh:
 	@$(PYTHON) -m tests.fresh $(if $(ONLY_RUN),--only-run) $(SUITES)
 
 clean:
-	rm -rf $(VENV) .openai-0.28 requirements/node/node_modules .fresh build dist *.egg-info
+	rm -rf $(VENV) .programs .openai-0.28 requirements/node/node_modules .fresh build dist *.egg-info
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "sora_proxy needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -83,6 +93,14 @@ $(LEGACY_SDK): requirements/openai-0.28.txt | $(BIN)/python
 	@$(LOCKED) --no-deps --upgrade --target $(@D) -r $<
 	@touch $@
 
+$(LITELLM)/.installed: SIZE = 580 MB
+$(MUSEQ)/.installed: SIZE = 220 MB
+.programs/%/.installed: requirements/%.txt | $(BIN)/python
+	@echo "Installing $* with its $(call packages,$<) into $(@D) ($(SIZE)) ..."
+	@$(BIN)/python -m venv --without-pip --clear $(@D)
+	@$(BIN)/python -m pip --python $(@D)/bin/python install $(FLAGS) --require-hashes -r $<
+	@touch $@
+
 # The tests do not need Node: without it, those of its SDK are skipped.
 $(NODE_SDK): requirements/node/package-lock.json
 	@if ! command -v npm >/dev/null; then echo "Not installing openai for Node: there is no npm. Its tests will be skipped."; \
@@ -99,4 +117,6 @@ lock:
 	$(EXTRA) build | $(COMPILE) - -o requirements/build.txt
 	$(EXTRA) test | $(COMPILE) - -c requirements.txt -o requirements/test.txt
 	$(EXTRA) lint | $(COMPILE) - -c requirements.txt -c requirements/test.txt -o requirements/lint.txt
+	$(COMPILE) requirements/litellm.in -o requirements/litellm.txt
+	$(COMPILE) requirements/museq.in -o requirements/museq.txt
 	cd requirements/node && npm install --package-lock-only --omit-lockfile-registry-resolved --silent --save-exact openai@$$(npm view openai version)

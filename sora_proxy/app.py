@@ -110,7 +110,7 @@ class Program:
         fleet = Fleet(self.choice.make, employ, in_use)
         self.backend_registry = BackendRegistry(self.database, fleet, self.key_keeping.registry)
         self.backend_registry.load(self.choice.records)
-        self.discovery = Discovery(self.backends, self.backend_registry.keep)
+        self.discovery = Discovery(self.backends, self.backend_registry.keep, self.models.explain)
         self.idempotency = Idempotency(self.database)
         bounds = _retention_bounds(settings)
         self.retention = Retention(self.database, self.media, self.idempotency, bounds, TABLES_OF_A_GENERATION)

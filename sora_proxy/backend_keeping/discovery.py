@@ -7,6 +7,7 @@ not answered yet is asked more often.
 import asyncio
 import functools
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -29,11 +30,13 @@ class Keep(Protocol):
 
 
 class Discovery:
-    """Asks the back ends, each by one key of each of its servers. `keep` gets the name of one and what it can do."""
+    """Asks the back ends, each by one key of each of its servers. `keep` gets the name of one and what it can do,
+    `explain` why it does not answer; None: it does."""
 
-    def __init__(self, backends: Backends, keep: Keep) -> None:
+    def __init__(self, backends: Backends, keep: Keep, explain: Callable[[str, str | None], None]) -> None:
         self._backends = backends
         self._keep = keep
+        self._explain = explain
         # All the mutable state, by the names of back ends: when each answered last, and why, if it did not last time.
         self._answered: dict[str, float] = {}
         self._silent: dict[str, str] = {}
@@ -80,11 +83,13 @@ class Discovery:
             if self._silent.get(backend.name) != str(error):
                 log.warning("models not listed", backend=backend.name, reason=str(error))
             self._silent[backend.name] = str(error)
+            self._explain(backend.name, str(error))
         except Exception:
             # A mistake of ours in reading the answer of one back end must not keep the others from being asked.
             log.exception("listing of models crashed", backend=backend.name)
         else:
             self._silent.pop(backend.name, None)
+            self._explain(backend.name, None)
 
     async def _answer(self, backend: Backend, key: Key) -> Capabilities:
         """What one server can do. That it can't be reached is noted, so that orders go elsewhere at once."""

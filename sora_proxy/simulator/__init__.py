@@ -5,6 +5,7 @@ Order faults at `/simulator/faults`, see what happened at `/simulator/stats`, wa
 
 from sora_proxy.simulator.engine import Clocks
 from sora_proxy.simulator.options import SimulatorOptions
-from sora_proxy.simulator.server import RunningSimulator, create_simulator, listen, serve_simulator
+from sora_proxy.simulator.server import create_simulator, serve_simulator
+from sora_proxy.simulator.serving import RunningSimulator, listen
 
 __all__ = ["Clocks", "RunningSimulator", "SimulatorOptions", "create_simulator", "listen", "serve_simulator"]

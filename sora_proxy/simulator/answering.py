@@ -1,28 +1,22 @@
 """How every call of the protocol is counted, answered truthfully, or spoiled as ordered."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
-import orjson
 from aiohttp import web
 
 from sora_proxy.simulator import refusals
 from sora_proxy.simulator.faults import Call
+from sora_proxy.simulator.json_answers import json_response
 from sora_proxy.simulator.misbehaviour import Strike, misbehave
 from sora_proxy.simulator.refusals import Refusal
 from sora_proxy.simulator.state import SIMULATOR
+from sora_proxy.simulator.stopping import STOPPING
 
 API_ENDPOINTS = frozenset({"submit", "list", "task", "upload", "parameters"})
 ENDPOINTS = API_ENDPOINTS | {"media"}
 SCHEME = "bearer "
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def json_response(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """Make a JSON answer."""
-    body = orjson.dumps(payload)
-    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
 def token_of(request: web.Request) -> str | None:
@@ -82,6 +76,6 @@ async def count_and_delay(request: web.Request, handler: Handler) -> web.StreamR
     simulator.ledger.arrived(endpoint, token_of(request), simulator.engine.clocks.now())
     response = await handler(request)
     if endpoint in API_ENDPOINTS and simulator.options.answer_delay and not response.prepared:
-        await simulator.stopping.pause(simulator.options.answer_delay)
+        await request.app[STOPPING].pause(simulator.options.answer_delay)
     simulator.ledger.answered(endpoint, response.status)
     return response

@@ -1,44 +1,78 @@
-"""The command that runs the simulator alone."""
+"""The command that runs a simulator alone."""
 
 import argparse
 import asyncio
 import errno
 import signal
 import sys
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import Field, dataclass, fields
+from typing import Any
 
+from sora_proxy.simulator.images import ImagesOptions, serve_images_simulator
 from sora_proxy.simulator.options import SimulatorOptions
-from sora_proxy.simulator.server import listen, serve_simulator
+from sora_proxy.simulator.server import serve_simulator
+from sora_proxy.simulator.serving import RunningSimulator, listen
 
 DEFAULT_PORT = 8891
 FAILED = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A simulator that can be run: its options, and what serves them."""
+
+    options: type[Any]
+    serve: Callable[..., AbstractAsyncContextManager[RunningSimulator]]
+
+
+WIRES: Mapping[str, Wire] = {
+    "sora": Wire(SimulatorOptions, serve_simulator),
+    "images": Wire(ImagesOptions, serve_images_simulator),
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add one argument per option, and where to listen."""
+    """Add the wire, where to listen, and one argument per option of any wire."""
+    parser.add_argument(
+        "--wire",
+        choices=tuple(WIRES),
+        default="sora",
+        help="what it speaks: Sora's web protocol or OpenAI's Images API (default: %(default)s)",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help="port to listen on (default: %(default)s; 0: a free one)"
     )
-    for option in fields(SimulatorOptions):
-        name, meaning = f"--{option.name.replace('_', '-')}", f"{option.metadata['meaning']} (default: %(default)s)"
-        if isinstance(option.default, bool):
-            parser.add_argument(name, action="store_true", help=option.metadata["meaning"])
-            continue
-        choices = option.metadata["choices"] or None
-        parser.add_argument(name, type=type(option.default), default=option.default, choices=choices, help=meaning)
+    added: set[str] = set()  # two wires may share an option, such as --seconds
+    for name, wire in WIRES.items():
+        group = parser.add_argument_group(f"options of --wire {name}")
+        for option in fields(wire.options):
+            if option.name not in added:
+                _add_option(group, option)
+                added.add(option.name)
+
+
+def _add_option(group: Any, option: Field[Any]) -> None:
+    """Without a default, so that an option of another wire is noticed."""
+    name, meaning = f"--{option.name.replace('_', '-')}", option.metadata["meaning"]
+    if isinstance(option.default, bool):
+        group.add_argument(name, action="store_true", default=None, help=meaning)
+        return
+    meaning = f"{meaning} (default: {option.default})"
+    group.add_argument(name, type=type(option.default), choices=option.metadata["choices"] or None, help=meaning)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; give the exit status."""
+    wire = WIRES[arguments.wire]
     try:
-        options = SimulatorOptions(
-            **{option.name: getattr(arguments, option.name) for option in fields(SimulatorOptions)}
-        )
+        options = wire.options(**_given(arguments, wire))
     except ValueError as error:
         return _failed(str(error))
     try:
-        asyncio.run(_serve(options, arguments.host, arguments.port))
+        asyncio.run(_serve(wire.serve(options, listen(arguments.host, arguments.port))))
     except OSError as error:
         in_use = error.errno == errno.EADDRINUSE
         reason = "the address is in use" if in_use else error.strerror or str(error)
@@ -48,11 +82,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _serve(options: SimulatorOptions, host: str, port: int) -> None:
+def _given(arguments: argparse.Namespace, wire: Wire) -> dict[str, Any]:
+    """The options on the command line. Raises ValueError for those of another wire."""
+    names = {option.name for each in WIRES.values() for option in fields(each.options)}
+    given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
+    foreign = set(given) - {option.name for option in fields(wire.options)}
+    if foreign:
+        raise ValueError(f"the wire {arguments.wire} has no option {min(foreign)}")
+    return given
+
+
+async def _serve(serving: AbstractAsyncContextManager[RunningSimulator]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with serve_simulator(options, listen(host, port)) as simulator:
+    async with serving as simulator:
         sys.stdout.write(f"simulator listening on {simulator.url}\n")
         sys.stdout.flush()
         await stop.wait()

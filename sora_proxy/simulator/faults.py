@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sora_proxy.simulator import refusals
-from sora_proxy.simulator.fault_kinds import FATE_NAMES, KINDS, Kind
+from sora_proxy.simulator.fault_kinds import KINDS
+from sora_proxy.simulator.fault_parameters import Kind
 
 COMMON_FIELDS = ("fault", "endpoint", "token", "prompt", "times", "skip")
 MAX_RULES = 1000
@@ -27,6 +28,7 @@ class Rule:
 
     id: str
     fault: str
+    kind: Kind
     endpoint: str | None
     token: str | None
     prompt: str | None
@@ -37,7 +39,7 @@ class Rule:
 
     def matches(self, call: Call) -> bool:
         """Tell whether the rule is about this call."""
-        endpoints = KINDS[self.fault].endpoints if self.endpoint is None else (self.endpoint,)
+        endpoints = self.kind.endpoints if self.endpoint is None else (self.endpoint,)
         if call.endpoint not in endpoints or self.token not in (None, call.token):
             return False
         return self.prompt is None or (call.prompt is not None and self.prompt in call.prompt)
@@ -53,8 +55,9 @@ class Rule:
 class FaultBook:
     """The rules in force, in the order in which they were given: the first that matches strikes."""
 
-    def __init__(self) -> None:
-        """Start without rules."""
+    def __init__(self, kinds: Mapping[str, Kind] = KINDS) -> None:
+        """Start without rules; `kinds` are the faults that can be ordered."""
+        self._kinds = kinds
         self._rules: dict[str, Rule] = {}
         self._numbers = itertools.count(1)
         self.struck: dict[str, int] = {}
@@ -68,14 +71,14 @@ class FaultBook:
         """Put a rule in force, or refuse an order that is not understood."""
         if len(self._rules) >= MAX_RULES:
             raise refusals.invalid("too_many_faults", f"At most {MAX_RULES} rules can be in force.")
-        rule = parse_rule(order, f"fault_{next(self._numbers)}")
+        rule = parse_rule(order, f"fault_{next(self._numbers)}", self._kinds)
         self._rules[rule.id] = rule
         return rule
 
     def add_all(self, orders: list[Any]) -> list[Rule]:
         """Put every rule in force, or none if one of the orders is not understood."""
         for order in orders:
-            parse_rule(order, "")
+            parse_rule(order, "", self._kinds)
         return [self.add(order) for order in orders]
 
     def remove(self, rule_id: str) -> bool:
@@ -107,7 +110,7 @@ class FaultBook:
 
     def _first(self, call: Call, *, fates: bool) -> Rule | None:
         for rule in self._rules.values():
-            if (rule.fault in FATE_NAMES) is not fates or not rule.matches(call):
+            if rule.kind.is_fate is not fates or not rule.matches(call):
                 continue
             if rule.skip:
                 rule.skip -= 1
@@ -116,14 +119,14 @@ class FaultBook:
         return None
 
 
-def parse_rule(order: Any, rule_id: str) -> Rule:
+def parse_rule(order: Any, rule_id: str, kinds: Mapping[str, Kind]) -> Rule:
     """Read the order of a fault; a Refusal says what is wrong with it."""
     if not isinstance(order, dict):
         raise _wrong("A fault is ordered with a JSON object.")
     name = order.get("fault")
-    if not isinstance(name, str) or name not in KINDS:
-        raise _wrong(f"Unknown fault {name!r}. Known are: {', '.join(KINDS)}.")
-    kind = KINDS[name]
+    if not isinstance(name, str) or name not in kinds:
+        raise _wrong(f"Unknown fault {name!r}. Known are: {', '.join(kinds)}.")
+    kind = kinds[name]
     unknown = [key for key in order if key not in COMMON_FIELDS and key not in kind.parameters]
     if unknown:
         allowed = ", ".join((*COMMON_FIELDS, *kind.parameters))
@@ -132,6 +135,7 @@ def parse_rule(order: Any, rule_id: str) -> Rule:
     return Rule(
         id=rule_id,
         fault=name,
+        kind=kind,
         endpoint=endpoint,
         token=_text(order, "token"),
         prompt=_text(order, "prompt"),

@@ -1,13 +1,11 @@
 """What the simulator has seen and answered, for tests to look at and to wait for."""
 
-import asyncio
-import contextlib
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sora_proxy.simulator.lifecycle import Task
+from sora_proxy.simulator.news import News
 
 MAX_REGISTRATIONS = 100_000
 MAX_UPLOADS = 10_000
@@ -38,12 +36,12 @@ class Lists:
         return {"calls": self.calls, "min_spacing": spacing}
 
 
-class Ledger:
+class Ledger(News):
     """Counts since the start or the last reset; the details of old registrations are dropped beyond a cap."""
 
     def __init__(self) -> None:
         """Start with nothing seen."""
-        self._changed = asyncio.Event()
+        super().__init__()
         self.reset()
 
     def reset(self) -> None:
@@ -88,18 +86,6 @@ class Ledger:
         """Count the requests of an endpoint, of one token or of all."""
         counts = self.requests[endpoint]
         return counts.total() if token is None else counts[token]
-
-    def wake(self) -> None:
-        """Let everybody who waits look again."""
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    async def wait_for(self, met: Callable[[], bool], timeout: float) -> None:
-        """Wait until `met`, at most `timeout` seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                while not met():
-                    await self._changed.wait()
 
     def _name(self, token: str | None) -> str:
         # Whoever talks to the simulator chooses the tokens, so their number is bounded here.

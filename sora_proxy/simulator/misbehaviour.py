@@ -12,7 +12,7 @@ from sora_proxy.simulator import pages, refusals
 from sora_proxy.simulator.faults import Call, Rule
 from sora_proxy.simulator.refusals import Refusal
 from sora_proxy.simulator.sending import cut, send_long, send_slowly, send_some
-from sora_proxy.simulator.state import SIMULATOR
+from sora_proxy.simulator.stopping import STOPPING
 
 MEGABYTE = 2**20
 SERVER_ERROR_CODES = {503: "heavy_load", 504: "gateway_timeout", 502: "bad_gateway"}
@@ -120,7 +120,7 @@ async def _drop(strike: Strike) -> web.StreamResponse:
 
 
 async def _hang(strike: Strike) -> web.StreamResponse:
-    serving = await strike.request.app[SIMULATOR].stopping.pause(strike["seconds"])
+    serving = await strike.request.app[STOPPING].pause(strike["seconds"])
     if not serving:
         return cut(strike.request, reset=False)
     answer = strike.plausible()

@@ -8,7 +8,8 @@ PROGRESS_SHAPES = ("linear", "steps", "stuck", "none")
 PROGRESS_SCALES = ("fraction", "percent")
 
 
-def _option(default: Any, meaning: str, choices: tuple[str, ...] = ()) -> Any:
+def option(default: Any, meaning: str, choices: tuple[str, ...] = ()) -> Any:
+    """Make a field of options."""
     return field(default=default, metadata={"meaning": meaning, "choices": choices})
 
 
@@ -16,29 +17,29 @@ def _option(default: Any, meaning: str, choices: tuple[str, ...] = ()) -> Any:
 class SimulatorOptions:
     """Every option has a default that suits a demonstration; times are in seconds."""
 
-    seconds: float = _option(8.0, "seconds that a task runs, once it left the queue")
-    jitter: float = _option(0.0, "how far a run may differ from that, as a share of it (0 to 1)")
-    queue_seconds: float = _option(1.0, "seconds that a task is preprocessed and queued before it runs")
-    progress: str = _option(
+    seconds: float = option(8.0, "seconds that a task runs, once it left the queue")
+    jitter: float = option(0.0, "how far a run may differ from that, as a share of it (0 to 1)")
+    queue_seconds: float = option(1.0, "seconds that a task is preprocessed and queued before it runs")
+    progress: str = option(
         "linear", "how progress grows during a run; stuck: fast, then 0.99 to the end", PROGRESS_SHAPES
     )
-    progress_scale: str = _option("fraction", "what a finished task's progress is: 1 or 100", PROGRESS_SCALES)
-    progress_null_share: float = _option(0.1, "share of the run during which progress is still null (0 to 1)")
-    list_lag: float = _option(0.0, "seconds until a registered task is shown, in the list and on its own")
-    max_concurrent: int = _option(0, "tasks that a token may have unfinished at once (0: no limit)")
-    rpm: int = _option(0, "tasks that a token may register in any 60 seconds (0: no limit)")
-    wrap_rows: bool = _option(default=False, meaning="list tasks as data[].payload instead of task_responses[]")
-    page_limit: int = _option(100, "most tasks in one page of the list, whatever the limit asked for")
-    media_ttl: float = _option(3600.0, "seconds until a media URL expires; later answers carry a fresh one")
-    answer_delay: float = _option(0.0, "seconds that every API answer is held back (its effect comes at once)")
-    list_without_prompts: bool = _option(
+    progress_scale: str = option("fraction", "what a finished task's progress is: 1 or 100", PROGRESS_SCALES)
+    progress_null_share: float = option(0.1, "share of the run during which progress is still null (0 to 1)")
+    list_lag: float = option(0.0, "seconds until a registered task is shown, in the list and on its own")
+    max_concurrent: int = option(0, "tasks that a token may have unfinished at once (0: no limit)")
+    rpm: int = option(0, "tasks that a token may register in any 60 seconds (0: no limit)")
+    wrap_rows: bool = option(default=False, meaning="list tasks as data[].payload instead of task_responses[]")
+    page_limit: int = option(100, "most tasks in one page of the list, whatever the limit asked for")
+    media_ttl: float = option(3600.0, "seconds until a media URL expires; later answers carry a fresh one")
+    answer_delay: float = option(0.0, "seconds that every API answer is held back (its effect comes at once)")
+    list_without_prompts: bool = option(
         default=False, meaning="leave prompt, size and n_variants out of the list's tasks"
     )
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense, with a ValueError that names the option."""
-        for option in fields(self):
-            _check(option.name, getattr(self, option.name), option.metadata["choices"])
+        for each in fields(self):
+            check_option(each.name, getattr(self, each.name), each.metadata["choices"])
         for name in ("jitter", "progress_null_share"):
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} must be at most 1")
@@ -46,7 +47,8 @@ class SimulatorOptions:
             raise ValueError("page_limit must be at least 1")
 
 
-def _check(name: str, value: Any, choices: tuple[str, ...]) -> None:
+def check_option(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise a ValueError that names the option if its value makes no sense."""
     if choices and value not in choices:
         raise ValueError(f"{name} must be one of: {', '.join(choices)}")
     if isinstance(value, (int, float)) and not (math.isfinite(value) and value >= 0):

@@ -6,7 +6,7 @@ import struct
 
 from aiohttp import web
 
-from sora_proxy.simulator.state import SIMULATOR
+from sora_proxy.simulator.stopping import STOPPING
 
 BLOCK = 64 * 1024
 CUT_STATUS = 499  # never sent: it marks connections that were cut
@@ -38,7 +38,7 @@ async def send_some(request: web.Request, answer: web.Response, part: bytes, *, 
 async def send_slowly(request: web.Request, answer: web.Response, size: int, seconds: float) -> web.StreamResponse:
     """Send an answer in pieces of `size` bytes, with a pause of so many seconds before each."""
     stream, body = _stream_like(answer), _bytes_of(answer)
-    stopping = request.app[SIMULATOR].stopping
+    stopping = request.app[STOPPING]
     with contextlib.suppress(ConnectionError):
         await stream.prepare(request)
         for start in range(0, len(body), size):

@@ -1,6 +1,5 @@
-"""The parts of one running simulator, and the pauses that its stop cuts short."""
+"""The parts of one running simulator."""
 
-import asyncio
 import secrets
 from dataclasses import dataclass, field
 
@@ -13,32 +12,6 @@ from sora_proxy.simulator.ledger import Ledger
 from sora_proxy.simulator.options import SimulatorOptions
 
 
-class Stopping:
-    """Tells handlers that wait on purpose that the server stops."""
-
-    def __init__(self) -> None:
-        """Start in the state of serving."""
-        self._begun = asyncio.Event()
-
-    @property
-    def begun(self) -> bool:
-        """Tell whether the server stops."""
-        return self._begun.is_set()
-
-    def begin(self) -> None:
-        """End every pause, now and later."""
-        self._begun.set()
-
-    async def pause(self, seconds: float | None) -> bool:
-        """Wait `seconds` (None: until the stop); tell whether the server still serves."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._begun.wait()
-        except TimeoutError:
-            return True
-        return False
-
-
 @dataclass(frozen=True, slots=True)
 class Simulator:
     """Everything that the routes work with."""
@@ -48,8 +21,14 @@ class Simulator:
     artist: Artist = field(default_factory=Artist)
     faults: FaultBook = field(default_factory=FaultBook)
     ledger: Ledger = field(default_factory=Ledger)
-    stopping: Stopping = field(default_factory=Stopping)
     media_secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+
+    def reset(self) -> None:
+        """Forget tasks, uploads, faults and counts."""
+        self.engine.reset()
+        self.faults.reset()
+        self.artist.forget()
+        self.ledger.reset()
 
 
 SIMULATOR: web.AppKey[Simulator] = web.AppKey("simulator", Simulator)

@@ -7,10 +7,11 @@ import orjson
 from aiohttp import BodyPartReader, web
 
 from sora_proxy.simulator import refusals, shapes
-from sora_proxy.simulator.answering import account_token, answer, base_of, json_response
+from sora_proxy.simulator.answering import account_token, answer, base_of
 from sora_proxy.simulator.drawing import UnusableImage, preview_of
 from sora_proxy.simulator.fates import fate_of
 from sora_proxy.simulator.faults import Call
+from sora_proxy.simulator.json_answers import json_response
 from sora_proxy.simulator.lifecycle import Order, Task
 from sora_proxy.simulator.media import asset_of, draw_ahead, image_of
 from sora_proxy.simulator.orders import order_of

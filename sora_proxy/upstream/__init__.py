@@ -16,6 +16,7 @@ from sora_proxy.events import Preview, Progress
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account
 from sora_proxy.spec import GenerationSpec
+from sora_proxy.upstream.sizes import ANY, Size, SizeRule
 
 ANY_SIZE = (1024, 1024)  # of an order without a size, for a model that takes any
 
@@ -31,19 +32,20 @@ class TaskState(Enum):
 class Abilities:
     """What a model can do."""
 
-    sizes: tuple[tuple[int, int], ...] = ()  # width and height in pixels, the usual one first; none: any size
+    sizes: tuple[Size, ...] = ()  # the usual one first; none: any size by the rule
     max_images: int = 1  # of one order
     max_references: int = 0
     masks: bool = False  # whether an order may have a mask beside its reference images
     parameters: tuple[str, ...] = ()  # the names of the `spec.PARAMETERS` that it takes
     single_calls: bool = False  # of a synchronous back end: a call makes one image
     single_previews: bool = False  # the same, if the call shows previews
+    size_rule: SizeRule = ANY
     shutdown_date: str | None = None  # when it closes or closed, where that is known
 
-    def size_for(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
+    def size_for(self, wanted: Size | None) -> Size:
         """The size nearest to the requested one: by its shape, then by its pixels."""
         if not self.sizes:
-            return wanted or ANY_SIZE
+            return self.size_rule.nearest(wanted or ANY_SIZE)
         return min(self.sizes, key=lambda size: _distance(size, wanted)) if wanted else self.sizes[0]
 
     def can_make(self, spec: GenerationSpec) -> bool:
@@ -56,7 +58,7 @@ class Abilities:
         return spec.n > 1 and (self.single_calls or (self.single_previews and spec.previews > 0))
 
 
-def _distance(size: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:
+def _distance(size: Size, other: Size) -> tuple[float, float]:
     shape = (size[0] / size[1]) / (other[0] / other[1])
     pixels = (size[0] * size[1]) / (other[0] * other[1])
     return round(abs(math.log(shape)), 2), abs(math.log(pixels))

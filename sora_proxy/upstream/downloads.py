@@ -1,9 +1,12 @@
 """Downloads: brings results to disk that lie at an address, and writes bytes as they arrive."""
 
+import asyncio
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import structlog
 from yarl import URL
 
 from sora_proxy.blocking import BlockingPool, Work
@@ -15,20 +18,27 @@ from sora_proxy.upstream import BackendOptions
 from sora_proxy.upstream.http_client import Call, HttpClient
 from sora_proxy.upstream.result_addresses import ResultAddresses, look_up
 
+log = structlog.get_logger(__name__)
+
 MAX_IMAGE_BYTES = 64 * 2**20
 MAX_REDIRECTS = 3
 PIECE_BYTES = 2**18  # that are written to disk at once
+DISK_RETRY_SECONDS = 1.0
 REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class FileSink:
-    """Writes bytes to a new file as they arrive, on threads. It is complete after `close`."""
+    """Writes bytes to a new file as they arrive, on threads. It is complete after `close`.
+
+    While the disk refuses them, the sender waits: the image may be paid for, and nobody sends it again.
+    """
 
     def __init__(self, path: Path, threads: BlockingPool) -> None:
         self.path = path
         self._threads = threads
-        # All the mutable state: bytes that are not on disk yet, and how many there were in all.
+        # All the mutable state: bytes that are not on disk yet, how many are, and how many there were in all.
         self._waiting = bytearray()
+        self._written = 0
         self._size = 0
 
     async def write(self, content: bytes) -> None:
@@ -42,7 +52,11 @@ class FileSink:
 
     async def close(self) -> None:
         content, self._waiting = bytes(self._waiting), bytearray()
-        await self._threads.run(Work.download, _append, self.path, content)
+        write = functools.partial(_write, self.path, self._written, content)
+        while (refusal := await self._threads.run(Work.download, write)) is not None:
+            log.warning("an image that arrives can't be written, waiting", reason=refusal)
+            await asyncio.sleep(DISK_RETRY_SECONDS)
+        self._written += len(content)
 
 
 class NoSink:
@@ -58,9 +72,17 @@ class NoSink:
             raise TaskFailed("the back end's answer is too large", code="result_unavailable")
 
 
-def _append(path: Path, content: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(content)
+def _write(path: Path, at: int, content: bytes) -> str | None:
+    """Write to a file, which has so many bytes, or a few more of an attempt that failed. Returns why it failed."""
+    try:
+        with path.open("r+b" if at else "wb", buffering=0) as file:
+            file.seek(at)
+            left = memoryview(content)
+            while left:
+                left = left[file.write(left) :]
+    except OSError as error:
+        return error.strerror or "error"
+    return None
 
 
 class Downloads:

@@ -19,7 +19,8 @@ MAX_VALUES = 50_000
 QUANTUM = 4  # characters of base64 that make whole bytes
 PLACEHOLDER = re.compile(r"\x00(\d{1,3})\x00")
 DATA_URI = b";base64,"
-BASE64 = re.compile(rb"(?:[A-Za-z0-9+/=_\r\n-]|\\[/nrt]|\\u000[aAdD9])*")
+BASE64 = re.compile(rb"(?:[A-Za-z0-9+/=_\r\n-]++|\\[/nrt]|\\u000[aAdD9])*+")  # without the first `+`, 70 times slower
+ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 OPEN_ESCAPE = re.compile(rb"\\(?:u0{0,3})?")
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
 LINE_END = re.compile(rb"\\(?:[nrt]|u000[aAdD9])")
@@ -54,7 +55,10 @@ class LongTexts:
         """Read more of the document. Raises Unreadable."""
         while chunk:
             if self._sink is not None:
-                chunk = await self._decode(chunk)
+                sink = self._sink
+                content, chunk = self._decode(chunk)  # which keeps nothing else while the sink waits for its disk
+                if content:
+                    await sink.write(content)
             elif self._string_at is None:
                 chunk = self._outside(chunk)
             else:
@@ -137,27 +141,22 @@ class LongTexts:
         self.sinks.append(self._sink)
         return begun + after
 
-    async def _decode(self, chunk: bytes) -> bytes:
-        """Decode up to the first character that is not base64; what follows is text of the same string again."""
-        assert self._sink is not None  # noqa: S101 - the caller looked
+    def _decode(self, chunk: bytes) -> tuple[bytes, bytes]:
+        """The bytes up to the first character that is not base64; what follows is text of the same string again."""
         text = self._left + chunk
-        run = BASE64.match(text)
-        end = run.end() if run else 0
+        end, plain = _leading_base64(text)
         after = text[end:]
         ended = bool(after) and not _is_open_escape(after)
-        plain = _unescaped(text[:end]).translate(URL_SAFE, b"\r\n")
         whole = len(plain) if ended else len(plain) // QUANTUM * QUANTUM
         try:
             content = b64decode(plain[:whole] + b"=" * (-whole % QUANTUM), validate=True)
         except ValueError as error:
             raise Unreadable("base64 in the answer is damaged") from error
-        if content:
-            await self._sink.write(content)
         if ended:
             self._sink, self._left, self._string_at = None, b"", len(self._rest)
-            return after
+            return content, after
         self._left = plain[whole:] + after
-        return b""
+        return content, b""
 
 
 def _is_open_escape(text: bytes) -> bool:
@@ -165,6 +164,13 @@ def _is_open_escape(text: bytes) -> bool:
     return OPEN_ESCAPE.fullmatch(text) is not None
 
 
-def _unescaped(text: bytes) -> bytes:
-    """Base64 in a JSON string without its line ends, and with slashes as they are."""
-    return LINE_END.sub(b"", text.replace(b"\\/", b"/"))
+def _leading_base64(text: bytes) -> tuple[int, bytes]:
+    """Where the base64 ends with which a text begins, and that base64 without line ends, escapes and `-_`."""
+    quote = text.find(b'"')
+    end = quote if quote >= 0 else len(text)
+    if not text[:end].translate(None, ALPHABET):  # as nearly always, and ten times as fast as the rest
+        return end, text[:end]
+    run = BASE64.match(text)
+    end = run.end() if run else 0
+    slashes = text[:end].replace(b"\\/", b"/")
+    return end, LINE_END.sub(b"", slashes).translate(URL_SAFE, b"\r\n")

@@ -77,6 +77,13 @@ class Models:
         self._by_name: dict[str, Model] = {}
         self._meant: dict[str, str] = {}
         self._incomplete = False
+        self._why: dict[str, str] = {}  # back ends do not answer, by their names
+
+    def explain(self, backend: str, why: str | None) -> None:
+        """Note why a back end does not answer; None: it does."""
+        self._why.pop(backend, None)
+        if why is not None:
+            self._why[backend] = why
 
     def offer(self, offers: Sequence[Offer]) -> None:
         """Set what the back ends serve, the preferred one first."""
@@ -137,7 +144,8 @@ class Models:
 
     def _unknown(self, message: str) -> SoraProxyError:
         if self._incomplete:
-            return ModelsNotListed("A back end has not listed its models yet.")
+            reasons = "; ".join(f"{backend}: {why}" for backend, why in self._why.items())
+            return ModelsNotListed(f"A back end has not listed its models yet{reasons and f' ({reasons})'}.")
         return UnknownModel(message) if self._by_name else NoUpstreamKey("no back end is in use")
 
 

@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import orjson
 import psutil
 
-from tests.eventually import PATIENCE
+from tests.eventually import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[2]
 LISTENS = re.compile(rb"listen(?:s|ing) on (http://\S+)")
@@ -112,9 +113,25 @@ async def program(
     """Run `python -m arguments…` in a folder, from the moment when it says that it listens."""
     log = folder / "errors.log"
     begun = time.perf_counter()
-    process = await _start(folder, log, arguments, environment or {})
+    own = {"PYTHONPATH": str(ROOT), **(environment or {})}
+    process = await _start(folder, log, (sys.executable, "-m", *arguments), own)
     try:
         url = await _address(process, log)
+        yield Program(url, time.perf_counter() - begun, psutil.Process(process.pid), process)
+    finally:
+        await _end(process)
+
+
+@contextlib.asynccontextmanager
+async def foreign_program(
+    folder: Path, url: str, ready: str, command: Sequence[str], environment: Mapping[str, str]
+) -> AsyncIterator[Program]:
+    """Run a command that listens at `url`, from the moment when it answers at the path `ready`."""
+    log = folder / "errors.log"
+    begun = time.perf_counter()
+    process = await _start(folder, log, command, environment, stdout=asyncio.subprocess.DEVNULL)
+    try:
+        await _answers(process, log, url + ready)
         yield Program(url, time.perf_counter() - begun, psutil.Process(process.pid), process)
     finally:
         await _end(process)
@@ -139,12 +156,19 @@ async def sora_proxy(folder: Folder, upstream: str, *, keys: int, **settings: st
 
 
 def environment(own: Path, upstream: str, keys: int) -> dict[str, str]:
-    """The settings of one sora_proxy."""
+    """The settings of one sora_proxy in front of a server with Sora's web protocol."""
     accounts = [{"key": f"token-{n}", "max_rpm": 10_000, "max_concurrent": TASKS_PER_KEY} for n in range(keys)]
     return {
         "UPSTREAM": "sora",
         "SORA_BASE_URL": upstream,
         "API_KEYS": orjson.dumps(accounts).decode(),
+        **own_settings(own),
+    }
+
+
+def own_settings(own: Path) -> dict[str, str]:
+    """The settings of one sora_proxy, but for its back end."""
+    return {
         "API_HOST": "127.0.0.1",
         "API_PORT": "0",
         "API_AUTH_TOKEN": CLIENT_KEY,
@@ -156,18 +180,20 @@ def environment(own: Path, upstream: str, keys: int) -> dict[str, str]:
 
 
 async def _start(
-    folder: Path, log: Path, arguments: tuple[str, ...], environment: Mapping[str, str]
+    folder: Path,
+    log: Path,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    stdout: int = asyncio.subprocess.PIPE,
 ) -> asyncio.subprocess.Process:
     # Nothing of our own environment reaches a program, and its folder holds no `.env`.
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with log.open("ab") as errors:
         return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            *arguments,
+            *command,
             cwd=folder,
-            env={**inherited, "PYTHONPATH": str(ROOT), **environment},
-            stdout=asyncio.subprocess.PIPE,
+            env={**inherited, **environment},
+            stdout=stdout,
             stderr=errors,
             start_new_session=True,  # CTRL-C reaches us alone, and we end them in order
         )
@@ -181,7 +207,26 @@ async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
         async for line in process.stdout:
             if found := LISTENS.search(line):
                 return found[1].decode()
-    raise RuntimeError(f"a program did not start:\n{log.read_text()[-4000:]}")  # noqa: ASYNC240 — the end of the run
+    raise RuntimeError(_did_not_start(log))
+
+
+async def _answers(process: asyncio.subprocess.Process, log: Path, url: str) -> None:
+    """Wait until it answers."""
+
+    async def look() -> bool:
+        if process.returncode is not None:
+            raise RuntimeError(_did_not_start(log))
+        with contextlib.suppress(aiohttp.ClientError):
+            async with session.get(url) as answer:
+                return answer.status == 200
+        return False
+
+    async with aiohttp.ClientSession() as session:
+        await eventually(look)
+
+
+def _did_not_start(log: Path) -> str:
+    return f"a program did not start:\n{log.read_text()[-4000:]}"
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

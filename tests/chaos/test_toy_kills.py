@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import toy_kills
+from tests.chaos import single_calls, toy_kills
 from tests.chaos.test_kills import all_is_well
 
 KINDS = pytest.mark.parametrize("kind", toy_kills.AIMS)
@@ -33,3 +33,7 @@ async def test_an_order_that_the_back_end_forgot_is_reported_as_its_loss_or_made
     outcome = await toy_kills.forgotten(tmp_path, kills=1, orders=2, on_lost=on_lost)
     all_is_well(outcome)
     assert outcome.upstream_lost == upstream_lost
+
+
+async def test_images_that_arrived_by_single_calls_are_kept_and_none_is_ordered_twice(tmp_path: Path) -> None:
+    all_is_well(await single_calls.at_random(tmp_path, kills=2, orders=6))

@@ -14,8 +14,6 @@ from tests.chaos.world import Outcome, World, client
 from tests.contract.script import Script, Step
 from tests.contract.toy_server import ToyServer, image_of
 
-PAGE = 100
-
 
 class ToyWorld(World):
     """`kind` is the toy's name."""
@@ -52,7 +50,7 @@ class ToyWorld(World):
         for generation_id in acknowledged:
             await self.made(generation_id)
         await self.until_quiet()
-        ends = await self._ends()
+        ends = await self.ends()
         outcome.ordered += len(acknowledged)
         for generation_id, prompt in acknowledged.items():
             await self._judge(prompt, ends[generation_id])
@@ -65,7 +63,7 @@ class ToyWorld(World):
         match end["status"], (end["error"] or {}).get("code"):
             case "completed", None:
                 outcome.lost += stage.made[prompt] == 0
-                outcome.crossed += {await self._content(link) for link in end["pictures"]} != {image_of(prompt)}
+                outcome.crossed += {await self.content(link) for link in end["pictures"]} != {image_of(prompt)}
             case "failed", "outcome_unknown":
                 outcome.unknown += 1
                 outcome.doubled += stage.arrived[prompt] > self.max_sends
@@ -73,21 +71,6 @@ class ToyWorld(World):
                 outcome.upstream_lost += 1
             case _:
                 outcome.unfinished += 1
-
-    async def _content(self, link: str) -> bytes:
-        async with self.session.get(link) as answer:
-            return await answer.read()
-
-    async def _ends(self) -> dict[str, dict[str, Any]]:
-        """All orders as the server lists them, by id."""
-        found: dict[str, dict[str, Any]] = {}
-        query, more = {"limit": str(PAGE)}, True
-        while more:
-            async with self.session.get(f"{self.url}/v1/generations", params=query) as answer:
-                page = await answer.json()
-            found |= {each["id"]: each for each in page["data"]}
-            query["after"], more = page["last_id"], page["has_more"]
-        return found
 
 
 @contextlib.asynccontextmanager

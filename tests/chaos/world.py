@@ -9,7 +9,7 @@ import sqlite3
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +21,7 @@ from tests.eventually import eventually
 
 SETTLE_SECONDS = 1.2
 KEYS = 2
+PAGE = 100  # generations in one answer
 SETTINGS = {
     "SETTLE_TIME": str(SETTLE_SECONDS),
     "POLL_INTERVAL": "0.1",
@@ -174,18 +175,38 @@ class World(ABC):
 
         await eventually(look)
 
+    async def content(self, link: str) -> bytes:
+        """The image at a link."""
+        async with self.session.get(link) as answer:
+            return await answer.read()
+
+    async def ends(self) -> dict[str, dict[str, Any]]:
+        """All orders as the server lists them, by id."""
+        found: dict[str, dict[str, Any]] = {}
+        query, more = {"limit": str(PAGE)}, True
+        while more:
+            async with self.session.get(f"{self.url}/v1/generations", params=query) as answer:
+                page = await answer.json()
+            found |= {each["id"]: each for each in page["data"]}
+            query["after"], more = page["last_id"], page["has_more"]
+        return found
+
 
 def _rows(folder: Path) -> dict[str, tuple[str, int]]:
-    """Read a copy: to open the file itself would already mend it."""
+    with copied_database(folder) as connection:
+        query = "SELECT json_extract(spec, '$.prompt'), status, attempts FROM generations"
+        return {prompt: (status, attempts) for prompt, status, attempts in connection.execute(query)}
+
+
+@contextlib.contextmanager
+def copied_database(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A copy of the database: to open the file itself would already mend it."""
     with tempfile.TemporaryDirectory() as temporary:
         for path in folder.glob("sora_proxy.db*"):
             with contextlib.suppress(FileNotFoundError):  # a log that was just closed
                 shutil.copy(path, temporary)
-        connection = sqlite3.connect(Path(temporary) / "sora_proxy.db")
-        query = "SELECT json_extract(spec, '$.prompt'), status, attempts FROM generations"
-        rows = {prompt: (status, attempts) for prompt, status, attempts in connection.execute(query)}
-        connection.close()
-        return rows
+        with contextlib.closing(sqlite3.connect(Path(temporary) / "sora_proxy.db")) as connection:
+            yield connection
 
 
 def client() -> aiohttp.ClientSession:

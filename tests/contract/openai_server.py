@@ -78,6 +78,10 @@ class OpenAIServer(Stage):
         """An answer with images, which are base64."""
         return {"created": 1, "data": [{"b64_json": image} for image in images]}
 
+    def register(self, _order: dict[str, Any]) -> None:
+        """Begin to make an order."""
+        self.registered += 1
+
     async def _models(self, _request: web.Request) -> web.Response:
         names = (MODEL, "gpt-5", "whisper-1") if not self.many_models else map(str, range(self.many_models))
         rows = [{"id": name, "object": "model", "owned_by": "openai"} for name in names]
@@ -92,7 +96,7 @@ class OpenAIServer(Stage):
             return self.answers.pop(0)
         if self.refuses:
             return self.refusal()
-        self.registered += 1
+        self.register(body)
         await self.script.at(Step.registered, request)
         if self.fails and not body.get("stream"):
             return web.json_response({"error": {"message": "no", "type": "server_error"}}, status=500)

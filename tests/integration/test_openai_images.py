@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import json
+import resource
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from sora_proxy.api.context import BACKENDS_IN_USE
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.orders.backend import Backend
 from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, StartProxy, app_for
+from tests.contract.conftest import killable
 from tests.contract.openai_server import MODEL, OpenAIServer
 from tests.contract.toy_server import image_of
 from tests.eventually import eventually
@@ -266,6 +269,27 @@ async def test_an_image_of_megabytes_in_one_line_comes_whole(start_proxy: StartP
         status, found, _ = await generate(proxy)
         assert status == 200, found
         assert base64.b64decode(found["data"][0]["b64_json"]) == large
+
+
+async def test_an_image_that_arrives_while_the_disk_is_full_waits_for_room(
+    server: OpenAIServer, tmp_path: Path
+) -> None:
+    large = image_of("a red fox") + bytes(3_000_000)
+    server.answers = [answer(200, {"data": [{"b64_json": base64.b64encode(large).decode()}]})]
+    async with killable(tmp_path, BACKENDS=json.dumps([entry(server)])) as program:
+        pid = program.program.process.pid
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (2**20, resource.RLIM_INFINITY))
+        generation_id = await program.order(MODEL)
+
+        async def waits() -> bool:
+            return "can't be written, waiting" in await asyncio.to_thread(lambda: program.program.log)
+
+        await eventually(waits)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        (link,) = (await program.ended(generation_id))["pictures"]
+        async with program.client.get(link) as found:
+            assert await found.read() == large
+    assert len(server.bodies) == 1
 
 
 @pytest.mark.parametrize("relative", [True, False])

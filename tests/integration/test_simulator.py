@@ -646,3 +646,47 @@ def test_the_command_refuses_options_that_make_no_sense(capsys: pytest.CaptureFi
     add_arguments(parser)
     assert run(parser.parse_args(["--jitter", "2"])) == 2
     assert capsys.readouterr().err == "simulator: jitter must be at most 1\n"
+
+
+def test_the_command_serves_each_profile_below_its_own_address() -> None:
+    command = [
+        sys.executable,
+        "-c",
+        SCRIPT,
+        "--port",
+        "0",
+        "--wire",
+        "images",
+        "--profile",
+        "seedream",
+        "--seconds",
+        "0",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().removeprefix("simulator listening on ").strip()
+        assert url.endswith("/api/v3")
+        order = {"model": "doubao-seedream-4-5-251128", "prompt": "a fox", "size": "1K"}
+        headers = {"Authorization": "Bearer k"}
+        refused = requests.post(f"{url}/images/generations", json=order, headers=headers, timeout=PATIENCE)
+        assert refused.json()["error"]["code"] == "InvalidParameter"
+        process.terminate()
+        assert process.wait(timeout=PATIENCE) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--wire", "images", "--rpm", "5"], "the wire images has no option rpm"),
+        (["--profile", "museq"], "the wire sora has no option profile"),
+        (["--wire", "images", "--image-bytes", "-1"], "image_bytes must be zero or more"),
+        (["--wire", "images", "--image-bytes", str(2**40)], "image_bytes must be at most 67108864"),
+    ],
+)
+def test_the_command_refuses_options_of_another_wire(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert run(parser.parse_args(arguments)) == 2
+    assert capsys.readouterr().err == f"simulator: {told}\n"

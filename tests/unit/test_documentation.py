@@ -1,6 +1,7 @@
 """The options, the example file and the documents tell the same, in both languages."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,8 @@ from sora_proxy.api.http.error_codes import ERROR_CODES
 from sora_proxy.settings.kinds import UpstreamKeys
 from sora_proxy.settings.options import Settings
 from sora_proxy.simulator.fault_kinds import KINDS
+from sora_proxy.simulator.images import ImagesOptions
+from sora_proxy.simulator.images.faults import KINDS as IMAGES_KINDS
 from sora_proxy.simulator.options import SimulatorOptions
 
 ROOT = Path(__file__).parents[2]
@@ -141,11 +144,19 @@ def test_each_variable_that_keeps_its_name_is_an_option(path: Path) -> None:
     assert [name for name in names if name not in OPTIONS] == []
 
 
+def unnamed(document: Path, options: type[Any], kinds: Iterable[str]) -> list[str]:
+    """The options and faults that a document does not name."""
+    names = [f"--{option.name.replace('_', '-')}" for option in fields(options)] + list(kinds)
+    return [name for name in names if f"`{name}`" not in document.read_text()]
+
+
 @READMES
 def test_a_readme_names_every_option_and_fault_of_the_simulator(readme: Path) -> None:
-    text = readme.read_text()
-    names = [f"--{option.name.replace('_', '-')}" for option in fields(SimulatorOptions)] + list(KINDS)
-    assert [name for name in names if f"`{name}`" not in text] == []
+    assert unnamed(readme, SimulatorOptions, KINDS) == []
+
+
+def test_the_document_of_the_images_api_names_every_option_and_fault_of_its_simulator() -> None:
+    assert unnamed(ROOT / "docs" / "openai-images.md", ImagesOptions, IMAGES_KINDS) == []
 
 
 def test_the_table_of_error_codes_is_that_of_the_program() -> None:

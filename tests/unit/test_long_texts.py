@@ -1,14 +1,18 @@
 """Documents with images in them, read in pieces of any size."""
 
+import asyncio
 import base64
 import json
+import random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sora_proxy.upstream.downloads import NoSink
 from sora_proxy.upstream.long_texts import MAX_REST_BYTES, LongTexts, Unreadable
+from tests.cpu_time import cpu_seconds
 
 
 class Kept:
@@ -19,6 +23,13 @@ class Kept:
 
     async def write(self, content: bytes) -> None:
         self.content += content
+
+
+async def drop(text: bytes, piece: int) -> None:
+    """Read it, and keep nothing."""
+    texts = LongTexts(NoSink)
+    for start in range(0, len(text), piece):
+        await texts.feed(text[start : start + piece])
 
 
 async def read(text: bytes, piece: int) -> tuple[Any, list[bytes], LongTexts]:
@@ -69,6 +80,23 @@ async def test_base64_may_have_line_breaks_and_escaped_slashes_and_be_url_safe(l
     assert (await read(json.dumps({"b": broken}).encode(), piece))[1] == [IMAGE]
     slashed = json.dumps({"b": base64.b64encode(IMAGE).decode()}).replace("/", "\\/")
     assert (await read(slashed.encode(), piece))[1] == [IMAGE]
+
+
+ENCODED = base64.b64encode(random.Random(0).randbytes(1_500_000)).decode()
+FORMS = {
+    "as it is": ENCODED,
+    "URL-safe": ENCODED.replace("+", "-").replace("/", "_"),
+    "with escaped slashes": ENCODED.replace("/", "\\/"),
+    "in lines": "\\n".join(ENCODED[at : at + 76] for at in range(0, len(ENCODED), 76)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_reading_an_image_costs_little_more_than_the_standard_library_needs(form: str) -> None:
+    """Measured: 0.2 to 1.7 times as much. Where each character is a step of a regular expression, 6 to 11 times."""
+    text = b'{"b64_json": "%b"}' % FORMS[form].encode()
+    whole = cpu_seconds(lambda: base64.b64decode(json.loads(text)["b64_json"], altchars=b"-_"))
+    assert cpu_seconds(lambda: asyncio.run(drop(text, 200_000))) < 3.5 * whole
 
 
 @given(

@@ -1,5 +1,6 @@
 """An order as each kind of server with OpenAI's Images API, or a relative of it, gets it."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from sora_proxy.settings.accounts import Account
 from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream import InputImage, Submission
 from sora_proxy.upstream.openai_images.dialects import DIALECTS
+from sora_proxy.upstream.openai_images.models import known_capabilities
 from sora_proxy.upstream.openai_images.orders import Input, Order
-from sora_proxy.upstream.openai_images.profiles import PROFILES, Wire, profile_of
+from sora_proxy.upstream.openai_images.profiles import GPT_IMAGE_2_SIZES, PROFILES, SEEDREAM_SIZES, Wire, profile_of
+from sora_proxy.upstream.sizes import SizeRule
 from tests.submission import report
 
 WHITE, BLACK, MASK = (InputImage(Path(f"{name}.png"), "") for name in ("white", "black", "mask"))
@@ -23,8 +26,9 @@ URI_2 = "data:image/png;base64,YmxhY2sucG5n"
 
 def order(profile: str, *images: InputImage, mask: InputImage | None = None, **fields: Any) -> Order:
     size, model = fields.pop("size", (1024, 1536)), fields.pop("model", "theirs")
+    prompt = fields.pop("prompt", "a fox")
     parameters, n, previews = fields.pop("parameters", {}), fields.pop("n", 1), fields.pop("previews", 0)
-    spec = GenerationSpec("ours", "a fox", n=n, width=size[0], height=size[1], previews=previews)
+    spec = GenerationSpec("ours", prompt, n=n, width=size[0], height=size[1], previews=previews)
     account = Account("id", "token")
     submission = Submission(spec, account, model, n, "attempt", parameters, images, mask, Path, report)
     return DIALECTS[PROFILES[profile].wire].order_of(submission, PROFILES[profile], INPUTS)
@@ -47,7 +51,7 @@ PLAIN: dict[str, dict[str, Any]] = {
     "xai": TEXT | {"aspect_ratio": "2:3", "response_format": "b64_json"},
     "seedream": TEXT
     | {
-        "size": "1600x2368",
+        "size": "1024x1536",
         "response_format": "b64_json",
         "watermark": False,
         "sequential_image_generation": "disabled",
@@ -55,7 +59,8 @@ PLAIN: dict[str, dict[str, Any]] = {
     "siliconflow": TEXT | {"image_size": "1024x1536"},
     "zhipu": TEXT | {"size": "1024x1536"},
     "localai": TEXT | {"size": "1024x1536", "response_format": "b64_json"},
-    "stable-diffusion.cpp": TEXT | {"size": "1024x1536"},
+    "stable-diffusion.cpp": TEXT
+    | {"size": "1024x1536", "prompt": 'a fox <sd_cpp_extra_args>{"seed":-1}</sd_cpp_extra_args>'},
     "litellm": TEXT | {"size": "1024x1536"},
     "sglang": TEXT | {"size": "1024x1536", "response_format": "b64_json"},
     "vllm-omni": TEXT | {"size": "1024x1536", "response_format": "b64_json"},
@@ -178,16 +183,95 @@ def test_previews_are_streamed_for_one_image(n: int, streamed: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "ordered"),
+    ("profile", "model", "size", "ordered"),
     [
-        ((1024, 1024), "1920x1920"),
-        ((1920, 1920), "1920x1920"),
-        ((2048, 1152), "2560x1472"),
-        ((4096, 4096), "4096x4096"),
+        ("seedream", "doubao-seedream-4-5", (1024, 1024), (2048, 2048)),
+        ("seedream", "doubao-seedream-4-5", (1920, 1920), (1920, 1920)),
+        ("seedream", "doubao-seedream-4-5", (2560, 1440), (2560, 1472)),
+        ("seedream", "doubao-seedream-4-5", (1024, 1536), (1728, 2560)),
+        ("seedream", "doubao-seedream-4-5", (4096, 4096), (4096, 4096)),
+        ("seedream", "doubao-seedream-3-0-t2i", (1024, 1024), (1024, 1024)),
+        ("openai", "gpt-image-2", (1024, 1024), (1024, 1024)),
+        ("openai", "gpt-image-2.5-flare", (512, 512), (816, 816)),
+        ("openai", "gpt-image-2", (8192, 4096), (3840, 1920)),
+        ("openai", "gpt-image-2", (3840, 3840), (2880, 2880)),
+        ("openai", "gpt-image-2", (1000, 1000), (1008, 1008)),
+        ("openai", "gpt-image-2", (4000, 500), (2464, 832)),
+        ("openai", "gpt-image-1-mini", (1000, 1000), (1024, 1024)),
+        ("museq", "any", (32, 32), (64, 64)),
+        ("museq", "any", (4096, 1024), (2048, 512)),
+        ("stable-diffusion.cpp", "sd-cpp-local", (100, 100), (128, 128)),
+        ("generic", "any", (100, 101), (100, 101)),
     ],
 )
-def test_an_order_for_too_few_pixels_is_made_larger_in_its_shape(size: tuple[int, int], ordered: str) -> None:
-    assert fields_of(order("seedream", size=size))["size"] == ordered
+def test_a_size_that_a_model_does_not_make_becomes_the_nearest_one(
+    profile: str, model: str, size: tuple[int, int], ordered: tuple[int, int]
+) -> None:
+    assert known_capabilities(PROFILES[profile]).of(model).size_for(size) == ordered
+
+
+@pytest.mark.parametrize(
+    "rule", [GPT_IMAGE_2_SIZES, SEEDREAM_SIZES, SizeRule(64, max_side=4096), SizeRule(min_side=64)]
+)
+def test_a_size_obeys_its_rule_whatever_was_requested(rule: SizeRule) -> None:
+    sides = (1, 7, 64, 100, 333, 512, 1000, 1024, 1536, 2047, 3840, 4096, 10000, 16384)
+    for size in itertools.product(sides, sides):
+        width, height = made = rule.nearest(size)
+        assert width % rule.step == height % rule.step == 0, (size, made)
+        assert rule.min_side <= min(made), (size, made)
+        assert max(made) <= rule.max_side, (size, made)
+        assert max(made) <= min(made) * rule.max_ratio, (size, made)
+        assert rule.min_pixels <= width * height <= rule.max_pixels, (size, made)
+        assert rule.nearest(made) == made, (size, made)
+
+
+def test_the_seed_of_stable_diffusion_cpp_goes_with_the_prompt() -> None:
+    sent = fields_of(order("stable-diffusion.cpp", parameters={"seed": 5, "negative_prompt": END}))
+    assert sent["prompt"].startswith(f"a fox {TAG}{{")
+    assert sent["prompt"].count(END) == 1
+    settings = sent["prompt"].removeprefix(f"a fox {TAG}").removesuffix(END)
+    assert orjson.loads(settings) == {"seed": 5, "negative_prompt": END}
+    assert sent.keys() == PLAIN["stable-diffusion.cpp"].keys()
+
+
+TAG, END = "<sd_cpp_extra_args>", "</sd_cpp_extra_args>"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        f'a {TAG}{{"width":8}}{END}fox',
+        f"a fox {TAG}unfinished",
+        f"a <sd_cpp_{TAG}{END}extra_args>{{}}{END}fox",
+        f"a {TAG.upper()}\n{END.upper()}fox",
+        f"a {END}fox",
+        f"a <sd_cpp_extra_args{END}{END}>fox{END}",
+    ],
+)
+def test_users_do_not_change_the_settings_of_stable_diffusion_cpp_by_a_prompt(prompt: str) -> None:
+    sent = fields_of(order("stable-diffusion.cpp", prompt=prompt))["prompt"]
+    words = sent.removesuffix(f'{TAG}{{"seed":-1}}{END}')
+    assert words != sent
+    assert "sd_cpp_extra_args>" not in words.lower()
+
+
+def test_a_negative_prompt_follows_the_prompt_where_the_server_wants_that() -> None:
+    sent = fields_of(order("localai", parameters={"negative_prompt": "snow"}))
+    assert sent == PLAIN["localai"] | {"prompt": "a fox|snow"}
+
+
+@pytest.mark.parametrize(
+    ("url", "in_path"),
+    [
+        ("https://mine.openai.azure.com/openai", True),
+        ("https://mine.openai.azure.com/openai/v1", False),
+        ("https://mine.services.ai.azure.com/openai/v1", False),
+    ],
+)
+def test_azure_gets_the_deployment_in_the_path_or_in_the_body_by_its_address(url: str, in_path: bool) -> None:
+    profile = profile_of("name", url, "azure")
+    assert (profile.deployment_in_path, bool(profile.query)) == (in_path, in_path)
+    assert profile.key_header == "api-key"
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,9 @@ class OpenAIImages:
         await self._downloads.check_link(asset, account)
 
     async def probe(self, account: Account) -> None:
-        await self._get(self._profile.probe_path, account)
+        path = self._profile.probe_path or self._profile.models_path
+        if path is not None:  # else there is no free call: the next order shows whether it works
+            await self._get(path, account)
 
     async def close(self) -> None:
         await self._http.close()
@@ -120,7 +122,7 @@ class OpenAIImages:
         raise UpstreamUnavailable(f"the back end answered {path} with the status {answer.status}: check its address")
 
     def _url(self, account: Account, path: str) -> str:
-        url, query = (account.base_url or self.base_url) + path, self._more.get("query")
+        url, query = (account.base_url or self.base_url) + path, self._more.get("query", self._profile.query)
         return f"{url}{'&' if '?' in path else '?'}{query}" if query else url
 
     def _headers(self, account: Account) -> dict[str, str]:

@@ -16,7 +16,8 @@ from sora_proxy.errors import Fault, TaskFailed
 from sora_proxy.upstream import InputImage, Submission
 from sora_proxy.upstream.openai_images.faults import against_rules, answered_in_words
 from sora_proxy.upstream.openai_images.orders import Input, Order, nearest_ratio
-from sora_proxy.upstream.openai_images.profiles import Profile, Size
+from sora_proxy.upstream.openai_images.profiles import Profile
+from sora_proxy.upstream.sizes import Size
 
 BLOCKED = {
     "SAFETY",

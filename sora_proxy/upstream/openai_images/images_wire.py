@@ -1,6 +1,6 @@
 """The wire of OpenAI's Images API: an order as its servers get it, by their profile, and the images in an answer."""
 
-import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,10 +11,12 @@ from sora_proxy.errors import Fault
 from sora_proxy.upstream import InputImage, Submission
 from sora_proxy.upstream.openai_images.faults import against_rules, no_image
 from sora_proxy.upstream.openai_images.orders import Input, Order, nearest_ratio
-from sora_proxy.upstream.openai_images.profiles import Edits, Profile, Size, Sizes
+from sora_proxy.upstream.openai_images.profiles import Edits, Profile, Sizes
+from sora_proxy.upstream.sizes import Size
 
 MAX_PREVIEWS = 3
 IMAGE_FIELDS = ("b64_json", "url", "image")
+RANDOM_SEED = -1  # else stable-diffusion.cpp makes the same image of the same prompt again
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
@@ -66,7 +68,8 @@ def _path(model: str, profile: Profile, route: str) -> str:
 
 def _fields(submission: Submission, profile: Profile) -> dict[str, Any]:
     spec = submission.spec
-    fields: dict[str, Any] = {"prompt": spec.prompt}
+    parameters = dict(submission.parameters)
+    fields: dict[str, Any] = {"prompt": _prompt(spec.prompt, parameters, profile)}
     if not profile.deployment_in_path:
         fields["model"] = submission.model
     if profile.counts is not None and submission.n > 1:
@@ -74,12 +77,32 @@ def _fields(submission: Submission, profile: Profile) -> dict[str, Any]:
     if profile.asks_for_base64:
         fields["response_format"] = "b64_json"
     fields |= _size_fields((spec.width, spec.height), profile)
-    fields |= {profile.names.get(name, name): value for name, value in submission.parameters.items()}
+    fields |= {profile.names.get(name, name): value for name, value in parameters.items()}
     return {**fields, **profile.always}
 
 
+def _prompt(prompt: str, parameters: dict[str, Any], profile: Profile) -> str:
+    """The prompt, with the parameters that the server takes there. They are removed from the others."""
+    if profile.negative_after and "negative_prompt" in parameters:
+        prompt += profile.negative_after + parameters.pop("negative_prompt")
+    if (tag := profile.settings_tag) is not None:
+        own = {name: parameters.pop(name) for name in ("seed", "negative_prompt") if name in parameters}
+        settings = orjson.dumps({"seed": RANDOM_SEED} | own).replace(b"<", rb"\u003c").decode()
+        prompt = f"{_without(tag, prompt)} <{tag}>{settings}</{tag}>"
+    return prompt
+
+
+def _without(tag: str, prompt: str) -> str:
+    """A prompt without such tags and what is in them: users could change any setting. Nothing makes a tag anew."""
+    pattern = re.compile(rf"<{tag}.*?(?:</{tag}>|$)|</{tag}>", re.IGNORECASE | re.DOTALL)
+    before = None
+    while prompt != before:
+        before, prompt = prompt, pattern.sub("", prompt)
+    return prompt.strip()
+
+
 def _size_fields(size: Size, profile: Profile) -> dict[str, str]:
-    width, height = _enlarged(size, profile.min_pixels)
+    width, height = size
     match profile.sizes:
         case Sizes.pixels:
             return {"size": f"{width}x{height}"}
@@ -88,15 +111,6 @@ def _size_fields(size: Size, profile: Profile) -> dict[str, str]:
         case Sizes.ratio:
             return {"aspect_ratio": nearest_ratio(size, profile.ratios)}
     return {}
-
-
-def _enlarged(size: Size, min_pixels: int) -> Size:
-    """The same shape with at least so many pixels, its sides in steps of 64."""
-    width, height = size
-    if width * height >= min_pixels:
-        return size
-    factor = math.sqrt(min_pixels / (width * height))
-    return math.ceil(width * factor / 64) * 64, math.ceil(height * factor / 64) * 64
 
 
 def _form(fields: Mapping[str, Any], images: list[Input], mask: Input | None, images_field: str) -> aiohttp.FormData:

@@ -11,7 +11,7 @@ from sora_proxy.upstream.openai_images.profiles import PROFILES, Profile
 
 # OpenAI's list, and those of gateways in front of it, hold models of all kinds, most of which make no images.
 IMAGES = re.compile(
-    r"(^|[/._-])(image|dall-e|flux|seedream|cogview|sd|sdxl|stable-diffusion|kolors|nano-banana)",
+    r"(^|[/._-])(image|dall-e|grok-imagine|flux|seedream|cogview|sd|sdxl|stable-diffusion|kolors|nano-banana)",
     re.IGNORECASE,
 )
 MIXED = [PROFILES[name] for name in ("openai", "litellm", "xai", "siliconflow", "chat", "gemini")]

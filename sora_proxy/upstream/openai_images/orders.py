@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import aiohttp
 from pybase64 import b64encode
 
-from sora_proxy.upstream.openai_images.profiles import Ratio, Size
+from sora_proxy.upstream.openai_images.profiles import Ratio
+from sora_proxy.upstream.sizes import Size
 
 
 @dataclass(frozen=True, slots=True)

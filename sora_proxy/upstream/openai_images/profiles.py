@@ -13,8 +13,8 @@ from yarl import URL
 
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.upstream import Abilities
+from sora_proxy.upstream.sizes import SizeRule
 
-Size = tuple[int, int]  # width and height in pixels
 Ratio = tuple[int, int]
 
 
@@ -53,18 +53,20 @@ class Profile:
     models: Mapping[str, Abilities] = field(default_factory=dict)  # by the beginnings of their names
     wire: Wire = Wire.images
     models_path: str | None = "/models"  # of the list of its models; None: it has none
-    probe_path: str = "/models"  # of a free call that needs the key
+    probe_path: str | None = None  # of a free call that needs the key; None: the list of models, if there is one
     key_header: str = "authorization"
-    deployment_in_path: bool = False  # the path names the model, and the body must not
+    deployment_in_path: bool = False  # the path names the model, and the body must not, unless the base URL ends in v1
+    query: str = ""  # after each address, unless the operator chose another
     edits: Edits = Edits.form
     edits_need_mask: bool = False  # without a mask, the images go inline
     images_field: str = "image[]"  # of a form, or of JSON
     sizes: Sizes = Sizes.pixels
     ratios: tuple[Ratio, ...] = ()
-    min_pixels: int = 0  # an order for less is made larger, in the same shape
     asks_for_base64: bool = False  # by `response_format`, which some servers refuse and others need
     counts: str | None = "n"  # the field for the number of images; None: one image in each call
     streams: bool = False  # partial images; only one image in each call then
+    settings_tag: str | None = None  # by which a prompt sets what the API can't: users must not, and we do
+    negative_after: str | None = None  # what separates a negative prompt from the prompt, in the same field
     names: Mapping[str, str] = field(default_factory=dict)  # its own names of parameters
     always: Mapping[str, Any] = field(default_factory=dict)  # fields of every order
     refused_codes: frozenset[str] = frozenset()  # of errors with which nothing was begun, whatever the status
@@ -72,19 +74,23 @@ class Profile:
 
 
 ALL = ("seed", "steps", "guidance_scale", "strength", "negative_prompt", "style", "quality", "background")
+MUSEQS = ("seed", "steps", "strength", "negative_prompt")
 OPENAIS = ("quality", "background", "moderation", "input_fidelity")
 GPT_SIZES = ((1024, 1024), (1536, 1024), (1024, 1536))
+GPT_IMAGE_2_SIZES = SizeRule(16, min_pixels=655_360, max_pixels=8_294_400, max_side=3840, max_ratio=3.0)
 GPT_IMAGE = Abilities(GPT_SIZES, 10, 16, masks=True, parameters=OPENAIS, single_previews=True)
 DALL_E_3 = Abilities(
     ((1024, 1024), (1792, 1024), (1024, 1792)), max_images=10, parameters=("quality", "style"), single_calls=True
 )
 DALL_E_2 = Abilities(((1024, 1024), (512, 512), (256, 256)), max_images=10, max_references=1, masks=True)
 OPENAI_MODELS = {
-    "gpt-image-2": replace(GPT_IMAGE, sizes=()),
+    "gpt-image-2": replace(GPT_IMAGE, sizes=(), size_rule=GPT_IMAGE_2_SIZES),
     "dall-e-3": DALL_E_3,
     "dall-e-2": DALL_E_2,
 }
-SEEDREAM = Abilities(max_images=10, max_references=10, parameters=("seed", "guidance_scale"), single_calls=True)
+SEEDREAM_3 = Abilities(max_images=10, parameters=("seed", "guidance_scale"), single_calls=True)
+SEEDREAM_SIZES = SizeRule(64, min_pixels=3_686_400, grows_to=2048 * 2048)
+SEEDREAM = replace(SEEDREAM_3, max_references=10, size_rule=SEEDREAM_SIZES)
 # Of "Gemini API: image generation" and of OpenRouter's "Image Generation".
 GEMINI_RATIOS = ((1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (21, 9))
 CHAT = Abilities(max_images=10, max_references=16, single_calls=True)
@@ -100,6 +106,7 @@ PROFILES: Mapping[str, Profile] = {
         models_path=None,
         key_header="api-key",
         deployment_in_path=True,
+        query="api-version=2025-04-01-preview",
         streams=True,
     ),
     "xai": Profile(
@@ -114,11 +121,10 @@ PROFILES: Mapping[str, Profile] = {
     "seedream": Profile(
         SEEDREAM,
         ("volces.com", "bytepluses.com"),
-        models={"doubao-seedream-3": replace(SEEDREAM, max_references=0)},
+        models={"doubao-seedream-3": SEEDREAM_3, "seedream-3": SEEDREAM_3},
         models_path=None,
         edits=Edits.inline,
         images_field="image",
-        min_pixels=3_686_400,
         asks_for_base64=True,
         counts=None,
         always={"watermark": False, "sequential_image_generation": "disabled"},
@@ -140,13 +146,15 @@ PROFILES: Mapping[str, Profile] = {
         counts=None,
     ),
     "localai": Profile(
-        Abilities(max_images=10, max_references=1, parameters=("steps", "quality")),
+        Abilities(max_images=10, max_references=1, parameters=("steps", "quality", "negative_prompt")),
+        negative_after="|",
         asks_for_base64=True,
         names={"steps": "step"},
         max_concurrent=1,
     ),
     "stable-diffusion.cpp": Profile(
-        Abilities(max_images=8, max_references=16, masks=True, parameters=("seed",)),
+        Abilities((), 8, 16, masks=True, parameters=("seed", "negative_prompt"), size_rule=SizeRule(64, max_side=4096)),
+        settings_tag="sd_cpp_extra_args",
         max_concurrent=1,
     ),
     "litellm": Profile(GPT_IMAGE, models={"dall-e-3": DALL_E_3, "dall-e-2": DALL_E_2}),
@@ -169,7 +177,7 @@ PROFILES: Mapping[str, Profile] = {
         max_concurrent=1,
     ),
     "museq": Profile(
-        Abilities(max_images=10, max_references=1, masks=True, parameters=("seed", "steps", "negative_prompt")),
+        Abilities((), 10, 1, masks=True, parameters=MUSEQS, size_rule=SizeRule(min_side=64, max_side=2048)),
         edits_need_mask=True,
         images_field="image",
         asks_for_base64=True,
@@ -203,12 +211,15 @@ PROFILES: Mapping[str, Profile] = {
 def profile_of(name: str, base_url: str, chosen: str | None) -> Profile:
     """The profile that the operator chose for a back end, else that of its host, else the generic one.
 
+    Azure names the deployment in the path, or at its newer addresses, which end in v1, in the body like all others.
     Raises ConfigurationError.
     """
-    if chosen is not None:
-        if chosen not in PROFILES:
-            raise ConfigurationError([f"BACKENDS: {name}: 'profile' must be one of {', '.join(PROFILES)}"])
-        return PROFILES[chosen]
-    host = f".{URL(base_url).host}"
-    known = (each for each in PROFILES.values() if any(host.endswith(f".{end}") for end in each.hosts))
-    return next(known, PROFILES[GENERIC])
+    if chosen is not None and chosen not in PROFILES:
+        raise ConfigurationError([f"BACKENDS: {name}: 'profile' must be one of {', '.join(PROFILES)}"])
+    url = URL(base_url)
+    host = f".{url.host}"
+    known = (key for key, each in PROFILES.items() if any(host.endswith(f".{end}") for end in each.hosts))
+    profile = PROFILES[chosen or next(known, GENERIC)]
+    if profile.deployment_in_path and url.name == "v1":
+        return replace(profile, deployment_in_path=False, query="")
+    return profile

@@ -1,0 +1,82 @@
+"""What a kind of fault is, and what values its parameters may have."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+NUMBER_TYPES = (int, float)
+
+Complaint = str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a fault: its default, and what is wrong with a given value."""
+
+    default: Any
+    complaint: Callable[[Any], Complaint]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One fault: where it strikes unless the order names an endpoint, where else it may, and its parameters.
+
+    A fate does not spoil an answer: it decides what becomes of the task.
+    """
+
+    endpoints: tuple[str, ...]
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+    is_fate: bool = False
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """Every endpoint where the fault may strike."""
+        return self.endpoints + self.also
+
+
+def flag(*, default: bool) -> Parameter:
+    """Make a parameter that is true or false."""
+    return Parameter(default, lambda value: None if isinstance(value, bool) else "must be true or false")
+
+
+def number(default: float | None, low: float, high: float) -> Parameter:
+    """Make a number with bounds; it may be left out if its default is None."""
+
+    def complaint(value: Any) -> Complaint:
+        if value is None and default is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, NUMBER_TYPES) or not low <= value <= high:
+            return f"must be a number from {low:g} to {high:g}"
+        return None
+
+    return Parameter(default, complaint)
+
+
+def integer(default: int | None, low: int, high: int) -> Parameter:
+    """Make a whole number with bounds; it may be left out if its default is None."""
+
+    def complaint(value: Any) -> Complaint:
+        if value is None and default is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            return f"must be a whole number from {low} to {high}"
+        return None
+
+    return Parameter(default, complaint)
+
+
+def text(default: str | None) -> Parameter:
+    """Make a text that is not empty; it may be left out if its default is None."""
+
+    def complaint(value: Any) -> Complaint:
+        fits = bool(value) and isinstance(value, str)
+        return None if fits or (value is None and default is None) else "must be a text"
+
+    return Parameter(default, complaint)
+
+
+def choice(*choices: Any) -> Parameter:
+    """Make a choice; the first one is the default."""
+    words = ", ".join(str(choice) for choice in choices)
+    return Parameter(choices[0], lambda value: None if value in choices else f"must be one of: {words}")

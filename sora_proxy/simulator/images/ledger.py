@@ -1,0 +1,55 @@
+"""What a simulated server with OpenAI's Images API has seen and done."""
+
+from collections import Counter, deque
+from typing import Any
+
+from sora_proxy.simulator.images.reading import Received
+from sora_proxy.simulator.news import News
+
+MAX_REQUESTS = 10_000  # that are remembered
+
+
+class ImagesLedger(News):
+    """Counts since the start or the last reset, and the requests themselves, of which the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        super().__init__()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.requests: deque[Received] = deque(maxlen=MAX_REQUESTS)
+        self.answers: Counter[str] = Counter()
+        self.registered = 0
+        self.images = 0
+        self.max_concurrent = 0
+        self.wake()
+
+    def arrived(self, received: Received) -> None:
+        """Note a request before it is answered."""
+        self.requests.append(received)
+        self.wake()
+
+    def answered(self, status: int) -> None:
+        """Count an answer."""
+        self.answers[str(status)] += 1
+
+    def order_registered(self, times: int = 1) -> None:
+        """Count an order that is being made, so many times if a gateway sends it again."""
+        self.registered += times
+        self.wake()
+
+    def seen(self, endpoint: str, token: str | None = None) -> int:
+        """Count the remembered requests of an endpoint, with one key or with any."""
+        return sum(each.endpoint == endpoint and token in (None, each.key) for each in self.requests)
+
+    def described(self, *, with_requests: bool) -> dict[str, Any]:
+        """Give what the stats show."""
+        return {
+            "requests": [each.described() for each in self.requests] if with_requests else [],
+            "answers": self.answers,
+            "registered": self.registered,
+            "images": self.images,
+            "max_concurrent": self.max_concurrent,
+        }

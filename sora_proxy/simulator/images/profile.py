@@ -1,0 +1,124 @@
+"""Profiles: how servers with OpenAI's Images API differ from one another, as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from sora_proxy.simulator.images.refusals import Errors
+from sora_proxy.simulator.images.sizes import Sizes
+
+
+class Wire(Enum):
+    """In what an order comes, and its images go."""
+
+    images = auto()  # /images/generations
+    chat = auto()  # /chat/completions, with images beside the text
+    markdown = auto()  # the same, with images in the text
+    gemini = auto()  # :generateContent
+
+
+class Edits(Enum):
+    """How the route of edits takes its images."""
+
+    none = auto()  # there is no such route
+    form = auto()
+    json = auto()
+
+
+class Fill(Enum):
+    """What the template of an answer leaves open."""
+
+    now = auto()  # seconds since 1970
+    id = auto()
+    prompt = auto()
+    model = auto()
+    size = auto()
+    quality = auto()
+    background = auto()
+    output_format = auto()
+    usage = auto()  # as OpenAI counts it
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The headers with the key. A key that is not needed is only checked if the simulator has one."""
+
+    headers: tuple[str, ...] = ("authorization",)
+    needed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What an order may say. An empty tuple of choices: the field is ignored."""
+
+    known: frozenset[str] | None = None  # all others are refused; None: they are ignored
+    refused: frozenset[str] = frozenset()
+    needs_model: bool = False
+    any_model: bool = False
+    min_prompt: int = 1  # characters
+    max_prompt: int = 32_000  # characters
+    settings_in_prompt: bool = False  # of stable-diffusion.cpp, in a tag
+    count: str | None = "n"
+    max_count: int = 10
+    cuts_count: bool = False  # to the largest, instead of a refusal
+    sizes: Sizes = field(default_factory=Sizes)
+    families: Mapping[str, Sizes] = field(default_factory=dict)  # sizes by the beginnings of the models' names
+    response_formats: tuple[str, ...] = ("b64_json", "url")  # the first is the default
+    edit_response_formats: tuple[str, ...] | None = None  # None: the same
+    output_formats: tuple[str, ...] = ()
+    edit_output_formats: tuple[str, ...] = ()
+    max_partial_images: int = 0  # 0: `stream` is ignored
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """How images come with an order."""
+
+    edits: Edits = Edits.none
+    names: tuple[str, ...] = ("image", "image[]")  # of the parts of a form, or of the fields of JSON
+    inline: tuple[str, ...] = ()  # fields of the route for generations, with addresses or data URIs
+    max_images: int = 16
+    needs_mask: bool = False
+    checked: bool = True  # what is not an image is refused, instead of ignored
+    untyped: bool = True  # parts declared as application/octet-stream are taken
+    variations: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What an answer holds; the templates leave open what is in Fill."""
+
+    rows: str = "data"
+    row: Mapping[str, Any] = field(default_factory=dict)  # of each image, beside its base64 or address
+    whole: Mapping[str, Any] = field(default_factory=lambda: {"created": Fill.now})
+    data_uris: bool = False  # an address is one
+    addresses: str = "/files/{name}.png"  # of images, below the host
+    addresses_need_key: bool = False
+    addresses_relative: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    request_id: str | None = None  # a header
+    model_row: Mapping[str, Any] = field(default_factory=lambda: {"object": "model"})
+    model_list: Mapping[str, Any] | None = field(default_factory=lambda: {"object": "list"})  # None: there is no list
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One kind of server."""
+
+    errors: Errors
+    models: tuple[str, ...]  # that make images
+    other_models: tuple[str, ...] = ()  # that its list holds beside them
+    wire: Wire = Wire.images
+    base: str = "/v1"  # what its addresses begin with
+    deployment_in_path: bool = False
+    query: tuple[str, ...] = ()  # parameters that every address needs
+    keys: Keys = Keys()
+    fields: Fields = Fields()
+    files: Files = Files()
+    answers: Answers = Answers()
+    pages: Mapping[str, Any] = field(default_factory=dict)  # more that can be read there, by path
+    one_at_a_time: bool = False
+    attempts: int = 1  # at the server behind, if that fails
+    behind: Mapping[str, str | None] = field(default_factory=dict)  # the profile behind each model; None: it is down
+    idle_seconds: float = 75.0  # until an idle connection is closed

@@ -1,0 +1,48 @@
+"""How large an image may be, and what a server makes of a size that it can't take."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Size = tuple[int, int]  # width and height in pixels
+
+SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes of a model. Sides, steps and the total are in pixels."""
+
+    sent_as: str = "size"
+    default: Size = (1024, 1024)
+    names: Mapping[str, Size] = field(default_factory=dict)  # words that are sizes
+    only_names: bool = False
+    sides: tuple[int, int] = (1, 4096)
+    step: int = 1  # each side is a multiple of it
+    rounds_up: bool = False  # to such a multiple, instead of a refusal
+    pixels: tuple[int, int] = (1, 4096 * 4096)
+    max_ratio: float = math.inf
+    forgives: bool = False  # what can't be read means the default
+
+    def size_of(self, value: Any) -> Size | None:
+        """Read the value of the field, None if it was left out; returns None for what is refused."""
+        if value is None:
+            return self.default
+        if isinstance(value, str) and value in self.names:
+            return self.names[value]
+        found = SIZE.fullmatch(value) if isinstance(value, str) and not self.only_names else None
+        if found is None:
+            return self.default if self.forgives else None
+        width, height = int(found[1]), int(found[2])
+        if self.rounds_up:
+            width, height = (math.ceil(side / self.step) * self.step for side in (width, height))
+        return (width, height) if self._fits(width, height) else None
+
+    def _fits(self, width: int, height: int) -> bool:
+        shorter, longer = sorted((width, height))
+        in_steps = width % self.step == 0 and height % self.step == 0
+        in_bounds = self.sides[0] <= shorter and longer <= self.sides[1]
+        in_total = self.pixels[0] <= width * height <= self.pixels[1]
+        return in_steps and in_bounds and in_total and longer <= shorter * self.max_ratio

@@ -1,0 +1,169 @@
+"""How an order is taken, made and answered, on every wire."""
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import pybase64
+from aiohttp import web
+
+from sora_proxy.simulator import pages
+from sora_proxy.simulator.faults import Call
+from sora_proxy.simulator.images.drawing import image_of, padded, partial_of, plain_image, small_form_of
+from sora_proxy.simulator.images.faults import Link, Manner, manner_of
+from sora_proxy.simulator.images.orders import Order
+from sora_proxy.simulator.images.profile import Profile
+from sora_proxy.simulator.images.reading import Received, key_of, read_body
+from sora_proxy.simulator.images.refusals import Reason, Refused
+from sora_proxy.simulator.images.state import IMAGES, ImagesSimulator, StoredFile
+from sora_proxy.simulator.sending import cut
+from sora_proxy.simulator.stopping import STOPPING
+
+LINE = 76  # characters of base64 in a line, where it has lines
+OWN = Link(relative=False, guarded=False, failures=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One order that is being made; `preview` is the small form of its first reference."""
+
+    request: web.Request
+    simulator: ImagesSimulator
+    order: Order
+    manner: Manner
+    preview: bytes | None = None
+
+    async def images(self) -> list[bytes]:
+        """Make the images, which takes as long as the options say."""
+        async with self.simulator.turn():
+            await self.pause(self.simulator.options.seconds + self.manner.silence)
+            return await self.drawn()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, unless the server stops."""
+        if seconds:
+            await self.request.app[STOPPING].pause(seconds)
+
+    async def drawn(self) -> list[bytes]:
+        """Give the images at once."""
+        order, size = self.order, self.simulator.options.image_bytes
+        numbers = range(1, order.n + 1)
+        if size:
+            images = [plain_image(order, number, size) for number in numbers]
+        else:
+            images = list(await asyncio.gather(*map(self._drawn, numbers)))
+        self.simulator.ledger.images += len(images)
+        return [padded(image, self.manner.min_bytes) for image in images]
+
+    async def partial(self, number: int, image: bytes) -> bytes:
+        """Give a coarse form of an image."""
+        if self.simulator.options.image_bytes:
+            return image
+        return await self.simulator.artist.work(lambda: partial_of(image, number, self.order.output_format))
+
+    def encoded(self, image: bytes) -> str:
+        """Give an image as base64."""
+        text = pybase64.b64encode(image).decode()
+        return "\n".join(text[at : at + LINE] for at in range(0, len(text), LINE)) if self.manner.wrapped else text
+
+    def data_uri(self, image: bytes) -> str:
+        """Give an image as a data URI."""
+        return f"data:{self.content_type};base64,{self.encoded(image)}"
+
+    @property
+    def content_type(self) -> str:
+        """The type that the answer declares for an image."""
+        return self.manner.declared_type or f"image/{self.order.output_format}"
+
+    def address(self, image: bytes) -> str:
+        """Keep an image and give the address where it is."""
+        answers, link = self.simulator.profile.answers, self.manner.link or OWN
+        guarded = link.guarded or answers.addresses_need_key
+        content_type = f"image/{self.order.output_format}"
+        name = self.simulator.files.add(StoredFile(image, content_type, guarded, link.failures))
+        path = answers.addresses.format(name=name)
+        relative = link.relative or answers.addresses_relative
+        return path if relative else f"{self.request.scheme}://{self.request.host}{path}"
+
+    async def _drawn(self, number: int) -> bytes:
+        order = self.order
+        name = f"{number}/{order.n}/{order.size}/{order.output_format}/{hash(self.preview)}/{order.prompt}"
+        return await self.simulator.artist.image(name, functools.partial(image_of, order, number, self.preview))
+
+
+Read = Callable[[Received, Profile], Order]
+Answer = Callable[[Work], Awaitable[web.StreamResponse]]
+
+
+async def take(request: web.Request, endpoint: str, read: Read, answer: Answer) -> web.StreamResponse:
+    """Read an order, and make what was ordered or what a fault wants. Raises Refused."""
+    simulator = request.app[IMAGES]
+    received = received_of(request, endpoint)
+    try:
+        check_access(request, received.key)
+        await read_body(request, received)
+    finally:
+        simulator.ledger.arrived(received)
+    order = read(received, simulator.profile)
+    preview = await _preview_of(order, simulator)
+    manner = manner_for(request, received, order.prompt)
+    return await _carry_out(Work(request, simulator, order, manner, preview), answer)
+
+
+def received_of(request: web.Request, endpoint: str) -> Received:
+    """Begin the note of a request."""
+    key = key_of(request, request.app[IMAGES].profile.keys)
+    return Received(endpoint, request.path_qs, key, model_in_path=request.match_info.get("model"))
+
+
+def check_access(request: web.Request, key: str | None) -> None:
+    """Check the key, and what every address needs. Raises Refused."""
+    profile, accepted = request.app[IMAGES].profile, request.app[IMAGES].options.key
+    if profile.keys.headers and key is None and (profile.keys.needed or accepted):
+        raise Refused(Reason.no_key)
+    if profile.keys.headers and accepted and key != accepted:
+        raise Refused(Reason.wrong_key, value=f"{(key or '')[:3]}…")
+    if any(name not in request.query for name in profile.query):
+        raise Refused(Reason.no_route, value=f"{request.method} {request.path}")
+
+
+def manner_for(request: web.Request, received: Received, prompt: str | None = None) -> Manner:
+    """Give the manner that a rule wants for a call, and count it."""
+    simulator = request.app[IMAGES]
+    rule = simulator.faults.answer_rule(Call(received.endpoint, received.key, prompt))
+    if rule is not None:
+        simulator.faults.strike(rule)
+        simulator.ledger.wake()
+    return manner_of(rule)
+
+
+def spoiled(request: web.Request, manner: Manner) -> web.Response | None:
+    """Give what is sent instead of the true answer, None for the truth. Raises Refused."""
+    if manner.refusal is not None:
+        raise manner.refusal
+    if manner.dropped:
+        return cut(request, reset=True)
+    return pages.plain(200) if manner.page else None
+
+
+async def _carry_out(work: Work, answer: Answer) -> web.StreamResponse:
+    manner, simulator = work.manner, work.simulator
+    if manner.registered:
+        fails = manner.refusal is not None
+        simulator.ledger.order_registered(simulator.profile.attempts if fails else 1)
+    return spoiled(work.request, manner) or await answer(work)
+
+
+async def _preview_of(order: Order, simulator: ImagesSimulator) -> bytes | None:
+    """The small form of the first reference. Raises Refused if one is not an image and the profile looks."""
+    files = [file for file in (*order.references, order.mask) if file is not None and file.address is None]
+    previews: list[bytes | None] = []
+    for file in files:
+        try:
+            previews.append(await simulator.artist.work(functools.partial(small_form_of, file)))
+        except Refused:
+            if simulator.profile.files.checked:
+                raise
+            previews.append(None)
+    return previews[0] if previews else None

@@ -1,0 +1,39 @@
+"""A simulator as a running server, whatever its wire."""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from aiohttp import web
+
+SHUTDOWN_SECONDS = 0.5  # for answers under way; those that hang on purpose end at once
+BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSimulator:
+    """A server that listens; `url` has no slash at its end."""
+
+    url: str
+    port: int
+
+
+def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
+    """Take an address to serve on; port 0 takes a free one. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+@contextlib.asynccontextmanager
+async def serve(runner: web.AppRunner, listening: socket.socket | None) -> AsyncIterator[RunningSimulator]:
+    """Serve in the running event loop, on a free port of loopback or a given socket, until the context is left."""
+    await runner.setup()
+    try:
+        sock = listening or listen()
+        await web.SockSite(runner, sock, backlog=BACKLOG).start()
+        host, port = sock.getsockname()[:2]
+        name = f"[{host}]" if ":" in host else host
+        yield RunningSimulator(f"http://{name}:{port}", port)
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,224 @@
+"""What users of image gateways reported of servers with OpenAI's Images API, each as a kind in several forms."""
+
+import asyncio
+import base64
+import io
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from PIL import Image
+
+from tests.conftest import Proxy, StartProxy
+from tests.integration.test_openai_images import backend_of, error
+from tests.sora_server import GIF
+
+ENCODED = base64.b64encode(GIF).decode()
+
+
+@dataclass
+class Order:
+    """What a server got of one order. `files` are the names, types and bytes by their fields."""
+
+    path: str
+    query: str
+    key: str | None
+    fields: dict[str, Any]
+    files: list[tuple[str, str, str, bytes]] = field(default_factory=list)
+
+
+class Server:
+    """It takes orders at any address. `answers` replace what it would answer."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.orders: list[Order] = []
+        self.answers: list[web.Response] = []
+
+    async def start(self) -> web.AppRunner:
+        app = web.Application(client_max_size=2**26)
+        app.router.add_post("/{path:.*}", self._order)
+        app.router.add_get("/{path:.*}", self._models)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
+    async def _models(self, _request: web.Request) -> web.Response:
+        return web.json_response({"data": []})
+
+    async def _order(self, request: web.Request) -> web.Response:
+        key = request.headers.get("api-key") or request.headers.get("authorization")
+        order = Order(request.path, request.query_string, key, {})
+        if request.content_type == "application/json":
+            order.fields = await request.json()
+        else:
+            for name, value in (await request.post()).items():
+                if isinstance(value, web.FileField):
+                    content = await asyncio.to_thread(value.file.read)
+                    order.files.append((name, value.filename, value.content_type, content))
+                else:
+                    order.fields[name] = value
+        self.orders.append(order)
+        return self.answers.pop(0) if self.answers else web.json_response({"data": [{"b64_json": ENCODED}]})
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    server = Server()
+    runner = await server.start()
+    yield server
+    await runner.cleanup()
+
+
+def entry(server: Server, profile: str, models: Any = ("pic",), path: str = "", **fields: Any) -> dict[str, Any]:
+    where = {"name": "images", "kind": "openai_images", "base_url": server.url + path, "keys": [{"key": "one"}]}
+    return {**where, "models": models, "options": {"profile": profile}, **fields}
+
+
+async def generate(proxy: Proxy, **fields: Any) -> tuple[int, Any]:
+    body = {"model": "pic", "prompt": "a red fox"} | fields
+    async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=body) as found:
+        return found.status, await found.json()
+
+
+async def edit(proxy: Proxy, *files: tuple[str, bytes]) -> tuple[int, Any]:
+    form = aiohttp.FormData({"prompt": "at night", "model": "pic"})
+    for name, content in files:
+        form.add_field(name, content, filename="upload", content_type="application/octet-stream")
+    async with proxy.client.post(f"{proxy.url}/v1/images/edits", data=form) as found:
+        return found.status, await found.json()
+
+
+def picture(kind: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(file, kind)
+    return file.getvalue()
+
+
+BLOCKED = [
+    (403, error(None, "invalid_request_error", "Your organization must be verified to use the model")),
+    (403, error("Forbidden", None, "Your account is blocked, see our content policy")),
+    (403, {"message": "forbidden"}),
+    (401, {"detail": "invalid key"}),
+    (429, error("insufficient_quota", "insufficient_quota", "You exceeded your current quota")),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), BLOCKED)
+async def test_an_account_that_may_not_order_is_named_as_the_cause_and_no_prompt_is_blamed(
+    start_proxy: StartProxy, server: Server, status: int, body: Any
+) -> None:
+    server.answers = [web.json_response(body, status=status)]
+    async with start_proxy(backends=[entry(server, "openai")]) as proxy:
+        found, refusal = await generate(proxy)
+        assert found >= 500
+        assert "data" not in refusal
+        assert refusal["error"]["code"] in ("no_upstream_key", "upstream_auth")
+        assert "rules" not in refusal["error"]["message"]
+        (key,) = backend_of(proxy, "images").keys.keys
+        assert key.rejected
+    assert len(server.orders) == 1
+
+
+@pytest.mark.parametrize(
+    ("profile", "path", "expected"),
+    [
+        ("azure", "/openai", ("/openai/deployments/d1/images/generations", "api-version=2025-04-01-preview", None)),
+        ("azure", "/openai/v1", ("/openai/v1/images/generations", "", "d1")),
+        ("openai", "/v1", ("/v1/images/generations", "", "d1")),
+    ],
+)
+async def test_a_model_has_the_name_of_its_deployment_in_the_path_or_in_the_body(
+    start_proxy: StartProxy, server: Server, profile: str, path: str, expected: tuple[str, str, str | None]
+) -> None:
+    async with start_proxy(backends=[entry(server, profile, {"pic": "d1"}, path)]) as proxy:
+        assert (await generate(proxy))[0] == 200
+    (order,) = server.orders
+    assert (order.path, order.query, order.fields.get("model")) == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "sent", "ordered"),
+    [
+        (("seedream", "doubao-seedream-4-5-251128"), "1024x1024", {"size": "2048x2048"}, "2048x2048"),
+        (("seedream", "doubao-seedream-4-5-251128"), "2560x1600", {"size": "2560x1600"}, "2560x1600"),
+        (("xai", "grok-imagine-image"), "1024x1536", {"aspect_ratio": "2:3"}, "1024x1536"),
+        (("xai", "grok-imagine-image"), "1536x1024", {"aspect_ratio": "3:2"}, "1536x1024"),
+        (("museq", "any"), "32x32", {"size": "64x64"}, "64x64"),
+        (("siliconflow", "Kwai-Kolors/Kolors"), "1024x1024", {"image_size": "1024x1024"}, "1024x1024"),
+    ],
+)
+async def test_a_size_is_sent_as_the_server_takes_it_and_the_answer_says_which(
+    start_proxy: StartProxy, server: Server, model: tuple[str, str], size: str, sent: dict[str, str], ordered: str
+) -> None:
+    async with start_proxy(backends=[entry(server, model[0], [model[1]])]) as proxy:
+        status, found = await generate(proxy, model=model[1], size=size)
+        assert (status, found["ordered_size"]) == (200, ordered)
+    (order,) = server.orders
+    assert {name: order.fields[name] for name in ("size", "image_size", "aspect_ratio") if name in order.fields} == sent
+
+
+async def test_an_error_that_is_a_text_is_the_request_s_fault(start_proxy: StartProxy, server: Server) -> None:
+    server.answers = [web.json_response({"code": "400", "error": "Argument not supported: size"}, status=400)]
+    async with start_proxy(backends=[entry(server, "xai")]) as proxy:
+        status, refusal = await generate(proxy)
+        assert (status, refusal["error"]["code"]) == (400, "order_refused")
+        assert (await generate(proxy))[0] == 200
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
+async def test_files_have_the_type_of_their_bytes_whatever_the_client_declared(
+    start_proxy: StartProxy, server: Server, kind: str
+) -> None:
+    image, ending = picture(kind), kind.lower()
+    async with start_proxy(backends=[entry(server, "openai")]) as proxy:
+        status, found = await edit(proxy, ("image[]", image), ("image[]", image), ("mask", picture("PNG")))
+        assert status == 200, found
+    (order,) = server.orders
+    assert order.path == "/images/edits"
+    assert [(name, content_type) for name, _, content_type, _ in order.files] == [
+        ("image[]", f"image/{ending}"),
+        ("image[]", f"image/{ending}"),
+        ("mask", "image/png"),
+    ]
+    assert order.files[0][1].endswith(f".{ending}")
+    assert order.files[2][3] == picture("PNG")
+
+
+@pytest.mark.parametrize("profile", ["xai", "localai", "seedream"])
+async def test_a_mask_that_the_model_can_not_use_is_refused_and_nothing_is_ordered(
+    start_proxy: StartProxy, server: Server, profile: str
+) -> None:
+    async with start_proxy(backends=[entry(server, profile)]) as proxy:
+        status, refusal = await edit(proxy, ("image", picture("PNG")), ("mask", picture("PNG")))
+        assert (status, refusal["error"]["param"]) == (400, "mask")
+    assert server.orders == []
+
+
+@pytest.mark.parametrize("previews", [0, 1, 2])
+async def test_a_stream_that_ends_after_previews_is_an_unknown_outcome_and_keeps_no_preview(
+    start_proxy: StartProxy, server: Server, previews: int
+) -> None:
+    def event(number: int) -> str:
+        fields = {"type": "image_generation.partial_image", "partial_image_index": number, "b64_json": ENCODED}
+        return f"event: {fields['type']}\ndata: {json.dumps(fields)}\n\n"
+
+    text = "".join(map(event, range(previews)))
+    server.answers = [web.Response(text=text, content_type="text/event-stream")]
+    async with start_proxy(backends=[entry(server, "openai")]) as proxy:
+        order = {"model": "pic", "prompt": "a fox", "stream": True, "partial_images": 2}
+        async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=order) as found:
+            text = (await found.read()).decode()
+        assert "image_generation.completed" not in text
+        assert '"outcome_unknown"' in text
+        (ended,) = (await proxy.get("/v1/generations"))["data"]
+        assert (ended["status"], ended["pictures"]) == ("failed", [])
+        status, refusal = await generate(proxy)
+        assert status == 200, refusal
+    assert [order.fields.get("stream", False) for order in server.orders] == [True, False]
