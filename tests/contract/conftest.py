@@ -62,7 +62,7 @@ async def contract(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         monkeypatch.setitem(BACKENDS, name, toy)
     stage = STAGES[request.param]()
     runner = await stage.start()
-    yield Contract(request.param, stage)
+    yield Contract(request.param.partition(" ")[0], stage)
     await runner.cleanup()
 
 

@@ -1,4 +1,4 @@
-"""A server with OpenAI's Images API."""
+"""A server with OpenAI's Images API, and what its relatives have in common with it."""
 
 import asyncio
 import base64
@@ -24,6 +24,8 @@ class OpenAIServer(Stage):
 
     model, identity, options = MODEL, Identity.synchronous, {"profile": "openai"}
     registered = 0
+    order_paths: tuple[str, ...] = ("/images/generations", "/images/edits")
+    key_header = "authorization"
 
     def __init__(self) -> None:
         self.url = ""
@@ -41,16 +43,19 @@ class OpenAIServer(Stage):
 
     async def start(self, port: int = 0) -> web.AppRunner:
         app = web.Application(client_max_size=MAX_ORDER_BYTES)
-        app.router.add_get("/models", self._models)
-        app.router.add_post("/images/generations", self._generate)
-        app.router.add_post("/images/edits", self._generate)
-        app.router.add_get("/files/{name}", self._file)
-        app.router.add_get("/redirected", self._redirect)
+        self.routes(app)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         return runner
+
+    def routes(self, app: web.Application) -> None:
+        app.router.add_get("/models", self._models)
+        for path in self.order_paths:
+            app.router.add_post(path, self._generate)
+        app.router.add_get("/files/{name}", self._file)
+        app.router.add_get("/redirected", self._redirect)
 
     def forget(self) -> None:
         """There is nothing to forget."""
@@ -60,6 +65,18 @@ class OpenAIServer(Stage):
         self._preview, self.script.tasks_end = preview, preview is None
         async with self._news:
             self._news.notify_all()
+
+    def prompt_in(self, body: dict[str, Any]) -> str:
+        return str(body["prompt"])
+
+    def refusal(self) -> web.Response:
+        """An answer to an order that is against the rules."""
+        error = {"message": "no", "type": "image_generation_user_error", "code": "moderation_blocked", "param": None}
+        return web.json_response({"error": error}, status=400)
+
+    def with_images(self, images: list[str]) -> dict[str, Any]:
+        """An answer with images, which are base64."""
+        return {"created": 1, "data": [{"b64_json": image} for image in images]}
 
     def register(self, _order: dict[str, Any]) -> None:
         """Begin to make an order."""
@@ -73,29 +90,23 @@ class OpenAIServer(Stage):
     async def _generate(self, request: web.Request) -> web.StreamResponse:
         body = await self._read(request)
         self.bodies.append(body)
-        self.keys.append(request.headers.get("authorization"))
+        self.keys.append(request.headers.get(self.key_header))
         await self.script.at(Step.arrived, request)
         if self.answers:
             return self.answers.pop(0)
         if self.refuses:
-            error = {
-                "message": "no",
-                "type": "image_generation_user_error",
-                "code": "moderation_blocked",
-                "param": None,
-            }
-            return web.json_response({"error": error}, status=400)
+            return self.refusal()
         self.register(body)
         await self.script.at(Step.registered, request)
         if self.fails and not body.get("stream"):
             return web.json_response({"error": {"message": "no", "type": "server_error"}}, status=500)
-        image = base64.b64encode(image_of(body["prompt"])).decode()
+        image = base64.b64encode(image_of(self.prompt_in(body))).decode()
         if body.get("stream"):
             return await self._stream(request, image)
-        return web.json_response({"created": 1, "data": [{"b64_json": image}] * int(body.get("n", 1))})
+        return web.json_response(self.with_images([image] * int(body.get("n", 1))))
 
     async def _file(self, request: web.Request) -> web.Response:
-        self.file_keys.append(request.headers.get("authorization"))
+        self.file_keys.append(request.headers.get(self.key_header))
         status = self.file_statuses.pop(0) if self.file_statuses else 200
         return web.Response(status=status, body=GIF if status == 200 else b"", content_type="image/gif")
 

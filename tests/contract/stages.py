@@ -9,6 +9,7 @@ from aiohttp import web
 from sora_proxy.upstream import Identity
 from tests.contract.openai_server import OpenAIServer
 from tests.contract.received import File, Received
+from tests.contract.relatives import ChatServer, GeminiServer
 from tests.contract.script import Script, Step
 from tests.contract.stage import Stage
 from tests.contract.toy_server import ToyServer
@@ -81,9 +82,11 @@ class ToyStage(ToyServer, Stage):
         self.identity, self.shows_previews = toy.identity, toy.shows_previews
 
 
-# One line runs the contract for a back end.
+# One line runs the contract for a back end. After the name of its kind may follow which of its servers it is.
 STAGES: Mapping[str, Callable[[], Stage]] = {
     "openai_images": OpenAIServer,
+    "openai_images (chat)": ChatServer,
+    "openai_images (gemini)": GeminiServer,
     "sora": SoraStage,
     **{name: partial(ToyStage, toy) for name, toy in TOYS.items()},
 }

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from sora_proxy.simulator.images.catalogue import PROFILES as SIMULATED
+from sora_proxy.simulator.images.profile import Profile as Simulated
 from sora_proxy.upstream.openai_images.profiles import PROFILES
 from tests.conftest import Proxy, StartProxy
 from tests.eventually import eventually
@@ -19,6 +20,7 @@ RED, BLUE, MASK = png("red"), png("blue"), png("white")
 SIZE = "1024x1024"
 MODELS = {"litellm": "gpt-image-1.5"}  # another one's server takes less than LiteLLM does
 QUERIES = {"azure": "api-version=2025-04-01-preview"}
+SIMULATORS = {"chat": "markdown"}  # by the profile, where they differ in name
 MADE = {"seedream": (2048, 2048)}  # it makes no smaller squares
 
 
@@ -30,8 +32,12 @@ class Place:
     server: SimulatedImages
 
     @property
+    def simulated(self) -> Simulated:
+        return SIMULATED[SIMULATORS.get(self.profile, self.profile)]
+
+    @property
     def model(self) -> str:
-        return MODELS.get(self.profile, SIMULATED[self.profile].models[0])
+        return MODELS.get(self.profile, self.simulated.models[0])
 
     def backends(self, **more: Any) -> list[dict[str, Any]]:
         options = {"profile": self.profile} | ({"query": QUERIES[self.profile]} if self.profile in QUERIES else {})
@@ -41,12 +47,12 @@ class Place:
     async def sent(self) -> list[Any]:
         """The orders that the server got."""
         requests = (await self.server.stats())["requests"]
-        return [each for each in requests if each["endpoint"] in ("generations", "edits")]
+        return [each for each in requests if each["endpoint"] in ("generations", "edits", "chat", "content")]
 
 
 @pytest.fixture(params=PROFILES)
 async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    async with simulated(request.param, key=KEY, image_bytes=3000) as server:
+    async with simulated(SIMULATORS.get(request.param, request.param), key=KEY, image_bytes=3000) as server:
         yield Place(request.param, server)
 
 
@@ -54,6 +60,12 @@ async def generate(proxy: Proxy, place: Place, **fields: Any) -> tuple[int, Any]
     body = {"model": place.model, "prompt": "a red fox", "size": SIZE} | fields
     async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=body) as answer:
         return answer.status, await answer.json()
+
+
+def prompt_in(fields: Any) -> str:
+    if "messages" in fields:
+        return str(fields["messages"][0]["content"])
+    return str(fields["contents"][0]["parts"][0]["text"] if "contents" in fields else fields["prompt"])
 
 
 def images_in(body: Any) -> list[bytes]:
@@ -65,14 +77,14 @@ async def abilities(proxy: Proxy, place: Place) -> dict[str, Any]:
 
 
 async def test_models_are_found_where_the_server_lists_them(start_proxy: StartProxy, place: Place) -> None:
-    lists = PROFILES[place.profile].lists_models
+    lists = PROFILES[place.profile].models_path is not None
     async with start_proxy(backends=place.backends(**({"models": None} if lists else {}))) as proxy:
 
         async def listed() -> list[str]:
             return [each["id"] for each in (await proxy.get("/v1/models"))["data"] if "alias_of" not in each]
 
         found = await eventually(listed)
-    assert found == (list(SIMULATED[place.profile].models) if lists else [place.model])
+    assert found == (list(place.simulated.models) if lists else [place.model])
 
 
 async def test_an_order_has_its_size_and_its_image_comes_whole(start_proxy: StartProxy, place: Place) -> None:
@@ -82,8 +94,8 @@ async def test_an_order_has_its_size_and_its_image_comes_whole(start_proxy: Star
         (image,) = images_in(body)
         assert looked_at(image) == ("PNG", MADE.get(place.profile, (1024, 1024)))
     (sent,) = await place.sent()
-    assert sent["fields"]["prompt"].startswith("a red fox")
-    assert sent["key"] == (KEY if SIMULATED[place.profile].keys.headers else None)
+    assert prompt_in(sent["fields"]).startswith("a red fox")
+    assert sent["key"] == (KEY if place.simulated.keys.headers else None)
 
 
 async def test_two_images_are_ordered_as_the_server_takes_them(start_proxy: StartProxy, place: Place) -> None:

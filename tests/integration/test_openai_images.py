@@ -78,6 +78,7 @@ REFUSED = [
     (422, {"detail": [{"loc": ["size"], "msg": "bad", "type": "value_error"}]}, 400, "order_refused"),
     (404, error("model_not_found"), 400, "model_unavailable"),
     (413, error(), 413, "request_too_large"),
+    (200, {"data": [{"b64_json": ENCODED, "respect_moderation": False}]}, 400, "content_policy_violation"),
 ]
 
 

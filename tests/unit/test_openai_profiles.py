@@ -1,4 +1,4 @@
-"""An order as each kind of server with OpenAI's Images API gets it."""
+"""An order as each kind of server with OpenAI's Images API, or a relative of it, gets it."""
 
 import itertools
 from pathlib import Path
@@ -11,9 +11,10 @@ from sora_proxy.errors import ConfigurationError
 from sora_proxy.settings.accounts import Account
 from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream import InputImage, Submission
+from sora_proxy.upstream.openai_images.dialects import DIALECTS
 from sora_proxy.upstream.openai_images.models import known_capabilities
-from sora_proxy.upstream.openai_images.profiles import GPT_IMAGE_2_SIZES, PROFILES, SEEDREAM_SIZES, profile_of
-from sora_proxy.upstream.openai_images.requests import Input, Order, order_of
+from sora_proxy.upstream.openai_images.orders import Input, Order
+from sora_proxy.upstream.openai_images.profiles import GPT_IMAGE_2_SIZES, PROFILES, SEEDREAM_SIZES, Wire, profile_of
 from sora_proxy.upstream.sizes import SizeRule
 from tests.submission import report
 
@@ -24,13 +25,13 @@ URI_2 = "data:image/png;base64,YmxhY2sucG5n"
 
 
 def order(profile: str, *images: InputImage, mask: InputImage | None = None, **fields: Any) -> Order:
-    size = fields.pop("size", (1024, 1536))
+    size, model = fields.pop("size", (1024, 1536)), fields.pop("model", "theirs")
     prompt = fields.pop("prompt", "a fox")
     parameters, n, previews = fields.pop("parameters", {}), fields.pop("n", 1), fields.pop("previews", 0)
     spec = GenerationSpec("ours", prompt, n=n, width=size[0], height=size[1], previews=previews)
     account = Account("id", "token")
-    submission = Submission(spec, account, "theirs", n, "attempt", parameters, images, mask, Path, report)
-    return order_of(submission, PROFILES[profile], INPUTS)
+    submission = Submission(spec, account, model, n, "attempt", parameters, images, mask, Path, report)
+    return DIALECTS[PROFILES[profile].wire].order_of(submission, PROFILES[profile], INPUTS)
 
 
 def fields_of(sent: Order) -> dict[str, Any]:
@@ -42,6 +43,7 @@ def fields_of(sent: Order) -> dict[str, Any]:
 
 
 TEXT = {"model": "theirs", "prompt": "a fox"}
+CHAT = {"model": "theirs", "messages": [{"role": "user", "content": "a fox"}], "stream": False}
 PLAIN: dict[str, dict[str, Any]] = {
     "generic": TEXT | {"size": "1024x1536"},
     "openai": TEXT | {"size": "1024x1536"},
@@ -64,6 +66,18 @@ PLAIN: dict[str, dict[str, Any]] = {
     "vllm-omni": TEXT | {"size": "1024x1536", "response_format": "b64_json"},
     "ollama": TEXT | {"size": "1024x1536", "response_format": "b64_json"},
     "museq": TEXT | {"size": "1024x1536", "response_format": "b64_json"},
+    "openrouter": CHAT | {"modalities": ["image"], "image_config": {"aspect_ratio": "2:3"}},
+    "chat": CHAT | {"modalities": ["image", "text"]},
+    "gemini": {
+        "contents": [{"role": "user", "parts": [{"text": "a fox"}]}],
+        "generationConfig": {"responseModalities": ["IMAGE"], "imageConfig": {"aspectRatio": "2:3"}},
+    },
+}
+PATHS = {
+    "azure": "/deployments/theirs/images/generations",
+    "openrouter": "/chat/completions",
+    "chat": "/chat/completions",
+    "gemini": "/models/theirs:generateContent",
 }
 
 
@@ -71,7 +85,7 @@ PLAIN: dict[str, dict[str, Any]] = {
 def test_an_order_has_the_fields_of_its_server_and_no_others(profile: str) -> None:
     sent = order(profile)
     assert fields_of(sent) == PLAIN[profile]
-    assert sent.path == ("/deployments/theirs/images/generations" if profile == "azure" else "/images/generations")
+    assert sent.path == PATHS.get(profile, "/images/generations")
 
 
 EDITS: dict[str, dict[str, Any]] = {
@@ -81,7 +95,10 @@ EDITS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("profile", [name for name, each in PROFILES.items() if each.abilities.max_references > 1])
+@pytest.mark.parametrize(
+    "profile",
+    [name for name, each in PROFILES.items() if each.abilities.max_references > 1 and each.wire is Wire.images],
+)
 def test_several_references_go_where_the_server_wants_them(profile: str) -> None:
     sent = order(profile, WHITE, BLACK)
     by_route = profile not in ("seedream", "siliconflow")
@@ -92,6 +109,38 @@ def test_several_references_go_where_the_server_wants_them(profile: str) -> None
         assert not isinstance(sent.body, bytes)
         files = [(each["name"], value) for each, _, value in sent.body._fields if "filename" in each]
         assert files == [("image[]", b"white.png"), ("image[]", b"black.png")]
+
+
+@pytest.mark.parametrize("profile", ["openrouter", "chat"])
+def test_references_in_a_chat_are_parts_after_the_prompt(profile: str) -> None:
+    (message,) = fields_of(order(profile, WHITE, BLACK))["messages"]
+    images = [{"type": "image_url", "image_url": {"url": uri}} for uri in (URI, URI_2)]
+    assert message == {"role": "user", "content": [{"type": "text", "text": "a fox"}, *images]}
+
+
+def test_references_for_gemini_are_parts_with_the_types_of_their_bytes() -> None:
+    (content,) = fields_of(order("gemini", WHITE, BLACK))["contents"]
+    data = [{"inlineData": {"mimeType": "image/png", "data": each}} for each in ("d2hpdGUucG5n", "YmxhY2sucG5n")]
+    assert content["parts"] == [{"text": "a fox"}, *data]
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "config"),
+    [
+        ("gemini-2.5-flash-image", (4096, 4096), {"aspectRatio": "1:1"}),
+        ("gemini-3.1-flash-lite-image", (4096, 4096), {"aspectRatio": "1:1"}),
+        ("gemini-3-pro-image", (1024, 1024), {"aspectRatio": "1:1"}),
+        ("gemini-3-pro-image", (2560, 1440), {"aspectRatio": "16:9", "imageSize": "2K"}),
+        ("gemini-3-pro-image", (3072, 5504), {"aspectRatio": "9:16", "imageSize": "4K"}),
+        ("gemini-3-pro-image", (3000, 1000), {"aspectRatio": "21:9", "imageSize": "2K"}),
+    ],
+)
+def test_gemini_gets_the_nearest_shape_and_a_size_only_where_the_model_has_several(
+    model: str, size: tuple[int, int], config: dict[str, str]
+) -> None:
+    sent = order("gemini", model=model, size=size)
+    assert fields_of(sent)["generationConfig"]["imageConfig"] == config
+    assert sent.path == f"/models/{model}:generateContent"
 
 
 def test_one_reference_and_a_mask_are_files_with_the_types_of_their_bytes() -> None:
@@ -233,6 +282,8 @@ def test_azure_gets_the_deployment_in_the_path_or_in_the_body_by_its_address(url
         ("https://ark.cn-beijing.volces.com/api/v3", "seedream"),
         ("https://api.x.ai/v1", "xai"),
         ("https://api.siliconflow.cn/v1", "siliconflow"),
+        ("https://openrouter.ai/api/v1", "openrouter"),
+        ("https://generativelanguage.googleapis.com/v1beta", "gemini"),
         ("https://notapi.openai.com.example.com/v1", "generic"),
         ("https://evilapi.x.ai.example/v1", "generic"),
         ("http://localhost:8080/v1", "generic"),

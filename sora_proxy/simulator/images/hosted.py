@@ -225,6 +225,7 @@ _OPENROUTER = Profile(
     other_models=("openai/gpt-5",),
     wire=Wire.chat,
     base="/api/v1",
+    pages={"/api/v1/key": {"data": {"label": "sk-or-v1-...", "limit": None, "usage": 0}}},
     fields=Fields(needs_model=True),
     answers=Answers(model_row={"architecture": {"output_modalities": ["image", "text"]}}, model_list={}),
 )

@@ -80,7 +80,8 @@ async def models(request: web.Request) -> web.StreamResponse:
     profile = simulator.profile
     if profile.wire is Wire.gemini:
         return json_response(models_json(profile))
-    rows = [{**profile.answers.model_row, "id": name} for name in (*profile.models, *profile.other_models)]
+    others = () if "output_modalities" in request.query else profile.other_models
+    rows = [{**profile.answers.model_row, "id": name} for name in (*profile.models, *others)]
     return json_response({**(profile.answers.model_list or {}), "data": rows})
 
 

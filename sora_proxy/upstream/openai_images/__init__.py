@@ -1,4 +1,5 @@
-"""Servers with OpenAI's Images API: OpenAI itself, Azure, and all that speak the same, by their profiles.
+"""Servers with OpenAI's Images API: OpenAI itself, Azure, and all that speak the same, by their profiles. Two relatives
+have the image in the answer of a chat, or of Google's Gemini.
 
 The request is the job: an order is one call, whose answer is the images. A call that breaks off may be paid for, and
 nobody can be asked what became of it.
@@ -29,10 +30,11 @@ from sora_proxy.upstream import (
 from sora_proxy.upstream.downloads import Downloads
 from sora_proxy.upstream.http_client import Call, HttpClient
 from sora_proxy.upstream.openai_images.answers import Reader
+from sora_proxy.upstream.openai_images.dialects import DIALECTS
 from sora_proxy.upstream.openai_images.faults import fault_of
 from sora_proxy.upstream.openai_images.models import capabilities_of, known_capabilities
+from sora_proxy.upstream.openai_images.orders import Input
 from sora_proxy.upstream.openai_images.profiles import profile_of
-from sora_proxy.upstream.openai_images.requests import Input, order_of
 
 OPTIONS = {"profile", "query", "organization", "project"}
 OPTION = re.compile(r"[!-~]{1,500}")
@@ -51,6 +53,7 @@ class OpenAIImages:
         self._more = _checked(options)
         self.name, self.base_url = options.name, options.base_url
         self._profile = profile_of(options.name, options.base_url, self._more.get("profile"))
+        self._dialect = DIALECTS[self._profile.wire]
         self.max_concurrent = self._profile.max_concurrent
         self.capabilities = known_capabilities(self._profile)
         self._options = options
@@ -59,10 +62,10 @@ class OpenAIImages:
         self._downloads = Downloads(options, self._http, threads)
 
     async def ask_capabilities(self, account: Account) -> Capabilities:
-        if not self._profile.lists_models:
+        if self._profile.models_path is None:
             return self.capabilities
-        listed = await self._get("/models", account)
-        rows = listed.get("data") if isinstance(listed, dict) else None
+        listed = await self._get(self._profile.models_path, account)
+        rows = self._dialect.models_in(listed) if isinstance(listed, dict) else None
         if not isinstance(rows, list):
             raise UpstreamUnavailable("the back end's list of models can't be read")
         return capabilities_of(rows[:MAX_MODELS], self._profile)
@@ -73,7 +76,9 @@ class OpenAIImages:
     async def submit(self, submission: Submission) -> Made:
         account = submission.account
         all_inputs = [*submission.images, *([submission.mask] if submission.mask else [])]
-        order = await self._threads.run(Work.media, lambda: order_of(submission, self._profile, _read(all_inputs)))
+        order = await self._threads.run(
+            Work.media, lambda: self._dialect.order_of(submission, self._profile, _read(all_inputs))
+        )
         headers = self._headers(account) | ({"content-type": order.content_type} if order.content_type else {})
         call = Call("POST", self._url(account, order.path), account.egress, None, headers, order.body, is_order=True)
         reader = Reader(submission, self._profile, account.base_url or self.base_url, self._threads)
@@ -96,8 +101,9 @@ class OpenAIImages:
         await self._downloads.check_link(asset, account)
 
     async def probe(self, account: Account) -> None:
-        if self._profile.lists_models:  # else there is no free call: the next order shows whether it works
-            await self._get("/models", account)
+        path = self._profile.probe_path or self._profile.models_path
+        if path is not None:  # else there is no free call: the next order shows whether it works
+            await self._get(path, account)
 
     async def close(self) -> None:
         await self._http.close()
@@ -116,8 +122,8 @@ class OpenAIImages:
         raise UpstreamUnavailable(f"the back end answered {path} with the status {answer.status}: check its address")
 
     def _url(self, account: Account, path: str) -> str:
-        query = self._more.get("query", self._profile.query)
-        return (account.base_url or self.base_url) + path + (f"?{query}" if query else "")
+        url, query = (account.base_url or self.base_url) + path, self._more.get("query", self._profile.query)
+        return f"{url}{'&' if '?' in path else '?'}{query}" if query else url
 
     def _headers(self, account: Account) -> dict[str, str]:
         more, token = self._more, account.token

@@ -15,14 +15,15 @@ import structlog
 from yarl import URL
 
 from sora_proxy.blocking import BlockingPool, Work
-from sora_proxy.errors import RequestFault, SubmissionUnknown, TaskFailed
+from sora_proxy.errors import SubmissionUnknown
 from sora_proxy.events import MAX_PREVIEW_BYTES, Preview
 from sora_proxy.foreign.addresses import plain_address
 from sora_proxy.generation import Asset
 from sora_proxy.upstream import Made, Submission
 from sora_proxy.upstream.downloads import FileSink, NoSink
 from sora_proxy.upstream.long_texts import SHORT, LongTexts, Unreadable
-from sora_proxy.upstream.openai_images.faults import error_object, fault_of
+from sora_proxy.upstream.openai_images.dialects import DIALECTS, Dialect
+from sora_proxy.upstream.openai_images.faults import error_object, fault_of, no_image
 from sora_proxy.upstream.openai_images.limits import limit_reached
 from sora_proxy.upstream.openai_images.profiles import Profile
 from sora_proxy.upstream.usage import usage_of
@@ -43,6 +44,10 @@ class Reader:
     base_url: str
     threads: BlockingPool
 
+    @property
+    def _dialect(self) -> Dialect:
+        return DIALECTS[self.profile.wire]
+
     async def results(self, answer: aiohttp.ClientResponse) -> Made:
         """The images of an answer, and its usage. Raises the Fault that it shows, or SubmissionUnknown."""
         try:
@@ -57,9 +62,9 @@ class Reader:
             if answer.status == 200:
                 raise SubmissionUnknown(f"the answer to the order can't be read: {error}") from error
             self._refuse(answer, None)
-        if answer.status != 200 or not isinstance(document, dict) or not _rows(document):
+        if answer.status != 200 or not isinstance(document, dict):
             self._refuse(answer, document)
-        return await self._made(answer, _rows(document), document, texts)
+        return await self._made(answer, document, texts)
 
     async def _of_stream(self, answer: aiohttp.ClientResponse) -> Made:
         if answer.status != 200:
@@ -68,7 +73,7 @@ class Reader:
             if event.get("type") in PARTIAL:
                 await self._show(event, texts)
             elif event.get("type") in COMPLETED:
-                return await self._made(answer, [event], event, texts)
+                return await self._made(answer, {**event, "data": [event]}, texts)
             elif error_object(event).given:
                 self._refuse(answer, event)
         raise SubmissionUnknown("the stream of the back end ended without the image")
@@ -101,7 +106,7 @@ class Reader:
     def _long_texts(self, short: int = SHORT) -> LongTexts:
         """Images beyond those that were ordered go nowhere, all together."""
         rest = NoSink()
-        left = itertools.count(self.submission.n, -1)
+        left = itertools.count(self.submission.n + self._dialect.other_texts, -1)
         return LongTexts(
             lambda: FileSink(self.submission.new_file(), self.threads) if next(left) > 0 else rest, short=short
         )
@@ -122,31 +127,23 @@ class Reader:
             preview = Preview(content, known, number=number if isinstance(number, int) and 0 <= number < 10 else 0)
             await self.submission.report(preview)
 
-    async def _made(
-        self, answer: aiohttp.ClientResponse, rows: list[Any], document: dict[str, Any], texts: LongTexts
-    ) -> Made:
-        assets, limit = await self._assets(rows, texts), limit_reached(answer.headers, self.submission.model)
-        return Made(assets, usage_of(document.get("usage")), limit)
-
-    async def _assets(self, rows: list[Any], texts: LongTexts) -> tuple[Asset, ...]:
-        assets = []
-        for row in rows[: self.submission.n]:
-            if isinstance(row, dict) and row.get("respect_moderation") is False:  # of xAI, with the status 200
-                raise RequestFault("the back end refused the order: it is against its rules")
-            if asset := await self._asset(row, texts):
-                assets.append(asset)
+    async def _made(self, answer: aiohttp.ClientResponse, document: dict[str, Any], texts: LongTexts) -> Made:
+        images = self._dialect.images_in(document)
+        if not images:
+            self._refuse(answer, document)
+        assets = [asset for image in images[: self.submission.n] if (asset := await self._asset(image, texts))]
         if not assets:
-            raise TaskFailed("the back end finished without an image", code="result_unavailable")
-        return tuple(assets)
+            raise no_image()
+        await self.threads.run(Work.download, _remove, _unused(texts, assets))
+        limit = limit_reached(answer.headers, self.submission.model)
+        return Made(tuple(assets), usage_of(self._dialect.usage_in(document)), limit)
 
-    async def _asset(self, row: Any, texts: LongTexts) -> Asset | None:
+    async def _asset(self, image: str, texts: LongTexts) -> Asset | None:
         """One result: its bytes, or the address where it lies."""
-        fields = row if isinstance(row, dict) else {}
-        for name in ("b64_json", "url", "image"):
-            if file := await self._file(fields.get(name), texts):
-                return Asset(file=file.name)
-        url = fields.get("url")
-        if not isinstance(url, str) or (address := plain_address(_joined(self.base_url, url))) is None:
+        if file := await self._file(image, texts):
+            return Asset(file=file.name)
+        address = plain_address(_joined(self.base_url, image))
+        if address is None:
             return None
         return Asset(address, ours_only=URL(address).origin() == URL(self.base_url).origin())
 
@@ -172,16 +169,12 @@ class Reader:
         """Raise the fault of an answer without images. Operators learn its status, code and request id, no text."""
         error = error_object(document)
         request_id = next((answer.headers[name][:100] for name in REQUEST_IDS if name in answer.headers), None)
-        log.warning("order not made", status=answer.status, code=error.code, type=error.kind, request_id=request_id)
+        said = {"code": error.code, "type": error.kind, "reason": error.reason}
+        log.warning("order not made", status=answer.status, request_id=request_id, **said)
         if answer.status == 200 and not error.given:
-            raise TaskFailed("the back end finished without an image", code="result_unavailable")
+            raise self._dialect.refusal_in(document if isinstance(document, dict) else {})
         account, model = self.submission.account, self.submission.model
         raise fault_of(answer.status, answer.headers, document, account, self.profile, model)
-
-
-def _rows(document: dict[str, Any]) -> list[Any]:
-    rows = document.get("data") or document.get("images")
-    return rows if isinstance(rows, list) else []
 
 
 def _joined(base_url: str, address: str) -> str:
@@ -190,6 +183,17 @@ def _joined(base_url: str, address: str) -> str:
         return str(URL(f"{base_url}/").join(URL(address)))
     except ValueError:
         return ""
+
+
+def _unused(texts: LongTexts, assets: list[Asset]) -> list[Path]:
+    """The files of base64 in an answer that is none of its images."""
+    used = {asset.file for asset in assets}
+    return [sink.path for sink in texts.sinks if isinstance(sink, FileSink) and sink.path.name not in used]
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        path.unlink()
 
 
 def _taken(path: Path) -> bytes | None:

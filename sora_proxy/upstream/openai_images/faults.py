@@ -1,7 +1,7 @@
 """Faults: what an answer that refuses an order, or breaks off, says about whose fault it is. A closed table.
 
-It goes by status and by the code and type of the error object, never by words, except for what OpenAI writes into the
-text of a limit only. Whatever is not in the table is no verdict: of an order, its outcome is unknown.
+It goes by status and by the codes of the error object, never by words, except for what OpenAI writes into the text of a
+limit only. Whatever is not in the table is no verdict: of an order, its outcome is unknown.
 """
 
 import re
@@ -15,6 +15,7 @@ from sora_proxy.errors import (
     KeyRejected,
     RequestFault,
     SubmissionUnknown,
+    TaskFailed,
     UpstreamUnavailable,
 )
 from sora_proxy.settings.accounts import Account
@@ -34,7 +35,10 @@ MODERATED = {
     "1301",
 }
 NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "accountoverdueerror", "1113"}
-WRONG_COUNTRY = {"unsupported_country_region_territory"}
+BAD_KEY = {"api_key_invalid"}  # Google's, of status 400
+# Google's second one says that the free tier is not offered in the country: another one may help, or billing.
+WRONG_COUNTRY = {"unsupported_country_region_territory", "failed_precondition"}
+NO_CAPACITY = {"model_capacity_exhausted"}  # Google's, of status 429 or 503; other models go on
 NO_MODEL = {"model_not_found", "deploymentnotfound", "invalidendpointormodel.notfound", "modelnotopen"}
 REJECTED = {
     401: "the back end does not accept the key",
@@ -43,36 +47,84 @@ REJECTED = {
 }
 ERROR_WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
 MAX_TEXT = 2000  # characters of a message that are searched
+STATUS_IN_BODY = re.compile(r"4\d\d")  # OpenRouter's, of an error in an answer of status 200
+MAX_WORDS = 300  # characters of what a model answers that are shown
+MARKUP = str.maketrans(dict.fromkeys("<>[]`", " "))
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorObject:
-    """What a back end says about an error; empty texts for what it does not say. `given`: it says anything."""
+    """What a back end says about an error; empty texts for what it does not say. `given`: it says anything.
+
+    `reason` is more exact than the code. `delay` is how long to wait, as Google writes it: 3.3s.
+    """
 
     code: str = ""
     kind: str = ""
     message: str = ""
+    reason: str = ""
+    delay: str = ""
     given: bool = False
 
     @property
     def words(self) -> set[str]:
-        return {self.code.lower(), self.kind.lower()} - {""}
+        return {self.code.lower(), self.kind.lower(), self.reason.lower()} - {""}
 
 
 def error_object(body: Any) -> ErrorObject:
     """The error in an answer, in any of the forms that servers have."""
     if not isinstance(body, dict):
         return ErrorObject()
-    error = next((body[name] for name in ("error", "detail", "message") if body.get(name)), None)
+    error = next((body[name] for name in ("error", "detail", "message") if body.get(name)), _error_of_choice(body))
     if isinstance(error, str):  # the code stands beside it, if there is one
         return ErrorObject(_word(body.get("code")), _word(body.get("type")), error[:MAX_TEXT], given=True)
     if isinstance(error, list):  # of a validation: one object for each field
         return ErrorObject(kind="validation", given=True)
     if not isinstance(error, dict):
         return ErrorObject()
-    message = error.get("message")
+    message, details = error.get("message"), error.get("details")
     text = message[:MAX_TEXT] if isinstance(message, str) else ""
-    return ErrorObject(_word(error.get("code")), _word(error.get("type")), text, given=True)
+    google = [each for each in details if isinstance(each, dict)] if isinstance(details, list) else []
+    return ErrorObject(
+        _word(error.get("code")),
+        _word(error.get("type") or error.get("status")),
+        text,
+        _reason(error, google),
+        next((_word(each["retryDelay"]) for each in google if "retryDelay" in each), ""),
+        given=True,
+    )
+
+
+def _error_of_choice(body: dict[str, Any]) -> Any:
+    """Of an answer in chat, where OpenRouter has what went wrong after the model had begun."""
+    choices = body.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    return choice.get("error") if isinstance(choice, dict) else None
+
+
+def _reason(error: dict[str, Any], google: list[dict[str, Any]]) -> str:
+    """Google has it in its details; OpenRouter names there, of status 403, what of the prompt was against rules."""
+    metadata = error.get("metadata")
+    if isinstance(metadata, dict) and metadata.get("reasons"):
+        return "content_filter"
+    return next((_word(each["reason"]) for each in google if "reason" in each), "")
+
+
+def against_rules() -> RequestFault:
+    return RequestFault("the back end refused the order: it is against its rules")
+
+
+def no_image() -> TaskFailed:
+    return TaskFailed("the back end finished without an image", code="result_unavailable")
+
+
+def answered_in_words(text: str) -> TaskFailed:
+    """A model's answer without an image. It was paid for, and it is for the user: nothing else says what to change."""
+    plain = "".join(character if character.isprintable() else " " for character in text[: 2 * MAX_WORDS])
+    words = " ".join(plain.translate(MARKUP).split())[:MAX_WORDS]
+    if not words:
+        return no_image()
+    return TaskFailed(f"the model answered with words instead of an image: {words}", code="order_refused")
 
 
 def fault_of(
@@ -88,10 +140,12 @@ def fault_of(
         return EgressFault("the egress is refused on the way to the back end", egress=account.egress, code=code)
     if fault := _by_words(error, account):
         return fault
+    if status == 200 and STATUS_IN_BODY.fullmatch(error.code):
+        status = int(error.code)
+    if status == 429 or error.words & NO_CAPACITY:
+        return limit_refused(headers, error.message, error.delay, model)
     if error.words & profile.refused_codes:
         return UpstreamUnavailable("the back end takes no order now")
-    if status == 429:
-        return limit_refused(headers, error.message, model)
     return _by_status(status, error, account, is_json=body is not None)
 
 
@@ -116,7 +170,9 @@ def _by_status(status: int, error: ErrorObject, account: Account, *, is_json: bo
 
 def _by_words(error: ErrorObject, account: Account) -> Fault | None:
     if error.words & MODERATED:
-        return RequestFault("the back end refused the order: it is against its rules")
+        return against_rules()
+    if error.words & BAD_KEY:
+        return KeyRejected(REJECTED[401])
     if error.words & NO_CREDIT:
         return KeyRejected("the account has no credit left")
     if error.words & WRONG_COUNTRY:

@@ -1,6 +1,7 @@
 """Limits: for how long, and for which models, an account can't take another order.
 
-Headers say it of refusals and of answers with images; OpenAI writes it into the text of a refusal, too.
+Headers say it of refusals and of answers with images; of a refusal, the details of Google's error or the text of
+OpenAI's say it too.
 """
 
 import re
@@ -16,12 +17,12 @@ HINT = re.compile(f"try again in {DURATION}", re.IGNORECASE)
 FAMILY = re.compile(r"\(for limit ([\w.-]{1,100})\)", re.ASCII)
 
 
-def limit_refused(headers: Mapping[str, str], message: str, model: str | None) -> RateLimited:
+def limit_refused(headers: Mapping[str, str], message: str, delay: str, model: str | None) -> RateLimited:
     """The limit for which an order was refused, or another call if there is no `model`."""
     family = FAMILY.search(message)
     whole_family = model is not None and family is not None and model.startswith(family[1])
     models = f"{family[1]}*" if whole_family and family else model
-    return RateLimited("the account is at its rate", retry_after=_wait(headers, message), family=models)
+    return RateLimited("the account is at its rate", retry_after=_wait(headers, message, delay), family=models)
 
 
 def limit_reached(headers: Mapping[str, str], model: str) -> RateLimited | None:
@@ -31,8 +32,8 @@ def limit_reached(headers: Mapping[str, str], model: str) -> RateLimited | None:
     return RateLimited("the account is at its rate", retry_after=seconds, family=model) if seconds else None
 
 
-def _wait(headers: Mapping[str, str], message: str) -> float | None:
-    """Seconds, by the headers, else by the text."""
+def _wait(headers: Mapping[str, str], message: str, delay: str) -> float | None:
+    """Seconds, by the headers, else by the details, else by the text."""
     try:
         milliseconds = float(headers.get("retry-after-ms", ""))
     except ValueError:
@@ -40,7 +41,9 @@ def _wait(headers: Mapping[str, str], message: str) -> float | None:
     if 0 <= milliseconds < MAX_WAIT_SECONDS * 1000:
         return milliseconds / 1000
     seconds = retry_after(headers)
-    return _seconds(HINT.search(message)) if seconds is None else seconds
+    if seconds is not None:
+        return seconds
+    return _seconds(RESET.fullmatch(delay) if delay else HINT.search(message))
 
 
 def _seconds(found: re.Match[str] | None) -> float | None:

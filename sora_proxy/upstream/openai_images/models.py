@@ -11,11 +11,10 @@ from sora_proxy.upstream.openai_images.profiles import PROFILES, Profile
 
 # OpenAI's list, and those of gateways in front of it, hold models of all kinds, most of which make no images.
 IMAGES = re.compile(
-    r"(^|[/._-])(gpt-image|chatgpt-image|dall-e|imagen|grok-imagine|flux|seedream|cogview|sd|sdxl|stable-diffusion|qwen-image"
-    r"|kolors|z-image)",
+    r"(^|[/._-])(image|dall-e|grok-imagine|flux|seedream|cogview|sd|sdxl|stable-diffusion|kolors|nano-banana)",
     re.IGNORECASE,
 )
-MIXED = (PROFILES["openai"], PROFILES["litellm"], PROFILES["xai"], PROFILES["siliconflow"])
+MIXED = [PROFILES[name] for name in ("openai", "litellm", "xai", "siliconflow", "chat", "gemini")]
 MODEL_ID = re.compile(r"[\w./:@+-]{1,200}", re.ASCII)
 KINDS = ("image", "image_generation")
 
@@ -36,6 +35,9 @@ def capabilities_of(rows: Sequence[Any], profile: Profile) -> Capabilities:
 
 
 def _makes_images(model: str, row: dict[str, Any], profile: Profile) -> bool:
+    architecture = row.get("architecture")  # of OpenRouter
+    if isinstance(architecture, dict) and isinstance(made := architecture.get("output_modalities"), list):
+        return "image" in made
     kind = row.get("mode") or row.get("type") or row.get("object")
     if kind in KINDS:
         return True

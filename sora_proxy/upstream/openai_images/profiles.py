@@ -1,4 +1,4 @@
-"""Profiles: how servers with OpenAI's Images API differ from one another, as data.
+"""Profiles: how servers with OpenAI's Images API, and their relatives, differ from one another, as data.
 
 Each fact comes from the maker's document, source or a running server; `docs/openai-images.md` says which profiles
 somebody has seen at work. A server without a profile of its own gets the generic one.
@@ -14,6 +14,16 @@ from yarl import URL
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.upstream import Abilities
 from sora_proxy.upstream.sizes import SizeRule
+
+Ratio = tuple[int, int]
+
+
+class Wire(Enum):
+    """The API that a server speaks."""
+
+    images = auto()  # OpenAI's Images API
+    chat = auto()  # OpenAI's chat completions, with images in the answers
+    gemini = auto()  # Google's generateContent
 
 
 class Edits(Enum):
@@ -31,7 +41,7 @@ class Sizes(Enum):
     none = auto()  # it does not: a model has one size
     pixels = auto()  # `size`, as 1024x1024
     image_size = auto()  # `image_size`, as 1024x1024
-    ratio = auto()  # `aspect_ratio`, as 3:2
+    ratio = auto()  # as 3:2: `aspect_ratio`, or what its wire calls that
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,9 @@ class Profile:
     abilities: Abilities  # of a model that `models` does not name
     hosts: tuple[str, ...] = ()  # ends of host names by which it is recognised
     models: Mapping[str, Abilities] = field(default_factory=dict)  # by the beginnings of their names
-    lists_models: bool = True
+    wire: Wire = Wire.images
+    models_path: str | None = "/models"  # of the list of its models; None: it has none
+    probe_path: str | None = None  # of a free call that needs the key; None: the list of models, if there is one
     key_header: str = "authorization"
     deployment_in_path: bool = False  # the path names the model, and the body must not, unless the base URL ends in v1
     query: str = ""  # after each address, unless the operator chose another
@@ -49,6 +61,7 @@ class Profile:
     edits_need_mask: bool = False  # without a mask, the images go inline
     images_field: str = "image[]"  # of a form, or of JSON
     sizes: Sizes = Sizes.pixels
+    ratios: tuple[Ratio, ...] = ()
     asks_for_base64: bool = False  # by `response_format`, which some servers refuse and others need
     counts: str | None = "n"  # the field for the number of images; None: one image in each call
     streams: bool = False  # partial images; only one image in each call then
@@ -78,6 +91,9 @@ OPENAI_MODELS = {
 SEEDREAM_3 = Abilities(max_images=10, parameters=("seed", "guidance_scale"), single_calls=True)
 SEEDREAM_SIZES = SizeRule(64, min_pixels=3_686_400, grows_to=2048 * 2048)
 SEEDREAM = replace(SEEDREAM_3, max_references=10, size_rule=SEEDREAM_SIZES)
+# Of "Gemini API: image generation" and of OpenRouter's "Image Generation".
+GEMINI_RATIOS = ((1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (21, 9))
+CHAT = Abilities(max_images=10, max_references=16, single_calls=True)
 
 GENERIC = "generic"
 PROFILES: Mapping[str, Profile] = {
@@ -87,7 +103,7 @@ PROFILES: Mapping[str, Profile] = {
         GPT_IMAGE,
         ("openai.azure.com", "cognitiveservices.azure.com"),
         models=OPENAI_MODELS,
-        lists_models=False,
+        models_path=None,
         key_header="api-key",
         deployment_in_path=True,
         query="api-version=2025-04-01-preview",
@@ -99,13 +115,14 @@ PROFILES: Mapping[str, Profile] = {
         edits=Edits.json,
         images_field="images",
         sizes=Sizes.ratio,
+        ratios=((1, 1), (16, 9), (9, 16), (4, 3), (3, 4), (3, 2), (2, 3), (2, 1), (1, 2)),
         asks_for_base64=True,
     ),
     "seedream": Profile(
         SEEDREAM,
         ("volces.com", "bytepluses.com"),
         models={"doubao-seedream-3": SEEDREAM_3, "seedream-3": SEEDREAM_3},
-        lists_models=False,
+        models_path=None,
         edits=Edits.inline,
         images_field="image",
         asks_for_base64=True,
@@ -124,7 +141,7 @@ PROFILES: Mapping[str, Profile] = {
     "zhipu": Profile(
         Abilities(max_images=10, parameters=("quality",), single_calls=True),
         ("bigmodel.cn", "z.ai"),
-        lists_models=False,
+        models_path=None,
         edits=Edits.none,
         counts=None,
     ),
@@ -143,7 +160,7 @@ PROFILES: Mapping[str, Profile] = {
     "litellm": Profile(GPT_IMAGE, models={"dall-e-3": DALL_E_3, "dall-e-2": DALL_E_2}),
     "sglang": Profile(
         Abilities(max_images=4, max_references=4, parameters=("seed", "steps", "guidance_scale", "negative_prompt")),
-        lists_models=False,
+        models_path=None,
         names={"steps": "num_inference_steps"},
         asks_for_base64=True,
     ),
@@ -166,6 +183,27 @@ PROFILES: Mapping[str, Profile] = {
         asks_for_base64=True,
         refused_codes=frozenset({"queue_full", "queue_timeout", "model_unservable", "model_load_failed"}),
         max_concurrent=1,
+    ),
+    "openrouter": Profile(
+        CHAT,
+        ("openrouter.ai",),
+        wire=Wire.chat,
+        models_path="/models?output_modalities=image",
+        probe_path="/key",  # its list of models needs no key
+        sizes=Sizes.ratio,
+        ratios=GEMINI_RATIOS,
+        always={"modalities": ["image"]},  # models that make nothing but images refuse to be asked for text
+    ),
+    "chat": Profile(CHAT, wire=Wire.chat, sizes=Sizes.none, always={"modalities": ["image", "text"]}),
+    "gemini": Profile(
+        replace(CHAT, max_references=14),
+        ("generativelanguage.googleapis.com",),
+        wire=Wire.gemini,
+        models_path="/models?pageSize=1000",
+        key_header="x-goog-api-key",
+        sizes=Sizes.ratio,
+        ratios=GEMINI_RATIOS,
+        refused_codes=frozenset({"unavailable"}),  # "you won't be charged", says its document on billing
     ),
 }
 

@@ -1,47 +1,22 @@
-"""Requests: an order as a server with OpenAI's Images API gets it, by its profile."""
+"""The wire of OpenAI's Images API: an order as its servers get it, by their profile, and the images in an answer."""
 
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import orjson
-from pybase64 import b64encode
 
+from sora_proxy.errors import Fault
 from sora_proxy.upstream import InputImage, Submission
+from sora_proxy.upstream.openai_images.faults import against_rules, no_image
+from sora_proxy.upstream.openai_images.orders import Input, Order, nearest_ratio
 from sora_proxy.upstream.openai_images.profiles import Edits, Profile, Sizes
 from sora_proxy.upstream.sizes import Size
 
-RATIOS = ((1, 1), (16, 9), (9, 16), (4, 3), (3, 4), (3, 2), (2, 3), (2, 1), (1, 2))
 MAX_PREVIEWS = 3
+IMAGE_FIELDS = ("b64_json", "url", "image")
 RANDOM_SEED = -1  # else stable-diffusion.cpp makes the same image of the same prompt again
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """A reference image or a mask, read."""
-
-    content: bytes
-    content_type: str
-
-    @property
-    def name(self) -> str:
-        return f"image.{self.content_type.removeprefix('image/')}"
-
-    @property
-    def data_uri(self) -> str:
-        return f"data:{self.content_type};base64,{b64encode(self.content).decode()}"
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One call: `path` is below the base URL, `body` is JSON or a form."""
-
-    path: str
-    body: bytes | aiohttp.FormData
-    content_type: str | None
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
@@ -59,6 +34,32 @@ def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImag
     if images:
         fields |= _inline(images, profile)
     return Order(path, orjson.dumps(fields), "application/json")
+
+
+def images_in(document: Mapping[str, Any]) -> list[str]:
+    """Where the images of an answer are: each is base64, a data URI or an address."""
+    rows = [row for row in _rows(document) if row.get("respect_moderation") is not False]
+    found = [[row[name] for name in IMAGE_FIELDS if isinstance(row.get(name), str) and row[name]] for row in rows]
+    return [texts[0] for texts in found if texts]
+
+
+def refusal_in(document: Mapping[str, Any]) -> Fault:
+    """Why an answer of status 200 has no image."""
+    moderated = any(row.get("respect_moderation") is False for row in _rows(document))  # of xAI
+    return against_rules() if moderated else no_image()
+
+
+def usage_in(document: Mapping[str, Any]) -> Any:
+    return document.get("usage")
+
+
+def models_in(listed: Mapping[str, Any]) -> Any:
+    return listed.get("data")
+
+
+def _rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = document.get("data") or document.get("images")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _path(model: str, profile: Profile, route: str) -> str:
@@ -108,8 +109,7 @@ def _size_fields(size: Size, profile: Profile) -> dict[str, str]:
         case Sizes.image_size:
             return {"image_size": f"{width}x{height}"}
         case Sizes.ratio:
-            nearest = min(RATIOS, key=lambda ratio: abs(math.log(width / height * ratio[1] / ratio[0])))
-            return {"aspect_ratio": f"{nearest[0]}:{nearest[1]}"}
+            return {"aspect_ratio": nearest_ratio(size, profile.ratios)}
     return {}
 
 

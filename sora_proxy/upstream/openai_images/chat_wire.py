@@ -1,0 +1,80 @@
+"""The wire of chat completions: an order is a message, and the answer of the model holds the image.
+
+OpenRouter has images in `message.images` (its documents "Image Generation" and "Errors and Debugging"). Other sellers
+write markdown into `content`, or give it as parts.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from sora_proxy.errors import Fault
+from sora_proxy.upstream import InputImage, Submission
+from sora_proxy.upstream.openai_images.faults import against_rules, answered_in_words
+from sora_proxy.upstream.openai_images.orders import Input, Order, nearest_ratio
+from sora_proxy.upstream.openai_images.profiles import Profile, Sizes
+
+LINK = re.compile(r"[^\]]*\]\(\s*<?([^\s)>]+)")  # of a markdown image, after its `![`
+
+
+def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
+    """The call of an order whose images were read. It blocks for some milliseconds with large images."""
+    spec = submission.spec
+    images = [{"type": "image_url", "image_url": {"url": inputs[image].data_uri}} for image in submission.images]
+    content = [{"type": "text", "text": spec.prompt}, *images] if images else spec.prompt
+    message = {"role": "user", "content": content}
+    fields: dict[str, Any] = {"model": submission.model, "messages": [message], "stream": False}
+    if profile.sizes is Sizes.ratio:
+        fields["image_config"] = {"aspect_ratio": nearest_ratio((spec.width, spec.height), profile.ratios)}
+    return Order("/chat/completions", orjson.dumps({**fields, **profile.always}), "application/json")
+
+
+def images_in(document: Mapping[str, Any]) -> list[str]:
+    """Where the images of an answer are: each is a data URI or an address."""
+    message = _message(document)
+    parts = [*_objects(message.get("images")), *_objects(message.get("content"))]
+    linked = [_link(text) for text in _text(message).split("![")[1:]]
+    return [address for address in [*map(_address, parts), *linked] if address]
+
+
+def refusal_in(document: Mapping[str, Any]) -> Fault:
+    """Why an answer of status 200 has no image."""
+    if _choice(document).get("finish_reason") == "content_filter":
+        return against_rules()
+    message = _message(document)
+    refusal = message.get("refusal")
+    return answered_in_words(refusal if isinstance(refusal, str) else _text(message))
+
+
+def _choice(document: Mapping[str, Any]) -> dict[str, Any]:
+    return next(iter(_objects(document.get("choices"))), {})
+
+
+def _message(document: Mapping[str, Any]) -> dict[str, Any]:
+    message = _choice(document).get("message")
+    return message if isinstance(message, dict) else {}
+
+
+def _text(message: dict[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    texts = (part.get("text") for part in _objects(content))
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _address(part: dict[str, Any]) -> str | None:
+    image = part.get("image_url")
+    address = image.get("url") if isinstance(image, dict) else image
+    return address if isinstance(address, str) else None
+
+
+def _link(text: str) -> str | None:
+    found = LINK.match(text)
+    return found[1] if found else None
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
