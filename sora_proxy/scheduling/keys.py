@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sora_proxy.errors import Fault, TooManyTasks
+from sora_proxy.errors import Fault, RateLimited, TooManyTasks
 from sora_proxy.scheduling.circuits import Circuit, Egress
 from sora_proxy.scheduling.cooldown import Cooldown, Incident
 from sora_proxy.scheduling.key_health import KeyHealth, KeyMemory, Moment
@@ -241,11 +241,16 @@ class Key:
 
     def apply_fault(self, fault: Fault, now: float, incident: Incident) -> bool:
         """Change its health as a fault of the key or its upstream demands. Returns whether anything changed."""
-        # A call that was not to add a task does not show how many are allowed: its refusal is no limit.
-        if isinstance(fault, TooManyTasks) and (incident.by or fault.limit):
-            self._lower_limit(fault.limit, now, incident)
-            return True
-        return self._health.apply(fault, now, incident)
+        match fault:
+            # A call that was not to add a task does not show how many are allowed: its refusal is no limit.
+            case TooManyTasks() if incident.by or fault.limit:
+                self._lower_limit(fault.limit, now, incident)
+            # A limit that names no time may be one of tasks at once.
+            case RateLimited(retry_after=None) if fault.family and self._tasks > 1:
+                self._limit.learn(self._tasks - 1, now)
+            case _:
+                return self._health.apply(fault, now, incident)
+        return True
 
     def cool_down(self, now: float, incident: Incident) -> None:
         """Take no orders for a while after a fault."""

@@ -24,12 +24,13 @@ REFUSAL = {"error": {"code": "moderation_blocked", "type": "image_generation_use
 
 
 class Counting(OpenAIServer):
-    """It notes how many calls it had at once. Those after the first few wait until it is told to go on."""
+    """It notes how many calls it had at once, and refuses more than some. Those after the first few wait."""
 
     options = OpenAIServer.options | {"profile": "zhipu"}
 
-    def __init__(self, answers_at_once: int = 100) -> None:
+    def __init__(self, answers_at_once: int = 100, most: int = 100) -> None:
         super().__init__()
+        self._most = most
         self.go_on = asyncio.Event()
         self.most_at_once = self.begun = 0
         self._now = 0
@@ -40,6 +41,8 @@ class Counting(OpenAIServer):
         self.most_at_once = max(self.most_at_once, self._now)
         try:
             self.begun += 1
+            if self._now > self._most:
+                return answer(429, {"error": {"code": "rate_limit_exceeded"}})
             if self.begun > self._answers_at_once:
                 await self.go_on.wait()
             return await super()._generate(request)
@@ -173,6 +176,26 @@ async def test_calls_that_a_key_could_not_take_are_made_with_another_one(
         assert (status, len(body["data"]), body.get("errors")) == (200, 3, None)
         assert await images_today(proxy) == 3
     assert (len(server.bodies), len(set(server.keys))) == (4, 2)
+
+
+async def test_a_refusal_that_names_no_time_teaches_how_many_calls_a_key_has_at_once(
+    start_proxy: StartProxy,
+) -> None:
+    server = Counting(answers_at_once=0, most=3)
+    runner = await server.start()
+
+    async def all_begun() -> bool:
+        return server.begun == 6
+
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        orders = [asyncio.ensure_future(generate(proxy, n=1)) for _ in range(6)]
+        await eventually(all_begun)
+        server.go_on.set()
+        assert [len(body["data"]) for _, body in await asyncio.gather(*orders)] == [1] * 6
+        (key,) = (await admin_get(proxy, "/admin/api/keys"))["data"]
+        assert (key["limit"], key["resting_models"]) == (3, {})
+    assert (server.begun, server.registered) == (9, 6)
+    await runner.cleanup()
 
 
 async def test_what_no_key_can_take_any_more_is_named(start_proxy: StartProxy, server: Counting) -> None:

@@ -101,7 +101,7 @@ ERROR_CODES = {
         400, Retry.never, "Use another model. Operators should check the back end's address and models."
     ),
     "order_refused": ErrorCode(
-        400, Retry.never, "Change the prompt, the size, the parameters or the images. Operators find the code in the log."
+        400, Retry.never, "Change the prompt, the size, the parameters or the images. Operators: the log has the code."
     ),
     "generation_failed": ErrorCode(502, Retry.never, "Order again; if it fails again, change the prompt."),
     "result_unavailable": ErrorCode(
