@@ -1,7 +1,7 @@
 """A generation in words: its images as markdown, how far it is, and how much went in and came out."""
 
 from sora_proxy.events import Event, Image, Progress, Queued
-from sora_proxy.generation import Generation
+from sora_proxy.generation import NOT_MADE, Generation
 
 
 def markdown(generation: Generation, images: list[Image], origin: str) -> str:
@@ -12,7 +12,8 @@ def markdown(generation: Generation, images: list[Image], origin: str) -> str:
 
 def missing(generation: Generation) -> list[str]:
     """One line for each image that was ordered and not made, although others were."""
-    return [f"Image {n + 1} could not be made: {failed.message}." for n, failed in generation.missing.items()]
+    reasons = {n: "" if failed is NOT_MADE else f": {failed.message}" for n, failed in generation.missing.items()}
+    return [f"Image {n + 1} could not be made{reason}." for n, reason in reasons.items()]
 
 
 def finished_text(generation: Generation, origin: str) -> str:

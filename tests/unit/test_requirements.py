@@ -19,6 +19,8 @@ PIN = re.compile(
     r"^([a-z0-9._-]+)==([^\s;]+)(?: ;[^\n\\]*)? \\\n((?: {4}--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
 )
 
+OF_PROGRAMS = ("muse",)  # what a program of tests/programs has in its own environment
+
 each_lock = pytest.mark.parametrize("lock", [RUN, *LOCKS.values()], ids=lambda path: path.name)
 
 
@@ -82,7 +84,7 @@ def test_every_library_that_is_imported_is_declared(folder: str, extras: list[st
     requirements += [requirement for extra in extras for requirement in declared("options.extras_require", extra)]
     names = {canonicalize_name(requirement.name) for requirement in requirements}
     providers = packages_distributions()
-    imported = _imported(ROOT / folder) - sys.stdlib_module_names - {"sora_proxy", "tests"}
+    imported = _imported(ROOT / folder) - sys.stdlib_module_names - {"sora_proxy", "tests", *OF_PROGRAMS}
     assert [name for name in imported if not names & set(map(canonicalize_name, providers[name]))] == []
 
 
