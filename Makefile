@@ -93,8 +93,8 @@ $(LEGACY_SDK): requirements/openai-0.28.txt | $(BIN)/python
 	@$(LOCKED) --no-deps --upgrade --target $(@D) -r $<
 	@touch $@
 
-$(LITELLM)/.installed: SIZE = 580 MB
-$(MUSEQ)/.installed: SIZE = 220 MB
+$(LITELLM)/.installed: SIZE = 600 MB
+$(MUSEQ)/.installed: SIZE = 150 MB
 .programs/%/.installed: requirements/%.txt | $(BIN)/python
 	@echo "Installing $* with its $(call packages,$<) into $(@D) ($(SIZE)) ..."
 	@$(BIN)/python -m venv --without-pip --clear $(@D)
