@@ -1,9 +1,10 @@
 """Store: generations, their events and images, in the database."""
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -59,8 +60,14 @@ images = sa.Table(
     sa.Column("generation_id", sa.Text, nullable=False, index=True),
 )
 
-# Made once: to build it again for each commit takes longer than to carry it out.
-CHANGE = generations.update().where(generations.c.id == sa.bindparam("which"))
+COLUMNS = tuple(field.name for field in fields(State))
+
+
+@functools.cache  # made once for each set of columns: to build it takes longer than to carry it out
+def _change_of(columns: tuple[str, ...]) -> sa.Update:
+    values: dict[str, Any] = {name: sa.bindparam(name) for name in columns}
+    return generations.update().where(generations.c.id == sa.bindparam("which")).values(values)
+
 
 # What writes in the transaction of a new generation, and in that of each of its steps.
 InSameCommit = Callable[[sa.Connection, Generation], None]
@@ -89,7 +96,7 @@ class Store:
         row = _row(generation.state) | {
             "id": generation.id,
             "client": generation.client,
-            "spec": asdict(generation.spec),
+            "spec": generation.spec,
             "created_at": generation.created_at,
         }
 
@@ -103,7 +110,7 @@ class Store:
     async def annotate(self, generation: Generation, metadata: dict[str, str]) -> None:
         """Change what the client noted on its order."""
         spec = replace(generation.spec, metadata=metadata)
-        change = generations.update().where(generations.c.id == generation.id).values(spec=asdict(spec))
+        change = generations.update().where(generations.c.id == generation.id).values(spec=spec)
         await self._database.write(lambda connection: connection.execute(change))
         generation.spec = spec
 
@@ -131,10 +138,11 @@ class Store:
 
     async def _commit(self, generation: Generation, state: State, new: Sequence[Event]) -> None:
         step = Step(generation, generation.state, state, new)
-        row = _row(state) | ({"ended_at": time.time()} if step.ends else {})
+        row = _changes(step) | ({"ended_at": time.time()} if step.ends else {})
 
         def write(connection: sa.Connection) -> None:
-            connection.execute(CHANGE, row | {"which": generation.id})
+            if row:
+                connection.execute(_change_of(tuple(row)), row | {"which": generation.id})
             _write_events(connection, step)
             for write_also in self._writers:
                 write_also(connection, step)
@@ -235,7 +243,14 @@ def _write_events(connection: sa.Connection, step: Step) -> None:
 
 
 def _row(state: State) -> dict[str, Any]:
-    return asdict(state) | {"status": state.status.value}
+    """The columns of a state. orjson writes the dataclasses in them."""
+    return {name: getattr(state, name) for name in COLUMNS} | {"status": state.status.value}
+
+
+def _changes(step: Step) -> dict[str, Any]:
+    """The columns that a step changes."""
+    before, after = _row(step.old), _row(step.new)
+    return {name: value for name, value in after.items() if value != before[name]}
 
 
 def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Generation]:

@@ -20,7 +20,6 @@ QUANTUM = 4  # characters of base64 that make whole bytes
 PLACEHOLDER = re.compile(r"\x00(\d{1,3})\x00")
 DATA_URI = b";base64,"
 BASE64 = re.compile(rb"(?:[A-Za-z0-9+/=_\r\n-]++|\\[/nrt]|\\u000[aAdD9])*+")  # without the first `+`, 70 times slower
-ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 OPEN_ESCAPE = re.compile(rb"\\(?:u0{0,3})?")
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
 LINE_END = re.compile(rb"\\(?:[nrt]|u000[aAdD9])")
@@ -144,6 +143,8 @@ class LongTexts:
     def _decode(self, chunk: bytes) -> tuple[bytes, bytes]:
         """The bytes up to the first character that is not base64; what follows is text of the same string again."""
         text = self._left + chunk
+        if b'"' not in text and (content := self._decoded_at_once(text)) is not None:
+            return content, b""
         end, plain = _leading_base64(text)
         after = text[end:]
         ended = bool(after) and not _is_open_escape(after)
@@ -158,6 +159,16 @@ class LongTexts:
         self._left = plain[whole:] + after
         return content, b""
 
+    def _decoded_at_once(self, text: bytes) -> bytes | None:
+        """A text that is nothing but plain base64, as nearly every chunk is: the decoder is the fastest to tell."""
+        whole = len(text) // QUANTUM * QUANTUM
+        try:
+            content = b64decode(memoryview(text)[:whole], validate=True)
+        except ValueError:
+            return None
+        self._left = text[whole:]
+        return content
+
 
 def _is_open_escape(text: bytes) -> bool:
     """Whether a text is the beginning of an escape whose rest did not arrive yet."""
@@ -166,10 +177,6 @@ def _is_open_escape(text: bytes) -> bool:
 
 def _leading_base64(text: bytes) -> tuple[int, bytes]:
     """Where the base64 ends with which a text begins, and that base64 without line ends, escapes and `-_`."""
-    quote = text.find(b'"')
-    end = quote if quote >= 0 else len(text)
-    if not text[:end].translate(None, ALPHABET):  # as nearly always, and ten times as fast as the rest
-        return end, text[:end]
     run = BASE64.match(text)
     end = run.end() if run else 0
     slashes = text[:end].replace(b"\\/", b"/")
