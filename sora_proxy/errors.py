@@ -120,8 +120,8 @@ class StorageUnavailable(SoraProxyError):
 class NoUpstreamKey(SoraProxyError):
     """Every upstream key is out of service until an operator acts."""
 
-    def __init__(self, message: str = "there is no upstream key that could serve") -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or "there is no upstream key that could serve")
 
 
 class DailyCapReached(SoraProxyError):

@@ -98,11 +98,13 @@ class Asset:
 class SingleCall:
     """One of the calls of an order that is sent as one call for each image.
 
-    `spent`: it counts as ordered, from its intent on, unless it is known that the back end did not take it. Its outcome
-    is an image or an error; until there is one, it is under way if it is spent, and still to be sent if it is not.
+    `sent`: its intent is on disk. Its outcome is an image or an error; until there is one, it is under way if it was
+    sent, and still to be sent if not. `counted` is how often it counts as ordered: once for each intent, except those
+    that the back end is known not to have taken.
     """
 
-    spent: bool = False
+    sent: bool = False
+    counted: int = 0
     asset: Asset | None = None
     error: Failed | None = None
 
@@ -111,8 +113,13 @@ class SingleCall:
         return self.asset is not None or self.error is not None
 
     @property
+    def refused(self) -> "SingleCall":
+        """The same when it is known that the back end did not take it."""
+        return SingleCall(counted=self.counted - 1)
+
+    @property
     def under_way(self) -> bool:
-        return self.spent and not self.done
+        return self.sent and not self.done
 
 
 @dataclass(frozen=True, slots=True)

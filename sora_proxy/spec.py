@@ -27,6 +27,7 @@ class GenerationSpec:
     `previews` is how many previews of each image the client wants.
     `include_usage` is how the answer was asked for: a stream that is resumed must have the same form.
     `metadata` is what the client noted on its order.
+    `via` names the servers like this one that the order came through, by their marks.
     `keep`: its images are stored here whatever the operator chose, for the answer holds their bytes. `format` is png,
     webp or jpeg, `compression` 0 to 100; without them an image stays as the back end made it.
     `webhook_url` is where to send a message about its end, `origin` the address of ours that its links have there.
@@ -48,6 +49,7 @@ class GenerationSpec:
     mask: str | None = field(default=None, metadata=NOT_ORDERED)
     parameters: dict[str, Any] = field(default_factory=dict)
     previews: int = field(default=0, metadata=NOT_ORDERED)
+    via: tuple[str, ...] = field(default=(), metadata=NOT_ORDERED)
 
     def ordered(self) -> dict[str, Any]:
         """The fields by which orders differ, except those at their default: later versions will have more fields."""

@@ -17,6 +17,7 @@ from sora_proxy.api.ordering.image_input import Inputs, discard_inputs, store_in
 from sora_proxy.api.ordering.possible import check_possible
 from sora_proxy.blocking import Work
 from sora_proxy.errors import SoraProxyError
+from sora_proxy.foreign.instance import INSTANCE_HEADER, marks_in
 from sora_proxy.foreign.public_http import AddressRefused
 from sora_proxy.generation import Generation
 from sora_proxy.orders.idempotency import Claim, Repeated, order_digest
@@ -45,7 +46,7 @@ async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs
     check_possible(request.app[MODELS].get(spec.model), spec, inputs)
     idempotency = request.app[IDEMPOTENCY]
     _cancels_if_abandoned(request)  # a header with an unknown value is refused before anything is ordered
-    spec = _with_webhook(request, spec)
+    spec = replace(_with_webhook(request, spec), via=marks_in(request.headers.get(INSTANCE_HEADER)))
     claim = await _claim(request, spec, inputs)
     if idempotency.follows_refusal(claim):
         claim = replace(claim, counted=False)

@@ -45,6 +45,19 @@ def names_of(url: URL) -> set[str | None]:
     return {url.host, url.host_subcomponent, f"{url.host_subcomponent}:{url.port}"}
 
 
+def joined_address(base_url: str, address: str) -> str | None:
+    """The same of an address that may be relative to another; None also if it can't be read.
+
+    Neither is written anew: a signature in it covers how it is written.
+    """
+    if address.lower().startswith(("http://", "https://")):
+        return plain_address(address)
+    try:
+        return plain_address(str(URL(f"{base_url}/", encoded=True).join(URL(address, encoded=True))))
+    except ValueError:
+        return None
+
+
 def plain_address(text: str) -> str | None:
     """An http(s) address as it may be written into markdown and HTML, or None for what is not one.
 

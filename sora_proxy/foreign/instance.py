@@ -1,3 +1,16 @@
-"""The mark of this server in its requests to back ends: one that comes back to it leads in a circle, and is refused."""
+"""The marks of servers like this one in their requests to back ends: an order that comes back would go in a circle."""
 
-INSTANCE_HEADER = "x-sora-proxy-instance"
+INSTANCE_HEADER = "x-sora-proxy-instance"  # the marks of all that the order came through, comma-separated
+MAX_HOPS = 10
+MAX_MARK_LENGTH = 64
+
+
+def marks_in(header: str | None) -> tuple[str, ...]:
+    """The marks in a header, the first server's first; of a longer list, the last ones."""
+    marks = tuple(mark.strip()[:MAX_MARK_LENGTH] for mark in (header or "").split(",")[-MAX_HOPS:])
+    return tuple(mark for mark in marks if mark.isascii() and mark.isalnum())
+
+
+def header_with(via: tuple[str, ...], mark: str) -> str:
+    """The header of a request that this server, of a mark, makes for an order."""
+    return ",".join((*via, mark))

@@ -8,7 +8,7 @@ ever sent again; where nothing can be searched, it is sent again only if the ope
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
@@ -203,7 +203,7 @@ class Backend:
                 raise unknown
             await self._sending.give_up_unknown(generation, Failed(unknown.code, str(unknown)))
             return
-        await self._recorder.requeue(generation)
+        await self._recorder.requeue(generation, proven=proven)
         if sends >= MAX_SENDS:
             raise TaskFailed(f"the back end lost the order {sends} times", code="upstream_unavailable")
         log.info("order not found upstream, it will be sent again", key=lease.key.alias)
@@ -226,7 +226,7 @@ class Backend:
             if not again or generation.cancelled:
                 raise
             log.warning("task lost by the back end, its order will be sent again", key=lease.key.alias)
-            await self._recorder.requeue(generation)
+            await self._recorder.requeue(generation, proven=False)
         else:
             done = {"assets": assets, "upstream_done_at": time.time()}
             await self._recorder.record(generation, generation.state.to(Status.saving, **done))
@@ -235,4 +235,5 @@ class Backend:
 def _with_intents(calls: Sequence[SingleCall], count: int) -> tuple[SingleCall, ...]:
     """The calls, so many of those that are still to be sent with an intent."""
     left = [number for number, call in enumerate(calls) if not call.done][:count]
-    return tuple(replace(call, spent=True) if number in left else call for number, call in enumerate(calls))
+    intent = [SingleCall(sent=True, counted=call.counted + 1) for call in calls]
+    return tuple(intent[number] if number in left else call for number, call in enumerate(calls))

@@ -15,6 +15,7 @@ from sora_proxy.errors import DailyCapReached, NoUpstreamKey, Rerouted, SoraProx
 from sora_proxy.generation import Generation
 from sora_proxy.orders.backend import Backend, Routes
 from sora_proxy.scheduling.key_pool import KeyPool
+from sora_proxy.scheduling.keys import no_key_left
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.waiting import OnWait, first_lease
@@ -112,7 +113,7 @@ class Backends:
     def check_usable(self) -> None:
         """Check that any back end has a key that could serve. Raises NoUpstreamKey."""
         if not any(backend.keys.usable for backend in self.enabled):
-            raise NoUpstreamKey
+            raise next((no_key_left(backend.keys.keys) for backend in self.enabled), NoUpstreamKey())
 
     def admit(self, spec: GenerationSpec, client: str, arriving: Sequence[str]) -> None:
         """Check that one of the back ends that can make an order of a client would let it wait.
@@ -127,10 +128,9 @@ class Backends:
                 continue
             try:
                 return backend.keys.admit(client, arriving, model=self.own_name(backend.name, spec))
-            except NoUpstreamKey:
-                pass
-            except SoraProxyError as error:  # the order may be repeated
-                refusal = error
+            except SoraProxyError as error:
+                without_key = isinstance(error, NoUpstreamKey)  # others count more: the order may be repeated
+                refusal = refusal if without_key and not isinstance(refusal, NoUpstreamKey) else error
         raise refusal
 
     def waiting(self, generation: Generation) -> "Waiting":
@@ -154,23 +154,28 @@ class Waiting:
 
     @property
     def _serving(self) -> dict[KeyPool, Backend]:
-        serving, begun_at = self._backends.serving(self._generation.spec), self._generation.state.backend
-        return {
-            backend.keys: backend
-            for backend in serving
-            if backend.keys not in self._given_up and begun_at in (None, backend.name)
-        }
+        return {each.keys: each for each in self._all if each.keys not in self._given_up}
+
+    @property
+    def _all(self) -> list[Backend]:
+        """The back ends that serve the model. One that has begun the order finishes it, even if it is off."""
+        begun_at = self._generation.state.backend
+        if begun_at is None:
+            return self._backends.serving(self._generation.spec)
+        begun = self._backends.get(begun_at)
+        return [begun] if begun else []
 
     async def lease(self, on_wait: OnWait) -> tuple[Backend, Lease]:
         """Wait for a key, and for news of the wait. Raises NoUpstreamKey when no key is left that could serve,
         DailyCapReached if daily caps are a reason for that, or the fault for which the back ends refuse all orders."""
         while True:
-            await self._backends.until_served(self._generation.spec)
+            if self._generation.state.backend is None:
+                await self._backends.until_served(self._generation.spec)
             serving = self._serving
             capped = _capped(serving.values(), self._generation.images_left)
             places = [(pool, self._place_in(pool)) for pool, backend in serving.items() if backend.name not in capped]
             for pool, place in places:
-                place.model = self._backends.own_name(pool.name, self._generation.spec)
+                place.model = self._generation.state.model or self._backends.own_name(pool.name, self._generation.spec)
             try:
                 pool, lease = await first_lease(places, on_wait)
             except Rerouted:

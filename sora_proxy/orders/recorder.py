@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 STORAGE_RETRY_SECONDS = 1.0
 LARGEST = 2**53  # beyond it a number is no count and no time, and JSON does not hold it exactly
-SET_BY_AN_INTENT = ("key_id", "task_id", "intent_at", "listed")
+SET_BY_AN_INTENT = ("key_id", "task_id", "listed")
 SET_BY_THE_FIRST = ("backend", "model", "ignored", "size", "calls")  # that was not refused as a whole
 T = TypeVar("T")
 
@@ -63,17 +63,19 @@ class Recorder:
         listed = None if generation.state.listed is None else ()  # which tasks they were matters no more
         await self.record(generation, generation.state.to(Status.running, task_id=task_id, listed=listed))
 
-    async def requeue(self, generation: Generation) -> None:
+    async def requeue(self, generation: Generation, *, proven: bool = True) -> None:
         """The order is to be sent again, as far as it was refused, never arrived, or was lost.
 
-        Of one that is sent as single calls, what has an outcome stays, and the rest stays with its back end.
+        Of one that is sent as single calls, what has an outcome stays, and the rest stays with its back end. `proven`:
+        what is sent again is known not to have been registered, so it does not count as ordered.
         """
         state = generation.state
         lost = state.lost + (state.status in (Status.unknown, Status.running))
-        before, begun = State(), any(call.done for call in state.calls)
+        calls = tuple(_to_send(call, proven=proven) for call in state.calls)
+        before, begun = State(), any(call.done or call.counted for call in calls)
         undone = {name: getattr(before, name) for name in SET_BY_AN_INTENT + (() if begun else SET_BY_THE_FIRST)}
-        calls = {"calls": tuple(call if call.done else SingleCall() for call in state.calls)}
-        await self.record(generation, state.to(Status.queued, lost=lost, **calls | undone))
+        again: dict[str, Any] = {"calls": calls, "intent_at": None if proven else state.intent_at}
+        await self.record(generation, state.to(Status.queued, lost=lost, **again | undone))
 
     async def fail(self, generation: Generation, failed: Failed, *, refused: bool = False) -> None:
         """End it without an image. `refused`: the back end registered nothing."""
@@ -86,6 +88,12 @@ class Recorder:
         calls = tuple(call if call.done else replace(call, error=failed) for call in state.calls)
         key_id = state.key_id or next(asset.key_id for asset in state.results.values())
         await self.record(generation, state.to(Status.saving, calls=calls, key_id=key_id, **done_now(generation)))
+
+
+def _to_send(call: SingleCall, *, proven: bool) -> SingleCall:
+    if call.done or not call.sent:
+        return call
+    return call.refused if proven else SingleCall(counted=call.counted)
 
 
 def done_now(generation: Generation) -> dict[str, Any]:

@@ -50,7 +50,10 @@ class Results:
             return await (self._stored if store or asset.ours_only else self._linked)(generation, index)
         except ResultRefused as error:
             log.warning("result address refused", index=index, host=error.host, reason=str(error))
-            return None
+        except Exception:
+            # A mistake of ours about one image must not take the others of the order, which are paid for.
+            log.exception("result not fetched", index=index)
+        return None
 
     async def _from_file(self, generation: Generation, index: int) -> Image | None:
         """A result that arrived as bytes. There is nowhere to fetch it again: a full disk is waited for."""

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -21,6 +22,8 @@ from sora_proxy.orders.recorder import Recorder, done_now
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.upstream import InputImage, Made, Submission, Upstream
 from sora_proxy.upstream.usage import added
+
+LARGEST_SEED = 2**62  # that is varied: models differ in which they take
 
 log = structlog.get_logger(__name__)
 
@@ -84,20 +87,21 @@ class Sending:
 
     async def _send_single_call(self, this: _Round, number: int) -> None:
         order, usage = this.order, None
-        call = SingleCall(spent=True)
+        call = before = order.generation.state.calls[number]
         try:
             made = await self._answer(order, number)
             assert isinstance(made, Made)  # noqa: S101 - only synchronous back ends have single calls
-            call, usage = replace(call, asset=replace(made.assets[0], key_id=order.lease.key.id)), made.usage
+            call, usage = replace(before, asset=replace(made.assets[0], key_id=order.lease.key.id)), made.usage
             if made.limit:
                 this.limits.append(made.limit)
         except SubmissionUnknown as fault:
             log.warning("submission unknown", key=order.lease.key.alias, image=number, reason=str(fault))
         except (RequestFault, TaskFailed) as fault:
-            call = SingleCall(spent=isinstance(fault, TaskFailed), error=Failed(fault.code, str(fault)))
+            taken = isinstance(fault, TaskFailed)
+            call = replace(before if taken else before.refused, error=Failed(fault.code, str(fault)))
         except Fault as fault:  # the back end did not take it
             this.faults.append(fault)
-            call = SingleCall()
+            call = before.refused
         async with this.lock:
             state = order.generation.state
             calls = (*state.calls[:number], call, *state.calls[number + 1 :])
@@ -106,14 +110,18 @@ class Sending:
     async def _end_round(self, this: _Round) -> None:
         """Raises the fault for which calls were not taken, or all of them failed."""
         generation, lease, state = this.order.generation, this.order.lease, this.order.generation.state
-        if any(call.under_way for call in state.calls):
-            await self._recorder.record(generation, state.to(Status.unknown))
-            return
-        if state.results:
+        unknown = any(call.under_way for call in state.calls)
+        lease.narrow(len(this.faults))
+        if state.results and not unknown:
             lease.accepted(*this.limits[-1:])
-        if this.faults:
+        for fault in this.faults if unknown else this.faults[:-1]:
+            lease.met(fault)
+        if unknown:
+            await self._recorder.record(generation, state.to(Status.unknown))
+        elif this.faults:
             raise this.faults[-1]
-        await self._go_on(generation)
+        else:
+            await self._go_on(generation)
 
     async def give_up_unknown(self, generation: Generation, failed: Failed) -> None:
         """Name the images whose calls have an unknown outcome, and go on with the others."""
@@ -168,7 +176,7 @@ def _submission(order: Order, number: int | None, new_file: Callable[[], Path], 
         model=state.model or spec.model,
         n=spec.n if number is None else 1,
         attempt_id=generation.attempt_id if number is None else generation.call_id(number),
-        parameters={name: value for name, value in spec.parameters.items() if name not in state.ignored},
+        parameters=_parameters(generation, number or 0),
         images=[uploads[name] for name in spec.images],
         mask=uploads.get(spec.mask or ""),
         new_file=new_file,
@@ -176,8 +184,18 @@ def _submission(order: Order, number: int | None, new_file: Callable[[], Path], 
     )
 
 
+def _parameters(generation: Generation, number: int) -> dict[str, Any]:
+    """Those that the model takes. Each single call has a seed of its own: the same one would make the same image."""
+    ignored = generation.state.ignored
+    parameters = {name: value for name, value in generation.spec.parameters.items() if name not in ignored}
+    seed = parameters.get("seed")
+    if isinstance(seed, int) and 0 <= seed < LARGEST_SEED:
+        parameters["seed"] = seed + number
+    return parameters
+
+
 def _failure(calls: Sequence[SingleCall]) -> Fault:
     """Why an order has no image, of which all calls failed. The back end took it if it took one of them."""
     error = next(call.error for call in calls if call.error)
-    taken = any(call.spent for call in calls)
+    taken = any(call.counted for call in calls)
     return (TaskFailed if taken else RequestFault)(error.message, code=error.code)

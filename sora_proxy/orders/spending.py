@@ -88,7 +88,7 @@ def change_of(step: Step) -> Change | None:
 
 def _change_by_calls(old: State, new: State) -> Change | None:
     backend, at = new.backend or old.backend, new.intent_at or old.intent_at
-    images = sum(call.spent for call in new.calls) - sum(call.spent for call in old.calls)
+    images = sum(call.counted for call in new.calls) - sum(call.counted for call in old.calls)
     return Change(backend, _day(at), images) if images and backend and at is not None else None
 
 

@@ -283,11 +283,13 @@ def _generation(row: sa.Row[Any], log: list[Event]) -> Generation:
 
 def _single_call(stored: dict[str, Any]) -> SingleCall:
     asset, error = stored["asset"], stored["error"]
-    return SingleCall(stored["spent"], Asset(**asset) if asset else None, Failed(**error) if error else None)
+    made, failed = Asset(**asset) if asset else None, Failed(**error) if error else None
+    return SingleCall(stored["sent"], stored["counted"], made, failed)
 
 
 def _spec(stored: dict[str, Any]) -> GenerationSpec:
     """Older versions stored one reference image."""
     older = {"images": [stored["image"]] if stored["image"] else []} if "image" in stored else {}
     fields = {name: value for name, value in stored.items() if name != "image"} | older
-    return GenerationSpec(**fields | {"images": tuple(fields.get("images", ()))})
+    listed = {name: tuple(fields.get(name, ())) for name in ("images", "via")}
+    return GenerationSpec(**fields | listed)

@@ -21,7 +21,7 @@ from sora_proxy.scheduling.circuits import Circuit, Egresses, Servers
 from sora_proxy.scheduling.cooldown import Incident
 from sora_proxy.scheduling.forecast import Forecast
 from sora_proxy.scheduling.key_health import KeyMemory, Moment
-from sora_proxy.scheduling.keys import Key
+from sora_proxy.scheduling.keys import Key, no_key_left
 from sora_proxy.scheduling.lease import Lease, LeaseCallbacks
 from sora_proxy.scheduling.line import Place
 from sora_proxy.scheduling.lines import Lines
@@ -183,7 +183,7 @@ class KeyPool:
     def _regrouped(self) -> None:
         """Refuse the orders that no key is left for."""
         for place in self._lines.keep(self._roster.groups):
-            place.refuse(NoUpstreamKey())
+            place.refuse(no_key_left(self.keys))
 
     def _memory_changed(self, key: Key) -> None:
         """The same after a change that must outlive the process."""
@@ -237,7 +237,7 @@ class KeyPool:
         NoUpstreamKey if no key could serve the order, now or later.
         """
         if not (groups := self._lines.serving(model)):
-            raise NoUpstreamKey
+            raise no_key_left(self.keys)
         self.queue.admit(model, client, arriving, key_is_free=self._roster.best(groups, self.now) is not None)
 
     def enter(self, place: Place[Lease]) -> None:
@@ -247,7 +247,7 @@ class KeyPool:
             self.queue.add(place)
             self._assign()
         else:
-            place.refuse(NoUpstreamKey())
+            place.refuse(no_key_left(self.keys))
 
     def resume(self, key_id: str, generation_id: str, *, intent_open: bool) -> Lease:
         """Lease again the key that a generation was on before a restart, regardless of its limits.

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sora_proxy.errors import Fault, RateLimited, TooManyTasks
+from sora_proxy.errors import Fault, NoUpstreamKey, RateLimited, TooManyTasks
 from sora_proxy.scheduling.circuits import Circuit, Egress
 from sora_proxy.scheduling.cooldown import Cooldown, Incident
 from sora_proxy.scheduling.key_health import KeyHealth, KeyMemory, Moment
@@ -289,3 +289,9 @@ class Key:
         self._limit.learn(max(reported if reported is not None else others, 1), now)
         if self.limit is not None and others < self.limit:  # it is full of tasks of other programs: only time helps
             self._health.cool_down(now, incident, fixed=True)
+
+
+def no_key_left(keys: Iterable[Key]) -> NoUpstreamKey:
+    """The error that none of these could serve, with the reasons for which the back end rejected some."""
+    reasons = dict.fromkeys(key.rejected.reason for key in keys if key.rejected)
+    return NoUpstreamKey(f"there is no upstream key that could serve: {'; '.join(reasons)}" if reasons else "")

@@ -34,7 +34,7 @@ class Lease:
         # All the mutable state: what the task occupies, and the account that its order was sent with.
         self._intent_open = intent_open
         self._slot_taken = slot_taken  # in the key's minute
-        self._calls = 1
+        self._calls = self._slots = 1
         self._account: Account | None = None
         self._since = self._now()
         key.begin_task()
@@ -61,8 +61,19 @@ class Lease:
             self.key.take_slot(now)
             self.key.count_grant(self.key.share)
             self._calls += 1
+            self._slots += 1
         self._callbacks.changed(self.key)
         return self._calls
+
+    def narrow(self, refused: int) -> None:
+        """So many calls were not taken: they occupy the key no more, but for one that the lease is left with."""
+        for _ in range(min(refused, self._calls) - 1):
+            self.key.end_task()
+            self._calls -= 1
+
+    def met(self, fault: Fault) -> None:
+        """One of the calls met a fault that does not end the lease."""
+        self._callbacks.report(self.key, fault, self.generation_id)
 
     def sending(self) -> Account:
         """The account to send the order with, now. The order counts in the key's minute, even if it is refused."""
@@ -92,9 +103,9 @@ class Lease:
         self._intent_open = False
         self.key.close_intent()
         if self._account is not None:
-            self.key.restamp_slots(self._calls, self._now())
+            self.key.restamp_slots(self._slots, self._now())
         elif self._slot_taken:
-            self.key.return_slots(self._calls)
+            self.key.return_slots(self._slots)
         self._slot_taken = False
 
     @staticmethod

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from sora_proxy.settings.accounts import Proxy
 from sora_proxy.settings.backends import BackendConfig, EntryOptions
 from sora_proxy.settings.kinds import UpstreamKey
@@ -10,6 +12,7 @@ from sora_proxy.settings.options import Settings
 
 HOW_TO_NAME_A_BACKEND = "set BACKENDS, SORA_BASE_URL, UPSTREAM=openai or UPSTREAM=sora, and restart"
 OPENAI = "openai"
+MAX_RPM = 10_000  # of the key of UPSTREAM=openai: the server itself says what is too much
 BACKEND_OPTIONS = ("sora_base_url", "api_keys", "keys_storage_file")
 
 
@@ -24,13 +27,12 @@ def backends_of(settings: Settings) -> Sequence[BackendConfig]:
     """The entries of BACKENDS, or the one that UPSTREAM=openai stands for."""
     if settings.upstream != OPENAI:
         return settings.backends
-    token = settings.openai_api_key
     options = {"profile": settings.openai_profile} if settings.openai_profile else {}
     entry = BackendConfig(
         name=OPENAI,
         kind="openai_images",
         base_url=settings.openai_base_url,
-        keys=(UpstreamKey(key=token, name=OPENAI),) if token else (),
+        keys=(UpstreamKey(key=settings.openai_api_key or SecretStr(""), name=OPENAI, max_rpm=MAX_RPM),),
         models=settings.openai_models or None,
         options=EntryOptions.model_validate(options),
     )

@@ -11,7 +11,7 @@ from yarl import URL
 
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import ResultRefused, TaskFailed, UpstreamUnavailable
-from sora_proxy.foreign.addresses import plain_address
+from sora_proxy.foreign.addresses import joined_address
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import BackendOptions
@@ -123,7 +123,7 @@ class Downloads:
         """Write the answer to the file; returns where the result is instead, if the answer says so."""
         async with self._http.answer(call) as answer:
             if answer.status in REDIRECTS:
-                location = plain_address(str(URL(call.url).join(URL(answer.headers.get("location", "")))))
+                location = joined_address(call.url, answer.headers.get("location", ""))
                 if location is None:
                     raise ResultRefused("an address that is not http or https")
                 return location

@@ -6,6 +6,7 @@ string of more than `short` bytes consists of it, after a beginning like that of
 """
 
 import re
+import secrets
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -17,7 +18,6 @@ SHORT = 4096  # bytes of a string that stays as it is, unless its reader wants o
 MAX_REST_BYTES = 2**20  # of a document without its base64
 MAX_VALUES = 50_000
 QUANTUM = 4  # characters of base64 that make whole bytes
-PLACEHOLDER = re.compile(r"\x00(\d{1,3})\x00")
 DATA_URI = b";base64,"
 BASE64 = re.compile(rb"(?:[A-Za-z0-9+/=_\r\n-]++|\\[/nrt]|\\u000[aAdD9])*+")  # without the first `+`, 70 times slower
 OPEN_ESCAPE = re.compile(rb"\\(?:u0{0,3})?")
@@ -41,6 +41,7 @@ class LongTexts:
     def __init__(self, new_sink: Callable[[], Sink], *, short: int = SHORT) -> None:
         self._new_sink = new_sink
         self._short = short
+        self._mark = secrets.token_hex(8) + "-"  # of placeholders: no text of the document can hold it
         # All the mutable state: the document without its base64; where the string begins in it that is being read, if
         # one is; the sink of its base64, and characters that don't make whole bytes yet.
         self.sinks: list[Sink] = []
@@ -76,9 +77,13 @@ class LongTexts:
 
     def sink_of(self, text: str) -> Sink | None:
         """The sink with the base64 of a string in the document, if there is one."""
-        found = PLACEHOLDER.search(text)
-        number = int(found[1]) if found else len(self.sinks)
-        return self.sinks[number] if number < len(self.sinks) else None
+        _, found, rest = text.partition(f"\0{self._mark}")
+        return self.sinks[int(rest.partition("\0")[0])] if found else None
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing in the document."""
+        return not self._rest.strip()
 
     def _outside(self, chunk: bytes) -> bytes:
         """Up to the quotation mark that opens the next string."""
@@ -135,7 +140,7 @@ class LongTexts:
     async def _begin_base64(self, at: int, after: bytes) -> bytes:
         begun, self._escaped = bytes(self._rest[at:]), False
         del self._rest[at:]
-        self._rest += rb"\u0000%d\u0000" % len(self.sinks)
+        self._rest += rb"\u0000%b%d\u0000" % (self._mark.encode(), len(self.sinks))
         self._sink = self._new_sink()
         self.sinks.append(self._sink)
         return begun + after

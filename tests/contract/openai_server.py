@@ -34,6 +34,7 @@ class OpenAIServer(Stage):
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.answers: list[web.StreamResponse] = []
+        self.names: tuple[str, ...] = (MODEL, "gpt-5", "whisper-1")
         self.many_models, self.models_status = 0, 200
         self.file_statuses: list[int] = []
         self.file_keys: list[str | None] = []
@@ -83,7 +84,7 @@ class OpenAIServer(Stage):
         self.registered += 1
 
     async def _models(self, _request: web.Request) -> web.Response:
-        names = (MODEL, "gpt-5", "whisper-1") if not self.many_models else map(str, range(self.many_models))
+        names = self.names if not self.many_models else tuple(map(str, range(self.many_models)))
         rows = [{"id": name, "object": "model", "owned_by": "openai"} for name in names]
         return web.json_response({"object": "list", "data": rows}, status=self.models_status)
 

@@ -84,17 +84,34 @@ async def test_an_image_of_megabytes_comes_whole_and_is_no_text_in_memory(
         assert await made(proxy) == large
 
 
-@pytest.mark.parametrize("relative", [True, False])
-async def test_an_image_may_lie_at_an_address(start_proxy: StartProxy, server: ChatServer, relative: bool) -> None:
-    address = "/files/fox.gif" if relative else f"{server.url}/files/fox.gif"
+async def test_an_image_may_lie_at_an_address_that_is_fetched_without_the_key(
+    start_proxy: StartProxy, server: ChatServer
+) -> None:
+    whole = f"{server.url}/files/fox.gif"
     server.answers = [
-        answer(200, in_chat({"content": f"![fox]({address})"})),
-        answer(200, in_chat({"images": [image_part(address)]})),
+        answer(200, in_chat({"content": f"![fox]({whole})"})),
+        answer(200, in_chat({"images": [image_part(whole)]})),
+        answer(200, in_chat({"images": [image_part("/files/fox.gif")]})),
     ]
     async with start_proxy(backends=[place(server)]) as proxy:
-        for _ in range(2):
+        for _ in range(3):
             assert await made(proxy) == GIF
-    assert server.file_keys == ["Bearer key-of-images"] * 2
+    assert server.file_keys == [None] * 3
+
+
+@pytest.mark.parametrize(
+    "link", ["/admin/delete?id=7", "admin/delete", "//{host}/files/fox.gif", "{url}/files/mine.gif"]
+)
+async def test_a_link_that_the_model_repeats_or_that_is_not_whole_is_neither_fetched_nor_the_image(
+    start_proxy: StartProxy, server: ChatServer, link: str
+) -> None:
+    link = link.format(url=server.url, host=server.url.removeprefix("http://"))
+    server.answers = [answer(200, in_chat({"content": f"I can't edit ![yours]({link})"}))]
+    async with start_proxy(backends=[place(server)]) as proxy:
+        body = {"model": MODEL, "prompt": f"edit {link} please"}
+        async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=body) as found:
+            assert (found.status, (await found.json())["error"]["code"]) == (400, "order_refused")
+    assert server.file_keys == []
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -285,12 +302,12 @@ async def test_a_rate_limit_is_waited_for(start_proxy: StartProxy, server: ChatS
 HOSTILE: dict[str, tuple[Any, str]] = {
     "a megabyte of words": ('{"choices": [{"message": {"content": "' + "a b" * 2**20 + '"}}]}', "outcome_unknown"),
     "many beginnings of an image": (in_chat({"content": "![" * 40_000}), "order_refused"),
-    "an image that never ends": (in_chat({"content": "![" + "a](" * 300_000}), "result_unavailable"),
+    "an image that never ends": (in_chat({"content": "![" + "a](" * 300_000}), "order_refused"),
     "many brackets": (in_chat({"content": "![]" * 40_000}), "order_refused"),
     "base64 that breaks off": ('{"choices": [{"message": {"content": "![](' + f"{URI}" * 3, "outcome_unknown"),
     "a placeholder of ours": (in_chat({"content": "![](data:image/png;base64,\x000\x00)"}), "result_unavailable"),
-    "an address of a file": (in_chat({"content": "![](file:///etc/passwd)"}), "result_unavailable"),
-    "a script": (in_chat({"content": "![](javascript:alert(1))"}), "result_unavailable"),
+    "an address of a file": (in_chat({"content": "![](file:///etc/passwd)"}), "order_refused"),
+    "a script": (in_chat({"content": "![](javascript:alert(1))"}), "order_refused"),
     "HTML as an image": (in_chat({"content": "![](data:text/html;base64,PGh0bWw+PC9odG1sPg==)"}), "result_unavailable"),
     "events": (web.Response(body=b"data: {}\n\n" * 1000, content_type="text/event-stream"), "outcome_unknown"),
 }

@@ -395,6 +395,26 @@ async def test_a_list_of_models_may_come_in_pieces(start_proxy: StartProxy, serv
         await eventually(all_listed)
 
 
+@pytest.mark.parametrize(
+    ("names", "made"),
+    [
+        (("llama-3.1-8b", "whisper-1", "stablediffusion"), ["stablediffusion"]),
+        (("llama-3.1-8b", "x/z-image-turbo"), ["x/z-image-turbo"]),
+        (("dreamshaper", "mine"), ["dreamshaper", "mine"]),
+    ],
+)
+async def test_of_a_local_server_the_models_that_make_images_are_listed_if_their_names_tell(
+    start_proxy: StartProxy, server: OpenAIServer, names: tuple[str, ...], made: list[str]
+) -> None:
+    server.names = names
+    async with start_proxy(backends=[entry(server, models=None, options={"profile": "localai"})]) as proxy:
+
+        async def all_listed() -> bool:
+            return list(await listed(proxy)) == made
+
+        await eventually(all_listed)
+
+
 async def test_a_model_that_only_the_operator_names_can_do_what_its_family_can(
     start_proxy: StartProxy, server: OpenAIServer
 ) -> None:
@@ -574,12 +594,45 @@ async def test_an_unknown_profile_or_option_ends_the_start(tmp_path: Any, settin
 
 
 async def test_a_back_end_that_is_this_server_itself_is_noticed(start_proxy: StartProxy, server: OpenAIServer) -> None:
-    keys = [{"key": CLIENT_KEY}]
-    async with start_proxy(backends=[entry(server, keys=keys)]) as proxy:
-        headers = {"authorization": f"Bearer {ADMIN_KEY}"}
-        url = f"{proxy.url}/admin/api/backends/images"
-        async with proxy.client.patch(url, json={"base_url": f"{proxy.url}/v1"}, headers=headers) as answer:
-            assert answer.status == 200
+    async with start_proxy(backends=[entry(server, keys=[{"key": CLIENT_KEY}])]) as proxy:
+        await lead(proxy, proxy.url)
         status, refusal, _ = await generate(proxy)
-        assert (status, refusal["error"]["code"]) == (400, "order_refused")
+        assert (status, refusal["error"]["code"]) == (400, "loop_detected")
         assert len((await proxy.get("/v1/generations"))["data"]) == 1
+
+
+async def test_a_circle_of_several_servers_is_noticed(
+    start_proxy: StartProxy, server: OpenAIServer, tmp_path: Path
+) -> None:
+    entries = [entry(server, keys=[{"key": CLIENT_KEY}])]
+    async with (
+        start_proxy(backends=entries, data_dir=tmp_path / "a") as a,
+        start_proxy(backends=entries, data_dir=tmp_path / "b") as b,
+        start_proxy(backends=entries, data_dir=tmp_path / "c") as c,
+    ):
+        for one, other in ((a, b), (b, c), (c, a)):
+            await lead(one, other.url)
+        status, refusal, _ = await generate(a)
+        assert (status, refusal["error"]["code"]) == (400, "loop_detected")
+        for each in (a, b, c):
+            assert len((await each.get("/v1/generations"))["data"]) == 1
+
+
+async def test_an_order_that_came_through_too_many_servers_is_refused(
+    start_proxy: StartProxy, server: OpenAIServer
+) -> None:
+    marks = ",".join(f"{number:016x}" for number in range(30))
+    body = {"model": MODEL, "prompt": "a fox"}
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        for sent, expected in ((marks, 400), (marks[:50], 200), ("no mark,\u00e9,,", 200)):
+            headers = {"x-sora-proxy-instance": sent}
+            async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=body, headers=headers) as found:
+                assert found.status == expected, sent
+
+
+async def lead(proxy: Proxy, to: str) -> None:
+    """Have the back end of a server be another one."""
+    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+    url = f"{proxy.url}/admin/api/backends/images"
+    async with proxy.client.patch(url, json={"base_url": f"{to}/v1"}, headers=headers) as answer:
+        assert answer.status == 200

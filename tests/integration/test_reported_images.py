@@ -38,6 +38,8 @@ class Server:
         self.url = ""
         self.orders: list[Order] = []
         self.answers: list[web.Response] = []
+        self.locations: dict[str, str] = {}
+        self.asked: list[str] = []
 
     async def start(self) -> web.AppRunner:
         app = web.Application(client_max_size=2**26)
@@ -49,8 +51,11 @@ class Server:
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         return runner
 
-    async def _models(self, _request: web.Request) -> web.Response:
-        return web.json_response({"data": []})
+    async def _models(self, request: web.Request) -> web.Response:
+        self.asked.append(request.raw_path)
+        if (location := self.locations.get(request.path)) is not None:
+            return web.Response(status=302, headers={"location": location})
+        return web.Response(body=GIF) if request.path.endswith(".png") else web.json_response({"data": []})
 
     async def _order(self, request: web.Request) -> web.Response:
         key = request.headers.get("api-key") or request.headers.get("authorization")
@@ -102,25 +107,28 @@ def picture(kind: str) -> bytes:
 
 
 BLOCKED = [
-    (403, error(None, "invalid_request_error", "Your organization must be verified to use the model")),
-    (403, error("Forbidden", None, "Your account is blocked, see our content policy")),
-    (403, {"message": "forbidden"}),
-    (401, {"detail": "invalid key"}),
-    (429, error("insufficient_quota", "insufficient_quota", "You exceeded your current quota")),
+    (403, error(None, "invalid_request_error", "Your organization must be verified to use the model"), "verification"),
+    (403, error("Forbidden", None, "Your account is blocked, see our content policy"), "blocked"),
+    (403, {"message": "forbidden"}, "may not do this"),
+    (401, {"detail": "invalid key"}, "does not accept the key"),
+    (400, error("400", "no_db_connection", "No connected db."), "does not accept the key"),
+    (429, error("insufficient_quota", "insufficient_quota", "You exceeded your current quota"), "no credit left"),
 ]
 
 
-@pytest.mark.parametrize(("status", "body"), BLOCKED)
+@pytest.mark.parametrize(("status", "body", "cause"), BLOCKED)
 async def test_an_account_that_may_not_order_is_named_as_the_cause_and_no_prompt_is_blamed(
-    start_proxy: StartProxy, server: Server, status: int, body: Any
+    start_proxy: StartProxy, server: Server, status: int, body: Any, cause: str
 ) -> None:
     server.answers = [web.json_response(body, status=status)]
-    async with start_proxy(backends=[entry(server, "openai")]) as proxy:
-        found, refusal = await generate(proxy)
-        assert found >= 500
-        assert "data" not in refusal
-        assert refusal["error"]["code"] in ("no_upstream_key", "upstream_auth")
-        assert "rules" not in refusal["error"]["message"]
+    async with start_proxy(backends=[entry(server, "litellm")]) as proxy:
+        for _ in range(2):
+            found, refusal = await generate(proxy)
+            assert found >= 500
+            assert "data" not in refusal
+            assert refusal["error"]["code"] == "no_upstream_key"
+            assert cause in refusal["error"]["message"]
+            assert "rules" not in refusal["error"]["message"]
         (key,) = backend_of(proxy, "images").keys.keys
         assert key.rejected
     assert len(server.orders) == 1
@@ -222,3 +230,83 @@ async def test_a_stream_that_ends_after_previews_is_an_unknown_outcome_and_keeps
         status, refusal = await generate(proxy)
         assert status == 200, refusal
     assert [order.fields.get("stream", False) for order in server.orders] == [True, False]
+
+
+SIGNED = "/img%2Fa%7E.png?cred=AK%2F2026&sig=a%2fb%2Bc%3D&t=2026-01-01T00%3A00%3A00Z"
+
+
+@pytest.mark.parametrize("redirected", [False, True])
+@pytest.mark.parametrize("relative", [False, True])
+async def test_a_signed_address_is_asked_for_as_it_was_written(
+    start_proxy: StartProxy, server: Server, redirected: bool, relative: bool
+) -> None:
+    address = SIGNED if relative else server.url + SIGNED
+    if redirected:
+        server.locations["/moved"] = address
+    server.answers = [web.json_response({"data": [{"url": f"{server.url}/moved" if redirected else address}]})]
+    async with start_proxy(backends=[entry(server, "openai")]) as proxy:
+        status, found = await generate(proxy)
+        assert status == 200, found
+    assert server.asked[-1] == SIGNED
+
+
+@pytest.mark.parametrize("location", ["http://[bad", "http://", "", "ftp://example.com/1.png", "http://a b/", "\u00e9"])
+async def test_an_image_behind_a_broken_redirect_does_not_take_the_others(
+    start_proxy: StartProxy, server: Server, location: str
+) -> None:
+    server.locations["/moved"] = location
+    good, bad = {"b64_json": ENCODED}, {"url": f"{server.url}/moved"}
+    server.answers = [web.json_response({"data": [good, bad, good]})]
+    async with start_proxy(backends=[entry(server, "openai")]) as proxy:
+        status, found = await generate(proxy, n=3)
+        assert (status, len(found["data"])) == (200, 2), found
+        assert [each["index"] for each in found.get("errors", [])] == [1]
+
+
+WITHOUT = [
+    {"message": "success", "code": 0, "data": []},
+    {"message": "success", "detail": "none", "images": []},
+]
+
+
+@pytest.mark.parametrize("body", WITHOUT)
+async def test_a_message_in_an_answer_without_an_image_is_no_error(
+    start_proxy: StartProxy, server: Server, body: Any
+) -> None:
+    server.answers = [web.json_response(body)]
+    async with start_proxy(backends=[entry(server, "openai")]) as proxy:
+        assert (await generate(proxy))[1]["error"]["code"] == "result_unavailable"
+
+
+STREAMS = ("data: \n\n{event}\n\n", "data:\n\n: a comment\n\n{event}\n\n", "{event}", "{event}\n", "{event}\r\n\r\n")
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+async def test_a_stream_may_have_empty_lines_and_no_end(start_proxy: StartProxy, server: Server, stream: str) -> None:
+    event = json.dumps({"type": "image_generation.completed", "b64_json": base64.b64encode(GIF * 100).decode()})
+    server.answers = [web.Response(text=stream.format(event=f"data: {event}"), content_type="text/event-stream")]
+    async with start_proxy(backends=[entry(server, "openai")]) as proxy:
+        order = {"model": "pic", "prompt": "a fox", "stream": True, "partial_images": 1}
+        async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=order) as found:
+            assert "image_generation.completed" in await found.text()
+
+
+async def test_a_string_like_a_placeholder_of_ours_is_no_image(start_proxy: StartProxy, server: Server) -> None:
+    server.answers = [
+        web.json_response({"data": [{"b64_json": base64.b64encode(GIF * 200).decode()}, {"b64_json": "\x000\x00"}]})
+    ]
+    async with start_proxy(backends=[entry(server, "openai")]) as proxy:
+        assert len((await generate(proxy, n=2))[1]["data"]) == 1
+
+
+@pytest.mark.parametrize(("model", "streams"), [("gpt-image-1", True), ("dall-e-3", False), ("dall-e-2", False)])
+async def test_only_models_that_stream_are_asked_to(
+    start_proxy: StartProxy, server: Server, model: str, streams: bool
+) -> None:
+    order = {"model": model, "prompt": "a fox", "stream": True, "partial_images": 1}
+    async with (
+        start_proxy(backends=[entry(server, "openai", [model])]) as proxy,
+        proxy.client.post(f"{proxy.url}/v1/images/generations", json=order) as found,
+    ):
+        await found.read()
+    assert [order.fields.get("stream", False) for order in server.orders] == [streams]

@@ -312,3 +312,73 @@ async def test_after_a_kill_the_images_that_arrived_are_kept_and_those_of_unknow
         assert await program.images_today() == 4
     assert server.begun == 4
     await runner.cleanup()
+
+
+async def test_each_call_has_a_seed_of_its_own(start_proxy: StartProxy, server: Counting) -> None:
+    async with start_proxy(backends=[entry(server, "seedream")]) as proxy:
+        assert len((await generate(proxy, seed=7))[1]["data"]) == 3
+        assert len((await generate(proxy, n=2, seed=-1))[1]["data"]) == 2
+        assert len((await generate(proxy, n=1, seed=7))[1]["data"]) == 1
+    assert sorted(body["seed"] for body in server.bodies) == [-1, -1, 7, 7, 8, 9]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+async def test_what_may_have_been_made_counts_against_the_cap_although_it_is_ordered_again(
+    start_proxy: StartProxy, server: Counting, n: int
+) -> None:
+    server.script.cut(Step.registered, times=2)
+    async with start_proxy(backends=[entry(server)], on_unknown="requeue") as proxy:
+        assert len((await generate(proxy, n=n))[1]["data"]) == n
+        assert await images_today(proxy) == n + 2
+    assert server.registered == n + 2
+
+
+async def test_a_back_end_that_is_drained_finishes_the_orders_that_it_began(start_proxy: StartProxy) -> None:
+    server = Counting(answers_at_once=1)
+    runner = await server.start()
+    other = Counting()
+    other_runner = await other.start()
+    places = [entry(server, keys=({"key": "one", "max_concurrent": 1},)), entry(other) | {"name": "other"}]
+
+    async def second() -> bool:
+        return server.begun == 2
+
+    async with start_proxy(backends=places) as proxy:
+        order = asyncio.ensure_future(generate(proxy, n=4))
+        await eventually(second)
+        headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+        url = f"{proxy.url}/admin/api/backends/images"
+        async with proxy.client.patch(url, json={"enabled": False}, headers=headers) as drained:
+            assert drained.status == 200
+        server.go_on.set()
+        status, body = await order
+        assert (status, len(body["data"]), body.get("errors")) == (200, 4, None)
+        assert len((await generate(proxy, n=2))[1]["data"]) == 2
+    assert (server.begun, other.begun) == (4, 2)
+    for each in (runner, other_runner):
+        await each.cleanup()
+
+
+async def test_a_server_of_one_call_at_a_time_is_learned_in_one_round(start_proxy: StartProxy) -> None:
+    server = Counting(answers_at_once=0, most=1)
+    runner = await server.start()
+
+    async def all_begun() -> bool:
+        return server.begun == 10
+
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        order = asyncio.ensure_future(generate(proxy, n=10))
+        await eventually(all_begun)
+        server.go_on.set()
+        assert len((await order)[1]["data"]) == 10
+    assert server.begun <= 10 + 9
+    await runner.cleanup()
+
+
+async def test_a_limit_for_all_calls_of_a_round_is_one_of_the_rate(start_proxy: StartProxy, server: Counting) -> None:
+    server.answers = [answer(429, {"error": {"code": "rate_limit_exceeded"}}) for _ in range(4)]
+    async with start_proxy(backends=[entry(server)]) as proxy:
+        assert len((await generate(proxy, n=4))[1]["data"]) == 4
+        (key,) = (await admin_get(proxy, "/admin/api/keys"))["data"]
+        assert key["limit"] is None
+    assert len(server.bodies) == 8

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -68,7 +69,7 @@ async def test_base64_goes_to_sinks_and_the_rest_stays(piece: int) -> None:
 async def test_base64_may_be_in_the_middle_of_a_string(text: str, around: str, piece: int) -> None:
     found, images, texts = await read(json.dumps([text.format(base64.b64encode(IMAGE).decode())]).encode(), piece)
     assert images == [IMAGE]
-    assert found[0].replace("\x000\x00", "") == around
+    assert re.sub("\x00[0-9a-f]{16}-0\x00", "", found[0]) == around
     assert texts.sink_of(found[0]) is texts.sinks[0]
 
 

@@ -12,7 +12,6 @@ from sora_proxy.settings.accounts import Account
 from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream import InputImage, Submission
 from sora_proxy.upstream.openai_images.dialects import DIALECTS
-from sora_proxy.upstream.openai_images.models import known_capabilities
 from sora_proxy.upstream.openai_images.orders import Input, Order
 from sora_proxy.upstream.openai_images.profiles import GPT_IMAGE_2_SIZES, PROFILES, SEEDREAM_SIZES, Wire, profile_of
 from sora_proxy.upstream.sizes import SizeRule
@@ -207,7 +206,7 @@ def test_previews_are_streamed_for_one_image(n: int, streamed: bool) -> None:
 def test_a_size_that_a_model_does_not_make_becomes_the_nearest_one(
     profile: str, model: str, size: tuple[int, int], ordered: tuple[int, int]
 ) -> None:
-    assert known_capabilities(PROFILES[profile]).of(model).size_for(size) == ordered
+    assert PROFILES[profile].capabilities.of(model).size_for(size) == ordered
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sora_proxy.api.http.cors import Handler, add_cors_headers
 from sora_proxy.api.http.credentials import client_of, operator_of
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.errors import SoraProxyError, clear_frames
-from sora_proxy.foreign.instance import INSTANCE_HEADER
+from sora_proxy.foreign.instance import INSTANCE_HEADER, MAX_HOPS, marks_in
 
 log = structlog.get_logger(__name__)
 
@@ -74,8 +74,9 @@ async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
     if route.handler in request.app[OPERATOR_HANDLERS]:
         request[OPERATOR] = operator_of(request)
     elif route.handler not in request.app[OPEN_HANDLERS] and route.http_exception is None:
-        if request.headers.get(INSTANCE_HEADER) == request.app[INSTANCE]:
-            message = "The request comes from this server: a back end must not have this server's own address."
+        via = marks_in(request.headers.get(INSTANCE_HEADER))
+        if request.app[INSTANCE] in via or len(via) >= MAX_HOPS:
+            message = "The request went in a circle: a back end must not have this server's own address."
             raise ClientError(message, code="loop_detected")
         request[CLIENT] = client_of(request)
     return await handler(request)

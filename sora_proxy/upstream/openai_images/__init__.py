@@ -15,7 +15,7 @@ import aiohttp
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import ConfigurationError, EgressFault, KeyFault, UpstreamUnavailable
 from sora_proxy.foreign.bounded_json import read_json
-from sora_proxy.foreign.instance import INSTANCE_HEADER
+from sora_proxy.foreign.instance import INSTANCE_HEADER, header_with
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import (
@@ -31,10 +31,10 @@ from sora_proxy.upstream.downloads import Downloads
 from sora_proxy.upstream.http_client import Call, HttpClient
 from sora_proxy.upstream.openai_images.answers import Reader
 from sora_proxy.upstream.openai_images.dialects import DIALECTS
-from sora_proxy.upstream.openai_images.faults import fault_of
-from sora_proxy.upstream.openai_images.models import capabilities_of, known_capabilities
+from sora_proxy.upstream.openai_images.faults import LOOPS, fault_of
+from sora_proxy.upstream.openai_images.models import capabilities_of
 from sora_proxy.upstream.openai_images.orders import Input
-from sora_proxy.upstream.openai_images.profiles import profile_of
+from sora_proxy.upstream.openai_images.profiles import Wire, profile_of
 
 OPTIONS = {"profile", "query", "organization", "project"}
 OPTION = re.compile(r"[!-~]{1,500}")
@@ -55,7 +55,7 @@ class OpenAIImages:
         self._profile = profile_of(options.name, options.base_url, self._more.get("profile"))
         self._dialect = DIALECTS[self._profile.wire]
         self.max_concurrent = self._profile.max_concurrent
-        self.capabilities = known_capabilities(self._profile)
+        self.capabilities = self._profile.capabilities
         self._options = options
         self._threads = threads
         self._http = HttpClient()
@@ -79,7 +79,8 @@ class OpenAIImages:
         order = await self._threads.run(
             Work.media, lambda: self._dialect.order_of(submission, self._profile, _read(all_inputs))
         )
-        headers = self._headers(account) | ({"content-type": order.content_type} if order.content_type else {})
+        headers = self._headers(account, submission.spec.via)
+        headers |= {"content-type": order.content_type} if order.content_type else {}
         call = Call("POST", self._url(account, order.path), account.egress, None, headers, order.body, is_order=True)
         reader = Reader(submission, self._profile, account.base_url or self.base_url, self._threads)
         async with self._http.answer(call) as answer:
@@ -95,7 +96,9 @@ class OpenAIImages:
         return False  # hanging up does not end the work, nor the bill
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
-        await self._downloads.fetch(asset, account, destination, self._headers(account))
+        # What a model links to may be anything, which is none of the key's business.
+        headers = {} if self._profile.wire is Wire.chat else self._headers(account)
+        await self._downloads.fetch(asset, account, destination, headers)
 
     async def check_link(self, asset: Asset, account: Account | None) -> None:
         await self._downloads.check_link(asset, account)
@@ -119,17 +122,20 @@ class OpenAIImages:
             fault = fault_of(answer.status, answer.headers, document, account, self._profile)
         if isinstance(fault, KeyFault | EgressFault):
             raise fault
+        if fault.code in LOOPS:
+            raise UpstreamUnavailable(str(fault))
         raise UpstreamUnavailable(f"the back end answered {path} with the status {answer.status}: check its address")
 
     def _url(self, account: Account, path: str) -> str:
         url, query = (account.base_url or self.base_url) + path, self._more.get("query", self._profile.query)
         return f"{url}{'&' if '?' in path else '?'}{query}" if query else url
 
-    def _headers(self, account: Account) -> dict[str, str]:
+    def _headers(self, account: Account, via: tuple[str, ...] = ()) -> dict[str, str]:
         more, token = self._more, account.token
         key = token if self._profile.key_header != "authorization" else f"Bearer {token}"
         own = {"OpenAI-Organization": more.get("organization"), "OpenAI-Project": more.get("project")}
-        headers = {INSTANCE_HEADER: self._options.instance} | ({self._profile.key_header: key} if token else {})
+        headers = {INSTANCE_HEADER: header_with(via, self._options.instance)}
+        headers |= {self._profile.key_header: key} if token else {}
         headers |= {name: value for name, value in own.items() if value}
         return {**headers, **self._options.extra_headers, **account.headers}
 

@@ -17,7 +17,7 @@ from yarl import URL
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import SubmissionUnknown
 from sora_proxy.events import MAX_PREVIEW_BYTES, Preview
-from sora_proxy.foreign.addresses import plain_address
+from sora_proxy.foreign.addresses import joined_address
 from sora_proxy.generation import Asset
 from sora_proxy.upstream import Made, Submission
 from sora_proxy.upstream.downloads import FileSink, NoSink
@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 REQUEST_IDS = ("x-request-id", "apim-request-id", "x-siliconcloud-trace-id", "x-litellm-call-id")
 PARTIAL = ("image_generation.partial_image", "image_edit.partial_image")
+ERRORS = ("error", "choices", "type")  # what an answer of status 200 has that tells of an error
 COMPLETED = ("image_generation.completed", "image_edit.completed")
 
 
@@ -84,14 +85,21 @@ class Reader:
         async for chunk in answer.content.iter_any():
             *ended, rest = chunk.split(b"\n")
             for part in ended:
-                line = await self._feed(texts, line, part)
-                if line.startswith(b"data:"):
-                    await self._close(texts)
-                    document = texts.document()
-                    if isinstance(document, dict):
-                        yield document, texts
+                await self._feed(texts, line, part)
+                if document := await self._document(texts):
+                    yield document, texts
                 texts, line = self._long_texts(), b""
             line = await self._feed(texts, line, rest)
+        if document := await self._document(texts):  # of a last line without an end
+            yield document, texts
+
+    async def _document(self, texts: LongTexts) -> dict[str, Any] | None:
+        """The object in a line of data, if it has one."""
+        if texts.is_blank:
+            return None
+        await self._close(texts)
+        document = texts.document()
+        return document if isinstance(document, dict) else None
 
     @staticmethod
     async def _feed(texts: LongTexts, line: bytes, part: bytes) -> bytes:
@@ -128,7 +136,7 @@ class Reader:
             await self.submission.report(preview)
 
     async def _made(self, answer: aiohttp.ClientResponse, document: dict[str, Any], texts: LongTexts) -> Made:
-        images = self._dialect.images_in(document)
+        images = [image for image in self._dialect.images_in(document) if not self._is_quoted(image)]
         if not images:
             self._refuse(answer, document)
         assets = [asset for image in images[: self.submission.n] if (asset := await self._asset(image, texts))]
@@ -138,11 +146,15 @@ class Reader:
         limit = limit_reached(answer.headers, self.submission.model)
         return Made(tuple(assets), usage_of(self._dialect.usage_in(document)), limit)
 
+    def _is_quoted(self, image: str) -> bool:
+        """Whether an address is one that the client wrote: a model may repeat it in words."""
+        return image in self.submission.spec.prompt
+
     async def _asset(self, image: str, texts: LongTexts) -> Asset | None:
         """One result: its bytes, or the address where it lies."""
         if file := await self._file(image, texts):
             return Asset(file=file.name)
-        address = plain_address(_joined(self.base_url, image))
+        address = joined_address(self.base_url, image)
         if address is None:
             return None
         return Asset(address, ours_only=URL(address).origin() == URL(self.base_url).origin())
@@ -167,7 +179,8 @@ class Reader:
 
     def _refuse(self, answer: aiohttp.ClientResponse, document: Any) -> NoReturn:
         """Raise the fault of an answer without images. Operators learn its status, code and request id, no text."""
-        error = error_object(document)
+        plain = answer.status == 200 and isinstance(document, dict) and document.keys().isdisjoint(ERRORS)
+        error = error_object(None if plain else document)  # other servers have a `message` in every answer
         request_id = next((answer.headers[name][:100] for name in REQUEST_IDS if name in answer.headers), None)
         said = {"code": error.code, "type": error.kind, "reason": error.reason}
         log.warning("order not made", status=answer.status, request_id=request_id, **said)
@@ -175,14 +188,6 @@ class Reader:
             raise self._dialect.refusal_in(document if isinstance(document, dict) else {})
         account, model = self.submission.account, self.submission.model
         raise fault_of(answer.status, answer.headers, document, account, self.profile, model)
-
-
-def _joined(base_url: str, address: str) -> str:
-    """An address that may be relative to the server's root."""
-    try:
-        return str(URL(f"{base_url}/").join(URL(address)))
-    except ValueError:
-        return ""
 
 
 def _unused(texts: LongTexts, assets: list[Asset]) -> list[Path]:

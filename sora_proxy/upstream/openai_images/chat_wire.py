@@ -16,6 +16,7 @@ from sora_proxy.upstream.openai_images.faults import against_rules, answered_in_
 from sora_proxy.upstream.openai_images.orders import Input, Order, nearest_ratio
 from sora_proxy.upstream.openai_images.profiles import Profile, Sizes
 
+WHOLE = ("http://", "https://", "data:")  # how an image in words begins; the rest is none of a model's making
 LINK = re.compile(r"[^\]]*\]\(\s*<?([^\s)>]+)")  # of a markdown image, after its `![`
 
 
@@ -35,7 +36,7 @@ def images_in(document: Mapping[str, Any]) -> list[str]:
     """Where the images of an answer are: each is a data URI or an address."""
     message = _message(document)
     parts = [*_objects(message.get("images")), *_objects(message.get("content"))]
-    linked = [_link(text) for text in _text(message).split("![")[1:]]
+    linked = [link for text in _text(message).split("![")[1:] if (link := _link(text)) and link.startswith(WHOLE)]
     return [address for address in [*map(_address, parts), *linked] if address]
 
 

@@ -35,7 +35,8 @@ MODERATED = {
     "1301",
 }
 NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "accountoverdueerror", "1113"}
-BAD_KEY = {"api_key_invalid"}  # Google's, of status 400
+BAD_KEY = {"api_key_invalid", "no_db_connection"}  # of status 400, Google's and LiteLLM's
+LOOPS = {"loop_detected"}  # of servers like this one
 # Google's second one says that the free tier is not offered in the country: another one may help, or billing.
 WRONG_COUNTRY = {"unsupported_country_region_territory", "failed_precondition"}
 NO_CAPACITY = {"model_capacity_exhausted"}  # Google's, of status 429 or 503; other models go on
@@ -171,6 +172,8 @@ def _by_status(status: int, error: ErrorObject, account: Account, *, is_json: bo
 def _by_words(error: ErrorObject, account: Account) -> Fault | None:
     if error.words & MODERATED:
         return against_rules()
+    if LOOPS & error.words:
+        return RequestFault("the back end's address leads back to this server", code="loop_detected")
     if error.words & BAD_KEY:
         return KeyRejected(REJECTED[401])
     if error.words & NO_CREDIT:

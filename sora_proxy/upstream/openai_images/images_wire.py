@@ -24,7 +24,8 @@ def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImag
     images = [inputs[image] for image in submission.images]
     mask = inputs[submission.mask] if submission.mask else None
     fields = _fields(submission, profile)
-    if profile.streams and submission.spec.previews > 0 and submission.n == 1:  # OpenAI streams one image only
+    streams = profile.capabilities.of(submission.model).single_previews
+    if streams and submission.spec.previews > 0 and submission.n == 1:
         fields |= {"stream": True, "partial_images": min(submission.spec.previews, MAX_PREVIEWS)}
     by_edits = bool(images) and profile.edits in (Edits.form, Edits.json)
     by_edits &= mask is not None or not profile.edits_need_mask

@@ -9,9 +9,9 @@ from typing import Any
 from sora_proxy.upstream import Capabilities
 from sora_proxy.upstream.openai_images.profiles import PROFILES, Profile
 
-# OpenAI's list, and those of gateways in front of it, hold models of all kinds, most of which make no images.
+# Lists hold models of all kinds, most of which make no images. Those of the mixed ones may hold none that do.
 IMAGES = re.compile(
-    r"(^|[/._-])(image|dall-e|grok-imagine|flux|seedream|cogview|sd|sdxl|stable-diffusion|kolors|nano-banana)",
+    r"(^|[/._-])(image|dall-e|grok-imagine|flux|seedream|cogview|sd|sdxl|stable-?diffusion|kolors|nano-banana)",
     re.IGNORECASE,
 )
 MIXED = [PROFILES[name] for name in ("openai", "litellm", "xai", "siliconflow", "chat", "gemini")]
@@ -19,29 +19,27 @@ MODEL_ID = re.compile(r"[\w./:@+-]{1,200}", re.ASCII)
 KINDS = ("image", "image_generation")
 
 
-def known_capabilities(profile: Profile) -> Capabilities:
-    """What a server of a profile can do, without its list of models."""
-    return Capabilities(others=profile.abilities, families=profile.models)
-
-
 def capabilities_of(rows: Sequence[Any], profile: Profile) -> Capabilities:
     """What a server can do that lists these models."""
-    known, models = known_capabilities(profile), {}
-    for row in rows:
-        model = row.get("id") if isinstance(row, dict) else None
-        if isinstance(model, str) and MODEL_ID.fullmatch(model) and _makes_images(model, row, profile):
-            models[model] = replace(known.of(model), shutdown_date=_date(row.get("shutdown_date")))
-    return replace(known, models=models)
+    listed = {row["id"]: row for row in rows if isinstance(row, dict) and _is_model_id(row.get("id"))}
+    made = {model: row for model, row in listed.items() if _makes_images(model, row)}
+    if not made and profile not in MIXED:  # a server with models of its own, whose names say nothing
+        made = listed
+    known = profile.capabilities
+    dates = {model: _date(row.get("shutdown_date")) for model, row in made.items()}
+    return replace(known, models={model: replace(known.of(model), shutdown_date=dates[model]) for model in made})
 
 
-def _makes_images(model: str, row: dict[str, Any], profile: Profile) -> bool:
+def _is_model_id(value: Any) -> bool:
+    return isinstance(value, str) and MODEL_ID.fullmatch(value) is not None
+
+
+def _makes_images(model: str, row: dict[str, Any]) -> bool:
     architecture = row.get("architecture")  # of OpenRouter
     if isinstance(architecture, dict) and isinstance(made := architecture.get("output_modalities"), list):
         return "image" in made
     kind = row.get("mode") or row.get("type") or row.get("object")
-    if kind in KINDS:
-        return True
-    return profile not in MIXED or IMAGES.search(model) is not None
+    return kind in KINDS or IMAGES.search(model) is not None
 
 
 def _date(value: Any) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 from yarl import URL
 
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.upstream import Abilities
+from sora_proxy.upstream import Abilities, Capabilities
 from sora_proxy.upstream.sizes import SizeRule
 
 Ratio = tuple[int, int]
@@ -64,13 +64,17 @@ class Profile:
     ratios: tuple[Ratio, ...] = ()
     asks_for_base64: bool = False  # by `response_format`, which some servers refuse and others need
     counts: str | None = "n"  # the field for the number of images; None: one image in each call
-    streams: bool = False  # partial images; only one image in each call then
     settings_tag: str | None = None  # by which a prompt sets what the API can't: users must not, and we do
     negative_after: str | None = None  # what separates a negative prompt from the prompt, in the same field
     names: Mapping[str, str] = field(default_factory=dict)  # its own names of parameters
     always: Mapping[str, Any] = field(default_factory=dict)  # fields of every order
     refused_codes: frozenset[str] = frozenset()  # of errors with which nothing was begun, whatever the status
     max_concurrent: int | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What its server can do, without a list of models."""
+        return Capabilities(others=self.abilities, families=self.models)
 
 
 ALL = ("seed", "steps", "guidance_scale", "strength", "negative_prompt", "style", "quality", "background")
@@ -98,7 +102,7 @@ CHAT = Abilities(max_images=10, max_references=16, single_calls=True)
 GENERIC = "generic"
 PROFILES: Mapping[str, Profile] = {
     GENERIC: Profile(Abilities(max_images=10, max_references=16, masks=True, parameters=ALL)),
-    "openai": Profile(GPT_IMAGE, ("api.openai.com",), models=OPENAI_MODELS, streams=True),
+    "openai": Profile(GPT_IMAGE, ("api.openai.com",), models=OPENAI_MODELS),
     "azure": Profile(
         GPT_IMAGE,
         ("openai.azure.com", "cognitiveservices.azure.com"),
@@ -107,7 +111,6 @@ PROFILES: Mapping[str, Profile] = {
         key_header="api-key",
         deployment_in_path=True,
         query="api-version=2025-04-01-preview",
-        streams=True,
     ),
     "xai": Profile(
         Abilities(max_images=10, max_references=3),
@@ -157,7 +160,7 @@ PROFILES: Mapping[str, Profile] = {
         settings_tag="sd_cpp_extra_args",
         max_concurrent=1,
     ),
-    "litellm": Profile(GPT_IMAGE, models={"dall-e-3": DALL_E_3, "dall-e-2": DALL_E_2}),
+    "litellm": Profile(replace(GPT_IMAGE, single_previews=False), models={"dall-e-3": DALL_E_3, "dall-e-2": DALL_E_2}),
     "sglang": Profile(
         Abilities(max_images=4, max_references=4, parameters=("seed", "steps", "guidance_scale", "negative_prompt")),
         models_path=None,
