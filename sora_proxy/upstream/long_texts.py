@@ -132,7 +132,7 @@ class LongTexts:
             return at + len(DATA_URI)
         if before > enough:  # it was looked at as a whole
             return None
-        text = bytes(self._rest[self._string_at :])
+        text = bytes(self._rest[self._string_at : enough + 1])  # `_decode` looks at the rest
         run = BASE64.match(text)
         after = text[run.end() :] if run else text
         return self._string_at if not after or _is_open_escape(after) else None
@@ -148,8 +148,12 @@ class LongTexts:
     def _decode(self, chunk: bytes) -> tuple[bytes, bytes]:
         """The bytes up to the first character that is not base64; what follows is text of the same string again."""
         text = self._left + chunk
-        if b'"' not in text and (content := self._decoded_at_once(text)) is not None:
-            return content, b""
+        quote = text.find(b'"')
+        if (content := _decoded_at_once(text, quote)) is not None:
+            self._left = b"" if quote >= 0 else text[len(text) // QUANTUM * QUANTUM :]
+            if quote >= 0:
+                self._sink, self._string_at = None, len(self._rest)
+            return content, text[quote:] if quote >= 0 else b""
         end, plain = _leading_base64(text)
         after = text[end:]
         ended = bool(after) and not _is_open_escape(after)
@@ -164,15 +168,19 @@ class LongTexts:
         self._left = plain[whole:] + after
         return content, b""
 
-    def _decoded_at_once(self, text: bytes) -> bytes | None:
-        """A text that is nothing but plain base64, as nearly every chunk is: the decoder is the fastest to tell."""
-        whole = len(text) // QUANTUM * QUANTUM
-        try:
-            content = b64decode(memoryview(text)[:whole], validate=True)
-        except ValueError:
-            return None
-        self._left = text[whole:]
-        return content
+
+def _decoded_at_once(text: bytes, quote: int) -> bytes | None:
+    """A text of plain base64, as nearly every chunk is, or such a text before the quotation mark that ends it.
+
+    None for any other: the decoder is the fastest to tell.
+    """
+    whole = (
+        memoryview(text)[: len(text) // QUANTUM * QUANTUM] if quote < 0 else text[:quote] + b"=" * (-quote % QUANTUM)
+    )
+    try:
+        return b64decode(whole, validate=True)
+    except ValueError:
+        return None
 
 
 def _is_open_escape(text: bytes) -> bool:
