@@ -52,7 +52,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class NodeClass:
-    """A class of nodes; one that is slow takes the seconds of the options, in `steps` if it has such an input."""
+    """A class of nodes; one that is slow takes the seconds of the options, and may report its steps."""
 
     display_name: str
     category: str
@@ -60,6 +60,7 @@ class NodeClass:
     outputs: tuple[str, ...] = ()
     is_output: bool = False
     is_slow: bool = False
+    has_steps: bool = False
 
     def info(self, name: str, files: Mapping[str, list[str]], version: Version) -> dict[str, Any]:
         """Describe the class as `/object_info` does."""
@@ -158,6 +159,7 @@ CATALOGUE: Mapping[str, NodeClass] = {
         },
         _LATENT,
         is_slow=True,
+        has_steps=True,
     ),
     "VAEDecode": NodeClass("VAE Decode", "latent", _links(samples="LATENT", vae="VAE"), _IMAGE),
     "VAEEncode": NodeClass("VAE Encode", "latent", _links(pixels="IMAGE", vae="VAE"), _LATENT),
@@ -217,6 +219,7 @@ CATALOGUE: Mapping[str, NodeClass] = {
         _links(upscale_model="UPSCALE_MODEL", image="IMAGE"),
         _IMAGE,
         is_slow=True,
+        has_steps=True,
     ),
     "SaveImage": NodeClass(
         "Save Image",

@@ -28,6 +28,9 @@ class Clock(News):
 
     async def sleep(self, seconds: float) -> None:
         """Wait until so much time is over."""
-        due = self.now() + seconds
+        await self.reach(self.now() + seconds)
+
+    async def reach(self, due: float) -> None:
+        """Wait until it is that late."""
         while (left := due - self.now()) > 0:
             await self.wait_for(lambda: self.now() >= due, left)

@@ -1,5 +1,6 @@
 """The folders of a simulated ComfyUI, in memory."""
 
+import hashlib
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -51,6 +52,10 @@ class Files:
         """Read an input file by its path, None if there is none."""
         subfolder, _, name = path.rpartition("/")
         return self.get(Place(name, subfolder, "input"))
+
+    def digest_of_input(self, path: str) -> str:
+        """Give what changes when an input file is changed."""
+        return hashlib.sha256(self.input_named(path) or b"").hexdigest()
 
     def input_names(self) -> list[str]:
         """List the paths of the input files."""

@@ -13,6 +13,15 @@ Given = Mapping[str, Any]
 Pictures = tuple[Picture, ...]
 
 
+class NodeFailed(Exception):
+    """A node that fails with an error of its own: the name of its type, and its message."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        """Hold both."""
+        super().__init__(message)
+        self.kind = kind
+
+
 @dataclass(frozen=True, slots=True)
 class Latent:
     """What samplers work with: the images that it will be decoded to are alike but for their number."""

@@ -14,7 +14,7 @@ class ComfyUIOptions:
 
     version: str = option("0.33.0", "the version of ComfyUI that answers", tuple(VERSIONS))
     seconds: float = option(8.0, "seconds that a sampler takes, and each of the other slow nodes")
-    steps: int = option(0, "steps of every sampler (0: as many as its graph says)")
+    steps: int = option(0, "steps of every sampler and upscaler (0: as many as the graph says, or one)")
     previews: str = option("none", "previews of jobs that do not say which they want", PREVIEW_METHODS)
     checkpoints: str = option(
         "sd_xl_base_1.0.safetensors,v1-5-pruned-emaonly.safetensors", "checkpoints that are installed"

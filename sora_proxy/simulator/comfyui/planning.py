@@ -46,8 +46,8 @@ def links_of(graph: Graph, node_id: str) -> Iterator[tuple[str, str, int]]:
             yield name, value[0], value[1]
 
 
-def signatures_of(graph: Graph, outputs: list[str], content: Callable[[str], str]) -> dict[str, str]:
-    """Give what each node depends on as a text; `content` tells the state of an input file."""
+def signatures_of(graph: Graph, outputs: list[str], more_of: Callable[[Graph], Any]) -> dict[str, str]:
+    """Give what each node depends on as a text; `more_of` gives what a node depends on beside its inputs."""
     found: dict[str, str] = {}
 
     def of(node_id: str) -> str:
@@ -55,8 +55,8 @@ def signatures_of(graph: Graph, outputs: list[str], content: Callable[[str], str
             node = graph[node_id]
             links = {name: [of(other), slot] for name, other, slot in links_of(graph, node_id)}
             given = {name: node["inputs"][name] for name in CATALOGUE[node["class_type"]].inputs}
-            files = [content(each) for name, each in given.items() if name == "image" and isinstance(each, str)]
-            found[node_id] = json.dumps([node["class_type"], {**given, **links}, files], sort_keys=True)
+            parts = [node["class_type"], {**given, **links}, more_of(node)]
+            found[node_id] = json.dumps(parts, sort_keys=True)
         return found[node_id]
 
     for output in outputs:

@@ -51,4 +51,4 @@ def add_missing(app: web.Application) -> None:
 
 
 async def _missing(_: web.Request) -> web.Response:
-    return web.Response(status=404)
+    return web.Response(status=404, content_type="application/octet-stream")

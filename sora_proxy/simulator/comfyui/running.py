@@ -1,32 +1,27 @@
 """How a job is done: node by node, with all that the sockets hear of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sora_proxy.simulator.comfyui.catalogue import CATALOGUE, NodeClass
-from sora_proxy.simulator.comfyui.foreign import send_foreign_frames
+from sora_proxy.simulator.comfyui.fates import Vanished, meet
 from sora_proxy.simulator.comfyui.jobs import Entry, Job
-from sora_proxy.simulator.comfyui.nodes import WORK, Latent
+from sora_proxy.simulator.comfyui.nodes import WORK, Latent, NodeFailed
+from sora_proxy.simulator.comfyui.options import PREVIEW_METHODS
 from sora_proxy.simulator.comfyui.pictures import preview_frame
 from sora_proxy.simulator.comfyui.planning import Made, links_of, plan_of, signatures_of
 from sora_proxy.simulator.comfyui.reporting import Report
-from sora_proxy.simulator.comfyui.saving import NodeFailed, Saving, pngs_of
+from sora_proxy.simulator.comfyui.saving import Saving, pngs_of
 from sora_proxy.simulator.comfyui.state import ComfyUI
 from sora_proxy.simulator.comfyui.versions import Change
+from sora_proxy.simulator.faults import Rule
 
-OUT_OF_MEMORY = (
-    "Allocation on device\nThis error means you ran out of memory on your GPU.\n\nTIPS: If the workflow worked before "
-    "you might have accidentally set the batch_size to a large number."
-)
 TRACEBACK = ['  File "/opt/comfyui/execution.py", line 1, in execute\n']
 
 
 class Interrupted(Exception):
     """The job was stopped."""
-
-
-class Vanished(Exception):
-    """The job is to leave no trace."""
 
 
 async def work(simulator: ComfyUI) -> None:
@@ -50,6 +45,7 @@ class Run:
     job: Job
     report: Report = field(init=False)
     entry: Entry = field(init=False)
+    _fate: Rule | None = field(init=False)  # until it has struck
     _made: dict[str, Made] = field(default_factory=dict)  # by node
     _executed: list[str] = field(default_factory=list)
 
@@ -58,6 +54,7 @@ class Run:
         is_sparse = self.simulator.version.has(Change.recent)
         self.report = Report(self.job, self.simulator.sockets, self.simulator.clock, is_sparse)
         self.entry = Entry(self.job, messages=self.report.messages)
+        self._fate = self.job.fate
 
     async def go(self) -> Entry:
         """Do the job."""
@@ -81,22 +78,31 @@ class Run:
         return self.entry
 
     def _signatures(self) -> dict[str, str]:
-        """Find what is in the cache. A job with a fate finds nothing there, so that it meets its fate."""
+        """Find what is in the cache."""
         job, cache = self.job, self.simulator.cache
-        signatures = signatures_of(job.graph, job.outputs, self.simulator.content)
-        cache.keep_only(set() if job.fate else set(signatures.values()))
+        signatures = signatures_of(job.graph, job.outputs, self._more_of)
+        cache.keep_only(set(signatures.values()))
         found = {node_id: cache.get(signature) for node_id, signature in signatures.items()}
         self._made = {node_id: made for node_id, made in found.items() if made is not None}
         return signatures
+
+    def _more_of(self, node: Mapping[str, Any]) -> Any:
+        """What a node depends on beside its inputs: files, and the job itself if a fate may strike there."""
+        kind, fate = CATALOGUE[node["class_type"]], self.job.fate
+        inputs = [node["inputs"][name] for name, each in kind.inputs.items() if each.folder == "input"]
+        files = [self.simulator.files.digest_of_input(path) for path in inputs]
+        may_strike = kind.is_slow or kind.is_output or (fate and fate.parameters.get("node") == node["class_type"])
+        return [files, self.job.number if fate is not None and may_strike else None]
 
     async def _do(self, node_id: str, signature: str) -> None:
         if node_id in self._made:
             await self._show_again(node_id)
             return
+        started = self.simulator.clock.now()
         await self.report.started(node_id)
         self._check()
         try:
-            made = await self._make(node_id)
+            made = await self._make(node_id, started)
         except (NodeFailed, Interrupted, Vanished):
             raise
         except Exception as error:  # whatever a node's code raises fails the job, as in ComfyUI
@@ -117,17 +123,18 @@ class Run:
             await self.report.shown(node_id, shown)
         await self.report.finished(node_id)
 
-    async def _make(self, node_id: str) -> Made:
+    async def _make(self, node_id: str, started: float) -> Made:
         node = self.job.graph[node_id]
         kind, given = CATALOGUE[node["class_type"]], self._given(node_id)
-        await self._strike(node_id, kind)
+        if not kind.is_slow:
+            await self._strike(node_id, kind)
         if kind.is_output:
             saving = Saving.of(self.simulator.files, node["class_type"], given.get("filename_prefix", ""))
             contents = await self.simulator.artist.work(pngs_of(given["images"], self.job))
             return Made((), saving.put(contents))
         values = await self.simulator.artist.work(lambda: WORK[node["class_type"]](given))
         if kind.is_slow:
-            await self._take_time(node_id, given.get("steps"), values[0])
+            await self._take_time(node_id, started, given.get("steps", 1), values[0])
         return Made(values)
 
     def _given(self, node_id: str) -> dict[str, Any]:
@@ -139,24 +146,25 @@ class Run:
                 given[name] = self.simulator.files.input_named(given[name])
         return given
 
-    async def _take_time(self, node_id: str, steps: int | None, value: Any) -> None:
-        """Let the seconds of a slow node pass; it reports its steps if it has any."""
-        options = self.simulator.options
-        count = (options.steps or steps) if steps else 1
-        latent = value if isinstance(value, Latent) else None
+    async def _take_time(self, node_id: str, started: float, steps: int, value: Any) -> None:
+        """Let the seconds of a slow node pass. Its fate strikes after the first step."""
+        kind, options = CATALOGUE[self.job.graph[node_id]["class_type"]], self.simulator.options
+        count = (options.steps or steps) if kind.has_steps else 1
         for step in range(1, count + 1):
-            await self.simulator.clock.sleep(options.seconds / count)
+            await self.simulator.clock.reach(started + step * options.seconds / count)
             self._check()
-            if latent is not None:
-                await self.report.step(node_id, step, count, await self._preview(latent, step / count))
+            if kind.has_steps:
+                await self.report.step(node_id, step, count, await self._preview(value, step / count))
+            if step == 1:
+                await self._strike(node_id, kind)
 
-    async def _preview(self, latent: Latent, share: float) -> bytes | None:
+    async def _preview(self, value: Any, share: float) -> bytes | None:
         method = self.simulator.options.previews
         if self.simulator.version.has(Change.preview_by_job):
             method = self.job.extra_data.get("preview_method", method)
-        if method not in ("auto", "latent2rgb", "taesd"):
+        if method not in PREVIEW_METHODS[1:] or not isinstance(value, Latent):
             return None
-        return await self.simulator.artist.work(lambda: preview_frame(latent.picture, share))
+        return await self.simulator.artist.work(lambda: preview_frame(value.picture, share))
 
     def _check(self) -> None:
         """Stop the job if it was interrupted."""
@@ -164,22 +172,14 @@ class Run:
             raise Interrupted
 
     async def _strike(self, node_id: str, kind: NodeClass) -> None:
-        """Let the fate of the job strike at the node that it is for, or at the output."""
-        fate, name = self.job.fate, self.job.graph[node_id]["class_type"]
+        """Let the fate of the job strike once: at the node that it is for, or a slow one, but at the output at last."""
+        fate, name = self._fate, self.job.graph[node_id]["class_type"]
         if fate is None:
             return
-        if kind.is_slow or kind.is_output:
-            if fate.fault == "vanish" and fate.parameters["when"] == "running":
-                raise Vanished
-            if fate.fault == "cut_socket" and self.job.client_id is not None:
-                self.simulator.sockets.cut(self.job.client_id)
-            if fate.fault in ("foreign_frames", "large_frame"):
-                await send_foreign_frames(self.simulator.sockets, self.job, fate.parameters.get("bytes", 0))
-        if name == fate.parameters.get("node") or kind.is_output:
-            if fate.fault == "execution_error":
-                raise NodeFailed(fate.parameters["type"], fate.parameters["message"])
-            if fate.fault == "out_of_memory":
-                raise NodeFailed("torch.OutOfMemoryError", OUT_OF_MEMORY)
+        is_meant = name == fate.parameters["node"] if "node" in fate.parameters else kind.is_slow
+        if is_meant or kind.is_output:
+            self._fate = None
+            await meet(fate, self.job, self.simulator.sockets)
 
     def _where(self, node_id: str | None) -> dict[str, Any]:
         name = self.job.graph[node_id]["class_type"] if node_id is not None else None

@@ -8,16 +8,8 @@ from typing import Any
 
 from sora_proxy.simulator.comfyui.files import Files, OutsideError, Place, inside
 from sora_proxy.simulator.comfyui.jobs import Job
+from sora_proxy.simulator.comfyui.nodes import NodeFailed
 from sora_proxy.simulator.comfyui.pictures import Picture, png_of
-
-
-class NodeFailed(Exception):
-    """A node that fails with an error of its own: the name of its type, and its message."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        """Hold both."""
-        super().__init__(message)
-        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)

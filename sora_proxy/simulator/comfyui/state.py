@@ -1,6 +1,5 @@
 """The parts of one running simulator of ComfyUI."""
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,10 +42,6 @@ class ComfyUI:
     def choices(self) -> dict[str, list[str]]:
         """The names of the files that nodes can be told to load, by folder."""
         return {**self.options.models, "input": self.files.input_names()}
-
-    def content(self, path: str) -> str:
-        """Give what changes when an input file is changed."""
-        return hashlib.sha256(self.files.input_named(path) or b"").hexdigest()
 
     def forget_process(self) -> None:
         """Forget what a ComfyUI has in its memory: it starts with an empty folder of temporary files, too."""
