@@ -13,9 +13,9 @@ from pydantic import TypeAdapter
 from sora_proxy.api.http.error_codes import ERROR_CODES
 from sora_proxy.settings.kinds import UpstreamKeys
 from sora_proxy.settings.options import Settings
-from sora_proxy.simulator.fault_kinds import KINDS
 from sora_proxy.simulator.comfyui import ComfyUIOptions
 from sora_proxy.simulator.comfyui.faults import KINDS as COMFYUI_KINDS
+from sora_proxy.simulator.fault_kinds import KINDS
 from sora_proxy.simulator.images import ImagesOptions
 from sora_proxy.simulator.images.faults import KINDS as IMAGES_KINDS
 from sora_proxy.simulator.options import SimulatorOptions
