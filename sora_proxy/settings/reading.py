@@ -97,7 +97,9 @@ def _cross_checks(settings: Settings) -> list[str]:
     elif upstream_of(settings) == COMFYUI:
         faults += _faults_of_comfyui(settings)
     if "workflows_dir" in settings.model_fields_set and not settings.workflows_dir.is_dir():
-        faults.append(f"WORKFLOWS_DIR: {str(settings.workflows_dir)!r} is not a folder. Example: config/workflows")
+        faults.append(
+            f"WORKFLOWS_DIR: {str(settings.workflows_dir)!r} is not a folder. Example: WORKFLOWS_DIR=config/workflows"
+        )
     if settings.proxy_host and not settings.proxy_port:
         faults.append("PROXY_PORT: is missing beside PROXY_HOST. Example: PROXY_PORT=7890")
     if settings.proxy_user and not settings.proxy_host:
