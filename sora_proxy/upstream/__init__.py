@@ -181,7 +181,7 @@ class BackendOptions:
     """What every back end is made with. `name` is what operators and clients read, `base_url` has no credentials.
 
     `links_results` is explained at `Upstream`. `extra_headers` are for all calls to it; those of an account win.
-    `more` are the options of its kind, `workflows_dir` is the folder of ComfyUI's workflows.
+    `more` are the options of its kind.
     """
 
     name: str
@@ -191,7 +191,7 @@ class BackendOptions:
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     more: Mapping[str, Any] = field(default_factory=dict, repr=False)
     result_allow: tuple[str, ...] = ()  # hosts where results may lie although they are not public
-    workflows_dir: Path | None = None
+    workflows_dir: Path | None = None  # of ComfyUI
     instance: str = ""  # the mark of this server in its calls, by which it recognises those that lead back to itself
 
 
