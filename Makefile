@@ -10,6 +10,8 @@ NODE_SDK = requirements/node/node_modules/.package-lock.json
 # Programs of others, each in a virtual environment of its own.
 LITELLM = .programs/litellm
 MUSEQ = .programs/museq
+COMFY = .programs/comfy
+COMFY_NODE = requirements/node-comfyui/node_modules/.package-lock.json
 
 # Python makes the bytecode of what it imports; most of what is installed is never imported.
 FLAGS = --quiet --disable-pip-version-check --no-compile
@@ -27,7 +29,7 @@ run: $(RUN)
 test: $(TEST) $(LEGACY_SDK) $(NODE_SDK)
 	$(BIN)/python -m pytest -n 4
 
-test-programs: $(TEST) $(MUSEQ)/.installed
+test-programs: $(TEST) $(MUSEQ)/.installed $(COMFY)/.installed $(COMFY_NODE)
 	$(BIN)/python -m pytest tests/programs
 
 lint: $(LINT)
@@ -51,7 +53,7 @@ fresh:
 	@$(PYTHON) -m tests.fresh $(if $(ONLY_RUN),--only-run) $(SUITES)
 
 clean:
-	rm -rf $(VENV) .programs .openai-0.28 requirements/node/node_modules .fresh build dist *.egg-info
+	rm -rf $(VENV) .programs .openai-0.28 requirements/*/node_modules .fresh build dist *.egg-info
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "sora_proxy needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -95,17 +97,20 @@ $(LEGACY_SDK): requirements/openai-0.28.txt | $(BIN)/python
 
 $(LITELLM)/.installed: SIZE = 600 MB
 $(MUSEQ)/.installed: SIZE = 150 MB
+$(COMFY)/.installed: SIZE = 30 MB
 .programs/%/.installed: requirements/%.txt | $(BIN)/python
 	@echo "Installing $* with its $(call packages,$<) into $(@D) ($(SIZE)) ..."
 	@$(BIN)/python -m venv --without-pip --clear $(@D)
 	@$(BIN)/python -m pip --python $(@D)/bin/python install $(FLAGS) --require-hashes -r $<
 	@touch $@
 
-# The tests do not need Node: without it, those of its SDK are skipped.
-$(NODE_SDK): requirements/node/package-lock.json
-	@if ! command -v npm >/dev/null; then echo "Not installing openai for Node: there is no npm. Its tests will be skipped."; \
-	else echo "Installing openai for Node into requirements/node (35 MB) ..."; \
-		npm ci --prefix requirements/node --silent --no-audit --no-fund --fetch-retries=1 || echo "npm can't install openai for Node. Its tests will be skipped."; fi
+# The tests do not need Node: without it, those of its packages are skipped.
+$(NODE_SDK): IS = openai for Node (35 MB)
+$(COMFY_NODE): IS = a client of ComfyUI for Node (2 MB)
+requirements/%/node_modules/.package-lock.json: requirements/%/package-lock.json
+	@if ! command -v npm >/dev/null; then echo "Not installing $(IS): there is no npm. Its tests will be skipped."; \
+	else echo "Installing $(IS) into requirements/$* ..."; \
+		npm ci --prefix requirements/$* --silent --no-audit --no-fund --fetch-retries=1 || echo "npm can't install $(IS). Its tests will be skipped."; fi
 
 # One lock for all Pythons that setup.cfg admits. It holds hashes, but no index's address.
 COMPILE = uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
@@ -119,4 +124,6 @@ lock:
 	$(EXTRA) lint | $(COMPILE) - -c requirements.txt -c requirements/test.txt -o requirements/lint.txt
 	$(COMPILE) requirements/litellm.in -o requirements/litellm.txt
 	$(COMPILE) requirements/museq.in -o requirements/museq.txt
+	$(COMPILE) requirements/comfy.in -o requirements/comfy.txt
 	cd requirements/node && npm install --package-lock-only --omit-lockfile-registry-resolved --silent --save-exact openai@$$(npm view openai version)
+	cd requirements/node-comfyui && npm install --package-lock-only --omit-lockfile-registry-resolved --silent

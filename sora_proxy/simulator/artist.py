@@ -4,10 +4,13 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 THREADS = 2
 MAX_BYTES = 64 * 2**20
 AHEAD = 64  # images that may wait to be drawn before they are asked for
+
+Result = TypeVar("Result")
 
 
 class Artist:
@@ -41,7 +44,7 @@ class Artist:
         self._drawing[name] = drawing
         drawing.add_done_callback(lambda done: self._finished(name, done))
 
-    async def work(self, job: Callable[[], bytes]) -> bytes:
+    async def work(self, job: Callable[[], Result]) -> Result:
         """Do another blocking job in the same threads."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, job)
 

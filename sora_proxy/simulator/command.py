@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import Field, dataclass, fields
 from typing import Any
 
+from sora_proxy.simulator.comfyui import ComfyUIOptions, serve_comfyui_simulator
 from sora_proxy.simulator.images import ImagesOptions, serve_images_simulator
 from sora_proxy.simulator.options import SimulatorOptions
 from sora_proxy.simulator.server import serve_simulator
@@ -30,6 +31,7 @@ class Wire:
 WIRES: Mapping[str, Wire] = {
     "sora": Wire(SimulatorOptions, serve_simulator),
     "images": Wire(ImagesOptions, serve_images_simulator),
+    "comfyui": Wire(ComfyUIOptions, serve_comfyui_simulator),
 }
 
 
@@ -39,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--wire",
         choices=tuple(WIRES),
         default="sora",
-        help="what it speaks: Sora's web protocol or OpenAI's Images API (default: %(default)s)",
+        help="what it speaks: Sora's web protocol, OpenAI's Images API, or as ComfyUI does (default: %(default)s)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(

@@ -17,6 +17,7 @@ class RunningSimulator:
 
     url: str
     port: int
+    host: str = "127.0.0.1"
 
 
 def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
@@ -34,6 +35,6 @@ async def serve(runner: web.AppRunner, listening: socket.socket | None) -> Async
         await web.SockSite(runner, sock, backlog=BACKLOG).start()
         host, port = sock.getsockname()[:2]
         name = f"[{host}]" if ":" in host else host
-        yield RunningSimulator(f"http://{name}:{port}", port)
+        yield RunningSimulator(f"http://{name}:{port}", port, host)
     finally:
         await runner.cleanup()

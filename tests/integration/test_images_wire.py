@@ -1,7 +1,6 @@
 """The simulated servers answer as museq 0.60.2, stable-diffusion.cpp and LiteLLM 1.105.7 did.
 
-`images_wire.json` holds one exchange a line: what was sent, and the status, the headers and the shape of the answer. In
-a shape, a text names a type, or is equal to what follows `=`; everything else is equal to itself.
+`images_wire.json` holds one exchange a line: what was sent, and the status, the headers and the shape of the answer.
 """
 
 import base64
@@ -13,39 +12,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.simulated_images import Answer, SimulatedImages, looked_at, png, simulated
+from tests.shapes import DATA_URI, has_shape
+from tests.simulated_images import Answer, SimulatedImages, png, simulated
 
 EXCHANGES = json.loads((Path(__file__).parents[1] / "data" / "images_wire.json").read_bytes())
 FILES = {"image": png(), "not an image": b"not an image"}
-DATA_URI = "data:image/png;base64,"
-
-
-def has_shape(value: Any, shape: Any) -> bool:
-    """Whether a value is as a shape says."""
-    if isinstance(shape, dict) and set(shape) == {"every"}:
-        return isinstance(value, list) and bool(value) and all(has_shape(each, shape["every"]) for each in value)
-    if isinstance(shape, dict):
-        same = isinstance(value, dict) and set(value) == set(shape)
-        return same and all(has_shape(value[name], each) for name, each in shape.items())
-    if isinstance(shape, list):
-        same = isinstance(value, list) and len(value) == len(shape)
-        return same and all(map(has_shape, value, shape))
-    if shape == "number":
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(shape, str):
-        return isinstance(value, str) and is_text(value, shape)
-    return value is shape
-
-
-def is_text(value: str, shape: str) -> bool:
-    match shape:
-        case "text":
-            return bool(value)
-        case "base64":
-            return looked_at(base64.b64decode(value, validate=True))[0] is not None
-        case "data URI":
-            return value.startswith(DATA_URI) and is_text(value.removeprefix(DATA_URI), "base64")
-    return value == shape.removeprefix("=")
 
 
 def body_of(exchange: dict[str, Any]) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def test_tasks_are_started_where_their_death_is_noticed() -> None:
         for node in ast.walk(ast.parse(path.read_bytes()))
         if isinstance(node, ast.Attribute) and node.attr in ("create_task", "ensure_future")
     }
-    assert starters == {"background", "orders.sending", "webhooks.deliverer"}  # but for the first, in groups
+    assert starters == {"background", "orders.sending", "simulator.comfyui.process", "webhooks.deliverer"}
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:

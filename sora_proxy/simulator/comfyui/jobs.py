@@ -1,0 +1,165 @@
+"""Jobs that wait, run and have ended."""
+
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from sora_proxy.simulator.comfyui.versions import Change, Version
+from sora_proxy.simulator.faults import Rule
+from sora_proxy.simulator.news import News
+
+MAX_HISTORY = 10_000
+
+Message = tuple[str, dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Job:
+    """What was submitted; `outputs` are the nodes that are to be made, and `fate` is an ordered fault."""
+
+    number: float
+    prompt_id: str
+    graph: dict[str, Any]
+    extra_data: dict[str, Any]
+    outputs: list[str]
+    fate: Rule | None = None
+    interrupted: bool = False
+    node: str | None = None  # at work
+
+    @property
+    def client_id(self) -> str | None:
+        """The id of the socket that hears of it."""
+        return self.extra_data.get("client_id")
+
+    @property
+    def described(self) -> list[Any]:
+        """The five parts that the queue and the history show."""
+        return [self.number, self.prompt_id, self.graph, self.extra_data, self.outputs]
+
+    def has_fate(self, fault: str) -> bool:
+        """Tell whether this fault was ordered for it."""
+        return self.fate is not None and self.fate.fault == fault
+
+
+@dataclass(slots=True)
+class Entry:
+    """A job that has ended: what its output nodes show, and how it went."""
+
+    job: Job
+    outputs: dict[str, Any] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether all of it was done."""
+        return any(event == "execution_success" for event, _ in self.messages)
+
+    def data_of(self, event: str) -> dict[str, Any] | None:
+        """Give what a message says, None if there was none of this event."""
+        return next((data for name, data in self.messages if name == event), None)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """How it went."""
+        word = "success" if self.succeeded else "error"
+        return {"status_str": word, "completed": self.succeeded, "messages": [list(each) for each in self.messages]}
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What the history shows."""
+        meta = {
+            node: {"node_id": node, "display_node": node, "parent_node": None, "real_node_id": node}
+            for node in self.outputs
+        }
+        return {"prompt": self.job.described, "outputs": self.outputs, "status": self.status, "meta": meta}
+
+    def state(self, version: Version) -> str:
+        """The word for how it went in the list of jobs."""
+        if self.succeeded:
+            return "completed"
+        cancelled = self.data_of("execution_interrupted") is not None and version.has(Change.cancelled_state)
+        return "cancelled" if cancelled else "failed"
+
+
+class Jobs(News):
+    """The queue, a heap by number, the job that runs, and the history."""
+
+    def __init__(self) -> None:
+        """Start without jobs."""
+        super().__init__()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, as the end of the process does."""
+        self._heap: list[tuple[float, str, int, Job]] = []
+        self._pushed = 0
+        self._number = 0
+        self.running: Job | None = None
+        self.history: dict[str, Entry] = {}
+        self.wake()
+
+    @property
+    def waiting(self) -> list[Job]:
+        """The jobs that wait, in the heap's order."""
+        return [job for *_, job in self._heap]
+
+    @property
+    def remaining(self) -> int:
+        """How many jobs have not ended."""
+        return len(self._heap) + (self.running is not None)
+
+    def next_number(self) -> int:
+        """Give the number of the next submit."""
+        self._number += 1
+        return self._number - 1
+
+    def put(self, job: Job) -> None:
+        """Let a job wait."""
+        heapq.heappush(self._heap, (job.number, job.prompt_id, self._pushed, job))
+        self._pushed += 1
+        self.wake()
+
+    async def take(self) -> Job:
+        """Wait for the job whose turn it is, and let it run."""
+        while not self._heap:
+            await self.wait_for(lambda: bool(self._heap), 3600)
+        self.running = heapq.heappop(self._heap)[-1]
+        return self.running
+
+    def ended(self, entry: Entry | None) -> None:
+        """Note the end of the job that ran; without an entry the history does not know it."""
+        self.running = None
+        if entry is not None:
+            self.history[entry.job.prompt_id] = entry
+            while len(self.history) > MAX_HISTORY:
+                del self.history[next(iter(self.history))]
+        self.wake()
+
+    def delete(self, prompt_id: str) -> bool:
+        """Delete one job that waits; tell whether there was one."""
+        for place, (*_, job) in enumerate(self._heap):
+            if job.prompt_id == prompt_id:
+                del self._heap[place]
+                heapq.heapify(self._heap)
+                return True
+        return False
+
+    def clear(self) -> None:
+        """Delete all jobs that wait."""
+        self._heap.clear()
+
+    def interrupt(self, prompt_id: str | None = None) -> bool:
+        """Stop the job that runs, if it has this id or none is given; tell whether there was one."""
+        hit = self.running is not None and prompt_id in (None, self.running.prompt_id)
+        if hit and self.running is not None:
+            self.running.interrupted = True
+        return hit
+
+
+def latest(entries: dict[str, Entry], max_items: int | None, offset: int) -> dict[str, Any]:
+    """Give a part of the history, oldest first; a negative offset means the newest."""
+    names = deque(entries)
+    start = len(names) - max_items if offset < 0 and max_items is not None else max(offset, 0)
+    end = None if max_items is None else max(start, 0) + max_items
+    return {name: entries[name].described for name in list(names)[max(start, 0) : end]}

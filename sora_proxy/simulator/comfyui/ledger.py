@@ -1,0 +1,81 @@
+"""What a simulated ComfyUI has seen and done."""
+
+from collections import Counter, deque
+from typing import Any
+
+from sora_proxy.simulator.news import News
+
+MAX_NOTES = 10_000  # that are remembered of each kind
+
+
+class ComfyUILedger(News):
+    """Counts since the start or the last reset, and notes of calls, of which the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        super().__init__()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.requests: Counter[str] = Counter()
+        self.answers: Counter[str] = Counter()
+        self.notes: dict[str, deque[Any]] = {
+            kind: deque(maxlen=MAX_NOTES)
+            for kind in ("submits", "uploads", "views", "cancels", "interrupts", "deletes")
+        }
+        self.registered = 0
+        self.started = 0
+        self.restarts = 0
+        self.max_unfinished = 0
+        self.idle_seconds = 0.0
+        self._idle_since: float | None = None
+        self.wake()
+
+    def arrived(self, endpoint: str) -> None:
+        """Count a request before it is answered."""
+        self.requests[endpoint] += 1
+        self.wake()
+
+    def answered(self, status: int) -> None:
+        """Count an answer."""
+        self.answers[str(status)] += 1
+
+    def note(self, kind: str, what: Any) -> None:
+        """Remember a call."""
+        self.notes[kind].append(what)
+        self.wake()
+
+    def job_queued(self, unfinished: int) -> None:
+        """Count a job, after which so many are unfinished."""
+        self.registered += 1
+        self.max_unfinished = max(self.max_unfinished, unfinished)
+        self.wake()
+
+    def job_started(self, now: float) -> None:
+        """Note that a job runs."""
+        self.started += 1
+        if self._idle_since is not None:
+            self.idle_seconds += now - self._idle_since
+        self._idle_since = None
+
+    def job_ended(self, now: float) -> None:
+        """Note that none runs."""
+        self._idle_since = now
+
+    def seen(self, endpoint: str, token: str | None = None) -> int:  # noqa: ARG002
+        """Count the requests of an endpoint."""
+        return self.requests[endpoint]
+
+    def described(self) -> dict[str, Any]:
+        """Give what the stats show; the idle seconds are those between two jobs."""
+        return {
+            "requests": self.requests,
+            "answers": self.answers,
+            **{kind: list(notes) for kind, notes in self.notes.items()},
+            "registered": self.registered,
+            "started": self.started,
+            "restarts": self.restarts,
+            "max_unfinished": self.max_unfinished,
+            "idle_seconds": round(self.idle_seconds, 3),
+        }

@@ -1,0 +1,41 @@
+"""How a simulated ComfyUI behaves: one frozen object, one line of meaning per option."""
+
+from dataclasses import dataclass, fields
+
+from sora_proxy.simulator.comfyui.versions import VERSIONS, Version
+from sora_proxy.simulator.options import check_option, option
+
+PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComfyUIOptions:
+    """Every option has a default that suits a demonstration; lists of files have commas between their names."""
+
+    version: str = option("0.33.0", "the version of ComfyUI that answers", tuple(VERSIONS))
+    seconds: float = option(8.0, "seconds that a sampler takes, and each of the other slow nodes")
+    steps: int = option(0, "steps of every sampler and upscaler (0: as many as the graph says, or one)")
+    previews: str = option("none", "previews of jobs that do not say which they want", PREVIEW_METHODS)
+    checkpoints: str = option(
+        "sd_xl_base_1.0.safetensors,v1-5-pruned-emaonly.safetensors", "checkpoints that are installed"
+    )
+    loras: str = option("pixel-art.safetensors", "LoRAs that are installed")
+    upscale_models: str = option("4x-UltraSharp.pth", "upscale models that are installed")
+    user: str = option("", "user of a proxy in front that asks for a login (empty: none asks)")
+    password: str = option("", "password of that user, also accepted as a bearer token")
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense, with a ValueError that names the option."""
+        for each in fields(self):
+            check_option(each.name, getattr(self, each.name), each.metadata["choices"])
+
+    @property
+    def kind(self) -> Version:
+        """The version as an object."""
+        return VERSIONS[self.version]
+
+    @property
+    def models(self) -> dict[str, list[str]]:
+        """The names of the model files by folder."""
+        folders = {name: getattr(self, name) for name in ("checkpoints", "loras", "upscale_models")}
+        return {folder: [name for name in names.split(",") if name] for folder, names in folders.items()}

@@ -1,0 +1,94 @@
+"""The sockets of the clients, in the table that ComfyUI keeps: the weaknesses of that table are kept, too."""
+
+import asyncio
+import contextlib
+import json
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+PREVIEW, PREVIEW_WITH_METADATA = 1, 4  # numbers of binary events
+JPEG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A socket and what it runs on."""
+
+    socket: web.WebSocketResponse
+    transport: asyncio.Transport | None
+
+
+@dataclass(slots=True)
+class Sockets:
+    """One socket for each id. A second one with the same id takes the first one's place, which stays open.
+
+    When either of them closes, the id has no socket any more: the other one hears nothing.
+    """
+
+    _table: dict[str, Connection] = field(default_factory=dict)
+    _with_metadata: set[str] = field(default_factory=set)
+    opened: int = 0
+    displaced: int = 0
+    open: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        """The ids that have a socket."""
+        return list(self._table)
+
+    def add(self, name: str, connection: Connection) -> None:
+        """Note a socket that was opened."""
+        self.opened += 1
+        self.open += 1
+        self.displaced += name in self._table
+        self._with_metadata.discard(name)
+        self._table[name] = connection
+
+    def closed(self, name: str) -> None:
+        """Note that a socket of this id was closed."""
+        self.open -= 1
+        self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """Take the socket of this id out of the table."""
+        self._table.pop(name, None)
+        self._with_metadata.discard(name)
+
+    def cut(self, name: str) -> None:
+        """Break the connection of this id."""
+        connection = self._table.get(name)
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+
+    def wants_metadata(self, name: str) -> None:
+        """Note that previews for this id are to say whose they are."""
+        self._with_metadata.add(name)
+
+    def has_metadata(self, name: str | None) -> bool:
+        """Tell whether previews for this id say whose they are."""
+        return name in self._with_metadata
+
+    async def send(self, kind: str, data: Any, name: str | None = None) -> None:
+        """Send an event to the socket of one id, or to all."""
+        text = json.dumps({"type": kind, "data": data})
+        for socket in self._receivers(name):
+            with contextlib.suppress(ConnectionError):
+                await socket.send_str(text)
+
+    async def send_preview(self, jpeg: bytes, metadata: dict[str, Any] | None, name: str | None) -> None:
+        """Send a preview, with metadata or without."""
+        if metadata is None:
+            frame = struct.pack(">II", PREVIEW, JPEG) + jpeg
+        else:
+            about = json.dumps(metadata).encode()
+            frame = struct.pack(">II", PREVIEW_WITH_METADATA, len(about)) + about + jpeg
+        for socket in self._receivers(name):
+            with contextlib.suppress(ConnectionError):
+                await socket.send_bytes(frame)
+
+    def _receivers(self, name: str | None) -> list[web.WebSocketResponse]:
+        names = list(self._table) if name is None else [name]
+        return [self._table[each].socket for each in names if each in self._table]

@@ -1,0 +1,75 @@
+"""The parts of one running simulator of ComfyUI."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from sora_proxy.simulator.artist import Artist
+from sora_proxy.simulator.comfyui.clock import Clock
+from sora_proxy.simulator.comfyui.faults import KINDS
+from sora_proxy.simulator.comfyui.files import TYPES, Files
+from sora_proxy.simulator.comfyui.jobs import Jobs
+from sora_proxy.simulator.comfyui.ledger import ComfyUILedger
+from sora_proxy.simulator.comfyui.options import ComfyUIOptions
+from sora_proxy.simulator.comfyui.planning import Cache
+from sora_proxy.simulator.comfyui.sockets import Sockets
+from sora_proxy.simulator.comfyui.versions import Version
+from sora_proxy.simulator.faults import FaultBook
+
+
+@dataclass(slots=True)
+class ComfyUI:
+    """Everything that the routes work with; `starts` counts the processes that it was."""
+
+    options: ComfyUIOptions
+    artist: Artist = field(default_factory=Artist)
+    cache: Cache = field(default_factory=Cache)
+    clock: Clock = field(default_factory=Clock)
+    faults: FaultBook = field(default_factory=lambda: FaultBook(KINDS))
+    files: Files = field(default_factory=Files)
+    jobs: Jobs = field(default_factory=Jobs)
+    ledger: ComfyUILedger = field(default_factory=ComfyUILedger)
+    sockets: Sockets = field(default_factory=Sockets)
+    starts: int = 1
+
+    @property
+    def version(self) -> Version:
+        """The version that answers."""
+        return self.options.kind
+
+    @property
+    def choices(self) -> dict[str, list[str]]:
+        """The names of the files that nodes can be told to load, by folder."""
+        return {**self.options.models, "input": self.files.input_names()}
+
+    def forget_process(self) -> None:
+        """Forget what a ComfyUI has in its memory: it starts with an empty folder of temporary files, too."""
+        self.starts += 1
+        self.jobs.reset()
+        self.cache.keep_only(set())
+        self.files.forget("temp")
+
+    def reset(self) -> None:
+        """Forget everything but the sockets."""
+        self.forget_process()
+        self.files.forget(*TYPES)
+        self.faults.reset()
+        self.ledger.reset()
+
+    def described(self) -> dict[str, Any]:
+        """Give what the stats show."""
+        sockets = {
+            "open": self.sockets.open,
+            "names": self.sockets.names,
+            "opened": self.sockets.opened,
+            "displaced": self.sockets.displaced,
+        }
+        return self.ledger.described() | {
+            "unfinished": self.jobs.remaining,
+            "sockets": sockets,
+            "faults_struck": self.faults.struck,
+        }
+
+
+COMFYUI: web.AppKey[ComfyUI] = web.AppKey("comfyui", ComfyUI)
