@@ -31,7 +31,7 @@ def strip(file: Path) -> None:
 
     Raises Damaged or OSError.
     """
-    clean = file.with_suffix(".clean")
+    clean = file.with_name(f"{file.name}.part")  # an ending by which the next start removes it after a crash
     try:
         with file.open("rb") as source:
             head = source.read(12)
