@@ -1,0 +1,225 @@
+"""Graphs: what a server can make with the workflows, and the graph of one order. No I/O in here.
+
+A server's answer to `GET /object_info` says which nodes, files and limits it has. `problems_of` names what it lacks for
+a workflow, `fitted` fits a workflow to it. `models_of` and `graph_for` take fitted workflows, of those that it can run.
+Before a server has answered they take the workflows as they are: then no checkpoint can be chosen by name.
+"""
+
+import copy
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Any
+
+from sora_proxy.errors import RequestFault
+from sora_proxy.settings.kinds import MAX_MODEL_NAME
+from sora_proxy.spec import PARAMETERS
+from sora_proxy.upstream import Abilities, Submission
+from sora_proxy.upstream.comfyui.checking import is_link, listed
+from sora_proxy.upstream.comfyui.mapping import Slot
+from sora_proxy.upstream.comfyui.server_info import ObjectInfo, choices_of, limits_of, required_of
+from sora_proxy.upstream.comfyui.workflows import Graph, Workflow
+from sora_proxy.upstream.sizes import SizeRule
+
+MIN_SIDE, MAX_PIXELS, MAX_RATIO = 64, 2048 * 2048, 4  # of images whose sizes a map does not list
+
+
+def models_of(workflows: Mapping[str, Workflow]) -> dict[str, Abilities]:
+    """What the workflows can do: as NAME, and as NAME/CHECKPOINT for each of their checkpoints."""
+    models: dict[str, Abilities] = {}
+    for name, workflow in workflows.items():
+        names = [name, *(f"{name}/{checkpoint}" for checkpoint in workflow.available)]
+        usable = [each for each in names if each.isprintable() and len(each) <= MAX_MODEL_NAME]
+        models |= dict.fromkeys(usable, _abilities(workflow, workflows))
+    return models
+
+
+def _abilities(workflow: Workflow, workflows: Mapping[str, Workflow]) -> Abilities:
+    edits = _other(workflow, workflow.with_reference, workflows)
+    masked = _other(edits, edits.with_mask, workflows)
+    family = (workflow, edits, masked)
+    mapped = {field for each in family for field in each.slots}
+    return Abilities(
+        sizes=workflow.sizes,
+        max_images=min(each.max_images for each in family),
+        max_references=len(edits.slots.get("image", ())),
+        masks="mask" in masked.slots,
+        parameters=tuple(name for name in PARAMETERS if name in mapped),
+        size_rule=SizeRule(
+            step=workflow.size_step,
+            min_side=MIN_SIDE,
+            max_side=workflow.max_side,
+            max_pixels=MAX_PIXELS,
+            max_ratio=MAX_RATIO,
+        ),
+    )
+
+
+def _other(workflow: Workflow, name: str | None, workflows: Mapping[str, Workflow]) -> Workflow:
+    """The workflow of a name, if it can be used, else the first one."""
+    return workflows.get(name, workflow) if name else workflow
+
+
+def workflow_for(workflows: Mapping[str, Workflow], submission: Submission) -> Workflow:
+    """The workflow that makes an order. Raises RequestFault."""
+    name = submission.model.partition("/")[0]
+    if name not in workflows:
+        raise RequestFault("the workflow of this model is not there any more", code="model_unavailable")
+    workflow = workflows[name]
+    if submission.images:
+        workflow = _other(workflow, workflow.with_reference, workflows)
+    if submission.mask:
+        workflow = _other(workflow, workflow.with_mask, workflows)
+    return workflow
+
+
+def graph_for(workflows: Mapping[str, Workflow], submission: Submission, seed: int) -> Graph:
+    """The graph of an order. `seed` is for a client that named none, of 0 or more. Raises RequestFault."""
+    workflow = workflow_for(workflows, submission)
+    graph = copy.deepcopy(dict(workflow.graph))
+    for field, value in _values(workflow, submission, seed).items():
+        for place in workflow.slots.get(field, ()):
+            _set(graph, place, value)
+    _set_images(graph, workflow, submission)
+    return graph
+
+
+def _values(workflow: Workflow, submission: Submission, seed: int) -> dict[str, Any]:
+    """What is written to the inputs, by the fields of maps. An input whose field is left out keeps its value."""
+    spec = submission.spec
+    wanted = submission.parameters.get("seed", -1)
+    values = {name: value for name, value in submission.parameters.items() if name in workflow.slots}
+    values |= {"prompt": spec.prompt, "width": spec.width, "height": spec.height, "count": submission.n}
+    # ComfyUI knows no negative seed; to other programs it means any.
+    values["seed"] = (wanted if wanted >= 0 else seed) % (workflow.max_seed + 1)
+    if checkpoint := _checkpoint(workflow, submission.model):
+        values["checkpoint"] = checkpoint
+    return values
+
+
+def _checkpoint(workflow: Workflow, model: str) -> str | None:
+    """The checkpoint in a model's name. Another workflow, for edits, may not have it. Raises RequestFault."""
+    name, _, checkpoint = model.partition("/")
+    if not checkpoint or checkpoint in workflow.available:
+        return checkpoint or None
+    if workflow.name == name:
+        raise RequestFault("the checkpoint of this model is not there any more", code="model_unavailable")
+    return None
+
+
+def _set_images(graph: Graph, workflow: Workflow, submission: Submission) -> None:
+    """Raises RequestFault if the workflow needs an image that the order does not have.
+
+    References after the first one may be missing: then the nodes that would load them are taken out.
+    """
+    files = [image.upload_id for image in submission.images]
+    masks = [submission.mask.upload_id] if submission.mask else []
+    images = workflow.slots.get("image", ())
+    for needed, given, noun in (
+        (images, files, "reference image"),
+        (workflow.slots.get("mask", ()), masks, "mask"),
+    ):
+        if needed and not given:
+            raise RequestFault(f"{workflow.name} needs a {noun}", code="order_refused")
+    for place, file in zip(images, files, strict=False):
+        _set(graph, place, file)
+    for place in workflow.slots.get("mask", ()):
+        _set(graph, place, masks[0])
+    used = {node for node, _ in images[: len(files)]}
+    for node, _ in images[len(files) :]:
+        if node not in used:
+            _take_out(graph, node)
+
+
+def _set(graph: Graph, place: Slot, value: Any) -> None:
+    node, name = place
+    graph[node]["inputs"][name] = value
+
+
+def _take_out(graph: Graph, node_id: str) -> None:
+    graph.pop(node_id, None)
+    for node in graph.values():
+        inputs = node["inputs"]
+        node["inputs"] = {name: value for name, value in inputs.items() if not (is_link(value) and value[0] == node_id)}
+
+
+def fitted(workflow: Workflow, object_info: ObjectInfo) -> Workflow:
+    """A workflow with the checkpoints and the limits of a server. If the server does not have the checkpoint of the
+    graph, the first one that the map lists takes its place."""
+    available = _available(workflow, object_info)
+    limits = {field: _limits(workflow, field, object_info) for field in ("width", "height", "seed", "count")}
+    steps = [step for field in ("width", "height") if (step := limits[field].get("step")) and isinstance(step, int)]
+    sides = [_maximum(limits[field], workflow.max_side) for field in ("width", "height")]
+    return replace(
+        workflow,
+        graph=_with_checkpoint(workflow, available),
+        available=available,
+        size_step=math.lcm(workflow.size_step, *steps),
+        max_side=min(sides),
+        max_seed=_maximum(limits["seed"], workflow.max_seed),
+        max_images=_maximum(limits["count"], workflow.max_images),
+    )
+
+
+def _available(workflow: Workflow, object_info: ObjectInfo) -> tuple[str, ...]:
+    """The server's checkpoints that the map lists, in the order of its names and patterns."""
+    if "checkpoint" not in workflow.slots:
+        return ()
+    node, name = workflow.slots["checkpoint"][0]
+    choices = choices_of(object_info, workflow.graph[node]["class_type"], name) or ()
+    names = [choice for choice in choices if isinstance(choice, str)]
+    matching = (
+        choice
+        for pattern in workflow.checkpoints
+        for choice in names
+        if choice == pattern or fnmatchcase(choice, pattern)
+    )
+    return tuple(dict.fromkeys(matching))
+
+
+def _with_checkpoint(workflow: Workflow, available: Sequence[str]) -> Mapping[str, Any]:
+    places = workflow.slots.get("checkpoint", ())
+    graph = workflow.graph
+    if not available or all(graph[node]["inputs"][name] in available for node, name in places):
+        return graph
+    changed = copy.deepcopy(dict(graph))
+    for place in places:
+        _set(changed, place, available[0])
+    return MappingProxyType(changed)
+
+
+def _limits(workflow: Workflow, field: str, object_info: ObjectInfo) -> Mapping[str, Any]:
+    """The options of the first input that a field is mapped to."""
+    for node, name in workflow.slots.get(field, ()):
+        return limits_of(object_info, workflow.graph[node]["class_type"], name)
+    return {}
+
+
+def _maximum(limits: Mapping[str, Any], present: int) -> int:
+    most = limits.get("max")
+    return min(present, most) if isinstance(most, int) and most > 0 else present
+
+
+def problems_of(workflow: Workflow, object_info: ObjectInfo) -> str | None:
+    """What a server lacks for a workflow, in words for the operator; None: it can run it."""
+    graph = fitted(workflow, object_info).graph
+    problems = dict.fromkeys(each for node_id, node in graph.items() for each in _problems(node_id, node, object_info))
+    return "; ".join(problems) or None
+
+
+def _problems(node_id: str, node: Mapping[str, Any], object_info: ObjectInfo) -> Iterator[str]:
+    class_type, inputs = node["class_type"], node["inputs"]
+    if class_type not in object_info:
+        yield f"the server has no node {class_type!r}: install the custom nodes that have it, or update ComfyUI"
+        return
+    where = f"node {node_id} ({class_type})"
+    for name in required_of(object_info, class_type):
+        if name not in inputs:
+            yield f"{where} has no input {name!r}, which the server needs: export the workflow again from this ComfyUI"
+    for name, value in inputs.items():
+        choices = choices_of(object_info, class_type, name)
+        if choices is not None and not isinstance(value, list) and value not in choices:
+            there = f"it has {listed(choices)}" if choices else "it has none"
+            yield f"{where}: the server has no {str(value)[:100]!r} for {name!r}; {there}"

@@ -1,0 +1,99 @@
+"""Maps: which inputs of a graph's nodes the fields of an order are written to, as a file NAME.map.json says."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from sora_proxy.settings.faults import lines_of
+from sora_proxy.upstream.sizes import Size
+
+Slot = tuple[str, str]  # a node's id, and the name of one of its inputs
+
+SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
+DEFAULT_MAX_IMAGES, MAX_IMAGES = 4, 16
+# The fields that are written to inputs, and what the input holds in the exported graph.
+TEXTS = ("prompt", "negative_prompt", "image", "mask", "checkpoint")
+NUMBERS = ("width", "height", "seed", "steps", "guidance_scale", "strength", "count")
+SLOTS = (*TEXTS, *NUMBERS)
+
+
+def _slots(value: Any) -> Any:
+    """One place or several. A node's id has no full stop; the name of an input may have one."""
+    slots = [value] if isinstance(value, str) else value
+    if not isinstance(slots, list) or not slots:
+        raise ValueError('must be like "6.text", or a list of such texts')
+    for slot in slots:
+        node, _, name = slot.partition(".") if isinstance(slot, str) else ("", "", "")
+        if not node or not name:
+            raise ValueError('must be like "6.text": the id of a node, and one of its inputs')
+    return tuple(tuple(slot.split(".", 1)) for slot in slots)
+
+
+def _size(value: Any) -> Any:
+    found = SIZE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError('must be like "1024x1024"')
+    return int(found[1]), int(found[2])
+
+
+def _list(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise ValueError("must be a JSON list")  # noqa: TRY004
+    return tuple(value)
+
+
+def _names(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(value):
+        raise ValueError('must hold names, or patterns such as "sd_xl*"')
+    return value
+
+
+Slots = Annotated[tuple[Slot, ...], BeforeValidator(_slots)]
+Sizes = Annotated[tuple[Annotated[Size, BeforeValidator(_size)], ...], BeforeValidator(_list)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_names)]
+
+
+class MapFile(BaseModel):
+    """What a map says. Of a field with several places, each gets the value; of `image`, each gets another reference.
+
+    `checkpoints` are names or patterns. `with_reference` and `with_mask` name the workflows that make orders with a
+    reference image and with a mask instead of this one. Both sides are multiples of `size_step`. The images of the node
+    `output` are the result.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    enabled: bool = True
+    prompt: Slots = ()
+    negative_prompt: Slots = ()
+    width: Slots = ()
+    height: Slots = ()
+    seed: Slots = ()
+    steps: Slots = ()
+    guidance_scale: Slots = ()
+    strength: Slots = ()
+    count: Slots = ()
+    image: Slots = ()
+    mask: Slots = ()
+    checkpoint: Slots = ()
+    checkpoints: Names = ()
+    output: str | None = None
+    with_reference: str | None = None
+    with_mask: str | None = None
+    max_images: int | None = Field(None, ge=1, le=MAX_IMAGES)
+    sizes: Sizes = ()
+    size_step: int = Field(8, ge=1, le=512)
+
+    @property
+    def slots(self) -> dict[str, tuple[Slot, ...]]:
+        """The fields that are mapped, and their places."""
+        return {field: slots for field in SLOTS if (slots := getattr(self, field))}
+
+
+def read_map(document: Any) -> MapFile:
+    """Raises ValueError, whose text has one line per fault."""
+    try:
+        return MapFile.model_validate(document)
+    except ValidationError as error:
+        raise ValueError("; ".join(line.removeprefix(": ") for line in lines_of(error))) from None

@@ -1,0 +1,56 @@
+"""Server info: what a server says of its node classes in the answer to `GET /object_info`.
+
+An input is `[type, options]`. The type of a choice is the list of what can be chosen, as old nodes have it, or "COMBO",
+with the list as `options` in its options, as new ones do. Seen with 0.3.64, 0.8.0 and 0.33.0.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+ObjectInfo = Mapping[str, Any]
+
+GROUPS = ("required", "optional")
+UPLOADS = ("image_upload", "video_upload", "audio_upload")  # marks of a choice whose files come and go
+DYNAMIC = "COMFY_"  # how the types of inputs begin that appear under other names in a graph
+
+
+def choices_of(object_info: ObjectInfo, class_type: str, name: str) -> Sequence[Any] | None:
+    """What can be chosen for an input; None: it is no choice, or one among files that are uploaded."""
+    config = _config(object_info, class_type, name)
+    options = limits_of(object_info, class_type, name)
+    if any(options.get(mark) for mark in UPLOADS):
+        return None
+    choices = config[0] if config and isinstance(config[0], list) else options.get("options")
+    return choices if isinstance(choices, list) else None
+
+
+def limits_of(object_info: ObjectInfo, class_type: str, name: str) -> Mapping[str, Any]:
+    """The options of an input, such as `min`, `max` and `step` of a number."""
+    config = _config(object_info, class_type, name)
+    return config[1] if len(config) > 1 and isinstance(config[1], dict) else {}
+
+
+def required_of(object_info: ObjectInfo, class_type: str) -> list[str]:
+    """The inputs that a node must have."""
+    required = _group(object_info, class_type, "required")
+    return [name for name, config in required.items() if not _type(config).startswith(DYNAMIC)]
+
+
+def _config(object_info: ObjectInfo, class_type: str, name: str) -> list[Any]:
+    for group in GROUPS:
+        config = _group(object_info, class_type, group).get(name)
+        if isinstance(config, list):
+            return config
+    return []
+
+
+def _group(object_info: ObjectInfo, class_type: str, group: str) -> Mapping[str, Any]:
+    """The inputs of a class; none of one that is described in an unknown form: the server has the last word."""
+    described: Any = object_info.get(class_type)
+    for part in ("input", group):
+        described = described.get(part) if isinstance(described, dict) else None
+    return described if isinstance(described, dict) else {}
+
+
+def _type(config: Any) -> str:
+    return config[0] if isinstance(config, list) and config and isinstance(config[0], str) else ""

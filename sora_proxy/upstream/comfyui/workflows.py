@@ -1,0 +1,205 @@
+"""Workflows: the graphs of orders, each in two files: NAME.json, as ComfyUI exports it, and NAME.map.json.
+
+A file in the operator's folder takes the place of the package's file of the same name. Faults are found when a file is
+read, and put in words for the operator.
+"""
+
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from sora_proxy.foreign.bounded_json import TooManyValues, read_json
+from sora_proxy.upstream.comfyui.checking import faults_of, graph_in, output_of
+from sora_proxy.upstream.comfyui.mapping import DEFAULT_MAX_IMAGES, MapFile, Slot, read_map
+from sora_proxy.upstream.sizes import Size
+
+PACKAGED = Path(__file__).parent / "workflows"
+GRAPH, MAP = ".json", ".map.json"
+MAX_FILE_BYTES = 4 * 2**20
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # which some editors put before UTF-8
+MAX_SEED = 2**64 - 1  # of ComfyUI's own samplers
+MAX_SIDE = 4096  # pixels
+MAX_NAME = 100  # characters
+FOLDER = "WORKFLOWS_DIR"  # in place of a workflow's name, of a fault of the folder itself
+
+T = TypeVar("T")
+Graph = dict[str, Any]
+Stamp = tuple[int, int]  # of a file: when it was changed, in nanoseconds, and its size
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A graph, and where the fields of an order are written to. `graph` must not be changed.
+
+    `checkpoints` are the names and patterns that the map lists, `available` the names of a server that they match;
+    `max_seed`, `max_side` and `size_step` are the limits of its nodes there, see `graphs.fitted`.
+    """
+
+    name: str
+    graph: Mapping[str, Any]
+    slots: Mapping[str, tuple[Slot, ...]]
+    output: str  # the id of the node whose images are the result
+    checkpoints: tuple[str, ...] = ()
+    with_reference: str | None = None
+    with_mask: str | None = None
+    max_images: int = 1
+    sizes: tuple[Size, ...] = ()
+    size_step: int = 8
+    max_side: int = MAX_SIDE
+    max_seed: int = MAX_SEED
+    available: tuple[str, ...] = ()
+
+
+class WorkflowFolder:
+    """The workflows of the package and of a folder, which need not exist."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.workflows: Mapping[str, Workflow] = MappingProxyType({})
+        self.faults: Mapping[str, str] = MappingProxyType({})  # what is wrong, by the names of workflows
+        self._folder = folder
+        self._lock = threading.Lock()  # several threads may read
+        self._contents: dict[Path, tuple[Stamp, Any]] = {}  # a document, or the ValueError that reading it raised
+
+    def read(self) -> bool:
+        """Read the files that changed, which blocks. Returns whether there were any."""
+        with self._lock:
+            return self._read()
+
+    def _read(self) -> bool:
+        files, faults = _files(PACKAGED), {}
+        own: dict[str, Path] = {}
+        try:
+            own = _files(self._folder) if self._folder else {}
+        except OSError as error:
+            faults[FOLDER] = f"{self._folder} can't be read: {error.strerror}"
+        files |= own
+        stamps = {path: _stamp(path) for path in files.values()}
+        known = {path: stamp for path, (stamp, _) in self._contents.items()}
+        if stamps == known and self.faults.get(FOLDER) == faults.get(FOLDER):
+            return False
+        self._contents = {
+            path: self._contents[path] if known.get(path) == stamp else (stamp, _document(path))
+            for path, stamp in stamps.items()
+        }
+        documents = {name: self._contents[path][1] for name, path in files.items()}
+        self.workflows, wrong = _workflows(documents, own)
+        self.faults = MappingProxyType(faults | wrong)
+        return True
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """The files by their names. Raises OSError if the folder is there and can't be read."""
+    try:
+        paths = sorted(folder.iterdir())
+    except FileNotFoundError:
+        return {}
+    return {path.name: path for path in paths if path.suffix == GRAPH and not path.name.startswith(".")}
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        status = path.stat()
+    except OSError:  # removed meanwhile, or a link to nothing
+        return 0, -1
+    return status.st_mtime_ns, status.st_size
+
+
+def _document(path: Path) -> Any:
+    """The document of a file, or a ValueError that says why it has none."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1)
+        if len(text) > MAX_FILE_BYTES:
+            return ValueError(f"is larger than {MAX_FILE_BYTES // 2**20} MiB")
+        return read_json(text.removeprefix(BYTE_ORDER_MARK))
+    except OSError as error:
+        return ValueError(f"can't be read: {error.strerror}")
+    except TooManyValues:
+        return ValueError("holds too many values")
+    except ValueError as error:  # orjson's has the position, and nothing of the text
+        return ValueError(f"is not valid JSON ({error})")
+
+
+def _workflows(documents: Mapping[str, Any], own: Collection[str]) -> tuple[Mapping[str, Workflow], dict[str, str]]:
+    """The workflows that can be used, the usual one first, and what is wrong with the others. `own` are the names of
+    the operator's files.
+
+    Workflows that need no reference image come before the others, then the operator's before those of the package.
+    """
+    found: dict[str, Workflow] = {}
+    faults: dict[str, str] = {}
+    off: set[str] = set()
+    for name in sorted({name.removesuffix(GRAPH).removesuffix(".map") for name in documents}):
+        try:
+            mapping = _read(name + MAP, documents, read_map)
+            if mapping.enabled:
+                found[name] = _workflow(name, _read(name + GRAPH, documents, graph_in), mapping)
+            else:
+                off.add(name)
+        except ValueError as error:
+            faults[name] = str(error)
+    known = found.keys() | faults.keys() | off
+    faults |= {name: fault for name, workflow in found.items() if (fault := _wrong_names(workflow, found, known))}
+
+    def place(workflow: Workflow) -> tuple[bool, bool]:
+        is_packaged = workflow.name + GRAPH not in own and workflow.name + MAP not in own
+        return "image" in workflow.slots, is_packaged
+
+    usable = sorted((workflow for name, workflow in found.items() if name not in faults), key=place)
+    return MappingProxyType({workflow.name: workflow for workflow in usable}), faults
+
+
+def _read(file: str, documents: Mapping[str, Any], read: Callable[[Any], T]) -> T:
+    """What a file holds. Raises ValueError, which names the file."""
+    if file not in documents:
+        raise ValueError(f"{file} is missing")
+    document = documents[file]
+    try:
+        if isinstance(document, ValueError):
+            raise document
+        return read(document)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def _workflow(name: str, graph: Graph, mapping: MapFile) -> Workflow:
+    """Raises ValueError with everything that is wrong."""
+    if not name.isprintable() or len(name) > MAX_NAME:
+        raise ValueError(f"the name of a workflow has at most {MAX_NAME} printable characters")
+    try:
+        output = output_of(graph, mapping)
+    except ValueError as error:
+        output, faults = "", [str(error)]
+    else:
+        faults = []
+    if faults := [*faults_of(graph, mapping), *faults]:
+        raise ValueError(f"{name}{MAP}: {'; '.join(faults)}")
+    return Workflow(
+        name=name,
+        graph=MappingProxyType(graph),
+        slots=MappingProxyType(mapping.slots),
+        output=output,
+        checkpoints=mapping.checkpoints,
+        with_reference=mapping.with_reference,
+        with_mask=mapping.with_mask,
+        max_images=(mapping.max_images or DEFAULT_MAX_IMAGES) if mapping.count else 1,
+        sizes=mapping.sizes,
+        size_step=mapping.size_step,
+    )
+
+
+def _wrong_names(workflow: Workflow, found: Mapping[str, Workflow], known: Collection[str]) -> str | None:
+    """What is wrong with the workflows that one names. One that is switched off or faulty itself is no fault of this
+    one, which then takes no reference images or masks."""
+    for field, name, needed in (
+        ("with_reference", workflow.with_reference, "image"),
+        ("with_mask", workflow.with_mask, "mask"),
+    ):
+        if name is not None and name not in known:
+            return f"{workflow.name}{MAP}: {field}: there is no workflow {name!r}"
+        if name in found and needed not in found[name].slots:
+            return f"{workflow.name}{MAP}: {field}: the workflow {name!r} has no {needed!r} in its map"
+    return None
