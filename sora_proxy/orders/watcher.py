@@ -67,9 +67,7 @@ class _Watch:
         if self.misses == 0:
             self.missing_since = now
         self.misses += 1
-        polls, seconds = (
-            (GONE_TASK_POLLS, GONE_TASK_SECONDS) if is_proof else (LOST_TASK_POLLS, LOST_TASK_SECONDS)
-        )
+        polls, seconds = (GONE_TASK_POLLS, GONE_TASK_SECONDS) if is_proof else (LOST_TASK_POLLS, LOST_TASK_SECONDS)
         if self.misses >= polls and now - self.missing_since >= seconds:
             self.news.put_nowait(TaskLost("the back end does not know the task any more"))
 

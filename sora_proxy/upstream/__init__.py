@@ -192,6 +192,7 @@ class BackendOptions:
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     more: Mapping[str, Any] = field(default_factory=dict, repr=False)
     result_allow: tuple[str, ...] = ()  # hosts where results may lie although they are not public
+    workflows_dir: Path | None = None  # of ComfyUI
     instance: str = ""  # the mark of this server in its calls, by which it recognises those that lead back to itself
 
 

@@ -23,6 +23,7 @@ Body = dict[str, Any]
 
 class ComfyUIServer(Stage):
     model, identity, refusal_code = "text-to-image", Identity.named, "order_refused"
+    edit_parameters = ("strength",)
     registered = 0
 
     def __init__(self) -> None:
@@ -83,9 +84,9 @@ class ComfyUIServer(Stage):
         form = await request.post()
         file = form["image"]
         assert isinstance(file, web.FileField)
-        name = f"{form['subfolder']}/{file.filename}"
-        self._uploads[name] = file.content_type, await asyncio.to_thread(file.file.read)
-        return web.json_response({"name": file.filename, "subfolder": form["subfolder"], "type": "input"})
+        folder = str(form["subfolder"])
+        self._uploads[f"{folder}/{file.filename}"] = file.content_type, await asyncio.to_thread(file.file.read)
+        return web.json_response({"name": file.filename, "subfolder": folder, "type": "input"})
 
     async def _submit(self, request: web.Request) -> web.Response:
         body: Body = await request.json()

@@ -21,13 +21,20 @@ from typing import Any
 import aiohttp
 
 from sora_proxy.blocking import BlockingPool, Work
-from sora_proxy.errors import ConfigurationError, Fault, RequestFault, SubmissionUnknown, TaskFailed, UpstreamUnavailable
+from sora_proxy.errors import (
+    ConfigurationError,
+    Fault,
+    RequestFault,
+    SubmissionUnknown,
+    TaskFailed,
+    UpstreamUnavailable,
+)
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import CONTENT_TYPES, BackendOptions, Capabilities, Identity, Snapshot, Submission
 from sora_proxy.upstream.comfyui.answers import OURS
 from sora_proxy.upstream.comfyui.calls import Calls
-from sora_proxy.upstream.comfyui.graphs import graph_for
+from sora_proxy.upstream.comfyui.graphs import graph_for, workflow_for
 from sora_proxy.upstream.comfyui.jobs import Jobs
 from sora_proxy.upstream.comfyui.metadata import Damaged, strip
 from sora_proxy.upstream.comfyui.servers import Servers
@@ -37,6 +44,7 @@ from sora_proxy.upstream.http_client import HttpClient
 
 UPLOADS = "sora_proxy"  # the folder of reference images among the inputs of a server
 PREVIEWS, NO_PREVIEWS = "latent2rgb", "none"
+SEEDS = 2**32
 TASK_ID = re.compile(r"[!-~]{1,100}")
 
 
@@ -74,15 +82,16 @@ class ComfyUI:
         content = await self._threads.run(Work.media, image.read_bytes)
         form.add_field("image", content, filename=name, content_type=CONTENT_TYPES[image.suffix])
         answer = await self._calls.upload(account, form)
-        folder, name = answer.get("subfolder"), answer.get("name")
-        if not isinstance(folder, str) or not isinstance(name, str) or not name:
+        folder, taken_as = answer.get("subfolder"), answer.get("name")
+        if not isinstance(folder, str) or not isinstance(taken_as, str) or not taken_as:
             raise UpstreamUnavailable("the back end did not take the reference image")
-        return f"{folder}/{name}" if folder else name
+        return f"{folder}/{taken_as}" if folder else taken_as
 
     async def submit(self, submission: Submission) -> str:
         account, task_id = submission.account, submission.attempt_id
         workflows = await self._servers.workflows(account, submission.model)
-        graph, output = graph_for(workflows, submission)
+        output = workflow_for(workflows, submission).output
+        graph = graph_for(workflows, submission, secrets.randbelow(SEEDS))
         _save_anew(graph, output, task_id)
         listener = self._jobs.listener(account)
         listener.watch(task_id, graph)

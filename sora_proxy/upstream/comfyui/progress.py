@@ -58,8 +58,7 @@ def read_text(text: str, jobs: Mapping[str, JobProgress]) -> bool:
     """Note what a text frame says about one of these jobs; returns whether it says anything about them."""
     frame = _object(text) if len(text) <= MAX_TEXT else {}
     data = frame.get("data")
-    job = jobs.get(str(data.get("prompt_id"))) if isinstance(data, dict) else None
-    if job is None:
+    if not isinstance(data, dict) or (job := jobs.get(str(data.get("prompt_id")))) is None:
         return False
     match frame.get("type"):
         case "execution_cached":
@@ -91,8 +90,9 @@ def _weight(node: Any) -> float:
 
 def _share(state: Mapping[str, Any]) -> float:
     value, most = state.get("value"), state.get("max")
-    numbers = isinstance(value, int | float) and isinstance(most, int | float)
-    return min(max(value / most, 0.0), 1.0) if numbers and most > 0 else 0.0
+    if not isinstance(value, int | float) or not isinstance(most, int | float) or most <= 0:
+        return 0.0
+    return min(max(value / most, 0.0), 1.0)
 
 
 def _object(text: str | bytes) -> dict[str, Any]:

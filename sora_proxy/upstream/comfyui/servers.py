@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import structlog
@@ -83,7 +84,8 @@ class Servers:
         version = version_in(await self._calls.get(account, "/system_stats"))
         if version is not None and version < FIRST_WITH_OUR_IDS:
             raise UpstreamUnavailable("the server's ComfyUI is too old: it must be 0.3.45 or newer")
-        read, info = self._folder.workflows, {}
+        read = self._folder.workflows
+        info: dict[str, Any] = {}
         classes = {str(node["class_type"]) for workflow in read.values() for node in workflow.graph.values()}
         for name in sorted(classes):
             info |= await self._calls.get(account, f"/object_info/{quote(name, safe='')}")
