@@ -76,7 +76,7 @@ class ComfyUIServer(Stage):
 
     async def _node_class(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        files = {"checkpoints": [CHECKPOINT], "input": list(self._uploads)}
+        files = {"checkpoints": [CHECKPOINT], "upscale_models": [], "loras": [], "input": list(self._uploads)}
         found = {name: CATALOGUE[name].info(name, files, VERSION)} if name in CATALOGUE else {}
         return web.json_response(found)
 

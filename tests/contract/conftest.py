@@ -14,6 +14,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from sora_proxy.api.admin.backend_context import DISCOVERY
+from sora_proxy.api.context import BACKENDS_IN_USE
 from sora_proxy.upstream import Identity
 from sora_proxy.upstream.registry import BACKENDS
 from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, StartProxy, upstream_keys
@@ -69,8 +71,16 @@ async def contract(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def start(contract: Contract, start_proxy: StartProxy) -> Callable[..., AbstractAsyncContextManager[Proxy]]:
-    """Start our server in front of the back end, with more settings."""
-    return lambda **settings: start_proxy(backends=contract.backends, image_localization=True, **settings)
+    """Start our server in front of the back end, with more settings. It knows what the back end can do."""
+
+    @contextlib.asynccontextmanager
+    async def start(**settings: Any) -> AsyncIterator[Proxy]:
+        async with start_proxy(backends=contract.backends, image_localization=True, **settings) as proxy:
+            for backend in proxy.app[BACKENDS_IN_USE].all:
+                await proxy.app[DISCOVERY].ask(backend)
+            yield proxy
+
+    return start
 
 
 @dataclass
