@@ -125,7 +125,7 @@ class ComfyUIServer(Stage):
             return {"prompt": prompt, "outputs": {}, "status": {"status_str": "error", "messages": [[word, {}]]}}
         images = [
             {"filename": f"{job_id}_{number}.gif", "subfolder": "", "type": "output"}
-            for number in range(node_of(body["prompt"], "EmptyLatentImage")["batch_size"])
+            for number in range(count_in(body["prompt"]))
         ]
         status = {"status_str": "success", "completed": True, "messages": []}
         return {"prompt": prompt, "outputs": {output: {"images": images}}, "status": status}
@@ -153,12 +153,15 @@ class ComfyUIServer(Stage):
         """What an order has, as its graph says it. Of parameters, those that the tests give."""
         sampler = node_of(graph, "KSampler")
         parameters = {"seed": sampler["seed"], "steps": sampler["steps"], "negative_prompt": text_of(graph, "negative")}
-        files = {
-            class_type: [self._uploads[node["inputs"]["image"]] for node in nodes_of(graph, class_type)]
-            for class_type in ("LoadImage", "LoadImageMask")
+        masks = {node["inputs"]["mask"][0] for node in graph.values() if "mask" in node["inputs"]}
+        loaded = {
+            node_id: self._uploads[node["inputs"]["image"]]
+            for node_id, node in graph.items()
+            if node["class_type"] == "LoadImage"
         }
-        masks = files["LoadImageMask"]
-        return Received(files["LoadImage"], masks[0] if masks else None, parameters, previews=2 * previews)
+        references = [file for node_id, file in loaded.items() if node_id not in masks]
+        mask = next((file for node_id, file in loaded.items() if node_id in masks), None)
+        return Received(references, mask, parameters, previews=2 * previews)
 
 
 def nodes_of(graph: Graph, class_type: str) -> list[Body]:
@@ -169,6 +172,12 @@ def node_of(graph: Graph, class_type: str) -> Body:
     """The inputs of the only node of a class."""
     (node,) = nodes_of(graph, class_type)
     return dict(node["inputs"])
+
+
+def count_in(graph: Graph) -> int:
+    """How many images a graph makes, of a prompt alone or with a reference image."""
+    made = nodes_of(graph, "EmptyLatentImage") + nodes_of(graph, "RepeatLatentBatch")
+    return int(next(value for node in made for name, value in node["inputs"].items() if name in ("batch_size", "amount")))
 
 
 def text_of(graph: Graph, name: str) -> str:
