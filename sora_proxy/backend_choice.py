@@ -14,7 +14,16 @@ from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping.store import Origin
 from sora_proxy.scheduling.key_pools import KeyPools
 from sora_proxy.settings.backends import BackendConfig, EntryOptions
-from sora_proxy.settings.derived import HOW_TO_NAME_A_BACKEND, OPENAI, backend_is_meant, backends_of, egresses_of
+from sora_proxy.settings.derived import (
+    AUTO,
+    COMFYUI,
+    HOW_TO_NAME_A_BACKEND,
+    OPENAI,
+    backend_is_meant,
+    backends_of,
+    egresses_of,
+    upstream_of,
+)
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import signs_of_a_backend
 from sora_proxy.simulator import SimulatorOptions, listen, serve_simulator
@@ -43,14 +52,14 @@ class BackendChoice:
     def __init__(self, settings: Settings, threads: BlockingPool, stored: Stored) -> None:
         self._settings = settings
         self.instance = secrets.token_hex(8)
-        names = ("auto", "simulator", OPENAI, *(kind for kind in BACKENDS if kind != "openai_images"))
+        names = (AUTO, "simulator", OPENAI, *(kind for kind in BACKENDS if kind != "openai_images"))
         if settings.upstream not in names:
             raise ConfigurationError([f"UPSTREAM: must be one of {', '.join(names)}. Example: UPSTREAM=auto"])
         self._stored = stored
         # An explicit `auto` is the default spelled out: it names no back end.
         self._entries = backends_of(settings)
         meant = self._names_one or self._entries or stored.has_backends
-        self.by_default = settings.upstream == "auto" and not meant
+        self.by_default = settings.upstream == AUTO and not meant
         if self.by_default and (signs := signs_of_a_backend()):
             raise ConfigurationError(signs)
         self.simulated = settings.upstream == "simulator" or self.by_default
@@ -62,7 +71,7 @@ class BackendChoice:
         """The name of the back end whose keys name none: that of the older options, or the simulator."""
         if self.simulated:
             return "simulator"
-        return "sora" if self._settings.upstream in ("auto", OPENAI) else self._settings.upstream
+        return "sora" if upstream_of(self._settings) in (AUTO, COMFYUI, OPENAI) else self._settings.upstream
 
     @property
     def records(self) -> list[BackendRecord]:
@@ -94,6 +103,7 @@ class BackendChoice:
             more=config.options.of_kind,
             instance=self.instance,
             result_allow=settings.result_allow,
+            workflows_dir=settings.workflows_dir,
         )
         return BACKENDS[config.kind](options, self._threads.branch())  # a slow back end must not hold up others
 
@@ -126,7 +136,7 @@ class BackendChoice:
     @property
     def _names_one(self) -> bool:
         """Whether the older options, or keys for it, name a back end."""
-        return self._settings.upstream != "auto" or self._stored.has_keys or backend_is_meant(self._settings)
+        return self._settings.upstream != AUTO or self._stored.has_keys or backend_is_meant(self._settings)
 
     def _of_older_options(self) -> BackendConfig:
         return BackendConfig(

@@ -16,8 +16,10 @@ from sora_proxy.settings.kinds import (
     HostName,
     Hosts,
     HttpUrl,
+    LoginHeadersText,
     Names,
     Proxies,
+    Servers,
     UpstreamKeys,
 )
 
@@ -28,14 +30,15 @@ class BackendSettings(AccessSettings):
     # The back end
     upstream: str = Field(
         "auto",
-        description="`openai` (a server with OpenAI's Images API), `sora`, `simulator` (built in), or `auto`: sora if "
-        "SORA_BASE_URL, API_KEYS or KEYS_STORAGE_FILE is set or a key exists, else the simulator.",
+        description="`openai` (a server with OpenAI's Images API), `comfyui`, `sora`, `simulator` (built in), or "
+        "`auto`: comfyui if COMFYUI_URL is set, sora if SORA_BASE_URL, API_KEYS or KEYS_STORAGE_FILE is set or a key "
+        "exists, else the simulator.",
         examples=["auto"],
     )
     backends: BackendConfigs = Field(
         (),
         description="Several back ends, a JSON list or the name of a file that holds one. Instead of UPSTREAM, "
-        "SORA_BASE_URL, API_KEYS and KEYS_STORAGE_FILE.",
+        "COMFYUI_URL, SORA_BASE_URL, API_KEYS and KEYS_STORAGE_FILE.",
         examples=[BACKENDS_EXAMPLE],
     )
     default_model: str | None = Field(
@@ -60,6 +63,23 @@ class BackendSettings(AccessSettings):
         None,
         description="With UPSTREAM=openai: the kind of server, see docs/openai-images.md. Unset: by its host.",
         examples=["stable-diffusion.cpp"],
+    )
+    comfyui_url: Servers = Field(
+        ("http://127.0.0.1:8188",),
+        description="The ComfyUI servers, comma-separated, each with one order at a time. See docs/comfyui.md.",
+        examples=["http://10.0.0.5:8188,http://10.0.0.6:8188"],
+    )
+    comfyui_extra_headers: LoginHeadersText = Field(
+        {},
+        description="More headers for them, a JSON object; `Authorization` too, for a proxy in front that asks for a "
+        "login.",
+        examples=['{"Authorization": "Basic dXNlcjpwYXNzd29yZA=="}'],
+    )
+    workflows_dir: Path = Field(
+        Path("config/workflows"),
+        description="Folder of ComfyUI workflows, NAME.json with NAME.map.json. An edit takes effect at once. A folder "
+        "that is set must exist.",
+        examples=["config/workflows"],
     )
     sora_base_url: HttpUrl = Field(
         "https://sora.chatgpt.com",

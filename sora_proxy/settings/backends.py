@@ -4,12 +4,22 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import NoDecode
 
-from sora_proxy.settings.kinds import MAX_MODEL_NAME, Headers, HttpUrl, KeyEntries, ModelName
+from sora_proxy.settings.kinds import MAX_MODEL_NAME, Headers, HttpUrl, KeyEntries, LoginHeaders, ModelName
 from sora_proxy.settings.secret_kinds import without_hidden
 
+WITHOUT_LOGIN = ("comfyui",)  # kinds whose servers know no login: it is one of a proxy in front of them
 ENVIRONMENTS = ""  # the back end that the older options name, whatever it is called
 BACKENDS_EXAMPLE = '[{"name": "main", "kind": "sora", "base_url": "https://sora.example.com", "keys": [{"key": "…"}]}]'
 
@@ -52,6 +62,12 @@ class EntryOptions(BaseModel):
         return self.model_extra or {}
 
 
+class LoginOptions(EntryOptions):
+    """The same where a header may hold the login of a proxy in front of the server."""
+
+    extra_headers: LoginHeaders = {}
+
+
 class BackendConfig(BaseModel):
     """One back end. `kind` is its protocol, `keys` are as in API_KEYS.
 
@@ -68,6 +84,13 @@ class BackendConfig(BaseModel):
     models: Models | None = None
     options: EntryOptions = EntryOptions()
     enabled: bool = True
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _options_of_kind(cls, options: Any, info: ValidationInfo) -> Any:
+        if isinstance(options, dict) and info.data.get("kind") in WITHOUT_LOGIN:
+            return LoginOptions.model_validate(options)
+        return options
 
     @property
     def secrets(self) -> list[str]:

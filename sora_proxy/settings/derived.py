@@ -1,19 +1,23 @@
 """What follows from the options: values that several of them decide together."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from sora_proxy.settings.accounts import Proxy
-from sora_proxy.settings.backends import BackendConfig, EntryOptions
+from sora_proxy.settings.backends import BackendConfig, EntryOptions, LoginOptions
 from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.settings.options import Settings
 
-HOW_TO_NAME_A_BACKEND = "set BACKENDS, SORA_BASE_URL, UPSTREAM=openai or UPSTREAM=sora, and restart"
-OPENAI = "openai"
-MAX_RPM = 10_000  # of the key of UPSTREAM=openai: the server itself says what is too much
-BACKEND_OPTIONS = ("sora_base_url", "api_keys", "keys_storage_file")
+HOW_TO_NAME_A_BACKEND = "set BACKENDS, COMFYUI_URL, SORA_BASE_URL, UPSTREAM=openai or UPSTREAM=sora, and restart"
+AUTO, COMFYUI, OPENAI = "auto", "comfyui", "openai"
+MAX_RPM = 10_000  # of the keys that stand for servers: a server itself says what is too much
+MAX_KEY_NAME = 40  # characters
+BACKEND_OPTIONS = ("sora_base_url", "api_keys", "keys_storage_file")  # of sora
+CHOOSING_OPTIONS = (*BACKEND_OPTIONS, "comfyui_url")  # each of them chooses a back end
 
 
 def egresses_of(settings: Settings) -> tuple[Proxy | None, ...]:
@@ -23,12 +27,25 @@ def egresses_of(settings: Settings) -> tuple[Proxy | None, ...]:
     return settings.proxies or (older_form,)
 
 
+def upstream_of(settings: Settings) -> str:
+    """The value of UPSTREAM. COMFYUI_URL alone chooses comfyui."""
+    chosen = settings.upstream == AUTO and "comfyui_url" in settings.model_fields_set
+    return COMFYUI if chosen else settings.upstream
+
+
 def backends_of(settings: Settings) -> Sequence[BackendConfig]:
-    """The entries of BACKENDS, or the one that UPSTREAM=openai stands for."""
-    if settings.upstream != OPENAI:
-        return settings.backends
+    """The entries of BACKENDS, or the one that OpenAI's or ComfyUI's options stand for."""
+    chosen = upstream_of(settings)
+    if chosen == OPENAI:
+        return [_openai(settings)]
+    if chosen == COMFYUI:
+        return [_comfyui(settings)]
+    return settings.backends
+
+
+def _openai(settings: Settings) -> BackendConfig:
     options = {"profile": settings.openai_profile} if settings.openai_profile else {}
-    entry = BackendConfig(
+    return BackendConfig(
         name=OPENAI,
         kind="openai_images",
         base_url=settings.openai_base_url,
@@ -36,7 +53,29 @@ def backends_of(settings: Settings) -> Sequence[BackendConfig]:
         models=settings.openai_models or None,
         options=EntryOptions.model_validate(options),
     )
-    return [entry]
+
+
+def _comfyui(settings: Settings) -> BackendConfig:
+    """Each server is a key, which has no token."""
+    keys = [
+        UpstreamKey(name=_server_name(url, number), base_url=url, max_rpm=MAX_RPM)
+        for number, url in enumerate(settings.comfyui_url, 1)
+    ]
+    return BackendConfig(
+        name=COMFYUI,
+        kind=COMFYUI,
+        base_url=settings.comfyui_url[0],
+        keys=tuple(keys),
+        options=LoginOptions(extra_headers=settings.comfyui_extra_headers),
+    )
+
+
+def _server_name(url: str, number: int) -> str:
+    """Host, port and path of a server, as far as the name of a key may hold them."""
+    parts = urlsplit(url)
+    name = re.sub(r"[^\w.:-]+", "-", parts.netloc + parts.path).strip("-")
+    ending = f"-{number}"
+    return name if len(name) <= MAX_KEY_NAME else name[: MAX_KEY_NAME - len(ending)] + ending
 
 
 def backend_is_meant(settings: Settings) -> bool:

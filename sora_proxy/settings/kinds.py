@@ -25,7 +25,8 @@ from sora_proxy.settings.secret_kinds import Secret, Token, without_hidden
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
-OUR_HEADERS = {"authorization", "content-length", "transfer-encoding"}
+OUR_HEADERS = {"content-length", "transfer-encoding"}
+LOGIN_HEADER = "authorization"  # ours where the token of a key goes into it
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # perhaps with a port
 # With all of them, the proxy resolves host names: `socks5` means what other programs call `socks5h`.
 PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
@@ -125,6 +126,21 @@ def _headers(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def _without_login(value: dict[str, str]) -> dict[str, str]:
+    for name in value:
+        if name.lower() == LOGIN_HEADER:
+            raise ValueError(f"holds the header {name!r}, which can't be set here")
+    return value
+
+
+def _servers(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("names no server")
+    if len(set(value)) < len(value):
+        raise ValueError("holds the same server twice")
+    return value
+
+
 def _proxies(value: Any) -> Any:
     if isinstance(value, tuple):
         return value
@@ -161,6 +177,7 @@ AT_RUN_TIME = "operators may change it while the server runs"
 AtRunTime = Annotated[T, AT_RUN_TIME]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 PublicUrl = Annotated[HttpUrl, AfterValidator(_public_url)]
+Servers = Annotated[tuple[HttpUrl, ...], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_servers)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
@@ -169,7 +186,9 @@ Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
 Origins = Annotated[Names, AfterValidator(_origins)]
 Text = Annotated[str, Field(min_length=8, max_length=400)]  # a short beginning would be that of many prompts
 Texts = Annotated[tuple[Text, ...], NoDecode, BeforeValidator(_json_list)]
-Headers = Annotated[dict[str, str], AfterValidator(without_hidden), AfterValidator(_headers)]
+LoginHeaders = Annotated[dict[str, str], AfterValidator(without_hidden), AfterValidator(_headers)]
+LoginHeadersText = Annotated[LoginHeaders, NoDecode, BeforeValidator(_json)]
+Headers = Annotated[LoginHeaders, AfterValidator(_without_login)]
 HeadersText = Annotated[Headers, NoDecode, BeforeValidator(_json)]
 Proxies = Annotated[
     tuple[InstanceOf[Proxy] | None, ...], NoDecode, BeforeValidator(_proxies), WithJsonSchema({"type": "string"})
@@ -193,7 +212,7 @@ class UpstreamKey(BaseModel):
     weight: float = Field(1.0, gt=0, le=1000)
     max_rpm: int = Field(60, ge=1, le=10_000)
     max_concurrent: int | None = Field(None, ge=1, le=10_000)
-    name: str | None = Field(None, min_length=1, max_length=40, pattern=r"^[\w .@-]+$")
+    name: str | None = Field(None, min_length=1, max_length=40, pattern=r"^[\w .:@-]+$")
     proxy: Proxies = ()
     enabled: bool = True
     notes: Annotated[str, Field(max_length=500), AfterValidator(_printable)] | None = None

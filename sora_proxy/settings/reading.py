@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_settings import DotEnvSettingsSource
 
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.settings.derived import BACKEND_OPTIONS, OPENAI
+from sora_proxy.settings.derived import AUTO, BACKEND_OPTIONS, CHOOSING_OPTIONS, COMFYUI, OPENAI, upstream_of
 from sora_proxy.settings.faults import safe_place_of, words_of
 from sora_proxy.settings.kinds import KEY_EXAMPLE
 from sora_proxy.settings.options import SETTINGS_FILES, Settings
@@ -66,7 +66,7 @@ def signs_of_a_backend() -> list[str]:
     A secret that is missing in a deployment comes as an empty variable. One line per fault.
     """
     on_purpose = "For simulator images on purpose, set UPSTREAM=simulator"
-    given, names = _given(), [option.upper() for option in (*BACKEND_OPTIONS, "upstream")]
+    given, names = _given(), [option.upper() for option in (*CHOOSING_OPTIONS, "upstream")]
     empty = [name for name in names if not given.get(name.lower(), "set")]
     misspelt = [(name, option) for name, option in misspelt_options() if option in names]
     return [f"{name}: is set but empty. Give it a value, or remove it. {on_purpose}" for name in empty] + [
@@ -89,11 +89,17 @@ def _unreadable_files() -> Iterator[str]:
 
 def _cross_checks(settings: Settings) -> list[str]:
     faults = []
-    if settings.backends and (others := settings.model_fields_set & {*BACKEND_OPTIONS, "upstream"}):
+    if settings.backends and (others := settings.model_fields_set & {*CHOOSING_OPTIONS, "upstream"}):
         names = " and ".join(sorted(option.upper() for option in others))
         faults.append(f"BACKENDS: can't be combined with {names}. Give those as an entry of BACKENDS")
-    if settings.upstream == OPENAI:
+    elif settings.upstream == OPENAI:
         faults += _faults_of_openai(settings)
+    elif upstream_of(settings) == COMFYUI:
+        faults += _faults_of_comfyui(settings)
+    if "workflows_dir" in settings.model_fields_set and not settings.workflows_dir.is_dir():
+        faults.append(
+            f"WORKFLOWS_DIR: {str(settings.workflows_dir)!r} is not a folder. Example: WORKFLOWS_DIR=config/workflows"
+        )
     if settings.proxy_host and not settings.proxy_port:
         faults.append("PROXY_PORT: is missing beside PROXY_HOST. Example: PROXY_PORT=7890")
     if settings.proxy_user and not settings.proxy_host:
@@ -111,6 +117,12 @@ def _faults_of_openai(settings: Settings) -> Iterator[str]:
         yield f"{option.upper()}: is not for UPSTREAM=openai. Use OPENAI_API_KEY and OPENAI_BASE_URL, or BACKENDS"
     if settings.openai_api_key is None and "openai_base_url" not in settings.model_fields_set:
         yield "OPENAI_API_KEY: is missing. For another server, set OPENAI_BASE_URL. Example: OPENAI_API_KEY=sk-…"
+
+
+def _faults_of_comfyui(settings: Settings) -> Iterator[str]:
+    chosen = "COMFYUI_URL" if settings.upstream == AUTO else "UPSTREAM=comfyui"
+    for option in sorted(settings.model_fields_set & {*BACKEND_OPTIONS}):
+        yield f"{option.upper()}: is not for {chosen}. Use COMFYUI_URL alone, or BACKENDS"
 
 
 def _is_loopback(host: str) -> bool:

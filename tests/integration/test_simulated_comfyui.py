@@ -498,6 +498,7 @@ async def test_a_reset_forgets_everything(slow: SimulatedComfyUI) -> None:
     assert (await slow.call("GET", "/view", params=entry["outputs"]["2"]["images"][0])).status == 404
     stats = await slow.stats()
     assert (stats["submits"], stats["registered"], stats["requests"]) == ([], 0, {"queue": 1, "view": 1})
+    assert stats["sockets"] == {"open": 0, "names": [], "opened": 0, "displaced": 0}
     assert (await slow.done(plain()))["status"]["completed"] is True
 
 

@@ -225,6 +225,12 @@ async def test_frames_of_other_jobs_come_between(
     assert min(len(without), len(with_metadata)) > least
 
 
+async def test_a_client_that_does_not_read_its_socket_stops_no_job(server: SimulatedComfyUI) -> None:
+    await server.fault("large_frame", bytes=32 * 2**20)
+    async with server.session.ws_connect(f"{server.url}/ws?clientId={CLIENT}", max_msg_size=0):
+        assert (await server.done(upscaled()))["status"]["completed"] is True
+
+
 async def test_a_fault_waits_for_a_submit_with_its_prompt(server: SimulatedComfyUI) -> None:
     await server.fault("status", prompt="dragon")
     assert (await server.done(painted("a fox")))["status"]["completed"] is True

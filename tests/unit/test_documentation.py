@@ -13,6 +13,8 @@ from pydantic import TypeAdapter
 from sora_proxy.api.http.error_codes import ERROR_CODES
 from sora_proxy.settings.kinds import UpstreamKeys
 from sora_proxy.settings.options import Settings
+from sora_proxy.simulator.comfyui import ComfyUIOptions
+from sora_proxy.simulator.comfyui.faults import KINDS as COMFYUI_KINDS
 from sora_proxy.simulator.fault_kinds import KINDS
 from sora_proxy.simulator.images import ImagesOptions
 from sora_proxy.simulator.images.faults import KINDS as IMAGES_KINDS
@@ -157,6 +159,10 @@ def test_a_readme_names_every_option_and_fault_of_the_simulator(readme: Path) ->
 
 def test_the_document_of_the_images_api_names_every_option_and_fault_of_its_simulator() -> None:
     assert unnamed(ROOT / "docs" / "openai-images.md", ImagesOptions, IMAGES_KINDS) == []
+
+
+def test_the_document_of_comfyui_names_every_option_and_fault_of_its_simulator() -> None:
+    assert unnamed(ROOT / "docs" / "comfyui.md", ComfyUIOptions, COMFYUI_KINDS) == []
 
 
 def test_the_table_of_error_codes_is_that_of_the_program() -> None:

@@ -10,9 +10,10 @@ from pydantic import SecretStr
 
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.settings.accounts import Proxy
-from sora_proxy.settings.derived import database_path_of, egresses_of, images_dir_of
+from sora_proxy.settings.backends import BackendConfig
+from sora_proxy.settings.derived import backends_of, database_path_of, egresses_of, images_dir_of
 from sora_proxy.settings.options import Settings
-from sora_proxy.settings.reading import load_settings, misspelt_options
+from sora_proxy.settings.reading import load_settings, misspelt_options, signs_of_a_backend
 
 SECRET = "eyJsupersecret0123456789"
 SetEnvironment = Callable[..., None]
@@ -253,6 +254,13 @@ BAD: list[tuple[str, str]] = [
     ("BASE_URL", "http://0.0.0.0:8890"),
     ("BASE_URL", "http://[::]:8890"),
     ("SORA_BASE_URL", "https://"),
+    ("COMFYUI_URL", "10.0.0.5:8188"),
+    ("COMFYUI_URL", "http://10.0.0.5:8188?a=b"),
+    ("COMFYUI_URL", "http://10.0.0.5:8188,http://10.0.0.5:8188/"),
+    ("COMFYUI_URL", ","),
+    ("COMFYUI_EXTRA_HEADERS", '{"Content-Length": "5"}'),
+    ("COMFYUI_EXTRA_HEADERS", '{"Authorization": " Basic x"}'),
+    ("WORKFLOWS_DIR", "nothing/there"),
     ("SORA_EXTRA_HEADERS", "oai-device-id: 1"),
     ("SORA_EXTRA_HEADERS", "[]"),
     ("SORA_EXTRA_HEADERS", '{"authorization": "x"}'),
@@ -337,11 +345,12 @@ def test_a_bad_value_is_one_line_with_the_option_the_fault_and_an_example(
     assert len(fault) < 300
 
 
-def test_an_example_is_one_that_would_be_taken(environment: SetEnvironment) -> None:
+def test_an_example_is_one_that_would_be_taken(environment: SetEnvironment, folder: Path) -> None:
     """All of them at once, as the messages give them."""
+    (folder / "config" / "workflows").mkdir(parents=True)
     for name, field in Settings.model_fields.items():
         example = (field.examples or [""])[0]
-        if "KEY" not in name.upper() and name != "backends":  # which is instead of others
+        if "KEY" not in name.upper() and name not in ("backends", "comfyui_url"):  # which are instead of others
             environment(**{name.upper(): example})
     environment(API_KEYS='[{"key": "Bearer eyJ", "weight": 1, "max_rpm": 60}]', SORA_EXTRA_HEADERS='{"x": "y"}')
     assert load_settings().proxy_port == 7890
@@ -458,6 +467,7 @@ def test_a_cap_of_a_back_end_that_is_no_positive_number_is_a_fault(environment: 
         {"SORA_BASE_URL": "https://x"},
         {"API_KEYS": '[{"key": "x"}]'},
         {"KEYS_STORAGE_FILE": "x"},
+        {"COMFYUI_URL": "http://10.0.0.5:8188"},
     ],
     ids=str,
 )
@@ -507,6 +517,8 @@ def test_a_misspelt_option_is_noticed_wherever_it_stands_and_what_is_for_other_p
         ("BASE_URL", f"https://user:{SECRET}@images.example.com"),
         ("BASE_URL", f"https://:{SECRET}@images.example.com"),
         ("SORA_BASE_URL", f"https://{SECRET}@images.example.com"),
+        ("COMFYUI_URL", f"http://10.0.0.5:8188,http://user:{SECRET}@10.0.0.6:8188"),
+        ("COMFYUI_EXTRA_HEADERS", f'{{"Authorization": ["Bearer {SECRET}"]}}'),
         ("TRUSTED_PROXIES", f"http://user:{SECRET}@10.0.0.1"),
         ("DATABASE_URL", f"postgresql://user:{SECRET}@db.example/sora"),
     ],
@@ -581,3 +593,83 @@ def test_settings_can_not_be_changed_later() -> None:
     settings: Any = load_settings()
     with pytest.raises(ValueError, match="frozen"):
         settings.api_port = 1
+
+
+# --- ComfyUI ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_address_of_comfyui_alone_chooses_it(environment: SetEnvironment) -> None:
+    assert backends_of(load_settings()) == ()
+    environment(COMFYUI_URL="http://10.0.0.5:8188/, http://10.0.0.6:8189,https://gpu.example.com/comfy/3")
+    (entry,) = backends_of(load_settings())
+    assert (entry.name, entry.kind, entry.base_url) == ("comfyui", "comfyui", "http://10.0.0.5:8188")
+    assert [(key.name, key.base_url, key.token, key.max_rpm, key.max_concurrent) for key in entry.keys] == [
+        ("10.0.0.5:8188", "http://10.0.0.5:8188", "", 10_000, None),
+        ("10.0.0.6:8189", "http://10.0.0.6:8189", "", 10_000, None),
+        ("gpu.example.com-comfy-3", "https://gpu.example.com/comfy/3", "", 10_000, None),
+    ]
+
+
+def test_without_an_address_comfyui_is_on_this_machine(environment: SetEnvironment) -> None:
+    environment(UPSTREAM="comfyui")
+    (entry,) = backends_of(load_settings())
+    assert [key.base_url for key in entry.keys] == [entry.base_url] == ["http://127.0.0.1:8188"]
+
+
+def test_servers_with_long_or_odd_names_are_keys_with_names_of_their_own(environment: SetEnvironment) -> None:
+    hosts = [f"comfy-{number}.comfy-headless.images.svc.cluster.local" for number in range(12)]
+    environment(COMFYUI_URL=",".join(f"http://{host}" for host in (*hosts, "[::1]:8188", "[fd00::7]:8188")))
+    (entry,) = backends_of(load_settings())
+    names = [str(key.name) for key in entry.keys]
+    assert (names[0], names[-2:]) == ("comfy-0.comfy-headless.images.svc.clus-1", ["::1-:8188", "fd00::7-:8188"])
+    assert len(set(names)) == len(names)
+
+
+def test_the_address_of_comfyui_is_not_used_where_another_back_end_is_chosen(environment: SetEnvironment) -> None:
+    environment(COMFYUI_URL="http://10.0.0.5:8188", UPSTREAM="openai", OPENAI_API_KEY="sk-1")
+    assert [entry.name for entry in backends_of(load_settings())] == ["openai"]
+    environment(UPSTREAM="simulator")
+    assert backends_of(load_settings()) == ()
+
+
+@pytest.mark.parametrize("chosen", [{"UPSTREAM": "comfyui"}, {"COMFYUI_URL": "http://10.0.0.5:8188"}], ids=str)
+def test_keys_of_another_service_are_not_combined_with_comfyui(
+    environment: SetEnvironment, chosen: dict[str, str]
+) -> None:
+    environment(API_KEYS='[{"key": "x"}]', SORA_BASE_URL="https://x", **chosen)
+    name = "UPSTREAM=comfyui" if "UPSTREAM" in chosen else "COMFYUI_URL"
+    assert faults() == [
+        f"{option}: is not for {name}. Use COMFYUI_URL alone, or BACKENDS" for option in ("API_KEYS", "SORA_BASE_URL")
+    ]
+
+
+def test_the_headers_for_comfyui_may_hold_a_login(environment: SetEnvironment) -> None:
+    login = {"Authorization": "Basic dXNlcjpwYXNz"}
+    environment(UPSTREAM="comfyui", COMFYUI_EXTRA_HEADERS=json.dumps(login))
+    (entry,) = backends_of(load_settings())
+    assert entry.options.extra_headers == login
+    assert entry.secrets == ["Basic dXNlcjpwYXNz"]
+
+
+def test_those_of_an_entry_may_hold_one_too_and_are_stored_as_they_are(environment: SetEnvironment) -> None:
+    options = {"extra_headers": {"Authorization": "Basic dXNlcjpwYXNz"}, "max_images_per_day": 5}
+    entry = {"name": "a", "kind": "comfyui", "base_url": "http://x", "options": options}
+    environment(BACKENDS=json.dumps([entry]))
+    (config,) = load_settings().backends
+    assert config.record()["options"] == options
+    assert BackendConfig.model_validate(config.record()) == config
+    environment(BACKENDS=json.dumps([entry | {"options": {"extra_headers": {"x": 5}}}]))
+    assert only_fault().startswith("BACKENDS[0].options.extra_headers.x: input should be a valid string")
+
+
+def test_a_folder_of_workflows_that_is_set_must_exist(environment: SetEnvironment, folder: Path) -> None:
+    assert load_settings().workflows_dir == Path("config/workflows")
+    environment(WORKFLOWS_DIR=str(folder / "mine"))
+    assert only_fault().startswith(f"WORKFLOWS_DIR: '{folder / 'mine'}' is not a folder")
+    (folder / "mine").mkdir()
+    assert load_settings().workflows_dir == folder / "mine"
+
+
+def test_an_empty_address_of_comfyui_is_a_sign_of_a_back_end(environment: SetEnvironment) -> None:
+    environment(COMFYUI_URL="")
+    assert [sign.partition(":")[0] for sign in signs_of_a_backend()] == ["COMFYUI_URL"]

@@ -1,7 +1,6 @@
 """Jobs that wait, run and have ended."""
 
 import heapq
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,15 +150,14 @@ class Jobs(News):
 
     def interrupt(self, prompt_id: str | None = None) -> bool:
         """Stop the job that runs, if it has this id or none is given; tell whether there was one."""
-        hit = self.running is not None and prompt_id in (None, self.running.prompt_id)
-        if hit and self.running is not None:
-            self.running.interrupted = True
-        return hit
+        if self.running is None or prompt_id not in (None, self.running.prompt_id):
+            return False
+        self.running.interrupted = True
+        return True
 
 
 def latest(entries: dict[str, Entry], max_items: int | None, offset: int) -> dict[str, Any]:
     """Give a part of the history, oldest first; a negative offset means the newest."""
-    names = deque(entries)
-    start = len(names) - max_items if offset < 0 and max_items is not None else max(offset, 0)
-    end = None if max_items is None else max(start, 0) + max_items
-    return {name: entries[name].described for name in list(names)[max(start, 0) : end]}
+    start = max(0, len(entries) - max_items if offset < 0 and max_items is not None else offset)
+    end = None if max_items is None else start + max_items
+    return {name: entries[name].described for name in list(entries)[start:end]}

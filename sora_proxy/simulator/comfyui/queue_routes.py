@@ -80,7 +80,7 @@ async def _queue(job: Job, simulator: ComfyUI) -> None:
     if rule is not None:
         simulator.faults.strike(rule)
         job.fate = rule
-    if not (job.has_fate("vanish") and rule is not None and rule.parameters["when"] == "waiting"):
+    if rule is None or rule.parameters.get("when") != "waiting":  # else it vanishes at once
         simulator.jobs.put(job)
     simulator.ledger.job_queued(simulator.jobs.remaining)
     await send_status(simulator)

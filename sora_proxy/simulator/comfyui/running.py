@@ -1,4 +1,4 @@
-"""How a job is done: node by node, with all that the sockets hear of it."""
+"""How a job is done: node by node, with events for the sockets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class Interrupted(Exception):
 
 
 async def work(simulator: ComfyUI) -> None:
-    """Do one job after the other, for ever."""
+    """Do one job after the other, forever."""
     while True:
         job = await simulator.jobs.take()
         simulator.ledger.job_started(simulator.clock.now())
@@ -46,6 +46,7 @@ class Run:
     report: Report = field(init=False)
     entry: Entry = field(init=False)
     _fate: Rule | None = field(init=False)  # until it has struck
+    _node_id: str = ""  # of the node at work
     _made: dict[str, Made] = field(default_factory=dict)  # by node
     _executed: list[str] = field(default_factory=list)
 
@@ -68,9 +69,9 @@ class Run:
             for node_id in plan_of(self.job.graph, self.job.outputs, set(self._made)):
                 await self._do(node_id, signatures[node_id])
         except Interrupted:
-            await self.report.message("execution_interrupted", **self._where(self.job.node))
+            await self.report.message("execution_interrupted", **self._where())
         except NodeFailed as error:
-            await self.report.message("execution_error", **self._where(self.job.node), **self._error(error))
+            await self.report.message("execution_error", **self._where(), **self._error(error))
         except Vanished:
             pass
         else:
@@ -98,7 +99,7 @@ class Run:
         if node_id in self._made:
             await self._show_again(node_id)
             return
-        started = self.simulator.clock.now()
+        started, self._node_id = self.simulator.clock.now(), node_id
         await self.report.started(node_id)
         self._check()
         try:
@@ -181,12 +182,12 @@ class Run:
             self._fate = None
             await meet(fate, self.job, self.simulator.sockets)
 
-    def _where(self, node_id: str | None) -> dict[str, Any]:
-        name = self.job.graph[node_id]["class_type"] if node_id is not None else None
-        return {"node_id": node_id, "node_type": name, "executed": self._executed}
+    def _where(self) -> dict[str, Any]:
+        name = self.job.graph[self._node_id]["class_type"]
+        return {"node_id": self._node_id, "node_type": name, "executed": self._executed}
 
     def _error(self, error: NodeFailed) -> dict[str, Any]:
-        given = self.job.graph[self.job.node or ""]["inputs"]
+        given = self.job.graph[self._node_id]["inputs"]
         inputs = {name: [f"tensor({value[0]})" if isinstance(value, list) else value] for name, value in given.items()}
         return {
             "exception_message": str(error),

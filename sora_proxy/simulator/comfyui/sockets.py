@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import struct
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from aiohttp import web
 
 PREVIEW, PREVIEW_WITH_METADATA = 1, 4  # numbers of binary events
 JPEG = 1
+MAX_SECONDS = 0.5  # that a frame waits for a client that does not read its socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,7 @@ class Sockets:
         """Send an event to the socket of one id, or to all."""
         text = json.dumps({"type": kind, "data": data})
         for socket in self._receivers(name):
-            with contextlib.suppress(ConnectionError):
-                await socket.send_str(text)
+            await _delivered(socket.send_str(text))
 
     async def send_preview(self, jpeg: bytes, metadata: dict[str, Any] | None, name: str | None) -> None:
         """Send a preview, with metadata or without."""
@@ -86,9 +87,15 @@ class Sockets:
             about = json.dumps(metadata).encode()
             frame = struct.pack(">II", PREVIEW_WITH_METADATA, len(about)) + about + jpeg
         for socket in self._receivers(name):
-            with contextlib.suppress(ConnectionError):
-                await socket.send_bytes(frame)
+            await _delivered(socket.send_bytes(frame))
 
     def _receivers(self, name: str | None) -> list[web.WebSocketResponse]:
         names = list(self._table) if name is None else [name]
         return [self._table[each].socket for each in names if each in self._table]
+
+
+async def _delivered(sending: Awaitable[None]) -> None:
+    """Send a frame; it is in a buffer already when this waits, so that no frame is lost by waiting no longer."""
+    with contextlib.suppress(ConnectionError, TimeoutError):
+        async with asyncio.timeout(MAX_SECONDS):
+            await sending

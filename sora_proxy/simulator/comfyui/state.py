@@ -40,7 +40,7 @@ class ComfyUI:
 
     @property
     def choices(self) -> dict[str, list[str]]:
-        """The names of the files that nodes can be told to load, by folder."""
+        """The names of the files that nodes can load, by folder."""
         return {**self.options.models, "input": self.files.input_names()}
 
     def forget_process(self) -> None:
@@ -56,6 +56,7 @@ class ComfyUI:
         self.files.forget(*TYPES)
         self.faults.reset()
         self.ledger.reset()
+        self.sockets.opened = self.sockets.displaced = 0
 
     def described(self) -> dict[str, Any]:
         """Give what the stats show."""

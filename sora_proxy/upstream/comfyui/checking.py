@@ -20,7 +20,7 @@ def graph_in(document: Any) -> dict[str, Any]:
     """The graph of a file. Raises ValueError if it is not in the API format."""
     nodes = document if isinstance(document, dict) else {}
     if isinstance(nodes.get("nodes"), list):
-        raise ValueError(EDITORS_FORMAT)
+        raise ValueError(EDITORS_FORMAT)  # noqa: TRY004
     if not nodes or not all(map(_is_node, nodes.values())):
         raise ValueError(NO_GRAPH)
     for node_id, node in nodes.items():

@@ -220,6 +220,6 @@ def _problems(node_id: str, node: Mapping[str, Any], object_info: ObjectInfo) ->
             yield f"{where} has no input {name!r}, which the server needs: export the workflow again from this ComfyUI"
     for name, value in inputs.items():
         choices = choices_of(object_info, class_type, name)
-        if choices is not None and not isinstance(value, list) and value not in choices:
+        if choices is not None and not isinstance(value, list | dict) and value not in choices:
             there = f"it has {listed(choices)}" if choices else "it has none"
             yield f"{where}: the server has no {str(value)[:100]!r} for {name!r}; {there}"

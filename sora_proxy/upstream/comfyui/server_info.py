@@ -33,7 +33,7 @@ def limits_of(object_info: ObjectInfo, class_type: str, name: str) -> Mapping[st
 def required_of(object_info: ObjectInfo, class_type: str) -> list[str]:
     """The inputs that a node must have."""
     required = _group(object_info, class_type, "required")
-    return [name for name, config in required.items() if not _type(config).startswith(DYNAMIC)]
+    return [name for name, config in required.items() if _type(config) and not _type(config).startswith(DYNAMIC)]
 
 
 def _config(object_info: ObjectInfo, class_type: str, name: str) -> list[Any]:
@@ -53,4 +53,8 @@ def _group(object_info: ObjectInfo, class_type: str, group: str) -> Mapping[str,
 
 
 def _type(config: Any) -> str:
-    return config[0] if isinstance(config, list) and config and isinstance(config[0], str) else ""
+    """The type of an input; empty if it is described in an unknown form."""
+    kind = config[0] if isinstance(config, list) and config else None
+    if isinstance(kind, list):
+        return "COMBO"
+    return kind if isinstance(kind, str) else ""

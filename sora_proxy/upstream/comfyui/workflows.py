@@ -198,7 +198,9 @@ def _wrong_names(workflow: Workflow, found: Mapping[str, Workflow], known: Colle
         ("with_reference", workflow.with_reference, "image"),
         ("with_mask", workflow.with_mask, "mask"),
     ):
-        if name is not None and name not in known:
+        if name is None:
+            continue
+        if name not in known:
             return f"{workflow.name}{MAP}: {field}: there is no workflow {name!r}"
         if name in found and needed not in found[name].slots:
             return f"{workflow.name}{MAP}: {field}: the workflow {name!r} has no {needed!r} in its map"

@@ -1,0 +1,109 @@
+"""The workflows of the package, and what is asked of a server for them, before the simulated ComfyUI."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sora_proxy.settings.accounts import Account
+from sora_proxy.spec import GenerationSpec
+from sora_proxy.upstream import InputImage, Submission
+from sora_proxy.upstream.comfyui.graphs import fitted, graph_for, models_of, problems_of
+from sora_proxy.upstream.comfyui.workflows import Workflow, WorkflowFolder
+from tests.simulated_comfyui import CHECKPOINT, UPSCALER, VERSIONS, SimulatedComfyUI, simulated
+from tests.simulated_images import png
+from tests.submission import report
+
+REFERENCE = InputImage(Path("reference.png"), "")
+PROMPT = 'a "fox"\n\\n {{x}}'
+
+
+@pytest.fixture(params=VERSIONS)
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[SimulatedComfyUI]:
+    async with simulated(request.param, checkpoints=f"{CHECKPOINT},b.safetensors") as server:
+        yield server
+
+
+async def workflows() -> Mapping[str, Workflow]:
+    folder = WorkflowFolder(None)
+    await asyncio.to_thread(folder.read)
+    return folder.workflows
+
+
+async def on(server: SimulatedComfyUI) -> Mapping[str, Workflow]:
+    """The workflows as a server can run them."""
+    info = await server.get("/object_info")
+    return {name: fitted(each, info) for name, each in (await workflows()).items() if not problems_of(each, info)}
+
+
+async def uploaded(server: SimulatedComfyUI, name: str) -> InputImage:
+    answer = await server.upload(png("red", (64, 32)), name)
+    return replace(REFERENCE, upload_id=answer.json["name"])
+
+
+def submission(model: str, *images: InputImage, mask: InputImage | None = None, n: int = 2) -> Submission:
+    spec = GenerationSpec(model, PROMPT, n=n, width=128, height=64)
+    return Submission(spec, Account("id", ""), model, n, "attempt", {"steps": 2}, images, mask, Path, report)
+
+
+async def images(server: SimulatedComfyUI, order: Submission) -> list[tuple[int, int]]:
+    """The sizes of the images that a server makes of an order."""
+    runnable = await on(server)
+    entry = await server.done(graph_for(runnable, order, 5))
+    assert entry["status"]["status_str"] == "success"
+    (output,) = entry["outputs"].values()
+    contents = [await server.image(entry, number) for number in range(len(output["images"]))]
+    return [Image.open(io.BytesIO(content)).size for content in contents]
+
+
+async def test_every_workflow_of_the_package_runs_on_every_version(server: SimulatedComfyUI) -> None:
+    first, mask = await uploaded(server, "a.png"), await uploaded(server, "mask.png")
+    assert await images(server, submission("text-to-image")) == [(128, 64)] * 2
+    assert await images(server, submission("text-to-image/b.safetensors", first)) == [(128, 64)] * 2
+    assert await images(server, submission("image-to-image", first)) == [(128, 64)] * 2
+    assert await images(server, submission("text-to-image", first, mask=mask)) == [(128, 64)] * 2
+    (size,) = await images(server, submission("upscale", first, n=1))
+    assert size[0] > 64
+
+
+async def test_the_models_of_a_server_are_the_workflows_with_its_checkpoints(server: SimulatedComfyUI) -> None:
+    assert list(models_of(await on(server))) == [
+        *(f"{name}{end}" for name in ("text-to-image", "image-to-image", "inpaint") for end in ("", *ENDS)),
+        "upscale",
+        f"upscale/{UPSCALER}",
+    ]
+
+
+ENDS = (f"/{CHECKPOINT}", "/b.safetensors")
+
+
+async def test_a_prompt_arrives_as_it_was_written(server: SimulatedComfyUI) -> None:
+    runnable = await on(server)
+    entry = await server.done(graph_for(runnable, submission("text-to-image"), 5))
+    graph: dict[str, Any] = entry["prompt"][2]
+    assert graph["6"]["inputs"]["text"] == PROMPT
+    assert (graph["3"]["inputs"]["seed"], graph["4"]["inputs"]["ckpt_name"]) == (5, CHECKPOINT)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_what_is_said_to_be_missing_is_what_the_server_refuses(version: str) -> None:
+    async with simulated(version, checkpoints="", upscale_models="") as server:
+        info = await server.get("/object_info")
+        for name, workflow in (await workflows()).items():
+            problem = problems_of(workflow, info)
+            field = "model_name" if name == "upscale" else "ckpt_name"
+            assert f"the server has no '{own_checkpoint(workflow)}' for '{field}'; it has none" in str(problem)
+        order = submission("text-to-image")
+        refused = await server.call("POST", "/prompt", json={"prompt": graph_for(await workflows(), order, 5)})
+        assert refused.status == 400
+        assert "value_not_in_list" in refused.body.decode()
+
+
+def own_checkpoint(workflow: Workflow) -> str:
+    ((node, name),) = workflow.slots["checkpoint"]
+    return str(workflow.graph[node]["inputs"][name])

@@ -1,0 +1,307 @@
+"""Workflow files: which are read, when they are read again, and what is said of those that can't be used."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sora_proxy.upstream.comfyui.workflows import FOLDER, PACKAGED, Workflow, WorkflowFolder
+
+PACKAGE = ["text-to-image", "image-to-image", "inpaint", "upscale"]
+GRAPH: dict[str, Any] = {
+    "3": {"class_type": "KSampler", "inputs": {"seed": 1, "steps": 20, "cfg": 7.0, "positive": ["6", 0]}},
+    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a cat", "clip": ["4", 1]}},
+    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "a.safetensors"}},
+    "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 512, "batch_size": 1}},
+    "9": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "ComfyUI"}},
+    "10": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+}
+MAP = {"prompt": "6.text"}
+EDITORS = {"nodes": [{"id": 3, "type": "KSampler"}], "links": [[1, 3, 0, 4, 0, "MODEL"]], "version": 0.4}
+NO_GRAPH = "flux.json: holds no workflow in the API format"
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes the two files of a workflow into a folder, each as JSON unless it is a text."""
+
+    def write(name: str = "flux", graph: Any = GRAPH, mapping: Any = MAP) -> Path:
+        for ending, content in ((".json", graph), (".map.json", mapping)):
+            if content is not None:
+                text = content if isinstance(content, str) else json.dumps(content)
+                (tmp_path / (name + ending)).write_text(text)
+        return tmp_path
+
+    return write
+
+
+def read(folder: Path | None) -> WorkflowFolder:
+    workflows = WorkflowFolder(folder)
+    assert workflows.read()
+    return workflows
+
+
+def workflow(folder: Path, name: str = "flux") -> Workflow:
+    workflows = read(folder)
+    assert dict(workflows.faults) == {}
+    return workflows.workflows[name]
+
+
+def fault(folder: Path, name: str = "flux") -> str:
+    workflows = read(folder)
+    assert list(workflows.faults) == [name]
+    assert name not in workflows.workflows
+    return workflows.faults[name]
+
+
+# --- Which there are --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", [None, Path("nothing/there")])
+def test_the_package_has_workflows_for_each_kind_of_order(folder: Path | None) -> None:
+    workflows = read(folder)
+    assert list(workflows.workflows) == PACKAGE
+    assert dict(workflows.faults) == {}
+    text, image, inpaint, upscale = workflows.workflows.values()
+    assert (text.with_reference, image.with_mask) == ("image-to-image", "inpaint")
+    assert ["mask" in each.slots for each in (text, image, inpaint, upscale)] == [False, False, True, False]
+
+
+def test_the_package_has_no_other_files() -> None:
+    assert sorted(path.name for path in PACKAGED.iterdir()) == sorted(
+        name + ending for name in PACKAGE for ending in (".json", ".map.json")
+    )
+
+
+def test_the_operators_workflows_come_before_those_of_the_package_and_those_for_edits_last(write: Write) -> None:
+    write("zebra")
+    folder = write("an-edit", mapping=MAP | {"image": ["10.image"]})
+    assert list(read(folder).workflows) == ["zebra", "text-to-image", "an-edit", *PACKAGE[1:]]
+
+
+def test_a_file_takes_the_place_of_the_packages_file_of_the_same_name(write: Write) -> None:
+    folder = write("text-to-image")
+    assert workflow(folder, "text-to-image").graph == GRAPH
+    (folder / "text-to-image.json").unlink()
+    (folder / "text-to-image.map.json").write_text('{"prompt": "7.text", "output": "9", "sizes": ["512x512"]}')
+    changed = workflow(folder, "text-to-image")
+    assert (changed.graph["4"]["class_type"], changed.sizes) == ("CheckpointLoaderSimple", ((512, 512),))
+    assert dict(changed.slots) == {"prompt": (("7", "text"),)}
+
+
+def test_a_workflow_can_be_switched_off(write: Write) -> None:
+    write("image-to-image", None, {"enabled": False})
+    folder = write("flux", None, {"enabled": False})
+    workflows = read(folder)
+    assert list(workflows.workflows) == ["text-to-image", "inpaint", "upscale"]
+    assert dict(workflows.faults) == {}
+
+
+def test_other_files_are_not_read(write: Write) -> None:
+    folder = write()
+    for name in (".hidden.json", "notes.txt", "flux.json~", "flux.png"):
+        (folder / name).write_text("{")
+    assert list(read(folder).workflows) == ["flux", *PACKAGE]
+
+
+def test_a_byte_order_mark_is_no_fault(write: Write) -> None:
+    assert workflow(write(graph="\ufeff" + json.dumps(GRAPH), mapping="\ufeff" + json.dumps(MAP))).graph == GRAPH
+
+
+def test_a_folder_that_is_a_file_is_a_fault_and_the_package_remains(tmp_path: Path) -> None:
+    file = tmp_path / "workflows"
+    file.write_text("")
+    workflows = read(file)
+    assert dict(workflows.faults) == {FOLDER: f"{file} can't be read: Not a directory"}
+    assert list(workflows.workflows) == PACKAGE
+    assert not workflows.read()
+    file.unlink()
+    assert workflows.read()
+    assert dict(workflows.faults) == {}
+
+
+# --- When they are read again -----------------------------------------------------------------------------------------
+
+
+def test_only_files_that_changed_are_read_again(write: Write) -> None:
+    write("a")
+    folder = write("b")
+    workflows = read(folder)
+    assert not workflows.read()
+    before = workflows.workflows
+    os.utime(write("a", mapping={"prompt": "4.ckpt_name"}) / "a.map.json", ns=(0, 1))
+    os.utime(folder / "b.map.json", ns=(0, 2))
+    assert workflows.read()
+    assert workflows.workflows["a"].slots == {"prompt": (("4", "ckpt_name"),)}
+    assert before["a"].slots == {"prompt": (("6", "text"),)}
+    graphs = [every["text-to-image"].graph for every in (before, workflows.workflows)]
+    assert graphs[0]["3"] is graphs[1]["3"]  # its file was not read again
+    assert not workflows.read()
+
+
+def test_a_file_of_the_same_size_is_read_again_after_an_edit(write: Write) -> None:
+    workflows = read(write(mapping={"prompt": "6.text", "output": "3"}))
+    os.utime(write(mapping={"prompt": "6.text", "output": "9"}) / "flux.map.json", ns=(0, 1))
+    assert workflows.read()
+    assert workflows.workflows["flux"].output == "9"
+
+
+def test_a_workflow_comes_and_goes_with_its_files(write: Write, tmp_path: Path) -> None:
+    workflows = read(tmp_path)
+    folder = write()
+    assert workflows.read()
+    assert "flux" in workflows.workflows
+    (folder / "flux.map.json").unlink()
+    assert workflows.read()
+    assert "flux" not in workflows.workflows
+    assert dict(workflows.faults) == {"flux": "flux.map.json is missing"}
+    (folder / "flux.json").unlink()
+    assert workflows.read()
+    assert dict(workflows.faults) == {}
+
+
+def test_a_fault_that_was_mended_is_no_fault_any_more(write: Write) -> None:
+    workflows = read(write(graph="{"))
+    assert list(workflows.faults) == ["flux"]
+    write()
+    assert workflows.read()
+    assert dict(workflows.faults) == {}
+    assert "flux" in workflows.workflows
+
+
+# --- What a map says --------------------------------------------------------------------------------------------------
+
+
+def test_a_field_has_one_place_or_several(write: Write) -> None:
+    mapping = {"prompt": "6.text", "seed": ["3.seed", "5.batch_size"], "image": ["10.image"], "count": "5.batch_size"}
+    found = workflow(write(mapping=mapping))
+    assert dict(found.slots) == {
+        "prompt": (("6", "text"),),
+        "image": (("10", "image"),),
+        "seed": (("3", "seed"), ("5", "batch_size")),
+        "count": (("5", "batch_size"),),
+    }
+    assert (found.output, found.max_images) == ("9", 4)
+
+
+def test_the_name_of_an_input_may_have_full_stops_and_that_of_a_node_colons(write: Write) -> None:
+    graph = GRAPH | {"12:6": {"class_type": "New", "inputs": {"texts.text0": ""}}}
+    assert workflow(write(graph=graph, mapping={"prompt": "12:6.texts.text0"})).slots == {
+        "prompt": (("12:6", "texts.text0"),)
+    }
+
+
+def test_without_count_a_workflow_makes_one_image(write: Write) -> None:
+    assert workflow(write()).max_images == 1
+    assert workflow(write(mapping=MAP | {"count": "5.batch_size", "max_images": 8})).max_images == 8
+
+
+# --- What is wrong with them ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("graph", "words"),
+    [
+        (EDITORS, "flux.json: is saved in the editor's format: in ComfyUI, use Workflow > Export (API), and save that"),
+        ("", "flux.json: is not valid JSON"),
+        ('{"3": ', "flux.json: is not valid JSON"),
+        ("[" * 5000, "flux.json: is not valid JSON"),
+        ("[" + "1," * 300_000 + "1]", "flux.json: holds too many values"),
+        (" " * (4 * 2**20 + 1), "flux.json: is larger than 4 MiB"),
+        ({}, NO_GRAPH),
+        ([], NO_GRAPH),
+        (5, NO_GRAPH),
+        ({"prompt": GRAPH}, NO_GRAPH),
+        ({"3": {"inputs": {}}}, NO_GRAPH),
+        ({"3": {"class_type": "A"}}, NO_GRAPH),
+        ({"3": {"class_type": 5, "inputs": {}}}, NO_GRAPH),
+        (
+            {"3": {"class_type": "A", "inputs": {"x": ["8", 0]}}},
+            "flux.json: node 3 (A) is linked to node 8, which is not there",
+        ),
+        (None, "flux.json is missing"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_graph_that_can_not_be_used_is_reported_in_words_that_help(write: Write, graph: Any, words: str) -> None:
+    graph = graph if graph is None or isinstance(graph, str) else json.dumps(graph)
+    assert fault(write(graph=graph)).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "words"),
+    [
+        (None, "flux.map.json is missing"),
+        ("{", "flux.map.json: is not valid JSON"),
+        ([], "flux.map.json: must be a JSON object"),
+        ({}, 'prompt: is missing. Example: "prompt": "6.text"'),
+        ({"width": "5.width"}, "height: is missing beside 'width'"),
+        ({"height": "5.height"}, "width: is missing beside 'height'"),
+        ({"mask": "10.image"}, "image: is missing beside 'mask'"),
+        ({"checkpoints": ["*"]}, "checkpoint: is missing beside 'checkpoints'"),
+        ({"max_images": 4}, "count: is missing beside 'max_images'"),
+        ({"sizes": ["512x512", "64x64"]}, "width: is missing beside several 'sizes'"),
+        ({"promt": "6.text"}, "promt: there is no such field"),
+        ({"prompt": "6"}, 'prompt: must be like "6.text"'),
+        ({"prompt": ".text"}, 'prompt: must be like "6.text"'),
+        ({"prompt": "6."}, 'prompt: must be like "6.text"'),
+        ({"prompt": []}, 'prompt: must be like "6.text"'),
+        ({"prompt": {"6": "text"}}, 'prompt: must be like "6.text"'),
+        ({"prompt": [6]}, 'prompt: must be like "6.text"'),
+        ({"prompt": "8.text"}, "prompt: there is no node '8'; there are 3 (KSampler), 6 (CLIPTextEncode), 4 (Che"),
+        ({"prompt": "6.txt"}, "prompt: node 6 (CLIPTextEncode) has no input 'txt'; it has text, clip"),
+        (
+            {"prompt": "3.positive"},
+            "prompt: the input 'positive' of node 3 (KSampler) is linked to node 6: name the node that holds the value",
+        ),
+        ({"prompt": "3.seed"}, "prompt: the input 'seed' of node 3 (KSampler) does not hold a text"),
+        ({"seed": ["3.seed", "6.text"]}, "seed: the input 'text' of node 6 (CLIPTextEncode) does not hold a number"),
+        ({"output": "8"}, "output: there is no node '8'; nodes that save are 9 (SaveImage)"),
+        ({"output": 9}, "output: input should be a valid string"),
+        ({"sizes": ["big"]}, 'sizes[0]: must be like "1024x1024"'),
+        ({"sizes": "512x512"}, "sizes: must be a JSON list"),
+        ({"checkpoints": "*"}, "checkpoints: must be a JSON list"),
+        ({"checkpoints": [""]}, "checkpoints: must hold names, or patterns"),
+        ({"max_images": "4"}, "max_images: input should be a valid integer"),
+        ({"max_images": 0}, "max_images: input should be greater than or equal to 1"),
+        ({"enabled": "no"}, "enabled: input should be a valid boolean"),
+        ({"with_reference": "edit"}, "with_reference: there is no workflow 'edit'"),
+        ({"with_reference": "text-to-image"}, "with_reference: the workflow 'text-to-image' has no 'image' in its map"),
+        ({"with_mask": "edit", "image": ["10.image"]}, "with_mask: there is no workflow 'edit'"),
+        ({"with_mask": "upscale", "image": ["10.image"]}, "with_mask: the workflow 'upscale' has no 'mask' in its"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_wrong_map_is_reported_in_words_that_help(write: Write, mapping: Any, words: str) -> None:
+    whole = mapping if not isinstance(mapping, dict) or not mapping else MAP | mapping
+    told = fault(write(mapping=whole))
+    assert told.startswith("flux.map.json")
+    assert words in told
+
+
+def test_all_faults_of_a_map_are_reported_at_once(write: Write) -> None:
+    told = fault(write(mapping={"prompt": "6.txt", "seed": "8.seed", "output": "8"}))
+    assert [part in told for part in ("prompt: node 6", "seed: there is no node", "output: there is no")] == [True] * 3
+
+
+def test_two_nodes_that_save_need_an_output(write: Write) -> None:
+    graph = GRAPH | {"11": GRAPH["9"]}
+    assert "output: is missing, and which node is meant is not clear; nodes that save are 9 (SaveImage), 11" in fault(
+        write(graph=graph)
+    )
+    assert workflow(write(graph=graph, mapping=MAP | {"output": "11"})).output == "11"
+
+
+def test_a_workflow_whose_one_for_edits_is_faulty_makes_images_from_text(write: Write) -> None:
+    workflows = read(write("image-to-image", "{"))
+    assert list(workflows.faults) == ["image-to-image"]
+    assert "text-to-image" in workflows.workflows
+
+
+def test_a_name_that_can_not_be_shown_is_a_fault(write: Write) -> None:
+    assert "at most 100 printable characters" in fault(write("a\nb"), "a\nb")
