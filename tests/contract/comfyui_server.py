@@ -177,7 +177,9 @@ def node_of(graph: Graph, class_type: str) -> Body:
 def count_in(graph: Graph) -> int:
     """How many images a graph makes, of a prompt alone or with a reference image."""
     made = nodes_of(graph, "EmptyLatentImage") + nodes_of(graph, "RepeatLatentBatch")
-    return int(next(value for node in made for name, value in node["inputs"].items() if name in ("batch_size", "amount")))
+    return int(
+        next(value for node in made for name, value in node["inputs"].items() if name in ("batch_size", "amount"))
+    )
 
 
 def text_of(graph: Graph, name: str) -> str:

@@ -17,7 +17,7 @@ from sora_proxy.api.context import BACKENDS_IN_USE, SUPERVISOR
 from sora_proxy.events import Progress
 from sora_proxy.generation import Generation
 from sora_proxy.simulator.comfyui.pictures import Picture
-from tests.conftest import Proxy, StartProxy
+from tests.conftest import HOUR, Proxy, StartProxy
 from tests.eventually import eventually
 from tests.integration.test_cancel import cancel, finish_reason
 from tests.simulated_comfyui import CHECKPOINT, STEP, VERSIONS, SimulatedComfyUI, painted, plain, simulated
@@ -31,7 +31,7 @@ versions = pytest.mark.parametrize("version", VERSIONS)
 def in_front_of(*servers: SimulatedComfyUI, **settings: Any) -> dict[str, Any]:
     """The settings of a server with these keys: one for each ComfyUI."""
     urls = ",".join(server.url for server in servers)
-    return {"upstream": "comfyui", "comfyui_url": urls, "image_localization": True} | settings
+    return {"upstream": "comfyui", "comfyui_url": urls, "image_localization": True, "max_queue_wait": HOUR} | settings
 
 
 async def knows_models(proxy: Proxy) -> None:
@@ -108,8 +108,8 @@ async def test_two_servers_make_forty_orders_of_two_clients_fairly_and_one_is_ki
     keys = [{"key": OTHER, "name": "other"}]
     made: list[str] = []
     async with (
-        simulated(seconds=0.1, steps=2) as first,
-        simulated(seconds=0.1, steps=2) as second,
+        simulated(seconds=STEP) as first,
+        simulated(seconds=STEP) as second,
         ours(start_proxy, first, second, client_keys=keys) as proxy,
     ):
         idle: list[str] = []
@@ -124,14 +124,22 @@ async def test_two_servers_make_forty_orders_of_two_clients_fairly_and_one_is_ki
             assert status != 200 or corner(body) == colour_by(f"{client} {number}")
             return status, body
 
+        async def placed(count: int) -> bool:
+            return len(proxy.app[SUPERVISOR].unfinished) == count
+
+        async def all_made() -> bool:
+            for server in (first, second):
+                with contextlib.suppress(aiohttp.ClientConnectionError):  # it is down
+                    await server.advance()
+            return len(made) == 40
+
         async with asyncio.TaskGroup() as group:
             early = [group.create_task(order("early", None, number)) for number in range(20)]
 
-            async def twenty_wait() -> bool:
-                return len(proxy.app[SUPERVISOR].unfinished) == 20
-
-            await eventually(twenty_wait)
+            await eventually(lambda: placed(20))
             late = [group.create_task(order("late", OTHER, number)) for number in range(20)]
+            await eventually(lambda: placed(40))
+            await eventually(all_made)
         outcomes = [task.result() for task in (*early, *late)]
         stats = [await server.stats() for server in (first, second)]
     lost = [body["error"]["code"] for status, body in outcomes if status != 200]
@@ -314,10 +322,14 @@ async def test_an_order_that_ran_when_comfyui_was_restarted_is_lost_or_sent_agai
 ) -> None:
     async with simulated(seconds=STEP) as server, ours(start_proxy, server, on_lost=on_lost) as proxy:
         generation_id = await place(proxy)
-        await running(proxy)
+        generation = await running(proxy)
         await server.restart(0.3)
         if on_lost == "requeue":
-            await server.wait_for(registered=2)
+
+            async def sent_again() -> bool:
+                return generation.state.attempts == 2 and generation.state.task_id is not None
+
+            await eventually(sent_again)
             await server.finish()
         ended = await proxy.ended(generation_id)
         listed = (await proxy.get("/v1/generations"))["data"][0]
@@ -509,7 +521,8 @@ async def test_the_same_order_again_has_an_image_although_its_first_file_is_gone
             bodies.append(body)
         first, second = await submitted(server)
         files = [
-            next(iter((await server.ended(each["prompt_id"]))["outputs"].values()))["images"] for each in (first, second)
+            next(iter((await server.ended(each["prompt_id"]))["outputs"].values()))["images"]
+            for each in (first, second)
         ]
         assert corner(bodies[0]) == corner(bodies[1])
         assert files[0] != files[1]  # so it does not matter what became of the first one
