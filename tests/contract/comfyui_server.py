@@ -30,8 +30,9 @@ class ComfyUIServer(Stage):
         self.url = ""
         self.script = Script()
         self.received = Received()
+        self.node_errors: Body = {}  # in the answer to an order
+        self.stopped: set[str] = set()
         self._jobs: dict[str, Body] = {}
-        self._stopped: set[str] = set()
         self._uploads: dict[str, File] = {}
         self._sockets: set[web.WebSocketResponse] = set()
         self._preview: bytes | None = None
@@ -100,7 +101,7 @@ class ComfyUIServer(Stage):
         self._jobs[body["prompt_id"]] = body
         await self._show(body["prompt_id"])
         await self.script.at(Step.registered, request)
-        return web.json_response({"prompt_id": body["prompt_id"], "number": self.registered, "node_errors": {}})
+        return web.json_response({"prompt_id": body["prompt_id"], "number": 1, "node_errors": self.node_errors})
 
     async def _queue(self, request: web.Request) -> web.Response:
         if self.registered:
@@ -109,7 +110,7 @@ class ComfyUIServer(Stage):
         running = [
             [0, job_id, body["prompt"], body["extra_data"] | {"client_id": body["client_id"]}, []]
             for job_id, body in jobs
-            if job_id not in self._stopped
+            if job_id not in self.stopped
         ]
         return web.json_response({"queue_running": running, "queue_pending": []})
 
@@ -120,7 +121,7 @@ class ComfyUIServer(Stage):
 
     def _entry(self, job_id: str, body: Body) -> Body:
         prompt, output = [0, job_id, body["prompt"], body["extra_data"], []], body["extra_data"]["sora_proxy"]["output"]
-        if self.fails or job_id in self._stopped:
+        if self.fails or job_id in self.stopped:
             word = "execution_error" if self.fails else "execution_interrupted"
             return {"prompt": prompt, "outputs": {}, "status": {"status_str": "error", "messages": [[word, {}]]}}
         images = [
@@ -132,7 +133,7 @@ class ComfyUIServer(Stage):
 
     async def _cancel(self, request: web.Request) -> web.Response:
         known = request.match_info["id"] in self._jobs
-        self._stopped.add(request.match_info["id"])
+        self.stopped.add(request.match_info["id"])
         return web.json_response({"cancelled": known})
 
     async def _view(self, request: web.Request) -> web.Response:

@@ -16,8 +16,11 @@ from sora_proxy.api.admin.backend_context import DISCOVERY
 from sora_proxy.api.context import BACKENDS_IN_USE, SUPERVISOR
 from sora_proxy.events import Progress
 from sora_proxy.generation import Generation
+from sora_proxy.simulator.comfyui import ComfyUIOptions, serve_comfyui_simulator
 from sora_proxy.simulator.comfyui.pictures import Picture
+from sora_proxy.simulator.serving import listen
 from tests.conftest import HOUR, Proxy, StartProxy
+from tests.contract.comfyui_server import ComfyUIServer
 from tests.eventually import eventually
 from tests.integration.test_cancel import cancel, finish_reason
 from tests.simulated_comfyui import CHECKPOINT, STEP, VERSIONS, SimulatedComfyUI, painted, plain, simulated
@@ -417,23 +420,40 @@ async def test_a_failed_job_is_explained_without_what_the_server_says(
         assert "/opt/comfyui" not in text
 
 
-async def test_a_job_without_our_output_is_stopped_and_refused(start_proxy: StartProxy) -> None:
+async def test_errors_of_other_nodes_than_ours_change_nothing(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
-        await server.fault("node_errors")  # of a node that is not ours
+        await server.fault("node_errors")
         assert (await generate(proxy))[0] == 200
 
 
-async def test_a_workflow_whose_checkpoint_was_removed_is_refused_by_name(start_proxy: StartProxy) -> None:
-    async with (
-        simulated(checkpoints="a.safetensors,b.safetensors") as server,
-        ours(start_proxy, server) as proxy,
-        simulated(checkpoints="b.safetensors") as other,
-    ):
-        graph = painted()
-        answer = await other.call("POST", "/prompt", json={"prompt": graph})
-        assert answer.status == 400
-        status, body = await generate(proxy, model=f"{MODEL}/c.safetensors")
-        assert (status, body["error"]["code"]) == (404, "model_not_found")
+async def test_a_job_that_was_taken_without_our_node_is_stopped_and_refused(start_proxy: StartProxy) -> None:
+    server = ComfyUIServer()
+    server.node_errors = {"3": {"errors": [], "dependent_outputs": ["9"], "class_type": "KSampler"}}
+    runner = await server.start()
+    async with start_proxy(upstream="comfyui", comfyui_url=server.url) as proxy:
+        await knows_models(proxy)
+        status, body = await generate(proxy)
+    await runner.cleanup()
+    assert (status, body["error"]["code"]) == (400, "order_refused")
+    assert len(server.stopped) == server.registered == 1
+
+
+async def test_a_checkpoint_that_the_server_has_no_more_is_refused_as_missing(
+    start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with contextlib.AsyncExitStack() as before:
+        both = ComfyUIOptions(seconds=0.0, checkpoints=f"{CHECKPOINT},b.safetensors")
+        running = await before.enter_async_context(serve_comfyui_simulator(both))
+        async with start_proxy(upstream="comfyui", comfyui_url=running.url) as proxy:
+            await knows_models(proxy)
+            await before.aclose()
+            one = ComfyUIOptions(seconds=0.0, checkpoints="b.safetensors")
+            async with serve_comfyui_simulator(one, listen(running.host, running.port)):
+                for _ in range(2):  # by the server's answer, then without asking it
+                    status, body = await generate(proxy, model=f"{MODEL}/{CHECKPOINT}")
+                    assert body["error"]["code"] == "model_unavailable", (status, body)
+                assert (await generate(proxy, model=f"{MODEL}/b.safetensors"))[0] == 200
+    assert "CheckpointLoaderSimple.ckpt_name: value_not_in_list" in caplog.text
 
 
 @pytest.mark.parametrize("login", ["Basic dXNlcjpwYXNz", "Bearer pass"])
