@@ -5,7 +5,9 @@ import base64
 import contextlib
 import io
 import json
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,6 +21,7 @@ from sora_proxy.generation import Generation
 from sora_proxy.simulator.comfyui import ComfyUIOptions, serve_comfyui_simulator
 from sora_proxy.simulator.comfyui.pictures import Picture
 from sora_proxy.simulator.serving import listen
+from sora_proxy.upstream.comfyui.workflows import PACKAGED
 from tests.conftest import HOUR, Proxy, StartProxy
 from tests.contract.comfyui_server import ComfyUIServer
 from tests.eventually import eventually
@@ -555,3 +558,35 @@ async def test_foreign_jobs_on_the_server_are_left_alone(start_proxy: StartProxy
         foreign = await server.submit(plain(), None)
         assert (await generate(proxy))[0] == 200
         assert (await server.ended(foreign))["status"]["completed"]
+
+
+# --- Workflows -------------------------------------------------------------------------------------------------------
+
+
+def write_workflow(folder: Path, name: str, negative: str) -> None:
+    """A workflow like the package's, with another negative prompt."""
+    folder.mkdir(exist_ok=True)
+    graph = json.loads((PACKAGED / f"{MODEL}.json").read_text())
+    graph["7"]["inputs"]["text"] = negative
+    (folder / f"{name}.json").write_text(json.dumps(graph))
+    shutil.copy(PACKAGED / f"{MODEL}.map.json", folder / f"{name}.map.json")
+
+
+async def test_a_changed_workflow_takes_effect_with_the_next_order_and_a_new_one_soon(
+    start_proxy: StartProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sora_proxy.backend_keeping.discovery.RETRY_SECONDS", 0.1)
+    folder = tmp_path / "workflows"
+    await asyncio.to_thread(write_workflow, folder, "mine", "snow")
+    async with simulated() as server, ours(start_proxy, server, workflows_dir=folder) as proxy:
+        for negative in ("snow", "heavy rain"):
+            await asyncio.to_thread(write_workflow, folder, "mine", negative)
+            assert (await generate(proxy, model="mine"))[0] == 200
+            assert (await submitted(server))[-1]["prompt"]["7"]["inputs"]["text"] == negative
+        await asyncio.to_thread(write_workflow, folder, "another", "fog")
+
+        async def listed() -> bool:
+            return "another" in [each["id"] for each in (await proxy.get("/v1/models"))["data"]]
+
+        await eventually(listed)
+        assert (await generate(proxy, model="another"))[0] == 200

@@ -9,7 +9,7 @@ from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import Snapshot, TaskState
 from sora_proxy.upstream.comfyui.answers import STOPPED, QueuedJob, ended_job, queued_jobs, version_in
 from sora_proxy.upstream.comfyui.calls import Calls
-from sora_proxy.upstream.comfyui.listener import Listener
+from sora_proxy.upstream.comfyui.listener import Listener, Socket
 from sora_proxy.upstream.http_client import HttpClient
 
 log = structlog.get_logger(__name__)
@@ -31,15 +31,16 @@ class Jobs:
         self._stopped: set[str] = set()
 
     def listener(self, account: Account) -> Listener:
-        """What hears of an account's jobs."""
-        if account.key_id not in self._listeners:
-            self._listeners[account.key_id] = Listener(
-                lambda client_id: self._http.socket(
-                    self._calls.call(account, "GET", f"/ws?clientId={quote(client_id)}", seconds=OPEN_SECONDS),
-                    max_frame=MAX_FRAME_BYTES,
-                )
-            )
-        return self._listeners[account.key_id]
+        """What hears of an account's jobs. Its next socket is opened as the account is now."""
+
+        def connect(client_id: str) -> Socket:
+            path = f"/ws?clientId={quote(client_id)}"
+            call = self._calls.call(account, "GET", path, seconds=OPEN_SECONDS)
+            return self._http.socket(call, max_frame=MAX_FRAME_BYTES)
+
+        listener = self._listeners.setdefault(account.key_id, Listener(connect))
+        listener.connect = connect
+        return listener
 
     async def poll(self, task_ids: Sequence[str], account: Account) -> dict[str, Snapshot]:
         """The states of those of these jobs that the server knows. Raises Fault."""

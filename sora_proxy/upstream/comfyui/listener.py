@@ -30,7 +30,8 @@ MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0  # before a socket that broke i
 # By this, previews say which job they are of.
 FLAGS = orjson.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}).decode()
 
-Connect = Callable[[str], AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]]  # by a client id
+Socket = AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]
+Connect = Callable[[str], Socket]  # by a client id
 
 
 @dataclass(slots=True)
@@ -47,18 +48,14 @@ class Listener:
     """
 
     def __init__(self, connect: Connect) -> None:
-        self._connect = connect
-        # All the mutable state: the jobs by their ids, when one was heard of last, and the task that listens.
+        # All the mutable state: how a socket is opened, its id, the jobs by their ids, when one was heard of last, and
+        # the task that listens.
+        self.connect = connect
         self.client_id = secrets.token_hex(16)
         self._jobs: dict[str, _Job] = {}
         self._heard_at = 0.0
         self._settled = asyncio.Event()  # the first attempt to open the socket has ended
         self._task: asyncio.Task[None] | None = None
-
-    def of(self, prompt_id: str) -> JobProgress | None:
-        """How far a job is, if it is one of these."""
-        job = self._jobs.get(prompt_id)
-        return job.progress if job else None
 
     async def ready(self) -> None:
         """Wait until the socket is open, or does not open."""
@@ -96,7 +93,7 @@ class Listener:
         pause = MIN_PAUSE_SECONDS
         while self._jobs:
             try:
-                async with self._connect(self.client_id) as socket:
+                async with self.connect(self.client_id) as socket:
                     await socket.send_str(FLAGS)
                     self._settled.set()
                     pause = MIN_PAUSE_SECONDS
