@@ -531,6 +531,7 @@ async def test_twenty_orders_of_two_clients_on_one_server_get_their_own_images(s
         await server.fault("foreign_frames", times=20)
         orders = [(f"order {number}", (None, OTHER)[number % 2]) for number in range(20)]
         answers = await asyncio.gather(*(generate(proxy, prompt, key) for prompt, key in orders))
+        assert (await server.stats())["sockets"]["displaced"] == 0
     assert [status for status, _ in answers] == [200] * 20
     assert [corner(body) for _, body in answers] == [colour_by(prompt) for prompt, _ in orders]
 
