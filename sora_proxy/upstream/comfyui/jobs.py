@@ -3,16 +3,12 @@
 from collections.abc import Sequence
 from urllib.parse import quote
 
-import structlog
-
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import Snapshot, TaskState
 from sora_proxy.upstream.comfyui.answers import STOPPED, QueuedJob, ended_job, queued_jobs, version_in
 from sora_proxy.upstream.comfyui.calls import Calls
 from sora_proxy.upstream.comfyui.listener import Listener, Socket
 from sora_proxy.upstream.http_client import HttpClient
-
-log = structlog.get_logger(__name__)
 
 FIRST_INTERRUPT_BY_ID = (0, 3, 57)  # before it, an interrupt stops whatever runs
 MAX_FRAME_BYTES = 64 * 2**20
