@@ -48,7 +48,7 @@ class Discovery:
     async def run(self) -> None:
         """Ask each back end when it is time."""
         while True:
-            await asyncio.gather(*(self._refresh(backend) for backend in self._backends.all if self._is_due(backend)))
+            await asyncio.gather(*(self._refresh(backend) for backend in self._backends.all))
             await asyncio.sleep(RETRY_SECONDS)
 
     async def ask(self, backend: Backend) -> None:
@@ -69,15 +69,18 @@ class Discovery:
             await self._keep(backend.name, together, complete=not faults)
             self._answered[backend.name] = backend.keys.now
 
-    def _is_due(self, backend: Backend) -> bool:
+    async def _is_due(self, backend: Backend) -> bool:
         """A server that is cooling down is left to the orders that try it, whose outcome decides about others."""
         now = backend.keys.now
-        if now - self._answered.get(backend.name, -math.inf) <= REFRESH_SECONDS:
+        is_fresh = now - self._answered.get(backend.name, -math.inf) <= REFRESH_SECONDS
+        if is_fresh and not await backend.upstream.has_changed():
             return False
         return any(key.reachable(now) for key in _a_key_of_each_server(backend))
 
     async def _refresh(self, backend: Backend) -> None:
         try:
+            if not await self._is_due(backend):
+                return
             await self.ask(backend)
         except (Fault, StorageUnavailable) as error:
             if self._silent.get(backend.name) != str(error):

@@ -65,7 +65,7 @@ class Following:
                     case TaskState.refused:
                         raise RequestFault("the back end refused the order: it is against its rules")
                     case TaskState.failed:
-                        raise TaskFailed("the back end failed to make the image")
+                        raise TaskFailed(snapshot.reason or "the back end failed to make the image")
                     case TaskState.succeeded if snapshot.assets:
                         return snapshot.assets[: generation.spec.n]
                     case TaskState.succeeded:

@@ -25,6 +25,7 @@ MAX_INTERVAL_SECONDS = 30.0  # between polls that fail, or of tasks that are ove
 OVERDUE_PACE = 60  # polls of an overdue task are a sixtieth of its age apart
 REJECTED_KEY_GRACE_SECONDS = 1800.0  # how long a key may be rejected before its tasks are given up
 LOST_TASK_POLLS, LOST_TASK_SECONDS = 10, 120.0  # good polls, and time, without a task before it is given up
+GONE_TASK_POLLS, GONE_TASK_SECONDS = 3, 5.0  # the same where polls are complete
 DEEP_POLL_MISSES = 5  # good polls without a task before older tasks are polled too
 EXPECTED_END_DELAY_SECONDS = 0.1  # from the expected end of a task to the poll
 
@@ -62,11 +63,12 @@ class _Watch:
         if progress > first:
             self.ends_at = now + (1 - progress) * (now - since) / (progress - first)
 
-    def missed(self, now: float) -> None:
+    def missed(self, now: float, *, is_proof: bool) -> None:
         if self.misses == 0:
             self.missing_since = now
         self.misses += 1
-        if self.misses >= LOST_TASK_POLLS and now - self.missing_since >= LOST_TASK_SECONDS:
+        polls, seconds = (GONE_TASK_POLLS, GONE_TASK_SECONDS) if is_proof else (LOST_TASK_POLLS, LOST_TASK_SECONDS)
+        if self.misses >= polls and now - self.missing_since >= seconds:
             self.news.put_nowait(TaskLost("the back end does not know the task any more"))
 
 
@@ -169,7 +171,7 @@ class TaskWatcher:
             if snapshot := snapshots.get(task_id):
                 watch.seen(snapshot, now)
             else:
-                watch.missed(now)
+                watch.missed(now, is_proof=self.upstream.polls_are_complete)
         return None
 
     def _overdue_pause(self, watched: Iterable[_Watch]) -> float:

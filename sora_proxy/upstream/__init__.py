@@ -161,6 +161,7 @@ class Snapshot:
     seconds: int | None = None  # that it expects the task to wait there
     assets: tuple[Asset, ...] = ()
     preview: Preview | None = None  # the newest
+    reason: str | None = None  # why it failed, in words for clients
     # What tells whose task it is, after its id got lost.
     prompt: str | None = None
     n: int | None = None
@@ -204,10 +205,14 @@ class Upstream(Protocol):
     identity: Identity
     names_tasks: bool | None  # whether its lists have the prompts of tasks; None before one was seen
     max_concurrent: int | None  # the tasks of one key at once, unless the operator chose otherwise; None: no limit
+    polls_are_complete: bool  # whether a task that a good poll does not show does not exist
     links_results: bool  # whether clients get its own addresses of images, unless the operator chose otherwise
 
     async def ask_capabilities(self, account: Account) -> Capabilities:
         """What it can do now, which may be less or more than it was. Raises Fault."""
+
+    async def has_changed(self) -> bool:
+        """Whether it can do something else than it last answered, as far as that shows without a call."""
 
     async def upload(self, image: Path, account: Account) -> str:
         """Upload a reference image or a mask; returns the back end's id of it, for an order of the same account.

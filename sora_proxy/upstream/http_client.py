@@ -28,6 +28,7 @@ from sora_proxy.settings.accounts import Proxy
 
 CONNECT_SECONDS = 10.0
 SOCKS_ERRORS = (ProxyError, ProxyConnectionError, ProxyTimeoutError)
+CLOSE_SECONDS, PING_SECONDS = 5.0, 20.0  # of a WebSocket: to wait for the end, and between two pings
 IDLE_SECONDS = 3.0  # servers close idle connections after 5 s
 
 
@@ -81,6 +82,29 @@ class HttpClient:
         except (aiohttp.ClientError, *SOCKS_ERRORS, TimeoutError, OSError) as error:
             raise _fault_of(call, error, sent=progress.sent) from error
 
+    @contextlib.asynccontextmanager
+    async def socket(self, call: Call, *, max_frame: int) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket to what a call names; its `seconds` are for opening it. It is closed when the block ends, once
+        the other side knows that or did not say so in time. A frame of more than `max_frame` bytes breaks it.
+
+        Pings show whether the connection still works. Raises the Fault for which it can't be opened, or broke.
+        """
+        try:
+            async with asyncio.timeout(call.seconds):
+                socket = await self._session(call).ws_connect(
+                    URL(call.url, encoded=True),
+                    headers=call.headers,
+                    proxy=_http_proxy(call.egress),
+                    proxy_auth=_proxy_auth(call.egress),
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
+                    heartbeat=PING_SECONDS,
+                    max_msg_size=max_frame,
+                )
+            async with socket:
+                yield socket
+        except (aiohttp.ClientError, *SOCKS_ERRORS, TimeoutError, OSError) as error:
+            raise _fault_of(call, error, sent=True) from error
+
     async def close(self) -> None:
         """Let go of every connection."""
         sessions, self._sessions = list(self._sessions.values()), {}
@@ -119,7 +143,8 @@ def _new_session(egress: Proxy | None, is_order: bool, public_only: bool) -> aio
 
 
 async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: Any) -> None:
-    context.trace_request_ctx.sent = True
+    if context.trace_request_ctx is not None:  # not of a socket
+        context.trace_request_ctx.sent = True
 
 
 def _is_socks(egress: Proxy) -> bool:

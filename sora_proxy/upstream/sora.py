@@ -57,6 +57,8 @@ REFUSING = (400, 401, 402, 403, 407, 422, 429, 451)  # statuses after which an o
 class Sora:
     """A back end that speaks Sora's web protocol: the service itself, any server like it, or our simulator."""
 
+    polls_are_complete = False  # a list has the newest tasks only, and may lag behind
+
     def __init__(self, options: BackendOptions, threads: BlockingPool, http: SoraHttp | None = None) -> None:
         self.name, self.base_url = options.name, options.base_url
         closed = CLOSED.get(options.base_url)
@@ -76,6 +78,9 @@ class Sora:
 
     async def ask_capabilities(self, account: Account) -> Capabilities:  # noqa: ARG002
         return self.capabilities  # it has no call for that
+
+    async def has_changed(self) -> bool:
+        return False
 
     async def upload(self, image: Path, account: Account) -> str:
         call = self._call(account, "POST", "/backend/uploads", self._deadlines.upload, page="library")

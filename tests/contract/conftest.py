@@ -14,6 +14,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from sora_proxy.api.admin.backend_context import DISCOVERY
+from sora_proxy.api.context import BACKENDS_IN_USE
 from sora_proxy.upstream import Identity
 from sora_proxy.upstream.registry import BACKENDS
 from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, StartProxy, upstream_keys
@@ -23,6 +25,7 @@ from tests.contract.toys import TOYS
 from tests.e2e.conftest import CHECKOUT, Program, running_program
 from tests.eventually import eventually
 
+KEYS = upstream_keys(max_concurrent=8)  # whatever the back end would choose
 SEARCHABLE = (Identity.named, Identity.listed)
 
 
@@ -48,7 +51,7 @@ class Contract:
     @property
     def backends(self) -> list[dict[str, Any]]:
         """The option BACKENDS of a server in front of it."""
-        place = {"name": self.kind, "kind": self.kind, "base_url": self.stage.url, "keys": upstream_keys()}
+        place = {"name": self.kind, "kind": self.kind, "base_url": self.stage.url, "keys": KEYS}
         return [place | {"models": [self.model], "options": self.stage.options}]
 
     async def abilities(self, proxy: Proxy) -> dict[str, Any]:
@@ -68,8 +71,16 @@ async def contract(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def start(contract: Contract, start_proxy: StartProxy) -> Callable[..., AbstractAsyncContextManager[Proxy]]:
-    """Start our server in front of the back end, with more settings."""
-    return lambda **settings: start_proxy(backends=contract.backends, image_localization=True, **settings)
+    """Start our server in front of the back end, with more settings. It knows what the back end can do."""
+
+    @contextlib.asynccontextmanager
+    async def start(**settings: Any) -> AsyncIterator[Proxy]:
+        async with start_proxy(backends=contract.backends, image_localization=True, **settings) as proxy:
+            for backend in proxy.app[BACKENDS_IN_USE].all:
+                await proxy.app[DISCOVERY].ask(backend)
+            yield proxy
+
+    return start
 
 
 @dataclass

@@ -23,7 +23,10 @@ class Stage(Protocol):
     identity: Identity
     options: Mapping[str, Any] = {}  # in its entry of BACKENDS
     shows_previews: bool = True
+    refusal_code: str = "content_policy_violation"  # of an order that it refuses
     single_calls: bool = False  # an order for several images is as many orders for one
+
+    edit_parameters: tuple[str, ...] = ()  # that mean nothing without a reference image
 
     # Of its server, as it is now.
     url: str  # known once it runs

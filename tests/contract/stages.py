@@ -7,6 +7,7 @@ from functools import partial
 from aiohttp import web
 
 from sora_proxy.upstream import Identity
+from tests.contract.comfyui_server import ComfyUIServer
 from tests.contract.openai_server import OpenAIServer
 from tests.contract.received import File, Received
 from tests.contract.relatives import ChatServer, GeminiServer
@@ -84,6 +85,7 @@ class ToyStage(ToyServer, Stage):
 
 # One line runs the contract for a back end. After the name of its kind may follow which of its servers it is.
 STAGES: Mapping[str, Callable[[], Stage]] = {
+    "comfyui": ComfyUIServer,
     "openai_images": OpenAIServer,
     "openai_images (chat)": ChatServer,
     "openai_images (gemini)": GeminiServer,

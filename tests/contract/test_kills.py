@@ -68,7 +68,7 @@ async def test_an_order_that_was_refused_before_a_kill_does_not_count(
     contract.stage.refuses = True
     async with start_killable() as server:
         ended = await server.ended(await server.order(contract.model))
-        assert ended["error"]["code"] == "content_policy_violation"
+        assert ended["error"]["code"] == contract.stage.refusal_code
         await server.kill()
     async with start_killable() as server:
         assert await server.images_today() == 0

@@ -37,7 +37,7 @@ async def test_an_order_is_made_once_and_its_images_are_stored_here(start: Start
 async def test_a_refused_prompt_is_the_clients_fault_and_is_not_sent_again(start: Start, contract: Contract) -> None:
     contract.stage.refuses = True
     async with start() as proxy:
-        assert (await error_of(proxy, contract.model))[0] == "content_policy_violation"
+        assert (await error_of(proxy, contract.model))[0] == contract.stage.refusal_code
     assert contract.stage.registered == 0
 
 
@@ -77,6 +77,7 @@ async def test_a_task_that_the_back_end_lost_is_sent_again_only_if_the_operator_
         pytest.skip("it has no tasks")
     monkeypatch.setattr("sora_proxy.orders.watcher.LOST_TASK_POLLS", 2)
     monkeypatch.setattr("sora_proxy.orders.watcher.LOST_TASK_SECONDS", 0.2)
+    monkeypatch.setattr("sora_proxy.orders.watcher.GONE_TASK_SECONDS", 0.2)
     contract.stage.script.tasks_end = False
     async with start(on_lost=on_lost) as proxy:
         async with proxy.chat(model=contract.model, background=True) as answer:

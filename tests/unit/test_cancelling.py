@@ -36,6 +36,7 @@ class EndsTasks:
     capabilities = Capabilities({"m": Abilities()})
     identity, links_results = Identity.listed, True
     names_tasks: bool | None = True
+    polls_are_complete = False
     max_concurrent: int | None = None
 
     def __init__(self, fault: Fault | None) -> None:
@@ -63,6 +64,9 @@ class EndsTasks:
 
     async def ask_capabilities(self, account: Account) -> Capabilities:  # noqa: ARG002
         return self.capabilities
+
+    async def has_changed(self) -> bool:
+        return False
 
     async def upload(self, image: Path, account: Account) -> str:
         raise NotImplementedError

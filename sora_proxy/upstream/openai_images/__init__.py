@@ -47,6 +47,7 @@ class OpenAIImages:
 
     identity = Identity.synchronous
     names_tasks: bool | None = None
+    polls_are_complete = False
     links_results = False
 
     def __init__(self, options: BackendOptions, threads: BlockingPool) -> None:
@@ -69,6 +70,9 @@ class OpenAIImages:
         if not isinstance(rows, list):
             raise UpstreamUnavailable("the back end's list of models can't be read")
         return capabilities_of(rows[:MAX_MODELS], self._profile)
+
+    async def has_changed(self) -> bool:
+        return False
 
     async def upload(self, image: Path, account: Account) -> str:  # noqa: ARG002
         return ""  # images go with the order

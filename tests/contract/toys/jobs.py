@@ -45,6 +45,7 @@ class JobToy:
 
     identity = Identity.blind
     names_tasks: bool | None = True
+    polls_are_complete = False
     links_results = False
     max_concurrent: int | None = None
     shows_previews = True
@@ -55,6 +56,9 @@ class JobToy:
 
     async def ask_capabilities(self, account: Account) -> Capabilities:  # noqa: ARG002
         return self.capabilities
+
+    async def has_changed(self) -> bool:
+        return False
 
     async def upload(self, image: Path, account: Account) -> str:
         file = await asyncio.to_thread(encoded, image)

@@ -1,0 +1,161 @@
+"""ComfyUI: one server or several, each of which is a key of the back end, by workflows that are files.
+
+A task is a job whose id is ours, so an order whose answer was lost is asked for by that id. The queue and the history
+say everything about a job; progress and previews come by a socket while it works.
+
+    calls.py, answers.py       what servers are asked, and what their answers mean
+    workflows.py, graphs.py    the files, and the graph of one order
+    servers.py                 what each server can make with the workflows
+    jobs.py                    how jobs are, and how one is stopped
+    listener.py, progress.py   what the socket says
+    metadata.py                what is taken out of images
+"""
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from sora_proxy.blocking import BlockingPool, Work
+from sora_proxy.errors import (
+    ConfigurationError,
+    Fault,
+    RequestFault,
+    SubmissionUnknown,
+    TaskFailed,
+    UpstreamUnavailable,
+)
+from sora_proxy.generation import Asset
+from sora_proxy.settings.accounts import Account
+from sora_proxy.upstream import CONTENT_TYPES, BackendOptions, Capabilities, Identity, Snapshot, Submission
+from sora_proxy.upstream.comfyui.answers import OURS
+from sora_proxy.upstream.comfyui.calls import Calls
+from sora_proxy.upstream.comfyui.graphs import graph_for, workflow_for
+from sora_proxy.upstream.comfyui.jobs import Jobs
+from sora_proxy.upstream.comfyui.metadata import Damaged, strip
+from sora_proxy.upstream.comfyui.servers import Servers
+from sora_proxy.upstream.comfyui.workflows import WorkflowFolder
+from sora_proxy.upstream.downloads import Downloads
+from sora_proxy.upstream.http_client import HttpClient
+
+UPLOADS = "sora_proxy"  # the folder of reference images among the inputs of a server
+PREVIEWS, NO_PREVIEWS = "latent2rgb", "none"
+SEEDS = 2**32
+TASK_ID = re.compile(r"[!-~]{1,100}")
+
+
+class ComfyUI:
+    """The back end. A key may have one job at a time, unless the operator chose otherwise: a server works on one."""
+
+    identity = Identity.named
+    names_tasks: bool | None = None
+    polls_are_complete = True  # the queue and the history show every job since the server's start
+    max_concurrent: int | None = 1
+    links_results = False  # images hold the prompt until it is taken out
+    capabilities = Capabilities()  # by the workflows that run on its servers
+
+    def __init__(self, options: BackendOptions, threads: BlockingPool) -> None:
+        if options.more:
+            raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {min(options.more)!r}"])
+        self.name, self.base_url = options.name, options.base_url
+        self._threads = threads
+        self._http = HttpClient()
+        self._calls = Calls(options, self._http, threads)
+        self._servers = Servers(WorkflowFolder(options.workflows_dir), self._calls, threads)
+        self._jobs = Jobs(self._calls, self._http)
+        self._downloads = Downloads(options, self._http, threads)
+
+    async def ask_capabilities(self, account: Account) -> Capabilities:
+        return await self._servers.capabilities(account)
+
+    async def has_changed(self) -> bool:
+        return await self._servers.has_changed()
+
+    async def upload(self, image: Path, account: Account) -> str:
+        # Nobody can guess the name, and no two images have the same one.
+        name = f"{secrets.token_hex(16)}{image.suffix}"
+        form = aiohttp.FormData({"type": "input", "subfolder": UPLOADS}, default_to_multipart=True)
+        content = await self._threads.run(Work.media, image.read_bytes)
+        form.add_field("image", content, filename=name, content_type=CONTENT_TYPES[image.suffix])
+        answer = await self._calls.upload(account, form)
+        folder, taken_as = answer.get("subfolder"), answer.get("name")
+        if not isinstance(folder, str) or not isinstance(taken_as, str) or not taken_as:
+            raise UpstreamUnavailable("the back end did not take the reference image")
+        return f"{folder}/{taken_as}" if folder else taken_as
+
+    async def submit(self, submission: Submission) -> str:
+        account, task_id = submission.account, submission.attempt_id
+        workflows = await self._servers.workflows(account, submission.model)
+        output = workflow_for(workflows, submission).output
+        graph = graph_for(workflows, submission, secrets.randbelow(SEEDS))
+        _save_anew(graph, output, task_id)
+        listener = self._jobs.listener(account)
+        listener.watch(task_id, graph)
+        await listener.ready()
+        extra = {OURS: {"output": output}, "preview_method": PREVIEWS if submission.spec.previews else NO_PREVIEWS}
+        order = {"prompt": graph, "prompt_id": task_id, "client_id": listener.client_id, "extra_data": extra}
+        try:
+            answer = await self._calls.order(account, order)
+        except Fault as fault:
+            listener.forget(task_id)
+            if isinstance(fault, RequestFault) and fault.code == "model_unavailable":
+                self._servers.forget(account)
+            raise
+        return await self._accepted(answer, output, account)
+
+    async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:  # noqa: ARG002
+        return await self._jobs.poll(task_ids, account)
+
+    async def recent(self, account: Account) -> list[Snapshot]:  # noqa: ARG002
+        return []
+
+    async def cancel(self, task_id: str, account: Account) -> bool:
+        await self._jobs.stop(task_id, account)
+        return True
+
+    async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
+        there = replace(asset, url=self._calls.base(account) + asset.url)
+        await self._downloads.fetch(there, account, destination, self._calls.headers(account))
+        try:
+            await self._threads.run(Work.media, strip, destination)
+        except (Damaged, OSError) as error:
+            raise UpstreamUnavailable("a finished image can't be read", code="result_unavailable") from error
+
+    async def check_link(self, asset: Asset, account: Account | None) -> None:
+        """No result is linked."""
+
+    async def probe(self, account: Account) -> None:
+        await self._calls.get(account, "/system_stats")
+
+    async def close(self) -> None:
+        await self._jobs.close()
+        await self._http.close()
+
+    async def _accepted(self, answer: Mapping[str, Any], output: str, account: Account) -> str:
+        """The id of an order's job: ours, or from a server that takes none, its own."""
+        task_id = answer.get("prompt_id")
+        if not isinstance(task_id, str) or not TASK_ID.fullmatch(task_id):
+            raise SubmissionUnknown("the back end's answer to the order has no id")
+        if output in _nodes_without_work(answer.get("node_errors")):
+            await self._jobs.stop(task_id, account)
+            raise TaskFailed("the back end can't make this order as it is", code="order_refused")
+        return task_id
+
+
+def _save_anew(graph: dict[str, Any], output: str, task_id: str) -> None:
+    """Give the files of an order names of their own. Else a graph that was made before is answered with the files that
+    it had then, which may be gone."""
+    inputs = graph[output]["inputs"]
+    if isinstance(prefix := inputs.get("filename_prefix"), str):
+        inputs["filename_prefix"] = f"{prefix}-{task_id}"
+
+
+def _nodes_without_work(node_errors: Any) -> set[str]:
+    """The output nodes that are not carried out, of an order that was taken for the sake of others."""
+    errors = node_errors.values() if isinstance(node_errors, dict) else ()
+    outputs = [error.get("dependent_outputs") for error in errors if isinstance(error, dict)]
+    return {node for nodes in outputs if isinstance(nodes, list) for node in nodes if isinstance(node, str)}

@@ -1,0 +1,117 @@
+"""Answers: what ComfyUI's queue and history say about our jobs. No I/O.
+
+A job only ever moves from the queue to the history, so the queue is read first: then none is missed.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import structlog
+
+from sora_proxy.generation import Asset
+from sora_proxy.upstream import Snapshot, TaskState
+
+log = structlog.get_logger(__name__)
+
+OURS = "sora_proxy"  # in a job's `extra_data`: what we need to know of it when another process asks for it
+MAX_RESULTS = 64  # of one job
+IMAGE_NAME = re.compile(r"[^/\\\x00-\x1f]{1,255}\.(png|jpe?g|webp|gif)", re.IGNORECASE)
+CLASS_NAME = re.compile(r"[\w .:()+-]{1,80}")
+VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
+STOPPED = "the job was stopped at the back end"
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedJob:
+    """A job that waits or runs. `position` counts from 1 among those that wait; None: it runs."""
+
+    graph: Mapping[str, Any]
+    client_id: str | None
+    position: int | None
+
+
+def queued_jobs(document: Mapping[str, Any]) -> dict[str, QueuedJob]:
+    """The jobs in an answer about the queue, by their ids. Those that wait are listed in no order."""
+    running, pending = (list(_items(document.get(f"queue_{name}"))) for name in ("running", "pending"))
+    pending.sort(key=lambda item: item[0] if isinstance(item[0], int | float) else 0)
+    jobs = {item[1]: _job(item, position) for position, item in enumerate(pending, 1)}
+    return jobs | {item[1]: _job(item, None) for item in running}
+
+
+def ended_job(task_id: str, history: Mapping[str, Any]) -> Snapshot | None:
+    """How a job ended, by an answer about the history; None if that does not know it."""
+    entry = history.get(task_id)
+    if not isinstance(entry, dict):
+        return None
+    status = entry.get("status")
+    word = status.get("status_str") if isinstance(status, dict) else None
+    assets = tuple(_assets(entry))[:MAX_RESULTS]
+    if word == "error" or (word != "success" and not assets):
+        return Snapshot(task_id, TaskState.failed, reason=_reason(status if isinstance(status, dict) else {}))
+    return Snapshot(task_id, TaskState.succeeded, assets=assets)
+
+
+def _items(items: Any) -> Iterator[list[Any]]:
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, list) and len(item) > 3 and isinstance(item[1], str):
+            yield item
+
+
+def _job(item: list[Any], position: int | None) -> QueuedJob:
+    client_id = _object(item[3]).get("client_id")
+    return QueuedJob(_object(item[2]), client_id if isinstance(client_id, str) else None, position)
+
+
+def _assets(entry: Mapping[str, Any]) -> Iterator[Asset]:
+    """The images that the workflow's output node saved, in their order: others are for the workflow's own use."""
+    prompt, outputs = entry.get("prompt"), _object(entry.get("outputs"))
+    extra = _object(prompt[3]) if isinstance(prompt, list) and len(prompt) > 3 else {}
+    output = _object(extra.get(OURS)).get("output")
+    nodes = [outputs.get(output)] if isinstance(output, str) else outputs.values()
+    for items in (items for node in nodes for items in _object(node).values() if isinstance(items, list)):
+        for item in items:
+            file = {name: item.get(name) for name in ("filename", "subfolder", "type")} if _is_result(item) else {}
+            if file:
+                yield Asset(f"/view?{urlencode(file)}", id=f"{file['subfolder']}/{file['filename']}", ours_only=True)
+
+
+def _is_result(item: Any) -> bool:
+    if not isinstance(item, dict) or item.get("type") != "output" or not isinstance(item.get("subfolder"), str):
+        return False
+    name = item.get("filename")
+    return isinstance(name, str) and IMAGE_NAME.fullmatch(name) is not None
+
+
+def _reason(status: Mapping[str, Any]) -> str:
+    """Why a job failed, for clients: neither the error's text nor its inputs, which hold paths and prompts."""
+    messages = status.get("messages")
+    found = {
+        message[0]: _object(message[1])
+        for message in (messages if isinstance(messages, list) else ())
+        if isinstance(message, list) and len(message) == 2 and isinstance(message[0], str)
+    }
+    if "execution_interrupted" in found:
+        return STOPPED
+    error = found.get("execution_error", {})
+    node, kind = (_class_name(error.get(name)) for name in ("node_type", "exception_type"))
+    log.warning("job failed at the back end", node=node, error=kind)
+    if kind.endswith("OutOfMemoryError"):
+        return "the back end has too little memory for this order: fewer images or a smaller size may work"
+    return f"the back end failed to make the image{f', at the node {node}' if node else ''}"
+
+
+def _class_name(value: Any) -> str:
+    return value if isinstance(value, str) and CLASS_NAME.fullmatch(value) else ""
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def version_in(system_stats: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """The version in an answer about the server; None if it can't be read."""
+    found = VERSION.match(str(_object(system_stats.get("system")).get("comfyui_version")))
+    return tuple(map(int, found.groups())) if found else None

@@ -1,0 +1,176 @@
+"""Calls: HTTP to one ComfyUI server after another, and what their answers say about whose fault something is.
+
+ComfyUI has no accounts and no limits. What refuses a call with 401, 403 or 429 is a proxy in front of it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+import structlog
+
+from sora_proxy.blocking import BlockingPool, Work
+from sora_proxy.errors import (
+    EgressFault,
+    Fault,
+    KeyRejected,
+    RateLimited,
+    RequestFault,
+    SubmissionUnknown,
+    UpstreamUnavailable,
+)
+from sora_proxy.foreign.bounded_json import read_json
+from sora_proxy.foreign.retry_after import retry_after
+from sora_proxy.settings.accounts import Account
+from sora_proxy.upstream import BackendOptions
+from sora_proxy.upstream.downloads import REDIRECTS
+from sora_proxy.upstream.http_client import Call, HttpClient
+
+log = structlog.get_logger(__name__)
+
+MAX_ANSWER_BYTES = 32 * 2**20  # the queue repeats the graph of each job
+MAX_VALUES = 2_000_000  # in it
+JSON = {"content-type": "application/json"}
+WORD = re.compile(r"[\w .:-]{1,100}")
+# With these, the server lacks a node or a model file. The second one is what it said of unknown nodes before 0.12.
+MISSING = {"missing_node_type", "invalid_prompt", "value_not_in_list"}
+REJECTED = {
+    401: "the server, or a proxy in front of it, asks for a login",
+    403: "the server, or a proxy in front of it, does not let this gateway in",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered; `document` is its JSON, None if it has none."""
+
+    status: int
+    headers: Mapping[str, str]
+    document: Any
+
+
+class Calls:
+    """Makes calls for accounts: each is one server."""
+
+    def __init__(self, options: BackendOptions, http: HttpClient, threads: BlockingPool) -> None:
+        self._options = options
+        self._http = http
+        self._threads = threads
+
+    def base(self, account: Account) -> str:
+        """The address of an account's server."""
+        return account.base_url or self._options.base_url
+
+    def headers(self, account: Account) -> dict[str, str]:
+        """Those of every call, sockets and downloads too."""
+        login = {"authorization": f"Bearer {account.token}"} if account.token else {}
+        return {**login, **self._options.extra_headers, **account.headers}
+
+    def call(self, account: Account, method: str, path: str, **more: Any) -> Call:
+        headers = self.headers(account) | more.pop("headers", {})
+        seconds = more.pop("seconds", self._options.deadlines.poll)
+        return Call(method, self.base(account) + path, account.egress, seconds, headers, **more)
+
+    async def get(self, account: Account, path: str) -> dict[str, Any]:
+        """The JSON object behind a path. Raises Fault if there is none."""
+        return self._object(await self.answer(self.call(account, "GET", path)), account)
+
+    async def post(self, account: Account, path: str, body: Mapping[str, Any]) -> Answer:
+        """What is answered to JSON that is no order. Raises Fault if nothing is."""
+        return await self.answer(self.call(account, "POST", path, body=orjson.dumps(body), headers=JSON))
+
+    async def upload(self, account: Account, form: aiohttp.FormData) -> dict[str, Any]:
+        """What is answered to a file. Raises Fault if it was not taken."""
+        seconds = self._options.deadlines.upload
+        call = self.call(account, "POST", "/upload/image", body=form, seconds=seconds)
+        return self._object(await self.answer(call), account)
+
+    async def order(self, account: Account, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What is answered to an order. Raises the Fault that this shows; all that is no refusal proves nothing."""
+        seconds, content = self._options.deadlines.submit, orjson.dumps(body)
+        call = self.call(account, "POST", "/prompt", body=content, headers=JSON, seconds=seconds, is_order=True)
+        answer = await self.answer(call)
+        if answer.status == 200 and isinstance(answer.document, dict):
+            return answer.document
+        if answer.status == 400 and isinstance(answer.document, dict):
+            raise refusal_in(answer.document)
+        if answer.status == 413:
+            raise RequestFault("the order is too large for the back end", code="request_too_large")
+        fault = _fault_of(answer, account)
+        if isinstance(fault, UpstreamUnavailable) and not _refuses(answer.status):
+            message = f"the back end's answer to the order, of status {answer.status}, does not tell"
+            raise SubmissionUnknown(message)
+        raise fault
+
+    async def answer(self, call: Call) -> Answer:
+        """The answer to a call, read. Raises Fault if there is none."""
+        content = bytearray()
+        async with self._http.answer(call) as answer:
+            async for chunk in answer.content.iter_any():
+                content += chunk
+                if len(content) > MAX_ANSWER_BYTES:
+                    return Answer(answer.status, answer.headers, None)
+        document = await self._threads.run(Work.poll, _json_of, bytes(content))
+        return Answer(answer.status, answer.headers, document)
+
+    @staticmethod
+    def _object(answer: Answer, account: Account) -> dict[str, Any]:
+        if answer.status == 200 and isinstance(answer.document, dict):
+            return answer.document
+        raise _fault_of(answer, account)
+
+
+def refusal_in(document: Mapping[str, Any]) -> RequestFault:
+    """Why a graph was refused. Which node and input is for operators only: users did not make the workflow."""
+    error, nodes = document.get("error"), document.get("node_errors")
+    kinds = {_word(error.get("type"))} if isinstance(error, dict) else set()
+    where = []
+    for node_id, node in nodes.items() if isinstance(nodes, dict) else ():
+        for each in _rows(node, "errors"):
+            more = each.get("extra_info")
+            name = _word(more.get("input_name")) if isinstance(more, dict) else ""
+            kinds.add(_word(each.get("type")))
+            where.append(f"{_word(node_id)} {_word(node.get('class_type'))}.{name}: {_word(each.get('type'))}")
+    log.warning("graph refused", errors=sorted(kinds), nodes=where[:10])
+    if kinds & MISSING:
+        return RequestFault("the back end lacks a node or a model file of the workflow", code="model_unavailable")
+    return RequestFault("the back end can't make this order as it is", code="order_refused")
+
+
+def _fault_of(answer: Answer, account: Account) -> Fault:
+    """The fault of an answer that is not what it should be."""
+    status = answer.status
+    if answer.headers.get("cf-mitigated") == "challenge" or status == 407:
+        code = "upstream_proxy" if status == 407 else "upstream_challenge"
+        return EgressFault("the egress is refused on the way to the back end", egress=account.egress, code=code)
+    if status in REJECTED:
+        return KeyRejected(REJECTED[status])
+    if status == 429:
+        return RateLimited("a proxy in front of the back end limits calls", retry_after=retry_after(answer.headers))
+    if status in REDIRECTS or status in (200, 404, 405):
+        return UpstreamUnavailable("the back end does not answer as ComfyUI does: check its address")
+    return UpstreamUnavailable(f"the back end answered with the status {status}")
+
+
+def _refuses(status: int) -> bool:
+    """Whether an order that got this answer is certainly not queued."""
+    return status in REDIRECTS or (400 <= status < 500 and status not in (408, 499))
+
+
+def _rows(node: Any, name: str) -> list[dict[str, Any]]:
+    rows = node.get(name) if isinstance(node, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) and WORD.fullmatch(value) else ""
+
+
+def _json_of(content: bytes) -> Any:
+    try:
+        return read_json(content, MAX_VALUES)
+    except ValueError:
+        return None

@@ -1,0 +1,86 @@
+"""Jobs: how ours are, and how one of them is stopped so that nobody else's is hit."""
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from sora_proxy.settings.accounts import Account
+from sora_proxy.upstream import Snapshot, TaskState
+from sora_proxy.upstream.comfyui.answers import STOPPED, QueuedJob, ended_job, queued_jobs, version_in
+from sora_proxy.upstream.comfyui.calls import Calls
+from sora_proxy.upstream.comfyui.listener import Listener, Socket
+from sora_proxy.upstream.http_client import HttpClient
+
+FIRST_INTERRUPT_BY_ID = (0, 3, 57)  # before it, an interrupt stops whatever runs
+MAX_FRAME_BYTES = 64 * 2**20
+OPEN_SECONDS = 10.0
+
+
+class Jobs:
+    """The jobs of all accounts, each with a listener while it has any."""
+
+    def __init__(self, calls: Calls, http: HttpClient) -> None:
+        self._calls = calls
+        self._http = http
+        # All the mutable state: the listeners by the ids of keys, and the jobs that we stopped: one that waited leaves
+        # no trace.
+        self._listeners: dict[str, Listener] = {}
+        self._stopped: set[str] = set()
+
+    def listener(self, account: Account) -> Listener:
+        """What hears of an account's jobs. Its next socket is opened as the account is now."""
+
+        def connect(client_id: str) -> Socket:
+            path = f"/ws?clientId={quote(client_id)}"
+            call = self._calls.call(account, "GET", path, seconds=OPEN_SECONDS)
+            return self._http.socket(call, max_frame=MAX_FRAME_BYTES)
+
+        listener = self._listeners.setdefault(account.key_id, Listener(connect))
+        listener.connect = connect
+        return listener
+
+    async def poll(self, task_ids: Sequence[str], account: Account) -> dict[str, Snapshot]:
+        """The states of those of these jobs that the server knows. Raises Fault."""
+        queue = queued_jobs(await self._calls.get(account, "/queue"))
+        listener, found = self.listener(account), {}
+        for task_id in task_ids:
+            if task_id in queue:
+                found[task_id] = _unfinished(task_id, queue[task_id], listener)
+                continue
+            listener.forget(task_id)
+            ended = ended_job(task_id, await self._calls.get(account, f"/history/{quote(task_id, safe='')}"))
+            if ended is None and task_id in self._stopped:
+                ended = Snapshot(task_id, TaskState.failed, reason=STOPPED)
+            if ended is not None:
+                self._stopped.discard(task_id)
+                found[task_id] = ended
+        return found
+
+    async def stop(self, task_id: str, account: Account) -> None:
+        """End a job, whether it waits or runs. Raises Fault."""
+        answer = await self._calls.post(account, f"/api/jobs/{quote(task_id, safe='')}/cancel", {})
+        cancelled = answer.document.get("cancelled") if isinstance(answer.document, dict) else None
+        if answer.status != 200 or not isinstance(cancelled, bool):  # the server has no such route
+            cancelled = await self._stop_in_older(task_id, account)
+        if cancelled:
+            self._stopped.add(task_id)
+
+    async def close(self) -> None:
+        for listener in self._listeners.values():
+            await listener.close()
+
+    async def _stop_in_older(self, task_id: str, account: Account) -> bool:
+        """The same by routes that older servers have; returns whether there was such a job. The queue first: a job that
+        begins to run in between is then interrupted."""
+        known = task_id in queued_jobs(await self._calls.get(account, "/queue"))
+        await self._calls.post(account, "/queue", {"delete": [task_id]})
+        version = version_in(await self._calls.get(account, "/system_stats"))
+        if version is not None and version >= FIRST_INTERRUPT_BY_ID:
+            await self._calls.post(account, "/interrupt", {"prompt_id": task_id})
+        return known
+
+
+def _unfinished(task_id: str, job: QueuedJob, listener: Listener) -> Snapshot:
+    progress = listener.watch(task_id, job.graph, client_id=job.client_id, runs=job.position is None)
+    return Snapshot(
+        task_id, TaskState.running, progress=progress.fraction, position=job.position, preview=progress.preview
+    )

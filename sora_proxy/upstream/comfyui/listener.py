@@ -1,0 +1,139 @@
+"""Listener: hears what one ComfyUI says about our jobs, by one WebSocket while there are any.
+
+It is a luxury: whatever becomes of the socket, polls show how jobs end. ComfyUI's table of sockets has weaknesses (seen
+with three versions): a second socket with the same id takes over while the first falls silent, and when the first one
+closes, the second goes deaf. So there is never more than one of an id, the next is opened when the last is closed, and
+a socket that says nothing while a job runs is replaced.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+import aiohttp
+import orjson
+import structlog
+
+from sora_proxy.background import finished, start_task
+from sora_proxy.errors import Fault
+from sora_proxy.upstream.comfyui.progress import Graph, JobProgress, read_binary, read_text
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 1.0  # how soon it sees that no job is left, and that nothing comes
+SILENCE_SECONDS = 30.0  # without a frame while a job runs
+UNPOLLED_SECONDS = 60.0  # after which nobody waits for a job any more
+READY_SECONDS = 2.0  # that an order waits for the socket, so that its first events are heard
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0  # before a socket that broke is opened again
+# By this, previews say which job they are of.
+FLAGS = orjson.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}).decode()
+
+Socket = AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]
+Connect = Callable[[str], Socket]  # by a client id
+
+
+@dataclass(slots=True)
+class _Job:
+    progress: JobProgress
+    polled_at: float
+    runs: bool = False
+
+
+class Listener:
+    """Of one key. `connect` opens the socket of a client id; it raises Fault.
+
+    `client_id` names the socket, and jobs that are submitted with it are heard of.
+    """
+
+    def __init__(self, connect: Connect) -> None:
+        # All the mutable state: how a socket is opened, its id, the jobs by their ids, when one was heard of last, and
+        # the task that listens.
+        self.connect = connect
+        self.client_id = secrets.token_hex(16)
+        self._jobs: dict[str, _Job] = {}
+        self._heard_at = 0.0
+        self._settled = asyncio.Event()  # the first attempt to open the socket has ended
+        self._task: asyncio.Task[None] | None = None
+
+    async def ready(self) -> None:
+        """Wait until the socket is open, or does not open."""
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await self._settled.wait()
+        except TimeoutError:
+            log.info("no socket for progress yet")
+
+    def watch(self, prompt_id: str, graph: Graph, *, client_id: str | None = None, runs: bool = False) -> JobProgress:
+        """Listen for a job that waits or runs. `client_id` is the one that it was submitted with, if not with ours: by
+        an earlier process."""
+        now = _now()
+        if not self._jobs and client_id:
+            self.client_id = client_id
+        job = self._jobs.setdefault(prompt_id, _Job(JobProgress(graph), now))
+        if runs and not job.runs:
+            self._heard_at = now
+        job.polled_at, job.runs = now, runs
+        if self._task is None or self._task.done():
+            self._settled.clear()
+            self._task = start_task(self._run(), name="comfyui socket")
+        return job.progress
+
+    def forget(self, prompt_id: str) -> None:
+        """The job has ended."""
+        self._jobs.pop(prompt_id, None)
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await finished(self._task)
+
+    async def _run(self) -> None:
+        pause = MIN_PAUSE_SECONDS
+        while self._jobs:
+            try:
+                async with self.connect(self.client_id) as socket:
+                    await socket.send_str(FLAGS)
+                    self._settled.set()
+                    pause = MIN_PAUSE_SECONDS
+                    await self._listen(socket)
+            except (Fault, ConnectionError) as error:
+                log.info("no progress from the back end for now", reason=str(error))
+            self._settled.set()
+            if self._jobs:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, MAX_PAUSE_SECONDS)
+
+    async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Read frames until no job is left, the socket is closed, or nothing comes although a job runs."""
+        self._heard_at = _now()
+        while self._wanted():
+            try:
+                frame = await socket.receive(TICK_SECONDS)
+            except TimeoutError:
+                continue
+            jobs = {prompt_id: job.progress for prompt_id, job in self._jobs.items()}
+            match frame.type:
+                case aiohttp.WSMsgType.TEXT:
+                    is_ours = read_text(frame.data, jobs)
+                case aiohttp.WSMsgType.BINARY:
+                    is_ours = read_binary(frame.data, jobs)
+                case _:
+                    return
+            if is_ours:
+                self._heard_at = _now()
+
+    def _wanted(self) -> bool:
+        """Whether this socket is of use. Forgets jobs that nobody polls any more."""
+        now = _now()
+        for prompt_id in [each for each, job in self._jobs.items() if now - job.polled_at > UNPOLLED_SECONDS]:
+            self.forget(prompt_id)
+        is_deaf = any(job.runs for job in self._jobs.values()) and now - self._heard_at > SILENCE_SECONDS
+        if is_deaf:
+            log.info("socket silent while a job runs, it will be replaced")
+        return bool(self._jobs) and not is_deaf
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,103 @@
+"""Progress: how far jobs of ours are, by what a ComfyUI sends to its WebSocket. No I/O.
+
+Facts from running servers: `progress_state` lists every node that was touched so far, `execution_cached` those that
+come from the cache, and a preview that names its job is a binary frame of event 4, big-endian: its number, the length
+of a JSON text, that text, the image. All else says nothing that a poll does not say better.
+"""
+
+import re
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from sora_proxy.events import MAX_PREVIEW_BYTES, Preview
+
+MAX_TEXT = 2**20  # characters of a frame; the state of a thousand nodes has 200,000
+MAX_METADATA = 2**16
+SLOW = re.compile(r"sampler|upscale\w*model|videomodel", re.IGNORECASE)  # classes of nodes that take most of the time
+SLOW_WEIGHT = 20.0  # beside 1 for any other node
+PREVIEW_WITH_METADATA = 4
+FORMATS = {"image/jpeg": "jpeg", "image/png": "png", "image/webp": "webp"}
+
+Graph = Mapping[str, Any]
+
+
+class JobProgress:
+    """How far one job is. `fraction` is None until a node has begun, and never goes back."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._weights = {node_id: _weight(node) for node_id, node in graph.items()}
+        # All the mutable state.
+        self._done: dict[str, float] = {}  # 0..1 by node
+        self.fraction: float | None = None
+        self.preview: Preview | None = None
+
+    def cached(self, nodes: Any) -> None:
+        """These nodes need not be carried out."""
+        for node_id in nodes if isinstance(nodes, list) else ():
+            if isinstance(node_id, str):
+                self._done[node_id] = 1.0
+
+    def advanced(self, nodes: Any) -> None:
+        """The states of all nodes that were touched so far."""
+        for node_id, state in nodes.items() if isinstance(nodes, dict) else ():
+            if isinstance(state, dict):
+                self._done[node_id] = 1.0 if state.get("state") == "finished" else _share(state)
+        done = sum(weight * self._done.get(node_id, 0.0) for node_id, weight in self._weights.items())
+        self.fraction = max(self.fraction or 0.0, done / (sum(self._weights.values()) or 1.0))
+
+    def showed(self, content: bytes, image_format: str) -> None:
+        """The newest preview."""
+        number = self.preview.number + 1 if self.preview else 0
+        self.preview = Preview(content, image_format, number=number)
+
+
+def read_text(text: str, jobs: Mapping[str, JobProgress]) -> bool:
+    """Note what a text frame says about one of these jobs; returns whether it says anything about them."""
+    frame = _object(text) if len(text) <= MAX_TEXT else {}
+    data = frame.get("data")
+    if not isinstance(data, dict) or (job := jobs.get(str(data.get("prompt_id")))) is None:
+        return False
+    match frame.get("type"):
+        case "execution_cached":
+            job.cached(data.get("nodes"))
+        case "progress_state":
+            job.advanced(data.get("nodes"))
+    return True
+
+
+def read_binary(frame: bytes, jobs: Mapping[str, JobProgress]) -> bool:
+    """The same of a binary frame. Previews that do not name their job may be those of another program."""
+    if len(frame) < 8:
+        return False
+    event, length = struct.unpack_from(">II", frame)
+    if event != PREVIEW_WITH_METADATA or length > min(MAX_METADATA, len(frame) - 8):
+        return False
+    about, content = _object(frame[8 : 8 + length]), frame[8 + length :]
+    job, image_format = jobs.get(str(about.get("prompt_id"))), FORMATS.get(str(about.get("image_type")))
+    if job is None or image_format is None or not 0 < len(content) <= MAX_PREVIEW_BYTES:
+        return False
+    job.showed(content, image_format)
+    return True
+
+
+def _weight(node: Any) -> float:
+    class_type = node.get("class_type") if isinstance(node, dict) else None
+    return SLOW_WEIGHT if isinstance(class_type, str) and SLOW.search(class_type) else 1.0
+
+
+def _share(state: Mapping[str, Any]) -> float:
+    value, most = state.get("value"), state.get("max")
+    if not isinstance(value, int | float) or not isinstance(most, int | float) or most <= 0:
+        return 0.0
+    return min(max(value / most, 0.0), 1.0)
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
