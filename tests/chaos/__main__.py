@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from tests.benchmarks.table import Row, at_least, bounded, exactly, show
-from tests.chaos import kills, single_calls, toy_kills
+from tests.chaos import comfyui_kills, kills, single_calls, toy_kills
 from tests.chaos.full_disk import on_a_full_disk
 from tests.chaos.world import SETTLE_SECONDS, Outcome
 
@@ -47,6 +47,7 @@ async def _run(folder: Path) -> dict[str, Outcome | None]:
         "stopped for 60 s": await _part(folder, "7", kills.stopped_and_continued, seconds=60),
         "full disk": await _part(folder, "8", on_a_full_disk),
         **await _with_toys(folder),
+        "ComfyUI, two servers, random": await _part(folder, "comfyui", comfyui_kills.at_random, kills=15, orders=8),
         "single calls, random": await _part(folder, "single calls", single_calls.at_random, kills=20, orders=8),
     }
 

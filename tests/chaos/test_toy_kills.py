@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import single_calls, toy_kills
+from tests.chaos import comfyui_kills, single_calls, toy_kills
 from tests.chaos.test_kills import all_is_well
 
 KINDS = pytest.mark.parametrize("kind", toy_kills.AIMS)
@@ -37,3 +37,7 @@ async def test_an_order_that_the_back_end_forgot_is_reported_as_its_loss_or_made
 
 async def test_images_that_arrived_by_single_calls_are_kept_and_none_is_ordered_twice(tmp_path: Path) -> None:
     all_is_well(await single_calls.at_random(tmp_path, kills=2, orders=6))
+
+
+async def test_orders_of_a_farm_of_comfyui_servers_are_made_once(tmp_path: Path) -> None:
+    all_is_well(await comfyui_kills.at_random(tmp_path, kills=2, orders=6))
