@@ -42,6 +42,9 @@ class Rests:
         # All the mutable state: those that are over, too, until the key has served.
         self._cooldowns: dict[str, Cooldown] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._cooldowns)
+
     def add(self, family: str, now: float, incident: Incident, seconds: float | None) -> None:
         """Begin a rest of so many seconds; None: of as many as failures in a row call for."""
         before = self._cooldowns.get(family, NO_COOLDOWN)

@@ -38,6 +38,7 @@ class Key:
         self._egresses = tuple(egresses)  # in the order of their use
         self._server = server
         self._models = frozenset(config.models)
+        self._always = {Models(self._models): -math.inf}  # its stages while it rests for no models
         self._window = SlidingWindow(config.max_rpm)
         self._limit = TaskLimit(config.max_concurrent)
         self._tasks = 0
@@ -86,7 +87,8 @@ class Key:
 
     def stages(self, now: float) -> dict[Models, float]:
         """What it serves now, and from which moment on it will serve more."""
-        return self._health.rests.stages(self._models, now)
+        rests = self._health.rests
+        return rests.stages(self._models, now) if rests else self._always
 
     def rests(self, now: float) -> dict[str, Cooldown]:
         """The families of models that it takes no orders for now, and why."""
@@ -189,6 +191,7 @@ class Key:
             self._health = KeyHealth()
         self._config, self._egresses, self._server, self._removed = config, tuple(egresses), server, False
         self._models = frozenset(config.models)
+        self._always = {Models(self._models): -math.inf}  # its stages while it rests for no models
         self._window.size = config.max_rpm
         self._limit.configure(config.max_concurrent)
 

@@ -45,7 +45,7 @@ class Lines(Generic[G]):
     def serving(self, model: str | None) -> tuple[Models, ...]:
         """The lines for the orders of a model; none if no key serves it."""
         if model not in self._serving:
-            self._serving[model] = tuple(models for models in self._lines if model in models)
+            self._serving[model] = tuple(models for models in self._lines if models.serve(model))
         return self._serving[model]
 
     def keep(self, wanted: KeysView[Models]) -> list[Place[G]]:

@@ -71,7 +71,8 @@ class Roster:
 
     def update(self, key: Key, now: float) -> None:
         """Note when a key can serve, and for which models, after it changed."""
-        if (stages := key.stages(now)) != self._stages.get(key):
+        stages, before = key.stages(now), self._stages.get(key)
+        if stages is not before and stages != before:
             self._regroup(key, stages)
         self._note(key, now)
 

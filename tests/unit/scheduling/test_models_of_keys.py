@@ -163,7 +163,7 @@ async def one_by_one(pool: KeyPool, models: list[str]) -> dict[tuple[str, str], 
     counts: Counter[tuple[str, str]] = Counter()
     for model in models:
         async with await acquire(pool, place(model), quiet) as lease:
-            assert not lease.key.models or model in lease.key.models
+            assert lease.key.models.serve(model)
             counts[lease.key.id, model] += 1
     assert idle(pool)
     return counts
@@ -302,7 +302,7 @@ class World:
 
 
 def serves(key: Key, order: Place[Lease]) -> bool:
-    return order.model is None or not key.models or order.model in key.models
+    return key.models.serve(order.model)
 
 
 STEPS = ("come", "come", "come", "leave", "accept", "end", "end", "change", "revive", "reject")
