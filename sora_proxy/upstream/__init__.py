@@ -18,7 +18,7 @@ from sora_proxy.settings.accounts import Account
 from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream.sizes import ANY, Size, SizeRule
 
-ANY_SIZE = (1024, 1024)  # of an order without a size, for a model that takes any
+ANY_SIZE = (1024, 1024)
 
 
 class TaskState(Enum):
@@ -40,12 +40,13 @@ class Abilities:
     single_calls: bool = False  # of a synchronous back end: a call makes one image
     single_previews: bool = False  # the same, if the call shows previews
     size_rule: SizeRule = ANY
+    usual_size: Size = ANY_SIZE  # of an order without a size, for a model that takes any
     shutdown_date: str | None = None  # when it closes or closed, where that is known
 
     def size_for(self, wanted: Size | None) -> Size:
         """The size nearest to the requested one: by its shape, then by its pixels."""
         if not self.sizes:
-            return self.size_rule.nearest(wanted or ANY_SIZE)
+            return self.size_rule.nearest(wanted or self.usual_size)
         return min(self.sizes, key=lambda size: _distance(size, wanted)) if wanted else self.sizes[0]
 
     def can_make(self, spec: GenerationSpec) -> bool:

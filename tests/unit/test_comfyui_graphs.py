@@ -345,3 +345,12 @@ def test_a_class_that_is_described_in_an_unknown_form_is_left_to_the_server(tmp_
     workflow = workflow_of(tmp_path, mapping)
     assert problems_of(workflow, info) is None
     assert fitted(workflow, info) == workflow
+
+
+def test_an_order_without_a_size_has_that_of_the_file(tmp_path: Path) -> None:
+    sized = {"width": "5.width", "height": "5.height"}
+    assert models_of({"flux": workflow_of(tmp_path, sized)})["flux"].size_for(None) == (512, 512)
+    assert models_of({"flux": workflow_of(tmp_path, sized)})["flux"].size_for((768, 1024)) == (768, 1024)
+    listed = workflow_of(tmp_path, sized | {"sizes": ["256x320"]})
+    assert models_of({"flux": listed})["flux"].size_for(None) == (256, 320)
+    assert models_of({"flux": workflow_of(tmp_path, {})})["flux"].size_for(None) == (1024, 1024)

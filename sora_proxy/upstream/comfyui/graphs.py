@@ -16,12 +16,12 @@ from typing import Any
 from sora_proxy.errors import RequestFault
 from sora_proxy.settings.kinds import MAX_MODEL_NAME
 from sora_proxy.spec import PARAMETERS
-from sora_proxy.upstream import Abilities, Submission
+from sora_proxy.upstream import ANY_SIZE, Abilities, Submission
 from sora_proxy.upstream.comfyui.checking import is_link, listed
 from sora_proxy.upstream.comfyui.mapping import Slot
 from sora_proxy.upstream.comfyui.server_info import ObjectInfo, choices_of, limits_of, required_of
 from sora_proxy.upstream.comfyui.workflows import Graph, Workflow
-from sora_proxy.upstream.sizes import SizeRule
+from sora_proxy.upstream.sizes import Size, SizeRule
 
 MIN_SIDE, MAX_PIXELS, MAX_RATIO = 64, 2048 * 2048, 4  # of images whose sizes a map does not list
 
@@ -54,7 +54,21 @@ def _abilities(workflow: Workflow, workflows: Mapping[str, Workflow]) -> Abiliti
             max_pixels=MAX_PIXELS,
             max_ratio=MAX_RATIO,
         ),
+        usual_size=_size_in(workflow) or ANY_SIZE,
     )
+
+
+def _size_in(workflow: Workflow) -> Size | None:
+    """The size that the file has, where an order may set another."""
+    found = [
+        workflow.graph[node]["inputs"].get(name)
+        for field in ("width", "height")
+        for node, name in workflow.slots.get(field, ())[:1]
+    ]
+    match found:
+        case [int(width), int(height)] if width > 0 and height > 0:
+            return width, height
+    return None
 
 
 def _other(workflow: Workflow, name: str | None, workflows: Mapping[str, Workflow]) -> Workflow:
