@@ -132,6 +132,7 @@ def _new_session(egress: Proxy | None, is_order: bool, public_only: bool) -> aio
         connector = aiohttp.TCPConnector(**bounds)
     traces = aiohttp.TraceConfig()
     traces.on_request_headers_sent.append(_note_sent)
+    traces.on_request_redirect.append(_refuse_redirect)
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -145,6 +146,11 @@ def _new_session(egress: Proxy | None, is_order: bool, public_only: bool) -> aio
 async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: Any) -> None:
     if context.trace_request_ctx is not None:  # not of a socket
         context.trace_request_ctx.sent = True
+
+
+async def _refuse_redirect(_session: aiohttp.ClientSession, _context: SimpleNamespace, _parameters: Any) -> None:
+    """A WebSocket is opened where its headers are meant to go, and nowhere else: other calls follow no redirect."""
+    raise aiohttp.ClientConnectionError("the WebSocket is somewhere else")
 
 
 def _is_socks(egress: Proxy) -> bool:

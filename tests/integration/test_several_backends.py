@@ -253,7 +253,10 @@ async def test_keys_and_orders_of_the_older_options_are_those_of_an_entry_named_
 @pytest.mark.parametrize(
     ("backends", "told"),
     [
-        ([entry("a", "http://127.0.0.1:9", kind="other")], "BACKENDS: a: 'kind' must be one of openai_images, sora"),
+        (
+            [entry("a", "http://127.0.0.1:9", kind="other")],
+            "BACKENDS: a: 'kind' must be one of comfyui, openai_images, sora",
+        ),
         ([entry("a", "http://127.0.0.1:9", options={"speed": 1})], "BACKENDS: a: there is no option 'speed'"),
         ([entry("a", "http://127.0.0.1:9", models=["fox"])], "DEFAULT_MODEL: 'sora-1.0' is none of fox"),
     ],

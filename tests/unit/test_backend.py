@@ -13,4 +13,4 @@ def test_a_back_end_that_does_not_exist_ends_the_start_and_those_that_do_are_nam
     with pytest.raises(ConfigurationError) as caught:
         app_for(tmp_path, upstream=name)
     (fault,) = caught.value.faults
-    assert fault == "UPSTREAM: must be one of auto, simulator, openai, sora. Example: UPSTREAM=auto"
+    assert fault == "UPSTREAM: must be one of auto, simulator, openai, comfyui, sora. Example: UPSTREAM=auto"

@@ -354,3 +354,12 @@ def test_an_order_without_a_size_has_that_of_the_file(tmp_path: Path) -> None:
     listed = workflow_of(tmp_path, sized | {"sizes": ["256x320"]})
     assert models_of({"flux": listed})["flux"].size_for(None) == (256, 320)
     assert models_of({"flux": workflow_of(tmp_path, {})})["flux"].size_for(None) == (1024, 1024)
+
+
+def test_a_model_without_a_checkpoint_in_its_name_uses_that_of_the_file_if_the_server_has_it(tmp_path: Path) -> None:
+    mapping = {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl*"]}
+    for own, used in (("other.safetensors", "other.safetensors"), ("gone.safetensors", "sd_xl_base.safetensors")):
+        graph = copy.deepcopy(GRAPH)
+        graph["4"]["inputs"]["ckpt_name"] = own
+        on_server = fitted(workflow_of(tmp_path, mapping, graph), INFO)
+        assert on_server.graph["4"]["inputs"]["ckpt_name"] == used

@@ -168,7 +168,7 @@ def fitted(workflow: Workflow, object_info: ObjectInfo) -> Workflow:
     sides = [_maximum(limits[field], workflow.max_side) for field in ("width", "height")]
     return replace(
         workflow,
-        graph=_with_checkpoint(workflow, available),
+        graph=_with_checkpoint(workflow, available, object_info),
         available=available,
         size_step=math.lcm(workflow.size_step, *steps),
         max_side=min(sides),
@@ -181,9 +181,7 @@ def _available(workflow: Workflow, object_info: ObjectInfo) -> tuple[str, ...]:
     """The server's checkpoints that the map lists, in the order of its names and patterns."""
     if "checkpoint" not in workflow.slots:
         return ()
-    node, name = workflow.slots["checkpoint"][0]
-    choices = choices_of(object_info, workflow.graph[node]["class_type"], name) or ()
-    names = [choice for choice in choices if isinstance(choice, str)]
+    names = _on_server(workflow, workflow.slots["checkpoint"][0], object_info)
     matching = (
         choice
         for pattern in workflow.checkpoints
@@ -193,10 +191,17 @@ def _available(workflow: Workflow, object_info: ObjectInfo) -> tuple[str, ...]:
     return tuple(dict.fromkeys(matching))
 
 
-def _with_checkpoint(workflow: Workflow, available: Sequence[str]) -> Mapping[str, Any]:
-    places = workflow.slots.get("checkpoint", ())
-    graph = workflow.graph
-    if not available or all(graph[node]["inputs"][name] in available for node, name in places):
+def _on_server(workflow: Workflow, place: Slot, object_info: ObjectInfo) -> list[str]:
+    """The files that a server has for an input."""
+    choices = choices_of(object_info, workflow.graph[place[0]]["class_type"], place[1]) or ()
+    return [choice for choice in choices if isinstance(choice, str)]
+
+
+def _with_checkpoint(workflow: Workflow, available: Sequence[str], object_info: ObjectInfo) -> Mapping[str, Any]:
+    """The graph with the checkpoint of its file, or with the first one that the map lists if the server lacks that."""
+    places, graph = workflow.slots.get("checkpoint", ()), workflow.graph
+    own = all(graph[place[0]]["inputs"][place[1]] in _on_server(workflow, place, object_info) for place in places)
+    if not available or own:
         return graph
     changed = copy.deepcopy(dict(graph))
     for place in places:

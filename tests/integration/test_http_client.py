@@ -1,0 +1,58 @@
+"""The client of back ends that speak HTTP through aiohttp: where its secrets go, and where not."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from sora_proxy.errors import UpstreamUnavailable
+from sora_proxy.upstream.http_client import Call, HttpClient
+
+SECRETS = {"authorization": "Bearer secret", "x-login": "secret"}
+
+
+class Elsewhere:
+    """It notes what comes."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.calls: list[str] = []
+
+    async def note(self, request: web.Request) -> web.Response:
+        self.calls.append(request.path)
+        return web.Response()
+
+
+@pytest.fixture
+async def elsewhere() -> AsyncIterator[Elsewhere]:
+    sink = Elsewhere()
+    app = web.Application()
+    app.router.add_get("/{path:.*}", sink.note)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    sink.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield sink
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_websocket_that_is_redirected_is_not_opened_and_its_headers_go_nowhere(
+    elsewhere: Elsewhere, status: int
+) -> None:
+    async def moved(_request: web.Request) -> web.Response:
+        return web.Response(status=status, headers={"location": f"{elsewhere.url}/login"})
+
+    app = web.Application()
+    app.router.add_get("/ws", moved)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    http = HttpClient()
+    call = Call("GET", f"http://127.0.0.1:{runner.addresses[0][1]}/ws", None, 10.0, SECRETS)
+    with pytest.raises(UpstreamUnavailable):
+        async with http.socket(call, max_frame=1000):
+            pass
+    assert elsewhere.calls == []
+    await http.close()
+    await runner.cleanup()
