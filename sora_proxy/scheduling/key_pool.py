@@ -257,7 +257,7 @@ class KeyPool:
         key = self._keys.get(key_id)
         if key is None:
             raise NoUpstreamKey("the upstream key of this generation was removed")
-        lease = Lease(key, generation_id, self._lease_callbacks, intent_open=intent_open, slot_taken=False)
+        lease = Lease(key, generation_id, self._lease_callbacks, intent_open=intent_open, takes_slot=False)
         self.changed(key)
         return lease
 
@@ -286,9 +286,8 @@ class KeyPool:
 
     def _grant(self, key: Key, models: Models, now: float) -> None:
         place = self._lines.pop(models)
-        key.take_slot(now)
         key.begin_trials(now)
-        place.grant = Lease(key, place.generation_id, self._lease_callbacks, intent_open=True, slot_taken=True)
+        place.grant = Lease(key, place.generation_id, self._lease_callbacks, intent_open=True, takes_slot=True)
         self._roster.served(key, self._lines.serving(place.model))
         self._roster.update(key, now)
         place.news.set()

@@ -228,13 +228,13 @@ class Key:
         """Count an order in its minute."""
         self._window.use(now)
 
-    def restamp_slots(self, count: int, now: float) -> None:
-        """The orders that were counted last arrived upstream at some time up to now."""
-        self._window.restamp(count, now)
+    def restamp_slots(self, slots: Sequence[float], now: float) -> None:
+        """The orders that were counted at these times arrived upstream at some time up to now."""
+        self._window.restamp(slots, now)
 
-    def return_slots(self, count: int) -> None:
-        """The orders that were counted last were not sent."""
-        self._window.undo(count)
+    def return_slots(self, slots: Sequence[float]) -> None:
+        """The orders that were counted at these times were not sent."""
+        self._window.undo(slots)
 
     def load_slots(self, uses: Iterable[float]) -> None:
         """Count the orders of an earlier process, oldest first."""

@@ -26,18 +26,20 @@ class Lease:
     """The right to one task on `key` while the context is open. A Fault that leaves it changes the key's health."""
 
     def __init__(
-        self, key: Key, generation_id: str, callbacks: LeaseCallbacks, *, intent_open: bool, slot_taken: bool
+        self, key: Key, generation_id: str, callbacks: LeaseCallbacks, *, intent_open: bool, takes_slot: bool
     ) -> None:
         self.key = key
         self.generation_id = generation_id
         self._callbacks = callbacks
         # All the mutable state: what the task occupies, and the account that its order was sent with.
         self._intent_open = intent_open
-        self._slot_taken = slot_taken  # in the key's minute
-        self._calls = self._slots = 1
+        self._calls = 1
+        self._slots: list[float] = []  # when its calls were counted in the key's minute
         self._account: Account | None = None
         self._since = self._now()
         key.begin_task()
+        if takes_slot:
+            self._take_slot()
         if intent_open:
             key.open_intent()
 
@@ -55,13 +57,11 @@ class Lease:
 
     def widen(self, wanted: int) -> int:
         """Occupy the key for more than one call, as far as it has room. Returns for how many."""
-        now = self._now()
-        for _ in range(min(wanted - 1, self.key.room(now))):
+        for _ in range(min(wanted - 1, self.key.room(self._now()))):
             self.key.begin_task()
-            self.key.take_slot(now)
+            self._take_slot()
             self.key.count_grant(self.key.share)
             self._calls += 1
-            self._slots += 1
         self._callbacks.changed(self.key)
         return self._calls
 
@@ -104,9 +104,12 @@ class Lease:
         self.key.close_intent()
         if self._account is not None:
             self.key.restamp_slots(self._slots, self._now())
-        elif self._slot_taken:
+        else:
             self.key.return_slots(self._slots)
-        self._slot_taken = False
+
+    def _take_slot(self) -> None:
+        self._slots.append(self._now())
+        self.key.take_slot(self._slots[-1])
 
     @staticmethod
     def _now() -> float:

@@ -1,8 +1,9 @@
 """SlidingWindow: a rate limit over the last minute. Times are seconds of one clock, which the caller chooses."""
 
+import contextlib
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 MINUTE = 60.0
 
@@ -29,15 +30,16 @@ class SlidingWindow:
             self._uses.popleft()
         self._uses.append(now)
 
-    def undo(self, count: int) -> None:
-        """Remove the last uses: they did not happen."""
-        for _ in range(count):
-            self._uses.pop()
+    def undo(self, uses: Iterable[float]) -> None:
+        """Remove uses of these times: they did not happen. Those before the last minute may be forgotten already."""
+        for use in uses:
+            with contextlib.suppress(ValueError):
+                self._uses.remove(use)
 
-    def restamp(self, count: int, now: float) -> None:
-        """Move the last uses to this moment."""
-        self.undo(count)
-        self._uses.extend([now] * count)
+    def restamp(self, uses: Collection[float], now: float) -> None:
+        """Move uses of these times to this moment."""
+        self.undo(uses)
+        self._uses.extend([now] * len(uses))
 
     def load(self, uses: Iterable[float]) -> None:
         """Add the uses of an earlier process, oldest first."""

@@ -239,6 +239,21 @@ async def test_a_key_given_for_nothing_takes_nothing_of_its_minute(begin: Begin)
     assert now() == 1000.0
 
 
+async def test_calls_that_take_more_than_a_minute_end_while_others_use_the_key(begin: Begin) -> None:
+    pool = KeyPool("openai", QueueBounds(), one_intent=False)
+    key = pool.put("0", UpstreamKey(key="token", max_rpm=5, max_concurrent=4))
+    async with await acquire(pool, place(), quiet) as lease:
+        assert lease.widen(3) == 3
+        lease.sending()
+        await asyncio.sleep(MINUTE + 1)
+        other = await begin(pool)
+        assert other.served()
+        lease.accepted()
+    await other.end()
+    assert key.room(now()) == 5 - 3 - 1
+    assert idle(pool)
+
+
 async def test_the_next_in_line_is_woken_at_the_moment_a_key_gets_ready() -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)

@@ -36,3 +36,19 @@ def test_a_burst_at_the_end_of_a_clock_minute_counts_in_the_next_one_too() -> No
     for _ in range(60):
         window.use(59.0)
     assert window.ready_at() == 119.0
+
+
+def test_uses_that_end_after_more_than_a_minute_count_from_their_end_and_leave_others_alone() -> None:
+    window, taken, other = SlidingWindow(4), [1000.0] * 3, 1000.0 + MINUTE + 1
+    for use in (*taken, other):
+        window.use(use)
+    window.restamp(taken, other + 1)
+    assert (window.free(other + 1), window.ready_at()) == (0, other + MINUTE)
+
+
+def test_uses_that_did_not_happen_leave_others_alone_after_more_than_a_minute() -> None:
+    window, taken, other = SlidingWindow(2), [1000.0] * 2, 1000.0 + MINUTE + 1
+    for use in (*taken, other):
+        window.use(use)
+    window.undo(taken)
+    assert window.free(other) == 1
