@@ -54,9 +54,6 @@ class Rests:
         """The back end accepted an order of the key: forget the rests that are over."""
         self._cooldowns = self.now(now)
 
-    def clear(self) -> None:
-        self._cooldowns = {}
-
     def now(self, now: float) -> dict[str, Cooldown]:
         """The rests that are not over."""
         return {family: cooldown for family, cooldown in self._cooldowns.items() if cooldown.until > now}
