@@ -77,6 +77,7 @@ class Cancelled:
     """The client cancelled it."""
 
 
+OUR_MISTAKE = Failed("internal_error", "internal server error")
 Event = Queued | Progress | Image | Missing | Completed | Failed | Cancelled
 # By the names under which they are stored and sent.
 EVENTS: dict[str, type[Event]] = {

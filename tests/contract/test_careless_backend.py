@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 
 from sora_proxy.events import Progress
 from sora_proxy.generation import Asset
-from sora_proxy.upstream import Made, Snapshot, Submission, TaskState
+from sora_proxy.upstream import Abilities, Capabilities, Made, Snapshot, Submission, TaskState
 from sora_proxy.upstream.registry import BACKENDS
 from tests.conftest import Proxy, StartProxy, upstream_keys
 from tests.contract.hostile import MARK
@@ -185,3 +185,29 @@ async def test_an_error_that_nobody_foresaw_ends_its_own_order_without_a_word_of
             text = await answer.text()
             assert json.loads(text)["error"]["code"] == code
             assert "HOSTILE" not in text
+
+
+async def fail(_submission: Submission) -> Made:
+    raise KeyError(MARK)
+
+
+async def make_nothing(_submission: Submission) -> Made:
+    return Made(())
+
+
+@pytest.mark.parametrize("mistake", [fail, make_nothing])
+async def test_an_error_that_nobody_foresaw_about_one_image_leaves_the_others(
+    start: Start, mistake: Callable[[Submission], Awaitable[Made]]
+) -> None:
+    class Broken(Synchronous):
+        capabilities = Capabilities({"toy": Abilities(max_images=4, single_calls=True)})
+        calls = 0
+
+        async def submit(self, submission: Submission) -> Made:  # type: ignore[override]
+            self.calls += 1
+            return await (mistake(submission) if self.calls == 2 else super().submit(submission))
+
+    async with start(Broken, image_localization=True) as proxy, proxy.chat(model="toy", n=3) as answer:
+        content = (await answer.json())["choices"][0]["message"]["content"]
+    assert (content.count("]("), content.count("could not be made: internal server error.")) == (2, 1)
+    assert "HOSTILE" not in content
