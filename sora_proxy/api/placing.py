@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from sora_proxy.api.context import IDEMPOTENCY, MODELS, READERS, SUPERVISOR, WEBHOOKS
-from sora_proxy.api.http.context import CLIENT, SETTINGS, THREADS
+from sora_proxy.api.http.context import CLIENT, SETTINGS, THREADS, VIA
 from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.lookup import name_backend, name_order
@@ -17,7 +17,6 @@ from sora_proxy.api.ordering.image_input import Inputs, discard_inputs, store_in
 from sora_proxy.api.ordering.possible import check_possible
 from sora_proxy.blocking import Work
 from sora_proxy.errors import SoraProxyError
-from sora_proxy.foreign.instance import INSTANCE_HEADER, marks_in
 from sora_proxy.foreign.public_http import AddressRefused
 from sora_proxy.generation import Generation
 from sora_proxy.orders.idempotency import Claim, Repeated, order_digest
@@ -46,7 +45,7 @@ async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs
     check_possible(request.app[MODELS].get(spec.model), spec, inputs)
     idempotency = request.app[IDEMPOTENCY]
     _cancels_if_abandoned(request)  # a header with an unknown value is refused before anything is ordered
-    spec = replace(_with_webhook(request, spec), via=marks_in(request.headers.get(INSTANCE_HEADER)))
+    spec = replace(_with_webhook(request, spec), via=request[VIA])
     claim = await _claim(request, spec, inputs)
     if idempotency.follows_refusal(claim):
         claim = replace(claim, counted=False)

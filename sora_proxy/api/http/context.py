@@ -29,6 +29,7 @@ REQUEST_ID = web.RequestKey("request_id", str)
 STARTED = web.RequestKey("started", float)
 BEGUN = web.RequestKey("begun", bool)  # the status has been sent
 CLIENT = web.RequestKey("client", str)
+VIA: web.RequestKey[tuple[str, ...]] = web.RequestKey("via")  # the marks of the servers that it came through
 # What the headers of the answer say of the order that it is about, as they are sent.
 ORDER_HEADERS: web.RequestKey[Callable[[], dict[str, str]]] = web.RequestKey("order_headers")
 OPERATOR = web.RequestKey("operator", Actor)

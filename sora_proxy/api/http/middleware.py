@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from sora_proxy.api.http.answers import error_response
-from sora_proxy.api.http.context import BEGUN, CLIENT, INSTANCE, OPERATOR, ORDER_HEADERS, REQUEST_ID, STARTED
+from sora_proxy.api.http.context import BEGUN, CLIENT, INSTANCE, OPERATOR, ORDER_HEADERS, REQUEST_ID, STARTED, VIA
 from sora_proxy.api.http.cors import Handler, add_cors_headers
 from sora_proxy.api.http.credentials import client_of, operator_of
 from sora_proxy.api.http.refusals import ClientError
@@ -74,7 +74,7 @@ async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
     if route.handler in request.app[OPERATOR_HANDLERS]:
         request[OPERATOR] = operator_of(request)
     elif route.handler not in request.app[OPEN_HANDLERS] and route.http_exception is None:
-        via = marks_in(request.headers.get(INSTANCE_HEADER))
+        via = request[VIA] = marks_in(request.headers.get(INSTANCE_HEADER))
         if request.app[INSTANCE] in via or len(via) >= MAX_HOPS:
             message = "The request went in a circle: a back end must not have this server's own address."
             raise ClientError(message, code="loop_detected")
