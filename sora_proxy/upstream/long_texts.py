@@ -149,38 +149,29 @@ class LongTexts:
         """The bytes up to the first character that is not base64; what follows is text of the same string again."""
         text = self._left + chunk
         quote = text.find(b'"')
-        if (content := _decoded_at_once(text, quote)) is not None:
-            self._left = b"" if quote >= 0 else text[len(text) // QUANTUM * QUANTUM :]
-            if quote >= 0:
-                self._sink, self._string_at = None, len(self._rest)
-            return content, text[quote:] if quote >= 0 else b""
-        end, plain = _leading_base64(text)
-        after = text[end:]
-        ended = bool(after) and not _is_open_escape(after)
-        whole = len(plain) if ended else len(plain) // QUANTUM * QUANTUM
-        try:
-            content = b64decode(plain[:whole] + b"=" * (-whole % QUANTUM), validate=True)
-        except ValueError as error:
-            raise Unreadable("base64 in the answer is damaged") from error
+        ended = quote >= 0
+        plain, after = (text[:quote], text[quote:]) if ended else (text, b"")
+        try:  # nearly every chunk is plain base64, and the decoder is the fastest to tell
+            content, left = _decoded(plain, ended=ended)
+        except Unreadable:
+            plain, after = _leading_base64(text)
+            ended = bool(after) and not _is_open_escape(after)
+            content, left = _decoded(plain, ended=ended)
         if ended:
             self._sink, self._left, self._string_at = None, b"", len(self._rest)
             return content, after
-        self._left = plain[whole:] + after
+        self._left = left + after
         return content, b""
 
 
-def _decoded_at_once(text: bytes, quote: int) -> bytes | None:
-    """A text of plain base64, as nearly every chunk is, or such a text before the quotation mark that ends it.
-
-    None for any other: the decoder is the fastest to tell.
-    """
-    whole = (
-        memoryview(text)[: len(text) // QUANTUM * QUANTUM] if quote < 0 else text[:quote] + b"=" * (-quote % QUANTUM)
-    )
+def _decoded(plain: bytes, *, ended: bool) -> tuple[bytes, bytes]:
+    """The bytes of base64, and its last characters if they make no whole bytes before more come. Raises Unreadable."""
+    whole = len(plain) if ended else len(plain) // QUANTUM * QUANTUM
     try:
-        return b64decode(whole, validate=True)
-    except ValueError:
-        return None
+        content = b64decode(plain + b"=" * (-whole % QUANTUM) if ended else memoryview(plain)[:whole], validate=True)
+    except ValueError as error:
+        raise Unreadable("base64 in the answer is damaged") from error
+    return content, plain[whole:]
 
 
 def _is_open_escape(text: bytes) -> bool:
@@ -188,9 +179,9 @@ def _is_open_escape(text: bytes) -> bool:
     return OPEN_ESCAPE.fullmatch(text) is not None
 
 
-def _leading_base64(text: bytes) -> tuple[int, bytes]:
-    """Where the base64 ends with which a text begins, and that base64 without line ends, escapes and `-_`."""
+def _leading_base64(text: bytes) -> tuple[bytes, bytes]:
+    """The base64 with which a text begins, without line ends, escapes and `-_`; and what follows it."""
     run = BASE64.match(text)
     end = run.end() if run else 0
     slashes = text[:end].replace(b"\\/", b"/")
-    return end, LINE_END.sub(b"", slashes).translate(URL_SAFE, b"\r\n")
+    return LINE_END.sub(b"", slashes).translate(URL_SAFE, b"\r\n"), text[end:]
