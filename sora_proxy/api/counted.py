@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sora_proxy.api.wording import token_counts
+from sora_proxy.foreign.bounded_json import as_object
 from sora_proxy.generation import Generation
 
 
@@ -34,6 +35,6 @@ def counted(generation: Generation) -> Counted:
     if not isinstance(taken, int) or not isinstance(made, int):
         words, images = token_counts(generation)
         return Counted(words, len(generation.spec.images), images, usage)
-    of_images = details.get("image_tokens", 0) if isinstance(details, dict) else 0
+    of_images = as_object(details).get("image_tokens", 0)
     of_images = min(of_images, taken) if isinstance(of_images, int) else 0
     return Counted(taken - of_images, of_images, made, usage)

@@ -1,4 +1,4 @@
-"""JSON from outside, whose size in memory is bounded too."""
+"""JSON from outside: its size in memory is bounded too, and its values may be of any type."""
 
 from typing import Any
 
@@ -19,3 +19,13 @@ def read_json(text: bytes, max_values: int = MAX_VALUES) -> Any:
     if sum(map(text.count, (b",", b"[", b"{"))) > max_values:
         raise TooManyValues
     return orjson.loads(text)
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """A value if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects_in(value: Any) -> list[dict[str, Any]]:
+    """The objects in a list; none if the value is no list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

@@ -20,7 +20,7 @@ from sora_proxy.errors import (
     UpstreamUnavailable,
 )
 from sora_proxy.foreign.addresses import plain_address
-from sora_proxy.foreign.bounded_json import read_json
+from sora_proxy.foreign.bounded_json import as_object, objects_in, read_json
 from sora_proxy.foreign.retry_after import retry_after
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Proxy
@@ -100,7 +100,7 @@ def _error(answer: Answer) -> _Error:
     return _Error(
         code if is_word else "",
         message if isinstance(message, str) else "",
-        details if isinstance(details, dict) else {},
+        as_object(details),
     )
 
 
@@ -139,19 +139,16 @@ def _state(task: dict[str, Any]) -> TaskState:
     status = task.get("status")
     if status in SUCCEEDED:
         return TaskState.succeeded
-    moderation = task.get("moderation_result")
-    refused = isinstance(moderation, dict) and moderation.get("type") == "failed"
+    refused = as_object(task.get("moderation_result")).get("type") == "failed"
     if status in FAILED:
         return TaskState.refused if refused or status == "rejected" else TaskState.failed
     return TaskState.running
 
 
 def _assets(task: dict[str, Any]) -> tuple[Asset, ...]:
-    generations = task.get("generations")
-    rows = [row for row in generations if isinstance(row, dict)] if isinstance(generations, list) else []
     assets = (
         Asset(url, _count(row.get("width")), _count(row.get("height")), id_of(row))
-        for row in rows
+        for row in objects_in(task.get("generations"))
         if (url := _asset_url(row))
     )
     return tuple(itertools.islice(assets, MAX_RESULTS))

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sora_proxy.foreign.bounded_json import as_object
+
 Usage = dict[str, Any]  # numbers by their names, and objects of such numbers
 
 NAME = re.compile(r"[a-z_]{1,64}")
@@ -32,7 +34,7 @@ def added(one: Usage | None, other: Usage | None) -> Usage | None:
     for name, value in other.items():
         before = total.get(name)
         if isinstance(value, dict) or isinstance(before, dict):
-            total[name] = added(_object(before), _object(value))
+            total[name] = added(as_object(before), as_object(value))
         else:
             total[name] = (before or 0) + value
     return total
@@ -58,7 +60,3 @@ def _is_sensible(number: float) -> bool:
 
 def _says_something(usage: Usage) -> bool:
     return any(_says_something(each) if isinstance(each, dict) else each for each in usage.values())
-
-
-def _object(value: Any) -> Usage | None:
-    return value if isinstance(value, dict) else None

@@ -29,6 +29,7 @@ from sora_proxy.errors import (
     TaskFailed,
     UpstreamUnavailable,
 )
+from sora_proxy.foreign.bounded_json import as_object
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import CONTENT_TYPES, BackendOptions, Capabilities, Identity, Snapshot, Submission
@@ -156,6 +157,5 @@ def _save_anew(graph: dict[str, Any], output: str, task_id: str) -> None:
 
 def _nodes_without_work(node_errors: Any) -> set[str]:
     """The output nodes that are not carried out, of an order that was taken for the sake of others."""
-    errors = node_errors.values() if isinstance(node_errors, dict) else ()
-    outputs = [error.get("dependent_outputs") for error in errors if isinstance(error, dict)]
+    outputs = [as_object(error).get("dependent_outputs") for error in as_object(node_errors).values()]
     return {node for nodes in outputs if isinstance(nodes, list) for node in nodes if isinstance(node, str)}

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import structlog
 
+from sora_proxy.foreign.bounded_json import as_object
 from sora_proxy.generation import Asset
 from sora_proxy.upstream import Snapshot, TaskState
 
@@ -46,11 +47,11 @@ def ended_job(task_id: str, history: Mapping[str, Any]) -> Snapshot | None:
     entry = history.get(task_id)
     if not isinstance(entry, dict):
         return None
-    status = entry.get("status")
-    word = status.get("status_str") if isinstance(status, dict) else None
+    status = as_object(entry.get("status"))
+    word = status.get("status_str")
     assets = tuple(_assets(entry))[:MAX_RESULTS]
     if word == "error" or (word != "success" and not assets):
-        return Snapshot(task_id, TaskState.failed, reason=_reason(status if isinstance(status, dict) else {}))
+        return Snapshot(task_id, TaskState.failed, reason=_reason(status))
     return Snapshot(task_id, TaskState.succeeded, assets=assets)
 
 
@@ -61,17 +62,17 @@ def _items(items: Any) -> Iterator[list[Any]]:
 
 
 def _job(item: list[Any], position: int | None) -> QueuedJob:
-    client_id = _object(item[3]).get("client_id")
-    return QueuedJob(_object(item[2]), client_id if isinstance(client_id, str) else None, position)
+    client_id = as_object(item[3]).get("client_id")
+    return QueuedJob(as_object(item[2]), client_id if isinstance(client_id, str) else None, position)
 
 
 def _assets(entry: Mapping[str, Any]) -> Iterator[Asset]:
     """The images that the workflow's output node saved, in their order: others are for the workflow's own use."""
-    prompt, outputs = entry.get("prompt"), _object(entry.get("outputs"))
-    extra = _object(prompt[3]) if isinstance(prompt, list) and len(prompt) > 3 else {}
-    output = _object(extra.get(OURS)).get("output")
+    prompt, outputs = entry.get("prompt"), as_object(entry.get("outputs"))
+    extra = as_object(prompt[3]) if isinstance(prompt, list) and len(prompt) > 3 else {}
+    output = as_object(extra.get(OURS)).get("output")
     nodes = [outputs.get(output)] if isinstance(output, str) else outputs.values()
-    for items in (items for node in nodes for items in _object(node).values() if isinstance(items, list)):
+    for items in (items for node in nodes for items in as_object(node).values() if isinstance(items, list)):
         for item in items:
             file = {name: item.get(name) for name in ("filename", "subfolder", "type")} if _is_result(item) else {}
             if file:
@@ -89,7 +90,7 @@ def _reason(status: Mapping[str, Any]) -> str:
     """Why a job failed, for clients: neither the error's text nor its inputs, which hold paths and prompts."""
     messages = status.get("messages")
     found = {
-        message[0]: _object(message[1])
+        message[0]: as_object(message[1])
         for message in (messages if isinstance(messages, list) else ())
         if isinstance(message, list) and len(message) == 2 and isinstance(message[0], str)
     }
@@ -107,11 +108,7 @@ def _class_name(value: Any) -> str:
     return value if isinstance(value, str) and CLASS_NAME.fullmatch(value) else ""
 
 
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def version_in(system_stats: Mapping[str, Any]) -> tuple[int, ...] | None:
     """The version in an answer about the server; None if it can't be read."""
-    found = VERSION.match(str(_object(system_stats.get("system")).get("comfyui_version")))
+    found = VERSION.match(str(as_object(system_stats.get("system")).get("comfyui_version")))
     return tuple(map(int, found.groups())) if found else None

@@ -22,7 +22,7 @@ from sora_proxy.errors import (
     SubmissionUnknown,
     UpstreamUnavailable,
 )
-from sora_proxy.foreign.bounded_json import read_json
+from sora_proxy.foreign.bounded_json import as_object, objects_in, read_json
 from sora_proxy.foreign.retry_after import retry_after
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import BackendOptions
@@ -125,16 +125,13 @@ class Calls:
 
 def refusal_in(document: Mapping[str, Any]) -> RequestFault:
     """Why a graph was refused. Which node and input is for operators only: users did not make the workflow."""
-    error, nodes = document.get("error"), document.get("node_errors")
-    kinds = {_word(error.get("type"))} if isinstance(error, dict) else set()
-    where = []
-    for node_id, node in nodes.items() if isinstance(nodes, dict) else ():
-        for each in _rows(node, "errors"):
-            more = each.get("extra_info")
-            name = _word(more.get("input_name")) if isinstance(more, dict) else ""
-            kinds.add(_word(each.get("type")))
-            where.append(f"{_word(node_id)} {_word(node.get('class_type'))}.{name}: {_word(each.get('type'))}")
-    log.warning("graph refused", errors=sorted(kinds), nodes=where[:10])
+    kinds, where = {_word(as_object(document.get("error")).get("type"))}, []
+    for node_id, node in as_object(document.get("node_errors")).items():
+        for each in objects_in(as_object(node).get("errors")):
+            name, kind = _word(as_object(each.get("extra_info")).get("input_name")), _word(each.get("type"))
+            kinds.add(kind)
+            where.append(f"{_word(node_id)} {_word(node.get('class_type'))}.{name}: {kind}")
+    log.warning("graph refused", errors=sorted(kinds - {""}), nodes=where[:10])
     if kinds & MISSING:
         return RequestFault("the back end lacks a node or a model file of the workflow", code="model_unavailable")
     return RequestFault("the back end can't make this order as it is", code="order_refused")
@@ -158,11 +155,6 @@ def _fault_of(answer: Answer, account: Account) -> Fault:
 def _refuses(status: int) -> bool:
     """Whether an order that got this answer is certainly not queued."""
     return status in REDIRECTS or (400 <= status < 500 and status not in (408, 499))
-
-
-def _rows(node: Any, name: str) -> list[dict[str, Any]]:
-    rows = node.get(name) if isinstance(node, dict) else None
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _word(value: Any) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sora_proxy.foreign.bounded_json import as_object
 from sora_proxy.upstream.comfyui.mapping import NUMBERS, TEXTS, MapFile, Slot
 
 MAX_LISTED = 12  # names in a message
@@ -18,7 +19,7 @@ def is_link(value: Any) -> bool:
 
 def graph_in(document: Any) -> dict[str, Any]:
     """The graph of a file. Raises ValueError if it is not in the API format."""
-    nodes = document if isinstance(document, dict) else {}
+    nodes = as_object(document)
     if isinstance(nodes.get("nodes"), list):
         raise ValueError(EDITORS_FORMAT)  # noqa: TRY004
     if not nodes or not all(map(_is_node, nodes.values())):

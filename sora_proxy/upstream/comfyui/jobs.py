@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from sora_proxy.foreign.bounded_json import as_object
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import Snapshot, TaskState
 from sora_proxy.upstream.comfyui.answers import STOPPED, QueuedJob, ended_job, queued_jobs, version_in
@@ -58,7 +59,7 @@ class Jobs:
     async def stop(self, task_id: str, account: Account) -> None:
         """End a job, whether it waits or runs. Raises Fault."""
         answer = await self._calls.post(account, f"/api/jobs/{quote(task_id, safe='')}/cancel", {})
-        cancelled = answer.document.get("cancelled") if isinstance(answer.document, dict) else None
+        cancelled = as_object(answer.document).get("cancelled")
         if answer.status != 200 or not isinstance(cancelled, bool):  # the server has no such route
             cancelled = await self._stop_in_older(task_id, account)
         if cancelled:

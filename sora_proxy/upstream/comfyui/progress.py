@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from sora_proxy.events import MAX_PREVIEW_BYTES, Preview
+from sora_proxy.foreign.bounded_json import as_object
 
 MAX_TEXT = 2**20  # characters of a frame; the state of a thousand nodes has 200,000
 MAX_METADATA = 2**16
@@ -42,7 +43,7 @@ class JobProgress:
 
     def advanced(self, nodes: Any) -> None:
         """The states of all nodes that were touched so far."""
-        for node_id, state in nodes.items() if isinstance(nodes, dict) else ():
+        for node_id, state in as_object(nodes).items():
             if isinstance(state, dict):
                 self._done[node_id] = 1.0 if state.get("state") == "finished" else _share(state)
         done = sum(weight * self._done.get(node_id, 0.0) for node_id, weight in self._weights.items())
@@ -84,7 +85,7 @@ def read_binary(frame: bytes, jobs: Mapping[str, JobProgress]) -> bool:
 
 
 def _weight(node: Any) -> float:
-    class_type = node.get("class_type") if isinstance(node, dict) else None
+    class_type = as_object(node).get("class_type")
     return SLOW_WEIGHT if isinstance(class_type, str) and SLOW.search(class_type) else 1.0
 
 
@@ -97,7 +98,6 @@ def _share(state: Mapping[str, Any]) -> float:
 
 def _object(text: str | bytes) -> dict[str, Any]:
     try:
-        found = orjson.loads(text)
+        return as_object(orjson.loads(text))
     except orjson.JSONDecodeError:
         return {}
-    return found if isinstance(found, dict) else {}

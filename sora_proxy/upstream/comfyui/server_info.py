@@ -7,6 +7,8 @@ with the list as `options` in its options, as new ones do. Seen with 0.3.64, 0.8
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sora_proxy.foreign.bounded_json import as_object
+
 ObjectInfo = Mapping[str, Any]
 
 GROUPS = ("required", "optional")
@@ -27,7 +29,7 @@ def choices_of(object_info: ObjectInfo, class_type: str, name: str) -> Sequence[
 def limits_of(object_info: ObjectInfo, class_type: str, name: str) -> Mapping[str, Any]:
     """The options of an input, such as `min`, `max` and `step` of a number."""
     config = _config(object_info, class_type, name)
-    return config[1] if len(config) > 1 and isinstance(config[1], dict) else {}
+    return as_object(config[1]) if len(config) > 1 else {}
 
 
 def required_of(object_info: ObjectInfo, class_type: str) -> list[str]:
@@ -46,10 +48,7 @@ def _config(object_info: ObjectInfo, class_type: str, name: str) -> list[Any]:
 
 def _group(object_info: ObjectInfo, class_type: str, group: str) -> Mapping[str, Any]:
     """The inputs of a class; none of one that is described in an unknown form: the server has the last word."""
-    described: Any = object_info.get(class_type)
-    for part in ("input", group):
-        described = described.get(part) if isinstance(described, dict) else None
-    return described if isinstance(described, dict) else {}
+    return as_object(as_object(as_object(object_info.get(class_type)).get("input")).get(group))
 
 
 def _type(config: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from sora_proxy.errors import Fault
+from sora_proxy.foreign.bounded_json import as_object, objects_in
 from sora_proxy.upstream import InputImage, Submission
 from sora_proxy.upstream.openai_images.faults import against_rules, answered_in_words
 from sora_proxy.upstream.openai_images.orders import Input, Order, nearest_ratio
@@ -35,7 +36,7 @@ def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImag
 def images_in(document: Mapping[str, Any]) -> list[str]:
     """Where the images of an answer are: each is a data URI or an address."""
     message = _message(document)
-    parts = [*_objects(message.get("images")), *_objects(message.get("content"))]
+    parts = [*objects_in(message.get("images")), *objects_in(message.get("content"))]
     linked = [link for text in _text(message).split("![")[1:] if (link := _link(text)) and link.startswith(WHOLE)]
     return [address for address in [*map(_address, parts), *linked] if address]
 
@@ -50,19 +51,18 @@ def refusal_in(document: Mapping[str, Any]) -> Fault:
 
 
 def _choice(document: Mapping[str, Any]) -> dict[str, Any]:
-    return next(iter(_objects(document.get("choices"))), {})
+    return next(iter(objects_in(document.get("choices"))), {})
 
 
 def _message(document: Mapping[str, Any]) -> dict[str, Any]:
-    message = _choice(document).get("message")
-    return message if isinstance(message, dict) else {}
+    return as_object(_choice(document).get("message"))
 
 
 def _text(message: dict[str, Any]) -> str:
     content = message.get("content")
     if isinstance(content, str):
         return content
-    texts = (part.get("text") for part in _objects(content))
+    texts = (part.get("text") for part in objects_in(content))
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
@@ -75,7 +75,3 @@ def _address(part: dict[str, Any]) -> str | None:
 def _link(text: str) -> str | None:
     found = LINK.match(text)
     return found[1] if found else None
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

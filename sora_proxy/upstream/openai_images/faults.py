@@ -18,6 +18,7 @@ from sora_proxy.errors import (
     TaskFailed,
     UpstreamUnavailable,
 )
+from sora_proxy.foreign.bounded_json import as_object, objects_in
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream.downloads import REDIRECTS
 from sora_proxy.upstream.openai_images.limits import limit_refused
@@ -83,9 +84,8 @@ def error_object(body: Any) -> ErrorObject:
         return ErrorObject(kind="validation", given=True)
     if not isinstance(error, dict):
         return ErrorObject()
-    message, details = error.get("message"), error.get("details")
+    message, google = error.get("message"), objects_in(error.get("details"))
     text = message[:MAX_TEXT] if isinstance(message, str) else ""
-    google = [each for each in details if isinstance(each, dict)] if isinstance(details, list) else []
     return ErrorObject(
         _word(error.get("code")),
         _word(error.get("type") or error.get("status")),
@@ -98,15 +98,12 @@ def error_object(body: Any) -> ErrorObject:
 
 def _error_of_choice(body: dict[str, Any]) -> Any:
     """Of an answer in chat, where OpenRouter has what went wrong after the model had begun."""
-    choices = body.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    return choice.get("error") if isinstance(choice, dict) else None
+    return next(iter(objects_in(body.get("choices"))), {}).get("error")
 
 
 def _reason(error: dict[str, Any], google: list[dict[str, Any]]) -> str:
     """Google has it in its details; OpenRouter names there, of status 403, what of the prompt was against rules."""
-    metadata = error.get("metadata")
-    if isinstance(metadata, dict) and metadata.get("reasons"):
+    if as_object(error.get("metadata")).get("reasons"):
         return "content_filter"
     return next((_word(each["reason"]) for each in google if "reason" in each), "")
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import orjson
 
 from sora_proxy.errors import Fault, TaskFailed
+from sora_proxy.foreign.bounded_json import as_object, objects_in
 from sora_proxy.upstream import InputImage, Submission
 from sora_proxy.upstream.openai_images.faults import against_rules, answered_in_words
 from sora_proxy.upstream.openai_images.orders import Input, Order, nearest_ratio
@@ -55,14 +56,14 @@ def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImag
 
 def images_in(document: Mapping[str, Any]) -> list[str]:
     """The images of an answer as base64, without those that the model made on its way."""
-    data = [_object(part.get("inlineData")).get("data") for part in _parts(document)]
+    data = [as_object(part.get("inlineData")).get("data") for part in _parts(document)]
     return [each for each in data if isinstance(each, str) and each]
 
 
 def refusal_in(document: Mapping[str, Any]) -> Fault:
     """Why an answer of status 200 has no image."""
     reason = _candidate(document).get("finishReason")
-    if _object(document.get("promptFeedback")).get("blockReason") or reason in BLOCKED:
+    if as_object(document.get("promptFeedback")).get("blockReason") or reason in BLOCKED:
         return against_rules()
     if isinstance(reason, str) and reason != ENDED_WELL and REASON.fullmatch(reason):
         return TaskFailed(f"the model made no image, for the reason {reason}")
@@ -71,7 +72,7 @@ def refusal_in(document: Mapping[str, Any]) -> Fault:
 
 
 def usage_in(document: Mapping[str, Any]) -> Any:
-    usage = _object(document.get("usageMetadata"))
+    usage = as_object(document.get("usageMetadata"))
     return {name: usage.get(theirs) for theirs, name in USAGE.items()}
 
 
@@ -83,7 +84,7 @@ def models_in(listed: Mapping[str, Any]) -> Any:
 
 
 def _generates_content(row: Any) -> bool:
-    methods = _object(row).get("supportedGenerationMethods")
+    methods = as_object(row).get("supportedGenerationMethods")
     return isinstance(methods, list) and "generateContent" in methods
 
 
@@ -94,15 +95,9 @@ def _image_size(model: str, size: Size) -> dict[str, str]:
 
 
 def _candidate(document: Mapping[str, Any]) -> dict[str, Any]:
-    candidates = document.get("candidates")
-    return _object(candidates[0]) if isinstance(candidates, list) and candidates else {}
+    return next(iter(objects_in(document.get("candidates"))), {})
 
 
 def _parts(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    parts = _object(_candidate(document).get("content")).get("parts")
-    objects = map(_object, parts) if isinstance(parts, list) else ()
-    return [part for part in objects if part.get("thought") is not True]
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    parts = objects_in(as_object(_candidate(document).get("content")).get("parts"))
+    return [part for part in parts if part.get("thought") is not True]

@@ -8,6 +8,7 @@ import aiohttp
 import orjson
 
 from sora_proxy.errors import Fault
+from sora_proxy.foreign.bounded_json import objects_in
 from sora_proxy.upstream import InputImage, Submission
 from sora_proxy.upstream.openai_images.faults import against_rules, no_image
 from sora_proxy.upstream.openai_images.orders import Input, Order, nearest_ratio
@@ -59,8 +60,7 @@ def models_in(listed: Mapping[str, Any]) -> Any:
 
 
 def _rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows = document.get("data") or document.get("images")
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return objects_in(document.get("data") or document.get("images"))
 
 
 def _path(model: str, profile: Profile, route: str) -> str:
