@@ -167,6 +167,14 @@ def _proxy_auth(egress: Proxy | None) -> aiohttp.BasicAuth | None:
     return aiohttp.BasicAuth(egress.user or "", egress.password.get_secret_value() if egress.password else "")
 
 
+def refused_on_the_way(status: int, headers: Mapping[str, str], egress: Proxy | None) -> EgressFault | None:
+    """The fault of an answer that is not the back end's: its egress refused the call, or something in front of it."""
+    if status != 407 and headers.get("cf-mitigated") != "challenge":
+        return None
+    code = "upstream_proxy" if status == 407 else "upstream_challenge"
+    return EgressFault("the egress is refused on the way to the back end", egress=egress, code=code)
+
+
 def _fault_of(call: Call, error: Exception, *, sent: bool) -> Fault:
     through_proxy = isinstance(error, (*SOCKS_ERRORS, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError))
     if through_proxy or (call.egress is not None and not sent):

@@ -14,7 +14,6 @@ import structlog
 
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import (
-    EgressFault,
     Fault,
     KeyRejected,
     RateLimited,
@@ -27,7 +26,7 @@ from sora_proxy.foreign.retry_after import retry_after
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import BackendOptions
 from sora_proxy.upstream.downloads import REDIRECTS
-from sora_proxy.upstream.http_client import Call, HttpClient
+from sora_proxy.upstream.http_client import Call, HttpClient, refused_on_the_way
 
 log = structlog.get_logger(__name__)
 
@@ -140,9 +139,8 @@ def refusal_in(document: Mapping[str, Any]) -> RequestFault:
 def _fault_of(answer: Answer, account: Account) -> Fault:
     """The fault of an answer that is not what it should be."""
     status = answer.status
-    if answer.headers.get("cf-mitigated") == "challenge" or status == 407:
-        code = "upstream_proxy" if status == 407 else "upstream_challenge"
-        return EgressFault("the egress is refused on the way to the back end", egress=account.egress, code=code)
+    if refused := refused_on_the_way(status, answer.headers, account.egress):
+        return refused
     if status in REJECTED:
         return KeyRejected(REJECTED[status])
     if status == 429:

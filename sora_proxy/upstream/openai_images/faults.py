@@ -21,6 +21,7 @@ from sora_proxy.errors import (
 from sora_proxy.foreign.bounded_json import as_object, objects_in
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream.downloads import REDIRECTS
+from sora_proxy.upstream.http_client import refused_on_the_way
 from sora_proxy.upstream.openai_images.limits import limit_refused
 from sora_proxy.upstream.openai_images.profiles import Profile
 
@@ -133,9 +134,8 @@ def fault_of(
     A limit is for the `model` of the order, or for the family of models that the text names.
     """
     error = error_object(body)
-    if headers.get("cf-mitigated") == "challenge" or status == 407:
-        code = "upstream_proxy" if status == 407 else "upstream_challenge"
-        return EgressFault("the egress is refused on the way to the back end", egress=account.egress, code=code)
+    if refused := refused_on_the_way(status, headers, account.egress):
+        return refused
     if fault := _by_words(error, account):
         return fault
     if status == 200 and STATUS_IN_BODY.fullmatch(error.code):
