@@ -329,6 +329,24 @@ def test_an_input_that_a_newer_node_needs_is_named(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("description", "saves"),
+    [
+        ({"input": {"required": {"images": ["IMAGE"]}}, "output_node": True}, True),
+        ({"input": {"required": {"samples": ["LATENT"]}, "optional": {"image": ["IMAGE"]}}, "output_node": True}, True),
+        ({"input": {"required": {"pipe": ["PIPE_LINE"]}}, "output_node": True}, True),
+        ({"input": {"required": {"images": ["IMAGE"]}}, "output_node": False}, False),
+        ({"input": {"required": {"samples": ["LATENT"], "prefix": ["STRING"]}}, "output_node": True}, False),
+        ({"input": {"required": {"video": ["VIDEO", {}]}}, "output_node": True}, False),
+    ],
+)
+def test_an_output_that_saves_no_images_is_a_problem(tmp_path: Path, description: Any, saves: bool) -> None:
+    graph = GRAPH | {"9": {"class_type": "Saves", "inputs": dict.fromkeys(description["input"]["required"], "x")}}
+    info = with_choices([["mine.safetensors"]]) | {"Saves": description}
+    told = problems_of(workflow_of(tmp_path, {"output": "9"}, graph), info)
+    assert told == (None if saves else "output: node 9 (Saves) saves no images: name one that does")
+
+
 def test_a_checkpoint_that_is_missing_is_no_problem_if_the_map_lists_another_one(tmp_path: Path) -> None:
     mapping = {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl*"]}
     assert problems_of(workflow_of(tmp_path, mapping), INFO) is None

@@ -18,6 +18,7 @@ GRAPH: dict[str, Any] = {
     "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 512, "batch_size": 1}},
     "9": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "ComfyUI"}},
     "10": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+    "12": {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}},
 }
 MAP = {"prompt": "6.text"}
 EDITORS = {"nodes": [{"id": 3, "type": "KSampler"}], "links": [[1, 3, 0, 4, 0, "MODEL"]], "version": 0.4}
@@ -262,6 +263,7 @@ def test_a_graph_that_can_not_be_used_is_reported_in_words_that_help(write: Writ
         ({"prompt": "3.seed"}, "prompt: the input 'seed' of node 3 (KSampler) does not hold a text"),
         ({"seed": ["3.seed", "6.text"]}, "seed: the input 'text' of node 6 (CLIPTextEncode) does not hold a number"),
         ({"output": "8"}, "output: there is no node '8'; nodes that save are 9 (SaveImage)"),
+        ({"output": "12"}, "output: node 12 (PreviewImage) saves no images; nodes that save are 9 (SaveImage)"),
         ({"output": 9}, "output: input should be a valid string"),
         ({"sizes": ["big"]}, 'sizes[0]: must be like "1024x1024"'),
         ({"sizes": "512x512"}, "sizes: must be a JSON list"),

@@ -8,6 +8,7 @@ from sora_proxy.upstream.comfyui.mapping import NUMBERS, TEXTS, MapFile, Slot
 
 MAX_LISTED = 12  # names in a message
 SAVES = "SaveImage"  # the class of the node that is the output, if the map names none and the graph has one
+SHOW = ("PreviewImage", "SaveImageWebsocket")  # the classes of nodes that keep no files
 EDITORS_FORMAT = "is saved in the editor's format: in ComfyUI, use Workflow > Export (API), and save that file here"
 NO_GRAPH = "holds no workflow in the API format: in ComfyUI, use Workflow > Export (API), and save that file here"
 
@@ -41,6 +42,8 @@ def output_of(graph: Mapping[str, Any], mapping: MapFile) -> str:
     if mapping.output is not None:
         if mapping.output not in graph:
             raise ValueError(f"output: there is no node {mapping.output!r}; {_saves(graph)}")
+        if (class_type := graph[mapping.output]["class_type"]) in SHOW:
+            raise ValueError(f"output: node {mapping.output} ({class_type}) saves no images; {_saves(graph)}")
         return mapping.output
     found = [node_id for node_id, node in graph.items() if node["class_type"] == SAVES]
     if len(found) != 1:
@@ -49,7 +52,8 @@ def output_of(graph: Mapping[str, Any], mapping: MapFile) -> str:
 
 
 def _saves(graph: Mapping[str, Any]) -> str:
-    found = [f"{node_id} ({node['class_type']})" for node_id, node in graph.items() if "Save" in node["class_type"]]
+    classes = {node_id: node["class_type"] for node_id, node in graph.items()}
+    found = [f"{node_id} ({each})" for node_id, each in classes.items() if "Save" in each and each not in SHOW]
     return f"nodes that save are {listed(found)}" if found else "no node of the graph saves anything"
 
 

@@ -19,7 +19,7 @@ from sora_proxy.spec import PARAMETERS
 from sora_proxy.upstream import ANY_SIZE, Abilities, Submission
 from sora_proxy.upstream.comfyui.checking import is_link, listed
 from sora_proxy.upstream.comfyui.mapping import Slot
-from sora_proxy.upstream.comfyui.server_info import ObjectInfo, choices_of, limits_of, required_of
+from sora_proxy.upstream.comfyui.server_info import ObjectInfo, choices_of, limits_of, required_of, saves_images
 from sora_proxy.upstream.comfyui.workflows import Graph, Workflow
 from sora_proxy.upstream.sizes import Size, SizeRule
 
@@ -225,6 +225,9 @@ def problems_of(workflow: Workflow, object_info: ObjectInfo) -> str | None:
     """What a server lacks for a workflow, in words for the operator; None: it can run it."""
     graph = fitted(workflow, object_info).graph
     problems = dict.fromkeys(each for node_id, node in graph.items() for each in _problems(node_id, node, object_info))
+    class_type = graph[workflow.output]["class_type"]
+    if class_type in object_info and not saves_images(object_info, class_type):
+        problems[f"output: node {workflow.output} ({class_type}) saves no images: name one that does"] = None
     return "; ".join(problems) or None
 
 

@@ -13,6 +13,7 @@ ObjectInfo = Mapping[str, Any]
 
 GROUPS = ("required", "optional")
 UPLOADS = ("image_upload", "video_upload", "audio_upload")  # marks of a choice whose files come and go
+OTHER_MEDIA = {"LATENT", "AUDIO", "VIDEO", "MESH", "MODEL", "CLIP", "VAE", "CONDITIONING"}
 DYNAMIC = "COMFY_"  # how the types of inputs begin that appear under other names in a graph
 
 
@@ -36,6 +37,13 @@ def required_of(object_info: ObjectInfo, class_type: str) -> list[str]:
     """The inputs that a node must have."""
     required = _group(object_info, class_type, "required")
     return [name for name, config in required.items() if _type(config) and not _type(config).startswith(DYNAMIC)]
+
+
+def saves_images(object_info: ObjectInfo, class_type: str) -> bool:
+    """Whether the images of a node may be results: it is an output, and what it takes is not of another kind only."""
+    types = {_type(config) for group in GROUPS for config in _group(object_info, class_type, group).values()}
+    is_output = as_object(object_info.get(class_type)).get("output_node") is not False
+    return is_output and ("IMAGE" in types or not types & OTHER_MEDIA)
 
 
 def _config(object_info: ObjectInfo, class_type: str, name: str) -> list[Any]:
