@@ -22,6 +22,7 @@ from sora_proxy.upstream import Snapshot, TaskState, Upstream
 log = structlog.get_logger(__name__)
 
 MAX_INTERVAL_SECONDS = 30.0  # between polls that fail, or of tasks that are overdue
+MAX_OUTAGE_INTERVAL_SECONDS = 5.0  # between those that the back end can't answer: a lost task may keep its key busy
 OVERDUE_PACE = 60  # polls of an overdue task are a sixtieth of its age apart
 REJECTED_KEY_GRACE_SECONDS = 1800.0  # how long a key may be rejected before its tasks are given up
 LOST_TASK_POLLS, LOST_TASK_SECONDS = 10, 120.0  # good polls, and time, without a task before it is given up
@@ -143,8 +144,8 @@ class TaskWatcher:
                 self._keys.report(key, fault)
                 for watch in watched.values():
                     watch.news.put_nowait(fault)
-            if failures:
-                pause = min(self._interval * 2 ** min(failures, 10), MAX_INTERVAL_SECONDS)
+            if fault:
+                pause = _pause_after(fault, failures, self._interval)
             else:
                 pause = _pause(started, self._interval, watched.values())
             await asyncio.sleep(max(started + pause - self._keys.now, 0))
@@ -178,6 +179,12 @@ class TaskWatcher:
         """Seconds between two polls of tasks that are all overdue; 0 if one of them is not."""
         age = min((self._keys.now - watch.since for watch in watched), default=0.0)
         return min(age / OVERDUE_PACE, MAX_INTERVAL_SECONDS) if age > self._patience else 0.0
+
+
+def _pause_after(fault: Fault, failures: int, interval: float) -> float:
+    """Seconds between two polls, after so many in a row that failed."""
+    longest = MAX_OUTAGE_INTERVAL_SECONDS if isinstance(fault, UpstreamUnavailable) else MAX_INTERVAL_SECONDS
+    return min(interval * 2.0 ** min(failures, 10), max(longest, interval))
 
 
 def _pause(now: float, interval: float, watched: Iterable[_Watch]) -> float:

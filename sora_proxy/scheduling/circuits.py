@@ -7,17 +7,20 @@ the outcome: a server that has just started must not meet all waiting orders at 
 import math
 from collections.abc import Collection, Sequence
 
-from sora_proxy.scheduling.cooldown import NO_COOLDOWN, Cooldown, Incident
+from sora_proxy.scheduling.cooldown import MAX_BACK_OFF_SECONDS, NO_COOLDOWN, Cooldown, Incident
 from sora_proxy.settings.accounts import Proxy, egress_name
 
 MAX_TRIAL_SECONDS = 30.0  # how long the other keys wait for an outcome
+# A connection that is refused costs nobody anything, and a server that is back must not be idle while orders wait.
+MAX_SERVER_BACK_OFF_SECONDS = 5.0
 
 
 class Circuit:
     """One of them; `name` is for logs and answers. Times are seconds of the event loop's clock."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, back_off_limit: float = MAX_BACK_OFF_SECONDS) -> None:
         self.name = name
+        self._back_off_limit = back_off_limit
         # All the mutable state.
         self.cooldown: Cooldown = NO_COOLDOWN
         self._tried_by: object = None  # a key
@@ -45,7 +48,7 @@ class Circuit:
         self.end_trial(self._tried_by)
         if self.cooldown.until > now:
             return False
-        self.cooldown = self.cooldown.after_fault(now, why)
+        self.cooldown = self.cooldown.after_fault(now, why, back_off_limit=self._back_off_limit)
         return True
 
     def worked(self) -> bool:
@@ -60,7 +63,7 @@ class Servers(dict[str | None, Circuit]):
     """The servers of a back end by their base URLs; None: the one for keys that have no base URL of their own."""
 
     def __missing__(self, base_url: str | None) -> Circuit:
-        return self.setdefault(base_url, Circuit(base_url or "server"))
+        return self.setdefault(base_url, Circuit(base_url or "server", MAX_SERVER_BACK_OFF_SECONDS))
 
 
 def outage(servers: Collection[Circuit]) -> Incident | None:

@@ -29,9 +29,17 @@ class Cooldown:
     fixed: bool = False
     why: Incident | None = None
 
-    def after_fault(self, now: float, why: Incident, *, at_least: float = 0.0, fixed: bool = False) -> "Cooldown":
+    def after_fault(
+        self,
+        now: float,
+        why: Incident,
+        *,
+        at_least: float = 0.0,
+        back_off_limit: float = MAX_BACK_OFF_SECONDS,
+        fixed: bool = False,
+    ) -> "Cooldown":
         """The cooldown after one more fault: `at_least` seconds or the back-off, and never shorter than before."""
-        back_off = min(MIN_BACK_OFF_SECONDS * 2 ** min(self.failures, MAX_DOUBLINGS), MAX_BACK_OFF_SECONDS)
+        back_off = min(MIN_BACK_OFF_SECONDS * 2 ** min(self.failures, MAX_DOUBLINGS), back_off_limit)
         seconds = min(max(back_off, at_least), MAX_COOLDOWN_SECONDS)
         return Cooldown(
             until=max(self.until, now + seconds),

@@ -5,7 +5,10 @@ import itertools
 from contextlib import aclosing
 from typing import cast
 
-from sora_proxy.orders.watcher import MAX_INTERVAL_SECONDS, TaskWatcher
+import pytest
+
+from sora_proxy.errors import Fault, RateLimited, ServerUnreachable, UpstreamUnavailable
+from sora_proxy.orders.watcher import MAX_INTERVAL_SECONDS, MAX_OUTAGE_INTERVAL_SECONDS, TaskWatcher
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.upstream import Snapshot, TaskState, Upstream
@@ -66,4 +69,38 @@ async def test_a_new_task_beside_an_overdue_one_is_polled_at_the_usual_pace_from
     assert back_end.between(begun, begun + 60) >= 60 / INTERVAL - 2
     for each in following:
         each.cancel()
+    await watcher.close()
+
+
+class Failing(NeverDone):
+    """A back end of which every poll fails."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__()
+        self.fault = fault
+
+    async def poll(self, task_ids: list[str], *_: object, **__: object) -> dict[str, Snapshot]:
+        await super().poll(task_ids)
+        raise self.fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "longest"),
+    [
+        (ServerUnreachable("no connection"), MAX_OUTAGE_INTERVAL_SECONDS),
+        (UpstreamUnavailable("no answer in time"), MAX_OUTAGE_INTERVAL_SECONDS),
+        (RateLimited("too many calls", retry_after=None), MAX_INTERVAL_SECONDS),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Fault) else "",
+)
+async def test_polls_that_fail_become_rare_but_soon_notice_that_a_server_is_back(fault: Fault, longest: float) -> None:
+    back_end, pool = Failing(fault), pool_of({})
+    watcher = TaskWatcher(cast("Upstream", back_end), pool, interval=INTERVAL, patience=PATIENCE)
+    following = asyncio.create_task(follow(watcher, keys_of(pool)[0], "lost"))
+    await asyncio.sleep(300)
+    times = [time for time, _ in back_end.polls]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == pytest.approx((2 * INTERVAL, longest))
+    following.cancel()
     await watcher.close()
