@@ -4,7 +4,7 @@ import time
 
 from aiohttp import web
 
-from sora_proxy.api.context import BACKENDS_IN_USE, BACKGROUND, STORE, SUPERVISOR
+from sora_proxy.api.context import BACKENDS_IN_USE, BACKGROUND, MODELS, STORE, SUPERVISOR
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.lookup import name_backend
 from sora_proxy.api.reference.answer_schemas import Health
@@ -33,6 +33,7 @@ async def ready(request: web.Request) -> web.Response:
     """
     name_backend(request)
     request.app[SUPERVISOR].check_ready()
+    request.app[MODELS].check_listed()
     if not await request.app[STORE].writable():
         raise StorageUnavailable
     restarting = request.app[BACKGROUND].dead

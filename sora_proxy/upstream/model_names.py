@@ -120,6 +120,11 @@ class Models:
             return first
         raise self._unknown("There is no model.")
 
+    def check_listed(self) -> None:
+        """Check that there is any model. Raises ModelsNotListed, or NoUpstreamKey if no back end is in use."""
+        if not self._by_name:
+            raise self._unknown("There is no model.")
+
     def get(self, name: str) -> Model:
         """The model of a name.
 

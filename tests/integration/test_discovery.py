@@ -114,6 +114,23 @@ async def test_until_the_server_answers_any_name_may_become_a_model(start_proxy:
             await eventually(made)
 
 
+async def readiness(proxy: Proxy) -> tuple[int, str | None]:
+    """The status, and the code if it is an error."""
+    async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
+        return answer.status, (await answer.json()).get("error", {}).get("code")
+
+
+async def test_the_server_is_ready_once_there_is_a_model_that_can_be_ordered(
+    start_proxy: StartProxy, free_port: int
+) -> None:
+    async with start_proxy(backends=[entry(f"http://127.0.0.1:{free_port}")]) as proxy:
+        assert await readiness(proxy) == (503, "models_not_listed")
+        async with serve(free_port, fox=1):
+            await until_listed(proxy, fox=1)
+            assert await readiness(proxy) == (200, None)
+        assert await readiness(proxy) == (200, None)
+
+
 async def test_models_survive_a_restart_while_their_server_can_not_be_reached(
     start_proxy: StartProxy, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
