@@ -137,7 +137,7 @@ class State:
     assets: tuple[Asset, ...] = ()
     backend: str | None = None  # its name, set from the intent on; older versions did not keep it
     model: str | None = None  # the back end's own name of the model, set with it
-    ignored: tuple[str, ...] = ()  # the parameters that the model does not take
+    ignored: tuple[str, ...] = ()  # the parameters that the model does not take, or `size`
     size: tuple[int, int] | None = None  # the width and height that its model has, in pixels
     calls: tuple[SingleCall, ...] = ()  # by the numbers of their images, of an order that is sent as single calls
     usage: dict[str, Any] | None = None  # what the back end counted, as `usage.py` writes it

@@ -21,6 +21,11 @@ class ImageResult:
     file: Path | None
 
 
+def ordered_size(generation: Generation) -> str | None:
+    """The size that was ordered, such as `1024x1024`; None if the back end chooses it."""
+    return None if "size" in generation.state.ignored else "{}x{}".format(*generation.size)
+
+
 async def image_results(generation: Generation, media: Media, origin: str) -> list[ImageResult]:
     """The images that a generation has so far. `origin` is what links to us begin with."""
     results = []

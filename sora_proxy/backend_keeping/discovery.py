@@ -73,7 +73,7 @@ class Discovery:
         """A server that is cooling down is left to the orders that try it, whose outcome decides about others."""
         now = backend.keys.now
         is_fresh = now - self._answered.get(backend.name, -math.inf) <= REFRESH_SECONDS
-        if is_fresh and not await backend.upstream.has_changed():
+        if is_fresh and not await backend.upstream.may_have_changed():
             return False
         return any(key.reachable(now) for key in _a_key_of_each_server(backend))
 

@@ -174,10 +174,9 @@ class Backend:
         if state.calls:
             return {"calls": state.calls}
         route = self._route(spec)
-        ignored = tuple(name for name in spec.parameters if name not in route.abilities.parameters)
         size = route.abilities.size_for((spec.width, spec.height))
         calls = (SingleCall(),) * spec.n if route.abilities.splits(spec) else ()
-        return {"model": route.model, "size": size, "ignored": ignored, "calls": calls}
+        return {"model": route.model, "size": size, "ignored": route.abilities.ignored(spec), "calls": calls}
 
     async def _upload(self, name: str, key: Key) -> InputImage:
         file = self._media.input_path(name)

@@ -41,6 +41,8 @@ class Abilities:
     single_previews: bool = False  # the same, if the call shows previews
     size_rule: SizeRule = ANY
     usual_size: Size = ANY_SIZE  # of an order without a size, for a model that takes any
+    takes_size: bool = True  # whether an order can choose it
+    takes_size_of_edits: bool = True  # the same of one with a reference image
     shutdown_date: str | None = None  # when it closes or closed, where that is known
 
     def size_for(self, wanted: Size | None) -> Size:
@@ -53,6 +55,12 @@ class Abilities:
         """Whether an order can be made as it is: everything that changes its meaning is possible."""
         images, references = spec.n <= self.max_images, len(spec.images) <= self.max_references
         return images and references and (self.masks or spec.mask is None)
+
+    def ignored(self, spec: GenerationSpec) -> tuple[str, ...]:
+        """What the model does not take of an order, by the names of parameters, or `size`."""
+        takes_size = self.takes_size_of_edits if spec.images else self.takes_size
+        unknown = tuple(name for name in spec.parameters if name not in self.parameters)
+        return unknown if takes_size else (*unknown, "size")
 
     def splits(self, spec: GenerationSpec) -> bool:
         """Whether an order is sent as single calls, one for each image."""
@@ -212,8 +220,8 @@ class Upstream(Protocol):
     async def ask_capabilities(self, account: Account) -> Capabilities:
         """What it can do now, which may be less or more than it was. Raises Fault."""
 
-    async def has_changed(self) -> bool:
-        """Whether it can do something else than it last answered, as far as that shows without a call."""
+    async def may_have_changed(self) -> bool:
+        """Whether it may be able to do something else than it last answered, as far as that shows without a call."""
 
     async def upload(self, image: Path, account: Account) -> str:
         """Upload a reference image or a mask; returns the back end's id of it, for an order of the same account.

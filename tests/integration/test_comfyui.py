@@ -59,8 +59,8 @@ async def generate(proxy: Proxy, prompt: str = "a red fox", key: str | None = No
         return answer.status, await answer.json()
 
 
-async def edit(proxy: Proxy, files: dict[str, bytes], prompt: str = "at night") -> tuple[int, Any]:
-    fields = {"prompt": prompt, "model": MODEL, "size": "64x64", "response_format": "b64_json"}
+async def edit(proxy: Proxy, files: dict[str, bytes], prompt: str = "at night", model: str = MODEL) -> tuple[int, Any]:
+    fields = {"prompt": prompt, "model": model, "size": "64x64", "response_format": "b64_json"}
     form = aiohttp.FormData(fields)
     for name, content in files.items():
         form.add_field(name, content, filename="image.png", content_type="application/octet-stream")
@@ -459,6 +459,25 @@ async def test_a_checkpoint_that_the_server_has_no_more_is_refused_as_missing(
     assert "CheckpointLoaderSimple.ckpt_name: value_not_in_list" in caplog.text
 
 
+async def test_a_checkpoint_that_is_new_on_a_server_becomes_a_model_soon(
+    start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sora_proxy.backend_keeping.discovery.RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("sora_proxy.upstream.comfyui.servers.ASK_SECONDS", 0.1)
+    async with contextlib.AsyncExitStack() as before:
+        running = await before.enter_async_context(serve_comfyui_simulator(ComfyUIOptions(checkpoints=CHECKPOINT)))
+        async with start_proxy(upstream="comfyui", comfyui_url=running.url) as proxy:
+            await knows_models(proxy)
+            await before.aclose()
+            both = ComfyUIOptions(seconds=0.0, checkpoints=f"{CHECKPOINT},b.safetensors")
+            async with serve_comfyui_simulator(both, listen(running.host, running.port)):
+
+                async def made() -> bool:
+                    return (await generate(proxy, model=f"{MODEL}/b.safetensors"))[0] == 200
+
+                await eventually(made)
+
+
 @pytest.mark.parametrize("login", ["Basic dXNlcjpwYXNz", "Bearer pass"])
 async def test_a_login_of_a_proxy_in_front_is_sent_with_calls_and_sockets(start_proxy: StartProxy, login: str) -> None:
     async with simulated(user="user", password="pass") as server:
@@ -523,6 +542,18 @@ async def test_a_mask_arrives_and_a_model_without_masks_refuses_it(start_proxy: 
         assert [each["bytes"] for each in uploads] == [len(png("red")), len(png("white"))]
         (submit,) = await submitted(server)
         assert "SetLatentNoiseMask" in json.dumps(submit["prompt"])
+        status, body = await edit(proxy, {"image": png("red"), "mask": png("white")}, model="upscale")
+        assert (status, body["error"]["param"]) == (400, "mask")
+        assert len(await submitted(server)) == 1
+
+
+async def test_no_size_is_claimed_for_an_image_whose_size_the_workflow_chooses(start_proxy: StartProxy) -> None:
+    async with simulated() as server, ours(start_proxy, server) as proxy:
+        answers = [await edit(proxy, {"image": png("red", (32, 16))}, model=model) for model in (MODEL, "upscale")]
+    bodies = [body for _, body in answers]
+    assert [body["ordered_size"] for body in bodies] == ["64x64", None]
+    assert ["size" in body["ignored_parameters"] for body in bodies] == [False, True]
+    assert "size" not in bodies[1]
 
 
 async def test_twenty_orders_of_two_clients_on_one_server_get_their_own_images(start_proxy: StartProxy) -> None:

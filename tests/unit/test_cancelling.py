@@ -65,7 +65,7 @@ class EndsTasks:
     async def ask_capabilities(self, account: Account) -> Capabilities:  # noqa: ARG002
         return self.capabilities
 
-    async def has_changed(self) -> bool:
+    async def may_have_changed(self) -> bool:
         return False
 
     async def upload(self, image: Path, account: Account) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sora_proxy.api.counted import counted
 from sora_proxy.api.http.pieces import Piece, event_pieces, json_pieces
-from sora_proxy.api.image_results import FORMATS, SIZES, UNKNOWN, ImageResult, image_results
+from sora_proxy.api.image_results import FORMATS, SIZES, UNKNOWN, ImageResult, image_results, ordered_size
 from sora_proxy.api.images.requests import ImageRequest
 from sora_proxy.events import Failed, Preview
 from sora_proxy.generation import Generation
@@ -47,7 +47,7 @@ class ImageAnswer:
     def _about(self) -> dict[str, Any]:
         """The fields beside the images. OpenAI's own have only values that its strict clients accept."""
         spec = self.generation.spec
-        size = "{}x{}".format(*self.generation.size)
+        size = ordered_size(self.generation)
         fields: dict[str, Any] = {"id": self.generation.id, "model": spec.model, "ordered_size": size}
         fields |= self.generation.made_by
         if size in SIZES:

@@ -23,7 +23,7 @@ class MadeBy(Answer):
     backend: str | None = Field(None, description="The back end that makes or made it.")
     backend_model: str | None = Field(None, description="The back end's own name of the model.")
     backend_id: str | None = Field(None, description="The back end's own id of it.")
-    ignored_parameters: list[str] = Field([], description="The parameters that the model does not take.")
+    ignored_parameters: list[str] = Field([], description="What the model does not take: parameters, or the size.")
 
 
 class ErrorDetail(Answer):
@@ -134,7 +134,7 @@ class ImagesAnswer(MadeBy):
     data: list[ImageItem]
     id: str | None = None
     model: str | None = None
-    ordered_size: str | None = Field(None, description="The size that was ordered from the back end.")
+    ordered_size: str | None = Field(None, description="The size that was ordered; null if the back end chooses it.")
     size: Literal["1024x1024", "1024x1536", "1536x1024"] | None = None
     output_format: Literal["png", "webp", "jpeg"] | None = None
     errors: list[ImageFault] = Field([], description="The images that are missing, or whose bytes are.")

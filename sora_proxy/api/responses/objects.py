@@ -9,7 +9,7 @@ from typing import Any
 
 from sora_proxy.api.counted import counted
 from sora_proxy.api.http.answers import error_object
-from sora_proxy.api.image_results import FORMATS, SIZES, UNKNOWN, ImageResult, image_results
+from sora_proxy.api.image_results import FORMATS, SIZES, UNKNOWN, ImageResult, image_results, ordered_size
 from sora_proxy.api.wording import finished_text
 from sora_proxy.events import Failed
 from sora_proxy.generation import Generation, Phase, Status
@@ -142,7 +142,7 @@ class ResponseObjects:
         return tool | ({"output_format": spec.format} if spec.format else {})
 
     def _made(self, image: ImageResult) -> dict[str, Any]:
-        about: dict[str, Any] = {"result": image.file, "size": "{}x{}".format(*self.generation.size)}
+        about: dict[str, Any] = {"result": image.file, "size": ordered_size(self.generation) or UNKNOWN}
         if image.file and (output_format := FORMATS.get(image.file.suffix)):
             about["output_format"] = output_format
         return self.call(image.index, "completed") | about

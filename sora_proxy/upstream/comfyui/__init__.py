@@ -73,8 +73,8 @@ class ComfyUI:
     async def ask_capabilities(self, account: Account) -> Capabilities:
         return await self._servers.capabilities(account)
 
-    async def has_changed(self) -> bool:
-        return await self._servers.has_changed()
+    async def may_have_changed(self) -> bool:
+        return await self._servers.may_have_changed()
 
     async def upload(self, image: Path, account: Account) -> str:
         # Nobody can guess the name, and no two images have the same one.

@@ -55,6 +55,8 @@ def _abilities(workflow: Workflow, workflows: Mapping[str, Workflow]) -> Abiliti
             max_ratio=MAX_RATIO,
         ),
         usual_size=_size_in(workflow) or ANY_SIZE,
+        takes_size="width" in workflow.slots,
+        takes_size_of_edits="width" in edits.slots and "width" in masked.slots,
     )
 
 

@@ -1,5 +1,7 @@
 """Servers: what each ComfyUI can make with the workflows, as its nodes and model files are now."""
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +21,8 @@ from sora_proxy.upstream.comfyui.workflows import Workflow, WorkflowFolder
 log = structlog.get_logger(__name__)
 
 FIRST_WITH_OUR_IDS = (0, 3, 45)
-ELSEWHERE_SECONDS = 300.0  # for which a server gets no orders of a model that it lacks and another one has
+# Between two times that servers are asked; also, for how long one gets no orders of a model that only others have.
+ASK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +42,20 @@ class Servers:
         self._folder = folder
         self._calls = calls
         self._threads = threads
-        # All the mutable state: what is known of servers by their addresses, and the workflows that models were of.
+        # All the mutable state: what is known of servers by their addresses, the workflows that models were of, and
+        # when a server was asked for them last.
         self._known: dict[str, Known] = {}
         self._offered: Mapping[str, Workflow] | None = None
+        self._asked_at = -math.inf
 
-    async def has_changed(self) -> bool:
-        """Whether a workflow's file changed since its models were asked for."""
+    async def may_have_changed(self) -> bool:
+        """Whether a workflow's file changed since its models were asked for, or files of a server may have."""
         await self._read()
-        return self._offered is not self._folder.workflows
+        return self._offered is not self._folder.workflows or time.monotonic() >= self._asked_at + ASK_SECONDS
 
     async def capabilities(self, account: Account) -> Capabilities:
         """What a server can do now. Raises Fault."""
+        self._asked_at = time.monotonic()
         known = await self._ask(account)
         self._offered = known.read
         return Capabilities(known.models)
@@ -66,7 +72,7 @@ class Servers:
         if model in known.models:
             return known.workflows
         if any(model in other.models for other in self._known.values()):
-            raise RateLimited("the server lacks the model", retry_after=ELSEWHERE_SECONDS, family=model)
+            raise RateLimited("the server lacks the model", retry_after=ASK_SECONDS, family=model)
         raise RequestFault("the back end can't make this model any more", code="model_unavailable")
 
     def forget(self, account: Account) -> None:

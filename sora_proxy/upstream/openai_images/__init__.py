@@ -71,7 +71,7 @@ class OpenAIImages:
             raise UpstreamUnavailable("the back end's list of models can't be read")
         return capabilities_of(rows[:MAX_MODELS], self._profile)
 
-    async def has_changed(self) -> bool:
+    async def may_have_changed(self) -> bool:
         return False
 
     async def upload(self, image: Path, account: Account) -> str:  # noqa: ARG002
