@@ -40,6 +40,12 @@ def test_every_route_is_described(app: web.Application, paths: dict[str, dict[st
     assert all(description_of(route.handler) for route in ALIASES)
 
 
+def test_every_body_has_an_example(app: web.Application) -> None:
+    described = {route: description_of(route.handler) for route in app.router.routes()}
+    bare = [route for route, found in described.items() if found and found.body and found.example is None]
+    assert bare == [], "the document leaves out a body without one"
+
+
 def test_every_description_has_words_a_name_and_says_who_gets_in(paths: dict[str, dict[str, Any]]) -> None:
     open_paths = {without_patterns(route.path) for route in OPEN}
     for path, methods in paths.items():

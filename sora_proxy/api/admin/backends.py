@@ -40,7 +40,10 @@ async def retrieve(request: web.Request) -> web.Response:
     return json_response(_view(request, request.app[BACKEND_REGISTRY].get(request.match_info["name"])))
 
 
-@described(Description(body=BackendConfig, status=201))
+EXAMPLE = {"name": "studio", "kind": "comfyui", "base_url": "http://127.0.0.1:8188"}
+
+
+@described(Description(body=BackendConfig, example=EXAMPLE, status=201))
 async def add(request: web.Request) -> web.Response:
     """Add a back end with its keys: an object as in BACKENDS. It is asked for its models at once."""
     config = await read_body(request, _config)
@@ -48,7 +51,7 @@ async def add(request: web.Request) -> web.Response:
     return await _asked(request, record.name, status=201)
 
 
-@described(Description(body=BackendChange))
+@described(Description(body=BackendChange, example={"options": {"max_images_per_day": 500}}))
 async def change(request: web.Request) -> web.Response:
     """Set some fields of a back end; null sets a field to its default.
 

@@ -38,7 +38,7 @@ class ImportText(Body):
     dry_run: bool = False
 
 
-@described(Description(body=Batch))
+@described(Description(body=Batch, example={"ids": ["{id}"], "action": "test"}))
 async def batch(request: web.Request) -> web.Response:
     """Apply one action to several keys, and report the outcome for each."""
     order = await read_body(request, Batch.model_validate)
@@ -66,7 +66,7 @@ def _action(request: web.Request, name: str) -> Callable[[str], Awaitable[Any]]:
     return lambda key_id: request.app[KEY_REGISTRY].remove(key_id, request[OPERATOR])
 
 
-@described(Description(body=ImportText))
+@described(Description(body=ImportText, example={"text": "{token},second account", "dry_run": True}))
 async def import_text(request: web.Request) -> web.Response:
     """Add the keys of a text, one per line, and report the result of each line; with `dry_run`, change nothing."""
     dry_run, lines = await read_body(request, _read_text)

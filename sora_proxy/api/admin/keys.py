@@ -58,7 +58,7 @@ async def retrieve(request: web.Request) -> web.Response:
     return _view(request, request.app[KEY_REGISTRY].get(request.match_info["id"]))
 
 
-@described(Description(body=KeyAddition, status=201))
+@described(Description(body=KeyAddition, example={"key": "{token}", "name": "second account"}, status=201))
 async def add(request: web.Request) -> web.Response:
     """Add one key: an object as in the key file, and the `backend` that it is for, where there are several."""
     addition = await read_body(request, KeyAddition.model_validate)
@@ -82,7 +82,7 @@ def _backend_of(request: web.Request, addition: KeyAddition) -> str:
     return addition.backend
 
 
-@described(Description(body=KeyChange))
+@described(Description(body=KeyChange, example={"weight": 2}))
 async def change(request: web.Request) -> web.Response:
     """Set some fields of a key; null sets a field to its default.
 

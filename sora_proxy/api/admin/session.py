@@ -24,7 +24,7 @@ class Login(Body):
     key: str
 
 
-@described(Description(body=Login))
+@described(Description(body=Login, example={"key": "$ADMIN_KEY"}))
 async def login(request: web.Request) -> web.Response:
     """Begin a session. After too many wrong keys, an address has to wait; others do not."""
     # Anybody can send this, so only as much is read as a key needs.

@@ -5,7 +5,7 @@ from aiohttp import web
 from sora_proxy.api.admin.bodies import read_body
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.context import OPERATOR, SETTINGS
-from sora_proxy.api.reference.described import described
+from sora_proxy.api.reference.described import Description, described
 from sora_proxy.operators.runtime_settings import FIELDS, redacted
 
 
@@ -19,7 +19,7 @@ async def retrieve(request: web.Request) -> web.Response:
     return json_response({"settings": options})
 
 
-@described()
+@described(Description(example={"IMAGE_LOCALIZATION": True}))
 async def change(request: web.Request) -> web.Response:
     """Set options, all or none; null restores the value of the environment or the default."""
     changes = await read_body(request, dict)

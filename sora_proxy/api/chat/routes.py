@@ -37,7 +37,10 @@ from sora_proxy.upstream.model_names import Model
 PREFER_WAIT = re.compile(r"\bwait\s*=\s*(\d{1,5})\b", re.IGNORECASE)
 
 
-@described(Description(body=ChatRequest, answer=ChatCompletion, media=(JSON, EVENTS)))
+EXAMPLE = {"messages": [{"role": "user", "content": "a red fox in the snow"}]}
+
+
+@described(Description(body=ChatRequest, example=EXAMPLE, answer=ChatCompletion, media=(JSON, EVENTS)))
 async def create(request: web.Request) -> web.StreamResponse:
     """Order images and return them as markdown, whole or as a stream."""
     side_calls, named = request.app[SIDE_CALLS], request.match_info.get("model")

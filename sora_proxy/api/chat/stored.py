@@ -75,7 +75,7 @@ async def list_completions(request: web.Request) -> web.Response:
     return page_response(data, has_more=len(ids) > limit)
 
 
-@described(Description(body=MetadataRequest, answer=ChatCompletion))
+@described(Description(body=MetadataRequest, example={"metadata": {"project": "foxes"}}, answer=ChatCompletion))
 async def update(request: web.Request) -> web.Response:
     """Replace the metadata of a completion."""
     generation = await find(request)

@@ -36,8 +36,14 @@ from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
 from sora_proxy.spec import GenerationSpec
 
+EXAMPLE = {"prompt": "a red fox in the snow"}
+EXAMPLE_IMAGE = (  # white, 64 by 64 pixels
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQAAAACCEkxzAAAAFElEQVR42mP8zwABTAyjjFEGyQwAzx8Bf7QK4E8AAAAASUVORK5CYII="
+)
+EXAMPLE_INPUT = {"images": [{"image_url": EXAMPLE_IMAGE}]}
 
-@described(Description(body=ImageRequest, answer=ImagesAnswer, media=(JSON, EVENTS)))
+
+@described(Description(body=ImageRequest, example=EXAMPLE, answer=ImagesAnswer, media=(JSON, EVENTS)))
 async def generate(request: web.Request) -> web.StreamResponse:
     """Make images from a text."""
     async with parsed(request, lambda body: parse_body(ImageRequest, body)) as order:
@@ -45,13 +51,21 @@ async def generate(request: web.Request) -> web.StreamResponse:
     return await _answer(request, generation, order)
 
 
-@described(Description(body=EditRequest, form=ImageRequest, answer=ImagesAnswer, media=(JSON, EVENTS)))
+@described(
+    Description(
+        body=EditRequest, form=ImageRequest, example=EXAMPLE | EXAMPLE_INPUT, answer=ImagesAnswer, media=(JSON, EVENTS)
+    )
+)
 async def edit(request: web.Request) -> web.StreamResponse:
     """Make images from a text and images."""
     return await _edit(request, ImageRequest, EditRequest)
 
 
-@described(Description(body=VariationRequest, form=VariationForm, answer=ImagesAnswer, media=(JSON, EVENTS)))
+@described(
+    Description(
+        body=VariationRequest, form=VariationForm, example=EXAMPLE_INPUT, answer=ImagesAnswer, media=(JSON, EVENTS)
+    )
+)
 async def vary(request: web.Request) -> web.StreamResponse:
     """Make variations of an image."""
     return await _edit(request, VariationForm, VariationRequest)

@@ -84,14 +84,18 @@ def _operation(route: web.RouteDef, path: str, description: Description, schemas
     }
     if description.or_nothing:
         operation["responses"]["204"] = {"description": "No event is left"}
-    if description.body:
-        body = schemas.of(description.body, "validation")
-        content = {JSON: {"schema": body}}
-        if description.form:
-            form = schemas.of(description.form, "validation")
-            content[FORM] = {"schema": {"allOf": [form], "properties": {"image": FILE, "mask": FILE}}}
-        operation["requestBody"] = {"required": True, "content": content}
+    if description.example is not None:
+        operation["requestBody"] = {"required": True, "content": _body(description, schemas)}
     return operation
+
+
+def _body(description: Description, schemas: _Schemas) -> dict[str, Any]:
+    body = schemas.of(description.body, "validation") or {"type": "object"}
+    content: dict[str, Any] = {JSON: {"schema": body, "example": description.example}}
+    if description.form:
+        form = schemas.of(description.form, "validation")
+        content[FORM] = {"schema": {"allOf": [form], "properties": {"image": FILE, "mask": FILE}}}
+    return content
 
 
 def _parameters(path: str, description: Description) -> Iterable[dict[str, Any]]:

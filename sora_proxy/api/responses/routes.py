@@ -45,8 +45,10 @@ from sora_proxy.generation import Generation, new_generation_id
 from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream.model_names import Model
 
+EXAMPLE = {"input": "a red fox in the snow"}
 
-@described(Description(body=ResponseRequest, answer=ResponseAnswer, media=(JSON, EVENTS)))
+
+@described(Description(body=ResponseRequest, example=EXAMPLE, answer=ResponseAnswer, media=(JSON, EVENTS)))
 async def create(request: web.Request) -> web.StreamResponse:
     """Order an image and return it as a response."""
     side_calls = request.app[SIDE_CALLS]
