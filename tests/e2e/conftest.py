@@ -26,8 +26,8 @@ LISTENS = re.compile(r"listens on (http://\S+)")
 SIMULATOR = re.compile(r"the built-in simulator on (http://\S+)")
 
 
-def paste(line: str, folder: Path) -> str:
-    """Run a pasted line in a shell. Where there is no curl, a few lines of Python stand in for it."""
+def paste(line: str, folder: Path, **variables: str) -> str:
+    """Run a pasted line in a shell that has these variables. Where there is no curl, a few lines of Python stand in."""
     tools = folder / "tools"
     if shutil.which("curl") is None:
         tools.mkdir(exist_ok=True)
@@ -35,8 +35,9 @@ def paste(line: str, folder: Path) -> str:
         stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {CHECKOUT}/tests/e2e/curl.py "$@"\n')
         stand_in.chmod(0o755)
     path = f"{tools}:{os.environ['PATH']}"
+    environment = clean_environment(**variables, PATH=path)
     return subprocess.run(
-        ["sh", "-c", line], cwd=folder, env=clean_environment(PATH=path), capture_output=True, text=True, check=True
+        ["sh", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=True
     ).stdout
 
 
@@ -99,6 +100,25 @@ def running_program(folder: Path, *arguments: str, **variables: str) -> Iterator
         found = LISTENS.search(said)
         assert found is not None, (folder / "log").read_text()
         yield Program(process, found[1], said, folder)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def running_simulator(*options: str) -> Iterator[str]:
+    """Run the simulator as a process of its own; yields the address that it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sora_proxy", "simulator", "--port", "0", *options],
+        env=clean_environment(),
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().split()[-1]
     finally:
         process.kill()
         process.wait()
