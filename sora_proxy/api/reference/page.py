@@ -2,102 +2,140 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
+from urllib.parse import quote
+
+from sora_proxy.api.reference.markup import article, code, entries, link, prose, section, terms
+from sora_proxy.api.reference.operations import ORIGIN, Operation, operations_of
+from sora_proxy.api.reference.types import ERROR_CODES, ONE_OF_THE_CODES, Types
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-article { border-top: 1px solid #8884; padding: .5rem 0; }
-h3 { font: 600 1rem ui-monospace, monospace; }
-table { border-collapse: collapse; }
-td, th { text-align: left; vertical-align: top; padding: .1rem 1rem .1rem 0; }
-code { font-family: ui-monospace, monospace; }
 :root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
+.skip { position: absolute; left: -100rem; }
+.skip:focus { position: static; }
+nav ul ul { columns: 25rem; }
+li { break-inside: avoid; }
+nav ul, section { margin-bottom: 2rem; }
+article { border-top: 1px solid #8886; padding: .5rem 0; }
+h3, code, pre, var { font-family: ui-monospace, monospace; }
+h3 { font-size: 1rem; }
+pre { background: #8882; padding: .75rem; white-space: pre-wrap; }
+var { font-style: normal; font-weight: bold; }
+dl { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 3fr); gap: .25rem 1rem; }
+dd { margin: 0; }
+:target { outline: 2px solid; outline-offset: .25rem; }
+@media (max-width: 40rem) { dl { display: block; } dd:not(:empty) { margin: 0 0 .5rem 1rem; } ul { padding: 0 1rem; } }
 """
 _DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+EXAMPLES = (
+    "The examples are for a shell in which `API_AUTH_TOKEN` holds a client key and `ADMIN_KEY` the admin key."
+    " Replace what is in braces, such as `{id}`."
+)
+KEYS = {"API_AUTH_TOKEN": "Needs a client key.", "ADMIN_KEY": "Needs the admin key.", None: "Needs no key."}
+PLACEHOLDER = re.compile(r"{\w+}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One part of the page: what it is called, its lines in the contents, and what it holds."""
+
+    name: str
+    title: str
+    contents: Sequence[str]
+    html: Sequence[str]
 
 
 def page(document: dict[str, Any]) -> bytes:
-    """The whole page."""
-    info, paths = document["info"], document["paths"]
-    operations = [
-        line for path, methods in paths.items() for method in methods for line in _operation(document, path, method)
-    ]
-    title, about = f"{escape(info['title'])} {escape(info['version'])}", _text(info["description"])
+    """The whole page, for `served_from`."""
+    info, types = document["info"], Types(document["components"]["schemas"])
+    parts, title = _parts(document, types), escape(f"{info['title']} {info['version']}")
     return "\n".join(
         [
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            f'<meta name="viewport" content="width=device-width"><title>{title}</title><style>{STYLE}</style></head>',
-            f'<body><h1>{title}</h1><p>{about} For programs: <a href="openapi.json">openapi.json</a></p>',
-            *operations,
-            f"<article><h3>Error codes</h3>{_error_codes(document)}</article>",
-            "</body></html>",
+            '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>',
+            f'<meta name="viewport" content="width=device-width"/><title>{title}</title><style>{STYLE}</style></head>',
+            '<body><a class="skip" href="#main">Skip the contents</a>',
+            f"<header><h1>{title}</h1><p>{types.prose(info['description'])}</p><p>{prose(EXAMPLES)}</p>",
+            '<p>For programs: <a href="openapi.json">openapi.json</a></p></header>',
+            '<nav aria-labelledby="contents"><h2 id="contents">Contents</h2>',
+            entries(f'<a href="#{part.name}">{part.title}</a>{entries(part.contents)}' for part in parts),
+            '</nav><main id="main" tabindex="-1">',
+            *(section(part.name, part.title, part.html) for part in parts),
+            "</main></body></html>",
         ]
     ).encode()
 
 
-def _operation(document: dict[str, Any], path: str, method: str) -> Iterator[str]:
-    operation = document["paths"][path][method]
-    yield f"<article><h3>{method.upper()} {escape(path)}</h3><p>{_text(operation['summary'])}</p>"
-    if operation.get("security") == []:
-        yield "<p>No key is needed.</p>"
-    if operation["parameters"]:
-        rows = [(each["name"], each["in"], each.get("description", "")) for each in operation["parameters"]]
-        yield _table("Parameter", rows)
-    if "requestBody" in operation:
-        (content, *_) = operation["requestBody"]["content"].values()
-        yield _table("Field", [*_fields(document, content["schema"])])
-    for status, response in operation["responses"].items():
-        if status[0] == "2":
-            content = response.get("content", {})
-            yield f"<p>Answers {status}: {', '.join(escape(media) for media in content) or 'nothing'}</p>"
-            for media in content.values():
-                yield _table("Field", [*_fields(document, media.get("schema", {}))])  # a stream has none
-    yield "</article>"
+def served_from(origin: str, made: bytes) -> bytes:
+    """A page that was made once, with the origin of this server in its commands.
+
+    Any text can arrive as a host. What would mean something to a shell or in HTML is encoded as in an address.
+    """
+    return made.replace(ORIGIN.encode(), quote(origin, safe=":/[]%").encode())
+
+
+def _parts(document: dict[str, Any], types: Types) -> list[_Part]:
+    operations = operations_of(document)
+    clients = [each for each in operations if not each.for_operators]
+    operators = [each for each in operations if each.for_operators]
+    of_clients = types.used_by([each.fields for each in clients])
+    return [
+        _routes("clients", "Routes for clients", types, clients),
+        _routes("operators", "Routes for operators", types, operators),
+        _types("client-types", "Types for clients", types, of_clients),
+        _types("operator-types", "Types for operators", types, types.names - of_clients),
+        _Part(ERROR_CODES, "Error codes", [], [_error_codes(document)]),
+    ]
+
+
+def _routes(name: str, title: str, types: Types, operations: Sequence[Operation]) -> _Part:
+    contents = [f"{link(each.id, each.name)} {prose(each.summary)}" for each in operations]
+    return _Part(name, title, contents, [_route(types, each) for each in operations])
+
+
+def _types(name: str, title: str, types: Types, names: Iterable[str]) -> _Part:
+    ordered = sorted(names)
+    return _Part(name, title, [*map(types.link, ordered)], [*map(types.article, ordered)])
+
+
+def _route(types: Types, operation: Operation) -> str:
+    command = PLACEHOLDER.sub(r"<var>\g<0></var>", escape(operation.curl))
+    details = terms(_details(types, operation))
+    html = [f"<p>{types.prose(operation.summary)} {KEYS[operation.key]}</p>", f"<pre>{command}</pre>", details]
+    return article(operation.id, operation.name, html)
+
+
+def _details(types: Types, operation: Operation) -> Iterator[tuple[str, str]]:
+    """The parameters, the body and the answers."""
+    for each in operation.fields["parameters"]:
+        yield f"{code(each['name'])} in the {escape(each['in'])}", types.prose(each.get("description", ""))
+    if operation.body:
+        yield "Body", _content(types, operation.body)
+    for status, content in operation.answers:
+        yield f"Answer {escape(status)}", _content(types, content) or "empty"
+    errors = _content(types, operation.fields["responses"]["4XX"]["content"])
+    yield "Errors", f"{errors}, with {ONE_OF_THE_CODES}"
+
+
+def _content(types: Types, content: dict[str, Any]) -> str:
+    """The types and the media types of a body."""
+    kinds = [(media, each.get("schema")) for media, each in content.items()]
+    return " or ".join(f"{types.kind(schema)} as {code(media)}" if schema else code(media) for media, schema in kinds)
 
 
 def _error_codes(document: dict[str, Any]) -> str:
     codes = document["components"]["schemas"]["ErrorDetail"]["properties"]["code"]["oneOf"]
-    return _table("Code", [(each["const"], each["title"], each["description"]) for each in codes])
+    return terms((_error_code(each["const"], each["title"]), prose(each["description"])) for each in codes)
 
 
-def _fields(document: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Name, type and meaning of what an object holds."""
-    if "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    required = schema.get("required", [])
-    for name, field in schema.get("properties", {}).items():
-        yield name, _kind(field) + ("" if name in required else ", optional"), field.get("description", "")
-
-
-def _kind(schema: dict[str, Any]) -> str:
-    """A schema in a few words."""
-    if "$ref" in schema:
-        return str(schema["$ref"].rpartition("/")[2])
-    if "anyOf" in schema:
-        return " or ".join(_kind(each) for each in schema["anyOf"])
-    if "const" in schema or "enum" in schema:
-        return " | ".join(repr(value) for value in schema.get("enum", [schema.get("const")]))
-    kind = schema.get("type", "any")
-    return f"list of {_kind(schema.get('items', {}))}" if kind == "array" else str(kind)
-
-
-def _table(name: str, rows: list[tuple[str, str, str]]) -> str:
-    if not rows:
-        return ""
-    lines = "".join(
-        f"<tr><td><code>{escape(first)}</code></td><td>{escape(second)}</td><td>{_text(third)}</td></tr>"
-        for first, second, third in rows
-    )
-    return f"<table><tr><th>{name}</th><th>Kind</th><th>Meaning</th></tr>{lines}</table>"
-
-
-def _text(text: str) -> str:
-    """Prose, with `code` in it."""
-    return "".join(
-        f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(escape(text).split("`"))
-    )
+def _error_code(name: str, status: str) -> str:
+    """A code with an address of its own, its link."""
+    target = escape(f"code-{name}")
+    return f'<a id="{target}" href="#{target}">{code(name)}</a> {escape(status)}'

@@ -7,9 +7,10 @@ import orjson
 from aiohttp import web
 
 from sora_proxy.api.http.context import THREADS
+from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.api.reference.openapi import document
-from sora_proxy.api.reference.page import CONTENT_SECURITY_POLICY, page
+from sora_proxy.api.reference.page import CONTENT_SECURITY_POLICY, page, served_from
 from sora_proxy.blocking import Work
 
 
@@ -43,6 +44,6 @@ async def openapi(request: web.Request) -> web.Response:
 async def docs(request: web.Request) -> web.Response:
     """Retrieve this document as a page."""
     forms = request.app[API_DOCUMENT]
-    body = await request.app[THREADS].run(Work.media, lambda: forms.page)
+    body = served_from(public_origin(request), await request.app[THREADS].run(Work.media, lambda: forms.page))
     headers = {"content-security-policy": CONTENT_SECURITY_POLICY, "x-content-type-options": "nosniff"}
     return web.Response(body=body, headers=headers, content_type="text/html", charset="utf-8")

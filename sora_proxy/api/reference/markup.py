@@ -1,0 +1,45 @@
+"""Pieces of HTML. Everything here takes plain text and escapes it, except where a parameter is named `html`.
+
+Every element is closed, as in XML, so that tests can parse the page strictly.
+"""
+
+from collections.abc import Callable, Iterable
+from html import escape
+
+
+def code(text: str) -> str:
+    return f"<code>{escape(text)}</code>"
+
+
+def link(target: str, text: str) -> str:
+    """A link to the element of the page with this id."""
+    return f'<a href="#{escape(target)}">{code(text)}</a>'
+
+
+def prose(text: str, mark: Callable[[str], str] = code) -> str:
+    """Words; those between backticks are code."""
+    return "".join(mark(part) if number % 2 else escape(part) for number, part in enumerate(text.split("`")))
+
+
+def terms(rows: Iterable[tuple[str, str]]) -> str:
+    """A list of terms and their descriptions, both in HTML; nothing for no rows."""
+    lines = "\n".join(f"<dt>{term}</dt><dd>{description}</dd>" for term, description in rows)
+    return f"<dl>\n{lines}\n</dl>" if lines else ""
+
+
+def entries(html: Iterable[str]) -> str:
+    """A list of pieces of HTML; nothing for no pieces."""
+    lines = "\n".join(f"<li>{entry}</li>" for entry in html)
+    return f"<ul>\n{lines}\n</ul>" if lines else ""
+
+
+def section(name: str, title: str, html: Iterable[str]) -> str:
+    """A part of the page, with its heading."""
+    content = "\n".join(html)
+    return f'<section id="{escape(name)}">\n<h2>{escape(title)}</h2>\n{content}\n</section>'
+
+
+def article(name: str, title: str, html: Iterable[str]) -> str:
+    """A route or a type, with its heading."""
+    content = "\n".join(filter(None, html))
+    return f'<article id="{escape(name)}">\n<h3>{escape(title)}</h3>\n{content}\n</article>'
