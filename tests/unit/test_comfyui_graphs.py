@@ -222,15 +222,38 @@ def test_a_workflow_or_checkpoint_that_is_gone_is_a_model_unavailable(tmp_path: 
     assert caught.value.code == "model_unavailable"
 
 
-def test_an_edit_uses_the_chosen_checkpoint_where_its_workflow_has_it(package: Mapping[str, Workflow]) -> None:
+def test_an_edit_is_never_made_with_another_checkpoint_than_the_chosen_one(package: Mapping[str, Workflow]) -> None:
     text = replace(package["text-to-image"], available=("a.safetensors", "b.safetensors"))
     edit = replace(package["image-to-image"], available=("b.safetensors",))
-    workflows = {text.name: text, edit.name: edit}
-    found = [
-        graph_for(workflows, submission(f"text-to-image/{name}.safetensors", images=["x"]), SEED)["4"]["inputs"]
-        for name in ("a", "b")
-    ]
-    assert found == [edit.graph["4"]["inputs"], {"ckpt_name": "b.safetensors"}]
+    fixed = replace(edit, slots={name: places for name, places in edit.slots.items() if name != "checkpoint"})
+    for editing, takes in ((edit, [True, False, True]), (fixed, [True, True, True])):
+        workflows = {text.name: text, edit.name: editing}
+        names = ["text-to-image", "text-to-image/a.safetensors", "text-to-image/b.safetensors"]
+        assert [models_of(workflows)[name].max_references > 0 for name in names] == takes
+    order = submission("text-to-image/b.safetensors", images=["x"])
+    assert graph_for({text.name: text, edit.name: edit}, order, SEED)["4"]["inputs"] == {"ckpt_name": "b.safetensors"}
+    with pytest.raises(RequestFault, match="checkpoint"):
+        graph_for({text.name: text, edit.name: edit}, submission("text-to-image/a.safetensors", images=["x"]), SEED)
+
+
+def test_an_image_that_the_workflow_has_no_place_for_is_refused(package: Mapping[str, Workflow]) -> None:
+    only_text = {"text-to-image": package["text-to-image"]}
+    without_masks = only_text | {"image-to-image": package["image-to-image"]}
+    for workflows, fields in ((only_text, {}), (without_masks, {"mask": "m"}), (package, {"images": ["x", "y"]})):
+        with pytest.raises(RequestFault, match="has no place for another"):
+            graph_for(workflows, submission("text-to-image", **{"images": ["x"]} | fields), SEED)
+
+
+def test_a_workflow_for_edits_does_not_limit_orders_without_a_reference(tmp_path: Path) -> None:
+    graph = GRAPH | {"10": {"class_type": "LoadImage", "inputs": {"image": "a.png"}}}
+    sized = {"width": "5.width", "height": "5.height", "steps": "3.steps", "count": "5.batch_size"}
+    text = workflow_of(tmp_path, sized | {"with_reference": "upscale"})
+    edit = replace(workflow_of(tmp_path, {"image": "10.image"}, graph), name="upscale")
+    can = models_of({"flux": text, "upscale": edit})["flux"]
+    plain, with_reference = (submission(n=3, steps=5, images=images).spec for images in ((), ("x",)))
+    assert [can.can_make(replace(spec, n=3)) for spec in (plain, replace(plain, images=("x",)))] == [True, False]
+    ordered = [replace(spec, parameters={"steps": 5}) for spec in (plain, replace(with_reference, images=("x",)))]
+    assert [can.for_order(spec).ignored(spec) for spec in ordered] == [(), ("steps", "size")]
 
 
 def test_names_that_can_not_be_models_are_left_out(tmp_path: Path) -> None:
@@ -247,7 +270,9 @@ def test_a_model_can_do_what_its_map_says_and_what_the_workflows_for_edits_can(p
     models = models_of(package)
     can = models["text-to-image"]
     assert (can.max_images, can.max_references, can.masks) == (4, 1, True)
-    assert can.parameters == ("seed", "steps", "guidance_scale", "strength", "negative_prompt")
+    assert can.parameters == ("seed", "steps", "guidance_scale", "negative_prompt")
+    assert can.edits
+    assert can.edits.parameters == ("seed", "steps", "guidance_scale", "strength", "negative_prompt")
     without = models_of({"text-to-image": package["text-to-image"]})["text-to-image"]
     assert (without.max_references, without.masks) == (0, False)
     assert without.parameters == ("seed", "steps", "guidance_scale", "negative_prompt")
@@ -369,6 +394,9 @@ def test_an_order_without_a_size_has_that_of_the_file(tmp_path: Path) -> None:
     sized = {"width": "5.width", "height": "5.height"}
     assert models_of({"flux": workflow_of(tmp_path, sized)})["flux"].size_for(None) == (512, 512)
     assert models_of({"flux": workflow_of(tmp_path, sized)})["flux"].size_for((768, 1024)) == (768, 1024)
+    odd = copy.deepcopy(GRAPH)
+    odd["5"]["inputs"] |= {"width": 512.0, "height": 640.0}
+    assert models_of({"flux": workflow_of(tmp_path, sized, odd)})["flux"].size_for(None) == (512, 640)
     listed = workflow_of(tmp_path, sized | {"sizes": ["256x320"]})
     assert models_of({"flux": listed})["flux"].size_for(None) == (256, 320)
     assert models_of({"flux": workflow_of(tmp_path, {})})["flux"].size_for(None) == (1024, 1024)

@@ -90,7 +90,7 @@ class ComfyUI:
 
     async def submit(self, submission: Submission) -> str:
         account, task_id = submission.account, submission.attempt_id
-        workflows = await self._servers.workflows(account, submission.model)
+        workflows = await self._servers.workflows(submission)
         output = workflow_for(workflows, submission).output
         graph = graph_for(workflows, submission, secrets.randbelow(SEEDS))
         _save_anew(graph, output, task_id)
