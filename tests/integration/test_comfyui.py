@@ -197,6 +197,38 @@ async def test_an_order_goes_to_the_server_that_has_its_checkpoint(start_proxy: 
             assert len(await submitted(server)) == before + 1
 
 
+@pytest.mark.parametrize("first_can", [True, False])
+async def test_an_edit_goes_to_the_server_that_can_run_the_workflow_for_edits(
+    start_proxy: StartProxy, tmp_path: Path, first_can: bool
+) -> None:
+    folder = tmp_path / "workflows"
+    await asyncio.to_thread(write_workflow, folder, "mine", "snow")
+    mapping = await asyncio.to_thread((folder / "mine.map.json").read_text)
+    changed = json.dumps(json.loads(mapping) | {"with_reference": "upscale"})
+    await asyncio.to_thread((folder / "mine.map.json").write_text, changed)
+    async with simulated() as able, simulated(upscale_models="") as unable:
+        servers = (able, unable) if first_can else (unable, able)
+        async with ours(start_proxy, *servers, workflows_dir=folder) as proxy:
+            files = {"image": png("red", (32, 16))}
+            answers = await asyncio.gather(*(edit(proxy, files, model="mine") for _ in range(4)))
+            assert [status for status, _ in answers] == [200] * 4
+            assert [len(await submitted(server)) for server in (able, unable)] == [4, 0]
+            assert (await generate(proxy, model="mine"))[0] == 200
+
+
+async def test_an_edit_is_refused_rather_than_made_without_its_reference_after_a_change(
+    start_proxy: StartProxy, tmp_path: Path
+) -> None:
+    folder = tmp_path / "workflows"
+    await asyncio.to_thread(folder.mkdir)
+    async with simulated() as server, ours(start_proxy, server, workflows_dir=folder) as proxy:
+        for name, files in (("inpaint", ("image", "mask")), ("image-to-image", ("image",))):
+            await asyncio.to_thread((folder / f"{name}.map.json").write_text, '{"enabled": false}')
+            status, body = await edit(proxy, {file: png("red") for file in files})
+            assert (status, body["error"]["code"]) == (400, "model_unavailable")
+        assert await submitted(server) == []
+
+
 # --- Progress --------------------------------------------------------------------------------------------------------
 
 
