@@ -4,6 +4,7 @@ A back end is a module here, or a folder, and a line in `registry.py`. `docs/bac
 folder. It raises the `Fault`s of `errors.py`, chosen by status and structure of an answer, never by words in a text.
 """
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -185,7 +186,10 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One upstream task as it was told just now. What the back end did not tell is None."""
+    """One upstream task as it was told just now. What the back end did not tell is None.
+
+    `ended` is set when the back end reports by itself that the task has ended, and the task is then polled at once.
+    """
 
     task_id: str
     state: TaskState
@@ -195,6 +199,7 @@ class Snapshot:
     assets: tuple[Asset, ...] = ()
     preview: Preview | None = None  # the newest
     reason: str | None = None  # why it failed, in words for clients
+    ended: asyncio.Event | None = field(default=None, compare=False)
     # What tells whose task it is, after its id got lost.
     prompt: str | None = None
     n: int | None = None

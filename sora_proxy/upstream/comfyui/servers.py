@@ -81,6 +81,11 @@ class Servers:
             raise RateLimited("the server can't make this order, others can", retry_after=ASK_SECONDS, family=model)
         raise RequestFault("the back end can't make this order any more", code="model_unavailable")
 
+    def has_class(self, class_type: str) -> bool:
+        """Whether a workflow has a node of this class: then it is no text of a server."""
+        graphs = (workflow.graph for workflow in self._folder.workflows.values())
+        return any(node["class_type"] == class_type for graph in graphs for node in graph.values())
+
     def forget(self, account: Account) -> None:
         """Ask a server again before its next order: it does not have what it said."""
         self._known.pop(self._calls.base(account), None)
