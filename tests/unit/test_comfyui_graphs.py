@@ -13,7 +13,8 @@ from sora_proxy.errors import RequestFault
 from sora_proxy.settings.accounts import Account
 from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream import InputImage, Submission
-from sora_proxy.upstream.comfyui.graphs import fitted, graph_for, models_of, problems_of
+from sora_proxy.upstream.comfyui.graphs import fitted, graph_for, models_of
+from sora_proxy.upstream.comfyui.problems import problems_of
 from sora_proxy.upstream.comfyui.workflows import Graph, Workflow, WorkflowFolder
 from tests.submission import report
 
@@ -335,7 +336,7 @@ MISSING = "node 4 (CheckpointLoaderSimple): the server has no 'mine.safetensors'
         (with_choices([[]]), MISSING + "none"),
         (
             without("KSamplerAdvanced"),
-            "the server has no node 'KSamplerAdvanced': install the custom nodes that have it, or update ComfyUI",
+            "the server has no node 'KSamplerAdvanced': install the custom nodes, or update ComfyUI",
         ),
     ],
     ids=lambda value: str(value)[:40],
@@ -343,6 +344,23 @@ MISSING = "node 4 (CheckpointLoaderSimple): the server has no 'mine.safetensors'
 def test_what_a_server_lacks_for_a_workflow_is_named(tmp_path: Path, info: dict[str, Any], problem: str | None) -> None:
     told = problems_of(workflow_of(tmp_path, {}), info)
     assert told is None if problem is None else problem in str(told)
+
+
+def test_what_the_server_would_refuse_in_every_order_is_named(tmp_path: Path) -> None:
+    info = copy.deepcopy(with_choices([["mine.safetensors"]]))
+    info["CheckpointLoaderSimple"]["output"] = ["MODEL", "CLIP", "VAE"]
+    graph = copy.deepcopy(GRAPH)
+    graph["5"]["inputs"]["width"] = 100_000
+    graph["6"]["inputs"]["clip"] = ["4", 3]
+    told = str(problems_of(workflow_of(tmp_path, {}, graph), info))
+    assert "node 5 (EmptyLatentImage): 'width' is 100000, but the server's limits are None and 2048" in told
+    assert (
+        "node 6 (CLIPTextEncode): 'clip' is linked to output 3 of node 4 (CheckpointLoaderSimple), which has 3" in told
+    )
+    sized = {"width": "5.width", "height": "5.height", "sizes": ["512x512", "9999x512"]}
+    told = str(problems_of(workflow_of(tmp_path, sized, graph), info))
+    assert "'width' is" not in told
+    assert "sizes: 9999x512 exceed the server's maximum of 2048 pixels a side" in told
 
 
 def test_an_input_that_a_newer_node_needs_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ say everything about a job; progress and previews come by a socket while it work
 
     calls.py, answers.py       what servers are asked, and what their answers mean
     workflows.py, graphs.py    the files, and the graph of one order
-    servers.py                 what each server can make with the workflows
+    servers.py, problems.py    what each server can make with the workflows, and why not
     jobs.py                    how jobs are, and how one is stopped
     listener.py, progress.py   what the socket says
     metadata.py                what is taken out of images

@@ -1,13 +1,13 @@
 """Graphs: what a server can make with the workflows, and the graph of one order. No I/O in here.
 
-A server's answer to `GET /object_info` says which nodes, files and limits it has. `problems_of` names what it lacks for
-a workflow, `fitted` fits a workflow to it. `models_of` and `graph_for` take fitted workflows, of those that it can run.
+A server's answer to `GET /object_info` says which nodes, files and limits it has, and `fitted` fits a workflow to it.
+`models_of` and `graph_for` take fitted workflows, of those that it can run (see `problems.py`).
 Before a server has answered they take the workflows as they are: then no checkpoint can be chosen by name.
 """
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -17,9 +17,9 @@ from sora_proxy.errors import RequestFault
 from sora_proxy.settings.kinds import MAX_MODEL_NAME
 from sora_proxy.spec import PARAMETERS
 from sora_proxy.upstream import ANY_SIZE, Abilities, Submission
-from sora_proxy.upstream.comfyui.checking import is_link, listed
+from sora_proxy.upstream.comfyui.checking import is_link
 from sora_proxy.upstream.comfyui.mapping import Slot
-from sora_proxy.upstream.comfyui.server_info import ObjectInfo, choices_of, limits_of, required_of, saves_images
+from sora_proxy.upstream.comfyui.server_info import ObjectInfo, choices_of, limits_of
 from sora_proxy.upstream.comfyui.workflows import Graph, Workflow
 from sora_proxy.upstream.sizes import Size, SizeRule
 
@@ -243,29 +243,3 @@ def _limits(workflow: Workflow, field: str, object_info: ObjectInfo) -> Mapping[
 def _maximum(limits: Mapping[str, Any], present: int) -> int:
     most = limits.get("max")
     return min(present, most) if isinstance(most, int) and most > 0 else present
-
-
-def problems_of(workflow: Workflow, object_info: ObjectInfo) -> str | None:
-    """What a server lacks for a workflow, in words for the operator; None: it can run it."""
-    graph = fitted(workflow, object_info).graph
-    problems = dict.fromkeys(each for node_id, node in graph.items() for each in _problems(node_id, node, object_info))
-    class_type = graph[workflow.output]["class_type"]
-    if class_type in object_info and not saves_images(object_info, class_type):
-        problems[f"output: node {workflow.output} ({class_type}) saves no images: name one that does"] = None
-    return "; ".join(problems) or None
-
-
-def _problems(node_id: str, node: Mapping[str, Any], object_info: ObjectInfo) -> Iterator[str]:
-    class_type, inputs = node["class_type"], node["inputs"]
-    if class_type not in object_info:
-        yield f"the server has no node {class_type!r}: install the custom nodes that have it, or update ComfyUI"
-        return
-    where = f"node {node_id} ({class_type})"
-    for name in required_of(object_info, class_type):
-        if name not in inputs:
-            yield f"{where} has no input {name!r}, which the server needs: export the workflow again from this ComfyUI"
-    for name, value in inputs.items():
-        choices = choices_of(object_info, class_type, name)
-        if choices is not None and not isinstance(value, list | dict) and value not in choices:
-            there = f"it has {listed(choices)}" if choices else "it has none"
-            yield f"{where}: the server has no {str(value)[:100]!r} for {name!r}; {there}"

@@ -15,7 +15,8 @@ from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import Abilities, Capabilities, Submission
 from sora_proxy.upstream.comfyui.answers import version_in
 from sora_proxy.upstream.comfyui.calls import Calls
-from sora_proxy.upstream.comfyui.graphs import fitted, models_of, problems_of
+from sora_proxy.upstream.comfyui.graphs import fitted, models_of
+from sora_proxy.upstream.comfyui.problems import problems_of
 from sora_proxy.upstream.comfyui.workflows import Workflow, WorkflowFolder
 
 log = structlog.get_logger(__name__)
