@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -101,7 +102,7 @@ class Program:
         self.store = Store(self.database, (*WRITERS, self.spending.count), followers)
         self.media = Media(images_dir_of(settings), settings.data_dir / "inputs", self.threads)
         self.models = Models(settings.model_aliases, settings.default_model)
-        self.backends = Backends(self.models.routes, settings.max_queue_wait)
+        self.backends = Backends(self.models.routes, _queue_bounds(settings).max_wait_seconds)
         lifecycle = Lifecycle(self.backends, self.store, self.media, _policy(self.runtime))
         self.supervisor = Supervisor(self.backends, self.store, self.media, lifecycle.run)
         resources = Resources(self.store, self.media, _send_policy(settings), self.models.routes, self.spending)
@@ -175,11 +176,10 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
 
 
 def _queue_bounds(settings: Settings) -> QueueBounds:
-    return QueueBounds(
-        max_orders=settings.max_queue,
-        max_orders_of_client=settings.max_queue_per_client,
-        max_wait_seconds=settings.max_queue_wait,
-    )
+    bounds = QueueBounds(max_orders=settings.max_queue, max_orders_of_client=settings.max_queue_per_client)
+    if (wait := settings.max_queue_wait) is not None:
+        return replace(bounds, max_wait_seconds=wait, max_wait_at_own_servers=wait)
+    return replace(bounds, max_wait_at_own_servers=settings.queue_timeout)
 
 
 def _retention_bounds(settings: Settings) -> Bounds:

@@ -39,7 +39,7 @@ def _model(model: Model) -> dict[str, Any]:
             "max_images": can.max_images,
             "max_reference_images": can.max_references,
             "masks": can.masks,
-            "parameters": list(can.parameters),
+            "parameters": list(dict.fromkeys((*can.parameters, *(can.edits.parameters if can.edits else ())))),
             "sizes": [f"{width}x{height}" for width, height in can.sizes],
         },
     }

@@ -65,7 +65,7 @@ class Discovery:
             if not answers or not isinstance(fault, Fault):
                 raise fault
         if answers:
-            together = functools.reduce(Capabilities.with_models_of, answers)
+            together = functools.reduce(Capabilities.together_with, answers)
             await self._keep(backend.name, together, complete=not faults)
             self._answered[backend.name] = backend.keys.now
 

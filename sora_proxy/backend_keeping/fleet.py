@@ -45,7 +45,8 @@ class Fleet:
         """Put a back end to work, or change one: its orders continue, by the new upstream."""
         backend = self._in_use.backends.get(config.name)
         if backend is None:
-            pool = self._in_use.pools.add(config.name, one_intent=upstream.identity is Identity.listed)
+            one_intent, own_servers = upstream.identity is Identity.listed, upstream.max_concurrent is not None
+            pool = self._in_use.pools.add(config.name, one_intent=one_intent, own_servers=own_servers)
             backend = self._employ(upstream, pool)
             self._in_use.backends.put(backend)
         backend.use(upstream)

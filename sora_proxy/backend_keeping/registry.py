@@ -109,14 +109,14 @@ class BackendRegistry:
     async def keep(self, name: str, capabilities: Capabilities, *, complete: bool) -> None:
         """Store what a back end answered about itself, if that is news, and serve its models.
 
-        If not all of its servers answered, the models that it had stay.
+        If not all of its servers answered, it can still do what it could.
         """
         async with self._changing:
             record = self._records.get(name)
             if record is None:
                 return
             before = record.capabilities or self._fleet.built_in(name)
-            capabilities = capabilities if complete else capabilities.with_models_of(before)
+            capabilities = capabilities if complete else capabilities.together_with(before)
             if capabilities == before:
                 return
             after = replace(record, capabilities=capabilities)

@@ -174,9 +174,10 @@ class Backend:
         if state.calls:
             return {"calls": state.calls}
         route = self._route(spec)
-        size = route.abilities.size_for((spec.width, spec.height))
-        calls = (SingleCall(),) * spec.n if route.abilities.splits(spec) else ()
-        return {"model": route.model, "size": size, "ignored": route.abilities.ignored(spec), "calls": calls}
+        can = route.abilities.for_order(spec)
+        calls = (SingleCall(),) * spec.n if can.splits(spec) else ()
+        size = can.size_for((spec.width, spec.height))
+        return {"model": route.model, "size": size, "ignored": can.ignored(spec), "calls": calls}
 
     async def _upload(self, name: str, key: Key) -> InputImage:
         file = self._media.input_path(name)

@@ -1,8 +1,9 @@
 """TaskWatcher: one poll per key and interval covers all of that key's tasks.
 
 A key with running tasks has one coroutine that polls for all of them. Generations get the snapshots of their tasks; no
-thread and no call belongs to a single generation. Polls are never closer together than the interval; they are spread a
-little wider where the reported progress shows when a task will end, so that one of them comes right after that end.
+thread and no call belongs to a single generation. Polls are never closer together than the interval, unless the back
+end reports by itself that a task has ended; they are spread a little wider where the reported progress shows when a
+task will end, so that one of them comes right after that end.
 """
 
 import asyncio
@@ -42,6 +43,7 @@ class _Watch:
     ends_at: float | None = None  # the end that its progress lets expect
     misses: int = 0  # good polls in a row that did not show it
     missing_since: float = 0.0
+    ended: asyncio.Event | None = None
 
     @property
     def needs_deep_poll(self) -> bool:
@@ -49,7 +51,7 @@ class _Watch:
         return self.misses > 0 and (self.last is not None or self.misses >= DEEP_POLL_MISSES)
 
     def seen(self, snapshot: Snapshot, now: float) -> None:
-        self.misses = 0
+        self.misses, self.ended = 0, snapshot.ended
         self._expect(snapshot.progress, now)
         # A snapshot like the last one is not news, except a success without results, which is counted.
         if snapshot != self.last or snapshot.state is TaskState.succeeded:
@@ -148,7 +150,7 @@ class TaskWatcher:
                 pause = _pause_after(fault, failures, self._interval)
             else:
                 pause = _pause(started, self._interval, watched.values())
-            await asyncio.sleep(max(started + pause - self._keys.now, 0))
+            await _sleep(max(started + pause - self._keys.now, 0), watched.values())
 
     async def _poll(self, key: Key, watched: dict[str, _Watch]) -> Fault | None:
         """Poll once, for all tasks. Returns the fault of a poll that failed."""
@@ -179,6 +181,20 @@ class TaskWatcher:
         """Seconds between two polls of tasks that are all overdue; 0 if one of them is not."""
         age = min((self._keys.now - watch.since for watch in watched), default=0.0)
         return min(age / OVERDUE_PACE, MAX_INTERVAL_SECONDS) if age > self._patience else 0.0
+
+
+async def _sleep(seconds: float, watched: Iterable[_Watch]) -> None:
+    """Sleep, but not longer than until the back end reports that a task has ended."""
+    ends = [watch.ended.wait() for watch in watched if watch.ended and not watch.ended.is_set()]
+    if not ends:
+        await asyncio.sleep(seconds)
+        return
+    waiting = [start_task(end, name="end of a task", awaited=True) for end in ends]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
 def _pause_after(fault: Fault, failures: int, interval: float) -> float:

@@ -1,6 +1,7 @@
 """KeyPools: the pools of all back ends. A key is in the pool of its back end, if that is in use."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from sora_proxy.errors import Rerouted
 from sora_proxy.scheduling.key_pool import KeyPool
@@ -26,9 +27,12 @@ class KeyPools:
     def all(self) -> Sequence[KeyPool]:
         return list(self._pools.values())
 
-    def add(self, name: str, *, one_intent: bool) -> KeyPool:
+    def add(self, name: str, *, one_intent: bool, own_servers: bool = False) -> KeyPool:
         """An empty pool for a back end that is put to work."""
-        pool = self._pools[name] = KeyPool(name, self._bounds, self._weights, one_intent=one_intent)
+        bounds = self._bounds
+        if own_servers:
+            bounds = replace(bounds, max_wait_seconds=bounds.max_wait_at_own_servers)
+        pool = self._pools[name] = KeyPool(name, bounds, self._weights, one_intent=one_intent)
         pool.on_change = self._note
         self._reach(pool)
         return pool

@@ -19,11 +19,15 @@ MAX_RETRY_AFTER_SECONDS = 60  # with more, SDKs stop trying, or try at once
 
 @dataclass(frozen=True, slots=True)
 class QueueBounds:
-    """How many orders may wait, in all and of one client, and for how many seconds, as far as can be foreseen."""
+    """How many orders may wait, in all and of one client, and for how many seconds, as far as can be foreseen.
+
+    `max_wait_at_own_servers` is for a back end whose servers work on so many orders at once and no more.
+    """
 
     max_orders: int = 1000
     max_orders_of_client: int = 500
     max_wait_seconds: float = 120.0
+    max_wait_at_own_servers: float = 120.0
 
 
 class OrderQueue(Generic[G]):

@@ -70,7 +70,9 @@ def _http_url(value: str) -> str:
     plain = value.isprintable() and " " not in value and parts.port != 0
     named = parts.scheme in ("http", "https") and parts.hostname
     if not plain or not named or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("must be an address like https://images.example.com, without user, query or fragment")
+        raise ValueError(
+            "must begin with http:// or https://, like https://images.example.com, without user, query or fragment"
+        )
     return value.rstrip("/")
 
 

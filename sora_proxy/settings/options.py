@@ -29,12 +29,12 @@ class Settings(BackendSettings):
     max_queue_per_client: int = Field(
         500, ge=1, le=100_000, description="Of them, orders of one client key.", examples=["500"]
     )
-    max_queue_wait: float = Field(
-        120.0,
+    max_queue_wait: float | None = Field(
+        None,
         gt=0,
         le=86400,
         description="Beyond this expected wait, new orders are refused with 429. An order that the back end can't take "
-        "is offered again for as long, but at most for a minute.",
+        "is offered again for as long, but at most for a minute. Unset: 120, and QUEUE_TIMEOUT with ComfyUI.",
         examples=["120"],
     )
     queue_timeout: float = Field(

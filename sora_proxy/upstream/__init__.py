@@ -4,6 +4,7 @@ A back end is a module here, or a folder, and a line in `registry.py`. `docs/bac
 folder. It raises the `Fault`s of `errors.py`, chosen by status and structure of an answer, never by words in a text.
 """
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,8 +43,12 @@ class Abilities:
     size_rule: SizeRule = ANY
     usual_size: Size = ANY_SIZE  # of an order without a size, for a model that takes any
     takes_size: bool = True  # whether an order can choose it
-    takes_size_of_edits: bool = True  # the same of one with a reference image
+    edits: "Abilities | None" = None  # of orders with a reference image, where they differ from the others
     shutdown_date: str | None = None  # when it closes or closed, where that is known
+
+    def for_order(self, spec: GenerationSpec) -> "Abilities":
+        """Those that matter for an order: with a reference image, they may be others."""
+        return self.edits if spec.images and self.edits else self
 
     def size_for(self, wanted: Size | None) -> Size:
         """The size nearest to the requested one: by its shape, then by its pixels."""
@@ -53,18 +58,36 @@ class Abilities:
 
     def can_make(self, spec: GenerationSpec) -> bool:
         """Whether an order can be made as it is: everything that changes its meaning is possible."""
-        images, references = spec.n <= self.max_images, len(spec.images) <= self.max_references
-        return images and references and (self.masks or spec.mask is None)
+        can = self.for_order(spec)
+        possible = spec.n <= can.max_images and len(spec.images) <= can.max_references
+        return possible and (can.masks or spec.mask is None)
 
     def ignored(self, spec: GenerationSpec) -> tuple[str, ...]:
         """What the model does not take of an order, by the names of parameters, or `size`."""
-        takes_size = self.takes_size_of_edits if spec.images else self.takes_size
-        unknown = tuple(name for name in spec.parameters if name not in self.parameters)
-        return unknown if takes_size else (*unknown, "size")
+        can = self.for_order(spec)
+        unknown = tuple(name for name in spec.parameters if name not in can.parameters)
+        return unknown if can.takes_size else (*unknown, "size")
 
     def splits(self, spec: GenerationSpec) -> bool:
         """Whether an order is sent as single calls, one for each image."""
         return spec.n > 1 and (self.single_calls or (self.single_previews and spec.previews > 0))
+
+
+def any_of(several: Sequence[Abilities]) -> Abilities:
+    """What at least one of several servers, or back ends, can do with the same model. How sizes are chosen is up to the
+    first one."""
+    dates = [each.shutdown_date for each in several]
+    edits = [each.edits or each for each in several if each.max_references]
+    return replace(
+        several[0],
+        sizes=tuple(dict.fromkeys(size for each in several for size in each.sizes)),
+        max_images=max(each.max_images for each in several),
+        max_references=max(each.max_references for each in several),
+        masks=any(each.masks for each in several),
+        parameters=tuple(dict.fromkeys(name for each in several for name in each.parameters)),
+        edits=any_of(edits) if any(each.edits for each in several) else None,
+        shutdown_date=None if None in dates else max(date for date in dates if date),
+    )
 
 
 def _distance(size: Size, other: Size) -> tuple[float, float]:
@@ -94,10 +117,12 @@ class Capabilities:
         begins = [begin for begin in self.families if model.rpartition("/")[2].startswith(begin)]
         return self.families[max(begins, key=len)] if begins else self.others
 
-    def with_models_of(self, other: "Capabilities") -> "Capabilities":
-        """The same with the models that only the other one has."""
-        more = {name: abilities for name, abilities in other.models.items() if name not in self.models}
-        return replace(self, models={**self.models, **more})
+    def together_with(self, other: "Capabilities") -> "Capabilities":
+        """Those of two servers of one back end."""
+        models = dict(self.models)
+        for name, abilities in other.models.items():
+            models[name] = any_of([models[name], abilities]) if name in models else abilities
+        return replace(self, models=models)
 
 
 class Identity(Enum):
@@ -161,7 +186,10 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One upstream task as it was told just now. What the back end did not tell is None."""
+    """One upstream task as it was told just now. What the back end did not tell is None.
+
+    `ended` is set when the back end reports by itself that the task has ended, and the task is then polled at once.
+    """
 
     task_id: str
     state: TaskState
@@ -171,6 +199,7 @@ class Snapshot:
     assets: tuple[Asset, ...] = ()
     preview: Preview | None = None  # the newest
     reason: str | None = None  # why it failed, in words for clients
+    ended: asyncio.Event | None = field(default=None, compare=False)
     # What tells whose task it is, after its id got lost.
     prompt: str | None = None
     n: int | None = None

@@ -179,6 +179,8 @@ def _fault_of(call: Call, error: Exception, *, sent: bool) -> Fault:
     through_proxy = isinstance(error, (*SOCKS_ERRORS, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError))
     if through_proxy or (call.egress is not None and not sent):
         return EgressFault("the connection through the proxy does not work", code="upstream_proxy", egress=call.egress)
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return ServerUnreachable("the back end can't be reached: its name has no address")
     if not sent:
         return ServerUnreachable("the back end can't be reached")
     if call.is_order:

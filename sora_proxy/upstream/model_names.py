@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 from sora_proxy.errors import ConfigurationError, ModelsNotListed, NoUpstreamKey, SoraProxyError, UnknownModel
 from sora_proxy.spec import GenerationSpec
-from sora_proxy.upstream import Abilities, Capabilities
+from sora_proxy.upstream import Abilities, Capabilities, any_of
 
 GPT_IMAGES = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "chatgpt-image-latest")
 OPENAI_NAMES = (*GPT_IMAGES, "dall-e-2", "dall-e-3", "gpt-image-*")
@@ -48,16 +48,7 @@ class Model:
     @property
     def abilities(self) -> Abilities:
         """What at least one of its back ends can do."""
-        all_of_them = [route.abilities for route in self.routes]
-        dates = [each.shutdown_date for each in all_of_them]
-        return Abilities(
-            sizes=tuple(dict.fromkeys(size for each in all_of_them for size in each.sizes)),
-            max_images=max(each.max_images for each in all_of_them),
-            max_references=max(each.max_references for each in all_of_them),
-            masks=any(each.masks for each in all_of_them),
-            parameters=tuple(dict.fromkeys(name for each in all_of_them for name in each.parameters)),
-            shutdown_date=None if None in dates else max(date for date in dates if date),
-        )
+        return any_of([route.abilities for route in self.routes])
 
     def size_for(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
         """The size that the preferred back end would make."""

@@ -31,6 +31,8 @@ class ComfyUIServer(Stage):
         self.script = Script()
         self.received = Received()
         self.node_errors: Body = {}  # in the answer to an order
+        self.told_id = ""  # in answers to orders, instead of theirs
+        self.upload_status = 200
         self.stopped: set[str] = set()
         self._jobs: dict[str, Body] = {}
         self._uploads: dict[str, File] = {}
@@ -83,6 +85,8 @@ class ComfyUIServer(Stage):
 
     async def _upload(self, request: web.Request) -> web.Response:
         form = await request.post()
+        if self.upload_status != 200:
+            return web.Response(status=self.upload_status)
         file = form["image"]
         assert isinstance(file, web.FileField)
         folder = str(form["subfolder"])
@@ -101,7 +105,8 @@ class ComfyUIServer(Stage):
         self._jobs[body["prompt_id"]] = body
         await self._show(body["prompt_id"])
         await self.script.at(Step.registered, request)
-        return web.json_response({"prompt_id": body["prompt_id"], "number": 1, "node_errors": self.node_errors})
+        told = self.told_id or body["prompt_id"]
+        return web.json_response({"prompt_id": told, "number": 1, "node_errors": self.node_errors})
 
     async def _queue(self, request: web.Request) -> web.Response:
         if self.registered:

@@ -22,7 +22,7 @@ from sora_proxy.simulator.comfyui import ComfyUIOptions, serve_comfyui_simulator
 from sora_proxy.simulator.comfyui.pictures import Picture
 from sora_proxy.simulator.serving import listen
 from sora_proxy.upstream.comfyui.workflows import PACKAGED
-from tests.conftest import HOUR, Proxy, StartProxy
+from tests.conftest import Proxy, StartProxy
 from tests.contract.comfyui_server import ComfyUIServer
 from tests.eventually import eventually
 from tests.integration.test_cancel import cancel, finish_reason
@@ -37,7 +37,7 @@ versions = pytest.mark.parametrize("version", VERSIONS)
 def in_front_of(*servers: SimulatedComfyUI, **settings: Any) -> dict[str, Any]:
     """The settings of a server with these keys: one for each ComfyUI."""
     urls = ",".join(server.url for server in servers)
-    return {"upstream": "comfyui", "comfyui_url": urls, "image_localization": True, "max_queue_wait": HOUR} | settings
+    return {"upstream": "comfyui", "comfyui_url": urls, "image_localization": True} | settings
 
 
 async def knows_models(proxy: Proxy) -> None:
@@ -195,6 +195,38 @@ async def test_an_order_goes_to_the_server_that_has_its_checkpoint(start_proxy: 
             status, body = await generate(proxy, model=f"{MODEL}/{name}")
             assert status == 200, body
             assert len(await submitted(server)) == before + 1
+
+
+@pytest.mark.parametrize("first_can", [True, False])
+async def test_an_edit_goes_to_the_server_that_can_run_the_workflow_for_edits(
+    start_proxy: StartProxy, tmp_path: Path, first_can: bool
+) -> None:
+    folder = tmp_path / "workflows"
+    await asyncio.to_thread(write_workflow, folder, "mine", "snow")
+    mapping = await asyncio.to_thread((folder / "mine.map.json").read_text)
+    changed = json.dumps(json.loads(mapping) | {"with_reference": "upscale"})
+    await asyncio.to_thread((folder / "mine.map.json").write_text, changed)
+    async with simulated() as able, simulated(upscale_models="") as unable:
+        servers = (able, unable) if first_can else (unable, able)
+        async with ours(start_proxy, *servers, workflows_dir=folder) as proxy:
+            files = {"image": png("red", (32, 16))}
+            answers = await asyncio.gather(*(edit(proxy, files, model="mine") for _ in range(4)))
+            assert [status for status, _ in answers] == [200] * 4
+            assert [len(await submitted(server)) for server in (able, unable)] == [4, 0]
+            assert (await generate(proxy, model="mine"))[0] == 200
+
+
+async def test_an_edit_is_refused_rather_than_made_without_its_reference_after_a_change(
+    start_proxy: StartProxy, tmp_path: Path
+) -> None:
+    folder = tmp_path / "workflows"
+    await asyncio.to_thread(folder.mkdir)
+    async with simulated() as server, ours(start_proxy, server, workflows_dir=folder) as proxy:
+        for name, files in (("inpaint", ("image", "mask")), ("image-to-image", ("image",))):
+            await asyncio.to_thread((folder / f"{name}.map.json").write_text, '{"enabled": false}')
+            status, body = await edit(proxy, {file: png("red") for file in files})
+            assert (status, body["error"]["code"]) == (400, "model_unavailable")
+        assert await submitted(server) == []
 
 
 # --- Progress --------------------------------------------------------------------------------------------------------
@@ -439,6 +471,50 @@ async def test_a_job_that_was_taken_without_our_node_is_stopped_and_refused(star
     await runner.cleanup()
     assert (status, body["error"]["code"]) == (400, "order_refused")
     assert len(server.stopped) == server.registered == 1
+
+
+@pytest.mark.parametrize("told", ["another", "11111111-1111-5111-8111-111111111111", "../../queue?x=1"])
+async def test_an_answer_with_another_id_is_checked_by_asking_for_ours(start_proxy: StartProxy, told: str) -> None:
+    server = ComfyUIServer()
+    runner = await server.start()
+    async with start_proxy(upstream="comfyui", comfyui_url=server.url, image_localization=True) as proxy:
+        await knows_models(proxy)
+        await proxy.ended(await place(proxy))
+        (first,) = (await proxy.get("/v1/generations"))["data"]
+        server.told_id = first["backend_id"] if told == "another" else told
+        assert (await generate(proxy))[0] == 200
+        assert server.registered == 2
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(("status", "code"), [(413, "request_too_large"), (400, "invalid_image")])
+async def test_a_reference_image_that_the_server_refuses_ends_its_own_order_only(
+    start_proxy: StartProxy, status: int, code: str
+) -> None:
+    server = ComfyUIServer()
+    server.upload_status = status
+    runner = await server.start()
+    async with start_proxy(upstream="comfyui", comfyui_url=server.url, image_localization=True) as proxy:
+        await knows_models(proxy)
+        _, body = await edit(proxy, {"image": png("red")})
+        assert body["error"]["code"] == code
+        assert [key.cooldown.failures for key in proxy.pool.keys] == [0]
+        assert (await generate(proxy))[0] == 200
+        assert server.registered == 1
+    await runner.cleanup()
+
+
+async def test_a_workflow_that_the_server_can_never_run_is_a_matter_for_its_operator(
+    start_proxy: StartProxy, tmp_path: Path
+) -> None:
+    folder = tmp_path / "workflows"
+    await asyncio.to_thread(write_workflow, folder, "mine", "snow")
+    graph = json.loads(await asyncio.to_thread((folder / "mine.json").read_text))
+    graph["8"]["inputs"]["samples"] = ["4", 2]  # a VAE
+    await asyncio.to_thread((folder / "mine.json").write_text, json.dumps(graph))
+    async with simulated() as server, ours(start_proxy, server, workflows_dir=folder) as proxy:
+        status, body = await generate(proxy, model="mine")
+        assert (status, body["error"]["code"]) == (400, "model_unavailable")
 
 
 async def test_a_checkpoint_that_the_server_has_no_more_is_refused_as_missing(

@@ -13,7 +13,8 @@ from PIL import Image
 from sora_proxy.settings.accounts import Account
 from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream import InputImage, Submission
-from sora_proxy.upstream.comfyui.graphs import fitted, graph_for, models_of, problems_of
+from sora_proxy.upstream.comfyui.graphs import fitted, graph_for, models_of
+from sora_proxy.upstream.comfyui.problems import problems_of
 from sora_proxy.upstream.comfyui.workflows import Workflow, WorkflowFolder
 from tests.simulated_comfyui import CHECKPOINT, UPSCALER, VERSIONS, SimulatedComfyUI, simulated
 from tests.simulated_images import png

@@ -150,7 +150,7 @@ async def test_models_of_a_server_that_does_not_answer_stay(start_proxy: StartPr
         async with serve(hare=1, fox=4) as other:
             keys = [{"key": "one"}, {"key": "two", "base_url": other.url}]
             proxy = await stack.enter_async_context(start_proxy(backends=[entry(server.url, keys=keys)]))
-            await until_listed(proxy, fox=1, hare=1)
+            await until_listed(proxy, fox=4, hare=1)
             server.models, other.models = {"wolf": 1}, {"deer": 1, "fox": 4}
             await until_listed(proxy, wolf=1, deer=1, fox=4)
         server.models = {"bear": 1}

@@ -24,6 +24,10 @@ JSON = st.recursive(
 )
 
 
+def is_class(name: str) -> bool:
+    return name == "KSampler"
+
+
 def entry(*items: Any, status: Any = None, others: dict[str, Any] | None = None) -> dict[str, Any]:
     """What the history has of our job."""
     shown = {"9": {"images": list(items)}, **(others or {})}
@@ -40,7 +44,7 @@ def failed(event: str, **data: Any) -> dict[str, Any]:
 
 
 def names(history: dict[str, Any]) -> list[str]:
-    snapshot = ended_job(JOB, history)
+    snapshot = ended_job(JOB, history, is_class)
     assert snapshot is not None
     return [parse_qs(urlsplit(asset.url).query)["filename"][0] for asset in snapshot.assets]
 
@@ -89,27 +93,30 @@ def test_a_name_can_not_change_what_is_asked_for() -> None:
         (failed("execution_interrupted"), STOPPED),
         (failed("execution_error", node_type="KSampler", exception_type="RuntimeError"), "KSampler"),
         (failed("execution_error", node_type="KSampler", exception_type="torch.OutOfMemoryError"), "memory"),
-        (failed("execution_error", node_type="<script>", exception_type=None), "failed to make the image"),
+        (failed("execution_error", node_type="a secret wish", exception_type="a wish"), "failed to make the image"),
+        (failed("execution_error", node_type=["KSampler"], exception_type=None), "failed to make the image"),
         (entry(status={}), "failed to make the image"),
         (entry(status=[]), "failed to make the image"),
     ],
 )
-def test_a_failed_job_says_why_in_our_words(history: dict[str, Any], reason: str) -> None:
-    snapshot = ended_job(JOB, history)
+def test_a_failed_job_says_why_in_our_words(
+    history: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    snapshot = ended_job(JOB, history, is_class)
     assert snapshot is not None
     assert snapshot.state is TaskState.failed
     assert reason in (snapshot.reason or "")
-    assert "<" not in (snapshot.reason or "")
+    assert "wish" not in (snapshot.reason or "") + caplog.text
 
 
 def test_a_job_without_a_status_has_succeeded_if_it_has_images() -> None:
-    snapshot = ended_job(JOB, entry(GOOD, status=[]))
+    snapshot = ended_job(JOB, entry(GOOD, status=[]), is_class)
     assert snapshot is not None
     assert (snapshot.state, len(snapshot.assets)) == (TaskState.succeeded, 1)
 
 
 def test_an_unknown_job_has_not_ended() -> None:
-    assert ended_job(JOB, {}) is None
+    assert ended_job(JOB, {}, is_class) is None
 
 
 @pytest.mark.parametrize(
@@ -127,7 +134,7 @@ def test_no_answer_breaks_the_readers(one: Any, other: Any) -> None:
         {"queue_running": [[one, JOB, other, one]], "queue_pending": [[other, JOB, one, other], [one, JOB, 1, 2]]}
     )
     for history in ({JOB: one}, {JOB: {"prompt": [0, JOB, {}, one], "outputs": {"9": {"images": other}}}}):
-        snapshot = ended_job(JOB, history)
+        snapshot = ended_job(JOB, history, is_class)
         assets = snapshot.assets if snapshot else ()
         assert all(asset.url.startswith("/view?") and asset.ours_only for asset in assets)
     refusal_in({"error": one, "node_errors": {"9": {"errors": other, "class_type": one}}})

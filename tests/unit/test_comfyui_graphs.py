@@ -13,7 +13,8 @@ from sora_proxy.errors import RequestFault
 from sora_proxy.settings.accounts import Account
 from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream import InputImage, Submission
-from sora_proxy.upstream.comfyui.graphs import fitted, graph_for, models_of, problems_of
+from sora_proxy.upstream.comfyui.graphs import fitted, graph_for, models_of
+from sora_proxy.upstream.comfyui.problems import problems_of
 from sora_proxy.upstream.comfyui.workflows import Graph, Workflow, WorkflowFolder
 from tests.submission import report
 
@@ -222,15 +223,38 @@ def test_a_workflow_or_checkpoint_that_is_gone_is_a_model_unavailable(tmp_path: 
     assert caught.value.code == "model_unavailable"
 
 
-def test_an_edit_uses_the_chosen_checkpoint_where_its_workflow_has_it(package: Mapping[str, Workflow]) -> None:
+def test_an_edit_is_never_made_with_another_checkpoint_than_the_chosen_one(package: Mapping[str, Workflow]) -> None:
     text = replace(package["text-to-image"], available=("a.safetensors", "b.safetensors"))
     edit = replace(package["image-to-image"], available=("b.safetensors",))
-    workflows = {text.name: text, edit.name: edit}
-    found = [
-        graph_for(workflows, submission(f"text-to-image/{name}.safetensors", images=["x"]), SEED)["4"]["inputs"]
-        for name in ("a", "b")
-    ]
-    assert found == [edit.graph["4"]["inputs"], {"ckpt_name": "b.safetensors"}]
+    fixed = replace(edit, slots={name: places for name, places in edit.slots.items() if name != "checkpoint"})
+    for editing, takes in ((edit, [True, False, True]), (fixed, [True, True, True])):
+        workflows = {text.name: text, edit.name: editing}
+        names = ["text-to-image", "text-to-image/a.safetensors", "text-to-image/b.safetensors"]
+        assert [models_of(workflows)[name].max_references > 0 for name in names] == takes
+    order = submission("text-to-image/b.safetensors", images=["x"])
+    assert graph_for({text.name: text, edit.name: edit}, order, SEED)["4"]["inputs"] == {"ckpt_name": "b.safetensors"}
+    with pytest.raises(RequestFault, match="checkpoint"):
+        graph_for({text.name: text, edit.name: edit}, submission("text-to-image/a.safetensors", images=["x"]), SEED)
+
+
+def test_an_image_that_the_workflow_has_no_place_for_is_refused(package: Mapping[str, Workflow]) -> None:
+    only_text = {"text-to-image": package["text-to-image"]}
+    without_masks = only_text | {"image-to-image": package["image-to-image"]}
+    for workflows, fields in ((only_text, {}), (without_masks, {"mask": "m"}), (package, {"images": ["x", "y"]})):
+        with pytest.raises(RequestFault, match="has no place for another"):
+            graph_for(workflows, submission("text-to-image", **{"images": ["x"]} | fields), SEED)
+
+
+def test_a_workflow_for_edits_does_not_limit_orders_without_a_reference(tmp_path: Path) -> None:
+    graph = GRAPH | {"10": {"class_type": "LoadImage", "inputs": {"image": "a.png"}}}
+    sized = {"width": "5.width", "height": "5.height", "steps": "3.steps", "count": "5.batch_size"}
+    text = workflow_of(tmp_path, sized | {"with_reference": "upscale"})
+    edit = replace(workflow_of(tmp_path, {"image": "10.image"}, graph), name="upscale")
+    can = models_of({"flux": text, "upscale": edit})["flux"]
+    plain, with_reference = (submission(n=3, steps=5, images=images).spec for images in ((), ("x",)))
+    assert [can.can_make(replace(spec, n=3)) for spec in (plain, replace(plain, images=("x",)))] == [True, False]
+    ordered = [replace(spec, parameters={"steps": 5}) for spec in (plain, replace(with_reference, images=("x",)))]
+    assert [can.for_order(spec).ignored(spec) for spec in ordered] == [(), ("steps", "size")]
 
 
 def test_names_that_can_not_be_models_are_left_out(tmp_path: Path) -> None:
@@ -247,7 +271,9 @@ def test_a_model_can_do_what_its_map_says_and_what_the_workflows_for_edits_can(p
     models = models_of(package)
     can = models["text-to-image"]
     assert (can.max_images, can.max_references, can.masks) == (4, 1, True)
-    assert can.parameters == ("seed", "steps", "guidance_scale", "strength", "negative_prompt")
+    assert can.parameters == ("seed", "steps", "guidance_scale", "negative_prompt")
+    assert can.edits
+    assert can.edits.parameters == ("seed", "steps", "guidance_scale", "strength", "negative_prompt")
     without = models_of({"text-to-image": package["text-to-image"]})["text-to-image"]
     assert (without.max_references, without.masks) == (0, False)
     assert without.parameters == ("seed", "steps", "guidance_scale", "negative_prompt")
@@ -310,7 +336,7 @@ MISSING = "node 4 (CheckpointLoaderSimple): the server has no 'mine.safetensors'
         (with_choices([[]]), MISSING + "none"),
         (
             without("KSamplerAdvanced"),
-            "the server has no node 'KSamplerAdvanced': install the custom nodes that have it, or update ComfyUI",
+            "the server has no node 'KSamplerAdvanced': install the custom nodes, or update ComfyUI",
         ),
     ],
     ids=lambda value: str(value)[:40],
@@ -318,6 +344,23 @@ MISSING = "node 4 (CheckpointLoaderSimple): the server has no 'mine.safetensors'
 def test_what_a_server_lacks_for_a_workflow_is_named(tmp_path: Path, info: dict[str, Any], problem: str | None) -> None:
     told = problems_of(workflow_of(tmp_path, {}), info)
     assert told is None if problem is None else problem in str(told)
+
+
+def test_what_the_server_would_refuse_in_every_order_is_named(tmp_path: Path) -> None:
+    info = copy.deepcopy(with_choices([["mine.safetensors"]]))
+    info["CheckpointLoaderSimple"]["output"] = ["MODEL", "CLIP", "VAE"]
+    graph = copy.deepcopy(GRAPH)
+    graph["5"]["inputs"]["width"] = 100_000
+    graph["6"]["inputs"]["clip"] = ["4", 3]
+    told = str(problems_of(workflow_of(tmp_path, {}, graph), info))
+    assert "node 5 (EmptyLatentImage): 'width' is 100000, but the server's limits are None and 2048" in told
+    assert (
+        "node 6 (CLIPTextEncode): 'clip' is linked to output 3 of node 4 (CheckpointLoaderSimple), which has 3" in told
+    )
+    sized = {"width": "5.width", "height": "5.height", "sizes": ["512x512", "9999x512"]}
+    told = str(problems_of(workflow_of(tmp_path, sized, graph), info))
+    assert "'width' is" not in told
+    assert "sizes: 9999x512 exceed the server's maximum of 2048 pixels a side" in told
 
 
 def test_an_input_that_a_newer_node_needs_is_named(tmp_path: Path) -> None:
@@ -369,6 +412,9 @@ def test_an_order_without_a_size_has_that_of_the_file(tmp_path: Path) -> None:
     sized = {"width": "5.width", "height": "5.height"}
     assert models_of({"flux": workflow_of(tmp_path, sized)})["flux"].size_for(None) == (512, 512)
     assert models_of({"flux": workflow_of(tmp_path, sized)})["flux"].size_for((768, 1024)) == (768, 1024)
+    odd = copy.deepcopy(GRAPH)
+    odd["5"]["inputs"] |= {"width": 512.0, "height": 640.0}
+    assert models_of({"flux": workflow_of(tmp_path, sized, odd)})["flux"].size_for(None) == (512, 640)
     listed = workflow_of(tmp_path, sized | {"sizes": ["256x320"]})
     assert models_of({"flux": listed})["flux"].size_for(None) == (256, 320)
     assert models_of({"flux": workflow_of(tmp_path, {})})["flux"].size_for(None) == (1024, 1024)

@@ -55,6 +55,16 @@ def test_the_steps_of_a_sampler_count_most_and_a_job_never_goes_back(jobs: dict[
     assert seen[5] - seen[3] > 0.3
 
 
+def test_the_end_of_a_job_is_noticed_once_the_history_has_it(jobs: dict[str, JobProgress]) -> None:
+    for told in (frame("executing", node="3"), frame("executing"), frame("execution_success")):
+        read_text(told, jobs)
+        assert not jobs[JOB].ended.is_set()
+    read_text(frame("executing", OTHER, node=None), jobs)
+    assert not jobs[JOB].ended.is_set()
+    read_text(frame("executing", node=None), jobs)
+    assert jobs[JOB].ended.is_set()
+
+
 def test_nodes_from_the_cache_are_done(jobs: dict[str, JobProgress]) -> None:
     assert read_text(frame("execution_cached", nodes=["4", "5", "6", "7", "3"]), jobs)
     assert jobs[JOB].fraction is None

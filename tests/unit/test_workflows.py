@@ -264,7 +264,7 @@ def test_a_graph_that_can_not_be_used_is_reported_in_words_that_help(write: Writ
         ({"seed": ["3.seed", "6.text"]}, "seed: the input 'text' of node 6 (CLIPTextEncode) does not hold a number"),
         ({"output": "8"}, "output: there is no node '8'; nodes that save are 9 (SaveImage)"),
         ({"output": "12"}, "output: node 12 (PreviewImage) saves no images; nodes that save are 9 (SaveImage)"),
-        ({"output": 9}, "output: input should be a valid string"),
+        ({"output": 9}, 'output: must be the id of a node in quotes, such as "9"'),
         ({"sizes": ["big"]}, 'sizes[0]: must be like "1024x1024"'),
         ({"sizes": "512x512"}, "sizes: must be a JSON list"),
         ({"checkpoints": "*"}, "checkpoints: must be a JSON list"),
@@ -307,3 +307,12 @@ def test_a_workflow_whose_one_for_edits_is_faulty_makes_images_from_text(write: 
 
 def test_a_name_that_can_not_be_shown_is_a_fault(write: Write) -> None:
     assert "at most 100 printable characters" in fault(write("a\nb"), "a\nb")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_file_in_another_encoding_is_named_as_such(write: Write, encoding: str) -> None:
+    folder = write()
+    (folder / "flux.json").write_text(
+        json.dumps(GRAPH | {"13": {"class_type": "Größe", "inputs": {}}}, ensure_ascii=False), encoding
+    )
+    assert fault(folder) == "flux.json: is not saved as UTF-8"

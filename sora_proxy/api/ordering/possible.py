@@ -10,7 +10,7 @@ MAX_REFERENCES = 16  # of one order, whatever its model can do; as many as OpenA
 
 def check_possible(model: Model, spec: GenerationSpec, inputs: Inputs) -> None:
     """Check that one of the model's back ends can make an order. Raises ClientError, naming the parameter."""
-    can, references, mask = model.abilities, inputs.references, inputs.mask
+    can, references, mask = model.abilities.for_order(spec), inputs.references, inputs.mask
     if spec.n > can.max_images:
         raise ClientError(f"'n' can be at most {can.max_images} for {model.id}.", param="n")
     most = min(can.max_references, MAX_REFERENCES)

@@ -5,13 +5,12 @@ say everything about a job; progress and previews come by a socket while it work
 
     calls.py, answers.py       what servers are asked, and what their answers mean
     workflows.py, graphs.py    the files, and the graph of one order
-    servers.py                 what each server can make with the workflows
+    servers.py, problems.py    what each server can make with the workflows, and why not
     jobs.py                    how jobs are, and how one is stopped
     listener.py, progress.py   what the socket says
     metadata.py                what is taken out of images
 """
 
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -46,7 +45,6 @@ from sora_proxy.upstream.http_client import HttpClient
 UPLOADS = "sora_proxy"  # the folder of reference images among the inputs of a server
 PREVIEWS, NO_PREVIEWS = "latent2rgb", "none"
 SEEDS = 2**32
-TASK_ID = re.compile(r"[!-~]{1,100}")
 
 
 class ComfyUI:
@@ -67,7 +65,7 @@ class ComfyUI:
         self._http = HttpClient()
         self._calls = Calls(options, self._http, threads)
         self._servers = Servers(WorkflowFolder(options.workflows_dir), self._calls, threads)
-        self._jobs = Jobs(self._calls, self._http)
+        self._jobs = Jobs(self._calls, self._http, self._servers.has_class)
         self._downloads = Downloads(options, self._http, threads)
 
     async def ask_capabilities(self, account: Account) -> Capabilities:
@@ -90,7 +88,7 @@ class ComfyUI:
 
     async def submit(self, submission: Submission) -> str:
         account, task_id = submission.account, submission.attempt_id
-        workflows = await self._servers.workflows(account, submission.model)
+        workflows = await self._servers.workflows(submission)
         output = workflow_for(workflows, submission).output
         graph = graph_for(workflows, submission, secrets.randbelow(SEEDS))
         _save_anew(graph, output, task_id)
@@ -106,7 +104,8 @@ class ComfyUI:
             if isinstance(fault, RequestFault) and fault.code == "model_unavailable":
                 self._servers.forget(account)
             raise
-        return await self._accepted(answer, output, account)
+        await self._check_accepted(answer, task_id, output, account)
+        return task_id
 
     async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:  # noqa: ARG002
         return await self._jobs.poll(task_ids, account)
@@ -136,15 +135,13 @@ class ComfyUI:
         await self._jobs.close()
         await self._http.close()
 
-    async def _accepted(self, answer: Mapping[str, Any], output: str, account: Account) -> str:
-        """The id of an order's job: ours, or from a server that takes none, its own."""
-        task_id = answer.get("prompt_id")
-        if not isinstance(task_id, str) or not TASK_ID.fullmatch(task_id):
-            raise SubmissionUnknown("the back end's answer to the order has no id")
+    async def _check_accepted(self, answer: Mapping[str, Any], task_id: str, output: str, account: Account) -> None:
+        """Check that an order was taken under our id, with the node of its results. Raises Fault."""
+        if answer.get("prompt_id") != task_id:
+            raise SubmissionUnknown("the back end's answer to the order does not have our id")
         if output in _nodes_without_work(answer.get("node_errors")):
             await self._jobs.stop(task_id, account)
             raise TaskFailed("the back end can't make this order as it is", code="order_refused")
-        return task_id
 
 
 def _save_anew(graph: dict[str, Any], output: str, task_id: str) -> None:

@@ -4,7 +4,7 @@ A job only ever moves from the queue to the history, so the queue is read first:
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -20,8 +20,9 @@ log = structlog.get_logger(__name__)
 OURS = "sora_proxy"  # in a job's `extra_data`: what we need to know of it when another process asks for it
 MAX_RESULTS = 64  # of one job
 IMAGE_NAME = re.compile(r"[^/\\\x00-\x1f]{1,255}\.(png|jpe?g|webp|gif)", re.IGNORECASE)
-CLASS_NAME = re.compile(r"[\w .:()+-]{1,80}")
+EXCEPTION = re.compile(r"[A-Za-z_][\w.]{0,60}", re.ASCII)  # the type of one, perhaps with its module
 VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
+IsClass = Callable[[str], bool]
 STOPPED = "the job was stopped at the back end"
 
 
@@ -42,8 +43,9 @@ def queued_jobs(document: Mapping[str, Any]) -> dict[str, QueuedJob]:
     return jobs | {item[1]: _job(item, None) for item in running}
 
 
-def ended_job(task_id: str, history: Mapping[str, Any]) -> Snapshot | None:
-    """How a job ended, by an answer about the history; None if that does not know it."""
+def ended_job(task_id: str, history: Mapping[str, Any], is_class: IsClass) -> Snapshot | None:
+    """How a job ended, by an answer about the history; None if that does not know it. `is_class` knows the classes of
+    the nodes in workflows."""
     entry = history.get(task_id)
     if not isinstance(entry, dict):
         return None
@@ -51,7 +53,7 @@ def ended_job(task_id: str, history: Mapping[str, Any]) -> Snapshot | None:
     word = status.get("status_str")
     assets = tuple(_assets(entry))[:MAX_RESULTS]
     if word == "error" or (word != "success" and not assets):
-        return Snapshot(task_id, TaskState.failed, reason=_reason(status))
+        return Snapshot(task_id, TaskState.failed, reason=_reason(task_id, status, is_class))
     return Snapshot(task_id, TaskState.succeeded, assets=assets)
 
 
@@ -86,7 +88,7 @@ def _is_result(item: Any) -> bool:
     return isinstance(name, str) and IMAGE_NAME.fullmatch(name) is not None
 
 
-def _reason(status: Mapping[str, Any]) -> str:
+def _reason(task_id: str, status: Mapping[str, Any], is_class: IsClass) -> str:
     """Why a job failed, for clients: neither the error's text nor its inputs, which hold paths and prompts."""
     messages = status.get("messages")
     found = {
@@ -97,15 +99,12 @@ def _reason(status: Mapping[str, Any]) -> str:
     if "execution_interrupted" in found:
         return STOPPED
     error = found.get("execution_error", {})
-    node, kind = (_class_name(error.get(name)) for name in ("node_type", "exception_type"))
-    log.warning("job failed at the back end", node=node, error=kind)
+    node, kind = (str(error.get(name, "")) for name in ("node_type", "exception_type"))
+    node, kind = node if is_class(node) else "", kind if EXCEPTION.fullmatch(kind) else ""
+    log.warning("job failed at the back end", task=task_id, node=node, error=kind)
     if kind.endswith("OutOfMemoryError"):
         return "the back end has too little memory for this order: fewer images or a smaller size may work"
     return f"the back end failed to make the image{f', at the node {node}' if node else ''}"
-
-
-def _class_name(value: Any) -> str:
-    return value if isinstance(value, str) and CLASS_NAME.fullmatch(value) else ""
 
 
 def version_in(system_stats: Mapping[str, Any]) -> tuple[int, ...] | None:

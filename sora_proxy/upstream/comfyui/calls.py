@@ -32,10 +32,19 @@ log = structlog.get_logger(__name__)
 
 MAX_ANSWER_BYTES = 32 * 2**20  # the queue repeats the graph of each job
 MAX_VALUES = 2_000_000  # in it
+REFUSED_FILE = (400, 415, 422)
 JSON = {"content-type": "application/json"}
 WORD = re.compile(r"[\w .:-]{1,100}")
 # With these, the server lacks a node or a model file. The second one is what it said of unknown nodes before 0.12.
 MISSING = {"missing_node_type", "invalid_prompt", "value_not_in_list"}
+# With these, the workflow has a fault that no order can avoid.
+FAULTY = {
+    "dependency_cycle",
+    "exception_during_validation",
+    "prompt_no_outputs",
+    "required_input_missing",
+    "return_type_mismatch",
+}
 REJECTED = {
     401: "the server, or a proxy in front of it, asks for a login",
     403: "the server, or a proxy in front of it, does not let this gateway in",
@@ -84,8 +93,12 @@ class Calls:
     async def upload(self, account: Account, form: aiohttp.FormData) -> dict[str, Any]:
         """What is answered to a file. Raises Fault if it was not taken."""
         seconds = self._options.deadlines.upload
-        call = self.call(account, "POST", "/upload/image", body=form, seconds=seconds)
-        return self._object(await self.answer(call), account)
+        answer = await self.answer(self.call(account, "POST", "/upload/image", body=form, seconds=seconds))
+        if answer.status == 413:
+            raise RequestFault("the reference image is too large for the back end", code="request_too_large")
+        if answer.status in REFUSED_FILE:
+            raise RequestFault("the back end refuses the reference image", code="invalid_image")
+        return self._object(answer, account)
 
     async def order(self, account: Account, body: Mapping[str, Any]) -> dict[str, Any]:
         """What is answered to an order. Raises the Fault that this shows; all that is no refusal proves nothing."""
@@ -133,6 +146,8 @@ def refusal_in(document: Mapping[str, Any]) -> RequestFault:
     log.warning("graph refused", errors=sorted(kinds - {""}), nodes=where[:10])
     if kinds & MISSING:
         return RequestFault("the back end lacks a node or a model file of the workflow", code="model_unavailable")
+    if kinds & FAULTY:
+        return RequestFault("the workflow of this model has a fault, which the log names", code="model_unavailable")
     return RequestFault("the back end can't make this order as it is", code="order_refused")
 
 

@@ -1,13 +1,13 @@
 """Graphs: what a server can make with the workflows, and the graph of one order. No I/O in here.
 
-A server's answer to `GET /object_info` says which nodes, files and limits it has. `problems_of` names what it lacks for
-a workflow, `fitted` fits a workflow to it. `models_of` and `graph_for` take fitted workflows, of those that it can run.
+A server's answer to `GET /object_info` says which nodes, files and limits it has, and `fitted` fits a workflow to it.
+`models_of` and `graph_for` take fitted workflows, of those that it can run (see `problems.py`).
 Before a server has answered they take the workflows as they are: then no checkpoint can be chosen by name.
 """
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -17,9 +17,9 @@ from sora_proxy.errors import RequestFault
 from sora_proxy.settings.kinds import MAX_MODEL_NAME
 from sora_proxy.spec import PARAMETERS
 from sora_proxy.upstream import ANY_SIZE, Abilities, Submission
-from sora_proxy.upstream.comfyui.checking import is_link, listed
+from sora_proxy.upstream.comfyui.checking import is_link
 from sora_proxy.upstream.comfyui.mapping import Slot
-from sora_proxy.upstream.comfyui.server_info import ObjectInfo, choices_of, limits_of, required_of, saves_images
+from sora_proxy.upstream.comfyui.server_info import ObjectInfo, choices_of, limits_of
 from sora_proxy.upstream.comfyui.workflows import Graph, Workflow
 from sora_proxy.upstream.sizes import Size, SizeRule
 
@@ -29,24 +29,42 @@ MIN_SIDE, MAX_PIXELS, MAX_RATIO = 64, 2048 * 2048, 4  # of images whose sizes a 
 def models_of(workflows: Mapping[str, Workflow]) -> dict[str, Abilities]:
     """What the workflows can do: as NAME, and as NAME/CHECKPOINT for each of their checkpoints."""
     models: dict[str, Abilities] = {}
-    for name, workflow in workflows.items():
-        names = [name, *(f"{name}/{checkpoint}" for checkpoint in workflow.available)]
-        usable = [each for each in names if each.isprintable() and len(each) <= MAX_MODEL_NAME]
-        models |= dict.fromkeys(usable, _abilities(workflow, workflows))
+    for workflow in workflows.values():
+        for checkpoint in ("", *workflow.available):
+            name = f"{workflow.name}/{checkpoint}" if checkpoint else workflow.name
+            if name.isprintable() and len(name) <= MAX_MODEL_NAME:
+                models[name] = _abilities(workflow, checkpoint, workflows)
     return models
 
 
-def _abilities(workflow: Workflow, workflows: Mapping[str, Workflow]) -> Abilities:
+def _abilities(workflow: Workflow, checkpoint: str, workflows: Mapping[str, Workflow]) -> Abilities:
+    """What a workflow can do, and with a reference image the one for that."""
+    own = _own_abilities(workflow)
     edits = _other(workflow, workflow.with_reference, workflows)
     masked = _other(edits, edits.with_mask, workflows)
-    family = (workflow, edits, masked)
-    mapped = {field for each in family for field in each.slots}
+    if not _has_checkpoint(edits, checkpoint):
+        return replace(own, max_references=0)
+    masks = "mask" in masked.slots and _has_checkpoint(masked, checkpoint)
+    with_reference = _own_abilities(edits)
+    if masks and masked is not edits:
+        both = _own_abilities(masked)
+        with_reference = replace(
+            with_reference,
+            max_images=min(with_reference.max_images, both.max_images),
+            parameters=tuple(dict.fromkeys((*with_reference.parameters, *both.parameters))),
+            takes_size=with_reference.takes_size and both.takes_size,
+        )
+    with_reference = replace(with_reference, masks=masks)
+    together = replace(own, max_references=with_reference.max_references, masks=masks)
+    return together if edits is workflow and masked is workflow else replace(together, edits=with_reference)
+
+
+def _own_abilities(workflow: Workflow) -> Abilities:
     return Abilities(
         sizes=workflow.sizes,
-        max_images=min(each.max_images for each in family),
-        max_references=len(edits.slots.get("image", ())),
-        masks="mask" in masked.slots,
-        parameters=tuple(name for name in PARAMETERS if name in mapped),
+        max_images=workflow.max_images,
+        max_references=len(workflow.slots.get("image", ())),
+        parameters=tuple(name for name in PARAMETERS if name in workflow.slots),
         size_rule=SizeRule(
             step=workflow.size_step,
             min_side=MIN_SIDE,
@@ -56,8 +74,12 @@ def _abilities(workflow: Workflow, workflows: Mapping[str, Workflow]) -> Abiliti
         ),
         usual_size=_size_in(workflow) or ANY_SIZE,
         takes_size="width" in workflow.slots,
-        takes_size_of_edits="width" in edits.slots and "width" in masked.slots,
     )
+
+
+def _has_checkpoint(workflow: Workflow, checkpoint: str) -> bool:
+    """Whether a workflow can use the checkpoint of a model's name. One that maps none always uses its own."""
+    return not checkpoint or "checkpoint" not in workflow.slots or checkpoint in workflow.available
 
 
 def _size_in(workflow: Workflow) -> Size | None:
@@ -68,8 +90,8 @@ def _size_in(workflow: Workflow) -> Size | None:
         for node, name in workflow.slots.get(field, ())[:1]
     ]
     match found:
-        case [int(width), int(height)] if width > 0 and height > 0:
-            return width, height
+        case [int() | float() as width, int() | float() as height] if width >= 1 and height >= 1:
+            return int(width), int(height)
     return None
 
 
@@ -116,13 +138,11 @@ def _values(workflow: Workflow, submission: Submission, seed: int) -> dict[str, 
 
 
 def _checkpoint(workflow: Workflow, model: str) -> str | None:
-    """The checkpoint in a model's name. Another workflow, for edits, may not have it. Raises RequestFault."""
-    name, _, checkpoint = model.partition("/")
-    if not checkpoint or checkpoint in workflow.available:
-        return checkpoint or None
-    if workflow.name == name:
+    """The checkpoint in a model's name, if the workflow maps it. Raises RequestFault."""
+    checkpoint = model.partition("/")[2]
+    if not _has_checkpoint(workflow, checkpoint):
         raise RequestFault("the checkpoint of this model is not there any more", code="model_unavailable")
-    return None
+    return checkpoint or None
 
 
 def _set_images(graph: Graph, workflow: Workflow, submission: Submission) -> None:
@@ -139,6 +159,8 @@ def _set_images(graph: Graph, workflow: Workflow, submission: Submission) -> Non
     ):
         if needed and not given:
             raise RequestFault(f"{workflow.name} needs a {noun}", code="order_refused")
+        if len(given) > len(needed):
+            raise RequestFault(f"{workflow.name} has no place for another {noun}", code="order_refused")
     for place, file in zip(images, files, strict=False):
         _set(graph, place, file)
     for place in workflow.slots.get("mask", ()):
@@ -221,29 +243,3 @@ def _limits(workflow: Workflow, field: str, object_info: ObjectInfo) -> Mapping[
 def _maximum(limits: Mapping[str, Any], present: int) -> int:
     most = limits.get("max")
     return min(present, most) if isinstance(most, int) and most > 0 else present
-
-
-def problems_of(workflow: Workflow, object_info: ObjectInfo) -> str | None:
-    """What a server lacks for a workflow, in words for the operator; None: it can run it."""
-    graph = fitted(workflow, object_info).graph
-    problems = dict.fromkeys(each for node_id, node in graph.items() for each in _problems(node_id, node, object_info))
-    class_type = graph[workflow.output]["class_type"]
-    if class_type in object_info and not saves_images(object_info, class_type):
-        problems[f"output: node {workflow.output} ({class_type}) saves no images: name one that does"] = None
-    return "; ".join(problems) or None
-
-
-def _problems(node_id: str, node: Mapping[str, Any], object_info: ObjectInfo) -> Iterator[str]:
-    class_type, inputs = node["class_type"], node["inputs"]
-    if class_type not in object_info:
-        yield f"the server has no node {class_type!r}: install the custom nodes that have it, or update ComfyUI"
-        return
-    where = f"node {node_id} ({class_type})"
-    for name in required_of(object_info, class_type):
-        if name not in inputs:
-            yield f"{where} has no input {name!r}, which the server needs: export the workflow again from this ComfyUI"
-    for name, value in inputs.items():
-        choices = choices_of(object_info, class_type, name)
-        if choices is not None and not isinstance(value, list | dict) and value not in choices:
-            there = f"it has {listed(choices)}" if choices else "it has none"
-            yield f"{where}: the server has no {str(value)[:100]!r} for {name!r}; {there}"

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from sora_proxy.foreign.bounded_json import as_object
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import Snapshot, TaskState
-from sora_proxy.upstream.comfyui.answers import STOPPED, QueuedJob, ended_job, queued_jobs, version_in
+from sora_proxy.upstream.comfyui.answers import STOPPED, IsClass, QueuedJob, ended_job, queued_jobs, version_in
 from sora_proxy.upstream.comfyui.calls import Calls
 from sora_proxy.upstream.comfyui.listener import Listener, Socket
 from sora_proxy.upstream.http_client import HttpClient
@@ -19,9 +19,10 @@ OPEN_SECONDS = 10.0
 class Jobs:
     """The jobs of all accounts, each with a listener while it has any."""
 
-    def __init__(self, calls: Calls, http: HttpClient) -> None:
+    def __init__(self, calls: Calls, http: HttpClient, is_class: IsClass) -> None:
         self._calls = calls
         self._http = http
+        self._is_class = is_class
         # All the mutable state: the listeners by the ids of keys, and the jobs that we stopped: one that waited leaves
         # no trace.
         self._listeners: dict[str, Listener] = {}
@@ -48,7 +49,8 @@ class Jobs:
                 found[task_id] = _unfinished(task_id, queue[task_id], listener)
                 continue
             listener.forget(task_id)
-            ended = ended_job(task_id, await self._calls.get(account, f"/history/{quote(task_id, safe='')}"))
+            history = await self._calls.get(account, f"/history/{quote(task_id, safe='')}")
+            ended = ended_job(task_id, history, self._is_class)
             if ended is None and task_id in self._stopped:
                 ended = Snapshot(task_id, TaskState.failed, reason=STOPPED)
             if ended is not None:
@@ -83,5 +85,10 @@ class Jobs:
 def _unfinished(task_id: str, job: QueuedJob, listener: Listener) -> Snapshot:
     progress = listener.watch(task_id, job.graph, client_id=job.client_id, runs=job.position is None)
     return Snapshot(
-        task_id, TaskState.running, progress=progress.fraction, position=job.position, preview=progress.preview
+        task_id,
+        TaskState.running,
+        progress=progress.fraction,
+        position=job.position,
+        preview=progress.preview,
+        ended=progress.ended,
     )

@@ -49,6 +49,12 @@ def _names(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _node(value: Any) -> Any:
+    if value is not None and not isinstance(value, str):
+        raise ValueError('must be the id of a node in quotes, such as "9"')
+    return value
+
+
 Slots = Annotated[tuple[Slot, ...], BeforeValidator(_slots)]
 Sizes = Annotated[tuple[Annotated[Size, BeforeValidator(_size)], ...], BeforeValidator(_list)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_names)]
@@ -78,7 +84,7 @@ class MapFile(BaseModel):
     mask: Slots = ()
     checkpoint: Slots = ()
     checkpoints: Names = ()
-    output: str | None = None
+    output: Annotated[str | None, BeforeValidator(_node)] = None
     with_reference: str | None = None
     with_mask: str | None = None
     max_images: int | None = Field(None, ge=1, le=MAX_IMAGES)

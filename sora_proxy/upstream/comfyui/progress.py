@@ -5,6 +5,7 @@ come from the cache, and a preview that names its job is a binary frame of event
 of a JSON text, that text, the image. All else says nothing that a poll does not say better.
 """
 
+import asyncio
 import re
 import struct
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ class JobProgress:
         # All the mutable state.
         self._done: dict[str, float] = {}  # 0..1 by node
         self.fraction: float | None = None
+        self.ended = asyncio.Event()
         self.preview: Preview | None = None
 
     def cached(self, nodes: Any) -> None:
@@ -66,6 +68,8 @@ def read_text(text: str, jobs: Mapping[str, JobProgress]) -> bool:
             job.cached(data.get("nodes"))
         case "progress_state":
             job.advanced(data.get("nodes"))
+        case "executing" if data.get("node", "") is None:  # the history has it now
+            job.ended.set()
     return True
 
 

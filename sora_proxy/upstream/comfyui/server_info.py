@@ -39,6 +39,12 @@ def required_of(object_info: ObjectInfo, class_type: str) -> list[str]:
     return [name for name, config in required.items() if _type(config) and not _type(config).startswith(DYNAMIC)]
 
 
+def outputs_of(object_info: ObjectInfo, class_type: str) -> int | None:
+    """How many outputs a node has, which count from 0; None if that is not told."""
+    outputs = as_object(object_info.get(class_type)).get("output")
+    return len(outputs) if isinstance(outputs, list) else None
+
+
 def saves_images(object_info: ObjectInfo, class_type: str) -> bool:
     """Whether the images of a node may be results: it is an output, and what it takes is not of another kind only."""
     types = {_type(config) for group in GROUPS for config in _group(object_info, class_type, group).values()}

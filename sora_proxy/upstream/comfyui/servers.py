@@ -12,10 +12,11 @@ import structlog
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import RateLimited, RequestFault, UpstreamUnavailable
 from sora_proxy.settings.accounts import Account
-from sora_proxy.upstream import Abilities, Capabilities
+from sora_proxy.upstream import Abilities, Capabilities, Submission
 from sora_proxy.upstream.comfyui.answers import version_in
 from sora_proxy.upstream.comfyui.calls import Calls
-from sora_proxy.upstream.comfyui.graphs import fitted, models_of, problems_of
+from sora_proxy.upstream.comfyui.graphs import fitted, models_of
+from sora_proxy.upstream.comfyui.problems import problems_of
 from sora_proxy.upstream.comfyui.workflows import Workflow, WorkflowFolder
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,11 @@ class Known:
     workflows: Mapping[str, Workflow]
     models: Mapping[str, Abilities]
     problems: Mapping[str, str]
+
+    def can_make(self, submission: Submission) -> bool:
+        """Whether an order can be made there as it is."""
+        abilities = self.models.get(submission.model)
+        return abilities is not None and abilities.can_make(submission.spec)
 
 
 class Servers:
@@ -60,20 +66,26 @@ class Servers:
         self._offered = known.read
         return Capabilities(known.models)
 
-    async def workflows(self, account: Account, model: str) -> Mapping[str, Workflow]:
-        """The workflows that run on a server, of which one is for this model.
+    async def workflows(self, submission: Submission) -> Mapping[str, Workflow]:
+        """The workflows that run on a server, of which one or another makes this order.
 
-        Raises RateLimited if only other servers have it, RequestFault if none has, or another Fault.
+        Raises RateLimited if only other servers can make it, RequestFault if none can, or another Fault.
         """
+        account, model = submission.account, submission.model
         await self._read()
         known = self._known.get(self._calls.base(account))
         if known is None or known.read is not self._folder.workflows:
             known = await self._ask(account)
-        if model in known.models:
+        if known.can_make(submission):
             return known.workflows
-        if any(model in other.models for other in self._known.values()):
-            raise RateLimited("the server lacks the model", retry_after=ASK_SECONDS, family=model)
-        raise RequestFault("the back end can't make this model any more", code="model_unavailable")
+        if any(other.can_make(submission) for other in self._known.values()):
+            raise RateLimited("the server can't make this order, others can", retry_after=ASK_SECONDS, family=model)
+        raise RequestFault("the back end can't make this order any more", code="model_unavailable")
+
+    def has_class(self, class_type: str) -> bool:
+        """Whether a workflow has a node of this class: then it is no text of a server."""
+        graphs = (workflow.graph for workflow in self._folder.workflows.values())
+        return any(node["class_type"] == class_type for graph in graphs for node in graph.values())
 
     def forget(self, account: Account) -> None:
         """Ask a server again before its next order: it does not have what it said."""

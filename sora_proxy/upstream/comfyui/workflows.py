@@ -114,9 +114,12 @@ def _document(path: Path) -> Any:
             text = file.read(MAX_FILE_BYTES + 1)
         if len(text) > MAX_FILE_BYTES:
             return ValueError(f"is larger than {MAX_FILE_BYTES // 2**20} MiB")
+        text.decode()
         return read_json(text.removeprefix(BYTE_ORDER_MARK))
     except OSError as error:
         return ValueError(f"can't be read: {error.strerror}")
+    except UnicodeDecodeError:
+        return ValueError("is not saved as UTF-8")
     except TooManyValues:
         return ValueError("holds too many values")
     except ValueError as error:  # orjson's has the position, and nothing of the text

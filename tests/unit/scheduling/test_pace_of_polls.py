@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from contextlib import aclosing
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -69,6 +70,31 @@ async def test_a_new_task_beside_an_overdue_one_is_polled_at_the_usual_pace_from
     assert back_end.between(begun, begun + 60) >= 60 / INTERVAL - 2
     for each in following:
         each.cancel()
+    await watcher.close()
+
+
+class Reports(NeverDone):
+    """A back end that reports the ends of tasks by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = asyncio.Event()
+
+    async def poll(self, task_ids: list[str], *_: object, **__: object) -> dict[str, Snapshot]:
+        found = await super().poll(task_ids)
+        return {task_id: replace(each, ended=self.ended) for task_id, each in found.items()}
+
+
+async def test_a_task_is_polled_at_once_when_the_back_end_reports_its_end() -> None:
+    back_end, pool = Reports(), pool_of({})
+    watcher = TaskWatcher(cast("Upstream", back_end), pool, interval=INTERVAL, patience=PATIENCE)
+    begun = now()
+    following = asyncio.create_task(follow(watcher, keys_of(pool)[0], "quick"))
+    await asyncio.sleep(2.25)
+    back_end.ended.set()
+    await asyncio.sleep(1.5)
+    assert [time - begun for time, _ in back_end.polls] == pytest.approx([1, 2, 2.25, 3.25])
+    following.cancel()
     await watcher.close()
 
 
