@@ -1,0 +1,42 @@
+"""Each page can be followed: its links lead to files and headings that exist, and the README is short."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.markdown_pages import DOCS, PAGES, README, README_CHINESE, anchors, links
+
+MAX_README_LINES = 150
+
+
+def broken(page: Path) -> list[str]:
+    """The links of a page that lead to nothing."""
+    found = []
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            found.append(link)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_or_a_heading_leads_there(page: Path) -> None:
+    assert broken(page) == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= MAX_README_LINES
+
+
+def test_every_page_is_linked_from_the_readme_or_its_english_original() -> None:
+    linked = {(page.parent / link.partition("#")[0]).resolve() for page in (README, README_CHINESE) for link in links(page)}
+    translated = {DOCS / page.name.replace(".zh-CN", "") for page in DOCS.glob("*.zh-CN.md")}
+    assert [page.name for page in DOCS.glob("*.md") if page not in linked and "zh-CN" not in page.name] == []
+    assert [page.name for page in translated if not page.exists()] == []
+
+
+def test_anchors_are_those_of_github(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# openai-python 0.28.1\n\n```sh\n# a comment\n```\n\n## A, b & `C`\n\n## A, b & `C`\n\n## 出处 [x](y)\n")
+    assert list(anchors(page)) == ["openai-python-0281", "a-b--c", "a-b--c-1", "出处-x"]
