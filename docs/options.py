@@ -57,14 +57,16 @@ def default_of(field: FieldInfo) -> str:
     return str(default).removesuffix(".0") if isinstance(default, float) else str(default)
 
 
+def shown_default(field: FieldInfo) -> str:
+    default = default_of(field)
+    return f"`{default}`" if default else "unset"
+
+
 def tables() -> str:
     """All options as Markdown, one table for each section."""
     parts = []
     for title, options in sections():
-        rows = [
-            f"| `{name.upper()}` | {f'`{default}`' if (default := default_of(field)) else 'unset'} | {field.description} |"
-            for name, field in options
-        ]
+        rows = [f"| `{name.upper()}` | {shown_default(field)} | {field.description} |" for name, field in options]
         parts.append("\n".join([f"### {title}\n", "| option | default | meaning |", "|---|---|---|", *rows, ""]))
     return "\n".join(parts)
 

@@ -22,6 +22,7 @@ from tests.conftest import CLIENT_KEY
 from tests.eventually import PATIENCE
 
 CHECKOUT = Path(__file__).parents[2]
+LEGACY_SDK = CHECKOUT / ".openai-0.28"  # where `make test` installs openai 0.28.1
 LISTENS = re.compile(r"listens on (http://\S+)")
 SIMULATOR = re.compile(r"the built-in simulator on (http://\S+)")
 
@@ -99,6 +100,25 @@ def running_program(folder: Path, *arguments: str, **variables: str) -> Iterator
         found = LISTENS.search(said)
         assert found is not None, (folder / "log").read_text()
         yield Program(process, found[1], said, folder)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def running_simulator(wire: str, *options: str) -> Iterator[str]:
+    """Run a simulator as a program of its own; yields the base URL that it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sora_proxy", "simulator", "--wire", wire, "--port", "0", *options],
+        env=clean_environment(),
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().split()[-1]
     finally:
         process.kill()
         process.wait()

@@ -4,8 +4,6 @@ import base64
 import hashlib
 import io
 import json
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from openai.types.responses.response_output_item import ImageGenerationCall
 from PIL import Image
 
 from tests.conftest import CLIENT_KEY
-from tests.e2e.conftest import CHECKOUT, clean_environment, running_program
+from tests.e2e.conftest import CHECKOUT, running_program, running_simulator
 from tests.e2e.node import run_node
 
 MODEL = "gpt-image-1.5"
@@ -44,20 +42,8 @@ class Simulated:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Simulated]:
     options = ("--profile", "openai", "--seconds", "0.3", "--partial-seconds", "0.05", "--key", "sk-upstream")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sora_proxy", "simulator", "--wire", "images", "--port", "0", *options],
-        env=clean_environment(),
-        cwd=CHECKOUT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        yield Simulated(process.stdout.readline().split()[-1])
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with running_simulator("images", *options) as url:
+        yield Simulated(url)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.markdown_pages import DOCS, PAGES, README, README_CHINESE, anchors, links
+from tests.markdown_pages import PAGES, README, anchors, links
 
 MAX_README_LINES = 150
 
@@ -30,7 +30,9 @@ def test_the_readme_is_short() -> None:
 
 
 def test_every_page_is_linked_from_the_readme_or_its_english_original() -> None:
-    linked = {(page.parent / link.partition("#")[0]).resolve() for page in (README, README_CHINESE) for link in links(page)}
+    linked = {
+        (page.parent / link.partition("#")[0]).resolve() for page in (README, README_CHINESE) for link in links(page)
+    }
     translated = {DOCS / page.name.replace(".zh-CN", "") for page in DOCS.glob("*.zh-CN.md")}
     assert [page.name for page in DOCS.glob("*.md") if page not in linked and "zh-CN" not in page.name] == []
     assert [page.name for page in translated if not page.exists()] == []
@@ -38,5 +40,7 @@ def test_every_page_is_linked_from_the_readme_or_its_english_original() -> None:
 
 def test_anchors_are_those_of_github(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("# openai-python 0.28.1\n\n```sh\n# a comment\n```\n\n## A, b & `C`\n\n## A, b & `C`\n\n## 出处 [x](y)\n")
+    page.write_text(
+        "# openai-python 0.28.1\n\n```sh\n# a comment\n```\n\n## A, b & `C`\n\n## A, b & `C`\n\n## 出处 [x](y)\n"
+    )
     assert list(anchors(page)) == ["openai-python-0281", "a-b--c", "a-b--c-1", "出处-x"]
