@@ -55,14 +55,9 @@ def run_script(script: str, program: Program) -> str:
     """The output of the Python lines of a page, with the SDK that they are written for."""
     legacy = "openai.ChatCompletion" in script
     environment = clean_environment(PYTHONPATH=str(LEGACY_SDK)) if legacy else clean_environment()
+    here = script.replace(DOCUMENTED_URL, program.url).replace(DOCUMENTED_KEY, program.key)
     ended = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-c",
-            script.replace(DOCUMENTED_URL, program.url).replace(DOCUMENTED_KEY, program.key),
-        ],
+        [sys.executable, "-W", "ignore", "-c", here],
         cwd=program.folder,
         env=environment,
         capture_output=True,
