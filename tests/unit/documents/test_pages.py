@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.markdown_pages import PAGES, README, anchors, links
+from tests.markdown_pages import PAGES, README, ROOT, anchors, links
 
 MAX_README_LINES = 150
 
