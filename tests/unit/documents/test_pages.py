@@ -1,5 +1,6 @@
 """Each page can be followed: its links lead to files and headings that exist, and the README is short."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from tests.markdown_pages import PAGES, README, ROOT, anchors, links
 
 MAX_README_LINES = 150
+MAKE_COMMAND = re.compile(r"(?:`|^)make ([a-z-]+)", re.MULTILINE)
+MAKE_TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
 
 
 def broken(page: Path) -> list[str]:
@@ -32,6 +35,12 @@ def test_the_readme_is_short() -> None:
 def test_the_readme_links_every_page() -> None:
     linked = {ROOT / link.partition("#")[0] for link in links(README)}
     assert [page.name for page in PAGES if page not in linked | {README} and ".zh-CN" not in page.name] == []
+
+
+def test_every_make_command_of_the_documents_exists() -> None:
+    targets = MAKE_TARGET.findall((ROOT / "Makefile").read_text())
+    named = {name for page in PAGES for name in MAKE_COMMAND.findall(page.read_text())}
+    assert sorted(named - set(targets)) == []
 
 
 def test_anchors_are_those_of_github(tmp_path: Path) -> None:
