@@ -27,8 +27,8 @@ LISTENS = re.compile(r"listens on (http://\S+)")
 SIMULATOR = re.compile(r"the built-in simulator on (http://\S+)")
 
 
-def paste(line: str, folder: Path) -> str:
-    """Run a pasted line in a shell. Where there is no curl, a few lines of Python stand in for it."""
+def paste(line: str, folder: Path, **variables: str) -> str:
+    """Run a pasted line in a shell that has these variables. Where there is no curl, a few lines of Python stand in."""
     tools = folder / "tools"
     if shutil.which("curl") is None:
         tools.mkdir(exist_ok=True)
@@ -36,8 +36,9 @@ def paste(line: str, folder: Path) -> str:
         stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {CHECKOUT}/tests/e2e/curl.py "$@"\n')
         stand_in.chmod(0o755)
     path = f"{tools}:{os.environ['PATH']}"
+    environment = clean_environment(**variables, PATH=path)
     return subprocess.run(
-        ["sh", "-c", line], cwd=folder, env=clean_environment(PATH=path), capture_output=True, text=True, check=True
+        ["sh", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=True
     ).stdout
 
 
@@ -107,10 +108,10 @@ def running_program(folder: Path, *arguments: str, **variables: str) -> Iterator
 
 
 @contextlib.contextmanager
-def running_simulator(wire: str, *options: str) -> Iterator[str]:
-    """Run a simulator as a program of its own; yields the base URL that it prints."""
+def running_simulator(*options: str) -> Iterator[str]:
+    """Run the simulator as a process of its own; yields the address that it prints."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "sora_proxy", "simulator", "--wire", wire, "--port", "0", *options],
+        [sys.executable, "-m", "sora_proxy", "simulator", "--port", "0", *options],
         env=clean_environment(),
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What the printed and the documented lines need of curl: -N, -s, -X, -H, -d and -F. For machines without curl."""
+"""What the printed and the documented lines need of curl: -N, -s, -X, -H, -d, -F, -O and -w. For machines without it."""
 
 import argparse
 import sys
@@ -29,6 +29,8 @@ parser.add_argument("-X", default=None)
 parser.add_argument("-H", action="append", default=[])
 parser.add_argument("-d", default=None)
 parser.add_argument("-F", action="append", default=[])
+parser.add_argument("-O", action="store_true")
+parser.add_argument("-w", default="")
 options = parser.parse_args()
 headers = dict(header.split(": ", 1) for header in options.H)
 body = None if options.d is None else options.d.encode()
@@ -43,4 +45,9 @@ try:
 except urllib.error.HTTPError as error:  # curl prints its body, and is content
     answer = error
 with answer:
-    sys.stdout.write(answer.read().decode())
+    content = answer.read()
+    if options.O:
+        Path(options.url.rpartition("/")[2]).write_bytes(content)
+    else:
+        sys.stdout.write(content.decode())
+    sys.stdout.write(options.w.replace("\\n", "\n").replace("%{http_code}", str(answer.status)))

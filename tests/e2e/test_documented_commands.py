@@ -104,7 +104,7 @@ def test_the_server_makes_images_with_the_back_end_of_the_readme(tmp_path: Path,
     (option,) = variables.keys() & WIRES.keys()
     (script,) = blocks("python")
     with (
-        running_simulator(WIRES[option], "--seconds", "0.3") as url,
+        running_simulator("--wire", WIRES[option], "--seconds", "0.3") as url,
         running_program(tmp_path, **QUICK, **variables | {option: url}) as program,
     ):
         assert LINK.search(run_script(script, program))

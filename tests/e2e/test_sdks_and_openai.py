@@ -42,7 +42,7 @@ class Simulated:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Simulated]:
     options = ("--profile", "openai", "--seconds", "0.3", "--partial-seconds", "0.05", "--key", "sk-upstream")
-    with running_simulator("images", *options) as url:
+    with running_simulator("--wire", "images", *options) as url:
         yield Simulated(url)
 
 
