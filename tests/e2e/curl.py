@@ -1,4 +1,4 @@
-"""What the printed and the documented lines need of curl: -N, -s, -X, -H, -d, -F, -O and -w. For machines without it."""
+"""What the printed and the documented lines need of curl, for machines without it."""
 
 import argparse
 import sys
