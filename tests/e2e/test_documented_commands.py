@@ -54,6 +54,7 @@ def called(block: str, program: Program) -> str:
 def run_script(script: str, program: Program) -> str:
     """The output of the Python lines of a page, with the SDK that they are written for."""
     legacy = "openai.ChatCompletion" in script
+    assert not legacy or LEGACY_SDK.is_dir(), "openai 0.28.1 is not installed; `make test` installs it"
     environment = clean_environment(PYTHONPATH=str(LEGACY_SDK)) if legacy else clean_environment()
     here = script.replace(DOCUMENTED_URL, program.url).replace(DOCUMENTED_KEY, program.key)
     ended = subprocess.run(
