@@ -21,7 +21,7 @@ packages = $$(grep -c '^[a-z].*==' $(1)) packages
 
 # Else what failed halfway would look finished to the next make.
 .DELETE_ON_ERROR:
-.PHONY: run test test-programs lint check bench bench-litellm chaos fresh lock clean
+.PHONY: run test test-programs lint check docs bench bench-litellm chaos fresh lock clean
 
 run: $(RUN)
 	@exec $(BIN)/python -m sora_proxy
@@ -38,6 +38,10 @@ lint: $(LINT)
 	$(BIN)/mypy
 
 check: lint test
+
+# The tables of options, from `Settings`.
+docs: $(RUN)
+	$(BIN)/python -m docs.options
 
 bench: $(TEST)
 	$(BIN)/python -m tests.benchmarks

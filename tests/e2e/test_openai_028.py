@@ -11,9 +11,8 @@ import orjson
 import pytest
 
 from tests.conftest import CLIENT_KEY
-from tests.e2e.conftest import CHECKOUT, running_program
+from tests.e2e.conftest import CHECKOUT, LEGACY_SDK, running_program
 
-SDK = CHECKOUT / ".openai-0.28"
 PREPARE = """
 import re, sys, openai
 openai.api_base, openai.api_key = sys.argv[1:]
@@ -24,10 +23,10 @@ IMAGE = re.compile(r"!\\[a red fox\\]\\(http://\\S+/images/[0-9a-f]{32}\\.png\\)
 
 def run(script: str, url: str) -> None:
     """Run a script with the old SDK in front of the current one; it must end well and say so."""
-    assert (SDK / "openai").is_dir(), "openai 0.28.1 is not installed; `make test` installs it"
+    assert (LEGACY_SDK / "openai").is_dir(), "openai 0.28.1 is not installed; `make test` installs it"
     ended = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", f"{PREPARE}\n{script}\nprint('ended well')", url, CLIENT_KEY],
-        env=os.environ | {"PYTHONPATH": str(SDK)},
+        env=os.environ | {"PYTHONPATH": str(LEGACY_SDK)},
         capture_output=True,
         text=True,
         timeout=60,
