@@ -16,7 +16,7 @@ import structlog
 from sora_proxy.backend_keeping import store
 from sora_proxy.backend_keeping.fleet import Fleet
 from sora_proxy.backend_keeping.store import BackendRecord
-from sora_proxy.background import to_the_end
+from sora_proxy.background import uninterrupted
 from sora_proxy.database import Database
 from sora_proxy.errors import (
     BackendExists,
@@ -92,7 +92,7 @@ class BackendRegistry:
 
         Raises BackendExists, SimulatorInUse, KeyExists, or ConfigurationError if it can't be used.
         """
-        return await to_the_end(self._add(config, actor))
+        return await uninterrupted(self._add(config, actor))
 
     async def change(self, name: str, fields: dict[str, Any], actor: Actor) -> BackendRecord:
         """Set fields of a back end's configuration; None is their default. Options that are not named stay. Disabled,
@@ -100,11 +100,11 @@ class BackendRegistry:
 
         Raises BackendNotFound, ConfigurationError, or pydantic's ValidationError for values that are not valid.
         """
-        return await to_the_end(self._change(name, fields, actor))
+        return await uninterrupted(self._change(name, fields, actor))
 
     async def remove(self, name: str, actor: Actor) -> None:
         """Delete a back end and its keys. Raises BackendNotFound, BackendHasSource or BackendInUse."""
-        await to_the_end(self._remove(name, actor))
+        await uninterrupted(self._remove(name, actor))
 
     async def keep(self, name: str, capabilities: Capabilities, *, complete: bool) -> None:
         """Store what a back end answered about itself, if that is news, and serve its models.

@@ -20,7 +20,7 @@ from sora_proxy.key_keeping.source import KeySource
 from sora_proxy.key_keeping.store import SIMULATED_KEY, Origin
 from sora_proxy.log import Redactor
 from sora_proxy.scheduling.key_pools import KeyPools
-from sora_proxy.settings.backends import ENVIRONMENTS
+from sora_proxy.settings.backends import DEFAULT_BACKEND
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class KeyKeeping:
         it answers by default only, it keeps that one."""
         self.registry.closed = by_default
         if simulated and not self._entries:
-            await self.registry.open([(ENVIRONMENTS, SIMULATED_KEY)], Origin.simulator)
+            await self.registry.open([(DEFAULT_BACKEND, SIMULATED_KEY)], Origin.simulator)
         else:
             await self.registry.open(self._entries, self._source.origin)
         try:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from sora_proxy.key_keeping.store import KeyRecord, Origin, identity_of
 from sora_proxy.settings.access import fingerprint
-from sora_proxy.settings.backends import ENVIRONMENTS
+from sora_proxy.settings.backends import DEFAULT_BACKEND
 from sora_proxy.settings.kinds import UpstreamKey
 
 C = TypeVar("C", bound=BaseModel)
@@ -51,7 +51,7 @@ def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Ori
 
 def _place(backend: str) -> str:
     """Where a key is: the back end of the older options is that of the entry `sora`, so a key may move between them."""
-    return "sora" if backend == ENVIRONMENTS else backend
+    return "sora" if backend == DEFAULT_BACKEND else backend
 
 
 def edited(config: C, before: C, entry: C) -> C:

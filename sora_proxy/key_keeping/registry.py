@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from sora_proxy.background import to_the_end
+from sora_proxy.background import uninterrupted
 from sora_proxy.database import Database
 from sora_proxy.errors import KeyExists, KeyHasSource, KeyInUse, KeyNotFound, SimulatorInUse
 from sora_proxy.key_keeping import imports, store
@@ -26,7 +26,7 @@ from sora_proxy.scheduling.key_health import KeyMemory
 from sora_proxy.scheduling.key_pools import KeyPools
 from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.accounts import egress_names
-from sora_proxy.settings.backends import ENVIRONMENTS
+from sora_proxy.settings.backends import DEFAULT_BACKEND
 from sora_proxy.settings.derived import HOW_TO_NAME_A_BACKEND
 from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.settings.secret_kinds import HIDDEN, hidden, restored
@@ -86,14 +86,14 @@ class KeyRegistry:
         """Import the keys of a source. Raises SimulatorInUse."""
         if origin is not Origin.simulator:
             self.check_open()
-        await to_the_end(self._take_in(entries, origin))
+        await uninterrupted(self._take_in(entries, origin))
 
     async def add(
-        self, configs: Sequence[UpstreamKey], actor: Actor, backend: str = ENVIRONMENTS, *also: Write
+        self, configs: Sequence[UpstreamKey], actor: Actor, backend: str = DEFAULT_BACKEND, *also: Write
     ) -> list[KeyRecord]:
         """Add keys to a back end, all or none; `also` writes in the same commit. Raises KeyExists or SimulatorInUse."""
         self.check_open()
-        return await to_the_end(self._add(configs, actor, backend, also))
+        return await uninterrupted(self._add(configs, actor, backend, also))
 
     def join(self, backend: str) -> None:
         """Bring the keys of a back end that was put to work into its pool."""
@@ -123,11 +123,11 @@ class KeyRegistry:
 
         Raises KeyNotFound, KeyExists, SimulatorInUse, or pydantic's ValidationError for values that are not valid.
         """
-        return await to_the_end(self._change(key_id, fields, actor))
+        return await uninterrupted(self._change(key_id, fields, actor))
 
     async def remove(self, key_id: str, actor: Actor) -> None:
         """Delete a key. Raises KeyNotFound, KeyHasSource or KeyInUse."""
-        await to_the_end(self._remove(key_id, actor))
+        await uninterrupted(self._remove(key_id, actor))
 
     def holder_of(self, identity: str) -> KeyRecord | None:
         """The key that is identified so, or was at first."""

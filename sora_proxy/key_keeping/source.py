@@ -14,7 +14,7 @@ from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping.imports import Entry
 from sora_proxy.key_keeping.sora_api_file import listed
 from sora_proxy.key_keeping.store import Origin
-from sora_proxy.settings.backends import ENVIRONMENTS, BackendConfig
+from sora_proxy.settings.backends import DEFAULT_BACKEND, BackendConfig
 from sora_proxy.settings.derived import backends_of
 from sora_proxy.settings.kinds import UpstreamKey, UpstreamKeys
 from sora_proxy.settings.options import Settings
@@ -42,7 +42,7 @@ class KeySource:
         backends = backends_of(settings)
         self.origin = Origin.environment if settings.api_keys or backends else Origin.file
         self._configured = (
-            *((ENVIRONMENTS, key) for key in settings.api_keys),
+            *((DEFAULT_BACKEND, key) for key in settings.api_keys),
             *((backend.name, key) for backend in backends for key in keys_of(backend)),
         )
         self._path = settings.keys_storage_file
@@ -75,7 +75,7 @@ class KeySource:
         except ValidationError as error:
             places = [line.removeprefix("KEYS").removeprefix(": ") for line in explain(error)]
             raise ConfigurationError([f"KEYS_STORAGE_FILE: {self._path}: {place}" for place in places]) from None
-        return tuple((ENVIRONMENTS, key) for key in keys)
+        return tuple((DEFAULT_BACKEND, key) for key in keys)
 
     async def changes(self) -> AsyncGenerator[Sequence[Entry], None]:
         """Yield the keys of the file whenever it changed. A missing or broken file changes nothing."""

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sora_proxy.database import metadata
 from sora_proxy.scheduling.key_health import KeyMemory
-from sora_proxy.settings.backends import ENVIRONMENTS
+from sora_proxy.settings.backends import DEFAULT_BACKEND
 from sora_proxy.settings.faults import lines_of
 from sora_proxy.settings.kinds import UpstreamKey
 
@@ -63,7 +63,7 @@ class KeyRecord:
     origin: Origin
     created_at: float
     imported: UpstreamKey | None = None  # its entry in the source, as it was imported last
-    backend: str = ENVIRONMENTS
+    backend: str = DEFAULT_BACKEND
 
     @property
     def identity(self) -> str:
@@ -72,7 +72,7 @@ class KeyRecord:
 
 def identity_of(backend: str, config: UpstreamKey) -> str:
     """What tells a key from all others: its token, or in an entry of BACKENDS its name, else its token, at that one."""
-    return config.token if backend == ENVIRONMENTS else f"{backend}/{config.name or config.token}"
+    return config.token if backend == DEFAULT_BACKEND else f"{backend}/{config.name or config.token}"
 
 
 def load(connection: sa.Connection) -> list[tuple[KeyRecord, KeyMemory | None]]:
@@ -100,7 +100,7 @@ def readable(rows: sa.CursorResult[Any], name: str, read: Callable[[sa.Row[Any]]
 
 def has_keys(connection: sa.Connection) -> bool:
     """Whether there are keys, enabled or not, beside the simulator's own and those of BACKENDS."""
-    others = (keys.c.token != SIMULATED_KEY.token) & (keys.c.backend == ENVIRONMENTS)
+    others = (keys.c.token != SIMULATED_KEY.token) & (keys.c.backend == DEFAULT_BACKEND)
     query = sa.select(keys.c.id).where(others).limit(1)
     return connection.scalar(query) is not None
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from sora_proxy.background import to_the_end
+from sora_proxy.background import uninterrupted
 from sora_proxy.database import Database, metadata
 from sora_proxy.errors import InvalidOption, UnknownOption
 from sora_proxy.operators import audit
@@ -68,7 +68,7 @@ class RuntimeSettings:
         """
         for option, value in changes.items():
             _check(option, value)
-        await to_the_end(self._change(changes, actor))
+        await uninterrupted(self._change(changes, actor))
 
     async def _change(self, changes: dict[str, Any], actor: Actor) -> None:
         async with self._changing:

@@ -20,7 +20,7 @@ from sora_proxy.settings.kinds import MAX_MODEL_NAME, Headers, HttpUrl, KeyEntri
 from sora_proxy.settings.secret_kinds import without_hidden
 
 WITHOUT_LOGIN = ("comfyui",)  # kinds whose servers know no login: it is one of a proxy in front of them
-ENVIRONMENTS = ""  # the back end that the older options name, whatever it is called
+DEFAULT_BACKEND = ""  # the back end that the older options name, whatever it is called
 BACKENDS_EXAMPLE = '[{"name": "main", "kind": "sora", "base_url": "https://sora.example.com", "keys": [{"key": "…"}]}]'
 
 

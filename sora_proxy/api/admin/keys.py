@@ -19,7 +19,7 @@ from sora_proxy.errors import Fault
 from sora_proxy.key_keeping.store import KeyRecord
 from sora_proxy.orders.backend import Backend
 from sora_proxy.scheduling.keys import Key
-from sora_proxy.settings.backends import ENVIRONMENTS
+from sora_proxy.settings.backends import DEFAULT_BACKEND
 from sora_proxy.settings.kinds import UpstreamKey
 
 
@@ -71,12 +71,12 @@ async def add(request: web.Request) -> web.Response:
 def _backend_of(request: web.Request, addition: KeyAddition) -> str:
     """The back end that a new key is for, as keys name it. Raises ClientError."""
     pools = request.app[KEY_POOLS]
-    if addition.backend is None or pools.name_of(ENVIRONMENTS) == addition.backend:
-        if pools.name_of(ENVIRONMENTS) is None:
+    if addition.backend is None or pools.name_of(DEFAULT_BACKEND) == addition.backend:
+        if pools.name_of(DEFAULT_BACKEND) is None:
             raise ClientError("'backend' must name one of the back ends.", param="backend")
         if not addition.token:
             raise ClientError("Missing required parameter: 'key'.", code="missing_required_parameter", param="key")
-        return ENVIRONMENTS
+        return DEFAULT_BACKEND
     if pools.of(addition.backend) is None:
         raise ClientError(f"There is no back end {addition.backend[:80]!r}.", param="backend")
     return addition.backend
