@@ -19,9 +19,9 @@ from sora_proxy.settings.derived import (
     COMFYUI,
     HOW_TO_NAME_A_BACKEND,
     OPENAI,
-    backend_is_meant,
     backends_of,
     egresses_of,
+    sora_is_chosen,
     upstream_of,
 )
 from sora_proxy.settings.options import Settings
@@ -136,7 +136,7 @@ class BackendChoice:
     @property
     def _older_options_choose(self) -> bool:
         """Whether the older options, or keys for their back end, choose a back end."""
-        return self._settings.upstream != AUTO or self._stored.has_keys or backend_is_meant(self._settings)
+        return self._settings.upstream != AUTO or self._stored.has_keys or sora_is_chosen(self._settings)
 
     def _of_older_options(self) -> BackendConfig:
         return BackendConfig(
