@@ -31,7 +31,7 @@ from sora_proxy.api.http.context import ACCESS, FETCHER, INSTANCE, LARGE_BODY_SL
 from sora_proxy.api.ordering.side_calls import SideCalls
 from sora_proxy.backend_choice import BackendChoice, Stored
 from sora_proxy.backend_keeping.discovery import Discovery
-from sora_proxy.backend_keeping.fleet import Fleet, InUse
+from sora_proxy.backend_keeping.fleet import Fleet, Shared
 from sora_proxy.backend_keeping.registry import BackendRegistry
 from sora_proxy.backend_keeping.store import has_backends, load
 from sora_proxy.background import Background
@@ -105,12 +105,12 @@ class Program:
         lifecycle = Lifecycle(self.backends, self.store, self.media, _policy(self.runtime))
         self.supervisor = Supervisor(self.backends, self.store, self.media, lifecycle.run)
         resources = Resources(self.store, self.media, _send_policy(settings), self.models.routes, self.spending)
-        employ = functools.partial(Backend, resources=resources)
-        in_use = InUse(self.key_pools, self.backends, self.models, self.spending, lambda: self.supervisor.unfinished)
-        fleet = Fleet(self.choice.make, employ, in_use)
+        make_backend = functools.partial(Backend, resources=resources)
+        shared = Shared(self.key_pools, self.backends, self.models, self.spending, lambda: self.supervisor.unfinished)
+        fleet = Fleet(self.choice.make, make_backend, shared)
         self.backend_registry = BackendRegistry(self.database, fleet, self.key_keeping.registry)
         self.backend_registry.load(self.choice.records)
-        self.discovery = Discovery(self.backends, self.backend_registry.keep, self.models.explain)
+        self.discovery = Discovery(self.backends, self.backend_registry.store_capabilities, self.models.explain)
         self.idempotency = Idempotency(self.database)
         bounds = _retention_bounds(settings)
         self.retention = Retention(self.database, self.media, self.idempotency, bounds, TABLES_OF_A_GENERATION)

@@ -1,10 +1,10 @@
 """Merges the keys of the configuration into those that exist already.
 
-A key is identified by what `identity_of` says, as it was first (its id is the fingerprint of that) or as it is now;
-else by its token at the same back end, as after a move from API_KEYS to an entry of BACKENDS. The entry that was
-imported last is stored with the key, and an import applies only the differences to that entry: an edit in the file
-takes effect, and the same file does not undo a later change by an operator. A key whose entry is gone is taken out of
-service, not deleted: its tasks continue, its record stays, and it returns with its entry.
+A key is identified by its identity (`identity_of`), either the first one (its id is the fingerprint of that) or the
+present one; else by its token at the same back end, as after a move from API_KEYS to an entry of BACKENDS. The entry
+that was imported last is stored with the key, and an import applies only the differences to that entry: an edit in the
+file takes effect, and the same file does not undo a later change by an operator. A key whose entry is gone is disabled,
+not deleted: its tasks continue, its record stays, and it is enabled again when its entry returns.
 """
 
 import time
@@ -27,7 +27,7 @@ Entry = tuple[str, UpstreamKey]  # the name of its back end, and the key
 
 
 def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Origin) -> list[KeyRecord]:
-    """The records that an import adds or changes, as they are after it."""
+    """The records that an import adds or changes, with their new contents."""
     records = list(existing)
     by_id = {record.id: record for record in records}
     by_identity = {record.identity: record for record in records}
@@ -50,12 +50,12 @@ def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Ori
 
 
 def _place(backend: str) -> str:
-    """Where a key is: the back end of the older options is that of the entry `sora`, so a key may move between them."""
+    """The back end of a key. That of the older options counts as the entry `sora`, so a key may move between them."""
     return "sora" if backend == DEFAULT_BACKEND else backend
 
 
 def edited(config: C, before: C, entry: C) -> C:
-    """A configuration after an import: with the fields in which its entry differs from the one imported before."""
+    """A configuration after an import: it takes the fields in which `entry` differs from `before`, imported last."""
     fields = {name: getattr(entry, name) for name in type(config).model_fields}
     return config.model_copy(update={name: value for name, value in fields.items() if value != getattr(before, name)})
 

@@ -1,4 +1,4 @@
-"""KeyRegistry: all upstream keys as they are configured, and the one place where that is changed.
+"""KeyRegistry: the configuration of all upstream keys, which is changed only here.
 
 A change is committed first, together with its entry in the audit log, and then takes effect in the pool at once. One
 change is made at a time, and it is completed even if its caller is cancelled.
@@ -38,14 +38,14 @@ Write = Callable[[sa.Connection], None]
 
 
 class KeyRegistry:
-    """The records of all keys. The redactor learns every secret of theirs, so that none gets into the logs."""
+    """The records of all keys. The redactor gets all their secrets, so that none is logged."""
 
     def __init__(self, database: Database, pools: KeyPools, redactor: Redactor) -> None:
         self._database = database
         self._pools = pools
         self._redactor = redactor
-        # All the mutable state: the keys by their ids, in the order in which they came; their ids by what identifies
-        # them now; one change at a time; whether other keys than the simulator's own are refused.
+        # All the mutable state: the keys by their ids, in the order in which they were added; their ids by their
+        # present identities; the lock for one change at a time; whether keys other than the simulator's are refused.
         self._records: dict[str, KeyRecord] = {}
         self._holders: dict[str, str] = {}
         self._changing = asyncio.Lock()
@@ -66,15 +66,15 @@ class KeyRegistry:
             raise KeyNotFound("There is no such key.") from None
 
     async def open(self, entries: Sequence[Entry], origin: Origin) -> None:
-        """Bring the keys of the last process into the pools, and those of the configuration."""
+        """Put the stored keys into the pools, and import those of the configuration."""
         stored = await self._database.read(store.load)
         self._redactor.hide(secret for record, _ in stored for secret in record.config.secrets)
         for record, memory in stored:
             self._take(record, memory)
-        await self.take_in(entries, origin)
+        await self.import_keys(entries, origin)
 
     def check_open(self) -> None:
-        """Raises SimulatorInUse if a key that is added would never be used."""
+        """Raises SimulatorInUse if an added key would never be used."""
         if self.closed:
             raise SimulatorInUse(
                 "No key is accepted now: this server answers with simulator images, because neither a key nor a back"
@@ -82,11 +82,11 @@ class KeyRegistry:
                 " the simulator, set UPSTREAM=simulator and restart."
             )
 
-    async def take_in(self, entries: Sequence[Entry], origin: Origin) -> None:
+    async def import_keys(self, entries: Sequence[Entry], origin: Origin) -> None:
         """Import the keys of a source. Raises SimulatorInUse."""
         if origin is not Origin.simulator:
             self.check_open()
-        await uninterrupted(self._take_in(entries, origin))
+        await uninterrupted(self._import_keys(entries, origin))
 
     async def add(
         self, configs: Sequence[UpstreamKey], actor: Actor, backend: str = DEFAULT_BACKEND, *also: Write
@@ -95,13 +95,13 @@ class KeyRegistry:
         self.check_open()
         return await uninterrupted(self._add(configs, actor, backend, also))
 
-    def join(self, backend: str) -> None:
-        """Bring the keys of a back end that was put to work into its pool."""
+    def put_into_pool(self, backend: str) -> None:
+        """Put the keys of a new back end into its pool."""
         for record in self._of(backend):
             self._take(record)
 
     async def remove_all_of(self, backend: str, also: Write) -> None:
-        """Delete the keys of a back end that is not in use any more; `also` writes in the same commit."""
+        """Delete the keys of a deleted back end; `also` writes in the same commit."""
         async with self._changing:
             records = self._of(backend)
 
@@ -115,11 +115,11 @@ class KeyRegistry:
                 del self._records[record.id], self._holders[record.identity]
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Keep secrets that belong to the keys of a back end out of the logs."""
+        """Mask these secrets of a back end in the logs."""
         self._redactor.hide(secrets)
 
     async def change(self, key_id: str, fields: dict[str, Any], actor: Actor) -> KeyRecord:
-        """Set fields of a key's configuration; None is their default.
+        """Set fields of a key's configuration; None restores the default.
 
         Raises KeyNotFound, KeyExists, SimulatorInUse, or pydantic's ValidationError for values that are not valid.
         """
@@ -130,11 +130,11 @@ class KeyRegistry:
         await uninterrupted(self._remove(key_id, actor))
 
     def holder_of(self, identity: str) -> KeyRecord | None:
-        """The key that is identified so, or was at first."""
+        """The key that has this identity now or had it first."""
         first = fingerprint(identity)
         return self._records.get(self._holders.get(identity, first))
 
-    async def _take_in(self, entries: Sequence[Entry], origin: Origin) -> None:
+    async def _import_keys(self, entries: Sequence[Entry], origin: Origin) -> None:
         async with self._changing:
             records = imports.changes(self.records, entries, origin)
             if records:
@@ -169,7 +169,7 @@ class KeyRegistry:
             if holder and holder.id != key_id:
                 raise KeyExists("Another key has this token.")
             origin = record.origin
-            if origin is Origin.removed and config.enabled:  # it is the operators' now
+            if origin is Origin.removed and config.enabled:  # from now on managed by operators
                 origin = Origin.admin
             after = replace(record, config=config, origin=origin)
             await self._commit([after], actor)
@@ -200,7 +200,7 @@ class KeyRegistry:
             for record in records:
                 before = existing[record.id]
                 store.save(connection, record)
-                if before and before.config.token != record.config.token:  # the memory is about the old token
+                if before and before.config.token != record.config.token:  # the stored state belongs to the old token
                     store.remember(connection, {record.id: KeyMemory()})
                 changes = _differences(before.config if before else None, record.config)
                 if changes:
@@ -226,7 +226,7 @@ class KeyRegistry:
 
 
 def redacted(config: UpstreamKey) -> dict[str, Any]:
-    """A key's configuration for operators: without its token, the passwords of its proxies, and values of headers."""
+    """A key's configuration for operators, without its token, passwords of proxies and values of headers."""
     token = config.token
     tail = HIDDEN + (token[-4:] if len(token) >= MIN_LENGTH_WITH_TAIL else "")
     return config.record() | {"key": tail, "proxy": egress_names(config.proxy), "headers": hidden(config.headers)}
@@ -241,7 +241,7 @@ def _changed(config: UpstreamKey, fields: dict[str, Any]) -> UpstreamKey:
 
 
 def _differences(before: UpstreamKey | None, after: UpstreamKey | None) -> Changes:
-    """What changed, by field, without secrets: that a token is another one shows by its fingerprint."""
+    """The changed fields, without secrets: a changed token is shown by its fingerprint."""
     old, new = (_audited(config) if config else {} for config in (before, after))
     return {name: (old.get(name), new.get(name)) for name in old | new if old.get(name) != new.get(name)}
 

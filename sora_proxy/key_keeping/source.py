@@ -1,6 +1,6 @@
 """KeySource: the upstream keys in the configuration: API_KEYS, else a file, which is read again when it changes.
 
-We never write to it. `imports.py` merges its contents into the keys that we already have.
+The file is never written. `imports.py` merges its contents into the existing keys.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ FILE_CHECK_SECONDS = 2.0
 
 
 def keys_of(backend: BackendConfig) -> Sequence[UpstreamKey]:
-    """The keys of an entry of BACKENDS. One that asks for no key has one without a token."""
+    """The keys of an entry of BACKENDS. An entry without keys gets one without a token."""
     return backend.keys or (UpstreamKey(name=backend.name),)
 
 
@@ -35,7 +35,7 @@ class _KeysFile(BaseModel):
 
 
 class KeySource:
-    """The keys of the settings. `origin` tells whether the environment or a file holds them."""
+    """The keys of the settings. `origin` says whether they are in the environment or in a file."""
 
     def __init__(self, settings: Settings, threads: BlockingPool) -> None:
         self._named = "keys_storage_file" in settings.model_fields_set
@@ -47,7 +47,7 @@ class KeySource:
         )
         self._path = settings.keys_storage_file
         self._threads = threads
-        # All the mutable state: the version of the file that was read last.
+        # All the mutable state: the version of the file as it was read last.
         self._last_version: tuple[int, int, int] | None = None
 
     @property
@@ -56,7 +56,7 @@ class KeySource:
         return bool(self._configured) or self._last_version is not None
 
     def read(self) -> Sequence[Entry]:
-        """The keys, now; the default file holds none if it does not exist. Blocks.
+        """The present keys; a default file that does not exist counts as empty. Blocks.
 
         Raises ConfigurationError if the file can't be used, or if the settings name it and it does not exist.
         """
@@ -78,7 +78,7 @@ class KeySource:
         return tuple((DEFAULT_BACKEND, key) for key in keys)
 
     async def changes(self) -> AsyncGenerator[Sequence[Entry], None]:
-        """Yield the keys of the file whenever it changed. A missing or broken file changes nothing."""
+        """Yield the keys of the file whenever it has changed. A missing or invalid file changes nothing."""
         while not self._configured:
             await asyncio.sleep(FILE_CHECK_SECONDS)
             if await self._threads.run(Work.media, self._version) in (self._last_version, None):
@@ -89,7 +89,7 @@ class KeySource:
                 log.warning("key file can't be used, the keys stay as they are", faults=error.faults)
 
     def read_again(self) -> None:
-        """Yield the same keys once more: they could not be imported."""
+        """Have `changes` yield the same keys again, since they could not be imported."""
         self._last_version = None
 
     def _version(self) -> tuple[int, int, int] | None:

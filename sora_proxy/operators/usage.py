@@ -1,6 +1,6 @@
-"""Usage: what each upstream key did on each day.
+"""Usage: daily counters of each upstream key.
 
-It is counted by the transitions of generations, in the transactions that commit them: a crash loses nothing and counts
+The transitions of generations are counted in the transactions that commit them: a crash loses nothing and counts
 nothing twice.
 """
 
@@ -24,7 +24,7 @@ usage = sa.Table(
     *(sa.Column(counter, sa.Integer, nullable=False, default=0) for counter in COUNTERS),
 )
 
-# Made once: to build it again for each commit takes longer than to carry it out.
+# Built once, since building the statement takes longer than executing it.
 ADD = (
     usage.update()
     .where(usage.c.key_id == sa.bindparam("of_key"), usage.c.day == sa.bindparam("on_day"))
@@ -33,7 +33,7 @@ ADD = (
 
 
 def count(connection: sa.Connection, step: Step) -> None:
-    """Count a transition, in its own transaction."""
+    """Count a transition, in the transaction that commits it."""
     counter = _counter(step.old.status, step.new.status, begun=bool(step.new.results))
     key_id = step.new.key_id or step.old.key_id
     if counter is None or key_id is None:
@@ -53,7 +53,7 @@ def _day(today: dt.date, ago: int) -> str:
 
 
 def _counter(old: Status, new: Status, *, begun: bool) -> str | None:
-    """`begun`: the back end made some of the images."""
+    """The counter of a transition, if any. `begun`: the back end has made some of the images."""
     match old, new:
         case Status.submitting, Status.queued if begun:
             return "accepted"

@@ -133,7 +133,7 @@ async def test_what_is_known_of_a_key_survives_and_what_was_known_of_another_tok
 async def test_every_secret_of_a_key_is_hidden_from_the_logs_before_it_is_used(start: Callable[[], Process]) -> None:
     process = start()
     await process.registry.add([key("a-secret-token", proxy="http://user:pass%2Fword@127.0.0.1:9")], OPERATOR)
-    await process.registry.take_in([(DEFAULT_BACKEND, key("a-token-of-the-file"))], Origin.file)
+    await process.registry.import_keys([(DEFAULT_BACKEND, key("a-token-of-the-file"))], Origin.file)
     await process.registry.change(fingerprint("a-secret-token"), {"key": "another-token"}, OPERATOR)
     secrets = ("a-secret-token", "another-token", "a-token-of-the-file", "pass/word")
     line = process.redactor(None, "", {"event": " ".join(secrets)})
