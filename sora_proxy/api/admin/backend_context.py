@@ -1,4 +1,4 @@
-"""What only the routes for back ends need of the application, by typed keys."""
+"""The application's typed keys that only the routes for back ends need."""
 
 from aiohttp import web
 

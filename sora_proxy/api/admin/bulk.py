@@ -1,4 +1,4 @@
-"""Many keys at once: one action on several, and keys from a text with one line for each."""
+"""Bulk actions on keys: one action on several keys, and the import of a text with one key per line."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

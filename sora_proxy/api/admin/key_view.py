@@ -1,4 +1,4 @@
-"""A key as operators see it: its configuration, its state and the reason. Tokens are never shown."""
+"""A key for operators: its configuration, its state and the reason. Tokens are never shown."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ STATES = ("ready", "busy", "resting", "quarantined", "disabled")
 
 @dataclass(frozen=True, slots=True)
 class KeyStatus:
-    """The state of a key. `until` is wall-clock time; None: until something happens."""
+    """The state of a key. `until` is wall-clock time; None: no fixed end."""
 
     state: str
     why: str | None = None
@@ -26,13 +26,13 @@ class KeyStatus:
 
 
 def unused_view(record: KeyRecord) -> dict[str, Any]:
-    """The same for a key whose back end is not in use."""
+    """The fields of a key whose back end is not in use."""
     state = {"state": "disabled", "why": "its back end is not in use"}
     return _configuration(record, record.backend or None) | state
 
 
 def view(record: KeyRecord, key: Key, moment: Moment, backend: str) -> dict[str, Any]:
-    """All fields of a key that operators may see. `backend` is the name of the back end that takes its orders."""
+    """The fields of a key that is in use. `backend` is the name of its back end."""
     status = status_of(key, moment)
     return _configuration(record, backend) | {
         "state": status.state,

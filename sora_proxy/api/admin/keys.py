@@ -69,7 +69,7 @@ async def add(request: web.Request) -> web.Response:
 
 
 def _backend_of(request: web.Request, addition: KeyAddition) -> str:
-    """The back end that a new key is for, as keys name it. Raises ClientError."""
+    """The back end of a new key, as it is stored with keys. Raises ClientError."""
     pools = request.app[KEY_POOLS]
     if addition.backend is None or pools.name_of(DEFAULT_BACKEND) == addition.backend:
         if pools.name_of(DEFAULT_BACKEND) is None:
@@ -132,7 +132,7 @@ async def revive_key(request: web.Request, key_id: str) -> None:
 
 
 async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
-    """Ask the back end whether a key works. If it does, it is revived; a fault has its usual effect."""
+    """Ask the back end whether a key works. A working key is revived; a fault has its usual effect."""
     backend, key = _in_use(request, key_id)
     pool, account = backend.keys, backend.keys.account(key)
     try:
@@ -147,7 +147,7 @@ async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
 
 
 def _in_use(request: web.Request, key_id: str) -> tuple[Backend, Key]:
-    """A key at work, and its back end. Raises KeyNotFound, or ClientError if that is not in use."""
+    """A key in use and its back end. Raises KeyNotFound, or ClientError if the back end is not in use."""
     at_work = _at_work(request, request.app[KEY_REGISTRY].get(key_id))
     if at_work is None:
         raise ClientError("The back end of this key is not in use.", code="conflict", param="id")
