@@ -115,7 +115,7 @@ class Program:
         bounds = _retention_bounds(settings)
         self.retention = Retention(self.database, self.media, self.idempotency, bounds, TABLES_OF_A_GENERATION)
 
-    async def life(self, _app: web.Application) -> AsyncIterator[None]:
+    async def lifespan(self, _app: web.Application) -> AsyncIterator[None]:
         """Start everything, and stop it in the opposite order."""
         simulated, by_default = self.choice.simulated, self.choice.by_default
         async with (
@@ -170,7 +170,7 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     app[USAGE] = Usage(program.database)
     app[SPENDING] = program.spending
     add_routes(app)
-    app.cleanup_ctx.append(program.life)
+    app.cleanup_ctx.append(program.lifespan)
     return app
 
 

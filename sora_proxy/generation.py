@@ -140,7 +140,7 @@ class State:
     ignored: tuple[str, ...] = ()  # the parameters that the model does not take, perhaps `size` too
     size: tuple[int, int] | None = None  # the width and height that its model uses, in pixels
     calls: tuple[SingleCall, ...] = ()  # of an order that is sent as single calls, by the numbers of their images
-    usage: dict[str, Any] | None = None  # what the back end counted, as `usage.py` writes it
+    usage: dict[str, Any] | None = None  # the back end's counters, in the form of `upstream/usage.py`
 
     def to(self, status: Status, **changes: Any) -> "State":
         """The state after one transition of `TRANSITIONS`, with other fields changed too.

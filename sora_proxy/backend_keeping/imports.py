@@ -19,7 +19,7 @@ def merged(stored: Sequence[BackendRecord], entries: Sequence[BackendConfig]) ->
     """All back ends after an import: those of the configuration in their order, then the others."""
     before = {record.name: record for record in stored}
     after = [_imported(before.pop(entry.name, None), entry.model_copy(update={"keys": ()})) for entry in entries]
-    return after + [_gone(each) if each.origin is Origin.environment else each for each in before.values()]
+    return after + [_disabled(each) if each.origin is Origin.environment else each for each in before.values()]
 
 
 def _imported(record: BackendRecord | None, entry: BackendConfig) -> BackendRecord:
@@ -29,7 +29,7 @@ def _imported(record: BackendRecord | None, entry: BackendConfig) -> BackendReco
     return replace(record, config=config, origin=Origin.environment, imported=entry)
 
 
-def _gone(record: BackendRecord) -> BackendRecord:
+def _disabled(record: BackendRecord) -> BackendRecord:
     off = {"enabled": False}
     imported = record.imported.model_copy(update=off) if record.imported else None
     return replace(record, config=record.config.model_copy(update=off), origin=Origin.removed, imported=imported)

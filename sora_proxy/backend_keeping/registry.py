@@ -123,7 +123,7 @@ class BackendRegistry:
             if record.origin is not Origin.simulator:
                 await self._database.write(lambda connection: store.save(connection, [after]))
             log.info("models listed", backend=name, models=list(capabilities.models))
-            self._take(after)
+            self._put(after)
 
     async def _add(self, config: BackendConfig, actor: Actor) -> BackendRecord:
         async with self._changing:
@@ -143,7 +143,7 @@ class BackendRegistry:
             await self._keys.add(keys_of(config), actor, config.name, write)
             self._fleet.put(config, upstream)
             self._keys.put_into_pool(config.name)
-            self._take(record)
+            self._put(record)
             return record
 
     async def _change(self, name: str, fields: dict[str, Any], actor: Actor) -> BackendRecord:
@@ -161,7 +161,7 @@ class BackendRegistry:
             self._keys.hide(config.secrets)
             await self._database.write(write)
             self._fleet.put(config, upstream)
-            self._take(after)
+            self._put(after)
             return after
 
     async def _remove(self, name: str, actor: Actor) -> None:
@@ -181,7 +181,7 @@ class BackendRegistry:
             self._fleet.offer(self.records)
             await self._fleet.remove(name)
 
-    def _take(self, record: BackendRecord) -> None:
+    def _put(self, record: BackendRecord) -> None:
         _log(record)
         self._records[record.name] = record
         self._fleet.offer(self.records)

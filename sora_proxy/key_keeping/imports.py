@@ -20,7 +20,7 @@ from sora_proxy.settings.backends import DEFAULT_BACKEND
 from sora_proxy.settings.kinds import UpstreamKey
 
 C = TypeVar("C", bound=BaseModel)
-FROM_A_SOURCE = (Origin.environment, Origin.file, Origin.simulator)
+IMPORTED_ORIGINS = (Origin.environment, Origin.file, Origin.simulator)
 
 
 Entry = tuple[str, UpstreamKey]  # the name of its back end, and the key
@@ -31,12 +31,12 @@ def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Ori
     records = list(existing)
     by_id = {record.id: record for record in records}
     by_identity = {record.identity: record for record in records}
-    by_token = {(_place(record.backend), record.config.token): record for record in records if record.config.token}
+    by_token = {(_backend_of(record.backend), record.config.token): record for record in records if record.config.token}
     after: dict[str, KeyRecord] = {}
     for backend, entry in entries:
         identity = identity_of(backend, entry)
         record = by_identity.get(identity) or by_id.get(fingerprint(identity))
-        if record is None and (moved := by_token.get((_place(backend), entry.token))) and moved.id not in after:
+        if record is None and (moved := by_token.get((_backend_of(backend), entry.token))) and moved.id not in after:
             record = replace(moved, backend=backend)
         if record is None:
             record = KeyRecord(fingerprint(identity), entry, origin, time.time(), entry, backend)
@@ -44,12 +44,12 @@ def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Ori
         elif record.id not in after:
             after[record.id] = _merged(record, entry, origin)
     for record in records:
-        if record.id not in after and record.origin in FROM_A_SOURCE:
-            after[record.id] = _gone(record)
+        if record.id not in after and record.origin in IMPORTED_ORIGINS:
+            after[record.id] = _disabled(record)
     return [record for record in after.values() if record != by_id.get(record.id)]
 
 
-def _place(backend: str) -> str:
+def _backend_of(backend: str) -> str:
     """The back end of a key. That of the older options counts as the entry `sora`, so a key may move between them."""
     return "sora" if backend == DEFAULT_BACKEND else backend
 
@@ -65,7 +65,7 @@ def _merged(record: KeyRecord, entry: UpstreamKey, origin: Origin) -> KeyRecord:
     return replace(record, config=edited(record.config, before, entry), origin=origin, imported=entry)
 
 
-def _gone(record: KeyRecord) -> KeyRecord:
+def _disabled(record: KeyRecord) -> KeyRecord:
     off = {"enabled": False}
     imported = record.imported.model_copy(update=off) if record.imported else None
     return replace(record, config=record.config.model_copy(update=off), origin=Origin.removed, imported=imported)

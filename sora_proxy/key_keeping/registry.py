@@ -47,7 +47,7 @@ class KeyRegistry:
         # All the mutable state: the keys by their ids, in the order in which they were added; their ids by their
         # present identities; the lock for one change at a time; whether keys other than the simulator's are refused.
         self._records: dict[str, KeyRecord] = {}
-        self._holders: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
         self._changing = asyncio.Lock()
         self.closed = False
 
@@ -70,7 +70,7 @@ class KeyRegistry:
         stored = await self._database.read(store.load)
         self._redactor.hide(secret for record, _ in stored for secret in record.config.secrets)
         for record, memory in stored:
-            self._take(record, memory)
+            self._put(record, memory)
         await self.import_keys(entries, origin)
 
     def check_open(self) -> None:
@@ -98,7 +98,7 @@ class KeyRegistry:
     def put_into_pool(self, backend: str) -> None:
         """Put the keys of a new back end into its pool."""
         for record in self._of(backend):
-            self._take(record)
+            self._put(record)
 
     async def remove_all_of(self, backend: str, also: Write) -> None:
         """Delete the keys of a deleted back end; `also` writes in the same commit."""
@@ -112,7 +112,7 @@ class KeyRegistry:
 
             await self._database.write(write)
             for record in records:
-                del self._records[record.id], self._holders[record.identity]
+                del self._records[record.id], self._ids[record.identity]
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Mask these secrets of a back end in the logs."""
@@ -129,10 +129,10 @@ class KeyRegistry:
         """Delete a key. Raises KeyNotFound, KeyHasSource or KeyInUse."""
         await uninterrupted(self._remove(key_id, actor))
 
-    def holder_of(self, identity: str) -> KeyRecord | None:
+    def find_by_identity(self, identity: str) -> KeyRecord | None:
         """The key that has this identity now or had it first."""
         first = fingerprint(identity)
-        return self._records.get(self._holders.get(identity, first))
+        return self._records.get(self._ids.get(identity, first))
 
     async def _import_keys(self, entries: Sequence[Entry], origin: Origin) -> None:
         async with self._changing:
@@ -149,7 +149,7 @@ class KeyRegistry:
     ) -> list[KeyRecord]:
         async with self._changing:
             identities = {identity_of(backend, config): config for config in configs}
-            if any(map(self.holder_of, identities)):
+            if any(map(self.find_by_identity, identities)):
                 raise KeyExists("Another key has this token.")
             now = time.time()
             records = [
@@ -165,7 +165,7 @@ class KeyRegistry:
             config = _changed(record.config, fields)
             if config.token != record.config.token:
                 self.check_open()
-            holder = self.holder_of(identity_of(record.backend, config))
+            holder = self.find_by_identity(identity_of(record.backend, config))
             if holder and holder.id != key_id:
                 raise KeyExists("Another key has this token.")
             origin = record.origin
@@ -179,7 +179,7 @@ class KeyRegistry:
         async with self._changing:
             record, pool = self.get(key_id), self._pools.of(self.get(key_id).backend)
             key = pool.get(key_id) if pool else None
-            if record.origin in imports.FROM_A_SOURCE:
+            if record.origin in imports.IMPORTED_ORIGINS:
                 raise KeyHasSource(f"The key comes from its source ({record.origin}): remove it there, or disable it.")
             if key is not None and key.tasks:
                 raise KeyInUse("Tasks run on the key: disable it, and delete it when they have ended.")
@@ -189,7 +189,7 @@ class KeyRegistry:
                 audit.note(connection, actor, "key.delete", key_id, _differences(record.config, None))
 
             await self._database.write(write)
-            del self._records[key_id], self._holders[record.identity]
+            del self._records[key_id], self._ids[record.identity]
             if pool is not None:
                 pool.remove(key_id)
 
@@ -211,14 +211,14 @@ class KeyRegistry:
         self._redactor.hide(secret for record in records for secret in record.config.secrets)
         await self._database.write(write)
         for record in records:
-            self._take(record)
+            self._put(record)
 
-    def _take(self, record: KeyRecord, memory: KeyMemory | None = None) -> None:
+    def _put(self, record: KeyRecord, memory: KeyMemory | None = None) -> None:
         before = self._records.get(record.id)
         self._records[record.id] = record
         if before:
-            del self._holders[before.identity]
-        self._holders[record.identity] = record.id
+            del self._ids[before.identity]
+        self._ids[record.identity] = record.id
         if (pool := self._pools.of(record.backend)) is not None:
             key = pool.put(record.id, record.config, memory)
             if before and before.config.token != record.config.token:

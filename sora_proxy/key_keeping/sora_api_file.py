@@ -11,7 +11,7 @@ import orjson
 SHARED_FIELDS = ("key", "weight", "max_rpm", "name")
 
 
-def listed(content: bytes) -> Any:
+def entries_in(content: bytes) -> Any:
     """The entries of such a file, with the fields that a key has here. Any other content is returned unchanged."""
     try:
         file = orjson.loads(content)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping.imports import Entry
-from sora_proxy.key_keeping.sora_api_file import listed
+from sora_proxy.key_keeping.sora_api_file import entries_in
 from sora_proxy.key_keeping.store import Origin
 from sora_proxy.settings.backends import DEFAULT_BACKEND, BackendConfig
 from sora_proxy.settings.derived import backends_of
@@ -66,7 +66,7 @@ class KeySource:
             return self._configured
         self._last_version = self._version()
         try:
-            keys = _KeysFile(keys=listed(self._path.read_bytes())).keys
+            keys = _KeysFile(keys=entries_in(self._path.read_bytes())).keys
         except OSError as error:
             if isinstance(error, FileNotFoundError) and not (self._named or self._path.is_symlink()):
                 return ()

@@ -109,7 +109,7 @@ class Media:
 
         Raises NotAnImage or StorageUnavailable.
         """
-        return await self._threads.run(Work.media, _settle, upload, self._inputs)
+        return await self._threads.run(Work.media, _store, upload, self._inputs)
 
     async def copy_image(self, name: str) -> Path:
         """Copy a result to a new file for a reference image. `name` must match `IMAGE_NAME`.
@@ -163,12 +163,12 @@ class Media:
     def _keep_input(self, content: bytes) -> str:
         upload = self._new_input()
         _append(upload, content)
-        return _settle(upload, self._inputs)
+        return _store(upload, self._inputs)
 
     def _keep_result(self, download: Path, wanted: str | None, compression: int | None) -> str:
         if wanted:
             download = self._in_format(download, wanted, compression)
-        return _settle(download, self._images)
+        return _store(download, self._images)
 
     def _keep_stored(self, name: str, wanted: str | None, compression: int | None) -> str:
         download = self.new_download()
@@ -225,7 +225,7 @@ def _remove(path: Path) -> bool:
     return True
 
 
-def _settle(part: Path, folder: Path) -> str:
+def _store(part: Path, folder: Path) -> str:
     """Check a file and move it to a new name in a folder, durably. Returns the name."""
     try:
         name = f"{secrets.token_hex(16)}.{FORMATS[_format_of(part)]}"

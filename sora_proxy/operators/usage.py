@@ -25,7 +25,7 @@ usage = sa.Table(
 )
 
 # Built once, since building the statement takes longer than executing it.
-ADD = (
+ADD_COUNTS = (
     usage.update()
     .where(usage.c.key_id == sa.bindparam("of_key"), usage.c.day == sa.bindparam("on_day"))
     .values({counter: usage.c[counter] + sa.bindparam(f"more_{counter}") for counter in COUNTERS})
@@ -43,7 +43,7 @@ def count(connection: sa.Connection, step: Step) -> None:
         added["pictures"] = sum(isinstance(event, Image) for event in step.events)
     today = dt.datetime.now(dt.UTC).date()
     more = {f"more_{name}": amount for name, amount in added.items()}
-    if not connection.execute(ADD, {"of_key": key_id, "on_day": today.isoformat(), **more}).rowcount:
+    if not connection.execute(ADD_COUNTS, {"of_key": key_id, "on_day": today.isoformat(), **more}).rowcount:
         connection.execute(usage.insert(), {"key_id": key_id, "day": today.isoformat(), **added})
         connection.execute(usage.delete().where(usage.c.day <= _day(today, MAX_DAYS)))
 

@@ -94,7 +94,7 @@ class BackendConfig(BaseModel):
 
     @property
     def secrets(self) -> list[str]:
-        """The texts that must not be logged: values of headers and the like."""
+        """The texts that must not be logged: the values of headers and of other options that are objects."""
         groups = [option.values() for _, option in self.options if isinstance(option, dict)]
         return [value for values in groups for value in values if isinstance(value, str)]
 

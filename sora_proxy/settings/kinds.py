@@ -226,7 +226,7 @@ class UpstreamKey(BaseModel):
 
     @property
     def secrets(self) -> list[str]:
-        """The texts that must not be logged: the token, and the passwords of its proxies."""
+        """The texts that must not be logged: the token, the passwords of its proxies, and the values of headers."""
         passwords = [proxy.password.get_secret_value() for proxy in self.proxy if proxy and proxy.password]
         return [*filter(None, [self.token]), *passwords, *self.headers.values()]
 

@@ -63,8 +63,8 @@ class Deliverer:
                 message = await self._outbox.first(without=full)
                 if message is None:
                     return None
-                if (early := message.due_at - time.time()) > 0:
-                    return early
+                if (remaining := message.due_at - time.time()) > 0:
+                    return remaining
                 message = await self._outbox.hold(message, HOLD_SECONDS)
                 self._busy.append(message.host)
                 group.create_task(self._send(message))

@@ -5,5 +5,5 @@ from aiohttp import web
 from sora_proxy.backend_keeping.discovery import Discovery
 from sora_proxy.backend_keeping.registry import BackendRegistry
 
-BACKEND_REGISTRY = web.AppKey("backend_registry", BackendRegistry)  # the back ends as they are configured
+BACKEND_REGISTRY = web.AppKey("backend_registry", BackendRegistry)  # the configuration of the back ends
 DISCOVERY = web.AppKey("discovery", Discovery)

@@ -34,7 +34,7 @@ class StreamOptions(Lenient):
 
 
 class ChatRequest(Parameters):
-    """An order. `size` and `background` are ours; SDKs pass them in `extra_body`. Other fields are ignored."""
+    """An order. SDKs pass `size` and `background`, which OpenAI lacks, in `extra_body`. Other fields are ignored."""
 
     messages: Annotated[
         list[Message],

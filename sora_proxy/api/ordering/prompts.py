@@ -11,7 +11,7 @@ from sora_proxy.orders.conversations import MessageText
 
 DATA_URI = "data:image/"
 MAX_STORED_LENGTH = 2 * MAX_PROMPT_LENGTH  # characters of a stored conversation
-# A data URI inside a text ends at the first character that it can't hold.
+# A data URI inside a text ends at the first character that it can't contain.
 DATA_URI_END = re.compile(r"[^A-Za-z0-9+/=:;,._-]")
 
 

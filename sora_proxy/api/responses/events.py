@@ -80,12 +80,12 @@ class ResponseEvents:
 
     def _message(self, text: str) -> Iterator[Piece]:
         objects, at = self._objects, {"output_index": len(self._numbers)}
-        in_it = at | {"item_id": objects.message(text)["id"], "content_index": 0}
+        in_message = at | {"item_id": objects.message(text)["id"], "content_index": 0}
         yield from self._event("response.output_item.added", **at, item=objects.message(None))
-        yield from self._event("response.content_part.added", **in_it, part=objects.part(""))
-        yield from self._event("response.output_text.delta", **in_it, delta=text, logprobs=[])
-        yield from self._event("response.output_text.done", **in_it, text=text, logprobs=[])
-        yield from self._event("response.content_part.done", **in_it, part=objects.part(text))
+        yield from self._event("response.content_part.added", **in_message, part=objects.part(""))
+        yield from self._event("response.output_text.delta", **in_message, delta=text, logprobs=[])
+        yield from self._event("response.output_text.done", **in_message, text=text, logprobs=[])
+        yield from self._event("response.content_part.done", **in_message, part=objects.part(text))
         yield from self._event("response.output_item.done", **at, item=objects.message(text))
 
     def _of_call(self, kind: str, number: int, **fields: Any) -> Iterator[Piece]:
