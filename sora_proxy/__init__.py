@@ -26,10 +26,10 @@ folder answers one question, which its `__init__.py` asks:
 
     settings/         What did the operator choose?         operators/  What do operators see and change?
     orders/           What happens to an order?             webhooks/   How do clients learn of the end of an order?
-    scheduling/       Which order gets which key, when?     media/      How are images read, converted and stored?
+    scheduling/       Which order gets which key, and when? media/      How are images read, converted and stored?
     backend_keeping/  Which back ends are there?            foreign/    How is data from other servers handled safely?
-    key_keeping/      Where do upstream keys come from?     upstream/   How is each kind of back end called?
-    api/              How do clients reach the server?      simulator/  What answers if there is no back end?
+    key_keeping/      Where do upstream keys come from?     upstream/   Which services make the images?
+    api/              How do clients reach the server?      simulator/  Which server answers without a real back end?
 
 `tests/unit/test_imports.py` holds the table of the imports that are allowed between folders.
 """
