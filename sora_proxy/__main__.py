@@ -2,7 +2,7 @@
 
 import sys
 
-if sys.platform == "win32":  # before the imports that Windows does not have: resource here, fcntl further down
+if sys.platform == "win32":  # before the imports that Windows lacks: resource here, fcntl in other modules
     print("sora_proxy needs Linux, macOS or WSL. On Windows, run it in WSL or in Docker.", file=sys.stderr)
     sys.exit(2)
 
@@ -64,7 +64,7 @@ def _serve() -> int:
         app = create_app(settings, access, redactor)
         with asyncio.Runner() as runner:
             if not runner.run(serve(app, functools.partial(_announce, app))):
-                # A thread hangs in a call. Its order is on disk as an intent; to wait would only delay the next start.
+                # A thread hangs in a call. Its order is on disk as an intent; waiting would only delay the next start.
                 stop_logging()
                 os._exit(0)
     except ConfigurationError as error:
@@ -80,7 +80,7 @@ def _misconfigured(error: ConfigurationError) -> int:
 
 
 def _secrets(settings: Settings, access: Access) -> list[str]:
-    """What must never be logged."""
+    """The configured secrets, for the log's mask."""
     proxies = (*egresses_of(settings), *(proxy for key in settings.api_keys for proxy in key.proxy))
     passwords = (proxy.password.get_secret_value() for proxy in proxies if proxy and proxy.password)
     keys = [key.token for key in settings.api_keys] + [key.token for key in settings.client_keys]
@@ -88,7 +88,7 @@ def _secrets(settings: Settings, access: Access) -> list[str]:
 
 
 def _tune_process() -> None:
-    """Files for our eyes only, many connections, and a garbage collector that does not stop them (measured)."""
+    """Keep new files private, allow many connections, and collect garbage rarely (pauses were measured)."""
     os.umask(0o077)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
@@ -99,7 +99,7 @@ def _tune_process() -> None:
 
 
 def _announce(app: web.Application, port: int) -> None:
-    """Say in plain words what runs and how to try it."""
+    """Print the address, the back end and the client key, and a command to try the server."""
     settings, access = app[SETTINGS].current, app[ACCESS]
     host = "localhost" if settings.api_host in ("0.0.0.0", "::") else settings.api_host  # noqa: S104
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -112,7 +112,7 @@ def _announce(app: web.Application, port: int) -> None:
     else:
         key, described = "$ADMIN_KEY", "the one in ADMIN_KEY"
     message = '{"role": "user", "content": "a red fox in the snow"}'
-    model = next((model.id for model in app[MODELS].listed), GPT_IMAGES[0])  # listed, or another name for what is
+    model = next((model.id for model in app[MODELS].listed), GPT_IMAGES[0])  # a listed model, else an alias
     order = f'{{"model": "{model}", "stream": true, "messages": [{message}]}}'
     lines = [
         f"sora_proxy {__version__} listens on {url}",

@@ -1,7 +1,7 @@
-"""The composition root: what others share is made or handed on here, and what is started here is stopped here.
+"""The composition root: makes the shared objects, connects them, and starts and stops them.
 
-Read it first. `Program` has the objects that are started and stopped; `create_app` adds the others, and gives the
-routes all that they need.
+Read it first. `Program` has the objects that are started and stopped; `create_app` adds the others and makes all of
+them available to the routes.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from sora_proxy.api.http.context import ACCESS, FETCHER, INSTANCE, LARGE_BODY_SL
 from sora_proxy.api.ordering.side_calls import SideCalls
 from sora_proxy.backend_choice import BackendChoice, Stored
 from sora_proxy.backend_keeping.discovery import Discovery
-from sora_proxy.backend_keeping.fleet import Fleet, InUse
+from sora_proxy.backend_keeping.fleet import Fleet, Shared
 from sora_proxy.backend_keeping.registry import BackendRegistry
 from sora_proxy.backend_keeping.store import has_backends, load
 from sora_proxy.background import Background
@@ -72,7 +72,7 @@ from sora_proxy.webhooks.webhooks import Webhooks
 
 MAX_BODY_BYTES = 32 * 2**20
 LARGE_BODIES_AT_ONCE = 4  # each may take three times its size in memory until its image is on disk
-# What takes part in the commit of each step of a generation, and the tables whose rows are deleted with it.
+# The functions that take part in the commit of each step, and the tables whose rows are deleted with a generation.
 WRITERS = (usage.count, submissions.note, outbox.put)
 TABLES_OF_A_GENERATION = (store.events, store.images, conversations, submissions.submissions, outbox.outbox)
 BACKEND_CHOICE = web.AppKey("backend_choice", BackendChoice)
@@ -87,12 +87,12 @@ class Program:
         self.database = Database(database_path_of(settings), self.threads)
         source = KeySource(settings, self.threads)
         entries = source.read()
-        # Stored keys and back ends, and the key file, have a say in which back end is meant.
-        look = self.database.look
-        stored = Stored(look(load) or [], bool(look(has_backends)), source.found or bool(look(has_keys)))
+        # The choice of the back end also depends on stored keys, stored back ends and the key file.
+        peek = self.database.peek
+        stored = Stored(peek(load) or [], bool(peek(has_backends)), source.found or bool(peek(has_keys)))
         self.choice = BackendChoice(settings, self.threads, stored)
         self.key_pools = KeyPools(_queue_bounds(settings), access.weights, self.choice.default_name)
-        self.choice.reach(settings, self.key_pools)
+        self.choice.use_egresses(settings, self.key_pools)
         self.key_keeping = KeyKeeping(source, entries, self.database, self.key_pools, redactor)
         apply = functools.partial(_apply, self.choice, self.key_pools, redactor)
         self.runtime = RuntimeSettings(settings, self.database, apply)
@@ -106,17 +106,17 @@ class Program:
         lifecycle = Lifecycle(self.backends, self.store, self.media, _policy(self.runtime))
         self.supervisor = Supervisor(self.backends, self.store, self.media, lifecycle.run)
         resources = Resources(self.store, self.media, _send_policy(settings), self.models.routes, self.spending)
-        employ = functools.partial(Backend, resources=resources)
-        in_use = InUse(self.key_pools, self.backends, self.models, self.spending, lambda: self.supervisor.unfinished)
-        fleet = Fleet(self.choice.make, employ, in_use)
+        make_backend = functools.partial(Backend, resources=resources)
+        shared = Shared(self.key_pools, self.backends, self.models, self.spending, lambda: self.supervisor.unfinished)
+        fleet = Fleet(self.choice.make, make_backend, shared)
         self.backend_registry = BackendRegistry(self.database, fleet, self.key_keeping.registry)
         self.backend_registry.load(self.choice.records)
-        self.discovery = Discovery(self.backends, self.backend_registry.keep, self.models.explain)
+        self.discovery = Discovery(self.backends, self.backend_registry.store_capabilities, self.models.explain)
         self.idempotency = Idempotency(self.database)
         bounds = _retention_bounds(settings)
         self.retention = Retention(self.database, self.media, self.idempotency, bounds, TABLES_OF_A_GENERATION)
 
-    async def life(self, _app: web.Application) -> AsyncIterator[None]:
+    async def lifespan(self, _app: web.Application) -> AsyncIterator[None]:
         """Start everything, and stop it in the opposite order."""
         simulated, by_default = self.choice.simulated, self.choice.by_default
         async with (
@@ -139,7 +139,7 @@ class Program:
 
 
 def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Application:
-    """Make the whole program. `redactor` learns the secrets that come up while it runs. Raises ConfigurationError."""
+    """Make the whole program. `redactor` also masks secrets that are added later. Raises ConfigurationError."""
     program = Program(settings, access, redactor)
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MAX_BODY_BYTES)
     app[SETTINGS] = program.runtime
@@ -171,7 +171,7 @@ def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Ap
     app[USAGE] = Usage(program.database)
     app[SPENDING] = program.spending
     add_routes(app)
-    app.cleanup_ctx.append(program.life)
+    app.cleanup_ctx.append(program.lifespan)
     return app
 
 
@@ -203,10 +203,10 @@ def _policy(runtime: RuntimeSettings) -> Policy:
 
 
 def _apply(choice: BackendChoice, pools: KeyPools, redactor: Redactor, settings: Settings) -> None:
-    """Give effect to settings that changed at run time, where nobody reads them each time."""
+    """Pass settings that changed at run time to the objects that hold a copy of them."""
     redactor.hide(proxy.password.get_secret_value() for proxy in settings.proxies if proxy and proxy.password)
     set_verbose(verbose=settings.verbose_logging)
-    choice.reach(settings, pools)
+    choice.use_egresses(settings, pools)
 
 
 @contextlib.asynccontextmanager

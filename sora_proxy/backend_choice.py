@@ -1,4 +1,4 @@
-"""BackendChoice: which back ends the settings choose. It is a part of the composition root."""
+"""BackendChoice: the back ends that the settings choose. It is a part of the composition root."""
 
 import contextlib
 import secrets
@@ -19,9 +19,9 @@ from sora_proxy.settings.derived import (
     COMFYUI,
     HOW_TO_NAME_A_BACKEND,
     OPENAI,
-    backend_is_meant,
     backends_of,
     egresses_of,
+    sora_is_chosen,
     upstream_of,
 )
 from sora_proxy.settings.options import Settings
@@ -35,8 +35,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is on disk before the start: the back ends that can be read, whether there are any at all, and whether the
-    back end of the older options has keys."""
+    """The stored state at startup: the readable back ends, whether any are stored, and whether keys for the back end of
+    the older options are stored or in the key file."""
 
     backends: Sequence[BackendRecord]
     has_backends: bool
@@ -44,9 +44,9 @@ class Stored:
 
 
 class BackendChoice:
-    """The back ends that the settings choose. The simulator's port is taken at once, so its address is known early.
+    """The back ends that the settings choose. The simulator's port is opened at once, so its address is known early.
 
-    Raises ConfigurationError for an unknown name, or if no back end is configured, but one seems to be meant.
+    Raises ConfigurationError for an unknown name, or if no back end is configured but one seems to be intended.
     """
 
     def __init__(self, settings: Settings, threads: BlockingPool, stored: Stored) -> None:
@@ -56,9 +56,9 @@ class BackendChoice:
         if settings.upstream not in names:
             raise ConfigurationError([f"UPSTREAM: must be one of {', '.join(names)}. Example: UPSTREAM=auto"])
         self._stored = stored
-        # An explicit `auto` is the default spelled out: it names no back end.
+        # An explicit `auto` equals the default: it does not name a back end.
         self._entries = backends_of(settings)
-        meant = self._names_one or self._entries or stored.has_backends
+        meant = self._older_options_choose or self._entries or stored.has_backends
         self.by_default = settings.upstream == AUTO and not meant
         if self.by_default and (signs := signs_of_a_backend()):
             raise ConfigurationError(signs)
@@ -68,7 +68,7 @@ class BackendChoice:
 
     @property
     def default_name(self) -> str:
-        """The name of the back end whose keys name none: that of the older options, or the simulator."""
+        """The back end of keys that do not name one: that of the older options, or the simulator."""
         if self.simulated:
             return "simulator"
         return "sora" if upstream_of(self._settings) in (AUTO, COMFYUI, OPENAI) else self._settings.upstream
@@ -76,11 +76,11 @@ class BackendChoice:
     @property
     def records(self) -> list[BackendRecord]:
         """The back ends to use, the preferred one first."""
-        if self._socket is not None:  # it speaks Sora's protocol
+        if self._socket is not None:  # the simulator speaks Sora's protocol
             url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
             simulator = BackendConfig(name=self.default_name, kind="sora", base_url=url)
             return [BackendRecord(simulator, Origin.simulator, created_at=0.0)]
-        older = (self._of_older_options(),) if self._names_one and not self._entries else ()
+        older = (self._of_older_options(),) if self._older_options_choose and not self._entries else ()
         return imports.merged(self._stored.backends, self._entries or older)
 
     def make(self, config: BackendConfig) -> Upstream:
@@ -105,17 +105,17 @@ class BackendChoice:
             result_allow=settings.result_allow,
             workflows_dir=settings.workflows_dir,
         )
-        return BACKENDS[config.kind](options, self._threads.branch())  # a slow back end must not hold up others
+        return BACKENDS[config.kind](options, self._threads.branch())  # a slow back end must not delay others
 
     @property
     def why_simulated(self) -> str:
-        """Why the simulator answers, and how to change that."""
+        """Why the simulator is used, and how to change that."""
         if self.by_default:
             return f"no key or back end is configured; to use one, {HOW_TO_NAME_A_BACKEND}"
         return "UPSTREAM=simulator"
 
-    def reach(self, settings: Settings, pools: KeyPools) -> None:
-        """Use the egresses of the settings; a direct connection to the simulator, which is on this machine."""
+    def use_egresses(self, settings: Settings, pools: KeyPools) -> None:
+        """Use the egresses of the settings, or a direct connection to the simulator, which is on this machine."""
         if self.simulated:
             pools.use_egresses([None], for_all=True)
         else:
@@ -123,7 +123,7 @@ class BackendChoice:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run the simulator, if it answers."""
+        """Run the simulator, if it is the chosen back end."""
         if self._socket is None:
             yield
             return
@@ -134,9 +134,9 @@ class BackendChoice:
             yield
 
     @property
-    def _names_one(self) -> bool:
-        """Whether the older options, or keys for it, name a back end."""
-        return self._settings.upstream != AUTO or self._stored.has_keys or backend_is_meant(self._settings)
+    def _older_options_choose(self) -> bool:
+        """Whether the older options, or keys for their back end, choose a back end."""
+        return self._settings.upstream != AUTO or self._stored.has_keys or sora_is_chosen(self._settings)
 
     def _of_older_options(self) -> BackendConfig:
         return BackendConfig(

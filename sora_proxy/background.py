@@ -1,6 +1,6 @@
-"""Background: the work that runs beside the requests. A loop that dies is logged, restarted and shown in readiness.
+"""Background tasks and loops. A loop that dies is logged, restarted and shown in readiness.
 
-Tasks are started here, so that each has a name and none dies unnoticed. The others are in groups, and end with them.
+All tasks outside of task groups are started here, so that each has a name and its failure is logged.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ Loop = Callable[[], Coroutine[Any, Any, object]]
 
 
 def start_task(coroutine: Coroutine[Any, Any, T], *, name: str, awaited: bool = False) -> asyncio.Task[T]:
-    """Start a task. An exception that ends it is logged, unless its starter looks at the outcome (`awaited`)."""
+    """Start a task. An exception that ends it is logged, unless the caller awaits its outcome (`awaited`)."""
     task = asyncio.get_running_loop().create_task(coroutine, name=name)
     if not awaited:
         task.add_done_callback(_log_death)
@@ -31,7 +31,7 @@ def _log_death(task: asyncio.Task[Any]) -> None:
 
 
 async def finished(waiting: asyncio.Future[Any]) -> None:
-    """Wait until a future is done, and drop its result, however often the caller is cancelled meanwhile."""
+    """Wait until a future is done, even if the caller is cancelled meanwhile, and drop its result."""
     while not waiting.done():
         try:
             await asyncio.wait([waiting])
@@ -41,23 +41,23 @@ async def finished(waiting: asyncio.Future[Any]) -> None:
         waiting.exception()  # retrieved, so that asyncio does not report it
 
 
-async def to_the_end(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await what must not be left half-done: a cancellation takes effect after its end, a second one at once."""
+async def uninterrupted(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await work that must not be interrupted: a cancellation takes effect at its end, a second one at once."""
     task = start_task(coroutine, name="uninterrupted", awaited=True)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # retrieved: the caller is gone, and the work is on disk
+            task.exception()  # retrieved: the caller is gone
         raise
 
 
 class Background:
-    """Keeps loops running. A loop that returns has done its work; one that dies is restarted after a growing pause."""
+    """Keeps loops running. A loop that returns is finished; one that raises is restarted after a growing pause."""
 
     def __init__(self) -> None:
-        # All the mutable state: the names of the loops that died, until they have run well for a while again.
+        # All the mutable state: the names of the loops that died and have not run well for a while since.
         self._dead: set[str] = set()
 
     def __repr__(self) -> str:
@@ -65,12 +65,12 @@ class Background:
 
     @property
     def dead(self) -> list[str]:
-        """The names of the loops that died, until they have run for as long again as their restart took."""
+        """The names of the loops that died, until they have run again for the length of their next pause."""
         return sorted(self._dead)
 
     @contextlib.asynccontextmanager
     async def running(self, **loops: Loop) -> AsyncIterator[None]:
-        """Run loops, by their names, for as long as the block takes."""
+        """Run named loops until the block ends."""
         keepers = [start_task(self._keep(name, loop), name=f"keep {name}") for name, loop in loops.items()]
         try:
             yield

@@ -1,7 +1,7 @@
-"""BlockingPool: the one door from the event loop to threads.
+"""BlockingPool: all threads that the event loop uses.
 
 cloudscraper, SQLite, Pillow and files block; they run here and nowhere else. Each kind of work has its own bounded
-pool, so that slow downloads never hold up a submit. A thread never sleeps and never waits for a generation.
+pool, so that slow downloads never delay a submit. A thread never sleeps and never waits for a generation.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ class Work(StrEnum):
     probe = "probe"
     download = "download"
     media = "media"
-    send = "send"  # images on their way to clients, who must not wait for one that is being converted
+    send = "send"  # images for clients, which must not wait until other images are converted
     store_write = "store-write"
     store_read = "store-read"
 
 
-# Threads hide latency, they add no throughput: 1 to 64 all reach the same number of calls per second under the GIL.
-# The store's writer is alone by design: one connection does all writes.
+# Threads hide latency but add no throughput: 1 to 64 reach the same number of calls per second under the GIL.
+# The store has a single writer by design: one connection does all writes.
 THREADS = {
     Work.submit: 16,
     Work.poll: 16,
@@ -54,7 +54,7 @@ class BlockingPool:
             work: ThreadPoolExecutor(max_workers=size, thread_name_prefix=f"sora-{work}")
             for work, size in THREADS.items()
         }
-        # All the mutable state: the calls that a thread is busy with, or that wait for one, and the branches.
+        # All the mutable state: the calls that run or wait for a thread, and the branches.
         self._calls: set[Future[Any]] = set()
         self._branches: WeakSet[BlockingPool] = WeakSet()
 
@@ -63,13 +63,13 @@ class BlockingPool:
 
     @property
     def busy(self) -> bool:
-        """Whether a thread still works."""
+        """Whether calls run or wait for a thread."""
         return bool(self._calls)
 
     def branch(self) -> "BlockingPool":
-        """As many threads again, for calls that must not wait for those of others.
+        """A second set of as many threads, for calls that must not wait for others.
 
-        They end with these, or when nothing refers to the branch any more.
+        It is closed with this pool, or when nothing refers to it any more.
         """
         branch = BlockingPool()
         branch._calls = self._calls
@@ -77,10 +77,10 @@ class BlockingPool:
         return branch
 
     async def run(self, work: Work, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `call` on a thread of `work` and return what it returns.
+        """Run `call` on a thread of `work` and return its result.
 
         A caller that is cancelled gets its CancelledError only when the thread is done (a call that has not begun is
-        dropped at once): who holds a key or a file while its call runs still holds it when the call ends.
+        dropped at once): a caller that holds a key or a file keeps it until the call has ended.
         """
         bound = functools.partial(contextvars.copy_context().run, functools.partial(call, *args, **kwargs))
         future: Future[T] = self._executors[work].submit(bound)
@@ -95,7 +95,7 @@ class BlockingPool:
             raise
 
     def close(self) -> None:
-        """Take no more work and drop what has not begun; threads that are busy are left to their deadlines."""
+        """Refuse new calls and drop those that have not begun; running calls end at their own deadlines."""
         for executor in self._executors.values():
             executor.shutdown(wait=False, cancel_futures=True)
         for branch in self._branches:

@@ -1,10 +1,10 @@
 """Database: the one SQLite file, through SQLAlchemy Core, and everything that makes it durable.
 
-One thread and one connection do all writes; what waits is committed together, so that a hundred generations cost a few
-disk syncs, not hundreds. `synchronous=FULL`: what `write` has returned from survives a power cut. Readers have
-connections of their own and never write. Nothing here runs on the event loop.
+One thread and one connection do all writes; waiting writes are committed together, so that a hundred generations cost a
+few disk syncs, not hundreds. `synchronous=FULL`: a write survives a power cut once `write` has returned. Readers have
+connections of their own and never write. No SQL runs on the event loop.
 
-What is kept stands in the modules that keep it: each registers its tables in `metadata`.
+The tables are declared in the modules that use them: each registers its own in `metadata`.
 """
 
 import asyncio
@@ -33,14 +33,14 @@ PROBE_SECONDS = 2.0
 T = TypeVar("T")
 
 metadata = sa.MetaData()
-starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))  # the last one only
+starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))  # of the last start only
 
-# As version 3 made it.
+# The table as schema version 3 had it.
 KEYS_TABLE = """CREATE TABLE IF NOT EXISTS keys (number INTEGER NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL,
  config JSON NOT NULL, origin TEXT NOT NULL, created_at FLOAT NOT NULL, imported JSON, memory JSON,
  PRIMARY KEY (number), UNIQUE (id), UNIQUE (token))"""
-# What brings a file of version N (the place in this list, from 1) to the next version. Tables that are missing are
-# made anyway; only changes of older ones stand here.
+# The statements that migrate a file from version N to N + 1; the first entry is for version 1. Missing tables are
+# created anyway; only changes of existing ones are listed here.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "ALTER TABLE generations ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
@@ -52,7 +52,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE generations ADD COLUMN backend TEXT",),
     (
-        KEYS_TABLE,  # files of version 1 have none; they pass by here on their way
+        KEYS_TABLE,  # for files of version 1, which do not have it
         "ALTER TABLE keys ADD COLUMN backend TEXT NOT NULL DEFAULT ''",
     ),
     (
@@ -69,7 +69,7 @@ SCHEMA_VERSION = len(MIGRATIONS) + 1
 
 
 class Database:
-    """The file, who may write to it, and when it is on disk. Methods raise StorageUnavailable when it refuses."""
+    """Reads and durable writes of the one file. Methods raise StorageUnavailable if it can't be read or written."""
 
     def __init__(self, path: Path, threads: BlockingPool) -> None:
         self._path = path
@@ -77,15 +77,15 @@ class Database:
         self._threads = threads
         self._write_engine = _engine(path, writer=True)
         self._read_engine = _engine(path, writer=False)
-        # All the mutable state: writes that wait for a commit, the task that commits them, whether the last failed.
+        # All the mutable state: the writes that wait for a commit, the task that commits them, whether the last failed.
         self._waiting: list[tuple[Callable[[sa.Connection], Any], asyncio.Future[None]]] = []
         self._committing: asyncio.Task[None] | None = None
         self._refused = False
 
     async def open(self) -> None:
-        """Take the folder for ourselves and bring the schema into place.
+        """Lock the folder and migrate the schema.
 
-        Raises ConfigurationError if another process has it, or if its contents can't be used.
+        Raises ConfigurationError if another process uses the folder, or if its contents can't be used.
         """
         try:
             await self._threads.run(Work.store_write, self._open)
@@ -94,13 +94,13 @@ class Database:
             raise
 
     async def close(self) -> None:
-        """Commit what waits and let go of the folder."""
+        """Commit all waiting writes and unlock the folder."""
         if self._committing is not None:
             await self._committing
         await self._threads.run(Work.store_write, self._close)
 
     async def read(self, query: Callable[[sa.Connection], T]) -> T:
-        """What `query` finds. It runs on a thread, on a connection that can't write."""
+        """Return the result of `query`, which runs on a thread, on a connection that can't write."""
 
         def run() -> T:
             with self._read_engine.connect() as connection:
@@ -111,11 +111,8 @@ class Database:
         except SQLAlchemyError as error:
             raise StorageUnavailable(f"the database can't be read: {_reason(error)}") from error
 
-    def look(self, query: Callable[[sa.Connection], T]) -> T | None:
-        """What `query` finds before the database is opened; None if there is nothing yet, or nothing to be read.
-
-        Blocks.
-        """
+    def peek(self, query: Callable[[sa.Connection], T]) -> T | None:
+        """Return the result of `query` before the database is opened; None if there is no readable database. Blocks."""
         if not self._path.exists():
             return None
         try:
@@ -125,16 +122,16 @@ class Database:
             return None
 
     async def write(self, write: Callable[[sa.Connection], Any]) -> None:
-        """Have `write` done in the next commit and wait for it."""
+        """Run `write` in the next commit, and wait for that commit."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, done))
         if self._committing is None or self._committing.done():
             self._committing = start_task(self._commit_all(), name="store-commit")
-        # A caller that is cancelled does not take its write out of the commit: it is on its way to the disk.
+        # The write is committed even if its caller is cancelled.
         await asyncio.shield(done)
 
     async def writable(self) -> bool:
-        """Whether a write would be committed now: tried if the last one was refused, else looked at without a write."""
+        """Whether a write would succeed now. It is tried after a failed write; otherwise only the files are checked."""
         if not self._refused:
             return await self._threads.run(Work.store_read, lambda: self._file.in_place)
         try:
@@ -150,7 +147,7 @@ class Database:
             try:
                 results = await self._threads.run(Work.store_write, self._commit, [write for write, _ in batch])
             except Exception:
-                for _, done in batch:  # a mistake of ours must not let callers wait for ever
+                for _, done in batch:  # a bug must not leave callers waiting for ever
                     done.set_exception(StorageUnavailable("the commit was interrupted"))
                     done.exception()
                 raise
@@ -160,22 +157,22 @@ class Database:
                     done.set_result(None)
                 else:
                     done.set_exception(error)
-                    done.exception()  # looked at: the waiter may be gone
+                    done.exception()  # retrieved: the waiter may be gone
 
     def _commit(self, batch: Sequence[Callable[[sa.Connection], None]]) -> Sequence[Exception | None]:
-        """Commit all writes together; if that fails, each alone, so that one can't take the others with it."""
+        """Commit all writes together; if that fails, each alone, so that a faulty one does not affect the others."""
         if not self._file.in_place:
             return [StorageUnavailable("the database's files were moved or removed")] * len(batch)
         try:
             with self._write_engine.begin() as connection:
                 for write in batch:
                     write(connection)
-        except OperationalError as error:  # locked, full, gone: it would be so for each
+        except OperationalError as error:  # locked, full or missing: each write would fail
             return [StorageUnavailable(f"the database refused: {_reason(error)}")] * len(batch)
-        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+        except Exception as error:  # noqa: BLE001  # any error must reach the waiting callers
             if len(batch) > 1:
                 return [result for write in batch for result in self._commit([write])]
-            # A broken rule of the schema, or a value that no column takes: trying again would not mend it.
+            # A violated constraint, or a value that the column does not accept: a retry would fail too.
             ours = isinstance(error, IntegrityError) or not isinstance(error, DBAPIError)
             return [error if ours else StorageUnavailable(f"the database refused: {_reason(error)}")]
         return [None] * len(batch)
@@ -192,7 +189,7 @@ class Database:
         log.info("database open", path=str(self._path), sqlite=sqlite3.sqlite_version, start=number)
 
     def _check(self) -> None:
-        """Refuse a damaged file, which stays as it is. What can't be read within `CHECK_SECONDS` is not checked."""
+        """Refuse a damaged file without changing it. Pages not read within `CHECK_SECONDS` are not checked."""
         with self._write_engine.connect() as connection:
             raw = cast("sqlite3.Connection", connection.connection.driver_connection)
             timer = threading.Timer(CHECK_SECONDS, raw.interrupt)
@@ -227,21 +224,21 @@ class Database:
 
     def _close(self) -> None:
         self._file.closing()
-        # Readers first: the last connection to close checkpoints the log, and only the writer may do that.
+        # Readers first: the last connection to close checkpoints the write-ahead log, and only the writer may do that.
         self._read_engine.dispose()
         self._write_engine.dispose()
         self._file.release()
 
 
 def rows_of(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
-    """What a query finds, by the names of the columns."""
+    """The rows of a query, each as an object with the names of its columns."""
     return [{str(name): value for name, value in row.items()} for row in connection.execute(query).mappings()]
 
 
 def _engine(path: Path, *, writer: bool) -> sa.Engine:
     mode = "rwc" if writer else "rw"
     engine = sa.create_engine(
-        # Made of parts: a path may hold what an address can't. Readers don't make the file.
+        # Built from parts, since a path may hold characters that a URL can't. Readers don't create the file.
         sa.URL.create("sqlite", database=path.absolute().as_uri(), query={"mode": mode, "uri": "true"}),
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
@@ -250,8 +247,8 @@ def _engine(path: Path, *, writer: bool) -> sa.Engine:
         max_overflow=0,
     )
 
-    # The driver's own idea of transactions is switched off, so that BEGIN IMMEDIATE takes the lock up front (a recipe
-    # of SQLAlchemy's SQLite documentation).
+    # The driver's own transactions are switched off, so that BEGIN IMMEDIATE takes the lock up front (a recipe of
+    # SQLAlchemy's SQLite documentation).
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None
@@ -267,7 +264,7 @@ def _engine(path: Path, *, writer: bool) -> sa.Engine:
 
 
 def _reason(error: Exception) -> str:
-    """What the database said, without the statement and its values, which SQLAlchemy appends."""
+    """The database's message, without the statement and its values, which SQLAlchemy appends."""
     with contextlib.suppress(AttributeError):
         return str(error.orig)  # type: ignore[attr-defined]
     return type(error).__name__

@@ -1,8 +1,8 @@
-"""DatabaseFile: the file itself, apart from what is in it: ours alone, whole at the start, in its place later.
+"""DatabaseFile: the lock on the database, and the checks that its files are complete and still in place.
 
-SQLite makes a file that is missing, goes on with one that was removed, and takes a log that is missing or unreadable
-for an empty one: each time what was committed is gone without a word. So the number of each start is kept in the
-database and, until it ends well, in the lock file beside it; and before each commit the files are looked at.
+SQLite creates a missing file, continues with one that was removed, and treats a missing or unreadable write-ahead log
+as empty: each time committed data is silently lost. Therefore each start has a number, which is stored in the database
+and, until a clean shutdown, in the lock file next to it; and the files are checked before each commit.
 """
 
 import fcntl
@@ -15,18 +15,18 @@ LOG_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")  # the first bytes of SQL
 
 
 class DatabaseFile:
-    """The database, its log and its lock on disk. Every method blocks: call it on a thread."""
+    """The database, its write-ahead log and its lock on disk. Every method blocks: call it on a thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._log_path = path.with_name(f"{path.name}-wal")
         self._lock_path = path.with_suffix(".lock")
-        # All the mutable state: the lock on the folder, and which files were opened.
+        # All the mutable state: the lock on the folder, and the devices and inodes of the files that were opened.
         self._lock: int | None = None
         self._opened: list[tuple[int, int]] = []
 
     def take(self) -> None:
-        """Take the folder for ourselves. Raises ConfigurationError, without having made a database."""
+        """Lock the folder. Raises ConfigurationError, without having made a database."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _take_lock(self._lock_path)
@@ -40,27 +40,27 @@ class DatabaseFile:
             )
 
     def check_start(self, number: int) -> None:
-        """Check the number of the last start that the database knows of. Raises ConfigurationError."""
+        """Check the number of the last start that is stored in the database. Raises ConfigurationError."""
         if number < self._last_start():
             raise self._incomplete(f"{self.path}: what was committed last is gone, {self._log_path.name} with it")
 
     def opened(self, number: int) -> None:
-        """The database is open, by a start of this number."""
+        """Note that the start with this number has opened the database."""
         if self._lock is not None:
             os.pwrite(self._lock, f"{number}\n".encode(), 0)
         self.path.chmod(0o600)
-        self._opened = self._look()
+        self._opened = self._identities()
 
     @property
     def in_place(self) -> bool:
-        """Whether what is committed now will be found by the next start."""
+        """Whether the next start will find data that is committed now."""
         try:
-            return self._look() == self._opened
+            return self._identities() == self._opened
         except OSError:
             return False
 
     def closing(self) -> None:
-        """It ends well: the next start may find whatever it finds, an older copy too."""
+        """Note a clean shutdown: the next start accepts any database, even an older copy."""
         if self._lock is not None and self.in_place:
             os.ftruncate(self._lock, 0)
 
@@ -70,19 +70,19 @@ class DatabaseFile:
             self._lock = None
 
     def _log_is_readable(self) -> bool:
-        """Whether SQLite would read the log at all. It would empty one that it can't read."""
+        """Whether SQLite can read the write-ahead log. It would empty an unreadable one."""
         try:
             with self._log_path.open("rb") as file:
                 return file.read(4) in (b"", *LOG_MAGIC)
         except FileNotFoundError:
             return True
 
-    def _look(self) -> list[tuple[int, int]]:
+    def _identities(self) -> list[tuple[int, int]]:
         found = [path.stat() for path in (self.path, self._log_path, self._lock_path)]
         return [(each.st_dev, each.st_ino) for each in found]
 
     def _last_start(self) -> int:
-        """The number of the last start, if it did not end well."""
+        """The number of the last start if it was not shut down cleanly, else 0."""
         noted = os.pread(self._lock, 20, 0) if self._lock is not None else b""
         return int(noted) if noted.strip().isdigit() else 0
 
@@ -92,7 +92,7 @@ class DatabaseFile:
 
 
 def _take_lock(path: Path) -> int:
-    """Lock a file for as long as this process lives. Two processes on one folder would send every order twice."""
+    """Lock a file until this process ends. Two processes on one folder would send every order twice."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

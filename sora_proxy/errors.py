@@ -1,9 +1,9 @@
-"""Every error we raise on purpose, and whose fault it is.
+"""The errors that the program raises on purpose, by their cause.
 
     SoraProxyError
     ├── ConfigurationError           the operator's: the start ends with one line per fault
     ├── UnknownModel                 the client's: there is no such model
-    ├── ModelsNotListed              a back end has not listed its models yet: any name may be one
+    ├── ModelsNotListed              a back end has not listed its models yet: any name may exist
     ├── IdempotencyMismatch          the client's: its idempotency key belongs to another order
     ├── InvalidOption                the operator's: an option can't have this value
     │   └── UnknownOption            no option of this name can be changed while the server runs
@@ -11,31 +11,31 @@
     │                                the operator's: an upstream key can't be found, added or deleted
     ├── BackendNotFound, BackendExists, BackendHasSource, BackendInUse
     │                                the operator's: the same for a back end
-    ├── SimulatorInUse               the operator's: neither can be added
-    ├── StorageUnavailable           ours: the disk or the database refused
-    ├── NoUpstreamKey                ours: no key is left that could serve
+    ├── SimulatorInUse               the operator's: no key or back end can be added
+    ├── StorageUnavailable           ours: the disk or the database failed
+    ├── NoUpstreamKey                ours: no key can serve the order
     ├── DailyCapReached              the operator's cap on images a day leaves no room for an order
-    ├── QueueFull                    ours: more orders wait than we promise to serve in time
+    ├── QueueFull                    ours: too many orders wait, or the expected wait is too long
     ├── QueueTimeout                 ours: an order waited too long for a key
-    ├── Rerouted                     the back ends changed while an order waited: it waits at those that there are now
+    ├── Rerouted                     the back ends changed while an order waited: it waits again, at the present ones
     ├── Stopping                     ours: this process is shutting down
-    └── Fault                        what a back end did to one call or task
+    └── Fault                        a call or task failed at a back end
         ├── RequestFault             the order itself: reported to the client, never sent again, no key affected
         ├── KeyFault                 one account
-        │   ├── KeyRejected          dead, or it needs a human: out of service until it is tested again
+        │   ├── KeyRejected          invalid, or it needs a human: out of service until it is tested again
         │   ├── TooManyTasks         it has as many tasks as it may have: the limit is learned
-        │   └── RateLimited          it is at its rate or quota: it cools down as the back end says, within bounds
+        │   └── RateLimited          over its rate or quota: it cools down as the back end says, within bounds
         ├── EgressFault              our egress (challenge page, proxy, country): it cools down, the key does not
-        ├── TaskFailed               the task that it accepted failed: not sent again, no key affected
-        │   └── TaskLost             it forgot the task: sent again only if the operator chose that
+        ├── TaskFailed               an accepted task failed: not sent again, no key affected
+        │   └── TaskLost             the back end lost it: sent again only if the operator chose that
         └── UpstreamFault            the back end
             ├── UpstreamUnavailable  it did not accept the call: nothing was registered
             │   └── ServerUnreachable no connection to its server: it cools down for all keys
-            ├── ResultRefused        it named an address for a result that is neither fetched nor shown
-            └── SubmissionUnknown    it may have accepted the order: look for it before sending it again
+            ├── ResultRefused        its result has an address that is neither fetched nor shown
+            └── SubmissionUnknown    it may have accepted the order: search before sending it again
 
-Messages are written for clients and operators: they contain no token, prompt, address or body of a back end. How each
-error is answered over HTTP is decided in `api/http/refusals.py`.
+Messages are written for clients and operators: they contain no token, prompt, address or body of a back end. The HTTP
+answer to each error is decided in `api/http/refusals.py`.
 """
 
 import traceback
@@ -58,11 +58,11 @@ class UnknownModel(SoraProxyError):
 
 
 class ModelsNotListed(SoraProxyError):
-    """No model of this name is known so far."""
+    """The name is unknown so far: a back end has not listed its models yet."""
 
 
 class IdempotencyMismatch(SoraProxyError):
-    """The client sent another order with the same key before."""
+    """The client used the same idempotency key for another order."""
 
 
 class InvalidOption(SoraProxyError):
@@ -110,7 +110,7 @@ class BackendInUse(SoraProxyError):
 
 
 class SimulatorInUse(SoraProxyError):
-    """The simulator answers, so that what is added would never be used. Nothing was changed."""
+    """The simulator is in use, so that an added key or back end would never be used. Nothing was changed."""
 
 
 class StorageUnavailable(SoraProxyError):
@@ -148,11 +148,11 @@ class Rerouted(SoraProxyError):
 
 
 class Stopping(SoraProxyError):
-    """Nothing was sent or stored; another process, or the next one, will take the order."""
+    """Nothing was sent or stored; the order may be repeated at another process."""
 
 
 class Fault(SoraProxyError):
-    """A call to a back end failed; the class says whose fault it was, `code` names it for clients."""
+    """A call to a back end failed. The class gives the cause, `code` is the cause's name for clients."""
 
     code = "upstream_error"
 
@@ -171,7 +171,7 @@ class KeyFault(Fault):
 
 
 class KeyRejected(KeyFault):
-    """The account is dead or needs a human; the message gives the reason."""
+    """The account is invalid or needs a human; the message gives the reason."""
 
 
 class TooManyTasks(KeyFault):
@@ -185,10 +185,10 @@ class TooManyTasks(KeyFault):
 
 
 class RateLimited(KeyFault):
-    """The account may try again in `retry_after` seconds (None: the back end did not say).
+    """The key may be used again in `retry_after` seconds (None: the back end did not say).
 
-    `family` is what the limit is for: a model by the back end's own name, or several by the beginning of their names
-    with `*` behind it; None: all of them.
+    `family` is the model that the limit is for, by the back end's own name, or a beginning of names followed by `*`;
+    None: all models.
     """
 
     code = "upstream_rate_limited"
@@ -214,7 +214,7 @@ class TaskFailed(Fault):
 
 
 class TaskLost(TaskFailed):
-    """The back end does not know a task any more that it accepted."""
+    """The back end accepted the task and no longer knows it."""
 
     code = "upstream_lost"
 
@@ -232,7 +232,7 @@ class ServerUnreachable(UpstreamUnavailable):
 
 
 class ResultRefused(UpstreamFault):
-    """`host` is that of the address, perhaps with a port. It is for operators only."""
+    """`host` is the address's host, perhaps with a port. It is for operators only."""
 
     code = "result_unavailable"
 
@@ -246,7 +246,7 @@ class SubmissionUnknown(UpstreamFault):
 
 
 def clear_frames(error: BaseException | None) -> None:
-    """Clear the local variables of the calls that failed: they would keep a large body until garbage is collected."""
+    """Clear the local variables of the failed calls: they would keep a large body until garbage is collected."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__

@@ -1,4 +1,4 @@
-"""EventLog: the numbered, append-only story of something, and everybody who follows it."""
+"""EventLog: a numbered, append-only list of events, and its followers."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
@@ -9,13 +9,10 @@ E = TypeVar("E")
 
 
 class EventLog(Generic[E]):
-    """The story. Numbers start at 1.
-
-    Any number of followers read it, each at its own pace, now or later; all of them see the same events.
-    """
+    """The events, numbered from 1. Any number of followers can read them, now or later, each at its own pace."""
 
     def __init__(self, events: Iterable[E] = ()) -> None:
-        # All the mutable state: the events, whether one waits for more, how often it was nudged, and who follows.
+        # All the mutable state: the events, whether the log is closed, how often it was nudged, and who waits for it.
         self._events = list(events)
         self._closed = False
         self._nudges = 0
@@ -32,59 +29,59 @@ class EventLog(Generic[E]):
         return self._events[-1] if self._events else None
 
     def append(self, *events: E) -> None:
-        """Show events to every follower. The store must have committed them."""
+        """Add events and wake every follower. The store must have committed them."""
         self._events.extend(events)
         self._wake()
 
     def nudge(self) -> None:
-        """Wake the followers that asked for it, as an `idle` time does: something beside the log has changed."""
+        """Wake the followers that have `nudged` set: something outside of the log has changed."""
         self._nudges += 1
         self._wake()
 
     def close(self) -> None:
-        """Nobody waits for events any more: the story has ended, this process stops, or it takes too long."""
+        """End all waits: the generation has ended, this process stops, or it takes too long."""
         self._closed = True
         self._wake()
 
     async def end(self) -> None:
         """Wait until the log is closed."""
-        async with aclosing(self.follow()) as news:
-            async for _ in news:
+        async with aclosing(self.follow()) as batches:
+            async for _ in batches:
                 pass
 
     async def follow(
         self, after: int = 0, idle: float | None = None, *, nudged: bool = False
     ) -> AsyncGenerator[Sequence[E], None]:
-        """Yield the events numbered above `after`, as many as there are, then those to come, until the log is closed.
+        """Yield the present events numbered above `after`, then those to come, in batches, until the log is closed.
 
-        Yields an empty sequence whenever `idle` seconds passed without an event, which is the moment for a heartbeat;
-        with `nudged` also after each nudge, earlier ones included.
+        Yields an empty sequence after `idle` seconds without an event, which is the moment for a heartbeat; with
+        `nudged` also after each nudge, earlier ones included.
         """
         seen, nudges = after, 0
-        alarm = _Alarm(self._waiters, idle)
+        silence = _Silence(self._waiters, idle)
         try:
             while True:
                 if seen < len(self._events):
                     new = self._events[seen:]
                     seen = len(self._events)
                     yield new
-                    alarm.heard()
+                    silence.restart()
                 elif self._closed:
                     return
-                elif (nudged and nudges != self._nudges) or not await alarm.news():
+                elif (nudged and nudges != self._nudges) or not await silence.broken():
                     nudges = self._nudges
                     yield ()
-                    alarm.heard()
+                    silence.restart()
         finally:
-            alarm.off()
+            silence.end()
 
     def _wake(self) -> None:
         for waiter in self._waiters:
             _settle(waiter, True)
 
 
-class _Alarm:
-    """Wakes one follower, by news or by silence. One timer serves its whole life, and moves only when it rings."""
+class _Silence:
+    """The time since a follower's last batch. One timer serves all of them; it is moved only when it fires."""
 
     def __init__(self, waiters: set[asyncio.Future[bool]], idle: float | None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -92,11 +89,11 @@ class _Alarm:
         self._idle = idle
         # All the mutable state.
         self._waiter: asyncio.Future[bool] | None = None
-        self._heard_at = self._loop.time()
-        self._timer = self._loop.call_later(idle, self._ring) if idle is not None else None
+        self._began_at = self._loop.time()
+        self._timer = self._loop.call_later(idle, self._fire) if idle is not None else None
 
-    async def news(self) -> bool:
-        """Wait until the log has changed (True) or has been silent for long (False)."""
+    async def broken(self) -> bool:
+        """Wait until the log has changed (True) or `idle` seconds have passed (False)."""
         self._waiter = self._loop.create_future()
         self._waiters.add(self._waiter)
         try:
@@ -105,22 +102,21 @@ class _Alarm:
             self._waiters.discard(self._waiter)
             self._waiter = None
 
-    def heard(self) -> None:
-        """The silence is broken."""
-        self._heard_at = self._loop.time()
+    def restart(self) -> None:
+        self._began_at = self._loop.time()
 
-    def off(self) -> None:
+    def end(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _ring(self) -> None:
+    def _fire(self) -> None:
         assert self._idle is not None  # noqa: S101 - there is no timer without it
-        left = self._heard_at + self._idle - self._loop.time()
+        left = self._began_at + self._idle - self._loop.time()
         if left <= 0:
             left = self._idle
             if self._waiter is not None:
                 _settle(self._waiter, False)
-        self._timer = self._loop.call_later(left, self._ring)
+        self._timer = self._loop.call_later(left, self._fire)
 
 
 def _settle(waiter: asyncio.Future[bool], result: bool) -> None:

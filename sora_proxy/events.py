@@ -8,7 +8,7 @@ MAX_PREVIEW_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """It waits for a key; `position` counts from 1, `seconds` is the expected wait."""
+    """The order waits for a key. `position` counts from 1, `seconds` is the expected wait."""
 
     position: int
     seconds: int | None = None
@@ -16,7 +16,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the upstream said: `percent` 0..100, `position` in its own queue, `seconds` it expects us to wait there."""
+    """Progress reported by the back end: `percent` 0..100, `position` and expected `seconds` in its own queue."""
 
     percent: int | None = None
     position: int | None = None
@@ -25,10 +25,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """An unfinished image. It is not an event: nobody needs it later, so it is kept in memory only.
+    """An unfinished image. It is not an event: it is not needed later, so it is kept in memory only.
 
     `index` is the image's number among those ordered, `number` counts its previews from 0, `format` is png, webp or
-    jpeg. One of more than `MAX_PREVIEW_BYTES` is dropped.
+    jpeg. A preview of more than `MAX_PREVIEW_BYTES` is dropped.
     """
 
     content: bytes = field(repr=False)
@@ -39,20 +39,20 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One result. Either `name` (an image that we keep) or `url` (the upstream's own) is set."""
+    """One result. Either `name` (of an image that is stored here) or `url` (the back end's own) is set."""
 
     index: int
     name: str | None = None
     url: str | None = None
 
     def link(self, origin: str) -> str:
-        """Where clients find it: here, where they reach us by `origin`, or at the upstream."""
+        """The address for clients: under this server's `origin`, or at the back end."""
         return f"{origin}/images/{self.name}" if self.name else self.url or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """One of the images will not come, although others did. `code` and `message` are as those of `Failed`."""
+    """One image failed, although others did not. `code` and `message` are as in `Failed`."""
 
     index: int
     code: str
@@ -61,12 +61,12 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """All images are there, or as many as there will be."""
+    """The order has ended with at least one image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It ended without an image. `code` is for programs, `message` for people; both are safe to show."""
+    """The order has ended without an image. `code` is for programs, `message` for people; both are safe to show."""
 
     code: str
     message: str
@@ -74,12 +74,12 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The client cancelled it."""
+    """The client has cancelled the order."""
 
 
-OUR_MISTAKE = Failed("internal_error", "internal server error")
+INTERNAL_ERROR = Failed("internal_error", "internal server error")
 Event = Queued | Progress | Image | Missing | Completed | Failed | Cancelled
-# By the names under which they are stored and sent.
+# The names under which events are stored and sent.
 EVENTS: dict[str, type[Event]] = {
     "queued": Queued,
     "progress": Progress,
@@ -93,7 +93,7 @@ KINDS = {event: kind for kind, event in EVENTS.items()}
 
 
 def failure_of(event: Event) -> Failed | None:
-    """The bad end that an event tells of, if it is one."""
+    """The failure or cancellation that an event reports, else None."""
     match event:
         case Failed():
             return event
@@ -104,12 +104,12 @@ def failure_of(event: Event) -> Failed | None:
 
 
 def event_to_record(event: Event) -> tuple[str, dict[str, Any]]:
-    """The kind and the fields of an event, as the store keeps them."""
+    """The kind and the fields of an event, as they are stored."""
     return KINDS[type(event)], asdict(event)
 
 
 def event_from_record(kind: str, fields: dict[str, Any]) -> Event:
-    """The inverse of `event_to_record`. A code that an older version stored gets its present name."""
+    """The inverse of `event_to_record`. Codes of older versions get their present names."""
     if fields.get("code") == "submission_unknown":
         fields = fields | {"code": "outcome_unknown"}
     return EVENTS[kind](**fields)

@@ -1,8 +1,8 @@
-"""A generation: one order, the states it goes through, and the log of what happened to it. No I/O in here.
+"""A generation: one order, its states, and the log of its events. No I/O in here.
 
 Theory of operation. A generation has a `State`; the next one is made by a transition of `TRANSITIONS`, committed by the
-store, and only then takes its place and has its effect. What clients may see is appended to the `EventLog`, in the same
-commit: together they are a `Step`. Streams, waiting requests and polls follow or read that log.
+store, and only then takes its place and has its effect. Events for clients are appended to the `EventLog` in the same
+commit: together they are a `Step`. Streams, waiting requests and status requests read that log.
 """
 
 import asyncio
@@ -31,8 +31,8 @@ from sora_proxy.spec import GenerationSpec
 
 class Status(StrEnum):
     queued = "queued"  # waits for a key; was never sent
-    submitting = "submitting"  # the intent is on disk; the order is, was or will be on the wire
-    unknown = "unknown"  # it may or may not be registered upstream: look before you send
+    submitting = "submitting"  # the intent is on disk; the order is being sent, was sent or will be
+    unknown = "unknown"  # it may or may not be registered upstream: search before sending again
     running = "running"  # the upstream task's id is on disk
     saving = "saving"  # the upstream is done and its results are on disk as URLs
     completed = "completed"
@@ -41,12 +41,12 @@ class Status(StrEnum):
 
 
 FINAL = frozenset({Status.completed, Status.failed, Status.cancelled})
-# Where a cancelled generation may still be: an upstream task is not gone because nobody wants it any more.
+# The states in which a cancelled generation may still be, since its upstream task continues.
 BEYOND_RECALL = frozenset({Status.submitting, Status.unknown, Status.running, Status.saving})
 
 
 class Phase(StrEnum):
-    """Where a generation stands, as far as its client is concerned."""
+    """The status of a generation as clients see it."""
 
     queued = "queued"
     in_progress = "in_progress"
@@ -55,10 +55,10 @@ class Phase(StrEnum):
     cancelled = "cancelled"
 
 
-# A definite refusal leads from submitting back to queued (another key may be tried); so does an intent that was looked
-# for upstream and not found. From running only a task that the back end lost does, if the operator chose that: nothing
-# else that was accepted is sent again. A synchronous back end's order is saved without ever being a task; one that is
-# sent as single calls is saved from any of the first three, with the images that it has got, when no more will come.
+# A definite refusal leads from submitting back to queued (another key may be tried); so does an intent whose search
+# upstream found nothing. From running, only a lost task leads back, if the operator chose that: no other accepted order
+# is sent again. The order of a synchronous back end is saved without ever being a task. An order that is sent as single
+# calls is saved from any of the first three, with the images it has, once no more are expected.
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.queued: frozenset({Status.submitting, Status.saving, Status.failed, Status.cancelled}),
     Status.submitting: frozenset(
@@ -73,16 +73,16 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 }
 
 E = TypeVar("E", bound=Event)
-ATTEMPTS = uuid.UUID("5b3a2c1e-6f0e-4d5c-9a83-0d6b7f5a2e41")  # the namespace of their ids
+ATTEMPT_NAMESPACE = uuid.UUID("5b3a2c1e-6f0e-4d5c-9a83-0d6b7f5a2e41")  # the namespace of their ids
 NOT_MADE = Failed("result_unavailable", "the back end did not make this image")
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A finished image: where the back end keeps it, or its bytes, in a file that we have.
+    """A finished image: its URL at the back end, or the name of a file here that holds its bytes.
 
     The URL is as `plain_address` writes it, and expires. `ours_only`: clients can't fetch it, since it is relative,
-    private or needs the key; then only the back end reads it, and it may be any text.
+    private or needs the key; then it may be any text that the module of the back end understands.
     """
 
     url: str = ""
@@ -91,16 +91,16 @@ class Asset:
     id: str | None = None  # the back end's own name for it
     file: str | None = None  # the name of a result that arrived as bytes
     ours_only: bool = False
-    key_id: str | None = None  # the key that it was made with, if the generation was on several
+    key_id: str | None = None  # the key that made it, if the generation used several
 
 
 @dataclass(frozen=True, slots=True)
 class SingleCall:
     """One of the calls of an order that is sent as one call for each image.
 
-    `sent`: its intent is on disk. Its outcome is an image or an error; until there is one, it is under way if it was
-    sent, and still to be sent if not. `counted` is how often it counts as ordered: once for each intent, except those
-    that the back end is known not to have taken.
+    `sent`: its intent is on disk. Its outcome is an image or an error; until there is one, the call is under way if it
+    was sent, and still to be sent if not. `counted` is how often it counts as ordered: once for each intent, except
+    those that the back end is known not to have accepted.
     """
 
     sent: bool = False
@@ -114,7 +114,7 @@ class SingleCall:
 
     @property
     def refused(self) -> "SingleCall":
-        """The same when it is known that the back end did not take it."""
+        """The same call when it is known that the back end did not accept it."""
         return SingleCall(counted=self.counted - 1)
 
     @property
@@ -124,28 +124,28 @@ class SingleCall:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a generation stands. It never changes: the store commits the next one, and only then it takes its place."""
+    """The state of a generation. It is immutable: the store commits the next state, which then replaces it."""
 
     status: Status = Status.queued
     key_id: str | None = None  # set from the intent on: a generation stays on its key
     task_id: str | None = None  # the upstream task
     intent_at: float | None = None  # of the last attempt; None once it is known that nothing was registered
     attempts: int = 0  # submits that were tried
-    lost: int = 0  # those of them that were looked for upstream and not found, or that the back end lost
-    listed: tuple[str, ...] | None = None  # tasks that were there before the intent, where lists tell no prompts
+    lost: int = 0  # those of them that a search did not find upstream, or that the back end lost
+    listed: tuple[str, ...] | None = None  # tasks that existed before the intent, if the back end lists no prompts
     upstream_done_at: float | None = None
     assets: tuple[Asset, ...] = ()
-    backend: str | None = None  # its name, set from the intent on; older versions did not keep it
+    backend: str | None = None  # its name, set from the intent on; older versions did not store it
     model: str | None = None  # the back end's own name of the model, set with it
-    ignored: tuple[str, ...] = ()  # the parameters that the model does not take, or `size`
-    size: tuple[int, int] | None = None  # the width and height that its model has, in pixels
-    calls: tuple[SingleCall, ...] = ()  # by the numbers of their images, of an order that is sent as single calls
-    usage: dict[str, Any] | None = None  # what the back end counted, as `usage.py` writes it
+    ignored: tuple[str, ...] = ()  # the parameters that the model does not take, perhaps `size` too
+    size: tuple[int, int] | None = None  # the width and height that its model uses, in pixels
+    calls: tuple[SingleCall, ...] = ()  # of an order that is sent as single calls, by the numbers of their images
+    usage: dict[str, Any] | None = None  # the back end's counters, in the form of `upstream/usage.py`
 
     def to(self, status: Status, **changes: Any) -> "State":
-        """The state after one transition of the table, with other fields changed too.
+        """The state after one transition of `TRANSITIONS`, with other fields changed too.
 
-        Raises ValueError for a transition that does not exist.
+        Raises ValueError for any other transition.
         """
         if status not in TRANSITIONS[self.status]:
             raise ValueError(f"a generation can't go from {self.status} to {status}")
@@ -153,7 +153,7 @@ class State:
 
     @property
     def results(self) -> dict[int, Asset]:
-        """The finished images that there are so far, by their numbers among those ordered."""
+        """The images finished so far, by their numbers among those ordered."""
         assets = [call.asset for call in self.calls] or self.assets
         return {index: asset for index, asset in enumerate(assets) if asset is not None}
 
@@ -169,8 +169,8 @@ class Generation:
     state: State = State()  # changed by the store only, once it is on disk
     log: EventLog[Event] = field(default_factory=EventLog)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # the store's: one commit at a time
-    previews: dict[int, Preview] = field(default_factory=dict)  # of a running one: the newest of each image
-    overdue: bool = False  # clients wait for it no more, although it continues
+    previews: dict[int, Preview] = field(default_factory=dict)  # the newest of each image, while it runs
+    overdue: bool = False  # clients no longer wait for it, although it continues
 
     @property
     def status(self) -> Status:
@@ -178,7 +178,7 @@ class Generation:
 
     @property
     def size(self) -> tuple[int, int]:
-        """The width and height that were ordered, or will be, in pixels."""
+        """The width and height in pixels: the model's, once it is known, else those of the spec."""
         return self.state.size or (self.spec.width, self.spec.height)
 
     @property
@@ -188,27 +188,27 @@ class Generation:
 
     @property
     def attempt_id(self) -> str:
-        """A UUID that no other attempt to send any order has, and that follows from what is on disk."""
-        return str(uuid.uuid5(ATTEMPTS, f"{self.id}/{self.state.attempts}"))
+        """A UUID of this attempt to send the order, unique among all orders and derived from stored data."""
+        return str(uuid.uuid5(ATTEMPT_NAMESPACE, f"{self.id}/{self.state.attempts}"))
 
     def call_id(self, number: int) -> str:
-        """The same for one of the single calls of this attempt."""
-        return str(uuid.uuid5(ATTEMPTS, f"{self.id}/{self.state.attempts}/{number}"))
+        """A UUID of one single call of this attempt, made in the same way."""
+        return str(uuid.uuid5(ATTEMPT_NAMESPACE, f"{self.id}/{self.state.attempts}/{number}"))
 
     @property
     def cancelled(self) -> bool:
-        """Whether its client cancelled it. Its status follows when the back end is done with it."""
+        """Whether its client cancelled it. Its status becomes `cancelled` when the back end has ended its task."""
         return isinstance(self.log.last, Cancelled)
 
     @property
     def ended(self) -> bool:
-        """Whether clients will hear no more of it."""
+        """Whether clients will get no more events of it."""
         return self.status in FINAL or self.cancelled
 
     def show_preview(self, preview: Preview) -> None:
-        """Show an unfinished image to the followers of the log, in place of the one before, if its client wants that.
+        """Show an unfinished image to the followers of the log, in place of the previous one, if its client wants that.
 
-        A back end may report more than was ordered: that is dropped.
+        A preview of an image that was not ordered is dropped.
         """
         wanted = preview.index in range(self.spec.n) and self.spec.previews and not self.ended
         if wanted and len(preview.content) <= MAX_PREVIEW_BYTES:
@@ -216,7 +216,7 @@ class Generation:
             self.log.nudge()
 
     def end_wait(self) -> None:
-        """End the wait of all clients, and of those that come later. The generation continues without them."""
+        """End the wait of all clients, present and later ones. The generation continues without them."""
         self.overdue = True
         self.log.close()
 
@@ -228,19 +228,19 @@ class Generation:
 
     @property
     def failure(self) -> Failed | None:
-        """How it ended badly, if it did."""
+        """The failure or cancellation that ended it, if any."""
         return next((failed for event in self.log if (failed := failure_of(event))), None)
 
     @property
     def missing(self) -> dict[int, Failed]:
-        """Why images of a completed one are missing, by their numbers among those ordered."""
+        """The reasons why images of a completed one are missing, by their numbers among those ordered."""
         made = {image.index for image in self.events_of(Image)}
         known = {missing.index: Failed(missing.code, missing.message) for missing in self.events_of(Missing)}
         return {index: known.get(index, NOT_MADE) for index in range(self.spec.n) if index not in made}
 
     @property
     def made_by(self) -> dict[str, Any]:
-        """Which back end makes or made it, as answers say it: its name, its own model and id, and what it ignores."""
+        """Fields of answers about its back end: the name, the back end's own model and id, the ignored parameters."""
         return {
             "backend": self.state.backend,
             "backend_model": self.state.model,
@@ -249,7 +249,7 @@ class Generation:
         }
 
     def summary(self, origin: str) -> dict[str, Any]:
-        """How it stands, for clients who reach us by `origin`."""
+        """Its state as an object for clients. Links to images begin with `origin`, this server's address."""
         failed = self.failure
         links = [image.link(origin) for image in self.events_of(Image)]
         missing = self.missing.items() if self.status is Status.completed else ()
@@ -274,7 +274,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one commit changes of a generation: its state, and new events. Until then `generation` is as before."""
+    """The changes of a generation in one commit: a new state and new events. `generation` changes only afterwards."""
 
     generation: Generation
     old: State
@@ -283,15 +283,15 @@ class Step:
 
     @property
     def ends(self) -> bool:
-        """Whether clients will learn nothing more about it."""
+        """Whether this is the last step that clients learn of."""
         return bool(self.events) and isinstance(self.events[-1], Completed | Failed | Cancelled)
 
     @property
     def after(self) -> Generation:
-        """A copy of the generation as it will be."""
+        """A copy of the generation as it is after the commit."""
         return replace(self.generation, state=self.new, log=EventLog([*self.generation.log, *self.events]))
 
 
 def new_generation_id() -> str:
-    """A public id: unguessable, safe in a URL, never an upstream's."""
+    """A public id: unguessable, safe in a URL, never the id of an upstream task."""
     return f"chatcmpl-{secrets.token_hex(16)}"

@@ -1,6 +1,6 @@
-"""`python -m sora_proxy.healthcheck`: status 0 if the server of these settings is alive. For containers; needs no curl.
+"""The health check of containers, `python -m sora_proxy.healthcheck`: its exit status is 0 if the server is alive.
 
-A module of its own, so that a check every few seconds does not load the whole program.
+It is a module of its own, so that a check every few seconds does not load the whole program, and needs no curl.
 """
 
 import sys
@@ -10,17 +10,17 @@ from sora_proxy.errors import ConfigurationError
 from sora_proxy.settings.reading import load_settings
 
 TIMEOUT_SECONDS = 5.0
-# Listening on all addresses is reached by the one of this machine itself.
+# A server that listens on all addresses is reached by the loopback address.
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 def main() -> int:
-    """Ask our own liveness route; returns the exit status."""
+    """Call the liveness route; returns the exit status."""
     try:
         settings = load_settings()
         host = ANY_ADDRESS.get(settings.api_host, settings.api_host)
         url = f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}/health/live"
-        # No proxy of the environment may stand between a server and itself.
+        # A proxy of the environment must not be used between a server and itself.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
             return 0 if answer.status == 200 else 1

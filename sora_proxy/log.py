@@ -1,6 +1,6 @@
-"""The structlog pipeline: one way out for our own lines, the standard library's and aiohttp's.
+"""The logging pipeline (structlog) for the program's own lines, the standard library's and aiohttp's.
 
-Every line gets the context bound to its request or generation, loses every secret, and leaves as one JSON object
+Every line gets the context of its request or generation, its secrets are masked, and it is written as one JSON object
 (orjson) or, on a terminal, as coloured text. The event loop only puts lines into a queue; a thread renders and writes
 them.
 """
@@ -18,32 +18,32 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 MASK = "***"
-# What looks like a credential is masked even if nobody told us about it.
+# Texts that look like credentials are masked even if they are not among the known secrets.
 CREDENTIALS = re.compile(r"(?i)(\bbearer\s+|authorization\W{1,6}basic\s+)[^\s\"'@,}]+|(://[^/\s:@]*:)[^\s/]*(?=@)")
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # what ends a line or commands a terminal
-LINES_WAITING = 10_000
-VALUE_LENGTH = 4000
-DEPTH = 8
-MIN_SECRET_LENGTH = 4  # anything shorter would mask half of each line
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # characters that end a line or control a terminal
+MAX_WAITING_LINES = 10_000
+MAX_VALUE_LENGTH = 4000
+MAX_DEPTH = 8
+MIN_SECRET_LENGTH = 4  # a shorter secret would mask half of each line
 
 
 class Redactor:
-    """A processor that masks the secrets it was told about, and whatever looks like one, in every value of a line."""
+    """A processor that masks the known secrets, and texts that look like credentials, in every value of a line."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        # All the mutable state: what to mask, the longest first. The thread that writes reads it.
+        # All the mutable state: the secrets to mask, the longest first. The thread that writes reads it.
         self._secrets: tuple[str, ...] = ()
         self.hide(secrets)
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Mask these too, from now on."""
+        """Mask these secrets too, from now on."""
         longer = {secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH}
         self._secrets = tuple(sorted(longer | set(self._secrets), key=len, reverse=True))
 
     def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
         return {name: self._clean(value) for name, value in line.items()}
 
-    def _clean(self, value: Any, depth: int = DEPTH) -> Any:
+    def _clean(self, value: Any, depth: int = MAX_DEPTH) -> Any:
         if isinstance(value, dict) and depth:
             return {self._text(name): self._clean(item, depth - 1) for name, item in value.items()}
         if isinstance(value, list | tuple) and depth:
@@ -53,23 +53,23 @@ class Redactor:
         return self._text(value)
 
     def _text(self, value: Any) -> str:
-        """A value in words that can be written: masked first, cut then, lest half a secret escapes the mask."""
+        """A value as text: masked first, then cut, so that no part of a secret escapes the mask."""
         try:
             text = str(value)
-        except Exception:  # noqa: BLE001  # whatever a class does to its objects, the line must not be lost
+        except Exception:  # noqa: BLE001  # a `__str__` that fails must not cost the line
             text = f"<{type(value).__name__}>"
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         if not text.isascii():
             text = text.encode(errors="backslashreplace").decode()
-        if "://" in text or len(text.split(None, 1)) > 1:  # else there is nothing for the expression to find
+        if "://" in text or len(text.split(None, 1)) > 1:  # else the expression can't match
             text = CREDENTIALS.sub(rf"\1\2{MASK}", text)
-        half = VALUE_LENGTH // 2  # the end of a traceback tells what happened
-        return text if len(text) <= VALUE_LENGTH else f"{text[:half]} … {text[-half:]}"
+        half = MAX_VALUE_LENGTH // 2  # the end of a traceback names the error
+        return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:half]} … {text[-half:]}"
 
 
 class _ContextQueueHandler(QueueHandler):
-    """Puts records into the queue as they are, with the context of the place that logged them."""
+    """Puts records into the queue as they are, with the context in which they were logged."""
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         record.bound_context = structlog.contextvars.get_contextvars()
@@ -82,7 +82,7 @@ def _add_bound_context(_logger: WrappedLogger, _method: str, line: EventDict) ->
 
 
 def _catch_exception(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    """Take the exception along: on the thread that writes, `exc_info=True` would find none."""
+    """Add the exception itself: on the thread that writes, `exc_info=True` would find none."""
     return {**line, "exc_info": sys.exc_info()} if line.get("exc_info") is True else line
 
 
@@ -112,7 +112,7 @@ def _renderers(style: Literal["json", "console"], redact: Processor) -> list[Pro
 def configure_logging(
     *, style: Literal["auto", "json", "console"], verbose: bool, redactor: Redactor
 ) -> Callable[[], None]:
-    """Install the pipeline, writing to standard error. Returns the function that writes what waits and ends it."""
+    """Install the pipeline, which writes to standard error. Returns the function that flushes and ends it."""
     if style == "auto":
         style = "console" if sys.stderr.isatty() else "json"
     shared: list[Processor] = [
@@ -126,7 +126,7 @@ def configure_logging(
     )
     output = logging.StreamHandler(sys.stderr)
     output.setFormatter(formatter)
-    lines: queue.Queue[Any] = queue.Queue(LINES_WAITING)
+    lines: queue.Queue[Any] = queue.Queue(MAX_WAITING_LINES)
     listener = QueueListener(lines, output)
     listener.start()
 
@@ -134,10 +134,10 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers[:] = [_ContextQueueHandler(lines)]
     set_verbose(verbose=verbose)
-    # Their INFO and DEBUG lines tell about sockets and hold addresses with credentials in them.
+    # Their INFO and DEBUG lines describe sockets and hold addresses with credentials in them.
     for name in ("asyncio", "urllib3", "ordering", "charset_normalizer", "PIL", "aiohttp.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # They quote what strangers send: requests that are no HTTP, headers of answers. What goes wrong we log ourselves.
+    # They quote bytes from outside: requests that are not HTTP, headers of answers. Failures are logged elsewhere.
     for name in ("aiohttp.server", "urllib3.connection"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(
@@ -156,5 +156,5 @@ def configure_logging(
 
 
 def set_verbose(*, verbose: bool) -> None:
-    """Whether debug lines are written, prompts among them."""
+    """Set whether debug lines are written, prompts among them."""
     logging.getLogger().setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -1,10 +1,10 @@
-"""The spec of a generation: what was ordered. No I/O in here."""
+"""The spec of a generation: the order as its client made it. No I/O in here."""
 
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-NOT_ORDERED = {"ordered": False}  # of a field that does not change what is made
-# What clients may set beside the prompt and the size. What it means, and which values there are, is up to a model.
+NOT_ORDERED = {"ordered": False}  # of a field that does not change the images
+# The parameters that clients may set in addition to prompt and size. Meaning and values depend on the model.
 PARAMETERS = (
     "seed",
     "steps",
@@ -21,16 +21,16 @@ PARAMETERS = (
 
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
-    """What was ordered. `images` and `mask` name stored input images, `width` and `height` are pixels.
+    """The order as its client made it. `images` and `mask` name stored input images, `width` and `height` are pixels.
 
     `parameters` are those of `PARAMETERS` that the client set: a model that does not take one ignores it.
-    `previews` is how many previews of each image the client wants.
-    `include_usage` is how the answer was asked for: a stream that is resumed must have the same form.
-    `metadata` is what the client noted on its order.
-    `via` names the servers like this one that the order came through, by their marks.
-    `keep`: its images are stored here whatever the operator chose, for the answer holds their bytes. `format` is png,
-    webp or jpeg, `compression` 0 to 100; without them an image stays as the back end made it.
-    `webhook_url` is where to send a message about its end, `origin` the address of ours that its links have there.
+    `previews` is the number of previews that the client wants of each image.
+    `include_usage`: the stream ends with usage; stored, since a resumed stream must have the same form.
+    `metadata` holds the client's own notes on its order.
+    `via` holds the marks of the sora_proxy servers that the order came through.
+    `keep`: the images are always stored here, since the answer holds their bytes. `format` is png, webp or jpeg,
+    `compression` 0 to 100; without them an image stays as the back end made it.
+    `webhook_url` is the address for a message about its end, `origin` the beginning of the links in that message.
     """
 
     model: str
@@ -38,7 +38,7 @@ class GenerationSpec:
     n: int = 1
     width: int = 720
     height: int = 480
-    images: tuple[str, ...] = field(default=(), metadata=NOT_ORDERED)  # names of ours
+    images: tuple[str, ...] = field(default=(), metadata=NOT_ORDERED)  # names of stored images
     include_usage: bool = field(default=False, metadata=NOT_ORDERED)
     metadata: dict[str, str] = field(default_factory=dict, metadata=NOT_ORDERED)
     keep: bool = field(default=False, metadata=NOT_ORDERED)
@@ -52,7 +52,7 @@ class GenerationSpec:
     via: tuple[str, ...] = field(default=(), metadata=NOT_ORDERED)
 
     def ordered(self) -> dict[str, Any]:
-        """The fields by which orders differ, except those at their default: later versions will have more fields."""
+        """The fields by which orders are compared. Those at their default are left out: later versions add fields."""
         return {
             each.name: value
             for each in fields(self)

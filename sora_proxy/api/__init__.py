@@ -1,4 +1,4 @@
-"""How does the world reach us? The routes, who may use them, and what surrounds every request."""
+"""How do clients reach the server? The routes, the access to them, and the handling of every request."""
 
 from aiohttp import web
 
@@ -6,7 +6,7 @@ from sora_proxy.api import generations, health, models, stored_images
 from sora_proxy.api.admin import FOR_OPERATORS, LOGIN, add_backend_header
 from sora_proxy.api.chat import routes as chat
 from sora_proxy.api.chat import stored as stored_completions
-from sora_proxy.api.http.arrival import expected_later
+from sora_proxy.api.http.arrival import continue_later
 from sora_proxy.api.http.cors import cors
 from sora_proxy.api.http.middleware import (
     OPEN_HANDLERS,
@@ -68,7 +68,7 @@ ALIASES = [
 def add_routes(app: web.Application) -> None:
     """Add the API to an application. A route needs a client key unless it is listed as open or for operators."""
     for route in [*OPEN, *FOR_CLIENTS, *ALIASES, *FOR_OPERATORS]:
-        options = {**route.kwargs, "expect_handler": expected_later}
+        options = {**route.kwargs, "expect_handler": continue_later}
         web.RouteDef(route.method, route.path, route.handler, options).register(app.router)
     app[OPEN_HANDLERS] = open_handlers = frozenset(route.handler for route in OPEN)
     app[API_DOCUMENT] = ApiDocument([*FOR_CLIENTS, *OPEN, *FOR_OPERATORS], open_handlers)

@@ -1,4 +1,4 @@
-"""What the routes need of the application to take and find orders, by typed keys."""
+"""The application's typed keys for the routes that place and find orders."""
 
 from aiohttp import web
 

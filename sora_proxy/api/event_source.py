@@ -1,6 +1,6 @@
 """A generation's log as a browser's `EventSource` reads it: `id:`, `event:` and `data:` lines.
 
-The ids are the log's own numbers. OpenAI's SDKs can't read this; for them are the streams without ids.
+The ids are the log's own numbers. OpenAI's SDKs can't read ids; for them there are other streams.
 """
 
 from contextlib import aclosing
@@ -26,18 +26,18 @@ class EventSource:
     async def run(self) -> web.StreamResponse:
         log = self._generation.log
         if self._generation.ended and self._after == len(log):
-            return web.Response(status=204)  # which tells an EventSource not to come again
+            return web.Response(status=204)  # an EventSource does not reconnect after this status
         stream = EventStream(self._request)
         await stream.open()
         await stream.heartbeat()
         number = self._after
-        async with aclosing(log.follow(number, idle=self._request.app[SETTINGS].current.heartbeat_interval)) as news:
-            async for events in news:
+        async with aclosing(log.follow(number, idle=self._request.app[SETTINGS].current.heartbeat_interval)) as batches:
+            async for events in batches:
                 numbered = enumerate(events, number + 1)
                 number += len(events)
                 text = b"".join([event_text(each, event, self._origin) for each, event in numbered])
                 await (stream.write(text) if text else stream.heartbeat())
-        if not self._generation.ended:  # without an id: whoever comes back resumes after the last event sent
+        if not self._generation.ended:  # without an id, so that clients resume after the last event of the log
             kind = b"generation_timeout" if self._generation.overdue else b"stopping"
             fields = {"id": self._generation.id, "starting_after": number}
             await stream.write(b"event: %b\ndata: %b\n\n" % (kind, orjson.dumps(fields)))
@@ -45,7 +45,7 @@ class EventSource:
 
 
 def event_text(number: int, event: Event, origin: str) -> bytes:
-    """One event of the log, as its lines. `origin` is what links to us begin with."""
+    """The lines of one event of the log. Links to images begin with `origin`."""
     kind, fields = event_to_record(event)
     if isinstance(event, Image):
         fields = {"index": event.index, "url": event.link(origin)}

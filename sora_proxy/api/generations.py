@@ -1,6 +1,6 @@
-"""A client's generations, whatever API ordered them: following one, cancelling it, and listing all.
+"""A client's generations, ordered by any API: following one, cancelling it, and listing all.
 
-Everything is answered from our own records: no upstream key is ever used.
+Everything is answered from stored records, without calls to a back end.
 """
 
 from aiohttp import web

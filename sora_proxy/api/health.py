@@ -1,4 +1,4 @@
-"""Health for orchestrators: open to all, from memory, and nothing else is shown."""
+"""The health checks of orchestrators. They need no key, are answered from memory, and show nothing else."""
 
 import time
 

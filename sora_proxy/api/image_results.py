@@ -1,4 +1,4 @@
-"""The images of a generation as answers show them: a link to each, and its file if it is stored here."""
+"""The images of a generation for answers: a link to each, and its file if it is stored here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +8,8 @@ from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
 
 SIZES = ("1024x1024", "1024x1536", "1536x1024")  # the only ones that strict clients of OpenAI accept
-FORMATS = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}  # likewise, by the endings of our files
-UNKNOWN = "auto"  # what stands for a value that they would not accept
+FORMATS = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}  # likewise, by the suffixes of stored files
+UNKNOWN = "auto"  # instead of a value that they would not accept
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def ordered_size(generation: Generation) -> str | None:
 
 
 async def image_results(generation: Generation, media: Media, origin: str) -> list[ImageResult]:
-    """The images that a generation has so far. `origin` is what links to us begin with."""
+    """The images that a generation has so far. Links to them begin with `origin`."""
     results = []
     for image in generation.events_of(Image):
         stored = image.name is not None and await media.has_image(image.name)

@@ -1,4 +1,4 @@
-"""Finding and forgetting a client's generations, and what an answer about an unfinished one says."""
+"""Finds and deletes a client's generations, and describes unfinished ones in headers and failures."""
 
 from collections.abc import Callable
 
@@ -18,9 +18,9 @@ BACKEND_HEADER = "x-sora-proxy-backend"
 async def find(
     request: web.Request, *, noun: str = "generation", id_of: Callable[[str], str] = lambda given: given
 ) -> Generation:
-    """The caller's generation. Somebody else's is as unknown as one that never was.
+    """The client's generation. That of another client is reported as unknown.
 
-    A route family that has ids of its own gives `id_of`, from its id to the generation's, and its `noun` for messages.
+    A route family with its own ids passes `id_of`, from its id to the generation's, and its `noun` for messages.
     Raises ClientError.
     """
     given = request.match_info["id"]
@@ -32,19 +32,19 @@ async def find(
 
 
 async def find_by_id(request: web.Request, generation_id: str) -> Generation | None:
-    """The caller's generation of this id, if there is one."""
+    """The client's generation of this id, if there is one."""
     return await request.app[SUPERVISOR].find(generation_id, request[CLIENT])
 
 
 async def forget(request: web.Request, generation: Generation) -> None:
-    """Delete everything that is stored of a finished generation. Raises ClientError."""
-    if generation.status not in FINAL:  # a cancelled one may still have to do with the back end
+    """Delete all stored data of a finished generation. Raises ClientError."""
+    if generation.status not in FINAL:  # a cancelled one may still have a task at the back end
         raise ClientError("The generation has not ended yet.", code="conflict", param="id")
     await request.app[RETENTION].forget([generation.id])
 
 
 def poll_headers(generation: Generation) -> dict[str, str]:
-    """The headers of an answer about a generation: if it is unfinished, when to ask again."""
+    """The headers of an answer about a generation: the time of the next poll, if it is unfinished."""
     if generation.ended:
         return {}
     return {"Retry-After": str(POLL_AFTER_SECONDS), "openai-poll-after-ms": str(POLL_AFTER_SECONDS * 1000)}
@@ -62,7 +62,7 @@ def why_no_images(generation: Generation, name: str) -> Failed | None:
 
 
 def why_cut(generation: Generation, path: str) -> Failed:
-    """Why a stream ends although its generation continues. `path` is where it can be resumed."""
+    """The failure to report when a stream ends before its generation. It can be resumed at `path`."""
     if generation.overdue:
         message = f"The order takes too long. It continues; resume this stream later at {path}"
         return Failed("generation_timeout", message)
@@ -70,13 +70,13 @@ def why_cut(generation: Generation, path: str) -> Failed:
 
 
 def name_backend(request: web.Request) -> None:
-    """Have the headers of the answer name the back end, until it is about an order. Of several, none is named."""
+    """Name the only back end in the headers of the answer; of several, none. `name_order` replaces this."""
     names = [backend.name for backend in request.app[BACKENDS_IN_USE].enabled]
     request[ORDER_HEADERS] = lambda: {BACKEND_HEADER: names[0]} if len(names) == 1 else {}
 
 
 def name_order(request: web.Request, generation: Generation) -> None:
-    """Have the headers of the answer name an order and, if it is known when they are sent, its back end."""
+    """Name an order in the headers of the answer, and its back end if it is known when they are sent."""
     backends = request.app[BACKENDS_IN_USE]
     request[ORDER_HEADERS] = lambda: _order_headers(generation, backends)
 

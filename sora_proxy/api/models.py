@@ -1,4 +1,4 @@
-"""The models, from memory: clients list them whenever they start, and wait only seconds."""
+"""The models, from memory: clients list them whenever they start, and wait for only a few seconds."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ async def retrieve_model(request: web.Request) -> web.Response:
 
 
 def _model(model: Model) -> dict[str, Any]:
-    """OpenAI's model object, and more fields of ours."""
+    """OpenAI's model object with additional fields."""
     can = model.abilities
     fields: dict[str, Any] = {
         "id": model.id,

@@ -1,4 +1,4 @@
-"""Placing an order: a new one, or the one that a request repeats. Every route that makes images uses it."""
+"""Placing orders: starts a new one, or finds the one that a request repeats. All routes that make images use it."""
 
 import re
 from collections.abc import Sequence
@@ -30,21 +30,21 @@ MAX_DIGESTED_ON_LOOP = 2**16  # characters of all images together; larger ones a
 
 
 def model_for(request: web.Request, name: str | None) -> Model:
-    """The model of a request that names it, or does not. Raises what `Models.get` does."""
+    """The model of this name; without a name, the default. Raises the errors of `Models.get`."""
     models = request.app[MODELS]
     return models.get(name) if name else models.default
 
 
 async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs, *also: InSameCommit) -> Generation:
-    """The generation of an order, which may be that of an earlier request. Its images are stored only if it is taken.
+    """The generation of an order, perhaps that of an earlier request. Its images are stored only if it is new.
 
-    Raises ClientError, UnknownModel, ModelsNotListed and what `Supervisor.start` does.
+    Raises ClientError, UnknownModel, ModelsNotListed and the errors of `Supervisor.start`.
     """
     name_backend(request)
-    spec = inputs.named(spec, [""] * len(inputs.all))  # which back ends can make it depends on how many there are
+    spec = inputs.named(spec, [""] * len(inputs.all))  # the number of images decides which back ends can make it
     check_possible(request.app[MODELS].get(spec.model), spec, inputs)
     idempotency = request.app[IDEMPOTENCY]
-    _cancels_if_abandoned(request)  # a header with an unknown value is refused before anything is ordered
+    _cancels_if_abandoned(request)  # an unknown value of its header is refused before anything is ordered
     spec = replace(_with_webhook(request, spec), via=request[VIA])
     claim = await _claim(request, spec, inputs)
     if idempotency.follows_refusal(claim):
@@ -53,7 +53,7 @@ async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs
         earlier = await idempotency.earlier(claim)
         if earlier is None:
             try:
-                return await _take(request, spec, inputs, [*also, idempotency.noting(claim)])
+                return await _start(request, spec, inputs, [*also, idempotency.noting(claim)])
             except Repeated as repeated:
                 earlier = repeated.generation_id
             except SoraProxyError:
@@ -67,7 +67,7 @@ async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs
 
 
 def waiting_for(request: web.Request, generation: Generation) -> AbstractContextManager[None]:
-    """Around the answer to an order, whose headers name it: if the client leaves early, the order may be cancelled."""
+    """Surround the answer to an order: its headers name the order, which may be cancelled if the client leaves."""
     name_order(request, generation)
     return request.app[READERS].reading(generation, or_cancel=_cancels_if_abandoned(request))
 
@@ -80,7 +80,7 @@ def _cancels_if_abandoned(request: web.Request) -> bool:
 
 
 def _with_webhook(request: web.Request, spec: GenerationSpec) -> GenerationSpec:
-    """The spec with the webhook that the order's metadata name, if any. Raises ClientError."""
+    """The spec with the webhook that the order's metadata contains, if any. Raises ClientError."""
     address = spec.metadata.get("webhook_url")
     if address is None:
         return spec
@@ -92,8 +92,8 @@ def _with_webhook(request: web.Request, spec: GenerationSpec) -> GenerationSpec:
     return replace(spec, webhook_url=address, origin=public_origin(request))
 
 
-async def _take(request: web.Request, spec: GenerationSpec, inputs: Inputs, also: list[InSameCommit]) -> Generation:
-    """Give a new order to the supervisor."""
+async def _start(request: web.Request, spec: GenerationSpec, inputs: Inputs, also: list[InSameCommit]) -> Generation:
+    """Store the images of a new order and start it."""
     supervisor = request.app[SUPERVISOR]
     supervisor.admit(spec, request[CLIENT])
     names = await store_inputs(request, inputs)
@@ -119,6 +119,6 @@ async def _claim(request: web.Request, spec: GenerationSpec, inputs: Inputs) -> 
 
 
 def _is_large(sources: Sequence[str | Path]) -> bool:
-    """Whether hashing these images takes long, or reads files."""
+    """Whether hashing these images takes long or reads files."""
     texts = [source for source in sources if isinstance(source, str)]
     return len(texts) < len(sources) or sum(map(len, texts)) > MAX_DIGESTED_ON_LOOP

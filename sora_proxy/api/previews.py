@@ -1,4 +1,4 @@
-"""The previews that one stream shows, as far as its client wants them."""
+"""The previews that one stream shows."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,20 +9,20 @@ from sora_proxy.generation import Generation
 
 
 class Previews:
-    """Shows the newest preview of each image of a generation, each once, and at most `most` of each image."""
+    """Shows the newest preview of each image of a generation, each once, and at most `maximum` of each image."""
 
-    def __init__(self, generation: Generation, most: int) -> None:
-        self.wanted = most > 0
+    def __init__(self, generation: Generation, maximum: int) -> None:
+        self.wanted = maximum > 0
         self._generation = generation
-        self._most = most
+        self._maximum = maximum
         # All the mutable state, by the numbers of the images: how many were shown, and the last one.
         self._shown: Counter[int] = Counter()
         self._last: dict[int, Preview] = {}
 
     def new(self) -> Iterator[Preview]:
-        """The previews to show now. The `number` of each counts those of its image in this stream, from 0."""
+        """The previews to show now. Their `number` counts the previews of the image in this stream, from 0."""
         for index, preview in list(self._generation.previews.items()):
-            if preview is not self._last.get(index) and self._shown[index] < self._most:
+            if preview is not self._last.get(index) and self._shown[index] < self._maximum:
                 self._last[index] = preview
                 self._shown[index] += 1
                 yield replace(preview, number=self._shown[index] - 1)

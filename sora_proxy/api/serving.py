@@ -1,4 +1,4 @@
-"""Serving: the program on its port, from its start to a signal that ends it."""
+"""Runs the server on its port until a signal stops it."""
 
 import asyncio
 import signal
@@ -19,21 +19,21 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 KEEPALIVE_SECONDS = 30.0
 BACKLOG = 4096
 HANDLER_SECONDS = 1.0  # for handlers to end once their streams have ended
-CLOSING_SECONDS = 2.0  # of the grace, for what follows the last answer on the wire
+CLOSING_SECONDS = 2.0  # the part of the grace that is left for closing after the last answer
 
 
 async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:
     """Run until SIGTERM or SIGINT. `announce` is called with the port when the server listens.
 
-    Returns False if something hangs that must not hold up the end of the process. Raises ConfigurationError.
+    Returns False if a call still hangs, for which the process must not wait. Raises ConfigurationError.
     """
     settings = app[SETTINGS].current
     runner = web.AppRunner(
         app,
-        # Production as in aiohttp's own tests: a handler learns at once that its client has left.
+        # Cancel a handler as soon as its client has disconnected.
         handler_cancellation=True,
         access_log=None,
-        auto_decompress=False,  # it would be work of the loop, and a kilobyte may hold a gigabyte
+        auto_decompress=False,  # it would block the event loop, and a kilobyte may expand to a gigabyte
         keepalive_timeout=KEEPALIVE_SECONDS,
         shutdown_timeout=HANDLER_SECONDS,
     )
@@ -54,7 +54,7 @@ async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:
 
 
 async def _end(runner: web.AppRunner, app: web.Application) -> bool:
-    """Let calls to the back end finish while new orders are refused, then close all connections."""
+    """Wait for calls to back ends while new orders are refused, then close all connections."""
     grace = app[SETTINGS].current.shutdown_grace
     clean = await app[SUPERVISOR].stop(max(grace - CLOSING_SECONDS, grace / 2))
     await runner.cleanup()

@@ -1,4 +1,4 @@
-"""Serving the images that are stored here. Open to all: an `<img>` sends no key. The names can't be guessed."""
+"""Serves the stored images. No key is needed, since `<img>` can't send one; the names can't be guessed."""
 
 from aiohttp import web
 

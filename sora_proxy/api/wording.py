@@ -1,17 +1,17 @@
-"""A generation in words: its images as markdown, how far it is, and how much went in and came out."""
+"""A generation in words: its images as markdown, its progress, and its counts of words and images."""
 
 from sora_proxy.events import Event, Image, Progress, Queued
 from sora_proxy.generation import NOT_MADE, Generation
 
 
 def markdown(generation: Generation, images: list[Image], origin: str) -> str:
-    """One markdown image each, a blank line between them. `origin` is what links to us begin with."""
+    """The images as markdown, separated by blank lines. Links to stored images begin with `origin`."""
     title = _title(generation.spec.prompt)
     return "\n\n".join(f"![{title}]({image.link(origin)})" for image in images)
 
 
 def missing(generation: Generation) -> list[str]:
-    """One line for each image that was ordered and not made, although others were."""
+    """One line for each image that failed although others were made."""
     reasons = {n: "" if failed is NOT_MADE else f": {failed.message}" for n, failed in generation.missing.items()}
     return [f"Image {n + 1} could not be made{reason}." for n, reason in reasons.items()]
 
@@ -23,7 +23,7 @@ def finished_text(generation: Generation, origin: str) -> str:
 
 
 def progress_text(event: Event | None) -> str:
-    """How far a generation is whose last event is this one, for a client that waits."""
+    """The progress of a generation in words, from its last event."""
     if not isinstance(event, Queued | Progress):
         return "the image is being made"
     if isinstance(event, Progress) and event.percent is not None:
@@ -37,12 +37,12 @@ def progress_text(event: Event | None) -> str:
 
 
 def token_counts(generation: Generation) -> tuple[int, int]:
-    """Words in and images out, which count as tokens. Never 0: some clients then wait for more."""
+    """The words of the prompt and the images made, which count as tokens; at least 1, since some clients wait at 0."""
     return max(len(generation.spec.prompt.split()), 1), max(len(generation.events_of(Image)), 1)
 
 
 def _title(prompt: str) -> str:
-    """The prompt as the image's alternative text: one line, without what ends it early in markdown."""
+    """The prompt as the image's alternative text: one short line, with markdown's brackets escaped."""
     line = " ".join(prompt.split())
     short = line if len(line) <= 80 else f"{line[:79]}…"
     return "".join("\\" + character if character in "\\[]" else character for character in short)

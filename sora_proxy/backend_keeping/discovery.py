@@ -1,6 +1,6 @@
-"""Discovery: asks back ends what they can do, at the start and from time to time.
+"""Discovery: asks the back ends for their capabilities, at startup and regularly.
 
-What a back end answered is stored, so that its models are served while its server can't be reached. A back end that has
+The answers are stored, so that a back end's models are served while its server can't be reached. A back end that has
 not answered yet is asked more often.
 """
 
@@ -20,41 +20,41 @@ from sora_proxy.upstream import Capabilities
 
 log = structlog.get_logger(__name__)
 
-RETRY_SECONDS, REFRESH_SECONDS = 10.0, 300.0  # between calls to a back end that has not answered, and that has
+RETRY_SECONDS, REFRESH_SECONDS = 10.0, 300.0  # between calls to a back end that has not answered, and to one that has
 
 
 class Keep(Protocol):
-    """Stores what a back end can do; `complete`: all of its servers answered."""
+    """Stores the capabilities of a back end. `complete`: all of its servers answered."""
 
     async def __call__(self, name: str, capabilities: Capabilities, *, complete: bool) -> None: ...
 
 
 class Discovery:
-    """Asks the back ends, each by one key of each of its servers. `keep` gets the name of one and what it can do,
-    `explain` why it does not answer; None: it does."""
+    """Asks the back ends, with one key of each server. `keep` gets a back end's name and its capabilities, `explain`
+    its name and the reason why it did not answer, or None if it did."""
 
     def __init__(self, backends: Backends, keep: Keep, explain: Callable[[str, str | None], None]) -> None:
         self._backends = backends
         self._keep = keep
         self._explain = explain
-        # All the mutable state, by the names of back ends: when each answered last, and why, if it did not last time.
+        # All the mutable state, by the names of back ends: the time of the last answer, and why the last call failed.
         self._answered: dict[str, float] = {}
-        self._silent: dict[str, str] = {}
+        self._faults: dict[str, str] = {}
 
-    def why_silent(self, name: str) -> str | None:
-        """Why a back end did not answer when it was asked last; None if it did."""
-        return self._silent.get(name)
+    def fault_of(self, name: str) -> str | None:
+        """The reason why a back end's last call failed; None if it succeeded."""
+        return self._faults.get(name)
 
     async def run(self) -> None:
-        """Ask each back end when it is time."""
+        """Ask each back end when it is due."""
         while True:
             await asyncio.gather(*(self._refresh(backend) for backend in self._backends.all))
             await asyncio.sleep(RETRY_SECONDS)
 
     async def ask(self, backend: Backend) -> None:
-        """Ask a back end now. Models of a server that does not answer stay.
+        """Ask a back end now. The models of a server that does not answer are kept.
 
-        Raises the Fault for which none of its servers answered, or StorageUnavailable.
+        Raises a server's Fault if none of them answers, or StorageUnavailable.
         """
         outcomes = await asyncio.gather(
             *(self._answer(backend, key) for key in _a_key_of_each_server(backend)), return_exceptions=True
@@ -70,7 +70,7 @@ class Discovery:
             self._answered[backend.name] = backend.keys.now
 
     async def _is_due(self, backend: Backend) -> bool:
-        """A server that is cooling down is left to the orders that try it, whose outcome decides about others."""
+        """Whether a back end should be asked now. Servers that are cooling down are not: orders test them."""
         now = backend.keys.now
         is_fresh = now - self._answered.get(backend.name, -math.inf) <= REFRESH_SECONDS
         if is_fresh and not await backend.upstream.may_have_changed():
@@ -83,19 +83,19 @@ class Discovery:
                 return
             await self.ask(backend)
         except (Fault, StorageUnavailable) as error:
-            if self._silent.get(backend.name) != str(error):
+            if self._faults.get(backend.name) != str(error):
                 log.warning("models not listed", backend=backend.name, reason=str(error))
-            self._silent[backend.name] = str(error)
+            self._faults[backend.name] = str(error)
             self._explain(backend.name, str(error))
         except Exception:
-            # A mistake of ours in reading the answer of one back end must not keep the others from being asked.
+            # A bug in reading one back end's answer must not keep the others from being asked.
             log.exception("listing of models crashed", backend=backend.name)
         else:
-            self._silent.pop(backend.name, None)
+            self._faults.pop(backend.name, None)
             self._explain(backend.name, None)
 
     async def _answer(self, backend: Backend, key: Key) -> Capabilities:
-        """What one server can do. That it can't be reached is noted, so that orders go elsewhere at once."""
+        """The capabilities of one server. An unreachable server is noted, so that orders go elsewhere at once."""
         account = backend.keys.account(key)
         try:
             return await backend.upstream.ask_capabilities(account)

@@ -1,4 +1,4 @@
-"""Fleet: puts back ends to work, and takes them out of it. It makes what each needs and changes what others share."""
+"""Fleet: puts back ends into use and removes them. It makes their objects and updates the shared ones."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class InUse:
-    """What others use of the back ends at work."""
+class Shared:
+    """The shared objects that depend on the back ends in use. `unfinished` returns the unfinished generations."""
 
     pools: KeyPools
     backends: Backends
@@ -32,59 +32,62 @@ class InUse:
 
 
 class Fleet:
-    """All back ends at work. `make` makes the upstream of a configuration; `employ` makes the rest of a back end."""
+    """All back ends in use. `make_upstream` makes the upstream of a configuration, `make_backend` the rest."""
 
     def __init__(
-        self, make: Callable[[BackendConfig], Upstream], employ: Callable[[Upstream, KeyPool], Backend], in_use: InUse
+        self,
+        make_upstream: Callable[[BackendConfig], Upstream],
+        make_backend: Callable[[Upstream, KeyPool], Backend],
+        shared: Shared,
     ) -> None:
-        self.make = make
-        self._employ = employ
-        self._in_use = in_use
+        self.make_upstream = make_upstream
+        self._make_backend = make_backend
+        self._shared = shared
 
     def put(self, config: BackendConfig, upstream: Upstream) -> None:
-        """Put a back end to work, or change one: its orders continue, by the new upstream."""
-        backend = self._in_use.backends.get(config.name)
+        """Put a back end into use, or change one: its orders continue with the new upstream."""
+        backend = self._shared.backends.get(config.name)
         if backend is None:
             one_intent, own_servers = upstream.identity is Identity.listed, upstream.max_concurrent is not None
-            pool = self._in_use.pools.add(config.name, one_intent=one_intent, own_servers=own_servers)
-            backend = self._employ(upstream, pool)
-            self._in_use.backends.put(backend)
+            pool = self._shared.pools.add(config.name, one_intent=one_intent, own_servers=own_servers)
+            backend = self._make_backend(upstream, pool)
+            self._shared.backends.put(backend)
         backend.use(upstream)
         backend.keys.default_limit = upstream.max_concurrent
         backend.enabled = config.enabled
 
     async def remove(self, name: str) -> None:
-        """Take a back end out of work that has no orders."""
-        backend = self._in_use.backends.remove(name)
-        self._in_use.pools.remove(name)
+        """Remove a back end that has no orders."""
+        backend = self._shared.backends.remove(name)
+        self._shared.pools.remove(name)
         await backend.close()
         await backend.close_connections()
 
     def has_orders(self, name: str) -> bool:
         """Whether a back end has orders, or is about to get one."""
-        at_work = any(key.tasks for key in self._in_use.pools[name].keys)
-        return at_work or any(generation.state.backend == name for generation in self._in_use.unfinished())
+        busy = any(key.tasks for key in self._shared.pools[name].keys)
+        return busy or any(generation.state.backend == name for generation in self._shared.unfinished())
 
     def built_in(self, name: str) -> Capabilities:
-        """What a back end can do as far as that is known without asking it."""
-        return self._in_use.backends[name].upstream.capabilities
+        """The capabilities of a back end that are known without asking it."""
+        return self._shared.backends[name].upstream.capabilities
 
     def offer(self, records: Sequence[BackendRecord]) -> None:
-        """Serve the models of the enabled ones of these back ends, within their daily caps. Orders in line look again
-        where they can go."""
-        spending = self._in_use.spending
+        """Serve the models of the enabled back ends among these, within their daily caps. Waiting orders are routed
+        again."""
+        spending = self._shared.spending
         caps = {each.name: each.config.options.max_images_per_day for each in records}
         spending.caps = replace(spending.caps, of_backends={name: cap for name, cap in caps.items() if cap is not None})
-        self._in_use.models.offer([self._offer_of(record) for record in records if record.config.enabled])
-        self._in_use.pools.reroute()
-        self._in_use.backends.changed()
+        self._shared.models.offer([self._offer_of(record) for record in records if record.config.enabled])
+        self._shared.pools.reroute()
+        self._shared.backends.changed()
 
     def check_models(self) -> None:
-        """Raises ConfigurationError if an alias, or the default, stands for a model that no back end serves."""
-        self._in_use.models.check()
+        """Raises ConfigurationError if an alias or the default names a model that no back end serves."""
+        self._shared.models.check()
 
     def warn_of_missing_models(self) -> None:
-        """Log the same: a back end may have stopped serving a model."""
+        """Log such models: a back end may have stopped serving one."""
         try:
             self.check_models()
         except ConfigurationError as error:

@@ -1,8 +1,8 @@
-"""Merges the back ends of the configuration into those that are stored, by the rule that holds for keys.
+"""Merges the back ends of the configuration into the stored ones, by the same rule as keys.
 
 A back end is identified by its name. Its entry is stored as it was imported last, and an import applies only the
-differences: an edited entry takes effect, an unchanged one does not undo what an operator changed. A back end whose
-entry is gone finishes its orders and takes no new ones.
+differences: an edited entry takes effect, an unchanged one does not undo an operator's change. A back end whose entry
+is gone finishes its orders and takes no new ones.
 """
 
 import time
@@ -19,7 +19,7 @@ def merged(stored: Sequence[BackendRecord], entries: Sequence[BackendConfig]) ->
     """All back ends after an import: those of the configuration in their order, then the others."""
     before = {record.name: record for record in stored}
     after = [_imported(before.pop(entry.name, None), entry.model_copy(update={"keys": ()})) for entry in entries]
-    return after + [_gone(each) if each.origin is Origin.environment else each for each in before.values()]
+    return after + [_disabled(each) if each.origin is Origin.environment else each for each in before.values()]
 
 
 def _imported(record: BackendRecord | None, entry: BackendConfig) -> BackendRecord:
@@ -29,7 +29,7 @@ def _imported(record: BackendRecord | None, entry: BackendConfig) -> BackendReco
     return replace(record, config=config, origin=Origin.environment, imported=entry)
 
 
-def _gone(record: BackendRecord) -> BackendRecord:
+def _disabled(record: BackendRecord) -> BackendRecord:
     off = {"enabled": False}
     imported = record.imported.model_copy(update=off) if record.imported else None
     return replace(record, config=record.config.model_copy(update=off), origin=Origin.removed, imported=imported)

@@ -1,4 +1,4 @@
-"""BackendRegistry: all back ends as they are configured, and the one place where that is changed.
+"""BackendRegistry: the configuration of all back ends, which is changed only here.
 
 A change is committed first, together with its entry in the audit log, and then takes effect at once. One change is made
 at a time, and it is completed even if its caller is cancelled.
@@ -16,7 +16,7 @@ import structlog
 from sora_proxy.backend_keeping import store
 from sora_proxy.backend_keeping.fleet import Fleet
 from sora_proxy.backend_keeping.store import BackendRecord
-from sora_proxy.background import to_the_end
+from sora_proxy.background import uninterrupted
 from sora_proxy.database import Database
 from sora_proxy.errors import (
     BackendExists,
@@ -40,13 +40,13 @@ log = structlog.get_logger(__name__)
 
 
 class BackendRegistry:
-    """The records of all back ends, the preferred ones first. `keys` are the records of theirs."""
+    """The records of all back ends, the preferred ones first. `keys` holds the records of their keys."""
 
     def __init__(self, database: Database, fleet: Fleet, keys: KeyRegistry) -> None:
         self._database = database
         self._fleet = fleet
         self._keys = keys
-        # All the mutable state: the back ends by their names; one change at a time.
+        # All the mutable state: the back ends by their names; the lock for one change at a time.
         self._records: dict[str, BackendRecord] = {}
         self._changing = asyncio.Lock()
 
@@ -58,17 +58,17 @@ class BackendRegistry:
         return list(self._records.values())
 
     def get(self, name: str) -> BackendRecord:
-        """Raises BackendNotFound."""
+        """The record of a back end. Raises BackendNotFound."""
         try:
             return self._records[name]
         except KeyError:
             raise BackendNotFound("There is no such back end.") from None
 
     def load(self, records: Iterable[BackendRecord]) -> None:
-        """Put the back ends of a start to work. Raises ConfigurationError if one of the configuration can't be."""
+        """Put the back ends into use at startup. Raises ConfigurationError if a configured one can't be used."""
         for record in records:
             try:
-                upstream = self._fleet.make(record.config)
+                upstream = self._fleet.make_upstream(record.config)
             except ConfigurationError as error:
                 if record.origin is Origin.environment:
                     raise
@@ -80,7 +80,7 @@ class BackendRegistry:
         self._fleet.check_models()
 
     async def open(self) -> None:
-        """Store what the configuration changed."""
+        """Store the changes that came from the configuration."""
         records = [record for record in self.records if record.origin is not Origin.simulator]
         for record in self.records:
             self._keys.hide(record.config.secrets)
@@ -92,24 +92,24 @@ class BackendRegistry:
 
         Raises BackendExists, SimulatorInUse, KeyExists, or ConfigurationError if it can't be used.
         """
-        return await to_the_end(self._add(config, actor))
+        return await uninterrupted(self._add(config, actor))
 
     async def change(self, name: str, fields: dict[str, Any], actor: Actor) -> BackendRecord:
-        """Set fields of a back end's configuration; None is their default. Options that are not named stay. Disabled,
-        it finishes its orders.
+        """Set fields of a back end's configuration; None restores the default. Options that are not named stay. A back
+        end that is disabled finishes its orders.
 
         Raises BackendNotFound, ConfigurationError, or pydantic's ValidationError for values that are not valid.
         """
-        return await to_the_end(self._change(name, fields, actor))
+        return await uninterrupted(self._change(name, fields, actor))
 
     async def remove(self, name: str, actor: Actor) -> None:
         """Delete a back end and its keys. Raises BackendNotFound, BackendHasSource or BackendInUse."""
-        await to_the_end(self._remove(name, actor))
+        await uninterrupted(self._remove(name, actor))
 
-    async def keep(self, name: str, capabilities: Capabilities, *, complete: bool) -> None:
-        """Store what a back end answered about itself, if that is news, and serve its models.
+    async def store_capabilities(self, name: str, capabilities: Capabilities, *, complete: bool) -> None:
+        """Store the capabilities of a back end if they have changed, and serve its models.
 
-        If not all of its servers answered, it can still do what it could.
+        If not all of its servers answered, the back end keeps what it could do before.
         """
         async with self._changing:
             record = self._records.get(name)
@@ -123,7 +123,7 @@ class BackendRegistry:
             if record.origin is not Origin.simulator:
                 await self._database.write(lambda connection: store.save(connection, [after]))
             log.info("models listed", backend=name, models=list(capabilities.models))
-            self._take(after)
+            self._put(after)
 
     async def _add(self, config: BackendConfig, actor: Actor) -> BackendRecord:
         async with self._changing:
@@ -133,7 +133,7 @@ class BackendRegistry:
                 )
             if config.name in self._records:
                 raise BackendExists("There is a back end of this name.")
-            upstream = self._fleet.make(config)
+            upstream = self._fleet.make_upstream(config)
             record = BackendRecord(config.model_copy(update={"keys": ()}), Origin.admin, time.time())
 
             def write(connection: sa.Connection) -> None:
@@ -142,15 +142,15 @@ class BackendRegistry:
 
             await self._keys.add(keys_of(config), actor, config.name, write)
             self._fleet.put(config, upstream)
-            self._keys.join(config.name)
-            self._take(record)
+            self._keys.put_into_pool(config.name)
+            self._put(record)
             return record
 
     async def _change(self, name: str, fields: dict[str, Any], actor: Actor) -> BackendRecord:
         async with self._changing:
             record = self.get(name)
             config = _changed(record.config, fields)
-            upstream = self._fleet.make(config)
+            upstream = self._fleet.make_upstream(config)
             origin = Origin.admin if record.origin is Origin.removed and config.enabled else record.origin
             after = replace(record, config=config, origin=origin)
 
@@ -161,7 +161,7 @@ class BackendRegistry:
             self._keys.hide(config.secrets)
             await self._database.write(write)
             self._fleet.put(config, upstream)
-            self._take(after)
+            self._put(after)
             return after
 
     async def _remove(self, name: str, actor: Actor) -> None:
@@ -181,7 +181,7 @@ class BackendRegistry:
             self._fleet.offer(self.records)
             await self._fleet.remove(name)
 
-    def _take(self, record: BackendRecord) -> None:
+    def _put(self, record: BackendRecord) -> None:
         _log(record)
         self._records[record.name] = record
         self._fleet.offer(self.records)
@@ -194,7 +194,7 @@ def _log(record: BackendRecord) -> None:
 
 
 def redacted(config: BackendConfig) -> dict[str, Any]:
-    """A back end's configuration for operators: without the values of headers and the like."""
+    """A back end's configuration for operators, without the values of headers and similar options."""
     options = {name: hidden(each) if isinstance(each, dict) else each for name, each in config.options}
     return config.record() | {"options": options}
 

@@ -1,6 +1,6 @@
-"""The back ends on disk: their configuration, its origin, and what each could do when it was asked last.
+"""The back ends on disk: their configuration, its origin, and their capabilities as they answered last.
 
-Their keys are in a table of their own. The functions that write are called within a transaction.
+Their keys are in a table of their own. Functions that write are called within a transaction.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 backends = sa.Table(
     "backends",
     metadata,
-    sa.Column("number", sa.Integer, primary_key=True),  # the order in which they came
+    sa.Column("number", sa.Integer, primary_key=True),  # the order in which they were added
     sa.Column("name", sa.Text, nullable=False, unique=True),
     sa.Column("config", sa.JSON, nullable=False),
     sa.Column("origin", sa.Text, nullable=False),
@@ -34,7 +34,7 @@ CAPABILITIES: TypeAdapter[Capabilities] = TypeAdapter(Capabilities)
 
 @dataclass(frozen=True, slots=True)
 class BackendRecord:
-    """A stored back end. `capabilities` are what it answered last, which outlives its server; None: it never did."""
+    """A stored back end. `capabilities` is its last answer, kept while its server is down; None: it never answered."""
 
     config: BackendConfig
     origin: Origin
@@ -85,7 +85,7 @@ def _record(row: sa.Row[Any]) -> BackendRecord:
 
 
 def _capabilities(row: sa.Row[Any]) -> Capabilities | None:
-    """What the back end answered last. It can be asked for again, so the rest of the row must not depend on it."""
+    """The capabilities in a row; None if they are unreadable, since the back end can be asked again."""
     try:
         return CAPABILITIES.validate_python(row.capabilities) if row.capabilities else None
     except ValidationError:

@@ -1,1 +1,1 @@
-"""How do we deal with strangers? HTTP to public addresses, and what their answers hold, within bounds."""
+"""How is data from other servers handled safely? Requests to public addresses, and bounds on answers and bodies."""

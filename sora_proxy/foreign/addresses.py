@@ -1,4 +1,4 @@
-"""Addresses from outside: which of them lead to the public internet, and how they are written down. No I/O."""
+"""Addresses from outside: whether they lead to the public internet, and how they are written. No I/O."""
 
 import ipaddress
 import re
@@ -8,11 +8,11 @@ from yarl import URL
 
 MAX_LENGTH = 8192  # characters
 HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z][a-z0-9-]{0,61}[a-z0-9]?", re.ASCII)
-# Printable ASCII without what ends an address, or means something, in markdown or HTML. `%` stays: no address is
-# encoded twice.
-AS_IT_IS = "!#$%&'*+,-./:;=?@[]_~"
+# Printable ASCII without the characters that end an address or have a meaning in markdown or HTML. `%` is included, so
+# that no address is encoded twice.
+UNQUOTED = "!#$%&'*+,-./:;=?@[]_~"
 
-# `is_global` is not enough: Python 3.11 calls these global although they lead to other, possibly private, addresses.
+# `is_global` is not enough: in Python 3.11 it is true for these, which lead to other, possibly private, addresses.
 NOT_PUBLIC = [
     ipaddress.ip_network(network)
     for network in ("2002::/16", "2001::/23", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24")
@@ -23,16 +23,16 @@ PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the public internet."""
     ip = ipaddress.ip_address(address)
-    # Of IPv6, this block alone is public; `is_global` is also true for site-local and IPv4-compatible addresses.
+    # Only this block of IPv6 is public; `is_global` is also true for site-local and IPv4-compatible addresses.
     if isinstance(ip, ipaddress.IPv6Address) and ip not in PUBLIC_IPV6:
         return False
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_PUBLIC)
 
 
 def is_public_host(host: str) -> bool:
-    """Whether a host is a public IP address, or a name: where names lead, only a look-up shows.
+    """Whether a host is a public IP address, or a name: only a lookup shows the addresses of a name.
 
-    Plainly written ones only: other spellings of addresses exist to get past checks.
+    Unusual spellings of addresses are refused, since they are used to evade checks.
     """
     try:
         return is_public(host)
@@ -46,9 +46,9 @@ def names_of(url: URL) -> set[str | None]:
 
 
 def joined_address(base_url: str, address: str) -> str | None:
-    """The same of an address that may be relative to another; None also if it can't be read.
+    """The `plain_address` of an address that may be relative to another; None also if it can't be parsed.
 
-    Neither is written anew: a signature in it covers how it is written.
+    Its spelling is kept, since a signature in it covers the spelling.
     """
     if address.lower().startswith(("http://", "https://")):
         return plain_address(address)
@@ -59,14 +59,14 @@ def joined_address(base_url: str, address: str) -> str | None:
 
 
 def plain_address(text: str) -> str | None:
-    """An http(s) address as it may be written into markdown and HTML, or None for what is not one.
+    """An http(s) address in a form that is safe in markdown and HTML; None for any other text.
 
-    It has a host, but no user or password, and was printable ASCII of at most 8192 characters.
+    It has a host but no user or password, and is printable ASCII; the text has at most `MAX_LENGTH` characters.
     """
     if len(text) > MAX_LENGTH or not (text.isascii() and text.isprintable()):
         return None
     try:
-        url = URL(quote(text, safe=AS_IT_IS), encoded=True)  # a signature in it covers how it is written
+        url = URL(quote(text, safe=UNQUOTED), encoded=True)  # a signature in it covers its spelling
         usable = url.scheme in ("http", "https") and url.host and url.port and "@" not in url.raw_authority
         return str(url) if usable else None
     except ValueError:

@@ -1,18 +1,18 @@
-"""JSON from outside: its size in memory is bounded too, and its values may be of any type."""
+"""JSON from outside, whose size in memory is bounded and whose values may have any type."""
 
 from typing import Any
 
 import orjson
 
-MAX_VALUES = 250_000  # of a client's body; each takes far more room than its text
+MAX_VALUES = 250_000  # in a client's body; each takes far more memory than its text
 
 
 class TooManyValues(ValueError):
-    """The text holds more values than anything that we read needs."""
+    """The text holds more values than any legitimate one."""
 
 
 def read_json(text: bytes, max_values: int = MAX_VALUES) -> Any:
-    """Parse a text. What is nested deeper than orjson allows (1024) counts as invalid.
+    """Parse a text. Nesting deeper than orjson's limit (1024) counts as invalid.
 
     Raises TooManyValues or orjson.JSONDecodeError.
     """
@@ -22,10 +22,10 @@ def read_json(text: bytes, max_values: int = MAX_VALUES) -> Any:
 
 
 def as_object(value: Any) -> dict[str, Any]:
-    """A value if it is an object, else an empty one."""
+    """A value if it is an object, else an empty object."""
     return value if isinstance(value, dict) else {}
 
 
 def objects_in(value: Any) -> list[dict[str, Any]]:
-    """The objects in a list; none if the value is no list."""
+    """The objects in a list; an empty list for any other value."""
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

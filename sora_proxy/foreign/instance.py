@@ -1,6 +1,6 @@
-"""The marks of servers like this one in their requests to back ends: an order that comes back would go in a circle."""
+"""The marks of sora_proxy servers in their requests to back ends, by which an order that goes in a circle is found."""
 
-INSTANCE_HEADER = "x-sora-proxy-instance"  # the marks of all that the order came through, comma-separated
+INSTANCE_HEADER = "x-sora-proxy-instance"  # the marks of all servers that the order came through, comma-separated
 MAX_HOPS = 10
 MAX_MARK_LENGTH = 64
 
@@ -12,5 +12,5 @@ def marks_in(header: str | None) -> tuple[str, ...]:
 
 
 def header_with(via: tuple[str, ...], mark: str) -> str:
-    """The header of a request that this server, of a mark, makes for an order."""
+    """The header for an order that came through the servers `via` and is now sent by the server with this mark."""
     return ",".join((*via, mark))

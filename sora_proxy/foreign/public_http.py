@@ -1,8 +1,8 @@
-"""Requests to addresses that clients name, without becoming their way into our network (SSRF).
+"""Requests to addresses that clients name, protected against server-side request forgery (SSRF).
 
-Only http and https on their own ports, one lookup per request, every address of the answer checked, the connection made
-to an address that was checked, no redirect followed, no proxy of the environment used, little time. Hosts that the
-operator lists are exempt from the check of addresses and ports, and from nothing else.
+Only http and https on their default ports are allowed. There is one lookup per request, all its addresses are checked,
+and the connection is made to a checked one. Redirects and proxies of the environment are not used; time is short. Hosts
+that the operator lists are exempt only from the checks of addresses and ports, and from `public_schemes`.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ TIMEOUT_SECONDS = 10.0
 
 
 class AddressRefused(ValueError):
-    """The address may not be asked, or what it answers is no use. The message is for the client."""
+    """The address is not allowed, or its answer can't be used. The message is for the client."""
 
 
 class PublicHttp:
-    """Asks the hosts in `allowed` (`host` or `host:port`), and the public internet by these schemes.
+    """Calls the hosts in `allowed` (`host` or `host:port`), and public hosts by these schemes.
 
-    `subject` is what messages call an address.
+    `subject` names the address in error messages.
     """
 
     def __init__(self, subject: str, allowed: Iterable[str], public_schemes: Iterable[str] = ("http", "https")) -> None:
@@ -37,9 +37,9 @@ class PublicHttp:
 
     @contextlib.asynccontextmanager
     async def request(self, method: str, address: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer of an http(s) address, while it is read. All of it must be over in `TIMEOUT_SECONDS`.
+        """The answer of an http(s) address, for reading in the block. All of it must end within `TIMEOUT_SECONDS`.
 
-        Raises AddressRefused, also for what goes wrong in reading.
+        Raises AddressRefused, also for errors while the answer is read.
         """
         url = self.check(address)
         resolver = None if self._is_allowed(url) else PublicResolver(lambda _host: _not_public(self._subject))
@@ -57,7 +57,7 @@ class PublicHttp:
             raise AddressRefused(f"{self._subject} gives no usable answer") from error
 
     def check(self, address: str) -> URL:
-        """The parsed address, if it may be asked at all.
+        """The parsed address, if it is allowed. Names are not looked up here.
 
         Raises AddressRefused.
         """
@@ -89,9 +89,9 @@ def _not_public(subject: str) -> AddressRefused:
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves a name once and vouches for every address that it returns: those are connected to.
+    """Resolves a name and returns only public addresses, which are then connected to.
 
-    `refusal` makes the error for a host with another address.
+    `refusal` makes the error for a host that has any other address.
     """
 
     def __init__(self, refusal: Callable[[str], Exception]) -> None:
@@ -111,4 +111,4 @@ class PublicResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: the resolver has no resources."""

@@ -1,15 +1,15 @@
-"""The header `Retry-After` of whoever wants us to wait."""
+"""The header `Retry-After` of answers from other servers."""
 
 import time
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-MAX_WAIT_SECONDS = 86_400.0  # seconds; whoever tells more than a day has other units or no clock
+MAX_WAIT_SECONDS = 86_400.0  # a longer wait has other units or comes from a wrong clock
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from now, given as such or by a date, which counts by the clock of who sent it."""
+    """The wait in seconds, from a number or from a date by the sender's clock; None if it can't be read."""
     value = headers.get("retry-after", "").strip()
     try:
         seconds = float(value) if value[:1].isdigit() else _moment(value) - _now_of(headers)
@@ -30,5 +30,5 @@ def _moment(date: str) -> float:
     try:
         moment = parsedate_to_datetime(date)
         return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()  # the oldest form of a date names no zone
-    except (TypeError, OverflowError):  # what old Pythons raise, and years that no clock knows
+    except (TypeError, OverflowError):  # raised by old Pythons, and for years out of range
         raise ValueError("is no date") from None

@@ -1,4 +1,4 @@
-"""Where do upstream keys come from? KeyKeeping loads them into the pool at a start, and keeps them up to date.
+"""Where do upstream keys come from? KeyKeeping loads them into the pools at startup, and keeps them up to date.
 
 They come from the database and from their source. While the server runs, the source is checked for changes, the state
 of the keys is stored, and tokens that expire are logged.
@@ -20,13 +20,13 @@ from sora_proxy.key_keeping.source import KeySource
 from sora_proxy.key_keeping.store import SIMULATED_KEY, Origin
 from sora_proxy.log import Redactor
 from sora_proxy.scheduling.key_pools import KeyPools
-from sora_proxy.settings.backends import ENVIRONMENTS
+from sora_proxy.settings.backends import DEFAULT_BACKEND
 
 log = structlog.get_logger(__name__)
 
 
 class KeyKeeping:
-    """Everything that keeps the keys of the pools. `entries` are those that the source has at the start."""
+    """Fills the pools with keys, and keeps them up to date. `entries` are the keys of the source at startup."""
 
     def __init__(
         self, source: KeySource, entries: Sequence[Entry], database: Database, pools: KeyPools, redactor: Redactor
@@ -39,11 +39,14 @@ class KeyKeeping:
 
     @contextlib.asynccontextmanager
     async def running(self, background: Background, *, simulated: bool, by_default: bool) -> AsyncIterator[None]:
-        """Fill the pool, and keep it. Without keys of the configuration, the built-in simulator gets one of its own; if
-        it answers by default only, it keeps that one."""
+        """Fill the pools, and keep them up to date until the block ends.
+
+        If no key is configured, the built-in simulator gets a key of its own; if the simulator is used only by default,
+        other keys are refused.
+        """
         self.registry.closed = by_default
         if simulated and not self._entries:
-            await self.registry.open([(ENVIRONMENTS, SIMULATED_KEY)], Origin.simulator)
+            await self.registry.open([(DEFAULT_BACKEND, SIMULATED_KEY)], Origin.simulator)
         else:
             await self.registry.open(self._entries, self._source.origin)
         try:
@@ -56,12 +59,12 @@ class KeyKeeping:
     async def _follow_source(self) -> None:
         async for entries in self._source.changes():
             try:
-                await self.registry.take_in(entries, self._source.origin)
+                await self.registry.import_keys(entries, self._source.origin)
             except SimulatorInUse:
                 log.warning("key file not imported: the simulator is in use; the next start uses UPSTREAM=sora for it")
             except StorageUnavailable as error:
                 log.warning("key file not imported yet", reason=str(error))
                 self._source.read_again()
-            except BaseException:  # the next life of this loop imports them
+            except BaseException:  # the keys are imported when this loop is restarted
                 self._source.read_again()
                 raise

@@ -1,4 +1,4 @@
-"""When an upstream key's token expires, as far as it says so: many are JWTs with an `exp`. Read, never verified."""
+"""The expiry of upstream keys: many tokens are JWTs with an `exp`, which is read and not verified."""
 
 import asyncio
 import datetime as dt
@@ -11,13 +11,13 @@ from sora_proxy.key_keeping.registry import KeyRegistry
 
 log = structlog.get_logger(__name__)
 
-DAY = 86400.0
+DAY_SECONDS = 86400.0
 CHECK_INTERVAL_SECONDS = 3600.0
 YEAR_10000 = 253402300800  # no clock shows a later time
 
 
 def expiry_of(token: str) -> float | None:
-    """When a token expires, in seconds since 1970; None if it does not say."""
+    """The time at which a token expires, in seconds since 1970; None if the token does not contain it."""
     try:
         end = jwt.decode(token, options={"verify_signature": False}).get("exp")
     except (jwt.PyJWTError, ValueError, RecursionError):
@@ -43,7 +43,7 @@ class ExpiryWarnings:
         """Log the warnings that are due now."""
         for record in self._registry.records:
             end = expiry_of(record.config.token) if record.config.enabled else None
-            if end is None or end - now > DAY or now - self._warned.get(record.id, 0) < DAY:
+            if end is None or end - now > DAY_SECONDS or now - self._warned.get(record.id, 0) < DAY_SECONDS:
                 continue
             self._warned[record.id] = now
             key, at = record.config.name or record.id, dt.datetime.fromtimestamp(end, dt.UTC).isoformat()

@@ -1,10 +1,10 @@
 """Merges the keys of the configuration into those that exist already.
 
-A key is identified by what `identity_of` says, as it was first (its id is the fingerprint of that) or as it is now;
-else by its token at the same back end, as after a move from API_KEYS to an entry of BACKENDS. The entry that was
-imported last is stored with the key, and an import applies only the differences to that entry: an edit in the file
-takes effect, and the same file does not undo a later change by an operator. A key whose entry is gone is taken out of
-service, not deleted: its tasks continue, its record stays, and it returns with its entry.
+A key is identified by its identity (`identity_of`), either the first one (its id is the fingerprint of that) or the
+present one; else by its token at the same back end, as after a move from API_KEYS to an entry of BACKENDS. The entry
+that was imported last is stored with the key, and an import applies only the differences to that entry: an edit in the
+file takes effect, and the same file does not undo a later change by an operator. A key whose entry is gone is disabled,
+not deleted: its tasks continue, its record stays, and it is enabled again when its entry returns.
 """
 
 import time
@@ -16,27 +16,27 @@ from pydantic import BaseModel
 
 from sora_proxy.key_keeping.store import KeyRecord, Origin, identity_of
 from sora_proxy.settings.access import fingerprint
-from sora_proxy.settings.backends import ENVIRONMENTS
+from sora_proxy.settings.backends import DEFAULT_BACKEND
 from sora_proxy.settings.kinds import UpstreamKey
 
 C = TypeVar("C", bound=BaseModel)
-FROM_A_SOURCE = (Origin.environment, Origin.file, Origin.simulator)
+IMPORTED_ORIGINS = (Origin.environment, Origin.file, Origin.simulator)
 
 
 Entry = tuple[str, UpstreamKey]  # the name of its back end, and the key
 
 
 def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Origin) -> list[KeyRecord]:
-    """The records that an import adds or changes, as they are after it."""
+    """The records that an import adds or changes, with their new contents."""
     records = list(existing)
     by_id = {record.id: record for record in records}
     by_identity = {record.identity: record for record in records}
-    by_token = {(_place(record.backend), record.config.token): record for record in records if record.config.token}
+    by_token = {(_backend_of(record.backend), record.config.token): record for record in records if record.config.token}
     after: dict[str, KeyRecord] = {}
     for backend, entry in entries:
         identity = identity_of(backend, entry)
         record = by_identity.get(identity) or by_id.get(fingerprint(identity))
-        if record is None and (moved := by_token.get((_place(backend), entry.token))) and moved.id not in after:
+        if record is None and (moved := by_token.get((_backend_of(backend), entry.token))) and moved.id not in after:
             record = replace(moved, backend=backend)
         if record is None:
             record = KeyRecord(fingerprint(identity), entry, origin, time.time(), entry, backend)
@@ -44,18 +44,18 @@ def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Ori
         elif record.id not in after:
             after[record.id] = _merged(record, entry, origin)
     for record in records:
-        if record.id not in after and record.origin in FROM_A_SOURCE:
-            after[record.id] = _gone(record)
+        if record.id not in after and record.origin in IMPORTED_ORIGINS:
+            after[record.id] = _disabled(record)
     return [record for record in after.values() if record != by_id.get(record.id)]
 
 
-def _place(backend: str) -> str:
-    """Where a key is: the back end of the older options is that of the entry `sora`, so a key may move between them."""
-    return "sora" if backend == ENVIRONMENTS else backend
+def _backend_of(backend: str) -> str:
+    """The back end of a key. That of the older options counts as the entry `sora`, so a key may move between them."""
+    return "sora" if backend == DEFAULT_BACKEND else backend
 
 
 def edited(config: C, before: C, entry: C) -> C:
-    """A configuration after an import: with the fields in which its entry differs from the one imported before."""
+    """A configuration after an import: it takes the fields in which `entry` differs from `before`, imported last."""
     fields = {name: getattr(entry, name) for name in type(config).model_fields}
     return config.model_copy(update={name: value for name, value in fields.items() if value != getattr(before, name)})
 
@@ -65,7 +65,7 @@ def _merged(record: KeyRecord, entry: UpstreamKey, origin: Origin) -> KeyRecord:
     return replace(record, config=edited(record.config, before, entry), origin=origin, imported=entry)
 
 
-def _gone(record: KeyRecord) -> KeyRecord:
+def _disabled(record: KeyRecord) -> KeyRecord:
     off = {"enabled": False}
     imported = record.imported.model_copy(update=off) if record.imported else None
     return replace(record, config=record.config.model_copy(update=off), origin=Origin.removed, imported=imported)

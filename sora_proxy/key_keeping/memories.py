@@ -1,4 +1,4 @@
-"""KeyMemories: stores the state of upstream keys that outlives the process: cooldowns, rejections, learned limits."""
+"""KeyMemories: stores the state of upstream keys that survives a restart: cooldowns, rejections, learned limits."""
 
 import asyncio
 import time
@@ -18,22 +18,22 @@ RETRY_SECONDS = 1.0
 
 
 class KeyMemories:
-    """Writes in the background; several changes of a key in the meantime are written once."""
+    """Writes in the background. Several changes of a key are written once, with the latest state."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # All the mutable state: the keys whose memory is to be written, and the task that writes.
+        # All the mutable state: the keys whose state has to be written, and the task that writes.
         self._changed: set[Key] = set()
         self._writing: asyncio.Task[None] | None = None
 
     def note(self, key: Key) -> None:
-        """Store the state of a key, which changed."""
+        """Have the state of a key stored after a change."""
         self._changed.add(key)
         if self._writing is None or self._writing.done():
             self._writing = start_task(self._write_all(), name="key-memories")
 
     async def close(self) -> None:
-        """Write what is left, unless the storage refuses it."""
+        """Write the remaining states, unless the storage refuses them."""
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.wait([self._writing])
@@ -45,7 +45,7 @@ class KeyMemories:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _write(self) -> bool:
-        """Write all changed states. Returns whether the storage took them."""
+        """Write all changed states. Returns whether the storage accepted them."""
         keys, self._changed = self._changed, set()
         moment = Moment(asyncio.get_running_loop().time(), time.time())
         memories = {key.id: key.memory(moment) for key in keys}

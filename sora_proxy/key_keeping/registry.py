@@ -1,4 +1,4 @@
-"""KeyRegistry: all upstream keys as they are configured, and the one place where that is changed.
+"""KeyRegistry: the configuration of all upstream keys, which is changed only here.
 
 A change is committed first, together with its entry in the audit log, and then takes effect in the pool at once. One
 change is made at a time, and it is completed even if its caller is cancelled.
@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from sora_proxy.background import to_the_end
+from sora_proxy.background import uninterrupted
 from sora_proxy.database import Database
 from sora_proxy.errors import KeyExists, KeyHasSource, KeyInUse, KeyNotFound, SimulatorInUse
 from sora_proxy.key_keeping import imports, store
@@ -26,7 +26,7 @@ from sora_proxy.scheduling.key_health import KeyMemory
 from sora_proxy.scheduling.key_pools import KeyPools
 from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.accounts import egress_names
-from sora_proxy.settings.backends import ENVIRONMENTS
+from sora_proxy.settings.backends import DEFAULT_BACKEND
 from sora_proxy.settings.derived import HOW_TO_NAME_A_BACKEND
 from sora_proxy.settings.kinds import UpstreamKey
 from sora_proxy.settings.secret_kinds import HIDDEN, hidden, restored
@@ -38,16 +38,16 @@ Write = Callable[[sa.Connection], None]
 
 
 class KeyRegistry:
-    """The records of all keys. The redactor learns every secret of theirs, so that none gets into the logs."""
+    """The records of all keys. The redactor gets all their secrets, so that none is logged."""
 
     def __init__(self, database: Database, pools: KeyPools, redactor: Redactor) -> None:
         self._database = database
         self._pools = pools
         self._redactor = redactor
-        # All the mutable state: the keys by their ids, in the order in which they came; their ids by what identifies
-        # them now; one change at a time; whether other keys than the simulator's own are refused.
+        # All the mutable state: the keys by their ids, in the order in which they were added; their ids by their
+        # present identities; the lock for one change at a time; whether keys other than the simulator's are refused.
         self._records: dict[str, KeyRecord] = {}
-        self._holders: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
         self._changing = asyncio.Lock()
         self.closed = False
 
@@ -66,15 +66,15 @@ class KeyRegistry:
             raise KeyNotFound("There is no such key.") from None
 
     async def open(self, entries: Sequence[Entry], origin: Origin) -> None:
-        """Bring the keys of the last process into the pools, and those of the configuration."""
+        """Put the stored keys into the pools, and import those of the configuration."""
         stored = await self._database.read(store.load)
         self._redactor.hide(secret for record, _ in stored for secret in record.config.secrets)
         for record, memory in stored:
-            self._take(record, memory)
-        await self.take_in(entries, origin)
+            self._put(record, memory)
+        await self.import_keys(entries, origin)
 
     def check_open(self) -> None:
-        """Raises SimulatorInUse if a key that is added would never be used."""
+        """Raises SimulatorInUse if an added key would never be used."""
         if self.closed:
             raise SimulatorInUse(
                 "No key is accepted now: this server answers with simulator images, because neither a key nor a back"
@@ -82,26 +82,26 @@ class KeyRegistry:
                 " the simulator, set UPSTREAM=simulator and restart."
             )
 
-    async def take_in(self, entries: Sequence[Entry], origin: Origin) -> None:
+    async def import_keys(self, entries: Sequence[Entry], origin: Origin) -> None:
         """Import the keys of a source. Raises SimulatorInUse."""
         if origin is not Origin.simulator:
             self.check_open()
-        await to_the_end(self._take_in(entries, origin))
+        await uninterrupted(self._import_keys(entries, origin))
 
     async def add(
-        self, configs: Sequence[UpstreamKey], actor: Actor, backend: str = ENVIRONMENTS, *also: Write
+        self, configs: Sequence[UpstreamKey], actor: Actor, backend: str = DEFAULT_BACKEND, *also: Write
     ) -> list[KeyRecord]:
         """Add keys to a back end, all or none; `also` writes in the same commit. Raises KeyExists or SimulatorInUse."""
         self.check_open()
-        return await to_the_end(self._add(configs, actor, backend, also))
+        return await uninterrupted(self._add(configs, actor, backend, also))
 
-    def join(self, backend: str) -> None:
-        """Bring the keys of a back end that was put to work into its pool."""
+    def put_into_pool(self, backend: str) -> None:
+        """Put the keys of a new back end into its pool."""
         for record in self._of(backend):
-            self._take(record)
+            self._put(record)
 
     async def remove_all_of(self, backend: str, also: Write) -> None:
-        """Delete the keys of a back end that is not in use any more; `also` writes in the same commit."""
+        """Delete the keys of a deleted back end; `also` writes in the same commit."""
         async with self._changing:
             records = self._of(backend)
 
@@ -112,29 +112,29 @@ class KeyRegistry:
 
             await self._database.write(write)
             for record in records:
-                del self._records[record.id], self._holders[record.identity]
+                del self._records[record.id], self._ids[record.identity]
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Keep secrets that belong to the keys of a back end out of the logs."""
+        """Mask these secrets of a back end in the logs."""
         self._redactor.hide(secrets)
 
     async def change(self, key_id: str, fields: dict[str, Any], actor: Actor) -> KeyRecord:
-        """Set fields of a key's configuration; None is their default.
+        """Set fields of a key's configuration; None restores the default.
 
         Raises KeyNotFound, KeyExists, SimulatorInUse, or pydantic's ValidationError for values that are not valid.
         """
-        return await to_the_end(self._change(key_id, fields, actor))
+        return await uninterrupted(self._change(key_id, fields, actor))
 
     async def remove(self, key_id: str, actor: Actor) -> None:
         """Delete a key. Raises KeyNotFound, KeyHasSource or KeyInUse."""
-        await to_the_end(self._remove(key_id, actor))
+        await uninterrupted(self._remove(key_id, actor))
 
-    def holder_of(self, identity: str) -> KeyRecord | None:
-        """The key that is identified so, or was at first."""
+    def find_by_identity(self, identity: str) -> KeyRecord | None:
+        """The key that has this identity now or had it first."""
         first = fingerprint(identity)
-        return self._records.get(self._holders.get(identity, first))
+        return self._records.get(self._ids.get(identity, first))
 
-    async def _take_in(self, entries: Sequence[Entry], origin: Origin) -> None:
+    async def _import_keys(self, entries: Sequence[Entry], origin: Origin) -> None:
         async with self._changing:
             records = imports.changes(self.records, entries, origin)
             if records:
@@ -149,7 +149,7 @@ class KeyRegistry:
     ) -> list[KeyRecord]:
         async with self._changing:
             identities = {identity_of(backend, config): config for config in configs}
-            if any(map(self.holder_of, identities)):
+            if any(map(self.find_by_identity, identities)):
                 raise KeyExists("Another key has this token.")
             now = time.time()
             records = [
@@ -165,11 +165,11 @@ class KeyRegistry:
             config = _changed(record.config, fields)
             if config.token != record.config.token:
                 self.check_open()
-            holder = self.holder_of(identity_of(record.backend, config))
+            holder = self.find_by_identity(identity_of(record.backend, config))
             if holder and holder.id != key_id:
                 raise KeyExists("Another key has this token.")
             origin = record.origin
-            if origin is Origin.removed and config.enabled:  # it is the operators' now
+            if origin is Origin.removed and config.enabled:  # from now on managed by operators
                 origin = Origin.admin
             after = replace(record, config=config, origin=origin)
             await self._commit([after], actor)
@@ -179,7 +179,7 @@ class KeyRegistry:
         async with self._changing:
             record, pool = self.get(key_id), self._pools.of(self.get(key_id).backend)
             key = pool.get(key_id) if pool else None
-            if record.origin in imports.FROM_A_SOURCE:
+            if record.origin in imports.IMPORTED_ORIGINS:
                 raise KeyHasSource(f"The key comes from its source ({record.origin}): remove it there, or disable it.")
             if key is not None and key.tasks:
                 raise KeyInUse("Tasks run on the key: disable it, and delete it when they have ended.")
@@ -189,7 +189,7 @@ class KeyRegistry:
                 audit.note(connection, actor, "key.delete", key_id, _differences(record.config, None))
 
             await self._database.write(write)
-            del self._records[key_id], self._holders[record.identity]
+            del self._records[key_id], self._ids[record.identity]
             if pool is not None:
                 pool.remove(key_id)
 
@@ -200,7 +200,7 @@ class KeyRegistry:
             for record in records:
                 before = existing[record.id]
                 store.save(connection, record)
-                if before and before.config.token != record.config.token:  # the memory is about the old token
+                if before and before.config.token != record.config.token:  # the stored state belongs to the old token
                     store.remember(connection, {record.id: KeyMemory()})
                 changes = _differences(before.config if before else None, record.config)
                 if changes:
@@ -211,14 +211,14 @@ class KeyRegistry:
         self._redactor.hide(secret for record in records for secret in record.config.secrets)
         await self._database.write(write)
         for record in records:
-            self._take(record)
+            self._put(record)
 
-    def _take(self, record: KeyRecord, memory: KeyMemory | None = None) -> None:
+    def _put(self, record: KeyRecord, memory: KeyMemory | None = None) -> None:
         before = self._records.get(record.id)
         self._records[record.id] = record
         if before:
-            del self._holders[before.identity]
-        self._holders[record.identity] = record.id
+            del self._ids[before.identity]
+        self._ids[record.identity] = record.id
         if (pool := self._pools.of(record.backend)) is not None:
             key = pool.put(record.id, record.config, memory)
             if before and before.config.token != record.config.token:
@@ -226,7 +226,7 @@ class KeyRegistry:
 
 
 def redacted(config: UpstreamKey) -> dict[str, Any]:
-    """A key's configuration for operators: without its token, the passwords of its proxies, and values of headers."""
+    """A key's configuration for operators, without its token, passwords of proxies and values of headers."""
     token = config.token
     tail = HIDDEN + (token[-4:] if len(token) >= MIN_LENGTH_WITH_TAIL else "")
     return config.record() | {"key": tail, "proxy": egress_names(config.proxy), "headers": hidden(config.headers)}
@@ -241,7 +241,7 @@ def _changed(config: UpstreamKey, fields: dict[str, Any]) -> UpstreamKey:
 
 
 def _differences(before: UpstreamKey | None, after: UpstreamKey | None) -> Changes:
-    """What changed, by field, without secrets: that a token is another one shows by its fingerprint."""
+    """The changed fields, without secrets: a changed token is shown by its fingerprint."""
     old, new = (_audited(config) if config else {} for config in (before, after))
     return {name: (old.get(name), new.get(name)) for name in old | new if old.get(name) != new.get(name)}
 

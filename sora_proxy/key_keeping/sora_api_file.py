@@ -1,7 +1,7 @@
-"""The key file as sora-api leaves it: from its first request on, that service writes it anew with counters inside.
+"""The key file in sora-api's form: from its first request on, that service rewrites the file and adds counters.
 
 The form, `{"keys": […], "usage_stats": {…}}`, was read in its source (1hei1/sora-api 823e8ba, src/key_manager.py). Each
-key there has `is_enabled` beside the counters, a name that may be empty, and notes of several lines.
+key there has counters, `is_enabled`, a name that may be empty, and notes of several lines.
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ import orjson
 SHARED_FIELDS = ("key", "weight", "max_rpm", "name")
 
 
-def listed(content: bytes) -> Any:
-    """The entries of such a file, with the fields that a key has here. Any other content as it is."""
+def entries_in(content: bytes) -> Any:
+    """The entries of such a file, with the fields that a key has here. Any other content is returned unchanged."""
     try:
         file = orjson.loads(content)
     except orjson.JSONDecodeError:

@@ -1,6 +1,6 @@
 """KeySource: the upstream keys in the configuration: API_KEYS, else a file, which is read again when it changes.
 
-We never write to it. `imports.py` merges its contents into the keys that we already have.
+The file is never written. `imports.py` merges its contents into the existing keys.
 """
 
 import asyncio
@@ -12,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.key_keeping.imports import Entry
-from sora_proxy.key_keeping.sora_api_file import listed
+from sora_proxy.key_keeping.sora_api_file import entries_in
 from sora_proxy.key_keeping.store import Origin
-from sora_proxy.settings.backends import ENVIRONMENTS, BackendConfig
+from sora_proxy.settings.backends import DEFAULT_BACKEND, BackendConfig
 from sora_proxy.settings.derived import backends_of
 from sora_proxy.settings.kinds import UpstreamKey, UpstreamKeys
 from sora_proxy.settings.options import Settings
@@ -26,7 +26,7 @@ FILE_CHECK_SECONDS = 2.0
 
 
 def keys_of(backend: BackendConfig) -> Sequence[UpstreamKey]:
-    """The keys of an entry of BACKENDS. One that asks for no key has one without a token."""
+    """The keys of an entry of BACKENDS. An entry without keys gets one without a token."""
     return backend.keys or (UpstreamKey(name=backend.name),)
 
 
@@ -35,19 +35,19 @@ class _KeysFile(BaseModel):
 
 
 class KeySource:
-    """The keys of the settings. `origin` tells whether the environment or a file holds them."""
+    """The keys of the settings. `origin` says whether they are in the environment or in a file."""
 
     def __init__(self, settings: Settings, threads: BlockingPool) -> None:
         self._named = "keys_storage_file" in settings.model_fields_set
         backends = backends_of(settings)
         self.origin = Origin.environment if settings.api_keys or backends else Origin.file
         self._configured = (
-            *((ENVIRONMENTS, key) for key in settings.api_keys),
+            *((DEFAULT_BACKEND, key) for key in settings.api_keys),
             *((backend.name, key) for backend in backends for key in keys_of(backend)),
         )
         self._path = settings.keys_storage_file
         self._threads = threads
-        # All the mutable state: the version of the file that was read last.
+        # All the mutable state: the version of the file as it was read last.
         self._last_version: tuple[int, int, int] | None = None
 
     @property
@@ -56,7 +56,7 @@ class KeySource:
         return bool(self._configured) or self._last_version is not None
 
     def read(self) -> Sequence[Entry]:
-        """The keys, now; the default file holds none if it does not exist. Blocks.
+        """The present keys; a default file that does not exist counts as empty. Blocks.
 
         Raises ConfigurationError if the file can't be used, or if the settings name it and it does not exist.
         """
@@ -66,7 +66,7 @@ class KeySource:
             return self._configured
         self._last_version = self._version()
         try:
-            keys = _KeysFile(keys=listed(self._path.read_bytes())).keys
+            keys = _KeysFile(keys=entries_in(self._path.read_bytes())).keys
         except OSError as error:
             if isinstance(error, FileNotFoundError) and not (self._named or self._path.is_symlink()):
                 return ()
@@ -75,10 +75,10 @@ class KeySource:
         except ValidationError as error:
             places = [line.removeprefix("KEYS").removeprefix(": ") for line in explain(error)]
             raise ConfigurationError([f"KEYS_STORAGE_FILE: {self._path}: {place}" for place in places]) from None
-        return tuple((ENVIRONMENTS, key) for key in keys)
+        return tuple((DEFAULT_BACKEND, key) for key in keys)
 
     async def changes(self) -> AsyncGenerator[Sequence[Entry], None]:
-        """Yield the keys of the file whenever it changed. A missing or broken file changes nothing."""
+        """Yield the keys of the file whenever it has changed. A missing or invalid file changes nothing."""
         while not self._configured:
             await asyncio.sleep(FILE_CHECK_SECONDS)
             if await self._threads.run(Work.media, self._version) in (self._last_version, None):
@@ -89,7 +89,7 @@ class KeySource:
                 log.warning("key file can't be used, the keys stay as they are", faults=error.faults)
 
     def read_again(self) -> None:
-        """Yield the same keys once more: they could not be imported."""
+        """Have `changes` yield the same keys again, since they could not be imported."""
         self._last_version = None
 
     def _version(self) -> tuple[int, int, int] | None:

@@ -1,6 +1,6 @@
 """The upstream keys on disk: their configuration, its origin, and their state.
 
-Tokens are stored here and nowhere else; only the owner of the database file can read it. The functions that write are
+Tokens are stored here and nowhere else; only the owner of the database file can read them. Functions that write are
 called within a transaction.
 """
 
@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sora_proxy.database import metadata
 from sora_proxy.scheduling.key_health import KeyMemory
-from sora_proxy.settings.backends import ENVIRONMENTS
+from sora_proxy.settings.backends import DEFAULT_BACKEND
 from sora_proxy.settings.faults import lines_of
 from sora_proxy.settings.kinds import UpstreamKey
 
@@ -25,9 +25,9 @@ log = structlog.get_logger(__name__)
 keys = sa.Table(
     "keys",
     metadata,
-    sa.Column("number", sa.Integer, primary_key=True),  # the order in which they came
+    sa.Column("number", sa.Integer, primary_key=True),  # the order in which they were added
     sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("token", sa.Text, nullable=False, unique=True),  # what identifies it: one account is never two keys
+    sa.Column("token", sa.Text, nullable=False, unique=True),  # its identity: one account is never two keys
     sa.Column("backend", sa.Text, nullable=False, server_default=""),
     sa.Column("config", sa.JSON, nullable=False),
     sa.Column("origin", sa.Text, nullable=False),
@@ -38,24 +38,24 @@ keys = sa.Table(
 MEMORY: TypeAdapter[KeyMemory] = TypeAdapter(KeyMemory)
 
 
-SIMULATED_KEY = UpstreamKey(key="simulated", name="simulator")  # the one that the built-in simulator answers to
+SIMULATED_KEY = UpstreamKey(key="simulated", name="simulator")  # the key of the built-in simulator
 
 
 class Origin(StrEnum):
-    """Where a key's configuration comes from."""
+    """The source of a key's configuration."""
 
     admin = "admin"
     environment = "environment"
     file = "file"
-    simulator = "simulator"  # it is the simulator's own
-    removed = "removed"  # its entry in the environment or the file has gone
+    simulator = "simulator"  # the simulator's own key
+    removed = "removed"  # its entry in the environment or the file is gone
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A stored key. Its id is the fingerprint of what identified it first, and never changes.
+    """A stored key. Its id is the fingerprint of its first identity, and never changes.
 
-    `backend` is the name of its entry in BACKENDS; empty: the back end of the older options, of which there is one.
+    `backend` is the name of its entry in BACKENDS; empty: the back end of the older options.
     """
 
     id: str
@@ -63,7 +63,7 @@ class KeyRecord:
     origin: Origin
     created_at: float
     imported: UpstreamKey | None = None  # its entry in the source, as it was imported last
-    backend: str = ENVIRONMENTS
+    backend: str = DEFAULT_BACKEND
 
     @property
     def identity(self) -> str:
@@ -71,8 +71,8 @@ class KeyRecord:
 
 
 def identity_of(backend: str, config: UpstreamKey) -> str:
-    """What tells a key from all others: its token, or in an entry of BACKENDS its name, else its token, at that one."""
-    return config.token if backend == ENVIRONMENTS else f"{backend}/{config.name or config.token}"
+    """The unique identity of a key: its token; in an entry of BACKENDS the entry's name with its own name or token."""
+    return config.token if backend == DEFAULT_BACKEND else f"{backend}/{config.name or config.token}"
 
 
 def load(connection: sa.Connection) -> list[tuple[KeyRecord, KeyMemory | None]]:
@@ -82,12 +82,12 @@ def load(connection: sa.Connection) -> list[tuple[KeyRecord, KeyMemory | None]]:
 
 
 def readable(rows: sa.CursorResult[Any], name: str, read: Callable[[sa.Row[Any]], T]) -> Iterator[T]:
-    """What `read` makes of each row. One that can't be read is logged by the column `name` and left out, so that the
+    """The results of `read` for the rows. An unreadable row is logged by its column `name` and left out, so that the
     server can start."""
     while True:
         row = None
         try:
-            row = rows.fetchone()  # which reads JSON
+            row = rows.fetchone()  # parses JSON
             if row is None:
                 return
             record = read(row)
@@ -99,8 +99,8 @@ def readable(rows: sa.CursorResult[Any], name: str, read: Callable[[sa.Row[Any]]
 
 
 def has_keys(connection: sa.Connection) -> bool:
-    """Whether there are keys, enabled or not, beside the simulator's own and those of BACKENDS."""
-    others = (keys.c.token != SIMULATED_KEY.token) & (keys.c.backend == ENVIRONMENTS)
+    """Whether there are keys, enabled or not, other than the simulator's own and those of BACKENDS."""
+    others = (keys.c.token != SIMULATED_KEY.token) & (keys.c.backend == DEFAULT_BACKEND)
     query = sa.select(keys.c.id).where(others).limit(1)
     return connection.scalar(query) is not None
 
@@ -144,5 +144,5 @@ def _record(row: sa.Row[Any]) -> KeyRecord:
 
 
 def _config(stored: dict[str, Any]) -> UpstreamKey:
-    """A key's fields. Earlier versions stored an empty text for a key without a token."""
+    """A key's configuration from its stored fields. Older versions stored an empty text for a missing token."""
     return UpstreamKey.model_validate({name: value for name, value in stored.items() if (name, value) != ("key", "")})

@@ -1,1 +1,1 @@
-"""Where do images come from, and where do they go? The files on disk, their format, and images by public address."""
+"""How are images read, converted and stored? Image files, their formats, and images at public addresses."""

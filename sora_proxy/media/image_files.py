@@ -1,7 +1,7 @@
-"""Media: the images that come in with orders and the images that come out, on disk.
+"""Media: the reference images and the results on disk.
 
-What an image is, its bytes say: no media type, name or ending from outside is believed. Files get random names of ours
-and appear under them whole or not at all. All of it blocks, so all of it runs on `Work.media` threads.
+The format of an image is determined from its bytes, never from a media type or name that came with it. Files get random
+names, under which they appear only when they are complete. All of it blocks, so it runs on `Work.media` threads.
 """
 
 import contextlib
@@ -27,19 +27,19 @@ CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", 
 IMAGE_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif)")
 MAX_PIXELS = 50_000_000
 JPEG, START_OF_SCAN, EXIF = b"\xff\xd8", b"\xff\xda", b"Exif\0\0"
-MAX_SCANS = 100  # a progressive JPEG has ten or so, and each takes time
+MAX_SCANS = 100  # a progressive JPEG has about ten, and each takes time
 MAX_EXIF_SEGMENTS = 20  # cameras write one or two; Pillow copies all of them for each, which takes minutes for many
-MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # of a segment; other data has some by chance
-MAX_MARKERS = 100_000  # Pillow makes objects of each segment, which may take twenty times the size of the file
-BROKEN = (OSError, SyntaxError, ValueError, EOFError)  # what Pillow raises for damaged files, by format
+MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # of a segment; other data contains some by chance
+MAX_MARKERS = 100_000  # Pillow makes objects for each segment, which may take twenty times the size of the file
+PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError)  # raised for damaged files, depending on the format
 
 
 class NotAnImage(ValueError):
-    """The bytes are no PNG, JPEG, WebP or GIF, are damaged, or would be too large when decoded."""
+    """The bytes are not a PNG, JPEG, WebP or GIF, are damaged, or would be too large when decoded."""
 
 
 class Media:
-    """Two folders: `images` is served to the world, `inputs` is not."""
+    """Two folders: the results in `images` are served to everybody, the reference images in `inputs` are not."""
 
     def __init__(self, images: Path, inputs: Path, threads: BlockingPool) -> None:
         self._images = images
@@ -47,29 +47,29 @@ class Media:
         self._threads = threads
 
     async def open(self) -> None:
-        """Make the folders, and remove what a crash left half-written. Raises ConfigurationError."""
+        """Make the folders, and remove incomplete files that a crash left. Raises ConfigurationError."""
         await self._threads.run(Work.media, self._open)
 
     def image_path(self, name: str) -> Path:
-        """Where a result lies. `name` must match `IMAGE_NAME`."""
+        """The path of a result. `name` must match `IMAGE_NAME`."""
         return self._images / name
 
     async def has_image(self, name: str) -> bool:
-        """Whether a result is still there. `name` must match `IMAGE_NAME`."""
+        """Whether a result still exists. `name` must match `IMAGE_NAME`."""
         return await self._threads.run(Work.media, self.image_path(name).is_file)
 
     def input_path(self, name: str) -> Path:
-        """Where a reference image lies. `name` is one that `keep_input` returned."""
+        """The path of a reference image. `name` is a name that `keep_input` or `keep_upload` returned."""
         return self._inputs / name
 
     def new_download(self) -> Path:
-        """A place for a result while it comes in."""
+        """A new path for a result while it is downloaded."""
         return self._images / f".{secrets.token_hex(16)}.part"
 
     @contextlib.asynccontextmanager
     async def new_results(self) -> AsyncIterator[Callable[[], Path]]:
-        """Gives places for results that arrive as bytes. They survive a restart as long as an order names them, and are
-        removed if the block fails."""
+        """Yield a function that returns new paths for results that arrive as bytes. Such files survive a restart as
+        long as an order names them, and are removed if the block fails."""
         given: list[Path] = []
 
         def new_result() -> Path:
@@ -84,7 +84,7 @@ class Media:
             raise
 
     def result_path(self, name: str) -> Path:
-        """Where such a result is. `name` is that of a path that `new_results` gave."""
+        """The path of a result that arrived as bytes. `name` is the name of a path from `new_results`."""
         return self._images / name
 
     async def keep_input(self, content: bytes) -> str:
@@ -95,24 +95,24 @@ class Media:
         return await self._threads.run(Work.media, self._keep_input, content)
 
     async def new_upload(self) -> Path:
-        """Make an empty file for a reference image that comes in. Raises StorageUnavailable."""
+        """Make an empty file for an incoming reference image. Raises StorageUnavailable."""
         upload = self._new_input()
         await self.append(upload, b"")
         return upload
 
     async def append(self, upload: Path, chunk: bytes) -> None:
-        """Add to a reference image that comes in. Raises StorageUnavailable."""
+        """Add bytes to an incoming reference image. Raises StorageUnavailable."""
         await self._threads.run(Work.media, _append, upload, chunk)
 
     async def keep_upload(self, upload: Path) -> str:
-        """Check a reference image that came in and give it its name.
+        """Check an uploaded reference image and store it; returns its name.
 
         Raises NotAnImage or StorageUnavailable.
         """
-        return await self._threads.run(Work.media, _settle, upload, self._inputs)
+        return await self._threads.run(Work.media, _store, upload, self._inputs)
 
     async def copy_image(self, name: str) -> Path:
-        """Copy a result to where reference images come in. `name` must match `IMAGE_NAME`.
+        """Copy a result to a new file for a reference image. `name` must match `IMAGE_NAME`.
 
         Raises StorageUnavailable.
         """
@@ -121,25 +121,25 @@ class Media:
         return upload
 
     async def keep_result(self, download: Path, wanted: str | None = None, compression: int | None = None) -> str:
-        """Check a downloaded result, bring it into the wanted format and give it its name among the images.
+        """Check a downloaded result, convert it to the wanted format and store it; returns its name.
 
         Raises NotAnImage or StorageUnavailable.
         """
         return await self._threads.run(Work.media, self._keep_result, download, wanted, compression)
 
     async def keep_stored(self, name: str, wanted: str | None = None, compression: int | None = None) -> str:
-        """The same for a result that arrived as bytes, whose own file stays until it is discarded.
+        """Do the same with a result that arrived as bytes. Its own file stays until it is discarded.
 
         Raises NotAnImage or StorageUnavailable.
         """
         return await self._threads.run(Work.media, self._keep_stored, name, wanted, compression)
 
     async def discard(self, path: Path) -> bool:
-        """Remove a file that is not needed any more, if it is there; returns whether it is gone."""
+        """Remove a file if it exists; returns whether it is gone."""
         return await self._threads.run(Work.media, _remove, path)
 
     async def keep_only(self, inputs: Collection[str | None], results: Collection[str | None]) -> None:
-        """Remove the reference images, and the results that arrived as bytes, that no order needs any more."""
+        """Remove all reference images and all results that arrived as bytes, except for those with these names."""
         await self._threads.run(Work.media, self._keep_only, inputs, results)
 
     def _keep_only(self, inputs: Collection[str | None], results: Collection[str | None]) -> None:
@@ -163,12 +163,12 @@ class Media:
     def _keep_input(self, content: bytes) -> str:
         upload = self._new_input()
         _append(upload, content)
-        return _settle(upload, self._inputs)
+        return _store(upload, self._inputs)
 
     def _keep_result(self, download: Path, wanted: str | None, compression: int | None) -> str:
         if wanted:
             download = self._in_format(download, wanted, compression)
-        return _settle(download, self._images)
+        return _store(download, self._images)
 
     def _keep_stored(self, name: str, wanted: str | None, compression: int | None) -> str:
         download = self.new_download()
@@ -183,10 +183,10 @@ class Media:
     def _in_format(self, download: Path, wanted: str, compression: int | None) -> Path:
         other = self.new_download()
         try:
-            _format_of(download)  # that it is an image, and not too large, is known before it is decoded
+            _format_of(download)  # check that it is an image, and not too large, before it is decoded
             if not converted(download, other, wanted, compression):
                 return download
-        except BROKEN as error:
+        except PILLOW_ERRORS as error:
             for path in (download, other):
                 path.unlink(missing_ok=True)
             if isinstance(error, NotAnImage):
@@ -216,7 +216,7 @@ def _copy(image: Path, upload: Path) -> None:
 
 
 def _remove(path: Path) -> bool:
-    """A file too many does no harm: no order fails for it."""
+    """Remove a file; returns whether it is gone. A failure is only logged: an extra file does no harm."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -225,8 +225,8 @@ def _remove(path: Path) -> bool:
     return True
 
 
-def _settle(part: Path, folder: Path) -> str:
-    """Move a checked file to a name of its own, durably."""
+def _store(part: Path, folder: Path) -> str:
+    """Check a file and move it to a new name in a folder, durably. Returns the name."""
     try:
         name = f"{secrets.token_hex(16)}.{FORMATS[_format_of(part)]}"
         with part.open("rb") as file:
@@ -243,7 +243,7 @@ def _settle(part: Path, folder: Path) -> str:
 
 
 def _sync(folder: Path) -> None:
-    """Make a rename durable: it is the folder that changed."""
+    """Make a rename durable, which is a change of the folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -252,18 +252,18 @@ def _sync(folder: Path) -> None:
 
 
 def _format_of(path: Path) -> str:
-    """The format of a sound image. Its size is read from the header, before anything is decoded."""
+    """The format of a valid image. Its size is read from the header, before anything is decoded. Raises NotAnImage."""
     try:
         _check_parts(path)
         with Image.open(path, formats=list(FORMATS)) as image:
             pixels, found = image.width * image.height, image.format or ""
             if pixels <= MAX_PIXELS:
-                if found in ("JPEG", "GIF"):  # only decoding tells whether they are whole
+                if found in ("JPEG", "GIF"):  # only decoding shows whether they are complete
                     image.draft("L", (1, 1))  # of a JPEG, at an eighth of the size
                     image.load()
                 else:
                     image.verify()
-    except (*BROKEN, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (*PILLOW_ERRORS, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise NotAnImage("the bytes are not a valid PNG, JPEG, WebP or GIF") from error
     if pixels > MAX_PIXELS:
         raise NotAnImage(f"the image has more than {MAX_PIXELS // 1_000_000} million pixels")
@@ -271,7 +271,7 @@ def _format_of(path: Path) -> str:
 
 
 def _check_parts(path: Path) -> None:
-    """Check that a JPEG does not have more parts than can be read in a moment. Raises ValueError or OSError."""
+    """Check that a JPEG does not have so many parts that reading takes long. Raises ValueError or OSError."""
     with path.open("rb") as file:
         content = file.read() if file.read(len(JPEG)) == JPEG else b""
     markers = sum(1 for _ in itertools.islice(MARKER.finditer(content), MAX_MARKERS + 1))

@@ -1,4 +1,4 @@
-"""Fetching an image from an address that a client gave us: few bytes, and only from where we may ask."""
+"""PublicFetcher: fetches images from addresses that clients name, of bounded size and from permitted hosts only."""
 
 from collections.abc import Iterable
 
@@ -16,10 +16,7 @@ class PublicFetcher:
         self._http = PublicHttp("the image's address", allowed)
 
     async def fetch(self, address: str) -> bytes:
-        """The bytes behind an http(s) address.
-
-        Raises AddressRefused.
-        """
+        """The bytes at an http(s) address, at most `MAX_BYTES`. Raises AddressRefused."""
         async with self._http.request("GET", address, headers={"accept": "image/*"}) as response:
             return await _read(response)
 

@@ -1,4 +1,4 @@
-"""Audit: what operators changed. Each entry is committed together with the change that it tells of."""
+"""The audit log: the changes that operators made. Each entry is committed together with the change that it records."""
 
 import time
 from dataclasses import dataclass
@@ -20,22 +20,22 @@ entries = sa.Table(
     sa.Column("action", sa.Text, nullable=False),
     sa.Column("target", sa.Text, nullable=False),
     sa.Column("changes", sa.JSON, nullable=False),
-    sqlite_autoincrement=True,  # an id is never given twice
+    sqlite_autoincrement=True,  # an id is never used twice
 )
 
-Changes = dict[str, tuple[Any, Any]]  # by field: the old and the new value, no secret among them
+Changes = dict[str, tuple[Any, Any]]  # by field: the old and the new value, without secrets
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who changes something: the admin key, a session, or a source of keys; and from which address."""
+    """The author of a change: the admin key, a session, or a source of keys; and its address, if any."""
 
     who: str
     address: str | None = None
 
 
 def note(connection: sa.Connection, actor: Actor, action: str, target: str, changes: Changes | None = None) -> None:
-    """Add an entry to the transaction of the change that it tells of."""
+    """Add an entry to the transaction of the change that it records."""
     entry = {"at": time.time(), "who": actor.who, "address": actor.address, "action": action, "target": target}
     added = connection.execute(entries.insert(), entry | {"changes": changes or {}}).inserted_primary_key
     assert added is not None  # noqa: S101 - an insert of one row has one
@@ -43,17 +43,17 @@ def note(connection: sa.Connection, actor: Actor, action: str, target: str, chan
 
 
 class AuditLog:
-    """The entries, for reading, and for changes that are no transaction of their own."""
+    """Reads the entries, and adds those of actions that store nothing else."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def note(self, actor: Actor, action: str, target: str) -> None:
-        """Tell of something that changed nothing on disk."""
+        """Add an entry about an action that changed nothing on disk."""
         await self._database.write(lambda connection: note(connection, actor, action, target))
 
     async def page(self, limit: int, after: int | None) -> list[dict[str, Any]]:
-        """Entries, newest first, from below the one with the id `after`."""
+        """Entries with ids below `after`, newest first."""
         query = sa.select(entries).order_by(entries.c.id.desc()).limit(limit)
         if after is not None:
             query = query.where(entries.c.id < after)

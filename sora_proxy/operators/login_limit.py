@@ -1,7 +1,7 @@
-"""LoginLimit: how often a login may fail in a minute, from one address and from all of them.
+"""LoginLimit: bounds the failed logins per minute, of one address and of all together.
 
-Nobody is locked out by others: an address that has logged in before has its own bound only. Times are seconds of the
-monotonic clock.
+Operators can't be locked out by others: an address that has logged in before has only its own bound. Times are seconds
+of the monotonic clock.
 """
 
 import ipaddress
@@ -10,52 +10,53 @@ import time
 
 from sora_proxy.scheduling.rate_window import SlidingWindow
 
-FAILURES_PER_ADDRESS = 10
-FAILURES_IN_ALL = 60
-ADDRESSES_KNOWN = 1000
+MAX_FAILURES_PER_ADDRESS = 10
+MAX_FAILURES = 60
+MAX_ADDRESSES = 1000
 
 
 class LoginLimit:
-    """Counts failed logins."""
+    """Counts failed logins by address, IPv6 addresses by their /64 network."""
 
     def __init__(self) -> None:
-        # All the mutable state. Both tables are in the order of their last use, and bounded.
-        self._all = SlidingWindow(FAILURES_IN_ALL)
+        # All the mutable state: all failures, those of each address, and the addresses that have logged in. Both tables
+        # are bounded, and in the order of their last use.
+        self._all = SlidingWindow(MAX_FAILURES)
         self._failed: dict[str, SlidingWindow] = {}
-        self._welcome: dict[str, None] = {}
+        self._trusted: dict[str, None] = {}
 
     def wait(self, address: str) -> int:
-        """Whole seconds until the next try from this address; 0: now."""
+        """Whole seconds until the next attempt from this address is allowed; 0: now."""
         network = _network(address)
         failed = self._failed.get(network)
         ready = failed.ready_at() if failed else -math.inf
-        if network not in self._welcome:
+        if network not in self._trusted:
             ready = max(ready, self._all.ready_at())
         return max(math.ceil(ready - time.monotonic()), 0) if math.isfinite(ready) else 0
 
     def failed(self, address: str) -> None:
-        """A login from here failed."""
+        """Count a failed login."""
         network, now = _network(address), time.monotonic()
-        failed = self._failed.pop(network, None) or SlidingWindow(FAILURES_PER_ADDRESS)
+        failed = self._failed.pop(network, None) or SlidingWindow(MAX_FAILURES_PER_ADDRESS)
         failed.use(now)
         self._failed[network] = failed
-        # There are never more to remember than failures of the last minute, but for those of addresses welcome.
-        if len(self._failed) > ADDRESSES_KNOWN:
+        # Dropping the oldest does no harm: only failures of the last minute count, and new addresses have few of them.
+        if len(self._failed) > MAX_ADDRESSES:
             del self._failed[next(iter(self._failed))]
-        if network not in self._welcome:
+        if network not in self._trusted:
             self._all.use(now)
 
     def succeeded(self, address: str) -> None:
-        """A login from here was right."""
+        """Note a successful login."""
         network = _network(address)
-        self._welcome.pop(network, None)
-        self._welcome[network] = None
-        if len(self._welcome) > ADDRESSES_KNOWN:
-            del self._welcome[next(iter(self._welcome))]
+        self._trusted.pop(network, None)
+        self._trusted[network] = None
+        if len(self._trusted) > MAX_ADDRESSES:
+            del self._trusted[next(iter(self._trusted))]
 
 
 def _network(address: str) -> str:
-    """Whom an address belongs to: with IPv6, one host has a whole /64."""
+    """The network that one host has: its /64 with IPv6, else its address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

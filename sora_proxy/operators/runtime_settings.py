@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from sora_proxy.background import to_the_end
+from sora_proxy.background import uninterrupted
 from sora_proxy.database import Database, metadata
 from sora_proxy.errors import InvalidOption, UnknownOption
 from sora_proxy.operators import audit
@@ -23,7 +23,7 @@ from sora_proxy.settings.options import Settings
 
 log = structlog.get_logger(__name__)
 
-# By the names that operators know: the field of the settings, and the check of a value for it.
+# By the names of the options: the field of the settings, and the check of its values.
 FIELDS = {name.upper(): name for name, field in Settings.model_fields.items() if AT_RUN_TIME in field.metadata}
 CHECKS: dict[str, TypeAdapter[Any]] = {
     option: TypeAdapter(Settings.model_fields[name].rebuild_annotation()) for option, name in FIELDS.items()
@@ -33,7 +33,7 @@ chosen = sa.Table(
     "settings",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.JSON, nullable=False),  # as it was given
+    sa.Column("value", sa.JSON, nullable=False),  # as the operator sent it
 )
 
 
@@ -44,31 +44,32 @@ class RuntimeSettings:
         self._configured = configured
         self._database = database
         self._apply = apply
-        # All the mutable state: what operators chose, as they gave it; the settings in force; one change at a time.
+        # All the mutable state: the chosen values as operators sent them; the settings in force; the lock for one
+        # change at a time.
         self._chosen: dict[str, Any] = {}
         self.current = configured
         self._changing = asyncio.Lock()
 
     async def open(self) -> None:
-        """Apply what was chosen before."""
+        """Apply the stored choices."""
         stored = {}
         for option, value in await self._database.read(_stored):
             try:
                 _check(option, value)
-            except InvalidOption as error:  # a later version may know less, or be stricter
+            except InvalidOption as error:  # a later version may lack the option, or be stricter
                 log.warning("stored setting ignored", reason=str(error))
             else:
                 stored[option] = value
         self._take_effect(stored)
 
     async def change(self, changes: dict[str, Any], actor: Actor) -> None:
-        """Choose values of options, all or none; None gives an option back to the configuration.
+        """Set options, all or none; None restores the configured value.
 
         Raises UnknownOption or InvalidOption.
         """
         for option, value in changes.items():
             _check(option, value)
-        await to_the_end(self._change(changes, actor))
+        await uninterrupted(self._change(changes, actor))
 
     async def _change(self, changes: dict[str, Any], actor: Actor) -> None:
         async with self._changing:
@@ -103,7 +104,7 @@ class RuntimeSettings:
 
 
 def redacted(settings: Settings, option: str) -> Any:
-    """An option's value as operators may see it."""
+    """An option's value for operators, without secrets."""
     return egress_names(settings.proxies) if option == "PROXIES" else getattr(settings, FIELDS[option])
 
 

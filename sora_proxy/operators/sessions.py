@@ -1,7 +1,7 @@
-"""Sessions: short-lived tokens for operators, so that a browser need not keep the admin key.
+"""Sessions: short-lived tokens for operators, so that a browser need not store the admin key.
 
-They are JWTs, signed with a secret of their own that is made at each start and kept in memory only. `end_all` makes a
-new one, and every token of before is worth nothing.
+They are JWTs, signed with a secret that is made at each start and kept in memory only. `end_all` makes a new secret,
+which invalidates every earlier token.
 """
 
 import secrets
@@ -16,20 +16,20 @@ CLAIMS = ("exp", "iat", "iss", "aud", "jti")
 
 
 class Sessions:
-    """Begins sessions, knows them again, ends them all."""
+    """Begins sessions, recognizes their tokens, and ends all of them."""
 
     def __init__(self) -> None:
         # All the mutable state: the signing secret.
         self._secret = secrets.token_bytes(32)
 
     def begin(self) -> str:
-        """A token for one more session."""
+        """The token of a new session."""
         now = int(time.time())
         claims = {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + SESSION_SECONDS}
         return jwt.encode(claims | {"jti": secrets.token_hex(8)}, self._secret, ALGORITHM)
 
     def session_of(self, token: str) -> str | None:
-        """The id of the session that a token belongs to, or None if it is no token of ours, or not any more."""
+        """The id of a token's session; None if the token is not valid or has expired."""
         try:
             claims = jwt.decode(
                 token,

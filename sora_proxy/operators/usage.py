@@ -1,6 +1,6 @@
-"""Usage: what each upstream key did on each day.
+"""Usage: daily counters of each upstream key.
 
-It is counted by the transitions of generations, in the transactions that commit them: a crash loses nothing and counts
+The transitions of generations are counted in the transactions that commit them: a crash loses nothing and counts
 nothing twice.
 """
 
@@ -24,8 +24,8 @@ usage = sa.Table(
     *(sa.Column(counter, sa.Integer, nullable=False, default=0) for counter in COUNTERS),
 )
 
-# Made once: to build it again for each commit takes longer than to carry it out.
-ADD = (
+# Built once, since building the statement takes longer than executing it.
+ADD_COUNTS = (
     usage.update()
     .where(usage.c.key_id == sa.bindparam("of_key"), usage.c.day == sa.bindparam("on_day"))
     .values({counter: usage.c[counter] + sa.bindparam(f"more_{counter}") for counter in COUNTERS})
@@ -33,7 +33,7 @@ ADD = (
 
 
 def count(connection: sa.Connection, step: Step) -> None:
-    """Count a transition, in its own transaction."""
+    """Count a transition, in the transaction that commits it."""
     counter = _counter(step.old.status, step.new.status, begun=bool(step.new.results))
     key_id = step.new.key_id or step.old.key_id
     if counter is None or key_id is None:
@@ -43,7 +43,7 @@ def count(connection: sa.Connection, step: Step) -> None:
         added["pictures"] = sum(isinstance(event, Image) for event in step.events)
     today = dt.datetime.now(dt.UTC).date()
     more = {f"more_{name}": amount for name, amount in added.items()}
-    if not connection.execute(ADD, {"of_key": key_id, "on_day": today.isoformat(), **more}).rowcount:
+    if not connection.execute(ADD_COUNTS, {"of_key": key_id, "on_day": today.isoformat(), **more}).rowcount:
         connection.execute(usage.insert(), {"key_id": key_id, "day": today.isoformat(), **added})
         connection.execute(usage.delete().where(usage.c.day <= _day(today, MAX_DAYS)))
 
@@ -53,7 +53,7 @@ def _day(today: dt.date, ago: int) -> str:
 
 
 def _counter(old: Status, new: Status, *, begun: bool) -> str | None:
-    """`begun`: the back end made some of the images."""
+    """The counter of a transition, if any. `begun`: the back end has made some of the images."""
     match old, new:
         case Status.submitting, Status.queued if begun:
             return "accepted"

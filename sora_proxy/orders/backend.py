@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import structlog
 
-from sora_proxy.background import to_the_end
+from sora_proxy.background import uninterrupted
 from sora_proxy.errors import DailyCapReached, Fault, SubmissionUnknown, TaskFailed, TaskLost
 from sora_proxy.events import Failed, Image
 from sora_proxy.generation import Generation, SingleCall, Status
@@ -166,7 +166,7 @@ class Backend:
         if generation.cancelled:  # in the last moment
             await self._recorder.requeue(generation)
         else:
-            await to_the_end(self._sending.send(Order(generation, lease, uploads)))
+            await uninterrupted(self._sending.send(Order(generation, lease, uploads)))
 
     def _what(self, generation: Generation) -> dict[str, Any]:
         """What is ordered: as the model here can make it, or as the first single calls were."""

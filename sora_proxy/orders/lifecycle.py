@@ -22,7 +22,7 @@ from sora_proxy.errors import (
     ServerUnreachable,
     UpstreamUnavailable,
 )
-from sora_proxy.events import OUR_MISTAKE, Completed, Failed, Image, Missing, Queued
+from sora_proxy.events import INTERNAL_ERROR, Completed, Failed, Image, Missing, Queued
 from sora_proxy.generation import Generation, Status
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.backend import Backend
@@ -86,7 +86,7 @@ class Lifecycle:
         except Exception:
             # The last line: a mistake of ours ends this order, not the others.
             log.exception("generation broke")
-            await self._end(generation, OUR_MISTAKE)
+            await self._end(generation, INTERNAL_ERROR)
 
     async def _end(self, generation: Generation, failed: Failed, *, refused: bool = False) -> None:
         """End it badly, unless single calls made some of its images: those are saved."""

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from sora_proxy.errors import Fault, RateLimited, RequestFault, SubmissionUnknown, TaskFailed
-from sora_proxy.events import OUR_MISTAKE, Failed, Preview, Progress
+from sora_proxy.events import INTERNAL_ERROR, Failed, Preview, Progress
 from sora_proxy.generation import Generation, SingleCall, Status
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.recorder import Recorder, done_now
@@ -105,7 +105,7 @@ class Sending:
         except Exception:
             # A mistake of ours about one image must not take the others of the order, which are paid for.
             log.exception("single call broke", image=number)
-            call = replace(before, error=OUR_MISTAKE)
+            call = replace(before, error=INTERNAL_ERROR)
         async with this.lock:
             state = order.generation.state
             calls = (*state.calls[:number], call, *state.calls[number + 1 :])

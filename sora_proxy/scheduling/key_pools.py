@@ -8,7 +8,7 @@ from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.accounts import Proxy
-from sora_proxy.settings.backends import ENVIRONMENTS
+from sora_proxy.settings.backends import DEFAULT_BACKEND
 
 
 class KeyPools:
@@ -57,7 +57,7 @@ class KeyPools:
 
     def name_of(self, backend: str) -> str | None:
         """The name under which a key's back end is in use; None if it is not."""
-        name = self._default if backend == ENVIRONMENTS else backend
+        name = self._default if backend == DEFAULT_BACKEND else backend
         return name if name in self._pools else None
 
     def on_change(self, note: Callable[[Key], None]) -> None:

@@ -1,4 +1,4 @@
-"""The keys that let callers in. There is no default secret: what is not set is generated, and kept in a 0600 file."""
+"""The keys of clients and operators. There is no default secret: an unset admin key is generated, in a 0600 file."""
 
 import functools
 import hashlib
@@ -18,8 +18,8 @@ def fingerprint(secret: str) -> str:
 
 @dataclass(frozen=True)
 class Access:
-    """`client_key` is what callers of the API send, `admin_key` the operator's, `others` are those of more callers.
-    `generated` is set if this start made the admin key; `key_file` is where a generated one is kept."""
+    """The accepted keys: `client_key` for clients, `admin_key` for the operator, `others` for more clients.
+    `generated` is set if this start made the admin key; `key_file` is the file of a generated one."""
 
     client_key: str
     admin_key: str
@@ -29,18 +29,18 @@ class Access:
 
     @functools.cached_property
     def holders(self) -> list[tuple[bytes, str]]:
-        """Each key that is let in, and the fingerprint by which its holder is known everywhere else."""
+        """Each accepted key, and the fingerprint that identifies its holder everywhere else."""
         keys = (self.client_key, self.admin_key, *(other.token for other in self.others))
         return [(key.encode(), fingerprint(key)) for key in keys]
 
     @functools.cached_property
     def weights(self) -> dict[str, float]:
-        """The shares of the queue, by the fingerprints of client keys; those that are not in it have 1."""
+        """The shares of the queue, by the fingerprints of client keys; the share of all others is 1."""
         return {fingerprint(other.token): other.weight for other in self.others}
 
     @functools.cached_property
     def names(self) -> dict[str, str]:
-        """What operators call the client keys, by their fingerprints."""
+        """The operator's names of the client keys, by their fingerprints."""
         names = {fingerprint(self.client_key): "client", fingerprint(self.admin_key): "admin"}
         return names | {fingerprint(other.token): other.name for other in self.others}
 

@@ -1,4 +1,4 @@
-"""The options by which we are reached: addresses, and the keys that let callers in."""
+"""The options for access: the server's addresses, and the keys of clients and operators."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings
@@ -15,9 +15,9 @@ from sora_proxy.settings.secret_kinds import Secret
 
 
 class AccessSettings(BaseSettings):
-    """Where we listen, and who may call."""
+    """The addresses of the server, and the keys that it accepts."""
 
-    # Where we listen, and what we call ourselves
+    # Addresses
     api_host: HostName = Field("0.0.0.0", description="Address to listen on.", examples=["127.0.0.1"])  # noqa: S104
     api_port: int = Field(
         8890,

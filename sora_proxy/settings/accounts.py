@@ -1,4 +1,4 @@
-"""Accounts: with which token, and through which proxy, a call reaches a back end. None is a direct connection."""
+"""Accounts and proxies: the token and the egress of calls to a back end. None as a proxy is a direct connection."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """`url` has no credentials: they are separate fields, so that no exception prints them.
+    """An HTTP or SOCKS5 proxy. `url` has no credentials: they are separate fields, so that no exception prints them.
 
     Its scheme is `http`, `https` or `socks5h`: the proxy resolves host names.
     """
@@ -32,8 +32,8 @@ class Proxy:
 class Account:
     """An upstream key as one call to a back end uses it.
 
-    `key_id` names the key, `token` authenticates it, `egress` is the proxy of the call; None is a direct one.
-    `base_url`, `headers` and `region` are this key's own, if it has any.
+    `key_id` names the key, `token` authenticates it, `egress` is the proxy of the call; None: a direct connection.
+    `base_url`, `headers` and `region` are set if the key has its own.
     """
 
     key_id: str

@@ -1,4 +1,4 @@
-"""The options of back ends: which there are, how they are reached, and what becomes of orders there."""
+"""The options of back ends: which are used, how they are reached, and how orders are handled there."""
 
 from pathlib import Path
 from typing import Literal
@@ -25,7 +25,7 @@ from sora_proxy.settings.kinds import (
 
 
 class BackendSettings(AccessSettings):
-    """All about back ends, after the options before."""
+    """The options of back ends, in addition to those of access."""
 
     # The back end
     upstream: str = Field(

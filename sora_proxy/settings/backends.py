@@ -19,13 +19,13 @@ from pydantic_settings import NoDecode
 from sora_proxy.settings.kinds import MAX_MODEL_NAME, Headers, HttpUrl, KeyEntries, LoginHeaders, ModelName
 from sora_proxy.settings.secret_kinds import without_hidden
 
-WITHOUT_LOGIN = ("comfyui",)  # kinds whose servers know no login: it is one of a proxy in front of them
-ENVIRONMENTS = ""  # the back end that the older options name, whatever it is called
+WITHOUT_LOGIN = ("comfyui",)  # kinds whose servers have no login, so that a login header is for a proxy in front
+DEFAULT_BACKEND = ""  # stands for the back end of the older options, whatever its name
 BACKENDS_EXAMPLE = '[{"name": "main", "kind": "sora", "base_url": "https://sora.example.com", "keys": [{"key": "…"}]}]'
 
 
 def _models(value: Any) -> Any:
-    """One rule for both forms, so that no message speaks of the one that was not meant."""
+    """Check both forms by one rule, so that messages do not mention the form that was not used."""
     if not isinstance(value, list | tuple | dict):
         raise ValueError("must be a list of names, or an object from our names to its own")  # noqa: TRY004
     if not value:
@@ -42,7 +42,7 @@ Models = Annotated[tuple[ModelName, ...] | dict[ModelName, ModelName], BeforeVal
 
 
 class EntryOptions(BaseModel):
-    """The options that every kind of back end has, and those of its kind, which its module checks. Null is unset."""
+    """The options of every kind of back end, and those of its own kind, which its module checks. Null is unset."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
     __pydantic_extra__: dict[str, Annotated[Any, AfterValidator(without_hidden)]]
@@ -63,7 +63,7 @@ class EntryOptions(BaseModel):
 
 
 class LoginOptions(EntryOptions):
-    """The same where a header may hold the login of a proxy in front of the server."""
+    """The options of kinds whose headers may hold the login of a proxy in front of the server."""
 
     extra_headers: LoginHeaders = {}
 
@@ -71,8 +71,8 @@ class LoginOptions(EntryOptions):
 class BackendConfig(BaseModel):
     """One back end. `kind` is its protocol, `keys` are as in API_KEYS.
 
-    `models` lists the models that it serves here, or gives its own names for ours; unset: all that it has. One that is
-    not `enabled` finishes its orders and takes no new ones.
+    `models` lists the models to serve, or maps names here to the back end's own; unset: all that it has. A back end
+    that is not `enabled` finishes its orders and takes no new ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,12 +94,12 @@ class BackendConfig(BaseModel):
 
     @property
     def secrets(self) -> list[str]:
-        """The texts that must not be logged: values of headers and the like."""
+        """The texts that must not be logged: the values of headers and of other options that are objects."""
         groups = [option.values() for _, option in self.options if isinstance(option, dict)]
         return [value for values in groups for value in values if isinstance(value, str)]
 
     def record(self) -> dict[str, Any]:
-        """Its fields as they are stored, secrets included. Its keys are stored by themselves."""
+        """Its fields as they are stored, secrets included. Its keys are stored separately."""
         return self.model_dump(mode="json", exclude={"keys"})
 
 

@@ -1,4 +1,4 @@
-"""What follows from the options: values that several of them decide together."""
+"""Values that are derived from several options."""
 
 import re
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from sora_proxy.settings.options import Settings
 
 HOW_TO_NAME_A_BACKEND = "set BACKENDS, COMFYUI_URL, SORA_BASE_URL, UPSTREAM=openai or UPSTREAM=sora, and restart"
 AUTO, COMFYUI, OPENAI = "auto", "comfyui", "openai"
-MAX_RPM = 10_000  # of the keys that stand for servers: a server itself says what is too much
+MAX_RPM = 10_000  # of keys that stand for servers, which limit their load themselves
 MAX_KEY_NAME = 40  # characters
-BACKEND_OPTIONS = ("sora_base_url", "api_keys", "keys_storage_file")  # of sora
-CHOOSING_OPTIONS = (*BACKEND_OPTIONS, "comfyui_url")  # each of them chooses a back end
+SORA_OPTIONS = ("sora_base_url", "api_keys", "keys_storage_file")
+CHOOSING_OPTIONS = (*SORA_OPTIONS, "comfyui_url")  # each of them chooses a back end
 
 
 def egresses_of(settings: Settings) -> tuple[Proxy | None, ...]:
-    """The proxies through which the back end is reached, in the order of their use; None is a direct connection."""
+    """The egresses to the back end, in the order of their use; None is a direct connection."""
     url = f"http://{settings.proxy_host}:{settings.proxy_port}"
     older_form = Proxy(url, settings.proxy_user, settings.proxy_pass) if settings.proxy_host else None
     return settings.proxies or (older_form,)
@@ -34,7 +34,7 @@ def upstream_of(settings: Settings) -> str:
 
 
 def backends_of(settings: Settings) -> Sequence[BackendConfig]:
-    """The entries of BACKENDS, or the one that OpenAI's or ComfyUI's options stand for."""
+    """The entries of BACKENDS, or the one entry that OpenAI's or ComfyUI's options describe."""
     chosen = upstream_of(settings)
     if chosen == OPENAI:
         return [_openai(settings)]
@@ -56,7 +56,7 @@ def _openai(settings: Settings) -> BackendConfig:
 
 
 def _comfyui(settings: Settings) -> BackendConfig:
-    """Each server is a key, which has no token."""
+    """The entry of ComfyUI's options. Each server is a key without a token."""
     keys = [
         UpstreamKey(name=_server_name(url, number), base_url=url, max_rpm=MAX_RPM)
         for number, url in enumerate(settings.comfyui_url, 1)
@@ -71,16 +71,16 @@ def _comfyui(settings: Settings) -> BackendConfig:
 
 
 def _server_name(url: str, number: int) -> str:
-    """Host, port and path of a server, as far as the name of a key may hold them."""
+    """Host, port and path of a server as the name of a key: other characters replaced, at most `MAX_KEY_NAME` long."""
     parts = urlsplit(url)
     name = re.sub(r"[^\w.:-]+", "-", parts.netloc + parts.path).strip("-")
     ending = f"-{number}"
     return name if len(name) <= MAX_KEY_NAME else name[: MAX_KEY_NAME - len(ending)] + ending
 
 
-def backend_is_meant(settings: Settings) -> bool:
-    """Whether an option is set that speaks for a real back end, whatever its value."""
-    return not settings.model_fields_set.isdisjoint(BACKEND_OPTIONS)
+def sora_is_chosen(settings: Settings) -> bool:
+    """Whether an option is set that chooses Sora as the back end, whatever its value."""
+    return not settings.model_fields_set.isdisjoint(SORA_OPTIONS)
 
 
 def images_dir_of(settings: Settings) -> Path:

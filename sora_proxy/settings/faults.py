@@ -1,4 +1,4 @@
-"""The words for faults that pydantic finds: where each is and what would be right, in the terms of JSON."""
+"""Messages for the faults that pydantic finds: where each is and what would be right, in the terms of JSON."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; anything else could be a secret out of place
+FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; any other text may be a misplaced secret
 WORDS = {
     "model_type": "must be a JSON object",
     "dict_type": "must be a JSON object",
@@ -17,18 +17,18 @@ WORDS = {
 
 
 def words_of(fault: Mapping[str, Any]) -> str:
-    """What is wrong with a value, without the value; it begins with a small letter. `fault` is one of pydantic's."""
+    """The message for one of pydantic's faults, beginning with a small letter and without the value."""
     words = WORDS.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
     return words[:1].lower() + words[1:]
 
 
 def place_of(parts: Iterable[int | str]) -> str:
-    """Where a value is, like `.keys[0].name`."""
+    """The position of a value, like `.keys[0].name`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
 
 
 def safe_place_of(parts: Iterable[int | str]) -> str:
-    """The same without names that may be secrets out of place."""
+    """The position without names that may be misplaced secrets."""
     return place_of(part for part in parts if isinstance(part, int) or FIELD_NAME.fullmatch(part))
 
 

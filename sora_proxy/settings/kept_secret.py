@@ -1,4 +1,4 @@
-"""A secret that nobody configured: made once, and stored in a file that only its owner reads."""
+"""Generated secrets: made once if none is configured, and stored in a file that only its owner can read."""
 
 import os
 import secrets
@@ -29,7 +29,7 @@ def _read_or_make(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
         pass
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     secret = make()
-    # Written apart and then renamed: a crash leaves no half secret behind.
+    # The file is written under another name and then renamed, so that a crash leaves no partial secret.
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secret + "\n")

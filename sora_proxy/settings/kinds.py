@@ -1,4 +1,4 @@
-"""The kinds of values that settings have, and how each is read from a line of text. Errors say what would be right."""
+"""The kinds of values of the settings, and how each is read from a line of text. Errors say what would be right."""
 
 import contextlib
 import ipaddress
@@ -26,9 +26,9 @@ from sora_proxy.settings.secret_kinds import Secret, Token, without_hidden
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
 OUR_HEADERS = {"content-length", "transfer-encoding"}
-LOGIN_HEADER = "authorization"  # ours where the token of a key goes into it
+LOGIN_HEADER = "authorization"  # reserved where it holds the token of a key
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # perhaps with a port
-# With all of them, the proxy resolves host names: `socks5` means what other programs call `socks5h`.
+# The proxy always resolves host names: `socks5` means what other programs call `socks5h`.
 PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
 PROXY_EXAMPLE = "socks5://user:password@proxy.example.com:1080,direct"
 SOCKS_CREDENTIALS = range(1, 128)  # bytes that the SOCKS library can send
@@ -66,7 +66,7 @@ def _aliases(value: Any) -> Any:
 
 
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)  # which drops line ends in silence, and looks at the port only when asked
+    parts = urlsplit(value)  # silently drops line ends, and checks the port only when it is read
     plain = value.isprintable() and " " not in value and parts.port != 0
     named = parts.scheme in ("http", "https") and parts.hostname
     if not plain or not named or parts.query or parts.fragment or "@" in parts.netloc:
@@ -93,7 +93,7 @@ def _is_unspecified(host: str) -> bool:
 
 
 def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
-    """As browsers send them: scheme, host and perhaps a port, in small letters."""
+    """Origins as browsers send them: scheme, host and perhaps a port, in small letters."""
     origins = tuple(origin.rstrip("/").lower() for origin in value)
     if not all(origin == "*" or ORIGIN.fullmatch(origin) for origin in origins):
         raise ValueError("must be origins like https://chat.example.com, or `*`")
@@ -186,7 +186,7 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 Hosts = Annotated[Names, AfterValidator(_hosts)]
 Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
 Origins = Annotated[Names, AfterValidator(_origins)]
-Text = Annotated[str, Field(min_length=8, max_length=400)]  # a short beginning would be that of many prompts
+Text = Annotated[str, Field(min_length=8, max_length=400)]  # a shorter beginning would match many prompts
 Texts = Annotated[tuple[Text, ...], NoDecode, BeforeValidator(_json_list)]
 LoginHeaders = Annotated[dict[str, str], AfterValidator(without_hidden), AfterValidator(_headers)]
 LoginHeadersText = Annotated[LoginHeaders, NoDecode, BeforeValidator(_json)]
@@ -204,8 +204,7 @@ class UpstreamKey(BaseModel):
     `max_concurrent` the tasks it may have at once (unset: as many as the upstream takes; the limit is learned),
     `proxy` its egresses in the order of their use (unset: those of the server), `notes` is free text. `base_url` and
     `headers` are for the calls with this key. `models` are the back end's own names of the models that it may be used
-    for (empty: all), `region` is the one of an account that is bound to a region. A back end that asks for no key has
-    one without `key`.
+    for (empty: all), `region` is the region of an account that has one. `key` is empty at a back end that needs none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -229,12 +228,12 @@ class UpstreamKey(BaseModel):
 
     @property
     def secrets(self) -> list[str]:
-        """The texts that must not be logged: the token, and the passwords of its proxies."""
+        """The texts that must not be logged: the token, the passwords of its proxies, and the values of headers."""
         passwords = [proxy.password.get_secret_value() for proxy in self.proxy if proxy and proxy.password]
         return [*filter(None, [self.token]), *passwords, *self.headers.values()]
 
     def record(self) -> dict[str, Any]:
-        """Its fields as they stand in a key file, secrets included."""
+        """Its fields as in a key file, secrets included."""
         token = {"key": self.token} if self.token else {}
         fields = {name: getattr(self, name) for name in UpstreamKey.model_fields if name != "key"}
         proxy = ",".join(proxy.address if proxy else "direct" for proxy in self.proxy)
@@ -242,7 +241,7 @@ class UpstreamKey(BaseModel):
 
 
 class ClientKey(BaseModel):
-    """One caller of the API. `weight` is its share of the upstream keys while several callers have orders waiting."""
+    """The key of one client. `weight` is its share of the upstream keys while orders of several clients wait."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

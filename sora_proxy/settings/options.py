@@ -1,4 +1,4 @@
-"""Settings: every option, its default, its check. `reading.py` reads them once, at the start.
+"""Settings: every option with its default and its check. `reading.py` reads them once, at startup.
 
 Sources, the first one wins: the environment, `.env`, `config/sora_proxy.env`, the defaults. Durations are seconds.
 """
@@ -17,8 +17,7 @@ SETTINGS_FILES = ("config/sora_proxy.env", ".env")
 
 
 class Settings(BackendSettings):
-    """All options; the modules of its bases hold the first ones. The description of each is the one line that `config/`
-    and the README give it."""
+    """All options; those of access and back ends are in the base classes. The documents quote each description."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", env_file=SETTINGS_FILES, env_file_encoding="utf-8", env_ignore_empty=True

@@ -1,6 +1,6 @@
-"""Configuration: reads the settings, and says of each value that can't be used what is wrong with it.
+"""Configuration: reads the settings, and explains each value that can't be used.
 
-A fault is one line: the option, what is wrong, an example. What is or may hold a secret is not shown.
+A fault is one line: the option, what is wrong, an example. Values that are or may hold secrets are not shown.
 """
 
 import difflib
@@ -14,15 +14,15 @@ from pydantic import ValidationError
 from pydantic_settings import DotEnvSettingsSource
 
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.settings.derived import AUTO, BACKEND_OPTIONS, CHOOSING_OPTIONS, COMFYUI, OPENAI, upstream_of
+from sora_proxy.settings.derived import AUTO, CHOOSING_OPTIONS, COMFYUI, OPENAI, SORA_OPTIONS, upstream_of
 from sora_proxy.settings.faults import safe_place_of, words_of
 from sora_proxy.settings.kinds import KEY_EXAMPLE
 from sora_proxy.settings.options import SETTINGS_FILES, Settings
 
-MIN_ADMIN_KEY_LENGTH = 16  # whoever can reach the server can guess
-OUR_PREFIX = re.compile(r"^(sora_proxy|sora)_")  # which is often put before a name
-LIKENESS = 0.85  # from which on a name is taken for an option misspelt: 0 to 1
-# In the type of an option whose values are not shown.
+MIN_ADMIN_KEY_LENGTH = 16  # everybody who can reach the server can guess
+OUR_PREFIX = re.compile(r"^(sora_proxy|sora)_")  # often put before the name of an option
+MIN_SIMILARITY = 0.85  # of a name that counts as a misspelt option: 0 to 1
+# Names in the types of options whose values are not shown.
 SECRET_KINDS = ("Secret", "UpstreamKey", "BackendConfig", "ClientKey", "Proxy", "dict")
 
 
@@ -47,26 +47,26 @@ def load_settings() -> Settings:
 
 
 def misspelt_options() -> Iterator[tuple[str, str]]:
-    """Names in the settings' sources that are no option but look like one, and the option that they look like.
+    """Misspelt names in the settings' sources, each with the option that it resembles.
 
-    Others are not ours to judge: the environment and `.env` serve more programs than this one.
+    Other unknown names are ignored, since the environment and `.env` also serve other programs.
     """
     options = Settings.model_fields.keys()
-    for name in sorted(_given().keys() - options):
+    for name in sorted(_source_values().keys() - options):
         plain = name.replace("-", "_")
-        for option in difflib.get_close_matches(plain, options, n=1, cutoff=LIKENESS) or (
-            difflib.get_close_matches(OUR_PREFIX.sub("", plain), options, n=1, cutoff=LIKENESS)
+        for option in difflib.get_close_matches(plain, options, n=1, cutoff=MIN_SIMILARITY) or (
+            difflib.get_close_matches(OUR_PREFIX.sub("", plain), options, n=1, cutoff=MIN_SIMILARITY)
         ):
             yield name.upper(), option.upper()
 
 
 def signs_of_a_backend() -> list[str]:
-    """What looks as if a back end was to be configured, although none is: an empty variable, a name misspelt.
+    """Signs that a back end should be configured although none is: empty variables and misspelt names.
 
-    A secret that is missing in a deployment comes as an empty variable. One line per fault.
+    A secret that is missing in a deployment becomes an empty variable. Returns one line per fault.
     """
     on_purpose = "For simulator images on purpose, set UPSTREAM=simulator"
-    given, names = _given(), [option.upper() for option in (*CHOOSING_OPTIONS, "upstream")]
+    given, names = _source_values(), [option.upper() for option in (*CHOOSING_OPTIONS, "upstream")]
     empty = [name for name in names if not given.get(name.lower(), "set")]
     misspelt = [(name, option) for name, option in misspelt_options() if option in names]
     return [f"{name}: is set but empty. Give it a value, or remove it. {on_purpose}" for name in empty] + [
@@ -74,14 +74,14 @@ def signs_of_a_backend() -> list[str]:
     ]
 
 
-def _given() -> dict[str, str | None]:
-    """What the sources give, by names in small letters, empty values included. The environment wins."""
+def _source_values() -> dict[str, str | None]:
+    """All values of the sources, by names in small letters, empty values included. The environment wins."""
     files = DotEnvSettingsSource(Settings, env_ignore_empty=False).env_vars
     return dict(files) | {name.lower(): value for name, value in os.environ.items()}
 
 
 def _unreadable_files() -> Iterator[str]:
-    """A settings file that is there and is not a file: what a mount that failed leaves behind."""
+    """The faults of settings files that exist but are not files, such as the folder that a failed mount leaves."""
     for path in map(Path, SETTINGS_FILES):
         if (path.is_symlink() or path.exists()) and not path.is_file():
             yield f"{path}: is not a file. Remove it, or put the settings file there"
@@ -113,7 +113,7 @@ def _cross_checks(settings: Settings) -> list[str]:
 
 
 def _faults_of_openai(settings: Settings) -> Iterator[str]:
-    for option in sorted(settings.model_fields_set & {*BACKEND_OPTIONS}):
+    for option in sorted(settings.model_fields_set & {*SORA_OPTIONS}):
         yield f"{option.upper()}: is not for UPSTREAM=openai. Use OPENAI_API_KEY and OPENAI_BASE_URL, or BACKENDS"
     if settings.openai_api_key is None and "openai_base_url" not in settings.model_fields_set:
         yield "OPENAI_API_KEY: is missing. For another server, set OPENAI_BASE_URL. Example: OPENAI_API_KEY=sk-…"
@@ -121,7 +121,7 @@ def _faults_of_openai(settings: Settings) -> Iterator[str]:
 
 def _faults_of_comfyui(settings: Settings) -> Iterator[str]:
     chosen = "COMFYUI_URL" if settings.upstream == AUTO else "UPSTREAM=comfyui"
-    for option in sorted(settings.model_fields_set & {*BACKEND_OPTIONS}):
+    for option in sorted(settings.model_fields_set & {*SORA_OPTIONS}):
         yield f"{option.upper()}: is not for {chosen}. Use COMFYUI_URL alone, or BACKENDS"
 
 
@@ -133,12 +133,12 @@ def _is_loopback(host: str) -> bool:
 
 
 def explain(error: ValidationError) -> Iterable[str]:
-    """One line per fault: the option, what is wrong, an example. What is or may hold a secret is not shown."""
+    """One line per fault: the option, what is wrong, an example. Values that are or may hold secrets are not shown."""
     for fault in error.errors(include_url=False, include_context=False):
         name = str(fault["loc"][0])
         field = Settings.model_fields.get(name)
         secret = field is None or any(kind in repr(field.annotation) for kind in SECRET_KINDS)
-        # An address with user and password in it looks the same wherever it was put.
+        # An address with user and password may have been put into any option.
         value = "" if secret or "@" in str(fault["input"]) else f"{str(fault['input'])[:60]!r} "
         example = (
             f" Example: {name.upper()}={field.examples[0]}" if field and field.examples else f" Example: {KEY_EXAMPLE}"

@@ -1,4 +1,4 @@
-"""Secrets as settings: what keys, tokens and webhook secrets must look like. No error repeats one."""
+"""The kinds of secrets among the settings: keys, tokens and webhook secrets. No error repeats a secret."""
 
 import base64
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-HIDDEN = "…"  # what operators see instead of a secret
+HIDDEN = "…"  # shown to operators instead of a secret
 WEBHOOK_SECRET_BYTES = range(24, 65)
-# The values that sora-api's README has for ADMIN_KEY, API_AUTH_TOKEN and in its requests. The first is its default key.
+# Example values for ADMIN_KEY, API_AUTH_TOKEN and requests in sora-api's README. The first is its default key.
 PUBLIC_KEYS = frozenset({"sk-123456", "sk-youradminkey", "your-auth-token", "your-api-key"})
 
 
@@ -22,7 +22,7 @@ def _secret(value: SecretStr) -> SecretStr:
 
 
 def webhook_secret(value: SecretStr) -> SecretStr:
-    """As the Standard Webhooks specification has it. Raises ValueError."""
+    """Check a secret's form, which the Standard Webhooks specification defines. Raises ValueError."""
     prefix, _, encoded = value.get_secret_value().partition("_")
     try:
         size = len(base64.b64decode(encoded, validate=True))
@@ -34,7 +34,7 @@ def webhook_secret(value: SecretStr) -> SecretStr:
 
 
 def _bare_token(value: Any) -> Any:
-    """With or without `Bearer `, it is the same token."""
+    """A token without its optional `Bearer `. Raises ValueError."""
     if not isinstance(value, str):
         return value
     token = value.strip().removeprefix("Bearer ").removeprefix("bearer ").strip()
@@ -48,19 +48,19 @@ def _bare_token(value: Any) -> Any:
 
 
 def hidden(values: Mapping[str, Any]) -> dict[str, str]:
-    """An object as operators see it: its names without their values."""
+    """An object as it is shown to operators: its names without their values."""
     return dict.fromkeys(values, HIDDEN)
 
 
 def restored(given: Any, present: Any) -> Any:
-    """An object that an operator sends back, with the present values in place of those that were hidden."""
+    """An object that an operator sends back, with hidden values replaced by the present ones."""
     if not isinstance(given, dict) or not isinstance(present, Mapping):
         return given
     return {name: present.get(name, value) if value == HIDDEN else value for name, value in given.items()}
 
 
 def without_hidden(value: Any) -> Any:
-    """Check that no value of an object is a hidden one. Raises ValueError."""
+    """Check that no value of an object is still hidden. Raises ValueError."""
     for name, text in value.items() if isinstance(value, dict) else ():
         if text == HIDDEN:
             raise ValueError(f"has {HIDDEN} for {name[:40]!r}: that keeps its present value, and it has none")

@@ -1,4 +1,4 @@
-"""Who hears that an order has ended? Messages to addresses that came with orders: what is to be sent, and sending it.
+"""How do clients learn of the end of an order? By a message to an address that came with the order.
 
-`outbox.py` decides what is sent: one message per order, at its end. `deliverer.py` sends it, again if need be.
+`outbox.py` stores one message per order, at its end. `deliverer.py` sends it, and repeats failed attempts.
 """

@@ -1,7 +1,7 @@
-"""The deliverer: sends what is in the outbox, and tries again, later and later, what was not taken.
+"""The deliverer: sends the messages in the outbox, and repeats failed ones at growing intervals.
 
-A message is taken out only after it was taken; what a crash leaves in between is sent again. So receivers get each at
-least once.
+A message is deleted only after its receiver has accepted it. After a crash it may be sent again, so receivers get each
+message at least once.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from sora_proxy.webhooks.outbox import Message, Outbox
 
 log = structlog.get_logger(__name__)
 
-DELAYS = (5.0, 30.0, 120.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)  # after each failed attempt but the last
+DELAYS = (5.0, 30.0, 120.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)  # seconds, after each failed attempt but the last
 JITTER = 0.25
-HOLD = 20.0  # longer than an attempt can take
-AT_ONCE, AT_ONCE_PER_HOST = 16, 4  # a receiver that hangs must not hold up the others
-STORAGE_PAUSE = 5.0
+HOLD_SECONDS = 20.0  # longer than an attempt can take
+MAX_SENDING, MAX_SENDING_PER_HOST = 16, 4  # a receiver that hangs must not delay the others
+STORAGE_PAUSE_SECONDS = 5.0
 
 
 class Deliverer:
@@ -37,40 +37,40 @@ class Deliverer:
         self._http = http
         self._signer = signer
         self._delays = delays
-        # All the mutable state: the host of each message on the wire, and whether there is news.
+        # All the mutable state: the hosts of the messages that are being sent, and whether the outbox has changed.
         self._busy: list[str] = []
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def wake(self) -> None:
-        """There is something new in the outbox."""
-        self._news.set()
+        """Look at the outbox again: it has changed."""
+        self._changed.set()
 
     async def run(self) -> None:
-        """Send what is due, when it is due, until cancelled. What is on the wire then will be sent again."""
+        """Send each message when it is due, until cancelled. Messages that are being sent then will be sent again."""
         async with asyncio.TaskGroup() as group:
             while True:
-                self._news.clear()
+                self._changed.clear()
                 pause = await self._send_due(group)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
-                        await self._news.wait()
+                        await self._changed.wait()
 
     async def _send_due(self, group: asyncio.TaskGroup) -> float | None:
-        """Begin to send what is due; returns the seconds until more is, or None if only news can tell."""
+        """Begin to send the due messages. Returns the seconds until the next one is due; None: wait for a change."""
         try:
-            while len(self._busy) < AT_ONCE:
-                full = [host for host, number in Counter(self._busy).items() if number >= AT_ONCE_PER_HOST]
+            while len(self._busy) < MAX_SENDING:
+                full = [host for host, number in Counter(self._busy).items() if number >= MAX_SENDING_PER_HOST]
                 message = await self._outbox.first(without=full)
                 if message is None:
                     return None
-                if (early := message.due_at - time.time()) > 0:
-                    return early
-                message = await self._outbox.hold(message, HOLD)
+                if (remaining := message.due_at - time.time()) > 0:
+                    return remaining
+                message = await self._outbox.hold(message, HOLD_SECONDS)
                 self._busy.append(message.host)
                 group.create_task(self._send(message))
         except StorageUnavailable as error:
             log.warning("webhooks have to wait for the storage", reason=str(error))
-            return STORAGE_PAUSE
+            return STORAGE_PAUSE_SECONDS
         return None
 
     async def _send(self, message: Message) -> None:
@@ -79,7 +79,7 @@ class Deliverer:
         except StorageUnavailable as error:
             log.warning("webhook will be sent again", **_facts(message), reason=str(error))
         except Exception:
-            # The last line: a mistake of ours is one failed attempt of one message.
+            # A bug costs one attempt of one message, and not the deliverer.
             log.exception("webhook broke", **_facts(message))
         finally:
             self._busy.remove(message.host)
@@ -87,7 +87,7 @@ class Deliverer:
 
     async def _attempt(self, message: Message) -> None:
         try:
-            # What the answer says beyond its status is of no interest, and not read.
+            # The body of the answer is not read.
             async with self._http.request("POST", message.address, **self._signed(message)) as answer:
                 status, wait = answer.status, retry_after(answer.headers) or 0.0
         except AddressRefused as refused:
@@ -114,7 +114,7 @@ class Deliverer:
         return {"data": message.body.encode(), "headers": headers}
 
     async def _failed(self, message: Message, reason: str, wait: float = 0.0) -> None:
-        """Try again later, as much as the receiver asks for at least; or give up."""
+        """Try again later, at the earliest when the receiver allows it; or give up."""
         if message.attempts > len(self._delays):
             await self._outbox.remove(message)
             log.warning("webhook given up", **_facts(message), reason=reason)
@@ -125,5 +125,5 @@ class Deliverer:
 
 
 def _facts(message: Message) -> dict[str, object]:
-    """What logs tell of a message. The rest of its address may hold a secret of the receiver's."""
+    """The fields of log lines about a message. Its address is left out, since it may contain a secret."""
     return {"generation": message.generation_id, "host": message.host, "attempts": message.attempts}

@@ -16,7 +16,7 @@ from sora_proxy.generation import Generation, Step
 outbox = sa.Table(
     "webhook_outbox",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),  # the same at each attempt: receivers know a repeat by it
+    sa.Column("id", sa.Text, primary_key=True),  # the same at each attempt, so that receivers recognize repeats
     sa.Column("generation_id", sa.Text, nullable=False, unique=True),
     sa.Column("address", sa.Text, nullable=False),
     sa.Column("host", sa.Text, nullable=False),
@@ -28,7 +28,7 @@ outbox = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One webhook: what is sent, where to, the attempts so far, and when the next one is due."""
+    """One webhook: its content, its address, the number of attempts, and the time of the next one."""
 
     id: str
     generation_id: str
@@ -70,25 +70,25 @@ def _body(generation: Generation, now: float) -> str:
 
 
 class Outbox:
-    """The messages, for the deliverer. Methods raise StorageUnavailable when the database refuses."""
+    """The messages, for the deliverer. Methods raise StorageUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def first(self, without: Collection[str]) -> Message | None:
-        """The message that is due first, whenever that is, of those that are not for these hosts."""
+        """The message that is due first, perhaps later than now, except for messages to these hosts."""
         query = sa.select(*COLUMNS).where(outbox.c.host.not_in(list(without))).order_by(outbox.c.due_at).limit(1)
         row = await self._database.read(lambda connection: connection.execute(query).first())
         return None if row is None else Message(*row)
 
     async def hold(self, message: Message, seconds: float) -> Message:
-        """Count an attempt that begins, and keep the message back for as long as that may take."""
+        """Count an attempt, and postpone the message by the time that the attempt may take."""
         held = replace(message, attempts=message.attempts + 1, due_at=time.time() + seconds)
         await self._change(held)
         return held
 
     async def postpone(self, message: Message, seconds: float) -> None:
-        """Have it tried again later."""
+        """Set the time of the next attempt."""
         await self._change(replace(message, due_at=time.time() + seconds))
 
     async def remove(self, message: Message) -> None:

@@ -1,7 +1,7 @@
 """Webhooks: clients are notified of the end of their orders, by a signed POST to an address that came with the order.
 
 `outbox.py` puts the message into the database, in the transaction that ends the generation; `deliverer.py` sends it
-from there until it is taken, over restarts. Both follow the Standard Webhooks specification.
+until the receiver accepts it, even after restarts. Both follow the Standard Webhooks specification.
 """
 
 import base64
@@ -28,13 +28,13 @@ ANY_PUBLIC_HOST = "*"
 
 
 class Webhooks:
-    """All about webhooks that the rest of the program needs. Raises ConfigurationError."""
+    """The interface of this folder: checks addresses and sends messages. Raises ConfigurationError."""
 
     def __init__(self, settings: Settings, database: Database, redactor: Redactor) -> None:
         listed = [host for host in settings.webhook_allow if host != ANY_PUBLIC_HOST]
         public_schemes = ["https"] if ANY_PUBLIC_HOST in settings.webhook_allow else []
         self._http = PublicHttp("the webhook's address", listed, public_schemes)
-        self.deliverer: Deliverer | None = None  # nothing is sent unless the operator allows some host
+        self.deliverer: Deliverer | None = None  # None if the operator allows no host
         if settings.webhook_allow:
             secret = _secret(settings)
             redactor.hide([secret])
@@ -48,12 +48,12 @@ class Webhooks:
         self._http.check(address)
 
     def follow(self, step: Step) -> None:
-        """Have the message about a generation's end sent, which is in the outbox if its client wants one."""
+        """Have the message about a generation's end sent, if its client wants one; it is already in the outbox."""
         if self.deliverer and step.ends and step.generation.spec.webhook_url:
             self.deliverer.wake()
 
     def running(self, background: Background) -> AbstractAsyncContextManager[None]:
-        """Send webhooks for as long as the block takes."""
+        """Send webhooks until the block ends."""
         return background.running(webhooks=self.deliverer.run) if self.deliverer else contextlib.nullcontext()
 
 

@@ -77,14 +77,14 @@ async def test_keys_whose_import_broke_unforeseen_are_imported_by_the_next_life_
     await asyncio.to_thread(file.write_text, '[{"key": "one"}]')
     settings = {"upstream": "sora", "sora_base_url": simulator.url, "keys_storage_file": file}
     async with start_proxy(**settings) as proxy:
-        taken_in, broke = KeyRegistry._take_in, asyncio.Event()
+        import_keys, broke = KeyRegistry._import_keys, asyncio.Event()
 
         async def break_once(*entries: Any) -> None:
-            monkeypatch.setattr(KeyRegistry, "_take_in", taken_in)
+            monkeypatch.setattr(KeyRegistry, "_import_keys", import_keys)
             broke.set()
             raise ZeroDivisionError
 
-        monkeypatch.setattr(KeyRegistry, "_take_in", break_once)
+        monkeypatch.setattr(KeyRegistry, "_import_keys", break_once)
         await asyncio.to_thread(file.write_text, '[{"key": "one"}, {"key": "two"}]')
         await broke.wait()
 

@@ -17,7 +17,7 @@ from sora_proxy.background import Background
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.foreign.public_http import PublicHttp
-from sora_proxy.webhooks.deliverer import AT_ONCE_PER_HOST, DELAYS, JITTER, Deliverer
+from sora_proxy.webhooks.deliverer import DELAYS, JITTER, MAX_SENDING_PER_HOST, Deliverer
 from sora_proxy.webhooks.outbox import Message, Outbox, outbox
 from tests.addresses import ELSEWHERE, LOOPBACK
 from tests.eventually import PATIENCE, eventually
@@ -260,8 +260,8 @@ async def test_a_host_that_hangs_takes_a_few_places_only_and_the_others_are_serv
         await post.put(f"http://localhost:{other.port}/", host="localhost")
         async with post.delivering(receiver.host, f"localhost:{other.port}"):
             await other.until(1)
-            await receiver.until(AT_ONCE_PER_HOST)
-            assert receiver.open == len(receiver.calls) == AT_ONCE_PER_HOST
+            await receiver.until(MAX_SENDING_PER_HOST)
+            assert receiver.open == len(receiver.calls) == MAX_SENDING_PER_HOST
 
 
 # --- Whom it never asks -----------------------------------------------------------------------------------------------

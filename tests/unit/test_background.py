@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from sora_proxy import background
-from sora_proxy.background import Background, start_task, to_the_end
+from sora_proxy.background import Background, start_task, uninterrupted
 
 SECONDS = 60  # nothing in these tests waits longer
 
@@ -131,7 +131,7 @@ async def test_work_that_must_not_be_left_half_done_ends_before_the_cancellation
         await may_end.wait()
         steps.append("done")
 
-    caller = asyncio.ensure_future(to_the_end(work()))
+    caller = asyncio.ensure_future(uninterrupted(work()))
     await asyncio.sleep(0)
     caller.cancel()
     await asyncio.sleep(0)

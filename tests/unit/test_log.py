@@ -15,7 +15,7 @@ import pytest
 import requests
 import structlog
 
-from sora_proxy.log import DEPTH, VALUE_LENGTH, Redactor, configure_logging
+from sora_proxy.log import MAX_DEPTH, MAX_VALUE_LENGTH, Redactor, configure_logging
 from sora_proxy.upstream.sora_http import SoraHttp
 from tests.scripted import Server, answer, order, serving
 
@@ -201,7 +201,7 @@ def test_no_value_loses_its_line_or_stops_the_log(lines: Lines, value: Any) -> N
     first, second = lines()
     assert first["event"] == "odd value"
     assert "value" in first
-    assert len(orjson.dumps(first)) < VALUE_LENGTH + 500
+    assert len(orjson.dumps(first)) < MAX_VALUE_LENGTH + 500
     assert second["event"] == "the next"
 
 
@@ -238,8 +238,8 @@ def test_lines_beyond_what_the_queue_holds_are_dropped_without_a_word(
         lambda: log.info("x", value=TOKEN.encode()),
         lambda: log.info("x", value=ValueError(TOKEN)),
         lambda: log.info("x", value=PASSWORD),
-        lambda: log.info("x", value="x" * (VALUE_LENGTH // 2 - 10) + TOKEN + "x" * VALUE_LENGTH),
-        lambda: log.info("x", value="x" * VALUE_LENGTH + TOKEN + "x" * (VALUE_LENGTH // 2 - 10)),
+        lambda: log.info("x", value="x" * (MAX_VALUE_LENGTH // 2 - 10) + TOKEN + "x" * MAX_VALUE_LENGTH),
+        lambda: log.info("x", value="x" * MAX_VALUE_LENGTH + TOKEN + "x" * (MAX_VALUE_LENGTH // 2 - 10)),
         lambda: log.info("x", value=deep_list(TOKEN)),
         lambda: standard.warning("with %s", TOKEN),
         lambda: standard.warning({"a": TOKEN}),
@@ -261,7 +261,7 @@ def test_a_secret_that_we_were_told_of_is_masked_wherever_it_is(
 
 
 def deep_list(value: Any) -> Any:
-    for _ in range(DEPTH + 2):
+    for _ in range(MAX_DEPTH + 2):
         value = [value]
     return value
 
@@ -338,11 +338,11 @@ def test_headers_of_a_back_end_that_are_none_are_not_quoted(written: Callable[[]
 
 def test_the_end_of_a_long_traceback_is_kept(lines: Lines) -> None:
     try:
-        refuse("the reason", LookupError("x" * VALUE_LENGTH))
+        refuse("the reason", LookupError("x" * MAX_VALUE_LENGTH))
     except ConnectionError:
         log.exception("it broke")
     text = only(lines)["exception"]
-    assert len(text) < VALUE_LENGTH + 10
+    assert len(text) < MAX_VALUE_LENGTH + 10
     assert text.endswith("ConnectionError: the reason")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sora_proxy.api.http.base64_files import PIECE
+from sora_proxy.api.http.base64_files import PIECE_BYTES
 from sora_proxy.api.http.pieces import event_pieces, json_pieces, write_pieces
 from sora_proxy.blocking import BlockingPool
 
@@ -15,7 +15,7 @@ from sora_proxy.blocking import BlockingPool
 @pytest.fixture
 def images(tmp_path: Path) -> dict[Path, bytes]:
     """Files around the size of a piece, and what is in them."""
-    sizes = (0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7)
+    sizes = (0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 7)
     contents = {tmp_path / f"{size}.png": os.urandom(size) for size in sizes}
     for path, content in contents.items():
         path.write_bytes(content)
@@ -38,7 +38,7 @@ async def test_a_body_goes_out_as_its_json_with_files_and_views_as_base64_in_sma
 
     data = [{"result": b64encode(content).decode(), "name": path.name} for path, content in images.items()]
     assert json.loads(b"".join(written)) == body | {"data": data * 2}
-    assert max(len(each) for each in written) <= PIECE // 3 * 4
+    assert max(len(each) for each in written) <= PIECE_BYTES // 3 * 4
 
 
 async def test_what_is_no_file_goes_out_in_one_write() -> None:

@@ -1,7 +1,7 @@
-"""How do operators reach us? The routes under `/admin/api/`, for the admin key or a session that it began.
+"""The admin API: the routes under `/admin/api/`, for the admin key or a session that was begun with it.
 
-A route is a `@described` handler in this folder and a line below. The objects that it needs have keys in `context.py`,
-here, in `api/` or in `api/http/`.
+A route is a `@described` handler in this folder and a line below. The typed keys of the objects that it needs are in a
+`context.py`, here, in `api/` or in `api/http/`.
 """
 
 from aiohttp import web
@@ -39,7 +39,7 @@ FOR_OPERATORS = [
 
 
 async def add_backend_header(request: web.Request, response: web.StreamResponse) -> None:
-    """Name the back ends that are in use in the headers of every answer to operators."""
+    """Name the enabled back ends in the headers of every answer to operators."""
     if OPERATOR in request:
         names = ", ".join(backend.name for backend in request.app[BACKENDS_IN_USE].enabled)
         response.headers.setdefault(BACKEND_HEADER, names)

@@ -1,4 +1,4 @@
-"""`GET /admin/api/audit`: who changed what, newest first."""
+"""`GET /admin/api/audit`: the changes that operators made, newest first."""
 
 from aiohttp import web
 

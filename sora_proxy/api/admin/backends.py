@@ -85,7 +85,7 @@ def _config(fields: dict[str, Any]) -> BackendConfig:
 
 
 async def _changed(change: Any, name: str) -> BackendRecord:
-    """The outcome of a change. Raises ClientError."""
+    """Await a change of a back end; returns its record. Raises ClientError."""
     try:
         record: BackendRecord = await change
     except ValidationError as error:
@@ -96,7 +96,7 @@ async def _changed(change: Any, name: str) -> BackendRecord:
 
 
 async def _asked(request: web.Request, name: str, *, status: int = 200) -> web.Response:
-    """A back end, after it was asked for its models; `why_not_listed` is why it did not answer."""
+    """Ask a back end for its models and answer with it; `why_not_listed` is the reason if it did not answer."""
     backend, why = request.app[BACKENDS_IN_USE][name], None
     try:
         await request.app[DISCOVERY].ask(backend)
@@ -115,7 +115,7 @@ def _view(request: web.Request, record: BackendRecord) -> dict[str, Any]:
         "origin": record.origin,
         "created_at": record.created_at,
         "state": _state_of(backend, unfinished),
-        "why": backend.outage or request.app[DISCOVERY].why_silent(record.name),
+        "why": backend.outage or request.app[DISCOVERY].fault_of(record.name),
         "served_models": served,
         "keys": len(backend.keys.keys),
         "unfinished": unfinished,

@@ -1,4 +1,4 @@
-"""Request bodies of operators: JSON, strictly checked."""
+"""The request bodies of the admin API: JSON, strictly checked."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ class Body(BaseModel):
 
 
 def change_of(name: str, kind: type[BaseModel], fields: Iterable[str]) -> type[BaseModel]:
-    """Some fields of a kind, null for their defaults. For the document: a change is checked when it is merged."""
+    """A model with some fields of `kind`, all optional, for the API's document. Changes are checked when merged."""
     types: dict[str, Any] = {field: (kind.model_fields[field].rebuild_annotation() | None, None) for field in fields}
     return create_model(name, **types)
 
@@ -28,7 +28,7 @@ async def read_body(request: web.Request, check: Callable[[dict[str, Any]], T]) 
 
     The Content-Type must be JSON, which a form on another site can't send without a preflight.
 
-    Raises ClientError, naming the field.
+    Raises ClientError, which names the field.
     """
     if request.content_type != "application/json":
         message = "The body must be JSON, with the header 'Content-Type: application/json'."

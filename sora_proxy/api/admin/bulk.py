@@ -1,4 +1,4 @@
-"""Many keys at once: one action on several, and keys from a text with one line for each."""
+"""Bulk actions on keys: one action on several keys, and the import of a text with one key per line."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,7 +32,7 @@ class Batch(Body):
 
 
 class ImportText(Body):
-    """`text` holds a line `token,name,weight,max_rpm,max_concurrent,proxy` per key; a token alone will do."""
+    """`text` holds a line `token,name,weight,max_rpm,max_concurrent,proxy` per key; a token alone is enough."""
 
     text: str
     dry_run: bool = False
@@ -75,7 +75,7 @@ async def import_text(request: web.Request) -> web.Response:
     for line in lines:
         if line.config is not None:
             token = line.config.token
-            if token in seen or registry.holder_of(token):
+            if token in seen or registry.find_by_identity(token):
                 line.result, line.reason = "exists", "another key has this token"
             seen.add(token)
     new = [line.config for line in lines if line.config and line.result == "added"]

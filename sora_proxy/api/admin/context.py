@@ -1,4 +1,4 @@
-"""What only the routes for operators need of the application, by typed keys."""
+"""The application's typed keys that only the routes for operators need."""
 
 from aiohttp import web
 
@@ -9,8 +9,8 @@ from sora_proxy.operators.usage import Usage
 from sora_proxy.orders.spending import Spending
 from sora_proxy.scheduling.key_pools import KeyPools
 
-KEY_REGISTRY = web.AppKey("key_registry", KeyRegistry)  # the keys as they are configured
-KEY_POOLS = web.AppKey("key_pools", KeyPools)  # the keys at work
+KEY_REGISTRY = web.AppKey("key_registry", KeyRegistry)  # the configuration of the keys
+KEY_POOLS = web.AppKey("key_pools", KeyPools)  # the keys in use
 USAGE = web.AppKey("usage", Usage)
 SPENDING = web.AppKey("spending", Spending)
 AUDIT = web.AppKey("audit", AuditLog)

@@ -1,4 +1,4 @@
-"""A key as operators see it: its configuration, its state and the reason. Tokens are never shown."""
+"""A key for operators: its configuration, its state and the reason. Tokens are never shown."""
 
 import math
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ STATES = ("ready", "busy", "resting", "quarantined", "disabled")
 
 @dataclass(frozen=True, slots=True)
 class KeyStatus:
-    """The state of a key. `until` is wall-clock time; None: until something happens."""
+    """The state of a key. `until` is wall-clock time; None: no fixed end."""
 
     state: str
     why: str | None = None
     until: float | None = None
     since: float | None = None
-    by: str | None = None  # the id of the generation that caused it
+    by: str | None = None  # the id of the generation that caused the state
 
 
 def unused_view(record: KeyRecord) -> dict[str, Any]:
-    """The same for a key whose back end is not in use."""
+    """The fields of a key whose back end is not in use."""
     state = {"state": "disabled", "why": "its back end is not in use"}
     return _configuration(record, record.backend or None) | state
 
 
 def view(record: KeyRecord, key: Key, moment: Moment, backend: str) -> dict[str, Any]:
-    """All fields of a key that operators may see. `backend` is the name of the back end that takes its orders."""
+    """The fields of a key that is in use. `backend` is the name of its back end."""
     status = status_of(key, moment)
     return _configuration(record, backend) | {
         "state": status.state,
@@ -42,7 +42,7 @@ def view(record: KeyRecord, key: Key, moment: Moment, backend: str) -> dict[str,
         "by": status.by,
         "tasks": key.tasks,
         "limit": key.limit,
-        "resting_models": {family: _wall(rest.until, moment) for family, rest in key.rests(moment.loop).items()},
+        "resting_models": {family: _wall_time(rest.until, moment) for family, rest in key.rests(moment.loop).items()},
         "way_out": key.egress(moment.loop).name,
     }
 
@@ -66,14 +66,14 @@ def status_of(key: Key, moment: Moment) -> KeyStatus:
     if key.rejected:
         return _status("quarantined", key.rejected)
     if key.cooldown.until > moment.loop or key.unproven:
-        return _status("resting", key.cooldown.why, _wall(key.cooldown.until, moment))
+        return _status("resting", key.cooldown.why, _wall_time(key.cooldown.until, moment))
     for circuit in key.route(moment.loop):
         if (until := circuit.ready_at(key)) > moment.loop:
-            return _status("resting", circuit.cooldown.why, _wall(until, moment))
+            return _status("resting", circuit.cooldown.why, _wall_time(until, moment))
     if key.ready_at() == math.inf:
         return KeyStatus("busy", "it has reached its limit of tasks")
     if key.rate_ready_at() > moment.loop:
-        return KeyStatus("busy", "it has reached max_rpm", _wall(key.rate_ready_at(), moment))
+        return KeyStatus("busy", "it has reached max_rpm", _wall_time(key.rate_ready_at(), moment))
     return KeyStatus("ready")
 
 
@@ -83,5 +83,5 @@ def _status(state: str, incident: Incident | None, until: float | None = None) -
     return KeyStatus(state, incident.reason, until, incident.at, incident.by)
 
 
-def _wall(until: float, moment: Moment) -> float | None:
+def _wall_time(until: float, moment: Moment) -> float | None:
     return round(moment.wall + until - moment.loop, 3) if until > moment.loop else None

@@ -19,7 +19,7 @@ from sora_proxy.errors import Fault
 from sora_proxy.key_keeping.store import KeyRecord
 from sora_proxy.orders.backend import Backend
 from sora_proxy.scheduling.keys import Key
-from sora_proxy.settings.backends import ENVIRONMENTS
+from sora_proxy.settings.backends import DEFAULT_BACKEND
 from sora_proxy.settings.kinds import UpstreamKey
 
 
@@ -69,14 +69,14 @@ async def add(request: web.Request) -> web.Response:
 
 
 def _backend_of(request: web.Request, addition: KeyAddition) -> str:
-    """The back end that a new key is for, as keys name it. Raises ClientError."""
+    """The back end of a new key, as it is stored with keys. Raises ClientError."""
     pools = request.app[KEY_POOLS]
-    if addition.backend is None or pools.name_of(ENVIRONMENTS) == addition.backend:
-        if pools.name_of(ENVIRONMENTS) is None:
+    if addition.backend is None or pools.name_of(DEFAULT_BACKEND) == addition.backend:
+        if pools.name_of(DEFAULT_BACKEND) is None:
             raise ClientError("'backend' must name one of the back ends.", param="backend")
         if not addition.token:
             raise ClientError("Missing required parameter: 'key'.", code="missing_required_parameter", param="key")
-        return ENVIRONMENTS
+        return DEFAULT_BACKEND
     if pools.of(addition.backend) is None:
         raise ClientError(f"There is no back end {addition.backend[:80]!r}.", param="backend")
     return addition.backend
@@ -132,7 +132,7 @@ async def revive_key(request: web.Request, key_id: str) -> None:
 
 
 async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
-    """Ask the back end whether a key works. If it does, it is revived; a fault has its usual effect."""
+    """Ask the back end whether a key works. A working key is revived; a fault has its usual effect."""
     backend, key = _in_use(request, key_id)
     pool, account = backend.keys, backend.keys.account(key)
     try:
@@ -147,7 +147,7 @@ async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
 
 
 def _in_use(request: web.Request, key_id: str) -> tuple[Backend, Key]:
-    """A key at work, and its back end. Raises KeyNotFound, or ClientError if that is not in use."""
+    """A key in use and its back end. Raises KeyNotFound, or ClientError if the back end is not in use."""
     at_work = _at_work(request, request.app[KEY_REGISTRY].get(key_id))
     if at_work is None:
         raise ClientError("The back end of this key is not in use.", code="conflict", param="id")

@@ -1,4 +1,4 @@
-"""`POST /admin/api/login` and `logout`: a token that is valid for an hour, for the admin key; the end of all tokens."""
+"""`POST /admin/api/login` and `logout`: exchange the admin key for a token valid for an hour, and end all sessions."""
 
 import structlog
 from aiohttp import web
@@ -27,10 +27,10 @@ class Login(Body):
 @described(Description(body=Login, example={"key": "$ADMIN_KEY"}))
 async def login(request: web.Request) -> web.Response:
     """Begin a session. After too many wrong keys, an address has to wait; others do not."""
-    # Anybody can send this, so only as much is read as a key needs.
+    # This needs no key, so only a small body is read.
     given = await read_body(request.clone(client_max_size=MAX_LOGIN_BYTES), Login.model_validate)
     limit, address = request.app[LOGIN_LIMIT], client_address(request)
-    # Nothing is awaited until the key is checked, so that attempts at the same time are counted like others.
+    # Nothing is awaited before the key is checked, so that simultaneous attempts are all counted.
     if seconds := limit.wait(address):
         message = "Too many logins failed. Try again later."
         raise ClientError(message, code="rate_limit_exceeded", retry_after=seconds)

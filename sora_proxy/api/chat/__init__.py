@@ -1,1 +1,1 @@
-"""Chat completions: `POST /v1/chat/completions` and all that follows from it."""
+"""Chat completions: ordering them, streaming them, and access to stored ones."""

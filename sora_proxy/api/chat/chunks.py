@@ -1,8 +1,8 @@
 """A generation as the chunks of a chat stream: a pure function of its log, its options and the origin of links.
 
-Every chunk has a `sequence_number`. Those of the log's event N are numbered from 10 * N, and the one that names the
-role, before all events, is 0. So a stream that was cut after any chunk can be resumed later, by another process too:
-it needs to know nothing about the connection that was cut.
+Every chunk has a `sequence_number`. The chunks of the log's event N are numbered from 10 * N, and the first chunk, with
+the role, is number 0. So a stream that was cut after any chunk can be resumed later, even by another process, which
+needs no data about the first connection.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,14 +17,14 @@ from sora_proxy.api.wording import markdown, missing, progress_text
 from sora_proxy.events import Completed, Event, Failed, Image, Progress, Queued, failure_of
 from sora_proxy.generation import Generation
 
-NUMBERS_PER_EVENT = 10  # an event has no more chunks than this
+NUMBERS_PER_EVENT = 10  # an event has at most so many chunks
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkOptions:
-    """How a client wants its stream. `after` is the number of the last chunk that it has already.
+    """The options of a stream. `after` is the number of the last chunk that the client already has.
 
-    `finish_failed`: the end of a failed order is a chunk with the finish_reason `error`, not an error object.
+    `finish_failed`: the stream of a failed order ends with the finish_reason `error`, not with an error object.
     """
 
     progress: Literal["reasoning", "think", "none"] = "reasoning"
@@ -34,7 +34,7 @@ class ChunkOptions:
 
 
 class ChatChunks:
-    """Makes the chunks of one stream, as JSON. It needs every event of the log, and leaves out what the client has."""
+    """Makes the chunks of one stream, as JSON, from all events of the log, without those that the client has."""
 
     def __init__(self, generation: Generation, options: ChunkOptions, origin: str) -> None:
         self._generation = generation
@@ -49,7 +49,7 @@ class ChatChunks:
         # The fields that all chunks share are serialised once.
         self._head = orjson.dumps(common)[:-1] + b',"sequence_number":'
         self._usage = b',"usage":null' if options.include_usage else b""
-        # All the mutable state: the number of the last event, that of the last chunk made, an open <think> block.
+        # All the mutable state: the numbers of the last event and of the last chunk, whether a <think> block is open.
         self._event = 0
         self.last_number = max(options.after, 0)
         self._thinking = False
@@ -59,14 +59,14 @@ class ChatChunks:
         return self._chunks(0, [self._delta(role="assistant", content="")])
 
     def of(self, event: Event) -> list[bytes]:
-        """The chunks of the log's next event, and the error object after those of a bad end: it has no number."""
+        """The chunks of the log's next event, followed by the error object if it is a failure; that has no number."""
         self._event += 1
         chunks = self._chunks(self._event * NUMBERS_PER_EVENT, self._bodies(event))
         failed = failure_of(event)
         return [*chunks, _error(failed)] if failed and not self._options.finish_failed else chunks
 
     def cut(self, code: str, message: str) -> list[bytes]:
-        """The end of a stream whose generation continues. It is not in the log, so it takes no number of its own."""
+        """The end of a stream whose generation continues. It is not in the log, so it repeats the last number."""
         text = [self._numbered(self.last_number, body) for body in self._text(message)]
         return [*text, _error(Failed(code, message))]
 
@@ -108,7 +108,7 @@ class ChatChunks:
                 yield self._delta(content=f"{opening}{text}\n")
 
     def _text(self, text: str) -> Iterator[bytes]:
-        """The failure as content, for clients that ignore the error object."""
+        """A failure as content, for clients that ignore the error object."""
         yield from self._close_thinking()
         yield self._delta(content=text)
 

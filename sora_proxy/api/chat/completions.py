@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sora_proxy.api.counted import counted
 from sora_proxy.api.http.answers import error_object
+from sora_proxy.api.token_usage import token_usage_of
 from sora_proxy.api.wording import finished_text, progress_text
 from sora_proxy.events import Failed
 from sora_proxy.generation import Generation, Status
@@ -13,7 +13,7 @@ REFUSED = "content_policy_violation"
 
 def usage_of(generation: Generation) -> dict[str, Any]:
     """The usage of a completion."""
-    usage = counted(generation)
+    usage = token_usage_of(generation)
     return usage.more | {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
@@ -22,10 +22,10 @@ def usage_of(generation: Generation) -> dict[str, Any]:
 
 
 def completion(generation: Generation, origin: str, *, only_error: bool = False) -> dict[str, Any]:
-    """The whole answer, whatever state the generation is in. `origin` is what links to us begin with.
+    """The whole answer for a generation in any state. Links to stored images begin with `origin`.
 
-    `finish_reason` is `stop`; for a client that polls also `processing`, `error` or `content_filter`. A refusal is
-    `error`, too, for a client that knows no other bad end (`only_error`).
+    `finish_reason` is `stop`; for a client that polls also `processing`, `error` or `content_filter`. With `only_error`
+    a refusal is `error`, too.
     """
     content, finish_reason, refusal = _state(generation, origin, only_error=only_error)
     return {
@@ -50,7 +50,7 @@ def completion(generation: Generation, origin: str, *, only_error: bool = False)
 
 
 def late_failure(generation: Generation, failed: Failed, origin: str) -> dict[str, Any]:
-    """The report of a failure after 200 was sent: a valid completion, with the error object beside it."""
+    """The report of a failure after 200 was sent: a valid completion that also contains the error object."""
     body = completion(generation, origin) | error_object(failed.message, code=failed.code)
     (choice,) = body["choices"]
     choice["message"] |= {"content": failed.message, "refusal": failed.message}

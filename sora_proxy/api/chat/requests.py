@@ -1,4 +1,4 @@
-"""The fields of a chat request. Those that we use are checked strictly; all others are accepted and ignored."""
+"""The fields of a chat request. Known fields are checked strictly; all others are accepted and ignored."""
 
 from typing import Annotated, Any, get_args
 
@@ -21,7 +21,7 @@ SIDE = range(64, 2049)  # pixels
 
 
 def _background(value: Any) -> Any:
-    """One rule, one message, where each of two types would have its own."""
+    """Check both types by one rule, with one message."""
     if value in (None, "auto", ""):
         return False
     if isinstance(value, bool) or value in get_args(Background):
@@ -34,7 +34,7 @@ class StreamOptions(Lenient):
 
 
 class ChatRequest(Parameters):
-    """An order. `size` and `background` are ours; SDKs pass them in `extra_body`. Other fields are ignored."""
+    """An order. SDKs pass `size` and `background`, which OpenAI lacks, in `extra_body`. Other fields are ignored."""
 
     messages: Annotated[
         list[Message],
@@ -59,12 +59,12 @@ class ChatRequest(Parameters):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Those that are set. `background` is one only if it is a text."""
+        """The parameters that are set. `background` is a parameter only if it is a text."""
         return {name: value for name, value in super().parameters.items() if not isinstance(value, bool)}
 
     @property
     def dimensions(self) -> tuple[int, int] | None:
-        """Width and height in pixels, None for any. Raises ClientError."""
+        """Width and height in pixels; None for any. Raises ClientError."""
         if self.size == "auto":
             return None
         found = SIZE.fullmatch(self.size)
@@ -81,9 +81,9 @@ class MetadataRequest(Lenient):
 
 
 def parse_chat_request(body: bytes, model: str | None = None) -> ChatRequest:
-    """Parse a request's body. It may be large: call it on a thread. `model` overrides that of the body.
+    """Parse a request's body. It may be large: call this on a thread. `model` overrides the body's model.
 
-    Raises ClientError, naming the field.
+    Raises ClientError, which names the field.
     """
     return parse_body(ChatRequest, body, {} if model is None else {"model": model})
 
@@ -91,6 +91,6 @@ def parse_chat_request(body: bytes, model: str | None = None) -> ChatRequest:
 def parse_metadata_request(body: bytes) -> dict[str, str]:
     """Parse the new metadata of a completion.
 
-    Raises ClientError, naming the field.
+    Raises ClientError, which names the field.
     """
     return parse_body(MetadataRequest, body).metadata

@@ -1,7 +1,7 @@
-"""`POST /v1/chat/completions`: an order comes in, images go out as markdown, streamed or whole.
+"""`POST /v1/chat/completions`: accepts an order and answers with the images as markdown, streamed or whole.
 
 The handler turns the request into a `GenerationSpec`, gives it to the supervisor, and from then on only reads the log
-of the generation it got. Nothing that happens to the handler or its client touches the generation.
+of its generation. The generation does not depend on the handler or its client.
 """
 
 import re
@@ -49,7 +49,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         if isinstance(order.prompt, str):
             return await answer_with_text(request, chat, model.id, order.messages, order.prompt)
         generation = await _place(request, order, model, order.prompt)
-        del order  # its images are on disk now
+        del order  # frees the memory: its images are on disk now
     structlog.contextvars.bind_contextvars(generation=generation.id)
     origin = public_origin(request)
     with waiting_for(request, generation):
@@ -61,9 +61,9 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """Everything that is read from a request's body, which may be large.
+    """The parts of a request's body that are needed; the body itself may be large.
 
-    `prompt` is the answer itself if the request is a side call. `messages` are there only if they are needed.
+    `prompt` is the answer itself if the request is a side call. `messages` is empty if they are not needed.
     """
 
     chat: ChatRequest
@@ -72,7 +72,7 @@ class _Order:
 
 
 def _parse(body: bytes, side_calls: SideCalls | None, model: str | None) -> _Order:
-    """`model` is named by the path and overrides that of the body."""
+    """Parse a body. `model`, from the path, overrides the body's model."""
     chat = parse_chat_request(body, model)
     answer = side_calls.answer(chat.messages) if side_calls else None
     messages = texts_of(chat.messages) if chat.store or answer is not None else []
@@ -99,7 +99,7 @@ async def _place(request: web.Request, order: _Order, model: Model, prompt: Prom
 
 
 def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:
-    """How long a whole answer may take before it says "processing"."""
+    """The seconds after which a whole answer is sent with the finish_reason `processing`."""
     prefer = request.headers.get("prefer", "")
     if chat.background is True or "respond-async" in prefer.lower():
         return 0.0
@@ -108,7 +108,7 @@ def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:
 
 
 async def _answer(request: web.Request, generation: Generation, origin: str, seconds: float) -> web.StreamResponse:
-    """Wait at most `seconds` for the end, then answer with the completion as it is."""
+    """Wait at most `seconds` for the end, then answer with the completion in its present state."""
     answer = LongAnswer(request)
     patience = client_patience(request)
     ended = await answer.wait(generation.log.end(), min(seconds, patience))

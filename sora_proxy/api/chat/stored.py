@@ -1,6 +1,6 @@
-"""Completions once more: retrieved, annotated, deleted, listed, and read with the messages that led to them.
+"""Stored completions: retrieving, annotating, deleting and listing them, and listing their messages.
 
-Any completion can be retrieved by its id; the list has those that were ordered with `"store": true`.
+Any completion can be retrieved by its id; the list contains those that were ordered with `"store": true`.
 """
 
 import re
@@ -20,7 +20,7 @@ from sora_proxy.api.http.context import CLIENT
 from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.http.paging import MAX_LIMIT, limit_of, page_response
 from sora_proxy.api.http.refusals import ClientError
-from sora_proxy.api.http.resuming import stream_asked_after
+from sora_proxy.api.http.resuming import requested_start
 from sora_proxy.api.lookup import find, forget, poll_headers
 from sora_proxy.api.ordering.schemas import MAX_MESSAGES, bracketed
 from sora_proxy.api.reference.answer_schemas import (
@@ -56,7 +56,7 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
         if not by_legacy_sdk(request):
             raise
         return json_response(unknown_completion(request.match_info["id"], str(unknown)))
-    after = stream_asked_after(request, generation, numbers_per_event=NUMBERS_PER_EVENT)
+    after = requested_start(request, generation, numbers_per_event=NUMBERS_PER_EVENT)
     if after is None:
         return _response(request, generation, origin)
     include_usage = generation.spec.include_usage
@@ -116,7 +116,7 @@ def _response(request: web.Request, generation: Generation, origin: str) -> web.
 
 
 def _page(request: web.Request, *, maximum: int = MAX_LIMIT) -> tuple[Page, int]:
-    """The page that the query asks for, and its limit. The page is one longer, to show whether more follow."""
+    """The requested page and its limit. The page is one item longer, to show whether more follow."""
     query = request.query
     order = query.get("order", "asc")
     if order not in ("asc", "desc"):

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 class ChatStream:
-    """Streams a generation from its beginning, or from where an earlier stream was cut: the rest is the same."""
+    """Streams a generation from its beginning, or the identical rest of a stream that was cut."""
 
     def __init__(
         self, request: web.Request, generation: Generation, origin: str, *, include_usage: bool, after: int = -1
@@ -34,8 +34,8 @@ class ChatStream:
     async def run(self) -> web.StreamResponse:
         await self._stream.open()
         try:
-            async with aclosing(self._generation.log.follow(idle=self._idle)) as news:
-                return await self._follow(news)
+            async with aclosing(self._generation.log.follow(idle=self._idle)) as batches:
+                return await self._follow(batches)
         except ConnectionError:
             raise
         except Exception:
@@ -43,9 +43,9 @@ class ChatStream:
             log.exception("stream broke")
             return await self._stream.end(self._chunks.cut("internal_error", "Internal server error."), done=False)
 
-    async def _follow(self, news: AsyncIterable[Sequence[Event]]) -> web.StreamResponse:
+    async def _follow(self, batches: AsyncIterable[Sequence[Event]]) -> web.StreamResponse:
         await self._send(self._chunks.role())
-        async for events in news:
+        async for events in batches:
             chunks = [chunk for event in events for chunk in self._chunks.of(event)]
             match events:
                 case (*_, Completed()):
@@ -59,7 +59,7 @@ class ChatStream:
         return await self._stream.end(self._chunks.cut(why.code, why.message), done=False)
 
     async def _send(self, chunks: list[bytes]) -> None:
-        """Send chunks, or a heartbeat if there are none, as when the client has them already."""
+        """Send chunks, or a heartbeat if there are none, for example if the client already has them."""
         if chunks:
             await self._stream.send(chunks)
         else:

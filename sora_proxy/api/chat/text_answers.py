@@ -1,4 +1,4 @@
-"""Answering a chat request with a text of ours: no generation is made for it, and nothing is stored."""
+"""Answers to chat requests with a text of this server: no generation is made, and nothing is stored."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -17,10 +17,7 @@ from sora_proxy.orders.conversations import MessageText
 async def answer_with_text(
     request: web.Request, chat: ChatRequest, model: str, messages: Sequence[MessageText], text: str
 ) -> web.StreamResponse:
-    """Answer `messages` with a text, as the whole completion or as the stream that the client asked for.
-
-    `model` is the name that the answer gives for it.
-    """
+    """Answer `messages` with a text, whole or as a stream. `model` is the name of the model in the answer."""
     head = {"id": new_generation_id(), "object": "chat.completion", "created": int(time.time()), "model": model}
     prompt = max(sum(len(message.text.split()) for message in messages), 1)
     answer = max(len(text.split()), 1)

@@ -1,1 +1,1 @@
-"""What surrounds a request: access, headers, bodies, and the forms in which answers leave."""
+"""The layer around every request: access, headers, bodies, and the forms of answers."""

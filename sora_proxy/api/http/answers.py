@@ -1,4 +1,4 @@
-"""Answers: JSON by orjson, and the one shape in which every error leaves."""
+"""Answers: JSON by orjson, and the one shape of all errors."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ def json_response(body: Any, *, status: int = 200, headers: dict[str, str] | Non
 
 
 def error_object(message: str, *, code: str, param: str | None = None) -> dict[str, Any]:
-    """OpenAI's error object. All four keys are always there."""
+    """OpenAI's error object. All four keys are always present."""
     return {"error": {"message": message, "type": meaning_of(code).type, "param": param, "code": code}}
 
 
 def error_response(error: Exception) -> web.Response:
-    """The answer to a request that we refused or could not serve."""
+    """The answer to a request that was refused or could not be served."""
     refusal = refusal_of(error)
     meaning = meaning_of(refusal.code)
     headers = meaning.headers
@@ -35,14 +35,14 @@ def error_response(error: Exception) -> web.Response:
 
 
 def error_body(error: Exception) -> dict[str, Any]:
-    """The error object alone, for what is one of several in an answer."""
+    """The error object alone, for an answer with several outcomes."""
     return _body(refusal_of(error))
 
 
 def failure_response(failed: Failed) -> web.Response:
     """The answer to a request that waited for a generation which then failed.
 
-    SDKs are told not to retry: they would order, and pay, again.
+    Its headers keep SDKs from retrying, which would order and pay again.
     """
     meaning = meaning_of(failed.code)
     return json_response(error_object(failed.message, code=failed.code), status=meaning.status, headers=meaning.headers)

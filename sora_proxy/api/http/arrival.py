@@ -1,6 +1,6 @@
 """Request bodies as they arrive: read only when they are needed, within bounds of time and size.
 
-A client that sends `Expect: 100-continue` gets the go-ahead only if its request is one that we would accept.
+A client that sends `Expect: 100-continue` is asked for its body only after the request has been checked.
 """
 
 import asyncio
@@ -17,15 +17,16 @@ MAX_ARRIVAL_SECONDS = 300.0
 T = TypeVar("T")
 
 
-async def expected_later(_request: web.Request) -> None:
-    """Handle `Expect` when the body is needed, not before the request has been checked."""
+async def continue_later(_request: web.Request) -> None:
+    """Do nothing: `Expect` is answered when the body is needed, after the request has been checked."""
 
 
 @contextlib.asynccontextmanager
 async def arriving(request: web.Request) -> AsyncIterator[None]:
-    """Around the code that reads a body, piece by piece `in_time`.
+    """Surround code that reads a body, each piece `in_time`.
 
-    Raises ClientError if it is compressed or takes too long, HTTPRequestEntityTooLarge if its header says so.
+    Raises ClientError if the body is compressed or arrives too slowly, HTTPRequestEntityTooLarge if its Content-Length
+    is too large.
     """
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         message = "The request body must not have a Content-Encoding."
@@ -43,6 +44,6 @@ async def arriving(request: web.Request) -> AsyncIterator[None]:
 
 
 async def in_time(reading: Awaitable[T]) -> T:
-    """Wait for the next piece."""
+    """Wait for the next piece. Raises TimeoutError after `IDLE_SECONDS`."""
     async with asyncio.timeout(IDLE_SECONDS):
         return await reading

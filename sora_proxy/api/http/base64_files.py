@@ -1,4 +1,4 @@
-"""Images as base64, piece by piece: however many answers hold images, none of them is whole in memory in base64."""
+"""Images as base64, piece by piece, so that no image is in memory as a whole in base64."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -7,7 +7,7 @@ from pybase64 import b64encode
 
 from sora_proxy.blocking import BlockingPool, Work
 
-PIECE = 72 * 2**10  # whole groups of three bytes, so that the encoded pieces join; 96 KiB once encoded
+PIECE_BYTES = 72 * 2**10  # a multiple of three, so that the encoded pieces can be joined; 96 KiB once encoded
 
 
 async def base64_pieces(image: Path | memoryview, threads: BlockingPool) -> AsyncGenerator[bytes, None]:
@@ -15,17 +15,17 @@ async def base64_pieces(image: Path | memoryview, threads: BlockingPool) -> Asyn
     offset, more = 0, True
     while more:
         encoded, more = await threads.run(Work.send, _piece, image, offset)
-        offset += PIECE
+        offset += PIECE_BYTES
         yield encoded
 
 
 def _piece(image: Path | memoryview, offset: int) -> tuple[bytes, bool]:
     """The encoding of one piece, and whether another follows."""
-    content = image[offset : offset + PIECE] if isinstance(image, memoryview) else _read(image, offset)
-    return b64encode(content), len(content) == PIECE
+    content = image[offset : offset + PIECE_BYTES] if isinstance(image, memoryview) else _read(image, offset)
+    return b64encode(content), len(content) == PIECE_BYTES
 
 
 def _read(path: Path, offset: int) -> bytes:
     with path.open("rb", buffering=0) as file:
         file.seek(offset)
-        return file.read(PIECE)
+        return file.read(PIECE_BYTES)

@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 @contextlib.asynccontextmanager
 async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIterator[T]:
-    """The request's body, parsed by `parse`. A large one waits for its turn, and must be gone when the block ends.
+    """The request's body, parsed by `parse`. A large body waits for a slot, and must be dropped when the block ends.
 
-    What counts is how much has arrived, not what the header says: so a slow body does not keep others waiting.
+    The size is that of the bytes received, not of the header, so that a slow body does not keep others waiting.
     """
     chunks: list[bytes] = []
     if await _read(request, chunks, enough=MAX_PARSED_ON_LOOP):
@@ -26,11 +26,11 @@ async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIter
         return
     async with request.app[LARGE_BODY_SLOTS]:
         await _read(request, chunks, enough=request.client_max_size)
-        yield await request.app[THREADS].run(Work.media, parse, _taken(chunks))
+        yield await request.app[THREADS].run(Work.media, parse, _joined(chunks))
 
 
 async def _read(request: web.Request, chunks: list[bytes], enough: int) -> bool:
-    """Read on, as the request's own `read` does, which would keep the bytes. Returns whether the body has ended."""
+    """Read more than `enough` bytes or to the end; returns whether it was reached. `request.read` would keep a copy."""
     size = sum(map(len, chunks))
     async with arriving(request):
         while size <= enough:
@@ -44,8 +44,8 @@ async def _read(request: web.Request, chunks: list[bytes], enough: int) -> bool:
     return False
 
 
-def _taken(chunks: list[bytes]) -> bytes:
-    """The whole body, which from now on exists only once."""
+def _joined(chunks: list[bytes]) -> bytes:
+    """The whole body. The chunks are dropped, so that it is in memory only once."""
     whole = b"".join(chunks)
     chunks.clear()
     return whole

@@ -1,6 +1,6 @@
-"""What reading requests and writing answers needs of the application and of the request, by typed keys.
+"""The typed keys of the application and of requests for the layer around every request.
 
-Nothing in here imports orders: the layer around a request works the same whatever the request is for.
+Nothing in here imports orders: that layer does not depend on the purpose of a request.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from sora_proxy.settings.access import Access
 SETTINGS = web.AppKey("settings", RuntimeSettings)  # the only source: some options change at run time
 ACCESS = web.AppKey("access", Access)
 SESSIONS = web.AppKey("sessions", Sessions)
-INSTANCE = web.AppKey("instance", str)  # the mark of this server in its own requests
+INSTANCE = web.AppKey("instance", str)  # the mark of this server in its requests to back ends
 THREADS = web.AppKey("threads", BlockingPool)
 MEDIA = web.AppKey("media", Media)
 FETCHER = web.AppKey("fetcher", PublicFetcher)
@@ -30,6 +30,6 @@ STARTED = web.RequestKey("started", float)
 BEGUN = web.RequestKey("begun", bool)  # the status has been sent
 CLIENT = web.RequestKey("client", str)
 VIA: web.RequestKey[tuple[str, ...]] = web.RequestKey("via")  # the marks of the servers that it came through
-# What the headers of the answer say of the order that it is about, as they are sent.
+# Makes the headers about the answer's order, when they are sent.
 ORDER_HEADERS: web.RequestKey[Callable[[], dict[str, str]]] = web.RequestKey("order_headers")
 OPERATOR = web.RequestKey("operator", Actor)

@@ -1,4 +1,4 @@
-"""Browser clients: which pages of other origins may call the API. None, unless `CORS_ORIGINS` lets them.
+"""CORS: the access of browser pages from other origins, which is denied unless `CORS_ORIGINS` names the origin.
 
 The admin routes are never open to them.
 """
@@ -12,7 +12,7 @@ from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.refusals import ClientError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-# SDKs send many headers of their own, more with each version: whatever is requested is allowed.
+# SDKs send many headers of their own, more with each version, so all requested headers are allowed.
 HEADER_NAMES = re.compile(r"[A-Za-z0-9, _-]{0,2000}")
 EXPOSED_HEADERS = (
     "x-request-id, x-generation-id, x-sora-proxy-backend, x-should-retry, retry-after, openai-processing-ms, "
@@ -22,7 +22,7 @@ EXPOSED_HEADERS = (
 
 @web.middleware
 async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer preflights, which carry no key, for every path: the request that follows learns whether it exists."""
+    """Answer preflights, which have no key, for every path: the following request shows whether the path exists."""
     if request.method != "OPTIONS" or "access-control-request-method" not in request.headers:
         return await handler(request)
     if _allowed_origin(request) is None:
@@ -40,7 +40,7 @@ async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def add_cors_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Tell the browser of an allowed origin that its page may see the answer."""
+    """Allow pages of an allowed origin to read the answer."""
     if request.app[SETTINGS].current.cors_origins:
         response.headers.add("vary", "origin")
     if origin := _allowed_origin(request):

@@ -1,4 +1,4 @@
-"""The credentials of a request, and who holds them. They are compared in constant time."""
+"""The credentials of a request and their holder. They are compared in constant time."""
 
 import hmac
 
@@ -11,9 +11,9 @@ from sora_proxy.operators.audit import Actor
 
 
 def client_of(request: web.Request) -> str:
-    """The fingerprint of the key that the request carries.
+    """The fingerprint of the request's key.
 
-    Raises ClientError for a key that we do not know.
+    Raises ClientError for an unknown key.
     """
     given = _token_of(request)
     for key, holder in request.app[ACCESS].holders:
@@ -24,7 +24,7 @@ def client_of(request: web.Request) -> str:
 
 
 def operator_of(request: web.Request) -> Actor:
-    """The operator who sends the request: a holder of the admin key, or of the token of a session.
+    """The operator who sends the request, with the admin key or the token of a session.
 
     Raises ClientError: 403 for the key of a client, 401 for everything else.
     """
@@ -42,7 +42,7 @@ def is_admin_key(request: web.Request, given: str) -> bool:
 
 
 def _token_of(request: web.Request) -> str:
-    """The key that the request carries. Sending two counts as sending none."""
+    """The request's key. Two Authorization headers count as none."""
     given = request.headers.getall("authorization", [])
     if len(given) > 1:
         return ""
@@ -51,5 +51,5 @@ def _token_of(request: web.Request) -> str:
 
 
 def _equal(given: str, key: bytes) -> bool:
-    """As bytes: comparing strings fails on characters outside ASCII."""
+    """Compare as bytes, since comparing strings fails on characters outside ASCII."""
     return hmac.compare_digest(given.encode(errors="surrogateescape"), key)

@@ -1,7 +1,7 @@
-"""Every error code that a client can meet: its status, whether to send the request again, and what to do.
+"""The table of all error codes that clients can get: status, retry, and advice.
 
-This table is the only place that knows them together. Answers take status and headers from it, the API's document its
-descriptions, and tests compare it with `docs/errors.md` and with the codes that the program uses.
+Answers take status and headers from it, the API's document its descriptions, and tests compare it with
+`docs/errors.md` and with the codes that the program uses.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from enum import StrEnum
 
 
 class Retry(StrEnum):
-    """Whether a client should send the same request again. OpenAI's SDKs decide by the status, unless a header tells
-    them not to."""
+    """Whether a client should send the same request again. OpenAI's SDKs decide by the status, unless the header
+    `x-should-retry` decides."""
 
     no = "no"  # it would be refused again
     never = "no (`x-should-retry: false`)"  # the SDKs would repeat it, and might order and pay twice
@@ -20,7 +20,7 @@ class Retry(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """What one code means. `retry_after` is in seconds; None where it differs from answer to answer."""
+    """The meaning of one code. `retry_after` is in seconds; None if it differs from answer to answer."""
 
     status: int
     retry: Retry
@@ -43,7 +43,7 @@ class ErrorCode:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that tell whether and when to send the request again."""
+        """The headers that say whether and when to send the request again."""
         if self.retry is Retry.never:
             return {"x-should-retry": "false"}
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
@@ -125,5 +125,5 @@ ERROR_CODES = {
 
 
 def meaning_of(code: str) -> ErrorCode:
-    """What a code means. A code that only an earlier version knew, stored with a failure, is that of a back end."""
+    """The meaning of a code. An old code that is stored with a failure counts as `upstream_error`."""
     return ERROR_CODES.get(code, ERROR_CODES["upstream_error"])

@@ -1,4 +1,4 @@
-"""Multipart forms, which image uploads use: images go to the disk as they arrive, everything else is small."""
+"""Multipart forms of image uploads: images are written to disk as they arrive, all other parts are small."""
 
 import contextlib
 import itertools
@@ -15,12 +15,12 @@ from sora_proxy.api.http.refusals import ClientError
 
 MAX_PARTS = 100
 MAX_TEXT_BYTES = 2**18
-CHUNK = 2**16
+CHUNK_BYTES = 2**16
 
 
 @dataclass(slots=True)
 class Form:
-    """The content of a form: its texts by name, and by the names of their parts its files, which nobody has checked."""
+    """The content of a form: its texts by name, and its files, not checked yet, by the names of their parts."""
 
     texts: dict[str, str] = field(default_factory=dict)
     files: defaultdict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
@@ -28,7 +28,7 @@ class Form:
 
 @contextlib.asynccontextmanager
 async def read_form(request: web.Request, *, files: Collection[str]) -> AsyncIterator[Form]:
-    """Read a form in which the parts of these names, also like `name[]`, are files and all others are texts.
+    """Read a form in which the parts named in `files`, also as `name[]`, are files and all others are texts.
 
     The files exist until the block ends. Raises ClientError.
     """
@@ -37,7 +37,7 @@ async def read_form(request: web.Request, *, files: Collection[str]) -> AsyncIte
         try:
             async with arriving(request):
                 await _read(request, form, files)
-        except (ValueError, RuntimeError) as error:  # what aiohttp raises for a malformed form
+        except (ValueError, RuntimeError) as error:  # raised by aiohttp for a malformed form
             raise ClientError("The request body is not a valid multipart form.", code="invalid_body") from error
         yield form
     finally:
@@ -68,7 +68,7 @@ async def _file(request: web.Request, part: BodyPartReader, uploads: list[Path])
     async for chunk in _chunks(request, part):
         await request.app[MEDIA].append(upload, chunk)
         size += len(chunk)
-    if not size and not part.filename:  # what browsers send for a file that nobody chose
+    if not size and not part.filename:  # browsers send this if no file was chosen
         await request.app[MEDIA].discard(upload)
         uploads.remove(upload)
 
@@ -83,7 +83,7 @@ async def _text(request: web.Request, part: BodyPartReader) -> str:
 
 
 async def _chunks(request: web.Request, part: BodyPartReader) -> AsyncIterator[bytes]:
-    while chunk := await in_time(part.read_chunk(CHUNK)):
+    while chunk := await in_time(part.read_chunk(CHUNK_BYTES)):
         if request.content.total_bytes > request.client_max_size:
             raise web.HTTPRequestEntityTooLarge(request.client_max_size)
         yield chunk

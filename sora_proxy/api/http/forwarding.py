@@ -1,4 +1,4 @@
-"""The headers in which reverse proxies describe a client. Only those of proxies that the operator trusts count."""
+"""The headers in which reverse proxies describe a client. Only those of trusted proxies are used."""
 
 import ipaddress
 
@@ -8,12 +8,12 @@ from sora_proxy.api.http.context import SETTINGS
 
 
 def through_trusted_proxy(request: web.Request) -> bool:
-    """Whether the connection comes from a reverse proxy whose headers count."""
+    """Whether the connection comes from a trusted reverse proxy."""
     return bool(request.remote) and _trusted(request, request.remote or "")
 
 
 def client_address(request: web.Request) -> str:
-    """The address that the client connects from: the last one that a trusted proxy vouches for."""
+    """The client's address: the first one, from the last hop backwards, that is not a trusted proxy."""
     address = request.remote or ""
     named = ",".join(request.headers.getall("x-forwarded-for", [])).split(",")
     while named and _trusted(request, address) and _parsed(named[-1].strip()):

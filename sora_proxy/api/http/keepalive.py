@@ -1,7 +1,7 @@
-"""Whole JSON answers that take long: nothing between us and the client may mistake the silence for an end.
+"""Whole JSON answers that take long: heartbeats keep proxies from closing the silent connection.
 
-For `KEEPALIVE_AFTER` seconds the status is held back, so that a quick failure has a status of its own. Then 200 is
-sent, and one space per `HEARTBEAT_INTERVAL`, which JSON ignores. From then on only the body can report a failure.
+For `KEEPALIVE_AFTER` seconds the status is held back, so that a quick failure gets its own status. Then 200 is sent,
+and one space per `HEARTBEAT_INTERVAL`, which JSON ignores. From then on, only the body can report a failure.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.slow_readers import written_in_time
 from sora_proxy.background import start_task
 
-# How long OpenAI's SDKs wait before they give up and order again: Python's on every call, Node's when it is set.
+# The time in which OpenAI's SDKs expect an answer before they retry: sent by Python's always, by Node's if it is set.
 CLIENT_TIMEOUTS = ("x-stainless-read-timeout", "x-stainless-timeout")
 DURATION = re.compile(r"\d{1,7}(\.\d{1,6})?", re.ASCII)
-MARGIN_SECONDS = 5.0  # what is left for an answer to reach the client
+MARGIN_SECONDS = 5.0  # for an answer to reach the client
 
 
 class LongAnswer:
-    """One whole answer: `wait` until it can be made, then look at `begun` and `end` it."""
+    """One whole answer: `wait` until it can be made, then check `begun`, and `end` it."""
 
     def __init__(self, request: web.Request, headers: dict[str, str] | None = None) -> None:
         self._request = request
@@ -32,11 +32,11 @@ class LongAnswer:
 
     @property
     def begun(self) -> bool:
-        """Whether the status has been sent, which was 200."""
+        """Whether the status, 200, has been sent."""
         return self._response is not None
 
     async def wait(self, ending: Coroutine[Any, Any, object], seconds: float) -> bool:
-        """Wait at most `seconds` for the end, and keep the connection alive. Returns whether it came."""
+        """Wait at most `seconds` for `ending`, and keep the connection alive. Returns whether it has finished."""
         settings = self._request.app[SETTINGS].current
         end = start_task(ending, name="answer", awaited=True)
         left, silence = seconds, settings.keepalive_after
@@ -56,7 +56,7 @@ class LongAnswer:
             end.cancel()
 
     async def write(self, data: bytes) -> None:
-        """Send a piece of the answer, and the status before the first."""
+        """Send a piece of the answer, with the status before the first one."""
         if self._response is None:
             self._response = web.StreamResponse(headers=self._headers)
             self._response.content_type = "application/json"
@@ -75,7 +75,7 @@ class LongAnswer:
 
 
 def client_patience(request: web.Request) -> float:
-    """How many seconds we may wait before the client gives up: without limit, if its headers do not say."""
+    """The seconds until the client gives up, less a margin; infinite if its headers contain no timeout."""
     timeouts = (DURATION.fullmatch(request.headers.get(name, "")) for name in CLIENT_TIMEOUTS)
     seconds = min((float(each[0]) for each in timeouts if each), default=math.inf)
     return max(seconds - MARGIN_SECONDS, seconds / 2)

@@ -1,4 +1,4 @@
-"""What happens to every request: a request id, one log line, errors in one shape, access."""
+"""The middleware of all requests: a request id, one log line, errors in one shape, access."""
 
 import re
 import secrets
@@ -25,7 +25,7 @@ SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 @web.middleware
 async def request_context(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id, on every log line and in the answer, and log its end."""
+    """Give the request an id, which is in every log line and in the answer, and log its end."""
     given = request.headers.get("x-request-id", "")
     request_id = given if SAFE_REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
     request[REQUEST_ID], request[STARTED] = request_id, time.monotonic()
@@ -35,7 +35,7 @@ async def request_context(request: web.Request, handler: Handler) -> web.StreamR
             response = await handler(request)
             status = response.status
         finally:
-            # No status: the client left. The path only, for a query may hold anything.
+            # Without a status, the client has disconnected. The query is not logged: it may contain anything.
             seconds = round(time.monotonic() - request[STARTED], 3)
             level = log.debug if request.path.startswith("/health") else log.info
             level("request", method=request.method, path=request.path[:200], status=status, seconds=seconds)
@@ -44,7 +44,7 @@ async def request_context(request: web.Request, handler: Handler) -> web.StreamR
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give every error the shape that OpenAI's clients read."""
+    """Answer every error in the shape of OpenAI's API."""
     try:
         return await handler(request)
     except SoraProxyError as error:
@@ -52,14 +52,14 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(error)
     except web.HTTPException as error:
         response = error_response(_http_error(error, request))
-        response.set_status(error.status)  # aiohttp has more statuses than we have codes
+        response.set_status(error.status)  # aiohttp has more statuses than there are error codes
         if "allow" in error.headers:
             response.headers["allow"] = error.headers["allow"]
         return response
     except (web.RequestPayloadError, HttpProcessingError):
         return error_response(ClientError("The request body can't be read.", code="invalid_body"))
     except ConnectionError:
-        raise  # the client is gone; there is nobody to answer
+        raise  # the client has disconnected
     except Exception as error:
         log.exception("request broke")
         if BEGUN in request:
@@ -69,7 +69,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Check who sends the request. A route needs a client key, unless it is open or for operators."""
+    """Check the request's credentials. A route needs a client key, unless it is open or for operators."""
     route = request.match_info
     if route.handler in request.app[OPERATOR_HANDLERS]:
         request[OPERATOR] = operator_of(request)
@@ -83,7 +83,7 @@ async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Set the headers that every answer has, streams and errors included."""
+    """Set the headers of every answer, streams and errors included."""
     request[BEGUN] = True
     response.headers["x-request-id"] = request.get(REQUEST_ID, "")
     started = request.get(STARTED)

@@ -1,4 +1,4 @@
-"""The origin of this server as the client knows it: what our links begin with."""
+"""The origin of this server as the client knows it, with which links to images begin."""
 
 from aiohttp import web
 from yarl import URL
@@ -8,7 +8,7 @@ from sora_proxy.api.http.forwarding import through_trusted_proxy
 
 
 def public_origin(request: web.Request) -> str:
-    """`BASE_URL`, else the scheme and host that the client used, as far as we or a trusted proxy can tell."""
+    """`BASE_URL`, else the scheme and host that the client used, as this server or a trusted proxy sees them."""
     if base_url := request.app[SETTINGS].current.base_url:
         return base_url
     scheme, host = request.scheme, request.host

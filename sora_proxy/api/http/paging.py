@@ -1,4 +1,4 @@
-"""Pages of lists, in the form that OpenAI's have."""
+"""Pages of lists in OpenAI's form."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ WHOLE_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 
 
 def limit_of(request: web.Request, *, maximum: int = MAX_LIMIT) -> int:
-    """How many items a client wants, within bounds. Raises ClientError."""
+    """The number of items that a client wants, within bounds. Raises ClientError."""
     limit = request.query.get("limit", str(DEFAULT_LIMIT))
     if WHOLE_NUMBER.fullmatch(limit) is None:
         raise ClientError("'limit' must be a number.", param="limit")
@@ -23,11 +23,11 @@ def limit_of(request: web.Request, *, maximum: int = MAX_LIMIT) -> int:
 
 
 def page_of(found: Sequence[dict[str, Any]], limit: int) -> web.Response:
-    """One page of items that have an id. `found` has one item more than the page, if more follow."""
+    """One page of items with ids. `found` has one item more than the page if more follow."""
     return page_response(found[:limit], has_more=len(found) > limit)
 
 
 def page_response(data: Sequence[dict[str, Any]], *, has_more: bool) -> web.Response:
-    """One page of items that have an id."""
+    """One page of items with ids."""
     ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
     return json_response({"object": "list", "data": data, **ends, "has_more": has_more})

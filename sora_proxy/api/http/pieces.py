@@ -1,7 +1,7 @@
-"""Answers that hold images: JSON in pieces, some of which are still files.
+"""Answers that contain images: JSON in pieces, some of which are files.
 
-Bytes are sent as they are. A path stands for the base64 of its file, which is read while it is sent; a view of bytes
-stands for their base64.
+Bytes are sent unchanged. A path is replaced by the base64 of its file, which is read while it is sent; a memoryview by
+the base64 of its bytes.
 """
 
 import secrets
@@ -19,9 +19,9 @@ Piece = bytes | Path | memoryview
 
 
 def json_pieces(body: Any) -> Iterator[Piece]:
-    """The JSON of a body in which a path stands for a file, and a view for bytes."""
+    """The pieces of a body's JSON. Paths and memoryviews in the body become pieces."""
     files: list[Path | memoryview] = []
-    mark = secrets.token_hex(16)  # which no text in the body can hold
+    mark = secrets.token_hex(16)  # can't be guessed, so no text in the body contains it
 
     def name(file: Any) -> str:
         if not isinstance(file, Path | memoryview):
@@ -37,7 +37,7 @@ def json_pieces(body: Any) -> Iterator[Piece]:
 
 
 def event_pieces(kind: str, fields: Mapping[str, Any]) -> Iterator[Piece]:
-    """A server-sent event that has its kind in both places where clients look for it."""
+    """A server-sent event with its kind in both places where clients look for it."""
     yield b"event: %b\ndata: " % kind.encode()
     yield from json_pieces({"type": kind, **fields})
     yield b"\n\n"
@@ -46,7 +46,7 @@ def event_pieces(kind: str, fields: Mapping[str, Any]) -> Iterator[Piece]:
 async def write_pieces(
     pieces: Iterable[Piece], threads: BlockingPool, write: Callable[[bytes], Awaitable[None]]
 ) -> None:
-    """Write the pieces; files and views are encoded on `threads`, piece by piece."""
+    """Write the pieces. Files and memoryviews are encoded on `threads`, in parts."""
     text: list[bytes] = []
     for piece in pieces:
         if isinstance(piece, bytes):

@@ -1,4 +1,4 @@
-"""Requests that we refuse, and how each error of the core is answered."""
+"""Refused requests, and the answers to the errors of the core."""
 
 from collections.abc import Callable
 from functools import partial
@@ -28,9 +28,9 @@ from sora_proxy.errors import (
 
 
 class ClientError(SoraProxyError):
-    """A request that we refuse.
+    """A refused request.
 
-    `code`, a row of `error_codes.py`, and `param` go into the OpenAI error object. `retry_after` is in whole seconds.
+    `code`, which is in `error_codes.py`, and `param` go into OpenAI's error object. `retry_after` is in whole seconds.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ClientError(SoraProxyError):
         self.retry_after = retry_after
 
 
-# By their exact class. What is not listed is a mistake of ours.
+# By their exact class. Errors that are not listed are bugs.
 REFUSALS: dict[type[Exception], Callable[[str], ClientError]] = {
     BackendExists: partial(ClientError, code="backend_exists", param="name"),
     BackendHasSource: partial(ClientError, code="backend_has_source", param="name"),
@@ -63,7 +63,7 @@ REFUSALS: dict[type[Exception], Callable[[str], ClientError]] = {
 
 
 def refusal_of(error: Exception) -> ClientError:
-    """How an error is answered. Nothing was sent upstream for any of them, except perhaps before a mistake of ours."""
+    """The refusal that an error is answered with. Nothing was sent upstream, except perhaps before a bug."""
     match error:
         case ClientError():
             return error

@@ -1,4 +1,4 @@
-"""Where a stream is resumed: after the last sequence number that the client has."""
+"""Resuming streams after the last sequence number that the client has received."""
 
 import re
 
@@ -10,7 +10,7 @@ from sora_proxy.generation import Generation
 SEQUENCE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
-def stream_asked_after(request: web.Request, generation: Generation, *, numbers_per_event: int) -> int | None:
+def requested_start(request: web.Request, generation: Generation, *, numbers_per_event: int) -> int | None:
     """The sequence number after which the client wants the stream of an order: -1 for all of it, None for no stream.
 
     Raises ClientError.
@@ -22,8 +22,8 @@ def stream_asked_after(request: web.Request, generation: Generation, *, numbers_
 
 
 def resume_point(text: str, events: int, *, numbers_per_event: int = 1) -> int:
-    """The number after which a client resumes. It must be one that can have been sent: there are `events` events, and
-    `numbers_per_event` numbers for each.
+    """The number after which a client resumes. It must be possible: there are `events` events, with at most
+    `numbers_per_event` numbers each.
 
     Raises ClientError.
     """

@@ -1,16 +1,16 @@
-"""Waiting for clients that read slowly, within bounds."""
+"""Bounds the wait for clients that read slowly."""
 
 import asyncio
 from collections.abc import Awaitable
 
 from aiohttp import web
 
-# A client that reads nothing for this long is cut off; its generation continues.
+# A client that reads nothing for so long is disconnected; its generation continues.
 WRITE_SECONDS = 60.0
 
 
 async def written_in_time(request: web.Request, writing: Awaitable[None]) -> None:
-    """Wait for a write, which waits for the client to read."""
+    """Wait for a write, which waits for the client to read. Raises ConnectionResetError after `WRITE_SECONDS`."""
     try:
         async with asyncio.timeout(WRITE_SECONDS):
             await writing

@@ -1,6 +1,6 @@
-"""Server-sent events as OpenAI's clients can read them: `data:` lines, and comments to keep the connection alive.
+"""Server-sent events for OpenAI's clients: `data:` lines, and comments to keep the connection alive.
 
-Nothing else is sent to them: an `id:`, a lone `retry:` or an empty `data:` crashes one released SDK or another.
+Nothing else is sent to them: an `id:`, a lone `retry:` or an empty `data:` crashes some released SDKs.
 """
 
 from collections.abc import Iterable
@@ -9,20 +9,20 @@ from aiohttp import web
 
 from sora_proxy.api.http.slow_readers import written_in_time
 
-# Below this, a write never waits for the reader: asyncio stops a writer above 64 KiB.
-UNREAD_BYTES = 32 * 2**10
+# Below this, a write never waits for the reader: asyncio stops writers above 64 KiB.
+MAX_UNREAD_BYTES = 32 * 2**10
 
 DONE = b"data: [DONE]\n\n"
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
-    "x-accel-buffering": "no",  # nginx would hold events back
+    "x-accel-buffering": "no",  # else nginx holds events back
     "x-content-type-options": "nosniff",
 }
 
 
 class EventStream:
-    """One open answer. Everything written goes out at once; a slow reader slows its own writer only."""
+    """One open answer. Everything is sent at once; a slow reader delays only its own writer."""
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
@@ -32,7 +32,7 @@ class EventStream:
         await self._response.prepare(self._request)
 
     async def send(self, events: Iterable[bytes]) -> None:
-        """Write events, each one line of JSON, all together."""
+        """Write several events, each one line of JSON, in one write."""
         await self.write(_lines(events))
 
     async def heartbeat(self) -> None:
@@ -43,18 +43,18 @@ class EventStream:
         await self.write(f": {text}\n\n".encode())
 
     async def end(self, events: Iterable[bytes] = (), *, done: bool) -> web.StreamResponse:
-        """Write the last events and end the answer: some clients read until it ends, whatever its events say.
+        """Write the last events and end the answer: some clients read until its end, whatever the last event is.
 
-        `done` adds the marker of a good end.
+        `done` adds the marker `[DONE]`.
         """
         await written_in_time(self._request, self._response.write_eof(_lines(events) + (DONE if done else b"")))
         return self._response
 
     async def write(self, data: bytes) -> None:
-        """Write bytes that are events already."""
+        """Write bytes that are complete events or comments."""
         transport = self._request.transport
-        if transport is not None and transport.get_write_buffer_size() + len(data) < UNREAD_BYTES:
-            await self._response.write(data)  # which does not wait then
+        if transport is not None and transport.get_write_buffer_size() + len(data) < MAX_UNREAD_BYTES:
+            await self._response.write(data)  # does not wait
         else:
             await written_in_time(self._request, self._response.write(data))
 

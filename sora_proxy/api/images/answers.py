@@ -1,13 +1,13 @@
-"""A generation as an answer of the Images API: JSON in which the bytes of the images are still files."""
+"""A generation as an answer of the Images API: JSON pieces, with the images as files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sora_proxy.api.counted import counted
 from sora_proxy.api.http.pieces import Piece, event_pieces, json_pieces
 from sora_proxy.api.image_results import FORMATS, SIZES, UNKNOWN, ImageResult, image_results, ordered_size
 from sora_proxy.api.images.requests import ImageRequest
+from sora_proxy.api.token_usage import token_usage_of
 from sora_proxy.events import Failed, Preview
 from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
@@ -17,7 +17,7 @@ NOT_HERE = Failed("result_unavailable", "this image could not be fetched or is n
 
 @dataclass(frozen=True, slots=True)
 class ImageAnswer:
-    """A completed generation, in the form that its order asked for."""
+    """A completed generation in the form that its order requested."""
 
     generation: Generation
     order: ImageRequest
@@ -45,7 +45,7 @@ class ImageAnswer:
         return content | ({"url": image.url} if with_url else {})
 
     def _about(self) -> dict[str, Any]:
-        """The fields beside the images. OpenAI's own have only values that its strict clients accept."""
+        """The fields other than the images. OpenAI's own fields have only values that its strict clients accept."""
         spec = self.generation.spec
         size = ordered_size(self.generation)
         fields: dict[str, Any] = {"id": self.generation.id, "model": spec.model, "ordered_size": size}
@@ -60,7 +60,7 @@ class ImageAnswer:
         return fields | {"usage": self._usage()}
 
     def _faults(self) -> Iterator[dict[str, Any]]:
-        """The images that are missing, or whose bytes are."""
+        """The faults of images that are missing, or whose bytes are."""
         for index, failed in self.generation.missing.items():
             yield _fault(index, failed)
         for image in self.images:
@@ -68,7 +68,7 @@ class ImageAnswer:
                 yield _fault(image.index, NOT_HERE)
 
     def _usage(self) -> dict[str, Any]:
-        usage = counted(self.generation)
+        usage = token_usage_of(self.generation)
         details = {"text_tokens": usage.text_tokens, "image_tokens": usage.image_tokens}
         return usage.more | {
             "input_tokens": usage.input_tokens,
@@ -83,12 +83,12 @@ class ImageAnswer:
 
 
 async def answer_to(generation: Generation, order: ImageRequest, media: Media, origin: str) -> ImageAnswer:
-    """The answer to an order whose generation is completed. `origin` is what links to us begin with."""
+    """The answer to an order whose generation is completed. Links to stored images begin with `origin`."""
     return ImageAnswer(generation, order, await image_results(generation, media, origin))
 
 
 def preview_event(generation: Generation, preview: Preview) -> Iterator[Piece]:
-    """The event of a stream that shows an unfinished image."""
+    """The stream's event for an unfinished image."""
     fields = {"partial_image_index": preview.number, "output_format": preview.format}
     return _event("partial_image", generation, fields | {"b64_json": memoryview(preview.content)})
 

@@ -1,4 +1,4 @@
-"""The fields of a request for images. Those that we use are checked; all others are accepted and ignored."""
+"""The fields of a request for images. Known fields are checked; all others are accepted and ignored."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,6 +1,6 @@
 """`POST /v1/images/…`: generations, edits and variations, answered whole or as a stream.
 
-As everywhere, a request becomes a `GenerationSpec`, and from then on only its log is read.
+A request becomes a `GenerationSpec`, and from then on the handler only reads the generation's log.
 """
 
 from collections.abc import Iterable, Sequence
@@ -86,7 +86,7 @@ async def _edit(
             inputs = _inputs(images, [whole.mask.image_url] if whole.mask else [], whole.markup)
             generation = await _place(request, whole, inputs)
             order = whole.model_copy(update={"images": None, "mask": None, "markup": None})
-            del whole, images, inputs  # which hold images that are on disk now
+            del whole, images, inputs  # frees the memory: the images are on disk now
     return await _answer(request, generation, order)
 
 
@@ -96,7 +96,7 @@ def _inputs(images: Sequence[str | Path], masks: Sequence[str | Path], markup: o
         raise ClientError("Missing required parameter: 'image'.", code="missing_required_parameter", param="image")
     if len(masks) > 1:
         raise ClientError("An order can have only one mask.", param="mask")
-    if markup:  # it would change what is made
+    if markup:  # ignoring it would give a wrong image
         raise ClientError("No model here accepts a markup.", param="markup")
     mask = InputSource(masks[0], "mask") if masks else None
     return Inputs([InputSource(image, "image") for image in images], mask)
@@ -128,7 +128,7 @@ async def _answer(request: web.Request, generation: Generation, order: ImageRequ
 
 
 async def _whole(request: web.Request, generation: Generation, order: ImageRequest, origin: str) -> web.StreamResponse:
-    """Wait for the end, as long as the client does, and answer with everything."""
+    """Wait for the end, at most as long as the client waits, and answer with all images."""
     answer = LongAnswer(request)
     patience = min(request.app[SETTINGS].current.image_wait, client_patience(request))
     await answer.wait(generation.log.end(), patience)
@@ -142,12 +142,12 @@ async def _whole(request: web.Request, generation: Generation, order: ImageReque
 
 
 async def _stream(request: web.Request, generation: Generation, order: ImageRequest, origin: str) -> web.StreamResponse:
-    """Progress as comments, for OpenAI has no event for it and strict clients reject others; then the images."""
+    """Send progress as comments, since OpenAI has no event for it and strict clients reject others; then the images."""
     stream, previews, threads = EventStream(request), Previews(generation, order.partial_images), request.app[THREADS]
     await stream.open()
     idle = request.app[SETTINGS].current.heartbeat_interval
-    async with aclosing(generation.log.follow(idle=idle, nudged=previews.wanted)) as news:
-        async for events in news:
+    async with aclosing(generation.log.follow(idle=idle, nudged=previews.wanted)) as batches:
+        async for events in batches:
             texts = [progress_text(event) for event in events if isinstance(event, Queued | Progress)]
             await stream.comment(texts[-1] if texts else "ping")
             for preview in previews.new():

@@ -1,1 +1,1 @@
-"""What do requests for images have in common? The fields, the prompt, and the reference image."""
+"""The common parts of all requests for images: the fields, the prompt, and the reference images."""

@@ -1,4 +1,4 @@
-"""The images that come with an order: from a data URI, an address or an upload to a checked file of ours."""
+"""The images that come with an order, as data URIs, addresses or uploads: checked, and stored as files."""
 
 import binascii
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from sora_proxy.spec import GenerationSpec
 
 @dataclass(frozen=True, slots=True)
 class InputSource:
-    """Where an image comes from: a data URI, an http(s) address or an upload's file; and the parameter it came in."""
+    """The source of an image (a data URI, an http(s) address or an uploaded file) and the parameter it came in."""
 
     source: str | Path
     param: str
@@ -26,7 +26,7 @@ class InputSource:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The reference images of an order, in their order, and its mask."""
+    """The reference images of an order, in sequence, and its mask."""
 
     references: Sequence[InputSource] = ()
     mask: InputSource | None = None
@@ -36,14 +36,14 @@ class Inputs:
         return [*self.references, *([self.mask] if self.mask else [])]
 
     def named(self, spec: GenerationSpec, names: Sequence[str]) -> GenerationSpec:
-        """The order with the names of its stored images, of which the mask's is the last."""
+        """The spec with the names of its stored images; the mask's name is the last one."""
         return replace(spec, images=tuple(names[: len(self.references)]), mask=names[-1] if self.mask else None)
 
 
 async def store_inputs(request: web.Request, inputs: Inputs) -> list[str]:
-    """Store all images of an order; returns their names. Raises ClientError or StorageUnavailable; then none is stored.
+    """Store all images of an order, one after the other, since they may be large; returns their names.
 
-    One after the other: they may be large.
+    Raises ClientError or StorageUnavailable; then none is stored.
     """
     names: list[str] = []
     try:
@@ -56,7 +56,7 @@ async def store_inputs(request: web.Request, inputs: Inputs) -> list[str]:
 
 
 async def discard_inputs(request: web.Request, names: Sequence[str]) -> None:
-    """Remove the stored images of an order that was not taken."""
+    """Remove the stored images of an order that was not accepted."""
     media = request.app[MEDIA]
     for name in names:
         await media.discard(media.input_path(name))

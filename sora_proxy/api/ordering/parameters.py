@@ -1,7 +1,7 @@
-"""Parameters: what clients may set beside the prompt and the size, in every API that makes images.
+"""Parameters: the fields that clients may set in addition to prompt and size, in every API that makes images.
 
-What a value means is up to the model; one that does not take a parameter ignores it. SDKs pass those that OpenAI does
-not have in `extra_body`.
+The meaning of a value depends on the model; a model that does not take a parameter ignores it. SDKs pass parameters
+that OpenAI does not have in `extra_body`.
 """
 
 from typing import Annotated, Any, Literal
@@ -11,13 +11,13 @@ from pydantic import AliasChoices, BeforeValidator, Field
 from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, Lenient
 from sora_proxy.spec import PARAMETERS
 
-SEEDS = {"ge": -(2**63), "le": 2**63 - 1}  # as JSON parsers hold them
+SEEDS = {"ge": -(2**63), "le": 2**63 - 1}  # the integers of JSON parsers
 Background = Literal["transparent", "opaque"]
 UNSET = BeforeValidator(lambda value: None if value in ("auto", "") else value)
 
 
 def _not_an_object(value: Any) -> Any:
-    """OpenAI's newer APIs have an object of the same name, for the moderation of texts."""
+    """None for an object: OpenAI's newer APIs have one of the same name, for the moderation of texts."""
     return None if isinstance(value, dict) else value
 
 
@@ -61,6 +61,6 @@ class Parameters(Lenient):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Those that are set, by the names that a back end gets."""
+        """The parameters that are set, by the names in `spec.PARAMETERS`."""
         values = {name: getattr(self, name) for name in PARAMETERS}
         return {name: value for name, value in values.items() if value not in (None, "")}

@@ -1,15 +1,15 @@
-"""Whether an order can be made as it is meant: more images, references or a mask than a model can do are refused."""
+"""The check that a model can make an order: too many images or references, or an unusable mask, are refused."""
 
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.ordering.image_input import Inputs
 from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream.model_names import Model
 
-MAX_REFERENCES = 16  # of one order, whatever its model can do; as many as OpenAI's API takes
+MAX_REFERENCES = 16  # of one order with any model; as many as OpenAI's API accepts
 
 
 def check_possible(model: Model, spec: GenerationSpec, inputs: Inputs) -> None:
-    """Check that one of the model's back ends can make an order. Raises ClientError, naming the parameter."""
+    """Check that one of the model's back ends can make an order. Raises ClientError, which names the parameter."""
     can, references, mask = model.abilities.for_order(spec), inputs.references, inputs.mask
     if spec.n > can.max_images:
         raise ClientError(f"'n' can be at most {can.max_images} for {model.id}.", param="n")

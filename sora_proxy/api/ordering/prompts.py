@@ -1,4 +1,4 @@
-"""The prompt of a conversation, and the images that come with it, in every form that clients send them."""
+"""The prompt of a conversation and its images, in all forms that clients send."""
 
 import re
 from collections.abc import Iterator
@@ -11,20 +11,20 @@ from sora_proxy.orders.conversations import MessageText
 
 DATA_URI = "data:image/"
 MAX_STORED_LENGTH = 2 * MAX_PROMPT_LENGTH  # characters of a stored conversation
-# A data URI inside a text ends at the first character that it can't hold.
+# A data URI inside a text ends at the first character that it can't contain.
 DATA_URI_END = re.compile(r"[^A-Za-z0-9+/=:;,._-]")
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`images` are data URIs or http(s) addresses, in their order."""
+    """A prompt. `images` are data URIs or http(s) addresses, in sequence."""
 
     text: str
     images: tuple[str, ...] = ()
 
 
 def prompt_of(messages: list[Message]) -> Prompt:
-    """The last user message is the prompt; without one, the last message that has text.
+    """The prompt of a conversation: its last user message; without one, the last message that has text.
 
     Raises ClientError.
     """
@@ -40,7 +40,7 @@ def prompt_of(messages: list[Message]) -> Prompt:
 
 
 def texts_of(messages: list[Message]) -> list[MessageText]:
-    """The texts of a conversation, to be stored. Of a long one, the end."""
+    """The texts of a conversation for storage, of a long one only the end."""
     texts: list[MessageText] = []
     left = MAX_STORED_LENGTH
     for message in reversed(messages):
@@ -53,7 +53,7 @@ def texts_of(messages: list[Message]) -> list[MessageText]:
 
 
 def text_of(message: Message) -> str:
-    """A message's text, empty if it can't be read: messages other than the prompt may hold parts of any kind."""
+    """A message's text, empty if it can't be read: messages other than the prompt may have parts of any kind."""
     try:
         return _text(message)
     except ClientError:
@@ -61,7 +61,7 @@ def text_of(message: Message) -> str:
 
 
 def shows_image(message: Message) -> bool:
-    """Whether a message holds an image."""
+    """Whether a message contains an image."""
     try:
         return bool(_split(message)[1])
     except ClientError:
@@ -117,7 +117,7 @@ def _piece(part: Any) -> tuple[str, str]:
 
 
 def _cut_data_uris(text: str) -> tuple[str, list[str]]:
-    """Separate the data URIs in a text, where older clients put them, from the words around them."""
+    """Separate the data URIs in a text, where older clients put them, from the text around them."""
     words, uris, at = [], [], 0
     while (start := text.find(DATA_URI, at)) >= 0:
         end = DATA_URI_END.search(text, start)

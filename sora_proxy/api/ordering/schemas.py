@@ -1,4 +1,4 @@
-"""The fields that requests share. Those that we use are checked strictly; all others are accepted and ignored."""
+"""The common fields of requests. Known fields are checked strictly; all others are accepted and ignored."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ SIZE = re.compile(r"(\d{2,4})[x×*](\d{2,4})", re.ASCII)
 
 
 def none_is_default(default: Any) -> BeforeValidator:
-    """SDKs send null for an option that is not set."""
+    """Read null as the default, since SDKs send it for an option that is not set."""
     return BeforeValidator(lambda value: default if value is None else value)
 
 
@@ -37,14 +37,14 @@ ModelName = Annotated[
 
 
 class Message(Lenient):
-    """`prompt_of` checks `content`: it has too many shapes for a clear schema."""
+    """A message. Its `content` is checked by `prompt_of`, since it has too many shapes for a clear schema."""
 
     role: Literal["developer", "system", "user", "assistant", "tool", "function"]
     content: Annotated[Any, WithJsonSchema(CONTENT)] = None
 
 
 def _check_metadata(value: Any) -> Any:
-    """One rule, one message: the fault may be in a key that is too long to be shown."""
+    """Check metadata as a whole, with one message: the fault may be in a key that is too long to be shown."""
     if value is None:
         return {}
     pairs = value.items() if isinstance(value, dict) else ()
@@ -58,7 +58,7 @@ def _is_pair(key: str, value: Any) -> bool:
 
 
 def bracketed(name: str, fields: Mapping[str, str]) -> dict[str, str]:
-    """The object that a query or a form writes as fields `name[key]`."""
+    """The object that a query or a form has as fields `name[key]`."""
     start = f"{name}["
     return {key[len(start) : -1]: text for key, text in fields.items() if key.startswith(start) and key.endswith("]")}
 
@@ -79,7 +79,7 @@ Metadata = Annotated[
 
 
 def parse_body(kind: type[M], body: bytes, overrides: Mapping[str, Any] | None = None) -> M:
-    """Parse a JSON body; `overrides` win over its fields. Raises ClientError, naming the field."""
+    """Parse a JSON body; `overrides` win over its fields. Raises ClientError, which names the field."""
     return checked(kind, json_object(body) | dict(overrides or {}))
 
 
@@ -97,9 +97,9 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def checked(kind: type[M], fields: Mapping[str, Any], *, strict: bool | None = None) -> M:
-    """Make a request from its fields; without `strict`, numbers and booleans may be texts, as in forms.
+    """Make a request from its fields; if `strict` is False, numbers and booleans may be texts, as in forms.
 
-    Raises ClientError, naming the field.
+    Raises ClientError, which names the field.
     """
     try:
         return kind.model_validate(fields, strict=strict)

@@ -1,7 +1,7 @@
-"""Side calls: what chat programs ask the chat model on their own behalf, such as a conversation's title.
+"""Side calls: requests that chat programs make for themselves, such as for the title of a conversation.
 
-Nobody wants an image of these, and each would cost money, so they are answered here. They are recognised by their first
-words, which each program has its own; everything else is a prompt. Nothing here takes more than one pass over the text.
+An image would be useless and would cost money, so they are answered here. They are recognised by their first words,
+which are typical of each program; all other texts are prompts. Each step passes over a text only once.
 """
 
 import re
@@ -13,7 +13,7 @@ from sora_proxy.api.ordering.prompts import shows_image, text_of
 from sora_proxy.api.ordering.schemas import Message
 
 BEGINNINGS = (
-    # Open WebUI; its newer ones all begin with TASK
+    # Open WebUI; in newer versions all begin with TASK
     "Create a concise, 3-5 word title with an emoji as a title for",
     "Your task is to reflect the speaker's likely facial expression through a fitting emoji",
     # LibreChat
@@ -21,7 +21,7 @@ BEGINNINGS = (
     "Write a concise title for this conversation in the detected language",
     "Analyze this conversation and provide: 1. The detected language",
     "Please generate a concise title (max 40 characters) for a conversation that starts with",
-    # NextChat: the title, then the summary that it keeps as context
+    # NextChat: the title, then the summary for later context
     "Please generate a four to five word title summarizing our conversation",
     "使用四到五个字直接返回这句话的简要主题",
     "Summarize the discussion briefly in 200 words or less to use as a prompt for future context",
@@ -35,11 +35,11 @@ BEGINNINGS = (
     # Chatbox
     "Name the conversation based on the chat records",
 )
-TASK, HISTORY = "### task:", "<chat_history>"  # together they are Open WebUI's, whatever the task
+TASK, HISTORY = "### task:", "<chat_history>"  # both are in each of Open WebUI's tasks
 MAX_BEGINNING_LENGTH = 400
 EMOJI, ANY_EMOJI = "your task is to reflect the speaker's", "🖼️"
 
-# How the programs quote a conversation: `USER: …` on a line, `<user>` before one, or as JSON.
+# A quoted conversation: `USER: …` on a line, `<user>` before a line, or JSON.
 QUOTED_PROMPT = re.compile(
     r'^[ \t]*(?:USER|Human)[ \t]*:[ \t]*(\S.*)$|^<user>\n(.+)$|"role":"user","\w+":"([^"\\]+)',
     re.IGNORECASE | re.MULTILINE,
@@ -55,7 +55,7 @@ class SideCalls:
         self._beginnings = tuple(_plain(beginning) for beginning in (*BEGINNINGS, *more))
 
     def answer(self, messages: Sequence[Message]) -> str | None:
-        """The answer that the program expects; None if this is not a side call but an order."""
+        """The answer to a side call; None if the messages are an order."""
         last = messages[-1]
         if shows_image(last):
             return None
@@ -73,7 +73,7 @@ class SideCalls:
 
 
 def _answer(instruction: str, prompts: Sequence[str]) -> str:
-    """In the form that the instruction shows: as JSON where it names the key, else as bare text."""
+    """The answer in the form that the instruction asks for: JSON if it names a known key, else plain text."""
     prompt = prompts[0] if prompts else ""
     wanted = instruction.rpartition(HISTORY)[0] or instruction
     title = _title(prompt)
@@ -85,7 +85,7 @@ def _answer(instruction: str, prompts: Sequence[str]) -> str:
 
 
 def _prompts(texts: Iterable[str]) -> Iterator[str]:
-    """The last prompt that each text quotes."""
+    """The last prompt quoted in each text."""
     for text in texts:
         found = [next(filter(None, groups)) for groups in QUOTED_PROMPT.findall(text.rpartition(HISTORY)[2])]
         yield from found[-1:]
@@ -97,11 +97,11 @@ def _user_prompts(messages: Sequence[Message]) -> Iterator[str]:
 
 
 def _title(prompt: str) -> str:
-    """The first words."""
+    """The first words of a prompt, as a title."""
     words = " ".join(prompt[:1000].split()[:TITLE_WORDS])
     return (words if len(words) <= TITLE_LENGTH else words[: TITLE_LENGTH - 1] + "…") or UNTITLED
 
 
 def _plain(text: str) -> str:
-    """The beginning of a text, without its line ends and capitals."""
+    """The beginning of a text in lower case, with single spaces."""
     return " ".join(text[:MAX_BEGINNING_LENGTH].split()).lower()

@@ -1,1 +1,1 @@
-"""The API's document: what each route takes and returns, for programs and for people."""
+"""The document of the API: the requests and answers of each route, as OpenAPI and as a page."""

@@ -1,1 +1,1 @@
-"""The Responses API, as far as it makes images."""
+"""The part of the Responses API that makes images."""

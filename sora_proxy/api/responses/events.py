@@ -1,8 +1,8 @@
 """A generation as the events of a response's stream: a pure function of its log.
 
-Every event has a `sequence_number`. Those that the log's event N leads to are numbered from 100 * N, and those
-before all of them from 0. So a stream that was cut after any event can be resumed later, by another process too.
-Previews are not in the log, and not sent again: their numbers are the last ones of the event before.
+Every event has a `sequence_number`. The events for the log's event N are numbered from 100 * N, and those before the
+log's first event from 0. So a stream that was cut after any event can be resumed later, even by another process.
+Previews are not in the log and are not sent again: their numbers are the last ones of the event before them.
 """
 
 from collections.abc import Iterator
@@ -13,20 +13,20 @@ from sora_proxy.api.responses.objects import Outcome, ResponseObjects
 from sora_proxy.events import Completed, Event, Image, Preview, Progress, failure_of
 from sora_proxy.generation import Phase
 
-NUMBERS_PER_EVENT = 100  # an event of the log leads to no more events than this
-FIRST_OF_PREVIEWS = 50  # of these numbers
+NUMBERS_PER_EVENT = 100  # an event of the log has at most so many events of the stream
+FIRST_OF_PREVIEWS = 50  # the first of these numbers that previews use
 CALL = "response.image_generation_call."
 
 
 class ResponseEvents:
-    """Makes the events of one stream. It needs every event of the log, and leaves out what the client has."""
+    """Makes the events of one stream from all events of the log, without those that the client has."""
 
     def __init__(self, objects: ResponseObjects, after: int = -1) -> None:
         self._objects = objects
         self._numbers = range(objects.generation.spec.n)
         self._after = after
-        # All the mutable state: the number of the log's last event, that of the next event to make, that of the last
-        # one made, whether the client knows that the images are being generated.
+        # All the mutable state: the numbers of the log's last event, of the next event to make, and of the last one
+        # made; whether the events `generating` have been made.
         self._log_number = 0
         self._next = 0
         self.last_number = max(after, 0)
@@ -41,7 +41,7 @@ class ResponseEvents:
             yield from self._of_call("in_progress", number)
 
     def of(self, event: Event, outcome: Outcome | None) -> Iterator[Piece]:
-        """The events that the log's next one leads to. `outcome` is given if that one is `Completed`."""
+        """The events for the log's next event. `outcome` is given if that is `Completed`."""
         self._log_number += 1
         self._next = self._log_number * NUMBERS_PER_EVENT
         if isinstance(event, Progress | Image) and not self._generating:
@@ -56,7 +56,7 @@ class ResponseEvents:
             yield from self._event("response.failed", response=self._objects.now(None))
 
     def preview(self, preview: Preview) -> Iterator[Piece]:
-        """The event of an unfinished image. If the last event of the log has no number left for it, there is none."""
+        """The event of an unfinished image; nothing if the log's last event has no number left for it."""
         first = self._log_number * NUMBERS_PER_EVENT
         number = max(self.last_number + 1, first + FIRST_OF_PREVIEWS)
         if number < first + NUMBERS_PER_EVENT:
@@ -65,7 +65,7 @@ class ResponseEvents:
             yield from self._of_call("partial_image", preview.index, **shown, output_format=preview.format)
 
     def ending(self, outcome: Outcome) -> Iterator[Piece]:
-        """The events of a good end."""
+        """The events of a successful end."""
         for number, item in enumerate(self._objects.calls(outcome)):
             if item["status"] == "completed":
                 yield from self._of_call("completed", number)
@@ -74,18 +74,18 @@ class ResponseEvents:
         yield from self._event("response.completed", response=self._objects.completed(outcome))
 
     def cut(self, code: str, message: str) -> Iterator[Piece]:
-        """The end of a stream whose generation continues. It is not in the log, so it takes no number of its own."""
+        """The end of a stream whose generation continues. It is not in the log, so it repeats the last number."""
         fields = {"sequence_number": self.last_number, "code": code, "message": message, "param": None}
         return event_pieces("error", fields)
 
     def _message(self, text: str) -> Iterator[Piece]:
         objects, at = self._objects, {"output_index": len(self._numbers)}
-        in_it = at | {"item_id": objects.message(text)["id"], "content_index": 0}
+        in_message = at | {"item_id": objects.message(text)["id"], "content_index": 0}
         yield from self._event("response.output_item.added", **at, item=objects.message(None))
-        yield from self._event("response.content_part.added", **in_it, part=objects.part(""))
-        yield from self._event("response.output_text.delta", **in_it, delta=text, logprobs=[])
-        yield from self._event("response.output_text.done", **in_it, text=text, logprobs=[])
-        yield from self._event("response.content_part.done", **in_it, part=objects.part(text))
+        yield from self._event("response.content_part.added", **in_message, part=objects.part(""))
+        yield from self._event("response.output_text.delta", **in_message, delta=text, logprobs=[])
+        yield from self._event("response.output_text.done", **in_message, text=text, logprobs=[])
+        yield from self._event("response.content_part.done", **in_message, part=objects.part(text))
         yield from self._event("response.output_item.done", **at, item=objects.message(text))
 
     def _of_call(self, kind: str, number: int, **fields: Any) -> Iterator[Piece]:

@@ -1,4 +1,4 @@
-"""A generation as a response: OpenAI's objects, in which a path stands for the base64 of its file.
+"""A generation as a response: OpenAI's objects, with paths in place of the base64 of files.
 
 The ids of a response and of its items are the generation's own, with other prefixes.
 """
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sora_proxy.api.counted import counted
 from sora_proxy.api.http.answers import error_object
 from sora_proxy.api.image_results import FORMATS, SIZES, UNKNOWN, ImageResult, image_results, ordered_size
+from sora_proxy.api.token_usage import token_usage_of
 from sora_proxy.api.wording import finished_text
 from sora_proxy.events import Failed
 from sora_proxy.generation import Generation, Phase, Status
 from sora_proxy.media.image_files import Media
 
 GENERATION, RESPONSE = "chatcmpl-", "resp_"
-# Strict clients accept OpenAI's codes only. The call of the tool has ours.
+# Strict clients accept only OpenAI's codes. The call of the tool has the code of this server.
 CODES = {"content_policy_violation": "invalid_prompt"}
 
 
 def response_id_of(generation_id: str) -> str:
-    """The id under which a generation is a response."""
+    """The id of a generation as a response."""
     return RESPONSE + generation_id.removeprefix(GENERATION)
 
 
@@ -39,7 +39,7 @@ class Outcome:
 
 
 async def outcome_of(generation: Generation, media: Media, origin: str) -> Outcome | None:
-    """The outcome of a generation, if it is completed. `origin` is what links to us begin with."""
+    """The outcome of a generation; None until it is completed. Links to stored images begin with `origin`."""
     if generation.status is not Status.completed:
         return None
     return Outcome(await image_results(generation, media, origin), finished_text(generation, origin))
@@ -52,7 +52,7 @@ class ResponseObjects:
     generation: Generation
 
     def now(self, outcome: Outcome | None) -> dict[str, Any]:
-        """The response, whatever state the generation is in."""
+        """The response for a generation in any state."""
         if outcome:
             return self.completed(outcome)
         failed = self.generation.failure
@@ -88,7 +88,7 @@ class ResponseObjects:
         }
 
     def calls(self, outcome: Outcome) -> list[dict[str, Any]]:
-        """The calls of the tool, as they ended: one per image that was ordered."""
+        """The ended calls of the tool, one per ordered image."""
         calls = {image.index: self._made(image) for image in outcome.images}
         calls |= {number: self._failed(number, failed) for number, failed in self.generation.missing.items()}
         return [calls[number] for number in sorted(calls)]
@@ -106,7 +106,7 @@ class ResponseObjects:
         }
 
     def message(self, text: str | None) -> dict[str, Any]:
-        """A message for clients that show texts only, with the images as markdown; without `text`, it is unfinished."""
+        """A message for clients that show only texts, with the images as markdown; unfinished if `text` is None."""
         return {
             "id": f"msg_{self._name}",
             "type": "message",
@@ -135,7 +135,7 @@ class ResponseObjects:
         return self.generation.id.removeprefix(GENERATION)
 
     def _tool(self) -> dict[str, Any]:
-        """The tool as requested, without a size that strict clients reject. The call has the size that was made."""
+        """The tool as requested, without a size that strict clients reject. The call has the actual size."""
         spec = self.generation.spec
         size = f"{spec.width}x{spec.height}"
         tool = {"type": "image_generation", "size": size if size in SIZES else UNKNOWN}
@@ -151,14 +151,13 @@ class ResponseObjects:
         return self.call(number, "failed") | error_object(failed.message, code=failed.code)
 
     def _made_by(self) -> dict[str, Any]:
-        """Not for the first events of a stream: sent again later, they must be the same.
-
-        So a cancelled one shows no id of the back end, which may still come.
+        """The fields about the back end. The first events of a stream do not have them, since they must be the same
+        when they are sent again; a cancelled response has no id of the task, since the id may arrive later.
         """
         return self.generation.made_by | ({"backend_id": None} if self.generation.cancelled else {})
 
     def _usage(self) -> dict[str, Any]:
-        usage = counted(self.generation)
+        usage = token_usage_of(self.generation)
         return usage.more | {
             "input_tokens": usage.input_tokens,
             "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},

@@ -1,4 +1,4 @@
-"""The fields of a request for a response. Those that we use are checked; all others are ignored."""
+"""The fields of a request for a response. Known fields are checked; all others are ignored."""
 
 from typing import Annotated, Any, get_args
 
@@ -19,7 +19,7 @@ TOOL = "image_generation"
 
 
 def _messages(value: Any) -> Any:
-    """A text is a message of the user. A list may have items that are not messages, such as earlier calls of tools."""
+    """The messages of an input: a text is a user message; items of a list that are not messages are dropped."""
     if isinstance(value, str):
         return [{"role": "user", "content": value}]
     if isinstance(value, list):
@@ -28,7 +28,7 @@ def _messages(value: Any) -> Any:
 
 
 def _image_tool(value: Any) -> Any:
-    """Of all tools, the one that makes images; if it is missing, it is assumed."""
+    """The image tool among all tools; if it is missing, it is assumed."""
     tools = value if isinstance(value, list) else []
     return next((tool for tool in tools if isinstance(tool, dict) and tool.get("type") == TOOL), {})
 
@@ -79,7 +79,7 @@ class ResponseRequest(Lenient):
 
     @property
     def conversation(self) -> list[Message]:
-        """The messages, after the instructions if there are any."""
+        """The messages, preceded by the instructions if there are any."""
         if not isinstance(self.instructions, str):
             return self.input
         return [Message(role="developer", content=self.instructions), *self.input]

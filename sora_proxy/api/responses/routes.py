@@ -1,7 +1,7 @@
-"""`/v1/responses`: OpenAI's newer API, as far as it makes images.
+"""`/v1/responses`: the part of OpenAI's newer API that makes images.
 
-As everywhere, a request becomes a `GenerationSpec`, and from then on only its log is read: a response is a generation
-under another name, and either API can retrieve it.
+A request becomes a `GenerationSpec`, and from then on the handler only reads the generation's log. A response is a
+generation with another id, so the chat API can retrieve it, too.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from sora_proxy.api.http.origin import public_origin
 from sora_proxy.api.http.paging import page_response
 from sora_proxy.api.http.pieces import json_pieces, write_pieces
 from sora_proxy.api.http.refusals import ClientError
-from sora_proxy.api.http.resuming import stream_asked_after
+from sora_proxy.api.http.resuming import requested_start
 from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.lookup import find, find_by_id, forget, poll_headers, why_no_images
 from sora_proxy.api.ordering.image_input import Inputs, InputSource
@@ -60,7 +60,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         async with _inputs(request, whole, prompt) as inputs:
             generation = await _place(request, whole, model, prompt.text, inputs)
         stream, background = whole.stream, whole.background
-        del whole, prompt, inputs  # which may hold images that are on disk now
+        del whole, prompt, inputs  # frees the memory: the images are on disk now
     structlog.contextvars.bind_contextvars(generation=generation.id)
     with waiting_for(request, generation):
         if stream:
@@ -78,7 +78,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 async def retrieve(request: web.Request) -> web.StreamResponse:
     """Retrieve a response, whatever state it is in; or its stream, from the beginning or from where one was cut."""
     generation = await _find(request)
-    after = stream_asked_after(request, generation, numbers_per_event=NUMBERS_PER_EVENT)
+    after = requested_start(request, generation, numbers_per_event=NUMBERS_PER_EVENT)
     if after is None:
         return await _whole(request, generation, wait=False)
     with request.app[READERS].reading(generation):
@@ -117,7 +117,7 @@ def _parse(body: bytes, side_calls: SideCalls | None) -> tuple[ResponseRequest, 
     try:
         return order, prompt_of(order.input), None
     except ClientError as error:
-        error.param = "input"  # the name that messages have here
+        error.param = "input"  # the name of the messages in this API
         raise
 
 
@@ -166,7 +166,7 @@ async def _copy_of_image(request: web.Request, response_id: str) -> Path:
 
 
 async def _whole(request: web.Request, generation: Generation, *, wait: bool) -> web.StreamResponse:
-    """The response; with `wait` after it has ended, or when the client is about to give up."""
+    """The response; with `wait` after its end, or shortly before the client gives up."""
     answer = LongAnswer(request, None if wait else poll_headers(generation))
     if wait:
         patience = min(request.app[SETTINGS].current.image_wait, client_patience(request))
@@ -183,7 +183,7 @@ async def _whole(request: web.Request, generation: Generation, *, wait: bool) ->
 async def _answer_with_text(
     request: web.Request, spec: GenerationSpec, text: str, *, stream: bool
 ) -> web.StreamResponse:
-    """Answer with a text of ours, as a response without images, which is not stored."""
+    """Answer with a text of this server: a response without images, which is not stored."""
     objects = ResponseObjects(Generation(new_generation_id(), request[CLIENT], spec))
     outcome = Outcome((), text)
     if not stream:

@@ -1,4 +1,4 @@
-"""The fields of a response, for the API's document."""
+"""The fields of a response, for the document of the API."""
 
 from typing import Literal
 

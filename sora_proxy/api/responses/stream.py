@@ -1,4 +1,4 @@
-"""One streamed response: the log as events, and the progress as comments, which every client skips."""
+"""One streamed response: the log as events, and the progress as comments, which all clients skip."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
@@ -18,7 +18,7 @@ from sora_proxy.generation import Generation
 
 
 class ResponseStream:
-    """Streams a generation from its beginning, or from where an earlier stream was cut: the rest is the same."""
+    """Streams a generation from its beginning, or the identical rest of a stream that was cut."""
 
     def __init__(self, request: web.Request, generation: Generation, origin: str, *, after: int = -1) -> None:
         self._request = request
@@ -32,8 +32,8 @@ class ResponseStream:
         await self._stream.open()
         await self._write(self._events.opening())
         idle = self._request.app[SETTINGS].current.heartbeat_interval
-        async with aclosing(self._generation.log.follow(idle=idle, nudged=self._previews.wanted)) as news:
-            async for events in news:
+        async with aclosing(self._generation.log.follow(idle=idle, nudged=self._previews.wanted)) as batches:
+            async for events in batches:
                 await self._send(events)
         if not self._generation.ended:
             after = f"stream=true&starting_after={self._events.last_number}"
@@ -43,9 +43,9 @@ class ResponseStream:
         return await self._stream.end(done=False)
 
     async def _send(self, events: Sequence[Event]) -> None:
-        """Send what the events of the log lead to. Without any, a comment: the connection must not fall silent.
+        """Send the stream's events for these of the log, after a comment, which keeps the connection alive.
 
-        Then the newest previews, if the client wants it.
+        Then send the newest previews, if the client wants them.
         """
         words = [progress_text(event) for event in events if isinstance(event, Queued | Progress)]
         await self._stream.comment(words[-1] if words else "ping")

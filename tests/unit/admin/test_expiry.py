@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from sora_proxy.database import Database
-from sora_proxy.key_keeping.expiry import DAY, ExpiryWarnings, expiry_of
+from sora_proxy.key_keeping.expiry import DAY_SECONDS, ExpiryWarnings, expiry_of
 from sora_proxy.key_keeping.registry import KeyRegistry
 from sora_proxy.log import Redactor
 from sora_proxy.operators.audit import Actor
@@ -58,7 +58,7 @@ async def test_a_warning_comes_from_a_day_before_the_end_and_once_a_day(
     pools.add("sora", one_intent=True)
     registry = KeyRegistry(database, pools, Redactor())
     now = time.time()
-    end = int(now + 3 * DAY)
+    end = int(now + 3 * DAY_SECONDS)
     keys = [
         UpstreamKey(key=token(exp=end), name="ending"),
         UpstreamKey(key=token(exp=end, x=1), name="off", enabled=False),

@@ -9,13 +9,13 @@ import pytest
 from sora_proxy.key_keeping import imports
 from sora_proxy.key_keeping.store import KeyRecord, Origin
 from sora_proxy.settings.access import fingerprint
-from sora_proxy.settings.backends import ENVIRONMENTS
+from sora_proxy.settings.backends import DEFAULT_BACKEND
 from sora_proxy.settings.kinds import UpstreamKey
 
 
 def changes(existing: Iterable[KeyRecord], entries: Sequence[UpstreamKey], origin: Origin) -> list[KeyRecord]:
     """The changes by entries of the older options."""
-    return imports.changes(existing, [(ENVIRONMENTS, entry) for entry in entries], origin)
+    return imports.changes(existing, [(DEFAULT_BACKEND, entry) for entry in entries], origin)
 
 
 def key(token: str = "token-a", **fields: Any) -> UpstreamKey:

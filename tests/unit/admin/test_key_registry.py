@@ -18,7 +18,7 @@ from sora_proxy.operators.audit import Actor, AuditLog
 from sora_proxy.scheduling.key_pools import KeyPools
 from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.settings.access import fingerprint
-from sora_proxy.settings.backends import ENVIRONMENTS
+from sora_proxy.settings.backends import DEFAULT_BACKEND
 from sora_proxy.settings.kinds import UpstreamKey
 
 OPERATOR = Actor("admin key", "192.0.2.1")
@@ -78,7 +78,7 @@ async def test_a_change_that_the_storage_refuses_has_no_effect_at_all(tmp_path: 
     assert process.registry.get(ID).config.weight == 1
     assert [each.id for each in process.pool.keys] == [ID]
     again = Process(database)
-    await again.registry.open([(ENVIRONMENTS, key())], Origin.admin)
+    await again.registry.open([(DEFAULT_BACKEND, key())], Origin.admin)
     assert again.registry.get(ID).config == key()
     await database.close()
     pool.close()
@@ -133,7 +133,7 @@ async def test_what_is_known_of_a_key_survives_and_what_was_known_of_another_tok
 async def test_every_secret_of_a_key_is_hidden_from_the_logs_before_it_is_used(start: Callable[[], Process]) -> None:
     process = start()
     await process.registry.add([key("a-secret-token", proxy="http://user:pass%2Fword@127.0.0.1:9")], OPERATOR)
-    await process.registry.take_in([(ENVIRONMENTS, key("a-token-of-the-file"))], Origin.file)
+    await process.registry.import_keys([(DEFAULT_BACKEND, key("a-token-of-the-file"))], Origin.file)
     await process.registry.change(fingerprint("a-secret-token"), {"key": "another-token"}, OPERATOR)
     secrets = ("a-secret-token", "another-token", "a-token-of-the-file", "pass/word")
     line = process.redactor(None, "", {"event": " ".join(secrets)})

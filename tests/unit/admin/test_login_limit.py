@@ -2,7 +2,7 @@
 
 import pytest
 
-from sora_proxy.operators.login_limit import ADDRESSES_KNOWN, FAILURES_IN_ALL, FAILURES_PER_ADDRESS, LoginLimit
+from sora_proxy.operators.login_limit import MAX_ADDRESSES, MAX_FAILURES, MAX_FAILURES_PER_ADDRESS, LoginLimit
 
 
 def fail(limit: LoginLimit, address: str, tries: int) -> int:
@@ -17,14 +17,14 @@ def fail(limit: LoginLimit, address: str, tries: int) -> int:
 
 def test_one_address_may_fail_ten_times_a_minute() -> None:
     limit = LoginLimit()
-    assert fail(limit, "192.0.2.1", 1000) == FAILURES_PER_ADDRESS == 10
+    assert fail(limit, "192.0.2.1", 1000) == MAX_FAILURES_PER_ADDRESS == 10
     assert 50 <= limit.wait("192.0.2.1") <= 60
     assert limit.wait("192.0.2.2") == 0
 
 
 def test_all_addresses_may_fail_sixty_times_a_minute() -> None:
     limit = LoginLimit()
-    assert sum(fail(limit, f"192.0.2.{n}", 10) for n in range(100)) == FAILURES_IN_ALL == 60
+    assert sum(fail(limit, f"192.0.2.{n}", 10) for n in range(100)) == MAX_FAILURES == 60
     assert 50 <= limit.wait("198.51.100.1") <= 60
 
 
@@ -34,7 +34,7 @@ def test_an_address_that_logged_in_before_is_not_locked_out_by_others() -> None:
     for n in range(100):
         fail(limit, f"192.0.2.{n}", 10)
     assert limit.wait("203.0.113.5") == 0
-    assert fail(limit, "203.0.113.5", 100) == FAILURES_PER_ADDRESS
+    assert fail(limit, "203.0.113.5", 100) == MAX_FAILURES_PER_ADDRESS
 
 
 def test_an_address_that_is_welcome_uses_up_nobodys_tries() -> None:
@@ -62,7 +62,7 @@ def test_one_host_has_a_whole_network_of_ipv6(first: str, second: str, same: boo
 
 def test_what_is_remembered_is_bounded() -> None:
     limit = LoginLimit()
-    for n in range(3 * ADDRESSES_KNOWN):
+    for n in range(3 * MAX_ADDRESSES):
         limit.succeeded(f"address {n}")
         limit.failed(f"address {n}")
-    assert len(limit._failed) == len(limit._welcome) == ADDRESSES_KNOWN
+    assert len(limit._failed) == len(limit._trusted) == MAX_ADDRESSES

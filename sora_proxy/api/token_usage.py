@@ -1,4 +1,4 @@
-"""The usage of a generation, in the forms of OpenAI's APIs: as the back end counted it, else as we do."""
+"""The token usage of a generation: counted by the back end, else by this server."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +9,8 @@ from sora_proxy.generation import Generation
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """Tokens in and out. `more` is what else the back end counted, by its names: perhaps what it costs."""
+class TokenUsage:
+    """Input and output tokens. `more` holds the back end's other counters by its own names, perhaps the cost."""
 
     text_tokens: int
     image_tokens: int
@@ -26,15 +26,15 @@ class Counted:
         return self.input_tokens + self.output_tokens
 
 
-def counted(generation: Generation) -> Counted:
-    """Where the back end counted no tokens, words and images count as such."""
+def token_usage_of(generation: Generation) -> TokenUsage:
+    """The token usage of a generation. If the back end counted no tokens, each word and each image counts as one."""
     usage = dict(generation.state.usage or {})
     taken, made = (usage.pop(name, None) for name in ("input_tokens", "output_tokens"))
     usage.pop("total_tokens", None)
     details = usage.pop("input_tokens_details", None)
     if not isinstance(taken, int) or not isinstance(made, int):
         words, images = token_counts(generation)
-        return Counted(words, len(generation.spec.images), images, usage)
+        return TokenUsage(words, len(generation.spec.images), images, usage)
     of_images = as_object(details).get("image_tokens", 0)
     of_images = min(of_images, taken) if isinstance(of_images, int) else 0
-    return Counted(taken - of_images, of_images, made, usage)
+    return TokenUsage(taken - of_images, of_images, made, usage)
