@@ -119,7 +119,7 @@ class Sending:
         if state.results and not unknown:
             lease.accepted(*batch.limits[-1:])
         for fault in batch.faults if unknown else batch.faults[:-1]:
-            lease.met(fault)
+            lease.report(fault)
         if unknown:
             await self._recorder.record(generation, state.to(Status.unknown))
         elif batch.faults:
