@@ -1,8 +1,8 @@
-"""Graphs: what a server can make with the workflows, and the graph of one order. No I/O in here.
+"""Graphs: the models that a server can make with the workflows, and the graph of one order. No I/O.
 
-A server's answer to `GET /object_info` says which nodes, files and limits it has. `problems_of` names what it lacks for
-a workflow, `fitted` fits a workflow to it. `models_of` and `graph_for` take fitted workflows, of those that it can run.
-Before a server has answered they take the workflows as they are: then no checkpoint can be chosen by name.
+A server's answer to `GET /object_info` shows its nodes, files and limits. `problems_of` names what it lacks for a
+workflow, `fitted` fits a workflow to it. `models_of` and `graph_for` take the fitted workflows that it can run. Before
+a server has answered, they take the workflows as they are, and checkpoints can't be chosen by name.
 """
 
 import copy
@@ -23,11 +23,11 @@ from sora_proxy.upstream.comfyui.server_info import ObjectInfo, choices_of, limi
 from sora_proxy.upstream.comfyui.workflows import Graph, Workflow
 from sora_proxy.upstream.sizes import Size, SizeRule
 
-MIN_SIDE, MAX_PIXELS, MAX_RATIO = 64, 2048 * 2048, 4  # of images whose sizes a map does not list
+MIN_SIDE, MAX_PIXELS, MAX_RATIO = 64, 2048 * 2048, 4  # for images whose sizes the map does not list
 
 
 def models_of(workflows: Mapping[str, Workflow]) -> dict[str, Abilities]:
-    """What the workflows can do: as NAME, and as NAME/CHECKPOINT for each of their checkpoints."""
+    """The abilities of the workflows, as NAME, and as NAME/CHECKPOINT for each of their checkpoints."""
     models: dict[str, Abilities] = {}
     for name, workflow in workflows.items():
         names = [name, *(f"{name}/{checkpoint}" for checkpoint in workflow.available)]
@@ -61,7 +61,7 @@ def _abilities(workflow: Workflow, workflows: Mapping[str, Workflow]) -> Abiliti
 
 
 def _size_in(workflow: Workflow) -> Size | None:
-    """The size that the file has, where an order may set another."""
+    """The size in the file, if an order can set another."""
     found = [
         workflow.graph[node]["inputs"].get(name)
         for field in ("width", "height")
@@ -74,7 +74,7 @@ def _size_in(workflow: Workflow) -> Size | None:
 
 
 def _other(workflow: Workflow, name: str | None, workflows: Mapping[str, Workflow]) -> Workflow:
-    """The workflow of a name, if it can be used, else the first one."""
+    """The workflow with this name, if it can be used, else the given one."""
     return workflows.get(name, workflow) if name else workflow
 
 
@@ -92,7 +92,7 @@ def workflow_for(workflows: Mapping[str, Workflow], submission: Submission) -> W
 
 
 def graph_for(workflows: Mapping[str, Workflow], submission: Submission, seed: int) -> Graph:
-    """The graph of an order. `seed` is for a client that named none, of 0 or more. Raises RequestFault."""
+    """The graph of an order. `seed`, which is 0 or more, is for an order without one. Raises RequestFault."""
     workflow = workflow_for(workflows, submission)
     graph = copy.deepcopy(dict(workflow.graph))
     for field, value in _values(workflow, submission, seed).items():
@@ -103,12 +103,12 @@ def graph_for(workflows: Mapping[str, Workflow], submission: Submission, seed: i
 
 
 def _values(workflow: Workflow, submission: Submission, seed: int) -> dict[str, Any]:
-    """What is written to the inputs, by the fields of maps. An input whose field is left out keeps its value."""
+    """The values for the inputs, by field of the map. An input whose field is missing keeps its value."""
     spec = submission.spec
     wanted = submission.parameters.get("seed", -1)
     values = {name: value for name, value in submission.parameters.items() if name in workflow.slots}
     values |= {"prompt": spec.prompt, "width": spec.width, "height": spec.height, "count": submission.n}
-    # ComfyUI knows no negative seed; to other programs it means any.
+    # ComfyUI has no negative seeds; for other programs a negative seed means a random one.
     values["seed"] = (wanted if wanted >= 0 else seed) % (workflow.max_seed + 1)
     if checkpoint := _checkpoint(workflow, submission.model):
         values["checkpoint"] = checkpoint
@@ -116,7 +116,7 @@ def _values(workflow: Workflow, submission: Submission, seed: int) -> dict[str, 
 
 
 def _checkpoint(workflow: Workflow, model: str) -> str | None:
-    """The checkpoint in a model's name. Another workflow, for edits, may not have it. Raises RequestFault."""
+    """The checkpoint in a model's name; None if this workflow, as one for edits, lacks it. Raises RequestFault."""
     name, _, checkpoint = model.partition("/")
     if not checkpoint or checkpoint in workflow.available:
         return checkpoint or None
@@ -128,7 +128,7 @@ def _checkpoint(workflow: Workflow, model: str) -> str | None:
 def _set_images(graph: Graph, workflow: Workflow, submission: Submission) -> None:
     """Raises RequestFault if the workflow needs an image that the order does not have.
 
-    References after the first one may be missing: then the nodes that would load them are taken out.
+    References after the first one may be missing; then the nodes that load them are removed.
     """
     files = [image.upload_id for image in submission.images]
     masks = [submission.mask.upload_id] if submission.mask else []
@@ -224,7 +224,7 @@ def _maximum(limits: Mapping[str, Any], present: int) -> int:
 
 
 def problems_of(workflow: Workflow, object_info: ObjectInfo) -> str | None:
-    """What a server lacks for a workflow, in words for the operator; None: it can run it."""
+    """A description of what a server lacks for a workflow, for the operator; None: it can run it."""
     graph = fitted(workflow, object_info).graph
     problems = dict.fromkeys(each for node_id, node in graph.items() for each in _problems(node_id, node, object_info))
     class_type = graph[workflow.output]["class_type"]

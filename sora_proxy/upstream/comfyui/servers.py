@@ -1,4 +1,4 @@
-"""Servers: what each ComfyUI can make with the workflows, as its nodes and model files are now."""
+"""Servers: the models that each ComfyUI can make with the workflows and its current nodes and model files."""
 
 import math
 import time
@@ -21,13 +21,13 @@ from sora_proxy.upstream.comfyui.workflows import Workflow, WorkflowFolder
 log = structlog.get_logger(__name__)
 
 FIRST_WITH_OUR_IDS = (0, 3, 45)
-# Between two times that servers are asked; also, for how long one gets no orders of a model that only others have.
+# Between two queries of servers; also the time for which a server gets no orders of a model that only others have.
 ASK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a server can do: the workflows that run there and their models. `read` are those that it was tried with."""
+    """The workflows that run on a server, and their models. `read` are the workflows that were compared with it."""
 
     read: Mapping[str, Workflow]
     workflows: Mapping[str, Workflow]
@@ -36,34 +36,34 @@ class Known:
 
 
 class Servers:
-    """Asks servers what they have, and compares that with the files of the folder, whenever they change."""
+    """Queries the nodes and files of servers, and compares them with the workflows in the folder after every change."""
 
     def __init__(self, folder: WorkflowFolder, calls: Calls, threads: BlockingPool) -> None:
         self._folder = folder
         self._calls = calls
         self._threads = threads
-        # All the mutable state: what is known of servers by their addresses, the workflows that models were of, and
-        # when a server was asked for them last.
+        # All the mutable state: the known servers by address, the workflows of the last capabilities, and the time of
+        # the last query.
         self._known: dict[str, Known] = {}
         self._offered: Mapping[str, Workflow] | None = None
         self._asked_at = -math.inf
 
     async def may_have_changed(self) -> bool:
-        """Whether a workflow's file changed since its models were asked for, or files of a server may have."""
+        """Whether a workflow's file changed since the last query, or files of a server may have changed."""
         await self._read()
         return self._offered is not self._folder.workflows or time.monotonic() >= self._asked_at + ASK_SECONDS
 
     async def capabilities(self, account: Account) -> Capabilities:
-        """What a server can do now. Raises Fault."""
+        """The current capabilities of a server. Raises Fault."""
         self._asked_at = time.monotonic()
         known = await self._ask(account)
         self._offered = known.read
         return Capabilities(known.models)
 
     async def workflows(self, account: Account, model: str) -> Mapping[str, Workflow]:
-        """The workflows that run on a server, of which one is for this model.
+        """The workflows that run on a server, one of which is for this model.
 
-        Raises RateLimited if only other servers have it, RequestFault if none has, or another Fault.
+        Raises RateLimited if only other servers have the model, RequestFault if none has it, or another Fault.
         """
         await self._read()
         known = self._known.get(self._calls.base(account))
@@ -76,7 +76,7 @@ class Servers:
         raise RequestFault("the back end can't make this model any more", code="model_unavailable")
 
     def forget(self, account: Account) -> None:
-        """Ask a server again before its next order: it does not have what it said."""
+        """Query a server again before its next order, since its last description was wrong."""
         self._known.pop(self._calls.base(account), None)
 
     async def _read(self) -> None:
@@ -85,7 +85,7 @@ class Servers:
                 log.warning("workflow can't be used", workflow=name, reason=reason)
 
     async def _ask(self, account: Account) -> Known:
-        """Only the classes of nodes that the workflows have: a description of all can take seconds and many MB."""
+        """Query only the node classes of the workflows, since a description of all can take seconds and many MB."""
         await self._read()
         version = version_in(await self._calls.get(account, "/system_stats"))
         if version is not None and version < FIRST_WITH_OUR_IDS:
