@@ -86,7 +86,7 @@ async def _graph_of(request: web.Request) -> Any:
 
 
 def texts_of(graph: Any) -> list[str]:
-    """Give the prompts in a graph, whatever it is."""
+    """Return the prompts in a graph, whatever it is."""
     nodes = graph.values() if isinstance(graph, dict) else []
     inputs = [node.get("inputs") for node in nodes if isinstance(node, dict)]
     texts = [each.get("text") for each in inputs if isinstance(each, dict)]
@@ -94,7 +94,7 @@ def texts_of(graph: Any) -> list[str]:
 
 
 def in_trouble() -> web.Response:
-    """Give the answer to what can't be read."""
+    """Return the answer to what can't be read."""
     answer = web.Response(text="500 Internal Server Error\n\nServer got itself in trouble", status=500)
     answer.force_close()
     return answer
@@ -131,7 +131,7 @@ def _allowed(error: web.HTTPException) -> dict[str, str]:
 
 
 def _turned_away(request: web.Request) -> web.Response | None:
-    """Give the answer of a proxy to a call without its login, or of ComfyUI to one from a page of another site."""
+    """Return the answer of a proxy to a call without its login, or of ComfyUI to one from a page of another site."""
     options = request.app[COMFYUI].options
     if options.user and not _is_logged_in(request.headers.get("Authorization", ""), options.user, options.password):
         answer = pages.plain(401)

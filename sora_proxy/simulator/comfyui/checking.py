@@ -46,7 +46,7 @@ class Check:
     _path: list[str] = field(default_factory=list)  # of nodes whose check is not over
 
     def run(self) -> Checked:
-        """Give what can be made. Raises Rejected if nothing can, and Unreadable."""
+        """Return what can be made. Raises Rejected if nothing can, and Unreadable."""
         self._check_classes()
         outputs = [node_id for node_id, node in self.graph.items() if CATALOGUE[node["class_type"]].is_output]
         if not outputs:

@@ -14,11 +14,11 @@ class Clock(News):
         self._ahead = 0.0
 
     def now(self) -> float:
-        """Give the time, which starts anywhere."""
+        """Return the time, which starts anywhere."""
         return time.monotonic() + self._ahead
 
     def milliseconds(self) -> int:
-        """Give the time since 1970 in milliseconds."""
+        """Return the time since 1970 in milliseconds."""
         return round((time.time() + min(self._ahead, 1e9)) * 1000)
 
     def advance(self, seconds: float) -> None:

@@ -42,7 +42,7 @@ async def upload(request: web.Request) -> web.Response:
 
 
 def _free(place: Place, content: bytes, files: Files) -> Place:
-    """Give the first place with this name, or with a number in it, that is free or holds the same bytes."""
+    """Return the first place with this name, or with a number in it, that is free or holds the same bytes."""
     stem, dot, ending = place.name.rpartition(".")
     stem, ending = (stem, dot + ending) if dot else (place.name, "")
     tried, number = place, 0

@@ -54,7 +54,7 @@ class Files:
         return self.get(Place(name, subfolder, "input"))
 
     def digest_of_input(self, path: str) -> str:
-        """Give what changes when an input file is changed."""
+        """Return what changes when an input file is changed."""
         return hashlib.sha256(self.input_named(path) or b"").hexdigest()
 
     def input_names(self) -> list[str]:
@@ -63,7 +63,7 @@ class Files:
         return sorted(f"{place.subfolder}/{place.name}".lstrip("/") for place in places)
 
     def next_number(self, subfolder: str, prefix: str, kind: str) -> int:
-        """Give the number after the highest that a file with this prefix has."""
+        """Return the number after the highest that a file with this prefix has."""
         numbered = re.compile(re.escape(prefix) + r"_(\d+)_?\.png")
         found = [
             numbered.fullmatch(place.name)
@@ -82,7 +82,7 @@ class Files:
 
 
 def inside(subfolder: str) -> str:
-    """Give a subfolder in its shortest form. Raises OutsideError if it leads out of its folder."""
+    """Return a subfolder in its shortest form. Raises OutsideError if it leads out of its folder."""
     parts: list[str] = []
     for part in subfolder.split("/"):
         if part == "..":

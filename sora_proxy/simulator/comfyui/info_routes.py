@@ -18,7 +18,7 @@ async def stats(request: web.Request) -> web.Response:
 
 
 async def features(request: web.Request) -> web.Response:
-    """Give the feature flags."""
+    """Return the feature flags."""
     return web.json_response(request.app[COMFYUI].version.features)
 
 
@@ -68,7 +68,7 @@ async def socket(request: web.Request) -> web.WebSocketResponse:
 
 
 def _wants_metadata(text: str) -> bool:
-    """Tell whether a frame holds feature flags, and the one for metadata of previews is set."""
+    """Return whether a frame holds feature flags, and the one for metadata of previews is set."""
     try:
         frame = json.loads(text)
     except ValueError:

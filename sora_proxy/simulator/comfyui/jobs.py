@@ -37,7 +37,7 @@ class Job:
         return [self.number, self.prompt_id, self.graph, self.extra_data, self.outputs]
 
     def has_fate(self, fault: str) -> bool:
-        """Tell whether this fault was ordered for it."""
+        """Return whether this fault was ordered for it."""
         return self.fate is not None and self.fate.fault == fault
 
 
@@ -55,7 +55,7 @@ class Entry:
         return any(event == "execution_success" for event, _ in self.messages)
 
     def data_of(self, event: str) -> dict[str, Any] | None:
-        """Give what a message says, None if there was none of this event."""
+        """Return what a message says, None if there was none of this event."""
         return next((data for name, data in self.messages if name == event), None)
 
     @property
@@ -109,7 +109,7 @@ class Jobs(News):
         return len(self._heap) + (self.running is not None)
 
     def next_number(self) -> int:
-        """Give the number of the next submit."""
+        """Return the number of the next submit."""
         self._number += 1
         return self._number - 1
 
@@ -136,7 +136,7 @@ class Jobs(News):
         self.wake()
 
     def delete(self, prompt_id: str) -> bool:
-        """Delete one job that waits; tell whether there was one."""
+        """Delete one job that waits. Returns whether there was one."""
         for place, (*_, job) in enumerate(self._heap):
             if job.prompt_id == prompt_id:
                 del self._heap[place]
@@ -149,7 +149,7 @@ class Jobs(News):
         self._heap.clear()
 
     def interrupt(self, prompt_id: str | None = None) -> bool:
-        """Stop the job that runs, if it has this id or none is given; tell whether there was one."""
+        """Stop the job that runs, if it has this id or none is given. Returns whether there was one."""
         if self.running is None or prompt_id not in (None, self.running.prompt_id):
             return False
         self.running.interrupted = True
@@ -157,7 +157,7 @@ class Jobs(News):
 
 
 def latest(entries: dict[str, Entry], max_items: int | None, offset: int) -> dict[str, Any]:
-    """Give a part of the history, oldest first; a negative offset means the newest."""
+    """Return a part of the history, oldest first; a negative offset means the newest."""
     start = max(0, len(entries) - max_items if offset < 0 and max_items is not None else offset)
     end = None if max_items is None else start + max_items
     return {name: entries[name].described for name in list(entries)[start:end]}

@@ -68,7 +68,7 @@ class ComfyUILedger(News):
         return self.requests[endpoint]
 
     def described(self) -> dict[str, Any]:
-        """Give what the stats show; the idle seconds are those between two jobs."""
+        """Return what the stats show; the idle seconds are those between two jobs."""
         return {
             "requests": self.requests,
             "answers": self.answers,

@@ -43,7 +43,7 @@ class Picture:
 
 
 def size_of(source: bytes) -> tuple[int, int]:
-    """Give width and height of an uploaded file. Raises what Pillow raises."""
+    """Return width and height of an uploaded file. Raises what Pillow raises."""
     with Image.open(io.BytesIO(source)) as image:
         image.load()
         return image.size
@@ -74,7 +74,7 @@ def small_copy(png: bytes, image_format: str, quality: int) -> bytes:
 
 
 def without_texts(png: bytes, channel: str) -> bytes:
-    """Give one view of a file as a PNG without the texts in it: its colours, or its alpha channel."""
+    """Return one view of a file as a PNG without the texts in it: its colours, or its alpha channel."""
     with Image.open(io.BytesIO(png)) as image:
         if channel == "rgb":
             return _saved(image.convert("RGB"), "PNG")

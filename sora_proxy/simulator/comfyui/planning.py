@@ -29,7 +29,7 @@ class Cache:
         self._made = {signature: made for signature, made in self._made.items() if signature in signatures}
 
     def get(self, signature: str) -> Made | None:
-        """Give what was made, None if it has to be made."""
+        """Return what was made, None if it has to be made."""
         return self._made.get(signature)
 
     def put(self, signature: str, made: Made) -> None:
@@ -38,7 +38,7 @@ class Cache:
 
 
 def links_of(graph: Graph, node_id: str) -> Iterator[tuple[str, str, int]]:
-    """Give the links of a node: the name of the input, the node it comes from, and the number of its output."""
+    """Return the links of a node: the name of the input, the node it comes from, and the number of its output."""
     node = graph[node_id]
     for name in CATALOGUE[node["class_type"]].inputs:
         value = node["inputs"].get(name)
@@ -47,7 +47,7 @@ def links_of(graph: Graph, node_id: str) -> Iterator[tuple[str, str, int]]:
 
 
 def signatures_of(graph: Graph, outputs: list[str], more_of: Callable[[Graph], Any]) -> dict[str, str]:
-    """Give what each node depends on as a text; `more_of` gives what a node depends on beside its inputs."""
+    """Return what each node depends on as a text; `more_of` gives what a node depends on beside its inputs."""
     found: dict[str, str] = {}
 
     def of(node_id: str) -> str:
@@ -65,7 +65,7 @@ def signatures_of(graph: Graph, outputs: list[str], more_of: Callable[[Graph], A
 
 
 def plan_of(graph: Graph, outputs: list[str], cached: set[str]) -> Iterator[str]:
-    """Give the nodes that are to be done in the order in which ComfyUI does them; cached outputs are among them."""
+    """Return the nodes that are to be done in the order in which ComfyUI does them; cached outputs are among them."""
     waiting: dict[str, set[str]] = {}
     stack = list(reversed(outputs))
     while stack:

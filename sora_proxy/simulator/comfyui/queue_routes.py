@@ -16,7 +16,7 @@ from sora_proxy.simulator.faults import Call
 
 
 async def queue_length(request: web.Request) -> web.Response:
-    """Say how many jobs have not ended."""
+    """Return how many jobs have not ended."""
     return web.json_response({"exec_info": {"queue_remaining": request.app[COMFYUI].jobs.remaining}})
 
 
@@ -49,7 +49,7 @@ def _job_of(body: dict[str, Any], simulator: ComfyUI) -> tuple[Job, dict[str, An
 
 
 def _number_of(body: dict[str, Any], simulator: ComfyUI) -> float:
-    """Give a job its place: refused ones use up a number, too."""
+    """Return a job its place: refused ones use up a number, too."""
     if "number" in body:
         try:
             return float(body["number"])
@@ -162,7 +162,7 @@ async def body_of(request: web.Request) -> dict[str, Any]:
 
 
 def is_canonical(value: Any) -> bool:
-    """Tell whether a value is a UUID in canonical form."""
+    """Return whether a value is a UUID in canonical form."""
     try:
         return isinstance(value, str) and str(uuid.UUID(value)) == value
     except ValueError:

@@ -83,5 +83,5 @@ class Report:
 
 
 def status_of(remaining: int) -> dict[str, Any]:
-    """Give the data of a status event."""
+    """Return the data of a status event."""
     return {"status": {"exec_info": {"queue_remaining": remaining}}}

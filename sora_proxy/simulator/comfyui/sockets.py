@@ -70,7 +70,7 @@ class Sockets:
         self._with_metadata.add(name)
 
     def has_metadata(self, name: str | None) -> bool:
-        """Tell whether previews for this id say whose they are."""
+        """Return whether previews for this id say whose they are."""
         return name in self._with_metadata
 
     async def send(self, kind: str, data: Any, name: str | None = None) -> None:

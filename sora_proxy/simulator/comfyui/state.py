@@ -59,7 +59,7 @@ class ComfyUI:
         self.sockets.opened = self.sockets.displaced = 0
 
     def described(self) -> dict[str, Any]:
-        """Give what the stats show."""
+        """Return what the stats show."""
         sockets = {
             "open": self.sockets.open,
             "names": self.sockets.names,

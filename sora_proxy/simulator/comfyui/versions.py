@@ -35,7 +35,7 @@ class Version:
     flags: Mapping[str, Any] = field(default_factory=dict)
 
     def has(self, change: Change) -> bool:
-        """Tell whether a change came with this version or before."""
+        """Return whether a change came with this version or before."""
         return bool(tuple(map(int, self.name.split("."))) >= change.value)
 
     @property
@@ -105,7 +105,7 @@ _FREE = 20_000_000_000
 
 
 def system_stats(version: Version) -> dict[str, Any]:
-    """Give what `/system_stats` shows."""
+    """Return what `/system_stats` shows."""
     system = {"os": version.os, "ram_total": _MEMORY, "ram_free": _FREE, "comfyui_version": version.name}
     python = {"python_version": "3.11.7 (main) [GCC 12.2.0]", "pytorch_version": "2.13.0+cpu", "embedded_python": False}
     memory = {"vram_total": _MEMORY, "vram_free": _FREE, "torch_vram_total": _MEMORY, "torch_vram_free": _FREE}
