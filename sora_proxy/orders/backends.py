@@ -106,7 +106,7 @@ class Backends:
         route = self._routes(spec).get(backend)
         return route.model if route else None
 
-    def knows(self, generation: Generation) -> bool:
+    def can_resume(self, generation: Generation) -> bool:
         """Whether an unfinished order can be resumed: no back end has it yet, or one of these has it."""
         return generation.state.backend is None or generation.state.backend in self._by_name
 
@@ -184,9 +184,9 @@ class Waiting:
                 raise next(iter(capped.values()), error) from None
             return serving[pool], lease
 
-    def refused_by(self, backend: Backend, now: float) -> float:
+    def note_refusal(self, backend: Backend, now: float) -> float:
         """Note a refusal that is not the order's own fault. Returns how many seconds this back end has refused it."""
-        seconds = self._place_in(backend.keys).refused(now)
+        seconds = self._place_in(backend.keys).note_refusal(now)
         if seconds >= backend.keys.queue.max_refused_seconds:
             self._given_up.add(backend.keys)
         return seconds

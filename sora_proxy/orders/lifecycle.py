@@ -114,7 +114,7 @@ class Lifecycle:
                 log.debug("order passed over", backend=backend.name, reason=str(error))
             except TRANSIENT_FAULTS as fault:
                 # The pool handles a key that is full, cooling down or rejected; other refusals are limited in time.
-                seconds = 0.0 if isinstance(fault, KeyFault) else waiting.refused_by(backend, loop.time())
+                seconds = 0.0 if isinstance(fault, KeyFault) else waiting.note_refusal(backend, loop.time())
                 # Only an order that was certainly not accepted may be sent again.
                 if generation.status not in (Status.queued, Status.submitting) or waiting.exhausted:
                     raise

@@ -74,8 +74,8 @@ class Recorder:
         calls = tuple(_requeued(call, proven=proven) for call in state.calls)
         before, begun = State(), any(call.done or call.counted for call in calls)
         undone = {name: getattr(before, name) for name in SET_BY_AN_INTENT + (() if begun else SET_BY_FIRST_INTENT)}
-        again: dict[str, Any] = {"calls": calls, "intent_at": None if proven else state.intent_at}
-        await self.record(generation, state.to(Status.queued, lost=lost, **again | undone))
+        kept: dict[str, Any] = {"calls": calls, "intent_at": None if proven else state.intent_at}
+        await self.record(generation, state.to(Status.queued, lost=lost, **kept | undone))
 
     async def fail(self, generation: Generation, failed: Failed, *, refused: bool = False) -> None:
         """End a generation without an image. `refused`: the back end registered nothing."""

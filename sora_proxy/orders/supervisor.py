@@ -110,8 +110,8 @@ class Supervisor:
         A generation of a back end that is not configured waits for a start with it, because only it knows the task.
         """
         unfinished = await self._store.unfinished()
-        resumable = [each for each in unfinished if self._backends.knows(each)]
-        parked = [each for each in unfinished if not self._backends.knows(each)]
+        resumable = [each for each in unfinished if self._backends.can_resume(each)]
+        parked = [each for each in unfinished if not self._backends.can_resume(each)]
         self._parked = {each.id: each for each in parked}
         if resumable:
             log.info("unfinished generations go on", generations=len(resumable))

@@ -205,7 +205,7 @@ class KeyPool:
         """End the cooldowns of an account's server and egress, since the back end answered a call."""
         for circuit in (self._servers[account.base_url], self._egresses[account.egress]):
             if circuit.worked():
-                self.queue.end_refusal({key.models for key in self._users(circuit)})
+                self.queue.end_outage({key.models for key in self._users(circuit)})
                 self._circuit_changed(circuit)
                 self._assign()
 
@@ -215,10 +215,10 @@ class KeyPool:
         self._circuit_changed(circuit)
         if circuit in self._servers.values():
             reachable = {key.models for key in self.keys if key.in_service and key.server.cooldown.until <= self.now}
-            self.queue.refuse(incident.reason, self.now, reachable)
-        where = {"backend": self.name, "circuit": circuit.name}
+            self.queue.note_outage(incident.reason, self.now, reachable)
+        labels = {"backend": self.name, "circuit": circuit.name}
         seconds = round(circuit.cooldown.until - self.now, 1)
-        log.warning("circuit cooling down", **where, seconds=seconds, reason=incident.reason)
+        log.warning("circuit cooling down", **labels, seconds=seconds, reason=incident.reason)
 
     def _circuit_changed(self, circuit: Circuit) -> None:
         for key in self._users(circuit):

@@ -38,7 +38,7 @@ class Place(Generic[G]):
     refused_since: float = math.inf  # for reasons that are not the order's own
     updated: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def refused(self, now: float) -> float:
+    def note_refusal(self, now: float) -> float:
         """Note that the back end could not take the order. Returns for how many seconds that has been the case."""
         self.refused_since = min(self.refused_since, now)
         return now - self.refused_since

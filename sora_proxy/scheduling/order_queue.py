@@ -85,15 +85,15 @@ class OrderQueue(Generic[G]):
             self._lines.remove(place)
             place.refuse(why)
 
-    def refuse(self, reason: str, now: float, reachable: set[Models]) -> None:
+    def note_outage(self, reason: str, now: float, reachable: set[Models]) -> None:
         """Note that only keys of the reachable lines work now. Orders that wait too long without one fail."""
         for place in self._lines:
             unreachable = reachable.isdisjoint(self._lines.serving(place.model))
-            if unreachable and place.refused(now) >= self.max_refused_seconds:
+            if unreachable and place.note_refusal(now) >= self.max_refused_seconds:
                 self._lines.remove(place)
                 place.refuse(ServerUnreachable(reason))
 
-    def end_refusal(self, reachable: set[Models]) -> None:
+    def end_outage(self, reachable: set[Models]) -> None:
         """Note that keys of these lines work again."""
         for place in self._lines:
             if not reachable.isdisjoint(self._lines.serving(place.model)):

@@ -81,15 +81,15 @@ def _paragraph(lines: list[str], size: int) -> Paragraph:
     return Paragraph(tuple(lines), size, round(max(font(size).getlength(line) for line in lines)))
 
 
-def wrap(text: str, face: ImageFont.FreeTypeFont, width: int, most_lines: int) -> list[str]:
-    """Break a text into lines of at most `width` pixels; stop after `most_lines`."""
+def wrap(text: str, face: ImageFont.FreeTypeFont, width: int, max_lines: int) -> list[str]:
+    """Break a text into lines of at most `width` pixels; stop after `max_lines`."""
     lines: list[str] = []
     line, used = "", 0.0
     for piece in _pieces(text, face, width):
         length = face.getlength(piece)
         if line and used + length > width and piece not in _NEVER_FIRST:
             lines.append(line.rstrip())
-            if len(lines) >= most_lines:
+            if len(lines) >= max_lines:
                 return lines
             line, used = "", 0.0
         if line or piece.strip():
