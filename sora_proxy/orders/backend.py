@@ -75,7 +75,7 @@ class Backend:
         self.keys = keys
         self.upstream = upstream
         self.enabled = True  # whether it takes new orders
-        self._replaced: list[Upstream] = []  # calls that they began may still run
+        self._replaced: list[Upstream] = []  # calls through them may still be under way
         self._media = resources.media
         self._routes = resources.routes
         self._policy = policy

@@ -69,7 +69,7 @@ class HttpCall:
     aborted: bool = False
 
     def hold(self, sock: socket.socket) -> None:
-        """Keep an own handle of the socket, since the connection loses its own in handshakes and last answers."""
+        """Keep a second handle of the socket, since the connection loses its own in handshakes and last answers."""
         if self.sock is None:
             self.sock = socket.socket(fileno=os.dup(sock.fileno()))
 

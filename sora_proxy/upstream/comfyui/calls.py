@@ -88,7 +88,7 @@ class Calls:
         return self._object(await self.answer(call), account)
 
     async def order(self, account: Account, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The JSON of the answer to an order. Raises the Fault that it shows; only a refusal proves anything."""
+        """The JSON of the answer to an order. Raises the Fault that it shows, SubmissionUnknown without a refusal."""
         seconds, content = self._options.deadlines.submit, orjson.dumps(body)
         call = self.call(account, "POST", "/prompt", body=content, headers=JSON, seconds=seconds, is_order=True)
         answer = await self.answer(call)

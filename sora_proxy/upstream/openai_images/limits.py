@@ -18,7 +18,7 @@ FAMILY = re.compile(r"\(for limit ([\w.-]{1,100})\)", re.ASCII)
 
 
 def limit_refused(headers: Mapping[str, str], message: str, delay: str, model: str | None) -> RateLimited:
-    """The limit for which an order was refused; without `model`, another call."""
+    """The limit for which an order, or without `model` another call, was refused."""
     family = FAMILY.search(message)
     whole_family = model is not None and family is not None and model.startswith(family[1])
     models = f"{family[1]}*" if whole_family and family else model
