@@ -130,7 +130,7 @@ class Program:
             await self.backend_registry.open()
             await self.runtime.open()
             await self.spending.load()
-            self.key_pools.used_before(await submissions.Submissions(self.database).ages())
+            self.key_pools.load_uses(await submissions.Submissions(self.database).ages())
             await self.supervisor.recover()
             async with self.background.running(retention=self.retention.run, discovery=self.discovery.run):
                 yield

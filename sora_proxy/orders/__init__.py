@@ -1,1 +1,1 @@
-"""What becomes of an order? Its coroutine, its way to the back end and home again, and what of it is on disk."""
+"""What happens to an order? Its coroutine, its calls to the back end, and its rows and files on disk."""

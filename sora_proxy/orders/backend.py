@@ -1,8 +1,8 @@
-"""Backend: one back end as orders see it, with its keys and what polls its tasks.
+"""Backend: one back end as orders see it, with its keys and the poller of its tasks.
 
-`work` takes an order on a leased key from its intent until its results are known. Each step starts from what is on
-disk, so the same code resumes orders after a restart. An order whose outcome is unknown is searched for before it is
-ever sent again; where nothing can be searched, it is sent again only if the operator chose that.
+`work` carries an order on a leased key from its intent until its results are known. Each step starts from the state on
+disk, so the same code resumes orders after a restart. An order of unknown outcome is searched for before it is sent
+again. If the back end can't be searched, the order is sent again only if the operator chose that.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from sora_proxy.errors import DailyCapReached, Fault, SubmissionUnknown, TaskFai
 from sora_proxy.events import Failed, Image
 from sora_proxy.generation import Generation, SingleCall, Status
 from sora_proxy.media.image_files import Media
-from sora_proxy.orders.following import Following, awaited
+from sora_proxy.orders.following import Following, limited_wait
 from sora_proxy.orders.lost_orders import LostOrders
 from sora_proxy.orders.recorder import Recorder
 from sora_proxy.orders.results import Results
@@ -43,22 +43,22 @@ SEARCHABLE = (Identity.named, Identity.listed)
 
 @dataclass(frozen=True, slots=True)
 class SendPolicy:
-    """What the operator chose; times in seconds."""
+    """The operator's choices; times in seconds."""
 
     settle_time: float = 20.0
     on_unknown: Literal["auto", "requeue", "fail"] = "auto"
     on_lost: Literal["fail", "requeue"] = "fail"
-    generation_timeout: float = 1800.0  # of the clients' wait, and of the request to a synchronous back end
+    generation_timeout: float = 1800.0  # for the wait of clients, and for a request to a synchronous back end
     give_up_after: float = 21_600.0
     poll_interval: float = 3.0
 
 
-Routes = Callable[[GenerationSpec], Mapping[str, Route]]  # by their names, the back ends that can make an order
+Routes = Callable[[GenerationSpec], Mapping[str, Route]]  # the back ends that can make an order, by name
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What all back ends share."""
+    """The objects that all back ends share."""
 
     store: Store
     media: Media
@@ -68,21 +68,21 @@ class Resources:
 
 
 class Backend:
-    """A back end at work on any number of orders. It keeps nothing about them: all state is theirs."""
+    """A back end at work on any number of orders. Their state is in the generations, not here."""
 
     def __init__(self, upstream: Upstream, keys: KeyPool, resources: Resources) -> None:
         store, policy = resources.store, resources.policy
         self.keys = keys
         self.upstream = upstream
         self.enabled = True  # whether it takes new orders
-        self._replaced: list[Upstream] = []  # they may still have calls under way
+        self._replaced: list[Upstream] = []  # calls through them may still be under way
         self._media = resources.media
         self._routes = resources.routes
         self._policy = policy
         self._spending = resources.spending
         self._recorder = Recorder(store)
         self._probes = Probes(upstream.probe, keys)
-        keys.on_unproven = self._probes.start  # what closes the circle: probes need the pool
+        keys.on_unproven = self._probes.start  # set here because probes need the pool
         self._watcher = TaskWatcher(upstream, keys, interval=policy.poll_interval, patience=policy.generation_timeout)
         self._lost_orders = LostOrders(upstream, keys, store, policy.settle_time)
         self._following = Following(self._watcher.follow, policy.give_up_after)
@@ -95,12 +95,12 @@ class Backend:
 
     @property
     def outage(self) -> str | None:
-        """Why its servers can't be reached; None if one can, as far as is known."""
+        """Why its servers can't be reached; None if, as far as is known, one of them can."""
         incident = outage({key.server for key in self.keys.keys if key.in_service})
         return incident.reason if incident else None
 
     def use(self, upstream: Upstream) -> None:
-        """Make every call from now on by another upstream: the configuration changed."""
+        """Make all further calls through another upstream, because the configuration changed."""
         if upstream is not self.upstream:
             self._replaced.append(self.upstream)
             self.upstream = upstream
@@ -109,16 +109,16 @@ class Backend:
             self._probes.call = upstream.probe
 
     def cap_reached(self, images: int) -> DailyCapReached | None:
-        """Why an order of so many images may not be sent now; None if it may."""
+        """Why an order of this many images may not be sent now; None if it may."""
         return self._spending.refusal(self.name, images)
 
     async def work(self, generation: Generation, lease: Lease) -> None:
-        """Bring an order closer to its results, as far as one lease reaches. Raises Fault or DailyCapReached."""
+        """Bring an order as close to its results as one lease allows. Raises Fault or DailyCapReached."""
         if generation.status is Status.queued:
             await self._send(generation, lease)
-        elif generation.status is Status.submitting:  # by the last process, which ended before its outcome was stored
+        elif generation.status is Status.submitting:  # the last process ended before it stored the outcome
             await self._recorder.record(generation, generation.state.to(Status.unknown))
-        with awaited(generation, self._policy.generation_timeout):
+        with limited_wait(generation, self._policy.generation_timeout):
             if generation.status is Status.unknown:
                 await self._settle(generation, lease)
             if generation.status is Status.running:
@@ -130,7 +130,7 @@ class Backend:
         return await self._results.images(generation, store=store)
 
     async def cancel_task(self, generation: Generation) -> None:
-        """Spare the back end the rest of its work. If it can't do that, the task counts until it has ended."""
+        """Ask the back end to stop the task. If that fails, the task occupies its key until it has ended."""
         key, task_id = self.keys.get(generation.state.key_id or ""), generation.state.task_id
         if task_id is None and self.upstream.identity in (Identity.named, Identity.synchronous):
             task_id = generation.attempt_id
@@ -142,7 +142,7 @@ class Backend:
             log.warning("task not cancelled", generation=generation.id, key=key.alias, reason=str(fault))
 
     async def close(self) -> None:
-        """End its polls and probes."""
+        """End all polls and probes."""
         await asyncio.gather(self._watcher.close(), self._probes.close())
 
     async def close_connections(self) -> None:
@@ -150,26 +150,26 @@ class Backend:
             await upstream.close()
 
     async def _send(self, generation: Generation, lease: Lease) -> None:
-        """The input images, the write-ahead intent, and the order itself."""
+        """Upload the input images, commit the intent, and send the order."""
         spec = generation.spec
         if reached := self.cap_reached(generation.images_left):
             raise reached
         uploads = {name: await self._upload(name, lease.key) for name in spec.inputs}
         listed = await self._lost_orders.listed_before(lease.key)
-        what, calls = self._what(generation), 1
-        if what["calls"]:
+        fields, calls = self._ordered_fields(generation), 1
+        if fields["calls"]:
             calls = lease.widen(generation.images_left)
-            what["calls"] = _with_intents(what["calls"], calls)
-        where = {"backend": self.name, "key_id": lease.key.id}
-        when = {"attempts": generation.state.attempts + calls, "intent_at": time.time(), "listed": listed}
-        await self._recorder.record(generation, generation.state.to(Status.submitting, **what, **where, **when))
-        if generation.cancelled:  # in the last moment
+            fields["calls"] = _with_intents(fields["calls"], calls)
+        fields |= {"backend": self.name, "key_id": lease.key.id, "listed": listed}
+        fields |= {"attempts": generation.state.attempts + calls, "intent_at": time.time()}
+        await self._recorder.record(generation, generation.state.to(Status.submitting, **fields))
+        if generation.cancelled:  # while the intent was written
             await self._recorder.requeue(generation)
         else:
             await uninterrupted(self._sending.send(Order(generation, lease, uploads)))
 
-    def _what(self, generation: Generation) -> dict[str, Any]:
-        """What is ordered: as the model here can make it, or as the first single calls were."""
+    def _ordered_fields(self, generation: Generation) -> dict[str, Any]:
+        """The state's fields that describe the order here. Those of an order with single calls stay as they are."""
         spec, state = generation.spec, generation.state
         if state.calls:
             return {"calls": state.calls}
@@ -184,11 +184,11 @@ class Backend:
         return InputImage(file, await self.upstream.upload(file, self.keys.account(key)))
 
     def _route(self, spec: GenerationSpec) -> Route:
-        """The model here. If it is not served any more, its own name was the one that clients use."""
+        """The route to this back end's model. If it is not served any more, the clients' name is taken for its own."""
         return self._routes(spec).get(self.name) or Route(self.name, spec.model, Abilities())
 
     async def _settle(self, generation: Generation, lease: Lease) -> None:
-        """Adopt an order of unknown outcome, or establish that it was never registered; then it may be sent again."""
+        """Adopt the task of an order of unknown outcome, or find that there is none; then it may be sent again."""
         searchable = self.upstream.identity in SEARCHABLE
         if searchable and (task_id := await self._search(generation, lease)):
             log.info("order found upstream", key=lease.key.alias)
@@ -216,7 +216,7 @@ class Backend:
             raise SubmissionUnknown("it can't be found out whether the back end took the order") from None
 
     async def _follow(self, generation: Generation, lease: Lease) -> None:
-        """From `running` to `saving`."""
+        """Follow the task until its results are known: from `running` to `saving`."""
         if generation.cancelled:
             await self.cancel_task(generation)
         try:
@@ -233,7 +233,7 @@ class Backend:
 
 
 def _with_intents(calls: Sequence[SingleCall], count: int) -> tuple[SingleCall, ...]:
-    """The calls, so many of those that are still to be sent with an intent."""
+    """All calls, with an intent for the first `count` of those that have no outcome yet."""
     left = [number for number, call in enumerate(calls) if not call.done][:count]
     intent = [SingleCall(sent=True, counted=call.counted + 1) for call in calls]
     return tuple(intent[number] if number in left else call for number, call in enumerate(calls))

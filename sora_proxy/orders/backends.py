@@ -1,9 +1,9 @@
-"""Backends: the back ends in use, and at which of them an order waits. They may change while the server runs.
+"""Backends: the back ends in use, and the choice of those for which an order waits. They may change at run time.
 
-An order goes to the first back end, in the order of the configuration, that serves its model and can take it at once.
-If none can, it waits in the line of each, and the first one that has a key takes it. A back end whose daily cap leaves
-no room for it is passed over. An order that a back end took stays there, and so does the rest of one
-of which it made some images.
+An order goes to the first back end, as configured, that serves its model and can take it at once. If all are busy, it
+waits in the line of each, and the first back end with a free key takes it. A back end whose daily cap leaves no room
+for the order is skipped. An order that a back end accepted stays there, and so does an order of which it made some
+images.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ log = structlog.get_logger(__name__)
 
 
 class Backends:
-    """The back ends by their names. `routes` are in the order in which they are preferred. An accepted order waits for
-    `max_wait` seconds if none of them can make it any more."""
+    """The back ends by name. `routes` returns them in order of preference. An accepted order that no back end can make
+    any more waits for at most `max_wait` seconds."""
 
     def __init__(self, routes: Routes, max_wait: float) -> None:
         self._routes = routes
         self._max_wait = max_wait
-        # All the mutable state: the back ends, and the event of their next change.
+        # All the mutable state: the back ends, and an event that their next change sets.
         self._by_name: dict[str, Backend] = {}
         self._next_change = asyncio.Event()
 
@@ -42,7 +42,7 @@ class Backends:
         self._by_name[backend.name] = backend
 
     def remove(self, name: str) -> Backend:
-        """Forget a back end. Its orders must have ended."""
+        """Remove a back end. Its orders must have ended."""
         return self._by_name.pop(name)
 
     @property
@@ -51,15 +51,15 @@ class Backends:
 
     @property
     def enabled(self) -> list[Backend]:
-        """Those that take new orders."""
+        """The back ends that take new orders."""
         return [backend for backend in self.all if backend.enabled]
 
     async def close(self) -> None:
-        """End the polls and probes of all."""
+        """End the polls and probes of all back ends."""
         await asyncio.gather(*(backend.close() for backend in self.all))
 
     async def aclose(self) -> None:
-        """Let go of every connection to a back end."""
+        """Close all connections to back ends."""
         for backend in self.all:
             await backend.close_connections()
 
@@ -67,7 +67,7 @@ class Backends:
         return self._by_name.get(name)
 
     def of(self, generation: Generation) -> Backend:
-        """The back end that has an order. Orders of older versions do not name it: it is the one that has their key.
+        """The back end that has an order. Orders stored by older versions do not name it; their key belongs to it.
 
         Raises NoUpstreamKey.
         """
@@ -85,7 +85,7 @@ class Backends:
         return [backend for name in self._routes(spec) if (backend := self.get(name)) is not None]
 
     def changed(self) -> None:
-        """Have orders that no back end can make look whether one can now."""
+        """Wake the orders that no back end could make, so that they check again."""
         self._next_change.set()
         self._next_change = asyncio.Event()
 
@@ -102,21 +102,21 @@ class Backends:
             raise NoUpstreamKey("no back end serves the model any more") from None
 
     def own_name(self, backend: str, spec: GenerationSpec) -> str | None:
-        """A back end's own name of the model of an order; None if it can't make it."""
+        """A back end's own name for the model of an order; None if it can't make the order."""
         route = self._routes(spec).get(backend)
         return route.model if route else None
 
-    def knows(self, generation: Generation) -> bool:
-        """Whether an unfinished order can be continued: it is on no back end yet, or on one of these."""
+    def can_resume(self, generation: Generation) -> bool:
+        """Whether an unfinished order can be resumed: no back end has it yet, or one of these has it."""
         return generation.state.backend is None or generation.state.backend in self._by_name
 
     def check_usable(self) -> None:
-        """Check that any back end has a key that could serve. Raises NoUpstreamKey."""
+        """Check that an enabled back end has a usable key. Raises NoUpstreamKey."""
         if not any(backend.keys.usable for backend in self.enabled):
             raise next((no_key_left(backend.keys.keys) for backend in self.enabled), NoUpstreamKey())
 
     def admit(self, spec: GenerationSpec, client: str, arriving: Sequence[str]) -> None:
-        """Check that one of the back ends that can make an order of a client would let it wait.
+        """Check that a back end that can make the client's order has room for it in its queue.
 
         Raises NoUpstreamKey, DailyCapReached or QueueFull.
         """
@@ -129,7 +129,7 @@ class Backends:
             try:
                 return backend.keys.admit(client, arriving, model=self.own_name(backend.name, spec))
             except SoraProxyError as error:
-                without_key = isinstance(error, NoUpstreamKey)  # others count more: the order may be repeated
+                without_key = isinstance(error, NoUpstreamKey)  # other refusals count more: they pass
                 refusal = refusal if without_key and not isinstance(refusal, NoUpstreamKey) else error
         raise refusal
 
@@ -138,7 +138,7 @@ class Backends:
 
 
 class Waiting:
-    """The places of one order in the lines of the back ends that serve its model. They outlive refusals."""
+    """The places of one order in the lines of the back ends that serve its model. It keeps them after a refusal."""
 
     def __init__(self, backends: Backends, generation: Generation) -> None:
         self._backends = backends
@@ -158,7 +158,7 @@ class Waiting:
 
     @property
     def _all(self) -> list[Backend]:
-        """The back ends that serve the model. One that has begun the order finishes it, even if it is off."""
+        """The back ends that serve the model. A back end that began the order finishes it, even if it is disabled."""
         begun_at = self._generation.state.backend
         if begun_at is None:
             return self._backends.serving(self._generation.spec)
@@ -166,7 +166,7 @@ class Waiting:
         return [begun] if begun else []
 
     async def lease(self, on_wait: OnWait) -> tuple[Backend, Lease]:
-        """Wait for a key, and for news of the wait. Raises NoUpstreamKey when no key is left that could serve,
+        """Wait for a key; `on_wait` gets the positions in line. Raises NoUpstreamKey when no usable key is left,
         DailyCapReached if daily caps are a reason for that, or the fault for which the back ends refuse all orders."""
         while True:
             if self._generation.state.backend is None:
@@ -184,9 +184,9 @@ class Waiting:
                 raise next(iter(capped.values()), error) from None
             return serving[pool], lease
 
-    def refused_by(self, backend: Backend, now: float) -> float:
-        """Note a refusal by nothing of the order's own. Returns for how many seconds that back end has refused it."""
-        seconds = self._place_in(backend.keys).refused(now)
+    def note_refusal(self, backend: Backend, now: float) -> float:
+        """Note a refusal that is not the order's own fault. Returns how many seconds this back end has refused it."""
+        seconds = self._place_in(backend.keys).note_refusal(now)
         if seconds >= backend.keys.queue.max_refused_seconds:
             self._given_up.add(backend.keys)
         return seconds
@@ -198,6 +198,6 @@ class Waiting:
 
 
 def _capped(backends: Collection[Backend], images: int) -> dict[str, DailyCapReached]:
-    """Those whose daily cap leaves no room for so many images, by their names, and why."""
+    """The refusals of the back ends whose daily cap leaves no room for this many images, by name."""
     refusals = {backend.name: backend.cap_reached(images) for backend in backends}
     return {name: refusal for name, refusal in refusals.items() if refusal is not None}

@@ -13,7 +13,7 @@ from sora_proxy.orders.store import InSameCommit, generations
 conversations = sa.Table(
     "conversations",
     metadata,
-    sa.Column("number", sa.Integer, primary_key=True),  # the order in which they came
+    sa.Column("number", sa.Integer, primary_key=True),  # in the order of arrival
     sa.Column("generation_id", sa.Text, nullable=False, unique=True),
     sa.Column("client", sa.Text, nullable=False, index=True),
     sa.Column("messages", sa.JSON, nullable=False),
@@ -22,7 +22,7 @@ conversations = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class MessageText:
-    """One message of a conversation: its words only, for images would fill the database."""
+    """The text of one message. Its images are not stored, since they would fill the database."""
 
     role: str
     text: str
@@ -30,7 +30,7 @@ class MessageText:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of a list is wanted. `after` is the id of the last one seen."""
+    """The part of a list that a client requests. `after` is the id of the last item that it has."""
 
     after: str | None = None
     limit: int = 20
@@ -40,7 +40,7 @@ class Page:
 
 
 class Conversations:
-    """The stored ones. Methods raise StorageUnavailable when the database refuses."""
+    """The stored conversations. Methods raise StorageUnavailable when the database refuses."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -57,13 +57,13 @@ class Conversations:
         return write
 
     async def messages(self, generation_id: str) -> list[MessageText] | None:
-        """The messages of a stored conversation; None if it was not to be stored."""
+        """The messages of a conversation; None if it was not stored."""
         query = sa.select(conversations.c.messages).where(conversations.c.generation_id == generation_id)
         found = await self._database.read(lambda connection: connection.scalar(query))
         return None if found is None else [MessageText(*message) for message in found]
 
     async def ids(self, client: str, page: Page) -> list[str]:
-        """The ids of a client's stored conversations. None of them follows an `after` that is not there."""
+        """The ids of a client's stored conversations; an empty list if there is no conversation with the id `after`."""
         query = sa.select(conversations.c.generation_id).where(conversations.c.client == client)
         if page.model is not None or page.metadata:
             spec = generations.c.spec

@@ -1,4 +1,4 @@
-"""Following: an accepted order, until its upstream task has ended."""
+"""Following: the wait for the end of the upstream task of an accepted order."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -15,21 +15,21 @@ from sora_proxy.upstream import Snapshot, TaskState
 
 log = structlog.get_logger(__name__)
 
-MAX_EMPTY_POLLS = 3  # of a task that succeeded without a result
+MAX_EMPTY_POLLS = 3  # polls that show a task as succeeded, but without a result
 
 Follow = Callable[[Key, str], AsyncGenerator[Snapshot, None]]  # the snapshots of a task on a key
-Tell = Callable[[Generation, Queued | Progress | Preview], Awaitable[None]]
+Show = Callable[[Generation, Queued | Progress | Preview], Awaitable[None]]
 
 
 @contextmanager
-def awaited(generation: Generation, seconds: float) -> Iterator[None]:
-    """While the back end may have an order: clients wait for so many seconds, then it continues without them."""
+def limited_wait(generation: Generation, seconds: float) -> Iterator[None]:
+    """End the wait of clients if the block takes longer than `seconds`; the generation continues without them."""
 
     def end_wait() -> None:
         log.warning("generation overdue, clients wait no more", seconds=seconds)
         generation.end_wait()
 
-    # From now on, not from the intent: the task may have ended while the server was down, and clocks change.
+    # The time does not count from the intent: the task may have ended while the server was down, and clocks change.
     timer = asyncio.get_running_loop().call_later(seconds, end_wait)
     try:
         yield
@@ -44,24 +44,24 @@ class Following:
         self._follow = follow
         self._longest = longest
 
-    async def results(self, generation: Generation, lease: Lease, tell: Tell) -> tuple[Asset, ...]:
-        """The results of a generation's task; `tell` gets its progress meanwhile. Raises the Fault that ended it."""
+    async def results(self, generation: Generation, lease: Lease, show: Show) -> tuple[Asset, ...]:
+        """The results of a generation's task; `show` gets its progress meanwhile. Raises the Fault that ended it."""
         try:
             async with asyncio.timeout(self._longest):
-                return await self._watch(generation, lease, tell)
+                return await self._watch(generation, lease, show)
         except TimeoutError:
             message = f"the back end took longer than {self._longest:g} seconds"
             raise TaskFailed(message, code="generation_timeout") from None
 
-    async def _watch(self, generation: Generation, lease: Lease, tell: Tell) -> tuple[Asset, ...]:
+    async def _watch(self, generation: Generation, lease: Lease, show: Show) -> tuple[Asset, ...]:
         empty = 0
         async with aclosing(self._follow(lease.key, generation.state.task_id or "")) as snapshots:
             async for snapshot in snapshots:
                 match snapshot.state:
                     case TaskState.running:
-                        await tell(generation, _progress_of(snapshot))
+                        await show(generation, _progress_of(snapshot))
                         if snapshot.preview is not None:
-                            await tell(generation, snapshot.preview)
+                            await show(generation, snapshot.preview)
                     case TaskState.refused:
                         raise RequestFault("the back end refused the order: it is against its rules")
                     case TaskState.failed:
@@ -76,6 +76,6 @@ class Following:
 
 
 def _progress_of(snapshot: Snapshot) -> Progress:
-    """The progress of a running task for clients."""
+    """The progress of a running task as clients see it."""
     percent = None if snapshot.progress is None else round(min(max(0.0, snapshot.progress), 1.0) * 100)
     return Progress(percent, snapshot.position, snapshot.seconds)

@@ -1,8 +1,8 @@
-"""Idempotency: does this request repeat an earlier one?
+"""Idempotency: finds the earlier request that a request repeats.
 
-An `Idempotency-Key` says so. OpenAI's SDKs do not send one: when an answer got lost they repeat the request and only
-count it, so the order itself has to show which one it repeats. Both are noted in the transaction that stores the new
-generation: nothing can come between them, and of equal requests at once only one becomes an order.
+A client may mark a repeat with an `Idempotency-Key`. OpenAI's SDKs send none: after a lost answer they repeat the
+request and only count the attempt, so a digest of the order identifies it. Key and digest are stored in the transaction
+of the new generation. So of equal requests at the same time, only one becomes an order.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ from sora_proxy.generation import Generation
 from sora_proxy.orders.store import InSameCommit, generations
 from sora_proxy.spec import GenerationSpec
 
-JOIN_SECONDS = 600.0  # so long after its end, a generation is what a counted repeat without a key may mean
+JOIN_SECONDS = 600.0  # until this long after its end, a counted repeat without a key can refer to a generation
 MAX_AGE_SECONDS = 86400.0
 MAX_REFUSALS = 10_000
 
-# Not `generation_id`, which tables have whose rows are deleted with a generation: a key outlives its answer.
+# The column is not named `generation_id`, since such rows are deleted with the generation: a key outlives its answer.
 sent = sa.Table(
     "sent_requests",
     metadata,
@@ -44,7 +44,7 @@ sent = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a request says about itself: its client, a digest of its order, its key, whether it is a counted repeat."""
+    """The identity of a request. `key` is its Idempotency-Key; `counted`: its client counts it as a repeat."""
 
     client: str
     digest: str
@@ -57,12 +57,12 @@ class Claim:
 
 
 def order_digest(spec: GenerationSpec, images: Sequence[str | Path] = (), mask: str | Path | None = None) -> str:
-    """The same for requests that order the same. An image is the address, data URI or file of a reference or the mask.
+    """A digest that is equal for equal orders. `images` and `mask` are addresses, data URIs or files.
 
-    It hashes everything, and reads the files: for large images, call it on a thread.
+    It reads and hashes the files: for large images, call it on a thread.
     """
     sources = [_source(image) for image in images]
-    # Older versions digested one reference, or null: those digests are stored.
+    # One reference image, or null, is hashed as by older versions, whose digests are stored.
     order = [spec.ordered(), sources if len(sources) > 1 else next(iter(sources), None)]
     if mask is not None:
         order.append(_source(mask))
@@ -70,7 +70,7 @@ def order_digest(spec: GenerationSpec, images: Sequence[str | Path] = (), mask: 
 
 
 class Repeated(Exception):
-    """The request repeats that of the generation with this id."""
+    """The request repeats the one that led to the generation with this id."""
 
     def __init__(self, generation_id: str) -> None:
         super().__init__(generation_id)
@@ -78,16 +78,16 @@ class Repeated(Exception):
 
 
 class Idempotency:
-    """The earlier requests. Methods raise StorageUnavailable when the database refuses."""
+    """The stored requests. Methods raise StorageUnavailable when the database refuses."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # All the mutable state: whose turn it is, for requests that may be the same; the orders refused last.
+        # All the mutable state: a lock for each group of requests that may be equal, and the orders refused last.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._refused: dict[tuple[str, str], None] = {}
 
     def turn(self, claim: Claim) -> AbstractAsyncContextManager[None]:
-        """Handle requests that may be equal one after another: the later ones find the generation of the first."""
+        """A lock that lets requests that may be equal run one after another, so that the later ones find the first."""
         if not claim.may_repeat:
             return contextlib.nullcontext()
         return self._turns.setdefault((claim.client, claim.key or claim.digest), asyncio.Lock())
@@ -103,15 +103,15 @@ class Idempotency:
         return self._refused.pop((claim.client, claim.digest), False) is None
 
     async def earlier(self, claim: Claim) -> str | None:
-        """The generation that a request repeats, if it does.
+        """The id of the generation whose request this one repeats; None if it is new.
 
-        Raises IdempotencyMismatch if its key came with another order.
+        Raises IdempotencyMismatch if its key was used for another order.
         """
         return await self._database.read(lambda connection: _earlier(connection, claim)) if claim.may_repeat else None
 
     @staticmethod
     def noting(claim: Claim) -> InSameCommit:
-        """A writer that commits a request together with its generation. It raises Repeated if there is one already."""
+        """A writer that commits a request together with its generation. It raises Repeated if the request is stored."""
 
         def write(connection: sa.Connection, generation: Generation) -> None:
             if (earlier := _earlier(connection, claim)) is not None:

@@ -1,7 +1,7 @@
-"""Lifecycle: one generation, from queued to its outcome.
+"""Lifecycle: the steps of one generation, from queued to its outcome.
 
-The path: wait for a key of a back end that serves the model, have the back end work on the order, store its images,
-commit the outcome. Each step starts from what is on disk, so the same code resumes orders after a restart.
+It waits for a key of a back end that serves the model, has the back end make the images, stores them, and commits the
+outcome. Each step starts from the state on disk, so the same code resumes orders after a restart.
 """
 
 import asyncio
@@ -34,20 +34,20 @@ from sora_proxy.scheduling.lease import Lease
 
 log = structlog.get_logger(__name__)
 
-# Of an order that was not registered: another key or back end may take it.
-PASSING_FAULTS = (KeyFault, EgressFault, UpstreamUnavailable)
+# Faults of an order that was not registered: another key or back end may take it.
+TRANSIENT_FAULTS = (KeyFault, EgressFault, UpstreamUnavailable)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the operator chose; times in seconds."""
+    """The operator's choices; times in seconds."""
 
     queue_timeout: float = 900.0
-    keep_images: Callable[[], bool | None] = lambda: None  # it may change while the server runs; None: no choice
+    keep_images: Callable[[], bool | None] = lambda: None  # it may change at run time; None: no choice
 
 
 class Lifecycle:
-    """Carries out generations, any number at a time. It keeps nothing about them: all state is theirs."""
+    """Carries out generations, any number at a time. All their state is in the generations, not here."""
 
     def __init__(self, backends: Backends, store: Store, media: Media, policy: Policy) -> None:
         self._backends = backends
@@ -56,11 +56,11 @@ class Lifecycle:
         self._recorder = Recorder(store)
 
     async def run(self, generation: Generation) -> None:
-        """Bring a generation to its end. If its coroutine is cancelled, what the next start needs is on disk."""
+        """Bring a generation to its end. If its coroutine is cancelled, the next start can resume it from the disk."""
         try:
             await self._to_outcome(generation)
         except asyncio.CancelledError:
-            if generation.status is not Status.cancelled:  # it was not taken out of the line: the process ends
+            if generation.status is not Status.cancelled:  # the process ends, no client cancelled it
                 raise
         await self._forget_files(generation)
         self._log_outcome(generation)
@@ -71,7 +71,7 @@ class Lifecycle:
             await self._try(generation, self._save)
 
     async def _try(self, generation: Generation, step: Callable[[Generation], Awaitable[None]]) -> None:
-        """Carry out a step; what goes wrong ends the generation."""
+        """Carry out a step. Any error ends the generation."""
         try:
             await step(generation)
         except NoUpstreamKey as error:
@@ -81,15 +81,15 @@ class Lifecycle:
         except DailyCapReached as error:
             await self._end(generation, Failed("insufficient_quota", str(error)))
         except Fault as fault:
-            refused = generation.status is Status.submitting and isinstance(fault, (RequestFault, *PASSING_FAULTS))
+            refused = generation.status is Status.submitting and isinstance(fault, (RequestFault, *TRANSIENT_FAULTS))
             await self._end(generation, Failed(fault.code, str(fault)), refused=refused)
         except Exception:
-            # The last line: a mistake of ours ends this order, not the others.
+            # A bug in this server ends this order, not the others.
             log.exception("generation broke")
             await self._end(generation, INTERNAL_ERROR)
 
     async def _end(self, generation: Generation, failed: Failed, *, refused: bool = False) -> None:
-        """End it badly, unless single calls made some of its images: those are saved."""
+        """End a generation as failed. If single calls made some of its images, save those instead."""
         if generation.state.results and generation.status is not Status.saving:
             log.warning("images missing", code=failed.code, reason=failed.message)
             await self._recorder.give_up(generation, failed)
@@ -97,9 +97,9 @@ class Lifecycle:
             await self._recorder.fail(generation, failed, refused=refused)
 
     async def _obtain(self, generation: Generation) -> None:
-        """From wherever it is to `saving`: the back end is done and its results are known on disk.
+        """Bring a generation from any state to `saving`: the back end is done, and its results are on record.
 
-        A cancelled one that the back end did not take ends here.
+        A cancelled generation that no back end accepted ends here.
         """
         waiting = self._backends.waiting(generation)
         loop = asyncio.get_running_loop()
@@ -109,13 +109,13 @@ class Lifecycle:
             try:
                 async with lease:
                     await backend.work(generation, lease)
-                deadline = loop.time() + self._policy.queue_timeout  # of the rest, if it is sent as single calls
-            except DailyCapReached as error:  # it was reached since the order entered the line
+                deadline = loop.time() + self._policy.queue_timeout  # for the single calls that are left
+            except DailyCapReached as error:  # the cap was reached after the order entered the line
                 log.debug("order passed over", backend=backend.name, reason=str(error))
-            except PASSING_FAULTS as fault:
-                # The pool handles a key that is full, cooling down or dead; other refusals are limited in time.
-                seconds = 0.0 if isinstance(fault, KeyFault) else waiting.refused_by(backend, loop.time())
-                # Only an order that was definitely not accepted may be offered again.
+            except TRANSIENT_FAULTS as fault:
+                # The pool handles a key that is full, cooling down or rejected; other refusals are limited in time.
+                seconds = 0.0 if isinstance(fault, KeyFault) else waiting.note_refusal(backend, loop.time())
+                # Only an order that was certainly not accepted may be sent again.
                 if generation.status not in (Status.queued, Status.submitting) or waiting.exhausted:
                     raise
                 log.info("order refused", reason=str(fault), code=fault.code, attempt=generation.state.attempts)
@@ -126,7 +126,7 @@ class Lifecycle:
                     await asyncio.sleep(min(max(seconds, MIN_BACK_OFF_SECONDS), MAX_BACK_OFF_SECONDS))
 
     async def _lease(self, generation: Generation, waiting: Waiting, deadline: float) -> tuple[Backend, Lease]:
-        """A key for a new order, which keeps its places in line over refusals; for an accepted one, its own."""
+        """The back end and key for an order. A new order waits for one; a sent order gets its own key again."""
         if generation.status is not Status.queued:
             backend, state = self._backends.of(generation), generation.state
             intent_open = generation.status in (Status.submitting, Status.unknown)
@@ -143,7 +143,7 @@ class Lifecycle:
             raise QueueTimeout(f"no upstream key could take the order within {seconds} seconds") from None
 
     async def _save(self, generation: Generation) -> None:
-        """Bring the results home, all at once, and end well. Nobody waits for those of a cancelled generation."""
+        """Store or link the results, and complete the generation. Those of a cancelled one are not fetched."""
         backend = self._backends.of(generation)
         store = self._stores_images(backend) or generation.spec.keep
         images = [] if generation.cancelled else await backend.images(generation, store=store)
@@ -151,7 +151,7 @@ class Lifecycle:
         missing = [Missing(number, call.error.code, call.error.message) for number, call in calls if call.error]
         done = generation.state.to(Status.completed)
         await self._recorder.record(generation, done, *images, *missing, Completed())
-        if generation.cancelled:  # meanwhile
+        if generation.cancelled:  # while its images were fetched
             for image in images:
                 if image.name:
                     await self._media.discard(self._media.image_path(image.name))
@@ -161,7 +161,7 @@ class Lifecycle:
         return not backend.upstream.links_results if chosen is None else chosen
 
     async def _forget_files(self, generation: Generation) -> None:
-        """Remove the input images, and results that arrived as bytes."""
+        """Delete the files of the input images, and of results that arrived as bytes."""
         for name in generation.spec.inputs:
             await self._media.discard(self._media.input_path(name))
         for asset in generation.state.results.values():

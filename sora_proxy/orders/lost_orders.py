@@ -1,10 +1,10 @@
-"""LostOrders: was an order whose answer never reached us registered upstream?
+"""LostOrders: the search for orders whose answer never arrived, to learn whether the back end registered them.
 
-A named back end is asked for the id that we gave the order. A listed one has no such id, so the account's list of tasks
-has to show it. A key has at most one open intent there, and the tasks of other generations are on disk, so the
-remaining task with the order's prompt is the order. A list without prompts shows less: there the order is the one task
-that was not listed before its intent. No clock is used, neither ours nor the back end's: a wrong one could make us send
-an order twice.
+A back end with named tasks is asked for the id that this server gave the order. One with listed tasks has no such id,
+so the search reads the account's list of tasks. There a key has at most one open intent, and the tasks of other
+generations are on disk, so the remaining task with the order's prompt is the order. In a list without prompts, the
+order is the one task that was not listed before its intent. The search uses no clock, because a wrong one could cause
+an order to be sent twice.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from sora_proxy.upstream import Identity, Snapshot, Upstream
 
 log = structlog.get_logger(__name__)
 
-MIN_GOOD_POLLS = 3  # without the order before it counts as never registered
+MIN_GOOD_POLLS = 3  # good polls without the order before it counts as never registered
 
 
 class LostOrders:
@@ -36,31 +36,31 @@ class LostOrders:
         self._settle_time = settle_time
 
     async def listed_before(self, key: Key) -> tuple[str, ...] | None:
-        """The tasks of a key before an order is sent; None where lists have prompts, by which an order is found.
+        """The ids of a key's tasks before an order is sent; None where prompts in the list identify the order.
 
-        This takes one more call, unless it is known that lists have prompts. Raises Fault; nothing was sent then.
+        This takes one more call, unless it is known that lists have prompts. Raises Fault before anything is sent.
         """
         if self.upstream.identity is not Identity.listed:
             return None
-        named = self.upstream.names_tasks
-        if named is None:  # no list was read since the start: assume that they are as before
+        has_prompts = self.upstream.names_tasks
+        if has_prompts is None:  # no list was read since the start: assume that lists are as before
             with contextlib.suppress(StorageUnavailable):
-                named = await self._store.last_order_was_nameless() is False
-        if named:
+                has_prompts = await self._store.lists_lacked_prompts() is False
+        if has_prompts:
             return None
         rows = await self.upstream.recent(self._keys.account(key))
         return None if self.upstream.names_tasks else tuple(row.task_id for row in rows)
 
     async def find(self, generation: Generation, lease: Lease) -> str | None:
-        """The upstream task that is this order; None after enough good polls, over enough time, without it.
+        """The id of the order's upstream task; None if enough good polls over enough time did not show one.
 
-        Raises SubmissionUnknown if tasks are listed that may be the order or that of another program.
+        Raises SubmissionUnknown if the list does not show which task is the order.
         """
         since, good_polls = time.monotonic(), 0
         while True:
             try:
-                task_id, conclusive = await self._look(generation, lease)
-            except SubmissionUnknown:  # the list itself leaves it open
+                task_id, conclusive = await self._poll_once(generation, lease)
+            except SubmissionUnknown:  # the list was read, and is ambiguous
                 raise
             except (Fault, StorageUnavailable) as error:
                 log.warning("poll for a lost order failed", key=lease.key.alias, reason=str(error))
@@ -74,8 +74,8 @@ class LostOrders:
                 return None
             await asyncio.sleep(max(self._settle_time / (MIN_GOOD_POLLS + 1), 0.05))
 
-    async def _look(self, generation: Generation, lease: Lease) -> tuple[str | None, bool]:
-        """The task if it is there now, and whether its absence means anything. Raises Fault or StorageUnavailable."""
+    async def _poll_once(self, generation: Generation, lease: Lease) -> tuple[str | None, bool]:
+        """The task, if the back end shows it, and whether this poll counts. Raises Fault or StorageUnavailable."""
         account = self._keys.account(lease.key)
         if self.upstream.identity is Identity.named:
             task_id = generation.attempt_id
@@ -83,12 +83,13 @@ class LostOrders:
         rows = await self.upstream.recent(account)
         self._keys.succeeded(lease.key, account)
         ours = await self._store.known_tasks(lease.key.id, [row.task_id for row in rows])
-        # An empty list means nothing if the key has other tasks.
-        return _only([row for row in rows if row.task_id not in ours], generation), bool(rows) or lease.key.tasks == 1
+        strangers = [row for row in rows if row.task_id not in ours]
+        # An empty list proves nothing if the key has other tasks.
+        return _task_of(strangers, generation), bool(rows) or lease.key.tasks == 1
 
 
-def _only(strangers: list[Snapshot], generation: Generation) -> str | None:
-    """The task that is this order, among those that belong to no generation."""
+def _task_of(strangers: list[Snapshot], generation: Generation) -> str | None:
+    """The id of the order's task among the tasks that belong to no generation."""
     spec, listed = generation.spec, generation.state.listed
     found = [
         row.task_id

@@ -1,7 +1,8 @@
-"""Readers: who still waits for a generation, and what becomes of it when nobody does any more.
+"""Readers: the requests that wait for a generation, and its cancellation when all of them have left.
 
-By default it goes on: it is paid for, and its client may come back. An order can ask to be cancelled instead, once its
-last reader has left without an answer and none came back in time. One that nobody ever waited for is not abandoned.
+By default an abandoned generation continues: it is paid for, and its client may come back. An order can ask for its
+cancellation, which happens when its last reader left without an answer and no reader came back within the grace period.
+A generation that never had a reader is not abandoned.
 """
 
 import asyncio
@@ -19,24 +20,22 @@ log = structlog.get_logger(__name__)
 
 
 class Readers:
-    """Everybody who waits for a generation. `cancel` ends a generation that they abandoned.
-
-    `grace` is the time in seconds that its readers have to come back.
-    """
+    """Counts the readers of generations. `cancel` ends an abandoned one `grace` seconds after its last reader left."""
 
     def __init__(self, cancel: Callable[[Generation], Awaitable[None]], grace: float) -> None:
         self._cancel = cancel
         self._grace = grace
-        # All the mutable state: readers by generation, generations to cancel if they are abandoned, those that are now.
+        # All the mutable state: the number of readers of each generation, the generations to cancel if they are
+        # abandoned, and the timers of those that are.
         self._reading: Counter[str] = Counter()
         self._conditional: set[str] = set()
         self._abandoned: dict[str, asyncio.Task[None]] = {}
 
     @contextmanager
     def reading(self, generation: Generation, *, or_cancel: bool = False) -> Iterator[None]:
-        """While somebody waits for an answer; `or_cancel`: cancel the generation if it is abandoned.
+        """Count a reader during the block; `or_cancel`: cancel the generation if it is abandoned.
 
-        Whoever leaves the block with an exception left without an answer.
+        An exception in the block means that the reader left without an answer.
         """
         name = generation.id
         self._reading[name] += 1
@@ -50,7 +49,7 @@ class Readers:
             self._leave(generation)
             raise
         else:
-            self._conditional.discard(name)  # it was answered, if only by "ask again later"
+            self._conditional.discard(name)  # its client has an answer, even if that is "ask again later"
             self._leave(generation)
 
     def _leave(self, generation: Generation) -> None:
@@ -71,7 +70,7 @@ class Readers:
         try:
             await self._cancel(generation)
             log.info("abandoned order cancelled", generation=generation.id)
-        except Stopping:  # the stop is no reason to cancel it
+        except Stopping:  # the next start resumes it
             pass
         except StorageUnavailable as error:
             log.warning("abandoned order not cancelled", generation=generation.id, reason=str(error))

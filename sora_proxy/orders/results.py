@@ -1,4 +1,4 @@
-"""Results: brings finished images from the back end to our disk."""
+"""Results: the transfer of finished images from the back end to this server's disk."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from sora_proxy.events import Image
 from sora_proxy.foreign.addresses import plain_address
 from sora_proxy.generation import Asset, Generation
 from sora_proxy.media.image_files import Media, NotAnImage
-from sora_proxy.orders.recorder import once_stored
+from sora_proxy.orders.recorder import retry_until_stored
 from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.upstream import Upstream
@@ -29,9 +29,9 @@ class Results:
         self._media = media
 
     async def images(self, generation: Generation, *, store: bool) -> list[Image]:
-        """The results that may be used, all at once: stored here, or as links. Never more than were ordered.
+        """The usable results, stored here or as links, and at most as many as were ordered.
 
-        Raises TaskFailed if there is none.
+        They are fetched at the same time. Raises TaskFailed if none is usable.
         """
         wanted = [index for index in generation.state.results if index < generation.spec.n]
         images = await asyncio.gather(*(self._image(generation, index, store=store) for index in wanted))
@@ -51,15 +51,15 @@ class Results:
         except ResultRefused as error:
             log.warning("result address refused", index=index, host=error.host, reason=str(error))
         except Exception:
-            # A mistake of ours about one image must not take the others of the order, which are paid for.
+            # A bug in the handling of one image must not cost the others of the order, which are paid for.
             log.exception("result not fetched", index=index)
         return None
 
     async def _from_file(self, generation: Generation, index: int) -> Image | None:
-        """A result that arrived as bytes. There is nowhere to fetch it again: a full disk is waited for."""
+        """Store a result that arrived as bytes. It can't be fetched again, so this waits while the disk is full."""
         spec, file = generation.spec, generation.state.results[index].file or ""
         try:
-            name = await once_stored(lambda: self._media.keep_stored(file, spec.format, spec.compression))
+            name = await retry_until_stored(lambda: self._media.keep_stored(file, spec.format, spec.compression))
         except NotAnImage as error:
             log.warning("result is not an image", index=index, reason=str(error))
             return None
@@ -70,11 +70,11 @@ class Results:
         return await self._link(asset, index, self._key(generation, asset))
 
     def _key(self, generation: Generation, asset: Asset) -> Key | None:
-        """The key that a result was made with, unless it was removed."""
+        """The key with which a result was made; None if it was removed."""
         return self._keys.get(asset.key_id or generation.state.key_id or "")
 
     async def _link(self, asset: Asset, index: int, key: Key | None) -> Image | None:
-        """An image where it lies at the back end, if clients can fetch it there. Raises ResultRefused."""
+        """A link to the image at the back end; None if clients can't fetch it there. Raises ResultRefused."""
         if asset.ours_only:
             return None
         if (url := plain_address(asset.url)) is None:
@@ -84,13 +84,13 @@ class Results:
         return Image(index, url=url)
 
     async def _stored(self, generation: Generation, index: int) -> Image | None:
-        """Fetch one result. If that fails, return its address at the upstream: the image is paid for.
+        """Fetch one result. If that fails, return its address at the back end, since the image is paid for.
 
         Raises ResultRefused.
         """
         spec, asset = generation.spec, generation.state.results[index]
         key = self._key(generation, asset)
-        if key is None:  # it was removed, and with it the egress for its images
+        if key is None:  # the key was removed, and with it the egress for its images
             return await self._link(asset, index, key)
         for attempt in range(MAX_FETCHES):
             if attempt:
@@ -109,17 +109,17 @@ class Results:
         return await self._link(asset, index, key)
 
     async def _fresh(self, generation: Generation, index: int, key: Key) -> Asset | None:
-        """The same result under a new address: the old one may have expired."""
+        """The same result with a new address, since the old one may have expired; None if it is not listed."""
         before, task_id = generation.state.assets, generation.state.task_id or ""
         try:
             snapshot = (await self.upstream.poll([task_id], self._keys.account(key), deep=True)).get(task_id)
         except Fault:
             return None
-        return _again(snapshot.assets[: generation.spec.n], before, index) if snapshot else None
+        return _relisted(snapshot.assets[: generation.spec.n], before, index) if snapshot else None
 
 
-def _again(now: Sequence[Asset], before: Sequence[Asset], index: int) -> Asset | None:
-    """A result as it is listed now: found by its id, else by its place, if their number did not change."""
+def _relisted(now: Sequence[Asset], before: Sequence[Asset], index: int) -> Asset | None:
+    """A result as it is listed now: found by its id, else by its place if the number of results is the same."""
     wanted = before[index].id
     if wanted is not None:
         return next((asset for asset in now if asset.id == wanted), None)

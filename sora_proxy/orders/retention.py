@@ -1,7 +1,7 @@
-"""Retention: generations beyond the bounds are deleted in the background, and those that their clients delete at once.
+"""Retention: the deletion of generations, in the background beyond the bounds, and at once on their clients' request.
 
-Rows are deleted first, then files: an image whose name is not in the database is not served. A table of its own holds
-the names of the files until they are deleted, so that a crash in between leaves no file behind.
+Rows are deleted before files, because an image is served only while its name is in the database. A table holds the
+names of the files until they are deleted, so that a crash in between leaves no file behind.
 """
 
 import asyncio
@@ -26,22 +26,22 @@ log = structlog.get_logger(__name__)
 
 DAY = 86400.0
 SWEEP_INTERVAL = 600.0
-MAX_TASKS_KEPT = 1000  # of each key, the newest
-BATCH_SIZE, BATCH_PAUSE = 100, 0.05  # small steps: others write too
+MAX_TASKS_KEPT = 1000  # the newest of each key
+BATCH_SIZE, BATCH_PAUSE = 100, 0.05  # small steps, so that other writes do not wait
 
 discarded = sa.Table("discarded_pictures", metadata, sa.Column("name", sa.Text, primary_key=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """For how many days, and how many, ended generations are kept. 0 means no bound."""
+    """The age in days and the number up to which ended generations are kept. 0 means no bound."""
 
     days: float
     count: int
 
 
 class Retention:
-    """Forgets generations that have ended, with their rows in the tables of `forgotten`, which have a `generation_id`.
+    """Deletes ended generations, and their rows in the tables of `forgotten`, which have a column `generation_id`.
 
     Methods raise StorageUnavailable when the database refuses.
     """
@@ -61,7 +61,7 @@ class Retention:
         self._forgotten = forgotten
 
     async def run(self) -> None:
-        """Sweep again and again, until cancelled."""
+        """Sweep at an interval until cancelled."""
         while True:
             try:
                 await self.sweep()
@@ -70,9 +70,9 @@ class Retention:
             await asyncio.sleep(SWEEP_INTERVAL)
 
     async def sweep(self) -> None:
-        """Forget every generation beyond the bounds."""
+        """Delete all generations beyond the bounds."""
         await self._idempotency.forget()
-        await self._remove_files()  # which a crash left behind
+        await self._remove_files()  # those that a crash left behind
         until = await self._database.read(self._beyond_bounds)
         over = (generations.c.ended_at <= until) & generations.c.status.in_([*FINAL])
         query = sa.select(generations.c.id).where(over).order_by(generations.c.ended_at).limit(BATCH_SIZE)
@@ -85,8 +85,8 @@ class Retention:
     async def forget(self, generation_ids: Sequence[str]) -> None:
         """Delete everything stored about ended generations.
 
-        A generation that became an upstream task leaves a row without a client: a search for a lost order must know
-        that the task is ours.
+        A generation with an upstream task leaves a row without its content, so that a search for a lost order does not
+        take the task for another order's.
         """
         ids = list(generation_ids)
         names = sa.select(images.c.name).where(images.c.generation_id.in_(ids))
@@ -104,7 +104,7 @@ class Retention:
         await self._remove_files()
 
     def _beyond_bounds(self, connection: sa.Connection) -> float:
-        """The moment up to which ended generations are to be forgotten."""
+        """The moment up to which ended generations are beyond the bounds."""
         ended_at, until = generations.c.ended_at, 0.0
         if self._bounds.days:
             until = time.time() - self._bounds.days * DAY
@@ -117,13 +117,13 @@ class Retention:
         query = sa.select(discarded.c.name).limit(BATCH_SIZE)
         while names := await self._database.read(lambda connection: connection.scalars(query).all()):
             gone = [name for name in names if await self._media.discard(self._media.image_path(name))]
-            await self._database.write(functools.partial(_cross_off, gone))
+            await self._database.write(functools.partial(_delete_names, gone))
             if len(gone) < len(names):
-                break  # the next sweep tries the others again
+                break  # the next sweep retries the others
 
 
 def _forget_old_tasks(connection: sa.Connection) -> None:
-    """Delete the rows of tasks that are too old for any list of a back end."""
+    """Delete the rows of tasks that are too old to be in a back end's list."""
     forgotten = generations.c.client == ""
     for key_id in connection.scalars(sa.select(generations.c.key_id).where(forgotten).distinct()).all():
         of_key = generations.c.key_id == key_id
@@ -134,5 +134,5 @@ def _forget_old_tasks(connection: sa.Connection) -> None:
         connection.execute(generations.delete().where(of_key, forgotten, number <= (last or 0)))
 
 
-def _cross_off(names: Sequence[str], connection: sa.Connection) -> None:
+def _delete_names(names: Sequence[str], connection: sa.Connection) -> None:
     connection.execute(discarded.delete().where(discarded.c.name.in_(names)))

@@ -1,9 +1,9 @@
-"""Sending: an order whose intent is on disk, and what the back end answered.
+"""Sending: the call that sends an order whose intent is on disk, and the record of its answer.
 
-Most orders are one call. A synchronous back end may make one image in each call: an order for several is then sent as
-single calls, at once, as many as its key has room for. Each has an intent of its own, and its outcome is on disk before
-that of the next one. So after a crash the images that arrived are there, and nothing is unknown but the calls that were
-under way. Calls that the back end did not take are sent later, with whatever key is free then.
+Most orders are one call. A synchronous back end may make one image in each call. An order for several images is then
+sent as single calls at the same time, as many as its key has room for. Each has its own intent, and each outcome is
+stored when it arrives. So after a crash the images that arrived are there, and only the calls that were under way have
+an unknown outcome. Calls that the back end did not accept are sent later, with any free key.
 """
 
 import asyncio
@@ -18,19 +18,19 @@ from sora_proxy.errors import Fault, RateLimited, RequestFault, SubmissionUnknow
 from sora_proxy.events import INTERNAL_ERROR, Failed, Preview, Progress
 from sora_proxy.generation import Generation, SingleCall, Status
 from sora_proxy.media.image_files import Media
-from sora_proxy.orders.recorder import Recorder, done_now
+from sora_proxy.orders.recorder import Recorder, done_fields
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.upstream import InputImage, Made, Submission, Upstream
 from sora_proxy.upstream.usage import added
 
-LARGEST_SEED = 2**62  # that is varied: models differ in which they take
+MAX_VARIED_SEED = 2**62  # larger seeds are sent unchanged: models differ in the seeds that they take
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order on its way: the lease of its key, and what `upload` returned for its images."""
+    """An order to send, with the lease of its key and the uploaded images by name."""
 
     generation: Generation
     lease: Lease
@@ -38,9 +38,9 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class _Round:
-    """Single calls that are sent at once: why some were not taken, the limits that answers reported, and the lock under
-    which they change the state."""
+class _Batch:
+    """Single calls that are sent at the same time. `faults` are the reasons for which some were not accepted, `limits`
+    those that answers reported. The calls change the generation's state under `lock`."""
 
     order: Order
     faults: list[Fault] = field(default_factory=list)
@@ -58,8 +58,8 @@ class Sending:
         self._timeout = timeout
 
     async def send(self, order: Order) -> None:
-        """Send what is under way of an order, and commit its outcome. Raises the Fault for which nothing is known to
-        be coming."""
+        """Send an order, or those of its single calls that have an intent, and commit the outcome. Raises the Fault for
+        which no image will come."""
         await (self._send_single_calls if order.generation.state.calls else self._send_whole)(order)
 
     async def _send_whole(self, order: Order) -> None:
@@ -74,80 +74,80 @@ class Sending:
             await self._recorder.accept(generation, outcome)
             return
         made = {"assets": outcome.assets, "usage": outcome.usage}
-        await self._recorder.record(generation, generation.state.to(Status.saving, **made, **done_now(generation)))
+        await self._recorder.record(generation, generation.state.to(Status.saving, **made, **done_fields(generation)))
         lease.accepted(outcome.limit)
 
     async def _send_single_calls(self, order: Order) -> None:
-        generation, this = order.generation, _Round(order)
+        generation, batch = order.generation, _Batch(order)
         under_way = [number for number, call in enumerate(generation.state.calls) if call.under_way]
         async with asyncio.TaskGroup() as group:
             for number in under_way:
-                group.create_task(self._send_single_call(this, number))
-        await self._end_round(this)
+                group.create_task(self._send_single_call(batch, number))
+        await self._end_batch(batch)
 
-    async def _send_single_call(self, this: _Round, number: int) -> None:
-        order, usage = this.order, None
+    async def _send_single_call(self, batch: _Batch, number: int) -> None:
+        order, usage = batch.order, None
         call = before = order.generation.state.calls[number]
         try:
             made = await self._answer(order, number)
             assert isinstance(made, Made)  # noqa: S101 - only synchronous back ends have single calls
             call, usage = replace(before, asset=replace(made.assets[0], key_id=order.lease.key.id)), made.usage
             if made.limit:
-                this.limits.append(made.limit)
+                batch.limits.append(made.limit)
         except SubmissionUnknown as fault:
             log.warning("submission unknown", key=order.lease.key.alias, image=number, reason=str(fault))
         except (RequestFault, TaskFailed) as fault:
             taken = isinstance(fault, TaskFailed)
             call = replace(before if taken else before.refused, error=Failed(fault.code, str(fault)))
-        except Fault as fault:  # the back end did not take it
-            this.faults.append(fault)
+        except Fault as fault:  # the back end did not accept it
+            batch.faults.append(fault)
             call = before.refused
         except Exception:
-            # A mistake of ours about one image must not take the others of the order, which are paid for.
+            # A bug in the handling of one image must not cost the others of the order, which are paid for.
             log.exception("single call broke", image=number)
             call = replace(before, error=INTERNAL_ERROR)
-        async with this.lock:
+        async with batch.lock:
             state = order.generation.state
             calls = (*state.calls[:number], call, *state.calls[number + 1 :])
             await self._recorder.record(order.generation, replace(state, calls=calls, usage=added(state.usage, usage)))
 
-    async def _end_round(self, this: _Round) -> None:
-        """Raises the fault for which calls were not taken, or all of them failed."""
-        generation, lease, state = this.order.generation, this.order.lease, this.order.generation.state
+    async def _end_batch(self, batch: _Batch) -> None:
+        """Record the end of a batch. Raises the last fault for which calls were not accepted, or all of them failed."""
+        generation, lease, state = batch.order.generation, batch.order.lease, batch.order.generation.state
         unknown = any(call.under_way for call in state.calls)
-        lease.narrow(len(this.faults))
+        lease.narrow(len(batch.faults))
         if state.results and not unknown:
-            lease.accepted(*this.limits[-1:])
-        for fault in this.faults if unknown else this.faults[:-1]:
-            lease.met(fault)
+            lease.accepted(*batch.limits[-1:])
+        for fault in batch.faults if unknown else batch.faults[:-1]:
+            lease.report(fault)
         if unknown:
             await self._recorder.record(generation, state.to(Status.unknown))
-        elif this.faults:
-            raise this.faults[-1]
+        elif batch.faults:
+            raise batch.faults[-1]
         else:
-            await self._go_on(generation)
+            await self._continue(generation)
 
     async def give_up_unknown(self, generation: Generation, failed: Failed) -> None:
-        """Name the images whose calls have an unknown outcome, and go on with the others."""
+        """Record the calls of unknown outcome as failed, and continue with the others."""
         state = generation.state
         calls = tuple(replace(call, error=failed) if call.under_way else call for call in state.calls)
         await self._recorder.record(generation, replace(state, calls=calls))
-        await self._go_on(generation)
+        await self._continue(generation)
 
-    async def _go_on(self, generation: Generation) -> None:
-        """Have the calls that are left sent later; without any, save the images. Raises Fault if there is none."""
+    async def _continue(self, generation: Generation) -> None:
+        """Queue the calls that are left; if all are done, save the images. Raises Fault if there is no image."""
         state = generation.state
         if not all(call.done for call in state.calls):
             await self._recorder.requeue(generation)
         elif state.results:
-            await self._recorder.record(generation, state.to(Status.saving, **done_now(generation)))
+            await self._recorder.record(generation, state.to(Status.saving, **done_fields(generation)))
         else:
             raise _failure(state.calls)
 
     async def _answer(self, order: Order, number: int | None = None) -> str | Made:
-        """What the back end answers to the order, or to the single call of a number.
+        """The back end's answer to the order, or to its single call with this number.
 
-        Raises Fault; SubmissionUnknown also if the answer takes too long.
+        Raises Fault, and SubmissionUnknown also if the answer takes too long.
         """
         report = _Report(self._recorder, order.generation, number)
         try:
@@ -159,16 +159,16 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """Shows clients how far an order is. A single call does not know which of the images it makes."""
+    """Shows the progress of an order to clients. `number` is that of a single call, which does not know it itself."""
 
     recorder: Recorder
     generation: Generation
     number: int | None
 
-    async def __call__(self, news: Progress | Preview) -> None:
-        if isinstance(news, Preview) and self.number is not None:
-            news = replace(news, index=self.number)
-        await self.recorder.show(self.generation, news)
+    async def __call__(self, event: Progress | Preview) -> None:
+        if isinstance(event, Preview) and self.number is not None:
+            event = replace(event, index=self.number)
+        await self.recorder.show(self.generation, event)
 
 
 def _submission(order: Order, number: int | None, new_file: Callable[[], Path], report: _Report) -> Submission:
@@ -189,17 +189,17 @@ def _submission(order: Order, number: int | None, new_file: Callable[[], Path], 
 
 
 def _parameters(generation: Generation, number: int) -> dict[str, Any]:
-    """Those that the model takes. Each single call has a seed of its own: the same one would make the same image."""
+    """The parameters that the model takes. Each single call gets its own seed, as equal seeds make equal images."""
     ignored = generation.state.ignored
     parameters = {name: value for name, value in generation.spec.parameters.items() if name not in ignored}
     seed = parameters.get("seed")
-    if isinstance(seed, int) and 0 <= seed < LARGEST_SEED:
+    if isinstance(seed, int) and 0 <= seed < MAX_VARIED_SEED:
         parameters["seed"] = seed + number
     return parameters
 
 
 def _failure(calls: Sequence[SingleCall]) -> Fault:
-    """Why an order has no image, of which all calls failed. The back end took it if it took one of them."""
+    """The fault of an order whose calls all failed. The back end accepted the order if it accepted one of them."""
     error = next(call.error for call in calls if call.error)
     taken = any(call.counted for call in calls)
     return (TaskFailed if taken else RequestFault)(error.message, code=error.code)

@@ -1,10 +1,10 @@
-"""Spending: how many images were ordered at each back end on each UTC day, and the caps on that.
+"""Spending: the number of images ordered at each back end on each UTC day, and its caps.
 
-An order counts from its intent on, at the day of the intent. It is counted in the commit of the intent, which a cap
-refuses: so a cap is exact however many orders come at once, and wherever the process is killed. The count is returned
-in the commit that notes that nothing was registered, be it a refusal or a search that proved it; `intent_at` is None
-from then on. What may have been registered stays counted. Memory follows the commits: it tells where an order may go
-before anything is written.
+An order counts from its intent, on the day of the intent. It is counted in the commit of the intent, which fails beyond
+a cap. So a cap is exact for any number of orders at the same time, and wherever the process is killed. The commit that
+records that nothing was registered, after a refusal or a search, returns the count; `intent_at` is None from then on.
+Orders that may have been registered stay counted. A copy in memory follows the commits, so that orders can choose a
+back end before anything is written.
 """
 
 import datetime as dt
@@ -22,7 +22,7 @@ from sora_proxy.generation import State, Status, Step
 
 log = structlog.get_logger(__name__)
 
-DAYS_KEPT = 3  # more than today: a clock may be set back, and orders return to the day on which they were counted
+DAYS_KEPT = 3  # more than one: a clock may be set back, and counts are returned to the day of the intent
 NOT_ACCEPTED = (Status.submitting, Status.unknown)
 
 spending = sa.Table(
@@ -33,7 +33,7 @@ spending = sa.Table(
     sa.Column("images", sa.Integer, nullable=False),
 )
 
-# Made once: to build them again for each commit takes longer than to carry them out.
+# Built once, because building a statement takes longer than executing it.
 ORDERED = sa.select(spending.c.backend, spending.c.images).where(spending.c.day == sa.bindparam("on_day"))
 ADD = (
     spending.update()
@@ -46,17 +46,17 @@ PRUNE = spending.delete().where(spending.c.day < sa.bindparam("first_day"))
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """The most images of a UTC day: in all, and at the back ends that have a cap of their own."""
+    """The maximum number of images in a UTC day: in all, and at the back ends that have their own cap."""
 
     in_all: int | None = None
     of_backends: Mapping[str, int] = field(default_factory=dict)
 
     def bind(self, backend: str) -> bool:
-        """Whether any of them limits the orders at a back end."""
+        """Whether a cap limits the orders at a back end."""
         return self.in_all is not None or backend in self.of_backends
 
     def refusal(self, ordered: Mapping[str, int], backend: str, images: int) -> DailyCapReached | None:
-        """Why so many more images may not be ordered at a back end; None if they may."""
+        """Why this many more images may not be ordered at a back end; None if they may."""
         own = self.of_backends.get(backend)
         if self.in_all is not None and sum(ordered.values()) + images > self.in_all:
             return DailyCapReached(f"MAX_IMAGES_PER_DAY={self.in_all}")
@@ -67,7 +67,7 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a step adds to the images of a back end on a day; below zero: what it returns."""
+    """The number of images that a step adds to the count of a back end on a day; negative if it returns them."""
 
     backend: str
     day: str
@@ -75,7 +75,7 @@ class Change:
 
 
 def change_of(step: Step) -> Change | None:
-    """What a step changes, if anything."""
+    """The change of the counts by a step; None if it changes nothing."""
     old, new, images = step.old, step.new, step.generation.spec.n
     if old.calls or new.calls:
         return _change_by_calls(old, new)
@@ -97,12 +97,12 @@ def _day(at: float) -> str:
 
 
 def _first_day(day: str) -> str:
-    """The first day that is kept when something changes on a day."""
+    """The first day whose counts are kept after a change on this day."""
     return (dt.date.fromisoformat(day) - dt.timedelta(days=DAYS_KEPT)).isoformat()
 
 
 class Spending:
-    """The images ordered, as the table has them. `now` tells the seconds since 1970."""
+    """The numbers of images ordered, as in the table. `now` returns the seconds since 1970."""
 
     def __init__(self, database: Database, caps: Caps, now: Callable[[], float] = time.time) -> None:
         self._database = database
@@ -115,7 +115,7 @@ class Spending:
 
     @property
     def today(self) -> Mapping[str, int]:
-        """The images ordered today, by the names of their back ends."""
+        """The number of images ordered today, by back end."""
         return self._ordered.get(_day(self._now()), {})
 
     async def load(self) -> None:
@@ -125,7 +125,7 @@ class Spending:
             self._ordered[day][backend] = images
 
     def refusal(self, backend: str, images: int) -> DailyCapReached | None:
-        """Why an order of so many images may not go to a back end now; None if it may."""
+        """Why an order of this many images may not go to a back end now; None if it may."""
         refusal, today = self.caps.refusal(self.today, backend, images), _day(self._now())
         if refusal and self._logged.get(backend) != today:
             self._logged[backend] = today
@@ -133,7 +133,7 @@ class Spending:
         return refusal
 
     def count(self, connection: sa.Connection, step: Step) -> None:
-        """Count a step in its own transaction. Raises DailyCapReached, which undoes the whole step."""
+        """Count a step in the step's transaction. Raises DailyCapReached, which undoes the whole step."""
         if (change := change_of(step)) is None:
             return
         if change.images > 0 and self.caps.bind(change.backend):
@@ -147,11 +147,11 @@ class Spending:
             connection.execute(PRUNE, {"first_day": _first_day(change.day)})
 
     def follow(self, step: Step) -> None:
-        """Note a step that was committed."""
+        """Update the copy in memory after a step was committed."""
         if (change := change_of(step)) is None:
             return
         ordered = self._ordered[change.day]
-        if ordered[change.backend] + change.images >= 0:  # as in the table
+        if ordered[change.backend] + change.images >= 0:  # the table has the same condition
             ordered[change.backend] += change.images
         first_day = _first_day(change.day)
         self._ordered = defaultdict(Counter, {day: each for day, each in self._ordered.items() if day >= first_day})

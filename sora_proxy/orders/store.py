@@ -16,11 +16,11 @@ from sora_proxy.events import Cancelled, Event, Failed, Image, event_from_record
 from sora_proxy.generation import BEYOND_RECALL, FINAL, Asset, Generation, Phase, SingleCall, State, Status, Step
 from sora_proxy.spec import GenerationSpec
 
-# A new column is a field of `State`, a line here and a migration. What was ordered needs none of that: it is in `spec`.
+# A new column is a field of `State`, a line here and a migration. A new field of the order needs no column: see `spec`.
 generations = sa.Table(
     "generations",
     metadata,
-    sa.Column("number", sa.Integer, primary_key=True),  # the order in which they came
+    sa.Column("number", sa.Integer, primary_key=True),  # in the order of arrival
     sa.Column("id", sa.Text, nullable=False, unique=True),
     sa.Column("client", sa.Text, nullable=False),
     sa.Column("spec", sa.JSON, nullable=False),
@@ -40,8 +40,8 @@ generations = sa.Table(
     sa.Column("size", sa.JSON(none_as_null=True)),
     sa.Column("calls", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("usage", sa.JSON(none_as_null=True)),
-    sa.Column("ended_at", sa.Float, index=True),  # when its log ended; null again once it is forgotten
-    # One upstream task is never two generations.
+    sa.Column("ended_at", sa.Float, index=True),  # when its log ended; null again once its content is deleted
+    # An upstream task belongs to one generation at most.
     sa.UniqueConstraint("key_id", "task_id"),
     sa.Index("ix_generations_client", "client", "number"),
 )
@@ -54,7 +54,7 @@ events = sa.Table(
     sa.Column("fields", sa.JSON, nullable=False),
 )
 images = sa.Table(
-    "pictures",  # as the first version called images
+    "pictures",  # the first version's word for images
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("generation_id", sa.Text, nullable=False, index=True),
@@ -63,13 +63,13 @@ images = sa.Table(
 COLUMNS = tuple(field.name for field in fields(State))
 
 
-@functools.cache  # made once for each set of columns: to build it takes longer than to carry it out
+@functools.cache  # because building a statement takes longer than executing it
 def _change_of(columns: tuple[str, ...]) -> sa.Update:
     values: dict[str, Any] = {name: sa.bindparam(name) for name in columns}
     return generations.update().where(generations.c.id == sa.bindparam("which")).values(values)
 
 
-# What writes in the transaction of a new generation, and in that of each of its steps.
+# Functions that write in the transaction of a new generation, and in that of each of its steps.
 InSameCommit = Callable[[sa.Connection, Generation], None]
 Writer = Callable[[sa.Connection, Step], None]
 
@@ -92,7 +92,7 @@ class Store:
         self._followers = followers
 
     async def add(self, generation: Generation, *also: InSameCommit) -> None:
-        """Commit a new generation, and in the same transaction what belongs to it."""
+        """Commit a new generation; the writers `also` add their rows in the same transaction."""
         row = _row(generation.state) | {
             "id": generation.id,
             "client": generation.client,
@@ -108,16 +108,16 @@ class Store:
         await self._database.write(write)
 
     async def annotate(self, generation: Generation, metadata: dict[str, str]) -> None:
-        """Change what the client noted on its order."""
+        """Replace the metadata of an order."""
         spec = replace(generation.spec, metadata=metadata)
         change = generations.update().where(generations.c.id == generation.id).values(spec=spec)
         await self._database.write(lambda connection: connection.execute(change))
         generation.spec = spec
 
     async def record(self, generation: Generation, state: State, *new: Event) -> None:
-        """Commit a generation's next state together with new events; then both take effect, and followers see them.
+        """Commit a generation's next state together with new events, then apply both and call the followers.
 
-        The log of a cancelled generation has ended: only its upstream state is recorded, until its task has ended.
+        The log of a cancelled generation has ended: only the state of its upstream task is recorded.
         """
         async with generation.lock:
             if not generation.cancelled:
@@ -129,7 +129,7 @@ class Store:
                 await self._commit(generation, cancelled, ())
 
     async def cancel(self, generation: Generation) -> None:
-        """Commit that a generation is cancelled, unless it has ended. If it was not sent, it never will be."""
+        """Commit that a generation is cancelled, unless it has ended. If its order was not sent, it never will be."""
         async with generation.lock:
             if not generation.ended:
                 state = generation.state
@@ -151,7 +151,7 @@ class Store:
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
-            # The commit goes through nevertheless: the log in memory must not fall behind, so the caller waits for it.
+            # The commit continues on its thread. The log in memory must not fall behind it, so the caller waits.
             await finished(writing)
             raise
         finally:
@@ -164,7 +164,7 @@ class Store:
                     follow(step)
 
     async def find(self, generation_id: str, client: str | None = None) -> Generation | None:
-        """A generation with its whole log, or None; only one of this client, if one is named."""
+        """A generation with its whole log, or None. With `client`, only a generation of this client is found."""
         where = generations.c.id == generation_id
         if client is not None:
             where &= generations.c.client == client
@@ -172,7 +172,7 @@ class Store:
         return found[0] if found else None
 
     async def find_all(self, generation_ids: Sequence[str]) -> list[Generation]:
-        """The generations with these ids, as far as they exist, in the order of the ids."""
+        """The existing generations with these ids, in the order of the ids."""
         ids = list(generation_ids)
         found = await self._database.read(lambda connection: _load(connection, generations.c.id.in_(ids)))
         return sorted(found, key=lambda generation: ids.index(generation.id))
@@ -180,7 +180,7 @@ class Store:
     async def newest(
         self, client: str, limit: int, *, before: str | None = None, phase: Phase | None = None
     ) -> list[Generation]:
-        """A client's generations, the newest first, from the one that was placed before another of its own."""
+        """A client's generations, newest first; only those older than `before`, the id of another of its own."""
         mine = generations.c.client == client
         where = [mine]
         if before is not None:
@@ -193,19 +193,19 @@ class Store:
         return found[::-1]
 
     async def unfinished(self) -> list[Generation]:
-        """Every generation that has not ended, in the order in which they came."""
+        """All generations that have not ended, in the order of their arrival."""
         live = [status for status in Status if status not in FINAL]  # `not in FINAL` would read every row
         return await self._database.read(lambda connection: _load(connection, generations.c.status.in_(live)))
 
     async def known_tasks(self, key_id: str, task_ids: Sequence[str]) -> set[str]:
-        """Those of the upstream tasks that already belong to a generation."""
+        """The upstream tasks, among these, that belong to a generation."""
         query = sa.select(generations.c.task_id).where(
             generations.c.key_id == key_id, generations.c.task_id.in_(list(task_ids))
         )
         return await self._database.read(lambda connection: set(connection.scalars(query)))
 
-    async def last_order_was_nameless(self) -> bool | None:
-        """Whether the last order that the back end took noted what was listed before it; None if it took none."""
+    async def lists_lacked_prompts(self) -> bool | None:
+        """Whether lists of tasks had no prompts at the last order that was accepted; None if there is no such order."""
         taken = sa.select(generations.c.listed.is_not(None)).where(generations.c.task_id.is_not(None))
         query = taken.order_by(generations.c.number.desc()).limit(1)
         return await self._database.read(lambda connection: connection.scalar(query))
@@ -215,7 +215,7 @@ class Store:
         return await self._database.writable()
 
     async def has_image(self, name: str) -> bool:
-        """Whether an image of this name was handed out."""
+        """Whether a generation has a stored image of this name."""
         query = sa.select(images.c.name).where(images.c.name == name)
         return await self._database.read(lambda connection: connection.scalar(query)) is not None
 
@@ -243,7 +243,7 @@ def _write_events(connection: sa.Connection, step: Step) -> None:
 
 
 def _row(state: State) -> dict[str, Any]:
-    """The columns of a state. orjson writes the dataclasses in them."""
+    """The columns of a state. orjson serializes the dataclasses in them."""
     return {name: getattr(state, name) for name in COLUMNS} | {"status": state.status.value}
 
 
@@ -257,7 +257,7 @@ def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Gene
     rows = connection.execute(sa.select(generations).where(where).order_by(generations.c.number)).all()
     ids = [row.id for row in rows]
     logs: dict[str, list[Event]] = {generation_id: [] for generation_id in ids}
-    for start in range(0, len(ids), 500):  # below SQLite's bound on parameters
+    for start in range(0, len(ids), 500):  # fewer than SQLite's limit of parameters
         query = sa.select(events).where(events.c.generation_id.in_(ids[start : start + 500])).order_by(events.c.number)
         for event in connection.execute(query):
             logs[event.generation_id].append(event_from_record(event.kind, event.fields))
@@ -288,7 +288,7 @@ def _single_call(stored: dict[str, Any]) -> SingleCall:
 
 
 def _spec(stored: dict[str, Any]) -> GenerationSpec:
-    """Older versions stored one reference image."""
+    """The stored order. Older versions stored one reference image, as `image`."""
     older = {"images": [stored["image"]] if stored["image"] else []} if "image" in stored else {}
     fields = {name: value for name, value in stored.items() if name != "image"} | older
     listed = {name: tuple(fields.get(name, ())) for name in ("images", "via")}

@@ -1,4 +1,4 @@
-"""Submissions: when each key was used, committed with the order: a restart gives no key a second minute."""
+"""Submissions: the times at which keys were used, committed with the orders, so that rate limits survive a restart."""
 
 import time
 from collections import defaultdict
@@ -9,7 +9,7 @@ from sora_proxy.database import Database, metadata
 from sora_proxy.generation import Status, Step
 from sora_proxy.scheduling.rate_window import MINUTE
 
-MAX_AGE_SECONDS = 3 * MINUTE  # more than a minute: a clock may be set back a little
+MAX_AGE_SECONDS = 3 * MINUTE  # more than a minute, because a clock may be set back a little
 
 submissions = sa.Table(
     "submissions",
@@ -17,11 +17,11 @@ submissions = sa.Table(
     sa.Column("generation_id", sa.Text, primary_key=True),
     sa.Column("attempt", sa.Integer, primary_key=True),
     sa.Column("key_id", sa.Text, nullable=False),
-    sa.Column("at", sa.Float, nullable=False, index=True),  # wall clock: when it was seen upstream at the latest
+    sa.Column("at", sa.Float, nullable=False, index=True),  # wall clock: the latest possible time of its arrival
 )
 
 
-# Made once: to make a statement costs more than to carry it out.
+# Built once, because building a statement takes longer than executing it.
 PRUNE = submissions.delete().where(submissions.c.at < sa.bindparam("before"))
 SEEN = (
     submissions.update()
@@ -31,7 +31,7 @@ SEEN = (
 
 
 def note(connection: sa.Connection, step: Step) -> None:
-    """Note in the transaction of a transition that an order goes out, or that its outcome is known."""
+    """Record, in the transaction of a step, that an order is sent, or that its outcome is known."""
     old, new, generation_id = step.old, step.new, step.generation.id
     if new.status is old.status:
         return
@@ -42,24 +42,24 @@ def note(connection: sa.Connection, step: Step) -> None:
         connection.execute(submissions.insert(), [row | {"attempt": attempt} for attempt in attempts])
         connection.execute(PRUNE, {"before": now - MAX_AGE_SECONDS})
     elif old.status is Status.submitting:
-        before = old.attempts - max(len(old.calls), 1)  # perhaps some of earlier single calls, too
+        before = old.attempts - max(len(old.calls), 1)  # this may include some earlier single calls
         connection.execute(SEEN, {"which": generation_id, "before": before, "now": now})
 
 
 class Submissions:
-    """What the last process sent."""
+    """The uses of keys by earlier processes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def ages(self) -> dict[str, list[float]]:
-        """How many seconds ago each key was used in the last minute, the longest ago first."""
+        """The ages in seconds of the uses of each key in the last minute, oldest first."""
         now = time.time()
         query = sa.select(submissions.c.key_id, submissions.c.at).order_by(submissions.c.at)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         ages: defaultdict[str, list[float]] = defaultdict(list)
         for key_id, at in rows:
-            age = max(now - at, 0.0)  # a clock that was set back does not make a use later than now
+            age = max(now - at, 0.0)  # a clock may have been set back
             if age < MINUTE:
                 ages[key_id].append(age)
         return ages

@@ -1,7 +1,7 @@
-"""Supervisor: owner of all generations that have not ended. One coroutine each; nobody else changes its state.
+"""Supervisor: owner of all generations that have not ended. Each has one coroutine, which alone changes its state.
 
-A handler gives it an order and gets a `Generation` back at once; from then on it only follows that generation's log.
-What happens to the handler, its client or its stream does not touch the generation.
+A handler passes an order in, gets a `Generation` at once, and from then on only follows that generation's log. The end
+of the handler, its client or its stream does not affect the generation.
 """
 
 import asyncio
@@ -33,10 +33,10 @@ class Supervisor:
         self._store = store
         self._media = media
         self._run = run
-        # All the mutable state: generations that have not ended and their coroutines, orders being committed and whose
-        # they are, cancellations under way, the end.
+        # All the mutable state: generations that have not ended and their coroutines, orders being committed and their
+        # clients, cancellations under way, and whether the server stops.
         self._live: dict[str, Generation] = {}
-        self._parked: dict[str, Generation] = {}  # unfinished ones of another back end
+        self._parked: dict[str, Generation] = {}  # of back ends that are not configured
         self._coroutines: dict[str, asyncio.Task[None]] = {}
         self._arriving: dict[str, asyncio.Task[Generation]] = {}
         self._clients_arriving: list[str] = []
@@ -48,7 +48,7 @@ class Supervisor:
 
     @property
     def unfinished(self) -> list[Generation]:
-        """The generations that have not ended, in the order in which they came."""
+        """The generations that have not ended, in the order of their arrival."""
         return sorted((*self._parked.values(), *self._live.values()), key=lambda generation: generation.created_at)
 
     def check_ready(self) -> None:
@@ -65,10 +65,10 @@ class Supervisor:
         self._backends.admit(spec, client, self._clients_arriving)
 
     async def start(self, spec: GenerationSpec, client: str, *also: InSameCommit) -> Generation:
-        """Take an order. When this returns, it is on disk and under way, whatever becomes of the caller; what else
-        belongs to it was committed with it.
+        """Accept an order; the writers `also` take part in its commit. When this returns, the order is on disk, and it
+        continues whatever happens to the caller.
 
-        Raises what `admit` raises, or StorageUnavailable; nothing was kept or sent then.
+        Raises what `admit` raises, or StorageUnavailable; then nothing was stored or sent.
         """
         self.admit(spec, client)
         generation = Generation(new_generation_id(), client, spec)
@@ -80,7 +80,7 @@ class Supervisor:
         return await asyncio.shield(accepting)
 
     async def find(self, generation_id: str, client: str) -> Generation | None:
-        """One's own generation. Somebody else's is as unknown as one that never was, and takes the same look."""
+        """A client's own generation. Another client's is treated like an unknown one, and takes the same query."""
         if (arriving := self._arriving.get(generation_id)) is not None:
             await asyncio.wait([arriving])
         live = self._live.get(generation_id) or self._parked.get(generation_id)
@@ -88,14 +88,14 @@ class Supervisor:
             return live
         stored = await self._store.find(generation_id, client)
         if stored is not None:
-            stored.log.close()  # whatever is still to come of it, this process will not tell
+            stored.log.close()  # this process will not add events to it
         return stored
 
     async def cancel(self, generation: Generation) -> None:
-        """See to it that a generation ends as cancelled, unless it has ended. When this returns, that is on disk.
+        """Cancel a generation, unless it has ended. When this returns, the cancellation is on disk.
 
-        What was not sent never will be. An upstream task is left to the generation's coroutine, which holds the key
-        until the task has ended. Raises Stopping or StorageUnavailable.
+        An order that was not sent never will be. For an upstream task, the generation's coroutine holds the key until
+        the task has ended. Raises Stopping or StorageUnavailable.
         """
         if generation.ended:
             return
@@ -105,29 +105,29 @@ class Supervisor:
             self._in_background(self._cancel_task(generation), f"cancel task of {generation.id}")
 
     async def recover(self) -> None:
-        """Go on with everything that the last process left unfinished. Sends nothing that was sent before.
+        """Resume the generations that the last process left unfinished. Orders that were sent are not sent again.
 
-        A generation that another back end took stays as it is, for a start with that one: nobody else knows its task.
+        A generation of a back end that is not configured waits for a start with it, because only it knows the task.
         """
         unfinished = await self._store.unfinished()
-        resumable = [each for each in unfinished if self._backends.knows(each)]
-        parked = [each for each in unfinished if not self._backends.knows(each)]
+        resumable = [each for each in unfinished if self._backends.can_resume(each)]
+        parked = [each for each in unfinished if not self._backends.can_resume(each)]
         self._parked = {each.id: each for each in parked}
         if resumable:
             log.info("unfinished generations go on", generations=len(resumable))
         for backend, count in Counter(each.state.backend for each in parked).items():
             log.warning("unfinished generations wait for their back end", backend=backend, generations=count)
-        # Those that are on a key take it again before the queue is served: a key's open intent must stay the only one.
+        # Generations that have a key take it before the queue is served: its open intent must stay the only one.
         for generation in sorted(resumable, key=lambda generation: generation.status is Status.queued):
-            self._go_on(generation)
+            self._start_coroutine(generation)
         inputs = {name for generation in unfinished for name in generation.spec.inputs}
         results = {asset.file for generation in unfinished for asset in generation.state.results.values()}
         await self._media.keep_only(inputs, results)
 
     async def stop(self, grace: float) -> bool:
-        """Take no more orders, end the streams, and bring what is on the wire to the disk, within `grace` seconds.
+        """Accept no more orders, end the streams, and store the outcome of calls under way, within `grace` seconds.
 
-        Returns False if something did not come to its end.
+        Returns False if something did not end in time.
         """
         self._stopping = True
         for generation in (*self._live.values(), *self._parked.values()):
@@ -146,9 +146,9 @@ class Supervisor:
 
     async def _accept(self, generation: Generation, also: Sequence[InSameCommit]) -> Generation:
         await self._store.add(generation, *also)
-        # The only place where a prompt is logged, and only if the operator asked for verbose logging.
+        # The only place where a prompt is logged, and only if the operator chose verbose logging.
         log.debug("order accepted", generation=generation.id, prompt=generation.spec.prompt)
-        self._go_on(generation)
+        self._start_coroutine(generation)
         return generation
 
     def _arrived(self, generation: Generation) -> None:
@@ -159,23 +159,23 @@ class Supervisor:
         await self._store.cancel(generation)
         generation.log.close()
         self._parked.pop(generation.id, None)
-        # No await since the commit: a coroutine that waits in line can't have got a key in between.
+        # There is no await since the commit, so a coroutine that waits in line can't have got a key in between.
         if generation.status is Status.cancelled and (coroutine := self._coroutines.get(generation.id)) is not None:
             coroutine.cancel()
 
     async def _cancel_task(self, generation: Generation) -> None:
-        with contextlib.suppress(NoUpstreamKey):  # then nobody can be asked
+        with contextlib.suppress(NoUpstreamKey):  # its back end was removed
             await self._backends.of(generation).cancel_task(generation)
 
     def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Have something done whatever becomes of the caller."""
+        """Run a coroutine that ends even if its caller is cancelled."""
         task = start_task(work, name=name)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
 
-    def _go_on(self, generation: Generation) -> None:
-        if self._stopping:  # it came in at the last moment: the next start goes on with it
+    def _start_coroutine(self, generation: Generation) -> None:
+        if self._stopping:  # it was committed during the stop: the next start resumes it
             generation.log.close()
             return
         self._live[generation.id] = generation
@@ -188,7 +188,7 @@ class Supervisor:
         try:
             await self._run(generation)
         except Exception:
-            # Its end could not even be written down: the next start takes it up again.
+            # Even its failure could not be recorded: the next start resumes it.
             log.exception("generation left unfinished")
         finally:
             generation.log.close()

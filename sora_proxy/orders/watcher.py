@@ -1,9 +1,9 @@
-"""TaskWatcher: one poll per key and interval covers all of that key's tasks.
+"""TaskWatcher: the poller of upstream tasks. One poll per key and interval covers all tasks of that key.
 
-A key with running tasks has one coroutine that polls for all of them. Generations get the snapshots of their tasks; no
-thread and no call belongs to a single generation. Polls are never closer together than the interval, unless the back
-end reports by itself that a task has ended; they are spread a little wider where the reported progress shows when a
-task will end, so that one of them comes right after that end.
+A key with running tasks has one coroutine that polls for all of them, and generations get the snapshots of their tasks.
+Polls are never closer together than the interval, except at the end of a task that the back end reports by itself.
+Where the reported progress shows when a task will end, they are spread a little wider, so that one of them comes right
+after that end.
 """
 
 import asyncio
@@ -22,41 +22,41 @@ from sora_proxy.upstream import Snapshot, TaskState, Upstream
 
 log = structlog.get_logger(__name__)
 
-MAX_INTERVAL_SECONDS = 30.0  # between polls that fail, or of tasks that are overdue
-MAX_OUTAGE_INTERVAL_SECONDS = 5.0  # between those that the back end can't answer: a lost task may keep its key busy
-OVERDUE_PACE = 60  # polls of an overdue task are a sixtieth of its age apart
-REJECTED_KEY_GRACE_SECONDS = 1800.0  # how long a key may be rejected before its tasks are given up
-LOST_TASK_POLLS, LOST_TASK_SECONDS = 10, 120.0  # good polls, and time, without a task before it is given up
-GONE_TASK_POLLS, GONE_TASK_SECONDS = 3, 5.0  # the same where polls are complete
-DEEP_POLL_MISSES = 5  # good polls without a task before older tasks are polled too
-EXPECTED_END_DELAY_SECONDS = 0.1  # from the expected end of a task to the poll
+MAX_INTERVAL_SECONDS = 30.0  # between polls that fail, or polls of overdue tasks
+MAX_OUTAGE_INTERVAL_SECONDS = 5.0  # between polls that fail in an outage: a lost task may occupy its key
+OVERDUE_POLL_DIVISOR = 60  # polls of an overdue task are a sixtieth of its age apart
+REJECTED_KEY_GRACE_SECONDS = 1800.0  # for which a key may be rejected before its tasks are given up
+LOST_TASK_POLLS, LOST_TASK_SECONDS = 10, 120.0  # without a task in good polls before it is given up
+GONE_TASK_POLLS, GONE_TASK_SECONDS = 3, 5.0  # the same if polls show all tasks
+DEEP_POLL_MISSES = 5  # good polls without a task before older pages are polled too
+EXPECTED_END_DELAY_SECONDS = 0.1  # after the expected end of a task, to its poll
 
 
 @dataclass(slots=True, eq=False)
 class _Watch:
-    """One task that a generation waits for."""
+    """A task that a generation waits for."""
 
     since: float
-    news: asyncio.Queue[Snapshot | Fault] = field(default_factory=asyncio.Queue)
+    updates: asyncio.Queue[Snapshot | Fault] = field(default_factory=asyncio.Queue)
     last: Snapshot | None = None
-    first_progress: tuple[float, float] | None = None  # the time of the first one reported, and its value
-    ends_at: float | None = None  # the end that its progress lets expect
-    misses: int = 0  # good polls in a row that did not show it
+    first_progress: tuple[float, float] | None = None  # the time of the first report, and its value
+    ends_at: float | None = None  # the end, as estimated from its progress
+    misses: int = 0  # consecutive good polls that did not show it
     missing_since: float = 0.0
     ended: asyncio.Event | None = None
 
     @property
     def needs_deep_poll(self) -> bool:
-        """Whether it probably left the first page, rather than not being listed yet."""
+        """Whether the task has probably left the first page, as opposed to not being listed yet."""
         return self.misses > 0 and (self.last is not None or self.misses >= DEEP_POLL_MISSES)
 
     def seen(self, snapshot: Snapshot, now: float) -> None:
         self.misses, self.ended = 0, snapshot.ended
         self._expect(snapshot.progress, now)
-        # A snapshot like the last one is not news, except a success without results, which is counted.
+        # A snapshot that equals the last one is skipped, except a success without results, which is counted.
         if snapshot != self.last or snapshot.state is TaskState.succeeded:
             self.last = snapshot
-            self.news.put_nowait(snapshot)
+            self.updates.put_nowait(snapshot)
 
     def _expect(self, progress: float | None, now: float) -> None:
         """Estimate the end of a task from the speed of its progress."""
@@ -72,14 +72,14 @@ class _Watch:
         self.misses += 1
         polls, seconds = (GONE_TASK_POLLS, GONE_TASK_SECONDS) if is_proof else (LOST_TASK_POLLS, LOST_TASK_SECONDS)
         if self.misses >= polls and now - self.missing_since >= seconds:
-            self.news.put_nowait(TaskLost("the back end does not know the task any more"))
+            self.updates.put_nowait(TaskLost("the back end does not know the task any more"))
 
 
 class TaskWatcher:
     """Follows upstream tasks. `interval` is the minimum number of seconds between two polls with a key.
 
-    A task that is followed for more than `patience` seconds is overdue: it is polled at a slow pace, unless others of
-    its key are not.
+    A task that is followed for more than `patience` seconds is overdue. If all tasks of a key are overdue, polls are
+    further apart.
     """
 
     def __init__(self, upstream: Upstream, keys: KeyPool, *, interval: float, patience: float) -> None:
@@ -87,12 +87,12 @@ class TaskWatcher:
         self._keys = keys
         self._interval = interval
         self._patience = patience
-        # All the mutable state: what is watched, by key and task, and the coroutine of each key.
+        # All the mutable state: the watched tasks, by key and id, and the coroutine of each key.
         self._watched: defaultdict[Key, dict[str, _Watch]] = defaultdict(dict)
         self._pollers: dict[Key, asyncio.Task[None]] = {}
 
     async def follow(self, key: Key, task_id: str) -> AsyncGenerator[Snapshot, None]:
-        """Yield a snapshot of a task whenever it changed, until the caller stops.
+        """Yield a snapshot of a task whenever it changes, until the caller stops.
 
         Raises TaskLost if the back end lost the task, KeyRejected if it rejects the key for too long.
         """
@@ -102,10 +102,10 @@ class TaskWatcher:
             self._pollers[key] = start_task(self._run_polls(key), name=f"poll {key.alias}")
         try:
             while True:
-                news = await watch.news.get()
-                if isinstance(news, Fault):
-                    raise news
-                yield news
+                update = await watch.updates.get()
+                if isinstance(update, Fault):
+                    raise update
+                yield update
         finally:
             del self._watched[key][task_id]
 
@@ -123,11 +123,11 @@ class TaskWatcher:
                 try:
                     await self._poll_all(key, watched)
                 except Exception:
-                    # A mistake of ours must not leave the tasks of a key without polls.
+                    # A bug must not leave the tasks of a key without polls.
                     log.exception("polls crashed", key=key.alias)
                     await asyncio.sleep(MAX_INTERVAL_SECONDS)
         finally:
-            # No await since the loop saw that nothing is watched: no task can have been added in between.
+            # There is no await since the loop ended, so no task can have been added in between.
             del self._pollers[key]
 
     async def _poll_all(self, key: Key, watched: dict[str, _Watch]) -> None:
@@ -136,7 +136,7 @@ class TaskWatcher:
         await asyncio.sleep(self._interval)
         while watched:
             if self._keys.now < started + self._overdue_pause(watched.values()):
-                await asyncio.sleep(self._interval)  # not longer: a task may be added that is not overdue
+                await asyncio.sleep(self._interval)  # and no longer, as a task may be added that is not overdue
                 continue
             started = self._keys.now
             fault = await self._poll(key, watched)
@@ -145,7 +145,7 @@ class TaskWatcher:
             if fault and rejected_since and started - rejected_since >= REJECTED_KEY_GRACE_SECONDS:
                 self._keys.report(key, fault)
                 for watch in watched.values():
-                    watch.news.put_nowait(fault)
+                    watch.updates.put_nowait(fault)
             if fault:
                 pause = _pause_after(fault, failures, self._interval)
             else:
@@ -153,20 +153,20 @@ class TaskWatcher:
             await _sleep(max(started + pause - self._keys.now, 0), watched.values())
 
     async def _poll(self, key: Key, watched: dict[str, _Watch]) -> Fault | None:
-        """Poll once, for all tasks. Returns the fault of a poll that failed."""
+        """Poll all tasks once. Returns the fault if the poll failed."""
         polled, now = dict(watched), self._keys.now
         deep, account = any(watch.needs_deep_poll for watch in polled.values()), self._keys.account(key)
         try:
             snapshots = await self.upstream.poll(list(polled), account, deep=deep)
         except Fault as fault:
             log.warning("poll failed", key=key.alias, reason=str(fault))
-            if isinstance(fault, KeyRejected):  # it may be accepted again in a moment, and its tasks depend on it
+            if isinstance(fault, KeyRejected):  # the next poll may succeed, and its tasks depend on it
                 self._keys.suspect(key, fault)
             else:
                 self._keys.report(key, fault)
             return fault
         except Exception:
-            # A bug of ours in reading one answer must not end the polls of all of a key's tasks.
+            # A bug in the reading of one answer must not end the polls of all tasks of a key.
             log.exception("poll crashed", key=key.alias)
             return UpstreamUnavailable("internal server error")
         self._keys.succeeded(key, account)
@@ -180,7 +180,7 @@ class TaskWatcher:
     def _overdue_pause(self, watched: Iterable[_Watch]) -> float:
         """Seconds between two polls of tasks that are all overdue; 0 if one of them is not."""
         age = min((self._keys.now - watch.since for watch in watched), default=0.0)
-        return min(age / OVERDUE_PACE, MAX_INTERVAL_SECONDS) if age > self._patience else 0.0
+        return min(age / OVERDUE_POLL_DIVISOR, MAX_INTERVAL_SECONDS) if age > self._patience else 0.0
 
 
 async def _sleep(seconds: float, watched: Iterable[_Watch]) -> None:
@@ -198,15 +198,15 @@ async def _sleep(seconds: float, watched: Iterable[_Watch]) -> None:
 
 
 def _pause_after(fault: Fault, failures: int, interval: float) -> float:
-    """Seconds between two polls, after so many in a row that failed."""
+    """Seconds until the next poll after a number of consecutive failures."""
     longest = MAX_OUTAGE_INTERVAL_SECONDS if isinstance(fault, UpstreamUnavailable) else MAX_INTERVAL_SECONDS
     return min(interval * 2.0 ** min(failures, 10), max(longest, interval))
 
 
 def _pause(now: float, interval: float, watched: Iterable[_Watch]) -> float:
-    """Seconds until the next poll: the interval, stretched (below twice) to end just after the next expected ends.
+    """Seconds until the next poll: the interval, stretched (to less than twice) to end just after an expected end.
 
-    Ends that are close together share one poll, after the last of them.
+    Expected ends that are close together share one poll, after the last of them.
     """
     ends = sorted(watch.ends_at for watch in watched if watch.ends_at is not None and watch.ends_at > now)
     if not ends:

@@ -1,1 +1,1 @@
-"""Who gets which key, when? Keys and their health, the queue of orders, and the pool that brings both together."""
+"""Which order gets which key, and when? Keys and their health, the queue of orders, and the pool that joins both."""

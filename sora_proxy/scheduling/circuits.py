@@ -1,7 +1,7 @@
-"""Circuits: what the calls of many keys go through, each with a health of its own: a back end's servers, and egresses.
+"""Circuits: the servers of a back end and the egresses, which calls of many keys share, and their health.
 
-After a fault a circuit cools down. Then one key tries it, with an order or a free call, while the other keys wait for
-the outcome: a server that has just started must not meet all waiting orders at once.
+After a fault a circuit cools down. Then one key tries it, with an order or a probe, while the other keys wait for the
+outcome, so that a server that has just started does not get all waiting orders at once.
 """
 
 import math
@@ -11,12 +11,12 @@ from sora_proxy.scheduling.cooldown import MAX_BACK_OFF_SECONDS, NO_COOLDOWN, Co
 from sora_proxy.settings.accounts import Proxy, egress_name
 
 MAX_TRIAL_SECONDS = 30.0  # how long the other keys wait for an outcome
-# A connection that is refused costs nobody anything, and a server that is back must not be idle while orders wait.
+# A refused connection costs nothing, and a server that is back must not be idle while orders wait.
 MAX_SERVER_BACK_OFF_SECONDS = 5.0
 
 
 class Circuit:
-    """One of them; `name` is for logs and answers. Times are seconds of the event loop's clock."""
+    """One server or egress; `name` is for logs and answers. Times are seconds of the event loop's clock."""
 
     def __init__(self, name: str, back_off_limit: float = MAX_BACK_OFF_SECONDS) -> None:
         self.name = name
@@ -31,7 +31,7 @@ class Circuit:
         return self.cooldown.until if key is self._tried_by else max(self.cooldown.until, self._tried_until)
 
     def begin_trial(self, key: object, now: float) -> None:
-        """A key is about to use it: if it has not worked since its last fault, the others wait."""
+        """Let a key use it, and the others wait, unless it has worked since its last fault."""
         if self.cooldown is not NO_COOLDOWN:
             self._tried_by, self._tried_until = key, now + MAX_TRIAL_SECONDS
 
@@ -43,8 +43,8 @@ class Circuit:
         return True
 
     def failed(self, now: float, why: Incident) -> bool:
-        """Cool down after a fault. Returns whether that is news: calls that fail meanwhile change nothing, else those
-        that are made often would never let it end."""
+        """Cool down after a fault. Returns whether a cooldown began: faults during one do not prolong it, since
+        frequent calls would never let it end."""
         self.end_trial(self._tried_by)
         if self.cooldown.until > now:
             return False
@@ -60,20 +60,20 @@ class Circuit:
 
 
 class Servers(dict[str | None, Circuit]):
-    """The servers of a back end by their base URLs; None: the one for keys that have no base URL of their own."""
+    """The servers of a back end by base URL. None is the server of keys without their own base URL."""
 
     def __missing__(self, base_url: str | None) -> Circuit:
         return self.setdefault(base_url, Circuit(base_url or "server", MAX_SERVER_BACK_OFF_SECONDS))
 
 
 def outage(servers: Collection[Circuit]) -> Incident | None:
-    """Why none of some servers could be reached at the last try; None if one could, or if none was tried."""
+    """The first reason for which the servers can't be reached; None if one of them worked or was not tried."""
     faults = [server.cooldown.why for server in servers if server.cooldown is not NO_COOLDOWN]
     return faults[0] if faults and len(faults) == len(servers) else None
 
 
 class Egress(Circuit):
-    """One connection to a back end: through `proxy`, or the direct one."""
+    """A connection to the outside, through `proxy` or direct."""
 
     def __init__(self, proxy: Proxy | None = None) -> None:
         super().__init__(egress_name(proxy))
@@ -81,11 +81,11 @@ class Egress(Circuit):
 
 
 class Egresses:
-    """All egresses, one for each proxy, and which of them the keys use."""
+    """All egresses, one for each proxy, and the choice of those that keys use."""
 
     def __init__(self) -> None:
         # All the mutable state.
-        self._egresses: dict[object, Egress] = {}  # by their proxies
+        self._egresses: dict[object, Egress] = {}  # by proxy
         self._defaults: Sequence[Proxy | None] = (None,)
         self._for_all = False
 
@@ -93,10 +93,10 @@ class Egresses:
         return self._egresses[proxy]
 
     def use(self, proxies: Sequence[Proxy | None], *, for_all: bool) -> None:
-        """Set the egresses of the keys that have none of their own; `for_all`: of the others too."""
+        """Set the egresses of the keys without their own proxies; `for_all`: of all keys."""
         self._defaults, self._for_all = proxies, for_all
 
     def of(self, own: Sequence[Proxy | None]) -> tuple[Egress, ...]:
-        """Those of a key that has these proxies of its own, in the order of their use."""
+        """The egresses of a key with these proxies of its own, in the order of preference."""
         proxies = self._defaults if self._for_all else own or self._defaults
         return tuple(self._egresses.setdefault(proxy, Egress(proxy)) for proxy in proxies)

@@ -1,16 +1,16 @@
-"""Cooldown: how long something is left alone after a fault. Times are seconds of the event loop's clock."""
+"""Cooldown: the time for which a key or circuit is not used after a fault, in seconds of the event loop's clock."""
 
 import math
 from dataclasses import dataclass
 
-MAX_COOLDOWN_SECONDS = 900.0  # even if an upstream asks for more
+MAX_COOLDOWN_SECONDS = 900.0  # even if a back end demands more
 MIN_BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 1.0, 60.0
-MAX_DOUBLINGS = 10  # beyond, a power of two would become too large for a float
+MAX_DOUBLINGS = 10  # more would make the power of two too large for a float
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Why something is out of service: the reason, the wall-clock time, and the id of the generation that met it."""
+    """The reason for an outage, its wall-clock time, and the id of the generation whose order met it."""
 
     reason: str
     at: float
@@ -19,7 +19,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """`until` is its end, `failures` counts the faults without a success between them; they make it longer.
+    """`until` is its end, `failures` counts consecutive faults, each of which makes the next cooldown longer.
 
     A success ends it early, unless it is `fixed`.
     """
@@ -38,7 +38,7 @@ class Cooldown:
         back_off_limit: float = MAX_BACK_OFF_SECONDS,
         fixed: bool = False,
     ) -> "Cooldown":
-        """The cooldown after one more fault: `at_least` seconds or the back-off, and never shorter than before."""
+        """The cooldown after one more fault: `at_least` seconds or the back-off. It never ends earlier than before."""
         back_off = min(MIN_BACK_OFF_SECONDS * 2 ** min(self.failures, MAX_DOUBLINGS), back_off_limit)
         seconds = min(max(back_off, at_least), MAX_COOLDOWN_SECONDS)
         return Cooldown(

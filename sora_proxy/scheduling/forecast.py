@@ -1,4 +1,4 @@
-"""Forecast: how long orders are likely to wait for a key."""
+"""Forecast: the time for which orders are likely to wait for a key."""
 
 import math
 from bisect import bisect_left
@@ -10,24 +10,24 @@ from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.models import Models
 from sora_proxy.scheduling.rate_window import MINUTE
 
-INITIAL_TASK_SECONDS = 30.0  # expected until tasks have ended
+INITIAL_TASK_SECONDS = 30.0  # the expected length of a task before any has ended
 FORECAST_LIFETIME_SECONDS = 1.0
 TASK_SMOOTHING_FACTOR = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """From the moment at which one more key can serve to the next such moment."""
+    """The time from the moment at which one more key can serve, to the next such moment."""
 
     start: float
-    before: float  # the number of orders that were taken until then
-    at_once: float  # the same, including the one that the new key takes in that moment
-    per_second: float  # the number of orders that all keys take from then on
+    before: float  # the number of orders that got a key before
+    at_once: float  # the same, including the one that the new key takes at once
+    per_second: float  # the number of orders that the keys take from then on
 
 
 class Forecast:
-    """Predicts the work of some keys together: of those that `keys_of` returns for their groups, with the moment from
-    which each serves them. `now` is a time of the event loop's clock."""
+    """Predicts the waits for groups of keys. `keys_of` returns the keys of groups, and the moment from which each
+    serves. Times are seconds of the event loop's clock."""
 
     def __init__(self, keys_of: Callable[[Iterable[Models]], Mapping[Key, float]]) -> None:
         self._keys_of = keys_of
@@ -37,13 +37,13 @@ class Forecast:
         self._predictions: dict[tuple[Models, ...], list[_Stretch]] = {}
 
     def task_ended(self, seconds: float) -> None:
-        """Learn from a task that occupied a key for so long. The first ones count more: little is known before them."""
+        """Learn from a task that occupied a key for this long. The first tasks count more than later ones."""
         self._tasks_ended += 1
         weight = max(TASK_SMOOTHING_FACTOR, 1 / self._tasks_ended)
         self._task_seconds += weight * (seconds - self._task_seconds)
 
     def wait(self, groups: tuple[Models, ...], position: int, now: float) -> float:
-        """Seconds until the order at a position in line, counted from 1, is likely to get a key of some groups."""
+        """Seconds until the order at a position in line, counted from 1, is likely to get a key of these groups."""
         if now - self._made_at >= FORECAST_LIFETIME_SECONDS:
             self._made_at, self._predictions = now, {}
         if groups not in self._predictions:
@@ -65,5 +65,5 @@ class Forecast:
         return stretches
 
     def _rate(self, key: Key) -> float:
-        """Orders per second that a key can take."""
+        """The number of orders per second that a key can take."""
         return min(key.config.max_rpm / MINUTE, key.limit / self._task_seconds if key.limit else math.inf)

@@ -1,4 +1,4 @@
-"""KeyHealth: what keeps a key from serving, by faults of its account, and what is stored of that.
+"""KeyHealth: the effects of an account's faults on its key, and the part of them that is stored.
 
 Times are seconds of the event loop's clock, except in a `KeyMemory`.
 """
@@ -13,7 +13,7 @@ from sora_proxy.scheduling.models import Models
 
 @dataclass(frozen=True, slots=True)
 class KeyMemory:
-    """The part of a key's state that outlives the process. Times are wall-clock seconds."""
+    """The part of a key's state that is stored. Times are wall-clock seconds."""
 
     rejected: Incident | None = None
     rest_until: float | None = None
@@ -26,40 +26,40 @@ class KeyMemory:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One moment on both clocks, to convert times of one to the other."""
+    """One moment on both clocks, to convert times between them."""
 
     loop: float
     wall: float
 
 
-class Rests:
-    """The families of models that a key takes no orders for, for a while, by their names.
+class FamilyCooldowns:
+    """The cooldowns of a key for families of models, by the families' names.
 
-    They are not stored: after a restart, the back end's first refusal, which costs nothing, shows them again.
+    They are not stored, because after a restart the back end's first refusal, which costs nothing, shows them again.
     """
 
     def __init__(self) -> None:
-        # All the mutable state: those that are over, too, until the key has served.
+        # All the mutable state. Cooldowns that are over remain until the key has served, as they count its failures.
         self._cooldowns: dict[str, Cooldown] = {}
 
     def __bool__(self) -> bool:
         return bool(self._cooldowns)
 
     def add(self, family: str, now: float, incident: Incident, seconds: float | None) -> None:
-        """Begin a rest of so many seconds; None: of as many as failures in a row call for."""
+        """Begin a cooldown of this many seconds; None: as many as the number of consecutive failures demands."""
         before = self._cooldowns.get(family, NO_COOLDOWN)
         self._cooldowns[family] = before.after_fault(now, incident, at_least=seconds or 0.0, fixed=True)
 
     def served(self, now: float) -> None:
-        """The back end accepted an order of the key: forget the rests that are over."""
+        """Forget the cooldowns that are over, since the back end accepted an order of the key."""
         self._cooldowns = self.now(now)
 
     def now(self, now: float) -> dict[str, Cooldown]:
-        """The rests that are not over."""
+        """The cooldowns that are not over."""
         return {family: cooldown for family, cooldown in self._cooldowns.items() if cooldown.until > now}
 
     def stages(self, names: frozenset[str], now: float) -> dict[Models, float]:
-        """What a key of these models serves now, and from which moment on it will serve more, as its rests end."""
+        """The sets of models that a key serves as its cooldowns end, each with the moment from which it serves them."""
         ends = sorted((cooldown.until, family) for family, cooldown in self.now(now).items())
         since = [-math.inf, *(until for until, _ in ends)]
         return {
@@ -68,23 +68,23 @@ class Rests:
 
 
 class KeyHealth:
-    """The health of one key. `rejected` says why the back end does not accept it, `unproven` that a free call must
-    succeed before it gets an order, since it was rate-limited."""
+    """The health of one key. `rejected` is the reason why the back end does not accept it. `unproven`: the key was
+    rate-limited, so a probe must succeed before it gets an order."""
 
     def __init__(self) -> None:
         # All the mutable state.
         self.rejected: Incident | None = None
         self.unproven = False
         self.cooldown = NO_COOLDOWN
-        self.rests = Rests()
+        self.family_cooldowns = FamilyCooldowns()
 
     def apply(self, fault: Fault, now: float, incident: Incident) -> bool:
-        """Change as a fault demands. Returns whether anything changed."""
+        """Apply the effect of a fault. Returns whether anything changed."""
         match fault:
             case KeyRejected():
                 self.rejected = incident
             case RateLimited() if fault.family:
-                self.rests.add(fault.family, now, incident, fault.retry_after)
+                self.family_cooldowns.add(fault.family, now, incident, fault.retry_after)
             case RateLimited():
                 self.cool_down(now, incident, at_least=fault.retry_after or 0.0, fixed=True)
                 self.unproven = True
@@ -99,7 +99,7 @@ class KeyHealth:
         self.cooldown = self.cooldown.after_fault(now, incident, at_least=at_least, fixed=fixed)
 
     def end_cooldown(self) -> bool:
-        """The key works. Returns whether there was a cooldown to end."""
+        """End the cooldown, since the key works. Returns whether there was one."""
         failures, self.cooldown = self.cooldown.failures, NO_COOLDOWN
         return failures > 0
 
@@ -117,7 +117,7 @@ class KeyHealth:
         )
 
     def remember(self, memory: KeyMemory, now: Moment) -> None:
-        """Restore a stored state. A cooldown that a changed clock would make longer than any other is cut."""
+        """Restore a stored state. A changed clock can't make a cooldown longer than the maximum."""
         self.rejected, self.unproven = memory.rejected, memory.unproven
         until = -math.inf
         if memory.rest_until is not None:

@@ -1,12 +1,12 @@
-"""KeyPool: which order gets which upstream key, when, and the effect of a fault on a key.
+"""KeyPool: the keys of a back end. It decides which order gets which key, and when, and applies faults to keys.
 
 Orders wait in lines, fair between clients (`lines.py`); the roster decides which key serves next (`roster.py`).
-Every change of state ends in one synchronous step, `_assign`, which can't be interrupted and makes every decision: it
-grants keys to the first orders that they serve for as long as a key can, and if none can, it sets one timer for the
-next moment at which one can. Nothing polls.
+Every change of state ends in one synchronous step, `_assign`, which can't be interrupted and makes every decision. It
+grants keys to the first orders that they serve, and sets one timer for the next moment at which a key can serve.
+Nothing polls.
 
-A lease covers the whole time in which its task counts upstream. Until `accepted`, it also holds an intent, of which a
-key has one at a time where a lost order is searched for in a list: it can then be told from every other order.
+A lease covers the whole time for which its task counts upstream. Until `accepted`, it also holds an intent. Where lost
+orders are searched for in a list, a key has only one intent at a time, so that the search finds the right task.
 """
 
 import asyncio
@@ -38,8 +38,8 @@ class KeyPool:
     """All keys of a back end, and the orders that wait for one. `name` is the back end's, `weights` are the shares of
     clients.
 
-    `one_intent`: a key gets an order only when the outcome of the one before is known, so that a search in the list of
-    its tasks can tell which of them a lost order is.
+    `one_intent`: a key gets an order only when the outcome of the last one is known, so that a search in the list of
+    its tasks can identify a lost order.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class KeyPool:
     ) -> None:
         self.name = name
         self._one_intent = one_intent
-        # Called after a change of a key that must outlive the process, and with a key that needs a free call.
+        # Called after a change of a key that has to be stored, and with a key that needs a probe.
         self.on_change: Callable[[Key], None] = lambda _key: None
         self.on_unproven: Callable[[Key], None] = lambda _key: None
         # All the mutable state. `default_limit` is the `max_concurrent` of keys that are put without one.
@@ -88,25 +88,25 @@ class KeyPool:
 
     @property
     def usable(self) -> bool:
-        """Whether any key could serve, now or later."""
+        """Whether a key can serve, now or later."""
         return bool(self._roster.groups)
 
     def get(self, key_id: str) -> Key | None:
         return self._keys.get(key_id)
 
     def account(self, key: Key) -> Account:
-        """A key as a call to the back end that begins now uses it."""
+        """The account of a key for a call that begins now."""
         return key.account(self.now)
 
     def use_egresses(self, proxies: Sequence[Proxy | None], *, for_all: bool = False) -> None:
-        """Set the egresses of the keys that have none of their own; `for_all`: of the others too."""
+        """Set the egresses of the keys without their own proxies; `for_all`: of all keys."""
         self._egresses.use(proxies, for_all=for_all)
         for key in self._keys.values():
             key.use_egresses(self._egresses.of(key.config.proxy))
             self.changed(key)
 
     def put(self, key_id: str, config: UpstreamKey, memory: KeyMemory | None = None) -> Key:
-        """Add a key, or change one; its tasks continue. `memory` is the state that an earlier process stored."""
+        """Add a key, or change its configuration; its tasks continue. `memory` is its state from an earlier process."""
         config = config.model_copy(update={"max_concurrent": config.max_concurrent or self.default_limit})
         key, egresses, server = self._keys.get(key_id), self._egresses.of(config.proxy), self._servers[config.base_url]
         if key is None:
@@ -120,28 +120,28 @@ class KeyPool:
         self.changed(key)
         return key
 
-    def used_before(self, ages: Mapping[str, Sequence[float]]) -> None:
-        """Count the orders of the last process: their ages in seconds by the ids of their keys, oldest first."""
+    def load_uses(self, ages: Mapping[str, Sequence[float]]) -> None:
+        """Count the uses of keys by the last process: their ages in seconds, oldest first, by key id."""
         for key_id in ages.keys() & self._keys.keys():
             key = self._keys[key_id]
             key.load_slots(self.now - age for age in ages[key_id])
             self.changed(key)
 
     def remove(self, key_id: str) -> None:
-        """Take a key out of service for good. It still finishes its tasks."""
+        """Take a key out of service permanently. It still finishes its tasks."""
         key = self._keys[key_id]
         key.remove()
         self.changed(key)
 
     def revive(self, key: Key) -> None:
-        """Try a key again, whatever kept it from serving."""
+        """Clear every fault of a key, so that it serves again."""
         key.revive(self.now)
         self._memory_changed(key)
 
     # --- Health ------------------------------------------------------------------------------------------------------
 
     def report(self, key: Key, fault: Fault, generation_id: str | None = None) -> None:
-        """Apply the effect of a fault to its key, egress or server. `generation_id` names the order that met it."""
+        """Apply the effect of a fault to its key, egress or server. `generation_id` is that of the order, if any."""
         incident = Incident(str(fault), time.time(), generation_id)
         if isinstance(fault, EgressFault | ServerUnreachable):
             self._failed(self._egresses[fault.egress] if isinstance(fault, EgressFault) else key.server, incident)
@@ -151,42 +151,42 @@ class KeyPool:
             self._memory_changed(key)
 
     def suspect(self, key: Key, fault: Fault) -> None:
-        """Give a key no orders for a while after a refusal that may be over soon. Orders continue to wait for it."""
+        """Cool a key down after a refusal that may be over soon. Orders continue to wait for it."""
         key.cool_down(self.now, Incident(str(fault), time.time()))
         self.changed(key)
 
     def succeeded(self, key: Key, account: Account) -> None:
-        """End cooldowns after a call that was made with the key, as this account, and worked."""
+        """End cooldowns after a successful call with the key, as this account."""
         if key.succeeded():
             self._memory_changed(key)
         self._reached(account)
 
     def proven(self, key: Key) -> None:
-        """Let a key serve again: a free call worked."""
+        """Let a key serve again after a successful probe."""
         key.mark_proven()
         self._memory_changed(key)
 
     def changed(self, key: Key) -> None:
-        """Check after a change of a key whether an order in line can have it now."""
+        """Check, after a change of a key, whether an order in line can get it now."""
         if key.in_service:
             self._roster.update(key, self.now)
         else:
             self._roster.discard(key)
-            if key.removed and not key.tasks and self._keys.get(key.id) is key:  # another key may have its id now
+            if key.removed and not key.tasks and self._keys.get(key.id) is key:  # another key may have taken its id
                 del self._keys[key.id]
-        if not key.intents:  # its order is accepted, or gone
+        if not key.intents:  # its order was accepted, or has left
             for circuit in key.circuits:
                 if circuit.end_trial(key):
                     self._circuit_changed(circuit)
         self._assign()
 
     def _regrouped(self) -> None:
-        """Refuse the orders that no key is left for."""
+        """Refuse the orders for which no key is left."""
         for place in self._lines.keep(self._roster.groups):
             place.refuse(no_key_left(self.keys))
 
     def _memory_changed(self, key: Key) -> None:
-        """The same after a change that must outlive the process."""
+        """Like `changed`, after a change that has to be stored."""
         self.changed(key)
         if not key.removed:
             self.on_change(key)
@@ -202,10 +202,10 @@ class KeyPool:
         self.changed(key)
 
     def _reached(self, account: Account) -> None:
-        """The back end answered a call of this account: its server and the egress work."""
+        """End the cooldowns of an account's server and egress, since the back end answered a call."""
         for circuit in (self._servers[account.base_url], self._egresses[account.egress]):
             if circuit.worked():
-                self.queue.end_refusal({key.models for key in self._users(circuit)})
+                self.queue.end_outage({key.models for key in self._users(circuit)})
                 self._circuit_changed(circuit)
                 self._assign()
 
@@ -215,10 +215,10 @@ class KeyPool:
         self._circuit_changed(circuit)
         if circuit in self._servers.values():
             reachable = {key.models for key in self.keys if key.in_service and key.server.cooldown.until <= self.now}
-            self.queue.refuse(incident.reason, self.now, reachable)
-        where = {"backend": self.name, "circuit": circuit.name}
+            self.queue.note_outage(incident.reason, self.now, reachable)
+        labels = {"backend": self.name, "circuit": circuit.name}
         seconds = round(circuit.cooldown.until - self.now, 1)
-        log.warning("circuit cooling down", **where, seconds=seconds, reason=incident.reason)
+        log.warning("circuit cooling down", **labels, seconds=seconds, reason=incident.reason)
 
     def _circuit_changed(self, circuit: Circuit) -> None:
         for key in self._users(circuit):
@@ -231,17 +231,17 @@ class KeyPool:
     # --- The line ----------------------------------------------------------------------------------------------------
 
     def admit(self, client: str, arriving: Sequence[str] = (), *, model: str | None = None) -> None:
-        """Check that one more order of a client may wait in line, beside those in it and those that arrive.
+        """Check that one more order of a client may wait in line. `arriving` are the clients of orders that are being
+        accepted, `model` is the back end's own name.
 
-        `arriving` names the clients of the latter, `model` is the back end's own name of it. Raises QueueFull, or
-        NoUpstreamKey if no key could serve the order, now or later.
+        Raises QueueFull, or NoUpstreamKey if no key can serve the order, now or later.
         """
         if not (groups := self._lines.serving(model)):
             raise no_key_left(self.keys)
         self.queue.admit(model, client, arriving, key_is_free=self._roster.best(groups, self.now) is not None)
 
     def enter(self, place: Place[Lease]) -> None:
-        """Add an order to the line. Its `news` are set when it has a `grant` or a `refusal`, and when its position
+        """Add an order to the line. Its `updated` is set when it has a `grant` or a `refusal`, and when its position
         changed noticeably, at most about once a second."""
         if self._lines.serving(place.model):
             self.queue.add(place)
@@ -250,7 +250,7 @@ class KeyPool:
             place.refuse(no_key_left(self.keys))
 
     def resume(self, key_id: str, generation_id: str, *, intent_open: bool) -> Lease:
-        """Lease again the key that a generation was on before a restart, regardless of its limits.
+        """Lease the key that a generation had before a restart, regardless of its limits.
 
         Raises NoUpstreamKey if the key is not configured any more.
         """
@@ -262,7 +262,7 @@ class KeyPool:
         return lease
 
     def leave(self, place: Place[Lease]) -> None:
-        """Take an order out of the line, or give back the key that it was just granted."""
+        """Take an order out of the line, or return the key that it was just granted."""
         if place.waiting:
             self._lines.remove(place)
         elif place.grant is not None:
@@ -271,7 +271,7 @@ class KeyPool:
     # --- The one step that decides -----------------------------------------------------------------------------------
 
     def _assign(self) -> None:
-        """Grant keys to the first orders that they serve, for as long as a key can."""
+        """Grant keys to the first orders that they serve, until no key can serve or no order waits."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -290,10 +290,10 @@ class KeyPool:
         place.grant = Lease(key, place.generation_id, self._lease_callbacks, intent_open=True, takes_slot=True)
         self._roster.served(key, self._lines.serving(place.model))
         self._roster.update(key, now)
-        place.news.set()
+        place.updated.set()
 
     def _request_proof(self, key: Key) -> None:
-        """Request a free call, and skip the key until it succeeded."""
+        """Request a probe, and skip the key until the probe has succeeded."""
         key.begin_trials(self.now)
         self._roster.pass_over(key)
         self.on_unproven(key)

@@ -1,4 +1,4 @@
-"""KeyPools: the pools of all back ends. A key is in the pool of its back end, if that is in use."""
+"""KeyPools: the pools of all back ends in use. Each key is in the pool of its back end."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,13 +12,13 @@ from sora_proxy.settings.backends import DEFAULT_BACKEND
 
 
 class KeyPools:
-    """The pools by the names of their back ends. `default` names that of keys which name no back end."""
+    """The pools by back end. `default` is the back end of the keys that name none."""
 
     def __init__(self, bounds: QueueBounds, weights: Mapping[str, float], default: str) -> None:
         self._bounds = bounds
         self._weights = weights
         self._default = default
-        # All the mutable state: the pools, what notes changes of their keys, and the egresses.
+        # All the mutable state: the pools, the callback for changes of keys, and the egresses.
         self._pools: dict[str, KeyPool] = {}
         self._note: Callable[[Key], None] = lambda _key: None
         self._egresses: tuple[Sequence[Proxy | None], bool] = (None,), False
@@ -28,21 +28,21 @@ class KeyPools:
         return list(self._pools.values())
 
     def add(self, name: str, *, one_intent: bool, own_servers: bool = False) -> KeyPool:
-        """An empty pool for a back end that is put to work."""
+        """Create the empty pool of a back end. Orders may wait longer for `own_servers`, which have no queue."""
         bounds = self._bounds
         if own_servers:
             bounds = replace(bounds, max_wait_seconds=bounds.max_wait_at_own_servers)
         pool = self._pools[name] = KeyPool(name, bounds, self._weights, one_intent=one_intent)
         pool.on_change = self._note
-        self._reach(pool)
+        self._set_egresses(pool)
         return pool
 
     def remove(self, name: str) -> None:
-        """Forget the pool of a back end that is not used any more."""
+        """Remove the pool of a back end that is not in use any more."""
         del self._pools[name]
 
     def reroute(self) -> None:
-        """Have every order in line look again at which back ends it can wait."""
+        """Make every order in line choose again for which back ends it waits."""
         for pool in self._pools.values():
             pool.queue.dismiss(Rerouted())
 
@@ -51,7 +51,7 @@ class KeyPools:
         return self._pools[name]
 
     def of(self, backend: str) -> KeyPool | None:
-        """The pool of a back end, if that is in use."""
+        """The pool of a key's back end; None if that is not in use."""
         name = self.name_of(backend)
         return None if name is None else self._pools[name]
 
@@ -61,22 +61,22 @@ class KeyPools:
         return name if name in self._pools else None
 
     def on_change(self, note: Callable[[Key], None]) -> None:
-        """Have changes of keys that must outlive the process noted."""
+        """Set the callback for changes of keys that have to be stored."""
         self._note = note
         for pool in self._pools.values():
             pool.on_change = note
 
-    def used_before(self, ages: Mapping[str, Sequence[float]]) -> None:
-        """Count the orders of the last process: their ages in seconds by the ids of their keys, oldest first."""
+    def load_uses(self, ages: Mapping[str, Sequence[float]]) -> None:
+        """Count the uses of keys by the last process: their ages in seconds, oldest first, by key id."""
         for pool in self._pools.values():
-            pool.used_before(ages)
+            pool.load_uses(ages)
 
     def use_egresses(self, proxies: Sequence[Proxy | None], *, for_all: bool = False) -> None:
-        """Set the egresses of the keys that have none of their own; `for_all`: of the others too."""
+        """Set the egresses of the keys without their own proxies; `for_all`: of all keys."""
         self._egresses = proxies, for_all
         for pool in self._pools.values():
-            self._reach(pool)
+            self._set_egresses(pool)
 
-    def _reach(self, pool: KeyPool) -> None:
+    def _set_egresses(self, pool: KeyPool) -> None:
         proxies, for_all = self._egresses
         pool.use_egresses(proxies, for_all=for_all)

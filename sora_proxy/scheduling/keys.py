@@ -1,7 +1,7 @@
-"""Key: one upstream account, with its limits, its health and its share. It never waits.
+"""Key: one upstream account, with its limits, its health and its share. No method waits.
 
 `key_pool.py` decides which order gets which key, and when. Only the pool and its leases call the methods that change
-a key; everybody else reads. Times are seconds of the event loop's clock, except in a `KeyMemory`.
+a key. Times are seconds of the event loop's clock, except in a `KeyMemory`.
 """
 
 import math
@@ -31,11 +31,11 @@ class Key:
         *,
         one_intent: bool = True,
     ) -> None:
-        self.id: Final = key_id  # stays, even if the token changes
+        self.id: Final = key_id  # stays the same if the token changes
         self._one_intent = one_intent
         # All the mutable state.
         self._config = config
-        self._egresses = tuple(egresses)  # in the order of their use
+        self._egresses = tuple(egresses)  # in the order of preference
         self._server = server
         self._models = frozenset(config.models)
         self._always = {Models(self._models): -math.inf}  # its stages while it rests for no models
@@ -68,12 +68,12 @@ class Key:
 
     @property
     def egresses(self) -> tuple[Egress, ...]:
-        """The egresses of its calls, in the order of their use."""
+        """The egresses of its calls, in the order of preference."""
         return self._egresses
 
     @property
     def circuits(self) -> tuple[Circuit, ...]:
-        """Everything that its calls go through."""
+        """The server and the egresses of its calls."""
         return (self._server, *self._egresses)
 
     @property
@@ -82,21 +82,21 @@ class Key:
 
     @property
     def models(self) -> Models:
-        """The models that it serves, if it does not rest for any."""
+        """The models that it serves when no family is cooling down."""
         return Models(self._models)
 
     def stages(self, now: float) -> dict[Models, float]:
-        """What it serves now, and from which moment on it will serve more."""
-        rests = self._health.rests
-        return rests.stages(self._models, now) if rests else self._always
+        """The sets of models that it serves, now and later, each with the moment from which it serves them."""
+        cooldowns = self._health.family_cooldowns
+        return cooldowns.stages(self._models, now) if cooldowns else self._always
 
-    def rests(self, now: float) -> dict[str, Cooldown]:
-        """The families of models that it takes no orders for now, and why."""
-        return self._health.rests.now(now)
+    def family_cooldowns(self, now: float) -> dict[str, Cooldown]:
+        """The families of models for which it takes no orders now, with their cooldowns."""
+        return self._health.family_cooldowns.now(now)
 
     @property
     def limit(self) -> int | None:
-        """How many tasks it may have at once; None if neither the operator nor the upstream set a limit."""
+        """The maximum number of tasks at once; None if neither the operator nor the back end set one."""
         return self._limit.value
 
     @property
@@ -105,7 +105,7 @@ class Key:
 
     @property
     def intents(self) -> int:
-        """How many orders of unknown outcome it has."""
+        """The number of its orders with an open intent."""
         return self._intents
 
     @property
@@ -119,7 +119,7 @@ class Key:
 
     @property
     def unproven(self) -> bool:
-        """Whether a free call must succeed before the key gets an order: it was rate-limited."""
+        """Whether the key was rate-limited, so that a probe must succeed before it gets an order."""
         return self._health.unproven
 
     @property
@@ -129,12 +129,12 @@ class Key:
 
     @property
     def removed(self) -> bool:
-        """Whether it gets no more orders and only finishes its tasks."""
+        """Whether it only finishes its tasks and gets no more orders."""
         return self._removed
 
     @property
     def in_service(self) -> bool:
-        """Whether it can serve, now or later, without an operator."""
+        """Whether it can serve, now or later, without a change by an operator."""
         return self._config.enabled and self.rejected is None and not self._removed
 
     @property
@@ -143,26 +143,26 @@ class Key:
         return self._limit.value is None or self._tasks < self._limit.value
 
     def room(self, now: float) -> int:
-        """How many more orders it may take now, by its limit and its rate."""
+        """The number of orders that its limit and its rate still allow now."""
         free = self._window.free(now)
         return free if self._limit.value is None else max(min(free, self._limit.value - self._tasks), 0)
 
     def egress(self, now: float) -> Egress:
-        """The egress of a call that begins now: the first one that it can use now, else the one that is ready first."""
+        """The egress of a call that begins now: the first one that is ready, else the one that will be ready first."""
         return next((each for each in self._egresses if each.ready_at(self) <= now), None) or min(
             self._egresses, key=lambda each: each.ready_at(self)
         )
 
     def route(self, now: float) -> tuple[Circuit, Circuit]:
-        """What a call that begins now goes through: the server and an egress."""
+        """The server and the egress of a call that begins now."""
         return self._server, self.egress(now)
 
     def reachable(self, now: float) -> bool:
-        """Whether nothing that its calls go through is cooling down."""
+        """Whether neither the server nor the egress of its calls is cooling down."""
         return all(circuit.cooldown.until <= now for circuit in self.route(now))
 
     def account(self, now: float) -> Account:
-        """The key as a call to the back end that begins now uses it."""
+        """The account for a call that begins now."""
         config = self._config
         return Account(self.id, config.token, self.egress(now).proxy, config.base_url, config.headers, config.region)
 
@@ -171,7 +171,7 @@ class Key:
         return self._window.ready_at()
 
     def blocked_until(self) -> float:
-        """The moment from which neither its rate nor a cooldown blocks it, its own or of what its calls go through."""
+        """The moment from which neither its rate nor a cooldown of the key, its server or its egresses blocks it."""
         if len(self._egresses) == 1:
             egress_ready = self._egresses[0].ready_at(self)
         else:
@@ -179,14 +179,14 @@ class Key:
         return max(self._window.ready_at(), self.cooldown.until, self._server.ready_at(self), egress_ready)
 
     def ready_at(self) -> float:
-        """The moment from which it can take an order; infinity if that depends on an event."""
+        """The moment from which it can take an order; infinity if an event has to happen first."""
         can_serve = self.in_service and self.has_room and not (self._one_intent and self._intents)
         return self.blocked_until() if can_serve else math.inf
 
     # --- Configuration -----------------------------------------------------------------------------------------------
 
     def configure(self, config: UpstreamKey, egresses: Sequence[Egress], server: Circuit) -> None:
-        """Change the configuration; tasks continue. The health of another token is forgotten."""
+        """Change the configuration; tasks continue. A new token begins with a clean health."""
         if config.token != self.token:
             self._health = KeyHealth()
         self._config, self._egresses, self._server, self._removed = config, tuple(egresses), server, False
@@ -210,7 +210,7 @@ class Key:
         self._tasks -= 1
 
     def begin_trials(self, now: float) -> None:
-        """A call is about to show whether the server and the egress work."""
+        """Begin to try the server and the egress with a call."""
         for circuit in self.route(now):
             circuit.begin_trial(self, now)
 
@@ -221,19 +221,19 @@ class Key:
         self._intents -= 1
 
     def count_grant(self, share: float) -> None:
-        """Count one grant, on top of this share."""
+        """Set the share to this one plus one grant."""
         self._share = share + 1 / self._config.weight
 
     def take_slot(self, now: float) -> None:
-        """Count an order in its minute."""
+        """Count an order in the rate window."""
         self._window.use(now)
 
     def restamp_slots(self, slots: Sequence[float], now: float) -> None:
-        """The orders that were counted at these times arrived upstream at some time up to now."""
+        """Count the orders of these times as of now, since they arrived upstream at an unknown time until now."""
         self._window.restamp(slots, now)
 
     def return_slots(self, slots: Sequence[float]) -> None:
-        """The orders that were counted at these times were not sent."""
+        """Do not count the orders of these times, since they were not sent."""
         self._window.undo(slots)
 
     def load_slots(self, uses: Iterable[float]) -> None:
@@ -243,12 +243,12 @@ class Key:
     # --- Health ------------------------------------------------------------------------------------------------------
 
     def apply_fault(self, fault: Fault, now: float, incident: Incident) -> bool:
-        """Change its health as a fault of the key or its upstream demands. Returns whether anything changed."""
+        """Apply the effect of a fault of the key or its back end. Returns whether anything changed."""
         match fault:
-            # A call that was not to add a task does not show how many are allowed: its refusal is no limit.
+            # The refusal of a call that adds no task does not show how many tasks are allowed.
             case TooManyTasks() if incident.by or fault.limit:
                 self._lower_limit(fault.limit, now, incident)
-            # A limit that names no time may be one of tasks at once.
+            # A limit without a time may be one of the tasks at once.
             case RateLimited(retry_after=None) if fault.family and self._tasks > 1:
                 self._limit.learn(self._tasks - 1, now)
             case _:
@@ -260,21 +260,21 @@ class Key:
         self._health.cool_down(now, incident)
 
     def succeeded(self) -> bool:
-        """End a cooldown after a call that worked, unless it is fixed. Returns whether there was one to end."""
+        """End a cooldown after a successful call, unless it is fixed. Returns whether there was one to end."""
         return not self.cooldown.fixed and self._health.end_cooldown()
 
     def served(self, now: float) -> bool:
         """End any cooldown, since the back end accepted an order. Returns whether anything changed."""
         grown = self._limit.accepted(self._tasks, now)
-        self._health.rests.served(now)
+        self._health.family_cooldowns.served(now)
         return self._health.end_cooldown() or grown
 
     def mark_proven(self) -> None:
-        """A free call succeeded."""
+        """Let it get orders again after a successful probe."""
         self._health.unproven = False
 
     def revive(self, now: float) -> None:
-        """Forget everything that keeps it from serving."""
+        """Clear its faults and its learned limit."""
         self._health = KeyHealth()
         self._limit.learn(None, now)
 
@@ -290,11 +290,11 @@ class Key:
     def _lower_limit(self, reported: int | None, now: float, incident: Incident) -> None:
         others = max(self._tasks - 1, 0)
         self._limit.learn(max(reported if reported is not None else others, 1), now)
-        if self.limit is not None and others < self.limit:  # it is full of tasks of other programs: only time helps
+        if self.limit is not None and others < self.limit:  # tasks of other programs fill it: only time helps
             self._health.cool_down(now, incident, fixed=True)
 
 
 def no_key_left(keys: Iterable[Key]) -> NoUpstreamKey:
-    """The error that none of these could serve, with the reasons for which the back end rejected some."""
+    """The error that none of these keys can serve, with the reasons for which the back end rejected some."""
     reasons = dict.fromkeys(key.rejected.reason for key in keys if key.rejected)
     return NoUpstreamKey(f"there is no upstream key that could serve: {'; '.join(reasons)}" if reasons else "")

@@ -1,4 +1,4 @@
-"""Lease: the right to one task on a key, or several at once, and everything of the key that these occupy."""
+"""Lease: the right of an order to one or several tasks of a key, and the slots and intent that they occupy."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from sora_proxy.settings.accounts import Account
 
 @dataclass(frozen=True, slots=True)
 class LeaseCallbacks:
-    """The pool's functions that its leases call."""
+    """The functions of the pool that its leases call."""
 
     report: Callable[[Key, Fault, str], None]  # a fault, and the id of the generation that met it
     served: Callable[[Key, Account], None]  # the back end accepted an order of this account
-    limited: Callable[[Key, RateLimited], None]  # it accepted an order, and can't take another one now
+    limited: Callable[[Key, RateLimited], None]  # the key's last order was accepted, but it is at its rate limit now
     reached: Callable[[Account], None]  # the back end answered a call of this account
     changed: Callable[[Key], None]
-    task_ended: Callable[[float], None]  # after this many seconds, without a fault
+    task_ended: Callable[[float], None]  # the seconds of a task without a fault
 
 
 class Lease:
@@ -31,10 +31,10 @@ class Lease:
         self.key = key
         self.generation_id = generation_id
         self._callbacks = callbacks
-        # All the mutable state: what the task occupies, and the account that its order was sent with.
+        # All the mutable state: the task's intent, calls and slots, and the account with which its order was sent.
         self._intent_open = intent_open
         self._calls = 1
-        self._slots: list[float] = []  # when its calls were counted in the key's minute
+        self._slots: list[float] = []  # the times of its calls in the key's rate window
         self._account: Account | None = None
         self._since = self._now()
         key.begin_task()
@@ -56,7 +56,7 @@ class Lease:
         self.end()
 
     def widen(self, wanted: int) -> int:
-        """Occupy the key for more than one call, as far as it has room. Returns for how many."""
+        """Occupy the key for up to `wanted` calls, as far as it has room. Returns the number of calls."""
         for _ in range(min(wanted - 1, self.key.room(self._now()))):
             self.key.begin_task()
             self._take_slot()
@@ -66,22 +66,22 @@ class Lease:
         return self._calls
 
     def narrow(self, refused: int) -> None:
-        """So many calls were not taken: they occupy the key no more, but for one that the lease is left with."""
+        """Stop occupying the key for calls that were not accepted. The lease keeps at least one."""
         for _ in range(min(refused, self._calls) - 1):
             self.key.end_task()
             self._calls -= 1
 
-    def met(self, fault: Fault) -> None:
-        """One of the calls met a fault that does not end the lease."""
+    def report(self, fault: Fault) -> None:
+        """Apply a fault of one of the calls that does not end the lease."""
         self._callbacks.report(self.key, fault, self.generation_id)
 
     def sending(self) -> Account:
-        """The account to send the order with, now. The order counts in the key's minute, even if it is refused."""
+        """The account with which the order is sent now. From here on it counts against the rate, even if refused."""
         self._account = self.key.account(self._now())
         return self._account
 
     def accepted(self, limit: RateLimited | None = None) -> None:
-        """The order's outcome is on disk: the key may take the next one. `limit` is what the answer told of one."""
+        """Let the key take the next order, since the outcome of this one is on disk. `limit` is from the answer."""
         if self._intent_open:
             self._close_intent()
             if self._account is not None:
@@ -91,7 +91,7 @@ class Lease:
             self._callbacks.changed(self.key)
 
     def end(self) -> None:
-        """The task does not count upstream any more."""
+        """Release the key, since the task does not count upstream any more."""
         if self._intent_open:
             self._close_intent()
         for _ in range(self._calls):
@@ -99,7 +99,7 @@ class Lease:
         self._callbacks.changed(self.key)
 
     def _close_intent(self) -> None:
-        """Close the intent. The order arrived at some time up to now: in case of doubt, its minute begins now."""
+        """Close the intent. A sent order counts against the rate from now, since it may have arrived this late."""
         self._intent_open = False
         self.key.close_intent()
         if self._account is not None:

@@ -1,10 +1,9 @@
-"""Line: the orders that wait for a key, and which of them is next. Fair between clients, and first come, first served
-within one.
+"""Line: the orders that wait for a key, in an order that is fair between clients. A client's own orders keep theirs.
 
 Start-time fair queueing: each client has a tag, a point of virtual time at which its next order may go. The client with
 the lowest tag is next, and its tag then grows by its stride, which is shorter for a client with more weight. So five
 hundred orders of one client do not hold up the one order of another, and a client gets no credit for the time without
-orders. Virtual time is counted in whole numbers, so that rounding never decides who is next. Every step costs the
+orders. Virtual time is counted in integers, so that rounding never decides which client is next. Every step costs the
 logarithm of the number of clients, or of their orders.
 """
 
@@ -21,10 +20,10 @@ G = TypeVar("G")
 
 @dataclass(slots=True, eq=False)
 class Place(Generic[G]):
-    """The place of one generation's order in line. It outlives a refusal: an order that returns gets its old place.
+    """The place of one generation's order in line. An order that returns after a refusal gets its old place.
 
-    `model` is the back end's own name of the one that it is for; None: any key can take it. `number` is that of its
-    arrival. `position` counts from 1; `last_position` is the one that the order got news of last.
+    `model` is the back end's own name of its model; None: any key can take it. `number` is the number of its arrival.
+    `position` counts from 1; `last_position` is the one that was reported last. `updated` is set by any change.
     """
 
     client: str
@@ -36,18 +35,18 @@ class Place(Generic[G]):
     grant: G | None = None
     refusal: Exception | None = None
     waiting: bool = False
-    refused_since: float = math.inf  # by nothing of its own
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    refused_since: float = math.inf  # for reasons that are not the order's own
+    updated: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def refused(self, now: float) -> float:
-        """Note that the back end could not take the order. Returns for how many seconds that has been so."""
+    def note_refusal(self, now: float) -> float:
+        """Note that the back end could not take the order. Returns for how many seconds that has been the case."""
         self.refused_since = min(self.refused_since, now)
         return now - self.refused_since
 
     def refuse(self, reason: Exception) -> None:
-        """The order has left the line without a key."""
+        """Note why the order left the line without a key."""
         self.grant, self.refusal = None, reason
-        self.news.set()
+        self.updated.set()
 
     def __lt__(self, other: "Place[G]") -> bool:
         return self.number < other.number
@@ -55,15 +54,15 @@ class Place(Generic[G]):
 
 @dataclass(slots=True)
 class _Client(Generic[G]):
-    number: int  # of its arrival: it decides between equal tags
+    number: int  # of its arrival; it decides between equal tags
     stride: int
     tag: int = 0  # when its next order may go, in virtual time
     waiting: set[Place[G]] = field(default_factory=set)  # its orders in line
-    places: list[Place[G]] = field(default_factory=list)  # a heap of them; those that left stay until they are on top
+    places: list[Place[G]] = field(default_factory=list)  # a heap of the same; it may hold orders that left
     entered: int | None = None  # the tag of its entry among the next clients
 
     def count_before(self, mark: tuple[int, int]) -> int:
-        """How many of its orders go before a mark: a tag and the number of its client."""
+        """The number of its orders before a mark, which is a tag and the number of that client."""
         if not self.waiting or (self.tag, self.number) > mark:
             return 0
         return min(len(self.waiting), (mark[0] - self.tag - (self.number > mark[1])) // self.stride + 1)
@@ -75,7 +74,7 @@ class _Client(Generic[G]):
 
 
 class Line(Generic[G]):
-    """The line. `weights` are the shares of clients by their names; every other client has 1."""
+    """One line. `weights` are the shares of clients by name; every other client has 1."""
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = weights
@@ -89,7 +88,7 @@ class Line(Generic[G]):
         return self._count
 
     def add(self, place: Place[G]) -> None:
-        """Add an order, at the place of its number."""
+        """Add an order at the place that its number gives it."""
         client = self._client(place.client)
         heapq.heappush(client.places, place)
         client.waiting.add(place)
@@ -108,7 +107,7 @@ class Line(Generic[G]):
             heapq.heapify(client.places)
 
     def next(self) -> Place[G]:
-        """The next order, whose turn it is: the caller must `remove` it. The line must not be empty."""
+        """Advance to the next order, which the caller must `remove`. The line must not be empty."""
         while True:
             tag, _, name = heapq.heappop(self._next)
             client = self._clients[name]
@@ -123,7 +122,7 @@ class Line(Generic[G]):
         return client.take()
 
     def places_before(self, name: str) -> int:
-        """How many orders would go before one that this client brings now."""
+        """The number of orders that would go before a new one of this client."""
         client = self._client(name)
         mine = (max(client.tag, self._virtual) + len(client.waiting) * client.stride, client.number)
         return sum(other.count_before(mine) for other in self._clients.values())

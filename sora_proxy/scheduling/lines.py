@@ -1,8 +1,8 @@
-"""Lines: where an order waits. Keys that serve the same models have a line of their own (`line.py`).
+"""Lines: the lines in which orders wait, one for each group of keys that serve the same models (`line.py`).
 
-Without a key that is restricted to some models, there is one line. With such keys, an order waits in the lines of all
-keys that serve its model, and the first of these keys takes it out of all. So no order holds up another one that other
-keys can take, and each line is fair between clients by itself.
+If no key is restricted to some models, there is one line. Otherwise an order waits in the lines of all keys that serve
+its model, and the first of these keys takes it out of all. So no order holds up another one that other keys can take,
+and each line is fair between clients by itself.
 """
 
 import itertools
@@ -15,13 +15,13 @@ from sora_proxy.scheduling.models import Models
 
 
 class Lines(Generic[G]):
-    """All orders that wait for a key of one back end. `weights` are the shares of clients by their names."""
+    """All orders that wait for a key of one back end. `weights` are the shares of clients by name."""
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = weights
         # All the mutable state.
         self._lines: dict[Models, Line[G]] = {}
-        self._serving: dict[str | None, tuple[Models, ...]] = {}  # what `serving` returned since the lines changed
+        self._serving: dict[str | None, tuple[Models, ...]] = {}  # results of `serving` since the lines changed
         self._occupied: dict[Models, None] = {}
         self._counts: Counter[str] = Counter()
         self._numbers = itertools.count(1)
@@ -34,22 +34,22 @@ class Lines(Generic[G]):
 
     @property
     def waiting(self) -> dict[str, int]:
-        """How many orders wait, by client."""
+        """The number of waiting orders, by client."""
         return dict(+self._counts)
 
     @property
     def occupied(self) -> Collection[Models]:
-        """The lines in which orders wait, at any time."""
+        """The lines in which orders wait. The collection follows changes."""
         return self._occupied
 
     def serving(self, model: str | None) -> tuple[Models, ...]:
-        """The lines for the orders of a model; none if no key serves it."""
+        """The lines for the orders of a model; an empty tuple if no key serves it."""
         if model not in self._serving:
             self._serving[model] = tuple(models for models in self._lines if models.serve(model))
         return self._serving[model]
 
     def keep(self, wanted: KeysView[Models]) -> list[Place[G]]:
-        """Have these lines and no others. Removes the orders that no line is left for, and returns them."""
+        """Keep or create these lines, and drop all others. Removes and returns the orders that have no line left."""
         places, new = sorted(self), wanted - self._lines.keys()
         for models in self._lines.keys() - wanted:
             del self._lines[models]
@@ -66,10 +66,10 @@ class Lines(Generic[G]):
         return left
 
     def add(self, place: Place[G]) -> None:
-        """Add an order whose model a line is for, at its old place if it waited before."""
+        """Add an order to the lines for its model, at its old place if it waited before. There must be such a line."""
         place.number = place.number or next(self._numbers)
         place.waiting, place.grant, place.refusal = True, None, None
-        place.news.clear()
+        place.updated.clear()
         self._counts[place.client] += 1
         for models in self.serving(place.model):
             self._lines[models].add(place)
@@ -92,7 +92,7 @@ class Lines(Generic[G]):
         return place
 
     def places_before(self, model: str | None, client: str) -> int:
-        """How many orders would go before one that a client brings now, in the shortest of its lines."""
+        """The number of orders that would go before a new one of a client, in the shortest of its lines."""
         return min(self._lines[models].places_before(client) for models in self.serving(model))
 
     def positions(self) -> dict[Place[G], int]:

@@ -1,26 +1,26 @@
-"""Models: what a key serves now. A limit may keep it from a family of models only."""
+"""Models: the set of models that a key serves. A rate limit may exclude a family of models."""
 
 from typing import NamedTuple
 
 
 def belongs_to(model: str, family: str) -> bool:
-    """Whether a model is of a family: that is its name, or the beginning of several names with `*` behind it."""
+    """Whether a model is of a family, which is a model's name, or the beginning of names followed by `*`."""
     return model.startswith(family[:-1]) if family.endswith("*") else model == family
 
 
 class Models(NamedTuple):
-    """The models of these `names`, by the back end's own; without any: all that it has. None of the `resting` families.
+    """The models with these `names` at the back end, or all of its models without names, except `excluded` families.
 
-    Keys of the same models are a group, and have a line of their own. They are looked up all the time, which takes a
-    dataclass four times as long.
+    Keys with the same models are a group with its own line. This is a NamedTuple because it is a key of dictionaries
+    that are read all the time, and a dataclass would take four times as long.
     """
 
     names: frozenset[str] = frozenset()
-    resting: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
 
     def serve(self, model: str | None) -> bool:
-        """Whether one of them is this model. That of an order may be unknown, and is among all then."""
+        """Whether this model is in the set. None, the unknown model of an order, is in every set."""
         if model is None:
             return True
         named = not self.names or model in self.names
-        return named and not any(belongs_to(model, family) for family in self.resting)
+        return named and not any(belongs_to(model, family) for family in self.excluded)

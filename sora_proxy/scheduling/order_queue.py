@@ -1,4 +1,4 @@
-"""OrderQueue: the orders that wait for a key, how many of them are allowed, and the news that they get meanwhile."""
+"""OrderQueue: the orders that wait for a key, the bounds of their number, and the updates of their positions."""
 
 import asyncio
 import math
@@ -11,17 +11,17 @@ from sora_proxy.scheduling.line import G, Place
 from sora_proxy.scheduling.lines import Lines
 from sora_proxy.scheduling.models import Models
 
-FIRST_NEWS_SECONDS, NEWS_INTERVAL_SECONDS = 0.2, 1.0  # when orders in line get news of their positions
-POSITIONS_PER_SECOND = 5000  # that may be updated: a longer line gets its news less often
-MAX_REFUSED_SECONDS = 60.0  # of one order: a back end may restart, and clients still wait for the answer
-MAX_RETRY_AFTER_SECONDS = 60  # with more, SDKs stop trying, or try at once
+FIRST_UPDATE_SECONDS, UPDATE_INTERVAL_SECONDS = 0.2, 1.0  # of the positions of orders in line
+POSITIONS_PER_SECOND = 5000  # the most that are updated: a longer line is updated less often
+MAX_REFUSED_SECONDS = 60.0  # for which a back end may restart, while clients wait for the answer
+MAX_RETRY_AFTER_SECONDS = 60  # with a longer time, SDKs do not retry, or retry at once
 
 
 @dataclass(frozen=True, slots=True)
 class QueueBounds:
-    """How many orders may wait, in all and of one client, and for how many seconds, as far as can be foreseen.
+    """The maximum number of waiting orders, in all and of one client, and the maximum forecast of their wait.
 
-    `max_wait_at_own_servers` is for a back end whose servers work on so many orders at once and no more.
+    `max_wait_at_own_servers` is that forecast for a back end whose servers have no queue of their own.
     """
 
     max_orders: int = 1000
@@ -31,10 +31,10 @@ class QueueBounds:
 
 
 class OrderQueue(Generic[G]):
-    """The orders that wait for one of the keys. Their `news` are set when their position changes noticeably.
+    """The orders that wait for a key. `updated` of a place is set when its position changes noticeably.
 
-    `forecast` gets lines, a position in them and a time of the event loop's clock, and returns the seconds that an
-    order waits from then on.
+    `forecast` takes lines, a position in them and a time of the event loop's clock, and returns the seconds for which
+    an order is likely to wait from then on.
     """
 
     def __init__(
@@ -51,18 +51,18 @@ class OrderQueue(Generic[G]):
 
     @property
     def waiting(self) -> dict[str, int]:
-        """How many orders wait, by client."""
+        """The number of waiting orders, by client."""
         return self._lines.waiting
 
     @property
     def max_refused_seconds(self) -> float:
-        """How long the back end may be unable to take an order before the order fails."""
+        """The time for which the back end may be unable to take an order before the order fails."""
         return min(MAX_REFUSED_SECONDS, self._bounds.max_wait_seconds)
 
     def admit(self, model: str | None, client: str, arriving: Sequence[str], *, key_is_free: bool) -> None:
-        """Check that one more order of a client may wait, beside those in line and those that these clients bring.
+        """Check that one more order of a client may wait. `arriving` are the clients of orders that are being accepted.
 
-        Some key must serve its model. Raises QueueFull.
+        A key must serve its model. Raises QueueFull.
         """
         position = self._lines.places_before(model, client) + len(arriving) + 1
         wait = 0.0 if position == 1 and key_is_free else self.expected_wait(model, position)
@@ -81,24 +81,24 @@ class OrderQueue(Generic[G]):
     def add(self, place: Place[G]) -> None:
         """Add an order to the lines for its model."""
         self._lines.add(place)
-        self._tick_later(FIRST_NEWS_SECONDS)
+        self._tick_later(FIRST_UPDATE_SECONDS)
 
     def dismiss(self, why: SoraProxyError) -> None:
-        """Have every order leave the queue. Those that return get their old places."""
+        """Make every order leave the queue. Orders that return get their old places."""
         for place in self._lines:
             self._lines.remove(place)
             place.refuse(why)
 
-    def refuse(self, reason: str, now: float, reachable: set[Models]) -> None:
-        """Only orders in the reachable lines can be taken now. Others leave when that has been so for too long."""
+    def note_outage(self, reason: str, now: float, reachable: set[Models]) -> None:
+        """Note that only keys of the reachable lines work now. Orders that wait too long without one fail."""
         for place in self._lines:
             unreachable = reachable.isdisjoint(self._lines.serving(place.model))
-            if unreachable and place.refused(now) >= self.max_refused_seconds:
+            if unreachable and place.note_refusal(now) >= self.max_refused_seconds:
                 self._lines.remove(place)
                 place.refuse(ServerUnreachable(reason))
 
-    def end_refusal(self, reachable: set[Models]) -> None:
-        """The back end takes orders of these lines again."""
+    def end_outage(self, reachable: set[Models]) -> None:
+        """Note that keys of these lines work again."""
         for place in self._lines:
             if not reachable.isdisjoint(self._lines.serving(place.model)):
                 place.refused_since = math.inf
@@ -108,12 +108,12 @@ class OrderQueue(Generic[G]):
             self._ticker = asyncio.get_running_loop().call_later(pause, self._tick)
 
     def _tick(self) -> None:
-        """Set the news of orders whose position changed by a tenth or more: each news is written to disk."""
+        """Update orders whose position changed by a tenth or more, and no others: each update is written to disk."""
         self._ticker = None
         for place, position in self._lines.positions().items():
             place.position = position
             if abs(position - place.last_position) >= max(place.last_position // 10, 1):
                 place.last_position = position
-                place.news.set()
+                place.updated.set()
         if self:
-            self._tick_later(max(NEWS_INTERVAL_SECONDS, len(self) / POSITIONS_PER_SECOND))
+            self._tick_later(max(UPDATE_INTERVAL_SECONDS, len(self) / POSITIONS_PER_SECOND))

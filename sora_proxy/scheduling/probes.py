@@ -1,4 +1,4 @@
-"""Probes: free calls that show whether a rate-limited key works again, before an order is risked on it."""
+"""Probes: free calls that test whether a rate-limited key works again, before an order is risked on it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,11 +15,11 @@ log = structlog.get_logger(__name__)
 
 
 class Probes:
-    """Makes at most one such call per key at a time. `call` raises the Fault that the call shows."""
+    """Makes at most one probe per key at a time, by `call`, which raises Fault."""
 
     def __init__(self, call: Callable[[Account], Awaitable[None]], keys: KeyPool) -> None:
         self._keys = keys
-        # All the mutable state: the call, which changes with the configuration, and those that are made now.
+        # All the mutable state: the call, which changes with the configuration, and the probes under way.
         self.call = call
         self._running: dict[Key, asyncio.Task[None]] = {}
 
@@ -29,7 +29,7 @@ class Probes:
             self._running[key] = start_task(self._probe(key), name=f"probe {key.alias}")
 
     async def close(self) -> None:
-        """End every call."""
+        """End all probes."""
         running = list(self._running.values())
         for probe in running:
             probe.cancel()
@@ -45,12 +45,12 @@ class Probes:
             fault = error
             log.info("probe failed", key=key.alias, reason=str(error))
         except Exception:
-            # A bug of ours in reading one answer must not keep the key out of service for good.
+            # A bug in the reading of one answer must not keep the key out of service permanently.
             log.exception("probe crashed", key=key.alias)
             fault = UpstreamUnavailable("internal error in a probe")
         finally:
             del self._running[key]
         if isinstance(fault, KeyFault | EgressFault | UpstreamFault):
             self._keys.report(key, fault)
-        else:  # a fault of an order is no evidence against the key
+        else:  # the fault of an order proves nothing against the key
             self._keys.proven(key)

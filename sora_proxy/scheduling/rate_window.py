@@ -1,4 +1,4 @@
-"""SlidingWindow: a rate limit over the last minute. Times are seconds of one clock, which the caller chooses."""
+"""SlidingWindow: a rate limit over the last minute. Times are seconds of a clock that the caller chooses."""
 
 import contextlib
 import math
@@ -21,7 +21,7 @@ class SlidingWindow:
         return self._uses[-self.size] + MINUTE if len(self._uses) >= self.size else -math.inf
 
     def free(self, now: float) -> int:
-        """How many more uses are allowed now."""
+        """The number of uses that are still allowed now."""
         return self.size - sum(use > now - MINUTE for use in self._uses)
 
     def use(self, now: float) -> None:
@@ -31,13 +31,13 @@ class SlidingWindow:
         self._uses.append(now)
 
     def undo(self, uses: Iterable[float]) -> None:
-        """Remove uses of these times: they did not happen. Those before the last minute may be forgotten already."""
+        """Remove uses of these times, which did not happen. Uses before the last minute may be gone already."""
         for use in uses:
             with contextlib.suppress(ValueError):
                 self._uses.remove(use)
 
     def restamp(self, uses: Collection[float], now: float) -> None:
-        """Move uses of these times to this moment."""
+        """Move uses of these times to the time `now`."""
         self.undo(uses)
         self._uses.extend([now] * len(uses))
 

@@ -1,11 +1,11 @@
-"""Roster: which key serves next. Of those that can serve, it is the one with the fewest grants for its weight.
+"""Roster: the choice of the key that serves next, which is the one with the fewest grants for its weight.
 
-Each key has a share: the number of its grants, divided by its weight. The lowest share is next. A key that could not
-serve for a while continues from the share of the others: it does not catch up. Keys that serve the same models are a
-group; without a key that is restricted to some models, there is one. Every step costs the number of groups and the
-logarithm of the number of keys, because a key is checked only when it changed, or when the time has come at which it
-can serve again. A key that rests for some models is in two groups: that of the others, and, asleep until the rest ends,
-that of all. So orders for the former wait in a line as ever.
+Each key has a share: the number of its grants, divided by its weight. The key with the lowest share is next. A key that
+could not serve for a while continues from the share of the others and does not catch up. Keys that serve the same
+models are a group; if no key is restricted to some models, there is one group. Every step costs the number of groups
+and the logarithm of the number of keys, because a key is checked only when it changed, or when it can serve again. A
+key that cools down for a family of models is in two groups: in that of the other models, and, asleep until the end of
+the cooldown, in that of all its models. So orders for the family still have a line to wait in.
 """
 
 import heapq
@@ -19,11 +19,11 @@ from sora_proxy.scheduling.models import Models
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """The keys that serve the same models. An entry of a heap counts only while its number is the key's latest."""
+    """The keys that serve the same models. An entry of a heap is valid only while its number is the key's latest."""
 
     entries: dict[Key, int] = field(default_factory=dict)
     ready: list[tuple[float, int, Key]] = field(default_factory=list)  # by share
-    asleep: list[tuple[float, int, Key]] = field(default_factory=list)  # by the moments at which they can serve
+    asleep: list[tuple[float, int, Key]] = field(default_factory=list)  # by the moment at which they can serve
 
     def note(self, key: Key, number: int, ready_at: float, now: float) -> None:
         self.entries[key] = number
@@ -41,7 +41,7 @@ class _Group:
 
 
 class Roster:
-    """All keys in service. Every change of one must be followed by `update`.
+    """All keys in service. After every change of a key, `update` must be called.
 
     `on_regroup` is called after a group was added or removed.
     """
@@ -50,19 +50,19 @@ class Roster:
         self._on_regroup = on_regroup
         # All the mutable state.
         self._groups: dict[Models, _Group] = {}
-        self._stages: dict[Key, Mapping[Models, float]] = {}  # the groups of each key, and from when on
+        self._stages: dict[Key, Mapping[Models, float]] = {}  # the groups of each key, and the start of each
         self._number = 0
-        # The share of the key that served last, before it did: by the groups that could serve, and the highest.
+        # The share that the last key had when it served: by the groups that could serve, and the highest of all.
         self._shares: dict[tuple[Models, ...], float] = {}
         self._share = 0.0
 
     @property
     def groups(self) -> KeysView[Models]:
-        """What the keys of each group serve."""
+        """The models of each group."""
         return self._groups.keys()
 
     def keys(self, groups: Iterable[Models]) -> dict[Key, float]:
-        """The keys of some groups, and the moment from which each serves one of them."""
+        """The keys of these groups, and the moment from which each serves in one of them."""
         keys: dict[Key, float] = {}
         for models in groups:
             for key in self._groups[models].entries:
@@ -70,7 +70,7 @@ class Roster:
         return keys
 
     def update(self, key: Key, now: float) -> None:
-        """Note when a key can serve, and for which models, after it changed."""
+        """Note, after a change of a key, when it can serve and which models."""
         stages, before = key.stages(now), self._stages.get(key)
         if stages is not before and stages != before:
             self._regroup(key, stages)
@@ -88,7 +88,7 @@ class Roster:
             self._groups[models].entries[key] = self._number
 
     def best(self, groups: Iterable[Models], now: float) -> tuple[Key, Models] | None:
-        """The key of some groups that serves next, and its group, if one can now. The caller must `update` it then."""
+        """The key of these groups that serves next, and its group; None if no key can serve now."""
         best = None
         for models in groups:
             key = self._best_of(self._groups[models], now)
@@ -97,7 +97,7 @@ class Roster:
         return best
 
     def next_ready(self, groups: Iterable[Models]) -> float:
-        """The moment at which the next key of some groups can serve; infinity if that depends on an event."""
+        """The moment at which the next key of these groups can serve; infinity if an event has to happen first."""
         earliest = math.inf
         for models in groups:
             entries, asleep = self._groups[models].entries, self._groups[models].asleep
@@ -108,7 +108,7 @@ class Roster:
         return earliest
 
     def served(self, key: Key, groups: tuple[Models, ...]) -> None:
-        """Count one grant to a key, of an order that a key of any of these groups could have got."""
+        """Count one grant to a key, for an order that keys of any of these groups could serve."""
         share = self._shares[groups] = max(key.share, self._shares.get(groups, self._share))
         self._share = max(share, self._share)
         key.count_grant(share)
@@ -130,7 +130,7 @@ class Roster:
         return None
 
     def _note(self, key: Key, now: float) -> None:
-        """Note when it can serve, in the groups where it is: callers may be going through these."""
+        """Note when a key can serve. Its groups stay the same, since callers may be iterating over them."""
         self._number += 1
         ready_at = key.ready_at()
         for models, since in self._stages[key].items():
@@ -150,7 +150,7 @@ class Roster:
         self._on_regroup()
 
     def _leave(self, key: Key) -> bool:
-        """Take a key out of its groups, if it is in any. Returns whether it was the last one of any."""
+        """Take a key out of its groups, and drop those that are empty then. Returns whether there were any."""
         was_last = False
         for models in self._stages.pop(key, ()):
             del self._groups[models].entries[key]

@@ -1,12 +1,12 @@
-"""TaskLimit: how many tasks a key may have at once, as its operator chose and as the back end's refusals show.
+"""TaskLimit: the maximum number of tasks of a key at once, as the operator set it and as refusals show it.
 
-What a refusal showed may be over: the account has a better plan, or another program that used it has ended. So a
-learned limit grows back while it is used, by one at a time. A limit that is still right costs one refused order then.
+A learned limit may become obsolete, for example when the account has a better plan, or another program that used it has
+ended. So it grows back while it is used, by one at a time. If it is still right, that costs one refused order.
 """
 
 import math
 
-GROWTH_SECONDS = 600.0  # without a refusal
+GROWTH_SECONDS = 600.0  # without a refusal before the limit grows by one
 
 
 class TaskLimit:
@@ -14,7 +14,7 @@ class TaskLimit:
 
     def __init__(self, configured: int | None) -> None:
         # All the mutable state.
-        self.value = configured  # None: neither the operator nor the back end set one
+        self.value = configured  # None: no limit is set or known
         self.learned: int | None = None
         self._configured = configured
         self._since = -math.inf
@@ -25,12 +25,12 @@ class TaskLimit:
         self._set(self.learned)
 
     def learn(self, tasks: int | None, now: float) -> None:
-        """Change the learned limit; None: it is not known."""
+        """Change the learned limit; None: forget it."""
         self._since = now
         self._set(tasks)
 
     def accepted(self, tasks: int, now: float) -> bool:
-        """The back end accepted an order, which is the last of so many tasks. Returns whether the limit grew."""
+        """Note that the back end accepted an order as the last of this many tasks. Returns whether the limit grew."""
         if self.learned is None or tasks < self.learned or now - self._since < GROWTH_SECONDS:
             return False
         self.learn(self.learned + 1, now)

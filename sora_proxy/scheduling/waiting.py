@@ -1,4 +1,4 @@
-"""Waiting for a key in the lines of one or several pools at once."""
+"""Waiting: the wait for a key in the lines of one or several pools at once."""
 
 import asyncio
 import math
@@ -9,23 +9,23 @@ from sora_proxy.scheduling.key_pool import KeyPool
 from sora_proxy.scheduling.lease import Lease
 from sora_proxy.scheduling.line import Place
 
-OnWait = Callable[[int, int | None], Awaitable[None]]  # gets a position in line and the expected seconds
+OnWait = Callable[[int, int | None], Awaitable[None]]  # takes a position in line and the expected seconds
 PlaceIn = tuple[KeyPool, Place[Lease]]
 
 
 async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPool, Lease]:
-    """Wait for the first key that one of the pools has for an order; those named first are asked first.
+    """Wait for the first key that one of the pools has for an order; earlier places take precedence.
 
-    `on_wait` gets the position in the line that moves fastest whenever it changed noticeably, at most about once a
-    second. Raises NoUpstreamKey when no pool has a key left that could serve, what else a pool refused
-    the order for, or Rerouted when it shall look again at which pools it can wait.
+    `on_wait` gets the position in the line with the shortest wait whenever it changed noticeably, at most about once a
+    second. Raises NoUpstreamKey if no pool has a key left that can serve, Rerouted if the pools have to be chosen
+    again, or the error for which all pools refused the order.
     """
-    news = asyncio.Event()
+    updated = asyncio.Event()
     entered: list[PlaceIn] = []
     taken: PlaceIn | None = None
     try:
         for pool, place in places:
-            place.news = news
+            place.updated = updated
             entered.append((pool, place))
             pool.enter(place)
             if place.grant is not None:
@@ -33,20 +33,20 @@ async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPo
         while (taken := next((each for each in entered if each[1].grant is not None), None)) is None:
             if (refusal := _refusal(entered)) is not None:
                 raise refusal
-            await news.wait()
-            news.clear()
+            await updated.wait()
+            updated.clear()
             await _show(entered, on_wait)
     finally:
         for each in entered:
             if each is not taken:
                 each[0].leave(each[1])
     pool, place = taken
-    assert place.grant is not None  # noqa: S101 - that is why it was taken
+    assert place.grant is not None  # noqa: S101 - the loop ends with a granted place
     return pool, place.grant
 
 
 def _refusal(entered: Sequence[PlaceIn]) -> Exception | None:
-    """Why the order leaves the lines; None while it waits in one of them."""
+    """The error for which the order leaves the lines; None while it waits in one of them."""
     refusals = [place.refusal for _, place in entered if place.refusal is not None]
     rerouted = next((each for each in refusals if isinstance(each, Rerouted)), None)
     if rerouted is not None or len(refusals) < len(entered):
@@ -60,6 +60,6 @@ async def _show(entered: Sequence[PlaceIn], on_wait: OnWait) -> None:
         for pool, place in entered
         if place.waiting
     ]
-    if len(waits) == len(entered):  # else one of them has news that matters more
+    if len(waits) == len(entered):  # else one of them has a grant or a refusal
         seconds, position = min(waits)
         await on_wait(position, math.ceil(seconds) if math.isfinite(seconds) else None)

@@ -1,6 +1,6 @@
-"""Who answers if nobody else does? A server with Sora's web protocol, for demonstrations and for the tests.
+"""Which server answers without a real back end? Simulated ones, here Sora's web protocol, for demonstrations and tests.
 
-Order faults at `/simulator/faults`, see what happened at `/simulator/stats`, wait for it at `/simulator/wait`.
+`/simulator/faults` takes orders for faults, `/simulator/stats` shows what happened, `/simulator/wait` waits for it.
 """
 
 from sora_proxy.simulator.engine import Clocks

@@ -1,4 +1,4 @@
-"""How every call of the protocol is counted, answered truthfully, or spoiled as ordered."""
+"""Answering: counts every call of the protocol, and gives the true answer or that of an ordered fault."""
 
 from collections.abc import Awaitable, Callable
 
@@ -20,7 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def token_of(request: web.Request) -> str | None:
-    """Give the bearer token of a request, if it has one that is not empty."""
+    """Return the bearer token of a request, or None if it has none or an empty one."""
     header = request.headers.get("Authorization", "")
     if not header.lower().startswith(SCHEME):
         return None
@@ -28,7 +28,7 @@ def token_of(request: web.Request) -> str | None:
 
 
 def account_token(request: web.Request) -> str:
-    """Give the token that names the account; without one the call is refused."""
+    """Return the token that names the account. Raises Refusal without one."""
     token = token_of(request)
     if token is None:
         raise refusals.unauthorized()
@@ -36,12 +36,12 @@ def account_token(request: web.Request) -> str:
 
 
 def base_of(request: web.Request) -> str:
-    """Give the scheme, host and port by which the client reached us."""
+    """Return the scheme, host and port by which the client reached this server."""
     return f"{request.scheme}://{request.host}"
 
 
 async def answer(request: web.Request, call: Call, truth: Callable[[], web.Response]) -> web.StreamResponse:
-    """Give the true answer, unless a rule wants another; `truth` has the call's effect."""
+    """Return the true answer, unless a rule demands another one. `truth` makes it, with the call's effect."""
     faults = request.app[SIMULATOR].faults
     rule = faults.answer_rule(call)
     if rule is None:
@@ -55,7 +55,7 @@ async def answer(request: web.Request, call: Call, truth: Callable[[], web.Respo
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer with the protocol's error object, whatever goes wrong."""
+    """Answer every error with the protocol's error object."""
     try:
         return await handler(request)
     except Refusal as refusal:
@@ -69,7 +69,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 @web.middleware
 async def count_and_delay(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count a call of the protocol before and after it is answered, and hold its answer back if the options say so."""
+    """Count a call of the protocol before and after its answer, and delay the answer if the options say so."""
     endpoint, simulator = request.match_info.route.name, request.app[SIMULATOR]
     if endpoint not in ENDPOINTS:
         return await handler(request)

@@ -1,4 +1,4 @@
-"""Draws off the event loop, in two threads, each image once as long as it is remembered."""
+"""Artist: draws images in two threads outside of the event loop, and each image only once while it is remembered."""
 
 import asyncio
 from collections import OrderedDict
@@ -8,16 +8,16 @@ from typing import TypeVar
 
 THREADS = 2
 MAX_BYTES = 64 * 2**20
-AHEAD = 64  # images that may wait to be drawn before they are asked for
+AHEAD = 64  # images that may wait to be drawn before they are requested
 
 Result = TypeVar("Result")
 
 
 class Artist:
-    """A small pool of threads and a bounded memory of what they drew."""
+    """A small pool of threads, and a bounded memory of the images that they drew."""
 
     def __init__(self) -> None:
-        """Make the pool; its threads start with the first work."""
+        """Make the pool, whose threads start with the first work."""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="simulator-artist")
         self._drawn: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
@@ -25,18 +25,18 @@ class Artist:
         self._drawing: dict[str, asyncio.Future[bytes]] = {}
 
     def begin(self, name: str, draw: Callable[[], bytes]) -> None:
-        """Draw an image that somebody will ask for, unless there is much to draw already."""
+        """Draw an image before it is requested, unless many images wait already."""
         if name not in self._drawn and name not in self._drawing and len(self._drawing) < AHEAD and not self._closed:
             self._start(name, draw)
 
     async def image(self, name: str, draw: Callable[[], bytes]) -> bytes:
-        """Give the image of that name, and draw it if nobody did or does."""
+        """Return the image with this name, and draw it if that has not begun."""
         if name in self._drawn:
             self._drawn.move_to_end(name)
             return self._drawn[name]
         if name not in self._drawing:
             self._start(name, draw)
-        # Others may wait for the same image: whoever leaves must not stop it.
+        # Others may wait for the same image, so a cancelled caller must not stop it.
         return await asyncio.shield(self._drawing[name])
 
     def _start(self, name: str, draw: Callable[[], bytes]) -> None:
@@ -49,12 +49,12 @@ class Artist:
         return await asyncio.get_running_loop().run_in_executor(self._threads, job)
 
     def forget(self) -> None:
-        """Drop what was drawn."""
+        """Drop all images."""
         self._drawn.clear()
         self._bytes = 0
 
     async def close(self) -> None:
-        """Finish what is being drawn, leave the rest, and end the threads."""
+        """Finish the images that are being drawn, drop the others, and end the threads."""
         self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.gather(*self._drawing.values(), return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The command that runs a simulator alone."""
+"""Command: the command line that runs one simulator."""
 
 import argparse
 import asyncio
@@ -22,7 +22,7 @@ FAILED = 2
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A simulator that can be run: its options, and what serves them."""
+    """A kind of simulator, with its options and the function that serves it."""
 
     options: type[Any]
     serve: Callable[..., AbstractAsyncContextManager[RunningSimulator]]
@@ -36,7 +36,7 @@ WIRES: Mapping[str, Wire] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the wire, where to listen, and one argument per option of any wire."""
+    """Add arguments for the wire, the address, and each option of any wire."""
     parser.add_argument(
         "--wire",
         choices=tuple(WIRES),
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_option(group: Any, option: Field[Any]) -> None:
-    """Without a default, so that an option of another wire is noticed."""
+    """Add an option without a default, so that options of another wire are detected."""
     name, meaning = f"--{option.name.replace('_', '-')}", option.metadata["meaning"]
     if isinstance(option.default, bool):
         group.add_argument(name, action="store_true", default=None, help=meaning)
@@ -67,7 +67,7 @@ def _add_option(group: Any, option: Field[Any]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM; give the exit status."""
+    """Serve until SIGINT or SIGTERM. Returns the exit status."""
     wire = WIRES[arguments.wire]
     try:
         options = wire.options(**_given(arguments, wire))

@@ -1,4 +1,4 @@
-"""The routes by which tests order faults, see what happened, and wait for it, whatever the wire of the simulator."""
+"""Control: the routes of every simulator by which tests order faults, see what happened, and wait for it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from sora_proxy.simulator.json_answers import json_response
 from sora_proxy.simulator.refusals import Refusal
 from sora_proxy.simulator.stopping import STOPPING
 
-MAX_WAIT_SECONDS = 600.0  # seconds
+MAX_WAIT_SECONDS = 600.0
 
 
 class Witness(Protocol):
-    """What a simulator has seen."""
+    """The record of a simulator's calls."""
 
     registered: int
 
@@ -30,7 +30,7 @@ class Witness(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What the routes work with; `stats` gets their query."""
+    """The objects that the routes use; `stats` takes their query."""
 
     endpoints: frozenset[str]
     faults: FaultBook
@@ -43,7 +43,7 @@ CONTROLS: web.AppKey[Controls] = web.AppKey("controls", Controls)
 
 
 def add_routes(app: web.Application) -> None:
-    """Add the control routes; none of them is counted in the stats."""
+    """Add the control routes, which are not counted in the stats."""
     app.add_routes(
         [
             web.get("/stats", stats),
@@ -64,7 +64,7 @@ async def stats(request: web.Request) -> web.Response:
 
 
 async def wait(request: web.Request) -> web.Response:
-    """Answer as soon as every fact that the query names is so, or with 504 when the timeout (seconds) is over."""
+    """Answer as soon as the counts reach those in the query, or with 504 after its `timeout` in seconds."""
     controls, query = request.app[CONTROLS], request.query
     unknown = set(query) - {"endpoint", "token", "count", "registered", "struck", "timeout"}
     if unknown:
@@ -92,7 +92,7 @@ async def wait(request: web.Request) -> web.Response:
 
 
 async def reset(request: web.Request) -> web.Response:
-    """Forget what was made, ordered and counted."""
+    """Forget all tasks, rules and counts."""
     request.app[CONTROLS].reset()
     return json_response({"reset": True})
 
@@ -103,7 +103,7 @@ async def list_faults(request: web.Request) -> web.Response:
 
 
 async def add_faults(request: web.Request) -> web.Response:
-    """Put one rule in force, or each of a list, or none if one of them is not understood."""
+    """Put one rule, or each rule of a list, in force. If one is invalid, none is."""
     faults = request.app[CONTROLS].faults
     try:
         orders = orjson.loads(await request.read())
@@ -114,7 +114,7 @@ async def add_faults(request: web.Request) -> web.Response:
 
 
 async def clear_faults(request: web.Request) -> web.Response:
-    """Drop every rule; the counts stay."""
+    """Drop all rules, but keep the counts."""
     request.app[CONTROLS].faults.clear()
     return json_response({"faults": []})
 

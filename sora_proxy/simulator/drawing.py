@@ -1,4 +1,4 @@
-"""Draws the images that tasks end with. All of it blocks: call it from a thread."""
+"""Drawing: draws the results of tasks. All functions block: call them from a thread."""
 
 import io
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ UPLOAD_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MAX_PIXELS = 40_000_000
 PREVIEW_SIDE = 768
 LETTER_SIZES = (42, 36, 30, 25, 21, 18)
-REFERENCE_SHORT_SIDE = 480  # of the image that LETTER_SIZES are meant for
+REFERENCE_SHORT_SIDE = 480  # of the image for which LETTER_SIZES are chosen
 PAPER = (250, 250, 247)
 COMPRESSION = 6
-MARK = "simulator"  # in every image, so that nobody takes it for a real back end's
+MARK = "simulator"  # in every image, to distinguish it from a real back end's
 
 Box = tuple[int, int, int, int]
 
 
 class UnusableImage(Exception):
-    """An uploaded file that is no image of a known kind, or too large a one."""
+    """An uploaded file that is not an image of a known kind, or is too large."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """What is to be drawn; `variant` counts from 1, and `upload` is a preview made by `preview_of`."""
+    """The description of an image; `variant` counts from 1, and `upload` is a result of `preview_of`."""
 
     prompt: str
     variant: int
@@ -51,10 +51,10 @@ def draw(sketch: Sketch) -> bytes:
 
 
 def preview_of(upload: bytes) -> bytes:
-    """Check an uploaded file and make the small image of it that remixes show."""
+    """Check an uploaded file, and make the small copy that remixes show."""
     try:
         with Image.open(io.BytesIO(upload), formats=UPLOAD_FORMATS) as image:
-            # The header tells the size: refuse before anything is decoded.
+            # The size is in the header, so a large image is refused before it is decoded.
             if image.width * image.height > MAX_PIXELS:
                 raise UnusableImage(f"The image has more than {MAX_PIXELS} pixels.")
             image.draft("RGB", (PREVIEW_SIDE, PREVIEW_SIDE))
@@ -74,7 +74,7 @@ def preview_of(upload: bytes) -> bytes:
 
 
 def _draw_upload(image: Image.Image, upload: bytes | None, room: Box) -> Box:
-    """Show the uploaded image, framed, in one half of the room; give the other half."""
+    """Draw the uploaded image with a frame in one half of the box. Returns the other half."""
     left, top, right, bottom = room
     gap = left
     if right - left >= bottom - top:
@@ -95,14 +95,14 @@ def _draw_upload(image: Image.Image, upload: bytes | None, room: Box) -> Box:
 
 
 def _fitted(upload: bytes | None, size: tuple[int, int]) -> Image.Image:
-    if upload is None:  # forgotten since: a grey card stands in for it
+    if upload is None:  # it was forgotten: a grey card replaces it
         return Image.new("RGB", size, (150, 150, 150))
     with Image.open(io.BytesIO(upload), formats=("JPEG",)) as image:
         return ImageOps.contain(image.convert("RGB"), size)
 
 
 def _draw_prompt(image: Image.Image, prompt: str, room: Box, palette: Palette, *, centred: bool) -> None:
-    """Set the prompt on a card of paper at the foot of the room, or in its middle."""
+    """Draw the prompt on a card at the bottom of the box, or in its middle."""
     left, top, right, bottom = room
     scale = min(image.size) / REFERENCE_SHORT_SIDE
     sizes = tuple(sorted({max(9, round(size * scale)) for size in LETTER_SIZES}, reverse=True))
@@ -118,7 +118,7 @@ def _draw_prompt(image: Image.Image, prompt: str, room: Box, palette: Palette, *
 
 
 def _lay_card(image: Image.Image, card: Box, radius: int) -> None:
-    """Lay translucent paper on a part of the image."""
+    """Draw a translucent card on a part of the image."""
     size = (max(1, card[2] - card[0]), max(1, card[3] - card[1]))
     mask = Image.new("L", size, 0)
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, size[0] - 1, size[1] - 1), radius=radius, fill=226)
@@ -133,8 +133,8 @@ def _write(image: Image.Image, text: Paragraph, corner: tuple[int, int], ink: tu
 
 
 def _draw_badges(image: Image.Image, variant: str, margin: int, palette: Palette) -> int:
-    """Write the mark into the upper left corner and, where it has room, the variant into the right one; give the row
-    below."""
+    """Draw the mark in the upper left corner, and the variant in the right one if there is room. Returns the top of
+    the row below."""
     mark, badge = (_Badge(text, max(9, min(image.size) // part)) for text, part in ((MARK, 32), (variant, 22)))
     mark.draw(image, (margin, margin), palette)
     left = image.width - margin - badge.width
@@ -146,7 +146,7 @@ def _draw_badges(image: Image.Image, variant: str, margin: int, palette: Palette
 
 @dataclass(frozen=True, slots=True)
 class _Badge:
-    """A short text on a pill; its letter size and its extent are pixels."""
+    """A short text on a rounded background; sizes are in pixels."""
 
     text: str
     size: int

@@ -1,4 +1,4 @@
-"""Accounts, tasks and uploads, without I/O and without timers: what is true follows from the clock."""
+"""Engine: the accounts, tasks and uploads of the service. It has no I/O and no timers: its state follows the clock."""
 
 import heapq
 import itertools
@@ -22,7 +22,7 @@ RATE_WINDOW = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """Where time comes from: `now` for durations and `wall` for dates, in seconds; `roll` gives shares from 0 to 1."""
+    """The sources of time and chance: `now` for durations, `wall` for dates, in seconds; `roll` returns 0 to 1."""
 
     now: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
@@ -40,7 +40,7 @@ class Upload:
 
 @dataclass(slots=True)
 class Account:
-    """What one token has going on."""
+    """The tasks of one token."""
 
     newest: Task | None = None
     unfinished: int = 0
@@ -57,14 +57,14 @@ class Page:
 
 @dataclass(slots=True)
 class Peaks:
-    """The most tasks that were ever unfinished at once."""
+    """The maximum number of tasks that were unfinished at once."""
 
     overall: int = 0
     by_token: dict[str, int] = field(default_factory=dict)
 
 
 class Engine:
-    """The service itself. Finished tasks and uploads are forgotten, oldest first, beyond this module's caps."""
+    """The service itself. Beyond this module's caps, the oldest finished tasks and uploads are forgotten."""
 
     def __init__(self, options: SimulatorOptions, clocks: Clocks | None = None) -> None:
         """Start with nothing registered."""
@@ -96,7 +96,7 @@ class Engine:
         self._check_rate(account, now)
 
     def register(self, token: str, order: Order, fate: Fate = ORDINARY) -> Task:
-        """Admit an order and make it a task."""
+        """Admit an order, and make a task of it."""
         self.admit(token, order)
         now = self._settle()
         task = Task(f"task_{secrets.token_hex(13)}", token, order, fate)
@@ -133,7 +133,7 @@ class Engine:
         return Page(found[:limit], len(found) > limit)
 
     def task(self, task_id: str, token: str) -> Task | None:
-        """Find a task that its account is shown."""
+        """Find a task that its account can see."""
         now = self._settle()
         task = self._tasks.get(task_id)
         if task is None or task.token != token or not task.shown(now, self.options.list_lag):
@@ -141,15 +141,15 @@ class Engine:
         return task
 
     def any_task(self, task_id: str) -> Task | None:
-        """Find a task of whatever account, shown or not."""
+        """Find a task of any account, visible or not."""
         return self._tasks.get(task_id)
 
     def state(self, task: Task) -> State:
-        """Say how the task looks now."""
+        """Return the state of a task now."""
         return state_of(task, self.clocks.now(), self.options)
 
     def add_upload(self, token: str, image: bytes) -> Upload:
-        """Keep an uploaded image for its account."""
+        """Store an uploaded image for its account."""
         upload = Upload(f"media_{secrets.token_hex(13)}", token, image)
         self._uploads[upload.id] = upload
         self._uploaded_bytes += len(image)
@@ -164,7 +164,7 @@ class Engine:
         return upload if upload is not None and upload.token == token else None
 
     def any_upload(self, upload_id: str) -> Upload | None:
-        """Find an upload of whatever account."""
+        """Find an upload of any account."""
         return self._uploads.get(upload_id)
 
     def unfinished(self) -> int:
@@ -180,7 +180,7 @@ class Engine:
             raise refusals.rate_limited(math.ceil(times[0] + RATE_WINDOW - now))
 
     def _settle(self) -> float:
-        """Take note of the tasks that ended by now, which is returned."""
+        """Note the tasks that have ended. Returns the current time."""
         now = self.clocks.now()
         while self._unfinished and self._unfinished[0][0] <= now:
             task = heapq.heappop(self._unfinished)[2]
@@ -198,7 +198,7 @@ class Engine:
             task.newer.older = task.older
         else:
             self._accounts[task.token].newest = task.older
-        # Whoever still holds the task must not hold the chain with it.
+        # A caller that still holds the task must not keep the chain alive.
         task.older = task.newer = None
         if self._accounts[task.token].newest is None:
             del self._accounts[task.token]

@@ -1,4 +1,4 @@
-"""From an ordered fault to the fate of the task that it was matched with."""
+"""Fates: the fates of tasks by ordered faults."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from sora_proxy.simulator.faults import Rule
 from sora_proxy.simulator.lifecycle import ORDINARY, Failure, Fate
 
-# Words that a reader might take for a dead key: whoever parses words instead of the structure punishes the wrong one.
+# A text that looks like that of a dead key. A client that reads texts instead of the structure blames the key.
 MISLEADING_REASON = (
     "Refused by moderation: invalid token sequence, request unauthorized, rate limit of unsafe words expired."
 )
@@ -37,5 +37,5 @@ _FATES: Mapping[str, Callable[[Mapping[str, Any]], Fate]] = {
 
 
 def fate_of(rule: Rule | None) -> Fate:
-    """Give the fate that a rule orders; without a rule it is the ordinary one."""
+    """Return the fate that a rule orders, or the ordinary one without a rule."""
     return ORDINARY if rule is None else _FATES[rule.fault](rule.parameters)

@@ -1,4 +1,4 @@
-"""The faults that can be ordered: their names, where they may strike and what parameters they take."""
+"""Fault kinds: the faults that can be ordered, with their names, endpoints and parameters."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What a kind of fault is, and what values its parameters may have."""
+"""Fault parameters: the types of kinds of faults and of their parameters, with the checks of values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ Complaint = str | None
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a fault: its default, and what is wrong with a given value."""
+    """One parameter of a fault, with its default and the check of a value, which returns a complaint."""
 
     default: Any
     complaint: Callable[[Any], Complaint]
@@ -19,9 +19,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One fault: where it strikes unless the order names an endpoint, where else it may, and its parameters.
+    """One fault: its default endpoint, the other possible endpoints, and its parameters.
 
-    A fate does not spoil an answer: it decides what becomes of the task.
+    A fate does not change an answer, but the course of the task.
     """
 
     endpoints: tuple[str, ...]
@@ -31,7 +31,7 @@ class Kind:
 
     @property
     def allowed(self) -> tuple[str, ...]:
-        """Every endpoint where the fault may strike."""
+        """All endpoints at which the fault may strike."""
         return self.endpoints + self.also
 
 
@@ -41,7 +41,7 @@ def flag(*, default: bool) -> Parameter:
 
 
 def number(default: float | None, low: float, high: float) -> Parameter:
-    """Make a number with bounds; it may be left out if its default is None."""
+    """Make a number with bounds; it may be missing if its default is None."""
 
     def complaint(value: Any) -> Complaint:
         if value is None and default is None:
@@ -54,7 +54,7 @@ def number(default: float | None, low: float, high: float) -> Parameter:
 
 
 def integer(default: int | None, low: int, high: int) -> Parameter:
-    """Make a whole number with bounds; it may be left out if its default is None."""
+    """Make an integer with bounds; it may be missing if its default is None."""
 
     def complaint(value: Any) -> Complaint:
         if value is None and default is None:
@@ -67,7 +67,7 @@ def integer(default: int | None, low: int, high: int) -> Parameter:
 
 
 def text(default: str | None) -> Parameter:
-    """Make a text that is not empty; it may be left out if its default is None."""
+    """Make a text that is not empty; it may be missing if its default is None."""
 
     def complaint(value: Any) -> Complaint:
         fits = bool(value) and isinstance(value, str)

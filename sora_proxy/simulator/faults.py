@@ -1,4 +1,4 @@
-"""Ordered faults: which rule strikes which call."""
+"""Faults: the rules for ordered faults, and the choice of the rule that strikes a call."""
 
 import itertools
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ MAX_RULES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a rule is matched with; a call without a prompt has None."""
+    """The properties of a call that rules are matched with; `prompt` is None for a call without one."""
 
     endpoint: str
     token: str | None = None
@@ -38,14 +38,14 @@ class Rule:
     struck: int = 0
 
     def matches(self, call: Call) -> bool:
-        """Tell whether the rule is about this call."""
+        """Return whether the rule applies to this call."""
         endpoints = self.kind.endpoints if self.endpoint is None else (self.endpoint,)
         if call.endpoint not in endpoints or self.token not in (None, call.token):
             return False
         return self.prompt is None or (call.prompt is not None and self.prompt in call.prompt)
 
     def described(self) -> dict[str, Any]:
-        """Give the rule as the control routes show it; `left` is null for ever."""
+        """Return the rule as the control routes show it; `left` is null if it strikes without end."""
         left = None if self.times is None else self.times - self.struck
         common = {"id": self.id, "fault": self.fault, "endpoint": self.endpoint, "token": self.token}
         counts = {"prompt": self.prompt, "times": self.times, "skip": self.skip, "left": left, "struck": self.struck}
@@ -53,7 +53,7 @@ class Rule:
 
 
 class FaultBook:
-    """The rules in force, in the order in which they were given: the first that matches strikes."""
+    """The rules in force, in the order of their arrival. The first one that matches a call strikes."""
 
     def __init__(self, kinds: Mapping[str, Kind] = KINDS) -> None:
         """Start without rules; `kinds` are the faults that can be ordered."""
@@ -68,7 +68,7 @@ class FaultBook:
         self.struck.clear()
 
     def add(self, order: Any) -> Rule:
-        """Put a rule in force, or refuse an order that is not understood."""
+        """Put a rule in force. Raises Refusal for an invalid one."""
         if len(self._rules) >= MAX_RULES:
             raise refusals.invalid("too_many_faults", f"At most {MAX_RULES} rules can be in force.")
         rule = parse_rule(order, f"fault_{next(self._numbers)}", self._kinds)
@@ -76,17 +76,17 @@ class FaultBook:
         return rule
 
     def add_all(self, orders: list[Any]) -> list[Rule]:
-        """Put every rule in force, or none if one of the orders is not understood."""
+        """Put all rules in force, or none. Raises Refusal if one is invalid."""
         for order in orders:
             parse_rule(order, "", self._kinds)
         return [self.add(order) for order in orders]
 
     def remove(self, rule_id: str) -> bool:
-        """Drop one rule; tell whether it was in force."""
+        """Drop one rule. Returns whether it was in force."""
         return self._rules.pop(rule_id, None) is not None
 
     def clear(self) -> None:
-        """Drop every rule but keep the counts."""
+        """Drop all rules, but keep the counts."""
         self._rules.clear()
 
     def rules(self) -> list[Rule]:
@@ -94,15 +94,15 @@ class FaultBook:
         return list(self._rules.values())
 
     def answer_rule(self, call: Call) -> Rule | None:
-        """Find the rule that spoils the answer to this call; it counts only once `strike` is called."""
+        """Find the rule that changes the answer to this call. It is counted when `strike` is called."""
         return self._first(call, fates=False)
 
     def fate_rule(self, call: Call) -> Rule | None:
-        """Find the rule that decides what becomes of the task; it counts only once `strike` is called."""
+        """Find the rule that decides the fate of the task. It is counted when `strike` is called."""
         return self._first(call, fates=True)
 
     def strike(self, rule: Rule) -> None:
-        """Count one strike; a rule that used up its times is dropped."""
+        """Count one strike, and drop the rule after its last one."""
         rule.struck += 1
         self.struck[rule.fault] = self.struck.get(rule.fault, 0) + 1
         if rule.times is not None and rule.struck >= rule.times:
@@ -120,7 +120,7 @@ class FaultBook:
 
 
 def parse_rule(order: Any, rule_id: str, kinds: Mapping[str, Kind]) -> Rule:
-    """Read the order of a fault; a Refusal says what is wrong with it."""
+    """Read the order of a fault. Raises Refusal, which says what is wrong with it."""
     if not isinstance(order, dict):
         raise _wrong("A fault is ordered with a JSON object.")
     name = order.get("fault")

@@ -1,4 +1,4 @@
-"""Answers in JSON."""
+"""JSON answers: the function that makes them."""
 
 from typing import Any
 

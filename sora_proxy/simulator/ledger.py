@@ -1,4 +1,4 @@
-"""What the simulator has seen and answered, for tests to look at and to wait for."""
+"""Ledger: the record of calls and answers, which tests read and wait for."""
 
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ OTHER_TOKENS = "(others)"
 
 @dataclass(slots=True)
 class Lists:
-    """The list calls of one token; times and spacing in seconds."""
+    """The calls of one token for lists; times and intervals are in seconds."""
 
     calls: int = 0
     latest: float | None = None
@@ -31,7 +31,7 @@ class Lists:
         self.latest = now
 
     def described(self) -> dict[str, Any]:
-        """Give the counts as the stats show them."""
+        """Return the counts as the stats show them."""
         spacing = None if self.min_spacing is None else round(self.min_spacing, 4)
         return {"calls": self.calls, "min_spacing": spacing}
 
@@ -40,7 +40,7 @@ class Ledger(News):
     """Counts since the start or the last reset; the details of old registrations are dropped beyond a cap."""
 
     def __init__(self) -> None:
-        """Start with nothing seen."""
+        """Start without records."""
         super().__init__()
         self.reset()
 
@@ -88,7 +88,7 @@ class Ledger(News):
         return counts.total() if token is None else counts[token]
 
     def _name(self, token: str | None) -> str:
-        # Whoever talks to the simulator chooses the tokens, so their number is bounded here.
+        # Clients choose their tokens, so the number of recorded tokens is bounded.
         if token is None:
             return NO_TOKEN
         if token not in self._tokens:

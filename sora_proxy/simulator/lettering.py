@@ -1,4 +1,4 @@
-"""Text in images: which glyphs there are, where lines break, and which size fits a box."""
+"""Lettering: the text in images, with its glyphs, its line breaks, and the size that fits a box."""
 
 import functools
 import re
@@ -9,8 +9,8 @@ from PIL import ImageFont
 
 FONT = Path(__file__).parent / "fonts" / "NotoSansCJKsc-subset.otf"
 ELLIPSIS = "…"
-LETTERS_MEASURED = 600  # of a prompt; no image holds more
-LINE_HEIGHT = 1.32  # in letter sizes
+LETTERS_MEASURED = 600  # of a prompt, as no image has room for more
+LINE_HEIGHT = 1.32  # as a multiple of the letter size
 GLYPHS_REMEMBERED = 4096
 
 # A line may break after a blank, and before or after every letter of a script that is written without blanks.
@@ -22,13 +22,13 @@ _NEVER_FIRST = "，。、！？；：）】》」』”’…,.!?;:)]}%"
 
 @functools.lru_cache(maxsize=32)
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """Load the font in a size in pixels."""
+    """Load the font in a size, which is in pixels."""
     return ImageFont.truetype(str(FONT), size, layout_engine=ImageFont.Layout.BASIC)
 
 
 @functools.lru_cache(maxsize=GLYPHS_REMEMBERED)
 def has_glyph(letter: str) -> bool:
-    """Tell whether the font can draw the letter."""
+    """Return whether the font can draw the letter."""
     face = font(24)
     missing = face.getmask("\U0010fffd")
     drawn = face.getmask(letter)
@@ -36,7 +36,7 @@ def has_glyph(letter: str) -> bool:
 
 
 def legible(text: str) -> str:
-    """Leave out what cannot be drawn and is no letter, such as emoji, and make all white space single blanks."""
+    """Remove characters that can't be drawn and are not letters, such as emoji, and collapse white space."""
     letters = [
         letter for letter in text[: 2 * LETTERS_MEASURED] if letter.isspace() or letter.isalnum() or has_glyph(letter)
     ]
@@ -45,7 +45,7 @@ def legible(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Lines of text that fit their box, with the letter size and the extent in pixels."""
+    """Lines of text that fit their box, with the letter size and the width in pixels."""
 
     lines: tuple[str, ...]
     size: int
@@ -63,7 +63,7 @@ class Paragraph:
 
 
 def fit(text: str, box: tuple[int, int], sizes: tuple[int, ...]) -> Paragraph:
-    """Set a text in the largest of the sizes that fits the box; in the last one it is shortened to fit."""
+    """Set a text in the first size that fits the box. In the last one, the text is shortened to fit."""
     letters = legible(text)
     cut = len(letters) > LETTERS_MEASURED
     letters = letters[:LETTERS_MEASURED]
@@ -81,15 +81,15 @@ def _paragraph(lines: list[str], size: int) -> Paragraph:
     return Paragraph(tuple(lines), size, round(max(font(size).getlength(line) for line in lines)))
 
 
-def wrap(text: str, face: ImageFont.FreeTypeFont, width: int, most_lines: int) -> list[str]:
-    """Break a text into lines of at most `width` pixels; stop after `most_lines`."""
+def wrap(text: str, face: ImageFont.FreeTypeFont, width: int, max_lines: int) -> list[str]:
+    """Break a text into lines of at most `width` pixels; stop after `max_lines`."""
     lines: list[str] = []
     line, used = "", 0.0
     for piece in _pieces(text, face, width):
         length = face.getlength(piece)
         if line and used + length > width and piece not in _NEVER_FIRST:
             lines.append(line.rstrip())
-            if len(lines) >= most_lines:
+            if len(lines) >= max_lines:
                 return lines
             line, used = "", 0.0
         if line or piece.strip():
@@ -100,7 +100,7 @@ def wrap(text: str, face: ImageFont.FreeTypeFont, width: int, most_lines: int) -
 def _pieces(text: str, face: ImageFont.FreeTypeFont, width: int) -> list[str]:
     pieces: list[str] = []
     for piece in _PIECES.findall(text):
-        # A word that is wider than a line is broken between any two letters.
+        # A word that is wider than a line may be broken between any two letters.
         pieces.extend([piece] if len(piece) == 1 or face.getlength(piece) <= width else list(piece))
     return pieces
 

@@ -1,4 +1,4 @@
-"""A task, what is fated to become of it, and how it looks at a given moment."""
+"""Lifecycle: the types of a task and its fate, and its state at a given moment."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ STEPS = 4
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was ordered."""
+    """An order as a client sent it."""
 
     prompt: str
     n_variants: int
@@ -27,7 +27,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How a task fails."""
+    """The failure of a task."""
 
     status: str
     reason: str
@@ -37,7 +37,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """How a task strays from an ordinary life; the defaults are that ordinary life. Times are in seconds."""
+    """The course of a task; the defaults are those of an ordinary task. Times are in seconds."""
 
     finishes: bool = True
     failure: Failure | None = None
@@ -54,7 +54,7 @@ ORDINARY = Fate()
 
 
 class Task:
-    """A registered order; it lives in its account's chain of tasks, newest first."""
+    """A registered order, in its account's chain of tasks, newest first."""
 
     __slots__ = (
         "created_at",
@@ -81,7 +81,7 @@ class Task:
     newer: "Task | None"
 
     def __init__(self, task_id: str, token: str, order: Order, fate: Fate) -> None:
-        """Make a task that is not yet placed in time."""
+        """Make a task that has no times yet."""
         self.id = task_id
         self.token = token
         self.order = order
@@ -91,22 +91,22 @@ class Task:
 
     @property
     def ends_at(self) -> float:
-        """The clock time at which the task ends; infinite for one that never does."""
+        """The clock time at which the task ends; infinity if it never ends."""
         return self.registered_at + self.queue_seconds + self.run_seconds if self.fate.finishes else math.inf
 
     def listed(self, now: float, lag: float) -> bool:
-        """Tell whether the list shows the task."""
+        """Return whether the list shows the task."""
         age = now - self.registered_at
         return age >= lag and not 0 <= age - self.fate.hidden_after < self.fate.hidden_seconds
 
     def shown(self, now: float, lag: float) -> bool:
-        """Tell whether the task is shown when it is asked for by its id."""
+        """Return whether a request for the task by its id shows it."""
         return self.listed(now, lag) or (not self.fate.hidden_alone_too and now - self.registered_at >= lag)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How a task looks at one moment; the wait is in seconds."""
+    """The state of a task at one moment; the wait is in seconds."""
 
     status: str
     progress: float | None = None
@@ -116,12 +116,12 @@ class State:
 
     @property
     def succeeded(self) -> bool:
-        """Tell whether there are images."""
+        """Return whether there are images."""
         return self.status == "succeeded"
 
 
 def state_of(task: Task, now: float, options: SimulatorOptions) -> State:
-    """Say how the task looks at the clock time `now`."""
+    """Return the state of a task at the clock time `now`."""
     age = now - task.registered_at
     if age < task.queue_seconds:
         return _waiting(age, task.queue_seconds)
@@ -154,7 +154,7 @@ def _progress(options: SimulatorOptions, share: float) -> float | None:
 
 
 def moderation_of(task: Task, state: State) -> dict[str, Any]:
-    """Say what moderation found: pending, passed or failed with a code."""
+    """Return the result of moderation: pending, passed or failed with a code."""
     if not state.finished:
         return {"type": "pending", "code": None}
     failure = task.fate.failure

@@ -1,4 +1,4 @@
-"""What a struck call is answered with instead of the truth."""
+"""Misbehaviour: the answers to calls that a fault strikes."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,7 +19,7 @@ SERVER_ERROR_CODES = {503: "heavy_load", 504: "gateway_timeout", 502: "bad_gatew
 
 
 class Strike:
-    """One call struck by one rule; its true answer, and with it the call's effect, comes at most once."""
+    """One call that one rule strikes. Its true answer, and with it the call's effect, is made at most once."""
 
     def __init__(self, request: web.Request, call: Call, rule: Rule, truth: Callable[[], web.Response]) -> None:
         """Hold the parts together."""
@@ -30,27 +30,27 @@ class Strike:
         self._answer: web.Response | None = None
 
     def __getitem__(self, parameter: str) -> Any:
-        """Give a parameter of the rule."""
+        """Return a parameter of the rule."""
         return self.rule.parameters[parameter]
 
     def take_effect(self) -> None:
-        """Let the call do what it would have done, if the rule says that it did."""
+        """Carry out the call if the rule says that its order is registered."""
         if self.call.endpoint == "submit" and self.rule.parameters.get("registered"):
             self.truth()
 
     def truth(self) -> web.Response:
-        """Give the true answer."""
+        """Return the true answer."""
         if self._answer is None:
             self._answer = self._truth()
         return self._answer
 
     def plausible(self) -> web.Response | None:
-        """Give the true answer if that does not register what the rule leaves unregistered."""
+        """Return the true answer, or None if that would register an order against the rule."""
         unregistered = self.call.endpoint == "submit" and not self.rule.parameters.get("registered")
         return None if unregistered else self.truth()
 
     def body(self) -> bytes:
-        """Give the plausible answer's body, or that of a made-up one."""
+        """Return the body of the plausible answer, or of an invented one."""
         answer = self.plausible()
         body = answer.body if answer is not None else b'{"id": "task_00000000000000000000000000", "priority": 1}'
         return body if isinstance(body, bytes) else b""
@@ -107,7 +107,7 @@ async def _no_images(strike: Strike) -> web.StreamResponse:
 
 async def _server_error(strike: Strike) -> web.StreamResponse:
     status = strike["status"]
-    if status >= 520:  # these come from the edge, which answers with a page of its own
+    if status >= 520:  # these are from the edge server, which answers with its own page
         return pages.edge_error(status)
     raise Refusal(status, SERVER_ERROR_CODES.get(status, "internal_error"), "The service could not answer.")
 
@@ -143,7 +143,7 @@ async def _garbage(strike: Strike) -> web.StreamResponse:
 
 
 async def _encoded(strike: Strike) -> web.StreamResponse:
-    """Say an encoding that nobody asked for, and that the body does not have."""
+    """Declare an encoding that was not requested, and that the body does not have."""
     answer = _json(strike.body())
     answer.headers["Content-Encoding"] = strike["encoding"]
     return answer

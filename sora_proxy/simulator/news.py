@@ -1,4 +1,4 @@
-"""How tests wait until the simulator has seen something."""
+"""News: the wait of tests until a simulator has seen something."""
 
 import asyncio
 import contextlib
@@ -6,19 +6,19 @@ from collections.abc import Callable
 
 
 class News:
-    """Facts that change, and those who wait for a change."""
+    """A base class for records on whose changes tests wait."""
 
     def __init__(self) -> None:
-        """Start without anybody who waits."""
+        """Start without waiters."""
         self._changed = asyncio.Event()
 
     def wake(self) -> None:
-        """Let everybody who waits look again."""
+        """Let all waiters check their conditions again."""
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def wait_for(self, met: Callable[[], bool], timeout: float) -> None:
-        """Wait until `met`, at most `timeout` seconds."""
+        """Wait until `met` returns true, for at most `timeout` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while not met():

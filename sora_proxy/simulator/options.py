@@ -1,4 +1,4 @@
-"""How a simulated service behaves: one frozen object, one line of meaning per option."""
+"""Options: the behaviour of the simulated service, one frozen object with one line of meaning per option."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -15,7 +15,7 @@ def option(default: Any, meaning: str, choices: tuple[str, ...] = ()) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorOptions:
-    """Every option has a default that suits a demonstration; times are in seconds."""
+    """The options of Sora's wire. The defaults suit a demonstration; times are in seconds."""
 
     seconds: float = option(8.0, "seconds that a task runs, once it left the queue")
     jitter: float = option(0.0, "how far a run may differ from that, as a share of it (0 to 1)")
@@ -37,7 +37,7 @@ class SimulatorOptions:
     )
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense, with a ValueError that names the option."""
+        """Check the values. Raises ValueError, which names the option."""
         for each in fields(self):
             check_option(each.name, getattr(self, each.name), each.metadata["choices"])
         for name in ("jitter", "progress_null_share"):
@@ -48,7 +48,7 @@ class SimulatorOptions:
 
 
 def check_option(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Raise a ValueError that names the option if its value makes no sense."""
+    """Check a value. Raises ValueError, which names the option."""
     if choices and value not in choices:
         raise ValueError(f"{name} must be one of: {', '.join(choices)}")
     if isinstance(value, (int, float)) and not (math.isfinite(value) and value >= 0):

@@ -1,4 +1,4 @@
-"""Reads the JSON of a submit and refuses what the service would not take."""
+"""Orders: reads the JSON of a submit, and refuses orders that the service would refuse."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ SIDES = (64, 2048)  # pixels
 
 
 def order_of(body: Any) -> Order:
-    """Give the order, or raise the Refusal that says what is wrong with it."""
+    """Return the order. Raises Refusal, which says what is wrong with it."""
     if not isinstance(body, dict):
         raise invalid("invalid_json", "The body must be a JSON object.")
     kind = body.get("type")

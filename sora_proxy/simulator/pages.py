@@ -1,4 +1,4 @@
-"""Answers that are no JSON: challenge pages, error pages of an edge server, and hostile files."""
+"""Pages: answers that are not JSON, such as challenge pages, error pages of an edge server, and hostile files."""
 
 import functools
 import gzip
@@ -17,7 +17,7 @@ var a = document.createElement('script');
 a.src = '/cdn-cgi/challenge-platform/h/g/orchestrate/chl_page/v1?ray=8f00000000000000';
 document.head.appendChild(a);</script></body></html>"""
 
-# The older page is the one that solvers of challenges recognise, and give up on with an exception of their own.
+# Programs that solve challenges recognize this older page, and give up with their own exception.
 _LEGACY = """<!DOCTYPE html><html><head><title>Attention Required! | Cloudflare</title></head><body>
 <script>(function(){{var cpo = document.createElement('script');
 cpo.src = '/cdn-cgi/challenge-platform/h/g/orchestrate/{kind}/v1?ray=8f00000000000000';
@@ -37,7 +37,7 @@ def _page(text: str, status: int, headers: dict[str, str] | None = None) -> web.
 
 
 def challenge(status: int, page: str, *, marked: bool) -> web.Response:
-    """Give the page by which an edge server asks for a browser."""
+    """Return the page by which an edge server tests for a browser."""
     headers = {"Server": "cloudflare", "CF-RAY": "8f00000000000000-SIM"}
     if marked:
         headers["cf-mitigated"] = "challenge"
@@ -46,17 +46,17 @@ def challenge(status: int, page: str, *, marked: bool) -> web.Response:
 
 
 def edge_error(status: int) -> web.Response:
-    """Give the page of an edge server that got no answer from behind it."""
+    """Return the page of an edge server whose origin server did not answer."""
     return _page(_EDGE.format(status=status), status, {"Server": "cloudflare"})
 
 
 def plain(status: int, content_type: str = "text/html") -> web.Response:
-    """Give a harmless page."""
+    """Return a harmless page."""
     return web.Response(body=_PLAIN.encode(), status=status, headers={"Content-Type": content_type})
 
 
 def svg(content_type: str) -> web.Response:
-    """Give a vector image with a script in it."""
+    """Return a vector image with a script in it."""
     return web.Response(body=_SVG.encode(), headers={"Content-Type": content_type})
 
 
@@ -66,13 +66,13 @@ def _gzipped_megabyte() -> bytes:
 
 
 def gzip_bomb(megabytes: int) -> web.Response:
-    """Give a small body that decompresses to that many megabytes."""
+    """Return a small body that decompresses to this many megabytes."""
     headers = {"Content-Encoding": "gzip", "Content-Type": "image/png"}
     return web.Response(body=_gzipped_megabyte() * megabytes, headers=headers)
 
 
 def pixel_bomb(width: int, height: int) -> web.Response:
-    """Give a tiny PNG whose header claims that many pixels."""
+    """Return a tiny PNG whose header claims this many pixels."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(bytes(1000))) + _chunk(b"IEND", b"")
     return web.Response(body=b"\x89PNG\r\n\x1a\n" + chunks, content_type="image/png")

@@ -1,4 +1,4 @@
-"""The answers by which the service says no."""
+"""Refusals: the error answers of the service."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ class Refusal(Exception):
         details: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Say what the HTTP status, the error object and the extra headers of the answer are."""
+        """Hold the HTTP status, the error object and the extra headers of the answer."""
         super().__init__(message)
         self.status = status
         self.code = code
@@ -25,7 +25,7 @@ class Refusal(Exception):
         self.headers = dict(headers or {})
 
     def payload(self) -> dict[str, Any]:
-        """Give the error object as the service words it."""
+        """Return the error object in the form of the service."""
         error = {"code": self.code, "message": self.message, "type": _type(self.status), "details": self.details}
         return {"error": error}
 
@@ -39,7 +39,7 @@ def _type(status: int) -> str:
 
 
 def invalid(code: str, message: str) -> Refusal:
-    """Make the refusal of an order that is wrong in itself."""
+    """Make the refusal of an invalid order."""
     return Refusal(400, code, message)
 
 
@@ -49,12 +49,12 @@ def unauthorized(code: str = "token_invalidated") -> Refusal:
 
 
 def too_many_concurrent(num_tasks: int) -> Refusal:
-    """Make the refusal of a task while `num_tasks`, the most allowed, are unfinished."""
+    """Make the refusal of a task while `num_tasks`, the maximum, are unfinished."""
     message = f"You already have {num_tasks} tasks in progress. Wait until one of them is finished."
     return Refusal(429, "too_many_concurrent_tasks", message, details={"num_tasks": num_tasks})
 
 
 def rate_limited(retry_after: int | str | None, code: str = "rate_limit_exhausted", status: int = 429) -> Refusal:
-    """Make the refusal of one request too many; `retry_after` is in seconds or a date, None leaves the header out."""
+    """Make the refusal of a request beyond the rate. `retry_after` is in seconds or a date; None: no such header."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return Refusal(status, code, "You have reached the limit of requests. Try again later.", headers=headers)

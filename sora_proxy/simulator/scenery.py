@@ -1,4 +1,4 @@
-"""The backgrounds of drawn images: a palette and a pattern that follow from the prompt and the variant."""
+"""Scenery: the backgrounds of drawn images, whose palette and pattern follow from the prompt and the variant."""
 
 import hashlib
 import math
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-OVERSAMPLING = 2  # shapes are drawn larger and averaged down, for smooth edges
+OVERSAMPLING = 2  # shapes are drawn larger and scaled down, for smooth edges
 
 Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """The colours of one image: the sky from top to bottom, the shapes on it, and one that stands out."""
+    """The colours of one image: the sky from top to bottom, the shapes on it, and one accent."""
 
     top: Colour
     bottom: Colour
@@ -36,7 +36,7 @@ PALETTES = (
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The canvas of one pattern, with the dice that it may roll."""
+    """The canvas of one pattern, with its source of random numbers."""
 
     draw: ImageDraw.ImageDraw
     width: int
@@ -55,7 +55,7 @@ class Scene:
 
 
 def mixed(one: Colour, other: Colour, share: float) -> Colour:
-    """Blend two colours; `share` of the second."""
+    """Blend two colours; `share` is that of the second one."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 

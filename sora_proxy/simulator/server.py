@@ -1,4 +1,4 @@
-"""The simulator of Sora's web protocol as an application and as a running server."""
+"""Server: the simulator of Sora's web protocol, as an application and as a running server."""
 
 import contextlib
 import functools
@@ -19,7 +19,7 @@ from sora_proxy.simulator.stopping import STOPPING, Stopping
 
 
 def create_simulator(options: SimulatorOptions, clocks: Clocks | None = None) -> web.Application:
-    """Make the application; its threads end with its cleanup."""
+    """Make the application, whose cleanup ends its threads."""
     app = web.Application(middlewares=[count_and_delay, errors_as_json])
     app[SIMULATOR] = simulator = Simulator(options, Engine(options, clocks))
     app[STOPPING] = Stopping()
@@ -38,7 +38,7 @@ async def serve_simulator(
 ) -> AsyncIterator[RunningSimulator]:
     """Serve in the running event loop, on a free port of loopback or a given socket, until the context is left."""
     app = create_simulator(options, clocks)
-    # A client that leaves ends its handler, so that answers that hang for ever do not pile up.
+    # A handler ends when its client leaves, so that endless answers do not accumulate.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS)
     async with serve(runner, listening) as running:
         yield running

@@ -1,4 +1,4 @@
-"""A simulator as a running server, whatever its wire."""
+"""Serving: runs any simulator as a server."""
 
 import contextlib
 import socket
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-SHUTDOWN_SECONDS = 0.5  # for answers under way; those that hang on purpose end at once
+SHUTDOWN_SECONDS = 0.5  # for answers under way; intended pauses end at once
 BACKLOG = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class RunningSimulator:
-    """A server that listens; `url` has no slash at its end."""
+    """A server that listens; its `url` has no slash at the end."""
 
     url: str
     port: int
@@ -21,7 +21,7 @@ class RunningSimulator:
 
 
 def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
-    """Take an address to serve on; port 0 takes a free one. Raises OSError."""
+    """Open a socket to serve on; port 0 means any free port. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 

@@ -1,4 +1,4 @@
-"""The JSON shapes of the protocol."""
+"""Shapes: the JSON objects of the protocol."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ ORDER_FIELDS = ("prompt", "n_variants", "width", "height")
 
 
 def task_json(simulator: Simulator, task: Task, base: str) -> dict[str, Any]:
-    """Give a task as it looks now; `base` is the scheme and host of its media URLs."""
+    """Return the current state of a task; `base` is the scheme and host of its media URLs."""
     state, order, failure = simulator.engine.state(task), task.order, task.fate.failure
     failed = state.finished and failure is not None
     return {
@@ -60,7 +60,7 @@ def _generation(simulator: Simulator, task: Task, variant: int, base: str) -> di
 
 
 def list_json(simulator: Simulator, page: Page, base: str) -> dict[str, Any]:
-    """Give one page of the list."""
+    """Return one page of the list."""
     rows = [task_json(simulator, task, base) for task in page.tasks]
     if simulator.options.list_without_prompts:
         for row in rows:
@@ -73,11 +73,11 @@ def list_json(simulator: Simulator, page: Page, base: str) -> dict[str, Any]:
 
 
 def submitted_json(task: Task) -> dict[str, Any]:
-    """Give the answer to a submit."""
+    """Return the answer to a submit."""
     return {"id": task.id, "priority": 1, "rate_limit_and_credit_balance": None}
 
 
 def parameters_json(simulator: Simulator) -> dict[str, Any]:
-    """Give the answer to the free call that tells whether a token is alive."""
+    """Return the answer to the free call that shows whether a token works."""
     limits = {"max_n_variants": MAX_VARIANTS, "max_concurrent_tasks": simulator.options.max_concurrent or None}
     return {"can_create_images": True, "can_create_videos": False, "limits_for_images": limits}

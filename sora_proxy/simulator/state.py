@@ -1,4 +1,4 @@
-"""The parts of one running simulator."""
+"""State: the parts of one running simulator."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from sora_proxy.simulator.options import SimulatorOptions
 
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """Everything that the routes work with."""
+    """The objects that the routes use."""
 
     options: SimulatorOptions
     engine: Engine

@@ -1,4 +1,4 @@
-"""What the stats show of Sora's wire."""
+"""Stats: the statistics of Sora's wire."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from sora_proxy.simulator.state import Simulator
 
 
 def stats_of(simulator: Simulator, query: Mapping[str, str]) -> dict[str, Any]:
-    """Give what happened since the start or the last reset; `?tasks=0` leaves out the list of tasks."""
+    """Return the counts since the start or the last reset; `?tasks=0` omits the list of tasks."""
     ledger, peaks = simulator.ledger, simulator.engine.peaks
     return {
         "ordering": ledger.requests,

@@ -1,4 +1,4 @@
-"""The pauses that a stop of the server cuts short."""
+"""Stopping: pauses that end when the server stops."""
 
 import asyncio
 
@@ -6,23 +6,23 @@ from aiohttp import web
 
 
 class Stopping:
-    """Tells handlers that wait on purpose that the server stops."""
+    """Ends the intended pauses of handlers when the server stops."""
 
     def __init__(self) -> None:
-        """Start in the state of serving."""
+        """Start while the server serves."""
         self._begun = asyncio.Event()
 
     @property
     def begun(self) -> bool:
-        """Tell whether the server stops."""
+        """Return whether the server is stopping."""
         return self._begun.is_set()
 
     def begin(self) -> None:
-        """End every pause, now and later."""
+        """End all pauses, including later ones."""
         self._begun.set()
 
     async def pause(self, seconds: float | None) -> bool:
-        """Wait `seconds` (None: until the stop); tell whether the server still serves."""
+        """Wait `seconds`; None: until the stop. Returns whether the server still serves."""
         try:
             async with asyncio.timeout(seconds):
                 await self._begun.wait()

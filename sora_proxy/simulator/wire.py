@@ -1,4 +1,4 @@
-"""The routes of the protocol."""
+"""Wire: the routes of Sora's web protocol."""
 
 import asyncio
 from typing import Any
@@ -18,14 +18,14 @@ from sora_proxy.simulator.orders import order_of
 from sora_proxy.simulator.refusals import Refusal
 from sora_proxy.simulator.state import SIMULATOR, Simulator
 
-DRAW_AFTER = 1.0  # seconds
+DRAW_DELAY_SECONDS = 1.0
 LARGEST_UPLOAD = 32 * 2**20  # bytes
 DEFAULT_PAGE = 20
 UPLOAD_BLOCK = 256 * 1024
 
 
 def add_routes(app: web.Application) -> None:
-    """Add the protocol's routes; their names are the endpoints that faults and stats speak of."""
+    """Add the protocol's routes, whose names are the endpoints in faults and stats."""
     app.add_routes(
         [
             web.post("/backend/video_gen", submit, name="submit"),
@@ -57,8 +57,8 @@ def _register(simulator: Simulator, token: str, order: Order) -> Task:
     if rule is not None:
         simulator.faults.strike(rule)
     simulator.ledger.task_registered(task)
-    # Not at once: an answer to an order should not wait for images.
-    asyncio.get_running_loop().call_later(DRAW_AFTER, draw_ahead, simulator, task)
+    # Drawing begins later, so that the answer to the order does not wait for it.
+    asyncio.get_running_loop().call_later(DRAW_DELAY_SECONDS, draw_ahead, simulator, task)
     return task
 
 
@@ -89,7 +89,7 @@ async def get_task(request: web.Request) -> web.StreamResponse:
 
 
 async def upload(request: web.Request) -> web.StreamResponse:
-    """Keep an image for a remix."""
+    """Store an image for a remix."""
     token, simulator = account_token(request), request.app[SIMULATOR]
     file = await _uploaded_file(request)
     try:
@@ -107,7 +107,7 @@ async def upload(request: web.Request) -> web.StreamResponse:
 
 
 async def uploaded_image(request: web.Request) -> web.StreamResponse:
-    """Send the preview of an upload to whoever knows its id."""
+    """Send the preview of an upload to any client that knows its id."""
     stored = request.app[SIMULATOR].engine.any_upload(request.match_info["id"])
     if stored is None:
         raise Refusal(404, "not_found", "There is nothing at this URL.")
@@ -115,13 +115,13 @@ async def uploaded_image(request: web.Request) -> web.StreamResponse:
 
 
 async def parameters(request: web.Request) -> web.StreamResponse:
-    """Tell what the account may do."""
+    """Show the permissions of the account."""
     token, simulator = account_token(request), request.app[SIMULATOR]
     return await answer(request, Call("parameters", token), lambda: json_response(shapes.parameters_json(simulator)))
 
 
 async def media(request: web.Request) -> web.StreamResponse:
-    """Send an image to whoever knows its URL."""
+    """Send an image to any client that knows its URL."""
     simulator, place = request.app[SIMULATOR], request.match_info
     asset = asset_of(simulator, place["id"], place["variant"], dict(request.query))
     image = await image_of(simulator, asset)

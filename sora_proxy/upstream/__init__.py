@@ -1,7 +1,7 @@
-"""Whom do we ask? The protocol that every back end speaks, and its words.
+"""Which services make the images? The protocol that each back end implements, and its types.
 
 A back end is a module here, or a folder, and a line in `registry.py`. `docs/backends.md` says what it may use of this
-folder. It raises the `Fault`s of `errors.py`, chosen by status and structure of an answer, never by words in a text.
+folder. It raises the `Fault`s of `errors.py`, chosen by the status and structure of an answer, never by its texts.
 """
 
 import asyncio
@@ -23,47 +23,47 @@ ANY_SIZE = (1024, 1024)
 
 
 class TaskState(Enum):
-    running = auto()  # also: waiting in the upstream's own queue, and every word that we do not know
+    running = auto()  # including the wait in the back end's own queue, and every unknown state
     succeeded = auto()
-    refused = auto()  # the order was against the upstream's rules
+    refused = auto()  # the order was against the back end's rules
     failed = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What a model can do."""
+    """The abilities of a model."""
 
-    sizes: tuple[Size, ...] = ()  # the usual one first; none: any size by the rule
-    max_images: int = 1  # of one order
+    sizes: tuple[Size, ...] = ()  # the usual one first; empty: any size by the rule
+    max_images: int = 1  # in one order
     max_references: int = 0
-    masks: bool = False  # whether an order may have a mask beside its reference images
+    masks: bool = False  # whether an order with reference images may have a mask
     parameters: tuple[str, ...] = ()  # the names of the `spec.PARAMETERS` that it takes
-    single_calls: bool = False  # of a synchronous back end: a call makes one image
-    single_previews: bool = False  # the same, if the call shows previews
+    single_calls: bool = False  # whether each call of a synchronous back end makes one image
+    single_previews: bool = False  # the same for calls with previews
     size_rule: SizeRule = ANY
-    usual_size: Size = ANY_SIZE  # of an order without a size, for a model that takes any
-    takes_size: bool = True  # whether an order can choose it
-    edits: "Abilities | None" = None  # of orders with a reference image, where they differ from the others
-    shutdown_date: str | None = None  # when it closes or closed, where that is known
+    usual_size: Size = ANY_SIZE  # for an order without a size, if the model takes any
+    takes_size: bool = True  # whether an order can choose the size
+    edits: "Abilities | None" = None  # for orders with a reference image, if they differ
+    shutdown_date: str | None = None  # the day on which it closes or closed, if known
 
     def for_order(self, spec: GenerationSpec) -> "Abilities":
-        """Those that matter for an order: with a reference image, they may be others."""
+        """The abilities that apply to an order: they may depend on whether it has a reference image."""
         return self.edits if spec.images and self.edits else self
 
     def size_for(self, wanted: Size | None) -> Size:
-        """The size nearest to the requested one: by its shape, then by its pixels."""
+        """The size nearest to the requested one, by shape and then by number of pixels."""
         if not self.sizes:
             return self.size_rule.nearest(wanted or self.usual_size)
         return min(self.sizes, key=lambda size: _distance(size, wanted)) if wanted else self.sizes[0]
 
     def can_make(self, spec: GenerationSpec) -> bool:
-        """Whether an order can be made as it is: everything that changes its meaning is possible."""
+        """Whether the model can make an order without a change of its meaning."""
         can = self.for_order(spec)
         possible = spec.n <= can.max_images and len(spec.images) <= can.max_references
         return possible and (can.masks or spec.mask is None)
 
     def ignored(self, spec: GenerationSpec) -> tuple[str, ...]:
-        """What the model does not take of an order, by the names of parameters, or `size`."""
+        """The names of the order's parameters that the model does not take, and `size` if it does not take that."""
         can = self.for_order(spec)
         unknown = tuple(name for name in spec.parameters if name not in can.parameters)
         return unknown if can.takes_size else (*unknown, "size")
@@ -74,8 +74,10 @@ class Abilities:
 
 
 def any_of(several: Sequence[Abilities]) -> Abilities:
-    """What at least one of several servers, or back ends, can do with the same model. How sizes are chosen is up to the
-    first one."""
+    """The abilities of at least one of several servers or back ends with the same model.
+
+    The rule for sizes is that of the first one.
+    """
     dates = [each.shutdown_date for each in several]
     edits = [each.edits or each for each in several if each.max_references]
     return replace(
@@ -98,11 +100,10 @@ def _distance(size: Size, other: Size) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """The models of a back end by its own names, the usual one first, and what each can do.
+    """The models of a back end by its own names, the usual one first, and their abilities.
 
-    A model that the operator named and the back end did not can do what its family can, by the longest beginning of its
-    name in `families`, else what `others` can. `images_model` is the one that OpenAI's names of image models stand for;
-    None: the first.
+    A model that only the operator named has the abilities of its family, which is the longest beginning of its name in
+    `families`, else those of `others`. `images_model` is the model for OpenAI's names of image models; None: the first.
     """
 
     models: Mapping[str, Abilities] = field(default_factory=dict)
@@ -111,14 +112,14 @@ class Capabilities:
     families: Mapping[str, Abilities] = field(default_factory=dict)
 
     def of(self, model: str) -> Abilities:
-        """What a model can do, by its own name, which may have the maker's before it."""
+        """The abilities of a model by its own name, which may be preceded by its maker's."""
         if model in self.models:
             return self.models[model]
         begins = [begin for begin in self.families if model.rpartition("/")[2].startswith(begin)]
         return self.families[max(begins, key=len)] if begins else self.others
 
     def together_with(self, other: "Capabilities") -> "Capabilities":
-        """Those of two servers of one back end."""
+        """The capabilities of two servers of one back end together."""
         models = dict(self.models)
         for name, abilities in other.models.items():
             models[name] = any_of([models[name], abilities]) if name in models else abilities
@@ -126,21 +127,21 @@ class Capabilities:
 
 
 class Identity(Enum):
-    """How an order whose answer was lost can be found again. That decides whether it may be sent again."""
+    """How an order whose answer was lost can be found. That decides whether it may be sent again."""
 
-    named = auto()  # the back end takes our id: it is asked for that id
-    listed = auto()  # the newest tasks of the account are searched; one order of unknown outcome at a time
-    blind = auto()  # it can't be found
-    synchronous = auto()  # the request is the job: there is no task, and what is lost can't be found
+    named = auto()  # by this server's id of it, which the back end takes
+    listed = auto()  # in the list of the account's newest tasks; one order of unknown outcome at a time
+    blind = auto()  # not at all
+    synchronous = auto()  # not at all: the request is the job, and there is no task
 
 
-# Of input images by their endings, which their bytes gave them. `mimetypes` knows no WebP on a bare system.
+# The types of input images by file ending, which was chosen by their bytes. `mimetypes` lacks WebP on a bare system.
 CONTENT_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif"}
 
 
 @dataclass(frozen=True, slots=True)
 class InputImage:
-    """A reference image or a mask: its file, and what `upload` returned for it."""
+    """A reference image or a mask, with its file and its id from `upload`."""
 
     file: Path
     upload_id: str
@@ -152,12 +153,11 @@ class InputImage:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One order as it is sent, or one of its single calls. `model` is the back end's own name of it, `n` the number of
-    images.
+    """An order as it is sent, or one of its single calls. `model` is the back end's own name, `n` the number of images.
 
-    `attempt_id` is a UUID of ours: that of a named back end's task. `parameters` are those of the client that the model
-    takes. `new_file` gives the place for one result that comes as bytes, and `report` shows the client how far it is;
-    both are for synchronous back ends.
+    `attempt_id` is a UUID by this server, which becomes the id of a named back end's task. `parameters` are those of
+    the client that the model takes. `new_file` returns a path for one result that comes as bytes, and `report` shows
+    the progress to the client; both are for synchronous back ends.
     """
 
     spec: GenerationSpec
@@ -174,9 +174,9 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a synchronous back end made. `usage` is what it counted for that, as `usage.py` writes it.
+    """The results of a synchronous back end. `usage` is its own count for them, in the form of `usage.py`.
 
-    `limit` is what the answer's headers told of the account: that it can't take another order for a while.
+    `limit` is a rate limit in the answer's headers: the account can't take another order for a while.
     """
 
     assets: tuple[Asset, ...]
@@ -186,7 +186,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One upstream task as it was told just now. What the back end did not tell is None.
+    """The state of one upstream task in one answer. Fields that the back end did not report are None.
 
     `ended` is set when the back end reports by itself that the task has ended, and the task is then polled at once.
     """
@@ -194,20 +194,20 @@ class Snapshot:
     task_id: str
     state: TaskState
     progress: float | None = None  # 0..1
-    position: int | None = None  # in the upstream's own queue
-    seconds: int | None = None  # that it expects the task to wait there
+    position: int | None = None  # in the back end's own queue
+    seconds: int | None = None  # its estimate of the wait there
     assets: tuple[Asset, ...] = ()
     preview: Preview | None = None  # the newest
-    reason: str | None = None  # why it failed, in words for clients
+    reason: str | None = None  # why it failed, as a message to clients
     ended: asyncio.Event | None = field(default=None, compare=False)
-    # What tells whose task it is, after its id got lost.
+    # These identify the task if its id was lost.
     prompt: str | None = None
     n: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds for a whole call, however slowly the other side sends."""
+    """The maximum time of whole calls in seconds, however slowly the other side sends."""
 
     submit: float = 30.0
     poll: float = 20.0
@@ -217,10 +217,10 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """What every back end is made with. `name` is what operators and clients read, `base_url` has no credentials.
+    """The options of a back end. `name` is for operators and clients, `base_url` has no credentials.
 
-    `links_results` is explained at `Upstream`. `extra_headers` are for all calls to it; those of an account win.
-    `more` are the options of its kind.
+    `links_results` is explained at `Upstream`. `extra_headers` are for all calls to it; those of an account take
+    precedence. `more` are the options of its kind.
     """
 
     name: str
@@ -229,9 +229,9 @@ class BackendOptions:
     links_results: bool = True
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     more: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    result_allow: tuple[str, ...] = ()  # hosts where results may lie although they are not public
-    workflows_dir: Path | None = None  # of ComfyUI
-    instance: str = ""  # the mark of this server in its calls, by which it recognises those that lead back to itself
+    result_allow: tuple[str, ...] = ()  # hosts from which results may come although they are not public
+    workflows_dir: Path | None = None  # for ComfyUI
+    instance: str = ""  # this server's mark in its calls, by which it detects calls that lead back to itself
 
 
 class Upstream(Protocol):
@@ -239,57 +239,59 @@ class Upstream(Protocol):
 
     name: str
     base_url: str
-    capabilities: Capabilities  # as far as they are known without asking
+    capabilities: Capabilities  # as far as they are known without a call
     identity: Identity
-    names_tasks: bool | None  # whether its lists have the prompts of tasks; None before one was seen
-    max_concurrent: int | None  # the tasks of one key at once, unless the operator chose otherwise; None: no limit
-    polls_are_complete: bool  # whether a task that a good poll does not show does not exist
-    links_results: bool  # whether clients get its own addresses of images, unless the operator chose otherwise
+    names_tasks: bool | None  # whether its lists have the prompts of tasks; None before the first list
+    max_concurrent: int | None  # the default for the tasks of one key at once; None: no limit
+    polls_are_complete: bool  # whether good polls show every task that exists
+    links_results: bool  # the default: whether clients get the back end's own addresses of images
 
     async def ask_capabilities(self, account: Account) -> Capabilities:
-        """What it can do now, which may be less or more than it was. Raises Fault."""
+        """Ask the back end for its current capabilities. Raises Fault."""
 
     async def may_have_changed(self) -> bool:
-        """Whether it may be able to do something else than it last answered, as far as that shows without a call."""
+        """Whether its capabilities may have changed since the last answer, as far as that is known without a call."""
 
     async def upload(self, image: Path, account: Account) -> str:
-        """Upload a reference image or a mask; returns the back end's id of it, for an order of the same account.
+        """Upload a reference image or a mask. Returns the back end's id of it, for an order of the same account.
 
-        A back end that gets images with the order itself returns an empty text.
+        A back end that gets images with the order itself returns an empty string.
         """
 
     async def submit(self, submission: Submission) -> str | Made:
-        """Place an order. Returns the upstream task's id, or from a synchronous back end what it made.
+        """Send an order. Returns the id of the upstream task, or the results of a synchronous back end.
 
-        Raises SubmissionUnknown if the order may have been registered nevertheless, another Fault if it was not.
+        Raises SubmissionUnknown if the order may have been registered in spite of the error, another Fault if it was
+        not.
         """
 
     async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:
-        """The state of these tasks of one account, in one call; `deep` allows more calls, to find older ones.
+        """The state of these tasks of one account, by one call; `deep` allows more calls, to find older tasks.
 
-        Tasks that the back end does not know are left out. Raises Fault if the call failed, whatever became of tasks.
+        Tasks that the back end does not know are left out. Raises Fault if the call failed, which says nothing about
+        the tasks.
         """
 
     async def recent(self, account: Account) -> list[Snapshot]:
-        """The account's newest tasks, newest first. Only a listed back end is asked."""
+        """The account's newest tasks, newest first. It is called only for listed back ends."""
 
     async def cancel(self, task_id: str, account: Account) -> bool:
-        """Ask the back end to end a task, or the request of a synchronous one; returns whether it can do that."""
+        """Ask the back end to end a task, or the request of a synchronous one. Returns whether it can do that."""
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
-        """Write a result's bytes to a file. `account` is the one that the result was made with.
+        """Fetch a result into a file. `account` is the one with which the result was made.
 
-        Raises ResultRefused for an address that must not be fetched, another Fault if this failed.
+        Raises ResultRefused for an address that must not be fetched, another Fault if the call failed.
         """
 
     async def check_link(self, asset: Asset, account: Account | None) -> None:
-        """Check that clients may be given the address of a result. Raises ResultRefused.
+        """Check that the address of a result may be shown to clients. Raises ResultRefused.
 
-        `account` is the one that the result was made with; None: its key was removed.
+        `account` is the one with which the result was made; None: its key was removed.
         """
 
     async def probe(self, account: Account) -> None:
-        """A free call that tests whether the account works. Raises the Fault that it shows."""
+        """Test with a free call whether the account works. Raises the Fault that the call shows."""
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close all connections."""

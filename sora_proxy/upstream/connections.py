@@ -1,8 +1,8 @@
-"""Connections: those of one egress, direct or through a proxy, shared by all sessions that use it.
+"""Connections: the connections of one egress, direct or through a proxy, shared by all sessions that use it.
 
-Each tells the current call on which socket it is and when something of its request goes out. That moment decides
-whether a paid order may be sent again, so it is seen where it happens, not told from exceptions. The credentials of a
-proxy travel apart from its address, for exceptions print addresses.
+Each connection reports its socket to the current call, and the moment in which the first byte of the request is sent.
+That moment decides whether a paid order may be sent again, so it is observed here and not guessed from exceptions. The
+credentials of a proxy are kept apart from its address, because exceptions print addresses.
 """
 
 import base64
@@ -27,12 +27,12 @@ MAX_IDLE_CONNECTIONS = 64
 
 
 class Connections(HTTPAdapter):
-    """The connections of one egress, kept for the next call of any session."""
+    """The connections of one egress, which are kept for the next call of any session."""
 
     def __init__(self, proxy: Proxy | None, context: ssl.SSLContext) -> None:
         self._context = context
         super().__init__(pool_maxsize=MAX_IDLE_CONNECTIONS)
-        self.proxies = {"http": proxy.url, "https": proxy.url} if proxy else {}  # as a session wants to be told
+        self.proxies = {"http": proxy.url, "https": proxy.url} if proxy else {}  # in the form that sessions expect
         if proxy is not None:
             self.proxy_manager[proxy.url] = _through(proxy, context)
 
@@ -41,12 +41,12 @@ class Connections(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = DIRECT
 
     def proxy_manager_for(self, *_: Any, **__: Any) -> urllib3.PoolManager:
-        """The only one, however a library spells its address."""
+        """The manager of the only proxy, however a library spells its address."""
         (manager,) = self.proxy_manager.values()
         return manager  # type: ignore[no-any-return]
 
     def cert_verify(self, conn: Any, _url: str, _verify: object, _cert: object) -> None:
-        """Check certificates, against the CAs that the context holds already: no bundle is read per connection."""
+        """Check certificates against the CAs in the context, so that no bundle is read for each connection."""
         conn.cert_reqs = "CERT_REQUIRED"
         conn.ca_certs = None
         conn.ca_cert_dir = None
@@ -68,7 +68,7 @@ def _through(proxy: Proxy, context: ssl.SSLContext) -> urllib3.PoolManager:
 
 
 class _Tracked:
-    """Tells the current call what its connection does."""
+    """A connection that reports its socket and its state to the current call."""
 
     response_class: Any = BoundedHead
 
@@ -82,27 +82,27 @@ class _Tracked:
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers.
 
-        With urllib3's own, the call would learn of a socket only when it is connected: until then nothing could end the
-        call, however many addresses a name has. Raises ResultRefused if the call must not go to one of them.
+        urllib3's own method reports a socket only when it is connected, so that a call could not be ended until then,
+        however many addresses a name has. Raises ResultRefused if the call must not go to one of them.
         """
         failure = OSError("the name has no address")
         addresses = socket.getaddrinfo(*self._peer(), socket.AF_UNSPEC, socket.SOCK_STREAM)
         if current.call.public_only and current.call.egress is None:
-            check_public(f"{self.host}:{self.port}", addresses)  # these, and no others, are connected to
+            check_public(f"{self.host}:{self.port}", addresses)  # the connection goes to these addresses and no others
         for family, kind, protocol, _, address in addresses:
             try:
                 return self._connected(*self._open(family, kind, protocol, address))
             except OSError as error:
                 failure = error
-        # An OSError of some kinds would be ignored by urllib3, as if all had been sent.
+        # urllib3 would ignore some kinds of OSError, as if the whole request had been sent.
         raise NewConnectionError(self, "no connection") from failure  # type: ignore[arg-type]
 
     def _peer(self) -> tuple[str, int]:
-        """The host and port of the other end of our socket."""
+        """The host and port to which the socket connects."""
         return self._dns_host.strip("[]"), self.port
 
     def _open(self, family: int, kind: int, protocol: int, address: Any) -> tuple[socket.socket, Any]:
-        """Make a socket; returns also what it is to be connected to."""
+        """Make a socket. Returns it with the address for `connect`."""
         return socket.socket(family, kind, protocol), address
 
     def _connected(self, sock: socket.socket, destination: Any) -> socket.socket:
@@ -124,7 +124,7 @@ class _Tracked:
         try:
             super().connect()  # type: ignore[misc]
         finally:
-            current.call.sent = False  # only a proxy was talked to so far
+            current.call.sent = False  # so far, only the proxy got bytes
         current.call.connecting = False
 
     def send(self, data: Any) -> None:
@@ -146,11 +146,11 @@ class _TrackedThroughSocks(_Tracked):
         user, password = self._socks_options["username"], self._socks_options["password"]
         sock = socks.socksocket(family, kind, protocol)
         sock.set_proxy(socks.SOCKS5, *self._peer(), True, user, password)
-        return sock, (self.host, self.port)  # a name is looked up by the proxy
+        return sock, (self.host, self.port)  # the proxy looks the name up
 
 
 def _hold(sock: socket.socket) -> None:
-    """Let the current call have the socket, unless it has been ended before anything was sent."""
+    """Report the socket to the current call. Raises CallFailed if that was ended before anything was sent."""
     call = current.call
     call.hold(sock)
     if call.aborted and not call.sent:

@@ -1,27 +1,27 @@
-"""Decoding compressed bodies within bounds. No I/O.
+"""Decoding: the decoding of compressed bodies within bounds. No I/O.
 
-The decoders of HTTP libraries bound what one call returns, not what it costs: urllib3 2.8 takes memory without end if a
-gzip member ends exactly at that bound and another follows. Here, compressed bytes are decoded in small slices, and the
-output of each is handed on before the next is decoded. So the caller bounds memory and time by how much it takes.
+The decoders of HTTP libraries bound the output of one call, but not its cost: urllib3 2.8 takes unlimited memory if a
+gzip member ends exactly at that bound and another follows. Here, compressed bytes are decoded in small slices, and each
+output is yielded before the next slice is decoded. So the caller bounds memory and time by the amount that it reads.
 """
 
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 
-SLICE = 2**10  # bytes; deflate makes at most 1032 of one, so a piece of output has at most about a megabyte
+SLICE_BYTES = 2**10  # deflate makes at most 1032 bytes of one, so a piece of output has at most about 1 MB
 MAX_MEMBERS = 1000  # each costs time, even an empty one
 GZIP, ZLIB, RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
 class Undecodable(ValueError):
-    """The bytes are not what their encoding says, or it is not one that we accept."""
+    """The bytes do not match their encoding, or the encoding is not accepted."""
 
 
 def decoded(encoding: str, accepted: Collection[str], chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the content of a body: pieces of about 1 MB at most, some of them empty.
+    """Yield the content of a body in pieces of about 1 MB at most, some of them empty.
 
-    `encoding` is the value of `Content-Encoding` (RFC 9110, section 8.4.1), empty if there is none; of `accepted` may
-    be "gzip" and "deflate". Several compressed members in a row are one body (RFC 1952, section 2.2). "deflate" means
+    `encoding` is the value of `Content-Encoding` (RFC 9110, section 8.4.1), empty if there is none; `accepted` may hold
+    "gzip" and "deflate". Several compressed members in a row are one body (RFC 1952, section 2.2). "deflate" means
     zlib's format, but some servers send bare deflate.
 
     Raises Undecodable.
@@ -57,12 +57,12 @@ def _inflated(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _slices(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
-        for start in range(0, len(chunk), SLICE):
-            yield chunk[start : start + SLICE]
+        for start in range(0, len(chunk), SLICE_BYTES):
+            yield chunk[start : start + SLICE_BYTES]
 
 
 def _format(name: str, first: int) -> int:
-    """The `wbits` of zlib. Its own format begins with a byte whose low half is 8, and no bare stream does."""
+    """The `wbits` of zlib. Its own format begins with a byte whose low half is 8, unlike any bare stream."""
     if name != "deflate":
         return GZIP
     return ZLIB if first & 0x0F == zlib.DEFLATED else RAW

@@ -1,4 +1,4 @@
-"""Downloads: brings results to disk that lie at an address, and writes bytes as they arrive."""
+"""Downloads: fetches results from addresses, and writes bytes to disk as they arrive."""
 
 import asyncio
 import functools
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 MAX_IMAGE_BYTES = 64 * 2**20
 MAX_REDIRECTS = 3
-PIECE_BYTES = 2**18  # that are written to disk at once
+PIECE_BYTES = 2**18  # written to disk at once
 DISK_RETRY_SECONDS = 1.0
 REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -30,13 +30,13 @@ REDIRECTS = (301, 302, 303, 307, 308)
 class FileSink:
     """Writes bytes to a new file as they arrive, on threads. It is complete after `close`.
 
-    While the disk refuses them, the sender waits: the image may be paid for, and nobody sends it again.
+    While the disk refuses them, the sender waits, because the image may be paid for and is not sent again.
     """
 
     def __init__(self, path: Path, threads: BlockingPool) -> None:
         self.path = path
         self._threads = threads
-        # All the mutable state: bytes that are not on disk yet, how many are, and how many there were in all.
+        # All the mutable state: bytes that are not on disk yet, the number of those that are, and the number of all.
         self._waiting = bytearray()
         self._written = 0
         self._size = 0
@@ -60,7 +60,7 @@ class FileSink:
 
 
 class NoSink:
-    """Drops bytes that nobody ordered, up to as many as an image may have."""
+    """Drops the bytes of images that were not ordered, up to the maximum of one image."""
 
     def __init__(self) -> None:
         self._size = 0
@@ -73,7 +73,7 @@ class NoSink:
 
 
 def _write(path: Path, at: int, content: bytes) -> str | None:
-    """Write to a file, which has so many bytes, or a few more of an attempt that failed. Returns why it failed."""
+    """Write to a file after its first `at` bytes; a failed attempt may have left more. Returns why it failed."""
     try:
         with path.open("r+b" if at else "wb", buffering=0) as file:
             file.seek(at)
@@ -86,7 +86,7 @@ def _write(path: Path, at: int, content: bytes) -> str | None:
 
 
 class Downloads:
-    """Fetches results from addresses that may be fetched from. A key is sent to the back end's own origin only."""
+    """Fetches results from addresses that are allowed. A key is sent to the back end's own origin only."""
 
     def __init__(self, options: BackendOptions, http: HttpClient, threads: BlockingPool) -> None:
         self._addresses = ResultAddresses(options.base_url, options.result_allow)
@@ -96,9 +96,9 @@ class Downloads:
         self._threads = threads
 
     async def fetch(self, asset: Asset, account: Account, destination: Path, headers: Mapping[str, str]) -> None:
-        """Write a result to a file. `headers` hold the key.
+        """Fetch a result into a file. `headers` hold the key.
 
-        Raises ResultRefused for an address that must not be fetched, another Fault if this failed.
+        Raises ResultRefused for an address that must not be fetched, another Fault if the call failed.
         """
         call = Call("GET", asset.url, account.egress, self._seconds, {"accept": "image/*"})
         for _ in range(MAX_REDIRECTS + 1):
@@ -112,7 +112,7 @@ class Downloads:
         raise UpstreamUnavailable("a finished image is redirected too often", code="result_unavailable")
 
     async def check_link(self, asset: Asset, account: Account | None) -> None:
-        """Check that clients may be given the address of a result. Raises ResultRefused."""
+        """Check that the address of a result may be shown to clients. Raises ResultRefused."""
         if self._addresses.must_be_public(asset.url, account) and (account is None or account.egress is None):
             await self._threads.run(Work.download, look_up, asset.url)
 
@@ -120,7 +120,7 @@ class Downloads:
         return URL(url).origin() == URL(account.base_url or self._base_url).origin()
 
     async def _fetch_once(self, call: Call, destination: Path) -> str | None:
-        """Write the answer to the file; returns where the result is instead, if the answer says so."""
+        """Write the answer to the file. Returns the new address if the answer is a redirect."""
         async with self._http.answer(call) as answer:
             if answer.status in REDIRECTS:
                 location = joined_address(call.url, answer.headers.get("location", ""))

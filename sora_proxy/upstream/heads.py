@@ -1,4 +1,4 @@
-"""Heads of answers: the status line and the headers, within a bound.
+"""Heads: the status line and the headers of answers, within a bound.
 
 Python's own bound is a hundred lines of 64 KiB each, which an answer, or the error that it ends with, keeps in memory.
 """
@@ -8,11 +8,11 @@ from typing import BinaryIO
 
 from sora_proxy.upstream.http_call import CallFailed
 
-MAX_BYTES = 64 * 2**10  # with all interim answers before the final one
+MAX_BYTES = 64 * 2**10  # including interim answers before the final one
 
 
 class BoundedHead(HTTPResponse):
-    """An answer that is given up when its head becomes too large. Raises CallFailed."""
+    """An answer whose head is read within the bound. Raises CallFailed beyond it."""
 
     def begin(self) -> None:
         stream = self.fp
@@ -20,12 +20,12 @@ class BoundedHead(HTTPResponse):
         try:
             super().begin()
         finally:
-            if self.fp is not None:  # it is closed after what is not a status line
+            if self.fp is not None:  # a bad status line has closed it
                 self.fp = stream
 
 
 class _Lines:
-    """Hands on lines of a stream until there are too many bytes of them."""
+    """Reads the lines of a stream until they have too many bytes."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

@@ -1,8 +1,8 @@
-"""HttpCall: one blocking request, told by its connection what went out and when, and ended from outside if need be.
+"""HttpCall: one blocking request that knows whether any of it was sent, and can be ended from another thread.
 
-Two facts about a paid order can't be had from `requests` itself: whether any of it went on the wire, on which depends
-whether it may be sent again, and a bound on the time of the whole call, for its timeouts count from byte to byte. So
-the connections (`connections.py`) report to the call that their thread is busy with.
+`requests` lacks two things that paid orders need. It does not say whether anything was sent, which decides whether an
+order may be sent again. And it can't bound the time of a whole call, since its timeouts count from byte to byte. So the
+connections (`connections.py`) report to the current call of their thread.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from sora_proxy.settings.accounts import Proxy
 class CallFailed(Exception):
     """A call ended without a usable answer. `sent`: the request may have reached the other side.
 
-    `proxy`: its connection through a proxy broke or was not established. Another egress may work, whatever the cause.
+    `proxy`: its connection through a proxy broke or was not established, so another egress may work.
     """
 
     def __init__(self, reason: str, *, sent: bool, proxy: bool = False) -> None:
@@ -38,7 +38,7 @@ class Answer:
 
     @property
     def is_challenge(self) -> bool:
-        """Whether it is a page that wants to see a browser at work: it is marked as such, or at least HTML."""
+        """Whether it is a page that tests for a browser: it is marked as such, or at least HTML."""
         html = "html" in self.headers.get("content-type", "").lower()
         return self.headers.get("cf-mitigated") == "challenge" or (html and self.status in (403, 429, 503))
 
@@ -49,35 +49,32 @@ class Answer:
 
 @dataclass(slots=True)
 class HttpCall:
-    """One request, and the means to end it from outside.
-
-    The timeouts of `requests` count from byte to byte; only shutting its socket bounds a whole call: `abort` does that.
-    """
+    """One request. `abort` ends it from another thread by shutting its socket."""
 
     key_id: str
     method: str
     url: str
     headers: dict[str, str] = field(default_factory=dict)
-    body: dict[str, Any] = field(default_factory=dict)  # the `json`, `files`, `data` of requests
+    body: dict[str, Any] = field(default_factory=dict)  # the arguments `json`, `files`, `data` of requests
     seconds: float = 30.0  # for the whole call
-    destination: Path | None = None  # where a download goes
+    destination: Path | None = None  # the file for a download
     egress: Proxy | None = None  # None: a direct connection
     public_only: bool = False  # whether a direct connection goes to public IP addresses only
 
-    # What its connection tells: a second handle of its socket, whether it is still being made, whether a byte of the
-    # request itself has gone out.
+    # Reported by its connection: a second handle of its socket, whether it is being established, and whether a byte of
+    # the request itself was sent.
     sock: socket.socket | None = None
     connecting: bool = False
     sent: bool = False
     aborted: bool = False
 
     def hold(self, sock: socket.socket) -> None:
-        """Remember the socket by a handle of our own: in handshakes and last answers the connection loses its own."""
+        """Keep a second handle of the socket, since the connection loses its own in handshakes and last answers."""
         if self.sock is None:
             self.sock = socket.socket(fileno=os.dup(sock.fileno()))
 
     def release(self) -> None:
-        """The connection belongs to the next call now: a late abort must not cut that one."""
+        """Forget the socket, so that a late abort does not cut the next call of its connection."""
         if self.sock is not None:
             self.sock.close()
             self.sock = None
@@ -92,7 +89,7 @@ class HttpCall:
 
 
 class Current(threading.local):
-    """The call that this thread is busy with; there is none while it is idle."""
+    """The current call of this thread; not set while the thread is idle."""
 
     call: HttpCall
 

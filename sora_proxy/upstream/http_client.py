@@ -1,7 +1,7 @@
 """HttpClient: the calls of back ends that speak HTTP through aiohttp.
 
-It knows whether a call that failed was sent, and raises the Fault that follows. An order has a connection of its own: a
-server that closes an idle connection at the moment in which an order goes out would leave its outcome unknown.
+It knows whether a failed call was sent, and raises the Fault that follows. Each order has its own connection: if a
+server closed an idle connection while an order is sent on it, the outcome would be unknown.
 """
 
 import asyncio
@@ -28,15 +28,15 @@ from sora_proxy.settings.accounts import Proxy
 
 CONNECT_SECONDS = 10.0
 SOCKS_ERRORS = (ProxyError, ProxyConnectionError, ProxyTimeoutError)
-CLOSE_SECONDS, PING_SECONDS = 5.0, 20.0  # of a WebSocket: to wait for the end, and between two pings
+CLOSE_SECONDS, PING_SECONDS = 5.0, 20.0  # of a WebSocket: for its close, and between two pings
 IDLE_SECONDS = 3.0  # servers close idle connections after 5 s
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. `seconds` are for all of it; None: whoever makes it ends it.
+    """One call. `seconds` are for all of it; None: the caller ends it.
 
-    `is_order`: what was sent may be paid for. `public_only`: every IP address of its host has to be public.
+    `is_order`: the call may be paid for once it is sent. `public_only`: every IP address of its host has to be public.
     """
 
     method: str
@@ -84,8 +84,8 @@ class HttpClient:
 
     @contextlib.asynccontextmanager
     async def socket(self, call: Call, *, max_frame: int) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        """A WebSocket to what a call names; its `seconds` are for opening it. It is closed when the block ends, once
-        the other side knows that or did not say so in time. A frame of more than `max_frame` bytes breaks it.
+        """A WebSocket to the address of a call, whose `seconds` are for opening it. After the block it is closed; the
+        other side has a limited time to confirm that. A frame of more than `max_frame` bytes breaks it.
 
         Pings show whether the connection still works. Raises the Fault for which it can't be opened, or broke.
         """
@@ -106,7 +106,7 @@ class HttpClient:
             raise _fault_of(call, error, sent=True) from error
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close all connections."""
         sessions, self._sessions = list(self._sessions.values()), {}
         for session in sessions:
             await session.close()
@@ -144,12 +144,12 @@ def _new_session(egress: Proxy | None, is_order: bool, public_only: bool) -> aio
 
 
 async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: Any) -> None:
-    if context.trace_request_ctx is not None:  # not of a socket
+    if context.trace_request_ctx is not None:  # it is None for a WebSocket
         context.trace_request_ctx.sent = True
 
 
 async def _refuse_redirect(_session: aiohttp.ClientSession, _context: SimpleNamespace, _parameters: Any) -> None:
-    """A WebSocket is opened where its headers are meant to go, and nowhere else: other calls follow no redirect."""
+    """Refuse redirects of WebSockets, whose headers may go to their own address only. Other calls follow none."""
     raise aiohttp.ClientConnectionError("the WebSocket is somewhere else")
 
 
@@ -168,7 +168,7 @@ def _proxy_auth(egress: Proxy | None) -> aiohttp.BasicAuth | None:
 
 
 def refused_on_the_way(status: int, headers: Mapping[str, str], egress: Proxy | None) -> EgressFault | None:
-    """The fault of an answer that is not the back end's: its egress refused the call, or something in front of it."""
+    """The fault of an answer that is not the back end's: the egress, or a server in front of it, refused the call."""
     if status != 407 and headers.get("cf-mitigated") != "challenge":
         return None
     code = "upstream_proxy" if status == 407 else "upstream_challenge"

@@ -1,8 +1,8 @@
-"""LongTexts: reads JSON of any size as it arrives, and keeps its base64 out of memory.
+"""LongTexts: a reader of JSON of any size, which keeps its base64 out of memory.
 
-An image is one JSON string of several megabytes. Its bytes are decoded as they come and handed to a sink; in the rest
-of the document, which is small and parsed as a whole, a short placeholder takes its place. Base64 counts as such if a
-string of more than `short` bytes consists of it, after a beginning like that of a data URI if there is one.
+An image is one JSON string of several megabytes. Its bytes are decoded as they arrive and written to a sink. In the
+rest of the document, which is small and parsed as a whole, a short placeholder replaces them. A string of more than
+`short` bytes is treated as base64 if it consists of base64, apart from the beginning of a data URI.
 """
 
 import re
@@ -14,10 +14,10 @@ from pybase64 import b64decode
 
 from sora_proxy.foreign.bounded_json import read_json
 
-SHORT = 4096  # bytes of a string that stays as it is, unless its reader wants otherwise
-MAX_REST_BYTES = 2**20  # of a document without its base64
+SHORT_BYTES = 4096  # the default of `short`: strings up to it stay as they are
+MAX_REST_BYTES = 2**20  # for a document without its base64
 MAX_VALUES = 50_000
-QUANTUM = 4  # characters of base64 that make whole bytes
+QUANTUM = 4  # characters of base64 that encode whole bytes
 DATA_URI = b";base64,"
 BASE64 = re.compile(rb"(?:[A-Za-z0-9+/=_\r\n-]++|\\[/nrt]|\\u000[aAdD9])*+")  # without the first `+`, 70 times slower
 OPEN_ESCAPE = re.compile(rb"\\(?:u0{0,3})?")
@@ -26,24 +26,24 @@ LINE_END = re.compile(rb"\\(?:[nrt]|u000[aAdD9])")
 
 
 class Unreadable(ValueError):
-    """The document is no JSON, too large, or its base64 is damaged."""
+    """The document is not JSON, or too large, or its base64 is damaged."""
 
 
 class Sink(Protocol):
-    """Where the bytes of one string go."""
+    """The destination for the bytes of one string."""
 
     async def write(self, content: bytes) -> None: ...
 
 
 class LongTexts:
-    """Reads one document. `new_sink` makes the place for each string of base64."""
+    """Reads one document. `new_sink` makes the sink for each string of base64."""
 
-    def __init__(self, new_sink: Callable[[], Sink], *, short: int = SHORT) -> None:
+    def __init__(self, new_sink: Callable[[], Sink], *, short: int = SHORT_BYTES) -> None:
         self._new_sink = new_sink
         self._short = short
-        self._mark = secrets.token_hex(8) + "-"  # of placeholders: no text of the document can hold it
-        # All the mutable state: the document without its base64; where the string begins in it that is being read, if
-        # one is; the sink of its base64, and characters that don't make whole bytes yet.
+        self._mark = secrets.token_hex(8) + "-"  # for placeholders: no string of the document can hold it
+        # All the mutable state: the document without its base64; where in it the current string begins, if there is
+        # one; the sink of its base64, and characters that do not encode whole bytes yet.
         self.sinks: list[Sink] = []
         self._rest = bytearray()
         self._string_at: int | None = None
@@ -56,7 +56,7 @@ class LongTexts:
         while chunk:
             if self._sink is not None:
                 sink = self._sink
-                content, chunk = self._decode(chunk)  # which keeps nothing else while the sink waits for its disk
+                content, chunk = self._decode(chunk)  # no copy is kept while the sink waits for its disk
                 if content:
                     await sink.write(content)
             elif self._string_at is None:
@@ -67,7 +67,7 @@ class LongTexts:
                 raise Unreadable("the answer is too large")
 
     def document(self) -> Any:
-        """The whole document, after the last of it. Raises Unreadable."""
+        """The whole document, once all of it was fed. Raises Unreadable."""
         if self._string_at is not None or self._sink is not None:
             raise Unreadable("the answer breaks off")
         try:
@@ -76,17 +76,17 @@ class LongTexts:
             raise Unreadable("the answer is no JSON") from error
 
     def sink_of(self, text: str) -> Sink | None:
-        """The sink with the base64 of a string in the document, if there is one."""
+        """The sink with the base64 of a string of the document; None if the string is not base64."""
         _, found, rest = text.partition(f"\0{self._mark}")
         return self.sinks[int(rest.partition("\0")[0])] if found else None
 
     @property
     def is_blank(self) -> bool:
-        """Whether there is nothing in the document."""
+        """Whether the document is empty."""
         return not self._rest.strip()
 
     def _outside(self, chunk: bytes) -> bytes:
-        """Up to the quotation mark that opens the next string."""
+        """Read up to the quotation mark that opens the next string. Returns what follows."""
         at = chunk.find(b'"') + 1
         self._rest += chunk[:at] if at else chunk
         if at:
@@ -94,8 +94,8 @@ class LongTexts:
         return chunk[at:] if at else b""
 
     async def _inside(self, chunk: bytes) -> bytes:
-        """Up to the quotation mark that ends the string, or to where its base64 begins."""
-        assert self._string_at is not None  # noqa: S101 - the caller looked
+        """Read up to the end of the string, or the beginning of its base64. Returns what follows."""
+        assert self._string_at is not None  # noqa: S101 - the caller checked
         end, before = self._end_of_string(chunk), len(self._rest)
         self._rest += chunk if end is None else chunk[:end]
         base64_at = self._base64_at(before)
@@ -108,7 +108,7 @@ class LongTexts:
         return chunk[end + 1 :]
 
     def _end_of_string(self, chunk: bytes) -> int | None:
-        """Where the string ends in a chunk of it."""
+        """The position of the string's end in a chunk; None if it ends later."""
         at = 0
         while at < len(chunk):
             if self._escaped:
@@ -122,17 +122,17 @@ class LongTexts:
         return None
 
     def _base64_at(self, before: int) -> int | None:
-        """Where base64 begins in the string, if that can be told since the document had `before` bytes."""
-        assert self._string_at is not None  # noqa: S101 - the caller looked
+        """The position of base64 in the string, if the bytes since `before` show it."""
+        assert self._string_at is not None  # noqa: S101 - the caller checked
         enough = self._string_at + self._short
         if len(self._rest) <= enough:
             return None
         since = max(before - len(DATA_URI), self._string_at) if before > enough else self._string_at
         if (at := self._rest.find(DATA_URI, since)) >= 0:
             return at + len(DATA_URI)
-        if before > enough:  # it was looked at as a whole
+        if before > enough:  # the string was checked before
             return None
-        text = bytes(self._rest[self._string_at : enough + 1])  # `_decode` looks at the rest
+        text = bytes(self._rest[self._string_at : enough + 1])  # `_decode` checks the rest
         run = BASE64.match(text)
         after = text[run.end() :] if run else text
         return self._string_at if not after or _is_open_escape(after) else None
@@ -146,12 +146,12 @@ class LongTexts:
         return begun + after
 
     def _decode(self, chunk: bytes) -> tuple[bytes, bytes]:
-        """The bytes up to the first character that is not base64; what follows is text of the same string again."""
+        """The bytes up to the first character that is not base64, and the rest, which is text of the same string."""
         text = self._left + chunk
         quote = text.find(b'"')
         ended = quote >= 0
         plain, after = (text[:quote], text[quote:]) if ended else (text, b"")
-        try:  # nearly every chunk is plain base64, and the decoder is the fastest to tell
+        try:  # nearly every chunk is plain base64, and the decoder is the fastest check
             content, left = _decoded(plain, ended=ended)
         except Unreadable:
             plain, after = _leading_base64(text)
@@ -165,7 +165,7 @@ class LongTexts:
 
 
 def _decoded(plain: bytes, *, ended: bool) -> tuple[bytes, bytes]:
-    """The bytes of base64, and its last characters if they make no whole bytes before more come. Raises Unreadable."""
+    """The bytes of base64, and its last characters if they do not encode whole bytes yet. Raises Unreadable."""
     whole = len(plain) if ended else len(plain) // QUANTUM * QUANTUM
     try:
         content = b64decode(plain + b"=" * (-whole % QUANTUM) if ended else memoryview(plain)[:whole], validate=True)
@@ -175,12 +175,12 @@ def _decoded(plain: bytes, *, ended: bool) -> tuple[bytes, bytes]:
 
 
 def _is_open_escape(text: bytes) -> bool:
-    """Whether a text is the beginning of an escape whose rest did not arrive yet."""
+    """Whether a text is the beginning of an escape whose rest has not arrived."""
     return OPEN_ESCAPE.fullmatch(text) is not None
 
 
 def _leading_base64(text: bytes) -> tuple[bytes, bytes]:
-    """The base64 with which a text begins, without line ends, escapes and `-_`; and what follows it."""
+    """The base64 at the beginning of a text, without line ends, escapes and `-_`, and the rest of the text."""
     run = BASE64.match(text)
     end = run.end() if run else 0
     slashes = text[:end].replace(b"\\/", b"/")

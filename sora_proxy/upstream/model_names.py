@@ -1,7 +1,7 @@
-"""Models: the names that clients may use, and which back ends serve each. Those of back ends come first, then aliases.
+"""Models: the names of models that clients may use, and the back ends that serve them.
 
-Many programs offer only names that they know, so OpenAI's usual names work here too. Answers repeat the name that the
-client used.
+Many programs offer only names that they know, so OpenAI's usual names are aliases here. Answers repeat the name that
+the client used.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ OPENAI_NAMES = (*GPT_IMAGES, "dall-e-2", "dall-e-3", "gpt-image-*")
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The models that a back end serves: its own names by those that clients use. None: it has not listed them yet."""
+    """The models of a back end. `names` are its own names by those that clients use; None: it has not listed them."""
 
     backend: str
     capabilities: Capabilities
@@ -27,7 +27,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A model at one back end: its own name there, and what it can do."""
+    """A model at one back end, with its own name and its abilities there."""
 
     backend: str
     model: str
@@ -36,9 +36,9 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`routes` are in the order in which their back ends are preferred.
+    """A model that clients can order. `routes` are in the order of preference.
 
-    `alias_of` is the model that does the work, where this one is only another name for it.
+    `alias_of` is the name of the real model, if this one is an alias.
     """
 
     id: str
@@ -47,49 +47,50 @@ class Model:
 
     @property
     def abilities(self) -> Abilities:
-        """What at least one of its back ends can do."""
+        """The abilities of at least one of its back ends."""
         return any_of([route.abilities for route in self.routes])
 
     def size_for(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
-        """The size that the preferred back end would make."""
+        """The size that the preferred back end makes for a requested one."""
         return self.routes[0].abilities.size_for(wanted)
 
 
 class Models:
-    """Every model, from memory: no back end is contacted.
+    """All models, from memory, without calls to back ends.
 
-    An alias may contain `*`: it is then accepted, but not listed. `aliases` of None stand for OpenAI's names.
+    An alias may contain `*`; then it is accepted, but not listed. `aliases` of None means OpenAI's names.
     """
 
     def __init__(self, aliases: Mapping[str, str] | None, default: str | None = None) -> None:
         self._aliases = aliases
         self._default = default
-        # All the mutable state: models by their names, what aliases stand for, whether a back end's are not known.
+        # All the mutable state: the models by name, the targets of aliases, whether the models of a back end are
+        # unknown, and the reasons for which back ends do not answer, by back end.
         self._by_name: dict[str, Model] = {}
-        self._meant: dict[str, str] = {}
+        self._targets: dict[str, str] = {}
         self._incomplete = False
-        self._why: dict[str, str] = {}  # back ends do not answer, by their names
+        self._outages: dict[str, str] = {}
 
     def explain(self, backend: str, why: str | None) -> None:
-        """Note why a back end does not answer; None: it does."""
-        self._why.pop(backend, None)
+        """Note why a back end does not answer; None: it answers."""
+        self._outages.pop(backend, None)
         if why is not None:
-            self._why[backend] = why
+            self._outages[backend] = why
 
     def offer(self, offers: Sequence[Offer]) -> None:
-        """Set what the back ends serve, the preferred one first."""
+        """Set the models of the back ends, which are in the order of preference."""
         self._incomplete = any(offer.names is None for offer in offers)
         own = dict(_own_models(offers))
         aliases = self._aliases
         if aliases is None:
             aliases = dict.fromkeys(OPENAI_NAMES, self._default or _images_model(offers))
-        self._meant = {name: to for name, to in aliases.items() if name not in own and to in own}
-        listed = {name: to for name, to in self._meant.items() if "*" not in name}
+        self._targets = {name: to for name, to in aliases.items() if name not in own and to in own}
+        listed = {name: to for name, to in self._targets.items() if "*" not in name}
         self._by_name = own | {name: Model(name, own[to].routes, to) for name, to in listed.items()}
 
     def check(self) -> None:
         """Check the operator's choices. Raises ConfigurationError for an alias of an unknown model, or an unknown
-        default. While a back end's models are not known, every name may become one."""
+        default. While the models of a back end are unknown, any name may turn out to be one."""
         own = [name for name, model in self._by_name.items() if model.alias_of is None]
         wanted = [("DEFAULT_MODEL", self._default)] if self._default else []
         wanted += [("MODEL_ALIASES", to) for to in (self._aliases or {}).values()]
@@ -99,12 +100,12 @@ class Models:
 
     @property
     def listed(self) -> Sequence[Model]:
-        """The models that clients are shown."""
+        """The models in the list for clients."""
         return list(self._by_name.values())
 
     @property
     def default(self) -> Model:
-        """The model of requests that do not name one. Raises what `get` does."""
+        """The model of requests that name none. Raises the same errors as `get`."""
         if self._default is not None:
             return self.get(self._default)
         if first := next(iter(self._by_name.values()), None):
@@ -112,26 +113,26 @@ class Models:
         raise self._unknown("There is no model.")
 
     def check_listed(self) -> None:
-        """Check that there is any model. Raises ModelsNotListed, or NoUpstreamKey if no back end is in use."""
+        """Check that there is a model. Raises ModelsNotListed, or NoUpstreamKey if no back end is in use."""
         if not self._by_name:
             raise self._unknown("There is no model.")
 
     def get(self, name: str) -> Model:
-        """The model of a name.
+        """The model with this name or alias.
 
-        Raises UnknownModel, ModelsNotListed, or NoUpstreamKey if there is none at all.
+        Raises UnknownModel, ModelsNotListed, or NoUpstreamKey if no back end is in use.
         """
         if model := self._by_name.get(name):
             return model
-        for pattern, to in self._meant.items():
+        for pattern, to in self._targets.items():
             if fnmatchcase(name, pattern):
                 return Model(name, self._by_name[to].routes, to)
         names = ", ".join(list(self._by_name)[:4])
         raise self._unknown(f"The model {name[:100]!r} does not exist. There are {names} and those in /v1/models.")
 
     def routes(self, spec: GenerationSpec) -> dict[str, Route]:
-        """By their names, the back ends that can make an order, the preferred one first. None if its model is unknown:
-        an order may be older than the configuration."""
+        """The routes that can make an order, by back end, in the order of preference. Empty if its model is unknown,
+        as an order may be older than the configuration."""
         try:
             routes = self.get(spec.model).routes
         except SoraProxyError:
@@ -140,20 +141,20 @@ class Models:
 
     def _unknown(self, message: str) -> SoraProxyError:
         if self._incomplete:
-            reasons = "; ".join(f"{backend}: {why}" for backend, why in self._why.items())
+            reasons = "; ".join(f"{backend}: {why}" for backend, why in self._outages.items())
             return ModelsNotListed(f"A back end has not listed its models yet{reasons and f' ({reasons})'}.")
         return UnknownModel(message) if self._by_name else NoUpstreamKey("no back end is in use")
 
 
 def _own_models(offers: Sequence[Offer]) -> Iterable[tuple[str, Model]]:
-    """The models that are not aliases, in the order of the offers."""
+    """The names of models that are not aliases, and the models, in the order of the offers."""
     for name in dict.fromkeys(name for offer in offers for name in offer.names or {}):
         serving = [(offer, offer.names[name]) for offer in offers if offer.names and name in offer.names]
         yield name, Model(name, tuple(Route(offer.backend, own, offer.capabilities.of(own)) for offer, own in serving))
 
 
 def _images_model(offers: Sequence[Offer]) -> str:
-    """The model that makes images for programs that know only OpenAI's; empty if there is none."""
+    """The model for programs that know only OpenAI's names; empty if there is none."""
     for offer in offers:
         if offer.names:
             wanted = offer.capabilities.images_model

@@ -1,4 +1,4 @@
-"""Registry: the kinds of back ends, and what makes one."""
+"""Registry: the kinds of back ends, and their classes."""
 
 from collections.abc import Callable
 

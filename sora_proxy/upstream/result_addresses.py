@@ -1,8 +1,8 @@
-"""Where may results lie? A back end is a stranger: its addresses could make us publish files of our own network (SSRF).
+"""Result addresses: the rules for addresses of results, since a back end could name files of the local network (SSRF).
 
-So a result lies on the origin of the back end or of the key that it was made with, on a host that RESULT_ALLOW names,
-or on the public internet. A name must not be a local one, and all its IP addresses must be public. Through a proxy,
-only the proxy knows the latter.
+A result may be on the origin of the back end or of its key, on a host that RESULT_ALLOW names, or on the public
+internet. There the host's name must not be a local one, and all its IP addresses must be public. Through a proxy, only
+the proxy knows these addresses.
 """
 
 import contextlib
@@ -21,17 +21,17 @@ LOCAL_NAME = re.compile(r"[^.:]+|.*\.(localhost|localdomain|local|internal|lan|h
 
 
 class ResultAddresses:
-    """The addresses that the results of one back end may have. `allowed` are the entries of RESULT_ALLOW."""
+    """The allowed addresses for the results of one back end. `allowed` are the entries of RESULT_ALLOW."""
 
     def __init__(self, base_url: str, allowed: Iterable[str] = ()) -> None:
         self._own_origin = _origin(URL(base_url.lower()))
         self._allowed = frozenset(host.lower() for host in allowed)
 
     def must_be_public(self, address: str, account: Account | None) -> bool:
-        """Whether every IP address of the host has to be public, which is for the look-up to check.
+        """Whether every IP address of the host has to be public, which is checked when the name is looked up.
 
-        `account` is the one that the result was made with; None: its key was removed. Raises ResultRefused for a host
-        that is local by the way it is written.
+        `account` is the one with which the result was made; None: its key was removed. Raises ResultRefused for a host
+        whose name or literal address is local.
         """
         own = {self._own_origin}
         if account is not None and account.base_url:
@@ -46,13 +46,13 @@ class ResultAddresses:
 
 
 def check_public(host: str, found: Sequence[tuple[Any, ...]]) -> None:
-    """Check what `socket.getaddrinfo` found for a host. Raises ResultRefused."""
+    """Check that the addresses of a host from `socket.getaddrinfo` are public. Raises ResultRefused."""
     if not all(is_public(str(address[0])) for *_, address in found):
         raise ResultRefused(host)
 
 
 def look_up(address: str) -> None:
-    """Check the IP addresses of an address's host, if they can be found. It blocks. Raises ResultRefused."""
+    """Check the IP addresses of a URL's host, if the look-up succeeds. It blocks. Raises ResultRefused."""
     host = URL(address, encoded=True).raw_host or ""
     with contextlib.suppress(OSError):
         check_public(host, socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))

@@ -1,28 +1,28 @@
-"""Sizes: which sizes in pixels a model makes that takes more than a list of them."""
+"""Sizes: the sizes in pixels of a model that takes more than a fixed list of them."""
 
 import math
 from dataclasses import dataclass
 
 Size = tuple[int, int]  # width and height in pixels
 
-LARGEST = 2**31
+UNBOUNDED = 2**31
 
 
 @dataclass(frozen=True, slots=True)
 class SizeRule:
-    """Both sides are multiples of `step`, and the other bounds hold. One with fewer than `min_pixels` becomes one with
-    about `grows_to` pixels, if that is more."""
+    """Bounds of a size, whose sides are multiples of `step`. A size with fewer than `min_pixels` becomes one with about
+    `grows_to` pixels, if that is more."""
 
     step: int = 1
     min_pixels: int = 0
-    max_pixels: int = LARGEST
+    max_pixels: int = UNBOUNDED
     grows_to: int = 0
     min_side: int = 1
-    max_side: int = LARGEST
-    max_ratio: float = LARGEST  # of the longer side to the other
+    max_side: int = UNBOUNDED
+    max_ratio: float = UNBOUNDED  # of the longer side to the shorter one
 
     def nearest(self, size: Size) -> Size:
-        """The size that is nearest to a requested one, by its shape, then by its pixels."""
+        """The size nearest to a requested one, by shape and then by number of pixels."""
         width, height = self._shaped(size)
         pixels, short, long = width * height, min(width, height), max(width, height)
         grow = max(self.min_side / short, 1.0)
@@ -30,13 +30,13 @@ class SizeRule:
             grow = max(grow, math.sqrt(max(self.grows_to, self.min_pixels) / pixels))
         shrink = min(self.max_side / long, math.sqrt(self.max_pixels / pixels), 1.0)
         factor, rounded = (grow, math.ceil) if grow > 1 or shrink == 1 else (shrink, math.floor)
-        # Rounded first, for the error of a float is not to make a side one step longer.
+        # Rounded first, so that the error of a float does not make a side one step longer.
         sides = (round(side * factor / self.step, 6) for side in (width, height))
         wide, high = (max(rounded(steps), 1) * self.step for steps in sides)
         return wide, high
 
     def _shaped(self, size: Size) -> tuple[float, float]:
-        """The same number of pixels, not longer than allowed."""
+        """A size with the same number of pixels, within the allowed ratio."""
         width, height = size
         if max(size) <= min(size) * self.max_ratio:
             return width, height

@@ -1,6 +1,6 @@
-"""The Sora web protocol, by `SORA_BASE_URL`. Facts collected from public clients of that service, which closed in 2026.
+"""The Sora web protocol, at `SORA_BASE_URL`. Its facts are from public clients of that service, which closed in 2026.
 
-Three parts: what is asked (here), how it goes over the wire (`sora_http.py`, which blocks), and what the answers mean
+It has three parts: the requests (here), the transport (`sora_http.py`, which blocks), and the meaning of the answers
 (`sora_answers.py`).
 """
 
@@ -33,10 +33,10 @@ from sora_proxy.upstream.result_addresses import ResultAddresses, look_up
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, id_of, object_of
 from sora_proxy.upstream.sora_http import SoraHttp
 
-LIST_MARGIN = 20  # rows beside ours: the account may be used elsewhere too
+LIST_MARGIN = 20  # additional rows, since other programs may use the account
 MAX_LISTED = 100
 DEEP_PAGES = 5
-# Those of the service's own page, then those that OpenAI's clients ask for. It takes others too.
+# Those of the service's own page, then those that OpenAI's clients request. It takes others too.
 SIZES = (
     (720, 480),
     (480, 720),
@@ -47,17 +47,17 @@ SIZES = (
     (1792, 1024),
     (1024, 1792),
 )
-MODELS = ("sora-1.0", "sora-image")  # the documented name first: clients offer the first one
+MODELS = ("sora-1.0", "sora-image")  # the documented name first, as clients offer the first one
 CLOSED = {"https://sora.chatgpt.com": "2026-04-26"}
 T = TypeVar("T")
-Read = Callable[[Answer, HttpCall], T]  # what an answer means; it raises the Fault that the answer shows
+Read = Callable[[Answer, HttpCall], T]  # reads an answer, and raises the Fault that it shows
 REFUSING = (400, 401, 402, 403, 407, 422, 429, 451)  # statuses after which an order is certainly not registered
 
 
 class Sora:
-    """A back end that speaks Sora's web protocol: the service itself, any server like it, or our simulator."""
+    """A back end with Sora's web protocol: the service itself, any server like it, or the simulator."""
 
-    polls_are_complete = False  # a list has the newest tasks only, and may lag behind
+    polls_are_complete = False  # a list has only the newest tasks, and may lag behind
 
     def __init__(self, options: BackendOptions, threads: BlockingPool, http: SoraHttp | None = None) -> None:
         self.name, self.base_url = options.name, options.base_url
@@ -77,7 +77,7 @@ class Sora:
         self._addresses = ResultAddresses(options.base_url, options.result_allow)
 
     async def ask_capabilities(self, account: Account) -> Capabilities:  # noqa: ARG002
-        return self.capabilities  # it has no call for that
+        return self.capabilities  # the protocol has no call for that
 
     async def may_have_changed(self) -> bool:
         return False
@@ -131,7 +131,7 @@ class Sora:
         return False  # no public client shows how
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
-        # Without the account's token: results lie on a media host, behind addresses that are secrets themselves.
+        # The account's token is not sent: results are on a media host, at addresses that are secrets themselves.
         call = HttpCall(
             account.key_id,
             "GET",
@@ -157,7 +157,7 @@ class Sora:
         self._http.close()
 
     async def _list(self, account: Account, limit: int, before: str | None) -> tuple[list[Snapshot], str | None]:
-        """One page of the account's tasks, newest first, and where the next page begins."""
+        """One page of the account's tasks, newest first, and the start of the next page."""
         query = f"?limit={limit}" + (f"&before={quote(before, safe='')}" if before else "")
         call = self._call(account, "GET", f"/backend/video_gen{query}", self._deadlines.poll)
         tasks, last = await self._ask(Work.poll, call, self._page)
@@ -181,9 +181,9 @@ class Sora:
         return HttpCall(account.key_id, method, base + path, headers, seconds=seconds, egress=account.egress)
 
     async def _ask(self, work: Work, call: HttpCall, read: Read[T]) -> T:
-        """What `read` makes of the answer to a call that registers nothing.
+        """The answer, as `read` returns it, to a call that registers nothing.
 
-        Whatever goes wrong with such a call, it may be made again; cancelled, it ends at once.
+        After any error, such a call may be made again. If it is cancelled, it ends at once.
         """
         running = start_task(self._run(work, call, read), name=f"{work} call", awaited=True)
         try:
@@ -193,7 +193,7 @@ class Sora:
         except asyncio.CancelledError:
             call.abort()
             await asyncio.wait([running])
-            running.exception()  # looked at: it was cut off by us
+            running.exception()  # retrieved, so that asyncio does not log it
             raise
 
     async def _run(self, work: Work, call: HttpCall, read: Read[T]) -> T:
@@ -204,7 +204,7 @@ class Sora:
             timer.cancel()
 
     def _exchange(self, call: HttpCall, read: Read[T]) -> T:
-        """Make a call and read its answer, both on this thread: parsing a large answer would hold up the event loop."""
+        """Make a call and read its answer on this thread, since parsing a large answer would hold up the event loop."""
         try:
             return read(self._http.call(call), call)
         except Exception as error:
@@ -233,14 +233,14 @@ def _check_fetched(answer: Answer, call: HttpCall) -> None:
 
 
 def _check_account(answer: Answer, call: HttpCall) -> None:
-    if answer.status in (404, 405):  # a server that has no such call says nothing about the key
+    if answer.status in (404, 405):  # a server without this call says nothing about the key
         return
     if _object(answer, call).get("can_create_images") is False:
         raise KeyRejected("the account may not make images")
 
 
 def _task_id(answer: Answer, call: HttpCall) -> str:
-    """The task that an order became. Only a definite refusal says that there is none: all else proves nothing."""
+    """The id of the order's task. Only a definite refusal proves that there is none."""
     if answer.status in REFUSING or answer.headers.get("cf-mitigated") == "challenge":
         raise fault_of(answer, call.egress)
     try:
@@ -249,7 +249,7 @@ def _task_id(answer: Answer, call: HttpCall) -> str:
         body = {}
     if not isinstance(body.get("id"), str) or not body["id"]:
         raise SubmissionUnknown(f"the back end's answer to the order, of status {answer.status}, does not tell")
-    if (task_id := id_of(body)) is None:  # no list would show it, and it must not be ordered again
+    if (task_id := id_of(body)) is None:  # no list shows it, and it must not be ordered again
         raise TaskFailed("the back end gave the task an id that can't be used")
     return task_id
 

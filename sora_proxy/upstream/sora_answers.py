@@ -1,7 +1,7 @@
-"""Reading what a server with Sora's web protocol answers: tasks, results, and whose fault a refusal is. No I/O.
+"""Sora answers: reads the answers of a server with Sora's web protocol: tasks, results, and faults. No I/O.
 
-Told by status and structure. The texts in the answers are for people, and a failed prompt may hold any word; only a 429
-without a code that tells more is read for whether it speaks of tasks at once.
+The reading goes by status and structure. The texts in answers are for people, and a failed prompt may hold any word.
+Only the text of a 429 without a specific code is searched for a limit of tasks at once.
 """
 
 import itertools
@@ -28,11 +28,11 @@ from sora_proxy.upstream import Snapshot, TaskState
 from sora_proxy.upstream.http_call import Answer
 
 SUCCEEDED, FAILED = ("succeeded",), ("failed", "error", "cancelled", "rejected")
-MAX_RESULTS = 10  # of one task; an order asks for 4 at most
+MAX_RESULTS = 10  # of one task; an order requests 4 at most
 MAX_ANSWER_VALUES = 100_000  # a page of 100 tasks has a few thousand
-MAX_ROWS = 1000  # of a list; we ask for 100 at most
-ID = re.compile(r"[\w.:~/+=@-]{1,200}", re.ASCII)  # they are logged and shown, so they hold no markup
-LARGEST = 2**53  # beyond it a number is no count and no time, and no column holds it
+MAX_ROWS = 1000  # of a list; calls request 100 at most
+ID = re.compile(r"[\w.:~/+=@-]{1,200}", re.ASCII)  # ids are logged and shown, so they must not hold markup
+MAX_NUMBER = 2**53  # a larger number can't be a count or a time, and columns can't hold it
 NEEDS_A_HUMAN = {"phone_number_required", "onboarding_required"}
 REFUSALS = {"content_policy_violation", "moderation_blocked", "policy_violation"}
 EXHAUSTED = {"rate_limit_exhausted", "insufficient_quota", "quota_exceeded", "billing_hard_limit_reached"}
@@ -41,7 +41,7 @@ TASKS_AT_ONCE = re.compile(r"\bconcurrent\b|\btasks? (already )?in progress\b", 
 
 
 def fault_of(answer: Answer, egress: Proxy | None) -> Fault:
-    """The closed table: the meaning of a refusal that came through an egress."""
+    """The fault of a refusal that came through an egress, by a closed table."""
     if answer.is_challenge:
         return EgressFault("the back end asks for a browser check", egress=egress)
     error = _error(answer)
@@ -58,7 +58,7 @@ def fault_of(answer: Answer, egress: Proxy | None) -> Fault:
             return _too_many(answer, error)
         case 401:
             return KeyRejected(f"the back end does not accept this key ({error.code or 'unauthorized'})")
-        # Without a code, a 400 or 422 may come from something between us and the back end.
+        # Without a code, a 400 or 422 may come from a server between this one and the back end.
         case 400 | 403 | 422 if error.code in REFUSALS or (error.code and answer.status != 403):
             return RequestFault("the back end refused the order: it is against its rules")
         case 403:
@@ -82,7 +82,7 @@ def _too_many(answer: Answer, error: "_Error") -> Fault:
 
 @dataclass(frozen=True, slots=True)
 class _Error:
-    """The error object of an answer, as far as there is one."""
+    """The error object of an answer; empty if there is none."""
 
     code: str = ""
     message: str = ""
@@ -95,7 +95,7 @@ def _error(answer: Answer) -> _Error:
         code, message, details = error.get("code"), error.get("message"), error.get("details")
     except (ValueError, AttributeError):
         return _Error()
-    # Codes are words of the protocol; anything else could be text that must not travel on.
+    # Codes are words of the protocol. Anything else could be text that must not reach logs or clients.
     is_word = isinstance(code, str) and len(code) <= 60 and code.replace("_", "").isalnum() and code.isascii()
     return _Error(
         code if is_word else "",
@@ -105,7 +105,7 @@ def _error(answer: Answer) -> _Error:
 
 
 def id_of(row: Any) -> str | None:
-    """The id in an object of an answer, unless it is one that nobody would make."""
+    """The id in an object of an answer; None if there is none, or an implausible one."""
     value = row.get("id") if isinstance(row, dict) else None
     return value if isinstance(value, str) and ID.fullmatch(value) else None
 
@@ -121,16 +121,16 @@ def object_of(answer: Answer) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    """A number that can mean something, also one in a string, as some servers send them."""
+    """A plausible number; it may be in a string, as some servers send it."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         return None
-    return number if abs(number) <= LARGEST else None
+    return number if abs(number) <= MAX_NUMBER else None
 
 
 def _count(value: Any) -> int | None:
-    """A whole number above 0."""
+    """An integer above 0."""
     number = _number(value)
     return math.ceil(number) if number and number > 0 else None
 
@@ -167,13 +167,13 @@ def _asset_url(row: dict[str, Any]) -> str | None:
 
 
 class TaskReader:
-    """Reads tasks, and learns meanwhile whether their server counts progress to 1 or to 100."""
+    """Reads tasks, and learns from them whether their server counts progress to 1 or to 100."""
 
     def __init__(self) -> None:
         self._progress_is_percent = False
 
     def page(self, body: dict[str, Any]) -> tuple[list[Snapshot], str | None]:
-        """A page of a list of tasks, and where the next page begins. Raises UpstreamUnavailable."""
+        """A page of a list of tasks, and the start of the next page. Raises UpstreamUnavailable."""
         rows = body.get("task_responses")
         if rows is None and isinstance(body.get("data"), list):  # as some servers wrap them
             rows = [row.get("payload") for row in body["data"] if isinstance(row, dict)]
@@ -196,11 +196,11 @@ class TaskReader:
         )
 
     def _progress(self, value: Any) -> float | None:
-        """0..1 on some servers, 0..100 on others: the first value above 1 tells. Null early in a task."""
+        """Progress as 0..1. Servers count it to 1 or to 100, as the first value above 1 shows. Null early in a task."""
         number = _number(value)
         if number is None or number < 0:
             return None
         if number == 1 and not self._progress_is_percent:
-            return None  # all of it, or one percent
+            return None  # it may mean all or one percent
         self._progress_is_percent |= number > 1
         return min(number / 100 if self._progress_is_percent else number, 1.0)

@@ -1,8 +1,8 @@
-"""The blocking half of the Sora back end: cloudscraper sessions, one call at a time, on the threads of `BlockingPool`.
+"""Sora HTTP: the blocking half of the Sora back end. It makes calls by cloudscraper on the threads of `BlockingPool`.
 
-What was measured and follows from it: building a scraper costs 30-45 ms with a TLS context of its own and 2-3 ms
-without, a new TLS connection 34-39 ms if the CA bundle is read again each time. So all scrapers share one context with
-the CAs in it, and those on one egress their connections; each key has its own cookies and browser headers on each.
+Measurements: building a scraper takes 30-45 ms with its own TLS context and 2-3 ms without, and a new TLS connection
+34-39 ms if the CA bundle is read each time. So all scrapers share one context with the CAs in it, and the scrapers of
+one egress share its connections. Each key has its own cookies and browser headers on each egress.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ class SoraHttp:
     """Makes calls. Every method blocks: call it on a thread."""
 
     def __init__(self) -> None:
-        # All the mutable state, built by the first call that needs it, guarded by the lock.
+        # All the mutable state, which the first call that needs it builds, guarded by the lock.
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
         self._connections: dict[Proxy | None, Connections] = {}
@@ -73,7 +73,7 @@ class SoraHttp:
             return self._sessions[call.key_id, proxy]
 
     def _forget(self, call: HttpCall, challenged: "_Sessions") -> None:
-        """Replace the sessions that were taken for a robot. Those of other keys and other egresses stay as they are."""
+        """Replace the sessions that the server took for a robot. Those of other keys and egresses stay as they are."""
         with self._lock:
             if self._sessions.get((call.key_id, call.egress)) is challenged:
                 del self._sessions[call.key_id, call.egress]
@@ -90,14 +90,14 @@ class _Sessions:
     idle: deque[cloudscraper.CloudScraper] = field(default_factory=deque)
 
     def take(self) -> cloudscraper.CloudScraper:
-        """One that no other thread uses."""
+        """A session that no other thread uses."""
         with contextlib.suppress(IndexError):
             return self.idle.pop()
         return self._build()
 
     def _build(self) -> cloudscraper.CloudScraper:
-        # Solving challenges is off: it sleeps in the thread and sends the request again by itself, and a paid order
-        # must be sent exactly as often as we say. A challenge page comes back to us as what it is.
+        # Solving challenges is off, because it sleeps in the thread and sends the request again by itself, and a paid
+        # order must not be sent again. A challenge page is returned like any answer.
         scraper = cloudscraper.CloudScraper(ssl_context=self.context, browser=BROWSER, disableCloudflareV1=True)
         if self.browser is None:
             self.browser = dict(scraper.headers)
@@ -105,7 +105,7 @@ class _Sessions:
         scraper.cookies = self.cookies
         scraper.trust_env = False
         scraper.proxies = self.connections.proxies
-        # None is followed, so none is looked at: the library would read a redirect's body, and trip over its address.
+        # No redirect is followed. The library would read its body, and fail for an invalid address.
         scraper.get_redirect_target = _no_redirect
         scraper.mount("https://", self.connections)
         scraper.mount("http://", self.connections)
@@ -132,12 +132,12 @@ def _perform(scraper: cloudscraper.CloudScraper, call: HttpCall) -> Answer:
         )
         answer = Answer(response.status_code, response.headers, b"")
         with response:
-            if answer.is_challenge:  # nobody reads such a page, and what is not read to its end closes its connection
+            if answer.is_challenge:  # the page is not needed; not reading it to its end closes the connection
                 return answer
-            if answer.status < 200:  # the final answer may follow, and the next call must not take it for its own
+            if answer.status < 200:  # the next call must not take the final answer, which may follow, for its own
                 raise CallFailed("the answer is not final", sent=True)
             body = _read(response, call)
-        if call.aborted:  # a body that ends with its connection looks whole
+        if call.aborted:  # a body whose end is the end of its connection looks complete
             raise _too_late(call)
         return replace(answer, body=body)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -167,13 +167,13 @@ def _content(response: requests.Response, call: HttpCall, max_bytes: int) -> Ite
 
 
 def _encodings(call: HttpCall) -> tuple[str, ...]:
-    """Those that we ask for and accept: none for images, else what Python itself can decode of a browser's."""
+    """The encodings to request and accept: none for images, else those of a browser that Python can decode."""
     return () if call.destination else ("gzip", "deflate")
 
 
 def _arriving(response: requests.Response, call: HttpCall) -> Iterator[bytes]:
-    """Yield the body as it comes over the wire, until the call is ended: what has arrived by then may take seconds."""
-    # `read` and `stream` take a chunk of negative length for all that comes until the connection ends, in one piece.
+    """Yield the body as it arrives, and stop when the call is ended, even if more has arrived."""
+    # For a chunk of negative length, `read` and `stream` return all bytes until the end of the connection in one piece.
     while not call.aborted and (chunk := response.raw.read1(CHUNK_BYTES, decode_content=False)):
         yield chunk
 
@@ -187,7 +187,7 @@ def _at_most(size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _failure(error: Exception, call: HttpCall) -> CallFailed:
-    """What a library's exception means. Its text stays behind: it may hold addresses and credentials."""
+    """The meaning of a library's exception, without its text, which may hold addresses and credentials."""
     proxied = call.egress is not None
     if not call.sent:
         by_proxy = proxied and call.connecting
@@ -204,7 +204,7 @@ def _too_late(call: HttpCall) -> CallFailed:
 
 
 def _tls_context() -> ssl.SSLContext:
-    """As cloudscraper's own, which imitates a browser's ciphers, with the CAs of the system and of certifi."""
+    """A context like cloudscraper's own, with a browser's ciphers, and with the CAs of the system and of certifi."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2

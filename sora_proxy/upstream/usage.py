@@ -1,4 +1,4 @@
-"""Usage: what a back end counted for an order, in its own units: tokens, images, its price."""
+"""Usage: a back end's count for an order, in its own units, such as tokens, images or its price."""
 
 import math
 import re
@@ -7,11 +7,11 @@ from typing import Any
 
 from sora_proxy.foreign.bounded_json import as_object
 
-Usage = dict[str, Any]  # numbers by their names, and objects of such numbers
+Usage = dict[str, Any]  # numbers by name, and objects of such numbers
 
 NAME = re.compile(r"[a-z_]{1,64}")
 MAX_NAMES = 30
-LARGEST = 2**53  # beyond it, JSON does not hold a number exactly
+MAX_NUMBER = 2**53  # beyond it, JSON does not hold a number exactly
 CHAT_NAMES = {
     "prompt_tokens": "input_tokens",
     "completion_tokens": "output_tokens",
@@ -21,13 +21,13 @@ CHAT_NAMES = {
 
 
 def usage_of(value: Any) -> Usage | None:
-    """The numbers in the `usage` of an answer, by the names of the Images API; None if there are none but zeros."""
+    """The numbers in the `usage` of an answer, by the names of the Images API; None if all are zero or missing."""
     usage = _numbers(value, depth=2)
     return usage if _says_something(usage) else None
 
 
 def added(one: Usage | None, other: Usage | None) -> Usage | None:
-    """The usage of two calls together."""
+    """The sum of the usage of two calls."""
     if one is None or other is None:
         return one or other
     total = dict(one)
@@ -49,13 +49,13 @@ def _numbers(value: Any, depth: int) -> Usage:
             continue
         if isinstance(each, Mapping) and depth > 1:
             found[CHAT_NAMES.get(name, name)] = _numbers(each, depth - 1)
-        elif isinstance(each, int | float) and not isinstance(each, bool) and _is_sensible(each):
+        elif isinstance(each, int | float) and not isinstance(each, bool) and _is_plausible(each):
             found[CHAT_NAMES.get(name, name)] = each
     return found
 
 
-def _is_sensible(number: float) -> bool:
-    return math.isfinite(number) and 0 <= number <= LARGEST
+def _is_plausible(number: float) -> bool:
+    return math.isfinite(number) and 0 <= number <= MAX_NUMBER
 
 
 def _says_something(usage: Usage) -> bool:

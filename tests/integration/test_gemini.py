@@ -260,7 +260,7 @@ async def test_a_model_that_is_overloaded_made_nothing_and_is_asked_again(
 def rests(backend: Backend) -> dict[str, float]:
     """For how many seconds the key takes no orders, by the models."""
     (key,) = backend.keys.keys
-    return {family: rest.until - backend.keys.now for family, rest in key.rests(backend.keys.now).items()}
+    return {family: rest.until - backend.keys.now for family, rest in key.family_cooldowns(backend.keys.now).items()}
 
 
 @pytest.mark.parametrize(

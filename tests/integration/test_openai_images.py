@@ -141,7 +141,7 @@ async def test_a_rate_limit_rests_the_key_for_its_models_and_for_as_long_as_the_
         async with proxy.chat(model=MODEL, background=True) as placed:
             assert placed.status == 200
         await eventually(lambda: rest_of(proxy))
-        (found,) = state_of(proxy).rests(backend_of(proxy, "images").keys.now).items()
+        (found,) = state_of(proxy).family_cooldowns(backend_of(proxy, "images").keys.now).items()
         assert found[0] == family
         assert found[1].until - backend_of(proxy, "images").keys.now == pytest.approx(seconds, abs=1.5)
         assert (await generate(proxy, model="flux"))[0] == 200
@@ -151,7 +151,7 @@ async def test_a_rate_limit_rests_the_key_for_its_models_and_for_as_long_as_the_
 
 
 async def rest_of(proxy: Proxy) -> bool:
-    return bool(state_of(proxy).rests(backend_of(proxy, "images").keys.now))
+    return bool(state_of(proxy).family_cooldowns(backend_of(proxy, "images").keys.now))
 
 
 @pytest.mark.parametrize(("reset", "seconds"), [("1s", 1), ("6m0s", 360), ("300ms", 1), ("1h2m3s", 900)])
@@ -163,7 +163,7 @@ async def test_the_last_order_of_a_limit_rests_the_key_for_its_model(
     async with start_proxy(backends=[entry(server, models=[MODEL, "flux"])]) as proxy:
         assert (await generate(proxy))[0] == 200
         pool = backend_of(proxy, "images").keys
-        assert state_of(proxy).rests(pool.now)[MODEL].until - pool.now == pytest.approx(seconds, abs=1.5)
+        assert state_of(proxy).family_cooldowns(pool.now)[MODEL].until - pool.now == pytest.approx(seconds, abs=1.5)
         assert (await generate(proxy, model="flux"))[0] == 200
 
 

@@ -42,7 +42,9 @@ def view(record: KeyRecord, key: Key, moment: Moment, backend: str) -> dict[str,
         "by": status.by,
         "tasks": key.tasks,
         "limit": key.limit,
-        "resting_models": {family: _wall_time(rest.until, moment) for family, rest in key.rests(moment.loop).items()},
+        "resting_models": {
+            family: _wall_time(cooldown.until, moment) for family, cooldown in key.family_cooldowns(moment.loop).items()
+        },
         "way_out": key.egress(moment.loop).name,
     }
 

@@ -1,4 +1,4 @@
-"""How every call is let in, counted, and answered truthfully or spoiled as ordered."""
+"""Answering: admits and counts every call, and gives the true answer or that of an ordered fault."""
 
 import base64
 import hmac
@@ -26,7 +26,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def spoilable(endpoint: str, handler: Handler) -> Handler:
-    """Count the calls of a route, and let faults strike them."""
+    """Wrap a handler so that its calls are counted, and faults strike them."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         simulator = request.app[COMFYUI]
@@ -48,7 +48,7 @@ async def _spoiled(request: web.Request, rule: Rule, handler: Handler) -> web.St
         seconds, starts = math.inf if given["seconds"] is None else given["seconds"], simulator.starts
         answer = await handler(request) if given["when"] == "after" else None
         await simulator.clock.sleep(seconds)
-        if simulator.starts != starts:  # the process that held the call is dead
+        if simulator.starts != starts:  # the process that had the call has ended
             return cut(request, reset=True)
         return answer or await handler(request)
     if rule.fault == "node_errors":
@@ -64,7 +64,7 @@ async def _spoiled(request: web.Request, rule: Rule, handler: Handler) -> web.St
 
 
 async def _with_node_errors(answer: web.StreamResponse) -> web.StreamResponse:
-    """Add an error of a node that was not asked for to the answer of a submit."""
+    """Add an error of a node that was not ordered to the answer to a submit."""
     if not isinstance(answer, web.Response) or answer.status != 200:
         return answer
     missing = {"type": "required_input_missing", "message": "Required input is missing", "details": "images"}
@@ -86,7 +86,7 @@ async def _graph_of(request: web.Request) -> Any:
 
 
 def texts_of(graph: Any) -> list[str]:
-    """Give the prompts in a graph, whatever it is."""
+    """Return the prompts in a graph, which may be invalid."""
     nodes = graph.values() if isinstance(graph, dict) else []
     inputs = [node.get("inputs") for node in nodes if isinstance(node, dict)]
     texts = [each.get("text") for each in inputs if isinstance(each, dict)]
@@ -94,7 +94,7 @@ def texts_of(graph: Any) -> list[str]:
 
 
 def in_trouble() -> web.Response:
-    """Give the answer to what can't be read."""
+    """Return the answer to a request that can't be read."""
     answer = web.Response(text="500 Internal Server Error\n\nServer got itself in trouble", status=500)
     answer.force_close()
     return answer
@@ -102,7 +102,7 @@ def in_trouble() -> web.Response:
 
 @web.middleware
 async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let a call in or not, and give errors the form that ComfyUI gives them."""
+    """Admit a call or refuse it, and give errors the form of ComfyUI's."""
     if request.path.startswith(CONTROL):
         try:
             return await handler(request)
@@ -131,7 +131,7 @@ def _allowed(error: web.HTTPException) -> dict[str, str]:
 
 
 def _turned_away(request: web.Request) -> web.Response | None:
-    """Give the answer of a proxy to a call without its login, or of ComfyUI to one from a page of another site."""
+    """Return a proxy's answer to a call without its login, or ComfyUI's to one from a page of another site."""
     options = request.app[COMFYUI].options
     if options.user and not _is_logged_in(request.headers.get("Authorization", ""), options.user, options.password):
         answer = pages.plain(401)

@@ -1,4 +1,4 @@
-"""The node classes that a simulated ComfyUI has: their inputs and outputs, and how `/object_info` describes them."""
+"""Catalogue: the node classes of a simulated ComfyUI, with their inputs, outputs and descriptions in `/object_info`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ SCALINGS = ("nearest-exact", "bilinear", "area", "bicubic", "lanczos")
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input of a node: the type of what is linked or given, or the choices for it, or the folder of its files."""
+    """An input of a node, with the type of its links or values, or its choices, or the folder of its files."""
 
     type: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class NodeClass:
-    """A class of nodes; one that is slow takes the seconds of the options, and may report its steps."""
+    """A class of nodes. A slow one takes the seconds of the options, and may report its steps."""
 
     display_name: str
     category: str

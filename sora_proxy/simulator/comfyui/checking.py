@@ -1,4 +1,4 @@
-"""What ComfyUI checks of a graph before it queues it, and how it words what is wrong."""
+"""Checking: ComfyUI's checks of a graph before it queues it, and the words for its faults."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,19 +17,19 @@ class Rejected(Exception):
     """A submit that is answered with 400."""
 
     def __init__(self, kind: str, message: str, details: str = "", extra: Mapping[str, Any] | None = None) -> None:
-        """Hold the error as it is sent."""
+        """Hold the fields of the error."""
         super().__init__(kind)
         self.error = {"type": kind, "message": message, "details": details, "extra_info": dict(extra or {})}
         self.node_errors: dict[str, Any] = {}
 
 
 class Unreadable(Exception):
-    """A request that ComfyUI answers with 500, since it can't read it."""
+    """A request that ComfyUI can't read, and answers with 500."""
 
 
 @dataclass(slots=True)
 class Checked:
-    """What was found: the outputs that can be made, and the errors of the others by node."""
+    """The result of a check: the outputs that can be made, and the errors of the others by node."""
 
     outputs: list[str] = field(default_factory=list)
     node_errors: dict[str, Any] = field(default_factory=dict)
@@ -37,16 +37,16 @@ class Checked:
 
 @dataclass(slots=True)
 class Check:
-    """The check of one graph; `files` are the names of the files by folder. Numbers in texts become numbers."""
+    """The check of one graph; `files` are the names of the files by folder. It converts numbers in texts."""
 
     graph: Graph
     files: Mapping[str, list[str]]
     version: Version
     _errors: dict[str, list[Error]] = field(default_factory=dict)  # of one output, by node
-    _path: list[str] = field(default_factory=list)  # of nodes whose check is not over
+    _path: list[str] = field(default_factory=list)  # of nodes that are being checked
 
     def run(self) -> Checked:
-        """Give what can be made. Raises Rejected if nothing can, and Unreadable."""
+        """Return the outputs that can be made. Raises Rejected if there are none, or Unreadable."""
         self._check_classes()
         outputs = [node_id for node_id, node in self.graph.items() if CATALOGUE[node["class_type"]].is_output]
         if not outputs:
@@ -70,7 +70,7 @@ class Check:
     def _check_classes(self) -> None:
         for node_id, node in self.graph.items():
             if not isinstance(node, dict) and self.version.has(Change.missing_node_type):
-                raise Unreadable  # as a file in the editor's format
+                raise Unreadable  # it may be a file in the editor's format
             name = node.get("class_type") if isinstance(node, dict) else None
             if name is None:
                 raise self._no_class(node_id)
@@ -104,14 +104,14 @@ class Check:
             return False
 
     def _note(self, output: str, node_errors: dict[str, Any]) -> None:
-        """Add the errors that were found on the way to an output."""
+        """Add the errors that were found for an output."""
         for node_id, errors in self._errors.items():
             if errors:
                 entry = {"errors": errors, "dependent_outputs": [], "class_type": self.graph[node_id]["class_type"]}
                 node_errors.setdefault(node_id, entry)["dependent_outputs"].append(output)
 
     def _check_node(self, node_id: str) -> bool:
-        """Check a node and what it depends on; every node once for each output."""
+        """Check a node and its dependencies, each of them once for every output."""
         if node_id in self._path:
             return self._cycle(node_id)
         if node_id in self._errors:
@@ -158,7 +158,7 @@ class Check:
             return False
 
     def _cycle(self, node_id: str) -> bool:
-        """Note a circle of nodes at each of them."""
+        """Note an error at each node of a cycle."""
         nodes = self._path[self._path.index(node_id) :]
         if self.version.has(Change.dependency_cycle):
             names = [f"{each} ({self.graph[each]['class_type']})" for each in (*nodes, node_id)]
@@ -169,7 +169,7 @@ class Check:
         return False
 
     def _value_error(self, each: Input, given: dict[str, Any], about: dict[str, Any]) -> Error | None:
-        """Convert a value in its place, and give what is wrong with it."""
+        """Convert a value in place. Returns its error, if any."""
         name = about["input_name"]
         value = given[name]
         if each.folder == "input":

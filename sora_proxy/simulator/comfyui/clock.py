@@ -1,4 +1,4 @@
-"""The time of jobs and of pauses on purpose."""
+"""Clock: the time of jobs and of intended pauses."""
 
 import time
 
@@ -6,7 +6,7 @@ from sora_proxy.simulator.news import News
 
 
 class Clock(News):
-    """It runs as all clocks do, and it can be put forward; times are in seconds."""
+    """A clock that can be moved forward; times are in seconds."""
 
     def __init__(self) -> None:
         """Start at the time of the machine."""
@@ -14,23 +14,23 @@ class Clock(News):
         self._ahead = 0.0
 
     def now(self) -> float:
-        """Give the time, which starts anywhere."""
+        """Return the time since an arbitrary moment."""
         return time.monotonic() + self._ahead
 
     def milliseconds(self) -> int:
-        """Give the time since 1970 in milliseconds."""
+        """Return the time since 1970 in milliseconds."""
         return round((time.time() + min(self._ahead, 1e9)) * 1000)
 
     def advance(self, seconds: float) -> None:
-        """Put the clock forward; by infinity, every pause ends, now and later."""
+        """Move the clock forward. Infinity ends all pauses, including later ones."""
         self._ahead += seconds
         self.wake()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until so much time is over."""
+        """Wait for this time."""
         await self.reach(self.now() + seconds)
 
     async def reach(self, due: float) -> None:
-        """Wait until it is that late."""
+        """Wait until the time `due`."""
         while (left := due - self.now()) > 0:
             await self.wait_for(lambda: self.now() >= due, left)

@@ -1,4 +1,4 @@
-"""How the fate that was ordered for a job strikes while it runs."""
+"""Fates: the effects of ordered fates on running jobs."""
 
 import uuid
 
@@ -12,15 +12,15 @@ OUT_OF_MEMORY = (
     "Allocation on device\nThis error means you ran out of memory on your GPU.\n\nTIPS: If the workflow worked before "
     "you might have accidentally set the batch_size to a large number."
 )
-NODE = "3"  # of somebody else's job
+NODE = "3"  # of another client's job
 
 
 class Vanished(Exception):
-    """The job is to leave no trace."""
+    """The job has to disappear without a trace."""
 
 
 async def meet(fate: Rule, job: Job, sockets: Sockets) -> None:
-    """Do what was ordered. Raises NodeFailed and Vanished."""
+    """Let a fate strike. Raises NodeFailed or Vanished."""
     given = fate.parameters
     match fate.fault:
         case "execution_error":
@@ -38,9 +38,9 @@ async def meet(fate: Rule, job: Job, sockets: Sockets) -> None:
 
 
 async def send_foreign_frames(sockets: Sockets, job: Job, size: int) -> None:
-    """Send progress of a job that was submitted elsewhere without a client_id, and a preview of at least `size` bytes.
+    """Send frames of a job that another client submitted without a client_id: progress, and previews.
 
-    The preview is one without an id in it, and one with the id of that other job.
+    One preview has no id, the other one has the id of that job. Both have at least `size` bytes.
     """
     other, client = {"prompt_id": str(uuid.uuid4())}, job.client_id
     state = {"value": 1, "max": 2, "state": "running", "node_id": NODE, **other, "display_node_id": NODE}

@@ -1,4 +1,4 @@
-"""The folders of a simulated ComfyUI, in memory."""
+"""Files: the folders of a simulated ComfyUI, in memory."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ TYPES = ("output", "input", "temp")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a file is: its type is the name of a folder, and a subfolder has no slash at its ends."""
+    """The place of a file. `type` is the name of a folder, and `subfolder` has no slash at either end."""
 
     name: str
     subfolder: str = ""
@@ -20,16 +20,16 @@ class Place:
 
     @property
     def described(self) -> dict[str, Any]:
-        """The place as answers name it."""
+        """The place in the form of answers."""
         return {"filename": self.name, "subfolder": self.subfolder, "type": self.type}
 
 
 class OutsideError(Exception):
-    """A path that leads out of the folder that it is meant for."""
+    """A path that leads out of its folder."""
 
 
 class Files:
-    """Files by place; the oldest are forgotten beyond the module's cap."""
+    """Files by place. Beyond the module's cap, the oldest are forgotten."""
 
     def __init__(self) -> None:
         """Start with empty folders."""
@@ -45,16 +45,16 @@ class Files:
             self._drop(next(iter(self._files)))
 
     def get(self, place: Place) -> bytes | None:
-        """Read a file, None if there is none."""
+        """Read a file; None if it does not exist."""
         return self._files.get(place)
 
     def input_named(self, path: str) -> bytes | None:
-        """Read an input file by its path, None if there is none."""
+        """Read an input file by its path; None if it does not exist."""
         subfolder, _, name = path.rpartition("/")
         return self.get(Place(name, subfolder, "input"))
 
     def digest_of_input(self, path: str) -> str:
-        """Give what changes when an input file is changed."""
+        """Return a digest, which changes with the input file."""
         return hashlib.sha256(self.input_named(path) or b"").hexdigest()
 
     def input_names(self) -> list[str]:
@@ -63,7 +63,7 @@ class Files:
         return sorted(f"{place.subfolder}/{place.name}".lstrip("/") for place in places)
 
     def next_number(self, subfolder: str, prefix: str, kind: str) -> int:
-        """Give the number after the highest that a file with this prefix has."""
+        """Return the number after the highest one of files with this prefix."""
         numbered = re.compile(re.escape(prefix) + r"_(\d+)_?\.png")
         found = [
             numbered.fullmatch(place.name)
@@ -82,7 +82,7 @@ class Files:
 
 
 def inside(subfolder: str) -> str:
-    """Give a subfolder in its shortest form. Raises OutsideError if it leads out of its folder."""
+    """Return a subfolder in its shortest form. Raises OutsideError if it leads out of its folder."""
     parts: list[str] = []
     for part in subfolder.split("/"):
         if part == "..":

@@ -1,4 +1,4 @@
-"""What a ComfyUI is and has, and its WebSocket."""
+"""Info routes: the descriptions of a ComfyUI, its nodes and models, and its WebSocket."""
 
 import json
 import uuid
@@ -18,7 +18,7 @@ async def stats(request: web.Request) -> web.Response:
 
 
 async def features(request: web.Request) -> web.Response:
-    """Give the feature flags."""
+    """Return the feature flags."""
     return web.json_response(request.app[COMFYUI].version.features)
 
 
@@ -34,7 +34,7 @@ async def models(request: web.Request) -> web.Response:
 
 
 async def node_classes(request: web.Request) -> web.Response:
-    """Describe all node classes, or the one that is named, if it is there."""
+    """Describe all node classes, or the one with the requested name, if it exists."""
     simulator, wanted = request.app[COMFYUI], request.match_info.get("name")
     names = [name for name in CATALOGUE if wanted in (None, name)]
     choices, version = simulator.choices, simulator.version
@@ -68,7 +68,7 @@ async def socket(request: web.Request) -> web.WebSocketResponse:
 
 
 def _wants_metadata(text: str) -> bool:
-    """Tell whether a frame holds feature flags, and the one for metadata of previews is set."""
+    """Return whether a frame holds feature flags in which the one for metadata of previews is set."""
     try:
         frame = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Jobs under `/api/jobs`, and their cancelling."""
+"""Job routes: the jobs at `/api/jobs`, and their cancelling."""
 
 import json
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ ORDERS = ("desc", "asc")
 
 
 class BadQuery(Exception):
-    """A list that is answered with 400."""
+    """A request for a list that is answered with 400."""
 
 
 async def one(request: web.Request) -> web.Response:
-    """Show one job: as ended as soon as any job of this id has ended."""
+    """Show one job, as ended as soon as any job with this id has ended."""
     simulator, prompt_id = request.app[COMFYUI], request.match_info["prompt_id"]
     entry = simulator.jobs.history.get(prompt_id)
     if entry is not None:
@@ -52,13 +52,13 @@ async def many(request: web.Request) -> web.Response:
 
 
 async def cancel(request: web.Request) -> web.Response:
-    """Cancel one job; say whether there was anything to cancel."""
+    """Cancel one job, and answer whether there was one."""
     prompt_id = request.match_info["prompt_id"]
     return web.json_response({"cancelled": await _cancel(request.app[COMFYUI], prompt_id)})
 
 
 async def cancel_many(request: web.Request) -> web.Response:
-    """Cancel several jobs; say whether one of them was there to be cancelled."""
+    """Cancel several jobs, and answer whether there was one of them."""
     try:
         ids = json.loads(await request.read())["job_ids"]
     except (ValueError, TypeError, KeyError) as error:
@@ -98,7 +98,7 @@ def _counts(count: int, version: Version) -> dict[str, Any]:
 
 
 def _row(entry: Entry, version: Version) -> dict[str, Any]:
-    """What the list shows of a job that has ended."""
+    """The row of the list for a job that has ended."""
     start, error = entry.data_of("execution_start"), entry.data_of("execution_error")
     items = [
         {**item, "nodeId": node, "mediaType": media}

@@ -1,4 +1,4 @@
-"""Jobs that wait, run and have ended."""
+"""Jobs: the jobs that wait, run or have ended."""
 
 import heapq
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Message = tuple[str, dict[str, Any]]
 
 @dataclass(slots=True)
 class Job:
-    """What was submitted; `outputs` are the nodes that are to be made, and `fate` is an ordered fault."""
+    """A submitted job; `outputs` are the nodes to execute, and `fate` is an ordered fault."""
 
     number: float
     prompt_id: str
@@ -24,26 +24,26 @@ class Job:
     outputs: list[str]
     fate: Rule | None = None
     interrupted: bool = False
-    node: str | None = None  # at work
+    node: str | None = None  # the one that runs
 
     @property
     def client_id(self) -> str | None:
-        """The id of the socket that hears of it."""
+        """The id of the socket that gets its events."""
         return self.extra_data.get("client_id")
 
     @property
     def described(self) -> list[Any]:
-        """The five parts that the queue and the history show."""
+        """The five parts in the queue and the history."""
         return [self.number, self.prompt_id, self.graph, self.extra_data, self.outputs]
 
     def has_fate(self, fault: str) -> bool:
-        """Tell whether this fault was ordered for it."""
+        """Return whether this fault was ordered for it."""
         return self.fate is not None and self.fate.fault == fault
 
 
 @dataclass(slots=True)
 class Entry:
-    """A job that has ended: what its output nodes show, and how it went."""
+    """A job that has ended, with the results of its output nodes and its messages."""
 
     job: Job
     outputs: dict[str, Any] = field(default_factory=dict)
@@ -51,22 +51,22 @@ class Entry:
 
     @property
     def succeeded(self) -> bool:
-        """Whether all of it was done."""
+        """Whether the whole job was done."""
         return any(event == "execution_success" for event, _ in self.messages)
 
     def data_of(self, event: str) -> dict[str, Any] | None:
-        """Give what a message says, None if there was none of this event."""
+        """Return the data of the message for an event; None if there is none."""
         return next((data for name, data in self.messages if name == event), None)
 
     @property
     def status(self) -> dict[str, Any]:
-        """How it went."""
+        """The status of the job's end."""
         word = "success" if self.succeeded else "error"
         return {"status_str": word, "completed": self.succeeded, "messages": [list(each) for each in self.messages]}
 
     @property
     def described(self) -> dict[str, Any]:
-        """What the history shows."""
+        """The entry in the history."""
         meta = {
             node: {"node_id": node, "display_node": node, "parent_node": None, "real_node_id": node}
             for node in self.outputs
@@ -74,7 +74,7 @@ class Entry:
         return {"prompt": self.job.described, "outputs": self.outputs, "status": self.status, "meta": meta}
 
     def state(self, version: Version) -> str:
-        """The word for how it went in the list of jobs."""
+        """The job's state in the list of jobs."""
         if self.succeeded:
             return "completed"
         cancelled = self.data_of("execution_interrupted") is not None and version.has(Change.cancelled_state)
@@ -90,7 +90,7 @@ class Jobs(News):
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, as the end of the process does."""
+        """Forget everything, as at the end of the process."""
         self._heap: list[tuple[float, str, int, Job]] = []
         self._pushed = 0
         self._number = 0
@@ -105,29 +105,29 @@ class Jobs(News):
 
     @property
     def remaining(self) -> int:
-        """How many jobs have not ended."""
+        """The number of jobs that have not ended."""
         return len(self._heap) + (self.running is not None)
 
     def next_number(self) -> int:
-        """Give the number of the next submit."""
+        """Return the number of the next submit."""
         self._number += 1
         return self._number - 1
 
     def put(self, job: Job) -> None:
-        """Let a job wait."""
+        """Add a job to the queue."""
         heapq.heappush(self._heap, (job.number, job.prompt_id, self._pushed, job))
         self._pushed += 1
         self.wake()
 
     async def take(self) -> Job:
-        """Wait for the job whose turn it is, and let it run."""
+        """Wait for the next job, and let it run."""
         while not self._heap:
             await self.wait_for(lambda: bool(self._heap), 3600)
         self.running = heapq.heappop(self._heap)[-1]
         return self.running
 
     def ended(self, entry: Entry | None) -> None:
-        """Note the end of the job that ran; without an entry the history does not know it."""
+        """Note the end of the running job. Without an entry, it is not in the history."""
         self.running = None
         if entry is not None:
             self.history[entry.job.prompt_id] = entry
@@ -136,7 +136,7 @@ class Jobs(News):
         self.wake()
 
     def delete(self, prompt_id: str) -> bool:
-        """Delete one job that waits; tell whether there was one."""
+        """Delete one job that waits. Returns whether there was one."""
         for place, (*_, job) in enumerate(self._heap):
             if job.prompt_id == prompt_id:
                 del self._heap[place]
@@ -149,7 +149,7 @@ class Jobs(News):
         self._heap.clear()
 
     def interrupt(self, prompt_id: str | None = None) -> bool:
-        """Stop the job that runs, if it has this id or none is given; tell whether there was one."""
+        """Stop the running job, if it has this id or no id is given. Returns whether there was one."""
         if self.running is None or prompt_id not in (None, self.running.prompt_id):
             return False
         self.running.interrupted = True
@@ -157,7 +157,7 @@ class Jobs(News):
 
 
 def latest(entries: dict[str, Entry], max_items: int | None, offset: int) -> dict[str, Any]:
-    """Give a part of the history, oldest first; a negative offset means the newest."""
+    """Return a part of the history, oldest first; a negative offset means the newest."""
     start = max(0, len(entries) - max_items if offset < 0 and max_items is not None else offset)
     end = None if max_items is None else start + max_items
     return {name: entries[name].described for name in list(entries)[start:end]}

@@ -1,18 +1,18 @@
-"""What a simulated ComfyUI has seen and done."""
+"""Ledger: the record of a simulated ComfyUI."""
 
 from collections import Counter, deque
 from typing import Any
 
 from sora_proxy.simulator.news import News
 
-MAX_NOTES = 10_000  # that are remembered of each kind
+MAX_NOTES = 10_000  # of each kind
 
 
 class ComfyUILedger(News):
-    """Counts since the start or the last reset, and notes of calls, of which the oldest are forgotten."""
+    """Counts since the start or the last reset, and the newest notes of calls."""
 
     def __init__(self) -> None:
-        """Start with nothing seen."""
+        """Start without records."""
         super().__init__()
         self.reset()
 
@@ -42,12 +42,12 @@ class ComfyUILedger(News):
         self.answers[str(status)] += 1
 
     def note(self, kind: str, what: Any) -> None:
-        """Remember a call."""
+        """Record a call."""
         self.notes[kind].append(what)
         self.wake()
 
     def job_queued(self, unfinished: int) -> None:
-        """Count a job, after which so many are unfinished."""
+        """Count a job; `unfinished` is the number of unfinished jobs, including this one."""
         self.registered += 1
         self.max_unfinished = max(self.max_unfinished, unfinished)
         self.wake()
@@ -60,7 +60,7 @@ class ComfyUILedger(News):
         self._idle_since = None
 
     def job_ended(self, now: float) -> None:
-        """Note that none runs."""
+        """Note that no job runs."""
         self._idle_since = now
 
     def seen(self, endpoint: str, token: str | None = None) -> int:  # noqa: ARG002
@@ -68,7 +68,7 @@ class ComfyUILedger(News):
         return self.requests[endpoint]
 
     def described(self) -> dict[str, Any]:
-        """Give what the stats show; the idle seconds are those between two jobs."""
+        """Return the statistics. The idle seconds are those between two jobs."""
         return {
             "requests": self.requests,
             "answers": self.answers,

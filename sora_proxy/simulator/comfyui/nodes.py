@@ -1,4 +1,4 @@
-"""What each class of nodes does. All of it blocks: call it from a thread."""
+"""Nodes: the work of each class of nodes. All functions block: call them from a thread."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ Pictures = tuple[Picture, ...]
 
 
 class NodeFailed(Exception):
-    """A node that fails with an error of its own: the name of its type, and its message."""
+    """A node failed with its own error, which has a type and a message."""
 
     def __init__(self, kind: str, message: str) -> None:
         """Hold both."""
@@ -24,7 +24,7 @@ class NodeFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """What samplers work with: the images that it will be decoded to are alike but for their number."""
+    """The data of samplers. The images that it is decoded to differ only in their number."""
 
     picture: Picture
     count: int
@@ -55,7 +55,7 @@ def _encode(given: Given) -> tuple[Any, ...]:
 
 
 def _scale(given: Given) -> tuple[Any, ...]:
-    """A side of 0 follows from the other one, and the shape of the image."""
+    """Scale images. A side of 0 follows from the other side and the shape of the image."""
     first: Picture = given["image"][0]
     width, height = given["width"], given["height"]
     if not width:
@@ -79,7 +79,7 @@ def _empty_image(given: Given) -> tuple[Any, ...]:
     return (Latent(picture, given["batch_size"]).pictures,)
 
 
-# What `images` of an output node become is in `saving.py`.
+# `saving.py` writes the `images` of output nodes.
 WORK: Mapping[str, Callable[[Given], tuple[Any, ...]]] = {
     "CheckpointLoaderSimple": lambda given: (given["ckpt_name"],) * 3,
     "LoraLoader": lambda given: (given["model"], given["clip"]),

@@ -1,4 +1,4 @@
-"""How a simulated ComfyUI behaves: one frozen object, one line of meaning per option."""
+"""Options: the behaviour of a simulated ComfyUI, one frozen object with one line of meaning per option."""
 
 from dataclasses import dataclass, fields
 
@@ -10,7 +10,7 @@ PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComfyUIOptions:
-    """Every option has a default that suits a demonstration; lists of files have commas between their names."""
+    """The options of a ComfyUI. The defaults suit a demonstration; lists of files are separated by commas."""
 
     version: str = option("0.33.0", "the version of ComfyUI that answers", tuple(VERSIONS))
     seconds: float = option(8.0, "seconds that a sampler takes, and each of the other slow nodes")
@@ -25,7 +25,7 @@ class ComfyUIOptions:
     password: str = option("", "password of that user, also accepted as a bearer token")
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense, with a ValueError that names the option."""
+        """Check the values. Raises ValueError, which names the option."""
         for each in fields(self):
             check_option(each.name, getattr(self, each.name), each.metadata["choices"])
 

@@ -1,4 +1,4 @@
-"""The images that flow between nodes, and how they become files. All of it blocks: call it from a thread."""
+"""Pictures: the images between nodes, and their files. All functions block: call them from a thread."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ PREVIEW_SIDE = 256
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image that is not drawn yet: what a text describes, or an uploaded file, or both, or a colour.
+    """An image that is not drawn yet, from a text, an uploaded file, both, or a colour.
 
     Its first pixel has the colour of the uploaded file's first pixel, or one that follows from text and variant.
     """
@@ -43,14 +43,14 @@ class Picture:
 
 
 def size_of(source: bytes) -> tuple[int, int]:
-    """Give width and height of an uploaded file. Raises what Pillow raises."""
+    """Return width and height of an uploaded file. Raises Pillow's errors."""
     with Image.open(io.BytesIO(source)) as image:
         image.load()
         return image.size
 
 
 def png_of(picture: Picture, graph: Any, more: Mapping[str, Any]) -> bytes:
-    """Make a PNG that holds, as SaveImage's do, the graph and more as texts."""
+    """Make a PNG that holds the graph and more as texts, like those of SaveImage."""
     info = PngInfo()
     for name, value in {"prompt": graph, **more}.items():
         info.add_text(name, json.dumps(value))
@@ -60,7 +60,7 @@ def png_of(picture: Picture, graph: Any, more: Mapping[str, Any]) -> bytes:
 
 
 def preview_frame(picture: Picture, share: float) -> bytes:
-    """Make a JPEG of an image of which a share (0 to 1) is done."""
+    """Make a JPEG of an unfinished image; `share` is the part that is done, from 0 to 1."""
     scale = min(1.0, PREVIEW_SIDE / max(picture.width, picture.height))
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     red, green, blue = (round(128 + (part - 128) * share) for part in picture.corner)
@@ -68,13 +68,13 @@ def preview_frame(picture: Picture, share: float) -> bytes:
 
 
 def small_copy(png: bytes, image_format: str, quality: int) -> bytes:
-    """Convert a file as `/view` does for previews."""
+    """Convert a file to a preview, like `/view`."""
     with Image.open(io.BytesIO(png)) as image:
         return _saved(image.convert("RGB"), image_format, quality=quality)
 
 
 def without_texts(png: bytes, channel: str) -> bytes:
-    """Give one view of a file as a PNG without the texts in it: its colours, or its alpha channel."""
+    """Return the colours or the alpha channel of a file as a PNG without texts."""
     with Image.open(io.BytesIO(png)) as image:
         if channel == "rgb":
             return _saved(image.convert("RGB"), "PNG")

@@ -1,4 +1,4 @@
-"""The order in which ComfyUI does the nodes of a graph, and what it remembers of them."""
+"""Planning: the order in which ComfyUI executes the nodes of a graph, and the cache of their results."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ Graph = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a node gave: its outputs, and what it shows, if it is an output node."""
+    """The result of a node: its outputs, and for an output node, the data that it shows."""
 
     values: tuple[Any, ...]
     shown: Mapping[str, Any] | None = None
@@ -20,25 +20,25 @@ class Made:
 
 @dataclass(slots=True)
 class Cache:
-    """What the nodes of the last graph gave, by what they depend on."""
+    """The results of the last graph's nodes, by signature."""
 
     _made: dict[str, Made] = field(default_factory=dict)
 
     def keep_only(self, signatures: set[str]) -> None:
-        """Forget what no node of the next graph can use."""
+        """Forget the results that the next graph can't use."""
         self._made = {signature: made for signature, made in self._made.items() if signature in signatures}
 
     def get(self, signature: str) -> Made | None:
-        """Give what was made, None if it has to be made."""
+        """Return a result; None if it is not in the cache."""
         return self._made.get(signature)
 
     def put(self, signature: str, made: Made) -> None:
-        """Remember what was made."""
+        """Store a result."""
         self._made[signature] = made
 
 
 def links_of(graph: Graph, node_id: str) -> Iterator[tuple[str, str, int]]:
-    """Give the links of a node: the name of the input, the node it comes from, and the number of its output."""
+    """Return the links of a node: the name of the input, the source node, and the number of that node's output."""
     node = graph[node_id]
     for name in CATALOGUE[node["class_type"]].inputs:
         value = node["inputs"].get(name)
@@ -47,7 +47,7 @@ def links_of(graph: Graph, node_id: str) -> Iterator[tuple[str, str, int]]:
 
 
 def signatures_of(graph: Graph, outputs: list[str], more_of: Callable[[Graph], Any]) -> dict[str, str]:
-    """Give what each node depends on as a text; `more_of` gives what a node depends on beside its inputs."""
+    """Return the dependencies of each node as a text; `more_of` returns those of a node besides its inputs."""
     found: dict[str, str] = {}
 
     def of(node_id: str) -> str:
@@ -65,7 +65,7 @@ def signatures_of(graph: Graph, outputs: list[str], more_of: Callable[[Graph], A
 
 
 def plan_of(graph: Graph, outputs: list[str], cached: set[str]) -> Iterator[str]:
-    """Give the nodes that are to be done in the order in which ComfyUI does them; cached outputs are among them."""
+    """Return the nodes to execute, in ComfyUI's order, including cached output nodes."""
     waiting: dict[str, set[str]] = {}
     stack = list(reversed(outputs))
     while stack:
@@ -84,7 +84,7 @@ def plan_of(graph: Graph, outputs: list[str], cached: set[str]) -> Iterator[str]
 
 
 def _next(graph: Graph, waiting: Mapping[str, set[str]]) -> str:
-    """Choose the node that is nearest to an output, at most two steps away, else the first that can be done."""
+    """Choose the node nearest to an output, at most two steps away, else the first that can be executed."""
     ready = [node_id for node_id, others in waiting.items() if not others]
     nearest = {node_id for node_id in waiting if CATALOGUE[graph[node_id]["class_type"]].is_output}
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The process that a ComfyUI is: it does jobs, and it can be ended and started again."""
+"""Process: the process of a ComfyUI, which runs jobs, and can be ended and started again."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ MAX_SECONDS = 86_400.0
 
 @dataclass(slots=True)
 class Process:
-    """The worker of a running simulator, and the address that it listens on."""
+    """The worker of a running simulator, and the address at which it listens."""
 
     simulator: ComfyUI
     _runner: web.AppRunner = field(init=False)
@@ -27,12 +27,12 @@ class Process:
     _return: asyncio.Task[None] | None = None
 
     def begin(self, runner: web.AppRunner, address: RunningSimulator) -> None:
-        """Do jobs from now on."""
+        """Begin to run jobs."""
         self._runner, self._address = runner, address
         self._start_worker()
 
     async def end(self) -> None:
-        """Do no more jobs. Raises what the worker died of, if it is dead."""
+        """Stop running jobs. Raises the error of the worker, if that has failed."""
         tasks = [task for task in (self._worker, self._return) if task is not None]
         for task in tasks:
             task.cancel()
@@ -41,7 +41,7 @@ class Process:
                 raise result
 
     def reset(self) -> None:
-        """Forget everything that happened; the sockets stay open."""
+        """Forget everything; the sockets stay open."""
         self._worker.cancel()
         self.simulator.reset()
         self._start_worker()
@@ -50,9 +50,9 @@ class Process:
         self._worker = asyncio.get_running_loop().create_task(work(self.simulator))
 
     async def restart(self, seconds: float, spared: asyncio.BaseTransport | None) -> None:
-        """End as a killed process does and listen again after so many seconds.
+        """End like a killed process, and listen again after this many seconds.
 
-        Every connection is cut but the spared one, on which the answer to this order is sent.
+        All connections are cut, except `spared`, on which the answer to this call is sent.
         """
         self._worker.cancel()
         self.simulator.forget_process()
@@ -82,14 +82,14 @@ def add_routes(app: web.Application) -> None:
 
 
 async def advance(request: web.Request) -> web.Response:
-    """Put the clock of jobs and of pauses on purpose forward by some seconds."""
+    """Move the clock of jobs and of intended pauses forward by some seconds."""
     seconds = await _seconds_of(request)
     request.app[COMFYUI].clock.advance(seconds)
     return json_response({"advanced": seconds})
 
 
 async def restart(request: web.Request) -> web.Response:
-    """End the process and start it again; connections are refused meanwhile, for some seconds if any are given."""
+    """End the process and start it again. Until then, for the given seconds if any, connections are refused."""
     seconds = await _seconds_of(request)
     await request.app[PROCESS].restart(seconds, request.transport)
     answer = json_response({"restarted": True, "seconds": seconds})
@@ -98,7 +98,7 @@ async def restart(request: web.Request) -> web.Response:
 
 
 async def _seconds_of(request: web.Request) -> float:
-    """Read the body, whose only field may be missing."""
+    """Read the seconds from the body, whose only field may be missing."""
     try:
         body: Any = orjson.loads(await request.read() or b"{}")
     except orjson.JSONDecodeError as error:

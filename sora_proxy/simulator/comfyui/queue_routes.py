@@ -1,4 +1,4 @@
-"""Submits, the queue, the history, and the ways to stop a job."""
+"""Queue routes: submits, the queue, the history, and the routes that stop jobs."""
 
 import json
 import uuid
@@ -16,12 +16,12 @@ from sora_proxy.simulator.faults import Call
 
 
 async def queue_length(request: web.Request) -> web.Response:
-    """Say how many jobs have not ended."""
+    """Show the number of jobs that have not ended."""
     return web.json_response({"exec_info": {"queue_remaining": request.app[COMFYUI].jobs.remaining}})
 
 
 async def submit(request: web.Request) -> web.Response:
-    """Queue a job. Raises Rejected and Unreadable."""
+    """Queue a job. Raises Rejected or Unreadable."""
     simulator = request.app[COMFYUI]
     body = await body_of(request)
     note = {name: body.get(name) for name in ("prompt_id", "client_id", "prompt", "extra_data", "front")}
@@ -49,7 +49,7 @@ def _job_of(body: dict[str, Any], simulator: ComfyUI) -> tuple[Job, dict[str, An
 
 
 def _number_of(body: dict[str, Any], simulator: ComfyUI) -> float:
-    """Give a job its place: refused ones use up a number, too."""
+    """Choose the number of a job in the queue. Refused jobs use up a number, too."""
     if "number" in body:
         try:
             return float(body["number"])
@@ -75,12 +75,12 @@ def _id_of(body: dict[str, Any], *, checked: bool) -> str:
 
 
 async def _queue(job: Job, simulator: ComfyUI) -> None:
-    """Let a job wait, and decide its fate."""
+    """Add a job to the queue, and set its fate."""
     rule = simulator.faults.fate_rule(Call("submit", prompt="\n".join(texts_of(job.graph))))
     if rule is not None:
         simulator.faults.strike(rule)
         job.fate = rule
-    if rule is None or rule.parameters.get("when") != "waiting":  # else it vanishes at once
+    if rule is None or rule.parameters.get("when") != "waiting":  # otherwise it vanishes at once
         simulator.jobs.put(job)
     simulator.ledger.job_queued(simulator.jobs.remaining)
     await send_status(simulator)
@@ -94,7 +94,7 @@ async def queue(request: web.Request) -> web.Response:
 
 
 async def change_queue(request: web.Request) -> web.Response:
-    """Delete jobs that wait: all, or one for each id that is named."""
+    """Delete waiting jobs: all, or one for each given id."""
     simulator, body = request.app[COMFYUI], await body_of(request)
     if body.get("clear"):
         simulator.ledger.note("deletes", "all")
@@ -108,7 +108,7 @@ async def change_queue(request: web.Request) -> web.Response:
 
 
 async def interrupt(request: web.Request) -> web.Response:
-    """Stop the job that runs, if it is the one that is named or none is named."""
+    """Stop the running job, if it has the given id or no id is given."""
     simulator = request.app[COMFYUI]
     body = await body_of(request) if await request.read() else {}
     prompt_id = body.get("prompt_id") or None
@@ -129,7 +129,7 @@ async def history(request: web.Request) -> web.Response:
 
 
 async def history_of_one(request: web.Request) -> web.Response:
-    """Show one job that has ended, and nothing of any other."""
+    """Show one job that has ended, if it is in the history."""
     prompt_id = request.match_info["prompt_id"]
     entry = request.app[COMFYUI].jobs.history.get(prompt_id)
     return web.json_response({} if entry is None else {prompt_id: entry.described})
@@ -146,7 +146,7 @@ async def change_history(request: web.Request) -> web.Response:
 
 
 async def send_status(simulator: ComfyUI) -> None:
-    """Tell all sockets how many jobs have not ended."""
+    """Send all sockets the number of jobs that have not ended."""
     await simulator.sockets.send("status", status_of(simulator.jobs.remaining))
 
 
@@ -162,7 +162,7 @@ async def body_of(request: web.Request) -> dict[str, Any]:
 
 
 def is_canonical(value: Any) -> bool:
-    """Tell whether a value is a UUID in canonical form."""
+    """Return whether a value is a UUID in canonical form."""
     try:
         return isinstance(value, str) and str(uuid.UUID(value)) == value
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the sockets hear of one job."""
+"""Reporting: the events of one job for the sockets."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,15 +12,15 @@ MIN_PAUSE = 0.1  # seconds between two steps that newer versions report
 
 @dataclass(slots=True)
 class Report:
-    """The events of one job. Without a client_id, progress goes to all sockets, and all else to none."""
+    """The events of one job. Without a client_id, progress goes to all sockets, and other events to none."""
 
     job: Job
     sockets: Sockets
     clock: Clock
-    is_sparse: bool  # leaves out steps that follow each other too fast
+    is_sparse: bool  # whether steps in quick succession are left out
     messages: list[Message] = field(default_factory=list)
     _nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    _latest: float = -1e9  # when the latest step was reported
+    _latest: float = -1e9  # the time of the last reported step
 
     async def message(self, event: str, **data: Any) -> None:
         """Report an event that the history keeps."""
@@ -29,17 +29,17 @@ class Report:
         await self._to_client(event, data)
 
     async def status(self, remaining: int) -> None:
-        """Report to all how many jobs have not ended."""
+        """Report to all sockets the number of jobs that have not ended."""
         await self.sockets.send("status", status_of(remaining))
 
     async def started(self, node_id: str) -> None:
-        """Report that a node is at work."""
+        """Report that a node runs."""
         self.job.node = node_id
         await self._state(node_id, 0.0, 1.0, "running")
         await self._to_client("executing", {"node": node_id, "display_node": node_id, **self._own})
 
     async def step(self, node_id: str, value: int, most: int, preview: bytes | None) -> None:
-        """Report a step of a node, and what its image looks like."""
+        """Report a step of a node, with its preview."""
         now = self.clock.now()
         if self.is_sparse and value < most and now - self._latest < MIN_PAUSE:
             return
@@ -55,16 +55,16 @@ class Report:
             await self.sockets.send_preview(preview, None, client)
 
     async def finished(self, node_id: str) -> None:
-        """Report that a node has done its work; one from the cache was never at work."""
+        """Report that a node has ended. A node from the cache never ran."""
         most = self._nodes[node_id]["max"] if node_id in self._nodes else 1
         await self._state(node_id, most, most, "finished")
 
     async def shown(self, node_id: str, output: Any) -> None:
-        """Report what an output node shows."""
+        """Report the data of an output node."""
         await self._to_client("executed", {"node": node_id, "display_node": node_id, "output": output, **self._own})
 
     async def ended(self) -> None:
-        """Report that no node is at work any more: the history has the job now."""
+        """Report that no node runs any more, and the job is in the history."""
         self.job.node = None
         await self._to_client("executing", {"node": None, **self._own})
 
@@ -83,5 +83,5 @@ class Report:
 
 
 def status_of(remaining: int) -> dict[str, Any]:
-    """Give the data of a status event."""
+    """Return the data of a status event."""
     return {"status": {"exec_info": {"queue_remaining": remaining}}}

@@ -1,4 +1,4 @@
-"""The routes of a version: each also with a prefix."""
+"""Routes: the routes of a version, each with and without a prefix."""
 
 from aiohttp import web
 
@@ -37,7 +37,7 @@ CANCEL_ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
 
 
 def add_routes(app: web.Application, version: Version) -> None:
-    """Add the routes that a version has."""
+    """Add the routes of a version."""
     routes = [*ROUTES, *((method, PREFIX + path, endpoint, handler) for method, path, endpoint, handler in ROUTES)]
     routes += JOB_ROUTES if version.has(Change.jobs) else ()
     routes += CANCEL_ROUTES if version.has(Change.cancel) else ()
@@ -46,7 +46,7 @@ def add_routes(app: web.Application, version: Version) -> None:
 
 
 def add_missing(app: web.Application) -> None:
-    """Answer to all other paths, behind all other routes: files of the front end would be there."""
+    """Add an answer to all other paths, which are those of the front end's files. Call it last."""
     app.router.add_get("/{path:.*}", _missing)
 
 

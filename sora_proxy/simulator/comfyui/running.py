@@ -1,4 +1,4 @@
-"""How a job is done: node by node, with events for the sockets."""
+"""Running: runs a job node by node, with events for the sockets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class Interrupted(Exception):
 
 
 async def work(simulator: ComfyUI) -> None:
-    """Do one job after the other, forever."""
+    """Run one job after the other, without end."""
     while True:
         job = await simulator.jobs.take()
         simulator.ledger.job_started(simulator.clock.now())
@@ -39,26 +39,26 @@ async def work(simulator: ComfyUI) -> None:
 
 @dataclass(slots=True)
 class Run:
-    """One job at work."""
+    """The run of one job."""
 
     simulator: ComfyUI
     job: Job
     report: Report = field(init=False)
     entry: Entry = field(init=False)
     _fate: Rule | None = field(init=False)  # until it has struck
-    _node_id: str = ""  # of the node at work
+    _node_id: str = ""  # of the node that runs
     _made: dict[str, Made] = field(default_factory=dict)  # by node
     _executed: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Begin the notes of the job."""
+        """Begin the report and the entry of the job."""
         is_sparse = self.simulator.version.has(Change.recent)
         self.report = Report(self.job, self.simulator.sockets, self.simulator.clock, is_sparse)
         self.entry = Entry(self.job, messages=self.report.messages)
         self._fate = self.job.fate
 
     async def go(self) -> Entry:
-        """Do the job."""
+        """Run the job."""
         await self.report.status(self.simulator.jobs.remaining)
         if self.job.has_fate("silent_socket") and self.job.client_id is not None:
             self.simulator.sockets.forget(self.job.client_id)
@@ -79,7 +79,7 @@ class Run:
         return self.entry
 
     def _signatures(self) -> dict[str, str]:
-        """Find what is in the cache."""
+        """Find the results that are in the cache."""
         job, cache = self.job, self.simulator.cache
         signatures = signatures_of(job.graph, job.outputs, self._more_of)
         cache.keep_only(set(signatures.values()))
@@ -88,7 +88,7 @@ class Run:
         return signatures
 
     def _more_of(self, node: Mapping[str, Any]) -> Any:
-        """What a node depends on beside its inputs: files, and the job itself if a fate may strike there."""
+        """The dependencies of a node besides its inputs: files, and the job itself if a fate may strike there."""
         kind, fate = CATALOGUE[node["class_type"]], self.job.fate
         inputs = [node["inputs"][name] for name, each in kind.inputs.items() if each.folder == "input"]
         files = [self.simulator.files.digest_of_input(path) for path in inputs]
@@ -106,7 +106,7 @@ class Run:
             made = await self._make(node_id, started)
         except (NodeFailed, Interrupted, Vanished):
             raise
-        except Exception as error:  # whatever a node's code raises fails the job, as in ComfyUI
+        except Exception as error:  # any error of a node fails the job, as in ComfyUI
             raise NodeFailed(_type_name(error), str(error)) from error
         self._made[node_id] = made
         self.simulator.cache.put(signature, made)
@@ -139,7 +139,7 @@ class Run:
         return Made(values)
 
     def _given(self, node_id: str) -> dict[str, Any]:
-        """The inputs of a node: values, what other nodes made, and the content of files."""
+        """The inputs of a node: values, outputs of other nodes, and the content of files."""
         given = dict(self.job.graph[node_id]["inputs"])
         given.update({name: self._made[other].values[slot] for name, other, slot in links_of(self.job.graph, node_id)})
         for name, each in CATALOGUE[self.job.graph[node_id]["class_type"]].inputs.items():
@@ -148,7 +148,7 @@ class Run:
         return given
 
     async def _take_time(self, node_id: str, started: float, steps: int, value: Any) -> None:
-        """Let the seconds of a slow node pass. Its fate strikes after the first step."""
+        """Wait for the seconds of a slow node. The job's fate strikes after the first step."""
         kind, options = CATALOGUE[self.job.graph[node_id]["class_type"]], self.simulator.options
         count = (options.steps or steps) if kind.has_steps else 1
         for step in range(1, count + 1):
@@ -168,12 +168,12 @@ class Run:
         return await self.simulator.artist.work(lambda: preview_frame(value.picture, share))
 
     def _check(self) -> None:
-        """Stop the job if it was interrupted."""
+        """Raise Interrupted if the job was interrupted."""
         if self.job.interrupted:
             raise Interrupted
 
     async def _strike(self, node_id: str, kind: NodeClass) -> None:
-        """Let the fate of the job strike once: at the node that it is for, or a slow one, but at the output at last."""
+        """Let the fate of the job strike once: at its own node, or at a slow one, or at the latest at the output."""
         fate, name = self._fate, self.job.graph[node_id]["class_type"]
         if fate is None:
             return

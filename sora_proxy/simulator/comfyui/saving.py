@@ -1,4 +1,4 @@
-"""What output nodes leave behind."""
+"""Saving: the files of output nodes."""
 
 import random
 import string
@@ -14,7 +14,7 @@ from sora_proxy.simulator.comfyui.pictures import Picture, png_of
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """The files of one output node: where they are to be, and what numbers their names get."""
+    """The places and the numbers of one output node's files."""
 
     files: Files
     prefix: str
@@ -37,7 +37,7 @@ class Saving:
         return cls(files, path, "output")
 
     def put(self, contents: list[bytes]) -> dict[str, Any]:
-        """Write the files; returns what the node shows."""
+        """Write the files. Returns the data of the node."""
         subfolder, _, name = self.prefix.rpartition("/")
         first = self.files.next_number(subfolder, name, self.kind)
         places = [
@@ -49,6 +49,6 @@ class Saving:
 
 
 def pngs_of(pictures: tuple[Picture, ...], job: Job) -> Callable[[], list[bytes]]:
-    """Give the work that makes the files of images; it blocks."""
+    """Return a function that makes the files of images, which blocks."""
     more = job.extra_data.get("extra_pnginfo") or {}
     return lambda: [png_of(picture, job.graph, more) for picture in pictures]

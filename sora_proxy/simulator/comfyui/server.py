@@ -1,4 +1,4 @@
-"""The simulator of ComfyUI as an application and as a running server."""
+"""Server: the simulator of ComfyUI, as an application and as a running server."""
 
 import contextlib
 import math
@@ -21,7 +21,7 @@ from sora_proxy.simulator.control import CONTROLS, Controls
 from sora_proxy.simulator.serving import SHUTDOWN_SECONDS, RunningSimulator, serve
 from sora_proxy.simulator.stopping import STOPPING, Stopping
 
-IDLE_SECONDS = 90.0  # until an idle connection is closed, at least
+IDLE_SECONDS = 90.0  # at least, until an idle connection is closed
 
 
 @contextlib.asynccontextmanager
@@ -30,7 +30,7 @@ async def serve_comfyui_simulator(
 ) -> AsyncIterator[RunningSimulator]:
     """Serve in the running event loop, on a free port of loopback or a given socket, until the context is left.
 
-    A client that leaves ends nothing, as with the real server.
+    A client that leaves does not end its call, as with the real server.
     """
     app = _application(options)
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_SECONDS, shutdown_timeout=SHUTDOWN_SECONDS)

@@ -1,4 +1,4 @@
-"""The sockets of the clients, in the table that ComfyUI keeps: the weaknesses of that table are kept, too."""
+"""Sockets: the table of the clients' sockets, with the weaknesses of ComfyUI's."""
 
 import asyncio
 import contextlib
@@ -12,12 +12,12 @@ from aiohttp import web
 
 PREVIEW, PREVIEW_WITH_METADATA = 1, 4  # numbers of binary events
 JPEG = 1
-MAX_SECONDS = 0.5  # that a frame waits for a client that does not read its socket
+MAX_SECONDS = 0.5  # for which a frame waits for a client that does not read its socket
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A socket and what it runs on."""
+    """A socket and its transport."""
 
     socket: web.WebSocketResponse
     transport: asyncio.Transport | None
@@ -25,9 +25,9 @@ class Connection:
 
 @dataclass(slots=True)
 class Sockets:
-    """One socket for each id. A second one with the same id takes the first one's place, which stays open.
+    """One socket for each id. A second one with the same id replaces the first one, which stays open.
 
-    When either of them closes, the id has no socket any more: the other one hears nothing.
+    When either of them closes, the id has no socket any more, so that the other one gets no events.
     """
 
     _table: dict[str, Connection] = field(default_factory=dict)
@@ -66,11 +66,11 @@ class Sockets:
             connection.transport.abort()
 
     def wants_metadata(self, name: str) -> None:
-        """Note that previews for this id are to say whose they are."""
+        """Note that previews for this id have to name their job."""
         self._with_metadata.add(name)
 
     def has_metadata(self, name: str | None) -> bool:
-        """Tell whether previews for this id say whose they are."""
+        """Return whether previews for this id name their job."""
         return name in self._with_metadata
 
     async def send(self, kind: str, data: Any, name: str | None = None) -> None:
@@ -95,7 +95,7 @@ class Sockets:
 
 
 async def _delivered(sending: Awaitable[None]) -> None:
-    """Send a frame; it is in a buffer already when this waits, so that no frame is lost by waiting no longer."""
+    """Send a frame. It is in a buffer before the wait begins, so the end of the wait loses no frame."""
     with contextlib.suppress(ConnectionError, TimeoutError):
         async with asyncio.timeout(MAX_SECONDS):
             await sending

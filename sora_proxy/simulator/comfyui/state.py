@@ -1,4 +1,4 @@
-"""The parts of one running simulator of ComfyUI."""
+"""State: the parts of one running simulator of ComfyUI."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ from sora_proxy.simulator.faults import FaultBook
 
 @dataclass(slots=True)
 class ComfyUI:
-    """Everything that the routes work with; `starts` counts the processes that it was."""
+    """The objects that the routes use; `starts` counts the starts of the process."""
 
     options: ComfyUIOptions
     artist: Artist = field(default_factory=Artist)
@@ -35,7 +35,7 @@ class ComfyUI:
 
     @property
     def version(self) -> Version:
-        """The version that answers."""
+        """The simulated version."""
         return self.options.kind
 
     @property
@@ -44,14 +44,14 @@ class ComfyUI:
         return {**self.options.models, "input": self.files.input_names()}
 
     def forget_process(self) -> None:
-        """Forget what a ComfyUI has in its memory: it starts with an empty folder of temporary files, too."""
+        """Forget the memory of the process, and its temporary files, as a start does."""
         self.starts += 1
         self.jobs.reset()
         self.cache.keep_only(set())
         self.files.forget("temp")
 
     def reset(self) -> None:
-        """Forget everything but the sockets."""
+        """Forget everything except the sockets."""
         self.forget_process()
         self.files.forget(*TYPES)
         self.faults.reset()
@@ -59,7 +59,7 @@ class ComfyUI:
         self.sockets.opened = self.sockets.displaced = 0
 
     def described(self) -> dict[str, Any]:
-        """Give what the stats show."""
+        """Return the statistics."""
         sockets = {
             "open": self.sockets.open,
             "names": self.sockets.names,

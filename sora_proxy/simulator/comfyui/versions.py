@@ -1,4 +1,4 @@
-"""What each version of ComfyUI says of itself, and what came with which version."""
+"""Versions: the descriptions of ComfyUI's versions, and the changes that came with them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,9 +10,9 @@ VALID_STATES = ("pending", "in_progress", "completed", "failed", "cancelled")
 
 
 class Change(Enum):
-    """A change of behaviour, and the version that it came with."""
+    """A change of behaviour, and the version with which it came."""
 
-    create_time = (0, 3, 69)  # in extra_data, and outputs from the cache need a client_id from about then on
+    create_time = (0, 3, 69)  # in extra_data; from about then on, outputs from the cache need a client_id
     preview_by_job = (0, 5)
     jobs = (0, 6)
     cancelled_state = (0, 9)
@@ -27,7 +27,7 @@ class Change(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version: what `/system_stats` and the feature flags hold beside what all versions have."""
+    """One version, with its own entries in `/system_stats` and the feature flags."""
 
     name: str
     os: str
@@ -35,7 +35,7 @@ class Version:
     flags: Mapping[str, Any] = field(default_factory=dict)
 
     def has(self, change: Change) -> bool:
-        """Tell whether a change came with this version or before."""
+        """Return whether a change came with this version or an earlier one."""
         return bool(tuple(map(int, self.name.split("."))) >= change.value)
 
     @property
@@ -50,7 +50,7 @@ class Version:
 
     @property
     def outputs_from_cache(self) -> bool:
-        """Whether a job without a client_id has the outputs of nodes that come from the cache."""
+        """Whether a job without a client_id has the outputs of nodes from the cache."""
         return self.has(Change.cached_outputs) or not self.has(Change.create_time)
 
 
@@ -105,7 +105,7 @@ _FREE = 20_000_000_000
 
 
 def system_stats(version: Version) -> dict[str, Any]:
-    """Give what `/system_stats` shows."""
+    """Return the answer of `/system_stats`."""
     system = {"os": version.os, "ram_total": _MEMORY, "ram_free": _FREE, "comfyui_version": version.name}
     python = {"python_version": "3.11.7 (main) [GCC 12.2.0]", "pytorch_version": "2.13.0+cpu", "embedded_python": False}
     memory = {"vram_total": _MEMORY, "vram_free": _FREE, "torch_vram_total": _MEMORY, "torch_vram_free": _FREE}

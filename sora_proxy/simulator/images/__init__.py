@@ -1,8 +1,8 @@
-"""Servers with OpenAI's Images API and their relatives, for trying profiles without them, and for the tests.
+"""Simulated servers with OpenAI's Images API, and relatives of it, to try profiles without them, and for the tests.
 
-`profile.py` says what may differ, `self_hosted.py` and `hosted.py` how each server does. `orders.py` refuses what a
-server refuses, `work.py` makes what was ordered, and `answers.py`, `chat.py` and `gemini.py` answer. It has the control
-routes of every simulator: order faults at `/simulator/faults`, see the requests at `/simulator/stats`.
+`profile.py` lists the possible differences, `self_hosted.py` and `hosted.py` hold those of each server. `orders.py`
+reads and refuses orders, `work.py` makes the images, and `answers.py`, `chat.py` and `gemini.py` answer. As with every
+simulator, `/simulator/faults` takes orders for faults, and `/simulator/stats` shows the requests.
 """
 
 from sora_proxy.simulator.images.options import ImagesOptions

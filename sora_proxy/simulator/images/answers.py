@@ -1,4 +1,4 @@
-"""What the Images API answers: whole, or as a stream."""
+"""Answers: the answers of the Images API, whole or as a stream."""
 
 import contextlib
 import secrets
@@ -29,7 +29,7 @@ async def answer_images(work: Work) -> web.StreamResponse:
 
 
 def filled(template: Mapping[str, Any], order: Order) -> dict[str, Any]:
-    """Fill a template in; the prompt is left out where there is none."""
+    """Fill in a template, without the prompt if there is none."""
     values = {
         Fill.now: int(time.time()),
         Fill.id: secrets.token_hex(8),
@@ -59,7 +59,7 @@ def usage_of(order: Order) -> dict[str, Any]:
 
 
 def _filled(work: Work, template_of: Callable[[Answers], Mapping[str, Any]]) -> dict[str, Any]:
-    """The fields beside the images; a gateway takes those that it has from the server behind it, too."""
+    """The fields besides the images. A gateway also takes those of the server behind it."""
     profile, order = work.simulator.profile, work.order
     own = filled(template_of(profile.answers), order)
     name = profile.behind.get(order.model)

@@ -1,4 +1,4 @@
-"""All profiles by their names."""
+"""Catalogue: all profiles by name."""
 
 from collections.abc import Mapping
 

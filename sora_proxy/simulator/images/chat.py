@@ -1,4 +1,4 @@
-"""Images in chat answers: beside the text, as OpenRouter has them, or in it as Markdown."""
+"""Chat: images in chat answers, in a separate field as with OpenRouter, or as Markdown in the text."""
 
 import contextlib
 import secrets
@@ -51,16 +51,16 @@ def _image(part: dict[str, Any]) -> File:
 
 
 async def answer_chat(work: Work) -> web.StreamResponse:
-    """Make the image of an order and answer as a chat does."""
+    """Make the image of an order, and answer with a chat completion."""
     if work.order.partial_images is not None:
         return await _stream(work)
     (image,) = await work.images()
-    choice = {"index": 0, "message": {"role": "assistant", **_said(work, image)}, "finish_reason": "stop"}
+    choice = {"index": 0, "message": {"role": "assistant", **_message(work, image)}, "finish_reason": "stop"}
     return json_response({**_head(work, "chat.completion"), "choices": [choice], "usage": _usage(work)})
 
 
-def _said(work: Work, image: bytes) -> dict[str, Any]:
-    """The text, and the images beside it."""
+def _message(work: Work, image: bytes) -> dict[str, Any]:
+    """The text, and the images in their own field."""
     if work.manner.words is not None or work.manner.empty:
         return {"content": work.manner.words or ""}
     address = work.data_uri(image) if work.manner.link is None else work.address(image)
@@ -89,12 +89,12 @@ async def _send_chunks(work: Work, answer: web.StreamResponse) -> None:
         error = {"code": work.manner.ending, "message": "The image failed."}
         await answer.write(_chunk(head | {"error": error}, {"content": ""}, "error"))
         return
-    said = _said(work, image)
-    content = said.pop("content")
+    message = _message(work, image)
+    content = message.pop("content")
     for at in range(0, len(content), PIECE):
         await answer.write(_chunk(head, {"content": content[at : at + PIECE]}))
-    if said:
-        await answer.write(_chunk(head, {"content": "", **said}))
+    if message:
+        await answer.write(_chunk(head, {"content": "", **message}))
     await answer.write(_chunk(head, {}, "stop"))
     await answer.write(_data({**head, "choices": [], "usage": _usage(work)}) + DONE)
 

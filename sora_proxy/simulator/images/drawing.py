@@ -1,4 +1,4 @@
-"""The images of an order, as bytes. All of it blocks, apart from the plain ones, which take less than a millisecond."""
+"""Drawing: makes the images of an order, as bytes. All functions block, but plain images take less than 1 ms."""
 
 import functools
 import hashlib
@@ -15,8 +15,8 @@ from sora_proxy.simulator.images.reading import File
 from sora_proxy.simulator.images.refusals import Reason, Refused
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-VARIATION = "a variation"  # what an image shows that has no prompt
-BLURS = (48, 24, 12)  # pixels that become one, in the partial images
+VARIATION = "a variation"  # the text in an image without a prompt
+BLURS = (48, 24, 12)  # the sides in pixels of the squares in partial images
 
 
 def image_of(order: Order, variant: int, preview: bytes | None) -> bytes:
@@ -27,7 +27,7 @@ def image_of(order: Order, variant: int, preview: bytes | None) -> bytes:
 
 
 def partial_of(image: bytes, number: int, output_format: str) -> bytes:
-    """Make a coarse form of an image, as it looks while it is made; the number counts from 0."""
+    """Make the coarse form of an unfinished image; the number counts from 0."""
     with Image.open(io.BytesIO(image)) as whole:
         size, blur = whole.size, BLURS[min(number, len(BLURS) - 1)]
         small = whole.convert("RGB").resize((max(1, size[0] // blur), max(1, size[1] // blur)))
@@ -45,7 +45,7 @@ def small_form_of(file: File) -> bytes:
 
 
 def plain_image(order: Order, variant: int, size: int) -> bytes:
-    """Make a PNG of one colour, which follows from the prompt, with so many bytes in all, if it is not larger."""
+    """Make a PNG of one colour, which follows from the prompt, with at least `size` bytes."""
     width, height = order.size
     colour = hashlib.blake2b(f"{variant} {order.prompt}".encode(), digest_size=3).digest()
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 3, 0, 0, 0))
@@ -54,7 +54,7 @@ def plain_image(order: Order, variant: int, size: int) -> bytes:
 
 
 def padded(image: bytes, size: int) -> bytes:
-    """Make a PNG so many bytes long, with a chunk that readers skip; other formats get bytes at their end."""
+    """Make a PNG `size` bytes long, by a chunk that readers skip; other formats get bytes at their end."""
     missing = size - len(image)
     if missing <= 0:
         return image

@@ -1,4 +1,4 @@
-"""The faults that can be ordered, and the manner of answering that each of them means."""
+"""Faults: the faults that can be ordered, and the manner of answering for each of them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An image at an address, which may be relative, want the key, and fail some times before it comes."""
+    """An image at an address, which may be relative, need the key, and fail a number of times before it works."""
 
     relative: bool
     guarded: bool
@@ -28,15 +28,15 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How one call is answered; the default is what a server does when all is well."""
+    """The manner of answering one call; the defaults are those without a fault."""
 
     refusal: Refused | None = None
-    registered: bool = True  # also if it is refused, dropped or answered with a page
+    registered: bool = True  # even if the call is refused, dropped or answered with a page
     dropped: bool = False
     page: bool = False  # HTML instead of an answer
     empty: bool = False  # an answer without images
     words: str | None = None  # a text instead of images, in chats
-    moderated: bool = False  # xAI's refusal with the status 200
+    moderated: bool = False  # xAI's refusal with status 200
     finish_reason: str = "STOP"  # of Gemini; with any other there is no image
     block_reason: str | None = None  # of Gemini
     declared_type: str | None = None  # of the image
@@ -47,7 +47,7 @@ class Manner:
     ending: str = "whole"  # of a stream
 
 
-WELL = Manner()
+NORMAL = Manner()
 
 KINDS: Mapping[str, Kind] = {
     "unauthorized": Kind(_ANY),
@@ -143,5 +143,5 @@ _MANNERS: Mapping[str, Callable[[Mapping[str, Any]], Manner]] = {
 
 
 def manner_of(rule: Rule | None) -> Manner:
-    """Give the manner that a rule means; without a rule all is well."""
-    return WELL if rule is None else _MANNERS[rule.fault](rule.parameters)
+    """Return the manner that a rule demands, or the normal one without a rule."""
+    return NORMAL if rule is None else _MANNERS[rule.fault](rule.parameters)

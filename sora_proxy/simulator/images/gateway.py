@@ -1,6 +1,6 @@
-"""A gateway: what the server behind it refuses, in the gateway's words.
+"""Gateway: refusals of the server behind a gateway, in the gateway's words.
 
-Seen with LiteLLM 1.105.7: it sends files on as `image[]` only, and keeps the status of the server behind.
+Seen with LiteLLM 1.105.7: it forwards files only as `image[]`, and keeps the status of the server behind it.
 """
 
 from collections.abc import Mapping
@@ -30,18 +30,18 @@ def order_by_way_of(received: Received, profile: Profile, all_profiles: Mapping[
     try:
         return replace(order_of(sent_on, behind), model=order.model)
     except Refused as refused:
-        said = behind.errors.said(refused, in_form=received.is_form)
-        raise _refused(said.status, _told(behind.errors.form(said), said.status), order.model) from refused
+        sent = behind.errors.worded(refused, in_form=received.is_form)
+        raise _refused(sent.status, _message_of(behind.errors.form(sent), sent.status), order.model) from refused
 
 
-def _refused(status: int, told: str, model: str) -> Refused:
+def _refused(status: int, message: str, model: str) -> Refused:
     kind = "internal_server_error" if status >= 500 else "invalid_request_error"
     group = f"LiteLLM: model group '{model}' failed with the error above. No fallback was attempted."
     changes = {"status": status, "message": "{value}", "kind": kind}
-    return Refused(Reason.failed, value=f"litellm.{told}\n\n{group}", changes=changes)
+    return Refused(Reason.failed, value=f"litellm.{message}\n\n{group}", changes=changes)
 
 
-def _told(body: Any, status: int) -> str:
+def _message_of(body: Any, status: int) -> str:
     kind = "InternalServerError" if status >= 500 else "BadRequestError"
     error = body.get("error") if isinstance(body, dict) else None
     whole = f"Error code: {status} - {orjson.dumps(body).decode()}"

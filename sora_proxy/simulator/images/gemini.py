@@ -1,4 +1,4 @@
-"""Google's own wire: an order is a call of `:generateContent`, and its image is a part of the content."""
+"""Gemini: Google's wire, where an order is a call of `:generateContent`, and its image is a part of the content."""
 
 import secrets
 from typing import Any
@@ -47,7 +47,7 @@ def _image(data: Any) -> File:
 
 
 async def answer_content(work: Work) -> web.StreamResponse:
-    """Make the image of an order and answer with it."""
+    """Make the image of an order, and answer with it."""
     (image,) = await work.images()
     usage = usage_of(work.order)
     head = {

@@ -1,6 +1,6 @@
-"""The profiles of hosted services. Nobody has compared them with the running services.
+"""Hosted: the profiles of hosted services. They were not compared with the running services.
 
-Sources: the makers' documents, the open code of clients, and public reports; where they are silent, OpenAI's manners.
+Sources: the makers' documents, the open code of clients, and public reports. Other facts are as with OpenAI.
 """
 
 from collections.abc import Mapping

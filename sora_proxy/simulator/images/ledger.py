@@ -1,4 +1,4 @@
-"""What a simulated server with OpenAI's Images API has seen and done."""
+"""Ledger: the record of a simulated server with OpenAI's Images API."""
 
 from collections import Counter, deque
 from typing import Any
@@ -10,10 +10,10 @@ MAX_REQUESTS = 10_000  # that are remembered
 
 
 class ImagesLedger(News):
-    """Counts since the start or the last reset, and the requests themselves, of which the oldest are forgotten."""
+    """Counts since the start or the last reset, and the newest requests."""
 
     def __init__(self) -> None:
-        """Start with nothing seen."""
+        """Start without records."""
         super().__init__()
         self.reset()
 
@@ -27,7 +27,7 @@ class ImagesLedger(News):
         self.wake()
 
     def arrived(self, received: Received) -> None:
-        """Note a request before it is answered."""
+        """Record a request before it is answered."""
         self.requests.append(received)
         self.wake()
 
@@ -36,16 +36,16 @@ class ImagesLedger(News):
         self.answers[str(status)] += 1
 
     def order_registered(self, times: int = 1) -> None:
-        """Count an order that is being made, so many times if a gateway sends it again."""
+        """Count an order; `times` is more than 1 if a gateway sends it again."""
         self.registered += times
         self.wake()
 
     def seen(self, endpoint: str, token: str | None = None) -> int:
-        """Count the remembered requests of an endpoint, with one key or with any."""
+        """Count the recorded requests of an endpoint, with one key or any."""
         return sum(each.endpoint == endpoint and token in (None, each.key) for each in self.requests)
 
     def described(self, *, with_requests: bool) -> dict[str, Any]:
-        """Give what the stats show."""
+        """Return the statistics."""
         return {
             "requests": [each.described() for each in self.requests] if with_requests else [],
             "answers": self.answers,

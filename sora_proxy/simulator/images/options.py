@@ -1,4 +1,4 @@
-"""How a simulated server with OpenAI's Images API behaves: one frozen object, one line of meaning per option."""
+"""Options: the behaviour of a simulated server with OpenAI's Images API, with one line of meaning per option."""
 
 from dataclasses import dataclass, fields
 
@@ -10,7 +10,7 @@ MAX_IMAGE_BYTES = 64 * 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagesOptions:
-    """Every option has a default that suits a demonstration; times are in seconds."""
+    """The options of such a server. The defaults suit a demonstration; times are in seconds."""
 
     profile: str = option("generic", "the kind of server that answers", tuple(PROFILES))
     seconds: float = option(8.0, "seconds that an order takes")
@@ -19,7 +19,7 @@ class ImagesOptions:
     key: str = option("", "the key that is accepted (empty: any)")
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense, with a ValueError that names the option."""
+        """Check the values. Raises ValueError, which names the option."""
         for each in fields(self):
             check_option(each.name, getattr(self, each.name), each.metadata["choices"])
         if self.image_bytes > MAX_IMAGE_BYTES:

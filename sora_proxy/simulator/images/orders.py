@@ -1,4 +1,4 @@
-"""What an order asks for, and why it is refused."""
+"""Orders: reads orders, and refuses those that the server would refuse."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ QUALITIES = ("low", "medium", "high")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be made; `prompt` is None for variations."""
+    """An order; `prompt` is None for variations."""
 
     prompt: str | None
     model: str
@@ -62,7 +62,7 @@ def order_of(received: Received, profile: Profile) -> Order:
 
 
 def model_of(received: Received, profile: Profile) -> str:
-    """Give the model of an order. Raises Refused."""
+    """Return the model of an order. Raises Refused."""
     model = received.model_in_path or received.fields.get("model")
     if model is None and not profile.fields.needs_model:
         return profile.models[0]
@@ -85,7 +85,7 @@ def prompt_of(prompt: Any, fields: Fields) -> str:
 
 
 def count_of(received: Received, fields: Fields) -> int:
-    """Give the number of images. Raises Refused."""
+    """Return the number of images. Raises Refused."""
     value = received.fields.get(fields.count) if fields.count else None
     if value is None:
         return 1
@@ -101,12 +101,12 @@ def count_of(received: Received, fields: Fields) -> int:
 
 
 def sizes_of(fields: Fields, model: str) -> Sizes:
-    """Give the sizes of a model."""
+    """Return the sizes of a model."""
     return next((sizes for name, sizes in fields.families.items() if model.startswith(name)), fields.sizes)
 
 
 def size_of(given: Mapping[str, Any], sizes: Sizes) -> Size:
-    """Give the size of the images in pixels. Raises Refused."""
+    """Return the size of the images in pixels. Raises Refused."""
     value = given.get(sizes.sent_as)
     size = sizes.size_of(value)
     if size is None:
@@ -115,7 +115,7 @@ def size_of(given: Mapping[str, Any], sizes: Sizes) -> Size:
 
 
 def check_images(order: Order, received: Received, profile: Profile) -> None:
-    """Check what came with an order. Raises Refused."""
+    """Check the images of an order. Raises Refused."""
     files = profile.files
     for file in received.files:
         if not files.untyped and file.declared_type.startswith(UNTYPED):
@@ -129,7 +129,7 @@ def check_images(order: Order, received: Received, profile: Profile) -> None:
 
 
 def with_settings(order: Order) -> Order:
-    """Take the settings out of a prompt: stable-diffusion.cpp reads them in a tag. Raises Refused."""
+    """Move the size from the settings tag in a prompt to the order, as stable-diffusion.cpp does. Raises Refused."""
     found = SETTINGS.search(order.prompt or "")
     if found is None:
         return order
@@ -144,7 +144,7 @@ def with_settings(order: Order) -> Order:
 
 
 def _images_of(received: Received, profile: Profile) -> tuple[tuple[File, ...], File | None]:
-    """The references and the mask, wherever they are."""
+    """The references and the mask, from the form or the fields."""
     files, edits = profile.files, received.endpoint != "generations"
     if edits and files.edits is Edits.form and not received.is_form:
         raise Refused(Reason.not_a_form, None, "application/json")
@@ -184,7 +184,7 @@ def _output_format(received: Received, fields: Fields) -> str:
 
 
 def _choice(received: Received, name: str, choices: tuple[str, ...]) -> str | None:
-    """The value of a field, its default, or None where the field is ignored."""
+    """The value of a field, or its default, or None if the field is ignored."""
     value = received.fields.get(name) if choices else None
     if value is not None and value not in choices:
         raise Refused(Reason.bad_choice, name, value, ", ".join(choices))

@@ -1,4 +1,4 @@
-"""Profiles: how servers with OpenAI's Images API differ from one another, as data."""
+"""Profiles: the differences between servers with OpenAI's Images API, as data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,24 +10,24 @@ from sora_proxy.simulator.images.sizes import Sizes
 
 
 class Wire(Enum):
-    """In what an order comes, and its images go."""
+    """The API of orders and answers."""
 
     images = auto()  # /images/generations
-    chat = auto()  # /chat/completions, with images beside the text
-    markdown = auto()  # the same, with images in the text
+    chat = auto()  # /chat/completions, with images in their own field
+    markdown = auto()  # /chat/completions, with images in the text
     gemini = auto()  # :generateContent
 
 
 class Edits(Enum):
-    """How the route of edits takes its images."""
+    """How the route for edits takes its images."""
 
-    none = auto()  # there is no such route
+    none = auto()  # the route does not exist
     form = auto()
     json = auto()
 
 
 class Fill(Enum):
-    """What the template of an answer leaves open."""
+    """The values that the template of an answer leaves open."""
 
     now = auto()  # seconds since 1970
     id = auto()
@@ -37,7 +37,7 @@ class Fill(Enum):
     quality = auto()
     background = auto()
     output_format = auto()
-    usage = auto()  # as OpenAI counts it
+    usage = auto()  # in OpenAI's form
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +50,20 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What an order may say. An empty tuple of choices: the field is ignored."""
+    """The fields of an order. With an empty tuple of choices, a field is ignored."""
 
-    known: frozenset[str] | None = None  # all others are refused; None: they are ignored
+    known: frozenset[str] | None = None  # other fields are refused; None: they are ignored
     refused: frozenset[str] = frozenset()
     needs_model: bool = False
     any_model: bool = False
     min_prompt: int = 1  # characters
     max_prompt: int = 32_000  # characters
-    settings_in_prompt: bool = False  # of stable-diffusion.cpp, in a tag
+    settings_in_prompt: bool = False  # in a tag, as with stable-diffusion.cpp
     count: str | None = "n"
     max_count: int = 10
-    cuts_count: bool = False  # to the largest, instead of a refusal
+    cuts_count: bool = False  # to the maximum, instead of a refusal
     sizes: Sizes = field(default_factory=Sizes)
-    families: Mapping[str, Sizes] = field(default_factory=dict)  # sizes by the beginnings of the models' names
+    families: Mapping[str, Sizes] = field(default_factory=dict)  # sizes by the beginnings of model names
     response_formats: tuple[str, ...] = ("b64_json", "url")  # the first is the default
     edit_response_formats: tuple[str, ...] | None = None  # None: the same
     output_formats: tuple[str, ...] = ()
@@ -76,28 +76,28 @@ class Files:
     """How images come with an order."""
 
     edits: Edits = Edits.none
-    names: tuple[str, ...] = ("image", "image[]")  # of the parts of a form, or of the fields of JSON
+    names: tuple[str, ...] = ("image", "image[]")  # for the parts of a form, or the fields of JSON
     inline: tuple[str, ...] = ()  # fields of the route for generations, with addresses or data URIs
     max_images: int = 16
     needs_mask: bool = False
-    checked: bool = True  # what is not an image is refused, instead of ignored
-    untyped: bool = True  # parts declared as application/octet-stream are taken
+    checked: bool = True  # files that are not images are refused, instead of ignored
+    untyped: bool = True  # parts declared as application/octet-stream are accepted
     variations: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What an answer holds; the templates leave open what is in Fill."""
+    """The content of an answer; the templates leave the values of Fill open."""
 
     rows: str = "data"
-    row: Mapping[str, Any] = field(default_factory=dict)  # of each image, beside its base64 or address
+    row: Mapping[str, Any] = field(default_factory=dict)  # for each image, besides its base64 or address
     whole: Mapping[str, Any] = field(default_factory=lambda: {"created": Fill.now})
-    data_uris: bool = False  # an address is one
-    addresses: str = "/files/{name}.png"  # of images, below the host
+    data_uris: bool = False  # instead of addresses
+    addresses: str = "/files/{name}.png"  # for images, below the host
     addresses_need_key: bool = False
     addresses_relative: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
-    request_id: str | None = None  # a header
+    request_id: str | None = None  # its header
     model_row: Mapping[str, Any] = field(default_factory=lambda: {"object": "model"})
     model_list: Mapping[str, Any] | None = field(default_factory=lambda: {"object": "list"})  # None: there is no list
 
@@ -107,18 +107,18 @@ class Profile:
     """One kind of server."""
 
     errors: Errors
-    models: tuple[str, ...]  # that make images
-    other_models: tuple[str, ...] = ()  # that its list holds beside them
+    models: tuple[str, ...]  # those that make images
+    other_models: tuple[str, ...] = ()  # in its list
     wire: Wire = Wire.images
-    base: str = "/v1"  # what its addresses begin with
+    base: str = "/v1"  # the beginning of its addresses
     deployment_in_path: bool = False
-    query: tuple[str, ...] = ()  # parameters that every address needs
+    query: tuple[str, ...] = ()  # parameters that all addresses need
     keys: Keys = Keys()
     fields: Fields = Fields()
     files: Files = Files()
     answers: Answers = Answers()
-    pages: Mapping[str, Any] = field(default_factory=dict)  # more that can be read there, by path
+    pages: Mapping[str, Any] = field(default_factory=dict)  # other documents, by path
     one_at_a_time: bool = False
-    attempts: int = 1  # at the server behind, if that fails
-    behind: Mapping[str, str | None] = field(default_factory=dict)  # the profile behind each model; None: it is down
+    attempts: int = 1  # at the server behind it, if that fails
+    behind: Mapping[str, str | None] = field(default_factory=dict)  # profiles by model; None: the server is down
     idle_seconds: float = 75.0  # until an idle connection is closed

@@ -1,4 +1,4 @@
-"""Reads requests: their fields and their files, as they came."""
+"""Reading: reads the fields and files of requests."""
 
 import binascii
 import hashlib
@@ -13,7 +13,7 @@ from aiohttp import BodyPartReader, web
 from sora_proxy.simulator.images.profile import Keys
 from sora_proxy.simulator.images.refusals import Reason, Refused
 
-MAX_BODY = 256 * 2**20  # bytes, of all files together
+MAX_BODY = 256 * 2**20  # bytes of all files together
 SHOWN_TEXT = 1000  # characters of a text that the stats show
 DATA_URI = re.compile(r"data:(image/[\w.+-]+);base64,(.*)", re.DOTALL)
 BEARER = "bearer "
@@ -22,16 +22,16 @@ BLOCK = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An image that came with a request: as a part of a form, with a name, or in a field."""
+    """An image of a request, from a part of a form, which has a name, or from a field."""
 
     field: str
     content: bytes
     declared_type: str
     name: str | None = None
-    address: str | None = None  # where its content is, which nobody fetches
+    address: str | None = None  # of its content, which is not fetched
 
     def described(self) -> dict[str, Any]:
-        """Give what the stats show of it."""
+        """Return what the stats show of it."""
         return {
             "field": self.field,
             "name": self.name,
@@ -54,7 +54,7 @@ class Received:
     model_in_path: str | None = None
 
     def described(self) -> dict[str, Any]:
-        """Give what the stats show of it."""
+        """Return what the stats show of it."""
         return {
             "endpoint": self.endpoint,
             "path": self.path,
@@ -66,7 +66,7 @@ class Received:
 
 
 def key_of(request: web.Request, keys: Keys) -> str | None:
-    """Give the key of a request, if it has one that is not empty."""
+    """Return the key of a request, if it has one that is not empty."""
     for name in keys.headers:
         value = request.headers.get(name, "").strip()
         if name == "authorization":
@@ -118,7 +118,7 @@ async def _read_part(part: BodyPartReader, received: Received) -> None:
 
 
 def inline_file(field_name: str, value: Any) -> File:
-    """Give the image in a field: an address, a data URI, or an object that holds one. Raises Refused."""
+    """Return the image in a field: an address, a data URI, or an object that holds one. Raises Refused."""
     text = value.get("url") if isinstance(value, dict) else value
     if isinstance(text, str) and text.startswith(("http://", "https://")):
         return File(field_name, b"", "", address=text)

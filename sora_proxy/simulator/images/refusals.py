@@ -1,4 +1,4 @@
-"""Why a server refuses a call, in what words, and in what form."""
+"""Refusals: the reasons for which servers refuse calls, and the words and forms of their errors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Reason(Enum):
-    """What is wrong with a call, or with its server."""
+    """The fault of a call or its server."""
 
     no_route = auto()
     no_key = auto()
@@ -22,7 +22,7 @@ class Reason(Enum):
     empty_prompt = auto()
     long_prompt = auto()
     bad_settings = auto()  # in the prompt
-    bad_type = auto()  # a text where a number belongs
+    bad_type = auto()  # a text instead of a number
     bad_count = auto()
     bad_size = auto()
     bad_choice = auto()
@@ -44,18 +44,18 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How a server refuses: its message may hold {name}, {value} and {expected}; without one the body is empty."""
+    """A server's words. The message may hold {name}, {value} and {expected}; without a message, the body is empty."""
 
     status: int
     message: str = ""
     code: str | int | None = None
     kind: str | None = "invalid_request_error"
-    param: str | None = None  # named instead of the field
+    param: str | None = None  # instead of the field's name
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A refusal as it is sent."""
+class SentError:
+    """The fields of an error as it is sent."""
 
     status: int
     message: str
@@ -66,7 +66,7 @@ class Said:
 
 
 class Refused(Exception):
-    """A call that is answered with an error: `name` is a field, `value` what it held, `expected` what would do."""
+    """A call that is answered with an error. `name` is a field, `value` its value, `expected` a valid one."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Refused(Exception):
         changes: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Hold what the message needs; `changes` are made to the profile's wording."""
+        """Hold the parts of the message; `changes` are those to the profile's wording."""
         super().__init__(reason.name)
         self.reason = reason
         self.name, self.value, self.expected = name, str(value)[:1000], expected
@@ -87,75 +87,75 @@ class Refused(Exception):
         self.details: tuple[Any, ...] = ()
 
 
-Form = Callable[[Said], Any]
+Form = Callable[[SentError], Any]
 
 
-def openai_error(said: Said) -> Any:
-    """Give the error object of OpenAI."""
-    return {"error": {"message": said.message, "type": said.kind, "param": said.param, "code": said.code}}
+def openai_error(sent: SentError) -> Any:
+    """Return the error object of OpenAI."""
+    return {"error": {"message": sent.message, "type": sent.kind, "param": sent.param, "code": sent.code}}
 
 
-def short_error(said: Said) -> Any:
-    """Give an error object without the name of a field."""
-    return {"error": {"code": said.code, "message": said.message, "type": said.kind}}
+def short_error(sent: SentError) -> Any:
+    """Return an error object without the name of a field."""
+    return {"error": {"code": sent.code, "message": sent.message, "type": sent.kind}}
 
 
-def coded_error(said: Said) -> Any:
-    """Give an error object of a code and a message."""
-    return {"error": {"code": said.code, "message": said.message}}
+def coded_error(sent: SentError) -> Any:
+    """Return an error object with a code and a message."""
+    return {"error": {"code": sent.code, "message": sent.message}}
 
 
-def text_error(said: Said) -> Any:
-    """Give a text, or a code and a text beside it."""
-    return {"error": said.message} if said.code is None else {"error": said.code, "message": said.message}
+def text_error(sent: SentError) -> Any:
+    """Return a text, with a code in its own field if there is one."""
+    return {"error": sent.message} if sent.code is None else {"error": sent.code, "message": sent.message}
 
 
-def status_and_text_error(said: Said) -> Any:
-    """Give the status as a text and a text: xAI's form."""
-    return {"code": str(said.code or said.status), "error": said.message}
+def status_and_text_error(sent: SentError) -> Any:
+    """Return xAI's form: the status as a text, and a text."""
+    return {"code": str(sent.code or sent.status), "error": sent.message}
 
 
-def status_error(said: Said) -> Any:
-    """Give an error object whose code is the status, as a number."""
-    return {"error": {"code": said.status, "message": said.message, "type": said.kind or ""}}
+def status_error(sent: SentError) -> Any:
+    """Return an error object whose code is the status as a number."""
+    return {"error": {"code": sent.status, "message": sent.message, "type": sent.kind or ""}}
 
 
-def litellm_error(said: Said) -> Any:
-    """Give OpenAI's error object with the status, as a text, for a code; but a detail for a route that is not there."""
-    if said.status == 404:
-        return {"detail": said.message}
-    return openai_error(Said(said.status, said.message, str(said.status), said.kind, said.param))
+def litellm_error(sent: SentError) -> Any:
+    """Return OpenAI's error object with the status as a text for a code, or a detail for an unknown route."""
+    if sent.status == 404:
+        return {"detail": sent.message}
+    return openai_error(SentError(sent.status, sent.message, str(sent.status), sent.kind, sent.param))
 
 
-def bare_error(said: Said) -> Any:
-    """Give a code, a message and no data beside one another: SiliconFlow's form."""
-    return {"code": said.code, "message": said.message, "data": None}
+def bare_error(sent: SentError) -> Any:
+    """Return SiliconFlow's form: a code, a message and empty data."""
+    return {"code": sent.code, "message": sent.message, "data": None}
 
 
-def detail_error(said: Said) -> Any:
-    """Give the two forms of FastAPI: a list for fields that do not validate, else a text."""
-    if said.status == 422:
-        return {"detail": [{"type": "value_error", "loc": ["body", said.param], "msg": said.message, "input": None}]}
-    return {"detail": said.message}
+def detail_error(sent: SentError) -> Any:
+    """Return one of FastAPI's forms: a list for fields that do not validate, else a text."""
+    if sent.status == 422:
+        return {"detail": [{"type": "value_error", "loc": ["body", sent.param], "msg": sent.message, "input": None}]}
+    return {"detail": sent.message}
 
 
-def google_error(said: Said) -> Any:
-    """Give the error object of Google's APIs."""
-    error: dict[str, Any] = {"code": said.status, "message": said.message, "status": said.kind}
-    return {"error": error | ({"details": list(said.details)} if said.details else {})}
+def google_error(sent: SentError) -> Any:
+    """Return the error object of Google's APIs."""
+    error: dict[str, Any] = {"code": sent.status, "message": sent.message, "status": sent.kind}
+    return {"error": error | ({"details": list(sent.details)} if sent.details else {})}
 
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """The errors of one kind of server: their form, and its words for each reason, those for forms apart."""
+    """The errors of one kind of server: their form, and its words for each reason, with other words for forms."""
 
     form: Form
     wordings: Mapping[Reason, Wording]
     of_forms: Mapping[Reason, Wording] = field(default_factory=dict)
-    close: bool = False  # the connection
+    close: bool = False  # the connection after an error
     names_fields: bool = True
 
-    def said(self, refused: Refused, *, in_form: bool) -> Said:
+    def worded(self, refused: Refused, *, in_form: bool) -> SentError:
         """Put a refusal into words."""
         wording = self.wordings[refused.reason]
         if in_form:
@@ -163,4 +163,4 @@ class Errors:
         wording = replace(wording, **refused.changes)
         message = wording.message.format(name=refused.name, value=refused.value, expected=refused.expected)
         param = wording.param or (refused.name if self.names_fields else None)
-        return Said(wording.status, message, wording.code, wording.kind, param, refused.details)
+        return SentError(wording.status, message, wording.code, wording.kind, param, refused.details)

@@ -1,4 +1,4 @@
-"""The routes of each wire, as the profile has them."""
+"""Routes: the routes of each wire, as the profile has them."""
 
 import functools
 from collections.abc import Awaitable, Callable
@@ -86,7 +86,7 @@ async def models(request: web.Request) -> web.StreamResponse:
 
 
 async def file(request: web.Request) -> web.StreamResponse:
-    """Send an image that an answer has linked."""
+    """Send an image to which an answer linked."""
     simulator = request.app[IMAGES]
     received = received_of(request, "file")
     simulator.ledger.arrived(received)

@@ -1,7 +1,7 @@
-"""The profiles of servers and gateways that people run themselves.
+"""Self-hosted: the profiles of servers and gateways that people run themselves.
 
-museq 0.60.2, stable-diffusion.cpp of August 2026 and LiteLLM 1.105.7 answer as these servers did; the others follow
-their documents and source code.
+Those of museq 0.60.2, stable-diffusion.cpp of August 2026 and LiteLLM 1.105.7 follow running servers; the others follow
+documents and source code.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from sora_proxy.simulator.images.wordings import OPENAI
 
 FORM = Files(Edits.form)
 NO_KEY = Keys(needed=False)
-IDLE_SECONDS = 5.0  # until museq, stable-diffusion.cpp and LiteLLM close a connection
+IDLE_SECONDS = 5.0  # after which museq, stable-diffusion.cpp and LiteLLM close a connection
 
 _GENERIC = Profile(
     Errors(refusals.openai_error, OPENAI),
@@ -169,7 +169,7 @@ _SGLANG = Profile(
         addresses_relative=True,
         model_list=None,
     ),
-    pages={"/v1/models": {"model_path": "Qwen/Qwen-Image"}},  # not OpenAI's list; its real fields are not known
+    pages={"/v1/models": {"model_path": "Qwen/Qwen-Image"}},  # not OpenAI's list; its real fields are unknown
 )
 
 _VLLM_OMNI = Profile(

@@ -1,4 +1,4 @@
-"""The simulator of the Images API as an application and as a running server."""
+"""Server: the simulator of the Images API, as an application and as a running server."""
 
 import contextlib
 import secrets
@@ -26,7 +26,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def create_images_simulator(options: ImagesOptions) -> web.Application:
-    """Make the application; its threads end with its cleanup."""
+    """Make the application, whose cleanup ends its threads."""
     app = web.Application(middlewares=[_errors_in_the_profiles_form], client_max_size=MAX_BODY)
     app[IMAGES] = simulator = ImagesSimulator(options)
     app[STOPPING] = Stopping()
@@ -68,7 +68,7 @@ async def _errors_in_the_profiles_form(request: web.Request, handler: Handler) -
         answer = await handler(request)
     except Refused as refused:
         answer = _refusal(request, refused)
-    except Refusal as refusal:  # of a control route
+    except Refusal as refusal:  # from a control route
         return json_response(refusal.payload(), refusal.status, refusal.headers)
     except web.HTTPException:
         answer = _refusal(request, Refused(Reason.no_route, value=f"{request.method} {request.path}"))
@@ -79,11 +79,11 @@ async def _errors_in_the_profiles_form(request: web.Request, handler: Handler) -
 
 def _refusal(request: web.Request, refused: Refused) -> web.Response:
     errors = request.app[IMAGES].profile.errors
-    said = errors.said(refused, in_form=request.content_type.startswith("multipart/"))
-    if said.message:
-        answer = json_response(errors.form(said), said.status, refused.headers)
+    sent = errors.worded(refused, in_form=request.content_type.startswith("multipart/"))
+    if sent.message:
+        answer = json_response(errors.form(sent), sent.status, refused.headers)
     else:
-        answer = web.Response(status=said.status)
+        answer = web.Response(status=sent.status)
     if errors.close:
         answer.force_close()
     return answer

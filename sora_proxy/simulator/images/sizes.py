@@ -1,4 +1,4 @@
-"""How large an image may be, and what a server makes of a size that it can't take."""
+"""Sizes: the sizes that a server takes, and its treatment of other sizes."""
 
 import math
 import re
@@ -21,13 +21,13 @@ class Sizes:
     only_names: bool = False
     sides: tuple[int, int] = (1, 4096)
     step: int = 1  # each side is a multiple of it
-    rounds_up: bool = False  # to such a multiple, instead of a refusal
+    rounds_up: bool = False  # to a multiple of `step`, instead of a refusal
     pixels: tuple[int, int] = (1, 4096 * 4096)
     max_ratio: float = math.inf
-    forgives: bool = False  # what can't be read means the default
+    forgives: bool = False  # unreadable values mean the default
 
     def size_of(self, value: Any) -> Size | None:
-        """Read the value of the field, None if it was left out; returns None for what is refused."""
+        """Read the value of the field; None: it is missing. Returns None for a value that is refused."""
         if value is None:
             return self.default
         if isinstance(value, str) and value in self.names:

@@ -1,4 +1,4 @@
-"""The parts of one running simulator of the Images API."""
+"""State: the parts of one running simulator of the Images API."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ MAX_STORED_BYTES = 256 * 2**20
 
 @dataclass(slots=True)
 class StoredFile:
-    """An image behind an address: whether that wants the key, and how often it still fails."""
+    """An image behind an address, which may need the key, and fail a number of times."""
 
     content: bytes
     content_type: str
@@ -31,7 +31,7 @@ class StoredFile:
 
 
 class StoredFiles:
-    """The images behind addresses; the oldest are forgotten beyond the module's cap."""
+    """The images behind addresses. Beyond the module's cap, the oldest are forgotten."""
 
     def __init__(self) -> None:
         """Start without images."""
@@ -39,7 +39,7 @@ class StoredFiles:
         self._bytes = 0
 
     def add(self, file: StoredFile) -> str:
-        """Keep an image; returns its name."""
+        """Store an image. Returns its name."""
         name = secrets.token_hex(12)
         self._files[name] = file
         self._bytes += len(file.content)
@@ -59,7 +59,7 @@ class StoredFiles:
 
 @dataclass(slots=True)
 class ImagesSimulator:
-    """Everything that the routes work with."""
+    """The objects that the routes use."""
 
     options: ImagesOptions
     artist: Artist = field(default_factory=Artist)
@@ -76,7 +76,7 @@ class ImagesSimulator:
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait until the server makes this order: some make one at a time."""
+        """Wait for the turn of an order, since some servers make one at a time."""
         async with self._worker if self.profile.one_at_a_time else contextlib.nullcontext():
             self._at_work += 1
             self.ledger.max_concurrent = max(self.ledger.max_concurrent, self._at_work)

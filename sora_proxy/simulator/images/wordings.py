@@ -1,4 +1,4 @@
-"""The words of OpenAI for each refusal. Other servers differ from them in what their profiles say.
+"""Wordings: the words of OpenAI for each refusal. The profiles of other servers hold the differences.
 
 Sources: the error table of OpenAI's documents, and error texts in public reports.
 """

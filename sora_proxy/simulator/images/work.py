@@ -1,4 +1,4 @@
-"""How an order is taken, made and answered, on every wire."""
+"""Work: reads, makes and answers an order, on every wire."""
 
 import asyncio
 import functools
@@ -20,7 +20,7 @@ from sora_proxy.simulator.images.state import IMAGES, ImagesSimulator, StoredFil
 from sora_proxy.simulator.sending import cut
 from sora_proxy.simulator.stopping import STOPPING
 
-LINE = 76  # characters of base64 in a line, where it has lines
+LINE = 76  # characters in a line of base64 with line ends
 OWN = Link(relative=False, guarded=False, failures=0)
 
 
@@ -35,7 +35,7 @@ class Work:
     preview: bytes | None = None
 
     async def images(self) -> list[bytes]:
-        """Make the images, which takes as long as the options say."""
+        """Make the images in the time that the options set."""
         async with self.simulator.turn():
             await self.pause(self.simulator.options.seconds + self.manner.silence)
             return await self.drawn()
@@ -46,7 +46,7 @@ class Work:
             await self.request.app[STOPPING].pause(seconds)
 
     async def drawn(self) -> list[bytes]:
-        """Give the images at once."""
+        """Return the images at once."""
         order, size = self.order, self.simulator.options.image_bytes
         numbers = range(1, order.n + 1)
         if size:
@@ -57,18 +57,18 @@ class Work:
         return [padded(image, self.manner.min_bytes) for image in images]
 
     async def partial(self, number: int, image: bytes) -> bytes:
-        """Give a coarse form of an image."""
+        """Return a coarse form of an image."""
         if self.simulator.options.image_bytes:
             return image
         return await self.simulator.artist.work(lambda: partial_of(image, number, self.order.output_format))
 
     def encoded(self, image: bytes) -> str:
-        """Give an image as base64."""
+        """Return an image as base64."""
         text = pybase64.b64encode(image).decode()
         return "\n".join(text[at : at + LINE] for at in range(0, len(text), LINE)) if self.manner.wrapped else text
 
     def data_uri(self, image: bytes) -> str:
-        """Give an image as a data URI."""
+        """Return an image as a data URI."""
         return f"data:{self.content_type};base64,{self.encoded(image)}"
 
     @property
@@ -77,7 +77,7 @@ class Work:
         return self.manner.declared_type or f"image/{self.order.output_format}"
 
     def address(self, image: bytes) -> str:
-        """Keep an image and give the address where it is."""
+        """Store an image. Returns its address."""
         answers, link = self.simulator.profile.answers, self.manner.link or OWN
         guarded = link.guarded or answers.addresses_need_key
         content_type = f"image/{self.order.output_format}"
@@ -97,7 +97,7 @@ Answer = Callable[[Work], Awaitable[web.StreamResponse]]
 
 
 async def take(request: web.Request, endpoint: str, read: Read, answer: Answer) -> web.StreamResponse:
-    """Read an order, and make what was ordered or what a fault wants. Raises Refused."""
+    """Read an order, and make its images, or what a fault demands. Raises Refused."""
     simulator = request.app[IMAGES]
     received = received_of(request, endpoint)
     try:
@@ -112,13 +112,13 @@ async def take(request: web.Request, endpoint: str, read: Read, answer: Answer) 
 
 
 def received_of(request: web.Request, endpoint: str) -> Received:
-    """Begin the note of a request."""
+    """Begin the record of a request."""
     key = key_of(request, request.app[IMAGES].profile.keys)
     return Received(endpoint, request.path_qs, key, model_in_path=request.match_info.get("model"))
 
 
 def check_access(request: web.Request, key: str | None) -> None:
-    """Check the key, and what every address needs. Raises Refused."""
+    """Check the key and the query parameters of a request. Raises Refused."""
     profile, accepted = request.app[IMAGES].profile, request.app[IMAGES].options.key
     if profile.keys.headers and key is None and (profile.keys.needed or accepted):
         raise Refused(Reason.no_key)
@@ -129,7 +129,7 @@ def check_access(request: web.Request, key: str | None) -> None:
 
 
 def manner_for(request: web.Request, received: Received, prompt: str | None = None) -> Manner:
-    """Give the manner that a rule wants for a call, and count it."""
+    """Return the manner in which a rule has a call answered, and count the strike."""
     simulator = request.app[IMAGES]
     rule = simulator.faults.answer_rule(Call(received.endpoint, received.key, prompt))
     if rule is not None:
@@ -139,7 +139,7 @@ def manner_for(request: web.Request, received: Received, prompt: str | None = No
 
 
 def spoiled(request: web.Request, manner: Manner) -> web.Response | None:
-    """Give what is sent instead of the true answer, None for the truth. Raises Refused."""
+    """Return the answer that a fault demands, or None for the true answer. Raises Refused."""
     if manner.refusal is not None:
         raise manner.refusal
     if manner.dropped:
@@ -156,7 +156,7 @@ async def _carry_out(work: Work, answer: Answer) -> web.StreamResponse:
 
 
 async def _preview_of(order: Order, simulator: ImagesSimulator) -> bytes | None:
-    """The small form of the first reference. Raises Refused if one is not an image and the profile looks."""
+    """The small form of the first reference. Raises Refused if a file is not an image and the profile checks that."""
     files = [file for file in (*order.references, order.mask) if file is not None and file.address is None]
     previews: list[bytes | None] = []
     for file in files:

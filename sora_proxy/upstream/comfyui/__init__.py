@@ -1,14 +1,14 @@
-"""ComfyUI: one server or several, each of which is a key of the back end, by workflows that are files.
+"""ComfyUI: the back end for one or several ComfyUI servers, each of which is a key, with workflows in files.
 
-A task is a job whose id is ours, so an order whose answer was lost is asked for by that id. The queue and the history
-say everything about a job; progress and previews come by a socket while it works.
+A task is a job with an id from this server, so an order whose answer was lost is found by that id. The queue and the
+history show the state of a job; progress and previews come by a socket while it runs.
 
-    calls.py, answers.py       what servers are asked, and what their answers mean
+    calls.py, answers.py       calls to servers, and the meaning of their answers
     workflows.py, graphs.py    the files, and the graph of one order
-    servers.py, problems.py    what each server can make with the workflows, and why not
-    jobs.py                    how jobs are, and how one is stopped
-    listener.py, progress.py   what the socket says
-    metadata.py                what is taken out of images
+    servers.py, problems.py    the models that each server can make with the workflows, and why others are missing
+    jobs.py                    the states of jobs, and how a job is stopped
+    listener.py, progress.py   the frames of the socket
+    metadata.py                the removal of texts from images
 """
 
 import secrets
@@ -48,14 +48,14 @@ SEEDS = 2**32
 
 
 class ComfyUI:
-    """The back end. A key may have one job at a time, unless the operator chose otherwise: a server works on one."""
+    """The back end. By default a key has one job at a time, since a server works on one job."""
 
     identity = Identity.named
     names_tasks: bool | None = None
     polls_are_complete = True  # the queue and the history show every job since the server's start
     max_concurrent: int | None = 1
-    links_results = False  # images hold the prompt until it is taken out
-    capabilities = Capabilities()  # by the workflows that run on its servers
+    links_results = False  # images hold the prompt until it is removed
+    capabilities = Capabilities()  # they depend on the workflows that run on its servers
 
     def __init__(self, options: BackendOptions, threads: BlockingPool) -> None:
         if options.more:
@@ -75,7 +75,7 @@ class ComfyUI:
         return await self._servers.may_have_changed()
 
     async def upload(self, image: Path, account: Account) -> str:
-        # Nobody can guess the name, and no two images have the same one.
+        # The name is random, so that it can't be guessed and is unique.
         name = f"{secrets.token_hex(16)}{image.suffix}"
         form = aiohttp.FormData({"type": "input", "subfolder": UPLOADS}, default_to_multipart=True)
         content = await self._threads.run(Work.media, image.read_bytes)
@@ -126,7 +126,7 @@ class ComfyUI:
             raise UpstreamUnavailable("a finished image can't be read", code="result_unavailable") from error
 
     async def check_link(self, asset: Asset, account: Account | None) -> None:
-        """No result is linked."""
+        """Accept any address, since results are never linked."""
 
     async def probe(self, account: Account) -> None:
         await self._calls.get(account, "/system_stats")
@@ -136,7 +136,7 @@ class ComfyUI:
         await self._http.close()
 
     async def _check_accepted(self, answer: Mapping[str, Any], task_id: str, output: str, account: Account) -> None:
-        """Check that an order was taken under our id, with the node of its results. Raises Fault."""
+        """Check that the order was accepted under our id and with its output node. Raises Fault."""
         if answer.get("prompt_id") != task_id:
             raise SubmissionUnknown("the back end's answer to the order does not have our id")
         if output in _nodes_without_work(answer.get("node_errors")):
@@ -145,14 +145,14 @@ class ComfyUI:
 
 
 def _save_anew(graph: dict[str, Any], output: str, task_id: str) -> None:
-    """Give the files of an order names of their own. Else a graph that was made before is answered with the files that
-    it had then, which may be gone."""
+    """Give the files of an order unique names. Otherwise ComfyUI answers a graph that it made before with the old
+    files, which may be gone."""
     inputs = graph[output]["inputs"]
     if isinstance(prefix := inputs.get("filename_prefix"), str):
         inputs["filename_prefix"] = f"{prefix}-{task_id}"
 
 
 def _nodes_without_work(node_errors: Any) -> set[str]:
-    """The output nodes that are not carried out, of an order that was taken for the sake of others."""
+    """The output nodes that are not executed, of an order that was accepted for its other nodes."""
     outputs = [as_object(error).get("dependent_outputs") for error in as_object(node_errors).values()]
     return {node for nodes in outputs if isinstance(nodes, list) for node in nodes if isinstance(node, str)}

@@ -1,6 +1,6 @@
-"""Answers: what ComfyUI's queue and history say about our jobs. No I/O.
+"""Answers: reads the states of jobs from ComfyUI's queue and history. No I/O.
 
-A job only ever moves from the queue to the history, so the queue is read first: then none is missed.
+A job moves from the queue to the history and never back, so the queue is read first, and no job is missed.
 """
 
 import re
@@ -17,7 +17,7 @@ from sora_proxy.upstream import Snapshot, TaskState
 
 log = structlog.get_logger(__name__)
 
-OURS = "sora_proxy"  # in a job's `extra_data`: what we need to know of it when another process asks for it
+OURS = "sora_proxy"  # in a job's `extra_data`: facts about the job for later processes of this server
 MAX_RESULTS = 64  # of one job
 IMAGE_NAME = re.compile(r"[^/\\\x00-\x1f]{1,255}\.(png|jpe?g|webp|gif)", re.IGNORECASE)
 EXCEPTION = re.compile(r"[A-Za-z_][\w.]{0,60}", re.ASCII)  # the type of one, perhaps with its module
@@ -28,7 +28,7 @@ STOPPED = "the job was stopped at the back end"
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """A job that waits or runs. `position` counts from 1 among those that wait; None: it runs."""
+    """A job that waits or runs. `position` counts from 1 among the waiting jobs; None: it runs."""
 
     graph: Mapping[str, Any]
     client_id: str | None
@@ -36,7 +36,7 @@ class QueuedJob:
 
 
 def queued_jobs(document: Mapping[str, Any]) -> dict[str, QueuedJob]:
-    """The jobs in an answer about the queue, by their ids. Those that wait are listed in no order."""
+    """The jobs in an answer about the queue, by id. ComfyUI lists waiting jobs in no particular order."""
     running, pending = (list(_items(document.get(f"queue_{name}"))) for name in ("running", "pending"))
     pending.sort(key=lambda item: item[0] if isinstance(item[0], int | float) else 0)
     jobs = {item[1]: _job(item, position) for position, item in enumerate(pending, 1)}
@@ -44,8 +44,10 @@ def queued_jobs(document: Mapping[str, Any]) -> dict[str, QueuedJob]:
 
 
 def ended_job(task_id: str, history: Mapping[str, Any], is_class: IsClass) -> Snapshot | None:
-    """How a job ended, by an answer about the history; None if that does not know it. `is_class` knows the classes of
-    the nodes in workflows."""
+    """The end of a job, from an answer about the history; None if the job is not in it.
+
+    `is_class` says whether a text is the class of a node in a workflow.
+    """
     entry = history.get(task_id)
     if not isinstance(entry, dict):
         return None
@@ -69,7 +71,7 @@ def _job(item: list[Any], position: int | None) -> QueuedJob:
 
 
 def _assets(entry: Mapping[str, Any]) -> Iterator[Asset]:
-    """The images that the workflow's output node saved, in their order: others are for the workflow's own use."""
+    """The images that the workflow's output node saved, in order. Images of other nodes are not results."""
     prompt, outputs = entry.get("prompt"), as_object(entry.get("outputs"))
     extra = as_object(prompt[3]) if isinstance(prompt, list) and len(prompt) > 3 else {}
     output = as_object(extra.get(OURS)).get("output")
@@ -89,7 +91,7 @@ def _is_result(item: Any) -> bool:
 
 
 def _reason(task_id: str, status: Mapping[str, Any], is_class: IsClass) -> str:
-    """Why a job failed, for clients: neither the error's text nor its inputs, which hold paths and prompts."""
+    """The reason of a failure for clients, without the error's text and inputs, which hold paths and prompts."""
     messages = status.get("messages")
     found = {
         message[0]: as_object(message[1])

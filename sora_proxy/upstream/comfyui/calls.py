@@ -1,6 +1,6 @@
-"""Calls: HTTP to one ComfyUI server after another, and what their answers say about whose fault something is.
+"""Calls: HTTP calls to ComfyUI servers, and the faults that their answers show.
 
-ComfyUI has no accounts and no limits. What refuses a call with 401, 403 or 429 is a proxy in front of it.
+ComfyUI has no accounts and no limits. A refusal with 401, 403 or 429 is from a proxy in front of it.
 """
 
 import re
@@ -35,7 +35,7 @@ MAX_VALUES = 2_000_000  # in it
 REFUSED_FILE = (400, 415, 422)
 JSON = {"content-type": "application/json"}
 WORD = re.compile(r"[\w .:-]{1,100}")
-# With these, the server lacks a node or a model file. The second one is what it said of unknown nodes before 0.12.
+# With these codes, the server lacks a node or a model file. The second one meant unknown nodes before 0.12.
 MISSING = {"missing_node_type", "invalid_prompt", "value_not_in_list"}
 # With these, the workflow has a fault that no order can avoid.
 FAULTY = {
@@ -53,7 +53,7 @@ REJECTED = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered; `document` is its JSON, None if it has none."""
+    """A server's answer; `document` is its JSON, None if it has none."""
 
     status: int
     headers: Mapping[str, str]
@@ -61,7 +61,7 @@ class Answer:
 
 
 class Calls:
-    """Makes calls for accounts: each is one server."""
+    """Makes calls for accounts, each of which is one server."""
 
     def __init__(self, options: BackendOptions, http: HttpClient, threads: BlockingPool) -> None:
         self._options = options
@@ -73,7 +73,7 @@ class Calls:
         return account.base_url or self._options.base_url
 
     def headers(self, account: Account) -> dict[str, str]:
-        """Those of every call, sockets and downloads too."""
+        """The headers of every call, including sockets and downloads."""
         login = {"authorization": f"Bearer {account.token}"} if account.token else {}
         return {**login, **self._options.extra_headers, **account.headers}
 
@@ -87,11 +87,11 @@ class Calls:
         return self._object(await self.answer(self.call(account, "GET", path)), account)
 
     async def post(self, account: Account, path: str, body: Mapping[str, Any]) -> Answer:
-        """What is answered to JSON that is no order. Raises Fault if nothing is."""
+        """The answer to JSON that is not an order. Raises Fault if there is none."""
         return await self.answer(self.call(account, "POST", path, body=orjson.dumps(body), headers=JSON))
 
     async def upload(self, account: Account, form: aiohttp.FormData) -> dict[str, Any]:
-        """What is answered to a file. Raises Fault if it was not taken."""
+        """The JSON of the answer to a file. Raises Fault if the file was not accepted."""
         seconds = self._options.deadlines.upload
         answer = await self.answer(self.call(account, "POST", "/upload/image", body=form, seconds=seconds))
         if answer.status == 413:
@@ -101,7 +101,7 @@ class Calls:
         return self._object(answer, account)
 
     async def order(self, account: Account, body: Mapping[str, Any]) -> dict[str, Any]:
-        """What is answered to an order. Raises the Fault that this shows; all that is no refusal proves nothing."""
+        """The JSON of the answer to an order. Raises the Fault that it shows, SubmissionUnknown without a refusal."""
         seconds, content = self._options.deadlines.submit, orjson.dumps(body)
         call = self.call(account, "POST", "/prompt", body=content, headers=JSON, seconds=seconds, is_order=True)
         answer = await self.answer(call)
@@ -136,7 +136,7 @@ class Calls:
 
 
 def refusal_in(document: Mapping[str, Any]) -> RequestFault:
-    """Why a graph was refused. Which node and input is for operators only: users did not make the workflow."""
+    """The fault of a refused graph. The node and input are only logged, since users did not make the workflow."""
     kinds, where = {_word(as_object(document.get("error")).get("type"))}, []
     for node_id, node in as_object(document.get("node_errors")).items():
         for each in objects_in(as_object(node).get("errors")):
@@ -152,7 +152,7 @@ def refusal_in(document: Mapping[str, Any]) -> RequestFault:
 
 
 def _fault_of(answer: Answer, account: Account) -> Fault:
-    """The fault of an answer that is not what it should be."""
+    """The fault of an unexpected answer."""
     status = answer.status
     if refused := refused_on_the_way(status, answer.headers, account.egress):
         return refused

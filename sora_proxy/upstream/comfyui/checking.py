@@ -1,4 +1,4 @@
-"""Checking: what is wrong with a graph, and with the map that belongs to it, in words for the operator."""
+"""Checking: finds the faults of a graph and of its map, and describes them for the operator."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ def is_link(value: Any) -> bool:
 
 
 def graph_in(document: Any) -> dict[str, Any]:
-    """The graph of a file. Raises ValueError if it is not in the API format."""
+    """The graph in a file. Raises ValueError if it is not in the API format."""
     nodes = as_object(document)
     if isinstance(nodes.get("nodes"), list):
         raise ValueError(EDITORS_FORMAT)  # noqa: TRY004
@@ -58,7 +58,7 @@ def _saves(graph: Mapping[str, Any]) -> str:
 
 
 def faults_of(graph: Mapping[str, Any], mapping: MapFile) -> Iterator[str]:
-    """What is wrong with a map. Its workflows by name are not checked here."""
+    """The faults of a map. Its workflows by name are not checked here."""
     slots = mapping.slots
     for field, places in slots.items():
         for place in places:
@@ -102,6 +102,6 @@ def _fault_of(field: str, place: Slot, graph: Mapping[str, Any]) -> str | None:
 
 
 def listed(names: Sequence[Any]) -> str:
-    """Names in a message, not too many."""
+    """Names for a message, shortened to a limited number."""
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     return ", ".join(str(name) for name in names[:MAX_LISTED]) + more

@@ -1,8 +1,8 @@
-"""Graphs: what a server can make with the workflows, and the graph of one order. No I/O in here.
+"""Graphs: the models that a server can make with the workflows, and the graph of one order. No I/O.
 
-A server's answer to `GET /object_info` says which nodes, files and limits it has, and `fitted` fits a workflow to it.
-`models_of` and `graph_for` take fitted workflows, of those that it can run (see `problems.py`).
-Before a server has answered they take the workflows as they are: then no checkpoint can be chosen by name.
+A server's answer to `GET /object_info` shows its nodes, files and limits. `fitted` fits a workflow to it, and
+`problems.py` names what the server lacks. `models_of` and `graph_for` take the fitted workflows that it can run. Before
+a server has answered, they take the workflows as they are, and checkpoints can't be chosen by name.
 """
 
 import copy
@@ -23,11 +23,11 @@ from sora_proxy.upstream.comfyui.server_info import ObjectInfo, choices_of, limi
 from sora_proxy.upstream.comfyui.workflows import Graph, Workflow
 from sora_proxy.upstream.sizes import Size, SizeRule
 
-MIN_SIDE, MAX_PIXELS, MAX_RATIO = 64, 2048 * 2048, 4  # of images whose sizes a map does not list
+MIN_SIDE, MAX_PIXELS, MAX_RATIO = 64, 2048 * 2048, 4  # for images whose sizes the map does not list
 
 
 def models_of(workflows: Mapping[str, Workflow]) -> dict[str, Abilities]:
-    """What the workflows can do: as NAME, and as NAME/CHECKPOINT for each of their checkpoints."""
+    """The abilities of the workflows, as NAME, and as NAME/CHECKPOINT for each of their checkpoints."""
     models: dict[str, Abilities] = {}
     for workflow in workflows.values():
         for checkpoint in ("", *workflow.available):
@@ -38,7 +38,7 @@ def models_of(workflows: Mapping[str, Workflow]) -> dict[str, Abilities]:
 
 
 def _abilities(workflow: Workflow, checkpoint: str, workflows: Mapping[str, Workflow]) -> Abilities:
-    """What a workflow can do, and with a reference image the one for that."""
+    """The abilities of a workflow, and those of its workflow for edits."""
     own = _own_abilities(workflow)
     edits = _other(workflow, workflow.with_reference, workflows)
     masked = _other(edits, edits.with_mask, workflows)
@@ -83,7 +83,7 @@ def _has_checkpoint(workflow: Workflow, checkpoint: str) -> bool:
 
 
 def _size_in(workflow: Workflow) -> Size | None:
-    """The size that the file has, where an order may set another."""
+    """The size in the file, if an order can set another."""
     found = [
         workflow.graph[node]["inputs"].get(name)
         for field in ("width", "height")
@@ -96,7 +96,7 @@ def _size_in(workflow: Workflow) -> Size | None:
 
 
 def _other(workflow: Workflow, name: str | None, workflows: Mapping[str, Workflow]) -> Workflow:
-    """The workflow of a name, if it can be used, else the first one."""
+    """The workflow with this name, if it can be used, else the given one."""
     return workflows.get(name, workflow) if name else workflow
 
 
@@ -114,7 +114,7 @@ def workflow_for(workflows: Mapping[str, Workflow], submission: Submission) -> W
 
 
 def graph_for(workflows: Mapping[str, Workflow], submission: Submission, seed: int) -> Graph:
-    """The graph of an order. `seed` is for a client that named none, of 0 or more. Raises RequestFault."""
+    """The graph of an order. `seed`, which is 0 or more, is for an order without one. Raises RequestFault."""
     workflow = workflow_for(workflows, submission)
     graph = copy.deepcopy(dict(workflow.graph))
     for field, value in _values(workflow, submission, seed).items():
@@ -125,12 +125,12 @@ def graph_for(workflows: Mapping[str, Workflow], submission: Submission, seed: i
 
 
 def _values(workflow: Workflow, submission: Submission, seed: int) -> dict[str, Any]:
-    """What is written to the inputs, by the fields of maps. An input whose field is left out keeps its value."""
+    """The values for the inputs, by field of the map. An input whose field is missing keeps its value."""
     spec = submission.spec
     wanted = submission.parameters.get("seed", -1)
     values = {name: value for name, value in submission.parameters.items() if name in workflow.slots}
     values |= {"prompt": spec.prompt, "width": spec.width, "height": spec.height, "count": submission.n}
-    # ComfyUI knows no negative seed; to other programs it means any.
+    # ComfyUI has no negative seeds; for other programs a negative seed means a random one.
     values["seed"] = (wanted if wanted >= 0 else seed) % (workflow.max_seed + 1)
     if checkpoint := _checkpoint(workflow, submission.model):
         values["checkpoint"] = checkpoint
@@ -148,7 +148,7 @@ def _checkpoint(workflow: Workflow, model: str) -> str | None:
 def _set_images(graph: Graph, workflow: Workflow, submission: Submission) -> None:
     """Raises RequestFault if the workflow needs an image that the order does not have.
 
-    References after the first one may be missing: then the nodes that would load them are taken out.
+    References after the first one may be missing; then the nodes that load them are removed.
     """
     files = [image.upload_id for image in submission.images]
     masks = [submission.mask.upload_id] if submission.mask else []

@@ -1,4 +1,4 @@
-"""Jobs: how ours are, and how one of them is stopped so that nobody else's is hit."""
+"""Jobs: the states of this server's jobs, and their stopping without harm to jobs of other programs."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from sora_proxy.upstream.comfyui.calls import Calls
 from sora_proxy.upstream.comfyui.listener import Listener, Socket
 from sora_proxy.upstream.http_client import HttpClient
 
-FIRST_INTERRUPT_BY_ID = (0, 3, 57)  # before it, an interrupt stops whatever runs
+FIRST_INTERRUPT_BY_ID = (0, 3, 57)  # in older versions, an interrupt stops any job that runs
 MAX_FRAME_BYTES = 64 * 2**20
 OPEN_SECONDS = 10.0
 
@@ -23,13 +23,13 @@ class Jobs:
         self._calls = calls
         self._http = http
         self._is_class = is_class
-        # All the mutable state: the listeners by the ids of keys, and the jobs that we stopped: one that waited leaves
-        # no trace.
+        # All the mutable state: the listeners by key id, and the ids of stopped jobs, since a waiting one leaves no
+        # trace.
         self._listeners: dict[str, Listener] = {}
         self._stopped: set[str] = set()
 
     def listener(self, account: Account) -> Listener:
-        """What hears of an account's jobs. Its next socket is opened as the account is now."""
+        """The listener for an account's jobs. Its next socket is opened with the account as it is now."""
 
         def connect(client_id: str) -> Socket:
             path = f"/ws?clientId={quote(client_id)}"
@@ -41,7 +41,7 @@ class Jobs:
         return listener
 
     async def poll(self, task_ids: Sequence[str], account: Account) -> dict[str, Snapshot]:
-        """The states of those of these jobs that the server knows. Raises Fault."""
+        """The states of the jobs, among these, that the server knows. Raises Fault."""
         queue = queued_jobs(await self._calls.get(account, "/queue"))
         listener, found = self.listener(account), {}
         for task_id in task_ids:
@@ -62,7 +62,7 @@ class Jobs:
         """End a job, whether it waits or runs. Raises Fault."""
         answer = await self._calls.post(account, f"/api/jobs/{quote(task_id, safe='')}/cancel", {})
         cancelled = as_object(answer.document).get("cancelled")
-        if answer.status != 200 or not isinstance(cancelled, bool):  # the server has no such route
+        if answer.status != 200 or not isinstance(cancelled, bool):  # the server lacks the route
             cancelled = await self._stop_in_older(task_id, account)
         if cancelled:
             self._stopped.add(task_id)
@@ -72,8 +72,8 @@ class Jobs:
             await listener.close()
 
     async def _stop_in_older(self, task_id: str, account: Account) -> bool:
-        """The same by routes that older servers have; returns whether there was such a job. The queue first: a job that
-        begins to run in between is then interrupted."""
+        """Stop a job by routes of older servers. Returns whether there was such a job. The queue comes first, so that a
+        job that begins to run in between is interrupted."""
         known = task_id in queued_jobs(await self._calls.get(account, "/queue"))
         await self._calls.post(account, "/queue", {"delete": [task_id]})
         version = version_in(await self._calls.get(account, "/system_stats"))

@@ -1,9 +1,9 @@
-"""Listener: hears what one ComfyUI says about our jobs, by one WebSocket while there are any.
+"""Listener: receives the progress of this server's jobs at one ComfyUI, by one WebSocket while there are any.
 
-It is a luxury: whatever becomes of the socket, polls show how jobs end. ComfyUI's table of sockets has weaknesses (seen
-with three versions): a second socket with the same id takes over while the first falls silent, and when the first one
-closes, the second goes deaf. So there is never more than one of an id, the next is opened when the last is closed, and
-a socket that says nothing while a job runs is replaced.
+The socket is optional, since polls show the ends of jobs in any case. ComfyUI's table of sockets has weaknesses (seen
+with three versions): after a second socket with the same id is opened, the first one gets no events, and when the first
+one is closed, the second gets none either. So there is at most one socket of an id, the next is opened after the last
+is closed, and a socket without frames while a job runs is replaced.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from sora_proxy.upstream.comfyui.progress import Graph, JobProgress, read_binary
 
 log = structlog.get_logger(__name__)
 
-TICK_SECONDS = 1.0  # how soon it sees that no job is left, and that nothing comes
+TICK_SECONDS = 1.0  # between checks for silence and for the end of all jobs
 SILENCE_SECONDS = 30.0  # without a frame while a job runs
-UNPOLLED_SECONDS = 60.0  # after which nobody waits for a job any more
-READY_SECONDS = 2.0  # that an order waits for the socket, so that its first events are heard
-MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0  # before a socket that broke is opened again
-# By this, previews say which job they are of.
+UNPOLLED_SECONDS = 60.0  # after the last poll, until a job is forgotten
+READY_SECONDS = 2.0  # for which an order waits for the socket, so that it gets the first events
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0  # before a broken socket is opened again
+# With this flag, previews name their jobs.
 FLAGS = orjson.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}).decode()
 
 Socket = AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]
@@ -42,14 +42,14 @@ class _Job:
 
 
 class Listener:
-    """Of one key. `connect` opens the socket of a client id; it raises Fault.
+    """The listener of one key. `connect` opens the socket of a client id; it raises Fault.
 
-    `client_id` names the socket, and jobs that are submitted with it are heard of.
+    `client_id` names the socket, which gets the events of jobs that are submitted with it.
     """
 
     def __init__(self, connect: Connect) -> None:
-        # All the mutable state: how a socket is opened, its id, the jobs by their ids, when one was heard of last, and
-        # the task that listens.
+        # All the mutable state: how a socket is opened, its id, the jobs by id, the time of the last event, and the
+        # task that listens.
         self.connect = connect
         self.client_id = secrets.token_hex(16)
         self._jobs: dict[str, _Job] = {}
@@ -58,7 +58,7 @@ class Listener:
         self._task: asyncio.Task[None] | None = None
 
     async def ready(self) -> None:
-        """Wait until the socket is open, or does not open."""
+        """Wait until the socket is open, or has failed to open."""
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self._settled.wait()
@@ -66,8 +66,7 @@ class Listener:
             log.info("no socket for progress yet")
 
     def watch(self, prompt_id: str, graph: Graph, *, client_id: str | None = None, runs: bool = False) -> JobProgress:
-        """Listen for a job that waits or runs. `client_id` is the one that it was submitted with, if not with ours: by
-        an earlier process."""
+        """Listen for a job that waits or runs. `client_id` is that of an earlier process, if that submitted the job."""
         now = _now()
         if not self._jobs and client_id:
             self.client_id = client_id
@@ -81,7 +80,7 @@ class Listener:
         return job.progress
 
     def forget(self, prompt_id: str) -> None:
-        """The job has ended."""
+        """Stop listening for a job that has ended."""
         self._jobs.pop(prompt_id, None)
 
     async def close(self) -> None:
@@ -106,7 +105,7 @@ class Listener:
                 pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Read frames until no job is left, the socket is closed, or nothing comes although a job runs."""
+        """Read frames until no job is left, the socket is closed, or none arrives although a job runs."""
         self._heard_at = _now()
         while self._wanted():
             try:
@@ -125,7 +124,7 @@ class Listener:
                 self._heard_at = _now()
 
     def _wanted(self) -> bool:
-        """Whether this socket is of use. Forgets jobs that nobody polls any more."""
+        """Whether there are jobs to listen for. Forgets jobs that are not polled any more."""
         now = _now()
         for prompt_id in [each for each, job in self._jobs.items() if now - job.polled_at > UNPOLLED_SECONDS]:
             self.forget(prompt_id)

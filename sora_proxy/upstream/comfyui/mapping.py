@@ -1,4 +1,4 @@
-"""Maps: which inputs of a graph's nodes the fields of an order are written to, as a file NAME.map.json says."""
+"""Maps: the inputs of a graph's nodes for each field of an order, as in a file NAME.map.json."""
 
 import re
 from typing import Annotated, Any
@@ -12,14 +12,14 @@ Slot = tuple[str, str]  # a node's id, and the name of one of its inputs
 
 SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 DEFAULT_MAX_IMAGES, MAX_IMAGES = 4, 16
-# The fields that are written to inputs, and what the input holds in the exported graph.
+# The fields that are written to inputs, by the type of the input's value in the exported graph.
 TEXTS = ("prompt", "negative_prompt", "image", "mask", "checkpoint")
 NUMBERS = ("width", "height", "seed", "steps", "guidance_scale", "strength", "count")
 SLOTS = (*TEXTS, *NUMBERS)
 
 
 def _slots(value: Any) -> Any:
-    """One place or several. A node's id has no full stop; the name of an input may have one."""
+    """One or several slots. A node's id has no full stop; the name of an input may have one."""
     slots = [value] if isinstance(value, str) else value
     if not isinstance(slots, list) or not slots:
         raise ValueError('must be like "6.text", or a list of such texts')
@@ -61,7 +61,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_names
 
 
 class MapFile(BaseModel):
-    """What a map says. Of a field with several places, each gets the value; of `image`, each gets another reference.
+    """A map. A field with several slots is written to each, but each slot of `image` gets another reference.
 
     `checkpoints` are names or patterns. `with_reference` and `with_mask` name the workflows that make orders with a
     reference image and with a mask instead of this one. Both sides are multiples of `size_step`. The images of the node
@@ -93,12 +93,12 @@ class MapFile(BaseModel):
 
     @property
     def slots(self) -> dict[str, tuple[Slot, ...]]:
-        """The fields that are mapped, and their places."""
+        """The mapped fields and their slots."""
         return {field: slots for field in SLOTS if (slots := getattr(self, field))}
 
 
 def read_map(document: Any) -> MapFile:
-    """Raises ValueError, whose text has one line per fault."""
+    """Check a map. Raises ValueError, whose text has one line for each fault."""
     try:
         return MapFile.model_validate(document)
     except ValidationError as error:

@@ -1,7 +1,7 @@
-"""Metadata: takes the texts out of an image file. ComfyUI saves the whole graph in it, prompt and all.
+"""Metadata: removes the texts from an image file, where ComfyUI saves the whole graph including the prompt.
 
-What an image needs to look the same is kept; everything else goes, since nodes name the places of their texts as they
-like. Formats: PNG (W3C, third edition), the WebP container (RFC 9649), JPEG (ITU T.81, annex B), GIF89a.
+Only the parts that affect the look of the image are kept, since nodes choose freely where they store texts. Formats:
+PNG (W3C, third edition), the WebP container (RFC 9649), JPEG (ITU T.81, annex B), GIF89a.
 """
 
 import struct
@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-# Of colours, transparency, pixels' shape and animation.
+# For colours, transparency, the shape of pixels and animation.
 PNG_CHUNKS = frozenset(
     b"IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs acTL fcTL fdAT".split()
 )
 WEBP_CHUNKS = frozenset([b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP"])
-WEBP_FLAGS = 0xFF & ~0x0C  # of VP8X: that there is EXIF, and XMP
+WEBP_FLAGS = 0xFF & ~0x0C  # the flags of VP8X without those for EXIF and XMP
 JPEG_APPS = frozenset([0xE0, 0xE2, 0xEE])  # JFIF, colour profile, Adobe's colours
 JPEG_COMMENT, JPEG_SCAN, JPEG_END = 0xFE, 0xDA, 0xD9
 GIF_GRAPHIC_CONTROL, GIF_APPLICATION = 0xF9, 0xFF
@@ -23,7 +23,7 @@ PIECE = 2**16
 
 
 class Damaged(ValueError):
-    """The file is not what its first bytes say."""
+    """The file does not match the format of its first bytes."""
 
 
 def strip(file: Path) -> None:
@@ -59,7 +59,7 @@ def _copier(head: bytes) -> Callable[[BinaryIO, BinaryIO], None] | None:
 def _copy_png(source: BinaryIO, target: BinaryIO) -> None:
     target.write(_read(source, 8))
     kind = b""
-    while kind != b"IEND":  # what follows it is not of the image
+    while kind != b"IEND":  # the bytes behind it are not part of the image
         head = _read(source, 8)
         length, kind = struct.unpack(">I4s", head)
         if kind in PNG_CHUNKS:
@@ -112,7 +112,7 @@ def _copy_jpeg(source: BinaryIO, target: BinaryIO) -> None:
 
 
 def _copy_scan(source: BinaryIO, target: BinaryIO) -> None:
-    """Copy coded data up to the next marker, where a stuffed zero or a restart is none."""
+    """Copy coded data up to the next marker other than a restart. A stuffed zero is not a marker."""
     before = b""
     while piece := source.read(PIECE):
         data, at = before + piece, 0
@@ -128,7 +128,7 @@ def _copy_scan(source: BinaryIO, target: BinaryIO) -> None:
 
 
 def _marker(source: BinaryIO) -> int:
-    """The next marker; bytes that fill the room before it are skipped."""
+    """The next marker; fill bytes before it are skipped."""
     if _read(source, 1) != b"\xff":
         raise Damaged("there is no marker where one should be")
     while (marker := _read(source, 1)[0]) == 0xFF:

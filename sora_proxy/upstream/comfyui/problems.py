@@ -1,4 +1,4 @@
-"""Problems: why a server can't run a workflow, in words for the operator. No I/O in here."""
+"""Problems: the reasons why a server can't run a workflow, as messages to the operator. No I/O."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ Nodes = Mapping[str, Any]
 
 
 def problems_of(workflow: Workflow, object_info: ObjectInfo) -> str | None:
-    """What keeps a server from running a workflow; None: nothing. `object_info` is its answer about node classes."""
+    """The reasons why a server can't run a workflow; None: it can. `object_info` is its answer about node classes."""
     there = fitted(workflow, object_info)
     return "; ".join(dict.fromkeys(_problems(there, object_info))) or None
 

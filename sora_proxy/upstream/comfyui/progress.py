@@ -1,8 +1,8 @@
-"""Progress: how far jobs of ours are, by what a ComfyUI sends to its WebSocket. No I/O.
+"""Progress: the progress of this server's jobs, from the frames of ComfyUI's WebSocket. No I/O.
 
-Facts from running servers: `progress_state` lists every node that was touched so far, `execution_cached` those that
+Facts from running servers: `progress_state` lists every node that was touched so far, `execution_cached` the nodes that
 come from the cache, and a preview that names its job is a binary frame of event 4, big-endian: its number, the length
-of a JSON text, that text, the image. All else says nothing that a poll does not say better.
+of a JSON text, that text, the image. Polls show everything else better.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ import orjson
 from sora_proxy.events import MAX_PREVIEW_BYTES, Preview
 from sora_proxy.foreign.bounded_json import as_object
 
-MAX_TEXT = 2**20  # characters of a frame; the state of a thousand nodes has 200,000
+MAX_TEXT = 2**20  # characters of a frame; one with the state of a thousand nodes has 200,000
 MAX_METADATA = 2**16
 SLOW = re.compile(r"sampler|upscale\w*model|videomodel", re.IGNORECASE)  # classes of nodes that take most of the time
-SLOW_WEIGHT = 20.0  # beside 1 for any other node
+SLOW_WEIGHT = 20.0  # compared with 1 for any other node
 PREVIEW_WITH_METADATA = 4
 FORMATS = {"image/jpeg": "jpeg", "image/png": "png", "image/webp": "webp"}
 
@@ -27,7 +27,7 @@ Graph = Mapping[str, Any]
 
 
 class JobProgress:
-    """How far one job is. `fraction` is None until a node has begun, and never goes back."""
+    """The progress of one job. `fraction` is None until a node has begun, and never decreases."""
 
     def __init__(self, graph: Graph) -> None:
         self._weights = {node_id: _weight(node) for node_id, node in graph.items()}
@@ -38,13 +38,13 @@ class JobProgress:
         self.preview: Preview | None = None
 
     def cached(self, nodes: Any) -> None:
-        """These nodes need not be carried out."""
+        """Note nodes that come from the cache and are not executed."""
         for node_id in nodes if isinstance(nodes, list) else ():
             if isinstance(node_id, str):
                 self._done[node_id] = 1.0
 
     def advanced(self, nodes: Any) -> None:
-        """The states of all nodes that were touched so far."""
+        """Note the states of all nodes that were touched so far."""
         for node_id, state in as_object(nodes).items():
             if isinstance(state, dict):
                 self._done[node_id] = 1.0 if state.get("state") == "finished" else _share(state)
@@ -52,13 +52,13 @@ class JobProgress:
         self.fraction = max(self.fraction or 0.0, done / (sum(self._weights.values()) or 1.0))
 
     def showed(self, content: bytes, image_format: str) -> None:
-        """The newest preview."""
+        """Note the newest preview."""
         number = self.preview.number + 1 if self.preview else 0
         self.preview = Preview(content, image_format, number=number)
 
 
 def read_text(text: str, jobs: Mapping[str, JobProgress]) -> bool:
-    """Note what a text frame says about one of these jobs; returns whether it says anything about them."""
+    """Read a text frame about one of these jobs. Returns whether it was about one of them."""
     frame = _object(text) if len(text) <= MAX_TEXT else {}
     data = frame.get("data")
     if not isinstance(data, dict) or (job := jobs.get(str(data.get("prompt_id")))) is None:
@@ -74,7 +74,7 @@ def read_text(text: str, jobs: Mapping[str, JobProgress]) -> bool:
 
 
 def read_binary(frame: bytes, jobs: Mapping[str, JobProgress]) -> bool:
-    """The same of a binary frame. Previews that do not name their job may be those of another program."""
+    """Read a binary frame likewise. Previews that do not name their job may be those of another program."""
     if len(frame) < 8:
         return False
     event, length = struct.unpack_from(">II", frame)

@@ -1,7 +1,7 @@
-"""Server info: what a server says of its node classes in the answer to `GET /object_info`.
+"""Server info: a server's description of its node classes, in the answer to `GET /object_info`.
 
-An input is `[type, options]`. The type of a choice is the list of what can be chosen, as old nodes have it, or "COMBO",
-with the list as `options` in its options, as new ones do. Seen with 0.3.64, 0.8.0 and 0.33.0.
+An input is `[type, options]`. The type of a choice is the list of its values in old nodes. In new nodes it is "COMBO",
+and the list is the entry `options` of the options. Seen with 0.3.64, 0.8.0 and 0.33.0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from sora_proxy.foreign.bounded_json import as_object
 ObjectInfo = Mapping[str, Any]
 
 GROUPS = ("required", "optional")
-UPLOADS = ("image_upload", "video_upload", "audio_upload")  # marks of a choice whose files come and go
+UPLOADS = ("image_upload", "video_upload", "audio_upload")  # marks of a choice whose files change with uploads
 OTHER_MEDIA = {"LATENT", "AUDIO", "VIDEO", "MESH", "MODEL", "CLIP", "VAE", "CONDITIONING"}
-DYNAMIC = "COMFY_"  # how the types of inputs begin that appear under other names in a graph
+DYNAMIC = "COMFY_"  # the beginning of the types of inputs that have other names in a graph
 
 
 def choices_of(object_info: ObjectInfo, class_type: str, name: str) -> Sequence[Any] | None:
-    """What can be chosen for an input; None: it is no choice, or one among files that are uploaded."""
+    """The values of a choice; None if the input is not a choice, or its values are uploaded files."""
     config = _config(object_info, class_type, name)
     options = limits_of(object_info, class_type, name)
     if any(options.get(mark) for mark in UPLOADS):
@@ -46,7 +46,7 @@ def outputs_of(object_info: ObjectInfo, class_type: str) -> int | None:
 
 
 def saves_images(object_info: ObjectInfo, class_type: str) -> bool:
-    """Whether the images of a node may be results: it is an output, and what it takes is not of another kind only."""
+    """Whether the images of a node may be results: it is an output node, and takes not only data of other kinds."""
     types = {_type(config) for group in GROUPS for config in _group(object_info, class_type, group).values()}
     is_output = as_object(object_info.get(class_type)).get("output_node") is not False
     return is_output and ("IMAGE" in types or not types & OTHER_MEDIA)
@@ -61,12 +61,12 @@ def _config(object_info: ObjectInfo, class_type: str, name: str) -> list[Any]:
 
 
 def _group(object_info: ObjectInfo, class_type: str, group: str) -> Mapping[str, Any]:
-    """The inputs of a class; none of one that is described in an unknown form: the server has the last word."""
+    """The inputs of a class; empty if its description has an unknown form, so that the server decides."""
     return as_object(as_object(as_object(object_info.get(class_type)).get("input")).get(group))
 
 
 def _type(config: Any) -> str:
-    """The type of an input; empty if it is described in an unknown form."""
+    """The type of an input; empty if its description has an unknown form."""
     kind = config[0] if isinstance(config, list) and config else None
     if isinstance(kind, list):
         return "COMBO"

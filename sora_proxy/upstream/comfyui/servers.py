@@ -1,4 +1,4 @@
-"""Servers: what each ComfyUI can make with the workflows, as its nodes and model files are now."""
+"""Servers: the models that each ComfyUI can make with the workflows and its current nodes and model files."""
 
 import math
 import time
@@ -22,13 +22,13 @@ from sora_proxy.upstream.comfyui.workflows import Workflow, WorkflowFolder
 log = structlog.get_logger(__name__)
 
 FIRST_WITH_OUR_IDS = (0, 3, 45)
-# Between two times that servers are asked; also, for how long one gets no orders of a model that only others have.
+# Between two queries of servers; also the time for which a server gets no orders of a model that only others have.
 ASK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a server can do: the workflows that run there and their models. `read` are those that it was tried with."""
+    """The workflows that run on a server, and their models. `read` are the workflows that were compared with it."""
 
     read: Mapping[str, Workflow]
     workflows: Mapping[str, Workflow]
@@ -36,38 +36,38 @@ class Known:
     problems: Mapping[str, str]
 
     def can_make(self, submission: Submission) -> bool:
-        """Whether an order can be made there as it is."""
+        """Whether the server can make an order without a change of its meaning."""
         abilities = self.models.get(submission.model)
         return abilities is not None and abilities.can_make(submission.spec)
 
 
 class Servers:
-    """Asks servers what they have, and compares that with the files of the folder, whenever they change."""
+    """Queries the nodes and files of servers, and compares them with the workflows in the folder after every change."""
 
     def __init__(self, folder: WorkflowFolder, calls: Calls, threads: BlockingPool) -> None:
         self._folder = folder
         self._calls = calls
         self._threads = threads
-        # All the mutable state: what is known of servers by their addresses, the workflows that models were of, and
-        # when a server was asked for them last.
+        # All the mutable state: the known servers by address, the workflows of the last capabilities, and the time of
+        # the last query.
         self._known: dict[str, Known] = {}
         self._offered: Mapping[str, Workflow] | None = None
         self._asked_at = -math.inf
 
     async def may_have_changed(self) -> bool:
-        """Whether a workflow's file changed since its models were asked for, or files of a server may have."""
+        """Whether a workflow's file changed since the last query, or files of a server may have changed."""
         await self._read()
         return self._offered is not self._folder.workflows or time.monotonic() >= self._asked_at + ASK_SECONDS
 
     async def capabilities(self, account: Account) -> Capabilities:
-        """What a server can do now. Raises Fault."""
+        """The current capabilities of a server. Raises Fault."""
         self._asked_at = time.monotonic()
         known = await self._ask(account)
         self._offered = known.read
         return Capabilities(known.models)
 
     async def workflows(self, submission: Submission) -> Mapping[str, Workflow]:
-        """The workflows that run on a server, of which one or another makes this order.
+        """The workflows that run on a server. They can make this order.
 
         Raises RateLimited if only other servers can make it, RequestFault if none can, or another Fault.
         """
@@ -83,12 +83,12 @@ class Servers:
         raise RequestFault("the back end can't make this order any more", code="model_unavailable")
 
     def has_class(self, class_type: str) -> bool:
-        """Whether a workflow has a node of this class: then it is no text of a server."""
+        """Whether a workflow has a node of this class. Other texts that a server sends for a class are not shown."""
         graphs = (workflow.graph for workflow in self._folder.workflows.values())
         return any(node["class_type"] == class_type for graph in graphs for node in graph.values())
 
     def forget(self, account: Account) -> None:
-        """Ask a server again before its next order: it does not have what it said."""
+        """Query a server again before its next order, since its last description was wrong."""
         self._known.pop(self._calls.base(account), None)
 
     async def _read(self) -> None:
@@ -97,7 +97,7 @@ class Servers:
                 log.warning("workflow can't be used", workflow=name, reason=reason)
 
     async def _ask(self, account: Account) -> Known:
-        """Only the classes of nodes that the workflows have: a description of all can take seconds and many MB."""
+        """Query only the node classes of the workflows, since a description of all can take seconds and many MB."""
         await self._read()
         version = version_in(await self._calls.get(account, "/system_stats"))
         if version is not None and version < FIRST_WITH_OUR_IDS:

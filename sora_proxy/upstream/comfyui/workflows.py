@@ -1,7 +1,7 @@
 """Workflows: the graphs of orders, each in two files: NAME.json, as ComfyUI exports it, and NAME.map.json.
 
-A file in the operator's folder takes the place of the package's file of the same name. Faults are found when a file is
-read, and put in words for the operator.
+A file in the operator's folder replaces the package's file of the same name. Faults are found when a file is read, and
+described for the operator.
 """
 
 import threading
@@ -19,20 +19,20 @@ from sora_proxy.upstream.sizes import Size
 PACKAGED = Path(__file__).parent / "workflows"
 GRAPH, MAP = ".json", ".map.json"
 MAX_FILE_BYTES = 4 * 2**20
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # which some editors put before UTF-8
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors put it before UTF-8
 MAX_SEED = 2**64 - 1  # of ComfyUI's own samplers
 MAX_SIDE = 4096  # pixels
 MAX_NAME = 100  # characters
-FOLDER = "WORKFLOWS_DIR"  # in place of a workflow's name, of a fault of the folder itself
+FOLDER = "WORKFLOWS_DIR"  # instead of a workflow's name, for a fault of the folder itself
 
 T = TypeVar("T")
 Graph = dict[str, Any]
-Stamp = tuple[int, int]  # of a file: when it was changed, in nanoseconds, and its size
+Stamp = tuple[int, int]  # the time of a file's last change in nanoseconds, and its size
 
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """A graph, and where the fields of an order are written to. `graph` must not be changed.
+    """A graph, and the slots for the fields of an order. `graph` must not be changed.
 
     `checkpoints` are the names and patterns that the map lists, `available` the names of a server that they match;
     `max_seed`, `max_side` and `size_step` are the limits of its nodes there, see `graphs.fitted`.
@@ -58,13 +58,13 @@ class WorkflowFolder:
 
     def __init__(self, folder: Path | None) -> None:
         self.workflows: Mapping[str, Workflow] = MappingProxyType({})
-        self.faults: Mapping[str, str] = MappingProxyType({})  # what is wrong, by the names of workflows
+        self.faults: Mapping[str, str] = MappingProxyType({})  # by workflow
         self._folder = folder
         self._lock = threading.Lock()  # several threads may read
-        self._contents: dict[Path, tuple[Stamp, Any]] = {}  # a document, or the ValueError that reading it raised
+        self._contents: dict[Path, tuple[Stamp, Any]] = {}  # a document, or the ValueError for which it can't be read
 
     def read(self) -> bool:
-        """Read the files that changed, which blocks. Returns whether there were any."""
+        """Read the files that changed, and return whether there were any. It blocks."""
         with self._lock:
             return self._read()
 
@@ -91,7 +91,7 @@ class WorkflowFolder:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """The files by their names. Raises OSError if the folder is there and can't be read."""
+    """The files by name. Raises OSError if the folder exists and can't be read."""
     try:
         paths = sorted(folder.iterdir())
     except FileNotFoundError:
@@ -102,7 +102,7 @@ def _files(folder: Path) -> dict[str, Path]:
 def _stamp(path: Path) -> Stamp:
     try:
         status = path.stat()
-    except OSError:  # removed meanwhile, or a link to nothing
+    except OSError:  # the file was removed, or is a broken link
         return 0, -1
     return status.st_mtime_ns, status.st_size
 
@@ -122,13 +122,13 @@ def _document(path: Path) -> Any:
         return ValueError("is not saved as UTF-8")
     except TooManyValues:
         return ValueError("holds too many values")
-    except ValueError as error:  # orjson's has the position, and nothing of the text
+    except ValueError as error:  # orjson's message has the position, and nothing of the text
         return ValueError(f"is not valid JSON ({error})")
 
 
 def _workflows(documents: Mapping[str, Any], own: Collection[str]) -> tuple[Mapping[str, Workflow], dict[str, str]]:
-    """The workflows that can be used, the usual one first, and what is wrong with the others. `own` are the names of
-    the operator's files.
+    """The usable workflows, the usual one first, and the faults of the others. `own` are the names of the operator's
+    files.
 
     Workflows that need no reference image come before the others, then the operator's before those of the package.
     """
@@ -156,7 +156,7 @@ def _workflows(documents: Mapping[str, Any], own: Collection[str]) -> tuple[Mapp
 
 
 def _read(file: str, documents: Mapping[str, Any], read: Callable[[Any], T]) -> T:
-    """What a file holds. Raises ValueError, which names the file."""
+    """The content of a file. Raises ValueError, which names the file."""
     if file not in documents:
         raise ValueError(f"{file} is missing")
     document = documents[file]
@@ -169,7 +169,7 @@ def _read(file: str, documents: Mapping[str, Any], read: Callable[[Any], T]) -> 
 
 
 def _workflow(name: str, graph: Graph, mapping: MapFile) -> Workflow:
-    """Raises ValueError with everything that is wrong."""
+    """Make a workflow. Raises ValueError with all its faults."""
     if not name.isprintable() or len(name) > MAX_NAME:
         raise ValueError(f"the name of a workflow has at most {MAX_NAME} printable characters")
     try:
@@ -195,8 +195,8 @@ def _workflow(name: str, graph: Graph, mapping: MapFile) -> Workflow:
 
 
 def _wrong_names(workflow: Workflow, found: Mapping[str, Workflow], known: Collection[str]) -> str | None:
-    """What is wrong with the workflows that one names. One that is switched off or faulty itself is no fault of this
-    one, which then takes no reference images or masks."""
+    """The fault in the workflows that a workflow names. A named one may be disabled or faulty; then this workflow
+    takes no reference images or masks."""
     for field, name, needed in (
         ("with_reference", workflow.with_reference, "image"),
         ("with_mask", workflow.with_mask, "mask"),

@@ -1,8 +1,8 @@
-"""Servers with OpenAI's Images API: OpenAI itself, Azure, and all that speak the same, by their profiles. Two relatives
-have the image in the answer of a chat, or of Google's Gemini.
+"""The back end for servers with OpenAI's Images API, such as OpenAI itself and Azure, each by its profile. It also
+covers two relatives, which have the image in the answer of a chat, or of Google's Gemini.
 
-The request is the job: an order is one call, whose answer is the images. A call that breaks off may be paid for, and
-nobody can be asked what became of it.
+The request is the job: an order is one call, whose answer holds the images. A call that breaks off may be paid for, and
+its outcome can't be found out.
 """
 
 import re
@@ -97,10 +97,10 @@ class OpenAIImages:
         return []
 
     async def cancel(self, task_id: str, account: Account) -> bool:  # noqa: ARG002
-        return False  # hanging up does not end the work, nor the bill
+        return False  # a closed connection ends neither the work nor the bill
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
-        # What a model links to may be anything, which is none of the key's business.
+        # A model may link to any address, which must not get the key.
         headers = {} if self._profile.wire is Wire.chat else self._headers(account)
         await self._downloads.fetch(asset, account, destination, headers)
 
@@ -109,7 +109,7 @@ class OpenAIImages:
 
     async def probe(self, account: Account) -> None:
         path = self._profile.probe_path or self._profile.models_path
-        if path is not None:  # else there is no free call: the next order shows whether it works
+        if path is not None:  # else there is no free call, and the next order is the test
             await self._get(path, account)
 
     async def close(self) -> None:
@@ -145,7 +145,7 @@ class OpenAIImages:
 
 
 async def _json_of(answer: aiohttp.ClientResponse) -> Any:
-    """The JSON of a short answer; None if it is none, or too long."""
+    """The JSON of a short answer; None if it is not JSON, or too long."""
     text = bytearray()
     async for chunk in answer.content.iter_any():
         text += chunk
@@ -158,7 +158,7 @@ async def _json_of(answer: aiohttp.ClientResponse) -> Any:
 
 
 def _checked(options: BackendOptions) -> Mapping[str, str]:
-    """The options of this kind. Raises ConfigurationError."""
+    """The options of this kind of back end. Raises ConfigurationError."""
     for name, value in options.more.items():
         if name not in OPTIONS:
             raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {name!r}"])

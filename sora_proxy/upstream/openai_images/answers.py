@@ -1,7 +1,7 @@
-"""Answers: the images in what a server answers to an order, whole or as a stream.
+"""Answers: the images in a server's answer to an order, which comes whole or as a stream.
 
-Images are written to files while they arrive; nothing but the texts around them is in memory. In a stream, a line holds
-a whole image, and minutes may pass between two lines.
+Images are written to files while they arrive; only the texts around them are in memory. In a stream, a line holds a
+whole image, and minutes may pass between two lines.
 """
 
 import itertools
@@ -21,7 +21,7 @@ from sora_proxy.foreign.addresses import joined_address
 from sora_proxy.generation import Asset
 from sora_proxy.upstream import Made, Submission
 from sora_proxy.upstream.downloads import FileSink, NoSink
-from sora_proxy.upstream.long_texts import SHORT, LongTexts, Unreadable
+from sora_proxy.upstream.long_texts import SHORT_BYTES, LongTexts, Unreadable
 from sora_proxy.upstream.openai_images.dialects import DIALECTS, Dialect
 from sora_proxy.upstream.openai_images.faults import error_object, fault_of, no_image
 from sora_proxy.upstream.openai_images.limits import limit_reached
@@ -32,13 +32,13 @@ log = structlog.get_logger(__name__)
 
 REQUEST_IDS = ("x-request-id", "apim-request-id", "x-siliconcloud-trace-id", "x-litellm-call-id")
 PARTIAL = ("image_generation.partial_image", "image_edit.partial_image")
-ERRORS = ("error", "choices", "type")  # what an answer of status 200 has that tells of an error
+ERROR_FIELDS = ("error", "choices", "type")  # one of them is in an answer of status 200 that reports an error
 COMPLETED = ("image_generation.completed", "image_edit.completed")
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads the answer to one call. `base_url` is that of the server."""
+    """Reads the answer to one call. `base_url` is the server's."""
 
     submission: Submission
     profile: Profile
@@ -80,7 +80,7 @@ class Reader:
         raise SubmissionUnknown("the stream of the back end ended without the image")
 
     async def _events(self, answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[dict[str, Any], LongTexts]]:
-        """The objects in the `data` of a stream's events, each after its last byte."""
+        """The objects in the `data` of a stream's events, each when its last byte has arrived."""
         texts, line = self._long_texts(), b""
         async for chunk in answer.content.iter_any():
             *ended, rest = chunk.split(b"\n")
@@ -90,7 +90,7 @@ class Reader:
                     yield document, texts
                 texts, line = self._long_texts(), b""
             line = await self._feed(texts, line, rest)
-        if document := await self._document(texts):  # of a last line without an end
+        if document := await self._document(texts):  # the last line may have no end
             yield document, texts
 
     async def _document(self, texts: LongTexts) -> dict[str, Any] | None:
@@ -103,7 +103,7 @@ class Reader:
 
     @staticmethod
     async def _feed(texts: LongTexts, line: bytes, part: bytes) -> bytes:
-        """Read more of a line; returns its beginning, which says what it is."""
+        """Read more of a line. Returns its beginning, which shows whether it holds data."""
         head = b"data:"
         if len(line) < len(head):
             line, part = (line + part)[: len(head)], (line + part)[len(head) :]
@@ -111,8 +111,8 @@ class Reader:
             await texts.feed(part)
         return line
 
-    def _long_texts(self, short: int = SHORT) -> LongTexts:
-        """Images beyond those that were ordered go nowhere, all together."""
+    def _long_texts(self, short: int = SHORT_BYTES) -> LongTexts:
+        """A reader that stores the ordered images in files and drops all others."""
         rest = NoSink()
         left = itertools.count(self.submission.n + self._dialect.other_texts, -1)
         return LongTexts(
@@ -125,14 +125,14 @@ class Reader:
                 await sink.close()
 
     async def _show(self, event: dict[str, Any], texts: LongTexts) -> None:
-        """Report a partial image, of which no file is kept."""
+        """Report a partial image, whose file is not kept."""
         file = await self._file(event.get("b64_json"), texts)
-        content = await self.threads.run(Work.download, _taken, file) if file is not None else None
+        content = await self.threads.run(Work.download, _read_and_delete, file) if file is not None else None
         if content is not None:
-            output_format = event.get("output_format")
-            known = output_format if output_format in ("png", "webp", "jpeg") else "png"
-            number = event.get("partial_image_index")
-            preview = Preview(content, known, number=number if isinstance(number, int) and 0 <= number < 10 else 0)
+            reported, number = event.get("output_format"), event.get("partial_image_index")
+            image_format = reported if reported in ("png", "webp", "jpeg") else "png"
+            number = number if isinstance(number, int) and 0 <= number < 10 else 0
+            preview = Preview(content, image_format, number=number)
             await self.submission.report(preview)
 
     async def _made(self, answer: aiohttp.ClientResponse, document: dict[str, Any], texts: LongTexts) -> Made:
@@ -147,11 +147,11 @@ class Reader:
         return Made(tuple(assets), usage_of(self._dialect.usage_in(document)), limit)
 
     def _is_quoted(self, image: str) -> bool:
-        """Whether an address is one that the client wrote: a model may repeat it in words."""
+        """Whether an address is from the client's prompt, since a model may repeat it in its text."""
         return image in self.submission.spec.prompt
 
     async def _asset(self, image: str, texts: LongTexts) -> Asset | None:
-        """One result: its bytes, or the address where it lies."""
+        """One result, as a file or an address."""
         if file := await self._file(image, texts):
             return Asset(file=file.name)
         address = joined_address(self.base_url, image)
@@ -160,7 +160,7 @@ class Reader:
         return Asset(address, ours_only=URL(address).origin() == URL(self.base_url).origin())
 
     async def _file(self, value: Any, texts: LongTexts) -> Path | None:
-        """The file with an image that came as base64, perhaps as a data URI."""
+        """The file of an image that came as base64 or a data URI."""
         if not isinstance(value, str):
             return None
         sink = texts.sink_of(value)
@@ -178,12 +178,12 @@ class Reader:
         return found.path if isinstance(found, FileSink) else None
 
     def _refuse(self, answer: aiohttp.ClientResponse, document: Any) -> NoReturn:
-        """Raise the fault of an answer without images. Operators learn its status, code and request id, no text."""
-        plain = answer.status == 200 and isinstance(document, dict) and document.keys().isdisjoint(ERRORS)
+        """Raise the fault of an answer without images. Its status, codes and request id are logged, but no text."""
+        plain = answer.status == 200 and isinstance(document, dict) and document.keys().isdisjoint(ERROR_FIELDS)
         error = error_object(None if plain else document)  # other servers have a `message` in every answer
         request_id = next((answer.headers[name][:100] for name in REQUEST_IDS if name in answer.headers), None)
-        said = {"code": error.code, "type": error.kind, "reason": error.reason}
-        log.warning("order not made", status=answer.status, request_id=request_id, **said)
+        codes = {"code": error.code, "type": error.kind, "reason": error.reason}
+        log.warning("order not made", status=answer.status, request_id=request_id, **codes)
         if answer.status == 200 and not error.given:
             raise self._dialect.refusal_in(document if isinstance(document, dict) else {})
         account, model = self.submission.account, self.submission.model
@@ -191,7 +191,7 @@ class Reader:
 
 
 def _unused(texts: LongTexts, assets: list[Asset]) -> list[Path]:
-    """The files of base64 in an answer that is none of its images."""
+    """The files of those strings of base64 in an answer that are not its images."""
     used = {asset.file for asset in assets}
     return [sink.path for sink in texts.sinks if isinstance(sink, FileSink) and sink.path.name not in used]
 
@@ -201,8 +201,8 @@ def _remove(paths: list[Path]) -> None:
         path.unlink()
 
 
-def _taken(path: Path) -> bytes | None:
-    """The content of a file that is not needed any more; None if it is too large for a preview."""
+def _read_and_delete(path: Path) -> bytes | None:
+    """The content of a file, which is deleted; None if it is too large for a preview."""
     try:
         return path.read_bytes() if path.stat().st_size <= MAX_PREVIEW_BYTES else None
     finally:

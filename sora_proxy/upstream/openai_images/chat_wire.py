@@ -1,7 +1,7 @@
-"""The wire of chat completions: an order is a message, and the answer of the model holds the image.
+"""The wire of chat completions, where an order is a message, and the answer of the model holds the image.
 
-OpenRouter has images in `message.images` (its documents "Image Generation" and "Errors and Debugging"). Other sellers
-write markdown into `content`, or give it as parts.
+OpenRouter has images in `message.images` (its documents "Image Generation" and "Errors and Debugging"). Other services
+write Markdown into `content`, or send it as parts.
 """
 
 import re
@@ -17,12 +17,12 @@ from sora_proxy.upstream.openai_images.faults import against_rules, answered_in_
 from sora_proxy.upstream.openai_images.orders import Input, Order, nearest_ratio
 from sora_proxy.upstream.openai_images.profiles import Profile, Sizes
 
-WHOLE = ("http://", "https://", "data:")  # how an image in words begins; the rest is none of a model's making
-LINK = re.compile(r"[^\]]*\]\(\s*<?([^\s)>]+)")  # of a markdown image, after its `![`
+IMAGE_PREFIXES = ("http://", "https://", "data:")  # of images in a text; other links are not to generated images
+LINK = re.compile(r"[^\]]*\]\(\s*<?([^\s)>]+)")  # the rest of a Markdown image after its `![`
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
-    """The call of an order whose images were read. It blocks for some milliseconds with large images."""
+    """The call for an order with the content of its images. It blocks for some milliseconds with large images."""
     spec = submission.spec
     images = [{"type": "image_url", "image_url": {"url": inputs[image].data_uri}} for image in submission.images]
     content = [{"type": "text", "text": spec.prompt}, *images] if images else spec.prompt
@@ -30,19 +30,21 @@ def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImag
     fields: dict[str, Any] = {"model": submission.model, "messages": [message], "stream": False}
     if profile.sizes is Sizes.ratio:
         fields["image_config"] = {"aspect_ratio": nearest_ratio((spec.width, spec.height), profile.ratios)}
-    return Order("/chat/completions", orjson.dumps({**fields, **profile.always}), "application/json")
+    return Order("/chat/completions", orjson.dumps({**fields, **profile.fixed_fields}), "application/json")
 
 
 def images_in(document: Mapping[str, Any]) -> list[str]:
-    """Where the images of an answer are: each is a data URI or an address."""
+    """The images of an answer, each as a data URI or an address."""
     message = _message(document)
     parts = [*objects_in(message.get("images")), *objects_in(message.get("content"))]
-    linked = [link for text in _text(message).split("![")[1:] if (link := _link(text)) and link.startswith(WHOLE)]
+    linked = [
+        link for text in _text(message).split("![")[1:] if (link := _link(text)) and link.startswith(IMAGE_PREFIXES)
+    ]
     return [address for address in [*map(_address, parts), *linked] if address]
 
 
 def refusal_in(document: Mapping[str, Any]) -> Fault:
-    """Why an answer of status 200 has no image."""
+    """The fault of an answer of status 200 without an image."""
     if _choice(document).get("finish_reason") == "content_filter":
         return against_rules()
     message = _message(document)

@@ -1,4 +1,4 @@
-"""Dialects: how an order is written and its answer read, on each wire."""
+"""Dialects: the functions that write orders and read answers, for each wire."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ Document = Mapping[str, Any]  # the JSON object of an answer of status 200
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`images_in` finds base64, data URIs or addresses, `refusal_in` says why there are none.
+    """The functions of one wire. `images_in` finds base64, data URIs or addresses; `refusal_in` is for answers without.
 
-    `other_texts`: how many strings of base64 beside the images an answer may have, such as the signatures and sketches
-    of a model that thinks. They come before the image, and nothing tells them apart until the answer has ended.
+    `other_texts`: the maximum number of other strings of base64 in an answer, such as the signatures and sketches of a
+    model that thinks. They come before the image, and can't be told from it until the answer has ended.
     """
 
     order_of: Callable[[Submission, Profile, Mapping[InputImage, Input]], Order]

@@ -1,7 +1,7 @@
-"""Faults: what an answer that refuses an order, or breaks off, says about whose fault it is. A closed table.
+"""Faults: a closed table of the faults behind answers that refuse an order or break off.
 
-It goes by status and by the codes of the error object, never by words, except for what OpenAI writes into the text of a
-limit only. Whatever is not in the table is no verdict: of an order, its outcome is unknown.
+It goes by status and by the codes of the error object, not by texts, except for facts that OpenAI writes only into the
+text of a limit. After an answer that is not in the table, the outcome of an order is unknown.
 """
 
 import re
@@ -37,11 +37,11 @@ MODERATED = {
     "1301",
 }
 NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "accountoverdueerror", "1113"}
-BAD_KEY = {"api_key_invalid", "no_db_connection"}  # of status 400, Google's and LiteLLM's
-LOOPS = {"loop_detected"}  # of servers like this one
-# Google's second one says that the free tier is not offered in the country: another one may help, or billing.
+BAD_KEY = {"api_key_invalid", "no_db_connection"}  # with status 400, from Google and LiteLLM
+LOOPS = {"loop_detected"}  # from servers like this one
+# The second code means that Google offers no free tier in the country: another egress or billing may help.
 WRONG_COUNTRY = {"unsupported_country_region_territory", "failed_precondition"}
-NO_CAPACITY = {"model_capacity_exhausted"}  # Google's, of status 429 or 503; other models go on
+NO_CAPACITY = {"model_capacity_exhausted"}  # from Google, with status 429 or 503; other models still work
 NO_MODEL = {"model_not_found", "deploymentnotfound", "invalidendpointormodel.notfound", "modelnotopen"}
 REJECTED = {
     401: "the back end does not accept the key",
@@ -50,16 +50,16 @@ REJECTED = {
 }
 ERROR_WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
 MAX_TEXT = 2000  # characters of a message that are searched
-STATUS_IN_BODY = re.compile(r"4\d\d")  # OpenRouter's, of an error in an answer of status 200
-MAX_WORDS = 300  # characters of what a model answers that are shown
+STATUS_IN_BODY = re.compile(r"4\d\d")  # from OpenRouter, for an error in an answer of status 200
+MAX_SHOWN_TEXT = 300  # characters of a model's text that are shown
 MARKUP = str.maketrans(dict.fromkeys("<>[]`", " "))
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorObject:
-    """What a back end says about an error; empty texts for what it does not say. `given`: it says anything.
+    """A back end's description of an error, with empty strings for missing fields. `given`: it is not empty.
 
-    `reason` is more exact than the code. `delay` is how long to wait, as Google writes it: 3.3s.
+    `reason` is more exact than the code. `delay` is the time to wait in Google's form: 3.3s.
     """
 
     code: str = ""
@@ -70,18 +70,18 @@ class ErrorObject:
     given: bool = False
 
     @property
-    def words(self) -> set[str]:
+    def codes(self) -> set[str]:
         return {self.code.lower(), self.kind.lower(), self.reason.lower()} - {""}
 
 
 def error_object(body: Any) -> ErrorObject:
-    """The error in an answer, in any of the forms that servers have."""
+    """The error in an answer, in any of the forms that servers use."""
     if not isinstance(body, dict):
         return ErrorObject()
     error = next((body[name] for name in ("error", "detail", "message") if body.get(name)), _error_of_choice(body))
-    if isinstance(error, str):  # the code stands beside it, if there is one
+    if isinstance(error, str):  # the code, if any, is a field next to it
         return ErrorObject(_word(body.get("code")), _word(body.get("type")), error[:MAX_TEXT], given=True)
-    if isinstance(error, list):  # of a validation: one object for each field
+    if isinstance(error, list):  # a failed validation, with one object for each field
         return ErrorObject(kind="validation", given=True)
     if not isinstance(error, dict):
         return ErrorObject()
@@ -98,12 +98,12 @@ def error_object(body: Any) -> ErrorObject:
 
 
 def _error_of_choice(body: dict[str, Any]) -> Any:
-    """Of an answer in chat, where OpenRouter has what went wrong after the model had begun."""
+    """The error in a choice of a chat, where OpenRouter reports faults after the model had begun."""
     return next(iter(objects_in(body.get("choices"))), {}).get("error")
 
 
 def _reason(error: dict[str, Any], google: list[dict[str, Any]]) -> str:
-    """Google has it in its details; OpenRouter names there, of status 403, what of the prompt was against rules."""
+    """The reason, from Google's details, or from OpenRouter's metadata of a prompt against its rules (status 403)."""
     if as_object(error.get("metadata")).get("reasons"):
         return "content_filter"
     return next((_word(each["reason"]) for each in google if "reason" in each), "")
@@ -118,9 +118,9 @@ def no_image() -> TaskFailed:
 
 
 def answered_in_words(text: str) -> TaskFailed:
-    """A model's answer without an image. It was paid for, and it is for the user: nothing else says what to change."""
-    plain = "".join(character if character.isprintable() else " " for character in text[: 2 * MAX_WORDS])
-    words = " ".join(plain.translate(MARKUP).split())[:MAX_WORDS]
+    """The fault of a text instead of an image. The user sees the text, as only it says what to change."""
+    plain = "".join(character if character.isprintable() else " " for character in text[: 2 * MAX_SHOWN_TEXT])
+    words = " ".join(plain.translate(MARKUP).split())[:MAX_SHOWN_TEXT]
     if not words:
         return no_image()
     return TaskFailed(f"the model answered with words instead of an image: {words}", code="order_refused")
@@ -129,20 +129,20 @@ def answered_in_words(text: str) -> TaskFailed:
 def fault_of(
     status: int, headers: Mapping[str, str], body: Any, account: Account, profile: Profile, model: str | None = None
 ) -> Fault:
-    """The fault of an answer that is not the images. `body` is its JSON, None if it has none.
+    """The fault of an answer without images. `body` is its JSON; None if it has none.
 
     A limit is for the `model` of the order, or for the family of models that the text names.
     """
     error = error_object(body)
     if refused := refused_on_the_way(status, headers, account.egress):
         return refused
-    if fault := _by_words(error, account):
+    if fault := _by_codes(error, account):
         return fault
     if status == 200 and STATUS_IN_BODY.fullmatch(error.code):
         status = int(error.code)
-    if status == 429 or error.words & NO_CAPACITY:
+    if status == 429 or error.codes & NO_CAPACITY:
         return limit_refused(headers, error.message, error.delay, model)
-    if error.words & profile.refused_codes:
+    if error.codes & profile.refused_codes:
         return UpstreamUnavailable("the back end takes no order now")
     return _by_status(status, error, account, is_json=body is not None)
 
@@ -166,23 +166,23 @@ def _by_status(status: int, error: ErrorObject, account: Account, *, is_json: bo
     return SubmissionUnknown(f"the back end's answer to the order, of status {status}, does not tell")
 
 
-def _by_words(error: ErrorObject, account: Account) -> Fault | None:
-    if error.words & MODERATED:
+def _by_codes(error: ErrorObject, account: Account) -> Fault | None:
+    if error.codes & MODERATED:
         return against_rules()
-    if LOOPS & error.words:
+    if LOOPS & error.codes:
         return RequestFault("the back end's address leads back to this server", code="loop_detected")
-    if error.words & BAD_KEY:
+    if error.codes & BAD_KEY:
         return KeyRejected(REJECTED[401])
-    if error.words & NO_CREDIT:
+    if error.codes & NO_CREDIT:
         return KeyRejected("the account has no credit left")
-    if error.words & WRONG_COUNTRY:
+    if error.codes & WRONG_COUNTRY:
         return EgressFault("the back end refuses the egress's country", egress=account.egress, code="upstream_country")
-    if error.words & NO_MODEL:
+    if error.codes & NO_MODEL:
         return RequestFault("the back end does not have the model", code="model_unavailable")
     return None
 
 
 def _word(value: Any) -> str:
-    """A code, if it is one: texts are not for comparison, nor for a log."""
+    """A code, or an empty string for a text, which is neither compared nor logged."""
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return text if ERROR_WORD.fullmatch(text) else ""

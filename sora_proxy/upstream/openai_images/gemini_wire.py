@@ -1,4 +1,4 @@
-"""The wire of Google's Gemini API: `generateContent` with images among the parts of the answer.
+"""The wire of Google's Gemini API, `generateContent`, with images among the parts of the answer.
 
 Source: "Gemini API: image generation", "Generating content" and "Troubleshooting" at ai.google.dev. A call makes one
 image: models refuse a `candidateCount` above 1.
@@ -32,8 +32,8 @@ BLOCKED = {
 }
 ENDED_WELL = "STOP"
 REASON = re.compile(r"[A-Z_]{1,64}")
-SIZED_MODEL = re.compile(r"gemini-3(?!.*lite)")  # they take `imageSize`; without it, an image has the first one
-IMAGE_SIZES = {1024: "1K", 2048: "2K", 4096: "4K"}  # by the sides of a square of as many pixels
+SIZED_MODEL = re.compile(r"gemini-3(?!.*lite)")  # these take `imageSize`, whose default is the first one below
+IMAGE_SIZES = {1024: "1K", 2048: "2K", 4096: "4K"}  # by the side of a square with as many pixels
 USAGE = {
     "promptTokenCount": "input_tokens",
     "candidatesTokenCount": "output_tokens",
@@ -42,7 +42,7 @@ USAGE = {
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
-    """The call of an order whose images were read. It blocks for some milliseconds with large images."""
+    """The call for an order with the content of its images. It blocks for some milliseconds with large images."""
     spec, images = submission.spec, [inputs[image] for image in submission.images]
     files = [{"inlineData": {"mimeType": image.content_type, "data": image.base64}} for image in images]
     size = spec.width, spec.height
@@ -55,13 +55,13 @@ def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImag
 
 
 def images_in(document: Mapping[str, Any]) -> list[str]:
-    """The images of an answer as base64, without those that the model made on its way."""
+    """The images of an answer as base64, without the sketches that the model made while it thought."""
     data = [as_object(part.get("inlineData")).get("data") for part in _parts(document)]
     return [each for each in data if isinstance(each, str) and each]
 
 
 def refusal_in(document: Mapping[str, Any]) -> Fault:
-    """Why an answer of status 200 has no image."""
+    """The fault of an answer of status 200 without an image."""
     reason = _candidate(document).get("finishReason")
     if as_object(document.get("promptFeedback")).get("blockReason") or reason in BLOCKED:
         return against_rules()

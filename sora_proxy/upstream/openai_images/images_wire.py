@@ -1,4 +1,4 @@
-"""The wire of OpenAI's Images API: an order as its servers get it, by their profile, and the images in an answer."""
+"""The wire of OpenAI's Images API: writes an order as the server's profile demands, and finds images in an answer."""
 
 import re
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ from sora_proxy.upstream.sizes import Size
 
 MAX_PREVIEWS = 3
 IMAGE_FIELDS = ("b64_json", "url", "image")
-RANDOM_SEED = -1  # else stable-diffusion.cpp makes the same image of the same prompt again
+RANDOM_SEED = -1  # without it, stable-diffusion.cpp makes the same image for the same prompt
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
-    """The call of an order whose images were read. It blocks for some milliseconds with large images."""
+    """The call for an order with the content of its images. It blocks for some milliseconds with large images."""
     images = [inputs[image] for image in submission.images]
     mask = inputs[submission.mask] if submission.mask else None
     fields = _fields(submission, profile)
@@ -39,15 +39,15 @@ def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImag
 
 
 def images_in(document: Mapping[str, Any]) -> list[str]:
-    """Where the images of an answer are: each is base64, a data URI or an address."""
+    """The images of an answer, each as base64, a data URI or an address."""
     rows = [row for row in _rows(document) if row.get("respect_moderation") is not False]
     found = [[row[name] for name in IMAGE_FIELDS if isinstance(row.get(name), str) and row[name]] for row in rows]
     return [texts[0] for texts in found if texts]
 
 
 def refusal_in(document: Mapping[str, Any]) -> Fault:
-    """Why an answer of status 200 has no image."""
-    moderated = any(row.get("respect_moderation") is False for row in _rows(document))  # of xAI
+    """The fault of an answer of status 200 without an image."""
+    moderated = any(row.get("respect_moderation") is False for row in _rows(document))  # from xAI
     return against_rules() if moderated else no_image()
 
 
@@ -73,17 +73,17 @@ def _fields(submission: Submission, profile: Profile) -> dict[str, Any]:
     fields: dict[str, Any] = {"prompt": _prompt(spec.prompt, parameters, profile)}
     if not profile.deployment_in_path:
         fields["model"] = submission.model
-    if profile.counts is not None and submission.n > 1:
-        fields[profile.counts] = submission.n
+    if profile.count_field is not None and submission.n > 1:
+        fields[profile.count_field] = submission.n
     if profile.asks_for_base64:
         fields["response_format"] = "b64_json"
     fields |= _size_fields((spec.width, spec.height), profile)
     fields |= {profile.names.get(name, name): value for name, value in parameters.items()}
-    return {**fields, **profile.always}
+    return {**fields, **profile.fixed_fields}
 
 
 def _prompt(prompt: str, parameters: dict[str, Any], profile: Profile) -> str:
-    """The prompt, with the parameters that the server takes there. They are removed from the others."""
+    """The prompt, with the parameters that the server takes in it. They are removed from `parameters`."""
     if profile.negative_after and "negative_prompt" in parameters:
         prompt += profile.negative_after + parameters.pop("negative_prompt")
     if (tag := profile.settings_tag) is not None:
@@ -94,7 +94,7 @@ def _prompt(prompt: str, parameters: dict[str, Any], profile: Profile) -> str:
 
 
 def _without(tag: str, prompt: str) -> str:
-    """A prompt without such tags and what is in them: users could change any setting. Nothing makes a tag anew."""
+    """A prompt without these tags and their content, which could change any setting. The rest can't form a new tag."""
     pattern = re.compile(rf"<{tag}.*?(?:</{tag}>|$)|</{tag}>", re.IGNORECASE | re.DOTALL)
     before = None
     while prompt != before:
@@ -115,7 +115,7 @@ def _size_fields(size: Size, profile: Profile) -> dict[str, str]:
 
 
 def _form(fields: Mapping[str, Any], images: list[Input], mask: Input | None, images_field: str) -> aiohttp.FormData:
-    """Every file part has the type of its bytes: OpenAI refuses `application/octet-stream`."""
+    """A form whose file parts have the type of their bytes, as OpenAI refuses `application/octet-stream`."""
     form = aiohttp.FormData()
     for name, value in fields.items():
         form.add_field(name, value if isinstance(value, str) else orjson.dumps(value).decode())
@@ -131,7 +131,7 @@ def _inline(images: list[Input], profile: Profile) -> dict[str, Any]:
     """Reference images as data URIs."""
     if profile.edits is Edits.json:
         return {profile.images_field: [{"type": "image_url", "url": image.data_uri} for image in images]}
-    if profile.counts == "batch_size":  # numbered fields
+    if profile.count_field == "batch_size":  # numbered fields
         numbered = enumerate(images, 1)
         return {f"image{number}" if number > 1 else "image": image.data_uri for number, image in numbered}
     uris = [image.data_uri for image in images]

@@ -1,7 +1,7 @@
-"""Limits: for how long, and for which models, an account can't take another order.
+"""Limits: the rate limits of accounts, with their times and the models that they concern.
 
-Headers say it of refusals and of answers with images; of a refusal, the details of Google's error or the text of
-OpenAI's say it too.
+They are read from the headers of refusals and of answers with images, and for a refusal also from the details of
+Google's errors and the text of OpenAI's.
 """
 
 import re
@@ -18,7 +18,7 @@ FAMILY = re.compile(r"\(for limit ([\w.-]{1,100})\)", re.ASCII)
 
 
 def limit_refused(headers: Mapping[str, str], message: str, delay: str, model: str | None) -> RateLimited:
-    """The limit for which an order was refused, or another call if there is no `model`."""
+    """The limit for which an order, or without `model` another call, was refused."""
     family = FAMILY.search(message)
     whole_family = model is not None and family is not None and model.startswith(family[1])
     models = f"{family[1]}*" if whole_family and family else model
@@ -26,14 +26,14 @@ def limit_refused(headers: Mapping[str, str], message: str, delay: str, model: s
 
 
 def limit_reached(headers: Mapping[str, str], model: str) -> RateLimited | None:
-    """The limit that an order was the last one for, if the headers of its answer tell of one."""
+    """The limit that an order has reached, by the headers of its answer; None if they report none."""
     found = RESET.fullmatch(headers.get(NEXT, "").strip()) if headers.get(NO_MORE, "").strip() == "0" else None
     seconds = _seconds(found)
     return RateLimited("the account is at its rate", retry_after=seconds, family=model) if seconds else None
 
 
 def _wait(headers: Mapping[str, str], message: str, delay: str) -> float | None:
-    """Seconds, by the headers, else by the details, else by the text."""
+    """The seconds to wait, from the headers, else the details, else the text."""
     try:
         milliseconds = float(headers.get("retry-after-ms", ""))
     except ValueError:

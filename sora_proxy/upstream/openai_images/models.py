@@ -1,4 +1,4 @@
-"""Models: which of those that a server lists make images, and what each can do."""
+"""Models: finds the image models in a server's list, and their abilities."""
 
 import datetime as dt
 import re
@@ -9,7 +9,7 @@ from typing import Any
 from sora_proxy.upstream import Capabilities
 from sora_proxy.upstream.openai_images.profiles import PROFILES, Profile
 
-# Lists hold models of all kinds, most of which make no images. Those of the mixed ones may hold none that do.
+# Lists hold models of all kinds, most of which make no images. Those of `MIXED` profiles may hold no image model.
 IMAGES = re.compile(
     r"(^|[/._-])(image|dall-e|grok-imagine|flux|seedream|cogview|sd|sdxl|stable-?diffusion|kolors|nano-banana)",
     re.IGNORECASE,
@@ -20,10 +20,10 @@ KINDS = ("image", "image_generation")
 
 
 def capabilities_of(rows: Sequence[Any], profile: Profile) -> Capabilities:
-    """What a server can do that lists these models."""
+    """The capabilities of a server that lists these models."""
     listed = {row["id"]: row for row in rows if isinstance(row, dict) and _is_model_id(row.get("id"))}
     made = {model: row for model, row in listed.items() if _makes_images(model, row)}
-    if not made and profile not in MIXED:  # a server with models of its own, whose names say nothing
+    if not made and profile not in MIXED:  # the server's own models have names that show nothing
         made = listed
     known = profile.capabilities
     dates = {model: _date(row.get("shutdown_date")) for model, row in made.items()}
@@ -35,7 +35,7 @@ def _is_model_id(value: Any) -> bool:
 
 
 def _makes_images(model: str, row: dict[str, Any]) -> bool:
-    architecture = row.get("architecture")  # of OpenRouter
+    architecture = row.get("architecture")  # from OpenRouter
     if isinstance(architecture, dict) and isinstance(made := architecture.get("output_modalities"), list):
         return "image" in made
     kind = row.get("mode") or row.get("type") or row.get("object")
@@ -43,7 +43,7 @@ def _makes_images(model: str, row: dict[str, Any]) -> bool:
 
 
 def _date(value: Any) -> str | None:
-    """A day, from a text or from seconds since 1970."""
+    """A day, from a string or from seconds since 1970."""
     try:
         if isinstance(value, int) and not isinstance(value, bool):
             return dt.datetime.fromtimestamp(value, dt.UTC).date().isoformat()

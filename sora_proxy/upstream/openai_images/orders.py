@@ -1,4 +1,4 @@
-"""Orders: one call to a server, and what goes into it."""
+"""Orders: the types of one call to a server and of its images."""
 
 import math
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from sora_proxy.upstream.sizes import Size
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A reference image or a mask, read."""
+    """A reference image or a mask, with its content."""
 
     content: bytes
     content_type: str
@@ -41,7 +41,7 @@ class Order:
 
 
 def nearest_ratio(size: Size, ratios: Iterable[Ratio]) -> str:
-    """The shape of an image as a server names it, such as 3:2."""
+    """The ratio of a server's list that is nearest to a size, such as 3:2."""
     shape = size[0] / size[1]
     width, height = min(ratios, key=lambda ratio: abs(math.log(shape * ratio[1] / ratio[0])))
     return f"{width}:{height}"

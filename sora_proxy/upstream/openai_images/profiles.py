@@ -1,7 +1,7 @@
-"""Profiles: how servers with OpenAI's Images API, and their relatives, differ from one another, as data.
+"""Profiles: the differences between servers with OpenAI's Images API, and their relatives, as data.
 
-Each fact comes from the maker's document, source or a running server; `docs/openai-images.md` says which profiles
-somebody has seen at work. A server without a profile of its own gets the generic one.
+Each fact is from the maker's documents or source, or from a running server; `docs/openai-images.md` says which profiles
+were tested with running servers. A server without its own profile gets the generic one.
 """
 
 from collections.abc import Mapping
@@ -36,44 +36,44 @@ class Edits(Enum):
 
 
 class Sizes(Enum):
-    """How an order says how large the image shall be."""
+    """How an order chooses the size of the image."""
 
-    none = auto()  # it does not: a model has one size
-    pixels = auto()  # `size`, as 1024x1024
-    image_size = auto()  # `image_size`, as 1024x1024
-    ratio = auto()  # as 3:2: `aspect_ratio`, or what its wire calls that
+    none = auto()  # not at all: each model has one size
+    pixels = auto()  # by `size`, as 1024x1024
+    image_size = auto()  # by `image_size`, as 1024x1024
+    ratio = auto()  # by `aspect_ratio`, or its wire's name for that, as 3:2
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
     """One kind of server."""
 
-    abilities: Abilities  # of a model that `models` does not name
-    hosts: tuple[str, ...] = ()  # ends of host names by which it is recognised
-    models: Mapping[str, Abilities] = field(default_factory=dict)  # by the beginnings of their names
+    abilities: Abilities  # of models that `models` does not name
+    hosts: tuple[str, ...] = ()  # ends of the host names of such servers
+    models: Mapping[str, Abilities] = field(default_factory=dict)  # by the beginnings of model names
     wire: Wire = Wire.images
-    models_path: str | None = "/models"  # of the list of its models; None: it has none
-    probe_path: str | None = None  # of a free call that needs the key; None: the list of models, if there is one
+    models_path: str | None = "/models"  # of the list of models; None: there is no list
+    probe_path: str | None = None  # of a free call that needs the key; None: the list of models, if any
     key_header: str = "authorization"
     deployment_in_path: bool = False  # the path names the model, and the body must not, unless the base URL ends in v1
-    query: str = ""  # after each address, unless the operator chose another
+    query: str = ""  # the default query string of each address
     edits: Edits = Edits.form
     edits_need_mask: bool = False  # without a mask, the images go inline
-    images_field: str = "image[]"  # of a form, or of JSON
+    images_field: str = "image[]"  # in a form or JSON
     sizes: Sizes = Sizes.pixels
     ratios: tuple[Ratio, ...] = ()
     asks_for_base64: bool = False  # by `response_format`, which some servers refuse and others need
-    counts: str | None = "n"  # the field for the number of images; None: one image in each call
-    settings_tag: str | None = None  # by which a prompt sets what the API can't: users must not, and we do
-    negative_after: str | None = None  # what separates a negative prompt from the prompt, in the same field
-    names: Mapping[str, str] = field(default_factory=dict)  # its own names of parameters
-    always: Mapping[str, Any] = field(default_factory=dict)  # fields of every order
-    refused_codes: frozenset[str] = frozenset()  # of errors with which nothing was begun, whatever the status
+    count_field: str | None = "n"  # for the number of images; None: one image in each call
+    settings_tag: str | None = None  # for settings in the prompt that the API lacks; it is removed from users' prompts
+    negative_after: str | None = None  # the text between the prompt and a negative prompt in the same field
+    names: Mapping[str, str] = field(default_factory=dict)  # its own names for parameters
+    fixed_fields: Mapping[str, Any] = field(default_factory=dict)  # in every order
+    refused_codes: frozenset[str] = frozenset()  # of errors before any work began, whatever the status
     max_concurrent: int | None = None
 
     @property
     def capabilities(self) -> Capabilities:
-        """What its server can do, without a list of models."""
+        """The capabilities of a server without a list of models."""
         return Capabilities(others=self.abilities, families=self.models)
 
 
@@ -95,7 +95,7 @@ OPENAI_MODELS = {
 SEEDREAM_3 = Abilities(max_images=10, parameters=("seed", "guidance_scale"), single_calls=True)
 SEEDREAM_SIZES = SizeRule(64, min_pixels=3_686_400, grows_to=2048 * 2048)
 SEEDREAM = replace(SEEDREAM_3, max_references=10, size_rule=SEEDREAM_SIZES)
-# Of "Gemini API: image generation" and of OpenRouter's "Image Generation".
+# From "Gemini API: image generation" and OpenRouter's "Image Generation".
 GEMINI_RATIOS = ((1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5), (5, 4), (9, 16), (16, 9), (21, 9))
 CHAT = Abilities(max_images=10, max_references=16, single_calls=True)
 
@@ -129,8 +129,8 @@ PROFILES: Mapping[str, Profile] = {
         edits=Edits.inline,
         images_field="image",
         asks_for_base64=True,
-        counts=None,
-        always={"watermark": False, "sequential_image_generation": "disabled"},
+        count_field=None,
+        fixed_fields={"watermark": False, "sequential_image_generation": "disabled"},
     ),
     "siliconflow": Profile(
         Abilities(max_images=4, max_references=3, parameters=("seed", "steps", "guidance_scale", "negative_prompt")),
@@ -138,7 +138,7 @@ PROFILES: Mapping[str, Profile] = {
         edits=Edits.inline,
         images_field="image",
         sizes=Sizes.image_size,
-        counts="batch_size",
+        count_field="batch_size",
         names={"steps": "num_inference_steps"},
     ),
     "zhipu": Profile(
@@ -146,7 +146,7 @@ PROFILES: Mapping[str, Profile] = {
         ("bigmodel.cn", "z.ai"),
         models_path=None,
         edits=Edits.none,
-        counts=None,
+        count_field=None,
     ),
     "localai": Profile(
         Abilities(max_images=10, max_references=1, parameters=("steps", "quality", "negative_prompt")),
@@ -175,7 +175,7 @@ PROFILES: Mapping[str, Profile] = {
     "ollama": Profile(
         Abilities(max_images=10, single_calls=True),
         edits=Edits.none,
-        counts=None,
+        count_field=None,
         asks_for_base64=True,
         max_concurrent=1,
     ),
@@ -195,9 +195,9 @@ PROFILES: Mapping[str, Profile] = {
         probe_path="/key",  # its list of models needs no key
         sizes=Sizes.ratio,
         ratios=GEMINI_RATIOS,
-        always={"modalities": ["image"]},  # models that make nothing but images refuse to be asked for text
+        fixed_fields={"modalities": ["image"]},  # models that make only images refuse requests for text
     ),
-    "chat": Profile(CHAT, wire=Wire.chat, sizes=Sizes.none, always={"modalities": ["image", "text"]}),
+    "chat": Profile(CHAT, wire=Wire.chat, sizes=Sizes.none, fixed_fields={"modalities": ["image", "text"]}),
     "gemini": Profile(
         replace(CHAT, max_references=14),
         ("generativelanguage.googleapis.com",),
@@ -206,7 +206,7 @@ PROFILES: Mapping[str, Profile] = {
         key_header="x-goog-api-key",
         sizes=Sizes.ratio,
         ratios=GEMINI_RATIOS,
-        refused_codes=frozenset({"unavailable"}),  # "you won't be charged", says its document on billing
+        refused_codes=frozenset({"unavailable"}),  # its document on billing says "you won't be charged"
     ),
 }
 
@@ -214,7 +214,7 @@ PROFILES: Mapping[str, Profile] = {
 def profile_of(name: str, base_url: str, chosen: str | None) -> Profile:
     """The profile that the operator chose for a back end, else that of its host, else the generic one.
 
-    Azure names the deployment in the path, or at its newer addresses, which end in v1, in the body like all others.
+    Azure has the deployment's name in the path, but at its newer addresses, which end in v1, in the body like others.
     Raises ConfigurationError.
     """
     if chosen is not None and chosen not in PROFILES:
