@@ -59,7 +59,7 @@ def _serve() -> int:
     redactor = Redactor(_secrets(settings, access))
     stop_logging = configure_logging(style=settings.log_format, verbose=settings.verbose_logging, redactor=redactor)
     for name, option in misspelt_options():
-        log.warning("no such option", name=name, meant=option)
+        log.warning("unknown option ignored", name=name, similar=option)
     try:
         app = create_app(settings, access, redactor)
         with asyncio.Runner() as runner:

@@ -56,7 +56,7 @@ async def list_generations(request: web.Request) -> web.Response:
     if status is not None and status not in [*Phase]:
         raise ClientError(f"'status' must be one of: {', '.join(Phase)}.", param="status")
     if after is not None and await request.app[STORE].find(after, client) is None:
-        raise ClientError("Unknown generation in 'after'.", param="after")
+        raise ClientError("'after' must be the id of one of your generations.", param="after")
     phase = Phase(status) if status is not None else None
     found = await request.app[STORE].newest(client, limit + 1, before=after, phase=phase)
     origin = public_origin(request)

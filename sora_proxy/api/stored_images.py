@@ -25,7 +25,7 @@ async def image(request: web.Request) -> web.StreamResponse:
     found = IMAGE_NAME.fullmatch(name)
     media = request.app[MEDIA]
     if found is None or not await request.app[STORE].has_image(name) or not await media.has_image(name):
-        raise ClientError("There is no such image.", code="not_found")
+        raise ClientError("This image does not exist.", code="not_found")
     response = web.FileResponse(media.image_path(name), headers=HEADERS)
     response.content_type = CONTENT_TYPES[found[1]]
     return response

@@ -58,9 +58,9 @@ class KeyKeeping:
             try:
                 await self.registry.take_in(entries, self._source.origin)
             except SimulatorInUse:
-                log.warning("key file not imported: the simulator is in use; the next start uses UPSTREAM=sora for it")
+                log.warning("key file ignored, simulator in use")
             except StorageUnavailable as error:
-                log.warning("key file not imported yet", reason=str(error))
+                log.warning("key file import failed", reason=str(error))
                 self._source.read_again()
             except BaseException:  # the next life of this loop imports them
                 self._source.read_again()

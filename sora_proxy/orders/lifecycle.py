@@ -85,7 +85,7 @@ class Lifecycle:
             await self._end(generation, Failed(fault.code, str(fault)), refused=refused)
         except Exception:
             # The last line: a mistake of ours ends this order, not the others.
-            log.exception("generation broke")
+            log.exception("generation crashed")
             await self._end(generation, OUR_MISTAKE)
 
     async def _end(self, generation: Generation, failed: Failed, *, refused: bool = False) -> None:
@@ -111,14 +111,19 @@ class Lifecycle:
                     await backend.work(generation, lease)
                 deadline = loop.time() + self._policy.queue_timeout  # of the rest, if it is sent as single calls
             except DailyCapReached as error:  # it was reached since the order entered the line
-                log.debug("order passed over", backend=backend.name, reason=str(error))
+                log.debug("back end skipped, daily cap reached", backend=backend.name, reason=str(error))
             except PASSING_FAULTS as fault:
                 # The pool handles a key that is full, cooling down or dead; other refusals are limited in time.
                 seconds = 0.0 if isinstance(fault, KeyFault) else waiting.refused_by(backend, loop.time())
                 # Only an order that was definitely not accepted may be offered again.
                 if generation.status not in (Status.queued, Status.submitting) or waiting.exhausted:
                     raise
-                log.info("order refused", reason=str(fault), code=fault.code, attempt=generation.state.attempts)
+                log.info(
+                    "order refused by the back end",
+                    reason=str(fault),
+                    code=fault.code,
+                    attempt=generation.state.attempts,
+                )
                 if generation.status is Status.submitting:
                     await self._recorder.requeue(generation)
                 if isinstance(fault, UpstreamUnavailable) and not isinstance(fault, ServerUnreachable):
@@ -140,7 +145,7 @@ class Lifecycle:
                 return await waiting.lease(show)
         except TimeoutError:
             seconds = f"{self._policy.queue_timeout:g}"
-            raise QueueTimeout(f"no upstream key could take the order within {seconds} seconds") from None
+            raise QueueTimeout(f"No upstream key could take the order within {seconds} seconds.") from None
 
     async def _save(self, generation: Generation) -> None:
         """Bring the results home, all at once, and end well. Nobody waits for those of a cancelled generation."""

@@ -114,9 +114,9 @@ class Supervisor:
         parked = [each for each in unfinished if not self._backends.knows(each)]
         self._parked = {each.id: each for each in parked}
         if resumable:
-            log.info("unfinished generations go on", generations=len(resumable))
+            log.info("resuming unfinished generations", generations=len(resumable))
         for backend, count in Counter(each.state.backend for each in parked).items():
-            log.warning("unfinished generations wait for their back end", backend=backend, generations=count)
+            log.warning("unfinished generations without back end", backend=backend, generations=count)
         # Those that are on a key take it again before the queue is served: a key's open intent must stay the only one.
         for generation in sorted(resumable, key=lambda generation: generation.status is Status.queued):
             self._go_on(generation)
@@ -142,7 +142,7 @@ class Supervisor:
 
     def _check_running(self) -> None:
         if self._stopping:
-            raise Stopping("the server is shutting down")
+            raise Stopping("The server is shutting down. Try again in a few seconds.")
 
     async def _accept(self, generation: Generation, also: Sequence[InSameCommit]) -> Generation:
         await self._store.add(generation, *also)
@@ -189,7 +189,7 @@ class Supervisor:
             await self._run(generation)
         except Exception:
             # Its end could not even be written down: the next start takes it up again.
-            log.exception("generation left unfinished")
+            log.exception("generation interrupted")
         finally:
             generation.log.close()
             del self._live[generation.id]

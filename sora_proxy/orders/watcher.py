@@ -70,7 +70,7 @@ class _Watch:
         self.misses += 1
         polls, seconds = (GONE_TASK_POLLS, GONE_TASK_SECONDS) if is_proof else (LOST_TASK_POLLS, LOST_TASK_SECONDS)
         if self.misses >= polls and now - self.missing_since >= seconds:
-            self.news.put_nowait(TaskLost("the back end does not know the task any more"))
+            self.news.put_nowait(TaskLost("The back end no longer knows the task."))
 
 
 class TaskWatcher:
@@ -122,7 +122,7 @@ class TaskWatcher:
                     await self._poll_all(key, watched)
                 except Exception:
                     # A mistake of ours must not leave the tasks of a key without polls.
-                    log.exception("polls crashed", key=key.alias)
+                    log.exception("poll loop crashed", key=key.alias)
                     await asyncio.sleep(MAX_INTERVAL_SECONDS)
         finally:
             # No await since the loop saw that nothing is watched: no task can have been added in between.
@@ -166,7 +166,7 @@ class TaskWatcher:
         except Exception:
             # A bug of ours in reading one answer must not end the polls of all of a key's tasks.
             log.exception("poll crashed", key=key.alias)
-            return UpstreamUnavailable("internal server error")
+            return UpstreamUnavailable("Internal server error.")
         self._keys.succeeded(key, account)
         for task_id, watch in polled.items():
             if snapshot := snapshots.get(task_id):

@@ -578,7 +578,7 @@ A_BACKEND = {"name": "a", "kind": "openai_images", "base_url": "http://localhost
         *(
             ({"backends": [A_BACKEND | {"options": {name: value}}]}, told)
             for name, value, told in (
-                ("speed", "1", "there is no option 'speed'"),
+                ("speed", "1", "'speed' is not an option of this kind of back end"),
                 ("profile", ["museq"], "'profile' must be a text"),
                 ("query", "a b\r\nX: y", "'query' must be a text"),
                 ("organization", 5, "'organization' must be a text"),

@@ -310,7 +310,7 @@ MISSING = "node 4 (CheckpointLoaderSimple): the server has no 'mine.safetensors'
         (with_choices([[]]), MISSING + "none"),
         (
             without("KSamplerAdvanced"),
-            "the server has no node 'KSamplerAdvanced': install the custom nodes that have it, or update ComfyUI",
+            "the server has no node 'KSamplerAdvanced': install the custom nodes that contain it, or update ComfyUI",
         ),
     ],
     ids=lambda value: str(value)[:40],

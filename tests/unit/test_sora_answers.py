@@ -145,7 +145,9 @@ def test_a_code_that_is_no_word_of_the_protocol_is_not_repeated(code: Any) -> No
 
 def test_the_reason_of_a_rejected_key_names_the_code() -> None:
     assert str(fault_of(error(401, "token_expired"), None)) == "the back end does not accept this key (token_expired)"
-    assert "needs a human (phone_number_required)" in str(fault_of(error(403, "phone_number_required"), None))
+    assert "has to be unlocked by a person (phone_number_required)" in str(
+        fault_of(error(403, "phone_number_required"), None)
+    )
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ async def generations(request: web.Request) -> web.Response:
     if after is not None:
         place = next((place for place, generation in enumerate(unfinished, 1) if generation.id == after), None)
         if place is None:
-            raise ClientError("Unknown generation in 'after', or it has ended.", param="after")
+            raise ClientError("'after' must be the id of an unfinished generation.", param="after")
         start = place
     verbose = request.app[SETTINGS].current.verbose_logging
     return page_of([_view(generation, verbose=verbose) for generation in unfinished[start : start + limit + 1]], limit)

@@ -58,7 +58,9 @@ async def change(request: web.Request) -> web.Response:
     name, fields = request.match_info["name"], await read_body(request, dict)
     if unknown := fields.keys() - set(CHANGEABLE):
         fields_named = ", ".join(CHANGEABLE)
-        raise ClientError(f"Only these can be changed: {fields_named}.", code="unknown_parameter", param=min(unknown))
+        raise ClientError(
+            f"Only these fields can be changed: {fields_named}.", code="unknown_parameter", param=min(unknown)
+        )
     await _changed(request.app[BACKEND_REGISTRY].change(name, fields, request[OPERATOR]), name)
     return await _asked(request, name)
 

@@ -76,7 +76,7 @@ async def import_text(request: web.Request) -> web.Response:
         if line.config is not None:
             token = line.config.token
             if token in seen or registry.holder_of(token):
-                line.result, line.reason = "exists", "another key has this token"
+                line.result, line.reason = "exists", "Another key has this token."
             seen.add(token)
     new = [line.config for line in lines if line.config and line.result == "added"]
     if new and not dry_run:

@@ -73,12 +73,12 @@ def _backend_of(request: web.Request, addition: KeyAddition) -> str:
     pools = request.app[KEY_POOLS]
     if addition.backend is None or pools.name_of(ENVIRONMENTS) == addition.backend:
         if pools.name_of(ENVIRONMENTS) is None:
-            raise ClientError("'backend' must name one of the back ends.", param="backend")
+            raise ClientError("'backend' must name a back end, because there are several.", param="backend")
         if not addition.token:
             raise ClientError("Missing required parameter: 'key'.", code="missing_required_parameter", param="key")
         return ENVIRONMENTS
     if pools.of(addition.backend) is None:
-        raise ClientError(f"There is no back end {addition.backend[:80]!r}.", param="backend")
+        raise ClientError(f"The back end {addition.backend[:80]!r} does not exist.", param="backend")
     return addition.backend
 
 
@@ -150,7 +150,9 @@ def _in_use(request: web.Request, key_id: str) -> tuple[Backend, Key]:
     """A key at work, and its back end. Raises KeyNotFound, or ClientError if that is not in use."""
     at_work = _at_work(request, request.app[KEY_REGISTRY].get(key_id))
     if at_work is None:
-        raise ClientError("The back end of this key is not in use.", code="conflict", param="id")
+        raise ClientError(
+            "The back end of this key is not in use. Enable or add the back end first.", code="conflict", param="id"
+        )
     return at_work
 
 

@@ -36,8 +36,8 @@ async def login(request: web.Request) -> web.Response:
         raise ClientError(message, code="rate_limit_exceeded", retry_after=seconds)
     if not is_admin_key(request, given.key):
         limit.failed(address)
-        log.warning("login failed", address=address)
-        raise ClientError("This is not the admin key.", code="invalid_api_key", param="key")
+        log.warning("admin login failed", address=address)
+        raise ClientError("Incorrect admin key.", code="invalid_api_key", param="key")
     limit.succeeded(address)
     token = request.app[SESSIONS].begin()
     await request.app[AUDIT].note(Actor("admin key", address), "session.begin", "")

@@ -130,7 +130,7 @@ def _metadata(query: Mapping[str, str]) -> dict[str, str]:
     pairs = bracketed("metadata", query)
     if any(UNSEARCHABLE.search(name) for name in pairs):
         raise ClientError(
-            "A list can't be filtered by a key with a quote, a backslash or a control character in it.",
+            "A list can't be filtered by a metadata key that contains a quote, a backslash or a control character.",
             param="metadata",
         )
     return pairs

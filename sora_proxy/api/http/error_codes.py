@@ -96,7 +96,7 @@ ERROR_CODES = {
     "storage_unavailable": ErrorCode(503, Retry.later, "Wait. Operators should check the disk.", retry_after=10),
     # The generation failed or was cancelled.
     "cancelled": ErrorCode(400, Retry.never, "Order again if the image is still wanted."),
-    "content_policy_violation": ErrorCode(400, Retry.never, "Change the prompt or the reference image."),
+    "content_policy_violation": ErrorCode(400, Retry.never, "Change the prompt or a reference image."),
     "model_unavailable": ErrorCode(
         400, Retry.never, "Use another model. Operators should check the back end's address and models."
     ),

@@ -83,7 +83,7 @@ def _inputs(images: Sequence[str | Path], masks: Sequence[str | Path], markup: o
     if len(masks) > 1:
         raise ClientError("An order can have only one mask.", param="mask")
     if markup:  # it would change what is made
-        raise ClientError("No model here accepts a markup.", param="markup")
+        raise ClientError("No model of this server accepts 'markup'. Remove it.", param="markup")
     mask = InputSource(masks[0], "mask") if masks else None
     return Inputs([InputSource(image, "image") for image in images], mask)
 
@@ -149,7 +149,7 @@ async def _last_events(generation: Generation, order: ImageRequest, media: Media
         answer = await answer_to(generation, order, media, origin)
         if any(image.file for image in answer.images):
             return answer.events()
-        failed = Failed("result_unavailable", "the images could not be fetched or are no longer stored here")
+        failed = Failed("result_unavailable", "The images could not be fetched, or they are no longer stored here.")
     return [b"event: error\ndata: %b\n\n" % orjson.dumps(_error(failed))]
 
 

@@ -88,7 +88,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     try:
         fields = read_json(body)
     except TooManyValues:
-        raise ClientError("The request body holds too many values.", code="invalid_json") from None
+        raise ClientError("The request body contains too many values.", code="invalid_json") from None
     except orjson.JSONDecodeError:
         raise ClientError("The request body is not valid JSON.", code="invalid_json") from None
     if not isinstance(fields, dict):

@@ -154,7 +154,7 @@ async def _inputs(request: web.Request, order: ResponseRequest, prompt: Prompt) 
 async def _copy_of_image(request: web.Request, response_id: str) -> Path:
     generation, media = await find_by_id(request, generation_id_of(response_id)), request.app[MEDIA]
     if generation is None:
-        message = f"There is no previous response {response_id[:80]!r}."
+        message = f"The previous response {response_id[:80]!r} does not exist."
         raise ClientError(message, code="previous_response_not_found", param="previous_response_id")
     for image in generation.events_of(Image):
         if image.name and await media.has_image(image.name):

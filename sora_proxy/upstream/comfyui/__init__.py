@@ -61,7 +61,9 @@ class ComfyUI:
 
     def __init__(self, options: BackendOptions, threads: BlockingPool) -> None:
         if options.more:
-            raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {min(options.more)!r}"])
+            raise ConfigurationError(
+                [f"BACKENDS: {options.name}: {min(options.more)!r} is not an option of this kind of back end"]
+            )
         self.name, self.base_url = options.name, options.base_url
         self._threads = threads
         self._http = HttpClient()
@@ -85,7 +87,7 @@ class ComfyUI:
         answer = await self._calls.upload(account, form)
         folder, taken_as = answer.get("subfolder"), answer.get("name")
         if not isinstance(folder, str) or not isinstance(taken_as, str) or not taken_as:
-            raise UpstreamUnavailable("the back end did not take the reference image")
+            raise UpstreamUnavailable("The back end did not accept the reference image.")
         return f"{folder}/{taken_as}" if folder else taken_as
 
     async def submit(self, submission: Submission) -> str:
@@ -124,7 +126,7 @@ class ComfyUI:
         try:
             await self._threads.run(Work.media, strip, destination)
         except (Damaged, OSError) as error:
-            raise UpstreamUnavailable("a finished image can't be read", code="result_unavailable") from error
+            raise UpstreamUnavailable("A finished image can't be read.", code="result_unavailable") from error
 
     async def check_link(self, asset: Asset, account: Account | None) -> None:
         """No result is linked."""
@@ -140,10 +142,13 @@ class ComfyUI:
         """The id of an order's job: ours, or from a server that takes none, its own."""
         task_id = answer.get("prompt_id")
         if not isinstance(task_id, str) or not TASK_ID.fullmatch(task_id):
-            raise SubmissionUnknown("the back end's answer to the order has no id")
+            raise SubmissionUnknown("The back end's answer to the order has no id.")
         if output in _nodes_without_work(answer.get("node_errors")):
             await self._jobs.stop(task_id, account)
-            raise TaskFailed("the back end can't make this order as it is", code="order_refused")
+            raise TaskFailed(
+                "The back end can't make this order. Change the prompt, the size, the parameters or the images.",
+                code="order_refused",
+            )
         return task_id
 
 

@@ -22,7 +22,7 @@ MAX_RESULTS = 64  # of one job
 IMAGE_NAME = re.compile(r"[^/\\\x00-\x1f]{1,255}\.(png|jpe?g|webp|gif)", re.IGNORECASE)
 CLASS_NAME = re.compile(r"[\w .:()+-]{1,80}")
 VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
-STOPPED = "the job was stopped at the back end"
+STOPPED = "The job was stopped at the back end."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +98,10 @@ def _reason(status: Mapping[str, Any]) -> str:
         return STOPPED
     error = found.get("execution_error", {})
     node, kind = (_class_name(error.get(name)) for name in ("node_type", "exception_type"))
-    log.warning("job failed at the back end", node=node, error=kind)
+    log.warning("comfyui job failed", node=node, error=kind)
     if kind.endswith("OutOfMemoryError"):
-        return "the back end has too little memory for this order: fewer images or a smaller size may work"
-    return f"the back end failed to make the image{f', at the node {node}' if node else ''}"
+        return "The back end has too little memory for this order. Order fewer images or a smaller size."
+    return f"The back end failed to make the image{f' at the node {node}' if node else ''}."
 
 
 def _class_name(value: Any) -> str:

@@ -82,7 +82,7 @@ def workflow_for(workflows: Mapping[str, Workflow], submission: Submission) -> W
     """The workflow that makes an order. Raises RequestFault."""
     name = submission.model.partition("/")[0]
     if name not in workflows:
-        raise RequestFault("the workflow of this model is not there any more", code="model_unavailable")
+        raise RequestFault("The workflow of this model no longer exists.", code="model_unavailable")
     workflow = workflows[name]
     if submission.images:
         workflow = _other(workflow, workflow.with_reference, workflows)
@@ -121,7 +121,7 @@ def _checkpoint(workflow: Workflow, model: str) -> str | None:
     if not checkpoint or checkpoint in workflow.available:
         return checkpoint or None
     if workflow.name == name:
-        raise RequestFault("the checkpoint of this model is not there any more", code="model_unavailable")
+        raise RequestFault("The checkpoint of this model no longer exists.", code="model_unavailable")
     return None
 
 
@@ -138,7 +138,7 @@ def _set_images(graph: Graph, workflow: Workflow, submission: Submission) -> Non
         (workflow.slots.get("mask", ()), masks, "mask"),
     ):
         if needed and not given:
-            raise RequestFault(f"{workflow.name} needs a {noun}", code="order_refused")
+            raise RequestFault(f"The model {workflow.name} needs a {noun}.", code="order_refused")
     for place, file in zip(images, files, strict=False):
         _set(graph, place, file)
     for place in workflow.slots.get("mask", ()):
@@ -236,7 +236,7 @@ def problems_of(workflow: Workflow, object_info: ObjectInfo) -> str | None:
 def _problems(node_id: str, node: Mapping[str, Any], object_info: ObjectInfo) -> Iterator[str]:
     class_type, inputs = node["class_type"], node["inputs"]
     if class_type not in object_info:
-        yield f"the server has no node {class_type!r}: install the custom nodes that have it, or update ComfyUI"
+        yield f"the server has no node {class_type!r}: install the custom nodes that contain it, or update ComfyUI"
         return
     where = f"node {node_id} ({class_type})"
     for name in required_of(object_info, class_type):

@@ -72,8 +72,8 @@ class Servers:
         if model in known.models:
             return known.workflows
         if any(model in other.models for other in self._known.values()):
-            raise RateLimited("the server lacks the model", retry_after=ASK_SECONDS, family=model)
-        raise RequestFault("the back end can't make this model any more", code="model_unavailable")
+            raise RateLimited("The server does not have the model.", retry_after=ASK_SECONDS, family=model)
+        raise RequestFault("The back end no longer serves this model.", code="model_unavailable")
 
     def forget(self, account: Account) -> None:
         """Ask a server again before its next order: it does not have what it said."""
@@ -82,14 +82,14 @@ class Servers:
     async def _read(self) -> None:
         if await self._threads.run(Work.media, self._folder.read):
             for name, reason in self._folder.faults.items():
-                log.warning("workflow can't be used", workflow=name, reason=reason)
+                log.warning("workflow ignored", workflow=name, reason=reason)
 
     async def _ask(self, account: Account) -> Known:
         """Only the classes of nodes that the workflows have: a description of all can take seconds and many MB."""
         await self._read()
         version = version_in(await self._calls.get(account, "/system_stats"))
         if version is not None and version < FIRST_WITH_OUR_IDS:
-            raise UpstreamUnavailable("the server's ComfyUI is too old: it must be 0.3.45 or newer")
+            raise UpstreamUnavailable("The server's ComfyUI is too old. It must be 0.3.45 or newer.")
         read = self._folder.workflows
         info: dict[str, Any] = {}
         classes = {str(node["class_type"]) for workflow in read.values() for node in workflow.graph.values()}
@@ -106,4 +106,4 @@ class Servers:
         self._known[server] = known
         for name, reason in known.problems.items():
             if before is None or before.problems.get(name) != reason:
-                log.warning("workflow does not run on a server", workflow=name, server=server, reason=reason)
+                log.warning("workflow not supported by server", workflow=name, server=server, reason=reason)

@@ -193,7 +193,7 @@ async def test_each_change_of_the_file_is_told_and_a_broken_or_missing_one_is_no
         await asyncio.to_thread(step)
         await asyncio.sleep(0.1)
     assert not told.done()
-    assert caplog.text.count("key file can't be used, the keys stay as they are") == 1
+    assert caplog.text.count("key file unusable") == 1
     assert SECRET not in caplog.text
     await asyncio.to_thread(write, file, "[]")
     assert await told == ()
