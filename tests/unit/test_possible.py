@@ -34,7 +34,7 @@ def test_each_thing_that_it_can_not_do_is_named_with_its_number() -> None:
     assert refusal(Abilities(max_images=4), n=5) == ("invalid_value", "n", "'n' can be at most 4 for fox.")
     for most, words in ((0, "no reference image"), (1, "at most 1 reference image"), (3, "at most 3 reference images")):
         code, param, message = refusal(Abilities(max_references=most), references=most + 1)
-        assert (code, param, message) == ("invalid_image", "image", f"fox accepts {words}, not {most + 1}.")
+        assert (code, param, message) == ("invalid_image", "image", f"fox accepts {words}, but {most + 1} were sent.")
     assert refusal(Abilities(max_references=1), references=1, mask=True)[1:] == ("mask", "fox does not accept a mask.")
     assert refusal(Abilities(masks=True), mask=True)[1:] == ("mask", "A mask needs a reference image.")
 

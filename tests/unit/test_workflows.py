@@ -22,7 +22,7 @@ GRAPH: dict[str, Any] = {
 }
 MAP = {"prompt": "6.text"}
 EDITORS = {"nodes": [{"id": 3, "type": "KSampler"}], "links": [[1, 3, 0, 4, 0, "MODEL"]], "version": 0.4}
-NO_GRAPH = "flux.json: holds no workflow in the API format"
+NO_GRAPH = "flux.json: does not contain a workflow in the API format"
 
 Write = Callable[..., Path]
 
@@ -247,7 +247,7 @@ def test_a_graph_that_can_not_be_used_is_reported_in_words_that_help(write: Writ
         ({"checkpoints": ["*"]}, "checkpoint: must be set if 'checkpoints' is set"),
         ({"max_images": 4}, "count: must be set if 'max_images' is more than 1"),
         ({"sizes": ["512x512", "64x64"]}, "width: must be set if there are several 'sizes'"),
-        ({"promt": "6.text"}, "promt: there is no such field"),
+        ({"promt": "6.text"}, "promt: is not a known field"),
         ({"prompt": "6"}, 'prompt: must be like "6.text"'),
         ({"prompt": ".text"}, 'prompt: must be like "6.text"'),
         ({"prompt": "6."}, 'prompt: must be like "6.text"'),
@@ -274,7 +274,7 @@ def test_a_graph_that_can_not_be_used_is_reported_in_words_that_help(write: Writ
         ({"sizes": ["big"]}, 'sizes[0]: must be like "1024x1024"'),
         ({"sizes": "512x512"}, "sizes: must be a JSON list"),
         ({"checkpoints": "*"}, "checkpoints: must be a JSON list"),
-        ({"checkpoints": [""]}, "checkpoints: must hold names, or patterns"),
+        ({"checkpoints": [""]}, "checkpoints: must contain names, or patterns"),
         ({"max_images": "4"}, "max_images: input should be a valid integer"),
         ({"max_images": 0}, "max_images: input should be greater than or equal to 1"),
         ({"enabled": "no"}, "enabled: input should be a valid boolean"),

@@ -145,7 +145,7 @@ def test_a_key_file_that_can_not_be_used_is_a_fault_without_its_secrets(
     [
         ("{", "is not valid JSON"),
         ('{"key": "a"}', "must be a JSON list"),
-        ('[{"key": "a"}, {"key": "b", "weigth": 2}]', "[1].weigth: there is no such field"),
+        ('[{"key": "a"}, {"key": "b", "weigth": 2}]', "[1].weigth: is not a known field"),
     ],
 )
 def test_a_fault_of_a_key_file_tells_the_place_and_what_is_wrong(
