@@ -98,7 +98,7 @@ class Deliverer:
             log.info("webhook delivered", **_facts(message))
         elif status == 410:
             await self._outbox.remove(message)
-            log.info("webhook refused for good", **_facts(message))
+            log.info("webhook receiver gone", **_facts(message))
         else:
             await self._failed(message, f"status {status}", wait)
 

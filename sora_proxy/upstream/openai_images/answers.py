@@ -183,7 +183,7 @@ class Reader:
         error = error_object(None if plain else document)  # other servers have a `message` in every answer
         request_id = next((answer.headers[name][:100] for name in REQUEST_IDS if name in answer.headers), None)
         said = {"code": error.code, "type": error.kind, "reason": error.reason}
-        log.warning("order failed at the back end", status=answer.status, request_id=request_id, **said)
+        log.warning("order failed at the back end", status=answer.status, upstream_request_id=request_id, **said)
         if answer.status == 200 and not error.given:
             raise self._dialect.refusal_in(document if isinstance(document, dict) else {})
         account, model = self.submission.account, self.submission.model
