@@ -58,7 +58,7 @@ class KeyKeeping:
             try:
                 await self.registry.take_in(entries, self._source.origin)
             except SimulatorInUse:
-                log.warning("key file ignored, simulator in use")
+                log.warning("key file ignored, simulator in use", hint="the next start uses UPSTREAM=sora")
             except StorageUnavailable as error:
                 log.warning("key file import failed", reason=str(error))
                 self._source.read_again()
