@@ -579,9 +579,9 @@ A_BACKEND = {"name": "a", "kind": "openai_images", "base_url": "http://localhost
             ({"backends": [A_BACKEND | {"options": {name: value}}]}, told)
             for name, value, told in (
                 ("speed", "1", "'speed' is not an option of this kind of back end"),
-                ("profile", ["museq"], "'profile' must be a text"),
-                ("query", "a b\r\nX: y", "'query' must be a text"),
-                ("organization", 5, "'organization' must be a text"),
+                ("profile", ["museq"], "'profile' must be a string"),
+                ("query", "a b\r\nX: y", "'query' must be a string"),
+                ("organization", 5, "'organization' must be a string"),
             )
         ),
     ],
