@@ -283,7 +283,13 @@ async def test_a_change_that_can_not_be_changes_nothing(start_proxy: StartProxy,
     async with start_proxy(backends=[entry("first", servers[0])]) as proxy:
         for method, path, body, code, words in (
             ("POST", BACKENDS, entry("second", servers[1], kind="other"), "invalid_value", "'kind' must be one of"),
-            ("POST", BACKENDS, entry("second", servers[1], options={"speed": 1}), "invalid_value", "'speed' is not an option"),
+            (
+                "POST",
+                BACKENDS,
+                entry("second", servers[1], options={"speed": 1}),
+                "invalid_value",
+                "'speed' is not an option",
+            ),
             ("POST", BACKENDS, entry("Second!", servers[1]), "invalid_value", "name"),
             ("POST", BACKENDS, {"name": "second"}, "missing_required_parameter", "kind"),
             ("POST", BACKENDS, entry("second", servers[1], more=1), "unknown_parameter", "more"),
