@@ -20,7 +20,7 @@ HEADERS = {
 
 @described(Description(media=("image/png", "image/jpeg", "image/webp", "image/gif")))
 async def image(request: web.Request) -> web.StreamResponse:
-    """Retrieve an image by its name, with the type that its bytes had when it was stored."""
+    """Retrieve a stored image."""
     name = request.match_info["name"]
     found = IMAGE_NAME.fullmatch(name)
     media = request.app[MEDIA]

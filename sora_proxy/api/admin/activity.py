@@ -18,9 +18,9 @@ from sora_proxy.orders.backend import Backend
 from sora_proxy.orders.spending import Spending
 
 
-@described(Description(query={"key": "only the counters of this key"}))
+@described(Description(query={"key": "return only the counters of this key"}))
 async def usage(request: web.Request) -> web.Response:
-    """List the counters of the last 30 days, by key and day; `key` selects one."""
+    """List the counters of the last 30 days, by key and day; `key` selects one key."""
     key_id = request.query.get("key")
     if key_id is not None:
         request.app[KEY_REGISTRY].get(key_id)
@@ -29,7 +29,7 @@ async def usage(request: web.Request) -> web.Response:
 
 @described()
 async def queue(request: web.Request) -> web.Response:
-    """Show for each back end how many orders of each client wait for a key, and how long a new order would wait.
+    """Retrieve the number of waiting orders of each client at each back end, and the expected wait of a new order.
 
     An order that several back ends serve waits at each of them. `images_today` counts the images ordered on this UTC
     day, at each back end and in all, `max_images_per_day` is the cap on them.

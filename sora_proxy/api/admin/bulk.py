@@ -40,7 +40,7 @@ class ImportText(Body):
 
 @described(Description(body=Batch))
 async def batch(request: web.Request) -> web.Response:
-    """Apply one action to several keys, and report the outcome for each."""
+    """Apply one action to several keys, and return the outcome for each."""
     order = await read_body(request, Batch.model_validate)
     act, at_once = _action(request, order.action), asyncio.Semaphore(TESTS_AT_ONCE)
 
@@ -68,7 +68,7 @@ def _action(request: web.Request, name: str) -> Callable[[str], Awaitable[Any]]:
 
 @described(Description(body=ImportText))
 async def import_text(request: web.Request) -> web.Response:
-    """Add the keys of a text, one per line, and report the result of each line; with `dry_run`, change nothing."""
+    """Add the keys of a text, one per line, and return the result of each line; `dry_run` changes nothing."""
     dry_run, lines = await read_body(request, _read_text)
     registry, seen = request.app[KEY_REGISTRY], set[str]()
     registry.check_open()

@@ -32,9 +32,9 @@ class KeyAddition(UpstreamKey):
 KeyChange = change_of("KeyChange", UpstreamKey, UpstreamKey.model_fields)
 
 
-@described(Description(query={"state": "only keys in this state", **PAGES}))
+@described(Description(query={"state": "return only keys in this state", **PAGES}))
 async def list_keys(request: web.Request) -> web.Response:
-    """List keys, in the order in which they were added; `state` selects those in one state."""
+    """List the keys in the order in which they were added; `state` selects those in one state."""
     limit, after = limit_of(request, maximum=MAX_LIMIT_FOR_OPERATORS), request.query.get("after")
     state = request.query.get("state")
     if state is not None and state not in STATES:
@@ -54,13 +54,13 @@ async def list_keys(request: web.Request) -> web.Response:
 
 @described()
 async def retrieve(request: web.Request) -> web.Response:
-    """Retrieve one key, its state and the reason."""
+    """Retrieve one key, with its state and the reason for it."""
     return _view(request, request.app[KEY_REGISTRY].get(request.match_info["id"]))
 
 
 @described(Description(body=KeyAddition, status=201))
 async def add(request: web.Request) -> web.Response:
-    """Add one key: an object as in the key file, and the `backend` that it is for, where there are several."""
+    """Add a key, an object as in the key file. If there are several back ends, `backend` names one."""
     addition = await read_body(request, KeyAddition.model_validate)
     backend = _backend_of(request, addition)
     config = UpstreamKey(**{name: getattr(addition, name) for name in UpstreamKey.model_fields})
@@ -84,7 +84,7 @@ def _backend_of(request: web.Request, addition: KeyAddition) -> str:
 
 @described(Description(body=KeyChange))
 async def change(request: web.Request) -> web.Response:
-    """Set some fields of a key; null sets a field to its default.
+    """Change fields of a key; null sets a field to its default.
 
     A header with the value `…`, as it is shown, keeps its present value.
     """
@@ -94,7 +94,7 @@ async def change(request: web.Request) -> web.Response:
 
 @described()
 async def delete(request: web.Request) -> web.Response:
-    """Delete a key on which no task runs, unless its source would bring it back."""
+    """Delete a key that has no running task. One of the configuration can't be deleted."""
     key_id = request.match_info["id"]
     await request.app[KEY_REGISTRY].remove(key_id, request[OPERATOR])
     return json_response({"id": key_id, "deleted": True})
@@ -102,13 +102,13 @@ async def delete(request: web.Request) -> web.Response:
 
 @described()
 async def test(request: web.Request) -> web.Response:
-    """Make a free call with a key, and report the outcome."""
+    """Test a key by a free call to the back end."""
     return json_response(await test_key(request, request.match_info["id"]))
 
 
 @described()
 async def revive(request: web.Request) -> web.Response:
-    """End whatever keeps a key out of service: a quarantine, a cooldown, a learned limit."""
+    """Put a key back into service: end its quarantine or cooldown, and forget its learned limit."""
     key_id = request.match_info["id"]
     await revive_key(request, key_id)
     return _view(request, request.app[KEY_REGISTRY].get(key_id))

@@ -26,7 +26,7 @@ class Login(Body):
 
 @described(Description(body=Login))
 async def login(request: web.Request) -> web.Response:
-    """Begin a session. After too many wrong keys, an address has to wait; others do not."""
+    """Begin a session. After too many wrong keys, the address of the client has to wait."""
     # Anybody can send this, so only as much is read as a key needs.
     given = await read_body(request.clone(client_max_size=MAX_LOGIN_BYTES), Login.model_validate)
     limit, address = request.app[LOGIN_LIMIT], client_address(request)

@@ -47,7 +47,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
 
 @described(Description(body=EditRequest, form=ImageRequest, answer=ImagesAnswer, media=(JSON, EVENTS)))
 async def edit(request: web.Request) -> web.StreamResponse:
-    """Make images from a text and images."""
+    """Make images from a text and reference images."""
     return await _edit(request, ImageRequest, EditRequest)
 
 

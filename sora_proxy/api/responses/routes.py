@@ -48,7 +48,7 @@ from sora_proxy.upstream.model_names import Model
 
 @described(Description(body=ResponseRequest, answer=ResponseAnswer, media=(JSON, EVENTS)))
 async def create(request: web.Request) -> web.StreamResponse:
-    """Order an image and return it as a response."""
+    """Order images and return them as a response."""
     side_calls = request.app[SIDE_CALLS]
     async with parsed(request, lambda body: _parse(body, side_calls)) as (whole, prompt, answer):
         model = model_for(request, whole.model)
@@ -68,13 +68,13 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 @described(
     Description(
-        query={"stream": "`true`: as a stream", "starting_after": "the number of the last event received"},
+        query={"stream": "`true`: return it as a stream", "starting_after": "begin after the event of this number"},
         answer=ResponseAnswer,
         media=(JSON, EVENTS),
     )
 )
 async def retrieve(request: web.Request) -> web.StreamResponse:
-    """Retrieve a response, whatever state it is in; or its stream, from the beginning or from where one was cut."""
+    """Retrieve a response in whatever state it is, or its stream."""
     generation = await _find(request)
     after = stream_asked_after(request, generation, numbers_per_event=NUMBERS_PER_EVENT)
     if after is None:
@@ -93,7 +93,7 @@ async def delete(request: web.Request) -> web.Response:
 
 @described(Description(answer=ResponseAnswer))
 async def cancel(request: web.Request) -> web.StreamResponse:
-    """Cancel a response. If it has ended, nothing changes."""
+    """Cancel a response. One that has ended does not change."""
     generation = await _find(request)
     await request.app[SUPERVISOR].cancel(generation)
     return await _whole(request, generation, wait=False)
@@ -101,7 +101,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
 
 @described(Description(answer=InputItemList))
 async def list_input_items(request: web.Request) -> web.Response:
-    """List the input of a response: its prompt."""
+    """List the input of a response, which is its prompt."""
     generation = await _find(request)
     return page_response([ResponseObjects(generation).input_item()], has_more=False)
 
