@@ -15,8 +15,9 @@ from sora_proxy.api.reference.described import JSON, Description, description_of
 
 ABOUT = (
     "Makes images through OpenAI's API. Every error is an object with `message`, `type`, `param` and `code`;"
-    " `ErrorDetail` lists the codes. All answers have the header `x-request-id`. Answers about an order have `x-generation-id`, and"
-    " `x-sora-proxy-backend` with the name of the back end once it is known. The images of `simulator` are drawn."
+    " `ErrorDetail` lists the codes. All answers have the header `x-request-id`. Answers about an order have"
+    " `x-generation-id`, and `x-sora-proxy-backend` with the name of the back end once it is known. The images of"
+    " `simulator` are drawn."
 )
 PARAMETER = re.compile(r"{(\w+)}")
 FORM, FILE = "multipart/form-data", {"type": "string", "contentMediaType": "application/octet-stream"}
