@@ -251,7 +251,7 @@ def _task_id(answer: Answer, call: HttpCall) -> str:
         body = {}
     if not isinstance(body.get("id"), str) or not body["id"]:
         raise SubmissionUnknown(
-            f"The back end answered with status {answer.status}, and it is unknown whether it took the order."
+            f"The back end answered with status {answer.status}. It is unknown whether it accepted the order."
         )
     if (task_id := id_of(body)) is None:  # no list would show it, and it must not be ordered again
         raise TaskFailed("The back end gave the task an id that can't be used.")

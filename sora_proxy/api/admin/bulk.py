@@ -105,7 +105,7 @@ def _read_text(fields: dict[str, Any]) -> tuple[bool, list[_Line]]:
     numbered = enumerate((line.strip() for line in order.text.splitlines()), 1)
     lines = [_read_line(number, line) for number, line in numbered if line and not line.startswith("#")]
     if not 1 <= len(lines) <= MAX_LINES:
-        raise ClientError(f"The text must hold 1 to {MAX_LINES} keys, one per line.", param="text")
+        raise ClientError(f"The text must contain 1 to {MAX_LINES} keys, one per line.", param="text")
     return order.dry_run, lines
 
 

@@ -100,7 +100,7 @@ class Calls:
             raise RequestFault("The order is too large for the back end.", code="request_too_large")
         fault = _fault_of(answer, account)
         if isinstance(fault, UpstreamUnavailable) and not _refuses(answer.status):
-            message = f"The back end answered with status {answer.status}, and it is unknown whether it took the order."
+            message = f"The back end answered with status {answer.status}. It is unknown whether it accepted the order."
             raise SubmissionUnknown(message)
         raise fault
 

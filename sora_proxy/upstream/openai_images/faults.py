@@ -167,7 +167,7 @@ def _by_status(status: int, error: ErrorObject, account: Account, *, is_json: bo
         case 400 | 422:
             return UpstreamUnavailable("The back end refused the order without giving a reason.")
     return SubmissionUnknown(
-        f"The back end answered with status {status}, and it is unknown whether it took the order."
+        f"The back end answered with status {status}. It is unknown whether it accepted the order."
     )
 
 
