@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"sora_proxy {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser("serve", help="run the server (the default)")
-    simulator.add_arguments(commands.add_parser("simulator", help="run the built-in simulator alone"))
+    simulator.add_arguments(commands.add_parser("simulator", help="run only the built-in simulator of back ends"))
     chosen = parser.parse_args(arguments)
     return simulator.run(chosen) if chosen.command == "simulator" else _serve()
 
@@ -59,7 +59,7 @@ def _serve() -> int:
     redactor = Redactor(_secrets(settings, access))
     stop_logging = configure_logging(style=settings.log_format, verbose=settings.verbose_logging, redactor=redactor)
     for name, option in misspelt_options():
-        log.warning("no such option", name=name, meant=option)
+        log.warning("unknown option ignored", name=name, similar=option)
     try:
         app = create_app(settings, access, redactor)
         with asyncio.Runner() as runner:
@@ -132,7 +132,7 @@ def _announce(app: web.Application, port: int) -> None:
 def _backends_in_words(app: web.Application) -> str:
     choice, backends = app[BACKEND_CHOICE], app[BACKENDS_IN_USE].enabled
     if not backends:
-        return "none: orders are refused until there is one"
+        return "none: orders are refused until a back end is added"
     first, *others = backends
     keys = {backend.name: sum(key.config.enabled for key in backend.keys.keys) for backend in backends}
     if choice.simulated:
@@ -141,7 +141,7 @@ def _backends_in_words(app: web.Application) -> str:
         return ", ".join(f"{name} with {count} key(s)" for name, count in keys.items())
     if count := keys[first.name]:
         return f"{first.name} on {first.upstream.base_url} with {count} key(s)"
-    return f"{first.name} on {first.upstream.base_url}, without a key: orders are refused until there is one"
+    return f"{first.name} on {first.upstream.base_url}, without a key: orders are refused until a key is added"
 
 
 if __name__ == "__main__":

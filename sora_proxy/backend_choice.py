@@ -128,8 +128,8 @@ class BackendChoice:
             yield
             return
         if self._settings.openai_api_key:
-            log.warning("OPENAI_API_KEY is set, and not used: UPSTREAM=openai would use it")
-        log.warning("the simulator answers: images are drawn, not generated", reason=self.why_simulated)
+            log.warning("OPENAI_API_KEY ignored without UPSTREAM=openai")
+        log.warning("simulator in use, images are drawn", reason=self.why_simulated)
         async with serve_simulator(SimulatorOptions(seconds=self._settings.simulator_seconds), self._socket):
             yield
 

@@ -27,7 +27,7 @@ def start_task(coroutine: Coroutine[Any, Any, T], *, name: str, awaited: bool = 
 
 def _log_death(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("background task failed", task=task.get_name(), exc_info=error)
+        log.error("background task crashed", task=task.get_name(), exc_info=error)
 
 
 async def finished(waiting: asyncio.Future[Any]) -> None:
@@ -99,7 +99,7 @@ class Background:
             if clock() - started > MAX_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
             error = None if task.cancelled() else task.exception()
-            log.error("background loop died", loop=name, restart_seconds=pause, exc_info=error)
+            log.error("background loop crashed", loop=name, restart_seconds=pause, exc_info=error)
             self._dead.add(name)
             await asyncio.sleep(pause)
             pause = min(pause * 2, MAX_PAUSE_SECONDS)

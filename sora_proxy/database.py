@@ -186,7 +186,7 @@ class Database:
         except SQLAlchemyError as error:
             raise ConfigurationError([f"{self._path}: can't be used as the database: {_reason(error)}"]) from None
         self._file.opened(number)
-        log.info("database open", path=str(self._path), sqlite=sqlite3.sqlite_version, start=number)
+        log.info("database opened", path=str(self._path), sqlite=sqlite3.sqlite_version, start=number)
 
     def _check(self) -> None:
         """Refuse a damaged file without changing it. Pages not read within `CHECK_SECONDS` are not checked."""
@@ -199,7 +199,7 @@ class Database:
             except OperationalError as error:
                 if _reason(error) != "interrupted":
                     raise
-                log.warning("database checked in part", seconds=CHECK_SECONDS)
+                log.warning("database check incomplete", seconds=CHECK_SECONDS)
                 return
             finally:
                 timer.cancel()
@@ -211,7 +211,9 @@ class Database:
         """Migrate the schema, and number this start."""
         version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
         if version > SCHEMA_VERSION:
-            raise ConfigurationError([f"{self._path}: was written by a newer version of sora_proxy"])
+            raise ConfigurationError(
+                [f"{self._path}: was written by a newer version of sora_proxy. Use that version, or restore a backup"]
+            )
         for statement in (each for step in MIGRATIONS[version - 1 :] if version for each in step):
             connection.exec_driver_sql(statement)
         metadata.create_all(connection)

@@ -35,14 +35,14 @@ class DatabaseFile:
         if self._last_start() and not self.path.exists():
             raise self._incomplete(f"{self.path}: is missing")
         if not self._log_is_readable():
-            raise ConfigurationError(
-                [f"{self._log_path}: is damaged. Remove it to go on without what was committed last."]
-            )
+            raise ConfigurationError([f"{self._log_path}: is damaged. Remove it to start without the last commits."])
 
     def check_start(self, number: int) -> None:
         """Check the number of the last start that is stored in the database. Raises ConfigurationError."""
         if number < self._last_start():
-            raise self._incomplete(f"{self.path}: what was committed last is gone, {self._log_path.name} with it")
+            raise self._incomplete(
+                f"{self.path}: the last commits are missing, because {self._log_path.name} was removed"
+            )
 
     def opened(self, number: int) -> None:
         """Note that the start with this number has opened the database."""
@@ -87,7 +87,7 @@ class DatabaseFile:
         return int(noted) if noted.strip().isdigit() else 0
 
     def _incomplete(self, what: str) -> ConfigurationError:
-        advice = f"Put it back, or remove {self._lock_path} to go on with what is there"
+        advice = f"Put it back, or remove {self._lock_path} to start with the files that are there"
         return ConfigurationError([f"{what}. {advice}."])
 
 
@@ -98,5 +98,7 @@ def _take_lock(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise ConfigurationError([f"DATA_DIR: {path.parent} is in use by another sora_proxy process"]) from None
+        raise ConfigurationError(
+            [f"DATA_DIR: {path.parent} is in use by another sora_proxy process. Stop it, or use another folder"]
+        ) from None
     return descriptor

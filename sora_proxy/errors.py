@@ -121,14 +121,14 @@ class NoUpstreamKey(SoraProxyError):
     """Every upstream key is out of service until an operator acts."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(message or "there is no upstream key that could serve")
+        super().__init__(message or "No upstream key can take orders.")
 
 
 class DailyCapReached(SoraProxyError):
     """`cap` names an option and its value. Nothing was sent."""
 
     def __init__(self, cap: str) -> None:
-        super().__init__(f"{cap} leaves no room for this order today; the next day begins at 00:00 UTC")
+        super().__init__(f"The daily cap {cap} leaves no room for this order. The next day begins at 00:00 UTC.")
 
 
 class QueueFull(SoraProxyError):
@@ -237,7 +237,7 @@ class ResultRefused(UpstreamFault):
     code = "result_unavailable"
 
     def __init__(self, host: str) -> None:
-        super().__init__("the result's address is not public, and RESULT_ALLOW does not name its host")
+        super().__init__("The address of the result is not public, and RESULT_ALLOW does not list its host.")
         self.host = host[:100]
 
 

@@ -77,7 +77,7 @@ class Cancelled:
     """The client has cancelled the order."""
 
 
-INTERNAL_ERROR = Failed("internal_error", "internal server error")
+INTERNAL_ERROR = Failed("internal_error", "Internal server error.")
 Event = Queued | Progress | Image | Missing | Completed | Failed | Cancelled
 # The names under which events are stored and sent.
 EVENTS: dict[str, type[Event]] = {
@@ -98,7 +98,7 @@ def failure_of(event: Event) -> Failed | None:
         case Failed():
             return event
         case Cancelled():
-            return Failed("cancelled", "the generation was cancelled")
+            return Failed("cancelled", "The generation was cancelled.")
         case _:
             return None
 

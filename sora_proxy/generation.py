@@ -74,7 +74,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 
 E = TypeVar("E", bound=Event)
 ATTEMPT_NAMESPACE = uuid.UUID("5b3a2c1e-6f0e-4d5c-9a83-0d6b7f5a2e41")  # the namespace of their ids
-NOT_MADE = Failed("result_unavailable", "the back end did not make this image")
+NOT_MADE = Failed("result_unavailable", "The back end did not make this image.")
 
 
 @dataclass(frozen=True, slots=True)

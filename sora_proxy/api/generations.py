@@ -20,10 +20,10 @@ from sora_proxy.generation import Phase
 
 
 @described(
-    Description(query={"starting_after": "the number of the last event received"}, media=(EVENTS,), or_nothing=True)
+    Description(query={"starting_after": "begin after the event of this number"}, media=(EVENTS,), or_nothing=True)
 )
 async def events(request: web.Request) -> web.StreamResponse:
-    """Follow the log of a generation, as an `EventSource` does: its own header wins when it reconnects."""
+    """Stream the events of a generation. `starting_after` is ignored if the header `Last-Event-ID` is sent."""
     generation = await find(request)
     number = request.headers.get("last-event-id") or request.query.get("starting_after", "0")
     after = resume_point(number, len(generation.log))
@@ -33,7 +33,7 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 @described(Description(answer=GenerationAnswer))
 async def cancel(request: web.Request) -> web.Response:
-    """Cancel a generation. If it has ended, nothing changes."""
+    """Cancel a generation. One that has ended does not change."""
     generation = await find(request)
     await request.app[SUPERVISOR].cancel(generation)
     return json_response(generation.summary(public_origin(request)))
@@ -42,9 +42,9 @@ async def cancel(request: web.Request) -> web.Response:
 @described(
     Description(
         query={
-            "after": "the last id of the previous page",
-            "limit": "the size of the page",
-            "status": f"only generations in this state: {', '.join(Phase)}",
+            "after": "begin after this id, the last one of the previous page",
+            "limit": "the number of entries in the page",
+            "status": f"return only generations in this state: {', '.join(Phase)}",
         },
         answer=GenerationList,
     )
@@ -56,7 +56,7 @@ async def list_generations(request: web.Request) -> web.Response:
     if status is not None and status not in [*Phase]:
         raise ClientError(f"'status' must be one of: {', '.join(Phase)}.", param="status")
     if after is not None and await request.app[STORE].find(after, client) is None:
-        raise ClientError("Unknown generation in 'after'.", param="after")
+        raise ClientError("'after' must be the id of one of your generations.", param="after")
     phase = Phase(status) if status is not None else None
     found = await request.app[STORE].newest(client, limit + 1, before=after, phase=phase)
     origin = public_origin(request)

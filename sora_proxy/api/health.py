@@ -14,19 +14,19 @@ from sora_proxy.errors import StorageUnavailable
 
 @described(Description(answer=Health))
 async def health(_request: web.Request) -> web.Response:
-    """Answer that the server runs, as documented."""
+    """Check that the server runs."""
     return json_response({"status": "ok", "timestamp": time.time()})
 
 
 @described(Description(answer=Health))
 async def live(_request: web.Request) -> web.Response:
-    """Answer that the process runs and its event loop turns."""
+    """Check that the process answers requests."""
     return json_response({"status": "ok"})
 
 
 @described(Description(answer=Health))
 async def ready(request: web.Request) -> web.Response:
-    """Answer whether new orders are accepted, and name the back end that would make their images.
+    """Check whether new orders are accepted, and name the back ends that make their images.
 
     `backends` shows for each whether it has a key that could serve, and could be reached at the last try. `restarting`
     names background loops that died and will be restarted.

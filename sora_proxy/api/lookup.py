@@ -26,7 +26,7 @@ async def find(
     given = request.match_info["id"]
     generation = await find_by_id(request, id_of(given))
     if generation is None:
-        raise ClientError(f"There is no {noun} {given[:80]!r}.", code="not_found", param="id")
+        raise ClientError(f"The {noun} {given[:80]!r} does not exist.", code="not_found", param="id")
     name_order(request, generation)
     return generation
 
@@ -39,7 +39,9 @@ async def find_by_id(request: web.Request, generation_id: str) -> Generation | N
 async def forget(request: web.Request, generation: Generation) -> None:
     """Delete all stored data of a finished generation. Raises ClientError."""
     if generation.status not in FINAL:  # a cancelled one may still have a task at the back end
-        raise ClientError("The generation has not ended yet.", code="conflict", param="id")
+        raise ClientError(
+            "The generation has not ended yet. Cancel it, or wait for its end.", code="conflict", param="id"
+        )
     await request.app[RETENTION].forget([generation.id])
 
 
@@ -57,14 +59,14 @@ def why_no_images(generation: Generation, name: str) -> Failed | None:
     """
     if generation.failure or generation.status is Status.completed:
         return generation.failure
-    message = f"The order continues, but this request has timed out: ask for {name} later."
+    message = f"This request timed out, but the order continues. Retrieve {name} later."
     return Failed("generation_timeout", message)
 
 
 def why_cut(generation: Generation, path: str) -> Failed:
     """The failure to report when a stream ends before its generation. It can be resumed at `path`."""
     if generation.overdue:
-        message = f"The order takes too long. It continues; resume this stream later at {path}"
+        message = f"The order is taking too long for this stream. It continues; resume the stream later at {path}"
         return Failed("generation_timeout", message)
     return Failed("server_stopping", f"The server is stopping. The order continues; resume this stream at {path}")
 

@@ -21,7 +21,7 @@ async def list_models(request: web.Request) -> web.Response:
 
 @described(Description(answer=ModelAnswer))
 async def retrieve_model(request: web.Request) -> web.Response:
-    """Retrieve one model and what it can do."""
+    """Retrieve one model with its capabilities."""
     return json_response(_model(request.app[MODELS].get(request.match_info["model"])))
 
 

@@ -87,7 +87,7 @@ def _with_webhook(request: web.Request, spec: GenerationSpec) -> GenerationSpec:
     try:
         request.app[WEBHOOKS].check(address)
     except AddressRefused as error:
-        message = f"No webhook can be sent: {error}."
+        message = f"The webhook can't be used: {error}."
         raise ClientError(message, code="webhook_refused", param="metadata.webhook_url") from error
     return replace(spec, webhook_url=address, origin=public_origin(request))
 

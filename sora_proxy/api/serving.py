@@ -45,11 +45,11 @@ async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:
     except BaseException:
         await runner.cleanup()
         raise
-    log.info("stopping")
+    log.info("server stopping")
     ending = start_task(_end(runner, app), name="end", awaited=True)
     await asyncio.wait([ending], timeout=settings.shutdown_grace)
     clean = ending.done() and ending.result() and not app[THREADS].busy
-    log.info("stopped", clean=clean)
+    log.info("server stopped", clean=clean)
     return clean
 
 

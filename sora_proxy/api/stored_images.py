@@ -20,12 +20,12 @@ HEADERS = {
 
 @described(Description(media=("image/png", "image/jpeg", "image/webp", "image/gif")))
 async def image(request: web.Request) -> web.StreamResponse:
-    """Retrieve an image by its name, with the type that its bytes had when it was stored."""
+    """Retrieve a stored image."""
     name = request.match_info["name"]
     found = IMAGE_NAME.fullmatch(name)
     media = request.app[MEDIA]
     if found is None or not await request.app[STORE].has_image(name) or not await media.has_image(name):
-        raise ClientError("There is no such image.", code="not_found")
+        raise ClientError("This image does not exist.", code="not_found")
     response = web.FileResponse(media.image_path(name), headers=HEADERS)
     response.content_type = CONTENT_TYPES[found[1]]
     return response

@@ -12,8 +12,8 @@ def markdown(generation: Generation, images: list[Image], origin: str) -> str:
 
 def missing(generation: Generation) -> list[str]:
     """One line for each image that failed although others were made."""
-    reasons = {n: "" if failed is NOT_MADE else f": {failed.message}" for n, failed in generation.missing.items()}
-    return [f"Image {n + 1} could not be made{reason}." for n, reason in reasons.items()]
+    reasons = {n: "" if failed is NOT_MADE else f" {failed.message}" for n, failed in generation.missing.items()}
+    return [f"Image {n + 1} could not be made.{reason}" for n, reason in reasons.items()]
 
 
 def finished_text(generation: Generation, origin: str) -> str:

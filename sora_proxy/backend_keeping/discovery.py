@@ -84,12 +84,12 @@ class Discovery:
             await self.ask(backend)
         except (Fault, StorageUnavailable) as error:
             if self._faults.get(backend.name) != str(error):
-                log.warning("models not listed", backend=backend.name, reason=str(error))
+                log.warning("model listing failed", backend=backend.name, reason=str(error))
             self._faults[backend.name] = str(error)
             self._explain(backend.name, str(error))
         except Exception:
             # A bug in reading one back end's answer must not keep the others from being asked.
-            log.exception("listing of models crashed", backend=backend.name)
+            log.exception("model listing crashed", backend=backend.name)
         else:
             self._faults.pop(backend.name, None)
             self._explain(backend.name, None)

@@ -91,7 +91,7 @@ class Fleet:
         try:
             self.check_models()
         except ConfigurationError as error:
-            log.warning("models are missing", faults=error.faults)
+            log.warning("configured models missing", faults=error.faults)
 
     def _offer_of(self, record: BackendRecord) -> Offer:
         capabilities = record.capabilities or self.built_in(record.name)

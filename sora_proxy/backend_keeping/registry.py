@@ -62,7 +62,7 @@ class BackendRegistry:
         try:
             return self._records[name]
         except KeyError:
-            raise BackendNotFound("There is no such back end.") from None
+            raise BackendNotFound("This back end does not exist.") from None
 
     def load(self, records: Iterable[BackendRecord]) -> None:
         """Put the back ends into use at startup. Raises ConfigurationError if a configured one can't be used."""
@@ -72,7 +72,7 @@ class BackendRegistry:
             except ConfigurationError as error:
                 if record.origin is Origin.environment:
                     raise
-                log.warning("stored back end can't be used", backend=record.name, faults=error.faults)
+                log.warning("stored back end ignored", backend=record.name, faults=error.faults)
                 continue
             self._fleet.put(record.config, upstream)
             self._records[record.name] = record
@@ -129,10 +129,10 @@ class BackendRegistry:
         async with self._changing:
             if any(record.origin is Origin.simulator for record in self.records):
                 raise SimulatorInUse(
-                    f"No back end is accepted now: the built-in simulator is in use. Instead, {HOW_TO_NAME_A_BACKEND}."
+                    f"Back ends can't be added while the simulator is in use. Instead, {HOW_TO_NAME_A_BACKEND}."
                 )
             if config.name in self._records:
-                raise BackendExists("There is a back end of this name.")
+                raise BackendExists("A back end with this name already exists. Change it, or choose another name.")
             upstream = self._fleet.make_upstream(config)
             record = BackendRecord(config.model_copy(update={"keys": ()}), Origin.admin, time.time())
 
@@ -168,9 +168,11 @@ class BackendRegistry:
         async with self._changing:
             record = self.get(name)
             if record.origin in (Origin.environment, Origin.simulator):
-                raise BackendHasSource("The back end is in the configuration: remove it there, or disable it.")
+                raise BackendHasSource("The back end is part of the configuration. Remove it there, or disable it.")
             if self._fleet.has_orders(name):
-                raise BackendInUse("The back end has orders: disable it, and delete it when they have ended.")
+                raise BackendInUse(
+                    "The back end has unfinished orders. Disable it, and delete it when they have ended."
+                )
 
             def write(connection: sa.Connection) -> None:
                 store.delete(connection, name)
@@ -190,7 +192,7 @@ class BackendRegistry:
 
 def _log(record: BackendRecord) -> None:
     config = record.config
-    log.info("back end", backend=config.name, kind=config.kind, base_url=config.base_url, enabled=config.enabled)
+    log.info("back end loaded", backend=config.name, kind=config.kind, base_url=config.base_url, enabled=config.enabled)
 
 
 def redacted(config: BackendConfig) -> dict[str, Any]:

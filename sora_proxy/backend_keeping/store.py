@@ -89,5 +89,5 @@ def _capabilities(row: sa.Row[Any]) -> Capabilities | None:
     try:
         return CAPABILITIES.validate_python(row.capabilities) if row.capabilities else None
     except ValidationError:
-        log.warning("stored capabilities can't be read, the back end will be asked", backend=row.name)
+        log.warning("stored capabilities unreadable", backend=row.name)
         return None

@@ -54,7 +54,7 @@ class PublicHttp:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             if isinstance(error, AddressRefused):
                 raise
-            raise AddressRefused(f"{self._subject} gives no usable answer") from error
+            raise AddressRefused(f"{self._subject} did not give a usable answer") from error
 
     def check(self, address: str) -> URL:
         """The parsed address, if it is allowed. Names are not looked up here.
@@ -67,13 +67,17 @@ class PublicHttp:
         except (ValueError, IndexError) as error:
             raise AddressRefused(f"{self._subject} is not valid") from error
         if url.scheme not in ("http", "https") or not url.host or url.user or url.password:
-            raise AddressRefused(f"{self._subject} must be http or https, without user and password")
+            raise AddressRefused(
+                f"{self._subject} must begin with http:// or https:// and must not contain a user or a password"
+            )
         if self._is_allowed(url):
             return url
         if not self._public_schemes:
-            raise AddressRefused(f"{self._subject} is not one that the operator allows")
+            raise AddressRefused(f"{self._subject} is not allowed by the operator")
         if url.scheme not in self._public_schemes:
-            raise AddressRefused(f"{self._subject} must be {' or '.join(self._public_schemes)}")
+            raise AddressRefused(
+                f"{self._subject} must begin with {' or '.join(f'{each}://' for each in self._public_schemes)}"
+            )
         if not url.is_default_port():
             raise AddressRefused(f"{self._subject} must not name a port")
         if not is_public_host(url.raw_host or ""):
@@ -85,7 +89,7 @@ class PublicHttp:
 
 
 def _not_public(subject: str) -> AddressRefused:
-    return AddressRefused(f"{subject} is not a public one")
+    return AddressRefused(f"{subject} is not public")
 
 
 class PublicResolver(AbstractResolver):

@@ -31,4 +31,4 @@ def _moment(date: str) -> float:
         moment = parsedate_to_datetime(date)
         return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()  # the oldest form of a date names no zone
     except (TypeError, OverflowError):  # raised by old Pythons, and for years out of range
-        raise ValueError("is no date") from None
+        raise ValueError("is not a date") from None

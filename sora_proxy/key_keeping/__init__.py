@@ -61,9 +61,9 @@ class KeyKeeping:
             try:
                 await self.registry.import_keys(entries, self._source.origin)
             except SimulatorInUse:
-                log.warning("key file not imported: the simulator is in use; the next start uses UPSTREAM=sora for it")
+                log.warning("key file ignored, simulator in use", hint="the next start uses UPSTREAM=sora")
             except StorageUnavailable as error:
-                log.warning("key file not imported yet", reason=str(error))
+                log.warning("key file import failed", reason=str(error))
                 self._source.read_again()
             except BaseException:  # the keys are imported when this loop is restarted
                 self._source.read_again()

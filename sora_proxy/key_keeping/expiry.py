@@ -47,4 +47,7 @@ class ExpiryWarnings:
                 continue
             self._warned[record.id] = now
             key, at = record.config.name or record.id, dt.datetime.fromtimestamp(end, dt.UTC).isoformat()
-            log.warning("upstream key expired" if end <= now else "upstream key expires soon", key=key, end=at)
+            if end <= now:
+                log.warning("upstream key expired", key=key, expires_at=at)
+            else:
+                log.warning("upstream key expires soon", key=key, expires_at=at)

@@ -55,6 +55,6 @@ class KeyMemories:
             self._changed |= keys
             if isinstance(error, asyncio.CancelledError):
                 raise
-            log.warning("key states could not be stored", reason=str(error))
+            log.warning("storing key states failed", reason=str(error))
             return False
         return True

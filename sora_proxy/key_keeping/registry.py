@@ -63,7 +63,7 @@ class KeyRegistry:
         try:
             return self._records[key_id]
         except KeyError:
-            raise KeyNotFound("There is no such key.") from None
+            raise KeyNotFound("This key does not exist.") from None
 
     async def open(self, entries: Sequence[Entry], origin: Origin) -> None:
         """Put the stored keys into the pools, and import those of the configuration."""
@@ -77,7 +77,7 @@ class KeyRegistry:
         """Raises SimulatorInUse if an added key would never be used."""
         if self.closed:
             raise SimulatorInUse(
-                "No key is accepted now: this server answers with simulator images, because neither a key nor a back"
+                "Keys can't be added now: this server returns simulator images, because neither a key nor a back"
                 f" end was configured when it started. To use a real back end, {HOW_TO_NAME_A_BACKEND}; to add keys to"
                 " the simulator, set UPSTREAM=simulator and restart."
             )
@@ -139,7 +139,7 @@ class KeyRegistry:
             records = imports.changes(self.records, entries, origin)
             if records:
                 await self._commit(records, Actor(origin.value))
-                log.info("keys imported", origin=origin.value, entries=len(entries), changed=len(records))
+                log.info("upstream keys imported", origin=origin.value, entries=len(entries), changed=len(records))
 
     def _of(self, backend: str) -> list[KeyRecord]:
         return [record for record in self.records if self._pools.name_of(record.backend) == backend]
@@ -150,7 +150,7 @@ class KeyRegistry:
         async with self._changing:
             identities = {identity_of(backend, config): config for config in configs}
             if any(map(self.find_by_identity, identities)):
-                raise KeyExists("Another key has this token.")
+                raise KeyExists("Another key has this token. Change that key instead.")
             now = time.time()
             records = [
                 KeyRecord(fingerprint(identity), config, Origin.admin, now, backend=backend)
@@ -167,7 +167,7 @@ class KeyRegistry:
                 self.check_open()
             holder = self.find_by_identity(identity_of(record.backend, config))
             if holder and holder.id != key_id:
-                raise KeyExists("Another key has this token.")
+                raise KeyExists("Another key has this token. Change that key instead.")
             origin = record.origin
             if origin is Origin.removed and config.enabled:  # from now on managed by operators
                 origin = Origin.admin
@@ -180,9 +180,11 @@ class KeyRegistry:
             record, pool = self.get(key_id), self._pools.of(self.get(key_id).backend)
             key = pool.get(key_id) if pool else None
             if record.origin in imports.IMPORTED_ORIGINS:
-                raise KeyHasSource(f"The key comes from its source ({record.origin}): remove it there, or disable it.")
+                raise KeyHasSource(
+                    f"The key is imported from its source ({record.origin}). Remove it there, or disable it."
+                )
             if key is not None and key.tasks:
-                raise KeyInUse("Tasks run on the key: disable it, and delete it when they have ended.")
+                raise KeyInUse("Tasks are running on the key. Disable it, and delete it when they have ended.")
 
             def write(connection: sa.Connection) -> None:
                 store.delete(connection, key_id)

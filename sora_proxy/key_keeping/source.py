@@ -86,7 +86,7 @@ class KeySource:
             try:
                 yield await self._threads.run(Work.media, self.read)
             except ConfigurationError as error:
-                log.warning("key file can't be used, the keys stay as they are", faults=error.faults)
+                log.warning("key file unusable", faults=error.faults)
 
     def read_again(self) -> None:
         """Have `changes` yield the same keys again, since they could not be imported."""

@@ -93,7 +93,7 @@ def readable(rows: sa.CursorResult[Any], name: str, read: Callable[[sa.Row[Any]]
             record = read(row)
         except ValueError as error:
             faults = lines_of(error) if isinstance(error, ValidationError) else [str(error)]
-            log.warning("stored record can't be read", record=getattr(row, name, None), faults=faults)
+            log.warning("stored record unreadable", record=getattr(row, name, None), faults=faults)
         else:
             yield record
 

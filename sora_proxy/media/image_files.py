@@ -220,7 +220,7 @@ def _remove(path: Path) -> bool:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        log.warning("file not removed", reason=error.strerror)
+        log.warning("removing image file failed", reason=error.strerror)
         return False
     return True
 

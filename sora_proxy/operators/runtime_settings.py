@@ -110,7 +110,9 @@ def redacted(settings: Settings, option: str) -> Any:
 
 def _check(option: str, value: Any) -> None:
     if option not in FIELDS:
-        message = f"{option[:40]!r} can't be changed here. These can: {', '.join(FIELDS)}."
+        message = (
+            f"{option[:40]!r} can't be changed while the server runs. Only these options can: {', '.join(FIELDS)}."
+        )
         raise UnknownOption(message, option=option[:40])
     if value is None:
         return

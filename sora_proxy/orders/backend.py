@@ -139,7 +139,7 @@ class Backend:
         try:
             await self.upstream.cancel(task_id, self.keys.account(key))
         except Fault as fault:
-            log.warning("task not cancelled", generation=generation.id, key=key.alias, reason=str(fault))
+            log.warning("cancelling task failed", generation=generation.id, key=key.alias, reason=str(fault))
 
     async def close(self) -> None:
         """End all polls and probes."""
@@ -191,29 +191,29 @@ class Backend:
         """Adopt the task of an order of unknown outcome, or find that there is none; then it may be sent again."""
         searchable = self.upstream.identity in SEARCHABLE
         if searchable and (task_id := await self._search(generation, lease)):
-            log.info("order found upstream", key=lease.key.alias)
+            log.info("order found at the back end", key=lease.key.alias)
             await self._recorder.accept(generation, task_id)
             return
         chosen = self._policy.on_unknown
         resend = chosen == "requeue" or (chosen == "auto" and searchable)
         proven, sends = searchable and chosen != "fail", generation.state.lost + 1
         if not resend or (sends >= MAX_SENDS and not proven):
-            unknown = SubmissionUnknown("it is not known whether the back end took the order")
+            unknown = SubmissionUnknown("It is not known whether the back end accepted the order.")
             if not generation.state.calls:
                 raise unknown
             await self._sending.give_up_unknown(generation, Failed(unknown.code, str(unknown)))
             return
         await self._recorder.requeue(generation, proven=proven)
         if sends >= MAX_SENDS:
-            raise TaskFailed(f"the back end lost the order {sends} times", code="upstream_unavailable")
-        log.info("order not found upstream, it will be sent again", key=lease.key.alias)
+            raise TaskFailed(f"The back end lost the order {sends} times.", code="upstream_unavailable")
+        log.info("order not found at the back end, sending again", key=lease.key.alias)
 
     async def _search(self, generation: Generation, lease: Lease) -> str | None:
         try:
             async with asyncio.timeout(self._policy.give_up_after):
                 return await self._lost_orders.find(generation, lease)
         except TimeoutError:
-            raise SubmissionUnknown("it can't be found out whether the back end took the order") from None
+            raise SubmissionUnknown("It could not be determined whether the back end accepted the order.") from None
 
     async def _follow(self, generation: Generation, lease: Lease) -> None:
         """Follow the task until its results are known: from `running` to `saving`."""
@@ -225,7 +225,7 @@ class Backend:
             again = self._policy.on_lost == "requeue" and generation.state.lost + 1 < MAX_SENDS
             if not again or generation.cancelled:
                 raise
-            log.warning("task lost by the back end, its order will be sent again", key=lease.key.alias)
+            log.warning("task lost by the back end, sending again", key=lease.key.alias)
             await self._recorder.requeue(generation, proven=False)
         else:
             done = {"assets": assets, "upstream_done_at": time.time()}

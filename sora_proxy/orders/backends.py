@@ -77,7 +77,7 @@ class Backends:
         else:
             backend = self.get(name)
         if backend is None:
-            raise NoUpstreamKey("the back end of this generation is not configured any more")
+            raise NoUpstreamKey("The back end of this generation is no longer configured.")
         return backend
 
     def serving(self, spec: GenerationSpec) -> list[Backend]:
@@ -93,13 +93,13 @@ class Backends:
         """Wait until a back end can make an order. Raises NoUpstreamKey if that takes too long."""
         if self.serving(spec):
             return
-        log.info("no back end serves the model, the order waits for one", model=spec.model, seconds=self._max_wait)
+        log.info("order waiting for a back end", model=spec.model, seconds=self._max_wait)
         try:
             async with asyncio.timeout(self._max_wait):
                 while not self.serving(spec):
                     await self._next_change.wait()
         except TimeoutError:
-            raise NoUpstreamKey("no back end serves the model any more") from None
+            raise NoUpstreamKey("No back end serves this model any longer.") from None
 
     def own_name(self, backend: str, spec: GenerationSpec) -> str | None:
         """A back end's own name for the model of an order; None if it can't make the order."""

@@ -26,7 +26,7 @@ def limited_wait(generation: Generation, seconds: float) -> Iterator[None]:
     """End the wait of clients if the block takes longer than `seconds`; the generation continues without them."""
 
     def end_wait() -> None:
-        log.warning("generation overdue, clients wait no more", seconds=seconds)
+        log.warning("generation overdue", seconds=seconds)
         generation.end_wait()
 
     # The time does not count from the intent: the task may have ended while the server was down, and clocks change.
@@ -50,7 +50,7 @@ class Following:
             async with asyncio.timeout(self._longest):
                 return await self._watch(generation, lease, show)
         except TimeoutError:
-            message = f"the back end took longer than {self._longest:g} seconds"
+            message = f"The back end took longer than {self._longest:g} seconds."
             raise TaskFailed(message, code="generation_timeout") from None
 
     async def _watch(self, generation: Generation, lease: Lease, show: Show) -> tuple[Asset, ...]:
@@ -63,16 +63,18 @@ class Following:
                         if snapshot.preview is not None:
                             await show(generation, snapshot.preview)
                     case TaskState.refused:
-                        raise RequestFault("the back end refused the order: it is against its rules")
+                        raise RequestFault(
+                            "The order violates the back end's content policy. Change the prompt or a reference image."
+                        )
                     case TaskState.failed:
-                        raise TaskFailed(snapshot.reason or "the back end failed to make the image")
+                        raise TaskFailed(snapshot.reason or "The back end failed to make the image.")
                     case TaskState.succeeded if snapshot.assets:
                         return snapshot.assets[: generation.spec.n]
                     case TaskState.succeeded:
                         empty += 1
                         if empty == MAX_EMPTY_POLLS:
                             break
-        raise TaskFailed("the back end finished without an image", code="result_unavailable")
+        raise TaskFailed("The back end finished without an image.", code="result_unavailable")
 
 
 def _progress_of(snapshot: Snapshot) -> Progress:

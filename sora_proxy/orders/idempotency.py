@@ -136,7 +136,7 @@ def _earlier(connection: sa.Connection, claim: Claim) -> str | None:
         same_key = (sent.c.client == claim.client) & (sent.c.key == claim.key)
         found = connection.execute(sa.select(sent.c.answer_id, sent.c.digest).where(same_key)).first()
         if found is not None and found.digest != claim.digest:
-            raise IdempotencyMismatch("This Idempotency-Key was used for another order.")
+            raise IdempotencyMismatch("This Idempotency-Key was used for another order. Use a new key for a new order.")
         return found.answer_id if found is not None else None
     if not claim.counted:
         return None

@@ -85,7 +85,7 @@ class Lifecycle:
             await self._end(generation, Failed(fault.code, str(fault)), refused=refused)
         except Exception:
             # A bug in this server ends this order, not the others.
-            log.exception("generation broke")
+            log.exception("generation crashed")
             await self._end(generation, INTERNAL_ERROR)
 
     async def _end(self, generation: Generation, failed: Failed, *, refused: bool = False) -> None:
@@ -111,14 +111,19 @@ class Lifecycle:
                     await backend.work(generation, lease)
                 deadline = loop.time() + self._policy.queue_timeout  # for the single calls that are left
             except DailyCapReached as error:  # the cap was reached after the order entered the line
-                log.debug("order passed over", backend=backend.name, reason=str(error))
+                log.debug("back end skipped, daily cap reached", backend=backend.name, reason=str(error))
             except TRANSIENT_FAULTS as fault:
                 # The pool handles a key that is full, cooling down or rejected; other refusals are limited in time.
                 seconds = 0.0 if isinstance(fault, KeyFault) else waiting.note_refusal(backend, loop.time())
                 # Only an order that was certainly not accepted may be sent again.
                 if generation.status not in (Status.queued, Status.submitting) or waiting.exhausted:
                     raise
-                log.info("order refused", reason=str(fault), code=fault.code, attempt=generation.state.attempts)
+                log.info(
+                    "order refused by the back end",
+                    reason=str(fault),
+                    code=fault.code,
+                    attempt=generation.state.attempts,
+                )
                 if generation.status is Status.submitting:
                     await self._recorder.requeue(generation)
                 if isinstance(fault, UpstreamUnavailable) and not isinstance(fault, ServerUnreachable):
@@ -140,7 +145,7 @@ class Lifecycle:
                 return await waiting.lease(show)
         except TimeoutError:
             seconds = f"{self._policy.queue_timeout:g}"
-            raise QueueTimeout(f"no upstream key could take the order within {seconds} seconds") from None
+            raise QueueTimeout(f"No upstream key could take the order within {seconds} seconds.") from None
 
     async def _save(self, generation: Generation) -> None:
         """Store or link the results, and complete the generation. Those of a cancelled one are not fetched."""

@@ -63,7 +63,7 @@ class LostOrders:
             except SubmissionUnknown:  # the list was read, and is ambiguous
                 raise
             except (Fault, StorageUnavailable) as error:
-                log.warning("poll for a lost order failed", key=lease.key.alias, reason=str(error))
+                log.warning("searching for an order failed", key=lease.key.alias, reason=str(error))
                 if isinstance(error, EgressFault | ServerUnreachable):  # the next poll may use another egress
                     self._keys.report(lease.key, error)
             else:
@@ -100,5 +100,5 @@ def _task_of(strangers: list[Snapshot], generation: Generation) -> str | None:
     ]
     nameless = any(row.prompt is None for row in strangers)
     if found and nameless and (listed is None or len(found) > 1):
-        raise SubmissionUnknown("the back end's list does not tell which task is this order")
+        raise SubmissionUnknown("The back end's list does not show which task belongs to this order.")
     return found[0] if found else None

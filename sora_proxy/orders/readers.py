@@ -73,4 +73,4 @@ class Readers:
         except Stopping:  # the next start resumes it
             pass
         except StorageUnavailable as error:
-            log.warning("abandoned order not cancelled", generation=generation.id, reason=str(error))
+            log.warning("cancelling abandoned order failed", generation=generation.id, reason=str(error))

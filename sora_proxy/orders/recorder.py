@@ -31,7 +31,7 @@ async def retry_until_stored(write: Callable[[], Awaitable[T]]) -> T:
             return await write()
         except StorageUnavailable as error:
             if not refused:
-                log.warning("storage unavailable, waiting for it", reason=str(error))
+                log.warning("storage unavailable, retrying", reason=str(error))
             refused = True
             await asyncio.sleep(STORAGE_RETRY_SECONDS)
 

@@ -37,7 +37,7 @@ class Results:
         images = await asyncio.gather(*(self._image(generation, index, store=store) for index in wanted))
         if not any(images):
             raise TaskFailed(
-                "the back end's images can't be fetched, or are at addresses that may not be used",
+                "The images can't be fetched from the back end, or their addresses are not allowed.",
                 code="result_unavailable",
             )
         return [image for image in images if image]
@@ -52,7 +52,7 @@ class Results:
             log.warning("result address refused", index=index, host=error.host, reason=str(error))
         except Exception:
             # A bug in the handling of one image must not cost the others of the order, which are paid for.
-            log.exception("result not fetched", index=index)
+            log.exception("fetching result crashed", index=index)
         return None
 
     async def _from_file(self, generation: Generation, index: int) -> Image | None:
@@ -78,7 +78,7 @@ class Results:
         if asset.ours_only:
             return None
         if (url := plain_address(asset.url)) is None:
-            log.warning("result address can't be shown", index=index)
+            log.warning("result address unusable", index=index)
             return None
         await self.upstream.check_link(asset, self._keys.account(key) if key else None)
         return Image(index, url=url)
@@ -102,7 +102,7 @@ class Results:
             except ResultRefused:
                 raise
             except (Fault, NotAnImage, StorageUnavailable) as error:
-                log.warning("image not fetched", index=index, attempt=attempt + 1, reason=str(error))
+                log.warning("fetching result failed", index=index, attempt=attempt + 1, reason=str(error))
                 await self._media.discard(download)
                 if isinstance(error, EgressFault):  # the next attempt uses another egress, if there is one
                     self._keys.report(key, error)

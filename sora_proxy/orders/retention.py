@@ -78,7 +78,7 @@ class Retention:
         query = sa.select(generations.c.id).where(over).order_by(generations.c.ended_at).limit(BATCH_SIZE)
         while ids := await self._database.read(lambda connection: connection.scalars(query).all()):
             await self.forget(ids)
-            log.info("generations forgotten", count=len(ids))
+            log.info("generations removed", count=len(ids))
             await asyncio.sleep(BATCH_PAUSE)
         await self._database.write(_forget_old_tasks)
 

@@ -67,7 +67,7 @@ class Sending:
         try:
             outcome = await self._answer(order)
         except SubmissionUnknown as fault:
-            log.warning("submission unknown", key=lease.key.alias, reason=str(fault))
+            log.warning("submission outcome unknown", key=lease.key.alias, reason=str(fault))
             await self._recorder.record(generation, generation.state.to(Status.unknown))
             return
         if isinstance(outcome, str):
@@ -95,7 +95,7 @@ class Sending:
             if made.limit:
                 batch.limits.append(made.limit)
         except SubmissionUnknown as fault:
-            log.warning("submission unknown", key=order.lease.key.alias, image=number, reason=str(fault))
+            log.warning("submission outcome unknown", key=order.lease.key.alias, image=number, reason=str(fault))
         except (RequestFault, TaskFailed) as fault:
             taken = isinstance(fault, TaskFailed)
             call = replace(before if taken else before.refused, error=Failed(fault.code, str(fault)))
@@ -104,7 +104,7 @@ class Sending:
             call = before.refused
         except Exception:
             # A bug in the handling of one image must not cost the others of the order, which are paid for.
-            log.exception("single call broke", image=number)
+            log.exception("single call crashed", image=number)
             call = replace(before, error=INTERNAL_ERROR)
         async with batch.lock:
             state = order.generation.state
@@ -154,7 +154,7 @@ class Sending:
             async with asyncio.timeout(self._timeout), self._media.new_results() as new_file:
                 return await self.upstream.submit(_submission(order, number, new_file, report))
         except TimeoutError:
-            raise SubmissionUnknown("no answer in time") from None
+            raise SubmissionUnknown("The back end did not answer in time.") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ class Spending:
         refusal, today = self.caps.refusal(self.today, backend, images), _day(self._now())
         if refusal and self._logged.get(backend) != today:
             self._logged[backend] = today
-            log.warning("daily cap reached, orders are passed over", backend=backend, reason=str(refusal))
+            log.warning("daily cap reached", backend=backend, reason=str(refusal))
         return refusal
 
     def count(self, connection: sa.Connection, step: Step) -> None:

@@ -114,9 +114,9 @@ class Supervisor:
         parked = [each for each in unfinished if not self._backends.can_resume(each)]
         self._parked = {each.id: each for each in parked}
         if resumable:
-            log.info("unfinished generations go on", generations=len(resumable))
+            log.info("resuming unfinished generations", generations=len(resumable))
         for backend, count in Counter(each.state.backend for each in parked).items():
-            log.warning("unfinished generations wait for their back end", backend=backend, generations=count)
+            log.warning("unfinished generations without back end", backend=backend, generations=count)
         # Generations that have a key take it before the queue is served: its open intent must stay the only one.
         for generation in sorted(resumable, key=lambda generation: generation.status is Status.queued):
             self._start_coroutine(generation)
@@ -142,7 +142,7 @@ class Supervisor:
 
     def _check_running(self) -> None:
         if self._stopping:
-            raise Stopping("the server is shutting down")
+            raise Stopping("The server is shutting down. Try again in a few seconds.")
 
     async def _accept(self, generation: Generation, also: Sequence[InSameCommit]) -> Generation:
         await self._store.add(generation, *also)
@@ -189,7 +189,7 @@ class Supervisor:
             await self._run(generation)
         except Exception:
             # Even its failure could not be recorded: the next start resumes it.
-            log.exception("generation left unfinished")
+            log.exception("generation interrupted")
         finally:
             generation.log.close()
             del self._live[generation.id]

@@ -72,7 +72,7 @@ class _Watch:
         self.misses += 1
         polls, seconds = (GONE_TASK_POLLS, GONE_TASK_SECONDS) if is_proof else (LOST_TASK_POLLS, LOST_TASK_SECONDS)
         if self.misses >= polls and now - self.missing_since >= seconds:
-            self.updates.put_nowait(TaskLost("the back end does not know the task any more"))
+            self.updates.put_nowait(TaskLost("The back end no longer knows the task."))
 
 
 class TaskWatcher:
@@ -124,7 +124,7 @@ class TaskWatcher:
                     await self._poll_all(key, watched)
                 except Exception:
                     # A bug must not leave the tasks of a key without polls.
-                    log.exception("polls crashed", key=key.alias)
+                    log.exception("poll loop crashed", key=key.alias)
                     await asyncio.sleep(MAX_INTERVAL_SECONDS)
         finally:
             # There is no await since the loop ended, so no task can have been added in between.
@@ -168,7 +168,7 @@ class TaskWatcher:
         except Exception:
             # A bug in the reading of one answer must not end the polls of all tasks of a key.
             log.exception("poll crashed", key=key.alias)
-            return UpstreamUnavailable("internal server error")
+            return UpstreamUnavailable("Internal server error.")
         self._keys.succeeded(key, account)
         for task_id, watch in polled.items():
             if snapshot := snapshots.get(task_id):

@@ -197,7 +197,7 @@ class KeyPool:
         self._reached(account)
 
     def _limited(self, key: Key, limit: RateLimited) -> None:
-        log.info("upstream key at its rate", key=key.alias, models=limit.family, seconds=limit.retry_after)
+        log.info("upstream key rate-limited", key=key.alias, models=limit.family, seconds=limit.retry_after)
         key.apply_fault(limit, self.now, Incident(str(limit), time.time()))
         self.changed(key)
 
@@ -216,9 +216,8 @@ class KeyPool:
         if circuit in self._servers.values():
             reachable = {key.models for key in self.keys if key.in_service and key.server.cooldown.until <= self.now}
             self.queue.note_outage(incident.reason, self.now, reachable)
-        labels = {"backend": self.name, "circuit": circuit.name}
-        seconds = round(circuit.cooldown.until - self.now, 1)
-        log.warning("circuit cooling down", **labels, seconds=seconds, reason=incident.reason)
+        facts = {"backend": self.name, "name": circuit.name, "reason": incident.reason}
+        log.warning("egress or server cooling down", **facts, seconds=round(circuit.cooldown.until - self.now, 1))
 
     def _circuit_changed(self, circuit: Circuit) -> None:
         for key in self._users(circuit):
@@ -256,7 +255,7 @@ class KeyPool:
         """
         key = self._keys.get(key_id)
         if key is None:
-            raise NoUpstreamKey("the upstream key of this generation was removed")
+            raise NoUpstreamKey("The upstream key of this generation was removed.")
         lease = Lease(key, generation_id, self._lease_callbacks, intent_open=intent_open, takes_slot=False)
         self.changed(key)
         return lease

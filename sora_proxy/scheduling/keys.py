@@ -297,4 +297,4 @@ class Key:
 def no_key_left(keys: Iterable[Key]) -> NoUpstreamKey:
     """The error that none of these keys can serve, with the reasons for which the back end rejected some."""
     reasons = dict.fromkeys(key.rejected.reason for key in keys if key.rejected)
-    return NoUpstreamKey(f"there is no upstream key that could serve: {'; '.join(reasons)}" if reasons else "")
+    return NoUpstreamKey(" ".join(["No upstream key can take orders.", *reasons]))

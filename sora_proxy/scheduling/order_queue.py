@@ -72,7 +72,7 @@ class OrderQueue(Generic[G]):
         if full or wait > self._bounds.max_wait_seconds:
             until = max(wait - self._bounds.max_wait_seconds, self.expected_wait(model, 1) if full else 0.0, 1.0)
             seconds = math.ceil(min(until, MAX_RETRY_AFTER_SECONDS))
-            raise QueueFull("too many orders are waiting; try again later", retry_after=seconds)
+            raise QueueFull("Too many orders are waiting. Try again later.", retry_after=seconds)
 
     def expected_wait(self, model: str | None, position: int) -> float:
         """Seconds until the order of a model at a position in line, counted from 1, is likely to get a key."""

@@ -47,7 +47,7 @@ class Probes:
         except Exception:
             # A bug in the reading of one answer must not keep the key out of service permanently.
             log.exception("probe crashed", key=key.alias)
-            fault = UpstreamUnavailable("internal error in a probe")
+            fault = UpstreamUnavailable("Internal error in a probe.")
         finally:
             del self._running[key]
         if isinstance(fault, KeyFault | EgressFault | UpstreamFault):

@@ -18,42 +18,46 @@ class AccessSettings(BaseSettings):
     """The addresses of the server, and the keys that it accepts."""
 
     # Addresses
-    api_host: HostName = Field("0.0.0.0", description="Address to listen on.", examples=["127.0.0.1"])  # noqa: S104
+    api_host: HostName = Field("0.0.0.0", description="Address on which the server listens.", examples=["127.0.0.1"])  # noqa: S104
     api_port: int = Field(
         8890,
         ge=0,
         le=65535,
-        description="Port to listen on. 0: any free port, which is shown at the start.",
+        description="Port on which the server listens. 0: any free port, which is shown at the start.",
         examples=["8890"],
     )
     base_url: AtRunTime[PublicUrl | None] = Field(
         None,
-        description="Public address of this server, for the links to images. Unset: the address the client used.",
+        description="Public address of this server, with which the links to images begin. Unset: the address that the "
+        "client used.",
         examples=["https://images.example.com"],
     )
     trusted_proxies: Networks = Field(
         (),
-        description="Networks of reverse proxies whose X-Forwarded-* headers are believed, comma-separated.",
+        description="Networks of reverse proxies whose X-Forwarded-* headers are trusted, comma-separated. Unset: the "
+        "headers are ignored.",
         examples=["127.0.0.1,10.0.0.0/8"],
     )
     cors_origins: Origins = Field(
         (),
-        description="Origins of browser clients that may call the API, comma-separated; `*` is all.",
+        description="Origins of web pages that may call the API from a browser, comma-separated; `*` allows all. "
+        "Unset: none.",
         examples=["https://chat.example.com"],
     )
 
     # Access
     api_auth_token: Secret | None = Field(
-        None, description="The key that clients send. Unset: they use the admin key.", examples=["sk-…"]
+        None, description="Key that clients send. Unset: they send the admin key.", examples=["sk-…"]
     )
     admin_key: Secret | None = Field(
         None,
-        description="The operator's key, of 16 characters or more. Unset: one is generated, kept in DATA_DIR/admin_key "
-        "and shown once.",
+        description="Key of the operator, of 16 characters or more. Unset: one is generated, stored in "
+        "DATA_DIR/admin_key and shown once.",
         examples=["sk-…"],
     )
     client_keys: ClientKeys = Field(
         (),
-        description="More keys that clients may send, a JSON list: `key`, `name`, `weight` of its share of the queue.",
+        description="More keys that clients may send, a JSON list of objects with `key`, `name` and `weight`, the "
+        "share of the queue. Unset: none.",
         examples=['[{"key": "sk-…", "name": "open-webui", "weight": 2}]'],
     )

@@ -27,14 +27,14 @@ BACKENDS_EXAMPLE = '[{"name": "main", "kind": "sora", "base_url": "https://sora.
 def _models(value: Any) -> Any:
     """Check both forms by one rule, so that messages do not mention the form that was not used."""
     if not isinstance(value, list | tuple | dict):
-        raise ValueError("must be a list of names, or an object from our names to its own")  # noqa: TRY004
+        raise ValueError("must be a list of names, or an object that maps names for clients to names at the back end")  # noqa: TRY004
     if not value:
-        raise ValueError("names no model: leave it unset for all that the back end has")
+        raise ValueError("must name a model. Leave it unset for all models of the back end")
     names = [*value, *value.values()] if isinstance(value, dict) else list(value)
     if not all(isinstance(name, str) and name.isprintable() and 0 < len(name) <= MAX_MODEL_NAME for name in names):
-        raise ValueError(f"must hold names of 1 to {MAX_MODEL_NAME} printable characters")
+        raise ValueError(f"must contain names of 1 to {MAX_MODEL_NAME} printable characters")
     if len({*value}) < len(value):
-        raise ValueError("holds the same name twice")
+        raise ValueError("contains the same name twice")
     return value
 
 
@@ -114,13 +114,13 @@ def _loaded(value: Any) -> Any:
     except orjson.JSONDecodeError as error:
         raise ValueError(f"is not valid JSON ({error})") from None
     if not isinstance(loaded, list) or not loaded:
-        raise ValueError("must be a JSON list with an entry, or the name of a file that holds one")
+        raise ValueError("must be a JSON list with at least one entry, or the name of a file that contains one")
     return loaded
 
 
 def _unique(backends: tuple[BackendConfig, ...]) -> tuple[BackendConfig, ...]:
     if len({backend.name for backend in backends}) < len(backends):
-        raise ValueError("holds the same name twice")
+        raise ValueError("contains the same name twice")
     return backends
 
 

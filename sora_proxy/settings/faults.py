@@ -12,7 +12,7 @@ WORDS = {
     "dict_type": "must be a JSON object",
     "tuple_type": "must be a JSON list",
     "list_type": "must be a JSON list",
-    "extra_forbidden": "there is no such field",
+    "extra_forbidden": "is not a known field",
 }
 
 

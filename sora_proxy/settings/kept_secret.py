@@ -18,7 +18,9 @@ def read_or_make(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
     except OSError as error:
         raise ConfigurationError([f"DATA_DIR: {path}: {error.strerror}. Example: DATA_DIR=data"]) from None
     except UnicodeDecodeError:
-        raise ConfigurationError([f"DATA_DIR: {path}: holds no key; remove it to get a new one"]) from None
+        raise ConfigurationError(
+            [f"DATA_DIR: {path}: does not contain a key. Remove it to have a new one generated"]
+        ) from None
 
 
 def _read_or_make(path: Path, make: Callable[[], str]) -> tuple[str, bool]:

@@ -48,7 +48,7 @@ def _json(value: Any) -> Any:
 def _json_list(value: Any) -> Any:
     value = _json(value)
     if not isinstance(value, list | tuple):
-        raise ValueError("must be a JSON list, in [ and ]")  # noqa: TRY004
+        raise ValueError("must be a JSON list, in square brackets")  # noqa: TRY004
     return value
 
 
@@ -78,7 +78,7 @@ def _http_url(value: str) -> str:
 
 def _public_url(value: str) -> str:
     if _is_unspecified(urlsplit(value).hostname or ""):
-        raise ValueError("is an address to listen on: leave it unset, or set it to the address that clients use")
+        raise ValueError("is an address to listen on. Leave it unset, or set it to the address that clients use")
     return value
 
 
@@ -122,24 +122,24 @@ def _printable(value: str) -> str:
 def _headers(value: dict[str, str]) -> dict[str, str]:
     for name, text in value.items():
         if name.lower() in OUR_HEADERS or not HEADER_NAME.fullmatch(name):
-            raise ValueError(f"holds the header {name[:40]!r}, which can't be set here")
+            raise ValueError(f"contains the header {name[:40]!r}, which can't be set here")
         if not (text.isascii() and text.isprintable() and text == text.strip()):
-            raise ValueError(f"the value of {name[:40]!r} must be printable ASCII text without blanks around it")
+            raise ValueError(f"the value of {name[:40]!r} must be printable ASCII text without spaces around it")
     return value
 
 
 def _without_login(value: dict[str, str]) -> dict[str, str]:
     for name in value:
         if name.lower() == LOGIN_HEADER:
-            raise ValueError(f"holds the header {name!r}, which can't be set here")
+            raise ValueError(f"contains the header {name!r}, which can't be set here")
     return value
 
 
 def _servers(value: tuple[str, ...]) -> tuple[str, ...]:
     if not value:
-        raise ValueError("names no server")
+        raise ValueError("must name at least one server")
     if len(set(value)) < len(value):
-        raise ValueError("holds the same server twice")
+        raise ValueError("contains the same server twice")
     return value
 
 
@@ -147,7 +147,7 @@ def _proxies(value: Any) -> Any:
     if isinstance(value, tuple):
         return value
     if not isinstance(value, str):
-        raise ValueError("must be a text: `direct` or addresses of proxies, comma-separated")  # noqa: TRY004
+        raise ValueError("must be a string: `direct` or addresses of proxies, comma-separated")  # noqa: TRY004
     return tuple(_proxy(item) for item in _comma_separated(value))
 
 
@@ -172,7 +172,7 @@ def _proxy(address: str) -> Proxy | None:
 
 def _check_socks_credentials(*credentials: str | None) -> None:
     if any(len((text or "").encode()) not in SOCKS_CREDENTIALS for text in credentials):
-        raise ValueError("a SOCKS5 proxy takes a user and a password, of 1 to 127 bytes each")
+        raise ValueError("must have a user and a password of 1 to 127 bytes each, or neither, for a SOCKS5 proxy")
 
 
 AT_RUN_TIME = "operators may change it while the server runs"
@@ -259,19 +259,19 @@ K = TypeVar("K", UpstreamKey, ClientKey)
 
 def _unique(keys: tuple[K, ...]) -> tuple[K, ...]:
     if len({key.token for key in keys}) < len(keys):
-        raise ValueError("holds the same key twice")
+        raise ValueError("contains the same key twice")
     return keys
 
 
 def _with_tokens(keys: tuple[UpstreamKey, ...]) -> tuple[UpstreamKey, ...]:
     if not all(key.token for key in keys):
-        raise ValueError("holds an entry without a key")
+        raise ValueError("contains an entry without a key")
     return keys
 
 
 def _named(keys: tuple[UpstreamKey, ...]) -> tuple[UpstreamKey, ...]:
     if len({key.name or key.token for key in keys}) < len(keys):
-        raise ValueError("holds the same key twice")
+        raise ValueError("contains the same key twice")
     return keys
 
 

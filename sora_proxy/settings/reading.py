@@ -65,12 +65,13 @@ def signs_of_a_backend() -> list[str]:
 
     A secret that is missing in a deployment becomes an empty variable. Returns one line per fault.
     """
-    on_purpose = "For simulator images on purpose, set UPSTREAM=simulator"
+    on_purpose = "To use simulator images on purpose, set UPSTREAM=simulator"
     given, names = _source_values(), [option.upper() for option in (*CHOOSING_OPTIONS, "upstream")]
     empty = [name for name in names if not given.get(name.lower(), "set")]
     misspelt = [(name, option) for name, option in misspelt_options() if option in names]
     return [f"{name}: is set but empty. Give it a value, or remove it. {on_purpose}" for name in empty] + [
-        f"{name}: is not an option; {option} is. Correct or remove it. {on_purpose}" for name, option in misspelt
+        f"{name}: is not an option, but {option} is. Correct the name, or remove it. {on_purpose}"
+        for name, option in misspelt
     ]
 
 
@@ -91,7 +92,7 @@ def _cross_checks(settings: Settings) -> list[str]:
     faults = []
     if settings.backends and (others := settings.model_fields_set & {*CHOOSING_OPTIONS, "upstream"}):
         names = " and ".join(sorted(option.upper() for option in others))
-        faults.append(f"BACKENDS: can't be combined with {names}. Give those as an entry of BACKENDS")
+        faults.append(f"BACKENDS: can't be combined with {names}. Put their values into an entry of BACKENDS")
     elif settings.upstream == OPENAI:
         faults += _faults_of_openai(settings)
     elif upstream_of(settings) == COMFYUI:
@@ -101,12 +102,12 @@ def _cross_checks(settings: Settings) -> list[str]:
             f"WORKFLOWS_DIR: {str(settings.workflows_dir)!r} is not a folder. Example: WORKFLOWS_DIR=config/workflows"
         )
     if settings.proxy_host and not settings.proxy_port:
-        faults.append("PROXY_PORT: is missing beside PROXY_HOST. Example: PROXY_PORT=7890")
+        faults.append("PROXY_PORT: must be set if PROXY_HOST is set. Example: PROXY_PORT=7890")
     if settings.proxy_user and not settings.proxy_host:
-        faults.append("PROXY_HOST: is missing beside PROXY_USER. Example: PROXY_HOST=127.0.0.1")
+        faults.append("PROXY_HOST: must be set if PROXY_USER is set. Example: PROXY_HOST=127.0.0.1")
     if settings.admin_key and len(settings.admin_key) < MIN_ADMIN_KEY_LENGTH and not _is_loopback(settings.api_host):
         faults.append(
-            f"ADMIN_KEY: has less than {MIN_ADMIN_KEY_LENGTH} characters, which will do on API_HOST=127.0.0.1 only."
+            f"ADMIN_KEY: must have {MIN_ADMIN_KEY_LENGTH} characters or more, except with API_HOST=127.0.0.1."
             " Example: ADMIN_KEY=sk-…"
         )
     return faults
@@ -116,7 +117,7 @@ def _faults_of_openai(settings: Settings) -> Iterator[str]:
     for option in sorted(settings.model_fields_set & {*SORA_OPTIONS}):
         yield f"{option.upper()}: is not for UPSTREAM=openai. Use OPENAI_API_KEY and OPENAI_BASE_URL, or BACKENDS"
     if settings.openai_api_key is None and "openai_base_url" not in settings.model_fields_set:
-        yield "OPENAI_API_KEY: is missing. For another server, set OPENAI_BASE_URL. Example: OPENAI_API_KEY=sk-…"
+        yield "OPENAI_API_KEY: must be set. For another server, set OPENAI_BASE_URL. Example: OPENAI_API_KEY=sk-…"
 
 
 def _faults_of_comfyui(settings: Settings) -> Iterator[str]:

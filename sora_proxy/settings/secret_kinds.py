@@ -15,9 +15,9 @@ PUBLIC_KEYS = frozenset({"sk-123456", "sk-youradminkey", "your-auth-token", "you
 def _secret(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.isprintable() or text != text.strip():
-        raise ValueError("must be printable text without blanks around it")
+        raise ValueError("must be printable text without spaces around it")
     if text in PUBLIC_KEYS:
-        raise ValueError("is an example that anybody knows: choose a key of 16 characters or more, or leave it unset")
+        raise ValueError("is a published example. Choose a key of 16 characters or more, or leave it unset")
     return value
 
 
@@ -29,7 +29,7 @@ def webhook_secret(value: SecretStr) -> SecretStr:
     except ValueError:
         size = 0
     if prefix != "whsec" or size not in WEBHOOK_SECRET_BYTES:
-        raise ValueError("must be whsec_ and the base64 of 24 to 64 bytes")
+        raise ValueError("must be `whsec_` followed by the base64 of 24 to 64 bytes")
     return value
 
 
@@ -63,7 +63,7 @@ def without_hidden(value: Any) -> Any:
     """Check that no value of an object is still hidden. Raises ValueError."""
     for name, text in value.items() if isinstance(value, dict) else ():
         if text == HIDDEN:
-            raise ValueError(f"has {HIDDEN} for {name[:40]!r}: that keeps its present value, and it has none")
+            raise ValueError(f"has {HIDDEN} for {name[:40]!r}, which keeps a present value, but no value is set")
     return value
 
 

@@ -41,11 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--wire",
         choices=tuple(WIRES),
         default="sora",
-        help="what it speaks: Sora's web protocol, OpenAI's Images API, or as ComfyUI does (default: %(default)s)",
+        help="protocol: Sora's web protocol, OpenAI's Images API or ComfyUI's API (default: %(default)s)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help="port to listen on (default: %(default)s; 0: a free one)"
+        "--port", type=int, default=DEFAULT_PORT, help="port to listen on (default: %(default)s; 0: any free port)"
     )
     added: set[str] = set()  # two wires may share an option, such as --seconds
     for name, wire in WIRES.items():
@@ -62,7 +62,8 @@ def _add_option(group: Any, option: Field[Any]) -> None:
     if isinstance(option.default, bool):
         group.add_argument(name, action="store_true", default=None, help=meaning)
         return
-    meaning = f"{meaning} (default: {option.default})"
+    if option.default != "":
+        meaning = f"{meaning} (default: {option.default})"
     group.add_argument(name, type=type(option.default), choices=option.metadata["choices"] or None, help=meaning)
 
 
@@ -78,9 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         in_use = error.errno == errno.EADDRINUSE
         reason = "the address is in use" if in_use else error.strerror or str(error)
-        return _failed(f"cannot listen on {arguments.host}:{arguments.port}: {reason}")
+        return _failed(f"can't listen on {arguments.host}:{arguments.port}: {reason}")
     except OverflowError:
-        return _failed(f"{arguments.port} is no port")
+        return _failed(f"--port must be from 0 to 65535, not {arguments.port}")
     return 0
 
 
@@ -90,7 +91,7 @@ def _given(arguments: argparse.Namespace, wire: Wire) -> dict[str, Any]:
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
     foreign = set(given) - {option.name for option in fields(wire.options)}
     if foreign:
-        raise ValueError(f"the wire {arguments.wire} has no option {min(foreign)}")
+        raise ValueError(f"--{min(foreign).replace('_', '-')} is not an option of --wire {arguments.wire}")
     return given
 
 

@@ -17,23 +17,27 @@ def option(default: Any, meaning: str, choices: tuple[str, ...] = ()) -> Any:
 class SimulatorOptions:
     """The options of Sora's wire. The defaults suit a demonstration; times are in seconds."""
 
-    seconds: float = option(8.0, "seconds that a task runs, once it left the queue")
-    jitter: float = option(0.0, "how far a run may differ from that, as a share of it (0 to 1)")
-    queue_seconds: float = option(1.0, "seconds that a task is preprocessed and queued before it runs")
+    seconds: float = option(8.0, "time that a task runs after it has left the queue, in seconds")
+    jitter: float = option(0.0, "largest deviation from --seconds, as a share of it from 0 to 1")
+    queue_seconds: float = option(1.0, "time that a task is preprocessed and queued before it runs, in seconds")
     progress: str = option(
-        "linear", "how progress grows during a run; stuck: fast, then 0.99 to the end", PROGRESS_SHAPES
+        "linear",
+        "how progress grows during a run; stuck: fast, then 0.99 until the end; none: no progress",
+        PROGRESS_SHAPES,
     )
-    progress_scale: str = option("fraction", "what a finished task's progress is: 1 or 100", PROGRESS_SCALES)
-    progress_null_share: float = option(0.1, "share of the run during which progress is still null (0 to 1)")
-    list_lag: float = option(0.0, "seconds until a registered task is shown, in the list and on its own")
-    max_concurrent: int = option(0, "tasks that a token may have unfinished at once (0: no limit)")
-    rpm: int = option(0, "tasks that a token may register in any 60 seconds (0: no limit)")
+    progress_scale: str = option(
+        "fraction", "scale of progress; a finished task has 1 (fraction) or 100 (percent)", PROGRESS_SCALES
+    )
+    progress_null_share: float = option(0.1, "share of a run during which progress is null, from 0 to 1")
+    list_lag: float = option(0.0, "time until a registered task can be seen, in seconds")
+    max_concurrent: int = option(0, "largest number of unfinished tasks of a token (0: no limit)")
+    rpm: int = option(0, "largest number of tasks that a token may register in any 60 seconds (0: no limit)")
     wrap_rows: bool = option(default=False, meaning="list tasks as data[].payload instead of task_responses[]")
-    page_limit: int = option(100, "most tasks in one page of the list, whatever the limit asked for")
-    media_ttl: float = option(3600.0, "seconds until a media URL expires; later answers carry a fresh one")
-    answer_delay: float = option(0.0, "seconds that every API answer is held back (its effect comes at once)")
+    page_limit: int = option(100, "largest number of tasks in a page of the list")
+    media_ttl: float = option(3600.0, "time until a media URL expires, in seconds; later answers contain a new one")
+    answer_delay: float = option(0.0, "time by which every API answer is delayed, in seconds; its effect is immediate")
     list_without_prompts: bool = option(
-        default=False, meaning="leave prompt, size and n_variants out of the list's tasks"
+        default=False, meaning="omit prompt, size and n_variants from the tasks of the list"
     )
 
     def __post_init__(self) -> None:

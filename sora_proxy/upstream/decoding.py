@@ -33,7 +33,7 @@ def decoded(encoding: str, accepted: Collection[str], chunks: Iterable[bytes]) -
         try:
             yield from _inflated(name, chunks)
         except zlib.error as error:
-            raise Undecodable("the answer is not compressed as it says") from error
+            raise Undecodable("the answer is not compressed as its headers say") from error
     else:
         raise Undecodable("the answer has an encoding that was not asked for")
 

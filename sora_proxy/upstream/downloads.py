@@ -45,7 +45,7 @@ class FileSink:
         """Raises TaskFailed for more than an image may have."""
         self._size += len(content)
         if self._size > MAX_IMAGE_BYTES:
-            raise TaskFailed("an image of the back end is too large", code="result_unavailable")
+            raise TaskFailed("An image of the back end is too large.", code="result_unavailable")
         self._waiting += content
         if len(self._waiting) >= PIECE_BYTES:
             await self.close()
@@ -54,7 +54,7 @@ class FileSink:
         content, self._waiting = bytes(self._waiting), bytearray()
         write = functools.partial(_write, self.path, self._written, content)
         while (refusal := await self._threads.run(Work.download, write)) is not None:
-            log.warning("an image that arrives can't be written, waiting", reason=refusal)
+            log.warning("writing image failed, retrying", reason=refusal)
             await asyncio.sleep(DISK_RETRY_SECONDS)
         self._written += len(content)
 
@@ -69,7 +69,7 @@ class NoSink:
         """Raises TaskFailed for more than an image may have."""
         self._size += len(content)
         if self._size > MAX_IMAGE_BYTES:
-            raise TaskFailed("the back end's answer is too large", code="result_unavailable")
+            raise TaskFailed("The back end's answer is too large.", code="result_unavailable")
 
 
 def _write(path: Path, at: int, content: bytes) -> str | None:
@@ -109,7 +109,7 @@ class Downloads:
             if location is None:
                 return
             call = replace(call, url=location)
-        raise UpstreamUnavailable("a finished image is redirected too often", code="result_unavailable")
+        raise UpstreamUnavailable("A finished image is redirected too often.", code="result_unavailable")
 
     async def check_link(self, asset: Asset, account: Account | None) -> None:
         """Check that the address of a result may be shown to clients. Raises ResultRefused."""
@@ -128,7 +128,7 @@ class Downloads:
                     raise ResultRefused("an address that is not http or https")
                 return location
             if answer.status != 200:
-                raise UpstreamUnavailable("a finished image could not be fetched", code="result_unavailable")
+                raise UpstreamUnavailable("A finished image could not be fetched.", code="result_unavailable")
             sink = FileSink(destination, self._threads)
             async for piece in answer.content.iter_any():
                 await sink.write(piece)

@@ -172,17 +172,17 @@ def refused_on_the_way(status: int, headers: Mapping[str, str], egress: Proxy | 
     if status != 407 and headers.get("cf-mitigated") != "challenge":
         return None
     code = "upstream_proxy" if status == 407 else "upstream_challenge"
-    return EgressFault("the egress is refused on the way to the back end", egress=egress, code=code)
+    return EgressFault("Something between the egress and the back end refused the call.", egress=egress, code=code)
 
 
 def _fault_of(call: Call, error: Exception, *, sent: bool) -> Fault:
     through_proxy = isinstance(error, (*SOCKS_ERRORS, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError))
     if through_proxy or (call.egress is not None and not sent):
-        return EgressFault("the connection through the proxy does not work", code="upstream_proxy", egress=call.egress)
+        return EgressFault("The connection through the proxy failed.", code="upstream_proxy", egress=call.egress)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return ServerUnreachable("the back end can't be reached: its name has no address")
+        return ServerUnreachable("The back end can't be reached: its host name has no address.")
     if not sent:
-        return ServerUnreachable("the back end can't be reached")
+        return ServerUnreachable("The back end can't be reached.")
     if call.is_order:
-        return SubmissionUnknown("the answer to the order did not come")
-    return UpstreamUnavailable("a call to the back end was not answered")
+        return SubmissionUnknown("The back end did not answer the order.")
+    return UpstreamUnavailable("The back end did not answer a call.")

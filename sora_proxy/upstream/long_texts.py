@@ -69,11 +69,11 @@ class LongTexts:
     def document(self) -> Any:
         """The whole document, once all of it was fed. Raises Unreadable."""
         if self._string_at is not None or self._sink is not None:
-            raise Unreadable("the answer breaks off")
+            raise Unreadable("the answer is incomplete")
         try:
             return read_json(bytes(self._rest), MAX_VALUES)
         except ValueError as error:
-            raise Unreadable("the answer is no JSON") from error
+            raise Unreadable("the answer is not JSON") from error
 
     def sink_of(self, text: str) -> Sink | None:
         """The sink with the base64 of a string of the document; None if the string is not base64."""

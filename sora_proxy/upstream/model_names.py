@@ -96,7 +96,9 @@ class Models:
         wanted += [("MODEL_ALIASES", to) for to in (self._aliases or {}).values()]
         unknown = [(option, name) for option, name in wanted if name not in own]
         if unknown and not self._incomplete:
-            raise ConfigurationError([f"{option}: {name!r} is none of {', '.join(own)}" for option, name in unknown])
+            raise ConfigurationError(
+                [f"{option}: {name!r} is not one of the models {', '.join(own)}" for option, name in unknown]
+            )
 
     @property
     def listed(self) -> Sequence[Model]:
@@ -110,12 +112,12 @@ class Models:
             return self.get(self._default)
         if first := next(iter(self._by_name.values()), None):
             return first
-        raise self._unknown("There is no model.")
+        raise self._unknown("No model is available.")
 
     def check_listed(self) -> None:
         """Check that there is a model. Raises ModelsNotListed, or NoUpstreamKey if no back end is in use."""
         if not self._by_name:
-            raise self._unknown("There is no model.")
+            raise self._unknown("No model is available.")
 
     def get(self, name: str) -> Model:
         """The model with this name or alias.
@@ -128,7 +130,7 @@ class Models:
             if fnmatchcase(name, pattern):
                 return Model(name, self._by_name[to].routes, to)
         names = ", ".join(list(self._by_name)[:4])
-        raise self._unknown(f"The model {name[:100]!r} does not exist. There are {names} and those in /v1/models.")
+        raise self._unknown(f"The model {name[:100]!r} does not exist. Use one from /v1/models, such as {names}.")
 
     def routes(self, spec: GenerationSpec) -> dict[str, Route]:
         """The routes that can make an order, by back end, in the order of preference. Empty if its model is unknown,
@@ -141,9 +143,13 @@ class Models:
 
     def _unknown(self, message: str) -> SoraProxyError:
         if self._incomplete:
-            reasons = "; ".join(f"{backend}: {why}" for backend, why in self._outages.items())
-            return ModelsNotListed(f"A back end has not listed its models yet{reasons and f' ({reasons})'}.")
-        return UnknownModel(message) if self._by_name else NoUpstreamKey("no back end is in use")
+            reasons = "".join(f" {backend}: {why}" for backend, why in self._outages.items())
+            return ModelsNotListed(f"A back end has not listed its models yet. Try again in a few seconds.{reasons}")
+        return (
+            UnknownModel(message)
+            if self._by_name
+            else NoUpstreamKey("No back end is in use. An operator has to add or enable one.")
+        )
 
 
 def _own_models(offers: Sequence[Offer]) -> Iterable[tuple[str, Model]]:

@@ -65,7 +65,9 @@ class Sora:
         abilities = Abilities(SIZES, max_images=4, max_references=1, shutdown_date=closed)
         self.capabilities = Capabilities(dict.fromkeys(MODELS, abilities), images_model="sora-image", others=abilities)
         if options.more:
-            raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {min(options.more)!r}"])
+            raise ConfigurationError(
+                [f"BACKENDS: {options.name}: {min(options.more)!r} is not an option of this kind of back end"]
+            )
         self.identity, self.links_results = Identity.listed, options.links_results
         self.names_tasks: bool | None = None
         self.max_concurrent: int | None = None
@@ -108,7 +110,7 @@ class Sora:
             return await self._run(Work.submit, call, _task_id)
         except CallFailed as failure:
             if failure.sent:
-                raise SubmissionUnknown("the back end did not tell whether it took the order") from failure
+                raise SubmissionUnknown("The back end did not confirm whether it accepted the order.") from failure
             raise _not_sent(failure, call) from failure
 
     async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:
@@ -221,7 +223,7 @@ def _object(answer: Answer, call: HttpCall) -> dict[str, Any]:
 def _upload_id(answer: Answer, call: HttpCall) -> str:
     media_id = id_of(_object(answer, call))
     if media_id is None:
-        raise UpstreamUnavailable("the back end did not take the reference image")
+        raise UpstreamUnavailable("The back end did not accept the reference image.")
     return media_id
 
 
@@ -229,14 +231,14 @@ def _check_fetched(answer: Answer, call: HttpCall) -> None:
     if not answer.is_good:
         if isinstance(fault := fault_of(answer, call.egress), EgressFault):
             raise fault
-        raise UpstreamUnavailable("a finished image could not be fetched", code="result_unavailable")
+        raise UpstreamUnavailable("A finished image could not be fetched.", code="result_unavailable")
 
 
 def _check_account(answer: Answer, call: HttpCall) -> None:
     if answer.status in (404, 405):  # a server without this call says nothing about the key
         return
     if _object(answer, call).get("can_create_images") is False:
-        raise KeyRejected("the account may not make images")
+        raise KeyRejected("The account is not allowed to make images.")
 
 
 def _task_id(answer: Answer, call: HttpCall) -> str:
@@ -248,18 +250,20 @@ def _task_id(answer: Answer, call: HttpCall) -> str:
     except UpstreamUnavailable:
         body = {}
     if not isinstance(body.get("id"), str) or not body["id"]:
-        raise SubmissionUnknown(f"the back end's answer to the order, of status {answer.status}, does not tell")
+        raise SubmissionUnknown(
+            f"The back end answered with status {answer.status}. It is unknown whether it accepted the order."
+        )
     if (task_id := id_of(body)) is None:  # no list shows it, and it must not be ordered again
-        raise TaskFailed("the back end gave the task an id that can't be used")
+        raise TaskFailed("The back end gave the task an id that can't be used.")
     return task_id
 
 
 def _not_sent(failure: CallFailed, call: HttpCall) -> Fault:
     if failure.proxy:
-        return EgressFault("the connection through the proxy does not work", code="upstream_proxy", egress=call.egress)
+        return EgressFault("The connection through the proxy failed.", code="upstream_proxy", egress=call.egress)
     if call.connecting and call.destination is None:  # a download is from another server
-        return ServerUnreachable("the back end can't be reached")
-    return UpstreamUnavailable(f"a call to the back end failed: {failure}")
+        return ServerUnreachable("The back end can't be reached.")
+    return UpstreamUnavailable(f"A call to the back end failed: {failure}.")
 
 
 def _inpaint_item(media_id: str) -> dict[str, Any]:

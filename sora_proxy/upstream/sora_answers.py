@@ -43,11 +43,13 @@ TASKS_AT_ONCE = re.compile(r"\bconcurrent\b|\btasks? (already )?in progress\b", 
 def fault_of(answer: Answer, egress: Proxy | None) -> Fault:
     """The fault of a refusal that came through an egress, by a closed table."""
     if answer.is_challenge:
-        return EgressFault("the back end asks for a browser check", egress=egress)
+        return EgressFault("The back end asks for a browser check.", egress=egress)
     error = _error(answer)
     match answer.status:
         case 407:
-            return EgressFault("the proxy to the back end refuses us", egress=egress, code="upstream_proxy")
+            return EgressFault(
+                "The proxy refuses the connection to the back end.", egress=egress, code="upstream_proxy"
+            )
         case 451:
             return _country(egress)
         case 403 if error.code in COUNTRY:
@@ -57,27 +59,29 @@ def fault_of(answer: Answer, egress: Proxy | None) -> Fault:
         case 400 | 403 if error.code in EXHAUSTED:
             return _too_many(answer, error)
         case 401:
-            return KeyRejected(f"the back end does not accept this key ({error.code or 'unauthorized'})")
+            return KeyRejected(f"The back end does not accept this key ({error.code or 'unauthorized'}).")
         # Without a code, a 400 or 422 may come from a server between this one and the back end.
         case 400 | 403 | 422 if error.code in REFUSALS or (error.code and answer.status != 403):
-            return RequestFault("the back end refused the order: it is against its rules")
+            return RequestFault(
+                "The order violates the back end's content policy. Change the prompt or a reference image."
+            )
         case 403:
-            reason = "needs a human" if error.code in NEEDS_A_HUMAN else "is not allowed to do this"
-            return KeyRejected(f"the account {reason} ({error.code or 'forbidden'})")
+            reason = "has to be unlocked by a person" if error.code in NEEDS_A_HUMAN else "is not allowed to do this"
+            return KeyRejected(f"The account {reason} ({error.code or 'forbidden'}).")
         case _:
-            return UpstreamUnavailable(f"the back end answered with status {answer.status}")
+            return UpstreamUnavailable(f"The back end answered with status {answer.status}.")
 
 
 def _country(egress: Proxy | None) -> Fault:
-    return EgressFault("the back end does not serve our country", egress=egress, code="upstream_country")
+    return EgressFault("The back end does not serve the country of the egress.", egress=egress, code="upstream_country")
 
 
 def _too_many(answer: Answer, error: "_Error") -> Fault:
     limit = _count(error.details.get("num_tasks"))
     by_text = error.code not in EXHAUSTED and answer.status == 429 and TASKS_AT_ONCE.search(error.message)
     if error.code == "too_many_concurrent_tasks" or limit is not None or by_text:
-        return TooManyTasks("the account has as many tasks as it may have", limit=limit)
-    return RateLimited("the account is at its rate or quota", retry_after=retry_after(answer.headers))
+        return TooManyTasks("The account has reached its limit of tasks.", limit=limit)
+    return RateLimited("The account has reached its rate limit or its quota.", retry_after=retry_after(answer.headers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ def object_of(answer: Answer) -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise UpstreamUnavailable("the back end's answer could not be read")
+        raise UpstreamUnavailable("The back end's answer could not be read.")
     return body
 
 
@@ -178,7 +182,7 @@ class TaskReader:
         if rows is None and isinstance(body.get("data"), list):  # as some servers wrap them
             rows = [row.get("payload") for row in body["data"] if isinstance(row, dict)]
         if not isinstance(rows, list):
-            raise UpstreamUnavailable("the back end's list of tasks could not be read")
+            raise UpstreamUnavailable("The back end's list of tasks could not be read.")
         last = id_of({"id": body.get("last_id")})
         return [self.read(row) for row in rows[:MAX_ROWS] if id_of(row)], last if body.get("has_more") else None
 

@@ -191,7 +191,7 @@ def _failure(error: Exception, call: HttpCall) -> CallFailed:
     proxied = call.egress is not None
     if not call.sent:
         by_proxy = proxied and call.connecting
-        return CallFailed("no way through the proxy" if by_proxy else "can't connect", sent=False, proxy=by_proxy)
+        return CallFailed("the proxy did not connect" if by_proxy else "can't connect", sent=False, proxy=by_proxy)
     if call.aborted or isinstance(error, requests.exceptions.Timeout):
         return _too_late(call)
     if isinstance(error, Undecodable):

@@ -69,7 +69,7 @@ class Deliverer:
                 self._busy.append(message.host)
                 group.create_task(self._send(message))
         except StorageUnavailable as error:
-            log.warning("webhooks have to wait for the storage", reason=str(error))
+            log.warning("webhook storage unavailable", reason=str(error))
             return STORAGE_PAUSE_SECONDS
         return None
 
@@ -77,10 +77,10 @@ class Deliverer:
         try:
             await self._attempt(message)
         except StorageUnavailable as error:
-            log.warning("webhook will be sent again", **_facts(message), reason=str(error))
+            log.warning("recording webhook delivery failed", **_facts(message), reason=str(error))
         except Exception:
             # A bug costs one attempt of one message, and not the deliverer.
-            log.exception("webhook broke", **_facts(message))
+            log.exception("webhook delivery crashed", **_facts(message))
         finally:
             self._busy.remove(message.host)
             self.wake()
@@ -98,7 +98,7 @@ class Deliverer:
             log.info("webhook delivered", **_facts(message))
         elif status == 410:
             await self._outbox.remove(message)
-            log.info("webhook not wanted any more", **_facts(message))
+            log.info("webhook receiver gone", **_facts(message))
         else:
             await self._failed(message, f"status {status}", wait)
 
@@ -117,11 +117,13 @@ class Deliverer:
         """Try again later, at the earliest when the receiver allows it; or give up."""
         if message.attempts > len(self._delays):
             await self._outbox.remove(message)
-            log.warning("webhook given up", **_facts(message), reason=reason)
+            log.warning("webhook delivery given up", **_facts(message), reason=reason)
             return
         delay = self._delays[message.attempts - 1] * random.uniform(1, 1 + JITTER)  # noqa: S311  # no secret
         await self._outbox.postpone(message, max(delay, wait))
-        log.info("webhook failed", **_facts(message), reason=reason, seconds_until_next=round(max(delay, wait)))
+        log.info(
+            "webhook delivery failed", **_facts(message), reason=reason, seconds_until_next=round(max(delay, wait))
+        )
 
 
 def _facts(message: Message) -> dict[str, object]:

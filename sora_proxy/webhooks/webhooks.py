@@ -66,4 +66,4 @@ def _secret(settings: Settings) -> str:
     try:
         return webhook_secret(SecretStr(secret)).get_secret_value()
     except ValueError as error:
-        raise ConfigurationError([f"DATA_DIR: {path}: {error}; remove it to get a new one"]) from None
+        raise ConfigurationError([f"DATA_DIR: {path}: {error}. Remove it to have a new one generated"]) from None

@@ -39,7 +39,7 @@ class Stream:
 async def ended_clean(it: SimulatorWorld) -> bool:
     """Whether the last life came to the end of everything before its grace was over, as it says itself."""
     lines = await asyncio.to_thread((it.folder / "errors.log").read_bytes)
-    (*_, stopped) = [line for line in map(orjson.loads, lines.splitlines()) if line["event"] == "stopped"]
+    (*_, stopped) = [line for line in map(orjson.loads, lines.splitlines()) if line["event"] == "server stopped"]
     return bool(stopped["clean"])
 
 
@@ -127,7 +127,7 @@ async def test_a_signal_while_it_starts_ends_it_well(tmp_path: Path) -> None:
             stderr=asyncio.subprocess.PIPE,
         )
         assert process.stderr is not None
-        while b"database open" not in await process.stderr.readline():
+        while b"database opened" not in await process.stderr.readline():
             assert process.returncode is None
         process.send_signal(signal.SIGTERM)
         _, said = await process.communicate()

@@ -209,5 +209,5 @@ async def test_an_error_that_nobody_foresaw_about_one_image_leaves_the_others(
 
     async with start(Broken, image_localization=True) as proxy, proxy.chat(model="toy", n=3) as answer:
         content = (await answer.json())["choices"][0]["message"]["content"]
-    assert (content.count("]("), content.count("could not be made: internal server error.")) == (2, 1)
+    assert (content.count("]("), content.count("could not be made. Internal server error.")) == (2, 1)
     assert "HOSTILE" not in content

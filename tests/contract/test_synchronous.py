@@ -73,7 +73,7 @@ async def test_images_that_arrived_before_a_kill_are_shown_after_it(
             generation_id = answer.headers["x-generation-id"]
 
         async def waits_for_room() -> bool:
-            return "storage unavailable, waiting" in await asyncio.to_thread(lambda: server.program.log)
+            return "storage unavailable, retrying" in await asyncio.to_thread(lambda: server.program.log)
 
         await eventually(waits_for_room)
         await server.kill()

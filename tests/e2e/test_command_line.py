@@ -99,7 +99,7 @@ def test_the_start_tells_which_back_end_answers_and_warns_of_the_simulator(
     with start_program(**settings) as program:
         assert program.stop() == 0
     lines = [json.loads(line) for line in program.log.splitlines()]
-    (told,) = [line for line in lines if line["event"] == "back end"]
+    (told,) = [line for line in lines if line["event"] == "back end loaded"]
     assert (told["level"], told["backend"]) == ("info", backend)
     (banner,) = [line for line in program.said.splitlines() if "back end:" in line]
     assert told["base_url"] in banner
@@ -190,8 +190,8 @@ def test_a_settings_file_that_is_no_file_ends_the_start(tmp_path: Path, file: st
 def test_a_misspelt_option_is_told_in_the_log(start_program: StartProgram) -> None:
     with start_program(API_PRT="9") as program:
         assert program.stop() == 0
-        (line,) = [json.loads(line) for line in program.log.splitlines() if "no such option" in line]
-        assert (line["level"], line["name"], line["meant"]) == ("warning", "API_PRT", "API_PORT")
+        (line,) = [json.loads(line) for line in program.log.splitlines() if "unknown option ignored" in line]
+        assert (line["level"], line["name"], line["similar"]) == ("warning", "API_PRT", "API_PORT")
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_each_log_line_is_json_and_the_outcome_has_one_rich_line(start_program: 
     assert ended["model"] == "sora-1.0"
     assert ended["seconds_upstream"] >= 0.5
     assert ended["seconds_queued"] >= 0
-    (request,) = [line for line in lines if line["event"] == "request"]
+    (request,) = [line for line in lines if line["event"] == "request ended"]
     assert request["request_id"] == ended["request_id"]
     assert "red fox" not in program.log
 

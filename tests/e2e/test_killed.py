@@ -45,5 +45,5 @@ def test_the_log_of_the_next_start_tells_how_many_orders_go_on(start_program: St
         program.stop(signal.SIGKILL)
     with start_program() as program:
         assert program.stop() == 0
-        (line,) = [json.loads(line) for line in program.log.splitlines() if "go on" in line]
+        (line,) = [json.loads(line) for line in program.log.splitlines() if "resuming unfinished generations" in line]
         assert line["generations"] == 2

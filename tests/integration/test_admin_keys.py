@@ -436,7 +436,7 @@ async def test_an_edit_of_the_key_file_takes_effect_while_the_server_runs_and_a_
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def the_broken_file_was_read() -> bool:
-        return "key file can't be used" in caplog.text
+        return "key file unusable" in caplog.text
 
     monkeypatch.setattr("sora_proxy.key_keeping.source.FILE_CHECK_SECONDS", 0.05)
     file = tmp_path / "keys.json"

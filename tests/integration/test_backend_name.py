@@ -147,7 +147,7 @@ async def test_an_order_that_another_back_end_took_waits_for_a_start_with_that_o
             assert await answer.content.readline() == b": ping\n"  # and no word of an end
         assert await header_of(proxy, "POST", f"/v1/generation/{cancelled.id}/cancel") == (200, "sora")
         assert (await proxy.get(f"/v1/generation/{cancelled.id}"))["choices"][0]["finish_reason"] == "error"
-    assert "their back end" in caplog.text
+    assert "without back end" in caplog.text
     assert (sora.orders, sora.fetched) == ([], [])
 
     async with start_proxy(**in_front_of(sora), image_localization=True) as proxy:

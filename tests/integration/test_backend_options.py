@@ -156,7 +156,7 @@ async def test_a_stored_back_end_that_can_not_be_read_is_left_out_of_a_start(
     async with start_proxy(**first) as proxy:
         assert await states(proxy) == {"first": "ready"}
         assert await made_by(proxy) == "first"
-    assert caplog.text.count("stored record can't be read") == 2
+    assert caplog.text.count("stored record unreadable") == 2
     await change_database(tmp_path, "DELETE FROM backends WHERE name = 'first'")
     async with start_proxy() as proxy:  # no images are drawn for somebody who has a back end
         assert await states(proxy) == {}
@@ -182,7 +182,7 @@ async def test_a_stored_key_that_can_not_be_read_is_left_out_of_a_start(
     async with start_proxy(**settings) as proxy:
         assert [key["state"] for key in (await ask(proxy, "GET", KEYS))[1]["data"]] == ["ready"]
         assert await made_by(proxy) == "sora"
-    assert caplog.text.count("stored record can't be read") == 2
+    assert caplog.text.count("stored record unreadable") == 2
     assert "a-secret-token" not in caplog.text
 
 

@@ -50,7 +50,7 @@ async def test_killed_loops_are_logged_and_shown_in_readiness(
         assert (await proxy.get("/health/ready"))["restarting"] == LOOPS
     for loop in LOOPS:
         assert f"loop='{loop}'" in caplog.text
-    assert caplog.text.count("background loop died") == len(LOOPS)
+    assert caplog.text.count("background loop crashed") == len(LOOPS)
 
 
 async def test_killed_loops_are_restarted(

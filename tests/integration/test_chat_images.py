@@ -189,7 +189,7 @@ async def test_words_instead_of_an_image_are_shown_as_one_plain_line_and_count_a
         for _ in range(3):
             status, code, message = await refused(proxy)
             assert (status, code) == (400, "order_refused")
-            said = message.partition("the model answered with words instead of an image: ")[2]
+            said = message.partition("The model answered with words instead of an image: ")[2]
             assert said.startswith("I can't draw 2J a **fox**: script (http://evil.example) x yyy")
             assert said.isprintable()
             assert len(said) <= 300

@@ -41,8 +41,8 @@ def golden(raw: bytes) -> list[str]:
     return text.split("\n")
 
 
-REFUSED = "the back end refused the order: it is against its rules"
-BROKEN = "the back end failed to make the image"
+REFUSED = "The order violates the back end's content policy. Change the prompt or a reference image."
+BROKEN = "The back end failed to make the image."
 WITH_USAGE = {"stream_options": {"include_usage": True}}
 STREAMS: list[tuple[str, dict[str, Any], str | None, list[str]]] = [
     ("one image", {}, None, [CHUNK % ROLE, CHUNK % image("![a fox](URL)"), CHUNK % END, DONE]),
@@ -77,7 +77,7 @@ STREAMS: list[tuple[str, dict[str, Any], str | None, list[str]]] = [
         "moderation",
         [
             CHUNK % ROLE,
-            CHUNK % image(f"The image could not be made: {REFUSED}."),
+            CHUNK % image(f"The image could not be made. {REFUSED}"),
             NO_MORE % (REFUSED, "invalid_request_error", "content_policy_violation"),
         ],
     ),
@@ -87,7 +87,7 @@ STREAMS: list[tuple[str, dict[str, Any], str | None, list[str]]] = [
         "fail",
         [
             COUNTED % ROLE,
-            COUNTED % image(f"The image could not be made: {BROKEN}."),
+            COUNTED % image(f"The image could not be made. {BROKEN}"),
             NO_MORE % (BROKEN, "server_error", "generation_failed"),
         ],
     ),

@@ -70,7 +70,7 @@ async def assert_capped(proxy: Proxy, cap: str, **fields: Any) -> None:
     async with proxy.chat(**fields) as answer:
         error = (await answer.json())["error"]
         assert (answer.status, error["type"], error["code"]) == (429, "insufficient_quota", "insufficient_quota")
-        assert error["message"].startswith(f"{cap} leaves no room")
+        assert error["message"].startswith(f"The daily cap {cap} leaves no room")
         assert answer.headers["x-should-retry"] == "false"
         assert "retry-after" not in answer.headers
 
@@ -164,7 +164,7 @@ async def test_an_order_that_waited_fails_when_the_cap_is_reached_and_no_other_b
         assert failed["choices"][0]["finish_reason"] != "stop"
         (error,) = [each["error"] for each in (await proxy.get("/v1/generations"))["data"] if each["error"]]
         assert error["code"] == "insufficient_quota"
-        assert error["message"].startswith("MAX_IMAGES_PER_DAY=2 ")
+        assert error["message"].startswith("The daily cap MAX_IMAGES_PER_DAY=2 ")
         assert await images_today(proxy) == {"sora": 2}
     assert sora.registered == 2
 

@@ -130,7 +130,7 @@ async def test_a_log_that_is_gone_after_a_crash_is_missed_until_it_is_put_back(p
     kept = await asyncio.to_thread(log.read_bytes)
     await asyncio.to_thread(log.unlink)
     fault = await fault_of_start(path)
-    assert "what was committed last is gone" in fault
+    assert "the last commits are missing" in fault
     assert str(path.with_suffix(".lock")) in fault
     await asyncio.to_thread(log.write_bytes, kept)
     await asyncio.to_thread(path.with_name(f"{path.name}-shm").unlink, missing_ok=True)
@@ -145,7 +145,7 @@ async def test_a_log_that_can_not_be_read_is_refused_and_kept_and_can_be_given_u
     assert (await fault_of_start(path)).startswith(f"{log}: is damaged")
     assert await asyncio.to_thread(log.read_bytes) == b"x" * 9000
     await asyncio.to_thread(log.unlink)
-    assert "what was committed last is gone" in await fault_of_start(path)
+    assert "the last commits are missing" in await fault_of_start(path)
     await asyncio.to_thread(path.with_suffix(".lock").unlink)
     async with opened(path) as database:
         assert await Store(database).unfinished() == []
@@ -198,7 +198,7 @@ async def test_a_check_that_takes_too_long_is_given_up_and_the_start_goes_on(
     assert len(await Store(database).unfinished()) == 50
     await database.close()
     pool.close()
-    assert "checked in part" in caplog.text
+    assert "check incomplete" in caplog.text
 
 
 # --- Other versions ---------------------------------------------------------------------------------------------------

@@ -189,7 +189,7 @@ async def test_it_is_tried_again_later_and_later_under_the_same_id_and_given_up_
     assert all(gap >= delay * 0.9 for gap, delay in zip(gaps, delays, strict=True))
 
     async def it_is_logged() -> bool:
-        return "webhook given up" in caplog.text
+        return "webhook delivery given up" in caplog.text
 
     await eventually(it_is_logged)
 

@@ -129,7 +129,7 @@ async def test_another_reason_is_named(start_proxy: StartProxy, server: GeminiSe
     async with start_proxy(backends=[place(server)]) as proxy:
         status, code, message = await refused(proxy)
         assert (status, code) == (502, "generation_failed")
-        assert f"for the reason {reason}" in message
+        assert f"Its reason: {reason}." in message
         assert await images_today(proxy) == 1
         assert await made(proxy) == FOX
     assert len(server.bodies) == 2

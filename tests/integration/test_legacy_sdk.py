@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import Proxy, Simulator, StartProxy, in_front_of
 from tests.streams import blocks_of, numbers_of
 
-REFUSED = "the back end refused the order: it is against its rules"
+REFUSED = "The order violates the back end's content policy. Change the prompt or a reference image."
 BY_NAME = {"User-Agent": "OpenAI/v1 PythonBindings/0.28.1"}
 BY_ITS_OTHER_HEADER = {
     "User-Agent": "a name of the script's own",
@@ -126,6 +126,6 @@ async def test_an_id_that_does_not_exist_ends_the_loop_of_the_legacy_sdk_only(pr
     path = f"/v1/chat/completions/{name}"
     reason, why = await retrieved(proxy, path, **BY_NAME)
     assert reason == "error"
-    assert why.startswith("There is no generation")
+    assert why.startswith("The generation ")
     async with proxy.client.get(proxy.url + path, headers=CURRENT) as answer:
         assert answer.status == 404

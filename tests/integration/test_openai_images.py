@@ -282,7 +282,7 @@ async def test_an_image_that_arrives_while_the_disk_is_full_waits_for_room(
         generation_id = await program.order(MODEL)
 
         async def waits() -> bool:
-            return "can't be written, waiting" in await asyncio.to_thread(lambda: program.program.log)
+            return "writing image failed" in await asyncio.to_thread(lambda: program.program.log)
 
         await eventually(waits)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -426,7 +426,7 @@ async def test_a_model_that_only_the_operator_names_can_do_what_its_family_can(
 
 
 @pytest.mark.parametrize(
-    ("status", "told"), [(401, "does not accept the key"), (404, "check its address"), (500, "check its address")]
+    ("status", "told"), [(401, "does not accept the key"), (404, "Check its address"), (500, "Check its address")]
 )
 async def test_operators_see_why_no_models_are_listed(
     start_proxy: StartProxy, server: OpenAIServer, status: int, told: str
@@ -564,7 +564,7 @@ async def test_a_key_in_the_environment_alone_spends_nothing(
 ) -> None:
     async with start_proxy(openai_api_key="sk-of-openai") as proxy:
         assert (await proxy.get("/health/ready"))["backend"] == "simulator"
-    assert "OPENAI_API_KEY is set, and not used" in caplog.text
+    assert "OPENAI_API_KEY ignored" in caplog.text
     assert "sk-of-openai" not in caplog.text
 
 
@@ -578,10 +578,10 @@ A_BACKEND = {"name": "a", "kind": "openai_images", "base_url": "http://localhost
         *(
             ({"backends": [A_BACKEND | {"options": {name: value}}]}, told)
             for name, value, told in (
-                ("speed", "1", "there is no option 'speed'"),
-                ("profile", ["museq"], "'profile' must be a text"),
-                ("query", "a b\r\nX: y", "'query' must be a text"),
-                ("organization", 5, "'organization' must be a text"),
+                ("speed", "1", "'speed' is not an option of this kind of back end"),
+                ("profile", ["museq"], "'profile' must be a string"),
+                ("query", "a b\r\nX: y", "'query' must be a string"),
+                ("organization", 5, "'organization' must be a string"),
             )
         ),
     ],

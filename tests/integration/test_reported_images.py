@@ -109,7 +109,7 @@ def picture(kind: str) -> bytes:
 BLOCKED = [
     (403, error(None, "invalid_request_error", "Your organization must be verified to use the model"), "verification"),
     (403, error("Forbidden", None, "Your account is blocked, see our content policy"), "blocked"),
-    (403, {"message": "forbidden"}, "may not do this"),
+    (403, {"message": "forbidden"}, "is not allowed to do this"),
     (401, {"detail": "invalid key"}, "does not accept the key"),
     (400, error("400", "no_db_connection", "No connected db."), "does not accept the key"),
     (429, error("insufficient_quota", "insufficient_quota", "You exceeded your current quota"), "no credit left"),
@@ -128,7 +128,7 @@ async def test_an_account_that_may_not_order_is_named_as_the_cause_and_no_prompt
             assert "data" not in refusal
             assert refusal["error"]["code"] == "no_upstream_key"
             assert cause in refusal["error"]["message"]
-            assert "rules" not in refusal["error"]["message"]
+            assert "policy" not in refusal["error"]["message"]
         (key,) = backend_of(proxy, "images").keys.keys
         assert key.rejected
     assert len(server.orders) == 1

@@ -43,7 +43,7 @@ GOOD_END = [
     ("response.output_item.done", f'"output_index":1,"item":{SAID}'),
     ("response.completed", f'"response":{ENDED % ("completed", f"{MADE},{SAID}", "null", USAGE)}'),
 ]
-REFUSAL = "the back end refused the order: it is against its rules"
+REFUSAL = "The order violates the back end's content policy. Change the prompt or a reference image."
 REFUSED = CALL % (
     "failed",
     "null",

@@ -257,8 +257,11 @@ async def test_keys_and_orders_of_the_older_options_are_those_of_an_entry_named_
             [entry("a", "http://127.0.0.1:9", kind="other")],
             "BACKENDS: a: 'kind' must be one of comfyui, openai_images, sora",
         ),
-        ([entry("a", "http://127.0.0.1:9", options={"speed": 1})], "BACKENDS: a: there is no option 'speed'"),
-        ([entry("a", "http://127.0.0.1:9", models=["fox"])], "DEFAULT_MODEL: 'sora-1.0' is none of fox"),
+        (
+            [entry("a", "http://127.0.0.1:9", options={"speed": 1})],
+            "BACKENDS: a: 'speed' is not an option of this kind of back end",
+        ),
+        ([entry("a", "http://127.0.0.1:9", models=["fox"])], "DEFAULT_MODEL: 'sora-1.0' is not one of the models fox"),
     ],
     ids=["kind", "option", "default model"],
 )

@@ -637,7 +637,7 @@ def test_the_command_says_when_its_address_is_in_use(capsys: pytest.CaptureFixtu
         port = other.getsockname()[1]
         assert run(parser.parse_args(["--port", str(port)])) == 2
     output = capsys.readouterr()
-    assert output.err == f"simulator: cannot listen on 127.0.0.1:{port}: the address is in use\n"
+    assert output.err == f"simulator: can't listen on 127.0.0.1:{port}: the address is in use\n"
     assert output.out == ""
 
 
@@ -677,8 +677,8 @@ def test_the_command_serves_each_profile_below_its_own_address() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--wire", "images", "--rpm", "5"], "the wire images has no option rpm"),
-        (["--profile", "museq"], "the wire sora has no option profile"),
+        (["--wire", "images", "--rpm", "5"], "--rpm is not an option of --wire images"),
+        (["--profile", "museq"], "--profile is not an option of --wire sora"),
         (["--wire", "images", "--image-bytes", "-1"], "image_bytes must be zero or more"),
         (["--wire", "images", "--image-bytes", str(2**40)], "image_bytes must be at most 67108864"),
     ],

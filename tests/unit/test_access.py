@@ -91,7 +91,7 @@ def test_a_key_file_that_is_no_text_is_one_fault(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError) as caught:
         load_access(settings(tmp_path))
-    assert caught.value.faults == [f"DATA_DIR: {path}: holds no key; remove it to get a new one"]
+    assert caught.value.faults == [f"DATA_DIR: {path}: does not contain a key. Remove it to have a new one generated"]
 
 
 def test_a_fingerprint_is_stable_and_different_for_every_secret() -> None:

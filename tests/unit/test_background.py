@@ -32,7 +32,7 @@ async def test_a_loop_that_raises_is_logged_with_its_exception_and_started_again
         await survived.wait()
         while running.dead:  # noqa: ASYNC110  # it has to run for a while
             await asyncio.sleep(0.001)
-    assert caplog.text.count("background loop died") == 2
+    assert caplog.text.count("background loop crashed") == 2
     assert "sweeper" in caplog.text
     assert "ZeroDivisionError: of the test" in caplog.text
 
@@ -119,7 +119,7 @@ async def test_the_exception_of_a_task_that_nobody_awaits_is_logged(caplog: pyte
     task = start_task(fail(), name="lonely")
     await asyncio.wait([task])
     await asyncio.sleep(0)  # callbacks of the task run in the next turn
-    assert "background task failed" in caplog.text
+    assert "background task crashed" in caplog.text
     assert "lonely" in caplog.text
 
 

@@ -83,7 +83,7 @@ IMAGE = Image(0, name=NAME)
         (Status.completed, [IMAGE, Completed()], f"![a red fox]({LINK})", "stop", None),
         (Status.failed, [Failed("generation_failed", "it broke")], "it broke", "error", "it broke"),
         (Status.failed, [Failed("content_policy_violation", "no")], "no", "content_filter", "no"),
-        (Status.cancelled, [Cancelled()], "the generation was cancelled", "error", "the generation was cancelled"),
+        (Status.cancelled, [Cancelled()], "The generation was cancelled.", "error", "The generation was cancelled."),
         (Status.queued, [], "the image is being made", "processing", None),
         (Status.queued, [Queued(2)], "queued, position 2", "processing", None),
         (Status.running, [Queued(2), Progress(5)], "5 %", "processing", None),

@@ -63,7 +63,7 @@ def test_any_other_name_is_refused_and_a_few_are_named(name: str) -> None:
 def test_an_alias_that_leads_nowhere_is_the_operators_fault() -> None:
     with pytest.raises(ConfigurationError) as caught:
         of_one(CAN, {"dall-e-3": "ours", "a": "b"}).check()
-    assert caught.value.faults == ["MODEL_ALIASES: 'b' is none of ours, also-ours"]
+    assert caught.value.faults == ["MODEL_ALIASES: 'b' is not one of the models ours, also-ours"]
 
 
 SIZES = ((720, 480), (480, 720), (480, 480), (1024, 1024), (1536, 1024), (1024, 1536), (1792, 1024), (1024, 1792))

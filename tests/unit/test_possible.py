@@ -34,8 +34,8 @@ def test_each_thing_that_it_can_not_do_is_named_with_its_number() -> None:
     assert refusal(Abilities(max_images=4), n=5) == ("invalid_value", "n", "'n' can be at most 4 for fox.")
     for most, words in ((0, "no reference image"), (1, "at most 1 reference image"), (3, "at most 3 reference images")):
         code, param, message = refusal(Abilities(max_references=most), references=most + 1)
-        assert (code, param, message) == ("invalid_image", "image", f"fox accepts {words}, not {most + 1}.")
-    assert refusal(Abilities(max_references=1), references=1, mask=True)[1:] == ("mask", "fox accepts no mask.")
+        assert (code, param, message) == ("invalid_image", "image", f"fox accepts {words}, but {most + 1} were sent.")
+    assert refusal(Abilities(max_references=1), references=1, mask=True)[1:] == ("mask", "fox does not accept a mask.")
     assert refusal(Abilities(masks=True), mask=True)[1:] == ("mask", "A mask needs a reference image.")
 
 
@@ -62,4 +62,4 @@ def test_what_is_possible_only_at_different_back_ends_is_refused_as_a_whole(
     ]
     _, named, message = refusal(*abilities, **order)  # type: ignore[arg-type]
     assert named == param
-    assert message == f"No single back end of fox can do all of this together: {words}."
+    assert message == f"No back end of fox can make this in one order: {words}."

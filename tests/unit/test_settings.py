@@ -390,8 +390,8 @@ def test_a_list_of_back_ends_that_can_not_be_used_is_a_fault_without_its_secrets
 
 
 OBJECT = "must be a JSON object"
-MODELS = "must be a list of names, or an object from our names to its own"
-NAMES = "must hold names of 1 to 200 printable characters"
+MODELS = "must be a list of names, or an object that maps names for clients to names at the back end"
+NAMES = "must contain names of 1 to 200 printable characters"
 NO_NAMES: list[Any] = [
     [""],
     ["a\nb"],
@@ -404,15 +404,15 @@ NO_NAMES: list[Any] = [
     {"fox": "x" * 201},
     {"": "fox"},
 ]
-VALUE = "the value of 'x' must be printable ASCII text without blanks around it"
+VALUE = "the value of 'x' must be printable ASCII text without spaces around it"
 
 
 @pytest.mark.parametrize(
     ("fields", "place", "words"),
     [
-        ({"keys": [{"key": "t"}, {"key": "u", "wat": 2}]}, ".keys[1].wat", "there is no such field"),
+        ({"keys": [{"key": "t"}, {"key": "u", "wat": 2}]}, ".keys[1].wat", "is not a known field"),
         ({"keys": [1]}, ".keys[0]", OBJECT),
-        ({"keys": {}}, ".keys", "must be a JSON list, in [ and ]"),
+        ({"keys": {}}, ".keys", "must be a JSON list, in square brackets"),
         ({"keys": [{"key": "t", "models": "fox"}]}, ".keys[0].models", "must be a JSON list"),
         ({"keys": [{"key": "t", "headers": "{}"}]}, ".keys[0].headers", OBJECT),
         ({"options": []}, ".options", OBJECT),
@@ -426,15 +426,19 @@ VALUE = "the value of 'x' must be printable ASCII text without blanks around it"
         (
             {"options": {"extra_headers": {"a\nb": "c"}}},
             ".options.extra_headers",
-            "holds the header 'a\\nb', which can't",
+            "contains the header 'a\\nb', which can't",
         ),
-        ({"options": {"extra_headers": {"Authorization": "c"}}}, ".options.extra_headers", "holds the header 'Author"),
-        ({"options": {"extra_headers": {"x": "…"}}}, ".options.extra_headers", "has … for 'x': that keeps its present"),
+        (
+            {"options": {"extra_headers": {"Authorization": "c"}}},
+            ".options.extra_headers",
+            "contains the header 'Author",
+        ),
+        ({"options": {"extra_headers": {"x": "…"}}}, ".options.extra_headers", "has … for 'x', which keeps a present"),
         *(({"models": bad}, ".models", MODELS) for bad in ("fox", 5, True)),
-        ({"models": []}, ".models", "names no model: leave it unset for all"),
-        ({"models": {}}, ".models", "names no model: leave it unset for all"),
+        ({"models": []}, ".models", "must name a model. Leave it unset for all"),
+        ({"models": {}}, ".models", "must name a model. Leave it unset for all"),
         *(({"models": bad}, ".models", NAMES) for bad in NO_NAMES),
-        ({"models": ["fox", "hare", "fox"]}, ".models", "holds the same name twice"),
+        ({"models": ["fox", "hare", "fox"]}, ".models", "contains the same name twice"),
     ],
     ids=str,
 )
@@ -536,7 +540,7 @@ def test_a_fault_never_tells_a_secret(environment: SetEnvironment, name: str, te
 )
 def test_half_a_proxy_is_a_fault(environment: SetEnvironment, given: dict[str, str], missing: str) -> None:
     environment(**given)
-    assert only_fault().startswith(f"{missing}: is missing beside")
+    assert only_fault().startswith(f"{missing}: must be set if")
     assert f" Example: {missing}=" in only_fault()
 
 
@@ -561,7 +565,7 @@ def test_an_admin_key_that_can_be_guessed_will_do_on_loopback_only(
         assert load_settings().admin_key
         return
     fault = only_fault()
-    assert fault.startswith("ADMIN_KEY: has less than 16 characters")
+    assert fault.startswith("ADMIN_KEY: must have 16 characters or more")
     assert key not in fault
 
 
@@ -573,8 +577,8 @@ def test_a_key_copied_from_the_readme_of_sora_api_is_refused_as_such(
 ) -> None:
     environment(API_HOST=host, BASE_URL="http://0.0.0.0:8890", **{name: key})
     base_url, copied = faults()
-    assert base_url.startswith("BASE_URL: 'http://0.0.0.0:8890' is an address to listen on: leave it unset")
-    assert copied.startswith(f"{name}: is an example that anybody knows: choose a key of 16 characters or more")
+    assert base_url.startswith("BASE_URL: 'http://0.0.0.0:8890' is an address to listen on. Leave it unset")
+    assert copied.startswith(f"{name}: is a published example. Choose a key of 16 characters or more")
 
 
 def test_a_settings_file_that_is_no_text_is_a_fault(folder: Path) -> None:

@@ -13,7 +13,7 @@ from sora_proxy.settings.options import Settings
 from sora_proxy.settings.secret_kinds import webhook_secret
 from sora_proxy.webhooks.webhooks import Webhooks
 
-RULE = "must be whsec_ and the base64 of 24 to 64 bytes"
+RULE = "must be `whsec_` followed by the base64 of 24 to 64 bytes"
 BAD = ["", "whsec_", "secret", "whsec_c2hvcnQ=", "whsec_" + "A" * 88, "whpk_" + "A" * 32, "A" * 32, "whsec_" + "ü" * 32]
 
 
@@ -35,7 +35,9 @@ def test_a_secret_of_24_to_64_bytes_is_taken(text: str) -> None:
 
 def test_a_file_that_holds_something_else_ends_the_start_without_showing_it(tmp_path: Path) -> None:
     (tmp_path / "webhook_secret").write_text("MARKED")
-    with pytest.raises(ConfigurationError, match=f"webhook_secret: {RULE}; remove it to get a new one") as caught:
+    with pytest.raises(
+        ConfigurationError, match=f"webhook_secret: {RULE}. Remove it to have a new one generated"
+    ) as caught:
         webhooks(tmp_path, Redactor(), "*")
     assert "MARKED" not in str(caught.value)
 

@@ -22,7 +22,7 @@ GRAPH: dict[str, Any] = {
 }
 MAP = {"prompt": "6.text"}
 EDITORS = {"nodes": [{"id": 3, "type": "KSampler"}], "links": [[1, 3, 0, 4, 0, "MODEL"]], "version": 0.4}
-NO_GRAPH = "flux.json: holds no workflow in the API format"
+NO_GRAPH = "flux.json: does not contain a workflow in the API format"
 
 Write = Callable[..., Path]
 
@@ -212,7 +212,7 @@ def test_without_count_a_workflow_makes_one_image(write: Write) -> None:
         ("", "flux.json: is not valid JSON"),
         ('{"3": ', "flux.json: is not valid JSON"),
         ("[" * 5000, "flux.json: is not valid JSON"),
-        ("[" + "1," * 300_000 + "1]", "flux.json: holds too many values"),
+        ("[" + "1," * 300_000 + "1]", "flux.json: contains too many values"),
         (" " * (4 * 2**20 + 1), "flux.json: is larger than 4 MiB"),
         ({}, NO_GRAPH),
         ([], NO_GRAPH),
@@ -223,7 +223,7 @@ def test_without_count_a_workflow_makes_one_image(write: Write) -> None:
         ({"3": {"class_type": 5, "inputs": {}}}, NO_GRAPH),
         (
             {"3": {"class_type": "A", "inputs": {"x": ["8", 0]}}},
-            "flux.json: node 3 (A) is linked to node 8, which is not there",
+            "flux.json: node 3 (A) is linked to node 8, which does not exist",
         ),
         (None, "flux.json is missing"),
     ],
@@ -240,41 +240,47 @@ def test_a_graph_that_can_not_be_used_is_reported_in_words_that_help(write: Writ
         (None, "flux.map.json is missing"),
         ("{", "flux.map.json: is not valid JSON"),
         ([], "flux.map.json: must be a JSON object"),
-        ({}, 'prompt: is missing. Example: "prompt": "6.text"'),
-        ({"width": "5.width"}, "height: is missing beside 'width'"),
-        ({"height": "5.height"}, "width: is missing beside 'height'"),
-        ({"mask": "10.image"}, "image: is missing beside 'mask'"),
-        ({"checkpoints": ["*"]}, "checkpoint: is missing beside 'checkpoints'"),
-        ({"max_images": 4}, "count: is missing beside 'max_images'"),
-        ({"sizes": ["512x512", "64x64"]}, "width: is missing beside several 'sizes'"),
-        ({"promt": "6.text"}, "promt: there is no such field"),
+        ({}, 'prompt: must be set. Example: "prompt": "6.text"'),
+        ({"width": "5.width"}, "height: must be set if 'width' is set"),
+        ({"height": "5.height"}, "width: must be set if 'height' is set"),
+        ({"mask": "10.image"}, "image: must be set if 'mask' is set"),
+        ({"checkpoints": ["*"]}, "checkpoint: must be set if 'checkpoints' is set"),
+        ({"max_images": 4}, "count: must be set if 'max_images' is more than 1"),
+        ({"sizes": ["512x512", "64x64"]}, "width: must be set if there are several 'sizes'"),
+        ({"promt": "6.text"}, "promt: is not a known field"),
         ({"prompt": "6"}, 'prompt: must be like "6.text"'),
         ({"prompt": ".text"}, 'prompt: must be like "6.text"'),
         ({"prompt": "6."}, 'prompt: must be like "6.text"'),
         ({"prompt": []}, 'prompt: must be like "6.text"'),
         ({"prompt": {"6": "text"}}, 'prompt: must be like "6.text"'),
         ({"prompt": [6]}, 'prompt: must be like "6.text"'),
-        ({"prompt": "8.text"}, "prompt: there is no node '8'; there are 3 (KSampler), 6 (CLIPTextEncode), 4 (Che"),
+        (
+            {"prompt": "8.text"},
+            "prompt: node '8' does not exist; the nodes are 3 (KSampler), 6 (CLIPTextEncode), 4 (Che",
+        ),
         ({"prompt": "6.txt"}, "prompt: node 6 (CLIPTextEncode) has no input 'txt'; it has text, clip"),
         (
             {"prompt": "3.positive"},
-            "prompt: the input 'positive' of node 3 (KSampler) is linked to node 6: name the node that holds the value",
+            "prompt: the input 'positive' of node 3 (KSampler) is linked to node 6: name the node that contains the",
         ),
-        ({"prompt": "3.seed"}, "prompt: the input 'seed' of node 3 (KSampler) does not hold a text"),
-        ({"seed": ["3.seed", "6.text"]}, "seed: the input 'text' of node 6 (CLIPTextEncode) does not hold a number"),
-        ({"output": "8"}, "output: there is no node '8'; nodes that save are 9 (SaveImage)"),
-        ({"output": "12"}, "output: node 12 (PreviewImage) saves no images; nodes that save are 9 (SaveImage)"),
+        ({"prompt": "3.seed"}, "prompt: the input 'seed' of node 3 (KSampler) does not contain a string"),
+        ({"seed": ["3.seed", "6.text"]}, "seed: the input 'text' of node 6 (CLIPTextEncode) does not contain a number"),
+        ({"output": "8"}, "output: node '8' does not exist; the nodes that save images are 9 (SaveImage)"),
+        (
+            {"output": "12"},
+            "output: node 12 (PreviewImage) saves no images; the nodes that save images are 9 (SaveImage)",
+        ),
         ({"output": 9}, 'output: must be the id of a node in quotes, such as "9"'),
         ({"sizes": ["big"]}, 'sizes[0]: must be like "1024x1024"'),
         ({"sizes": "512x512"}, "sizes: must be a JSON list"),
         ({"checkpoints": "*"}, "checkpoints: must be a JSON list"),
-        ({"checkpoints": [""]}, "checkpoints: must hold names, or patterns"),
+        ({"checkpoints": [""]}, "checkpoints: must contain names, or patterns"),
         ({"max_images": "4"}, "max_images: input should be a valid integer"),
         ({"max_images": 0}, "max_images: input should be greater than or equal to 1"),
         ({"enabled": "no"}, "enabled: input should be a valid boolean"),
-        ({"with_reference": "edit"}, "with_reference: there is no workflow 'edit'"),
+        ({"with_reference": "edit"}, "with_reference: the workflow 'edit' does not exist"),
         ({"with_reference": "text-to-image"}, "with_reference: the workflow 'text-to-image' has no 'image' in its map"),
-        ({"with_mask": "edit", "image": ["10.image"]}, "with_mask: there is no workflow 'edit'"),
+        ({"with_mask": "edit", "image": ["10.image"]}, "with_mask: the workflow 'edit' does not exist"),
         ({"with_mask": "upscale", "image": ["10.image"]}, "with_mask: the workflow 'upscale' has no 'mask' in its"),
     ],
     ids=lambda value: str(value)[:40],
@@ -288,14 +294,14 @@ def test_a_wrong_map_is_reported_in_words_that_help(write: Write, mapping: Any, 
 
 def test_all_faults_of_a_map_are_reported_at_once(write: Write) -> None:
     told = fault(write(mapping={"prompt": "6.txt", "seed": "8.seed", "output": "8"}))
-    assert [part in told for part in ("prompt: node 6", "seed: there is no node", "output: there is no")] == [True] * 3
+    assert [part in told for part in ("prompt: node 6", "seed: node '", "output: node '")] == [True] * 3
 
 
 def test_two_nodes_that_save_need_an_output(write: Write) -> None:
     graph = GRAPH | {"11": GRAPH["9"]}
-    assert "output: is missing, and which node is meant is not clear; nodes that save are 9 (SaveImage), 11" in fault(
-        write(graph=graph)
-    )
+    told = fault(write(graph=graph))
+    assert "output: must be set, because it is not clear which node is meant;" in told
+    assert "the nodes that save images are 9 (SaveImage), 11" in told
     assert workflow(write(graph=graph, mapping=MAP | {"output": "11"})).output == "11"
 
 

@@ -18,9 +18,9 @@ from sora_proxy.orders.backend import Backend
 from sora_proxy.orders.spending import Spending
 
 
-@described(Description(query={"key": "only the counters of this key"}))
+@described(Description(query={"key": "return only the counters of this key"}))
 async def usage(request: web.Request) -> web.Response:
-    """List the counters of the last 30 days, by key and day; `key` selects one."""
+    """List the counters of the last 30 days, by key and day; `key` selects one key."""
     key_id = request.query.get("key")
     if key_id is not None:
         request.app[KEY_REGISTRY].get(key_id)
@@ -29,7 +29,7 @@ async def usage(request: web.Request) -> web.Response:
 
 @described()
 async def queue(request: web.Request) -> web.Response:
-    """Show for each back end how many orders of each client wait for a key, and how long a new order would wait.
+    """Retrieve the number of waiting orders of each client at each back end, and the expected wait of a new order.
 
     An order that several back ends serve waits at each of them. `images_today` counts the images ordered on this UTC
     day, at each back end and in all, `max_images_per_day` is the cap on them.
@@ -66,7 +66,7 @@ async def generations(request: web.Request) -> web.Response:
     if after is not None:
         place = next((place for place, generation in enumerate(unfinished, 1) if generation.id == after), None)
         if place is None:
-            raise ClientError("Unknown generation in 'after', or it has ended.", param="after")
+            raise ClientError("'after' must be the id of an unfinished generation.", param="after")
         start = place
     verbose = request.app[SETTINGS].current.verbose_logging
     return page_of([_view(generation, verbose=verbose) for generation in unfinished[start : start + limit + 1]], limit)

@@ -10,8 +10,8 @@ from sora_proxy.api.reference.described import Description, described
 
 @described(Description(query=PAGES))
 async def list_entries(request: web.Request) -> web.Response:
-    """List who changed what, newest first."""
+    """List the entries of the audit log, newest first."""
     limit, after = limit_of(request, maximum=MAX_LIMIT_FOR_OPERATORS), request.query.get("after")
     if after is not None and not (after.isascii() and after.isdecimal() and len(after) < 19):
-        raise ClientError("'after' must be the id of an entry.", param="after")
+        raise ClientError("'after' must be the id of an entry of the audit log.", param="after")
     return page_of(await request.app[AUDIT].page(limit + 1, int(after) if after else None), limit)

@@ -28,7 +28,7 @@ BackendChange = change_of("BackendChange", BackendConfig, CHANGEABLE)
 
 @described()
 async def list_backends(request: web.Request) -> web.Response:
-    """List the back ends, the preferred ones first, each with its state and the models that it serves."""
+    """List the back ends, the preferred ones first, each with its state and its models."""
     return json_response(
         {"object": "list", "data": [_view(request, each) for each in request.app[BACKEND_REGISTRY].records]}
     )
@@ -45,7 +45,7 @@ EXAMPLE = {"name": "studio", "kind": "comfyui", "base_url": "http://127.0.0.1:81
 
 @described(Description(body=BackendConfig, example=EXAMPLE, status=201))
 async def add(request: web.Request) -> web.Response:
-    """Add a back end with its keys: an object as in BACKENDS. It is asked for its models at once."""
+    """Add a back end with its keys, an object as in `BACKENDS`, and ask it for its models."""
     config = await read_body(request, _config)
     record = await _changed(request.app[BACKEND_REGISTRY].add(config, request[OPERATOR]), config.name)
     return await _asked(request, record.name, status=201)
@@ -53,7 +53,7 @@ async def add(request: web.Request) -> web.Response:
 
 @described(Description(body=BackendChange, example={"options": {"max_images_per_day": 500}}))
 async def change(request: web.Request) -> web.Response:
-    """Set some fields of a back end; null sets a field to its default.
+    """Change fields of a back end; null sets a field to its default.
 
     `options` are merged by name: null removes one, and a header with the value `…`, as it is shown, keeps its value.
     With `enabled` false it is drained: it finishes its orders and takes no new ones.
@@ -61,14 +61,16 @@ async def change(request: web.Request) -> web.Response:
     name, fields = request.match_info["name"], await read_body(request, dict)
     if unknown := fields.keys() - set(CHANGEABLE):
         fields_named = ", ".join(CHANGEABLE)
-        raise ClientError(f"Only these can be changed: {fields_named}.", code="unknown_parameter", param=min(unknown))
+        raise ClientError(
+            f"Only these fields can be changed: {fields_named}.", code="unknown_parameter", param=min(unknown)
+        )
     await _changed(request.app[BACKEND_REGISTRY].change(name, fields, request[OPERATOR]), name)
     return await _asked(request, name)
 
 
 @described()
 async def delete(request: web.Request) -> web.Response:
-    """Delete a back end that has no orders, and its keys, unless the configuration would bring it back."""
+    """Delete a back end that has no orders, and its keys. One of the configuration can't be deleted."""
     name = request.match_info["name"]
     await request.app[BACKEND_REGISTRY].remove(name, request[OPERATOR])
     return json_response({"name": name, "deleted": True})
@@ -76,7 +78,7 @@ async def delete(request: web.Request) -> web.Response:
 
 @described()
 async def refresh(request: web.Request) -> web.Response:
-    """Ask a back end for its models now."""
+    """Ask a back end for its models."""
     return await _asked(request, request.app[BACKEND_REGISTRY].get(request.match_info["name"]).name)
 
 

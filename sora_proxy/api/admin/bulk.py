@@ -40,7 +40,7 @@ class ImportText(Body):
 
 @described(Description(body=Batch, example={"ids": ["{id}"], "action": "test"}))
 async def batch(request: web.Request) -> web.Response:
-    """Apply one action to several keys, and report the outcome for each."""
+    """Apply one action to several keys, and return the outcome for each."""
     order = await read_body(request, Batch.model_validate)
     act, at_once = _action(request, order.action), asyncio.Semaphore(TESTS_AT_ONCE)
 
@@ -68,7 +68,7 @@ def _action(request: web.Request, name: str) -> Callable[[str], Awaitable[Any]]:
 
 @described(Description(body=ImportText, example={"text": "{token},second account", "dry_run": True}))
 async def import_text(request: web.Request) -> web.Response:
-    """Add the keys of a text, one per line, and report the result of each line; with `dry_run`, change nothing."""
+    """Add the keys of a text, one per line, and return the result of each line; `dry_run` changes nothing."""
     dry_run, lines = await read_body(request, _read_text)
     registry, seen = request.app[KEY_REGISTRY], set[str]()
     registry.check_open()
@@ -76,7 +76,7 @@ async def import_text(request: web.Request) -> web.Response:
         if line.config is not None:
             token = line.config.token
             if token in seen or registry.find_by_identity(token):
-                line.result, line.reason = "exists", "another key has this token"
+                line.result, line.reason = "exists", "Another key has this token."
             seen.add(token)
     new = [line.config for line in lines if line.config and line.result == "added"]
     if new and not dry_run:
@@ -105,7 +105,7 @@ def _read_text(fields: dict[str, Any]) -> tuple[bool, list[_Line]]:
     numbered = enumerate((line.strip() for line in order.text.splitlines()), 1)
     lines = [_read_line(number, line) for number, line in numbered if line and not line.startswith("#")]
     if not 1 <= len(lines) <= MAX_LINES:
-        raise ClientError(f"The text must hold 1 to {MAX_LINES} keys, one per line.", param="text")
+        raise ClientError(f"The text must contain 1 to {MAX_LINES} keys, one per line.", param="text")
     return order.dry_run, lines
 
 

@@ -27,7 +27,7 @@ class KeyStatus:
 
 def unused_view(record: KeyRecord) -> dict[str, Any]:
     """The fields of a key whose back end is not in use."""
-    state = {"state": "disabled", "why": "its back end is not in use"}
+    state = {"state": "disabled", "why": "The back end of this key is not in use."}
     return _configuration(record, record.backend or None) | state
 
 
@@ -73,9 +73,9 @@ def status_of(key: Key, moment: Moment) -> KeyStatus:
         if (until := circuit.ready_at(key)) > moment.loop:
             return _status("resting", circuit.cooldown.why, _wall_time(until, moment))
     if key.ready_at() == math.inf:
-        return KeyStatus("busy", "it has reached its limit of tasks")
+        return KeyStatus("busy", "The key has reached its limit of tasks.")
     if key.rate_ready_at() > moment.loop:
-        return KeyStatus("busy", "it has reached max_rpm", _wall_time(key.rate_ready_at(), moment))
+        return KeyStatus("busy", "The key has reached its max_rpm.", _wall_time(key.rate_ready_at(), moment))
     return KeyStatus("ready")
 
 

@@ -32,9 +32,9 @@ class KeyAddition(UpstreamKey):
 KeyChange = change_of("KeyChange", UpstreamKey, UpstreamKey.model_fields)
 
 
-@described(Description(query={"state": "only keys in this state", **PAGES}))
+@described(Description(query={"state": "return only keys in this state", **PAGES}))
 async def list_keys(request: web.Request) -> web.Response:
-    """List keys, in the order in which they were added; `state` selects those in one state."""
+    """List the keys in the order in which they were added; `state` selects those in one state."""
     limit, after = limit_of(request, maximum=MAX_LIMIT_FOR_OPERATORS), request.query.get("after")
     state = request.query.get("state")
     if state is not None and state not in STATES:
@@ -54,13 +54,13 @@ async def list_keys(request: web.Request) -> web.Response:
 
 @described()
 async def retrieve(request: web.Request) -> web.Response:
-    """Retrieve one key, its state and the reason."""
+    """Retrieve one key, with its state and the reason for it."""
     return _view(request, request.app[KEY_REGISTRY].get(request.match_info["id"]))
 
 
 @described(Description(body=KeyAddition, example={"key": "{token}", "name": "second account"}, status=201))
 async def add(request: web.Request) -> web.Response:
-    """Add one key: an object as in the key file, and the `backend` that it is for, where there are several."""
+    """Add a key, an object as in the key file. If there are several back ends, `backend` names one."""
     addition = await read_body(request, KeyAddition.model_validate)
     backend = _backend_of(request, addition)
     config = UpstreamKey(**{name: getattr(addition, name) for name in UpstreamKey.model_fields})
@@ -73,18 +73,18 @@ def _backend_of(request: web.Request, addition: KeyAddition) -> str:
     pools = request.app[KEY_POOLS]
     if addition.backend is None or pools.name_of(DEFAULT_BACKEND) == addition.backend:
         if pools.name_of(DEFAULT_BACKEND) is None:
-            raise ClientError("'backend' must name one of the back ends.", param="backend")
+            raise ClientError("'backend' must name a back end, because there are several.", param="backend")
         if not addition.token:
             raise ClientError("Missing required parameter: 'key'.", code="missing_required_parameter", param="key")
         return DEFAULT_BACKEND
     if pools.of(addition.backend) is None:
-        raise ClientError(f"There is no back end {addition.backend[:80]!r}.", param="backend")
+        raise ClientError(f"The back end {addition.backend[:80]!r} does not exist.", param="backend")
     return addition.backend
 
 
 @described(Description(body=KeyChange, example={"weight": 2}))
 async def change(request: web.Request) -> web.Response:
-    """Set some fields of a key; null sets a field to its default.
+    """Change fields of a key; null sets a field to its default.
 
     A header with the value `…`, as it is shown, keeps its present value.
     """
@@ -94,7 +94,7 @@ async def change(request: web.Request) -> web.Response:
 
 @described()
 async def delete(request: web.Request) -> web.Response:
-    """Delete a key on which no task runs, unless its source would bring it back."""
+    """Delete a key that has no running task. One of the configuration can't be deleted."""
     key_id = request.match_info["id"]
     await request.app[KEY_REGISTRY].remove(key_id, request[OPERATOR])
     return json_response({"id": key_id, "deleted": True})
@@ -102,13 +102,13 @@ async def delete(request: web.Request) -> web.Response:
 
 @described()
 async def test(request: web.Request) -> web.Response:
-    """Make a free call with a key, and report the outcome."""
+    """Test a key by a free call to the back end."""
     return json_response(await test_key(request, request.match_info["id"]))
 
 
 @described()
 async def revive(request: web.Request) -> web.Response:
-    """End whatever keeps a key out of service: a quarantine, a cooldown, a learned limit."""
+    """Put a key back into service: end its quarantine or cooldown, and forget its learned limit."""
     key_id = request.match_info["id"]
     await revive_key(request, key_id)
     return _view(request, request.app[KEY_REGISTRY].get(key_id))
@@ -150,7 +150,9 @@ def _in_use(request: web.Request, key_id: str) -> tuple[Backend, Key]:
     """A key in use and its back end. Raises KeyNotFound, or ClientError if the back end is not in use."""
     at_work = _at_work(request, request.app[KEY_REGISTRY].get(key_id))
     if at_work is None:
-        raise ClientError("The back end of this key is not in use.", code="conflict", param="id")
+        raise ClientError(
+            "The back end of this key is not in use. Enable or add the back end first.", code="conflict", param="id"
+        )
     return at_work
 
 

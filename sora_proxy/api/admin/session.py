@@ -26,7 +26,7 @@ class Login(Body):
 
 @described(Description(body=Login, example={"key": "$ADMIN_KEY"}))
 async def login(request: web.Request) -> web.Response:
-    """Begin a session. After too many wrong keys, an address has to wait; others do not."""
+    """Begin a session. After too many wrong keys, the address of the client has to wait."""
     # This needs no key, so only a small body is read.
     given = await read_body(request.clone(client_max_size=MAX_LOGIN_BYTES), Login.model_validate)
     limit, address = request.app[LOGIN_LIMIT], client_address(request)
@@ -36,8 +36,8 @@ async def login(request: web.Request) -> web.Response:
         raise ClientError(message, code="rate_limit_exceeded", retry_after=seconds)
     if not is_admin_key(request, given.key):
         limit.failed(address)
-        log.warning("login failed", address=address)
-        raise ClientError("This is not the admin key.", code="invalid_api_key", param="key")
+        log.warning("admin login failed", address=address)
+        raise ClientError("Incorrect admin key.", code="invalid_api_key", param="key")
     limit.succeeded(address)
     token = request.app[SESSIONS].begin()
     await request.app[AUDIT].note(Actor("admin key", address), "session.begin", "")

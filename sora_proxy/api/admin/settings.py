@@ -11,7 +11,7 @@ from sora_proxy.operators.runtime_settings import FIELDS, redacted
 
 @described()
 async def retrieve(request: web.Request) -> web.Response:
-    """List each option's value, without secrets, and its source."""
+    """List the options with their values and sources, without secrets."""
     runtime = request.app[SETTINGS]
     options = {
         option: {"value": redacted(runtime.current, option), "source": runtime.source(option)} for option in FIELDS
@@ -21,7 +21,7 @@ async def retrieve(request: web.Request) -> web.Response:
 
 @described(Description(example={"IMAGE_LOCALIZATION": True}))
 async def change(request: web.Request) -> web.Response:
-    """Set options, all or none; null restores the value of the environment or the default."""
+    """Change options, all of them or none; null restores the value of the environment or the default."""
     changes = await read_body(request, dict)
     await request.app[SETTINGS].change(changes, request[OPERATOR])
     return await retrieve(request)

@@ -94,7 +94,7 @@ class ChatChunks:
                 if self._options.include_usage:  # other clients fail on a chunk without choices
                     yield b'"choices":[],"usage":%b' % orjson.dumps(usage_of(self._generation))
             case _ if failed := failure_of(event):
-                yield from self._text(f"The image could not be made: {failed.message}.")
+                yield from self._text(f"The image could not be made. {failed.message}")
                 if self._options.finish_failed:
                     yield self._delta(finish_reason="error")
 

@@ -41,20 +41,31 @@ class ChatRequest(Parameters):
         Field(
             min_length=1,
             max_length=MAX_MESSAGES,
-            description="The last user message is the prompt; it may contain reference images.",
+            description="The chat. The last message of the user is the prompt; it may contain reference images.",
         ),
     ]
     model: ModelName = None
     n: Annotated[int, Field(ge=1, description="The number of images."), none_is_default(1)] = 1
-    stream: Annotated[bool, Field(description="Stream the answer, with progress."), none_is_default(False)] = False
+    stream: Annotated[
+        bool, Field(description="Whether to stream the answer, with progress."), none_is_default(False)
+    ] = False
     stream_options: Annotated[StreamOptions, none_is_default(StreamOptions())] = StreamOptions()
     background: Annotated[
         bool | Background,
-        Field(description="`true`: answer at once; retrieve it later. Else the image's background."),
+        Field(
+            description="`true`: answer at once, and let the client retrieve the images later. Else the background of "
+            "the images."
+        ),
         BeforeValidator(_background),
     ] = False  # type: ignore[assignment]  # it has two meanings here
-    size: Annotated[str, Field(description="`auto`, or like `720x480`."), none_is_default("auto")] = "auto"
-    store: Annotated[bool, Field(description="List it, and store its messages."), none_is_default(False)] = False
+    size: Annotated[
+        str,
+        Field(description="The size of the images: `auto`, or width and height such as `720x480`."),
+        none_is_default("auto"),
+    ] = "auto"
+    store: Annotated[
+        bool, Field(description="Whether to list the completion and to store its messages."), none_is_default(False)
+    ] = False
     metadata: Metadata = Field(default_factory=dict)
 
     @property

@@ -33,20 +33,27 @@ from sora_proxy.api.reference.described import EVENTS, JSON, Description, descri
 from sora_proxy.generation import Generation
 from sora_proxy.orders.conversations import MessageText, Page
 
-PAGE = {"after": "the last id of the previous page", "limit": "the size of the page", "order": "`asc` or `desc`"}
-FILTERS = {"model": "only completions of this model", "metadata[key]": "only completions with this value"}
+PAGE = {
+    "after": "begin after this id, the last one of the previous page",
+    "limit": "the number of entries in the page",
+    "order": "`asc`: oldest first; `desc`: newest first",
+}
+FILTERS = {
+    "model": "return only completions of this model",
+    "metadata[key]": "return only completions whose metadata have this value",
+}
 UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # a path into JSON can't contain these
 
 
 @described(
     Description(
-        query={"stream": "`true`: as a stream", "starting_after": "the number of the last chunk received"},
+        query={"stream": "`true`: return it as a stream", "starting_after": "begin after the chunk of this number"},
         answer=ChatCompletion,
         media=(JSON, EVENTS),
     )
 )
 async def retrieve(request: web.Request) -> web.StreamResponse:
-    """Retrieve a completion, whatever state it is in.
+    """Retrieve a completion in whatever state it is.
 
     With `stream=true`, its stream, from the beginning or after the chunk that `starting_after` names.
     """
@@ -94,7 +101,7 @@ async def delete(request: web.Request) -> web.Response:
 
 @described(Description(query=PAGE, answer=StoredMessageList))
 async def list_messages(request: web.Request) -> web.Response:
-    """List the messages that led to a completion. If they were not stored, its prompt."""
+    """List the messages of a completion; if they were not stored, only its prompt."""
     generation = await find(request)
     stored = await request.app[CONVERSATIONS].messages(generation.id) or [MessageText("user", generation.spec.prompt)]
     messages = [
@@ -130,7 +137,7 @@ def _metadata(query: Mapping[str, str]) -> dict[str, str]:
     pairs = bracketed("metadata", query)
     if any(UNSEARCHABLE.search(name) for name in pairs):
         raise ClientError(
-            "A list can't be filtered by a key with a quote, a backslash or a control character in it.",
+            "A list can't be filtered by a metadata key that contains a quote, a backslash or a control character.",
             param="metadata",
         )
     return pairs

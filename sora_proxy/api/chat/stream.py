@@ -40,7 +40,7 @@ class ChatStream:
             raise
         except Exception:
             # The status has been sent: only the stream itself can report the error.
-            log.exception("stream broke")
+            log.exception("stream crashed")
             return await self._stream.end(self._chunks.cut("internal_error", "Internal server error."), done=False)
 
     async def _follow(self, batches: AsyncIterable[Sequence[Event]]) -> web.StreamResponse:

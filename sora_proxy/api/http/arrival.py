@@ -29,7 +29,7 @@ async def arriving(request: web.Request) -> AsyncIterator[None]:
     is too large.
     """
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        message = "The request body must not have a Content-Encoding."
+        message = "The request body must be sent without a Content-Encoding."
         raise ClientError(message, code="unsupported_media_type")
     if (request.content_length or 0) > request.client_max_size:
         raise web.HTTPRequestEntityTooLarge(request.client_max_size)

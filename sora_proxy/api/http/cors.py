@@ -26,7 +26,9 @@ async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.method != "OPTIONS" or "access-control-request-method" not in request.headers:
         return await handler(request)
     if _allowed_origin(request) is None:
-        raise ClientError("This origin is not allowed.", code="origin_not_allowed")
+        raise ClientError(
+            "This origin is not allowed. Operators can add it to CORS_ORIGINS.", code="origin_not_allowed"
+        )
     requested = request.headers.get("access-control-request-headers", "")
     return web.Response(
         status=204,

@@ -55,22 +55,24 @@ ERROR_CODES = {
     "missing_required_parameter": ErrorCode(400, Retry.no, "Add the parameter named in `param`."),
     "unknown_parameter": ErrorCode(400, Retry.no, "Remove the parameter named in `param`."),
     "invalid_json": ErrorCode(400, Retry.no, "Send one JSON object."),
-    "invalid_body": ErrorCode(400, Retry.no, "Send a complete body; a form must be valid multipart."),
+    "invalid_body": ErrorCode(400, Retry.no, "Send a complete body. A form must be valid multipart."),
     "invalid_request": ErrorCode(400, Retry.no, "Send a valid HTTP request."),
     "invalid_image": ErrorCode(400, Retry.no, "Send other or fewer reference images: PNG, JPEG, WebP or GIF."),
     "webhook_refused": ErrorCode(400, Retry.no, "Use an address on a host listed in `WEBHOOK_ALLOW`."),
     "previous_response_not_found": ErrorCode(400, Retry.no, "Use the id of a response of the same client key."),
     "previous_response_without_picture": ErrorCode(400, Retry.no, "Use a response whose image is stored here."),
-    "loop_detected": ErrorCode(400, Retry.no, "Operators: a back end's address must not lead to this server."),
+    "loop_detected": ErrorCode(
+        400, Retry.no, "Operators have to correct the back end's address, which leads to this server."
+    ),
     "idempotency_mismatch": ErrorCode(400, Retry.no, "Use another `Idempotency-Key` for another order."),
     "invalid_api_key": ErrorCode(401, Retry.no, "Send a valid key as `Authorization: Bearer KEY`."),
     "admin_key_required": ErrorCode(403, Retry.no, "Use the admin key or an operator's session."),
-    "origin_not_allowed": ErrorCode(403, Retry.no, "Add the origin to `CORS_ORIGINS`."),
+    "origin_not_allowed": ErrorCode(403, Retry.no, "Operators can add the origin to `CORS_ORIGINS`."),
     "not_found": ErrorCode(404, Retry.no, "Check the path and the id. A client key finds only its own orders."),
     "model_not_found": ErrorCode(404, Retry.no, "Use a model from `/v1/models`."),
     "method_not_allowed": ErrorCode(405, Retry.no, "Use a method listed in the `Allow` header."),
     "request_timeout": ErrorCode(408, Retry.yes, "Send the body faster, without long pauses."),
-    "conflict": ErrorCode(409, Retry.never, "Wait until the generation has ended."),
+    "conflict": ErrorCode(409, Retry.never, "Wait until the generation has ended. For a key, enable its back end."),
     "backend_exists": ErrorCode(409, Retry.no, "Change the back end that has this name."),
     "backend_has_source": ErrorCode(409, Retry.never, "Remove the back end from the configuration, or disable it."),
     "backend_in_use": ErrorCode(409, Retry.never, "Disable the back end, and delete it when its orders have ended."),
@@ -78,12 +80,14 @@ ERROR_CODES = {
     "key_has_source": ErrorCode(409, Retry.never, "Remove the upstream key from its source, or disable it."),
     "key_in_use": ErrorCode(409, Retry.never, "Disable the upstream key, and delete it when its tasks have ended."),
     "simulator_in_use": ErrorCode(
-        409, Retry.never, "Operators: configure a back end, or set `UPSTREAM=simulator`, and restart; then add it."
+        409, Retry.never, "Configure a back end, or set `UPSTREAM=simulator`, and restart. Then add it."
     ),
     "request_too_large": ErrorCode(413, Retry.no, "Send a smaller body."),
-    "unsupported_media_type": ErrorCode(415, Retry.no, "Send the body uncompressed. Operators: send it as JSON."),
+    "unsupported_media_type": ErrorCode(415, Retry.no, "Send the body uncompressed, and to the admin API as JSON."),
     # The server can't take the request now. Nothing was ordered, except perhaps before an `internal_error`.
-    "rate_limit_exceeded": ErrorCode(429, Retry.later, "Wait. Operators can add upstream keys."),
+    "rate_limit_exceeded": ErrorCode(
+        429, Retry.later, "Wait as long as `Retry-After` says. Operators can add upstream keys."
+    ),
     "insufficient_quota": ErrorCode(
         429, Retry.never, "Order again on the next UTC day. Operators can raise the cap named in the message."
     ),
@@ -92,7 +96,7 @@ ERROR_CODES = {
     "models_not_listed": ErrorCode(
         503, Retry.later, "Wait. Operators should check that each back end can be reached.", retry_after=5
     ),
-    "overloaded": ErrorCode(503, Retry.later, "Wait: the server is not accepting orders now.", retry_after=5),
+    "overloaded": ErrorCode(503, Retry.later, "Wait. The server does not accept orders now.", retry_after=5),
     "storage_unavailable": ErrorCode(503, Retry.later, "Wait. Operators should check the disk.", retry_after=10),
     # The generation failed or was cancelled.
     "cancelled": ErrorCode(400, Retry.never, "Order again if the image is still wanted."),
@@ -101,11 +105,13 @@ ERROR_CODES = {
         400, Retry.never, "Use another model. Operators should check the back end's address and models."
     ),
     "order_refused": ErrorCode(
-        400, Retry.never, "Change the prompt, the size, the parameters or the images. Operators: the log has the code."
+        400,
+        Retry.never,
+        "Change the prompt, the size, the parameters or the images. Operators find the back end's code in the log.",
     ),
-    "generation_failed": ErrorCode(502, Retry.never, "Order again; if it fails again, change the prompt."),
+    "generation_failed": ErrorCode(502, Retry.never, "Order again. If it fails again, change the prompt."),
     "result_unavailable": ErrorCode(
-        502, Retry.never, "Order again: the back end made no image, or it is gone. Operators: see `RESULT_ALLOW`."
+        502, Retry.never, "Order again. Operators should check the log and `RESULT_ALLOW`."
     ),
     "outcome_unknown": ErrorCode(502, Retry.never, "Order again only if a second charge is acceptable."),
     "upstream_auth": ErrorCode(502, Retry.never, "Operators have to replace the upstream key."),
@@ -113,12 +119,16 @@ ERROR_CODES = {
     "upstream_challenge": ErrorCode(502, Retry.never, "Operators should use another egress (`PROXIES`)."),
     "upstream_country": ErrorCode(502, Retry.never, "Operators should use an egress in another country (`PROXIES`)."),
     "upstream_error": ErrorCode(502, Retry.never, "Order again later."),
-    "upstream_lost": ErrorCode(502, Retry.never, "Order again: the back end no longer knows the task."),
+    "upstream_lost": ErrorCode(502, Retry.never, "Order again. The back end no longer knows the task."),
     "upstream_proxy": ErrorCode(502, Retry.never, "Operators should check the proxies (`PROXIES`)."),
     "upstream_rate_limited": ErrorCode(502, Retry.never, "Order again later. Operators can add upstream keys."),
-    "upstream_unavailable": ErrorCode(502, Retry.never, "Order again later. Operators should check `SORA_BASE_URL`."),
+    "upstream_unavailable": ErrorCode(
+        502, Retry.never, "Order again later. Operators should check the address of the back end."
+    ),
     "queue_timeout": ErrorCode(503, Retry.never, "Order again later. Operators can add upstream keys."),
-    "generation_timeout": ErrorCode(504, Retry.never, "Ask for the order later, if the message says so."),
+    "generation_timeout": ErrorCode(
+        504, Retry.never, "Retrieve the order later, if the message says that it continues."
+    ),
     # Only in streams.
     "server_stopping": ErrorCode(503, Retry.never, "Resume the stream at the address in the message."),
 }

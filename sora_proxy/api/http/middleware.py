@@ -37,8 +37,11 @@ async def request_context(request: web.Request, handler: Handler) -> web.StreamR
         finally:
             # Without a status, the client has disconnected. The query is not logged: it may contain anything.
             seconds = round(time.monotonic() - request[STARTED], 3)
-            level = log.debug if request.path.startswith("/health") else log.info
-            level("request", method=request.method, path=request.path[:200], status=status, seconds=seconds)
+            facts = {"method": request.method, "path": request.path[:200], "status": status, "seconds": seconds}
+            if request.path.startswith("/health"):
+                log.debug("request ended", **facts)
+            else:
+                log.info("request ended", **facts)
     return response
 
 
@@ -61,7 +64,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ConnectionError:
         raise  # the client has disconnected
     except Exception as error:
-        log.exception("request broke")
+        log.exception("request crashed")
         if BEGUN in request:
             raise ConnectionResetError("an answer that has begun can only be cut") from None
         return error_response(error)
@@ -76,7 +79,7 @@ async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
     elif route.handler not in request.app[OPEN_HANDLERS] and route.http_exception is None:
         via = request[VIA] = marks_in(request.headers.get(INSTANCE_HEADER))
         if request.app[INSTANCE] in via or len(via) >= MAX_HOPS:
-            message = "The request went in a circle: a back end must not have this server's own address."
+            message = "The request came back to this server. A back end must not have this server's own address."
             raise ClientError(message, code="loop_detected")
         request[CLIENT] = client_of(request)
     return await handler(request)

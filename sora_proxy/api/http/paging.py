@@ -10,7 +10,10 @@ from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.refusals import ClientError
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_LIMIT_FOR_OPERATORS = 20, 100, 1000
-PAGES = {"after": "the last id of the previous page", "limit": "the size of the page"}
+PAGES = {
+    "after": "begin after this id, the last one of the previous page",
+    "limit": "the number of entries in the page",
+}
 WHOLE_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 
 

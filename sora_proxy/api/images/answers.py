@@ -12,7 +12,7 @@ from sora_proxy.events import Failed, Preview
 from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
 
-NOT_HERE = Failed("result_unavailable", "this image could not be fetched or is no longer stored here")
+NOT_HERE = Failed("result_unavailable", "This image could not be fetched, or it is no longer stored here.")
 
 
 @dataclass(frozen=True, slots=True)

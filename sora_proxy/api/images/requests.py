@@ -30,8 +30,10 @@ class EditRequest(ImageRequest):
     """Images from a text and images, as JSON. In a form, the images are parts of their own."""
 
     images: list[ImageSource] | None = None
-    mask: Annotated[ImageSource | None, Field(description="Its transparent parts are what may change.")] = None
-    markup: Annotated[Any, Field(description="Not supported.")] = None
+    mask: Annotated[ImageSource | None, Field(description="An image whose transparent parts mark what may change.")] = (
+        None
+    )
+    markup: Annotated[Any, Field(description="Not supported: requests with it are refused.")] = None
 
 
 class VariationRequest(VariationForm, EditRequest):

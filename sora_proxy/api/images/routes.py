@@ -57,7 +57,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
     )
 )
 async def edit(request: web.Request) -> web.StreamResponse:
-    """Make images from a text and images."""
+    """Make images from a text and reference images."""
     return await _edit(request, ImageRequest, EditRequest)
 
 
@@ -97,7 +97,7 @@ def _inputs(images: Sequence[str | Path], masks: Sequence[str | Path], markup: o
     if len(masks) > 1:
         raise ClientError("An order can have only one mask.", param="mask")
     if markup:  # ignoring it would give a wrong image
-        raise ClientError("No model here accepts a markup.", param="markup")
+        raise ClientError("No model of this server accepts 'markup'. Remove it.", param="markup")
     mask = InputSource(masks[0], "mask") if masks else None
     return Inputs([InputSource(image, "image") for image in images], mask)
 
@@ -163,7 +163,7 @@ async def _last_events(generation: Generation, order: ImageRequest, media: Media
         answer = await answer_to(generation, order, media, origin)
         if any(image.file for image in answer.images):
             return answer.events()
-        failed = Failed("result_unavailable", "the images could not be fetched or are no longer stored here")
+        failed = Failed("result_unavailable", "The images could not be fetched, or they are no longer stored here.")
     return [b"event: error\ndata: %b\n\n" % orjson.dumps(_error(failed))]
 
 

@@ -77,7 +77,7 @@ async def _content(request: web.Request, source: str) -> bytes:
     if source.startswith("data:"):
         return await request.app[THREADS].run(Work.media, _decode, source)
     if request.app[SETTINGS].current.image_input == "off":
-        raise AddressRefused("images are accepted as data URIs only, not by address")
+        raise AddressRefused("this server accepts images as data URIs only, not by address")
     return await request.app[FETCHER].fetch(source)
 
 

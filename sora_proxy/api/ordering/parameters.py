@@ -24,14 +24,18 @@ def _not_an_object(value: Any) -> Any:
 class Parameters(Lenient):
     """The fields are those of `spec.PARAMETERS`. `auto` and null leave the choice to the model."""
 
-    seed: Annotated[int | None, Field(description="Repeats an image.", **SEEDS), UNSET] = None
+    seed: Annotated[
+        int | None,
+        Field(description="The seed, with which an image can be repeated.", **SEEDS),
+        UNSET,
+    ] = None
     steps: Annotated[
         int | None,
         Field(
             ge=1,
             le=1000,
             validation_alias=AliasChoices("steps", "num_inference_steps"),
-            description="Steps of the calculation; also as `num_inference_steps`.",
+            description="The number of sampling steps; also accepted as `num_inference_steps`.",
         ),
         UNSET,
     ] = None
@@ -41,22 +45,24 @@ class Parameters(Lenient):
             ge=0,
             le=100,
             validation_alias=AliasChoices("guidance_scale", "cfg_scale"),
-            description="How closely the image follows the prompt; also as `cfg_scale`.",
+            description="How closely the image follows the prompt; also accepted as `cfg_scale`.",
         ),
         UNSET,
     ] = None
     strength: Annotated[
-        float | None, Field(ge=0, le=1, description="How much the reference image may change."), UNSET
+        float | None, Field(ge=0, le=1, description="How much the reference image may change, from 0 to 1."), UNSET
     ] = None
     negative_prompt: Annotated[
-        str | None, Field(max_length=MAX_PROMPT_LENGTH, description="What the image must not show.")
+        str | None, Field(max_length=MAX_PROMPT_LENGTH, description="What the image should not show.")
     ] = None
-    style: Annotated[str | None, Field(max_length=200, description="Such as `vivid` or `natural`."), UNSET] = None
+    style: Annotated[
+        str | None, Field(max_length=200, description="The style of the image, such as `vivid` or `natural`."), UNSET
+    ] = None
     quality: Annotated[Literal["low", "medium", "high", "xhigh", "max", "standard", "hd"] | None, UNSET] = None
     background: Annotated[Background | None, UNSET] = None
     moderation: Annotated[Literal["low"] | None, UNSET, BeforeValidator(_not_an_object)] = None
     input_fidelity: Annotated[
-        Literal["low", "high"] | None, Field(description="How closely reference images are followed."), UNSET
+        Literal["low", "high"] | None, Field(description="How closely the image follows the reference images."), UNSET
     ] = None
 
     @property

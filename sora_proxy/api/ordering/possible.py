@@ -15,15 +15,15 @@ def check_possible(model: Model, spec: GenerationSpec, inputs: Inputs) -> None:
         raise ClientError(f"'n' can be at most {can.max_images} for {model.id}.", param="n")
     most = min(can.max_references, MAX_REFERENCES)
     if len(references) > most:
-        message = f"{model.id} accepts {'at most ' if most else ''}{_counted(most)}, not {len(references)}."
+        message = f"{model.id} accepts {'at most ' if most else ''}{_counted(most)}, but {len(references)} were sent."
         raise ClientError(message, code="invalid_image", param=references[0].param)
     if mask and not references:
         raise ClientError("A mask needs a reference image.", param=mask.param)
     if mask and not can.masks:
-        raise ClientError(f"{model.id} accepts no mask.", param=mask.param)
+        raise ClientError(f"{model.id} does not accept a mask.", param=mask.param)
     if not any(route.abilities.can_make(spec) for route in model.routes):
         wanted = f"n={spec.n} with {_counted(len(references))}{' and a mask' if mask else ''}"
-        message = f"No single back end of {model.id} can do all of this together: {wanted}."
+        message = f"No back end of {model.id} can make this in one order: {wanted}."
         raise ClientError(message, param="n" if spec.n > 1 else references[0].param)
 
 

@@ -33,7 +33,7 @@ def prompt_of(messages: list[Message]) -> Prompt:
     texts, images = _split(last)
     text = "\n".join(part for part in (piece.strip() for piece in texts) if part)
     if not text:
-        raise ClientError("The last user message has no text to make an image from.", param="messages")
+        raise ClientError("The last user message must contain a text, which is the prompt.", param="messages")
     if len(text) > MAX_PROMPT_LENGTH:
         raise ClientError(f"The prompt is longer than {MAX_PROMPT_LENGTH} characters.", param="messages")
     return Prompt(text, tuple(images))
@@ -112,7 +112,7 @@ def _piece(part: Any) -> tuple[str, str]:
         case _:
             raise ClientError("A part of a message has an unsupported type.", param="messages")
     if not isinstance(value, str):
-        raise ClientError("A part of a message has no readable content.", param="messages")
+        raise ClientError("A part of a message has no content of its type.", param="messages")
     return kind, value
 
 

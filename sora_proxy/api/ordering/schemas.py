@@ -32,7 +32,7 @@ class Lenient(BaseModel):
 M = TypeVar("M", bound=Lenient)
 ModelName = Annotated[
     str | None,
-    Field(max_length=200, description="A name from `/v1/models`; unset: that of `DEFAULT_MODEL`, else the first."),
+    Field(max_length=200, description="The name of a model in `/v1/models`. Unset: the default model."),
 ]
 
 
@@ -69,7 +69,7 @@ Metadata = Annotated[
     WithJsonSchema(
         {
             "type": "object",
-            "description": "On an order, `webhook_url` is called when it ends.",
+            "description": "Up to 16 pairs of strings. The address in `webhook_url` is called when the order ends.",
             "maxProperties": MAX_METADATA_PAIRS,
             "propertyNames": {"maxLength": 64},
             "additionalProperties": {"type": "string", "maxLength": 512},
@@ -88,7 +88,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     try:
         fields = read_json(body)
     except TooManyValues:
-        raise ClientError("The request body holds too many values.", code="invalid_json") from None
+        raise ClientError("The request body contains too many values.", code="invalid_json") from None
     except orjson.JSONDecodeError:
         raise ClientError("The request body is not valid JSON.", code="invalid_json") from None
     if not isinstance(fields, dict):

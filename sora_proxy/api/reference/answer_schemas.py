@@ -18,12 +18,12 @@ class Answer(BaseModel):
 
 
 class MadeBy(Answer):
-    """Null until the order is sent, and for orders of older versions."""
+    """The back end of an order. The fields are null until the order is sent, and for orders of older versions."""
 
-    backend: str | None = Field(None, description="The back end that makes or made it.")
-    backend_model: str | None = Field(None, description="The back end's own name of the model.")
-    backend_id: str | None = Field(None, description="The back end's own id of it.")
-    ignored_parameters: list[str] = Field([], description="What the model does not take: parameters, or the size.")
+    backend: str | None = Field(None, description="The name of the back end that makes or made the images.")
+    backend_model: str | None = Field(None, description="The name of the model at the back end.")
+    backend_id: str | None = Field(None, description="The id of the order at the back end.")
+    ignored_parameters: list[str] = Field([], description="The parameters, or `size`, that the model ignores.")
 
 
 class ErrorDetail(Answer):
@@ -40,7 +40,7 @@ class Error(Answer):
 
 
 class Usage(Answer):
-    """Words in, images out; never 0."""
+    """The words of the prompt and the number of images, each at least 1."""
 
     prompt_tokens: int = Field(ge=1)
     completion_tokens: int = Field(ge=1)
@@ -50,9 +50,9 @@ class Usage(Answer):
 class AnswerMessage(Answer):
     role: Literal["assistant"]
     content: str = Field(
-        description="The images as markdown, one per line; or the progress; or the reason why there is none."
+        description="The images as markdown; while there are none, the progress; after a failure, its reason."
     )
-    refusal: str | None = Field(description="The reason why there is no image.")
+    refusal: str | None = Field(description="The reason of a failure; null if there is none.")
 
 
 class Choice(Answer):
@@ -72,7 +72,7 @@ class ChatCompletion(MadeBy):
     metadata: dict[str, str] = {}
     service_tier: Literal["default"] = "default"
     system_fingerprint: None = None
-    error: ErrorDetail | None = Field(None, description="The failure, if it came after the status was sent.")
+    error: ErrorDetail | None = Field(None, description="The failure, if the status had been sent before it.")
 
 
 class List(Answer):
@@ -121,7 +121,7 @@ class TokenDetails(Answer):
 
 
 class ImagesUsage(Answer):
-    """Words and images in, images out."""
+    """The words and the reference images of the order, and the number of images made."""
 
     input_tokens: int
     input_tokens_details: TokenDetails
@@ -134,12 +134,16 @@ class ImagesAnswer(MadeBy):
     data: list[ImageItem]
     id: str | None = None
     model: str | None = None
-    ordered_size: str | None = Field(None, description="The size that was ordered; null if the back end chooses it.")
+    ordered_size: str | None = Field(
+        None, description="The size sent to the back end; null if the back end chooses it."
+    )
     size: Literal["1024x1024", "1024x1536", "1536x1024"] | None = None
     output_format: Literal["png", "webp", "jpeg"] | None = None
-    errors: list[ImageFault] = Field([], description="The images that are missing, or whose bytes are.")
+    errors: list[ImageFault] = Field(
+        [], description="The images that could not be made or could not be returned, by their index."
+    )
     usage: ImagesUsage | None = None
-    error: ErrorDetail | None = Field(None, description="The failure, if it came after the status was sent.")
+    error: ErrorDetail | None = Field(None, description="The failure, if the status had been sent before it.")
 
 
 class GenerationFailure(Answer):
@@ -156,7 +160,7 @@ class GenerationAnswer(MadeBy):
     n: int
     pictures: list[str]
     error: GenerationFailure | None
-    errors: list[ImageFault] = Field([], description="The images that are missing, although others were made.")
+    errors: list[ImageFault] = Field([], description="The images that could not be made, by their index.")
 
 
 class GenerationList(List):
@@ -181,6 +185,10 @@ class ModelList(Answer):
 class Health(Answer):
     status: Literal["ok"]
     timestamp: float | None = None
-    backend: str | None = Field(None, description="The back ends that make the images of new orders.")
-    backends: dict[str, bool] | None = Field(None, description="Whether each has a key that could serve.")
-    restarting: list[str] | None = Field(None, description="Background loops that died and wait for their restart.")
+    backend: str | None = Field(None, description="The names of the back ends that make the images of new orders.")
+    backends: dict[str, bool] | None = Field(
+        None, description="Whether each back end has a usable key and could be reached at the last attempt."
+    )
+    restarting: list[str] | None = Field(
+        None, description="The names of background loops that crashed and wait for their restart."
+    )

@@ -14,9 +14,10 @@ from sora_proxy.api.reference.answer_schemas import Error
 from sora_proxy.api.reference.described import JSON, Description, description_of
 
 ABOUT = (
-    "Images behind OpenAI's API. Every error is an object with `message`, `type`, `param` and `code`; `ErrorDetail`"
-    " lists the codes. All answers have the header `x-request-id`, and those about an order have `x-generation-id` and,"
-    " where it is known, `x-sora-proxy-backend`: the back end; the images of `simulator` are drawn."
+    "Makes images through OpenAI's API. Every error is an object with `message`, `type`, `param` and `code`;"
+    " `ErrorDetail` lists the codes. All answers have the header `x-request-id`. Answers about an order have"
+    " `x-generation-id`, and `x-sora-proxy-backend` with the name of the back end once it is known. The images of"
+    " `simulator` are drawn."
 )
 PARAMETER = re.compile(r"{(\w+)}")
 FORM, FILE = "multipart/form-data", {"type": "string", "contentMediaType": "application/octet-stream"}
@@ -68,7 +69,7 @@ class _Schemas:
 
 def _operation(route: web.RouteDef, path: str, description: Description, schemas: _Schemas) -> dict[str, Any]:
     answer = schemas.of(description.answer, "serialization")
-    error = {"description": "An error", "content": {JSON: {"schema": schemas.of(Error, "serialization")}}}
+    error = {"description": "The request failed.", "content": {JSON: {"schema": schemas.of(Error, "serialization")}}}
     # OpenAPI 3.1 can't describe the events of a stream, so a stream has no schema.
     content = {media: {"schema": answer} if media == JSON else {} for media in description.media}
     operation: dict[str, Any] = {
@@ -77,13 +78,13 @@ def _operation(route: web.RouteDef, path: str, description: Description, schemas
         "summary": (inspect.getdoc(route.handler) or "").partition("\n")[0],
         "parameters": [*_parameters(path, description)],
         "responses": {
-            str(description.status): {"description": "A good answer", "content": content},
+            str(description.status): {"description": "The request succeeded.", "content": content},
             "4XX": error,
             "5XX": error,
         },
     }
     if description.or_nothing:
-        operation["responses"]["204"] = {"description": "No event is left"}
+        operation["responses"]["204"] = {"description": "The generation has ended, and there are no further events."}
     if description.example is not None:
         operation["requestBody"] = {"required": True, "content": _body(description, schemas)}
     return operation

@@ -34,7 +34,7 @@ API_DOCUMENT = web.AppKey("api_document", ApiDocument)
 
 @described()
 async def openapi(request: web.Request) -> web.Response:
-    """Retrieve this document."""
+    """Retrieve this document as OpenAPI."""
     forms = request.app[API_DOCUMENT]
     body = await request.app[THREADS].run(Work.media, lambda: forms.document)
     return web.Response(body=body, content_type="application/json")

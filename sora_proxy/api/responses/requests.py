@@ -53,7 +53,7 @@ class ResponseRequest(Lenient):
         Field(
             min_length=1,
             max_length=MAX_MESSAGES,
-            description="The prompt; or messages, as in a chat: the last one of the user is the prompt.",
+            description="The prompt, or a list of messages whose last one of the user is the prompt.",
         ),
         BeforeValidator(_messages),
         WithJsonSchema(INPUT),
@@ -64,17 +64,25 @@ class ResponseRequest(Lenient):
         Field(
             alias="tools",
             default_factory=ImageTool,
-            description="`image_generation` with its options; assumed if it is missing.",
+            description="The tool `image_generation` with its options. It is used even if it is not listed.",
         ),
         BeforeValidator(_image_tool),
         WithJsonSchema(TOOLS),
     ]
     instructions: Any = None
     previous_response_id: Annotated[
-        str | None, Field(max_length=200, description="Its image is the reference image, if the prompt has none.")
+        str | None,
+        Field(
+            max_length=200,
+            description="The id of a response whose image is the reference image, if the prompt has none.",
+        ),
     ] = None
-    stream: Annotated[bool, Field(description="Stream the answer."), none_is_default(False)] = False
-    background: Annotated[bool, Field(description="Answer at once; retrieve it later."), none_is_default(False)] = False
+    stream: Annotated[bool, Field(description="Whether to stream the answer."), none_is_default(False)] = False
+    background: Annotated[
+        bool,
+        Field(description="Whether to answer at once, so that the client retrieves the response later."),
+        none_is_default(False),
+    ] = False
     metadata: Metadata = Field(default_factory=dict)
 
     @property

@@ -50,7 +50,7 @@ EXAMPLE = {"input": "a red fox in the snow"}
 
 @described(Description(body=ResponseRequest, example=EXAMPLE, answer=ResponseAnswer, media=(JSON, EVENTS)))
 async def create(request: web.Request) -> web.StreamResponse:
-    """Order an image and return it as a response."""
+    """Order images and return them as a response."""
     side_calls = request.app[SIDE_CALLS]
     async with parsed(request, lambda body: _parse(body, side_calls)) as (whole, prompt, answer):
         model = model_for(request, whole.model)
@@ -70,13 +70,13 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 @described(
     Description(
-        query={"stream": "`true`: as a stream", "starting_after": "the number of the last event received"},
+        query={"stream": "`true`: return it as a stream", "starting_after": "begin after the event of this number"},
         answer=ResponseAnswer,
         media=(JSON, EVENTS),
     )
 )
 async def retrieve(request: web.Request) -> web.StreamResponse:
-    """Retrieve a response, whatever state it is in; or its stream, from the beginning or from where one was cut."""
+    """Retrieve a response in whatever state it is, or its stream."""
     generation = await _find(request)
     after = requested_start(request, generation, numbers_per_event=NUMBERS_PER_EVENT)
     if after is None:
@@ -95,7 +95,7 @@ async def delete(request: web.Request) -> web.Response:
 
 @described(Description(answer=ResponseAnswer))
 async def cancel(request: web.Request) -> web.StreamResponse:
-    """Cancel a response. If it has ended, nothing changes."""
+    """Cancel a response. One that has ended does not change."""
     generation = await _find(request)
     await request.app[SUPERVISOR].cancel(generation)
     return await _whole(request, generation, wait=False)
@@ -103,7 +103,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
 
 @described(Description(answer=InputItemList))
 async def list_input_items(request: web.Request) -> web.Response:
-    """List the input of a response: its prompt."""
+    """List the input of a response, which is its prompt."""
     generation = await _find(request)
     return page_response([ResponseObjects(generation).input_item()], has_more=False)
 
@@ -156,7 +156,7 @@ async def _inputs(request: web.Request, order: ResponseRequest, prompt: Prompt) 
 async def _copy_of_image(request: web.Request, response_id: str) -> Path:
     generation, media = await find_by_id(request, generation_id_of(response_id)), request.app[MEDIA]
     if generation is None:
-        message = f"There is no previous response {response_id[:80]!r}."
+        message = f"The previous response {response_id[:80]!r} does not exist."
         raise ClientError(message, code="previous_response_not_found", param="previous_response_id")
     for image in generation.events_of(Image):
         if image.name and await media.has_image(image.name):

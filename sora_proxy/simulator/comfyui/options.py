@@ -12,17 +12,17 @@ PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
 class ComfyUIOptions:
     """The options of a ComfyUI. The defaults suit a demonstration; lists of files are separated by commas."""
 
-    version: str = option("0.33.0", "the version of ComfyUI that answers", tuple(VERSIONS))
-    seconds: float = option(8.0, "seconds that a sampler takes, and each of the other slow nodes")
-    steps: int = option(0, "steps of every sampler and upscaler (0: as many as the graph says, or one)")
-    previews: str = option("none", "previews of jobs that do not say which they want", PREVIEW_METHODS)
+    version: str = option("0.33.0", "version of ComfyUI that is simulated", tuple(VERSIONS))
+    seconds: float = option(8.0, "time that a sampler or another slow node takes, in seconds")
+    steps: int = option(0, "steps of every sampler and upscaler (0: as in the graph, else 1)")
+    previews: str = option("none", "method of previews for jobs that do not choose one", PREVIEW_METHODS)
     checkpoints: str = option(
-        "sd_xl_base_1.0.safetensors,v1-5-pruned-emaonly.safetensors", "checkpoints that are installed"
+        "sd_xl_base_1.0.safetensors,v1-5-pruned-emaonly.safetensors", "installed checkpoints, comma-separated"
     )
-    loras: str = option("pixel-art.safetensors", "LoRAs that are installed")
-    upscale_models: str = option("4x-UltraSharp.pth", "upscale models that are installed")
-    user: str = option("", "user of a proxy in front that asks for a login (empty: none asks)")
-    password: str = option("", "password of that user, also accepted as a bearer token")
+    loras: str = option("pixel-art.safetensors", "installed LoRAs, comma-separated")
+    upscale_models: str = option("4x-UltraSharp.pth", "installed upscale models, comma-separated")
+    user: str = option("", "user name for a simulated proxy in front of the server (empty: no login)")
+    password: str = option("", "password for --user, which is also accepted as a bearer token")
 
     def __post_init__(self) -> None:
         """Check the values. Raises ValueError, which names the option."""

@@ -12,11 +12,13 @@ MAX_IMAGE_BYTES = 64 * 2**20
 class ImagesOptions:
     """The options of such a server. The defaults suit a demonstration; times are in seconds."""
 
-    profile: str = option("generic", "the kind of server that answers", tuple(PROFILES))
-    seconds: float = option(8.0, "seconds that an order takes")
-    partial_seconds: float = option(1.0, "seconds before each partial image of a stream")
-    image_bytes: int = option(0, "bytes of every image, which is then a plain colour (0: drawn images, as they come)")
-    key: str = option("", "the key that is accepted (empty: any)")
+    profile: str = option("generic", "kind of server that is simulated", tuple(PROFILES))
+    seconds: float = option(8.0, "time that an order takes, in seconds")
+    partial_seconds: float = option(1.0, "time before each partial image of a stream, in seconds")
+    image_bytes: int = option(
+        0, "size of every image in bytes; it is then a plain colour (0: drawn images of any size)"
+    )
+    key: str = option("", "key that clients must send (empty: any key)")
 
     def __post_init__(self) -> None:
         """Check the values. Raises ValueError, which names the option."""

@@ -59,7 +59,9 @@ class ComfyUI:
 
     def __init__(self, options: BackendOptions, threads: BlockingPool) -> None:
         if options.more:
-            raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {min(options.more)!r}"])
+            raise ConfigurationError(
+                [f"BACKENDS: {options.name}: {min(options.more)!r} is not an option of this kind of back end"]
+            )
         self.name, self.base_url = options.name, options.base_url
         self._threads = threads
         self._http = HttpClient()
@@ -83,7 +85,7 @@ class ComfyUI:
         answer = await self._calls.upload(account, form)
         folder, taken_as = answer.get("subfolder"), answer.get("name")
         if not isinstance(folder, str) or not isinstance(taken_as, str) or not taken_as:
-            raise UpstreamUnavailable("the back end did not take the reference image")
+            raise UpstreamUnavailable("The back end did not accept the reference image.")
         return f"{folder}/{taken_as}" if folder else taken_as
 
     async def submit(self, submission: Submission) -> str:
@@ -123,7 +125,7 @@ class ComfyUI:
         try:
             await self._threads.run(Work.media, strip, destination)
         except (Damaged, OSError) as error:
-            raise UpstreamUnavailable("a finished image can't be read", code="result_unavailable") from error
+            raise UpstreamUnavailable("A finished image can't be read.", code="result_unavailable") from error
 
     async def check_link(self, asset: Asset, account: Account | None) -> None:
         """Accept any address, since results are never linked."""
@@ -138,10 +140,13 @@ class ComfyUI:
     async def _check_accepted(self, answer: Mapping[str, Any], task_id: str, output: str, account: Account) -> None:
         """Check that the order was accepted under our id and with its output node. Raises Fault."""
         if answer.get("prompt_id") != task_id:
-            raise SubmissionUnknown("the back end's answer to the order does not have our id")
+            raise SubmissionUnknown("The back end's answer to the order does not have our id.")
         if output in _nodes_without_work(answer.get("node_errors")):
             await self._jobs.stop(task_id, account)
-            raise TaskFailed("the back end can't make this order as it is", code="order_refused")
+            raise TaskFailed(
+                "The back end can't make this order. Change the prompt, the size, the parameters or the images.",
+                code="order_refused",
+            )
 
 
 def _save_anew(graph: dict[str, Any], output: str, task_id: str) -> None:

@@ -23,7 +23,7 @@ IMAGE_NAME = re.compile(r"[^/\\\x00-\x1f]{1,255}\.(png|jpe?g|webp|gif)", re.IGNO
 EXCEPTION = re.compile(r"[A-Za-z_][\w.]{0,60}", re.ASCII)  # the type of one, perhaps with its module
 VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
 IsClass = Callable[[str], bool]
-STOPPED = "the job was stopped at the back end"
+STOPPED = "The job was stopped at the back end."
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +103,10 @@ def _reason(task_id: str, status: Mapping[str, Any], is_class: IsClass) -> str:
     error = found.get("execution_error", {})
     node, kind = (str(error.get(name, "")) for name in ("node_type", "exception_type"))
     node, kind = node if is_class(node) else "", kind if EXCEPTION.fullmatch(kind) else ""
-    log.warning("job failed at the back end", task=task_id, node=node, error=kind)
+    log.warning("comfyui job failed", task=task_id, node=node, error=kind)
     if kind.endswith("OutOfMemoryError"):
-        return "the back end has too little memory for this order: fewer images or a smaller size may work"
-    return f"the back end failed to make the image{f', at the node {node}' if node else ''}"
+        return "The back end has too little memory for this order. Order fewer images or a smaller size."
+    return f"The back end failed to make the image{f' at the node {node}' if node else ''}."
 
 
 def version_in(system_stats: Mapping[str, Any]) -> tuple[int, ...] | None:

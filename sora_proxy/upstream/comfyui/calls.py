@@ -46,8 +46,8 @@ FAULTY = {
     "return_type_mismatch",
 }
 REJECTED = {
-    401: "the server, or a proxy in front of it, asks for a login",
-    403: "the server, or a proxy in front of it, does not let this gateway in",
+    401: "The server, or a proxy in front of it, asks for a login.",
+    403: "The server, or a proxy in front of it, denies access to this gateway.",
 }
 
 
@@ -95,9 +95,11 @@ class Calls:
         seconds = self._options.deadlines.upload
         answer = await self.answer(self.call(account, "POST", "/upload/image", body=form, seconds=seconds))
         if answer.status == 413:
-            raise RequestFault("the reference image is too large for the back end", code="request_too_large")
+            raise RequestFault(
+                "The reference image is too large for the back end. Use a smaller file.", code="request_too_large"
+            )
         if answer.status in REFUSED_FILE:
-            raise RequestFault("the back end refuses the reference image", code="invalid_image")
+            raise RequestFault("The back end refuses the reference image. Use another file.", code="invalid_image")
         return self._object(answer, account)
 
     async def order(self, account: Account, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,10 +112,10 @@ class Calls:
         if answer.status == 400 and isinstance(answer.document, dict):
             raise refusal_in(answer.document)
         if answer.status == 413:
-            raise RequestFault("the order is too large for the back end", code="request_too_large")
+            raise RequestFault("The order is too large for the back end.", code="request_too_large")
         fault = _fault_of(answer, account)
         if isinstance(fault, UpstreamUnavailable) and not _refuses(answer.status):
-            message = f"the back end's answer to the order, of status {answer.status}, does not tell"
+            message = f"The back end answered with status {answer.status}. It is unknown whether it accepted the order."
             raise SubmissionUnknown(message)
         raise fault
 
@@ -143,12 +145,15 @@ def refusal_in(document: Mapping[str, Any]) -> RequestFault:
             name, kind = _word(as_object(each.get("extra_info")).get("input_name")), _word(each.get("type"))
             kinds.add(kind)
             where.append(f"{_word(node_id)} {_word(node.get('class_type'))}.{name}: {kind}")
-    log.warning("graph refused", errors=sorted(kinds - {""}), nodes=where[:10])
+    log.warning("comfyui graph refused", errors=sorted(kinds - {""}), nodes=where[:10])
     if kinds & MISSING:
-        return RequestFault("the back end lacks a node or a model file of the workflow", code="model_unavailable")
+        return RequestFault("The back end lacks a node or a model file of the workflow.", code="model_unavailable")
     if kinds & FAULTY:
-        return RequestFault("the workflow of this model has a fault, which the log names", code="model_unavailable")
-    return RequestFault("the back end can't make this order as it is", code="order_refused")
+        return RequestFault("The workflow of this model has a fault; the log names it.", code="model_unavailable")
+    return RequestFault(
+        "The back end can't make this order. Change the prompt, the size, the parameters or the images.",
+        code="order_refused",
+    )
 
 
 def _fault_of(answer: Answer, account: Account) -> Fault:
@@ -159,10 +164,10 @@ def _fault_of(answer: Answer, account: Account) -> Fault:
     if status in REJECTED:
         return KeyRejected(REJECTED[status])
     if status == 429:
-        return RateLimited("a proxy in front of the back end limits calls", retry_after=retry_after(answer.headers))
+        return RateLimited("A proxy in front of the back end limits calls.", retry_after=retry_after(answer.headers))
     if status in REDIRECTS or status in (200, 404, 405):
-        return UpstreamUnavailable("the back end does not answer as ComfyUI does: check its address")
-    return UpstreamUnavailable(f"the back end answered with the status {status}")
+        return UpstreamUnavailable("The back end does not answer as ComfyUI does. Check its address.")
+    return UpstreamUnavailable(f"The back end answered with status {status}.")
 
 
 def _refuses(status: int) -> bool:

@@ -10,7 +10,9 @@ MAX_LISTED = 12  # names in a message
 SAVES = "SaveImage"  # the class of the node that is the output, if the map names none and the graph has one
 SHOW = ("PreviewImage", "SaveImageWebsocket")  # the classes of nodes that keep no files
 EDITORS_FORMAT = "is saved in the editor's format: in ComfyUI, use Workflow > Export (API), and save that file here"
-NO_GRAPH = "holds no workflow in the API format: in ComfyUI, use Workflow > Export (API), and save that file here"
+NO_GRAPH = (
+    "does not contain a workflow in the API format: in ComfyUI, use Workflow > Export (API), and save that file here"
+)
 
 
 def is_link(value: Any) -> bool:
@@ -28,7 +30,7 @@ def graph_in(document: Any) -> dict[str, Any]:
     for node_id, node in nodes.items():
         if missing := [link[0] for link in node["inputs"].values() if is_link(link) and link[0] not in nodes]:
             raise ValueError(
-                f"node {node_id} ({node['class_type']}) is linked to node {missing[0]}, which is not there"
+                f"node {node_id} ({node['class_type']}) is linked to node {missing[0]}, which does not exist"
             )
     return nodes
 
@@ -41,20 +43,20 @@ def output_of(graph: Mapping[str, Any], mapping: MapFile) -> str:
     """The node whose images are the result. Raises ValueError."""
     if mapping.output is not None:
         if mapping.output not in graph:
-            raise ValueError(f"output: there is no node {mapping.output!r}; {_saves(graph)}")
+            raise ValueError(f"output: node {mapping.output!r} does not exist; {_saves(graph)}")
         if (class_type := graph[mapping.output]["class_type"]) in SHOW:
             raise ValueError(f"output: node {mapping.output} ({class_type}) saves no images; {_saves(graph)}")
         return mapping.output
     found = [node_id for node_id, node in graph.items() if node["class_type"] == SAVES]
     if len(found) != 1:
-        raise ValueError(f"output: is missing, and which node is meant is not clear; {_saves(graph)}")
+        raise ValueError(f"output: must be set, because it is not clear which node is meant; {_saves(graph)}")
     return found[0]
 
 
 def _saves(graph: Mapping[str, Any]) -> str:
     classes = {node_id: node["class_type"] for node_id, node in graph.items()}
     found = [f"{node_id} ({each})" for node_id, each in classes.items() if "Save" in each and each not in SHOW]
-    return f"nodes that save are {listed(found)}" if found else "no node of the graph saves anything"
+    return f"the nodes that save images are {listed(found)}" if found else "no node of the graph saves images"
 
 
 def faults_of(graph: Mapping[str, Any], mapping: MapFile) -> Iterator[str]:
@@ -65,7 +67,7 @@ def faults_of(graph: Mapping[str, Any], mapping: MapFile) -> Iterator[str]:
             if fault := _fault_of(field, place, graph):
                 yield f"{field}: {fault}"
     if not slots.keys() & {"prompt", "image"}:
-        yield 'prompt: is missing. Example: "prompt": "6.text"'
+        yield 'prompt: must be set. Example: "prompt": "6.text"'
     for field, needed in (
         ("width", "height"),
         ("height", "width"),
@@ -74,11 +76,11 @@ def faults_of(graph: Mapping[str, Any], mapping: MapFile) -> Iterator[str]:
         ("with_mask", "image"),
     ):
         if getattr(mapping, field) and not getattr(mapping, needed):
-            yield f"{needed}: is missing beside {field!r}"
+            yield f"{needed}: must be set if {field!r} is set"
     if (mapping.max_images or 1) > 1 and not mapping.count:
-        yield "count: is missing beside 'max_images'"
+        yield "count: must be set if 'max_images' is more than 1"
     if len(mapping.sizes) > 1 and not mapping.width:
-        yield "width: is missing beside several 'sizes'"
+        yield "width: must be set if there are several 'sizes'"
 
 
 def _fault_of(field: str, place: Slot, graph: Mapping[str, Any]) -> str | None:
@@ -86,18 +88,18 @@ def _fault_of(field: str, place: Slot, graph: Mapping[str, Any]) -> str | None:
     node = graph.get(node_id)
     if node is None:
         nodes = [f"{each} ({node['class_type']})" for each, node in graph.items()]
-        return f"there is no node {node_id!r}; there are {listed(nodes)}"
+        return f"node {node_id!r} does not exist; the nodes are {listed(nodes)}"
     where = f"node {node_id} ({node['class_type']})"
     inputs = node["inputs"]
     if name not in inputs:
         return f"{where} has no input {name!r}; it has {listed(list(inputs)) or 'none'}"
     value = inputs[name]
     if is_link(value):
-        return f"the input {name!r} of {where} is linked to node {value[0]}: name the node that holds the value"
+        return f"the input {name!r} of {where} is linked to node {value[0]}: name the node that contains the value"
     if field in TEXTS and not isinstance(value, str):
-        return f"the input {name!r} of {where} does not hold a text"
+        return f"the input {name!r} of {where} does not contain a string"
     if field in NUMBERS and (isinstance(value, bool) or not isinstance(value, int | float)):
-        return f"the input {name!r} of {where} does not hold a number"
+        return f"the input {name!r} of {where} does not contain a number"
     return None
 
 

@@ -104,7 +104,7 @@ def workflow_for(workflows: Mapping[str, Workflow], submission: Submission) -> W
     """The workflow that makes an order. Raises RequestFault."""
     name = submission.model.partition("/")[0]
     if name not in workflows:
-        raise RequestFault("the workflow of this model is not there any more", code="model_unavailable")
+        raise RequestFault("The workflow of this model no longer exists.", code="model_unavailable")
     workflow = workflows[name]
     if submission.images:
         workflow = _other(workflow, workflow.with_reference, workflows)
@@ -141,7 +141,7 @@ def _checkpoint(workflow: Workflow, model: str) -> str | None:
     """The checkpoint in a model's name, if the workflow maps it. Raises RequestFault."""
     checkpoint = model.partition("/")[2]
     if not _has_checkpoint(workflow, checkpoint):
-        raise RequestFault("the checkpoint of this model is not there any more", code="model_unavailable")
+        raise RequestFault("The checkpoint of this model no longer exists.", code="model_unavailable")
     return checkpoint or None
 
 
@@ -158,9 +158,9 @@ def _set_images(graph: Graph, workflow: Workflow, submission: Submission) -> Non
         (workflow.slots.get("mask", ()), masks, "mask"),
     ):
         if needed and not given:
-            raise RequestFault(f"{workflow.name} needs a {noun}", code="order_refused")
+            raise RequestFault(f"The model {workflow.name} needs a {noun}.", code="order_refused")
         if len(given) > len(needed):
-            raise RequestFault(f"{workflow.name} has no place for another {noun}", code="order_refused")
+            raise RequestFault(f"The model {workflow.name} has no place for another {noun}.", code="order_refused")
     for place, file in zip(images, files, strict=False):
         _set(graph, place, file)
     for place in workflow.slots.get("mask", ()):

@@ -63,7 +63,7 @@ class Listener:
             async with asyncio.timeout(READY_SECONDS):
                 await self._settled.wait()
         except TimeoutError:
-            log.info("no socket for progress yet")
+            log.info("comfyui socket not open yet")
 
     def watch(self, prompt_id: str, graph: Graph, *, client_id: str | None = None, runs: bool = False) -> JobProgress:
         """Listen for a job that waits or runs. `client_id` is that of an earlier process, if that submitted the job."""
@@ -98,7 +98,7 @@ class Listener:
                     pause = MIN_PAUSE_SECONDS
                     await self._listen(socket)
             except (Fault, ConnectionError) as error:
-                log.info("no progress from the back end for now", reason=str(error))
+                log.info("comfyui socket failed", reason=str(error))
             self._settled.set()
             if self._jobs:
                 await asyncio.sleep(pause)
@@ -130,7 +130,7 @@ class Listener:
             self.forget(prompt_id)
         is_deaf = any(job.runs for job in self._jobs.values()) and now - self._heard_at > SILENCE_SECONDS
         if is_deaf:
-            log.info("socket silent while a job runs, it will be replaced")
+            log.info("comfyui socket silent, reconnecting")
         return bool(self._jobs) and not is_deaf
 
 

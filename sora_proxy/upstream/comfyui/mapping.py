@@ -45,7 +45,7 @@ def _list(value: Any) -> Any:
 
 def _names(value: tuple[str, ...]) -> tuple[str, ...]:
     if not all(value):
-        raise ValueError('must hold names, or patterns such as "sd_xl*"')
+        raise ValueError('must contain names, or patterns such as "sd_xl*"')
     return value
 
 

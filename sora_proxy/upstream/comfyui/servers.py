@@ -79,8 +79,8 @@ class Servers:
         if known.can_make(submission):
             return known.workflows
         if any(other.can_make(submission) for other in self._known.values()):
-            raise RateLimited("the server can't make this order, others can", retry_after=ASK_SECONDS, family=model)
-        raise RequestFault("the back end can't make this order any more", code="model_unavailable")
+            raise RateLimited("Only other servers can make this order.", retry_after=ASK_SECONDS, family=model)
+        raise RequestFault("The back end can no longer make this order.", code="model_unavailable")
 
     def has_class(self, class_type: str) -> bool:
         """Whether a workflow has a node of this class. Other texts that a server sends for a class are not shown."""
@@ -94,14 +94,14 @@ class Servers:
     async def _read(self) -> None:
         if await self._threads.run(Work.media, self._folder.read):
             for name, reason in self._folder.faults.items():
-                log.warning("workflow can't be used", workflow=name, reason=reason)
+                log.warning("workflow ignored", workflow=name, reason=reason)
 
     async def _ask(self, account: Account) -> Known:
         """Query only the node classes of the workflows, since a description of all can take seconds and many MB."""
         await self._read()
         version = version_in(await self._calls.get(account, "/system_stats"))
         if version is not None and version < FIRST_WITH_OUR_IDS:
-            raise UpstreamUnavailable("the server's ComfyUI is too old: it must be 0.3.45 or newer")
+            raise UpstreamUnavailable("The server's ComfyUI is too old. It must be 0.3.45 or newer.")
         read = self._folder.workflows
         info: dict[str, Any] = {}
         classes = {str(node["class_type"]) for workflow in read.values() for node in workflow.graph.values()}
@@ -118,4 +118,4 @@ class Servers:
         self._known[server] = known
         for name, reason in known.problems.items():
             if before is None or before.problems.get(name) != reason:
-                log.warning("workflow does not run on a server", workflow=name, server=server, reason=reason)
+                log.warning("workflow not supported by server", workflow=name, server=server, reason=reason)

@@ -121,7 +121,7 @@ def _document(path: Path) -> Any:
     except UnicodeDecodeError:
         return ValueError("is not saved as UTF-8")
     except TooManyValues:
-        return ValueError("holds too many values")
+        return ValueError("contains too many values")
     except ValueError as error:  # orjson's message has the position, and nothing of the text
         return ValueError(f"is not valid JSON ({error})")
 
@@ -204,7 +204,7 @@ def _wrong_names(workflow: Workflow, found: Mapping[str, Workflow], known: Colle
         if name is None:
             continue
         if name not in known:
-            return f"{workflow.name}{MAP}: {field}: there is no workflow {name!r}"
+            return f"{workflow.name}{MAP}: {field}: the workflow {name!r} does not exist"
         if name in found and needed not in found[name].slots:
             return f"{workflow.name}{MAP}: {field}: the workflow {name!r} has no {needed!r} in its map"
     return None

@@ -68,7 +68,7 @@ class OpenAIImages:
         listed = await self._get(self._profile.models_path, account)
         rows = self._dialect.models_in(listed) if isinstance(listed, dict) else None
         if not isinstance(rows, list):
-            raise UpstreamUnavailable("the back end's list of models can't be read")
+            raise UpstreamUnavailable("The back end's list of models can't be read.")
         return capabilities_of(rows[:MAX_MODELS], self._profile)
 
     async def may_have_changed(self) -> bool:
@@ -128,7 +128,7 @@ class OpenAIImages:
             raise fault
         if fault.code in LOOPS:
             raise UpstreamUnavailable(str(fault))
-        raise UpstreamUnavailable(f"the back end answered {path} with the status {answer.status}: check its address")
+        raise UpstreamUnavailable(f"The back end answered {path} with status {answer.status}. Check its address.")
 
     def _url(self, account: Account, path: str) -> str:
         url, query = (account.base_url or self.base_url) + path, self._more.get("query", self._profile.query)
@@ -161,9 +161,9 @@ def _checked(options: BackendOptions) -> Mapping[str, str]:
     """The options of this kind of back end. Raises ConfigurationError."""
     for name, value in options.more.items():
         if name not in OPTIONS:
-            raise ConfigurationError([f"BACKENDS: {options.name}: there is no option {name!r}"])
+            raise ConfigurationError([f"BACKENDS: {options.name}: {name!r} is not an option of this kind of back end"])
         if not isinstance(value, str) or not OPTION.fullmatch(value):
-            raise ConfigurationError([f"BACKENDS: {options.name}: {name!r} must be a text without blanks"])
+            raise ConfigurationError([f"BACKENDS: {options.name}: {name!r} must be a string without spaces"])
     return options.more
 
 

@@ -61,7 +61,7 @@ class Reader:
             document = texts.document()
         except Unreadable as error:
             if answer.status == 200:
-                raise SubmissionUnknown(f"the answer to the order can't be read: {error}") from error
+                raise SubmissionUnknown(f"The answer to the order can't be read: {error}.") from error
             self._refuse(answer, None)
         if answer.status != 200 or not isinstance(document, dict):
             self._refuse(answer, document)
@@ -77,7 +77,7 @@ class Reader:
                 return await self._made(answer, {**event, "data": [event]}, texts)
             elif error_object(event).given:
                 self._refuse(answer, event)
-        raise SubmissionUnknown("the stream of the back end ended without the image")
+        raise SubmissionUnknown("The stream of the back end ended without the image.")
 
     async def _events(self, answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[dict[str, Any], LongTexts]]:
         """The objects in the `data` of a stream's events, each when its last byte has arrived."""
@@ -183,7 +183,7 @@ class Reader:
         error = error_object(None if plain else document)  # other servers have a `message` in every answer
         request_id = next((answer.headers[name][:100] for name in REQUEST_IDS if name in answer.headers), None)
         codes = {"code": error.code, "type": error.kind, "reason": error.reason}
-        log.warning("order not made", status=answer.status, request_id=request_id, **codes)
+        log.warning("order failed at the back end", status=answer.status, upstream_request_id=request_id, **codes)
         if answer.status == 200 and not error.given:
             raise self._dialect.refusal_in(document if isinstance(document, dict) else {})
         account, model = self.submission.account, self.submission.model

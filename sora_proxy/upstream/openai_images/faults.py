@@ -44,9 +44,9 @@ WRONG_COUNTRY = {"unsupported_country_region_territory", "failed_precondition"}
 NO_CAPACITY = {"model_capacity_exhausted"}  # from Google, with status 429 or 503; other models still work
 NO_MODEL = {"model_not_found", "deploymentnotfound", "invalidendpointormodel.notfound", "modelnotopen"}
 REJECTED = {
-    401: "the back end does not accept the key",
-    402: "the account has no credit left",
-    403: "the account may not do this: it may need a verification, or is blocked",
+    401: "The back end does not accept the key.",
+    402: "The account has no credit left.",
+    403: "The account is not allowed to do this. It may be blocked or need a verification.",
 }
 ERROR_WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
 MAX_TEXT = 2000  # characters of a message that are searched
@@ -110,11 +110,11 @@ def _reason(error: dict[str, Any], google: list[dict[str, Any]]) -> str:
 
 
 def against_rules() -> RequestFault:
-    return RequestFault("the back end refused the order: it is against its rules")
+    return RequestFault("The order violates the back end's content policy. Change the prompt or a reference image.")
 
 
 def no_image() -> TaskFailed:
-    return TaskFailed("the back end finished without an image", code="result_unavailable")
+    return TaskFailed("The back end finished without an image.", code="result_unavailable")
 
 
 def answered_in_words(text: str) -> TaskFailed:
@@ -123,7 +123,7 @@ def answered_in_words(text: str) -> TaskFailed:
     words = " ".join(plain.translate(MARKUP).split())[:MAX_SHOWN_TEXT]
     if not words:
         return no_image()
-    return TaskFailed(f"the model answered with words instead of an image: {words}", code="order_refused")
+    return TaskFailed(f"The model answered with words instead of an image: {words}", code="order_refused")
 
 
 def fault_of(
@@ -143,7 +143,7 @@ def fault_of(
     if status == 429 or error.codes & NO_CAPACITY:
         return limit_refused(headers, error.message, error.delay, model)
     if error.codes & profile.refused_codes:
-        return UpstreamUnavailable("the back end takes no order now")
+        return UpstreamUnavailable("The back end does not accept orders now.")
     return _by_status(status, error, account, is_json=body is not None)
 
 
@@ -152,33 +152,40 @@ def _by_status(status: int, error: ErrorObject, account: Account, *, is_json: bo
         case 401 | 402 | 403 if is_json or status < 403:
             return KeyRejected(REJECTED[status])
         case 403:
-            return EgressFault("the egress is refused on the way to the back end", egress=account.egress)
+            return EgressFault("Something between the egress and the back end refused the call.", egress=account.egress)
         case _ if status in REDIRECTS:
-            return UpstreamUnavailable("the back end redirects orders: check its address")
+            return UpstreamUnavailable("The back end redirects orders. Check its address.")
         case 404 | 405:
-            return RequestFault("the back end does not have this route or model", code="model_unavailable")
+            return RequestFault("The back end does not have this route or model.", code="model_unavailable")
         case 413:
-            return RequestFault("the order is too large for the back end", code="request_too_large")
+            return RequestFault("The order is too large for the back end.", code="request_too_large")
         case 400 | 422 if error.given:
-            return RequestFault("the back end can't make this order as it is", code="order_refused")
+            return RequestFault(
+                "The back end can't make this order. Change the prompt, the size, the parameters or the images.",
+                code="order_refused",
+            )
         case 400 | 422:
-            return UpstreamUnavailable("the back end refused the order without a reason")
-    return SubmissionUnknown(f"the back end's answer to the order, of status {status}, does not tell")
+            return UpstreamUnavailable("The back end refused the order without giving a reason.")
+    return SubmissionUnknown(
+        f"The back end answered with status {status}. It is unknown whether it accepted the order."
+    )
 
 
 def _by_codes(error: ErrorObject, account: Account) -> Fault | None:
     if error.codes & MODERATED:
         return against_rules()
     if LOOPS & error.codes:
-        return RequestFault("the back end's address leads back to this server", code="loop_detected")
+        return RequestFault("The back end's address leads back to this server.", code="loop_detected")
     if error.codes & BAD_KEY:
         return KeyRejected(REJECTED[401])
     if error.codes & NO_CREDIT:
-        return KeyRejected("the account has no credit left")
+        return KeyRejected("The account has no credit left.")
     if error.codes & WRONG_COUNTRY:
-        return EgressFault("the back end refuses the egress's country", egress=account.egress, code="upstream_country")
+        return EgressFault(
+            "The back end does not serve the country of the egress.", egress=account.egress, code="upstream_country"
+        )
     if error.codes & NO_MODEL:
-        return RequestFault("the back end does not have the model", code="model_unavailable")
+        return RequestFault("The back end does not have the model.", code="model_unavailable")
     return None
 
 

@@ -66,7 +66,7 @@ def refusal_in(document: Mapping[str, Any]) -> Fault:
     if as_object(document.get("promptFeedback")).get("blockReason") or reason in BLOCKED:
         return against_rules()
     if isinstance(reason, str) and reason != ENDED_WELL and REASON.fullmatch(reason):
-        return TaskFailed(f"the model made no image, for the reason {reason}")
+        return TaskFailed(f"The model made no image. Its reason: {reason}.")
     texts = (part.get("text") for part in _parts(document))
     return answered_in_words("\n".join(text for text in texts if isinstance(text, str)))
 

@@ -22,14 +22,18 @@ def limit_refused(headers: Mapping[str, str], message: str, delay: str, model: s
     family = FAMILY.search(message)
     whole_family = model is not None and family is not None and model.startswith(family[1])
     models = f"{family[1]}*" if whole_family and family else model
-    return RateLimited("the account is at its rate", retry_after=_wait(headers, message, delay), family=models)
+    return RateLimited(
+        "The account has reached its rate limit.", retry_after=_wait(headers, message, delay), family=models
+    )
 
 
 def limit_reached(headers: Mapping[str, str], model: str) -> RateLimited | None:
     """The limit that an order has reached, by the headers of its answer; None if they report none."""
     found = RESET.fullmatch(headers.get(NEXT, "").strip()) if headers.get(NO_MORE, "").strip() == "0" else None
     seconds = _seconds(found)
-    return RateLimited("the account is at its rate", retry_after=seconds, family=model) if seconds else None
+    return (
+        RateLimited("The account has reached its rate limit.", retry_after=seconds, family=model) if seconds else None
+    )
 
 
 def _wait(headers: Mapping[str, str], message: str, delay: str) -> float | None:

@@ -48,7 +48,7 @@ async def sent(asking: Awaitable[tuple[int, Any]]) -> Any:
     except ServerUnreachable:  # nothing was sent
         raise
     except UpstreamUnavailable as error:
-        raise SubmissionUnknown("the answer to the order did not come") from error
+        raise SubmissionUnknown("The back end did not answer the order.") from error
     if status == 400:
         raise RequestFault("the toy refused the order")
     return answer

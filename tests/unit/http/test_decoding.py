@@ -92,7 +92,7 @@ def test_a_body_that_is_cut_off_anywhere_is_refused(encoding: str, pack: Callabl
     ids=["plain", "more", "wrong checksum"],
 )
 def test_a_body_that_is_not_what_it_says_is_refused(body: bytes) -> None:
-    with pytest.raises(Undecodable, match="not compressed as it says"):
+    with pytest.raises(Undecodable, match="not compressed as its headers say"):
         unpacked("gzip", body)
 
 

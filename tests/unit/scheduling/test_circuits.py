@@ -216,7 +216,7 @@ async def test_the_log_names_the_back_end_and_the_server_that_cools_down(caplog:
     pool.report(key, UNREACHABLE)
     pool.report(key, EgressFault("challenge", egress=None))
     lines = [record.getMessage() for record in caplog.records]
-    assert [f"circuit='{ONE}'" in line for line in lines] == [True, False]
+    assert [f"name='{ONE}'" in line for line in lines] == [True, False]
     assert all("backend='sora'" in line for line in lines)
 
 
