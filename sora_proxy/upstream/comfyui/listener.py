@@ -77,7 +77,7 @@ class Listener:
         job.polled_at, job.runs = now, runs
         if self._task is None or self._task.done():
             self._settled.clear()
-            self._task = start_task(self._run(), name="comfyui socket")
+            self._task = start_task(self._run(), name="comfyui socket", shared=True)
         return job.progress
 
     def forget(self, prompt_id: str) -> None:
