@@ -130,7 +130,7 @@ class Downloads:
                     raise ResultRefused("an address that is not http or https")
                 return location
             if answer.status != 200:
-                raise _refusal(answer.status)
+                raise unfetched(answer.status)
             sink = FileSink(destination, self._threads)
             async for piece in answer.content.iter_any():
                 await sink.write(piece)
@@ -138,8 +138,9 @@ class Downloads:
             return None
 
 
-def _refusal(status: int) -> UpstreamUnavailable:
+def unfetched(status: int) -> UpstreamUnavailable:
     """The fault of an answer without the image."""
     message = f"a finished image could not be fetched: the answer has the status {status}"
-    is_trouble = status >= 500 or status in TRY_LATER
-    return UpstreamUnavailable(message, code=None if is_trouble else "result_unavailable")
+    if status >= 500 or status in TRY_LATER:
+        return UpstreamUnavailable(message)
+    return UpstreamUnavailable(message, code="result_unavailable")
