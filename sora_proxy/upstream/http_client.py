@@ -96,12 +96,13 @@ class HttpClient:
                     headers=call.headers,
                     proxy=_http_proxy(call.egress),
                     proxy_auth=_proxy_auth(call.egress),
-                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
                     heartbeat=PING_SECONDS,
                     max_msg_size=max_frame,
                 )
-            async with socket:
+            try:
                 yield socket
+            finally:
+                await _end(socket)
         except (aiohttp.ClientError, *SOCKS_ERRORS, TimeoutError, OSError) as error:
             raise _fault_of(call, error, sent=True) from error
 
@@ -141,6 +142,14 @@ def _new_session(egress: Proxy | None, is_order: bool, public_only: bool) -> aio
         skip_auto_headers=("user-agent",),
         trace_configs=[traces],
     )
+
+
+async def _end(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Close a WebSocket. Its own time for this begins again with each frame, and a server may never stop sending: so
+    the connection is cut when the time for all of it is over."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await socket.close()
 
 
 async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: Any) -> None:

@@ -1,6 +1,7 @@
 """A server with ComfyUI's routes, whose jobs end when a test says so."""
 
 import asyncio
+import contextlib
 import json
 import struct
 from typing import Any
@@ -32,6 +33,8 @@ class ComfyUIServer(Stage):
         self.received = Received()
         self.node_errors: Body = {}  # in the answer to an order
         self.stopped: set[str] = set()
+        self.floods = False  # its sockets send without end, and read nothing
+        self.sockets_opened = 0
         self._jobs: dict[str, Body] = {}
         self._uploads: dict[str, File] = {}
         self._sockets: set[web.WebSocketResponse] = set()
@@ -144,6 +147,11 @@ class ComfyUIServer(Stage):
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        self.sockets_opened += 1
+        if self.floods:
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    await socket.send_str("{}" * 1000)
         self._sockets.add(socket)
         async for _ in socket:
             pass
