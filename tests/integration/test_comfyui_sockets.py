@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from sora_proxy.events import Progress
 from tests.conftest import StartProxy
 from tests.contract.comfyui_server import ComfyUIServer
 from tests.eventually import eventually
-from tests.integration.test_comfyui import generate, knows_models
+from tests.integration.test_comfyui import MODEL, generate, knows_models, ours, running
+from tests.simulated_comfyui import STEP, simulated
 
 
 async def test_a_socket_that_is_flooded_and_never_closed_by_the_server_is_cut_off(
@@ -30,3 +32,27 @@ async def test_a_socket_that_is_flooded_and_never_closed_by_the_server_is_cut_of
         server.script.tasks_end = True
         assert (await order)[0] == 200
     await runner.cleanup()
+
+
+async def test_a_socket_goes_on_giving_progress_and_previews_after_frames_of_many_megabytes(
+    start_proxy: StartProxy,
+) -> None:
+    body = {"model": MODEL, "prompt": "a fox", "size": "64x64", "stream": True, "partial_images": 3}
+    async with simulated(seconds=4 * STEP, steps=4) as server, ours(start_proxy, server) as proxy:
+        await server.fault("large_frame", bytes=5 * 2**20)
+        async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=body) as answer:
+            generation = await running(proxy)
+
+            async def heard(previews: int, percent: int) -> bool:
+                assert (await server.stats())["sockets"]["opened"] == 1
+                told, shown = generation.log.last, generation.previews.get(0)
+                seen = 0 if shown is None else shown.number + 1
+                return isinstance(told, Progress) and (told.percent or 0) >= percent and seen >= previews
+
+            await eventually(lambda: heard(0, 6))  # the sampler is at work, with whose start its time begins
+            for step in (1, 2, 3):  # the large frames come after the first one
+                await server.advance()
+                await eventually(lambda: heard(step, 20 * step))  # noqa: B023
+            assert (await server.stats())["faults_struck"] == {"large_frame": 1}
+            await server.finish()
+            assert b"event: image_generation.completed" in await answer.read()
