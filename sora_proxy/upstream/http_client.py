@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from socket import SHUT_RDWR
 from types import SimpleNamespace
 from typing import Any
 
@@ -145,11 +146,17 @@ def _new_session(egress: Proxy | None, is_order: bool, public_only: bool) -> aio
 
 
 async def _end(socket: aiohttp.ClientWebSocketResponse) -> None:
-    """Close a WebSocket. Its own time for this begins again with each frame, and a server may never stop sending: so
-    the connection is cut when the time for all of it is over."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await socket.close()
+    """Close a WebSocket, whatever the server does. The time that aiohttp has for this begins again with each frame, and
+    a server may never stop sending. What a server does not read would keep the connection open for good."""
+    connection = socket.get_extra_info("socket")
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await socket.close()
+    finally:
+        if connection is not None:
+            with contextlib.suppress(OSError):  # it is closed already
+                connection.shutdown(SHUT_RDWR)
 
 
 async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: Any) -> None:

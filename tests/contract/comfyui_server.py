@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import struct
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -33,7 +34,7 @@ class ComfyUIServer(Stage):
         self.received = Received()
         self.node_errors: Body = {}  # in the answer to an order
         self.stopped: set[str] = set()
-        self.floods = False  # its sockets send without end, and read nothing
+        self.floods: Callable[[web.WebSocketResponse], Awaitable[None]] | None = None  # a socket that is not read
         self.sockets_opened = 0
         self._jobs: dict[str, Body] = {}
         self._uploads: dict[str, File] = {}
@@ -148,10 +149,11 @@ class ComfyUIServer(Stage):
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.sockets_opened += 1
-        if self.floods:
+        if self.floods and request.transport:
+            request.transport.pause_reading()
             with contextlib.suppress(ConnectionError):
                 while True:
-                    await socket.send_str("{}" * 1000)
+                    await self.floods(socket)
         self._sockets.add(socket)
         async for _ in socket:
             pass

@@ -1,8 +1,10 @@
 """The socket of a ComfyUI server, when the server or what is in front of it does harm."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
+from aiohttp import web
 
 from sora_proxy.events import Progress
 from tests.conftest import StartProxy
@@ -12,12 +14,20 @@ from tests.integration.test_comfyui import MODEL, generate, knows_models, ours, 
 from tests.simulated_comfyui import STEP, simulated
 
 
+@pytest.mark.parametrize(
+    "flood",
+    [lambda socket: socket.send_str("{}" * 1000), lambda socket: socket.ping(b"x" * 125)],
+    ids=["texts", "pings"],
+)
 async def test_a_socket_that_is_flooded_and_never_closed_by_the_server_is_cut_off(
-    start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
+    start_proxy: StartProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    flood: Callable[[web.WebSocketResponse], Awaitable[None]],
 ) -> None:
     monkeypatch.setattr("sora_proxy.upstream.http_client.CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr("sora_proxy.upstream.comfyui.listener.TICK_SECONDS", 0.2)
     server = ComfyUIServer()
-    server.floods = True
+    server.floods = flood
     runner = await server.start()
 
     async def opened_again() -> bool:
