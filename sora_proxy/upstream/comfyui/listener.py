@@ -110,7 +110,8 @@ class Listener:
         self._heard_at = _now()
         while self._wanted():
             try:
-                frame = await socket.receive(TICK_SECONDS)
+                async with asyncio.timeout(TICK_SECONDS):  # its own time begins again with each ping
+                    frame = await socket.receive()
             except TimeoutError:
                 continue
             jobs = {prompt_id: job.progress for prompt_id, job in self._jobs.items()}
