@@ -25,7 +25,6 @@ Body = dict[str, Any]
 
 class ComfyUIServer(Stage):
     model, identity, refusal_code = "text-to-image", Identity.named, "order_refused"
-    edit_parameters = ("strength",)
     registered = 0
 
     def __init__(self) -> None:
