@@ -5,6 +5,7 @@ All tasks outside of task groups are started here, so that each has a name and i
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -17,9 +18,15 @@ T = TypeVar("T")
 Loop = Callable[[], Coroutine[Any, Any, object]]
 
 
-def start_task(coroutine: Coroutine[Any, Any, T], *, name: str, awaited: bool = False) -> asyncio.Task[T]:
-    """Start a task. An exception that ends it is logged, unless the caller awaits its outcome (`awaited`)."""
-    task = asyncio.get_running_loop().create_task(coroutine, name=name)
+def start_task(
+    coroutine: Coroutine[Any, Any, T], *, name: str, awaited: bool = False, shared: bool = False
+) -> asyncio.Task[T]:
+    """Start a task. An exception that ends it is logged, unless the caller awaits its outcome (`awaited`).
+
+    `shared`: it works for more than the order or request that starts it, so its log lines do not bear their ids.
+    """
+    context = contextvars.Context() if shared else None
+    task = asyncio.get_running_loop().create_task(coroutine, name=name, context=context)
     if not awaited:
         task.add_done_callback(_log_death)
     return task

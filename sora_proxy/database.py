@@ -126,7 +126,7 @@ class Database:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, done))
         if self._committing is None or self._committing.done():
-            self._committing = start_task(self._commit_all(), name="store-commit")
+            self._committing = start_task(self._commit_all(), name="store-commit", shared=True)
         # The write is committed even if its caller is cancelled.
         await asyncio.shield(done)
 

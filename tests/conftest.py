@@ -61,6 +61,13 @@ def _logs_go_to_pytest() -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def _images_are_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the many tests in which no image arrives: those about its fetching have patience."""
+    monkeypatch.setattr("sora_proxy.orders.results.FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("sora_proxy.orders.results.PATIENCE_SECONDS", 0.0)
+
+
 @dataclass
 class Clock:
     """The clock of a simulator's tasks. It runs as all clocks do, and a test may put it forward."""

@@ -39,7 +39,8 @@ def _model(model: Model) -> dict[str, Any]:
             "max_images": can.max_images,
             "max_reference_images": can.max_references,
             "masks": can.masks,
-            "parameters": list(dict.fromkeys((*can.parameters, *(can.edits.parameters if can.edits else ())))),
+            "parameters": list(can.parameters),
+            "edit_parameters": list((can.edits or can).parameters if can.max_references else ()),
             "sizes": [f"{width}x{height}" for width, height in can.sizes],
         },
     }

@@ -30,7 +30,7 @@ class KeyMemories:
         """Have the state of a key stored after a change."""
         self._changed.add(key)
         if self._writing is None or self._writing.done():
-            self._writing = start_task(self._write_all(), name="key-memories")
+            self._writing = start_task(self._write_all(), name="key-memories", shared=True)
 
     async def close(self) -> None:
         """Write the remaining states, unless the storage refuses them."""

@@ -1,11 +1,12 @@
 """Results: the transfer of finished images from the back end to this server's disk."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import structlog
 
-from sora_proxy.errors import EgressFault, Fault, ResultRefused, StorageUnavailable, TaskFailed
+from sora_proxy.errors import EgressFault, Fault, ResultRefused, StorageUnavailable, TaskFailed, UpstreamUnavailable
 from sora_proxy.events import Image
 from sora_proxy.foreign.addresses import plain_address
 from sora_proxy.generation import Asset, Generation
@@ -17,7 +18,11 @@ from sora_proxy.upstream import Upstream
 
 log = structlog.get_logger(__name__)
 
-MAX_FETCHES = 3
+MAX_FETCHES = 3  # of an image that is damaged or gone
+PATIENCE_SECONDS = 60.0  # with a back end that is in trouble: a restart takes half a minute
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 16.0  # before an image is fetched again
+UNREADABLE = "The images of the back end can't be fetched or read."
+REFUSED = "The images of the back end are at addresses that are not allowed."
 
 
 class Results:
@@ -34,15 +39,15 @@ class Results:
         They are fetched at the same time. Raises TaskFailed if none is usable.
         """
         wanted = [index for index in generation.state.results if index < generation.spec.n]
-        images = await asyncio.gather(*(self._image(generation, index, store=store) for index in wanted))
-        if not any(images):
-            raise TaskFailed(
-                "The images can't be fetched from the back end, or their addresses are not allowed.",
-                code="result_unavailable",
-            )
-        return [image for image in images if image]
+        found = await asyncio.gather(*(self._image(generation, index, store=store) for index in wanted))
+        images = [each for each in found if isinstance(each, Image)]
+        if not images:
+            reasons = dict.fromkeys(each for each in found if isinstance(each, str))
+            raise TaskFailed(" ".join(reasons), code="result_unavailable")
+        return images
 
-    async def _image(self, generation: Generation, index: int, *, store: bool) -> Image | None:
+    async def _image(self, generation: Generation, index: int, *, store: bool) -> Image | str:
+        """One of the images, or the reason why it is missing, as a message to clients."""
         asset = generation.state.results[index]
         try:
             if asset.file:
@@ -50,22 +55,23 @@ class Results:
             return await (self._stored if store or asset.ours_only else self._linked)(generation, index)
         except ResultRefused as error:
             log.warning("result address refused", index=index, host=error.host, reason=str(error))
+            return REFUSED
         except Exception:
             # A bug in the handling of one image must not cost the others of the order, which are paid for.
             log.exception("fetching result crashed", index=index)
-        return None
+            return UNREADABLE
 
-    async def _from_file(self, generation: Generation, index: int) -> Image | None:
+    async def _from_file(self, generation: Generation, index: int) -> Image | str:
         """Store a result that arrived as bytes. It can't be fetched again, so this waits while the disk is full."""
         spec, file = generation.spec, generation.state.results[index].file or ""
         try:
             name = await retry_until_stored(lambda: self._media.keep_stored(file, spec.format, spec.compression))
         except NotAnImage as error:
             log.warning("result is not an image", index=index, reason=str(error))
-            return None
+            return UNREADABLE
         return Image(index, name=name)
 
-    async def _linked(self, generation: Generation, index: int) -> Image | None:
+    async def _linked(self, generation: Generation, index: int) -> Image | str:
         asset = generation.state.results[index]
         return await self._link(asset, index, self._key(generation, asset))
 
@@ -73,40 +79,49 @@ class Results:
         """The key with which a result was made; None if it was removed."""
         return self._keys.get(asset.key_id or generation.state.key_id or "")
 
-    async def _link(self, asset: Asset, index: int, key: Key | None) -> Image | None:
+    async def _link(self, asset: Asset, index: int, key: Key | None) -> Image | str:
         """A link to the image at the back end; None if clients can't fetch it there. Raises ResultRefused."""
         if asset.ours_only:
-            return None
+            return UNREADABLE
         if (url := plain_address(asset.url)) is None:
             log.warning("result address unusable", index=index)
-            return None
+            return REFUSED
         await self.upstream.check_link(asset, self._keys.account(key) if key else None)
         return Image(index, url=url)
 
-    async def _stored(self, generation: Generation, index: int) -> Image | None:
+    async def _stored(self, generation: Generation, index: int) -> Image | str:
         """Fetch one result. If that fails, return its address at the back end, since the image is paid for.
 
         Raises ResultRefused.
         """
-        spec, asset = generation.spec, generation.state.results[index]
+        asset = generation.state.results[index]
         key = self._key(generation, asset)
         if key is None:  # the key was removed, and with it the egress for its images
             return await self._link(asset, index, key)
-        for attempt in range(MAX_FETCHES):
-            if attempt:
-                asset = await self._fresh(generation, index, key) or asset
-            download = self._media.new_download()
+        attempts = _Attempts()
+        while True:
             try:
-                await self.upstream.fetch(asset, self._keys.account(key), download)
-                return Image(index, name=await self._media.keep_result(download, spec.format, spec.compression))
+                return Image(index, name=await self._fetched(generation, asset, key))
             except ResultRefused:
                 raise
             except (Fault, NotAnImage, StorageUnavailable) as error:
-                log.warning("fetching result failed", index=index, attempt=attempt + 1, reason=str(error))
-                await self._media.discard(download)
+                pause = attempts.pause_after(error)
+                log.warning("fetching result failed", index=index, attempt=attempts.count, reason=str(error))
                 if isinstance(error, EgressFault):  # the next attempt uses another egress, if there is one
                     self._keys.report(key, error)
-        return await self._link(asset, index, key)
+            if pause is None or not await _still_wanted(generation, pause):
+                return await self._link(asset, index, key)
+            asset = await self._fresh(generation, index, key) or asset
+
+    async def _fetched(self, generation: Generation, asset: Asset, key: Key) -> str:
+        """The name of the stored image. Raises Fault, NotAnImage or StorageUnavailable."""
+        spec, download = generation.spec, self._media.new_download()
+        try:
+            await self.upstream.fetch(asset, self._keys.account(key), download)
+            return await self._media.keep_result(download, spec.format, spec.compression)
+        except (Fault, NotAnImage, StorageUnavailable):
+            await self._media.discard(download)
+            raise
 
     async def _fresh(self, generation: Generation, index: int, key: Key) -> Asset | None:
         """The same result with a new address, since the old one may have expired; None if it is not listed."""
@@ -116,6 +131,42 @@ class Results:
         except Fault:
             return None
         return _relisted(snapshot.assets[: generation.spec.n], before, index) if snapshot else None
+
+
+class _Attempts:
+    """The attempts to fetch one image that failed."""
+
+    def __init__(self) -> None:
+        # All the mutable state: their number, the images among them that were bad or gone, the next pause, the end.
+        self.count = 0
+        self._bad = 0
+        self._pause = FIRST_PAUSE_SECONDS
+        self._ends_at = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+
+    def pause_after(self, error: Exception) -> float | None:
+        """Seconds until the next attempt; None if there is none."""
+        self.count += 1
+        self._bad += not _is_trouble(error)
+        is_late = asyncio.get_running_loop().time() >= self._ends_at
+        if self._bad >= MAX_FETCHES or (is_late and self.count >= MAX_FETCHES):
+            return None
+        pause, self._pause = self._pause, min(self._pause * 2, MAX_PAUSE_SECONDS)
+        return pause
+
+
+def _is_trouble(error: Exception) -> bool:
+    """Whether a server or the way to it is in trouble, which says nothing about the image."""
+    return isinstance(error, UpstreamUnavailable | EgressFault) and error.code != "result_unavailable"
+
+
+async def _still_wanted(generation: Generation, seconds: float) -> bool:
+    """Whether an order is wanted after so many seconds. Returns as soon as it is cancelled."""
+    if generation.overdue:  # its log is closed, whether it is cancelled or not
+        await asyncio.sleep(seconds)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await generation.log.end()
+    return not generation.cancelled
 
 
 def _relisted(now: Sequence[Asset], before: Sequence[Asset], index: int) -> Asset | None:

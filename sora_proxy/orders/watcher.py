@@ -99,7 +99,7 @@ class TaskWatcher:
         watch = _Watch(self._keys.now)
         self._watched[key][task_id] = watch
         if key not in self._pollers:
-            self._pollers[key] = start_task(self._run_polls(key), name=f"poll {key.alias}")
+            self._pollers[key] = start_task(self._run_polls(key), name=f"poll {key.alias}", shared=True)
         try:
             while True:
                 update = await watch.updates.get()

@@ -26,7 +26,7 @@ class Probes:
     def start(self, key: Key) -> None:
         """Test whether a key works, and report the outcome to the pool."""
         if key not in self._running:
-            self._running[key] = start_task(self._probe(key), name=f"probe {key.alias}")
+            self._running[key] = start_task(self._probe(key), name=f"probe {key.alias}", shared=True)
 
     async def close(self) -> None:
         """End all probes."""

@@ -25,6 +25,7 @@ MAX_REDIRECTS = 3
 PIECE_BYTES = 2**18  # written to disk at once
 DISK_RETRY_SECONDS = 1.0
 REDIRECTS = (301, 302, 303, 307, 308)
+TRY_LATER = (408, 425, 429)  # beside 5xx: they say nothing about the file
 
 
 class FileSink:
@@ -98,7 +99,8 @@ class Downloads:
     async def fetch(self, asset: Asset, account: Account, destination: Path, headers: Mapping[str, str]) -> None:
         """Fetch a result into a file. `headers` hold the key.
 
-        Raises ResultRefused for an address that must not be fetched, another Fault if the call failed.
+        Raises ResultRefused for an address that must not be fetched, another Fault if the call failed; its code is
+        `result_unavailable` if the image is bad or gone.
         """
         call = Call("GET", asset.url, account.egress, self._seconds, {"accept": "image/*"})
         for _ in range(MAX_REDIRECTS + 1):
@@ -128,9 +130,17 @@ class Downloads:
                     raise ResultRefused("an address that is not http or https")
                 return location
             if answer.status != 200:
-                raise UpstreamUnavailable("A finished image could not be fetched.", code="result_unavailable")
+                raise unfetched(answer.status)
             sink = FileSink(destination, self._threads)
             async for piece in answer.content.iter_any():
                 await sink.write(piece)
             await sink.close()
             return None
+
+
+def unfetched(status: int) -> UpstreamUnavailable:
+    """The fault of an answer without the image."""
+    message = f"A finished image could not be fetched: the answer has the status {status}."
+    if status >= 500 or status in TRY_LATER:
+        return UpstreamUnavailable(message)
+    return UpstreamUnavailable(message, code="result_unavailable")

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from socket import SHUT_RDWR
 from types import SimpleNamespace
 from typing import Any
 
@@ -96,12 +97,13 @@ class HttpClient:
                     headers=call.headers,
                     proxy=_http_proxy(call.egress),
                     proxy_auth=_proxy_auth(call.egress),
-                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
                     heartbeat=PING_SECONDS,
                     max_msg_size=max_frame,
                 )
-            async with socket:
+            try:
                 yield socket
+            finally:
+                await _end(socket)
         except (aiohttp.ClientError, *SOCKS_ERRORS, TimeoutError, OSError) as error:
             raise _fault_of(call, error, sent=True) from error
 
@@ -141,6 +143,20 @@ def _new_session(egress: Proxy | None, is_order: bool, public_only: bool) -> aio
         skip_auto_headers=("user-agent",),
         trace_configs=[traces],
     )
+
+
+async def _end(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Close a WebSocket, whatever the server does. The time that aiohttp has for this begins again with each frame, and
+    a server may never stop sending. What a server does not read would keep the connection open for good."""
+    connection = socket.get_extra_info("socket")
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await socket.close()
+    finally:
+        if connection is not None:
+            with contextlib.suppress(OSError):  # it is closed already
+                connection.shutdown(SHUT_RDWR)
 
 
 async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: Any) -> None:

@@ -28,6 +28,7 @@ from sora_proxy.errors import (
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import CONTENT_TYPES, Abilities, BackendOptions, Capabilities, Identity, Snapshot, Submission
+from sora_proxy.upstream.downloads import unfetched
 from sora_proxy.upstream.http_call import Answer, CallFailed, HttpCall
 from sora_proxy.upstream.result_addresses import ResultAddresses, look_up
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, id_of, object_of
@@ -231,7 +232,7 @@ def _check_fetched(answer: Answer, call: HttpCall) -> None:
     if not answer.is_good:
         if isinstance(fault := fault_of(answer, call.egress), EgressFault):
             raise fault
-        raise UpstreamUnavailable("A finished image could not be fetched.", code="result_unavailable")
+        raise unfetched(answer.status)
 
 
 def _check_account(answer: Answer, call: HttpCall) -> None:

@@ -1,8 +1,10 @@
 """A server with ComfyUI's routes, whose jobs end when a test says so."""
 
 import asyncio
+import contextlib
 import json
 import struct
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -23,7 +25,6 @@ Body = dict[str, Any]
 
 class ComfyUIServer(Stage):
     model, identity, refusal_code = "text-to-image", Identity.named, "order_refused"
-    edit_parameters = ("strength",)
     registered = 0
 
     def __init__(self) -> None:
@@ -34,6 +35,8 @@ class ComfyUIServer(Stage):
         self.told_id = ""  # in answers to orders, instead of theirs
         self.upload_status = 200
         self.stopped: set[str] = set()
+        self.floods: Callable[[web.WebSocketResponse], Awaitable[None]] | None = None  # a socket that is not read
+        self.sockets_opened = 0
         self._jobs: dict[str, Body] = {}
         self._uploads: dict[str, File] = {}
         self._sockets: set[web.WebSocketResponse] = set()
@@ -149,6 +152,12 @@ class ComfyUIServer(Stage):
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        self.sockets_opened += 1
+        if self.floods and request.transport:
+            request.transport.pause_reading()
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    await self.floods(socket)
         self._sockets.add(socket)
         async for _ in socket:
             pass

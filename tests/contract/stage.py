@@ -26,8 +26,6 @@ class Stage(Protocol):
     refusal_code: str = "content_policy_violation"  # of an order that it refuses
     single_calls: bool = False  # an order for several images is as many orders for one
 
-    edit_parameters: tuple[str, ...] = ()  # that mean nothing without a reference image
-
     # Of its server, as it is now.
     url: str  # known once it runs
     script: Script  # what happens at each step

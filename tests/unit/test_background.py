@@ -4,6 +4,7 @@ import asyncio
 import itertools
 
 import pytest
+import structlog
 
 from sora_proxy import background
 from sora_proxy.background import Background, start_task, uninterrupted
@@ -140,3 +141,13 @@ async def test_work_that_must_not_be_left_half_done_ends_before_the_cancellation
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert steps == ["done"]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_a_task_has_the_log_context_of_its_starter_unless_it_works_for_others_too(*, shared: bool) -> None:
+    async def context() -> dict[str, object]:
+        return structlog.contextvars.get_contextvars()
+
+    with structlog.contextvars.bound_contextvars(generation="the first"):
+        task = start_task(context(), name="of the test", awaited=True, shared=shared)
+    assert await task == ({} if shared else {"generation": "the first"})

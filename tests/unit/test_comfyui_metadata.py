@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageSequence
+from PIL import Image, ImageCms, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
 from sora_proxy.upstream.comfyui.metadata import Damaged, strip
 
 SECRET = "a secret prompt, with sk-a-key"
 SIZE = (40, 30)
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def drawn(mode: str = "RGB", turn: int = 0) -> Image.Image:
@@ -40,9 +41,44 @@ def png(*, frames: int = 1) -> bytes:
     info.add_text("workflow", SECRET, zip=True)
     info.add_itxt("more", SECRET)
     content = saved("PNG", frames=frames, pnginfo=info, exif=exif())
-    kind, data = b"comf", b"prompt\0" + SECRET.encode()
-    chunk = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    return content[:-12] + chunk + content[-12:] + SECRET.encode()
+    return content[:-12] + chunk(b"comf", b"prompt\0" + SECRET.encode()) + content[-12:] + SECRET.encode()
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """One of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_with(kind: bytes, data: bytes) -> bytes:
+    """With a chunk before the pixels."""
+    content = saved("PNG")
+    return content[:33] + chunk(kind, data) + content[33:]
+
+
+def jpeg_with(marker: int, data: bytes) -> bytes:
+    """With a segment before all others."""
+    content = saved("JPEG")
+    return content[:2] + struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data + content[2:]
+
+
+def webp_with(data: bytes, *, in_frame: bool) -> bytes:
+    """With a chunk of a private kind at the end, or at the end of the last frame."""
+    content = saved("WEBP", frames=2)
+    chunk = struct.pack("<4sI", b"text", len(data)) + data + b"\0" * (len(data) % 2)
+    if in_frame:
+        size_at = content.rindex(b"ANMF") + 4
+        (size,) = struct.unpack_from("<I", content, size_at)
+        content = content[:size_at] + struct.pack("<I", size + len(chunk)) + content[size_at + 4 :]
+    content += chunk
+    return content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
+
+
+def gif_with(label: int, *blocks: bytes) -> bytes:
+    """With an extension before the first frame."""
+    content = saved("GIF", "P", frames=2, loop=0)
+    at = content.index(b"!\xff\x0bNETSCAPE2.0")
+    rows = b"".join(bytes([len(block)]) + block for block in blocks)
+    return content[:at] + b"!" + bytes([label]) + rows + b"\0" + content[at:]
 
 
 def gif(*, frames: int = 1) -> bytes:
@@ -62,6 +98,28 @@ FILES: dict[str, Callable[[], bytes]] = {
     "progressive jpeg": lambda: saved("JPEG", progressive=True, exif=exif(), comment=SECRET.encode()),
     "gif": gif,
     "animated gif": lambda: gif(frames=3),
+}
+
+
+TEXT = SECRET.encode()
+HIDDEN = {
+    "in a text chunk": png_with(b"zTXt", b"prompt\0\0" + TEXT),
+    "as the name of a profile": png_with(b"iCCP", TEXT + b"\0\0" + zlib.compress(PROFILE)),
+    "as a profile of many megabytes": png_with(b"iCCP", TEXT + b"\0\0" + bytes(5 * 2**20)),
+    **{f"in segment {marker:X}": jpeg_with(marker, TEXT) for marker in (*range(0xE0, 0xF0), 0xFE)},
+    "behind the numbers of JFIF": jpeg_with(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0" + TEXT),
+    "as the thumbnail of JFIF": jpeg_with(0xE0, b"JFIF\0\1\1\0\0\1\0\1\x0a\1" + TEXT),
+    "in an extension of JFIF": jpeg_with(0xE0, b"JFXX\0\x13" + TEXT),
+    "behind the numbers of Adobe": jpeg_with(0xEE, b"Adobe\0\x64\0\0\0\0\1" + TEXT),
+    "in a chunk of a WebP": webp_with(TEXT, in_frame=False),
+    "in a frame of a WebP": webp_with(TEXT, in_frame=True),
+    "in a comment of a GIF": gif_with(0xFE, TEXT),
+    "in a text of a GIF": gif_with(0x01, bytes(12), TEXT),
+    "in an extension without a name": gif_with(0xFF, TEXT),
+    "in an extension of a program": gif_with(0xFF, b"COMFYUI 1.0", TEXT),
+    "in the extension of repetitions": gif_with(0xFF, b"NETSCAPE2.0", b"\1\0\0", TEXT),
+    "in the extension of a frame": gif_with(0xF9, b"\4\5\0\0", TEXT),
+    "in an unknown extension": gif_with(0x77, TEXT, TEXT),
 }
 
 
@@ -90,6 +148,49 @@ def test_the_texts_go_and_every_pixel_stays(tmp_path: Path, make: Callable[[], b
     assert list(tmp_path.iterdir()) == [file]
     strip(file)
     assert file.read_bytes() == clean
+
+
+@pytest.mark.parametrize("content", HIDDEN.values(), ids=list(HIDDEN))
+def test_a_text_goes_wherever_it_is(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "image"
+    file.write_bytes(content)
+    assert TEXT in content
+    strip(file)
+    clean = file.read_bytes()
+    assert TEXT not in clean
+    assert pixels(clean) == pixels(content)
+
+
+@pytest.mark.parametrize(("marker", "data"), [(0xF0, TEXT), (0xFD, TEXT), (0x02, TEXT), (0xE2, b"MPF\0" + TEXT)])
+def test_a_segment_that_pillow_can_not_read_goes_as_well(tmp_path: Path, marker: int, data: bytes) -> None:
+    files = [tmp_path / "with", tmp_path / "without"]
+    for file, content in zip(files, (jpeg_with(marker, data), saved("JPEG")), strict=True):
+        file.write_bytes(content)
+        strip(file)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        (saved("PNG", icc_profile=PROFILE, dpi=(90, 90)), {"icc_profile", "dpi"}),
+        (saved("JPEG", icc_profile=PROFILE, dpi=(90, 90)), {"icc_profile", "dpi", "jfif_version"}),
+        (saved("JPEG", "CMYK", icc_profile=bytes(70_000)), {"icc_profile", "adobe", "adobe_transform"}),
+        (saved("WEBP", icc_profile=PROFILE), {"icc_profile"}),
+        (saved("WEBP", frames=2, icc_profile=PROFILE, loop=3), {"icc_profile", "loop"}),
+        (saved("GIF", "P", frames=2, loop=3), {"loop", "duration"}),
+    ],
+    ids=["png", "jpeg", "jpeg of four colours", "webp", "animated webp", "gif"],
+)
+def test_what_an_image_looks_like_by_stays(tmp_path: Path, content: bytes, kept: set[str]) -> None:
+    file = tmp_path / "image"
+    file.write_bytes(content)
+    strip(file)
+    clean = file.read_bytes()
+    with Image.open(io.BytesIO(content)) as before, Image.open(io.BytesIO(clean)) as after:
+        assert kept <= set(before.info)
+        assert {name: after.info.get(name) for name in kept} == {name: before.info[name] for name in kept}
+    assert pixels(clean) == pixels(content)
 
 
 @pytest.mark.parametrize("make", FILES.values(), ids=list(FILES))

@@ -7,17 +7,66 @@ from typing import Any
 import pytest
 
 from sora_proxy.upstream.comfyui.progress import JobProgress, read_binary, read_text
-from tests.simulated_comfyui import painted
+from tests.simulated_comfyui import Graph, node, painted, save
 
 JOB, OTHER = "b2a4bd5e-0000-5000-8000-000000000001", "b2a4bd5e-0000-5000-8000-000000000002"
 JPEG = b"\xff\xd8 a preview"
+# As the editor of ComfyUI exports the usual workflow of Flux.
+FLUX: Graph = {
+    "5": node("EmptySD3LatentImage", width=1024, height=1024, batch_size=1),
+    "6": node("CLIPTextEncode", text="a fox", clip=["11", 0]),
+    "8": node("VAEDecode", samples=["13", 0], vae=["10", 0]),
+    "9": save("8"),
+    "10": node("VAELoader", vae_name="ae.safetensors"),
+    "11": node("DualCLIPLoader", clip_name1="t5xxl_fp16.safetensors", clip_name2="clip_l.safetensors", type="flux"),
+    "12": node("UNETLoader", unet_name="flux1-dev.safetensors", weight_dtype="default"),
+    "13": node(
+        "SamplerCustomAdvanced",
+        noise=["25", 0],
+        guider=["22", 0],
+        sampler=["16", 0],
+        sigmas=["17", 0],
+        latent_image=["5", 0],
+    ),
+    "16": node("KSamplerSelect", sampler_name="euler"),
+    "17": node("BasicScheduler", scheduler="simple", steps=20, denoise=1.0, model=["30", 0]),
+    "22": node("BasicGuider", model=["30", 0], conditioning=["26", 0]),
+    "25": node("RandomNoise", noise_seed=1),
+    "26": node("FluxGuidance", guidance=3.5, conditioning=["6", 0]),
+    "30": node("ModelSamplingFlux", max_shift=1.15, base_shift=0.5, width=1024, height=1024, model=["12", 0]),
+}
+LINK = ["1", 0]
+SAMPLING = {"model": LINK, "positive": LINK, "negative": LINK, "steps": 20, "cfg": 7.0}
+SLOW_NODES = [
+    node("KSampler", seed=1, latent_image=LINK, **SAMPLING),
+    node("KSamplerAdvanced", noise_seed=1, latent_image=LINK, **SAMPLING),
+    node("SamplerCustom", sampler=LINK, sigmas=LINK, latent_image=LINK, noise_seed=1, **SAMPLING),
+    node("SamplerCustomAdvanced", noise=LINK, guider=LINK, sampler=LINK, sigmas=LINK, latent_image=LINK),
+    node("KSampler (Efficient)", seed=1, latent_image=LINK, optional_vae=LINK, **SAMPLING),
+    node("easy fullkSampler", pipe=LINK, steps=20, cfg=8.0, sampler_name="euler", seed=1),
+    node("easy kSampler", pipe=LINK, image_output="Preview", link_id=0, save_prefix="ComfyUI"),
+    node("WanVideoSampler", model=LINK, image_embeds=LINK, text_embeds=LINK, steps=30, cfg=6.0, seed=1),
+    node("UltimateSDUpscale", image=LINK, vae=LINK, upscale_model=LINK, upscale_by=2, seed=1, **SAMPLING),
+    node("ImageUpscaleWithModel", upscale_model=LINK, image=LINK),
+]
+QUICK_NODES = [
+    node("KSamplerSelect", sampler_name="euler"),
+    node("SamplerEulerAncestral", eta=1.0, s_noise=1.0),
+    node("SamplerDPMPP_2M_SDE", solver_type="midpoint", eta=1.0, s_noise=1.0, noise_device="gpu"),
+    node("SamplerLCMUpscale", scale_ratio=1.0, scale_steps=-1, upscale_method="bislerp"),
+    node("SamplerSASolver", model=LINK, eta=1.0, sde_start_percent=0.2, sde_end_percent=0.8),
+    node("ModelSamplingDiscrete", model=LINK, sampling="lcm", zsnr=False),
+    node("UpscaleModelLoader", model_name="b.pth"),
+    node("LatentUpscale", samples=LINK, upscale_method="nearest-exact", width=8, height=8, crop="disabled"),
+    {"class_type": 7, "inputs": None},
+]
 
 
 def frame(kind: str, prompt_id: str = JOB, **data: Any) -> str:
     return json.dumps({"type": kind, "data": {"prompt_id": prompt_id, **data}})
 
 
-def state(prompt_id: str = JOB, **nodes: tuple[float, float, str]) -> str:
+def state(prompt_id: str = JOB, /, **nodes: tuple[float, float, str]) -> str:
     told = {name[1:]: {"value": value, "max": most, "state": word} for name, (value, most, word) in nodes.items()}
     return frame("progress_state", prompt_id, nodes=told)
 
@@ -63,6 +112,51 @@ def test_the_end_of_a_job_is_noticed_once_the_history_has_it(jobs: dict[str, Job
     assert not jobs[JOB].ended.is_set()
     read_text(frame("executing", node=None), jobs)
     assert jobs[JOB].ended.is_set()
+
+
+def test_a_job_does_not_go_back_when_a_node_makes_a_second_pass(jobs: dict[str, JobProgress]) -> None:
+    seen = []
+    for value in (0.0, 1.0, 2.0, 0.0, 1.0):
+        read_text(state(n4=DONE, n3=(value, 2.0, "running")), jobs)
+        seen.append(jobs[JOB].fraction or 0.0)
+    assert seen[0] < seen[1] < seen[2]
+    assert seen[3:] == [seen[2]] * 2
+
+
+def test_nodes_that_a_frame_leaves_out_are_as_far_as_they_were(jobs: dict[str, JobProgress]) -> None:
+    whole = JobProgress(painted())
+    half = {"n3": (1.0, 2.0, "running")}
+    read_text(state(n4=DONE, n5=DONE, n6=DONE, n7=DONE, **half), {JOB: whole})
+    read_text(state(n4=DONE, n5=DONE, n6=DONE, n7=DONE), jobs)
+    read_text(state(**half), jobs)
+    assert jobs[JOB].fraction == whole.fraction
+
+
+def test_a_flux_job_has_hardly_begun_before_its_first_step() -> None:
+    jobs = {JOB: JobProgress(FLUX)}
+    before = {f"n{node_id}": DONE for node_id in FLUX if node_id not in ("8", "9", "13")}
+    read_text(state(**before, n13=(0.0, 20.0, "running")), jobs)
+    assert 0 < (jobs[JOB].fraction or 0.0) < 0.15
+    read_text(state(**before, n13=(10.0, 20.0, "running")), jobs)
+    assert 0.45 < (jobs[JOB].fraction or 0.0) < 0.6
+    read_text(state(**before, n13=DONE), jobs)
+    assert (jobs[JOB].fraction or 0.0) > 0.9
+
+
+@pytest.mark.parametrize("worker", SLOW_NODES, ids=lambda worker: worker["class_type"])
+def test_most_of_a_job_is_the_work_of_samplers_and_upscalers(worker: Graph) -> None:
+    others = {str(number): each for number, each in enumerate(QUICK_NODES)}
+    jobs = {JOB: JobProgress(others | {"slow": worker})}
+    read_text(state(**{f"n{node_id}": DONE for node_id in others}), jobs)
+    assert 0 < (jobs[JOB].fraction or 0.0) < 0.15
+
+
+def test_nodes_that_only_choose_how_to_work_count_alike() -> None:
+    graph = {str(number): each for number, each in enumerate(QUICK_NODES)}
+    for node_id in graph:
+        jobs = {JOB: JobProgress(graph)}
+        read_text(state(**{f"n{node_id}": DONE}), jobs)
+        assert jobs[JOB].fraction == pytest.approx(1 / len(graph))
 
 
 def test_nodes_from_the_cache_are_done(jobs: dict[str, JobProgress]) -> None:

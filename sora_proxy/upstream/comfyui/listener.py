@@ -76,7 +76,7 @@ class Listener:
         job.polled_at, job.runs = now, runs
         if self._task is None or self._task.done():
             self._settled.clear()
-            self._task = start_task(self._run(), name="comfyui socket")
+            self._task = start_task(self._run(), name="comfyui socket", shared=True)
         return job.progress
 
     def forget(self, prompt_id: str) -> None:
@@ -109,7 +109,8 @@ class Listener:
         self._heard_at = _now()
         while self._wanted():
             try:
-                frame = await socket.receive(TICK_SECONDS)
+                async with asyncio.timeout(TICK_SECONDS):  # its own time begins again with each ping
+                    frame = await socket.receive()
             except TimeoutError:
                 continue
             jobs = {prompt_id: job.progress for prompt_id, job in self._jobs.items()}

@@ -1,24 +1,32 @@
 """Metadata: removes the texts from an image file, where ComfyUI saves the whole graph including the prompt.
 
-Only the parts that affect the look of the image are kept, since nodes choose freely where they store texts. Formats:
-PNG (W3C, third edition), the WebP container (RFC 9649), JPEG (ITU T.81, annex B), GIF89a.
+Only the parts that affect the look of the image are kept, since nodes choose freely where they store texts. Texts inside
+a colour profile stay, since they are a part of it. Formats: PNG (W3C, third edition), the WebP container (RFC 9649), JPEG
+(ITU T.81, annex B; T.871; T.872, 6.5.3), GIF89a.
 """
 
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 # For colours, transparency, the shape of pixels and animation.
 PNG_CHUNKS = frozenset(
-    b"IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs acTL fcTL fdAT".split()
+    b"IHDR PLTE IDAT IEND tRNS cHRM gAMA sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs acTL fcTL fdAT".split()
 )
-WEBP_CHUNKS = frozenset([b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP"])
+PNG_PROFILE, PROFILE_NAME = b"iCCP", b"icc\0"  # the name that a PNG gives to its profile is a free text, too
+MAX_PROFILE_BYTES = 2**22
+WEBP_FRAME_CHUNKS = frozenset([b"VP8 ", b"VP8L", b"ALPH"])
+WEBP_CHUNKS = WEBP_FRAME_CHUNKS | {b"VP8X", b"ANIM", b"ANMF", b"ICCP"}
 WEBP_FLAGS = 0xFF & ~0x0C  # the flags of VP8X without those for EXIF and XMP
-JPEG_APPS = frozenset([0xE0, 0xE2, 0xEE])  # JFIF, colour profile, Adobe's colours
-JPEG_COMMENT, JPEG_SCAN, JPEG_END = 0xFE, 0xDA, 0xD9
+WEBP_FRAME_HEAD_BYTES = 16
+JPEG_SCAN, JPEG_END = 0xDA, 0xD9
+JPEG_CODING = frozenset([*range(0xC0, 0xD0), JPEG_SCAN, 0xDB, 0xDC, 0xDD])  # frames, and the tables of their coding
+JPEG_PROFILE = b"ICC_PROFILE\0"
 GIF_GRAPHIC_CONTROL, GIF_APPLICATION = 0xF9, 0xFF
 GIF_LOOPS = (b"\x0bNETSCAPE2.0", b"\x0bANIMEXTS1.0")
+GIF_CONTROL_BYTES, GIF_LOOP_BYTES = 4, 3
 PIECE = 2**16
 
 
@@ -62,7 +70,12 @@ def _copy_png(source: BinaryIO, target: BinaryIO) -> None:
     while kind != b"IEND":  # the bytes behind it are not part of the image
         head = _read(source, 8)
         length, kind = struct.unpack(">I4s", head)
-        if kind in PNG_CHUNKS:
+        if kind == PNG_PROFILE and length <= MAX_PROFILE_BYTES:
+            _, _, profile = _read(source, length).partition(b"\0")
+            _skip(source, 4)
+            data = kind + PROFILE_NAME + profile
+            target.write(struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data)))
+        elif kind in PNG_CHUNKS:
             target.write(head)
             _copy(source, target, length + 4)
         else:
@@ -72,43 +85,63 @@ def _copy_png(source: BinaryIO, target: BinaryIO) -> None:
 def _copy_webp(source: BinaryIO, target: BinaryIO) -> None:
     _, size, _ = struct.unpack("<4sI4s", _read(source, 12))
     target.write(b"RIFF\0\0\0\0WEBP")
-    left = size - 4
+    _copy_chunks(source, target, size - 4, WEBP_CHUNKS)
+    _write_size(target, 0)
+
+
+def _copy_chunks(source: BinaryIO, target: BinaryIO, left: int, kinds: frozenset[bytes]) -> None:
+    """Copy those chunks of these kinds that are in so many bytes."""
     while left >= 8:
         head = _read(source, 8)
         kind, length = struct.unpack("<4sI", head)
         padded = length + length % 2
         left -= 8 + padded
-        if kind == b"VP8X" and length:
-            flags = _read(source, 1)[0] & WEBP_FLAGS
-            target.write(head + bytes([flags]))
-            _copy(source, target, padded - 1)
-        elif kind in WEBP_CHUNKS:
-            target.write(head)
-            _copy(source, target, padded)
-        else:
+        if kind not in kinds:
             _skip(source, padded)
-    written = target.tell()
-    target.seek(4)
-    target.write(struct.pack("<I", written - 8))
+            continue
+        start = target.tell()
+        target.write(head)
+        if kind == b"VP8X" and length:
+            target.write(bytes([_read(source, 1)[0] & WEBP_FLAGS]))
+            _copy(source, target, padded - 1)
+        elif kind == b"ANMF":
+            _copy(source, target, WEBP_FRAME_HEAD_BYTES)
+            _copy_chunks(source, target, padded - WEBP_FRAME_HEAD_BYTES, WEBP_FRAME_CHUNKS)
+            _write_size(target, start)
+        else:
+            _copy(source, target, padded)
+    if left < 0:
+        raise Damaged("a chunk is longer than what it is a part of")
+    _skip(source, left)
+
+
+def _write_size(target: BinaryIO, start: int) -> None:
+    """Write the size of the chunk that begins there and ends here."""
+    end = target.tell()
+    target.seek(start + 4)
+    target.write(struct.pack("<I", end - start - 8))
+    target.seek(end)
 
 
 def _copy_jpeg(source: BinaryIO, target: BinaryIO) -> None:
     target.write(_read(source, 2))
-    while True:
-        marker = _marker(source)
-        if marker == JPEG_END:
-            target.write(bytes([0xFF, marker]))
-            return
-        size = _read(source, 2)
-        length = struct.unpack(">H", size)[0] - 2
-        is_app = 0xE0 <= marker <= 0xEF
-        if marker == JPEG_COMMENT or (is_app and marker not in JPEG_APPS):
-            _skip(source, length)
-            continue
-        target.write(bytes([0xFF, marker]) + size)
-        _copy(source, target, length)
+    while (marker := _marker(source)) != JPEG_END:
+        (length,) = struct.unpack(">H", _read(source, 2))
+        data = _needed(marker, _read(source, max(length - 2, 0)))
+        if data is not None:
+            target.write(struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data)
         if marker == JPEG_SCAN:
             _copy_scan(source, target)
+    target.write(bytes([0xFF, JPEG_END]))
+
+
+def _needed(marker: int, data: bytes) -> bytes | None:
+    """What an image needs of a segment; None if nothing. A thumbnail is not needed."""
+    if marker in JPEG_CODING or (marker == 0xE2 and data.startswith(JPEG_PROFILE)):
+        return data
+    if marker == 0xE0 and data.startswith(b"JFIF\0"):
+        return data[:12] + b"\0\0"
+    return data[:12] if marker == 0xEE and data.startswith(b"Adobe") else None
 
 
 def _copy_scan(source: BinaryIO, target: BinaryIO) -> None:
@@ -158,24 +191,34 @@ def _table_size(flags: int) -> int:
 
 
 def _copy_extension(source: BinaryIO, target: BinaryIO) -> None:
-    label = _read(source, 1)
+    """Copy an extension that says how frames are shown, and of it only blocks of the size that those have."""
+    label, block = _read(source, 1), _block(source)
+    kept_bytes = 0
     if label[0] == GIF_GRAPHIC_CONTROL:
+        kept_bytes = GIF_CONTROL_BYTES
         target.write(b"!" + label)
-        _copy_blocks(source, target)
-        return
-    name = _read(source, 12) if label[0] == GIF_APPLICATION else b""
-    if name in GIF_LOOPS:
-        target.write(b"!" + label + name)
-    _copy_blocks(source, target if name in GIF_LOOPS else None)
-
-
-def _copy_blocks(source: BinaryIO, target: BinaryIO | None) -> None:
-    size = b"\xff"
-    while size != b"\0":
-        size = _read(source, 1)
-        block = size + _read(source, size[0])
-        if target is not None:
+    elif label[0] == GIF_APPLICATION and block in GIF_LOOPS:
+        kept_bytes = GIF_LOOP_BYTES
+        target.write(b"!" + label + block)
+    while block != b"\0":
+        if block[0] == kept_bytes:
             target.write(block)
+        block = _block(source)
+    if kept_bytes:
+        target.write(block)
+
+
+def _copy_blocks(source: BinaryIO, target: BinaryIO) -> None:
+    block = b""
+    while block != b"\0":
+        block = _block(source)
+        target.write(block)
+
+
+def _block(source: BinaryIO) -> bytes:
+    """The next block with its size before it. One of size 0 ends a row of blocks."""
+    size = _read(source, 1)
+    return size + _read(source, size[0])
 
 
 def _read(source: BinaryIO, count: int) -> bytes:

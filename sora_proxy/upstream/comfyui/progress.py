@@ -18,8 +18,10 @@ from sora_proxy.foreign.bounded_json import as_object
 
 MAX_TEXT = 2**20  # characters of a frame; one with the state of a thousand nodes has 200,000
 MAX_METADATA = 2**16
-SLOW = re.compile(r"sampler|upscale\w*model|videomodel", re.IGNORECASE)  # classes of nodes that take most of the time
-SLOW_WEIGHT = 20.0  # compared with 1 for any other node
+# Classes of nodes that take most of the time, if they work on something that other nodes made. Some only choose how
+# another node works, and take nothing from others or only a model: KSamplerSelect, SamplerSASolver, UpscaleModelLoader.
+SLOW = re.compile(r"sampler|upscale\w*model|sdupscale", re.IGNORECASE)
+SLOW_SHARE = 0.9  # of all slow nodes together in a job
 PREVIEW_WITH_METADATA = 4
 FORMATS = {"image/jpeg": "jpeg", "image/png": "png", "image/webp": "webp"}
 
@@ -30,7 +32,7 @@ class JobProgress:
     """The progress of one job. `fraction` is None until a node has begun, and never decreases."""
 
     def __init__(self, graph: Graph) -> None:
-        self._weights = {node_id: _weight(node) for node_id, node in graph.items()}
+        self._weights = _weights(graph)
         # All the mutable state.
         self._done: dict[str, float] = {}  # 0..1 by node
         self.fraction: float | None = None
@@ -88,9 +90,18 @@ def read_binary(frame: bytes, jobs: Mapping[str, JobProgress]) -> bool:
     return True
 
 
-def _weight(node: Any) -> float:
-    class_type = as_object(node).get("class_type")
-    return SLOW_WEIGHT if isinstance(class_type, str) and SLOW.search(class_type) else 1.0
+def _weights(graph: Graph) -> dict[str, float]:
+    """What each node counts beside the others. Slow ones have their share however many others there are."""
+    slow = {node_id for node_id, node in graph.items() if _is_slow(as_object(node))}
+    others = max(len(graph) - len(slow), 1)
+    weight = others * SLOW_SHARE / (1 - SLOW_SHARE) / max(len(slow), 1)
+    return {node_id: weight if node_id in slow else 1.0 for node_id in graph}
+
+
+def _is_slow(node: Mapping[str, Any]) -> bool:
+    class_type, inputs = node.get("class_type"), as_object(node.get("inputs"))
+    links = {name for name, value in inputs.items() if isinstance(value, list)}
+    return isinstance(class_type, str) and SLOW.search(class_type) is not None and not links <= {"model"}
 
 
 def _share(state: Mapping[str, Any]) -> float:

@@ -1,0 +1,78 @@
+"""Log lines bear the ids of the order or request that they are about, and of no other."""
+
+import logging
+
+import pytest
+
+from sora_proxy.api.context import SUPERVISOR
+from tests.conftest import HOUR, Proxy, StartProxy
+from tests.eventually import eventually
+from tests.integration.test_comfyui import MODEL, ours
+from tests.simulated_comfyui import STEP, SimulatedComfyUI, simulated
+
+FIRST = "request-one"
+
+
+async def place(proxy: Proxy, name: str) -> str:
+    """Place an order with this request id; returns its generation id."""
+    async with proxy.chat(name, model=MODEL, background=True, headers={"x-request-id": name}) as answer:
+        assert answer.status == 200, await answer.text()
+        return str(answer.headers["x-generation-id"])
+
+
+async def first_is_made_while_the_second_waits(proxy: Proxy, server: SimulatedComfyUI) -> tuple[str, str]:
+    """The ids of two orders that one key has at the same time; the first has started all that both need."""
+    (key,) = proxy.pool.keys
+    proxy.pool.put(key.id, key.config.model_copy(update={"max_concurrent": 2}))
+    first = await place(proxy, FIRST)
+    await server.wait_for(registered=1)
+    second = await place(proxy, "request-two")
+    await server.wait_for(registered=2)
+    await server.advance(STEP)
+    assert (await proxy.ended(first))["choices"][0]["finish_reason"] == "stop"
+
+    async def one_left() -> bool:  # what is logged about the end of the first has been logged
+        return len(proxy.app[SUPERVISOR].unfinished) == 1
+
+    await eventually(one_left)
+    return first, second
+
+
+async def test_a_failed_order_is_not_logged_under_the_ids_of_an_order_before(
+    start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with simulated(seconds=STEP) as server, ours(start_proxy, server) as proxy:
+        first, second = await first_is_made_while_the_second_waits(proxy, server)
+        caplog.clear()
+        await server.fault("execution_error")
+        third = await place(proxy, "request-three")
+        await server.wait_for(registered=3)
+        await server.finish()
+        assert (await proxy.ended(second))["choices"][0]["finish_reason"] == "stop"
+        assert (await proxy.ended(third))["choices"][0]["finish_reason"] == "error"
+
+        async def logged() -> bool:
+            own = [line for line in caplog.messages if third in line and "request-three" in line]
+            return any("generation ended" in line for line in own)
+
+        await eventually(logged)
+    assert "job failed at the back end" in caplog.text
+    assert [line for line in caplog.messages if first in line or FIRST in line] == []
+
+
+async def test_an_outage_is_not_logged_under_the_ids_of_an_order_before(
+    start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with simulated(seconds=STEP) as server, ours(start_proxy, server) as proxy:
+        first, _ = await first_is_made_while_the_second_waits(proxy, server)
+        caplog.clear()
+        await server.restart(HOUR)
+
+        async def logged() -> bool:
+            events = ("poll failed", "circuit cooling down", "no progress from the back end")
+            return all(event in caplog.text for event in events)
+
+        await eventually(logged)
+    assert [line for line in caplog.messages if first in line or FIRST in line] == []
