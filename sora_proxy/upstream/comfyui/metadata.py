@@ -1,8 +1,8 @@
 """Metadata: removes the texts from an image file, where ComfyUI saves the whole graph including the prompt.
 
-Only the parts that affect the look of the image are kept, since nodes choose freely where they store texts. Texts inside
-a colour profile stay, since they are a part of it. Formats: PNG (W3C, third edition), the WebP container (RFC 9649), JPEG
-(ITU T.81, annex B; T.871; T.872, 6.5.3), GIF89a.
+Only the parts that affect the look of the image are kept, since nodes choose freely where they store texts. Texts
+inside a colour profile stay, since they are a part of it. Formats: PNG (W3C, third edition), the WebP container (RFC
+9649), JPEG (ITU T.81, annex B; T.871; T.872, 6.5.3), GIF89a.
 """
 
 import struct
