@@ -25,13 +25,6 @@ NAMES = [f"{number:032x}.png" for number in range(1000)]
 
 
 @pytest.fixture
-async def pool() -> AsyncIterator[BlockingPool]:
-    pool = BlockingPool()
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "sora_proxy.db"
 
