@@ -228,6 +228,7 @@ async def test_known_tasks_are_those_of_the_same_key(store: Store) -> None:
 # --- Commits ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_many_writes_at_once_are_all_there_after_reopening(open_store: Callable[[], Awaitable[Store]]) -> None:
     store = await open_store()
     everyone = [order() for _ in range(300)]
