@@ -89,7 +89,7 @@ class Siege:
 
 def peak_memory(server: Killable) -> float:
     """The most memory of the process so far, in MiB."""
-    status = Path(f"/proc/{server.program.process.pid}/status").read_text()
+    status = Path(f"/proc/{server.program.pid}/status").read_text()
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(peak.split()[1]) / 1024
 

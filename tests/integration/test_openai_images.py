@@ -271,7 +271,7 @@ async def test_an_image_that_arrives_while_the_disk_is_full_waits_for_room(
     large = image_of("a red fox") + bytes(3_000_000)
     server.answers = [answer(200, {"data": [{"b64_json": base64.b64encode(large).decode()}]})]
     async with killable(tmp_path, BACKENDS=json.dumps([entry(server)])) as program:
-        pid = program.program.process.pid
+        pid = program.program.pid
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (2**20, resource.RLIM_INFINITY))
         generation_id = await program.order(MODEL)
 
