@@ -13,7 +13,9 @@ MUSEQ = .programs/museq
 COMFY = .programs/comfy
 COMFY_NODE = requirements/node-comfyui/node_modules/.package-lock.json
 
-# Python makes the bytecode of what it imports; most of what is installed is never imported.
+# Python makes the bytecode of what it imports; most of what is installed is never imported. It has to be kept: all workers
+# and servers of the tests import the same.
+unexport PYTHONDONTWRITEBYTECODE
 FLAGS = --quiet --disable-pip-version-check --no-compile
 INSTALL = $(BIN)/python -m pip install $(FLAGS)
 LOCKED = $(INSTALL) --require-hashes
@@ -21,13 +23,18 @@ packages = $$(grep -c '^[a-z].*==' $(1)) packages
 
 # Else what failed halfway would look finished to the next make.
 .DELETE_ON_ERROR:
-.PHONY: run test test-programs lint check docs bench bench-litellm chaos fresh lock clean
+.PHONY: run quick test test-programs lint check docs bench bench-litellm chaos fresh lock clean
 
 run: $(RUN)
 	@exec $(BIN)/python -m sora_proxy
 
+# What answers within half a minute: the unit tests, and orders that go all the way.
+quick: $(TEST)
+	$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit tests/integration/test_chat.py
+
+# Idle workers take over tests of others: the slowest ones come last, and those of a module share a server.
 test: $(TEST) $(LEGACY_SDK) $(NODE_SDK)
-	$(BIN)/python -m pytest -n 4
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 test-programs: $(TEST) $(MUSEQ)/.installed $(COMFY)/.installed $(COMFY_NODE)
 	$(BIN)/python -m pytest tests/programs

@@ -29,6 +29,7 @@ from sora_proxy.settings.options import Settings
 from sora_proxy.simulator import Clocks, SimulatorOptions, serve_simulator
 from tests.eventually import PATIENCE, eventually
 from tests.leftovers import pytest_collection_finish, pytest_runtest_teardown
+from tests.scripted import Serve, serving, silent_port
 
 __all__ = ["pytest_collection_finish", "pytest_runtest_teardown"]  # hooks
 
@@ -40,7 +41,7 @@ HOUR = 3600.0  # what a task of the simulator takes that must not end before the
 Overrides = Any  # the fields of Settings
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _no_blocking_call_on_the_event_loop() -> Iterator[None]:
     with blockbuster_ctx():
         yield
@@ -130,6 +131,22 @@ class Proxy:
         """The JSON behind a path."""
         async with self.client.get(self.url + path) as answer:
             return await answer.json()
+
+    async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Ask as the operator; returns the status and the JSON of the answer."""
+        headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+        async with self.client.request(method, self.url + path, json=body, headers=headers) as answer:
+            return answer.status, await answer.json()
+
+    async def admin_get(self, path: str) -> Any:
+        """The JSON behind a path of the operator."""
+        status, found = await self.ask("GET", path)
+        assert status == 200, found
+        return found
+
+    async def images_today(self) -> int:
+        """How many images count against the daily cap of all back ends."""
+        return int((await self.admin_get("/admin/api/queue"))["in_all"]["images_today"])
 
     async def ended(self, generation_id: str) -> dict[str, Any]:
         """The completion of a generation, once it has ended."""
@@ -228,6 +245,20 @@ def upstream_keys(*tokens: str, **fields: Any) -> list[dict[str, Any]]:
 def in_front_of(simulator: Simulator, *tokens: str, **fields: Any) -> dict[str, Any]:
     """The settings of a server with these keys, or the usual one, whose back end is a simulator."""
     return {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys(*tokens, **fields)}
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start servers that do what a script says."""
+    with serving() as serve:
+        yield serve
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port where nobody answers."""
+    with silent_port() as port:
+        yield port
 
 
 @pytest.fixture

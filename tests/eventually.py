@@ -17,3 +17,10 @@ async def eventually(look: Callable[[], Awaitable[Found | None]]) -> Found:
             if found := await look():
                 return found
             await asyncio.sleep(PAUSE)
+
+
+async def turns_until(fact: Callable[[], object]) -> None:
+    """Give the event loop turns until a fact is true, and return in that turn. Raises TimeoutError after `PATIENCE`."""
+    async with asyncio.timeout(PATIENCE):
+        while not fact():  # noqa: ASYNC110  # most facts have no event
+            await asyncio.sleep(0)

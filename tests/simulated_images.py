@@ -48,6 +48,10 @@ class Answer:
         return orjson.loads(self.body)
 
     @property
+    def code(self) -> str:
+        return str(self.json["error"]["code"])
+
+    @property
     def events(self) -> list[Any]:
         """The data of a stream's events."""
         lines = [line.removeprefix(b"data: ") for line in self.body.split(b"\n") if line.startswith(b"data: ")]

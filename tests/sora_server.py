@@ -24,6 +24,7 @@ from sora_proxy.settings.derived import database_path_of
 from sora_proxy.spec import GenerationSpec
 from tests.conftest import CLIENT_KEY, UPSTREAM_TOKEN, Proxy, settings_for, upstream_keys
 from tests.eventually import PATIENCE
+from tests.listening import listening
 
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==")
 GIF_URI = f"data:image/gif;base64,{base64.b64encode(GIF).decode()}"
@@ -56,6 +57,10 @@ class Sora:
     async def take(self, order: Order) -> web.StreamResponse:
         return web.json_response({"id": self.register(order)["id"]})
 
+    async def take_and_run(self, order: Order) -> web.StreamResponse:
+        """Take an order whose task runs until the test ends it."""
+        return web.json_response({"id": self.register(order, "running")["id"]})
+
     def register(self, order: Order, status: str = "succeeded") -> Task:
         task_id = f"task_{self.registered + 1}"
         results = [{"url": self.result_of(task_id)}]
@@ -87,10 +92,7 @@ class Sora:
         app.router.add_post("/backend/video_gen", self._submit)
         app.router.add_get("/backend/video_gen", self._list)
         app.router.add_get("/media/{name}", self._media)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        runner, self.url = await listening(app, port)
         return runner
 
     async def _submit(self, request: web.Request) -> web.StreamResponse:

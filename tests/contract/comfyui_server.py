@@ -16,6 +16,7 @@ from tests.contract.received import File, Received
 from tests.contract.script import Script, Step
 from tests.contract.stage import Stage
 from tests.contract.toy_server import MAX_ORDER_BYTES, image_of
+from tests.listening import listening
 from tests.simulated_comfyui import CHECKPOINT
 
 VERSION = VERSIONS["0.33.0"]
@@ -60,10 +61,7 @@ class ComfyUIServer(Stage):
         app.router.add_post("/api/jobs/{id}/cancel", self._cancel)
         app.router.add_get("/view", self._view)
         app.router.add_get("/ws", self._socket)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        runner, self.url = await listening(app, port)
         return runner
 
     async def show(self, preview: bytes | None) -> None:

@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -19,10 +17,10 @@ from sora_proxy.api.context import BACKENDS_IN_USE
 from sora_proxy.upstream import Identity
 from sora_proxy.upstream.registry import BACKENDS
 from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, StartProxy, upstream_keys
+from tests.contract.forked import Forked, forked_program
 from tests.contract.stage import Stage
 from tests.contract.stages import STAGES
 from tests.contract.toys import TOYS
-from tests.e2e.conftest import CHECKOUT, Program, running_program
 from tests.eventually import eventually
 
 KEYS = upstream_keys(max_concurrent=8)  # whatever the back end would choose
@@ -87,7 +85,7 @@ def start(contract: Contract, start_proxy: StartProxy) -> Callable[..., Abstract
 class Killable:
     """Our server as a process of its own."""
 
-    program: Program
+    program: Forked
     client: aiohttp.ClientSession
 
     async def order(self, model: str, n: int = 1) -> str:
@@ -115,15 +113,15 @@ class Killable:
             return int((await answer.json())["in_all"]["images_today"])
 
     async def kill(self) -> None:
-        await asyncio.to_thread(self.program.stop, signal.SIGKILL)
+        await asyncio.to_thread(self.program.kill)
 
 
 @contextlib.asynccontextmanager
 async def killable(folder: Path, **settings: str) -> AsyncIterator[Killable]:
     """Our server as a process on a folder, which several may have one after the other."""
-    settings = {"API_AUTH_TOKEN": CLIENT_KEY, "POLL_INTERVAL": "0.1", "PYTHONPATH": os.fspath(CHECKOUT)} | settings
+    settings = {"API_AUTH_TOKEN": CLIENT_KEY, "POLL_INTERVAL": "0.1"} | settings
     # On threads, for starting and ending a process blocks.
-    running = running_program(folder, "-m", "tests.contract.program", **settings)
+    running = forked_program(folder, **settings)
     program = await asyncio.to_thread(running.__enter__)
     try:
         headers = {"authorization": f"Bearer {CLIENT_KEY}"}

@@ -12,6 +12,7 @@ from tests.contract.received import File, Received
 from tests.contract.script import Script, Step
 from tests.contract.stage import Stage
 from tests.contract.toy_server import image_of
+from tests.listening import listening
 from tests.sora_server import GIF
 
 MODEL = "gpt-image-1.5"
@@ -45,10 +46,7 @@ class OpenAIServer(Stage):
     async def start(self, port: int = 0) -> web.AppRunner:
         app = web.Application(client_max_size=MAX_ORDER_BYTES)
         self.routes(app)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        runner, self.url = await listening(app, port)
         return runner
 
     def routes(self, app: web.Application) -> None:

@@ -24,7 +24,7 @@ import pytest
 from tests.contract.conftest import Killable, killable
 from tests.contract.hostile import MARK, Attack, Hostile, Pieces, Task
 from tests.eventually import eventually
-from tests.scripted import Serve, Server, answer_all, serving
+from tests.scripted import Serve, Server, answer_all
 from tests.sora_server import GIF
 
 ADMIN_KEY = "sk-admin-key-of-the-tests"
@@ -89,15 +89,9 @@ class Siege:
 
 def peak_memory(server: Killable) -> float:
     """The most memory of the process so far, in MiB."""
-    status = Path(f"/proc/{server.program.process.pid}/status").read_text()
+    status = Path(f"/proc/{server.program.pid}/status").read_text()
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(peak.split()[1]) / 1024
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    with serving() as serve:
-        yield serve
 
 
 @pytest.fixture

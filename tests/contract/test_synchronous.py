@@ -64,7 +64,7 @@ async def test_images_that_arrived_before_a_kill_are_shown_after_it(
     assert isinstance(contract.stage, ToyServer)
     contract.stage.image_of = lambda _prompt: image
     async with start_killable() as server:
-        pid = server.program.process.pid
+        pid = server.program.pid
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, resource.RLIM_INFINITY))
         tool = {"type": "image_generation", "output_format": "png"}
         order = {"model": contract.model, "input": "a red fox", "background": True, "tools": [tool]}

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from tests.contract.received import File, Received
 from tests.contract.script import Script, Step
+from tests.listening import listening
 from tests.sora_server import GIF
 
 Job = dict[str, Any]
@@ -67,10 +68,7 @@ class ToyServer:
         app.router.add_delete("/jobs/{id}", self._cancel)
         app.router.add_post("/images", self._make)
         app.router.add_get("/files/{id}", self._file)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        runner, self.url = await listening(app, port)
         return runner
 
     @property

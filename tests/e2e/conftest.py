@@ -97,7 +97,7 @@ def running_program(folder: Path, *arguments: str, **variables: str) -> Iterator
         )
     assert process.stdout is not None
     try:
-        said = _read_banner(process.stdout)
+        said = read_banner(process.stdout)
         found = LISTENS.search(said)
         assert found is not None, (folder / "log").read_text()
         yield Program(process, found[1], said, folder)
@@ -146,7 +146,7 @@ def url(program: Program) -> str:
     return f"{program.url}/v1"
 
 
-def _read_banner(out: IO[str]) -> str:
+def read_banner(out: IO[str]) -> str:
     """All that it says until the curl line's last line."""
     lines = []
     for line in out:

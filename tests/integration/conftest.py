@@ -1,10 +1,10 @@
 """Fixtures of the tests on real sockets."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.scripted import silent_port
+from tests.receiver import Receiver, serve_receiver
 from tests.sora_server import Sora, serve_sora
 
 
@@ -16,7 +16,14 @@ async def sora() -> AsyncIterator[Sora]:
 
 
 @pytest.fixture
-def silent() -> Iterator[int]:
-    """A port where nobody answers."""
-    with silent_port() as port:
-        yield port
+async def servers() -> AsyncIterator[tuple[Sora, Sora]]:
+    """Two of them."""
+    async with serve_sora() as first, serve_sora() as second:
+        yield first, second
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """Where webhooks go."""
+    async with serve_receiver() as receiver:
+        yield receiver

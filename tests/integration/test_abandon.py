@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from sora_proxy.api.context import READERS, SUPERVISOR
 from sora_proxy.settings.access import fingerprint
 from tests.conftest import CLIENT_KEY, UPSTREAM_TOKEN, Proxy, StartProxy
 from tests.eventually import PATIENCE, eventually
-from tests.sora_server import Order, Sora, in_front_of, place
+from tests.sora_server import Sora, in_front_of, place
 
 CANCEL = {"x-on-disconnect": "cancel"}
 GRACE = 0.3
@@ -20,10 +19,7 @@ GRACE = 0.3
 
 @pytest.fixture(autouse=True)
 def _tasks_run(sora: Sora) -> None:
-    async def take(order: Order) -> web.StreamResponse:
-        return web.json_response({"id": sora.register(order, "running")["id"]})
-
-    sora.on_order = take
+    sora.on_order = sora.take_and_run
 
 
 @pytest.fixture

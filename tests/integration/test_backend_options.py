@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Proxy, StartProxy, upstream_keys
-from tests.integration.test_backends_at_run_time import ask, entry, made_by, states
+from tests.integration.test_backends_at_run_time import entry, made_by, states
 from tests.sora_server import Sora, in_front_of, serve_sora
 
 BACKENDS, KEYS = "/admin/api/backends", "/admin/api/keys"
@@ -23,7 +23,7 @@ async def server() -> AsyncIterator[Sora]:
 
 
 async def options_of(proxy: Proxy) -> dict[str, Any]:
-    return dict((await ask(proxy, "GET", FIRST))[1]["options"])
+    return dict((await proxy.ask("GET", FIRST))[1]["options"])
 
 
 async def sent_headers(proxy: Proxy, server: Sora, *names: str) -> list[str | None]:
@@ -67,13 +67,13 @@ async def test_headers_that_can_not_be_sent_are_refused_when_they_are_set(
 ) -> None:
     async with start_proxy(backends=[entry("first", server)]) as proxy:
         options = {"extra_headers": headers}
-        (key,) = (await ask(proxy, "GET", KEYS))[1]["data"]
+        (key,) = (await proxy.ask("GET", KEYS))[1]["data"]
         for method, path, body, place in (
             ("POST", BACKENDS, entry("second", server, options=options), param),
             ("PATCH", FIRST, {"options": options}, param),
             ("PATCH", f"{KEYS}/{key['id']}", {"headers": headers}, param.replace("options.extra_headers", "headers")),
         ):
-            status, answer = await ask(proxy, method, path, body)
+            status, answer = await proxy.ask(method, path, body)
             assert (status, answer["error"]["param"]) == (400, place), answer
             assert "a-secret" not in str(answer)
         assert await states(proxy) == {"first": "ready"}
@@ -83,30 +83,30 @@ async def test_headers_that_can_not_be_sent_are_refused_when_they_are_set(
 async def test_options_are_changed_by_name_and_null_removes_one(start_proxy: StartProxy, server: Sora) -> None:
     options = {"extra_headers": {"X-Gate": "let-me-in", "X-Other": "1"}}
     async with start_proxy(backends=[entry("first", server, options=options)]) as proxy:
-        assert (await ask(proxy, "PATCH", FIRST, {"options": {"max_images_per_day": 100}}))[0] == 200
+        assert (await proxy.ask("PATCH", FIRST, {"options": {"max_images_per_day": 100}}))[0] == 200
         assert await sent_headers(proxy, server, "x-gate", "x-other") == ["let-me-in", "1"]
         shown = await options_of(proxy)
         assert shown == {"max_images_per_day": 100, "extra_headers": {"X-Gate": "…", "X-Other": "…"}}
-        assert (await ask(proxy, "PATCH", FIRST, {"options": shown}))[0] == 200  # what is shown changes nothing
+        assert (await proxy.ask("PATCH", FIRST, {"options": shown}))[0] == 200  # what is shown changes nothing
         assert await sent_headers(proxy, server, "x-gate", "x-other") == ["let-me-in", "1"]
         changed = {"extra_headers": {"X-Gate": "…", "X-New": "2"}}
-        assert (await ask(proxy, "PATCH", FIRST, {"options": changed}))[0] == 200
+        assert (await proxy.ask("PATCH", FIRST, {"options": changed}))[0] == 200
         assert await sent_headers(proxy, server, "x-gate", "x-other", "x-new") == ["let-me-in", None, "2"]
-        await ask(proxy, "PATCH", FIRST, {"options": {"max_images_per_day": None}})
+        await proxy.ask("PATCH", FIRST, {"options": {"max_images_per_day": None}})
         assert (await options_of(proxy))["max_images_per_day"] is None
     async with start_proxy(backends=[entry("first", server, options=options)]) as proxy:
         assert await sent_headers(proxy, server, "x-gate", "x-new") == ["let-me-in", "2"]
-        await ask(proxy, "PATCH", FIRST, {"options": {"extra_headers": None}})
+        await proxy.ask("PATCH", FIRST, {"options": {"extra_headers": None}})
         assert await sent_headers(proxy, server, "x-gate", "x-new") == [None, None]
 
 
 async def test_a_key_keeps_headers_that_are_sent_back_as_they_are_shown(start_proxy: StartProxy, server: Sora) -> None:
     keys = upstream_keys(headers={"X-Gate": "let-me-in", "X-Other": "1"})
     async with start_proxy(**in_front_of(server, api_keys=keys)) as proxy:
-        (key,) = (await ask(proxy, "GET", KEYS))[1]["data"]
+        (key,) = (await proxy.ask("GET", KEYS))[1]["data"]
         assert key["headers"] == {"X-Gate": "…", "X-Other": "…"}
         changed = {"headers": {"X-Gate": "…", "X-New": "2"}}
-        assert (await ask(proxy, "PATCH", f"{KEYS}/{key['id']}", changed))[0] == 200
+        assert (await proxy.ask("PATCH", f"{KEYS}/{key['id']}", changed))[0] == 200
         assert await sent_headers(proxy, server, "x-gate", "x-other", "x-new") == ["let-me-in", None, "2"]
 
 
@@ -119,7 +119,7 @@ async def test_models_that_are_no_names_are_refused_in_plain_words(
             ("POST", BACKENDS, entry("second", server, models=models)),
             ("PATCH", FIRST, {"models": models}),
         ):
-            status, answer = await ask(proxy, method, path, body)
+            status, answer = await proxy.ask(method, path, body)
             assert (status, answer["error"]["param"]) == (400, "models")
             assert "tuple" not in answer["error"]["message"]
             assert "dict" not in answer["error"]["message"]
@@ -132,7 +132,7 @@ async def test_wrong_types_are_named_in_the_terms_of_json(start_proxy: StartProx
             ({"keys": [1]}, "keys[0]", "must be a JSON object"),
             ({"keys": [{"key": "t", "models": "x"}]}, "keys[0].models", "must be a JSON list"),
         ):
-            _, answer = await ask(proxy, "POST", BACKENDS, entry("second", server) | fields)
+            _, answer = await proxy.ask("POST", BACKENDS, entry("second", server) | fields)
             assert answer["error"]["param"] == param
             assert answer["error"]["message"] == f"Invalid value for '{param}': {words}."
 
@@ -151,7 +151,7 @@ async def test_a_stored_back_end_that_can_not_be_read_is_left_out_of_a_start(
 ) -> None:
     first = {"backends": [entry("first", server)]}
     async with start_proxy(**first) as proxy:
-        assert (await ask(proxy, "POST", BACKENDS, entry("second", server)))[0] == 201
+        assert (await proxy.ask("POST", BACKENDS, entry("second", server)))[0] == 201
     await change_database(tmp_path, damage)
     async with start_proxy(**first) as proxy:
         assert await states(proxy) == {"first": "ready"}
@@ -177,10 +177,10 @@ async def test_a_stored_key_that_can_not_be_read_is_left_out_of_a_start(
 ) -> None:
     settings = in_front_of(server)
     async with start_proxy(**settings) as proxy:
-        assert (await ask(proxy, "POST", KEYS, {"key": "a-secret-token"}))[0] == 201
+        assert (await proxy.ask("POST", KEYS, {"key": "a-secret-token"}))[0] == 201
     await change_database(tmp_path, damage)
     async with start_proxy(**settings) as proxy:
-        assert [key["state"] for key in (await ask(proxy, "GET", KEYS))[1]["data"]] == ["ready"]
+        assert [key["state"] for key in (await proxy.ask("GET", KEYS))[1]["data"]] == ["ready"]
         assert await made_by(proxy) == "sora"
     assert caplog.text.count("stored record unreadable") == 2
     assert "a-secret-token" not in caplog.text
@@ -190,7 +190,7 @@ async def test_headers_that_earlier_versions_stored_among_the_options_are_used(
     start_proxy: StartProxy, server: Sora, tmp_path: Path
 ) -> None:
     async with start_proxy(backends=[entry("other", server, enabled=False)]) as proxy:
-        await ask(proxy, "POST", BACKENDS, entry("first", server))
+        await proxy.ask("POST", BACKENDS, entry("first", server))
     old = '{"max_images_per_day": null, "extra_headers": {"X_Gate": "let-me-in"}}'
     await change_database(tmp_path, "UPDATE backends SET config = json_set(config, '$.options', json(?))", old)
     async with start_proxy() as proxy:
@@ -202,8 +202,8 @@ async def test_capabilities_that_can_not_be_read_undo_nothing_that_an_operator_d
 ) -> None:
     backends = [entry("first", server)]
     async with start_proxy(backends=backends) as proxy:
-        await ask(proxy, "PATCH", f"{BACKENDS}/first", {"enabled": False, "options": {"max_images_per_day": 1}})
+        await proxy.ask("PATCH", f"{BACKENDS}/first", {"enabled": False, "options": {"max_images_per_day": 1}})
     await change_database(tmp_path, "UPDATE backends SET capabilities = '{\"models\": 5}'")
     async with start_proxy(backends=backends) as proxy:
-        (first,) = (await ask(proxy, "GET", BACKENDS))[1]["data"]
+        (first,) = (await proxy.ask("GET", BACKENDS))[1]["data"]
         assert (first["enabled"], first["options"]["max_images_per_day"]) == (False, 1)

@@ -1,38 +1,24 @@
 """Back ends that operators add, change, drain and delete while the server runs, and that survive its restart."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from tests.conftest import ADMIN_KEY, Proxy, StartProxy, upstream_keys
+from tests.conftest import Proxy, StartProxy, upstream_keys
 from tests.eventually import eventually
-from tests.sora_server import Order, Sora, outcome, place, serve_sora
+from tests.sora_server import Order, Sora, outcome, place
 
 BACKENDS = "/admin/api/backends"
 HEADER = "x-sora-proxy-backend"
-
-
-@pytest.fixture
-async def servers() -> AsyncIterator[tuple[Sora, Sora]]:
-    async with AsyncExitStack() as stack:
-        yield await stack.enter_async_context(serve_sora()), await stack.enter_async_context(serve_sora())
 
 
 def entry(name: str, server: Sora, **fields: Any) -> dict[str, Any]:
     return {"name": name, "kind": "sora", "base_url": server.url, "keys": upstream_keys(), **fields}
 
 
-async def ask(proxy: Proxy, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
-    async with proxy.client.request(method, proxy.url + path, json=body, headers=headers) as answer:
-        return answer.status, await answer.json()
-
-
 async def states(proxy: Proxy) -> dict[str, str]:
-    return {each["name"]: each["state"] for each in (await ask(proxy, "GET", BACKENDS))[1]["data"]}
+    return {each["name"]: each["state"] for each in (await proxy.ask("GET", BACKENDS))[1]["data"]}
 
 
 async def made_by(proxy: Proxy, **fields: Any) -> str | None:
@@ -41,26 +27,22 @@ async def made_by(proxy: Proxy, **fields: Any) -> str | None:
         return answer.headers[HEADER] if answer.status == 200 else None
 
 
-async def keep_running(server: Sora, order: Order) -> web.StreamResponse:
-    return web.json_response({"id": server.register(order, "running")["id"]})
-
-
 async def test_a_back_end_that_is_added_serves_its_models_at_once_and_after_a_restart(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     first = {"backends": [entry("first", servers[0], models=["sora-1.0"])]}
     async with start_proxy(**first) as proxy:
         assert await made_by(proxy, model="hare") is None
-        status, added = await ask(proxy, "POST", BACKENDS, entry("second", servers[1], models={"hare": "sora-1.0"}))
+        status, added = await proxy.ask("POST", BACKENDS, entry("second", servers[1], models={"hare": "sora-1.0"}))
         assert status == 201, added
         assert (added["state"], added["origin"], added["served_models"]) == ("ready", "admin", ["hare"])
         assert added["keys"] == 1
         assert await made_by(proxy, model="hare") == "second"
-        assert (await ask(proxy, "POST", BACKENDS, entry("second", servers[1])))[1]["error"]["code"] == "backend_exists"
+        assert (await proxy.ask("POST", BACKENDS, entry("second", servers[1])))[1]["error"]["code"] == "backend_exists"
     async with start_proxy(**first) as proxy:
         assert await states(proxy) == {"first": "ready", "second": "ready"}
         assert await made_by(proxy, model="hare") == "second"
-        audit = (await ask(proxy, "GET", "/admin/api/audit"))[1]["data"]
+        audit = (await proxy.ask("GET", "/admin/api/audit"))[1]["data"]
         assert [each["action"] for each in audit if each["target"] == "second"] == ["backend.add"]
     assert (servers[0].registered, servers[1].registered) == (0, 2)
 
@@ -69,7 +51,7 @@ async def test_stored_back_ends_serve_alone_and_make_no_room_for_the_simulator(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     async with start_proxy(backends=[entry("first", servers[0])]) as proxy:
-        assert (await ask(proxy, "POST", BACKENDS, entry("second", servers[1])))[0] == 201
+        assert (await proxy.ask("POST", BACKENDS, entry("second", servers[1])))[0] == 201
     async with start_proxy() as proxy:
         assert await states(proxy) == {"second": "ready", "first": "disabled"}
         assert await made_by(proxy) == "second"
@@ -78,24 +60,24 @@ async def test_stored_back_ends_serve_alone_and_make_no_room_for_the_simulator(
 async def test_a_drained_back_end_finishes_its_orders_and_takes_no_new_ones(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
-    servers[0].on_order = lambda order: keep_running(servers[0], order)
+    servers[0].on_order = servers[0].take_and_run
     async with start_proxy(backends=[entry("first", servers[0]), entry("second", servers[1])]) as proxy:
         placed = await place(proxy)
         await servers[0].until(lambda: servers[0].registered == 1)
 
         async def follows() -> bool:
-            return bool((await ask(proxy, "GET", f"{BACKENDS}/first"))[1]["unfinished"] == 1)
+            return bool((await proxy.ask("GET", f"{BACKENDS}/first"))[1]["unfinished"] == 1)
 
         await eventually(follows)
-        assert (await ask(proxy, "PATCH", f"{BACKENDS}/first", {"enabled": False}))[1]["state"] == "draining"
+        assert (await proxy.ask("PATCH", f"{BACKENDS}/first", {"enabled": False}))[1]["state"] == "draining"
         assert await made_by(proxy) == "second"
-        assert (await ask(proxy, "DELETE", f"{BACKENDS}/first"))[1]["error"]["code"] == "backend_has_source"
+        assert (await proxy.ask("DELETE", f"{BACKENDS}/first"))[1]["error"]["code"] == "backend_has_source"
         assert (await proxy.get("/health/ready"))["backends"] == {"second": True}
         for tasks in servers[0].tasks.values():
             tasks[0]["status"] = "succeeded"
         await outcome(proxy, placed)
         assert (await states(proxy))["first"] == "disabled"
-        assert (await ask(proxy, "PATCH", f"{BACKENDS}/first", {"enabled": None}))[1]["state"] == "ready"
+        assert (await proxy.ask("PATCH", f"{BACKENDS}/first", {"enabled": None}))[1]["state"] == "ready"
         servers[0].on_order = servers[0].take
         assert await made_by(proxy) == "first"
 
@@ -103,19 +85,19 @@ async def test_a_drained_back_end_finishes_its_orders_and_takes_no_new_ones(
 async def test_an_order_in_line_moves_on_when_its_back_end_is_drained(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
-    servers[0].on_order = lambda order: keep_running(servers[0], order)
+    servers[0].on_order = servers[0].take_and_run
     one_at_once = entry("first", servers[0], keys=upstream_keys(max_concurrent=1))
     async with start_proxy(backends=[one_at_once]) as proxy:
         await place(proxy)
         await servers[0].until(lambda: servers[0].registered == 1)
         waiting = await place(proxy)
-        assert (await ask(proxy, "POST", BACKENDS, entry("second", servers[1])))[0] == 201
+        assert (await proxy.ask("POST", BACKENDS, entry("second", servers[1])))[0] == 201
         await outcome(proxy, waiting)
         assert (await proxy.get(f"/v1/generation/{waiting}"))["backend"] == "second"
         waiting = await place(proxy)
         await outcome(proxy, waiting)
         for name in ("second", "first"):
-            assert (await ask(proxy, "PATCH", f"{BACKENDS}/{name}", {"enabled": False}))[0] == 200
+            assert (await proxy.ask("PATCH", f"{BACKENDS}/{name}", {"enabled": False}))[0] == 200
         async with proxy.chat() as answer:
             assert (answer.status, (await answer.json())["error"]["code"]) == (503, "no_upstream_key")
 
@@ -126,7 +108,7 @@ async def test_an_order_in_line_moves_on_when_its_back_end_is_drained(
 async def test_orders_in_line_wait_for_a_back_end_to_come_back_and_not_for_ever(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], change: dict[str, Any]
 ) -> None:
-    servers[0].on_order = lambda order: keep_running(servers[0], order)
+    servers[0].on_order = servers[0].take_and_run
     entries = [entry("first", servers[0], keys=upstream_keys(max_concurrent=1))]
     async with start_proxy(backends=entries, max_queue_wait=3600) as proxy:
         await place(proxy)
@@ -134,14 +116,14 @@ async def test_orders_in_line_wait_for_a_back_end_to_come_back_and_not_for_ever(
         waiting = await place(proxy)
         back = dict.fromkeys(change)
         for fields in (change, back, change):
-            assert (await ask(proxy, "PATCH", f"{BACKENDS}/first", fields))[0] == 200
+            assert (await proxy.ask("PATCH", f"{BACKENDS}/first", fields))[0] == 200
         servers[0].on_order = servers[0].take
         for tasks in servers[0].tasks.values():
             tasks[0]["status"] = "succeeded"
         assert (await proxy.get(f"/v1/generation/{waiting}"))["choices"][0]["finish_reason"] == "processing"
-        await ask(proxy, "PATCH", f"{BACKENDS}/first", back)
+        await proxy.ask("PATCH", f"{BACKENDS}/first", back)
         await outcome(proxy, waiting)
-        servers[0].on_order = lambda order: keep_running(servers[0], order)
+        servers[0].on_order = servers[0].take_and_run
         await place(proxy)
         await servers[0].until(lambda: servers[0].registered == 3)
         waiting = await place(proxy)
@@ -156,8 +138,8 @@ async def test_a_back_end_without_a_key_is_there_after_a_restart_and_can_be_chan
     for _ in range(2):
         async with start_proxy(backends=[keyless]) as proxy:
             assert await made_by(proxy) == "first"
-            (key,) = (await ask(proxy, "GET", "/admin/api/keys"))[1]["data"]
-            assert (await ask(proxy, "PATCH", f"/admin/api/keys/{key['id']}", {"max_rpm": 30}))[1]["max_rpm"] == 30
+            (key,) = (await proxy.ask("GET", "/admin/api/keys"))[1]["data"]
+            assert (await proxy.ask("PATCH", f"/admin/api/keys/{key['id']}", {"max_rpm": 30}))[1]["max_rpm"] == 30
 
 
 async def test_keys_move_from_the_older_options_to_an_entry_and_back_with_their_state_and_usage(
@@ -172,11 +154,11 @@ async def test_keys_move_from_the_older_options_to_an_entry_and_back_with_their_
     newer = {"backends": [entry("sora", servers[0], keys=[key | {"name": key["key"]} for key in keys])]}
     async with start_proxy(**older) as proxy:
         assert await made_by(proxy) is None
-        before = (await ask(proxy, "GET", "/admin/api/keys"))[1]["data"]
+        before = (await proxy.ask("GET", "/admin/api/keys"))[1]["data"]
         assert [key["state"] for key in before] == ["quarantined", "quarantined"]
     for settings in (newer, older, newer):
         async with start_proxy(**settings) as proxy:
-            found = (await ask(proxy, "GET", "/admin/api/keys"))[1]["data"]
+            found = (await proxy.ask("GET", "/admin/api/keys"))[1]["data"]
             assert [(key["id"], key["state"], key["backend"]) for key in found] == [
                 (key["id"], "quarantined", "sora") for key in before
             ]
@@ -189,7 +171,7 @@ async def test_a_back_end_that_can_not_be_reached_is_shown_as_such(
     async with start_proxy(backends=[dead, entry("second", servers[1])]) as proxy:
         assert await made_by(proxy) == "second"
         assert await states(proxy) == {"first": "unreachable", "second": "ready"}
-        assert "reached" in (await ask(proxy, "GET", f"{BACKENDS}/first"))[1]["why"]
+        assert "reached" in (await proxy.ask("GET", f"{BACKENDS}/first"))[1]["why"]
         ready = await proxy.get("/health/ready")
         assert (ready["status"], ready["backends"]) == ("ok", {"first": False, "second": True})
 
@@ -197,14 +179,14 @@ async def test_a_back_end_that_can_not_be_reached_is_shown_as_such(
 async def test_orders_continue_at_the_new_address_of_their_back_end(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
-    servers[0].on_order = lambda order: keep_running(servers[0], order)
+    servers[0].on_order = servers[0].take_and_run
     allowed = [servers[0].url.removeprefix("http://")]
     async with start_proxy(backends=[entry("first", servers[0])], result_allow=allowed) as proxy:
         placed = await place(proxy)
         await servers[0].until(lambda: servers[0].registered == 1)
         for token, tasks in servers[0].tasks.items():
             servers[1].tasks[token] = [task | {"status": "succeeded"} for task in tasks]
-        assert (await ask(proxy, "PATCH", f"{BACKENDS}/first", {"base_url": servers[1].url}))[0] == 200
+        assert (await proxy.ask("PATCH", f"{BACKENDS}/first", {"base_url": servers[1].url}))[0] == 200
         await outcome(proxy, placed)
         assert await made_by(proxy) == "first"
     assert (len(servers[0].orders), len(servers[1].orders)) == (1, 1)
@@ -213,26 +195,26 @@ async def test_orders_continue_at_the_new_address_of_their_back_end(
 async def test_a_back_end_with_orders_is_not_deleted_and_takes_its_keys_with_it(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
-    servers[1].on_order = lambda order: keep_running(servers[1], order)
+    servers[1].on_order = servers[1].take_and_run
     second = entry("second", servers[1], models={"hare": "sora-1.0"})
     async with start_proxy(backends=[entry("first", servers[0])]) as proxy:
-        await ask(proxy, "POST", BACKENDS, second)
+        await proxy.ask("POST", BACKENDS, second)
         async with proxy.chat(model="hare", background=True) as answer:
             placed = answer.headers["x-generation-id"]
         await servers[1].until(lambda: servers[1].registered == 1)
-        assert (await ask(proxy, "DELETE", f"{BACKENDS}/second"))[1]["error"]["code"] == "backend_in_use"
+        assert (await proxy.ask("DELETE", f"{BACKENDS}/second"))[1]["error"]["code"] == "backend_in_use"
         for tasks in servers[1].tasks.values():
             tasks[0]["status"] = "succeeded"
         await outcome(proxy, placed)
 
         async def deleted() -> bool:
-            return (await ask(proxy, "DELETE", f"{BACKENDS}/second"))[0] == 200
+            return (await proxy.ask("DELETE", f"{BACKENDS}/second"))[0] == 200
 
         await eventually(deleted)
         assert await states(proxy) == {"first": "ready"}
-        assert {key["backend"] for key in (await ask(proxy, "GET", "/admin/api/keys"))[1]["data"]} == {"first"}
+        assert {key["backend"] for key in (await proxy.ask("GET", "/admin/api/keys"))[1]["data"]} == {"first"}
         assert await made_by(proxy, model="hare") is None
-        assert (await ask(proxy, "POST", BACKENDS, second))[0] == 201
+        assert (await proxy.ask("POST", BACKENDS, second))[0] == 201
     async with start_proxy(backends=[entry("first", servers[0])]) as proxy:
         assert await states(proxy) == {"first": "ready", "second": "ready"}
 
@@ -242,15 +224,15 @@ async def test_an_import_applies_only_what_changed_in_the_configuration(
 ) -> None:
     both = [entry("first", servers[0]), entry("second", servers[1])]
     async with start_proxy(backends=both) as proxy:
-        await ask(proxy, "PATCH", f"{BACKENDS}/first", {"enabled": False, "models": ["sora-1.0"]})
+        await proxy.ask("PATCH", f"{BACKENDS}/first", {"enabled": False, "models": ["sora-1.0"]})
     async with start_proxy(backends=both) as proxy:  # the same file does not undo it
         assert await states(proxy) == {"first": "disabled", "second": "ready"}
     async with start_proxy(backends=[both[1]]) as proxy:  # gone: out of use, not deleted
-        first = (await ask(proxy, "GET", f"{BACKENDS}/first"))[1]
+        first = (await proxy.ask("GET", f"{BACKENDS}/first"))[1]
         assert (first["state"], first["origin"]) == ("disabled", "removed")
     edited = entry("first", servers[1])
     async with start_proxy(backends=[edited, both[1]]) as proxy:  # the edit takes effect, the rest is as it was
-        first = (await ask(proxy, "GET", f"{BACKENDS}/first"))[1]
+        first = (await proxy.ask("GET", f"{BACKENDS}/first"))[1]
         assert (first["base_url"], first["served_models"], first["origin"]) == (
             servers[1].url,
             ["sora-1.0"],
@@ -261,7 +243,7 @@ async def test_an_import_applies_only_what_changed_in_the_configuration(
 async def test_orders_of_a_back_end_that_left_the_configuration_end_there(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
-    servers[0].on_order = lambda order: keep_running(servers[0], order)
+    servers[0].on_order = servers[0].take_and_run
     both = [entry("first", servers[0]), entry("second", servers[1])]
     async with start_proxy(backends=both) as proxy:
         placed = await place(proxy)
@@ -299,7 +281,7 @@ async def test_a_change_that_can_not_be_changes_nothing(start_proxy: StartProxy,
             ("PATCH", f"{BACKENDS}/other", {"enabled": False}, "not_found", "does not exist"),
             ("DELETE", f"{BACKENDS}/other", None, "not_found", "does not exist"),
         ):
-            status, answer = await ask(proxy, method, path, body)
+            status, answer = await proxy.ask(method, path, body)
             assert (status >= 400, answer["error"]["code"]) == (True, code), answer
             assert words in answer["error"]["message"]
         assert await states(proxy) == {"first": "ready"}
@@ -309,10 +291,10 @@ async def test_values_of_headers_are_not_shown(start_proxy: StartProxy, servers:
     secret = "a-secret-of-a-header"
     options = {"extra_headers": {"x-account": secret}}
     async with start_proxy(backends=[entry("first", servers[0], options=options)]) as proxy:
-        first = (await ask(proxy, "GET", f"{BACKENDS}/first"))[1]
+        first = (await proxy.ask("GET", f"{BACKENDS}/first"))[1]
         assert first["options"]["extra_headers"] == {"x-account": "…"}
-        await ask(proxy, "PATCH", f"{BACKENDS}/first", {"options": {"extra_headers": {"x-account": f"{secret}-2"}}})
-        audit = await ask(proxy, "GET", "/admin/api/audit")
+        await proxy.ask("PATCH", f"{BACKENDS}/first", {"options": {"extra_headers": {"x-account": f"{secret}-2"}}})
+        audit = await proxy.ask("GET", "/admin/api/audit")
         assert "backend.change" in str(audit)
         assert secret not in str(audit)
         assert await made_by(proxy) == "first"
@@ -320,7 +302,7 @@ async def test_values_of_headers_are_not_shown(start_proxy: StartProxy, servers:
 
 async def test_no_back_end_is_added_to_the_simulator(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
     async with start_proxy() as proxy:
-        status, answer = await ask(proxy, "POST", BACKENDS, entry("first", servers[0]))
+        status, answer = await proxy.ask("POST", BACKENDS, entry("first", servers[0]))
         assert (status, answer["error"]["code"]) == (409, "simulator_in_use")
         assert await states(proxy) == {"simulator": "ready"}
 
@@ -328,10 +310,10 @@ async def test_no_back_end_is_added_to_the_simulator(start_proxy: StartProxy, se
 async def test_a_daily_cap_changes_while_the_server_runs(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
     async with start_proxy(backends=[entry("first", servers[0]), entry("second", servers[1])]) as proxy:
         assert await made_by(proxy) == "first"
-        await ask(proxy, "PATCH", f"{BACKENDS}/first", {"options": {"max_images_per_day": 1}})
+        await proxy.ask("PATCH", f"{BACKENDS}/first", {"options": {"max_images_per_day": 1}})
         assert await made_by(proxy) == "second"
-        await ask(proxy, "PATCH", f"{BACKENDS}/first", {"options": {"max_images_per_day": 2}})
+        await proxy.ask("PATCH", f"{BACKENDS}/first", {"options": {"max_images_per_day": 2}})
         assert await made_by(proxy) == "first"
         assert await made_by(proxy) == "second"
-        await ask(proxy, "PATCH", f"{BACKENDS}/first", {"options": None})
+        await proxy.ask("PATCH", f"{BACKENDS}/first", {"options": None})
         assert await made_by(proxy) == "first"

@@ -62,11 +62,16 @@ async def test_killed_loops_are_restarted(
         for task in killed.values():
             task.cancel()
         await asyncio.wait(killed.values())
-        while sorted(tasks_of_loops()) != LOOPS:  # noqa: ASYNC110  # a restart is no event for others
-            await asyncio.sleep(0.02)
+
+        async def all_run() -> bool:
+            return sorted(tasks_of_loops()) == LOOPS
+
+        async def none_is_reported() -> bool:
+            return not (await proxy.get("/health/ready"))["restarting"]
+
+        await eventually(all_run)
         assert set(tasks_of_loops().values()).isdisjoint(killed.values())
-        while (await proxy.get("/health/ready"))["restarting"]:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+        await eventually(none_is_reported)
 
 
 async def test_keys_whose_import_broke_unforeseen_are_imported_by_the_next_life_of_the_loop(

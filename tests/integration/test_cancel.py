@@ -45,13 +45,6 @@ async def until_nothing_is_left(proxy: Proxy) -> None:
     await eventually(look)
 
 
-def takes_and_runs(sora: Sora) -> None:
-    async def take(order: Order) -> web.StreamResponse:
-        return web.json_response({"id": sora.register(order, "running")["id"]})
-
-    sora.on_order = take
-
-
 async def check_the_key_is_busy_until_the_task_has_ended(proxy: Proxy, sora: Sora) -> None:
     second = await place(proxy, "the second")
     await some_looks(sora)
@@ -62,7 +55,7 @@ async def check_the_key_is_busy_until_the_task_has_ended(proxy: Proxy, sora: Sor
 
 
 async def test_a_queued_order_is_never_sent(start_proxy: StartProxy, sora: Sora) -> None:
-    takes_and_runs(sora)
+    sora.on_order = sora.take_and_run
     async with start_proxy(**one_at_a_time(sora)) as proxy:
         await place(proxy, "the first")
         await sora.until(lambda: len(sora.orders) == 1)
@@ -83,7 +76,7 @@ async def test_a_queued_order_is_never_sent(start_proxy: StartProxy, sora: Sora)
 async def test_a_running_order_is_over_for_its_client_at_once_and_for_its_key_later(
     start_proxy: StartProxy, sora: Sora, method: str
 ) -> None:
-    takes_and_runs(sora)
+    sora.on_order = sora.take_and_run
     async with start_proxy(**one_at_a_time(sora), image_localization=True) as proxy:
         async with proxy.chat(stream=True) as answer:
             generation_id = answer.headers["x-generation-id"]
@@ -100,7 +93,7 @@ async def test_a_running_order_is_over_for_its_client_at_once_and_for_its_key_la
 async def test_a_request_that_waits_for_a_cancelled_order_learns_it_by_its_status(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
-    takes_and_runs(sora)
+    sora.on_order = sora.take_and_run
     async with start_proxy(**in_front_of(sora)) as proxy:
         waiting = asyncio.create_task(proxy.chat(headers={"idempotency-key": "k"}).__aenter__())
         await sora.until(lambda: sora.registered == 1)
@@ -112,7 +105,7 @@ async def test_a_request_that_waits_for_a_cancelled_order_learns_it_by_its_statu
 
 
 async def test_a_restart_keeps_the_key_of_a_cancelled_order_busy_too(start_proxy: StartProxy, sora: Sora) -> None:
-    takes_and_runs(sora)
+    sora.on_order = sora.take_and_run
     async with start_proxy(**one_at_a_time(sora)) as proxy:
         generation_id = await place(proxy)
         await sora.until(lambda: sora.registered == 1)
@@ -211,7 +204,7 @@ async def test_a_finished_order_stays_as_it_is(start_proxy: StartProxy, sora: So
 async def test_nobody_cancels_an_order_of_somebody_else(
     start_proxy: StartProxy, sora: Sora, session: aiohttp.ClientSession, method: str, path: str
 ) -> None:
-    takes_and_runs(sora)
+    sora.on_order = sora.take_and_run
     async with start_proxy(**in_front_of(sora)) as proxy:
         generation_id = await place(proxy)
         answers: list[Any] = []
@@ -225,7 +218,7 @@ async def test_nobody_cancels_an_order_of_somebody_else(
 
 
 async def test_a_stopping_server_cancels_nothing(start_proxy: StartProxy, sora: Sora) -> None:
-    takes_and_runs(sora)
+    sora.on_order = sora.take_and_run
     async with start_proxy(**in_front_of(sora)) as proxy:
         generation_id = await place(proxy)
         await sora.until(lambda: sora.registered == 1)

@@ -15,7 +15,6 @@ from tests.contract.relatives import ChatServer, image_part, in_chat
 from tests.contract.toy_server import image_of
 from tests.eventually import eventually
 from tests.integration.test_openai_images import answer, entry, generate, listed, state_of
-from tests.integration.test_single_calls import images_today
 from tests.sora_server import GIF
 
 MODEL = ChatServer.model
@@ -162,7 +161,7 @@ async def test_an_order_for_several_images_is_one_call_for_each(start_proxy: Sta
     async with start_proxy(backends=[place(server)]) as proxy:
         status, found, _ = await generate(proxy, model=MODEL, n=3)
         assert (status, len(found["data"])) == (200, 3)
-        assert await images_today(proxy) == 3
+        assert await proxy.images_today() == 3
     assert server.registered == 3
 
 
@@ -193,7 +192,7 @@ async def test_words_instead_of_an_image_are_shown_as_one_plain_line_and_count_a
             assert said.startswith("I can't draw 2J a **fox**: script (http://evil.example) x yyy")
             assert said.isprintable()
             assert len(said) <= 300
-        assert await images_today(proxy) == 3
+        assert await proxy.images_today() == 3
         assert state_of(proxy).rejected is None
     assert "draw" not in caplog.text
     assert len(server.bodies) == 3
@@ -205,35 +204,7 @@ async def test_one_image_of_several_may_be_answered_with_words(start_proxy: Star
         status, found, _ = await generate(proxy, model=MODEL, n=2)
         assert (status, len(found["data"])) == (200, 1)
         assert [each["code"] for each in found["errors"]] == ["order_refused"]
-        assert await images_today(proxy) == 2
-
-
-EMPTY: list[Any] = [
-    in_chat({"content": ""}),
-    in_chat({"content": None, "images": []}),
-    in_chat({"images": [image_part("")]}),
-    in_chat({"images": [image_part("nothing")]}),
-    {"choices": []},
-    {"choices": "none"},
-    {"choices": [None]},
-    {"choices": [{"message": "none"}]},
-    {"choices": [{"message": {"content": 5, "images": 5}}]},
-    {"choices": [{"message": {"content": [5, None], "images": [5, {"image_url": {"url": 5}}]}}]},
-    {"data": [{"b64_json": ENCODED}]},
-    [],
-    None,
-]
-
-
-@pytest.mark.parametrize("body", EMPTY)
-async def test_an_answer_with_nothing_in_it_is_a_failure(
-    start_proxy: StartProxy, server: ChatServer, body: Any
-) -> None:
-    server.answers = [answer(200, body)]
-    async with start_proxy(backends=[place(server)]) as proxy:
-        assert (await refused(proxy))[:2] == (502, "result_unavailable")
-        assert await images_today(proxy) == 1
-    assert len(server.bodies) == 1
+        assert await proxy.images_today() == 2
 
 
 def error(code: Any, **metadata: Any) -> dict[str, Any]:
@@ -272,7 +243,7 @@ async def test_an_error_has_the_fault_of_its_status_wherever_it_is_and_leaves_th
         found = await refused(proxy)
         assert found[1] == code
         assert "text of the back end" not in found[2]
-        assert await images_today(proxy) == counted
+        assert await proxy.images_today() == counted
         assert await made(proxy) == image_of("a red fox")
     assert len(server.bodies) == 2
 

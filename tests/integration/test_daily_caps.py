@@ -2,25 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from sora_proxy.api.context import STORE
-from tests.conftest import ADMIN_KEY, Proxy, StartProxy, upstream_keys
+from tests.conftest import Proxy, StartProxy, upstream_keys
 from tests.eventually import eventually
-from tests.sora_server import GIF_URI, Order, Sora, in_front_of, outcome, place, serve_sora
+from tests.sora_server import GIF_URI, Order, Sora, in_front_of, outcome, place
 
 HEADER = "x-sora-proxy-backend"
-
-
-@pytest.fixture
-async def servers() -> AsyncIterator[tuple[Sora, Sora]]:
-    async with AsyncExitStack() as stack:
-        yield await stack.enter_async_context(serve_sora()), await stack.enter_async_context(serve_sora())
 
 
 def entry(name: str, server: Sora, cap: int | None = None, **fields: Any) -> dict[str, Any]:
@@ -38,13 +30,6 @@ def answers(server: Sora, *refusals: web.Response) -> Any:
     return answer
 
 
-def keep_running(server: Sora) -> Any:
-    async def take(order: Order) -> web.StreamResponse:
-        return web.json_response({"id": server.register(order, "running")["id"]})
-
-    return take
-
-
 def end_tasks(server: Sora) -> None:
     for tasks in server.tasks.values():
         for task in tasks:
@@ -57,9 +42,7 @@ def refused(code: str, status: int) -> web.Response:
 
 async def images_today(proxy: Proxy) -> dict[str, int]:
     """As operators see them, by back end."""
-    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
-    async with proxy.client.get(f"{proxy.url}/admin/api/queue", headers=headers) as answer:
-        queue = await answer.json()
+    queue = await proxy.admin_get("/admin/api/queue")
     counted = {each["backend"]: each["images_today"] for each in queue["backends"]}
     assert queue["in_all"]["images_today"] == sum(counted.values())
     return counted
@@ -111,7 +94,7 @@ async def test_a_back_end_at_its_cap_is_passed_over_and_the_cap_of_the_last_one_
 async def test_if_another_back_end_is_merely_full_the_answer_says_when_to_try_again(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
-    servers[1].on_order = keep_running(servers[1])
+    servers[1].on_order = servers[1].take_and_run
     backends = [entry("first", servers[0], cap=1), entry("second", servers[1], keys=upstream_keys(max_concurrent=1))]
     async with start_proxy(backends=backends, max_queue=1) as proxy:
         await outcome(proxy, await place(proxy))
@@ -128,7 +111,7 @@ async def test_an_order_that_waits_falls_over_when_its_back_end_reaches_the_cap(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     for server in servers:
-        server.on_order = keep_running(server)
+        server.on_order = server.take_and_run
     one = upstream_keys(max_concurrent=1)
     backends = [entry("first", servers[0], cap=2, keys=one), entry("second", servers[1], keys=one)]
     async with start_proxy(backends=backends) as proxy:
@@ -150,7 +133,7 @@ async def test_an_order_that_waits_falls_over_when_its_back_end_reaches_the_cap(
 async def test_an_order_that_waited_fails_when_the_cap_is_reached_and_no_other_back_end_serves_it(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
-    sora.on_order = keep_running(sora)
+    sora.on_order = sora.take_and_run
     settings = in_front_of(sora, max_images_per_day=2) | {"api_keys": upstream_keys(max_concurrent=1)}
     async with start_proxy(**settings) as proxy:
         first = await place(proxy)
@@ -310,12 +293,10 @@ async def test_operators_see_the_images_of_today_and_the_caps(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     backends = [entry("first", servers[0], cap=5), entry("second", servers[1])]
-    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
     async with start_proxy(backends=backends, max_images_per_day=9) as proxy:
         async with proxy.chat(n=3) as answer:
             assert answer.status == 200, await answer.text()
-        async with proxy.client.get(f"{proxy.url}/admin/api/queue", headers=headers) as answer:
-            queue = await answer.json()
+        queue = await proxy.admin_get("/admin/api/queue")
     fields = ("images_today", "max_images_per_day")
     assert [tuple(each[field] for field in fields) for each in queue["backends"]] == [(3, 5), (0, None)]
     assert queue["in_all"] == {"images_today": 3, "max_images_per_day": 9}

@@ -80,12 +80,6 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
     pool.close()
 
 
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with serve_receiver() as receiver:
-        yield receiver
-
-
 # --- What ends it, and what does not ----------------------------------------------------------------------------------
 
 

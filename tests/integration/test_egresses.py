@@ -1,7 +1,6 @@
 """Ways out: an order, its looks and its downloads go by the proxies of its key, and by the next one if one fails."""
 
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,18 +8,12 @@ import pytest
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.settings.access import fingerprint
 from tests.conftest import Proxy, Simulator, StartProxy, upstream_keys
-from tests.scripted import Script, Serve, Server, behind_socks, leading_to, serving
+from tests.scripted import Script, Serve, Server, behind_socks, leading_to
 from tests.streams import read_stream
 
 HOST = "sora.test"  # only a proxy knows where it is: whatever reaches the simulator under this name came through one
 CHALLENGE = b"HTTP/1.1 403 Forbidden\r\ncf-mitigated: challenge\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n"
 GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    with serving() as serve:
-        yield serve
 
 
 def port_of(simulator: Simulator) -> int:

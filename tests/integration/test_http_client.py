@@ -7,6 +7,7 @@ from aiohttp import web
 
 from sora_proxy.errors import UpstreamUnavailable
 from sora_proxy.upstream.http_client import Call, HttpClient
+from tests.listening import listening
 
 SECRETS = {"authorization": "Bearer secret", "x-login": "secret"}
 
@@ -28,10 +29,7 @@ async def elsewhere() -> AsyncIterator[Elsewhere]:
     sink = Elsewhere()
     app = web.Application()
     app.router.add_get("/{path:.*}", sink.note)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    sink.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    runner, sink.url = await listening(app)
     yield sink
     await runner.cleanup()
 
@@ -45,11 +43,9 @@ async def test_a_websocket_that_is_redirected_is_not_opened_and_its_headers_go_n
 
     app = web.Application()
     app.router.add_get("/ws", moved)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    runner, url = await listening(app)
     http = HttpClient()
-    call = Call("GET", f"http://127.0.0.1:{runner.addresses[0][1]}/ws", None, 10.0, SECRETS)
+    call = Call("GET", f"{url}/ws", None, 10.0, SECRETS)
     with pytest.raises(UpstreamUnavailable):
         async with http.socket(call, max_frame=1000):
             pass

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import resource
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.contract.conftest import killable
 from tests.contract.openai_server import MODEL, OpenAIServer
 from tests.contract.toy_server import image_of
 from tests.eventually import eventually
-from tests.scripted import Serve, behind_socks, leading_to, serving
+from tests.scripted import Serve, behind_socks, leading_to
 from tests.sora_server import GIF
 
 ENCODED = base64.b64encode(GIF).decode()
@@ -53,12 +53,6 @@ async def generate(proxy: Proxy, **fields: Any) -> tuple[int, Any, dict[str, str
     body = {"model": MODEL, "prompt": "a red fox"} | fields
     async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=body) as found:
         return found.status, await found.json(), dict(found.headers)
-
-
-async def admin_get(proxy: Proxy, path: str) -> Any:
-    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
-    async with proxy.client.get(proxy.url + path, headers=headers) as found:
-        return await found.json()
 
 
 def state_of(proxy: Proxy, name: str = "images") -> Any:
@@ -145,7 +139,7 @@ async def test_a_rate_limit_rests_the_key_for_its_models_and_for_as_long_as_the_
         assert found[0] == family
         assert found[1].until - backend_of(proxy, "images").keys.now == pytest.approx(seconds, abs=1.5)
         assert (await generate(proxy, model="flux"))[0] == 200
-        view = (await admin_get(proxy, "/admin/api/keys"))["data"][0]
+        view = (await proxy.admin_get("/admin/api/keys"))["data"][0]
         assert set(view["resting_models"]) <= {family}
     assert [body["model"] for body in server.bodies][:2] == [MODEL, "flux"]
 
@@ -277,7 +271,7 @@ async def test_an_image_that_arrives_while_the_disk_is_full_waits_for_room(
     large = image_of("a red fox") + bytes(3_000_000)
     server.answers = [answer(200, {"data": [{"b64_json": base64.b64encode(large).decode()}]})]
     async with killable(tmp_path, BACKENDS=json.dumps([entry(server)])) as program:
-        pid = program.program.process.pid
+        pid = program.program.pid
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (2**20, resource.RLIM_INFINITY))
         generation_id = await program.order(MODEL)
 
@@ -493,12 +487,6 @@ async def test_an_image_that_is_too_large_fails_and_is_not_ordered_again(
 
 
 # --- Through a proxy --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    with serving() as serve:
-        yield serve
 
 
 async def test_everything_goes_through_a_socks_proxy_that_knows_where_the_server_is(

@@ -16,7 +16,7 @@ from sora_proxy.orders import watcher as watcher_module
 from sora_proxy.orders.watcher import TaskWatcher
 from sora_proxy.upstream import Snapshot, TaskState, Upstream
 from tests.conftest import UPSTREAM_TOKEN, Proxy, StartProxy, upstream_keys
-from tests.eventually import PATIENCE, eventually
+from tests.eventually import PATIENCE, eventually, turns_until
 from tests.sora_server import (
     GIF,
     GIF_URI,
@@ -170,15 +170,21 @@ async def test_a_key_that_needs_a_human_is_not_brought_back_by_polls_that_go_wel
 # --- Reference images -----------------------------------------------------------------------------------------------
 
 
-async def test_refused_orders_leave_no_image_behind_and_each_order_taken_keeps_its_own_until_it_ends(
-    start_proxy: StartProxy, sora: Sora, tmp_path: Path
-) -> None:
+def holding_orders(sora: Sora) -> asyncio.Event:
+    """Have the back end take orders only once the event is set that is returned."""
     go = asyncio.Event()
 
     async def take_later(order: Order) -> web.StreamResponse:
         await go.wait()
         return await sora.take(order)
 
+    sora.on_order = take_later
+    return go
+
+
+async def test_refused_orders_leave_no_image_behind_and_each_order_taken_keeps_its_own_until_it_ends(
+    start_proxy: StartProxy, sora: Sora, tmp_path: Path
+) -> None:
     async def burst() -> list[int]:
         return list(await asyncio.gather(*(status_of_order() for _ in range(8))))
 
@@ -186,7 +192,7 @@ async def test_refused_orders_leave_no_image_behind_and_each_order_taken_keeps_i
         async with proxy.chat(f"{GIF_URI} larger", background=True) as answer:
             return int(answer.status)
 
-    sora.on_order = take_later
+    go = holding_orders(sora)
     async with start_proxy(**in_front_of(sora, max_queue=1, max_queue_wait=3600)) as proxy:
         statuses = Counter(await burst() + await burst())
         assert set(statuses) == {200, 429}
@@ -202,12 +208,6 @@ async def test_refused_orders_leave_no_image_behind_and_each_order_taken_keeps_i
 async def test_a_start_removes_the_images_that_no_order_needs_and_keeps_the_others(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
-    go = asyncio.Event()
-
-    async def take_later(order: Order) -> web.StreamResponse:
-        await go.wait()
-        return await sora.take(order)
-
     def lay_down(name: str) -> None:
         (tmp_path / "data/inputs").mkdir(parents=True, exist_ok=True)
         (tmp_path / "data/inputs" / name).write_bytes(GIF)
@@ -216,7 +216,7 @@ async def test_a_start_removes_the_images_that_no_order_needs_and_keeps_the_othe
     await leave_behind(tmp_path, (generation(image=needed), State()))
     for name in (needed, orphan):
         await asyncio.to_thread(lay_down, name)
-    sora.on_order = take_later
+    go = holding_orders(sora)
     async with start_proxy(**in_front_of(sora)):
         assert await inputs_in(tmp_path) == {needed}
         go.set()
@@ -278,13 +278,7 @@ async def test_a_restart_goes_on_with_every_order_from_where_it_stood(
 async def test_a_stop_waits_for_the_answer_to_an_order_on_the_wire_and_refuses_new_ones(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
-    go = asyncio.Event()
-
-    async def take_later(order: Order) -> web.StreamResponse:
-        await go.wait()
-        return await sora.take(order)
-
-    sora.on_order = take_later
+    go = holding_orders(sora)
     async with start_proxy(**in_front_of(sora)) as proxy:
         placed = await place(proxy)
         await sora.until(lambda: len(sora.orders) == 1)
@@ -314,8 +308,7 @@ async def test_orders_that_arrive_while_the_server_stops_are_refused_or_on_disk(
     async with start_proxy(**in_front_of(sora)) as proxy:
         supervisor = proxy.app[SUPERVISOR]
         arriving = [asyncio.create_task(arrive(proxy)) for _ in range(20)]
-        while not supervisor._arriving:  # an order is on its way to the disk  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        await turns_until(lambda: supervisor._arriving)  # an order is on its way to the disk
         assert await supervisor.stop(PATIENCE)
         assert not supervisor._arriving
         taken = [generation_id for generation_id in await asyncio.gather(*arriving) if generation_id]

@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.conftest import Proxy, StartProxy
 from tests.integration.test_openai_images import backend_of, error
+from tests.listening import listening
 from tests.sora_server import GIF
 
 ENCODED = base64.b64encode(GIF).decode()
@@ -45,10 +46,7 @@ class Server:
         app = web.Application(client_max_size=2**26)
         app.router.add_post("/{path:.*}", self._order)
         app.router.add_get("/{path:.*}", self._models)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        runner, self.url = await listening(app)
         return runner
 
     async def _models(self, request: web.Request) -> web.Response:

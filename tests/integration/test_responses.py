@@ -10,14 +10,13 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from PIL import Image
 
 from sora_proxy.api.context import SUPERVISOR
 from sora_proxy.api.http.context import MEDIA
 from tests.conftest import ADMIN_KEY, HOUR, Proxy, Simulator, StartProxy, StartSimulator, in_front_of
 from tests.eventually import PATIENCE, eventually
-from tests.sora_server import Order, Sora
+from tests.sora_server import Sora
 from tests.sora_server import in_front_of as in_front_of_sora
 from tests.streams import blocks_of, named_event, read_until
 
@@ -332,10 +331,7 @@ async def test_a_stream_that_a_restart_cut_goes_on_in_the_next_process(
 
 
 async def test_a_stream_of_one_that_waits_for_its_turn_is_open_at_once(start_proxy: StartProxy, sora: Sora) -> None:
-    async def take(order: Order) -> web.StreamResponse:
-        return web.json_response({"id": sora.register(order, "running")["id"]})
-
-    sora.on_order = take
+    sora.on_order = sora.take_and_run
     async with start_proxy(**in_front_of_sora(sora)) as proxy, ask(proxy, stream=True) as answer:
         events = [await answer.content.readuntil(b"\n\n") for _ in range(4)]
         assert [named_event(event.strip())[0] for event in events] == WHOLE_STREAM[:4]

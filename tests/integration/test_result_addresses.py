@@ -5,7 +5,7 @@ The canary listens on loopback and is not the back end's origin, so each connect
 
 import re
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.conftest import Proxy, StartProxy, upstream_keys
-from tests.scripted import Serve, behind_socks, leading_to, serving
+from tests.scripted import Serve, behind_socks, leading_to
 from tests.sora_server import GIF, Order, Sora, in_front_of
 
 MODES = pytest.mark.parametrize("image_localization", [True, False], ids=["stored", "linked"])
@@ -39,12 +39,6 @@ async def canary() -> AsyncIterator[Canary]:
     await server.start_server()
     yield Canary(server.port or 0, requests)
     await server.close()
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    with serving() as serve:
-        yield serve
 
 
 def giving(sora: Sora, *addresses: str) -> None:

@@ -1,8 +1,6 @@
 """Several back ends at once: which of them gets an order, and that none but the first that took it ever does."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -11,15 +9,9 @@ from aiohttp import web
 from sora_proxy.errors import ConfigurationError
 from tests.conftest import ADMIN_KEY, StartProxy, app_for, upstream_keys
 from tests.eventually import eventually
-from tests.sora_server import Order, Sora, outcome, place, serve_sora
+from tests.sora_server import Order, Sora, outcome, place
 
 HEADER = "x-sora-proxy-backend"
-
-
-@pytest.fixture
-async def servers() -> AsyncIterator[tuple[Sora, Sora]]:
-    async with AsyncExitStack() as stack:
-        yield await stack.enter_async_context(serve_sora()), await stack.enter_async_context(serve_sora())
 
 
 def entry(name: str, server: Sora | str, **fields: Any) -> dict[str, Any]:
@@ -115,10 +107,7 @@ async def test_an_order_falls_over_where_no_key_of_the_first_back_end_is_accepte
 async def test_an_order_falls_over_at_once_where_the_first_back_end_is_full(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
-    async def keep_running(order: Order) -> web.StreamResponse:
-        return web.json_response({"id": servers[0].register(order, "running")["id"]})
-
-    servers[0].on_order = keep_running
+    servers[0].on_order = servers[0].take_and_run
     backends = [entry("first", servers[0], keys=upstream_keys(max_concurrent=1)), entry("second", servers[1])]
     async with start_proxy(backends=backends) as proxy:
         await place(proxy)
@@ -131,14 +120,8 @@ async def test_an_order_falls_over_at_once_where_the_first_back_end_is_full(
 async def test_an_order_that_waits_is_taken_by_the_back_end_that_has_room_first(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
-    def keep_running(server: Sora) -> Any:
-        async def take(order: Order) -> web.StreamResponse:
-            return web.json_response({"id": server.register(order, "running")["id"]})
-
-        return take
-
     for server in servers:
-        server.on_order = keep_running(server)
+        server.on_order = server.take_and_run
     keys = upstream_keys(max_concurrent=1)
     backends = [entry("first", servers[0], keys=keys), entry("second", servers[1], keys=keys)]
     async with start_proxy(backends=backends) as proxy:
@@ -229,10 +212,7 @@ async def test_a_back_end_without_keys_is_called_without_a_token(
 async def test_keys_and_orders_of_the_older_options_are_those_of_an_entry_named_sora(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
-    async def keep_running(order: Order) -> web.StreamResponse:
-        return web.json_response({"id": servers[0].register(order, "running")["id"]})
-
-    servers[0].on_order = keep_running
+    servers[0].on_order = servers[0].take_and_run
     older = {"upstream": "sora", "sora_base_url": servers[0].url, "api_keys": upstream_keys()}
     async with start_proxy(**older) as proxy:
         placed = await place(proxy)

@@ -20,13 +20,13 @@ import cloudscraper
 import orjson
 import pytest
 import requests
-from blockbuster import blockbuster_ctx
 from PIL import Image
 
 from sora_proxy.simulator import Clocks, SimulatorOptions, serve_simulator
 from sora_proxy.simulator.command import add_arguments, run
 from sora_proxy.simulator.fault_kinds import KINDS
 from tests.eventually import PATIENCE
+from tests.simulated_images import Answer
 
 INSTANT = {"seconds": 0.0, "queue_seconds": 0.0}
 RED = (220, 20, 30)
@@ -38,21 +38,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.body)
-
-    @property
-    def code(self) -> str:
-        return str(self.json["error"]["code"])
 
 
 @dataclass
@@ -111,9 +96,8 @@ async def simulator(**options: Any) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    with blockbuster_ctx(scanned_modules="sora_proxy"):
-        async with simulator() as running:
-            yield running
+    async with simulator() as running:
+        yield running
 
 
 async def test_an_order_becomes_images(client: Client) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sora_proxy.settings.access import fingerprint
-from tests.conftest import ADMIN_KEY, UPSTREAM_TOKEN, Proxy, Simulator, StartProxy, in_front_of, upstream_keys
-from tests.eventually import PATIENCE
+from tests.conftest import UPSTREAM_TOKEN, Proxy, Simulator, StartProxy, in_front_of, upstream_keys
+from tests.eventually import eventually
 
 TOKEN = "another-upstream-token-of-the-tests"
 SIMULATORS_KEY = fingerprint("simulated")
@@ -25,13 +25,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-async def ask(proxy: Proxy, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    """Ask as the operator."""
-    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
-    async with proxy.client.request(method, proxy.url + path, json=body, headers=headers) as answer:
-        return answer.status, await answer.json()
-
-
 def write(file: Path, content: str) -> None:
     """As editors do: another file, renamed."""
     part = file.with_suffix(".part")
@@ -41,7 +34,7 @@ def write(file: Path, content: str) -> None:
 
 async def keys_of(proxy: Proxy) -> dict[str, str]:
     """The states of the keys, by their ids."""
-    return {key["id"]: key["state"] for key in (await ask(proxy, "GET", KEYS))[1]["data"]}
+    return {key["id"]: key["state"] for key in (await proxy.ask("GET", KEYS))[1]["data"]}
 
 
 async def assert_simulated(proxy: Proxy) -> None:
@@ -101,9 +94,9 @@ async def test_a_key_of_the_admin_api_is_a_key_at_the_next_start(
     start_proxy: StartProxy, fields: dict[str, Any]
 ) -> None:
     async with start_proxy(upstream="sora") as proxy:
-        assert (await ask(proxy, "POST", KEYS, {"key": TOKEN, "proxy": "http://127.0.0.1:9"} | fields))[0] == 201
+        assert (await proxy.ask("POST", KEYS, {"key": TOKEN, "proxy": "http://127.0.0.1:9"} | fields))[0] == 201
     async with start_proxy() as proxy:
-        assert (await ask(proxy, "GET", f"{KEYS}/{fingerprint(TOKEN)}"))[1]["backend"] == "sora"
+        assert (await proxy.ask("GET", f"{KEYS}/{fingerprint(TOKEN)}"))[1]["backend"] == "sora"
 
 
 async def test_keys_whose_source_has_gone_do_not_make_room_for_the_simulator(
@@ -113,10 +106,10 @@ async def test_keys_whose_source_has_gone_do_not_make_room_for_the_simulator(
         pass
     async with start_proxy() as proxy:
         await assert_refused(proxy)
-        assert (await ask(proxy, "DELETE", f"{KEYS}/{fingerprint(UPSTREAM_TOKEN)}"))[0] == 200
+        assert (await proxy.ask("DELETE", f"{KEYS}/{fingerprint(UPSTREAM_TOKEN)}"))[0] == 200
     async with start_proxy() as proxy:
         await assert_refused(proxy)
-        assert (await ask(proxy, "DELETE", "/admin/api/backends/sora"))[0] == 200
+        assert (await proxy.ask("DELETE", "/admin/api/backends/sora"))[0] == 200
     async with start_proxy() as proxy:
         await assert_simulated(proxy)
 
@@ -139,7 +132,7 @@ async def test_no_key_is_taken_where_only_the_simulator_would_get_it(
     start_proxy: StartProxy, method: str, path: str, body: Any
 ) -> None:
     async with start_proxy() as proxy:
-        status, told = await ask(proxy, method, path, body)
+        status, told = await proxy.ask(method, path, body)
         assert (status, told["error"]["code"]) == (409, "simulator_in_use")
         for way in ("UPSTREAM=sora", "SORA_BASE_URL", "restart", "UPSTREAM=simulator"):
             assert way in told["error"]["message"]
@@ -151,9 +144,9 @@ async def test_no_key_is_taken_where_only_the_simulator_would_get_it(
 
 async def test_the_simulators_own_key_can_be_changed(start_proxy: StartProxy) -> None:
     async with start_proxy() as proxy:
-        assert (await ask(proxy, "PATCH", f"{KEYS}/{SIMULATORS_KEY}", {"weight": 2}))[0] == 200
+        assert (await proxy.ask("PATCH", f"{KEYS}/{SIMULATORS_KEY}", {"weight": 2}))[0] == 200
         for action, state in (("disable", "disabled"), ("enable", "ready")):
-            await ask(proxy, "POST", f"{KEYS}/batch", {"ids": [SIMULATORS_KEY], "action": action})
+            await proxy.ask("POST", f"{KEYS}/batch", {"ids": [SIMULATORS_KEY], "action": action})
             assert await keys_of(proxy) == {SIMULATORS_KEY: state}
 
 
@@ -161,38 +154,37 @@ async def test_the_simulators_own_key_can_be_changed(start_proxy: StartProxy) ->
 async def test_a_key_file_that_appears_is_used_at_the_next_start_and_the_log_says_so(
     start_proxy: StartProxy, folder: Path, caplog: pytest.LogCaptureFixture, content: str
 ) -> None:
-    def warnings() -> list[str]:
+    async def warnings() -> list[str]:
         found = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
         return [message for message in found if "key file" in message]
 
     async with start_proxy() as proxy:
         await asyncio.to_thread(write, folder / "api_keys.json", content)
-        async with asyncio.timeout(PATIENCE):
-            while not warnings():
-                await keys_of(proxy)
-        (warning,) = warnings()
+        (warning,) = await eventually(warnings)
         assert "next start" in warning
         assert "UPSTREAM=sora" in warning
         assert TOKEN not in caplog.text
         assert await keys_of(proxy) == {SIMULATORS_KEY: "ready"}
         await assert_simulated(proxy)
     async with start_proxy() as proxy:
-        found = (await ask(proxy, "GET", KEYS))[1]["data"]
+        found = (await proxy.ask("GET", KEYS))[1]["data"]
         assert {key["backend"] for key in found} == {"sora"}
         assert (fingerprint(TOKEN) in {key["id"] for key in found}) == (TOKEN in content)
-    assert len(warnings()) == 1
+    assert len(await warnings()) == 1
 
 
 async def test_keys_are_taken_where_the_simulator_answers_on_purpose(start_proxy: StartProxy, folder: Path) -> None:
     async with start_proxy(**ON_PURPOSE) as proxy:
-        assert (await ask(proxy, "POST", KEYS, {"key": TOKEN}))[0] == 201
-        assert (await ask(proxy, "POST", f"{KEYS}/import", {"text": "one-more-token-of-the-tests"}))[0] == 200
+        assert (await proxy.ask("POST", KEYS, {"key": TOKEN}))[0] == 201
+        assert (await proxy.ask("POST", f"{KEYS}/import", {"text": "one-more-token-of-the-tests"}))[0] == 200
         tokens = ("simulated", TOKEN, "one-more-token-of-the-tests")
         assert await keys_of(proxy) == {fingerprint(token): "ready" for token in tokens}
         await asyncio.to_thread(write, folder / "api_keys.json", f'[{{"key": "{UPSTREAM_TOKEN}"}}]')
-        async with asyncio.timeout(PATIENCE):
-            while fingerprint(UPSTREAM_TOKEN) not in await keys_of(proxy):
-                pass
+
+        async def it_is_taken() -> bool:
+            return fingerprint(UPSTREAM_TOKEN) in await keys_of(proxy)
+
+        await eventually(it_is_taken)
         await assert_simulated(proxy)
 
 

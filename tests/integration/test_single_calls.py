@@ -85,16 +85,6 @@ async def generate(proxy: Proxy, n: int = 3, **fields: Any) -> tuple[int, Any]:
         return found.status, await found.json()
 
 
-async def admin_get(proxy: Proxy, path: str) -> Any:
-    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
-    async with proxy.client.get(proxy.url + path, headers=headers) as found:
-        return await found.json()
-
-
-async def images_today(proxy: Proxy) -> int:
-    return int((await admin_get(proxy, "/admin/api/queue"))["in_all"]["images_today"])
-
-
 async def test_each_image_is_a_call_of_its_own_and_all_are_made_at_once(
     start_proxy: StartProxy, server: Counting
 ) -> None:
@@ -104,8 +94,8 @@ async def test_each_image_is_a_call_of_its_own_and_all_are_made_at_once(
         assert (status, len(body["data"])) == (200, 3)
         assert (body["usage"]["input_tokens"], body["usage"]["output_tokens"]) == (6, 30)
         assert "errors" not in body
-        assert await images_today(proxy) == 3
-        (key,) = (await admin_get(proxy, "/admin/api/usage"))["data"]
+        assert await proxy.images_today() == 3
+        (key,) = (await proxy.admin_get("/admin/api/usage"))["data"]
         assert (key["sent"], key["accepted"], key["completed"], key["pictures"]) == (1, 1, 1, 3)
     assert len(server.bodies) == 3
     assert not any("n" in body for body in server.bodies)
@@ -137,7 +127,7 @@ async def test_an_image_against_the_rules_is_named_and_the_others_are_kept(
         assert missing["code"] == "content_policy_violation"
         (listed,) = (await proxy.get("/v1/generations"))["data"]
         assert (listed["error"], listed["errors"]) == (None, [missing])
-        assert await images_today(proxy) == 2
+        assert await proxy.images_today() == 2
     assert len(server.bodies) == 3
 
 
@@ -150,7 +140,7 @@ async def test_an_image_of_unknown_outcome_is_named_and_never_ordered_again(
         async with proxy.chat(model=MODEL, n=3) as found:
             text = (await found.json())["choices"][0]["message"]["content"]
         assert (text.count("!["), text.count("could not be made. It is not known")) == (2, 1)
-        assert await images_today(proxy) == 3
+        assert await proxy.images_today() == 3
     assert len(server.bodies) == 3
 
 
@@ -174,7 +164,7 @@ async def test_calls_that_a_key_could_not_take_are_made_with_another_one(
     async with start_proxy(backends=[entry(server, keys=("one", "two"))]) as proxy:
         status, body = await generate(proxy)
         assert (status, len(body["data"]), body.get("errors")) == (200, 3, None)
-        assert await images_today(proxy) == 3
+        assert await proxy.images_today() == 3
     assert (len(server.bodies), len(set(server.keys))) == (4, 2)
 
 
@@ -192,7 +182,7 @@ async def test_a_refusal_that_names_no_time_teaches_how_many_calls_a_key_has_at_
         await eventually(all_begun)
         server.go_on.set()
         assert [len(body["data"]) for _, body in await asyncio.gather(*orders)] == [1] * 6
-        (key,) = (await admin_get(proxy, "/admin/api/keys"))["data"]
+        (key,) = (await proxy.admin_get("/admin/api/keys"))["data"]
         assert (key["limit"], key["resting_models"]) == (3, {})
     assert (server.begun, server.registered) == (9, 6)
     await runner.cleanup()
@@ -204,7 +194,7 @@ async def test_what_no_key_can_take_any_more_is_named(start_proxy: StartProxy, s
         status, body = await generate(proxy)
         assert (status, len(body["data"])) == (200, 2)
         assert [missing["code"] for missing in body["errors"]] == ["no_upstream_key"]
-        assert await images_today(proxy) == 2
+        assert await proxy.images_today() == 2
 
 
 @pytest.mark.parametrize(
@@ -223,7 +213,7 @@ async def test_without_any_image_the_order_fails(
         status, body = await generate(proxy, n=2)
         assert status >= 400
         assert code in (None, body["error"]["code"])
-        assert await images_today(proxy) == counted
+        assert await proxy.images_today() == counted
     assert len(server.bodies) == 2
 
 
@@ -251,7 +241,7 @@ async def test_a_key_gets_no_more_calls_in_a_minute_than_its_rate_allows(
         assert len((await generate(proxy, n=4))[1]["data"]) == 4
         async with proxy.chat(model=MODEL, background=True) as placed:
             assert placed.status == 200
-        (waiting,) = (await admin_get(proxy, "/admin/api/queue"))["waiting"]
+        (waiting,) = (await proxy.admin_get("/admin/api/queue"))["waiting"]
         assert waiting["orders"] == 1
     assert (len(server.bodies), sorted(map(server.keys.count, set(server.keys)))) == (4, [2, 2])
 
@@ -272,7 +262,7 @@ async def test_a_cancelled_order_sends_nothing_more(start_proxy: StartProxy) -> 
         server.go_on.set()
 
         async def free() -> bool:
-            (key,) = (await admin_get(proxy, "/admin/api/keys"))["data"]
+            (key,) = (await proxy.admin_get("/admin/api/keys"))["data"]
             return not key["tasks"]
 
         await eventually(free)
@@ -329,7 +319,7 @@ async def test_what_may_have_been_made_counts_against_the_cap_although_it_is_ord
     server.script.cut(Step.registered, times=2)
     async with start_proxy(backends=[entry(server)], on_unknown="requeue") as proxy:
         assert len((await generate(proxy, n=n))[1]["data"]) == n
-        assert await images_today(proxy) == n + 2
+        assert await proxy.images_today() == n + 2
     assert server.registered == n + 2
 
 
@@ -379,6 +369,6 @@ async def test_a_limit_for_all_calls_of_a_round_is_one_of_the_rate(start_proxy: 
     server.answers = [answer(429, {"error": {"code": "rate_limit_exceeded"}}) for _ in range(4)]
     async with start_proxy(backends=[entry(server)]) as proxy:
         assert len((await generate(proxy, n=4))[1]["data"]) == 4
-        (key,) = (await admin_get(proxy, "/admin/api/keys"))["data"]
+        (key,) = (await proxy.admin_get("/admin/api/keys"))["data"]
         assert key["limit"] is None
     assert len(server.bodies) == 8

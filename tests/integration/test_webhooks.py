@@ -13,15 +13,9 @@ from pydantic import SecretStr
 
 from tests.conftest import Proxy, Simulator, StartProxy, in_front_of
 from tests.eventually import eventually
-from tests.receiver import SECRET, Receiver, hang, let_time_pass, outbox_of, serve_receiver, status
+from tests.receiver import SECRET, Receiver, hang, let_time_pass, outbox_of, status
 from tests.sora_server import GIF, Order, Sora
 from tests.sora_server import in_front_of as in_front_of_sora
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with serve_receiver() as receiver:
-        yield receiver
 
 
 def allowing(*hosts: str, **settings: Any) -> dict[str, Any]:

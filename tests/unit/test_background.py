@@ -8,6 +8,7 @@ import structlog
 
 from sora_proxy import background
 from sora_proxy.background import Background, start_task, uninterrupted
+from tests.eventually import turns_until
 
 SECONDS = 60  # nothing in these tests waits longer
 
@@ -31,8 +32,7 @@ async def test_a_loop_that_raises_is_logged_with_its_exception_and_started_again
     running = Background()
     async with asyncio.timeout(SECONDS), running.running(sweeper=loop):
         await survived.wait()
-        while running.dead:  # noqa: ASYNC110  # it has to run for a while
-            await asyncio.sleep(0.001)
+        await turns_until(lambda: not running.dead)  # it has to run for a while
     assert caplog.text.count("background loop crashed") == 2
     assert "sweeper" in caplog.text
     assert "ZeroDivisionError: of the test" in caplog.text
@@ -67,8 +67,7 @@ async def test_a_loop_is_reported_as_dead_until_its_restart(monkeypatch: pytest.
     running = Background()
     async with asyncio.timeout(SECONDS), running.running(sweeper=loop, other=asyncio.Event().wait):
         await died.wait()
-        while running.dead != ["sweeper"]:  # noqa: ASYNC110  # it is dead in one of the next turns
-            await asyncio.sleep(0)
+        await turns_until(lambda: running.dead == ["sweeper"])
 
 
 async def test_a_loop_whose_task_is_cancelled_by_a_stranger_is_started_again() -> None:
@@ -92,8 +91,7 @@ async def test_a_loop_that_returns_is_not_started_again(caplog: pytest.LogCaptur
         next(starts)
 
     async with Background().running(once=loop):
-        while any(task.get_name() == "keep once" for task in asyncio.all_tasks()):  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        await turns_until(lambda: "keep once" not in [task.get_name() for task in asyncio.all_tasks()])
     assert next(starts) == 2
     assert caplog.text == ""
 

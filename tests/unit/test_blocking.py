@@ -3,21 +3,13 @@
 import asyncio
 import contextvars
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from sora_proxy.blocking import THREADS, BlockingPool, Work
-from tests.eventually import PATIENCE
+from tests.eventually import PATIENCE, turns_until
 
 marker: contextvars.ContextVar[str] = contextvars.ContextVar("marker", default="none")
-
-
-@pytest.fixture
-def pool() -> Iterator[BlockingPool]:
-    pool = BlockingPool()
-    yield pool
-    pool.close()
 
 
 class Call:
@@ -99,8 +91,7 @@ async def test_a_caller_cancelled_after_the_end_of_its_call_leaves_the_pool_idle
     caller = asyncio.create_task(pool.run(Work.media, call))
     await begun(call)
     call.go.set()
-    while pool.busy:  # the thread is done, the caller does not know yet  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    await turns_until(lambda: not pool.busy)  # the thread is done, the caller does not know yet
     caller.cancel()
     done, _ = await asyncio.wait([caller], timeout=PATIENCE)
     assert done

@@ -127,6 +127,7 @@ def test_versions_are_compared_by_their_numbers(told: Any, version: tuple[int, .
     assert version_in({"system": {"comfyui_version": told}}) == version
 
 
+@pytest.mark.slow
 @given(JSON, JSON)
 def test_no_answer_breaks_the_readers(one: Any, other: Any) -> None:
     queued_jobs({"queue_running": one, "queue_pending": other})

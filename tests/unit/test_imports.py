@@ -208,6 +208,7 @@ def test_modules_and_functions_are_short_and_the_root_is_small() -> None:
                 assert len(parameters) <= MAX_PARAMETERS, f"{module}.{node.name}"
 
 
+@pytest.mark.slow
 def test_every_module_can_be_imported() -> None:
     """Without cycles, which a test above rules out, a module that can be imported can be imported alone."""
     names = sorted(name for name in PATHS if not name.endswith("__main__"))

@@ -37,6 +37,7 @@ def test_the_last(): pass
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "1"]], ids=["here", "in a worker"])
 def test_what_is_left_open_fails_its_own_test_and_what_outlives_all_is_found_at_the_end(
     tmp_path: Path, workers: list[str]

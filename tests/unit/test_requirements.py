@@ -78,6 +78,7 @@ def test_the_build_is_locked_with_the_bounds_that_it_declares() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("folder", "extras"), [("sora_proxy", []), ("tests", ["test"])], ids=["package", "tests"])
 def test_every_library_that_is_imported_is_declared(folder: str, extras: list[str]) -> None:
     requirements = declared("options", "install_requires")

@@ -191,6 +191,7 @@ class Story:
 ACTIONS = ["order", "order", *["step"] * 6, "burst", "cancel", "restart", "hours"]
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(1, 60)), min_size=30, max_size=60))
 def test_what_counts_is_what_may_have_been_registered_and_no_cap_is_exceeded(steps: list[tuple[str, int]]) -> None:

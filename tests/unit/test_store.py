@@ -25,13 +25,6 @@ NAMES = [f"{number:032x}.png" for number in range(1000)]
 
 
 @pytest.fixture
-async def pool() -> AsyncIterator[BlockingPool]:
-    pool = BlockingPool()
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "sora_proxy.db"
 
@@ -235,6 +228,7 @@ async def test_known_tasks_are_those_of_the_same_key(store: Store) -> None:
 # --- Commits ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_many_writes_at_once_are_all_there_after_reopening(open_store: Callable[[], Awaitable[Store]]) -> None:
     store = await open_store()
     everyone = [order() for _ in range(300)]

@@ -8,19 +8,6 @@ import pytest
 import trustme
 
 from sora_proxy.upstream.sora_http import SoraHttp
-from tests.scripted import Serve, serving, silent_port
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    with serving() as serve:
-        yield serve
-
-
-@pytest.fixture
-def silent() -> Iterator[int]:
-    with silent_port() as port:
-        yield port
 
 
 @pytest.fixture

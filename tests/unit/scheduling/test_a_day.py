@@ -118,6 +118,7 @@ async def a_while(market: Market, seconds: float, *, every: float, task_seconds:
         await asyncio.gather(*orders, return_exceptions=True)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(
     limits=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 6)), min_size=1, max_size=4),
@@ -145,6 +146,7 @@ def test_accounts_are_used_up_to_their_limits_and_never_beyond(
     assert not market.pool.queue
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", [[1.0, 2.0, 3.0], [1.0, 9.0], [0.5, 0.5, 1.0, 2.0]])
 async def test_over_a_day_keys_that_can_serve_share_by_their_weights_within_a_hundredth(weights: list[float]) -> None:
     market = market_of([Account(10_000, 10_000) for _ in weights], weights, seed=1)

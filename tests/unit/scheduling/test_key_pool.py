@@ -32,6 +32,7 @@ from sora_proxy.scheduling.order_queue import QueueBounds
 from sora_proxy.scheduling.rate_window import MINUTE
 from sora_proxy.settings.accounts import Account
 from sora_proxy.settings.kinds import UpstreamKey
+from tests.eventually import turns_until
 from tests.unit.scheduling.acquiring import acquire
 
 Begin = Callable[..., Awaitable["Order"]]
@@ -286,8 +287,7 @@ async def test_a_waiter_cancelled_in_the_turn_of_its_grant_hands_the_key_on(begi
     pool = pool_of({"max_concurrent": 1})
     holder, granted, behind = [await begin(pool) for _ in range(3)]
     ending = asyncio.create_task(holder.end())
-    while len(pool.queue) == 2:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    await turns_until(lambda: len(pool.queue) < 2)
     assert not granted.served()  # it has the key, but has not heard of it
     await granted.leave()
     await ending
