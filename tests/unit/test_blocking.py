@@ -44,13 +44,13 @@ async def test_a_call_runs_on_a_thread_of_its_kind_and_returns_what_it_returned(
     assert name.startswith("sora-poll")
 
 
-async def test_what_a_call_raises_reaches_its_caller(pool: BlockingPool) -> None:
+async def test_an_exception_of_a_call_reaches_its_caller(pool: BlockingPool) -> None:
     with pytest.raises(ZeroDivisionError):
         await pool.run(Work.media, lambda: 1 / 0)
     assert not pool.busy
 
 
-async def test_context_variables_reach_the_thread_and_do_not_come_back(pool: BlockingPool) -> None:
+async def test_context_variables_reach_the_thread_and_changes_to_them_stay_there(pool: BlockingPool) -> None:
     def call() -> str:
         before = marker.get()
         marker.set("of the thread")
@@ -131,7 +131,7 @@ async def test_the_threads_of_a_kind_are_bounded(pool: BlockingPool) -> None:
     await asyncio.gather(*running)
 
 
-async def test_closing_drops_what_has_not_begun_and_leaves_what_has(pool: BlockingPool) -> None:
+async def test_closing_drops_waiting_calls_and_lets_running_ones_finish(pool: BlockingPool) -> None:
     first, second = Call(), Call()
     busy = asyncio.create_task(pool.run(Work.store_write, first))
     await begun(first)

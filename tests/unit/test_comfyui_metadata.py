@@ -136,7 +136,7 @@ def texts_in(content: bytes) -> str:
 
 
 @pytest.mark.parametrize("make", FILES.values(), ids=list(FILES))
-def test_the_texts_go_and_every_pixel_stays(tmp_path: Path, make: Callable[[], bytes]) -> None:
+def test_texts_are_removed_and_every_pixel_is_kept(tmp_path: Path, make: Callable[[], bytes]) -> None:
     file, content = tmp_path / "image", make()
     assert SECRET in texts_in(content)
     file.write_bytes(content)
@@ -151,7 +151,7 @@ def test_the_texts_go_and_every_pixel_stays(tmp_path: Path, make: Callable[[], b
 
 
 @pytest.mark.parametrize("content", HIDDEN.values(), ids=list(HIDDEN))
-def test_a_text_goes_wherever_it_is(tmp_path: Path, content: bytes) -> None:
+def test_a_text_is_removed_wherever_it_is(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "image"
     file.write_bytes(content)
     assert TEXT in content
@@ -162,7 +162,7 @@ def test_a_text_goes_wherever_it_is(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(("marker", "data"), [(0xF0, TEXT), (0xFD, TEXT), (0x02, TEXT), (0xE2, b"MPF\0" + TEXT)])
-def test_a_segment_that_pillow_can_not_read_goes_as_well(tmp_path: Path, marker: int, data: bytes) -> None:
+def test_a_segment_that_pillow_cannot_read_is_removed_as_well(tmp_path: Path, marker: int, data: bytes) -> None:
     files = [tmp_path / "with", tmp_path / "without"]
     for file, content in zip(files, (jpeg_with(marker, data), saved("JPEG")), strict=True):
         file.write_bytes(content)
@@ -182,7 +182,7 @@ def test_a_segment_that_pillow_can_not_read_goes_as_well(tmp_path: Path, marker:
     ],
     ids=["png", "jpeg", "jpeg of four colours", "webp", "animated webp", "gif"],
 )
-def test_what_an_image_looks_like_by_stays(tmp_path: Path, content: bytes, kept: set[str]) -> None:
+def test_data_that_affects_the_look_of_an_image_is_kept(tmp_path: Path, content: bytes, kept: set[str]) -> None:
     file = tmp_path / "image"
     file.write_bytes(content)
     strip(file)
@@ -194,7 +194,9 @@ def test_what_an_image_looks_like_by_stays(tmp_path: Path, content: bytes, kept:
 
 
 @pytest.mark.parametrize("make", FILES.values(), ids=list(FILES))
-def test_a_file_that_is_cut_off_is_damaged_or_has_no_texts_either(tmp_path: Path, make: Callable[[], bytes]) -> None:
+def test_a_truncated_file_is_reported_as_damaged_or_loses_its_texts_too(
+    tmp_path: Path, make: Callable[[], bytes]
+) -> None:
     file, content = tmp_path / "image", make()
     for length in range(12, len(content), 7):
         file.write_bytes(content[:length])
@@ -206,7 +208,7 @@ def test_a_file_that_is_cut_off_is_damaged_or_has_no_texts_either(tmp_path: Path
             assert SECRET.encode() not in file.read_bytes()
 
 
-def test_what_is_no_image_stays(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_left_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "video"
     file.write_bytes(b"\0\0\0\x20ftypisom")
     strip(file)

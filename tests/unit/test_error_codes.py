@@ -165,7 +165,7 @@ def test_statuses_types_and_headers_are_those_of_earlier_versions() -> None:
     assert seen == ANSWERS
 
 
-def test_a_failed_generation_has_the_same_status_and_sdks_are_told_not_to_order_again() -> None:
+def test_a_failed_generation_has_the_status_of_its_code_and_sdks_do_not_order_again() -> None:
     failures = [fault.code for fault in every_fault()]
     failures += ["cancelled", "internal_error", "no_upstream_key", "queue_timeout", "generation_timeout"]
     for code in failures:
@@ -174,7 +174,7 @@ def test_a_failed_generation_has_the_same_status_and_sdks_are_told_not_to_order_
         assert answer.headers["x-should-retry"] == "false"
 
 
-def test_a_failure_that_an_earlier_version_stored_under_another_code_is_still_one_of_the_back_end() -> None:
+def test_a_stored_failure_with_an_unknown_code_counts_as_a_failure_of_the_back_end() -> None:
     answer = failure_response(Failed("a_code_of_old", "message"))
     assert (answer.status, answer.headers["x-should-retry"]) == (502, "false")
     assert error_object("message", code="a_code_of_old")["error"]["type"] == "server_error"
@@ -218,11 +218,11 @@ def test_each_error_of_the_core_has_its_answer(error: Exception, code: str, para
     assert answer.headers.get("Retry-After") == wait
 
 
-def test_no_error_that_is_mapped_by_its_exact_class_has_others_beneath_it() -> None:
+def test_no_error_that_is_mapped_by_its_exact_class_has_subclasses() -> None:
     assert [error for error in REFUSALS if error.__subclasses__()] == []
 
 
-def test_the_table_says_retry_where_an_sdk_would() -> None:
+def test_the_table_recommends_a_retry_where_an_sdk_retries() -> None:
     for code, (status, headers) in ANSWERS.items():
         sdk_retries = headers != NEVER and (status in (408, 409, 429) or status >= 500)
         retries = ERROR_CODES[code].retry in (Retry.yes, Retry.later)

@@ -108,7 +108,7 @@ def test_every_import_names_its_module_from_the_top() -> None:
             assert not (isinstance(node, ast.ImportFrom) and node.level), path
 
 
-def test_tasks_are_started_where_their_death_is_noticed() -> None:
+def test_tasks_are_started_only_in_modules_that_notice_their_failure() -> None:
     starters = {
         module.removeprefix("sora_proxy.")
         for module, path in PATHS.items()
@@ -136,7 +136,7 @@ def test_the_longest_chain_of_imports_is_short() -> None:
     assert len(longest) <= MAX_CHAIN, "\n".join(longest)
 
 
-def test_the_families_of_the_api_import_nothing_of_one_another() -> None:
+def test_the_families_of_the_api_do_not_import_one_another() -> None:
     for family in FAMILIES:
         inside = f"sora_proxy.api.{family}"
         others = {f"sora_proxy.api.{other}" for other in FAMILIES if other != family}
@@ -144,13 +144,13 @@ def test_the_families_of_the_api_import_nothing_of_one_another() -> None:
         assert {each for each in imported if any(each.startswith(other) for other in others)} == set()
 
 
-def test_what_surrounds_a_request_knows_nothing_of_orders() -> None:
+def test_the_modules_around_a_request_do_not_import_orders() -> None:
     rooms = [f"sora_proxy.{room}" for room in ("orders", "scheduling", "key_keeping", "upstream", "webhooks")]
     families = [f"sora_proxy.api.{family}" for family in FAMILIES]
     assert {user for user in users_of(*rooms, *families) if user.startswith("api.http")} == set()
 
 
-def test_the_words_that_everybody_speaks_import_no_module_but_one_another() -> None:
+def test_the_modules_of_shared_types_import_only_one_another() -> None:
     words = {f"sora_proxy.{name}" for name in ("errors", "event_log", "events", "generation", "spec")}
     assert set().union(*map(imports_of, words)) <= words
     assert users_of("sora_proxy.app") <= {"__main__"}

@@ -38,9 +38,7 @@ def test_the_last(): pass
 
 
 @pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "1"]], ids=["here", "in a worker"])
-def test_what_is_left_open_fails_its_own_test_and_what_outlives_all_is_found_at_the_end(
-    tmp_path: Path, workers: list[str]
-) -> None:
+def test_a_leftover_fails_its_own_test_or_is_found_at_the_end_of_the_run(tmp_path: Path, workers: list[str]) -> None:
     (tmp_path / "test_leaks.py").write_text(TESTS)
     options = ["-p", "tests.leftovers", "-p", "no:cacheprovider", "-W", "error", "-q", "-c", "/dev/null", *workers]
     command = [sys.executable, "-m", "pytest", *options, str(tmp_path)]

@@ -74,7 +74,7 @@ HIDDEN_EVENTS = {
 
 
 @pytest.mark.parametrize("module", HIDDEN_EVENTS.values(), ids=HIDDEN_EVENTS)
-def test_an_event_that_is_not_a_literal_is_found(module: str) -> None:
+def test_an_event_that_is_not_a_literal_is_refused(module: str) -> None:
     with pytest.raises(AssertionError, match="must be"):
         list(events_of(module))
 

@@ -173,7 +173,7 @@ async def test_a_reference_image_is_kept_apart_from_those_that_are_served(
 
 
 @pytest.mark.parametrize("kind", BAD)
-async def test_anything_else_is_refused_and_removed(media: Media, tmp_path: Path, kind: str) -> None:
+async def test_a_bad_image_is_refused_and_removed(media: Media, tmp_path: Path, kind: str) -> None:
     with pytest.raises(NotAnImage):
         await media.keep_input(BAD[kind])
     with pytest.raises(NotAnImage):
@@ -187,12 +187,12 @@ async def test_the_message_about_a_large_image_says_so(media: Media) -> None:
         await media.keep_input(BAD["too large png"])
 
 
-async def test_a_download_that_never_came_is_no_image(media: Media) -> None:
+async def test_a_download_that_never_came_is_not_an_image(media: Media) -> None:
     with pytest.raises(NotAnImage):
         await media.keep_result(media.new_download())
 
 
-async def test_opening_removes_what_a_crash_left_half_written_and_nothing_else(media: Media, tmp_path: Path) -> None:
+async def test_opening_removes_only_files_that_a_crash_left_half_written(media: Media, tmp_path: Path) -> None:
     name = await media.keep_result(await downloaded(media, GOOD["png"][0]))
     reference = await media.keep_input(GOOD["png"][0])
     await downloaded(media, b"half")
@@ -202,19 +202,19 @@ async def test_opening_removes_what_a_crash_left_half_written_and_nothing_else(m
     assert await names(media, tmp_path / "inputs") == [reference]
 
 
-async def test_the_folders_are_for_our_eyes_only(media: Media, tmp_path: Path) -> None:
+async def test_the_folders_are_readable_only_by_their_owner(media: Media, tmp_path: Path) -> None:
     for folder in ("static/images", "inputs"):
         mode = (await on_thread(media, (tmp_path / folder).stat)).st_mode
         assert stat.S_IMODE(mode) == 0o700
 
 
-async def test_a_disk_that_refuses_is_no_fault_of_the_image(media: Media, tmp_path: Path) -> None:
+async def test_a_failure_of_the_disk_is_not_a_fault_of_the_image(media: Media, tmp_path: Path) -> None:
     await on_thread(media, (tmp_path / "inputs").rmdir)
     with pytest.raises(StorageUnavailable, match="an image can't be stored: No such file or directory"):
         await media.keep_input(GOOD["png"][0])
 
 
-async def test_an_image_that_was_removed_is_not_there(media: Media) -> None:
+async def test_a_removed_image_is_not_found(media: Media) -> None:
     name = await media.keep_result(await downloaded(media, GOOD["gif"][0]))
     await on_thread(media, media.image_path(name).unlink)
     assert not await media.has_image(name)
@@ -236,7 +236,7 @@ def test_other_names_are_not_served(name: str) -> None:
 
 
 @pytest.mark.parametrize(("wanted", "ending"), [("png", "png"), ("jpeg", "jpg"), ("webp", "webp")])
-async def test_an_image_is_kept_in_the_wanted_format_and_nothing_else_of_it(
+async def test_an_image_is_kept_only_in_the_wanted_format(
     media: Media, tmp_path: Path, wanted: str, ending: str
 ) -> None:
     name = await media.keep_result(await downloaded(media, GOOD["gif"][0]), wanted)
@@ -245,13 +245,15 @@ async def test_an_image_is_kept_in_the_wanted_format_and_nothing_else_of_it(
 
 
 @pytest.mark.parametrize("kind", BAD)
-async def test_what_is_no_image_is_not_converted_and_removed(media: Media, tmp_path: Path, kind: str) -> None:
+async def test_a_file_that_is_not_an_image_is_removed_instead_of_converted(
+    media: Media, tmp_path: Path, kind: str
+) -> None:
     with pytest.raises(NotAnImage):
         await media.keep_result(await downloaded(media, BAD[kind]), "webp")
     assert await names(media, tmp_path / "static/images") == []
 
 
-async def test_an_upload_comes_in_pieces_and_is_checked_when_it_is_there(media: Media, tmp_path: Path) -> None:
+async def test_an_upload_comes_in_pieces_and_is_checked_when_it_is_complete(media: Media, tmp_path: Path) -> None:
     content = GOOD["png"][0]
     upload = await media.new_upload()
     for start in range(0, len(content), 100):

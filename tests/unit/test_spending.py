@@ -193,12 +193,12 @@ ACTIONS = ["order", "order", *["step"] * 6, "burst", "cancel", "restart", "hours
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(1, 60)), min_size=30, max_size=60))
-def test_what_counts_is_what_may_have_been_registered_and_no_cap_is_exceeded(steps: list[tuple[str, int]]) -> None:
+def test_orders_that_may_have_been_registered_count_and_no_cap_is_exceeded(steps: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(Story(Path(folder)).run(steps))
 
 
-async def test_an_order_that_is_sent_again_counts_again_only_if_the_back_end_took_and_lost_it(
+async def test_an_order_that_is_sent_again_counts_again_only_if_the_back_end_accepted_and_lost_it(
     database: Database,
 ) -> None:
     counting = Spending(database, Caps(), now=lambda: 20_000 * DAY)
@@ -233,7 +233,7 @@ async def test_an_intent_that_is_not_committed_does_not_count(database: Database
     assert await table(database) == {("first", "2024-10-04"): 1}
 
 
-async def test_an_order_that_an_older_version_sent_is_not_returned_below_zero(database: Database) -> None:
+async def test_returning_an_order_that_an_older_version_sent_never_makes_a_count_negative(database: Database) -> None:
     counting = Spending(database, Caps(in_all=1), now=lambda: 20_000 * DAY)
     older, store = Store(database), Store(database, [counting.count], [counting.follow])
     sent_before, sent_now = order(images=4), order()

@@ -107,7 +107,7 @@ def test_a_proxy_that_does_not_listen_counts_as_not_sent(way: Way, http: SoraHtt
     assert (failure.sent, failure.proxy) == (False, True)
 
 
-def test_a_proxy_whose_name_nobody_knows_counts_as_not_sent(
+def test_a_proxy_whose_name_cannot_be_resolved_counts_as_not_sent(
     way: Way, http: SoraHttp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: object, **__: object) -> None:  # the real one may ask a network that a test should not need
@@ -126,21 +126,21 @@ def test_a_proxy_that_refuses_the_tunnel_counts_as_not_sent(serve: Serve, http: 
     assert (failure.sent, failure.proxy) == (False, True)
 
 
-def test_a_proxy_that_opens_the_way_and_lets_it_break_counts_as_not_sent(serve: Serve, http: SoraHttp) -> None:
+def test_a_proxy_that_opens_a_connection_and_drops_it_counts_as_not_sent(serve: Serve, http: SoraHttp) -> None:
     for scheme, wrap in (("http", behind_tunnel), ("socks5h", behind_socks)):
         server = serve(wrap(lambda _server, _sock: None))
         failure = failure_of(http, order(f"https://{HOST}", egress=by(f"{scheme}://127.0.0.1:{server.port}")))
         assert (failure.sent, failure.proxy) == (False, True)
 
 
-def test_an_address_that_is_none_is_not_the_proxys_fault(http: SoraHttp, silent: int) -> None:
+def test_an_invalid_address_is_not_a_fault_of_the_proxy(http: SoraHttp, silent: int) -> None:
     failure = failure_of(http, order("http://[::1", egress=by(f"http://127.0.0.1:{silent}")))
     assert (failure.sent, failure.proxy) == (False, False)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("refusal", range(1, 9))
-def test_a_socks_proxy_that_refuses_the_way_counts_as_not_sent(
+def test_a_socks_proxy_that_refuses_the_connection_counts_as_not_sent(
     serve: Serve, http: SoraHttp, scheme: str, refusal: int
 ) -> None:
     server = serve(behind_socks(answer_all, refusal=refusal))
@@ -153,7 +153,7 @@ def test_a_socks_proxy_that_refuses_the_way_counts_as_not_sent(
 @pytest.mark.parametrize(
     "reply", [b"", b"\x05", b"\x04\x00", b"\x05\xff", b"\x05\x07", b"HTTP/1.1 400 Bad Request\r\n\r\n"]
 )
-def test_what_is_no_socks_proxy_counts_as_not_sent(serve: Serve, http: SoraHttp, reply: bytes) -> None:
+def test_a_server_that_is_not_a_socks_proxy_counts_as_not_sent(serve: Serve, http: SoraHttp, reply: bytes) -> None:
     def script(_server: Server, sock: socket.socket) -> None:
         sock.recv(16)
         sock.sendall(reply)
@@ -162,7 +162,7 @@ def test_what_is_no_socks_proxy_counts_as_not_sent(serve: Serve, http: SoraHttp,
     assert (failure.sent, failure.proxy) == (False, True)
 
 
-def test_a_back_end_without_a_good_certificate_is_refused_through_a_proxy_which_may_be_the_one_that_shows_it(
+def test_a_bad_certificate_behind_a_proxy_counts_as_a_fault_of_the_proxy(
     serve: Serve, http: SoraHttp, authority: trustme.CA
 ) -> None:
     script = over_tls(trustme.CA(), answer_all, HOST)
@@ -174,7 +174,7 @@ def test_a_back_end_without_a_good_certificate_is_refused_through_a_proxy_which_
 
 
 @pytest.mark.parametrize("to", ["http", "https"])
-def test_a_proxy_without_a_good_certificate_is_told_nothing(
+def test_a_proxy_without_a_good_certificate_gets_no_request(
     serve: Serve, http: SoraHttp, authority: trustme.CA, to: str
 ) -> None:
     server = serve(over_tls(trustme.CA(), answer_all))
@@ -211,7 +211,7 @@ def test_an_http_proxy_gets_its_user_and_password_and_the_back_end_does_not(
 
 
 @pytest.mark.parametrize(("user", "password"), [("", ""), (USER, "wr0ng-password"), ("an0ther-user", PASSWORD)])
-def test_a_socks_proxy_that_wants_other_credentials_counts_as_not_sent_and_no_text_tells_them(
+def test_a_socks_proxy_that_wants_other_credentials_counts_as_not_sent_and_they_are_never_shown(
     serve: Serve, http: SoraHttp, caplog: pytest.LogCaptureFixture, user: str, password: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -255,7 +255,7 @@ DRIPS: dict[str, tuple[str, bytes, Callable[[Script], Script]]] = {
 
 
 @pytest.mark.parametrize("stage", DRIPS)
-def test_abort_ends_a_call_whose_proxy_drips(
+def test_abort_ends_a_call_whose_proxy_answers_byte_by_byte(
     serve: Serve, http: SoraHttp, threads: ThreadPoolExecutor, stage: str
 ) -> None:
     scheme, first, wrap = DRIPS[stage]
@@ -278,7 +278,7 @@ def test_abort_ends_a_call_whose_proxy_drips(
 # --- What ways share, and what not ------------------------------------------------------------------------------------
 
 
-def test_a_challenge_makes_a_keys_session_on_that_way_anew_and_touches_no_other(serve: Serve, http: SoraHttp) -> None:
+def test_a_challenge_renews_only_the_session_of_that_key_and_egress(serve: Serve, http: SoraHttp) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         while request := server.read(sock):
             if request.path == "/challenge":
@@ -308,7 +308,7 @@ def test_a_challenge_makes_a_keys_session_on_that_way_anew_and_touches_no_other(
     assert ask("another", "/__cflb", one) == "__cf_bm=1; _cfuvid=1"
 
 
-def test_a_challenged_session_comes_back_with_a_browser_of_its_own_choice(serve: Serve, http: SoraHttp) -> None:
+def test_a_session_renewed_after_a_challenge_may_have_another_browser(serve: Serve, http: SoraHttp) -> None:
     """All calls of a session have one browser; a new session may have another."""
 
     def script(server: Server, sock: socket.socket) -> None:
@@ -321,7 +321,7 @@ def test_a_challenged_session_comes_back_with_a_browser_of_its_own_choice(serve:
     assert len({request.headers["user-agent"] for request in server.requests}) > 1
 
 
-def test_ways_with_the_same_address_but_other_credentials_share_no_connection(serve: Serve, http: SoraHttp) -> None:
+def test_egresses_with_the_same_address_but_other_credentials_share_no_connection(serve: Serve, http: SoraHttp) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         while server.read(sock):
             answer(sock)

@@ -146,7 +146,7 @@ def test_accounts_are_used_up_to_their_limits_and_never_beyond(
 
 
 @pytest.mark.parametrize("weights", [[1.0, 2.0, 3.0], [1.0, 9.0], [0.5, 0.5, 1.0, 2.0]])
-async def test_over_a_day_keys_that_can_serve_share_by_their_weights_within_a_hundredth(weights: list[float]) -> None:
+async def test_over_a_day_available_keys_share_orders_by_their_weights_within_one_percent(weights: list[float]) -> None:
     market = market_of([Account(10_000, 10_000) for _ in weights], weights, seed=1)
     # Far apart, so that every key can serve whenever an order comes.
     await a_while(market, DAY, every=20, task_seconds=5)
@@ -155,7 +155,7 @@ async def test_over_a_day_keys_that_can_serve_share_by_their_weights_within_a_hu
         assert market.served[str(number)] / total == pytest.approx(weight / sum(weights), abs=0.01)
 
 
-async def test_over_a_day_a_flooding_client_starves_nobody() -> None:
+async def test_over_a_day_a_flooding_client_does_not_starve_another() -> None:
     market = market_of([Account(30, 3), Account(30, 3)], [1.0, 1.0], seed=2)
 
     async def flood() -> None:

@@ -65,7 +65,7 @@ async def test_a_key_for_all_models_takes_the_first_order_whatever_it_is_for(beg
     assert [order.key for order in waiting[:2]] == [everything, hare]
 
 
-async def test_an_order_of_a_model_that_no_key_serves_is_refused_at_once() -> None:
+async def test_an_order_for_a_model_that_no_key_serves_is_refused_at_once() -> None:
     pool = pool_of(only("fox"))
     pool.admit("client", model="fox")
     with pytest.raises(NoUpstreamKey):
@@ -75,7 +75,7 @@ async def test_an_order_of_a_model_that_no_key_serves_is_refused_at_once() -> No
     assert pool.usable  # the back end as a whole is
 
 
-async def test_only_the_orders_that_no_key_is_left_for_are_refused(begin: Begin) -> None:
+async def test_only_orders_that_no_remaining_key_serves_are_refused(begin: Begin) -> None:
     pool = pool_of(only("fox", "hare"), only("hare"))
     both, hare = keys_of(pool)
     holders = [await begin(pool, at=place("fox")), await begin(pool, at=place("hare"))]
@@ -89,7 +89,7 @@ async def test_only_the_orders_that_no_key_is_left_for_are_refused(begin: Begin)
     assert waiting["hare"].key is hare
 
 
-async def test_a_refused_order_that_had_a_key_before_is_not_granted_that_one_again(begin: Begin) -> None:
+async def test_a_refused_order_is_not_granted_its_earlier_key_again(begin: Begin) -> None:
     pool = pool_of(only("fox"))
     order = await begin(pool, at=place("fox"))
     await order.end(KeyRejected("dead"))
@@ -98,7 +98,7 @@ async def test_a_refused_order_that_had_a_key_before_is_not_granted_that_one_aga
     assert idle(pool)
 
 
-async def test_a_change_of_its_models_gives_a_key_to_other_orders_at_once(begin: Begin) -> None:
+async def test_a_key_serves_other_orders_as_soon_as_its_models_change(begin: Begin) -> None:
     pool = pool_of(only("fox"), only("hare"))
     fox, _ = keys_of(pool)
     await begin(pool, at=place("hare"))
@@ -143,7 +143,7 @@ async def test_a_rate_limited_key_is_not_probed_for_orders_that_it_does_not_serv
     assert hare.tasks == 1
 
 
-async def test_the_forecast_of_a_model_counts_the_keys_and_orders_of_that_model_only(begin: Begin) -> None:
+async def test_the_forecast_for_a_model_counts_only_keys_and_orders_of_that_model(begin: Begin) -> None:
     pool = pool_of(only("fox"), only("hare"), max_wait_seconds=100)
     for _ in range(5):
         await begin(pool, at=place("fox"))
@@ -217,7 +217,7 @@ def served_first(orders: list[Place[Lease]], count: int) -> list[Place[Lease]]:
     return list(served)[:count]
 
 
-async def test_a_flood_for_one_model_starves_no_order_of_another_client() -> None:
+async def test_a_flood_for_one_model_does_not_starve_other_clients() -> None:
     pool = pool_of(only("fox"), only())
     orders = crowd(pool, ("greedy", "fox", 400), ("modest", "fox", 1), ("other", "hare", 1))
     assert {"modest", "other"} <= {each.client for each in served_first(orders, 8)}
@@ -310,7 +310,7 @@ STEPS = ("come", "come", "come", "leave", "accept", "end", "end", "change", "rev
 
 @settings(deadline=None)
 @given(steps=st.lists(st.sampled_from(STEPS), max_size=150), keys=st.integers(1, 5), seed=st.integers(0, 2**16))
-def test_no_key_is_idle_and_no_order_lost_or_on_a_wrong_key_whatever_happens(
+def test_no_key_stays_idle_and_no_order_is_lost_or_misplaced_whatever_happens(
     steps: list[str], keys: int, seed: int
 ) -> None:
     async def story() -> None:

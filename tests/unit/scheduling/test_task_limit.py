@@ -49,7 +49,7 @@ async def test_a_learned_limit_that_is_used_grows_by_one_after_a_time_without_a_
     assert noted == [3, 4, 5]  # what outlives the process
 
 
-async def test_a_refusal_starts_the_time_anew(begin: Begin) -> None:
+async def test_a_refusal_restarts_the_time(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     await learn(pool, begin, 2)
