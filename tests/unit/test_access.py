@@ -1,4 +1,4 @@
-"""The keys that let callers in: configured, or generated once and kept."""
+"""The client key and the admin key: configured, or generated once and kept."""
 
 import os
 import stat
@@ -22,7 +22,7 @@ def mode(path: Path) -> int:
 
 
 def test_a_key_is_generated_once_and_readable_only_by_its_owner(tmp_path: Path) -> None:
-    umask = os.umask(0)  # whatever the process was started with
+    umask = os.umask(0)  # so that the umask of the process does not matter
     try:
         first = load_access(settings(tmp_path))
     finally:

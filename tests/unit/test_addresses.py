@@ -1,4 +1,4 @@
-"""Addresses from outside, as they are written down."""
+"""Addresses from outside, as they are written into answers."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from sora_proxy.foreign.addresses import MAX_LENGTH, plain_address
     ],
 )
 def test_a_plain_address_stays_as_it_is(address: str) -> None:
-    """Signatures in it cover how it is written."""
+    """A signature in an address covers its spelling."""
     assert plain_address(address) == address
 
 

@@ -129,7 +129,7 @@ def test_every_text_of_the_document_is_escaped(page: ApiPage, document: dict[str
 
 
 def with_hostile_texts(value: Any) -> Any:
-    """A document with markup in every text that is for people."""
+    """A document with markup in every text for readers."""
     texts = {"summary", "description", "title", "version", "name", "in", "const", "example", "type"}
     if isinstance(value, dict):
         return {

@@ -1,4 +1,4 @@
-"""Background loops: what dies is logged, restarted and reported; what is stopped ends with its loops."""
+"""Background loops: a loop that dies is logged, restarted and reported; all loops end when they are stopped."""
 
 import asyncio
 import itertools
@@ -9,7 +9,7 @@ import structlog
 from sora_proxy import background
 from sora_proxy.background import Background, start_task, uninterrupted
 
-SECONDS = 60  # nothing in these tests waits longer
+SECONDS = 60  # the limit of each test
 
 
 @pytest.fixture(autouse=True)

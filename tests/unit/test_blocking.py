@@ -1,4 +1,4 @@
-"""BlockingPool: what happens to a call whose caller goes away."""
+"""BlockingPool: results of calls, bounds on threads, and calls whose caller is cancelled."""
 
 import asyncio
 import contextvars
@@ -21,7 +21,7 @@ def pool() -> Iterator[BlockingPool]:
 
 
 class Call:
-    """Something that a thread works on until the test lets it go."""
+    """Work that occupies a thread until the test ends it."""
 
     def __init__(self) -> None:
         self.begun, self.go, self.ended = threading.Event(), threading.Event(), threading.Event()
@@ -99,7 +99,7 @@ async def test_a_caller_cancelled_after_the_end_of_its_call_leaves_the_pool_idle
     caller = asyncio.create_task(pool.run(Work.media, call))
     await begun(call)
     call.go.set()
-    while pool.busy:  # the thread is done, the caller does not know yet  # noqa: ASYNC110
+    while pool.busy:  # the thread has finished, but the caller has not resumed yet  # noqa: ASYNC110
         await asyncio.sleep(0)
     caller.cancel()
     done, _ = await asyncio.wait([caller], timeout=PATIENCE)

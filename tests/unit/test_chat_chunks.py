@@ -1,4 +1,4 @@
-"""The chunks of a stream: the same for the same log, cut wherever it may be."""
+"""The chunks of a stream: they follow from the log alone, even after an interruption."""
 
 import itertools
 from typing import Any, get_args, get_type_hints
@@ -30,7 +30,7 @@ def generation(events: list[Event]) -> Generation:
 
 
 def streamed(events: list[Event], options: ChunkOptions) -> list[bytes]:
-    """Everything that one stream sends."""
+    """All chunks of one stream."""
     chunks = ChatChunks(generation(events), options, ORIGIN)
     return [*chunks.role(), *(line for event in events for line in chunks.of(event))]
 

@@ -1,4 +1,4 @@
-"""What ComfyUI's answers mean, and that none of them can break anything."""
+"""The meaning of ComfyUI's answers; none of them makes a reader fail."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -29,7 +29,7 @@ def is_class(name: str) -> bool:
 
 
 def entry(*items: Any, status: Any = None, others: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What the history has of our job."""
+    """The entry of our job in the history."""
     shown = {"9": {"images": list(items)}, **(others or {})}
     success = {"status_str": "success", "completed": True, "messages": []}
     return {

@@ -1,4 +1,4 @@
-"""Graphs: what an order becomes, what a server can make, and what it lacks."""
+"""The graphs of orders, the models of a server, and the inputs that a server lacks."""
 
 import copy
 import json
@@ -306,7 +306,7 @@ def test_the_limits_of_a_node_apply_to_orders(tmp_path: Path) -> None:
     assert (workflow.max_images, workflow.max_seed) == (2, 2**32 - 1)
 
 
-# --- What a server lacks ----------------------------------------------------------------------------------------------
+# --- Problems of workflows --------------------------------------------------------------------------------------------
 
 
 def without(class_type: str) -> dict[str, Any]:

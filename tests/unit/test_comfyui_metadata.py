@@ -1,4 +1,4 @@
-"""What is taken out of images: everything that is not needed to show them."""
+"""Removing everything from images that is not needed to show them."""
 
 import io
 import struct
@@ -35,7 +35,7 @@ def saved(kind: str, mode: str = "RGB", *, frames: int = 1, **options: object) -
 
 
 def png(*, frames: int = 1) -> bytes:
-    """With texts in each of their chunks, and in one of a private kind behind the image, as SaveAnimatedPNG does."""
+    """A PNG with texts in each kind of text chunk, and in a private chunk behind the image, as SaveAnimatedPNG does."""
     info = PngInfo()
     info.add_text("prompt", SECRET)
     info.add_text("workflow", SECRET, zip=True)
@@ -45,24 +45,24 @@ def png(*, frames: int = 1) -> bytes:
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    """One of a PNG."""
+    """A chunk of a PNG."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png_with(kind: bytes, data: bytes) -> bytes:
-    """With a chunk before the pixels."""
+    """A PNG with a chunk before the pixels."""
     content = saved("PNG")
     return content[:33] + chunk(kind, data) + content[33:]
 
 
 def jpeg_with(marker: int, data: bytes) -> bytes:
-    """With a segment before all others."""
+    """A JPEG with a segment before all others."""
     content = saved("JPEG")
     return content[:2] + struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data + content[2:]
 
 
 def webp_with(data: bytes, *, in_frame: bool) -> bytes:
-    """With a chunk of a private kind at the end, or at the end of the last frame."""
+    """A WebP with a private chunk at the end, or at the end of the last frame."""
     content = saved("WEBP", frames=2)
     chunk = struct.pack("<4sI", b"text", len(data)) + data + b"\0" * (len(data) % 2)
     if in_frame:
@@ -74,7 +74,7 @@ def webp_with(data: bytes, *, in_frame: bool) -> bytes:
 
 
 def gif_with(label: int, *blocks: bytes) -> bytes:
-    """With an extension before the first frame."""
+    """A GIF with an extension before the first frame."""
     content = saved("GIF", "P", frames=2, loop=0)
     at = content.index(b"!\xff\x0bNETSCAPE2.0")
     rows = b"".join(bytes([len(block)]) + block for block in blocks)
@@ -129,7 +129,7 @@ def pixels(content: bytes) -> list[bytes]:
 
 
 def texts_in(content: bytes) -> str:
-    """All that Pillow finds beside the pixels."""
+    """Everything that Pillow finds besides the pixels."""
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         return f"{image.info} {dict(image.getexif())} {getattr(image, 'text', '')}"

@@ -1,4 +1,4 @@
-"""How far a job is, by the frames of a socket."""
+"""The progress of a job, as the frames of a socket show it."""
 
 import json
 import struct
@@ -91,7 +91,7 @@ def test_the_steps_of_a_sampler_count_most_and_a_job_never_goes_back(jobs: dict[
         state(n4=DONE),
         state(n4=DONE, n5=DONE, n6=DONE, n7=DONE),
         state(n4=DONE, n5=DONE, n6=DONE, n7=DONE, n3=(1.0, 2.0, "running")),
-        state(n4=DONE),  # less than before, as after a socket was opened again
+        state(n4=DONE),  # less than before, as after a reconnection
         state(n4=DONE, n5=DONE, n6=DONE, n7=DONE, n3=(2.0, 2.0, "finished")),
         state(n4=DONE, n5=DONE, n6=DONE, n7=DONE, n3=DONE, n8=DONE, n9=DONE),
     ):

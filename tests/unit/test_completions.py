@@ -1,4 +1,4 @@
-"""A generation in the words of a chat completion."""
+"""A generation as a chat completion."""
 
 import orjson
 import pytest

@@ -1,4 +1,4 @@
-"""Images in the format that was ordered, looked at with Pillow."""
+"""Images in the format that was ordered, checked with Pillow."""
 
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def test_compression_is_ignored_for_a_png(tmp_path: Path) -> None:
     assert not converted(drawn(tmp_path / "source", "PNG"), tmp_path / "target", "png", 10)
 
 
-# --- What an image says about itself ----------------------------------------------------------------------------------
+# --- Metadata and colour profiles -------------------------------------------------------------------------------------
 
 MADE_BY_AI = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 XMP = f"""<?xpacket begin=""?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF

@@ -1,4 +1,4 @@
-"""The table of error codes is complete, and clients see what they always saw."""
+"""The table of error codes is complete, and clients get the same answers as from earlier versions."""
 
 import ast
 import re
@@ -38,7 +38,7 @@ from sora_proxy.events import Failed
 
 ROOT = Path(sora_proxy.__file__).parent
 
-# What clients of earlier versions rely on: the status of each code, and the headers that tell when to try again.
+# Clients of earlier versions rely on the status of each code, and on the headers about retries.
 NEVER = {"x-should-retry": "false"}
 ANSWERS: dict[str, tuple[int, dict[str, str]]] = {
     "admin_key_required": (403, {}),
@@ -101,7 +101,7 @@ TYPES = {401: "invalid_request_error", 403: "permission_error", 429: "rate_limit
 
 
 def codes_in(tree: ast.Module) -> Iterator[ast.expr]:
-    """What is given as an error code somewhere in a module: a constant, or an expression that is one elsewhere."""
+    """Every value that a module uses as an error code: a constant, or an expression that is a constant elsewhere."""
     for node in ast.walk(tree):
         match node:
             case ast.keyword(arg="code", value=value):
@@ -226,7 +226,7 @@ def test_the_table_recommends_a_retry_where_an_sdk_retries() -> None:
     for code, (status, headers) in ANSWERS.items():
         sdk_retries = headers != NEVER and (status in (408, 409, 429) or status >= 500)
         retries = ERROR_CODES[code].retry in (Retry.yes, Retry.later)
-        for_operators = code in ("key_exists", "backend_exists")  # who use no SDK
+        for_operators = code in ("key_exists", "backend_exists")  # operators use no SDK
         assert retries == sdk_retries or for_operators, code
 
 

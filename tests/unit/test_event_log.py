@@ -63,7 +63,7 @@ async def test_events_appended_while_a_follower_is_busy_with_another_are_not_mis
     seen: list[Event] = []
     async for events in log.follow():
         seen.extend(events)
-        if len(seen) == 1:  # suspended at a yield: nobody waits for news now
+        if len(seen) == 1:  # suspended at a yield: nothing waits for events now
             log.append(Progress(1))
             log.append(Progress(2), Progress(3))
             log.close()
@@ -105,7 +105,7 @@ async def test_a_nudge_wakes_only_the_followers_that_asked_for_nudges() -> None:
     log = EventLog[Event]()
     log.nudge()
     asked, other = log.follow(nudged=True), asyncio.ensure_future(anext(log.follow()))
-    assert list(await anext(asked)) == []  # for the one before it came
+    assert list(await anext(asked)) == []  # for the nudge before it joined
     waiting = asyncio.ensure_future(anext(asked))
     await asyncio.sleep(0)
     log.nudge()

@@ -33,7 +33,7 @@ from sora_proxy.generation import (
 )
 from sora_proxy.spec import GenerationSpec
 
-# Written out a second time: a change of the table must be meant.
+# Written a second time, so that the table is not changed by mistake.
 ALLOWED = {
     "queued": "submitting saving failed cancelled",
     "submitting": "running saving unknown queued failed cancelled",
@@ -75,7 +75,7 @@ def test_a_final_status_has_no_transitions_and_every_other_status_can_fail() -> 
 
 
 def test_an_accepted_order_is_queued_again_only_after_it_was_lost() -> None:
-    """Only from running, in one place, where the operator chose that."""
+    """Only from running, in one place, and if the operator chose that."""
     assert {status for status in BEYOND_RECALL if Status.queued in TRANSITIONS[status]} == {
         Status.submitting,
         Status.unknown,
@@ -136,7 +136,7 @@ def test_the_fields_that_distinguish_stored_orders_never_change() -> None:
 
 
 def previewed(preview: Preview, *, wanted: int = 1, ended: bool = False) -> Preview | None:
-    """What a generation of two images keeps of a preview."""
+    """The preview that a generation of two images keeps, if any."""
     generation = Generation("chatcmpl-1", "client", GenerationSpec("m", "p", n=2, previews=wanted))
     if ended:
         generation.log.append(Cancelled())

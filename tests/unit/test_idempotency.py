@@ -1,4 +1,4 @@
-"""Who was first is decided by the database alone, and remembered for a day."""
+"""The database alone decides which request was first, and remembers it for a day."""
 
 import asyncio
 from dataclasses import replace
@@ -34,7 +34,7 @@ async def add(database: Database, claim: Claim) -> Generation:
 
 
 async def age(database: Database, seconds: float) -> None:
-    """Let everything have happened so much earlier."""
+    """Move all times in the database into the past."""
 
     def write(connection: sa.Connection) -> None:
         connection.execute(sent.update().values(created_at=sent.c.created_at - seconds))

@@ -1,4 +1,4 @@
-"""What requests for images may hold: strict in JSON, texts in forms, null for what is not set."""
+"""The fields of requests for images: strict in JSON, texts in forms, null for unset values."""
 
 from typing import Any
 

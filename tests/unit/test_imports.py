@@ -1,4 +1,4 @@
-"""The table of imports: who may import whom, which library has which place, and how large a module may be."""
+"""The table of imports: which folder may import which, where libraries are used, and how large a module may be."""
 
 import ast
 import functools
@@ -16,9 +16,9 @@ PATHS = {
     for path in ROOT.rglob("*.py")
 }
 FOLDERS = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-# The modules of the root import no folder, apart from those that put the program together.
+# The modules of the root import no folder, except those that put the program together.
 COMPOSERS = {"sora_proxy.app", "sora_proxy.backend_choice", "sora_proxy.__main__", "sora_proxy.healthcheck"}
-# What each folder may import beside itself, the root and `foreign`. `app` and `__main__` may import all.
+# The folders that each folder may import besides itself, the root and `foreign`. `app` and `__main__` may import all.
 MAY_IMPORT = {
     "foreign": set(),
     "settings": set(),
@@ -44,7 +44,7 @@ def tree_of(module: str) -> ast.Module:
 
 @functools.cache
 def imported_names(module: str) -> frozenset[str]:
-    """Everything that a module imports, imports for types included."""
+    """All names that a module imports, including imports for types."""
     found = set()
     for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Import):
@@ -102,7 +102,7 @@ def test_each_folder_imports_only_what_the_table_allows() -> None:
 
 
 def test_every_import_names_its_module_from_the_top() -> None:
-    """So that the tests in here see all of them."""
+    """The other tests here do not see relative imports."""
     for path in PATHS.values():
         for node in ast.walk(ast.parse(path.read_bytes())):
             assert not (isinstance(node, ast.ImportFrom) and node.level), path
@@ -189,7 +189,7 @@ def test_the_modules_of_shared_types_import_only_one_another() -> None:
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_each_library_has_its_place(libraries: list[str], places: set[str]) -> None:
-    """A place is a module, or a folder with all in it."""
+    """A place is a module, or a folder with all its modules."""
     users = users_of(*libraries)
     assert {user for user in users if not any(f"{user}.".startswith(f"{place}.") for place in places)} == set()
     assert users
@@ -209,7 +209,7 @@ def test_modules_and_functions_are_short_and_the_root_is_small() -> None:
 
 
 def test_every_module_can_be_imported() -> None:
-    """Without cycles, which a test above rules out, a module that can be imported can be imported alone."""
+    """Since a test above rules out cycles, a module that can be imported can also be imported alone."""
     names = sorted(name for name in PATHS if not name.endswith("__main__"))
     script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
     done = subprocess.run([sys.executable, "-c", script, *names], capture_output=True, text=True, check=False)

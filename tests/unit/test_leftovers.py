@@ -1,4 +1,4 @@
-"""The rule of the tests themselves: what a test leaves open fails it, and none of those after it."""
+"""A rule of the tests themselves: a test that leaves something open fails, and no later test does."""
 
 import os
 import re

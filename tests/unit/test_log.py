@@ -1,4 +1,4 @@
-"""The way out of every log line: one JSON object each, with its context, without secrets."""
+"""Writing log lines: one JSON object each, with its context and without secrets."""
 
 import io
 import logging
@@ -54,7 +54,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture
 def lines(written: Callable[[], str]) -> Lines:
-    """The function ends logging and returns its lines, read; it fails if one is not a JSON object."""
+    """The function ends logging and returns its parsed lines; it fails if a line is not a JSON object."""
 
     def read() -> list[dict[str, Any]]:
         text = written()
@@ -147,11 +147,11 @@ def repr_of_all(value: Any) -> list[str]:
 
 
 def without_the_handlers_of_pytest() -> None:
-    """They make what can't be formatted an error of the test."""
+    """Remove the handlers that turn a line that can't be formatted into an error of the test."""
     del logging.getLogger().handlers[1:]
 
 
-class Unspeakable:
+class Unprintable:
     def __str__(self) -> str:
         raise RuntimeError("no words")
 
@@ -184,8 +184,8 @@ def deep() -> Any:
         b"bytes \xff",
         {1, 2},
         {(1, 2): 3, None: 4},
-        Unspeakable(),
-        [Unspeakable()],
+        Unprintable(),
+        [Unprintable()],
         ring(),
         deep,
         ValueError("an exception"),
@@ -314,7 +314,7 @@ def test_the_exceptions_of_requests_show_no_proxy_password(written: Callable[[],
 
 @pytest.mark.parametrize("logger", [log, standard], ids=["ours", "standard"])
 def test_an_exception_is_logged_with_its_traceback(lines: Lines, logger: Any) -> None:
-    """The thread that writes is not the one that failed."""
+    """The thread that writes the line is not the thread that failed."""
     fail(logger, "what happened")
     line = only(lines)
     assert line["event"] == "it broke"

@@ -39,7 +39,7 @@ def events_of(module: str) -> Iterator[Event]:
 
 
 def events_of_the_program() -> set[Event]:
-    modules = [path for path in ROOT.rglob("*.py") if path != ROOT / "log.py"]  # which sets up the loggers of others
+    modules = [path for path in ROOT.rglob("*.py") if path != ROOT / "log.py"]  # it sets up the loggers of others
     return {event for path in modules for event in events_of(path.read_text())}
 
 

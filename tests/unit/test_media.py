@@ -1,4 +1,4 @@
-"""Images on disk: only what the bytes say counts, and nothing half-made stays."""
+"""Images on disk: only their bytes determine the format, and no incomplete file remains."""
 
 import io
 import re
@@ -27,7 +27,7 @@ def image(kind: str, size: tuple[int, int] = (32, 24), **options: Any) -> bytes:
 
 
 def c2pa() -> PngInfo:
-    """The chunk that says where a PNG is from."""
+    """The chunk that states the origin of a PNG."""
     chunks = PngInfo()
     chunks.add(b"caBX", b"a manifest")
     return chunks
@@ -38,7 +38,7 @@ def frames() -> list[Image.Image]:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size, with a bit of data that is sound as far as it goes."""
+    """A PNG that claims a size, with a little valid data."""
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)),
         (b"IDAT", zlib.compress(bytes(1000))),
@@ -51,14 +51,14 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def jpeg_of_scans(number: int) -> bytes:
-    """A sound JPEG whose last scan comes again and again."""
+    """A valid JPEG whose last scan is repeated."""
     whole = image("JPEG", progressive=True)
     scan = whole[whole.rindex(b"\xff\xda") : -2]
     return whole[:-2] + scan * number + whole[-2:]
 
 
 def jpeg_of_segments(marker: int, content: bytes, number: int) -> bytes:
-    """A sound JPEG that has a segment again and again before its image."""
+    """A valid JPEG with a repeated segment before its image."""
     whole = image("JPEG")
     segment = struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
     return whole[:2] + segment * number + whole[2:]
@@ -126,7 +126,7 @@ async def media(tmp_path: Path) -> AsyncIterator[Media]:
 
 
 async def on_thread(media: Media, call: Any, *arguments: Any) -> Any:
-    """Files are not for the event loop, in tests neither."""
+    """Files are not accessed on the event loop, not even in tests."""
     return await media._threads.run(Work.media, call, *arguments)
 
 
@@ -168,7 +168,7 @@ async def test_a_reference_image_is_kept_apart_from_those_that_are_served(
     assert await on_thread(media, media.input_path(name).read_bytes) == content
     assert not await media.has_image(name)
     await media.discard(media.input_path(name))
-    await media.discard(media.input_path(name))  # once more does no harm
+    await media.discard(media.input_path(name))  # a second call does no harm
     assert await names(media, tmp_path / "inputs") == []
 
 

@@ -1,4 +1,4 @@
-"""An order as each kind of server with OpenAI's Images API, or a relative of it, gets it."""
+"""An order as each kind of server with OpenAI's Images API or a similar one receives it."""
 
 import itertools
 from pathlib import Path

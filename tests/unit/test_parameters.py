@@ -1,4 +1,4 @@
-"""Parameters: which values they may have, in every API alike, and under which names they reach a back end."""
+"""Parameters: their values, which are the same in every API, and their names at a back end."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Answers with images in them, as they go out."""
+"""Writing answers that contain images."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from sora_proxy.blocking import BlockingPool
 
 @pytest.fixture
 def images(tmp_path: Path) -> dict[Path, bytes]:
-    """Files around the size of a piece, and what is in them."""
+    """Files around the size of a piece, with their contents."""
     sizes = (0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 7)
     contents = {tmp_path / f"{size}.png": os.urandom(size) for size in sizes}
     for path, content in contents.items():

@@ -1,4 +1,4 @@
-"""What no back end of a model can make is refused, naming the parameter, before anything is stored or sent."""
+"""An order that no back end of a model can make is refused, naming the parameter, before it is stored or sent."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from sora_proxy.upstream.model_names import Model, Route
 
 
 def check(*abilities: Abilities, n: int = 1, references: int = 0, mask: bool = False) -> None:
-    """Check an order at a model whose back ends can do this."""
+    """Check an order for a model whose back ends have these abilities."""
     model = Model("fox", tuple(Route(str(number), "fox", can) for number, can in enumerate(abilities)))
     sources = [InputSource("https://example.com/fox.png", "image")] * references
     inputs = Inputs(sources, InputSource("https://example.com/mask.png", "mask") if mask else None)

@@ -1,4 +1,4 @@
-"""What a conversation asks for, in every form that clients send."""
+"""The prompt and the images of a conversation, in every form that clients send."""
 
 import contextlib
 from typing import Any
@@ -172,7 +172,7 @@ def test_a_text_full_of_incomplete_data_uris_takes_time_in_proportion_to_its_len
     """A regular expression over the whole text once took minutes for this."""
 
     def ask(size: int) -> None:
-        with contextlib.suppress(ClientError):  # a short one may be a prompt
+        with contextlib.suppress(ClientError):  # a short text may be a prompt
             of(("user", (piece * (size // len(piece) + 1))[:size]))
 
     assert grows_linearly(ask)

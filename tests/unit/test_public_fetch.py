@@ -1,6 +1,6 @@
 """Fetching from addresses that clients name: the public internet and the operator's list, nothing else.
 
-Every server here listens on loopback, so every connection that is made to one is one that must have been allowed.
+Every server here listens on loopback, so a connection to one of them proves that its address was allowed.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ BOMB = gzip.compress(bytes(4 * MAX_BYTES))
 
 
 class Canary:
-    """A server on loopback that must never hear anything."""
+    """A server on loopback that must never be connected to."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -48,7 +48,7 @@ async def refused(address: str, *, allowed: tuple[str, ...] = ()) -> str:
     begun = time.thread_time()
     with pytest.raises(AddressRefused) as caught:
         await PublicFetcher(allowed).fetch(address)
-    assert time.thread_time() - begun < 5  # seconds of CPU time; measured: 0.04 for the dearest
+    assert time.thread_time() - begun < 5  # seconds of CPU time; measured: 0.04 for the most expensive one
     assert str(caught.value).isprintable()
     return str(caught.value)
 
@@ -234,7 +234,7 @@ async def test_no_credentials_cookies_or_proxies_are_used(
     server: TestServer, origin: Origin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:1")  # would be refused
+        monkeypatch.setenv(name, "http://127.0.0.1:1")  # a proxy there would refuse connections
     await PublicFetcher(["127.0.0.1"]).fetch(str(server.make_url("/")))
     (request,) = origin.requests
     assert {"authorization", "cookie", "referer"}.isdisjoint(name.lower() for name in request.headers)

@@ -1,4 +1,4 @@
-"""A generation in the words of the Responses API."""
+"""A generation as a response of the Responses API."""
 
 import re
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ NUMBER = re.compile(rb'"sequence_number":(\d+)')
 
 
 def completed(*made: int, of: int) -> tuple[Generation, Outcome]:
-    """A generation of which these images came."""
+    """A completed generation with these images."""
     generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox", n=of))
     generation.state = State(Status.completed)
     images = [Image(number, name=f"{number}.webp") for number in made]
@@ -79,10 +79,10 @@ def test_the_numbers_of_a_stream_follow_from_the_log_alone() -> None:
     told = [events.opening(), *(events.of(event, outcome) for event in generation.log)]
     assert [numbers_of(pieces) for pieces in told] == [
         [*range(10)],
-        [],  # it waits
-        [200, 201, 202, 203],  # the first progress: all four are being made
+        [],  # the order waits
+        [200, 201, 202, 203],  # the first progress: all four images are in progress
         [],
         [],
         [],
-        [*range(600, 614)],  # two for each image that came, one for the other, seven for the message and the end
+        [*range(600, 614)],  # two for each completed image, one for the failed one, seven for the message and the end
     ]

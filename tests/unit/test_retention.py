@@ -1,4 +1,4 @@
-"""What is left in the database of orders that were forgotten."""
+"""The rows that remain in the database of removed generations."""
 
 from pathlib import Path
 from typing import Any

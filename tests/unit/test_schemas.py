@@ -1,4 +1,4 @@
-"""What a chat request may hold: strict where we use it, patient everywhere else, and never an unexpected error."""
+"""Chat requests: strict for fields in use, tolerant for all others, and never an unexpected error."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Settings: where each comes from, what is refused, and that no refusal tells a secret."""
+"""Settings: their sources, invalid values, and messages that never show a secret."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ SetEnvironment = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, and an environment that says nothing."""
+    """An empty working folder, and an environment that sets no option."""
     monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
@@ -348,11 +348,11 @@ def test_a_bad_value_is_one_line_with_the_option_the_fault_and_an_example(
 
 
 def test_every_example_is_a_valid_value(environment: SetEnvironment, folder: Path) -> None:
-    """All of them at once, as the messages give them."""
+    """All examples at once, as the messages give them."""
     (folder / "config" / "workflows").mkdir(parents=True)
     for name, field in Settings.model_fields.items():
         example = (field.examples or [""])[0]
-        if "KEY" not in name.upper() and name not in ("backends", "comfyui_url"):  # which are instead of others
+        if "KEY" not in name.upper() and name not in ("backends", "comfyui_url"):  # these replace other options
             environment(**{name.upper(): example})
     environment(API_KEYS='[{"key": "Bearer eyJ", "weight": 1, "max_rpm": 60}]', SORA_EXTRA_HEADERS='{"x": "y"}')
     assert load_settings().proxy_port == 7890
@@ -587,7 +587,7 @@ def test_a_settings_file_that_is_not_text_is_a_fault(folder: Path) -> None:
 
 
 def test_bytes_that_are_not_text_in_the_environment_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key with such bytes in it would be refused by every request that compares it."""
+    """Every request that compares a key with such bytes would fail."""
     for name in ("ADMIN_KEY", "API_HOST"):
         monkeypatch.setenv(name, b"caf\xe9".decode(errors="surrogateescape"))
     assert {fault.partition(":")[0] for fault in faults()} == {"ADMIN_KEY", "API_HOST"}

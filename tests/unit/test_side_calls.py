@@ -1,4 +1,4 @@
-"""Which requests are the chat programs' own: each program's is known, and no prompt is taken for one."""
+"""Requests that chat programs make on their own: recognised for each program, and never mistaken for a prompt."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ HISTORY = "<chat_history>\nUSER: a red fox in the snow\nASSISTANT: ![a red fox](
 TITLE = "a red fox in the"
 
 
-def said(*turns: tuple[str, Any]) -> list[Message]:
+def messages_of(*turns: tuple[str, Any]) -> list[Message]:
     return [Message(role=role, content=content) for role, content in turns]  # type: ignore[arg-type]
 
 
 def answer(*turns: tuple[str, Any]) -> str | None:
-    return SideCalls().answer(said(*turns))
+    return SideCalls().answer(messages_of(*turns))
 
 
 def open_webui(task: str, output: str = "") -> str:
@@ -130,8 +130,8 @@ def test_a_prompt_is_never_mistaken_for_a_side_call(turns: list[tuple[str, Any]]
 
 def test_the_operator_can_add_beginnings_of_side_calls() -> None:
     mine = SideCalls(["Nenne das Gespräch"])
-    assert mine.answer(said(("user", "ein Fuchs"), ("user", "Nenne  das\ngespräch bitte"))) == "ein Fuchs"
-    assert mine.answer(said(("user", "Nenne das Bild"))) is None
+    assert mine.answer(messages_of(("user", "ein Fuchs"), ("user", "Nenne  das\ngespräch bitte"))) == "ein Fuchs"
+    assert mine.answer(messages_of(("user", "Nenne das Bild"))) is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the answers of a server with Sora's protocol mean. The shapes are those that public clients have seen."""
+"""The meaning of answers of a server with Sora's protocol. Their shapes are those that public clients have seen."""
 
 import random
 import time
@@ -77,7 +77,7 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
     (error(500, "server_error"), UpstreamUnavailable, "upstream_unavailable"),
     *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (500, 502, 504, 520, 522, 524)),
     (answer(404, {"detail": "Not Found"}), UpstreamUnavailable, "upstream_unavailable"),
-    # without the back end's own error object, it is no verdict on the order
+    # without the back end's own error object, this is not a refusal of the order
     *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
     *((error(status, None), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
     *((answer(status, {"error": "Bad Request"}), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
@@ -176,7 +176,7 @@ def test_the_limit_that_a_full_account_reports_is_a_whole_number_above_0(told: A
     [
         ("You already have 3 tasks in progress.", None, TooManyTasks),
         ("Too many concurrent tasks", "too_many_requests", TooManyTasks),
-        ("One task is already in progress... try later", None, RateLimited),  # no wording that was seen
+        ("One task is already in progress... try later", None, RateLimited),  # not a wording that was seen
         ("You already have 3 tasks in progress.", "rate_limit_exhausted", RateLimited),
         ("You've reached your daily limit.", None, RateLimited),
         (["concurrent tasks"], None, RateLimited),

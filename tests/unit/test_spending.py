@@ -1,4 +1,4 @@
-"""Daily caps on images: what counts, when it is returned, and that no cap is ever exceeded."""
+"""Daily caps on images: which orders count, when a count is returned, and that no cap is ever exceeded."""
 
 import asyncio
 import datetime as dt
@@ -43,7 +43,7 @@ async def table(database: Database) -> Counter[tuple[str, str]]:
 
 @dataclass
 class Attempt:
-    """What the model knows of an order that went out."""
+    """An order that was sent, in the model."""
 
     backend: str
     day: str
@@ -51,7 +51,7 @@ class Attempt:
 
 
 class Story:
-    """Orders on a real database, beside a model of what counts."""
+    """Orders on a real database, compared with a model of the counts."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "sora_proxy.db"
@@ -102,7 +102,7 @@ class Story:
             await self._store.cancel(self._orders[choice % len(self._orders)])
 
     async def _send_all(self, choice: int) -> None:
-        """Send all orders that wait, at once. Those that are refused had no room."""
+        """Send all waiting orders at once, and check that refused ones had no room."""
         waiting = [each for each in self._orders if each.status is Status.queued]
         targets = [BACKENDS[(choice + number) % 3] for number in range(len(waiting))]
         sent = await asyncio.gather(*(self._send(*each) for each in zip(waiting, targets, strict=True)))
@@ -135,7 +135,7 @@ class Story:
             await outcomes[choice % len(outcomes)]()
 
     def _outcomes(self, generation: Generation) -> Sequence[Outcome]:
-        """The steps that an order can take from where it is."""
+        """The steps that are possible from the status of an order."""
         recorder, task_id = self._recorder, f"task of {generation.id}"
 
         async def accept() -> None:
@@ -179,7 +179,7 @@ class Story:
         return min(IN_ALL - sum(today.values()), OWN.get(backend, IN_ALL) - today[backend])
 
     async def _check(self) -> None:
-        """No cap is exceeded; the table and memory are as the model."""
+        """Check that no cap is exceeded, and that the table and memory agree with the model."""
         assert min(map(self._room, BACKENDS)) >= 0
         counted = await table(self._database)
         for backend in BACKENDS:

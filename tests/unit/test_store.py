@@ -1,4 +1,4 @@
-"""The store: what it has returned from is on disk, whole and in order, whatever happens to its callers."""
+"""The store: a write that has returned is on disk, complete and in order, whatever happens to its caller."""
 
 import asyncio
 import sqlite3
@@ -63,7 +63,7 @@ def order(**fields: Any) -> Generation:
 
 
 def same(one: Generation, other: Generation | None) -> bool:
-    """Whether two are the same generation, at the same point, with the same story."""
+    """Whether two generations are the same, with the same state and the same events."""
     if other is None:
         return False
     facts = [(each.id, each.client, each.spec, each.created_at, each.state, list(each.log)) for each in (one, other)]
@@ -71,7 +71,7 @@ def same(one: Generation, other: Generation | None) -> bool:
 
 
 async def query(path: Path, statement: str) -> list[Any]:
-    """Ask the file itself."""
+    """Run a statement on the file itself."""
 
     def run() -> list[Any]:
         with sqlite3.connect(path) as connection:
@@ -322,7 +322,7 @@ async def test_a_value_that_cannot_be_stored_is_an_error_and_leaves_no_write_wai
             store.record(generation, state, Progress(1)), *map(store.add, others), return_exceptions=True
         )
     assert isinstance(broken, Exception)
-    assert not isinstance(broken, StorageUnavailable)  # trying again would not mend it
+    assert not isinstance(broken, StorageUnavailable)  # retrying would not help
     assert fine == [None] * 5
     assert same(generation, await store.find(generation.id))
     await store.record(generation, State(Status.failed), Failed("internal_error", "x"))
@@ -331,7 +331,7 @@ async def test_a_value_that_cannot_be_stored_is_an_error_and_leaves_no_write_wai
 
 @pytest.mark.parametrize("rounds", [0, 1, 2, 5])
 async def test_a_cancelled_writer_leaves_memory_and_disk_the_same(store: Store, rounds: int) -> None:
-    """What follows a cancellation, such as the record of a timeout, must find the next number of the log free."""
+    """A later record, such as that of a timeout, must find the next number of the log free."""
     generation = order()
     await store.add(generation)
     writer = asyncio.create_task(store.record(generation, State(Status.submitting), Progress(1)))

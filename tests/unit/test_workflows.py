@@ -1,4 +1,4 @@
-"""Workflow files: which are read, when they are read again, and what is said of those that can't be used."""
+"""Workflow files: which are read, when they are read again, and the messages about unusable ones."""
 
 import json
 import os
@@ -60,7 +60,7 @@ def fault(folder: Path, name: str = "flux") -> str:
     return workflows.faults[name]
 
 
-# --- Which there are --------------------------------------------------------------------------------------------------
+# --- Which are read ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("folder", [None, Path("nothing/there")])
@@ -175,7 +175,7 @@ def test_a_repaired_file_is_no_longer_reported_as_a_fault(write: Write) -> None:
     assert "flux" in workflows.workflows
 
 
-# --- What a map says --------------------------------------------------------------------------------------------------
+# --- Contents of a map ------------------------------------------------------------------------------------------------
 
 
 def test_a_field_may_have_several_places(write: Write) -> None:
@@ -202,7 +202,7 @@ def test_without_count_a_workflow_makes_one_image(write: Write) -> None:
     assert workflow(write(mapping=MAP | {"count": "5.batch_size", "max_images": 8})).max_images == 8
 
 
-# --- What is wrong with them ------------------------------------------------------------------------------------------
+# --- Faults of workflows ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The end of a token: read from it, never verified, and warned of once a day."""
+"""The expiry of a token: read from its claims without verification, and logged as a warning once a day."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What an import does to keys that are there already: a table of before, entry and after."""
+"""The effect of an import on existing keys: tables of before, entry and after."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from sora_proxy.settings.kinds import UpstreamKey
 
 
 def changes(existing: Iterable[KeyRecord], entries: Sequence[UpstreamKey], origin: Origin) -> list[KeyRecord]:
-    """The changes by entries of the older options."""
+    """The changes that entries of the older options make."""
     return imports.changes(existing, [(DEFAULT_BACKEND, entry) for entry in entries], origin)
 
 
@@ -27,7 +27,7 @@ def record(config: UpstreamKey, origin: Origin = Origin.file, imported: Upstream
 
 
 def imported(*entries: UpstreamKey) -> KeyRecord:
-    """The only record after an import of these into nothing."""
+    """The only record after an import without existing keys."""
     (made,) = changes([], entries, Origin.file)
     return made
 
@@ -52,7 +52,7 @@ def test_the_same_file_again_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("operator", "edited", "after"),
     [
-        # What the operator changed here, what was edited in the file, what is so then.
+        # The change by the operator, the edit of the file, and the result.
         ({"weight": 5.0}, {}, {"weight": 5.0}),
         ({}, {"weight": 3}, {"weight": 3}),
         ({"weight": 5.0}, {"weight": 3}, {"weight": 3}),

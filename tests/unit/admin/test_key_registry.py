@@ -1,4 +1,4 @@
-"""The registry: what it has returned from is on disk and in force, whatever happens to who asked."""
+"""The registry: a change that has returned is on disk and in effect, even if its caller is cancelled."""
 
 import asyncio
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def key(token: str = "token-a", **fields: Any) -> UpstreamKey:
 
 
 class Process:
-    """What one process has: a pool, its registry, and what writes down the health of keys."""
+    """The objects of one process: a pool, its registry, and the store of the health of keys."""
 
     def __init__(self, database: Database) -> None:
         pools = KeyPools(QueueBounds(), {}, "sora")
@@ -124,7 +124,7 @@ async def test_the_health_of_a_key_survives_a_restart_but_not_a_new_token(
     assert 590 < second.cooldown.until - again.pool.now <= 600
     assert (second.unproven, second.cooldown.why and second.cooldown.why.reason) == (True, "tired")
     await again.registry.change(ID, {"key": "token-c"}, OPERATOR)
-    # As after a crash at once: nothing that waits to be written down counts.
+    # As after an immediate crash: health that was not yet written is lost.
     last = start()
     await last.registry.open([], Origin.file)
     assert [(each.token, each.rejected) for each in last.pool.keys] == [("token-c", None), ("token-b", None)]

@@ -1,4 +1,4 @@
-"""Where the configuration holds the upstream keys: API_KEYS, else a file that is looked at again and again."""
+"""The source of the configured upstream keys: API_KEYS, or else a file that is checked for changes."""
 
 import asyncio
 import json
@@ -168,7 +168,7 @@ def test_a_key_file_that_cannot_be_read_is_a_fault(file: Path, source: Callable[
 
 
 def write(file: Path, content: str) -> None:
-    """As editors and orchestrators do: another file, renamed."""
+    """Replace a file as editors and orchestrators do: by renaming another file."""
     part = file.with_suffix(".part")
     part.write_text(content)
     part.rename(file)

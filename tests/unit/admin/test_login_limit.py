@@ -1,4 +1,4 @@
-"""LoginLimit: who guesses has to wait, and nobody else has."""
+"""LoginLimit: only clients that guess have to wait."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from sora_proxy.operators.login_limit import MAX_ADDRESSES, MAX_FAILURES, MAX_FA
 
 
 def fail(limit: LoginLimit, address: str, tries: int) -> int:
-    """Fail so often, if possible; returns how many tries were possible."""
+    """Fail a number of times, as far as the limit allows; returns the number of attempts that were allowed."""
     possible = 0
     for _ in range(tries):
         if limit.wait(address) == 0:

@@ -1,4 +1,4 @@
-"""Sessions: a token is good for an hour, and no token that we did not sign is good at all."""
+"""Sessions: a token is valid for an hour, and only if this process signed it."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ import pytest
 from sora_proxy.operators.sessions import AUDIENCE, ISSUER, SESSION_SECONDS, Sessions
 from tests.conftest import ADMIN_KEY, CLIENT_KEY
 
-NOW = int(time.time())  # when the tests are collected: their run may take long
+NOW = int(time.time())  # the time of collection: the run may take long
 DAY = 86_400
 GOOD = {"iss": ISSUER, "aud": AUDIENCE, "iat": NOW, "exp": NOW + DAY, "jti": "0123456789abcdef"}
 

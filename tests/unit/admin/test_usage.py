@@ -20,14 +20,14 @@ IMAGES: tuple[Event, ...] = (Image(0, url="https://example.com/0"), Image(1, url
 
 
 async def counted(database: Database) -> dict[str, int]:
-    """What is not 0 of the key's counters, over all days."""
+    """The key's counters that are not 0, over all days."""
     rows = await Usage(database).days(KEY)
     sums = {counter: sum(row[counter] for row in rows) for counter in COUNTERS}
     return {counter: value for counter, value in sums.items() if value}
 
 
 async def carry_out(store: Store, *statuses: Status, events: tuple[Event, ...] = ()) -> None:
-    """Bring a new generation through these states; the events come with the last."""
+    """Bring a new generation through these states; the events are recorded with the last one."""
     generation = Generation(new_generation_id(), "client", GenerationSpec("sora-1.0", "a fox"))
     await store.add(generation)
     for number, status in enumerate(statuses, 1):

@@ -13,7 +13,7 @@ MAKE_TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
 
 
 def broken(page: Path) -> list[str]:
-    """The links of a page that lead to nothing."""
+    """The links of a page that have no target."""
     found = []
     for link in links(page):
         path, _, anchor = link.partition("#")

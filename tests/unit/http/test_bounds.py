@@ -1,4 +1,4 @@
-"""Answers that end a careless client: too large, too tightly packed, without end. On real sockets.
+"""Answers that would overwhelm a careless client: too large, too tightly packed, endless. On real sockets.
 
 Every call ends, by a bound or by its deadline, and its thread is free again.
 """
@@ -47,7 +47,7 @@ def bare(content: bytes) -> bytes:
 
 
 def sending(*pieces: bytes) -> Script:
-    """The script of a server that sends these after each request, and then hangs up."""
+    """The script of a server that sends these pieces after each request, and then hangs up."""
 
     def script(server: Server, sock: socket.socket) -> None:
         server.read(sock)
@@ -74,7 +74,7 @@ def encoded(encoding: str, body: bytes) -> Script:
         ("gzip", gzip.compress(JSON), JSON),
         ("x-gzip", gzip.compress(JSON), JSON),
         ("gzip", b"".join(gzip.compress(bytes([byte])) for byte in JSON), JSON),
-        ("gzip", gzip.compress(bytes(2**16)) * 8, bytes(2**19)),  # each member ends where a piece of a library's does
+        ("gzip", gzip.compress(bytes(2**16)) * 8, bytes(2**19)),  # members end where pieces of the library end
         ("deflate", zlib.compress(JSON), JSON),
         ("deflate", bare(JSON), JSON),
         ("identity", JSON, JSON),
@@ -130,7 +130,7 @@ def test_an_encoded_image_is_refused(serve: Serve, http: SoraHttp, tmp_path: Pat
 def test_only_encodings_that_can_be_read_are_requested(serve: Serve, http: SoraHttp, tmp_path: Path) -> None:
     server = serve(answer_all)
     http.call(order(server))
-    http.call(order(server, headers={"accept-encoding": "br"}))  # as an operator's extra headers could
+    http.call(order(server, headers={"accept-encoding": "br"}))  # as an operator's extra headers may request
     http.call(order(server, destination=tmp_path / "image"))
     asked = [request.headers.get_all("accept-encoding") for request in server.requests]
     assert asked == [["gzip, deflate"], ["gzip, deflate"], ["identity"]]
@@ -200,7 +200,7 @@ def cut_off(head: bytes) -> Script:
 
 @pytest.mark.parametrize("head", [b"content-length: 8000000\r\n", b"content-length: 7340032\r\n"], ids=["cut", "whole"])
 async def test_a_fault_does_not_keep_its_answer_in_memory(serve: Serve, http: SoraHttp, head: bytes) -> None:
-    """A fault lives as long as a watcher or a log line needs it, and its frames with it."""
+    """A fault and its frames live as long as a watcher or a log line needs them."""
     pool = BlockingPool()
     sora = Sora(BackendOptions("sora", f"http://127.0.0.1:{serve(cut_off(head)).port}"), pool, http)
     gc.disable()
@@ -301,7 +301,7 @@ def trickling(start: bytes, piece: bytes, hang_up: threading.Event) -> Script:
         server.read(sock)
         sock.sendall(start)
         while not hang_up.wait(0.02):
-            sock.sendall(piece)  # each byte starts the timeouts of `requests` anew
+            sock.sendall(piece)  # each byte restarts the timeouts of `requests`
 
     return script
 
@@ -342,7 +342,7 @@ def test_abort_ends_a_call_that_waits_for_a_connection_and_nothing_is_sent(
     with contextlib.ExitStack() as stack:
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         port = full.getsockname()[1]
-        stack.enter_context(socket.create_connection(("127.0.0.1", port)))  # has the only place in its queue
+        stack.enter_context(socket.create_connection(("127.0.0.1", port)))  # it has the only place in the queue
         call = order(f"http://127.0.0.1:{port}")
         running = threads.submit(http.call, call)
         while not never_connecting(port):
@@ -367,7 +367,7 @@ def test_a_call_that_is_aborted_before_it_has_a_connection_sends_nothing(
     call.body["auth"] = too_late
     failure = failure_of(http, call)
     assert (str(failure), failure.sent, failure.proxy) == ("no connection in time", False, False)
-    http.call(order(server, "/last"))  # what the aborted call had sent would have come before this
+    http.call(order(server, "/last"))  # a request of the aborted call would have come before this one
     assert [request.path for request in server.requests] == ["/first", "/last"][not kept :]
 
 
@@ -383,7 +383,7 @@ def test_a_call_tries_the_next_address_if_one_refuses_the_connection(
     assert http.call(order("http://sora.test")).body == b"{}"
 
 
-# --- Whose answer it is -----------------------------------------------------------------------------------------------
+# --- Assigning answers ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", ["101 Switching Protocols", "102 Processing", "103 Early Hints"])

@@ -1,4 +1,4 @@
-"""Decoding of compressed bodies: what it reads, what it refuses, and that no piece or detour is large."""
+"""Decoding of compressed bodies: accepted and refused ones, and bounds on pieces and on work without output."""
 
 import contextlib
 import gzip
@@ -38,7 +38,7 @@ def cut(body: bytes, places: list[int]) -> Iterator[bytes]:
     return (body[start:end] for start, end in itertools.pairwise(edges))
 
 
-# --- What is read -----------------------------------------------------------------------------------------------------
+# --- Accepted bodies --------------------------------------------------------------------------------------------------
 
 
 @each_format
@@ -66,7 +66,7 @@ def test_an_encoding_has_several_spellings(encoding: str) -> None:
     assert unpacked(encoding, gzip.compress(JSON)) == JSON
 
 
-# --- What is refused --------------------------------------------------------------------------------------------------
+# --- Refused bodies ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "gzip, deflate", "identity, gzip", "?"])

@@ -1,6 +1,6 @@
-"""Calls to the back end, against small servers on real sockets: what counts as sent, what ends a call, what is kept.
+"""Calls to the back end, against small servers on real sockets: calls that count as sent, aborts, kept connections.
 
-`sent` decides whether an order may be placed again, so every way in which a call can break is looked at from both ends.
+`sent` decides whether an order may be placed again, so every way in which a call can break is checked from both ends.
 """
 
 import os
@@ -31,7 +31,7 @@ from tests.scripted import (
     over_tls,
 )
 
-# --- What counts as sent ----------------------------------------------------------------------------------------------
+# --- Calls that count as sent -----------------------------------------------------------------------------------------
 
 
 def break_with_plain_text(sock: socket.socket) -> None:
@@ -39,7 +39,7 @@ def break_with_plain_text(sock: socket.socket) -> None:
 
 
 def break_with_an_alert(sock: socket.socket) -> None:
-    socket.socket.sendall(sock, bytes([21, 3, 3, 0, 2, 2, 80]))  # in the clear, as no TLS peer takes it
+    socket.socket.sendall(sock, bytes([21, 3, 3, 0, 2, 2, 80]))  # in plain text, which no TLS peer accepts
 
 
 def break_with_an_end(sock: socket.socket) -> None:
@@ -107,7 +107,7 @@ def test_a_refused_connection_counts_as_not_sent(http: SoraHttp, silent: int, sc
 
 
 def test_a_name_that_cannot_be_resolved_counts_as_not_sent(http: SoraHttp, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown(*_: Any) -> None:  # the real one may ask a network that a test should not need
+    def unknown(*_: Any) -> None:  # the real function may use a network, which a test should not need
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
@@ -161,7 +161,7 @@ def test_a_call_that_is_aborted_while_it_connects_sends_nothing(
     go.set()
     assert not failure_in(running).sent
     monkeypatch.undo()
-    http.call(order(server, "/next"))  # whatever the aborted call had sent would have come before this
+    http.call(order(server, "/next"))  # a request of the aborted call would have come before this one
     assert [request.path for request in server.requests] == ["/next"]
 
 
@@ -194,7 +194,7 @@ def test_abort_ends_a_call_whose_server_sends_a_header_byte_by_byte(
         server.read(sock)
         sock.sendall(b"HTTP/1.1 200 OK\r\nx: ")
         while not hang_up.wait(0.02):
-            sock.sendall(b"x")  # each byte starts the timeouts of `requests` anew
+            sock.sendall(b"x")  # each byte restarts the timeouts of `requests`
             dripping.set()
 
     call = order(serve(script))
@@ -263,7 +263,7 @@ def test_a_late_abort_does_not_cut_the_next_call_on_the_same_connection(
     assert server.connections == 1
 
 
-# --- What calls share -------------------------------------------------------------------------------------------------
+# --- Connections and cookies ------------------------------------------------------------------------------------------
 
 
 def test_a_connection_is_kept_for_the_next_call_of_any_key(serve: Serve, http: SoraHttp) -> None:
@@ -308,7 +308,7 @@ def test_simultaneous_calls_of_one_key_have_separate_sessions_but_share_cookies(
     def script(server: Server, sock: socket.socket) -> None:
         while request := server.read(sock):
             if request.path in ("/__cf_bm", "/_cfuvid"):
-                both.wait(PATIENCE)  # neither is answered before both are there
+                both.wait(PATIENCE)  # neither is answered before both have come
             answer(sock, b"{}", f"set-cookie: {request.path[1:]}=1; path=/")
 
     server = serve(script)

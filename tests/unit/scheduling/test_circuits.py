@@ -1,4 +1,4 @@
-"""What many keys go through: the server and the egresses. After a cooldown one order tries them. Time is virtual."""
+"""Servers and egresses that many keys share. After a cooldown one order tries them. Time is virtual."""
 
 import asyncio
 import itertools
@@ -38,7 +38,7 @@ def fault(request: pytest.FixtureRequest) -> Callable[[], Fault]:
 
 
 async def after_a_cooldown(pool: KeyPool, fault: Fault, begin: Begin, *, orders: int = 3) -> list[Order]:
-    """Let a call fail, and let orders wait until the cooldown is over; returns them as they stand in line."""
+    """Let a call fail, and let orders wait until the cooldown is over; returns them in the order of the line."""
     pool.report(keys_of(pool)[0], fault)
     waiting = [await begin(pool) for _ in range(orders)]
     assert [order.served() for order in waiting] == [False] * orders
@@ -141,7 +141,7 @@ async def test_one_of_several_rate_limited_keys_is_probed_before_the_others(
     pool.proven(key)
     await turns()
     assert set(probed) == set(keys_of(pool))
-    assert [order.served() for order in waiting] == [True, False, False]  # the other keys have proved nothing yet
+    assert [order.served() for order in waiting] == [True, False, False]  # the other keys were not proven yet
 
 
 async def test_while_one_order_tries_an_egress_other_keys_use_their_next_egress(begin: Begin) -> None:
@@ -224,14 +224,14 @@ async def test_the_log_names_the_back_end_and_the_server_that_cools_down(caplog:
 
 
 async def fail_every_second(pool: KeyPool, seconds: int) -> None:
-    """A poll fails each second: no order is tried meanwhile."""
+    """A poll fails each second, and no order is tried in the meantime."""
     for _ in range(seconds):
         pool.report(keys_of(pool)[0], ServerUnreachable("no connection"))
         await asyncio.sleep(1)
 
 
 async def try_orders(pool: KeyPool, waiting: list[Order], seconds: float) -> None:
-    """Let each order that gets a key find that the server can't be reached, and return to its place."""
+    """Fail each order that gets a key, as if the server could not be reached, and return it to its place."""
     end = now() + seconds
     while now() < end:
         for number, order in enumerate(waiting):
@@ -269,7 +269,7 @@ async def test_orders_wait_for_as_long_as_any_server_of_the_keys_can_be_reached(
     waiting = await begin(pool)
     await fail_for_a_minute(pool, one)
     assert not waiting.task.done()
-    pool.put(other.id, other.config.model_copy(update={"enabled": False}))  # its server does not count any more
+    pool.put(other.id, other.config.model_copy(update={"enabled": False}))  # its server no longer counts
     await fail_for_a_minute(pool, one)
     await fail_for_a_minute(pool, one)
     assert waiting.task.done()
@@ -298,7 +298,7 @@ async def test_only_orders_that_a_reachable_key_serves_keep_waiting(begin: Begin
     fox, hare = [await begin(pool, at=Place("client", "order", model)) for model in ("fox", "hare")]
     for _ in range(70):
         pool.report(other, UNREACHABLE)
-        pool.succeeded(other, pool.account(other))  # which is no news for the orders of the other server
+        pool.succeeded(other, pool.account(other))  # this does not concern the orders for the other server
         if one.server.cooldown.until <= now():
             pool.report(one, UNREACHABLE)
         await asyncio.sleep(1)

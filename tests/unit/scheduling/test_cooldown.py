@@ -1,4 +1,4 @@
-"""How long something is left alone after a fault. No event loop in here."""
+"""The length of cooldowns after faults. These tests need no event loop."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""KeyPool: who gets which key, and what a fault does to it. Time is virtual."""
+"""KeyPool: which order gets which key, and the effects of faults. Time is virtual."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ Begin = Callable[..., Awaitable["Order"]]
 
 
 async def quiet(_position: int, _seconds: int | None) -> None:
-    """Nobody wants to hear of the place in line."""
+    """The place in line is ignored."""
 
 
 def place(client: str = "client") -> Place[Lease]:
@@ -62,12 +62,12 @@ def direct(pool: KeyPool) -> Egress:
 
 
 def idle(pool: KeyPool) -> bool:
-    """Whether nobody holds, or waits for, anything."""
+    """Whether no order holds a key or waits for one."""
     return not pool.queue and all(key.tasks == key.intents == 0 for key in keys_of(pool))
 
 
 async def turns(count: int = 5) -> None:
-    """Let everyone who can go on do so."""
+    """Let every task run that can continue."""
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -77,7 +77,7 @@ def now() -> float:
 
 
 class Order:
-    """One that waits for a key, holds it, and ends on demand."""
+    """An order that waits for a key, holds it, and ends on demand."""
 
     def __init__(self, pool: KeyPool, client: str = "client", at: Place[Lease] | None = None) -> None:
         self.place = at or place(client)
@@ -120,7 +120,7 @@ class Order:
 
 @pytest.fixture
 async def begin() -> AsyncIterator[Begin]:
-    """Let an order come; those that are left at the end go away."""
+    """Start orders; those that are left at the end of the test are cancelled."""
     orders: list[Order] = []
 
     async def start(pool: KeyPool, client: str = "client", at: Place[Lease] | None = None) -> Order:
@@ -133,7 +133,7 @@ async def begin() -> AsyncIterator[Begin]:
         await order.leave()
 
 
-# --- Who gets which key -----------------------------------------------------------------------------------------------
+# --- Granting keys ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("weights", [(1, 2, 3), (1, 1), (0.5, 0.25, 0.25), (1, 9), (5,)])
@@ -168,7 +168,7 @@ async def test_keys_are_granted_in_the_order_of_the_line(begin: Begin) -> None:
     holder = await begin(pool)
     waiting = [await begin(pool) for _ in range(5)]
     await holder.end(UpstreamUnavailable("away"))
-    again = await begin(pool, at=holder.place)  # refused, it stands where it stood
+    again = await begin(pool, at=holder.place)  # after its refusal, it has its old place
     pool.revive(keys_of(pool)[0])
     await turns()
     for order in [again, *waiting]:
@@ -182,7 +182,7 @@ async def test_a_freed_key_goes_to_a_waiting_order_and_not_to_a_newcomer(begin: 
     pool = pool_of({"max_concurrent": 1})
     holder, waiting = await begin(pool), await begin(pool)
     ending = asyncio.create_task(holder.end())
-    latecomer = Order(pool)  # in the very turn in which the key gets free
+    latecomer = Order(pool)  # in the same turn in which the key becomes free
     await ending
     await turns()
     assert waiting.served()
@@ -195,7 +195,7 @@ async def test_a_key_has_one_open_intent_until_it_is_accepted(begin: Begin) -> N
     first, second, third = [await begin(pool) for _ in range(3)]
     assert (second.lease, third.lease) == (None, None)
     first.accepted()
-    first.accepted()  # telling it twice frees no second place
+    first.accepted()  # a second call does not end another intent
     await turns()
     assert second.served()
     assert not third.served()
@@ -228,7 +228,7 @@ async def test_submits_per_minute_are_bounded_whenever_orders_end(begin: Begin) 
         await order.end()
     waiting = await begin(pool)
     await waiting.got_key.wait()
-    assert now() == start + 5 + MINUTE  # what was sent first was seen upstream five seconds later at the latest
+    assert now() == start + 5 + MINUTE  # the back end saw the first order after five seconds at the latest
 
 
 async def test_a_lease_that_sends_nothing_does_not_count_against_the_rate(begin: Begin) -> None:
@@ -263,7 +263,7 @@ async def test_the_next_in_line_is_woken_at_the_moment_a_key_gets_ready() -> Non
     assert pool._timer is None
 
 
-# --- Waiters that go away ---------------------------------------------------------------------------------------------
+# --- Cancelled orders -------------------------------------------------------------------------------------------------
 
 
 async def test_an_order_that_leaves_the_line_leaves_no_trace(begin: Begin) -> None:
@@ -288,7 +288,7 @@ async def test_an_order_cancelled_at_the_moment_of_its_grant_hands_the_key_on(be
     ending = asyncio.create_task(holder.end())
     while len(pool.queue) == 2:  # noqa: ASYNC110
         await asyncio.sleep(0)
-    assert not granted.served()  # it has the key, but has not heard of it
+    assert not granted.served()  # the key is granted, but the order has not resumed yet
     await granted.leave()
     await ending
     await turns()
@@ -439,7 +439,7 @@ async def test_a_fault_of_a_call_that_adds_no_task_sets_no_limit(begin: Begin) -
     for _ in range(5):
         (await begin(pool)).accepted()
     (key,) = keys_of(pool)
-    pool.report(key, TooManyTasks("concurrent calls"))  # which may also answer a poll
+    pool.report(key, TooManyTasks("concurrent calls"))  # a poll may get this answer too
     assert (key.limit, key.cooldown.until) == (None, now() + 1)
     pool.report(key, TooManyTasks("full", limit=5))
     assert key.limit == 5
@@ -524,7 +524,7 @@ async def test_resumed_tasks_count_even_above_the_limit_and_hold_new_ones_back(b
 async def test_a_resumed_open_intent_is_kept_apart_from_any_other(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
-    early = await begin(pool)  # it got the key before the resumed one came
+    early = await begin(pool)  # it got the key before the resumed order did
     async with pool.resume(key.id, "a", intent_open=True) as lease:
         early.accepted()
         waiting = await begin(pool)
@@ -546,7 +546,7 @@ async def test_orders_beyond_a_full_queue_are_refused_with_a_retry_after(begin: 
         await begin(pool)
     with pytest.raises(QueueFull) as caught:
         pool.admit("client")
-    assert caught.value.retry_after == 30  # no place gets free before a task has ended
+    assert caught.value.retry_after == 30  # no place becomes free before a task has ended
     with pytest.raises(QueueFull):
         pool_of({}, max_orders=3).admit("client", arriving=["client"] * 3)
 
@@ -588,7 +588,7 @@ async def test_simultaneous_orders_are_not_refused_if_free_keys_can_take_them_at
 async def test_keys_with_a_long_cooldown_are_left_out_of_the_forecast() -> None:
     pool = pool_of(*[{"max_rpm": 6}] * 10)
     assert pool.queue.expected_wait(None, 20) == pytest.approx(10)
-    await asyncio.sleep(2)  # for so long is a forecast good enough
+    await asyncio.sleep(2)  # a forecast is reused for this time
     for key in keys_of(pool)[1:]:
         pool.report(key, RateLimited("too fast", retry_after=800))
     assert pool.queue.expected_wait(None, 1) == 0
@@ -608,7 +608,7 @@ async def test_orders_in_line_are_notified_when_their_place_changes_noticeably(b
     holders = [await begin(pool) for _ in range(100)]
     waiting = asyncio.create_task(acquire(pool, place(), listen))
     await asyncio.sleep(5)
-    assert heard == [(1000.2, 100)]  # soon, and no more while nothing moves
+    assert heard == [(1000.2, 100)]  # soon, and not again while nothing changes
     for holder in holders[:-1]:
         await holder.end()
         await asyncio.sleep(1)
@@ -646,7 +646,7 @@ async def test_a_suspect_key_gets_no_orders_and_orders_in_line_keep_waiting(begi
     assert key.tasks == 1
 
 
-# --- Fair between clients ---------------------------------------------------------------------------------------------
+# --- Fairness between clients -----------------------------------------------------------------------------------------
 
 
 async def test_one_client_with_hundreds_of_orders_does_not_hold_up_another(begin: Begin) -> None:
@@ -654,7 +654,7 @@ async def test_one_client_with_hundreds_of_orders_does_not_hold_up_another(begin
     holder = await begin(pool, "greedy")
     for _ in range(200):
         await begin(pool, "greedy")
-    pool.admit("modest")  # although the line is longer than anyone would wait
+    pool.admit("modest")  # although the line is longer than any order may wait
     modest = await begin(pool, "modest")
     await holder.end()
     await turns()
@@ -683,7 +683,7 @@ async def test_a_client_has_a_bound_of_its_own(begin: Begin) -> None:
     pool.admit("modest")
 
 
-# --- What a key has to prove, and what is remembered of it ------------------------------------------------------------
+# --- Probes of rate-limited keys, and remembered health ---------------------------------------------------------------
 
 
 async def test_a_rate_limited_key_gets_no_order_before_a_free_call_succeeds(begin: Begin) -> None:

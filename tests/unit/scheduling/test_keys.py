@@ -1,4 +1,4 @@
-"""The state of a key. No event loop in here."""
+"""The state of a key. These tests need no event loop."""
 
 from sora_proxy.scheduling.circuits import Circuit, Egress
 from sora_proxy.scheduling.keys import Key

@@ -1,4 +1,4 @@
-"""The line: fair between clients, in order of coming within one."""
+"""The line: fair between clients, and in order of arrival for each client."""
 
 import itertools
 from collections import Counter
@@ -88,14 +88,14 @@ def test_the_line_is_listed_in_the_order_in_which_it_is_served() -> None:
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> list[tuple[str, int]]:
-    """What happens to a line: who comes, who leaves (by number), who is taken out."""
+def step_sequences(draw: st.DrawFn) -> list[tuple[str, int]]:
+    """Sequences of steps: an order of a client comes, leaves (by number), is taken out, or returns."""
     step = st.tuples(st.sampled_from(["a", "b", "c", "leave", "pop", "pop", "again"]), st.integers(0, 50))
     return draw(st.lists(step, max_size=150))
 
 
 @settings(deadline=None)
-@given(stories())
+@given(step_sequences())
 def test_no_order_is_lost_or_served_twice_whatever_happens(story: list[tuple[str, int]]) -> None:
     line = line_of({"b": 3})
     waiting: list[Place[str]] = []

@@ -99,7 +99,7 @@ async def test_a_task_is_polled_at_once_when_the_back_end_reports_its_end() -> N
 
 
 class Failing(NeverDone):
-    """A back end of which every poll fails."""
+    """A back end whose polls all fail."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__()

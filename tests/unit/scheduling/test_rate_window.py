@@ -1,4 +1,4 @@
-"""The sliding window of a rate limit. No event loop in here."""
+"""The sliding window of a rate limit. These tests need no event loop."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""What is in the images that are drawn."""
+"""The content of drawn images."""
 
 import io
 
@@ -36,7 +36,7 @@ def test_an_image_is_a_png_of_exactly_the_size_ordered(size: tuple[int, int], is
 
 
 def contrast_of_letters(image: Image.Image, text: str, size: int) -> float:
-    """How much brighter the letters of a text are than what is around them, at the place where they fit best: 0 to 255.
+    """How much brighter the letters of a text are than their surroundings, at the place where they fit best: 0 to 255.
 
     For a text that is in the image it is 170 or more, for others less than 120.
     """

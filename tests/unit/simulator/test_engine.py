@@ -1,4 +1,4 @@
-"""The simulated service by a clock that the tests turn."""
+"""The simulated service, with a clock that the tests advance."""
 
 import math
 from dataclasses import dataclass
@@ -147,7 +147,7 @@ def test_the_rate_limit_holds_in_every_sliding_minute(clock: Clock) -> None:
     engine.register("k", ORDER)
     clock.forward(0.5)
     engine.register("k", ORDER)
-    clock.forward(1)  # the next calendar minute, yet the same sixty seconds
+    clock.forward(1)  # the next calendar minute, but within the same sixty seconds
     with pytest.raises(Refusal) as refused:
         engine.register("k", ORDER)
     assert refused.value.code == "rate_limit_exhausted"

@@ -1,4 +1,4 @@
-"""Which rule strikes which call, and which orders are understood."""
+"""Which rule strikes which call, and which fault orders are valid."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which submits the service takes."""
+"""Which orders the service accepts."""
 
 from typing import Any
 
