@@ -1,23 +1,23 @@
-"""What calls cost beside one another, and how this grows with their input, whatever the machine is and else does."""
+"""Comparing the cost of calls by CPU time, which depends neither on the machine nor on its load."""
 
 import time
 from collections.abc import Callable
 
-SMALL, LARGE = 10_000, 1_000_000  # what the call is given: a hundredfold
+SMALL, LARGE = 10_000, 1_000_000  # sizes of the input
 
 
 def grows_linearly(call: Callable[[int], object]) -> bool:
-    """Whether a hundredfold size costs about the hundredfold, and not the square of it.
+    """Whether an input of 100 times the size takes about 100 times as long, and not 10,000 times.
 
-    The limit lies in the middle of 100 and 10,000: a factor of ten on both sides.
+    The limit is 1,000, which leaves a factor of ten on both sides.
     """
     return cpu_seconds(lambda: call(LARGE)) < 1000 * cpu_seconds(lambda: call(SMALL))
 
 
 def cpu_seconds(call: Callable[[], object]) -> float:
-    """CPU time of this thread, which does not run while others have the processor.
+    """CPU time of this thread, without the time in which other threads have the processor.
 
-    The least of three, which is free of the machine's hiccups.
+    The least of three measurements, to exclude short disturbances.
     """
     costs = []
     for _ in range(3):

@@ -1,17 +1,17 @@
-"""Waiting in tests: for facts that have no event of their own, and never for longer than a hang would take."""
+"""Waiting in tests for conditions that have no event of their own, with a limit that only a hang exceeds."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 PATIENCE = 60.0  # seconds; no step of a test takes longer on a slow machine under load, so the limit means a hang
-PAUSE = 0.02  # seconds between two looks
+PAUSE = 0.02  # seconds between two checks
 
 Found = TypeVar("Found")
 
 
 async def eventually(look: Callable[[], Awaitable[Found | None]]) -> Found:
-    """Look again and again; returns the first thing found that is true. Raises TimeoutError after `PATIENCE`."""
+    """Call `look` again and again; returns its first true result. Raises TimeoutError after `PATIENCE`."""
     async with asyncio.timeout(PATIENCE):
         while True:
             if found := await look():

@@ -1,8 +1,8 @@
-"""What a test leaves open fails that test, and no other.
+"""A test that leaves something open fails, and no other test does.
 
-A socket, session or process that nobody closed complains when it is collected as garbage, which may be long after its
-test. So garbage is collected after each test. What is alive then is frozen, that is, not looked at again: a collection
-takes 1.5 ms so, and 120 ms otherwise.
+A socket, session or process that was not closed raises a warning when it is collected as garbage, which may be long
+after its test. So garbage is collected after each test. Objects that are alive then are frozen, that is, not checked
+again: a collection takes 1.5 ms in this way, and 120 ms otherwise.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """After the last fixture of a test, look for what it left open."""
+    """After the last fixture of a test, look for objects that it left open."""
     result = yield
-    if nextitem is None:  # what lived longer than its test is found at the end
+    if nextitem is None:  # objects that outlived their tests are found at the end
         gc.unfreeze()
-    with _complaints() as complaints:
-        _let_go(item)
+    with _unclosed() as complaints:
+        _drop_references(item)
         gc.collect()
     gc.freeze()
     if complaints:
@@ -34,10 +34,10 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     return result
 
 
-def _let_go(item: pytest.Item) -> None:
-    """Drop what others still hold of the test: pytest, until a moment later, its fixtures and the frames of a failure.
+def _drop_references(item: pytest.Item) -> None:
+    """Drop references to objects of the test: pytest still holds its fixtures and the frames of a failure.
 
-    And aiohttp the applications of the last 1024 handlers that were called, which were half a gigabyte.
+    aiohttp holds the applications of the last 1024 handlers that were called, which took half a gigabyte.
     """
     web_app._cached_build_middleware.cache_clear()
     if isinstance(item, pytest.Function):
@@ -47,8 +47,8 @@ def _let_go(item: pytest.Item) -> None:
 
 
 @contextlib.contextmanager
-def _complaints() -> Iterator[list[str]]:
-    """The complaints of what is found unclosed meanwhile."""
+def _unclosed() -> Iterator[list[str]]:
+    """The warnings about unclosed objects that are collected in the block."""
     complaints: list[str] = []
 
     def note(unraisable: "sys.UnraisableHookArgs") -> None:

@@ -1,4 +1,4 @@
-"""A receiver of webhooks, on loopback, that answers as a test says and checks signatures with OpenAI's SDK."""
+"""A receiver of webhooks, on loopback, that answers as a test requests and checks signatures with OpenAI's SDK."""
 
 import asyncio
 import sqlite3
@@ -22,7 +22,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True)
 class Call:
-    """A webhook as it came."""
+    """A webhook as it was received."""
 
     path: str
     headers: CIMultiDictProxy[str]
@@ -38,7 +38,7 @@ class Call:
         return event
 
     async def verify(self, secret: str = SECRET) -> None:
-        """Have the signature checked as a receiver would."""
+        """Check the signature as a receiver would."""
         await asyncio.to_thread(self._verify, secret)
 
     def _verify(self, secret: str) -> None:
@@ -50,7 +50,7 @@ class Receiver:
     def __init__(self) -> None:
         self.port = 0
         self.calls: list[Call] = []
-        self.answers: list[Answer] = []  # the next ones; then 204
+        self.answers: list[Answer] = []  # to the next calls; after them, 204
         self.open = 0  # requests that have no answer yet
         self._news = asyncio.Condition()
 
@@ -63,7 +63,7 @@ class Receiver:
         return f"http://{self.host}/path-of-the-webhook?token=secret-of-the-address"
 
     async def until(self, calls: int) -> Call:
-        """Wait for that many; returns the last."""
+        """Wait for that many calls; returns the last one."""
         async with asyncio.timeout(PATIENCE), self._news:
             await self._news.wait_for(lambda: len(self.calls) >= calls)
         return self.calls[-1]

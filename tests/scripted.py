@@ -1,4 +1,4 @@
-"""Servers that talk by a script, over real sockets, and calls to them."""
+"""Servers that follow a script, over real sockets, and calls to them."""
 
 import contextlib
 import ipaddress
@@ -25,7 +25,7 @@ ORDER = b'{"n_variants": 1}'
 
 
 class Request:
-    """What a server got."""
+    """A request as a server received it."""
 
     def __init__(self, head: bytes, body: bytes) -> None:
         line, _, fields = head.partition(b"\r\n")
@@ -35,7 +35,7 @@ class Request:
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Talks to each connection by a script, on a thread of its own, and keeps the requests that were read."""
+    """Runs a script for each connection, on a thread of its own, and keeps the requests that were read."""
 
     daemon_threads = True
 
@@ -44,7 +44,7 @@ class Server(socketserver.ThreadingTCPServer):
         self.port: int = self.server_address[1]
         self.connections = 0
         self.requests: list[Request] = []
-        self.destinations: list[tuple[str, int]] = []  # what a SOCKS proxy was asked for
+        self.destinations: list[tuple[str, int]] = []  # host and port of each request to a SOCKS proxy
         self._script = script
 
     def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
@@ -95,13 +95,13 @@ def answer(sock: socket.socket, body: bytes = b"{}", *headers: str) -> None:
 
 
 def answer_all(server: Server, sock: socket.socket) -> None:
-    """The script of a server that works, and keeps its connections."""
+    """The script of a server that answers all requests and keeps its connections open."""
     while server.read(sock):
         answer(sock)
 
 
 def over_tls(authority: trustme.CA, script: Script, host: str = "localhost") -> Script:
-    """A script that is played inside of TLS."""
+    """A script that runs inside TLS."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(host).configure_cert(context)
 
@@ -113,7 +113,7 @@ def over_tls(authority: trustme.CA, script: Script, host: str = "localhost") -> 
 
 
 def behind_socks(script: Script, *, user: str = "", password: str = "", refusal: int = 0) -> Script:
-    """A SOCKS5 proxy (RFC 1928 and 1929) and what it leads to, in one. With a `refusal`, it opens no way."""
+    """A SOCKS5 proxy (RFC 1928 and 1929) and the server behind it, in one. With a `refusal`, it refuses to connect."""
 
     def play(server: Server, sock: socket.socket) -> None:
         methods = _exactly(sock, _exactly(sock, 2)[1])
@@ -158,7 +158,7 @@ def _exactly(sock: socket.socket, length: int) -> bytes:
 
 
 def behind_tunnel(script: Script, answer: str = "200 OK") -> Script:
-    """An HTTP proxy that is asked for a tunnel, and what it leads to, in one."""
+    """An HTTP proxy that is asked for a tunnel, and the server behind it, in one."""
 
     def play(server: Server, sock: socket.socket) -> None:
         server.read(sock)
@@ -169,7 +169,7 @@ def behind_tunnel(script: Script, answer: str = "200 OK") -> Script:
 
 
 def leading_to(port: int) -> Script:
-    """The end of a proxy: bytes go to and from a port of this machine until either side ends."""
+    """The far side of a proxy: bytes are passed to and from a port of this machine until either side closes."""
 
     def play(_server: Server, sock: socket.socket) -> None:
         with socket.create_connection(("127.0.0.1", port)) as other:
@@ -184,7 +184,7 @@ def leading_to(port: int) -> Script:
 
 
 def order(address: Server | str, path: str = "/order", **fields: Any) -> HttpCall:
-    """A call that ends by itself long after a test has given up: what ends before was ended."""
+    """A call whose own timeout is longer than a test waits: a call that ends earlier was ended from outside."""
     base = f"http://127.0.0.1:{address.port}" if isinstance(address, Server) else address
     return HttpCall("key", "POST", base + path, body={"data": ORDER}, **{"seconds": 2 * PATIENCE, **fields})
 
@@ -201,7 +201,7 @@ def failure_of(http: SoraHttp, call: HttpCall) -> CallFailed:
 
 @contextlib.contextmanager
 def silent_port(host: str = "127.0.0.1") -> Iterator[int]:
-    """A port that refuses connections: it is taken, so nobody else gets it, and nothing listens."""
+    """A port that refuses connections: it is bound, so no other program gets it, and nothing listens on it."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
         taken.bind((host, 0))
         port: int = taken.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Shapes of JSON: a text names a type, or is equal to what follows `=`; everything else is equal to itself."""
+"""Shapes of JSON. A text in a shape names a type, or after `=` the expected text; all other values must be equal."""
 
 import base64
 from typing import Any
@@ -9,7 +9,7 @@ DATA_URI = "data:image/png;base64,"
 
 
 def has_shape(value: Any, shape: Any) -> bool:
-    """Whether a value is as a shape says."""
+    """Whether a value has a shape."""
     if isinstance(shape, dict) and set(shape) == {"every"}:
         return isinstance(value, list) and bool(value) and all(has_shape(each, shape["every"]) for each in value)
     if isinstance(shape, dict):

@@ -17,7 +17,7 @@ from tests.simulated_images import Answer
 VERSIONS = ("0.33.0", "0.8.0", "0.3.64")
 CHECKPOINT = "a.safetensors"
 UPSCALER = "b.pth"
-STEP = 100.0  # seconds of a step that takes until the test puts the clock forward
+STEP = 100.0  # seconds of a step, which ends when the test advances the clock
 CLIENT = "gateway"
 
 Graph = dict[str, Any]
@@ -63,7 +63,7 @@ def painted(prompt: str = "a cat", seed: int = 1, *, side: int = 64, batch: int 
 
 
 def condensed(frame: aiohttp.WSMessage) -> str:
-    """What a frame says, in a line."""
+    """A summary of a frame in one line."""
     if frame.type is WSMsgType.BINARY:
         event, length = struct.unpack(">II", frame.data[:8])
         return f"preview 4 {json.loads(frame.data[8 : 8 + length])['node_id']}" if event == 4 else f"preview {event}"
@@ -88,13 +88,13 @@ def condensed(frame: aiohttp.WSMessage) -> str:
 
 @dataclass
 class Listener:
-    """A socket, and the frames that it has heard."""
+    """A socket, and the frames that it has received."""
 
     socket: aiohttp.ClientWebSocketResponse
     frames: list[aiohttp.WSMessage]
 
     async def until(self, last: str) -> list[str]:
-        """The frames from here on, until one says this."""
+        """Summaries of the next frames, up to the one with this summary."""
         heard: list[str] = []
         while not heard or heard[-1] != last:
             frame = await self.socket.receive(PATIENCE)
@@ -104,7 +104,7 @@ class Listener:
         return heard
 
     async def rest(self) -> list[str]:
-        """The frames that come before the end of the connection."""
+        """Summaries of the frames up to the end of the connection."""
         frames = [frame async for frame in self.socket]
         return [condensed(frame) for frame in frames]
 
@@ -140,7 +140,7 @@ class SimulatedComfyUI:
         return prompt_id
 
     async def ended(self, prompt_id: str) -> Any:
-        """What the history has of a job, once it has it."""
+        """The entry of a job in the history, once there is one."""
 
         async def look() -> Any:
             return (await self.get(f"/history/{prompt_id}")).get(prompt_id)
@@ -148,7 +148,7 @@ class SimulatedComfyUI:
         return await eventually(look)
 
     async def done(self, graph: Graph, client_id: str | None = CLIENT, **fields: Any) -> Any:
-        """What the history has of a job that is submitted now."""
+        """Submit a job; returns its entry in the history."""
         return await self.ended(await self.submit(graph, client_id, **fields))
 
     async def image(self, entry: Any, number: int = 0) -> bytes:
@@ -165,7 +165,7 @@ class SimulatedComfyUI:
 
     @contextlib.asynccontextmanager
     async def listener(self, name: str = CLIENT, *, metadata: bool = False) -> AsyncIterator[Listener]:
-        """A socket that has heard its first frame, and the server's flags if it wants metadata with previews."""
+        """A socket that has received its first frame, and the server's flags if it wants metadata with previews."""
         async with self.session.ws_connect(f"{self.url}/ws", params={"clientId": name}) as socket:
             if metadata:
                 flags = {"supports_preview_metadata": True}
@@ -178,7 +178,7 @@ class SimulatedComfyUI:
         assert answer.status == 201, answer.body
 
     async def advance(self, seconds: float = STEP) -> None:
-        """Put the clock of jobs forward, as a rule by one step."""
+        """Advance the clock of jobs, by one step unless `seconds` is given."""
         assert (await self.call("POST", "/simulator/advance", json={"seconds": seconds})).status == 200
 
     async def restart(self, seconds: float = 0.0) -> None:
@@ -192,7 +192,7 @@ class SimulatedComfyUI:
         assert (await self.call("GET", "/simulator/wait", params=facts)).status == 200
 
     async def finish(self) -> None:
-        """Put the clock forward until no job is left."""
+        """Advance the clock until no job is left."""
 
         async def look() -> bool:
             await self.advance(100 * STEP)

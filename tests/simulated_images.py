@@ -25,14 +25,14 @@ def png(colour: str = "red", size: tuple[int, int] = (32, 32)) -> bytes:
 
 
 def looked_at(content: bytes) -> tuple[str | None, tuple[int, int]]:
-    """Format and size of an image, all of which can be read."""
+    """Format and size of an image; fails unless it can be read completely."""
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         return image.format, image.size
 
 
 def headers_of(profile: str) -> dict[str, str]:
-    """The header with the key, where it is not the usual one."""
+    """The header with the key, if it is not the usual one."""
     name = next(iter(PROFILES[profile].keys.headers), "authorization")
     return {} if name == "authorization" else {name: KEY}
 

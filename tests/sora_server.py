@@ -1,6 +1,7 @@
-"""A back end of the tests' own, and orders as a process that is gone left them.
+"""A back end for tests, and orders as a killed process left them.
 
-It registers and answers exactly when and as a test says, which the simulator, a server like the real one, does not.
+A test controls when and how this back end registers orders and answers, unlike the simulator, which acts like the real
+server.
 """
 
 import asyncio
@@ -30,13 +31,13 @@ GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==")
 GIF_URI = f"data:image/gif;base64,{base64.b64encode(GIF).decode()}"
 KEY_ID = fingerprint(UPSTREAM_TOKEN)
 
-Order = dict[str, Any]  # as it came, and its `token`
+Order = dict[str, Any]  # as it was received, with its `token`
 Task = dict[str, Any]
 OnOrder = Callable[[Order], Awaitable[web.StreamResponse]]
 
 
 class Sora:
-    """A server with Sora's web protocol, whose tasks are done at once unless the test says otherwise."""
+    """A server with Sora's web protocol, whose tasks succeed at once unless the test changes that."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -44,13 +45,13 @@ class Sora:
         self.orders: list[Order] = []
         self.headers: Mapping[str, str] = {}  # of the last order
         self.tasks: dict[str, list[Task]] = {}  # by token, newest first
-        self.looks: Counter[str] = Counter()  # lists asked for, by token
+        self.looks: Counter[str] = Counter()  # requests for lists, by token
         self.fetched: list[str] = []
         self.on_order: OnOrder = self.take
-        self.odd_lists: list[web.Response] = []  # instead of the next lists
+        self.odd_lists: list[web.Response] = []  # answers instead of the next lists
         self.tells_prompts = True
-        self.media: dict[str, bytes | None] = {}  # by name; None is not there any more, other names hold an image
-        self.delivers = asyncio.Event()  # until it is set, finished images do not come
+        self.media: dict[str, bytes | None] = {}  # by name; None was removed, and all other names hold an image
+        self.delivers = asyncio.Event()  # finished images are withheld until it is set
         self.delivers.set()
         self._news = asyncio.Condition()
 
@@ -78,7 +79,7 @@ class Sora:
         return f"{self.url}/media/{task_id}.gif"
 
     async def until(self, fact: Callable[[], bool]) -> None:
-        """Wait for something that follows from a call that was made to this server."""
+        """Wait for an effect of a call to this server."""
         async with asyncio.timeout(PATIENCE), self._news:
             await self._news.wait_for(fact)
 
@@ -149,12 +150,12 @@ def generation(prompt: str = "a red fox", image: str | None = None) -> Generatio
 
 
 def order_of(generation: Generation) -> Order:
-    """The order as the back end got it from a process that is gone."""
+    """The order as the back end got it from a process that was killed."""
     return {"prompt": generation.spec.prompt, "token": UPSTREAM_TOKEN}
 
 
 async def leave_behind(folder: Path, *generations: tuple[Generation, State]) -> None:
-    """What a process that was killed leaves on disk, oldest first."""
+    """Store generations as a killed process leaves them on disk, oldest first."""
     pool = BlockingPool()
     database = await asyncio.to_thread(lambda: Database(database_path_of(settings_for(folder)), pool))
     await database.open()

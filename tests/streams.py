@@ -41,7 +41,7 @@ class StreamRead:
 
 
 async def read_until(answer: aiohttp.ClientResponse, *marks: bytes, times: int = 1) -> bytes:
-    """The beginning of an answer, up to where each of these marks has come so often."""
+    """The beginning of an answer, up to the point where each mark has come `times` times."""
     begun = b""
     async with asyncio.timeout(PATIENCE):
         while any(begun.count(mark) < times for mark in marks):
@@ -52,7 +52,7 @@ async def read_until(answer: aiohttp.ClientResponse, *marks: bytes, times: int =
 
 
 async def read_stream(answer: aiohttp.ClientResponse, begun: bytes = b"") -> StreamRead:
-    """Read a stream to its end, after what was read of it, and check what holds for each of its lines."""
+    """Read the rest of a stream, and check the form of each of its lines."""
     assert answer.status == 200, await answer.text()
     raw = begun + await answer.read()
     read = StreamRead({name.lower(): value for name, value in answer.headers.items()}, raw)
@@ -64,7 +64,7 @@ async def read_stream(answer: aiohttp.ClientResponse, begun: bytes = b"") -> Str
 
 
 def blocks_of(raw: bytes) -> list[bytes]:
-    """What stands between the empty lines of a stream, heartbeats aside."""
+    """The blocks between the empty lines of a stream, without heartbeats."""
     assert raw == b"" or raw.endswith(b"\n\n")
     return [block for block in raw.split(b"\n\n") if block and not block.startswith(b":")]
 

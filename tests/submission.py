@@ -9,7 +9,7 @@ from sora_proxy.upstream import Submission
 
 
 async def report(_progress: Progress | Preview) -> None:
-    """Nobody waits for it."""
+    """Progress is ignored."""
 
 
 def submission(account: Account) -> Submission:

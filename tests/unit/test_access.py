@@ -1,4 +1,4 @@
-"""The keys that let callers in: configured, or generated once and kept."""
+"""The client key and the admin key: configured, or generated once and kept."""
 
 import os
 import stat
@@ -21,8 +21,8 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_key_is_generated_once_and_kept_for_our_eyes_only(tmp_path: Path) -> None:
-    umask = os.umask(0)  # whatever the process was started with
+def test_a_key_is_generated_once_and_readable_only_by_its_owner(tmp_path: Path) -> None:
+    umask = os.umask(0)  # so that the umask of the process does not matter
     try:
         first = load_access(settings(tmp_path))
     finally:
@@ -44,7 +44,7 @@ def test_two_folders_get_two_keys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "\n", "  \n"])
-def test_an_empty_key_file_is_replaced_and_never_lets_an_empty_key_in(tmp_path: Path, content: str) -> None:
+def test_an_empty_key_file_is_replaced_and_an_empty_key_is_never_accepted(tmp_path: Path, content: str) -> None:
     path = tmp_path / "data/admin_key"
     path.parent.mkdir()
     path.write_text(content)
@@ -54,7 +54,7 @@ def test_an_empty_key_file_is_replaced_and_never_lets_an_empty_key_in(tmp_path: 
     assert mode(path) == 0o600
 
 
-def test_a_half_written_key_of_a_crash_is_never_taken_for_the_key(tmp_path: Path) -> None:
+def test_a_key_that_a_crash_left_half_written_is_never_used(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     (data / ".admin_key.0123456789abcdef.part").write_text("sk-half")
@@ -78,14 +78,14 @@ def test_a_client_key_alone_does_not_become_the_admin_key(tmp_path: Path) -> Non
     assert access.generated
 
 
-def test_a_folder_that_can_not_be_used_is_one_fault(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_reported_as_one_fault(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(ConfigurationError) as caught:
         load_access(settings(tmp_path))
     assert caught.value.faults == [f"DATA_DIR: {tmp_path / 'data/admin_key'}: Not a directory. Example: DATA_DIR=data"]
 
 
-def test_a_key_file_that_is_no_text_is_one_fault(tmp_path: Path) -> None:
+def test_a_key_file_that_is_not_text_is_reported_as_one_fault(tmp_path: Path) -> None:
     path = tmp_path / "data/admin_key"
     path.parent.mkdir()
     path.write_bytes(b"\xff\xfe\x00")

@@ -1,4 +1,4 @@
-"""Addresses from outside, as they are written down."""
+"""Addresses from outside, as they are written into answers."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from sora_proxy.foreign.addresses import MAX_LENGTH, plain_address
     ],
 )
 def test_a_plain_address_stays_as_it_is(address: str) -> None:
-    """Signatures in it cover how it is written."""
+    """A signature in an address covers its spelling."""
     assert plain_address(address) == address
 
 
@@ -29,7 +29,7 @@ def test_a_plain_address_stays_as_it_is(address: str) -> None:
         ("HTTPS://x.com/", "https://x.com/"),
     ],
 )
-def test_what_has_a_meaning_in_markdown_or_html_is_encoded_once(address: str, plain: str) -> None:
+def test_characters_with_a_meaning_in_markdown_or_html_are_encoded_once(address: str, plain: str) -> None:
     assert plain_address(address) == plain
     assert plain_address(plain) == plain
 
@@ -43,5 +43,5 @@ def test_what_has_a_meaning_in_markdown_or_html_is_encoded_once(address: str, pl
      "http://x.com/" + "x" * MAX_LENGTH],
     ids=lambda address: repr(address[:30]),
 )  # fmt: skip
-def test_anything_else_is_not_an_address(address: str) -> None:
+def test_any_other_text_is_not_an_address(address: str) -> None:
     assert plain_address(address) is None

@@ -52,7 +52,7 @@ def test_every_route_of_the_application_is_on_the_page_once(app: web.Application
     assert sorted(titles) == sorted(route for route in routes - names_of(ALIASES) if not route.startswith("HEAD "))
 
 
-def test_operators_and_clients_have_parts_of_their_own(page: ApiPage) -> None:
+def test_operators_and_clients_have_separate_parts(page: ApiPage) -> None:
     assert set(page.titles("operators")) == names_of([LOGIN, *FOR_OPERATORS])
     assert set(page.titles("clients")) == names_of([*OPEN, *FOR_CLIENTS]) - names_of([LOGIN])
     for part in ("clients", "client-types"):
@@ -105,7 +105,7 @@ def test_every_link_has_a_target_and_every_id_is_used_once(page: ApiPage) -> Non
     assert outside == {"openapi.json"}
 
 
-def test_a_reader_with_a_keyboard_or_a_screen_reader_finds_the_way(page: ApiPage) -> None:
+def test_the_page_can_be_read_with_a_keyboard_or_a_screen_reader(page: ApiPage) -> None:
     (body,) = page.root.iter("body")
     assert page.root.attrib["lang"] == "en"
     assert body[0].attrib["href"] == "#main"  # the first element skips the contents
@@ -115,7 +115,7 @@ def test_a_reader_with_a_keyboard_or_a_screen_reader_finds_the_way(page: ApiPage
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
-def test_the_page_follows_the_setting_of_the_system_and_fits_a_phone(page: ApiPage) -> None:
+def test_the_page_follows_the_colour_scheme_of_the_system_and_fits_a_phone(page: ApiPage) -> None:
     (style,) = page.root.iter("style")
     assert "color-scheme: light dark" in text_of(style)
     assert any(meta.get("name") == "viewport" for meta in page.root.iter("meta"))
@@ -129,7 +129,7 @@ def test_every_text_of_the_document_is_escaped(page: ApiPage, document: dict[str
 
 
 def with_hostile_texts(value: Any) -> Any:
-    """A document with markup in every text that is for people."""
+    """A document with markup in every text for readers."""
     texts = {"summary", "description", "title", "version", "name", "in", "const", "example", "type"}
     if isinstance(value, dict):
         return {

@@ -9,7 +9,7 @@ from tests.conftest import app_for
 
 
 @pytest.mark.parametrize("name", ["Sora", "openai_images", " ", "*"])
-def test_a_back_end_that_does_not_exist_ends_the_start_and_those_that_do_are_named(tmp_path: Path, name: str) -> None:
+def test_an_unknown_back_end_ends_the_start_and_the_message_names_the_known_ones(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         app_for(tmp_path, upstream=name)
     (fault,) = caught.value.faults

@@ -1,4 +1,4 @@
-"""Background loops: what dies is logged, restarted and reported; what is stopped ends with its loops."""
+"""Background loops: a loop that dies is logged, restarted and reported; all loops end when they are stopped."""
 
 import asyncio
 import itertools
@@ -10,7 +10,7 @@ from sora_proxy import background
 from sora_proxy.background import Background, start_task, uninterrupted
 from tests.eventually import turns_until
 
-SECONDS = 60  # nothing in these tests waits longer
+SECONDS = 60  # the limit of each test
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ async def test_a_loop_that_raises_is_logged_with_its_exception_and_started_again
     assert "ZeroDivisionError: of the test" in caplog.text
 
 
-async def test_a_loop_that_dies_again_soon_after_its_restarts_stays_reported() -> None:
+async def test_a_loop_that_keeps_dying_soon_after_its_restarts_stays_reported() -> None:
     restarts = itertools.count()
     reported: list[list[str]] = []
     enough = asyncio.Event()
@@ -70,7 +70,7 @@ async def test_a_loop_is_reported_as_dead_until_its_restart(monkeypatch: pytest.
         await turns_until(lambda: running.dead == ["sweeper"])
 
 
-async def test_a_loop_whose_task_is_cancelled_by_a_stranger_is_started_again() -> None:
+async def test_a_loop_whose_task_was_cancelled_from_outside_is_started_again() -> None:
     starts: asyncio.Queue[asyncio.Task[None] | None] = asyncio.Queue()
 
     async def loop() -> None:
@@ -111,7 +111,7 @@ async def test_the_end_of_the_block_waits_until_each_loop_has_cleaned_up() -> No
     assert cleaned == ["done", "done"]
 
 
-async def test_the_exception_of_a_task_that_nobody_awaits_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_exception_of_a_task_that_is_never_awaited_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def fail() -> None:
         raise ZeroDivisionError("of the test")
 
@@ -122,7 +122,7 @@ async def test_the_exception_of_a_task_that_nobody_awaits_is_logged(caplog: pyte
     assert "lonely" in caplog.text
 
 
-async def test_work_that_must_not_be_left_half_done_ends_before_the_cancellation_takes_effect() -> None:
+async def test_uninterrupted_work_ends_before_a_cancellation_takes_effect() -> None:
     steps: list[str] = []
     may_end = asyncio.Event()
 

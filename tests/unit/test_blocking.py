@@ -1,4 +1,4 @@
-"""BlockingPool: what happens to a call whose caller goes away."""
+"""BlockingPool: results of calls, bounds on threads, and calls whose caller is cancelled."""
 
 import asyncio
 import contextvars
@@ -13,7 +13,7 @@ marker: contextvars.ContextVar[str] = contextvars.ContextVar("marker", default="
 
 
 class Call:
-    """Something that a thread works on until the test lets it go."""
+    """Work that occupies a thread until the test ends it."""
 
     def __init__(self) -> None:
         self.begun, self.go, self.ended = threading.Event(), threading.Event(), threading.Event()
@@ -36,13 +36,13 @@ async def test_a_call_runs_on_a_thread_of_its_kind_and_returns_what_it_returned(
     assert name.startswith("sora-poll")
 
 
-async def test_what_a_call_raises_reaches_its_caller(pool: BlockingPool) -> None:
+async def test_an_exception_of_a_call_reaches_its_caller(pool: BlockingPool) -> None:
     with pytest.raises(ZeroDivisionError):
         await pool.run(Work.media, lambda: 1 / 0)
     assert not pool.busy
 
 
-async def test_context_variables_reach_the_thread_and_do_not_come_back(pool: BlockingPool) -> None:
+async def test_context_variables_reach_the_thread_and_changes_to_them_stay_there(pool: BlockingPool) -> None:
     def call() -> str:
         before = marker.get()
         marker.set("of the thread")
@@ -91,7 +91,7 @@ async def test_a_caller_cancelled_after_the_end_of_its_call_leaves_the_pool_idle
     caller = asyncio.create_task(pool.run(Work.media, call))
     await begun(call)
     call.go.set()
-    await turns_until(lambda: not pool.busy)  # the thread is done, the caller does not know yet
+    await turns_until(lambda: not pool.busy)  # the thread has finished, but the caller has not resumed yet
     caller.cancel()
     done, _ = await asyncio.wait([caller], timeout=PATIENCE)
     assert done
@@ -122,7 +122,7 @@ async def test_the_threads_of_a_kind_are_bounded(pool: BlockingPool) -> None:
     await asyncio.gather(*running)
 
 
-async def test_closing_drops_what_has_not_begun_and_leaves_what_has(pool: BlockingPool) -> None:
+async def test_closing_drops_waiting_calls_and_lets_running_ones_finish(pool: BlockingPool) -> None:
     first, second = Call(), Call()
     busy = asyncio.create_task(pool.run(Work.store_write, first))
     await begun(first)

@@ -1,4 +1,4 @@
-"""What a back end that can end tasks is asked to do, once nobody wants them any more."""
+"""Ending tasks at a back end once they are no longer needed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -29,8 +29,8 @@ from tests.eventually import eventually
 KEY = UpstreamKey(key="key")
 
 
-class EndsTasks:
-    """A back end in this process: its one task runs until it is told to end it."""
+class CancellableBackend:
+    """A back end in this process whose only task runs until it is cancelled."""
 
     name, base_url = "ends tasks", "http://back-end.invalid"
     capabilities = Capabilities({"m": Abilities()})
@@ -85,12 +85,12 @@ class EndsTasks:
 
 
 @pytest.fixture(params=[None, UpstreamUnavailable("not now")], ids=["done", "refused"])
-async def upstream(request: pytest.FixtureRequest) -> EndsTasks:
-    return EndsTasks(request.param)
+async def upstream(request: pytest.FixtureRequest) -> CancellableBackend:
+    return CancellableBackend(request.param)
 
 
 @pytest.fixture
-async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Supervisor]:
+async def supervisor(upstream: CancellableBackend, tmp_path: Path) -> AsyncIterator[Supervisor]:
     pool = BlockingPool()
     database = await asyncio.to_thread(Database, tmp_path / "data" / "sora_proxy.db", pool)
     await database.open()
@@ -114,17 +114,17 @@ async def supervisor(upstream: EndsTasks, tmp_path: Path) -> AsyncIterator[Super
     pool.close()
 
 
-async def until_it_is_cancelled(generation: Generation) -> None:
+async def until_cancelled(generation: Generation) -> None:
     async def look() -> bool:
         return generation.status is Status.cancelled
 
     await eventually(look)
 
 
-async def test_a_task_is_ended_once_with_its_own_key(supervisor: Supervisor, upstream: EndsTasks) -> None:
+async def test_a_task_is_ended_once_with_its_own_key(supervisor: Supervisor, upstream: CancellableBackend) -> None:
     generation = await supervisor.start(GenerationSpec("m", "p"), "client")
     await upstream.looked_at.wait()
     await supervisor.cancel(generation)
     assert generation.cancelled
-    await until_it_is_cancelled(generation)
+    await until_cancelled(generation)
     assert upstream.told == [("task_1", "key")]

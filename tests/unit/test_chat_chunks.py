@@ -1,4 +1,4 @@
-"""The chunks of a stream: the same for the same log, cut wherever it may be."""
+"""The chunks of a stream: they follow from the log alone, even after an interruption."""
 
 import itertools
 from typing import Any, get_args, get_type_hints
@@ -30,7 +30,7 @@ def generation(events: list[Event]) -> Generation:
 
 
 def streamed(events: list[Event], options: ChunkOptions) -> list[bytes]:
-    """Everything that one stream sends."""
+    """All chunks of one stream."""
     chunks = ChatChunks(generation(events), options, ORIGIN)
     return [*chunks.role(), *(line for event in events for line in chunks.of(event))]
 
@@ -45,7 +45,7 @@ EACH_STORY = pytest.mark.parametrize(
 
 
 @EACH_STORY
-def test_a_stream_cut_after_any_chunk_goes_on_with_exactly_the_rest(events: list[Event], options: ChunkOptions) -> None:
+def test_a_stream_cut_after_any_chunk_resumes_with_exactly_the_rest(events: list[Event], options: ChunkOptions) -> None:
     uncut = streamed(events, options)
     numbers = [number for line in uncut if (number := orjson.loads(line).get("sequence_number")) is not None]
     assert numbers == sorted(set(numbers))
@@ -57,7 +57,9 @@ def test_a_stream_cut_after_any_chunk_goes_on_with_exactly_the_rest(events: list
 
 
 @EACH_STORY
-def test_the_number_of_an_event_stands_in_the_numbers_of_its_chunks(events: list[Event], options: ChunkOptions) -> None:
+def test_the_number_of_an_event_can_be_derived_from_the_numbers_of_its_chunks(
+    events: list[Event], options: ChunkOptions
+) -> None:
     chunks = ChatChunks(generation(events), options, ORIGIN)
     for number, event in enumerate(events, 1):
         lines = [orjson.loads(line) for line in chunks.of(event)]
@@ -65,7 +67,7 @@ def test_the_number_of_an_event_stands_in_the_numbers_of_its_chunks(events: list
 
 
 @EACH_STORY
-def test_chunks_share_their_facts_and_have_no_empty_choices_unless_asked(
+def test_chunks_share_id_time_and_model_and_have_no_empty_choices_unless_requested(
     events: list[Event], options: ChunkOptions
 ) -> None:
     lines = [orjson.loads(line) for line in streamed(events, options)]
@@ -81,7 +83,7 @@ def test_chunks_share_their_facts_and_have_no_empty_choices_unless_asked(
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_the_end_of_a_stream_that_can_go_on_elsewhere_uses_up_no_number(style: Any) -> None:
+def test_the_end_of_a_stream_that_can_be_resumed_uses_up_no_number(style: Any) -> None:
     chunks = ChatChunks(generation(LIVING), ChunkOptions(style), ORIGIN)
     lines = [orjson.loads(line) for event in LIVING for line in chunks.of(event)]
     before = lines[-1]["sequence_number"] if lines else 0

@@ -1,4 +1,4 @@
-"""What ComfyUI's answers mean, and that none of them can break anything."""
+"""The meaning of ComfyUI's answers; none of them makes a reader fail."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -29,7 +29,7 @@ def is_class(name: str) -> bool:
 
 
 def entry(*items: Any, status: Any = None, others: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What the history has of our job."""
+    """The entry of our job in the history."""
     shown = {"9": {"images": list(items)}, **(others or {})}
     success = {"status_str": "success", "completed": True, "messages": []}
     return {
@@ -79,11 +79,11 @@ def test_results_are_the_images_that_our_output_node_saved_in_their_order() -> N
         None,
     ],
 )
-def test_what_is_no_result_is_left_out(item: Any) -> None:
+def test_an_entry_that_is_not_a_result_is_left_out(item: Any) -> None:
     assert names(entry(item, GOOD)) == ["a_00001_.png"]
 
 
-def test_a_name_can_not_change_what_is_asked_for() -> None:
+def test_a_file_name_cannot_change_the_request_for_its_image() -> None:
     assert names(entry(GOOD | {"filename": "a&type=input#.png"})) == ["a&type=input#.png"]
 
 
@@ -99,7 +99,7 @@ def test_a_name_can_not_change_what_is_asked_for() -> None:
         (entry(status=[]), "failed to make the image"),
     ],
 )
-def test_a_failed_job_says_why_in_our_words(
+def test_the_reason_of_a_failed_job_has_our_own_words(
     history: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     snapshot = ended_job(JOB, history, is_class)
@@ -129,7 +129,7 @@ def test_versions_are_compared_by_their_numbers(told: Any, version: tuple[int, .
 
 @pytest.mark.slow
 @given(JSON, JSON)
-def test_no_answer_breaks_the_readers(one: Any, other: Any) -> None:
+def test_no_answer_makes_a_reader_fail(one: Any, other: Any) -> None:
     queued_jobs({"queue_running": one, "queue_pending": other})
     queued_jobs(
         {"queue_running": [[one, JOB, other, one]], "queue_pending": [[other, JOB, one, other], [one, JOB, 1, 2]]}

@@ -1,4 +1,4 @@
-"""Graphs: what an order becomes, what a server can make, and what it lacks."""
+"""The graphs of orders, the models of a server, and the inputs that a server lacks."""
 
 import copy
 import json
@@ -86,12 +86,12 @@ def package() -> Mapping[str, Workflow]:
 @pytest.mark.parametrize(
     "prompt", ['a "sign"\n\\n %seed% {{x}}', "", "雪里的红狐 🦊\u2028\\u0041", '["4", 1]', "(fox:1.2) [a|b] \x00\r\n\t"]
 )
-def test_the_prompt_stands_in_its_input_character_for_character(tmp_path: Path, prompt: str) -> None:
+def test_the_prompt_is_written_to_its_input_unchanged(tmp_path: Path, prompt: str) -> None:
     found = inputs(workflow_of(tmp_path, {}), submission(prompt=prompt), "6")
     assert found == {"text": prompt, "clip": ["4", 1]}
 
 
-def test_a_field_is_written_to_all_of_its_inputs_as_the_number_that_it_is(tmp_path: Path) -> None:
+def test_a_field_is_written_to_all_of_its_inputs_as_a_number(tmp_path: Path) -> None:
     workflow = workflow_of(tmp_path, {"seed": ["3.seed", "7.noise_seed"], "steps": ["3.steps", "7.steps"]})
     graph = graph_for({"flux": workflow}, submission(seed=5, steps=4), SEED)
     assert [graph["3"]["inputs"][name] for name in ("seed", "steps")] == [5, 4]
@@ -106,7 +106,7 @@ def test_an_input_keeps_its_value_if_it_is_not_mapped_or_the_client_does_not_set
     assert graph == expected
 
 
-def test_size_and_count_and_guidance_are_written(tmp_path: Path) -> None:
+def test_size_count_and_guidance_are_written(tmp_path: Path) -> None:
     mapping = {"width": "5.width", "height": "5.height", "count": "5.batch_size", "guidance_scale": "3.cfg"}
     graph = graph_for({"flux": workflow_of(tmp_path, mapping)}, submission(n=3, guidance_scale=2.5), SEED)
     assert graph["5"]["inputs"] == {"width": 832, "height": 1216, "batch_size": 3}
@@ -156,9 +156,7 @@ IMAGES = ["10.image", "11.image", "12.image"]
 
 
 @pytest.mark.parametrize("images", [["a"], ["a", "b"], ["a", "b", "c"]], ids=len)
-def test_each_reference_has_an_input_and_the_nodes_of_missing_ones_are_taken_out(
-    tmp_path: Path, images: Sequence[str]
-) -> None:
+def test_each_reference_image_has_an_input_and_unused_nodes_are_removed(tmp_path: Path, images: Sequence[str]) -> None:
     workflow = workflow_of(tmp_path, {"image": IMAGES}, EDIT)
     graph = graph_for({"flux": workflow}, submission(images=images), SEED)
     loaded = {node: graph[node]["inputs"]["image"] for node in ("10", "11", "12") if node in graph}
@@ -177,7 +175,7 @@ def test_a_workflow_that_needs_an_image_or_a_mask_says_so(tmp_path: Path) -> Non
         assert caught.value.code == "order_refused"
 
 
-def test_an_order_with_images_goes_to_the_workflow_for_them_and_one_with_a_mask_to_that_one(
+def test_orders_with_reference_images_or_a_mask_use_the_workflows_for_edits(
     package: Mapping[str, Workflow],
 ) -> None:
     text = graph_for(package, submission("text-to-image", strength=0.4), SEED)
@@ -206,7 +204,7 @@ def test_a_workflow_is_a_model_and_so_is_each_checkpoint_that_its_map_lists(tmp_
     assert inputs(on_server, order, "4") == {"ckpt_name": "sd_xl_turbo.safetensors"}
 
 
-def test_the_bare_name_uses_the_files_checkpoint_or_else_the_first_one_that_is_listed(tmp_path: Path) -> None:
+def test_the_bare_name_uses_the_checkpoint_of_the_file_or_else_the_first_listed_one(tmp_path: Path) -> None:
     workflow = workflow_of(tmp_path, {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl_t*", "*"]})
     assert inputs(fitted(workflow, INFO), submission(), "4") == {"ckpt_name": "sd_xl_turbo.safetensors"}
     info = copy.deepcopy(INFO)
@@ -216,14 +214,14 @@ def test_the_bare_name_uses_the_files_checkpoint_or_else_the_first_one_that_is_l
 
 
 @pytest.mark.parametrize("model", ["gone", "flux/gone.safetensors", "flux/other.safetensors"])
-def test_a_workflow_or_checkpoint_that_is_gone_is_a_model_unavailable(tmp_path: Path, model: str) -> None:
+def test_an_order_for_a_missing_workflow_or_checkpoint_fails_with_model_unavailable(tmp_path: Path, model: str) -> None:
     mapping = {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl*"]}
     with pytest.raises(RequestFault) as caught:
         graph_for({"flux": fitted(workflow_of(tmp_path, mapping), INFO)}, submission(model), SEED)
     assert caught.value.code == "model_unavailable"
 
 
-def test_an_edit_is_never_made_with_another_checkpoint_than_the_chosen_one(package: Mapping[str, Workflow]) -> None:
+def test_an_edit_is_never_made_with_a_checkpoint_other_than_the_chosen_one(package: Mapping[str, Workflow]) -> None:
     text = replace(package["text-to-image"], available=("a.safetensors", "b.safetensors"))
     edit = replace(package["image-to-image"], available=("b.safetensors",))
     fixed = replace(edit, slots={name: places for name, places in edit.slots.items() if name != "checkpoint"})
@@ -257,7 +255,7 @@ def test_a_workflow_for_edits_does_not_limit_orders_without_a_reference(tmp_path
     assert [can.for_order(spec).ignored(spec) for spec in ordered] == [(), ("steps", "size")]
 
 
-def test_names_that_can_not_be_models_are_left_out(tmp_path: Path) -> None:
+def test_names_that_cannot_be_models_are_left_out(tmp_path: Path) -> None:
     workflow = workflow_of(tmp_path, {"checkpoint": "4.ckpt_name", "checkpoints": ["*"]})
     names = ("a\nb", "x" * 200, "sub\\dir.safetensors", "sub/dir.safetensors")
     assert list(models_of({"flux": replace(workflow, available=names)})) == [
@@ -267,7 +265,7 @@ def test_names_that_can_not_be_models_are_left_out(tmp_path: Path) -> None:
     ]
 
 
-def test_a_model_can_do_what_its_map_says_and_what_the_workflows_for_edits_can(package: Mapping[str, Workflow]) -> None:
+def test_a_model_has_the_abilities_of_its_map_and_of_the_workflows_for_edits(package: Mapping[str, Workflow]) -> None:
     models = models_of(package)
     can = models["text-to-image"]
     assert (can.max_images, can.max_references, can.masks) == (4, 1, True)
@@ -300,7 +298,7 @@ def test_sizes_are_those_of_the_map_or_within_the_limits_of_the_node(
     assert models_of({"flux": workflow})["flux"].size_for(wanted) == made
 
 
-def test_the_limits_of_a_node_are_those_of_orders(tmp_path: Path) -> None:
+def test_the_limits_of_a_node_apply_to_orders(tmp_path: Path) -> None:
     info = copy.deepcopy(INFO)
     info["EmptyLatentImage"]["input"]["required"]["batch_size"] = ["INT", {"max": 2}]
     info["KSampler"]["input"]["required"]["seed"][1]["max"] = 2**32 - 1
@@ -308,7 +306,7 @@ def test_the_limits_of_a_node_are_those_of_orders(tmp_path: Path) -> None:
     assert (workflow.max_images, workflow.max_seed) == (2, 2**32 - 1)
 
 
-# --- What a server lacks ----------------------------------------------------------------------------------------------
+# --- Problems of workflows --------------------------------------------------------------------------------------------
 
 
 def without(class_type: str) -> dict[str, Any]:
@@ -341,12 +339,14 @@ MISSING = "node 4 (CheckpointLoaderSimple): the server has no 'mine.safetensors'
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_a_server_lacks_for_a_workflow_is_named(tmp_path: Path, info: dict[str, Any], problem: str | None) -> None:
+def test_anything_that_a_server_lacks_for_a_workflow_is_named(
+    tmp_path: Path, info: dict[str, Any], problem: str | None
+) -> None:
     told = problems_of(workflow_of(tmp_path, {}), info)
     assert told is None if problem is None else problem in str(told)
 
 
-def test_what_the_server_would_refuse_in_every_order_is_named(tmp_path: Path) -> None:
+def test_any_input_that_the_server_would_always_refuse_is_named(tmp_path: Path) -> None:
     info = copy.deepcopy(with_choices([["mine.safetensors"]]))
     info["CheckpointLoaderSimple"]["output"] = ["MODEL", "CLIP", "VAE"]
     graph = copy.deepcopy(GRAPH)
@@ -390,7 +390,7 @@ def test_an_output_that_saves_no_images_is_a_problem(tmp_path: Path, description
     assert told == (None if saves else "output: node 9 (Saves) saves no images: name one that does")
 
 
-def test_a_checkpoint_that_is_missing_is_no_problem_if_the_map_lists_another_one(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_not_a_problem_if_the_map_lists_another_one(tmp_path: Path) -> None:
     mapping = {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl*"]}
     assert problems_of(workflow_of(tmp_path, mapping), INFO) is None
     told = problems_of(workflow_of(tmp_path, mapping), with_choices([["a"]]))
@@ -400,7 +400,7 @@ def test_a_checkpoint_that_is_missing_is_no_problem_if_the_map_lists_another_one
 @pytest.mark.parametrize(
     "described", [None, 5, [], {}, {"input": None}, {"input": {"required": []}}, {"input": {"required": {"text": 5}}}]
 )
-def test_a_class_that_is_described_in_an_unknown_form_is_left_to_the_server(tmp_path: Path, described: Any) -> None:
+def test_a_node_class_described_in_an_unknown_form_is_not_checked(tmp_path: Path, described: Any) -> None:
     info = with_choices([["mine.safetensors"]]) | {"CLIPTextEncode": described, "EmptyLatentImage": described}
     mapping = {"width": "5.width", "height": "5.height", "count": "5.batch_size"}
     workflow = workflow_of(tmp_path, mapping)
@@ -408,7 +408,7 @@ def test_a_class_that_is_described_in_an_unknown_form_is_left_to_the_server(tmp_
     assert fitted(workflow, info) == workflow
 
 
-def test_an_order_without_a_size_has_that_of_the_file(tmp_path: Path) -> None:
+def test_an_order_without_a_size_gets_the_size_of_the_workflow_file(tmp_path: Path) -> None:
     sized = {"width": "5.width", "height": "5.height"}
     assert models_of({"flux": workflow_of(tmp_path, sized)})["flux"].size_for(None) == (512, 512)
     assert models_of({"flux": workflow_of(tmp_path, sized)})["flux"].size_for((768, 1024)) == (768, 1024)
@@ -420,7 +420,7 @@ def test_an_order_without_a_size_has_that_of_the_file(tmp_path: Path) -> None:
     assert models_of({"flux": workflow_of(tmp_path, {})})["flux"].size_for(None) == (1024, 1024)
 
 
-def test_a_model_without_a_checkpoint_in_its_name_uses_that_of_the_file_if_the_server_has_it(tmp_path: Path) -> None:
+def test_a_model_without_a_checkpoint_in_its_name_uses_the_files_checkpoint_if_available(tmp_path: Path) -> None:
     mapping = {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl*"]}
     for own, used in (("other.safetensors", "other.safetensors"), ("gone.safetensors", "sd_xl_base.safetensors")):
         graph = copy.deepcopy(GRAPH)

@@ -1,4 +1,4 @@
-"""What is taken out of images: everything that is not needed to show them."""
+"""Removing everything from images that is not needed to show them."""
 
 import io
 import struct
@@ -35,7 +35,7 @@ def saved(kind: str, mode: str = "RGB", *, frames: int = 1, **options: object) -
 
 
 def png(*, frames: int = 1) -> bytes:
-    """With texts in each of their chunks, and in one of a private kind behind the image, as SaveAnimatedPNG does."""
+    """A PNG with texts in each kind of text chunk, and in a private chunk behind the image, as SaveAnimatedPNG does."""
     info = PngInfo()
     info.add_text("prompt", SECRET)
     info.add_text("workflow", SECRET, zip=True)
@@ -45,24 +45,24 @@ def png(*, frames: int = 1) -> bytes:
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    """One of a PNG."""
+    """A chunk of a PNG."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png_with(kind: bytes, data: bytes) -> bytes:
-    """With a chunk before the pixels."""
+    """A PNG with a chunk before the pixels."""
     content = saved("PNG")
     return content[:33] + chunk(kind, data) + content[33:]
 
 
 def jpeg_with(marker: int, data: bytes) -> bytes:
-    """With a segment before all others."""
+    """A JPEG with a segment before all others."""
     content = saved("JPEG")
     return content[:2] + struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data + content[2:]
 
 
 def webp_with(data: bytes, *, in_frame: bool) -> bytes:
-    """With a chunk of a private kind at the end, or at the end of the last frame."""
+    """A WebP with a private chunk at the end, or at the end of the last frame."""
     content = saved("WEBP", frames=2)
     chunk = struct.pack("<4sI", b"text", len(data)) + data + b"\0" * (len(data) % 2)
     if in_frame:
@@ -74,7 +74,7 @@ def webp_with(data: bytes, *, in_frame: bool) -> bytes:
 
 
 def gif_with(label: int, *blocks: bytes) -> bytes:
-    """With an extension before the first frame."""
+    """A GIF with an extension before the first frame."""
     content = saved("GIF", "P", frames=2, loop=0)
     at = content.index(b"!\xff\x0bNETSCAPE2.0")
     rows = b"".join(bytes([len(block)]) + block for block in blocks)
@@ -129,14 +129,14 @@ def pixels(content: bytes) -> list[bytes]:
 
 
 def texts_in(content: bytes) -> str:
-    """All that Pillow finds beside the pixels."""
+    """Everything that Pillow finds besides the pixels."""
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         return f"{image.info} {dict(image.getexif())} {getattr(image, 'text', '')}"
 
 
 @pytest.mark.parametrize("make", FILES.values(), ids=list(FILES))
-def test_the_texts_go_and_every_pixel_stays(tmp_path: Path, make: Callable[[], bytes]) -> None:
+def test_texts_are_removed_and_every_pixel_is_kept(tmp_path: Path, make: Callable[[], bytes]) -> None:
     file, content = tmp_path / "image", make()
     assert SECRET in texts_in(content)
     file.write_bytes(content)
@@ -151,7 +151,7 @@ def test_the_texts_go_and_every_pixel_stays(tmp_path: Path, make: Callable[[], b
 
 
 @pytest.mark.parametrize("content", HIDDEN.values(), ids=list(HIDDEN))
-def test_a_text_goes_wherever_it_is(tmp_path: Path, content: bytes) -> None:
+def test_a_text_is_removed_wherever_it_is(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "image"
     file.write_bytes(content)
     assert TEXT in content
@@ -162,7 +162,7 @@ def test_a_text_goes_wherever_it_is(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(("marker", "data"), [(0xF0, TEXT), (0xFD, TEXT), (0x02, TEXT), (0xE2, b"MPF\0" + TEXT)])
-def test_a_segment_that_pillow_can_not_read_goes_as_well(tmp_path: Path, marker: int, data: bytes) -> None:
+def test_a_segment_that_pillow_cannot_read_is_removed_as_well(tmp_path: Path, marker: int, data: bytes) -> None:
     files = [tmp_path / "with", tmp_path / "without"]
     for file, content in zip(files, (jpeg_with(marker, data), saved("JPEG")), strict=True):
         file.write_bytes(content)
@@ -182,7 +182,7 @@ def test_a_segment_that_pillow_can_not_read_goes_as_well(tmp_path: Path, marker:
     ],
     ids=["png", "jpeg", "jpeg of four colours", "webp", "animated webp", "gif"],
 )
-def test_what_an_image_looks_like_by_stays(tmp_path: Path, content: bytes, kept: set[str]) -> None:
+def test_data_that_affects_the_look_of_an_image_is_kept(tmp_path: Path, content: bytes, kept: set[str]) -> None:
     file = tmp_path / "image"
     file.write_bytes(content)
     strip(file)
@@ -194,7 +194,9 @@ def test_what_an_image_looks_like_by_stays(tmp_path: Path, content: bytes, kept:
 
 
 @pytest.mark.parametrize("make", FILES.values(), ids=list(FILES))
-def test_a_file_that_is_cut_off_is_damaged_or_has_no_texts_either(tmp_path: Path, make: Callable[[], bytes]) -> None:
+def test_a_truncated_file_is_reported_as_damaged_or_loses_its_texts_too(
+    tmp_path: Path, make: Callable[[], bytes]
+) -> None:
     file, content = tmp_path / "image", make()
     for length in range(12, len(content), 7):
         file.write_bytes(content[:length])
@@ -206,7 +208,7 @@ def test_a_file_that_is_cut_off_is_damaged_or_has_no_texts_either(tmp_path: Path
             assert SECRET.encode() not in file.read_bytes()
 
 
-def test_what_is_no_image_stays(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_left_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "video"
     file.write_bytes(b"\0\0\0\x20ftypisom")
     strip(file)

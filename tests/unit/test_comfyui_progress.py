@@ -1,4 +1,4 @@
-"""How far a job is, by the frames of a socket."""
+"""The progress of a job, as the frames of a socket show it."""
 
 import json
 import struct
@@ -91,7 +91,7 @@ def test_the_steps_of_a_sampler_count_most_and_a_job_never_goes_back(jobs: dict[
         state(n4=DONE),
         state(n4=DONE, n5=DONE, n6=DONE, n7=DONE),
         state(n4=DONE, n5=DONE, n6=DONE, n7=DONE, n3=(1.0, 2.0, "running")),
-        state(n4=DONE),  # less than before, as after a socket was opened again
+        state(n4=DONE),  # less than before, as after a reconnection
         state(n4=DONE, n5=DONE, n6=DONE, n7=DONE, n3=(2.0, 2.0, "finished")),
         state(n4=DONE, n5=DONE, n6=DONE, n7=DONE, n3=DONE, n8=DONE, n9=DONE),
     ):
@@ -123,7 +123,7 @@ def test_a_job_does_not_go_back_when_a_node_makes_a_second_pass(jobs: dict[str, 
     assert seen[3:] == [seen[2]] * 2
 
 
-def test_nodes_that_a_frame_leaves_out_are_as_far_as_they_were(jobs: dict[str, JobProgress]) -> None:
+def test_nodes_that_a_frame_leaves_out_keep_their_progress(jobs: dict[str, JobProgress]) -> None:
     whole = JobProgress(painted())
     half = {"n3": (1.0, 2.0, "running")}
     read_text(state(n4=DONE, n5=DONE, n6=DONE, n7=DONE, **half), {JOB: whole})
@@ -144,14 +144,14 @@ def test_a_flux_job_has_hardly_begun_before_its_first_step() -> None:
 
 
 @pytest.mark.parametrize("worker", SLOW_NODES, ids=lambda worker: worker["class_type"])
-def test_most_of_a_job_is_the_work_of_samplers_and_upscalers(worker: Graph) -> None:
+def test_samplers_and_upscalers_count_for_most_of_a_job(worker: Graph) -> None:
     others = {str(number): each for number, each in enumerate(QUICK_NODES)}
     jobs = {JOB: JobProgress(others | {"slow": worker})}
     read_text(state(**{f"n{node_id}": DONE for node_id in others}), jobs)
     assert 0 < (jobs[JOB].fraction or 0.0) < 0.15
 
 
-def test_nodes_that_only_choose_how_to_work_count_alike() -> None:
+def test_nodes_that_only_hold_settings_all_count_the_same() -> None:
     graph = {str(number): each for number, each in enumerate(QUICK_NODES)}
     for node_id in graph:
         jobs = {JOB: JobProgress(graph)}
@@ -179,7 +179,7 @@ def test_nodes_from_the_cache_are_done(jobs: dict[str, JobProgress]) -> None:
         state(n4=DONE) + " " * 2**20,
     ],
 )
-def test_frames_about_nothing_of_ours_change_nothing(jobs: dict[str, JobProgress], told: str) -> None:
+def test_frames_that_are_not_about_our_jobs_change_nothing(jobs: dict[str, JobProgress], told: str) -> None:
     assert not read_text(told, jobs)
     assert jobs[JOB].fraction is None
 
@@ -188,7 +188,7 @@ def test_frames_about_nothing_of_ours_change_nothing(jobs: dict[str, JobProgress
     "nodes",
     [None, [], {"4": None}, {"4": {"state": "running", "value": "1", "max": "x"}}, {"4": {"value": 1, "max": 0}}],
 )
-def test_states_that_can_not_be_read_count_as_nothing_done(jobs: dict[str, JobProgress], nodes: Any) -> None:
+def test_unreadable_states_count_as_no_progress(jobs: dict[str, JobProgress], nodes: Any) -> None:
     read_text(frame("progress_state", nodes=nodes), jobs)
     assert not jobs[JOB].fraction
 
@@ -214,6 +214,6 @@ def test_a_preview_of_our_job_is_kept_with_its_number(jobs: dict[str, JobProgres
         struct.pack(">II", 4, 2) + b"[]" + JPEG,
     ],
 )
-def test_previews_that_are_not_surely_ours_are_dropped(jobs: dict[str, JobProgress], told: bytes) -> None:
+def test_previews_that_may_belong_to_other_jobs_are_dropped(jobs: dict[str, JobProgress], told: bytes) -> None:
     assert not read_binary(told, jobs)
     assert jobs[JOB].preview is None

@@ -1,4 +1,4 @@
-"""A generation in the words of a chat completion."""
+"""A generation as a chat completion."""
 
 import orjson
 import pytest
@@ -39,12 +39,12 @@ def generation(*events: Event, prompt: str = "a red fox", status: Status = Statu
         ("data: [DONE]\n\n", r"data: \[DONE\]"),
     ],
 )
-def test_the_prompt_can_not_break_out_of_the_alternative_text(prompt: str, title: str) -> None:
+def test_the_prompt_cannot_break_out_of_the_alternative_text(prompt: str, title: str) -> None:
     made = generation(prompt=prompt)
     assert markdown(made, [Image(0, name=NAME)], ORIGIN) == f"![{title}]({LINK})"
 
 
-def test_images_stand_apart_and_link_to_us_or_to_the_upstream() -> None:
+def test_images_are_separate_paragraphs_that_link_to_this_server_or_to_the_upstream() -> None:
     images = [Image(0, name=NAME), Image(1, url="https://media.example/x?sig=1")]
     text = markdown(generation(), images, ORIGIN)
     assert text == f"![a red fox]({LINK})\n\n![a red fox](https://media.example/x?sig=1)"
@@ -70,7 +70,7 @@ def test_usage_is_never_0(prompt: str, images: int) -> None:
         (Progress(), "queued at the back end"),
     ],
 )
-def test_progress_is_told_in_words(event: Queued | Progress, text: str) -> None:
+def test_progress_is_described_in_words(event: Queued | Progress, text: str) -> None:
     assert progress_text(event) == text
 
 
@@ -91,7 +91,7 @@ IMAGE = Image(0, name=NAME)
         (Status.unknown, [], "the image is being made", "processing", None),
     ],
 )
-def test_a_completion_tells_where_the_generation_stands(
+def test_a_completion_shows_the_state_of_its_generation(
     status: Status, events: list[Event], content: str, reason: str, refusal: str | None
 ) -> None:
     whole = completion(generation(*events, status=status), ORIGIN)

@@ -1,4 +1,4 @@
-"""Images in the format that was ordered, looked at with Pillow."""
+"""Images in the format that was ordered, checked with Pillow."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ def drawn(path: Path, kind: str, mode: str = "RGB") -> Path:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
 @pytest.mark.parametrize("wanted", ["png", "jpeg", "webp"])
-def test_any_format_becomes_any_other_and_none_is_made_anew(tmp_path: Path, kind: str, wanted: str) -> None:
+def test_any_format_is_converted_to_any_other_and_never_to_itself(tmp_path: Path, kind: str, wanted: str) -> None:
     source, target = drawn(tmp_path / "source", kind), tmp_path / "target"
     assert converted(source, target, wanted, None) is (kind != wanted.upper())
     if target.exists():
@@ -33,7 +33,7 @@ def test_every_kind_of_pixels_can_be_converted(tmp_path: Path, mode: str, wanted
     assert converted(source, tmp_path / "target", wanted, None) is (mode != "CMYK" or wanted != "jpeg")
 
 
-def test_what_is_transparent_is_white_in_a_jpeg_and_stays_so_in_a_webp(tmp_path: Path) -> None:
+def test_transparent_pixels_become_white_in_a_jpeg_and_stay_transparent_in_a_webp(tmp_path: Path) -> None:
     source = tmp_path / "source"
     Image.new("RGBA", (64, 48), (255, 0, 0, 0)).save(source, "PNG")
     converted(source, tmp_path / "jpeg", "jpeg", None)
@@ -45,7 +45,7 @@ def test_what_is_transparent_is_white_in_a_jpeg_and_stays_so_in_a_webp(tmp_path:
 
 
 @pytest.mark.parametrize("wanted", ["jpeg", "webp"])
-def test_less_quality_is_a_smaller_file_also_in_the_same_format(tmp_path: Path, wanted: str) -> None:
+def test_lower_quality_makes_a_smaller_file_even_in_the_same_format(tmp_path: Path, wanted: str) -> None:
     source, sizes = drawn(tmp_path / "source", wanted.upper()), []
     for compression in (100, 50, 0):
         target = tmp_path / str(compression)
@@ -54,11 +54,11 @@ def test_less_quality_is_a_smaller_file_also_in_the_same_format(tmp_path: Path, 
     assert sizes[0] > sizes[1] > sizes[2]
 
 
-def test_compression_says_nothing_to_a_png(tmp_path: Path) -> None:
+def test_compression_is_ignored_for_a_png(tmp_path: Path) -> None:
     assert not converted(drawn(tmp_path / "source", "PNG"), tmp_path / "target", "png", 10)
 
 
-# --- What an image says about itself ----------------------------------------------------------------------------------
+# --- Metadata and colour profiles -------------------------------------------------------------------------------------
 
 MADE_BY_AI = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 XMP = f"""<?xpacket begin=""?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
@@ -79,7 +79,7 @@ def labelled(path: Path, kind: str, mode: str = "RGB", **metadata: Any) -> Path:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 @pytest.mark.parametrize("wanted", ["png", "jpeg", "webp"])
-def test_labels_and_colours_are_carried_into_another_format(tmp_path: Path, kind: str, wanted: str) -> None:
+def test_labels_and_colour_profiles_are_carried_into_another_format(tmp_path: Path, kind: str, wanted: str) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Software] = "an AI model"
     source = labelled(tmp_path / "source", kind, exif=exif, xmp=XMP, icc_profile=SRGB)
@@ -91,7 +91,7 @@ def test_labels_and_colours_are_carried_into_another_format(tmp_path: Path, kind
         assert image.info["icc_profile"] == SRGB
 
 
-def test_the_profile_of_other_colours_is_not_carried(tmp_path: Path) -> None:
+def test_a_profile_for_another_colour_mode_is_not_carried(tmp_path: Path) -> None:
     source, target = labelled(tmp_path / "source", "JPEG", "CMYK", icc_profile=b"of inks", xmp=XMP), tmp_path / "target"
     for wanted in ("png", "webp"):
         converted(source, target, wanted, None)
@@ -101,7 +101,7 @@ def test_the_profile_of_other_colours_is_not_carried(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["png", "jpeg", "webp"])
-def test_metadata_that_no_image_needs_does_not_keep_it_from_being_converted(tmp_path: Path, wanted: str) -> None:
+def test_an_image_with_huge_metadata_is_converted_without_it(tmp_path: Path, wanted: str) -> None:
     huge = bytes(2**20 + 1)
     source = labelled(tmp_path / "source", "WEBP", exif=b"Exif\0\0" + huge, xmp=huge, icc_profile=huge)
     converted(source, tmp_path / "target", wanted, 90)

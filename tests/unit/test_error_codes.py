@@ -1,4 +1,4 @@
-"""The table of error codes is complete, and clients see what they always saw."""
+"""The table of error codes is complete, and clients get the same answers as from earlier versions."""
 
 import ast
 import re
@@ -38,7 +38,7 @@ from sora_proxy.events import Failed
 
 ROOT = Path(sora_proxy.__file__).parent
 
-# What clients of earlier versions rely on: the status of each code, and the headers that tell when to try again.
+# Clients of earlier versions rely on the status of each code, and on the headers about retries.
 NEVER = {"x-should-retry": "false"}
 ANSWERS: dict[str, tuple[int, dict[str, str]]] = {
     "admin_key_required": (403, {}),
@@ -101,7 +101,7 @@ TYPES = {401: "invalid_request_error", 403: "permission_error", 429: "rate_limit
 
 
 def codes_in(tree: ast.Module) -> Iterator[ast.expr]:
-    """What is given as an error code somewhere in a module: a constant, or an expression that is one elsewhere."""
+    """Every value that a module uses as an error code: a constant, or an expression that is a constant elsewhere."""
     for node in ast.walk(tree):
         match node:
             case ast.keyword(arg="code", value=value):
@@ -165,7 +165,7 @@ def test_statuses_types_and_headers_are_those_of_earlier_versions() -> None:
     assert seen == ANSWERS
 
 
-def test_a_failed_generation_has_the_same_status_and_sdks_are_told_not_to_order_again() -> None:
+def test_a_failed_generation_has_the_status_of_its_code_and_sdks_do_not_order_again() -> None:
     failures = [fault.code for fault in every_fault()]
     failures += ["cancelled", "internal_error", "no_upstream_key", "queue_timeout", "generation_timeout"]
     for code in failures:
@@ -174,7 +174,7 @@ def test_a_failed_generation_has_the_same_status_and_sdks_are_told_not_to_order_
         assert answer.headers["x-should-retry"] == "false"
 
 
-def test_a_failure_that_an_earlier_version_stored_under_another_code_is_still_one_of_the_back_end() -> None:
+def test_a_stored_failure_with_an_unknown_code_counts_as_a_failure_of_the_back_end() -> None:
     answer = failure_response(Failed("a_code_of_old", "message"))
     assert (answer.status, answer.headers["x-should-retry"]) == (502, "false")
     assert error_object("message", code="a_code_of_old")["error"]["type"] == "server_error"
@@ -218,15 +218,15 @@ def test_each_error_of_the_core_has_its_answer(error: Exception, code: str, para
     assert answer.headers.get("Retry-After") == wait
 
 
-def test_no_error_that_is_mapped_by_its_exact_class_has_others_beneath_it() -> None:
+def test_no_error_that_is_mapped_by_its_exact_class_has_subclasses() -> None:
     assert [error for error in REFUSALS if error.__subclasses__()] == []
 
 
-def test_the_table_says_retry_where_an_sdk_would() -> None:
+def test_the_table_recommends_a_retry_where_an_sdk_retries() -> None:
     for code, (status, headers) in ANSWERS.items():
         sdk_retries = headers != NEVER and (status in (408, 409, 429) or status >= 500)
         retries = ERROR_CODES[code].retry in (Retry.yes, Retry.later)
-        for_operators = code in ("key_exists", "backend_exists")  # who use no SDK
+        for_operators = code in ("key_exists", "backend_exists")  # operators use no SDK
         assert retries == sdk_retries or for_operators, code
 
 

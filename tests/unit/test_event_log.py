@@ -47,7 +47,7 @@ async def test_following_after_a_number_yields_the_events_above_it(after: int) -
     assert await collect(log, after) == SOME_EVENTS[after:]
 
 
-async def test_all_followers_see_the_same_wherever_they_came_in() -> None:
+async def test_all_followers_see_the_same_events_whenever_they_joined() -> None:
     log = EventLog[Event]()
     followers = []
     for event in SOME_EVENTS:
@@ -63,7 +63,7 @@ async def test_events_appended_while_a_follower_is_busy_with_another_are_not_mis
     seen: list[Event] = []
     async for events in log.follow():
         seen.extend(events)
-        if len(seen) == 1:  # suspended at a yield: nobody waits for news now
+        if len(seen) == 1:  # suspended at a yield: nothing waits for events now
             log.append(Progress(1))
             log.append(Progress(2), Progress(3))
             log.close()
@@ -81,7 +81,7 @@ async def test_a_waiting_follower_is_woken_by_an_event_and_ended_by_close() -> N
     assert await follower == [Progress(1)]
 
 
-async def test_a_follower_that_counts_ahead_waits_for_the_event_after_its_number() -> None:
+async def test_a_follower_with_a_number_in_the_future_waits_for_the_event_after_it() -> None:
     log = EventLog[Event]()
     follower = asyncio.create_task(collect(log, after=2))
     for percent in (1, 2, 3):
@@ -91,7 +91,7 @@ async def test_a_follower_that_counts_ahead_waits_for_the_event_after_its_number
     assert await follower == [Progress(3)]
 
 
-async def test_silence_yields_nothing_again_and_again_and_then_the_event() -> None:
+async def test_during_silence_a_follower_gets_empty_ticks_and_then_the_event() -> None:
     log = EventLog[Event]([Queued(1)])
     ticks = log.follow(idle=0.001)
     assert [list(await anext(ticks)) for _ in range(4)] == [[Queued(1)], [], [], []]
@@ -101,11 +101,11 @@ async def test_silence_yields_nothing_again_and_again_and_then_the_event() -> No
     assert [events async for events in ticks] == []
 
 
-async def test_a_nudge_wakes_those_who_asked_for_it_and_nobody_else() -> None:
+async def test_a_nudge_wakes_only_the_followers_that_asked_for_nudges() -> None:
     log = EventLog[Event]()
     log.nudge()
     asked, other = log.follow(nudged=True), asyncio.ensure_future(anext(log.follow()))
-    assert list(await anext(asked)) == []  # for the one before it came
+    assert list(await anext(asked)) == []  # for the nudge before it joined
     waiting = asyncio.ensure_future(anext(asked))
     await asyncio.sleep(0)
     log.nudge()
@@ -115,7 +115,7 @@ async def test_a_nudge_wakes_those_who_asked_for_it_and_nobody_else() -> None:
     assert list(await anext(asked)) == list(await other) == [Completed()]
 
 
-def test_a_nudge_does_not_delay_the_ticks_of_others() -> None:
+def test_a_nudge_does_not_delay_the_ticks_of_other_followers() -> None:
     async def listen() -> None:
         loop = asyncio.get_running_loop()
         log = EventLog[Event]()
@@ -129,7 +129,7 @@ def test_a_nudge_does_not_delay_the_ticks_of_others() -> None:
         runner.run(listen())
 
 
-async def test_events_that_are_there_together_come_together() -> None:
+async def test_events_that_are_available_together_are_delivered_together() -> None:
     log = EventLog[Event]([Queued(1)])
     follower = log.follow()
     assert list(await anext(follower)) == [Queued(1)]
@@ -176,7 +176,7 @@ async def test_followers_that_leave_are_forgotten() -> None:
     assert not log._waiters
 
 
-async def test_a_follower_that_was_cancelled_just_as_news_came_takes_nothing_from_the_others() -> None:
+async def test_a_follower_cancelled_at_the_moment_of_an_event_takes_nothing_from_the_others() -> None:
     log = EventLog[Event]()
     one, other = (asyncio.create_task(collect(log)) for _ in range(2))
     await asyncio.sleep(0)

@@ -33,7 +33,7 @@ from sora_proxy.generation import (
 )
 from sora_proxy.spec import GenerationSpec
 
-# Written out a second time: a change of the table must be meant.
+# Written a second time, so that the table is not changed by mistake.
 ALLOWED = {
     "queued": "submitting saving failed cancelled",
     "submitting": "running saving unknown queued failed cancelled",
@@ -69,13 +69,13 @@ def test_exactly_the_transitions_of_the_table_are_possible(start: Status, end: S
     assert state.status is start
 
 
-def test_nothing_leads_out_of_a_final_status_and_every_other_status_leads_to_failed() -> None:
+def test_a_final_status_has_no_transitions_and_every_other_status_can_fail() -> None:
     assert {status for status in Status if not TRANSITIONS[status]} == FINAL
     assert all(Status.failed in TRANSITIONS[status] for status in Status if status not in FINAL)
 
 
-def test_what_the_upstream_accepted_is_queued_again_only_after_it_was_lost() -> None:
-    """Only from running, in one place, where the operator chose that."""
+def test_an_accepted_order_is_queued_again_only_after_it_was_lost() -> None:
+    """Only from running, in one place, and if the operator chose that."""
     assert {status for status in BEYOND_RECALL if Status.queued in TRANSITIONS[status]} == {
         Status.submitting,
         Status.unknown,
@@ -88,13 +88,13 @@ def test_what_the_upstream_accepted_is_queued_again_only_after_it_was_lost() -> 
     assert reached.isdisjoint({Status.queued, Status.submitting, Status.unknown})
 
 
-def test_a_state_can_not_be_changed_behind_the_back_of_the_store() -> None:
+def test_a_state_cannot_be_changed_without_the_store() -> None:
     state = State()
     with pytest.raises(FrozenInstanceError):
         state.status = Status.completed  # type: ignore[misc]
 
 
-def test_a_generation_ends_with_its_status_and_tells_its_failure_and_its_events() -> None:
+def test_a_generation_ends_with_its_status_and_knows_its_failure_and_its_events() -> None:
     generation = Generation("id", "client", GenerationSpec("m", "p"))
     assert (generation.ended, generation.failure) == (False, None)
     generation.log.append(*SOME_EVENTS)
@@ -104,7 +104,7 @@ def test_a_generation_ends_with_its_status_and_tells_its_failure_and_its_events(
 
 
 @pytest.mark.parametrize("event", SOME_EVENTS, ids=repr)
-def test_an_event_survives_its_record_and_json(event: Event) -> None:
+def test_an_event_survives_conversion_to_a_record_and_to_json(event: Event) -> None:
     kind, fields = event_to_record(event)
     assert event_from_record(kind, orjson.loads(orjson.dumps(fields))) == event
 
@@ -119,7 +119,7 @@ def test_ids_are_url_safe_and_hold_128_random_bits() -> None:
     assert all(len(bytes.fromhex(name.removeprefix("chatcmpl-"))) == 16 for name in ids)
 
 
-def test_what_tells_orders_apart_stays_the_same_for_orders_that_are_stored() -> None:
+def test_the_fields_that_distinguish_stored_orders_never_change() -> None:
     assert GenerationSpec("sora-image", "a fox").ordered() == {"model": "sora-image", "prompt": "a fox"}
     everything = GenerationSpec(
         "m", "p", 2, 64, 65, ("x.png",), True, {"a": "b"}, True, "webp", 50, "https://x", "https://y"
@@ -136,7 +136,7 @@ def test_what_tells_orders_apart_stays_the_same_for_orders_that_are_stored() -> 
 
 
 def previewed(preview: Preview, *, wanted: int = 1, ended: bool = False) -> Preview | None:
-    """What a generation of two images keeps of a preview."""
+    """The preview that a generation of two images keeps, if any."""
     generation = Generation("chatcmpl-1", "client", GenerationSpec("m", "p", n=2, previews=wanted))
     if ended:
         generation.log.append(Cancelled())
@@ -144,7 +144,7 @@ def previewed(preview: Preview, *, wanted: int = 1, ended: bool = False) -> Prev
     return next(iter(generation.previews.values()), None)
 
 
-def test_a_preview_is_kept_only_if_its_client_waits_for_it_and_it_can_be_one() -> None:
+def test_only_a_valid_preview_that_its_client_waits_for_is_kept() -> None:
     good = Preview(bytes(MAX_PREVIEW_BYTES), "png", index=1)
     assert previewed(good) is good
     assert previewed(good, wanted=0) is None

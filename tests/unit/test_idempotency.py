@@ -1,4 +1,4 @@
-"""Who was first is decided by the database alone, and remembered for a day."""
+"""The database alone decides which request was first, and remembers it for a day."""
 
 import asyncio
 from dataclasses import replace
@@ -34,7 +34,7 @@ async def add(database: Database, claim: Claim) -> Generation:
 
 
 async def age(database: Database, seconds: float) -> None:
-    """Let everything have happened so much earlier."""
+    """Move all times in the database into the past."""
 
     def write(connection: sa.Connection) -> None:
         connection.execute(sent.update().values(created_at=sent.c.created_at - seconds))
@@ -44,7 +44,7 @@ async def age(database: Database, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("claim", [KEYED, COUNTED], ids=["with a key", "counted"])
-async def test_of_equal_requests_in_one_commit_one_is_first_and_the_others_learn_which(
+async def test_of_equal_requests_in_one_commit_one_is_added_and_the_others_get_its_id(
     database: Database, claim: Claim
 ) -> None:
     done = await asyncio.gather(*(add(database, claim) for _ in range(20)), return_exceptions=True)
@@ -54,14 +54,14 @@ async def test_of_equal_requests_in_one_commit_one_is_first_and_the_others_learn
     assert rows == 1
 
 
-async def test_another_order_under_a_key_is_refused_and_another_client_is_not(database: Database) -> None:
+async def test_another_order_with_a_key_is_refused_unless_it_is_from_another_client(database: Database) -> None:
     await add(database, KEYED)
     with pytest.raises(IdempotencyMismatch):
         await add(database, replace(KEYED, digest="another"))
     await add(database, replace(KEYED, client="another"))
 
 
-async def test_a_counted_repeat_means_the_newest_equal_order_that_did_not_end_long_ago(database: Database) -> None:
+async def test_a_counted_repeat_refers_to_the_newest_equal_order_that_did_not_end_long_ago(database: Database) -> None:
     idempotency, uncounted = Idempotency(database), replace(COUNTED, counted=False)
     assert await idempotency.earlier(COUNTED) is None
     older, newer = [await add(database, uncounted) for _ in range(2)]
@@ -75,7 +75,7 @@ async def test_a_counted_repeat_means_the_newest_equal_order_that_did_not_end_lo
     assert await idempotency.earlier(COUNTED) == older.id
 
 
-async def test_a_key_is_known_for_a_day_and_then_let_go(database: Database) -> None:
+async def test_an_idempotency_key_is_remembered_for_a_day_and_then_forgotten(database: Database) -> None:
     idempotency = Idempotency(database)
     first = await add(database, KEYED)
     await age(database, MAX_AGE_SECONDS - 60)
@@ -142,7 +142,7 @@ async def test_the_digests_in_the_databases_of_earlier_versions_still_match(
     assert await asyncio.to_thread(order_digest, spec, [image] if image else []) == digest
 
 
-def test_orders_differ_by_each_reference_their_order_the_mask_and_the_parameters() -> None:
+def test_orders_differ_by_their_reference_images_and_their_sequence_the_mask_and_the_parameters() -> None:
     other = f"{DATA_URI}AAAA"
     inputs: list[tuple[list[str | Path], str | None]] = [
         ([], None),

@@ -1,4 +1,4 @@
-"""What requests for images may hold: strict in JSON, texts in forms, null for what is not set."""
+"""The fields of requests for images: strict in JSON, texts in forms, null for unset values."""
 
 from typing import Any
 
@@ -9,21 +9,21 @@ from sora_proxy.api.images.requests import STOCK_PROMPT, EditRequest, ImageReque
 from sora_proxy.api.ordering.schemas import checked
 
 
-def test_the_least_request_has_the_defaults_and_null_is_the_default() -> None:
+def test_a_minimal_request_has_the_defaults_and_null_means_the_default() -> None:
     least = checked(ImageRequest, {"prompt": "a fox"})
     assert (least.n, least.size, least.stream, least.model, least.response_format) == (1, "auto", False, None, None)
     nulls = dict.fromkeys(set(ImageRequest.model_fields) - {"prompt"})
     assert checked(ImageRequest, {"prompt": "a fox"} | nulls) == least
 
 
-def test_blanks_around_a_prompt_are_no_part_of_it() -> None:
+def test_blanks_around_a_prompt_are_removed() -> None:
     assert checked(ImageRequest, {"prompt": " a fox\n"}).prompt == "a fox"
 
 
 @pytest.mark.parametrize(
     ("size", "dimensions"), [("auto", None), ("1024x1024", (1024, 1024)), ("64×9999", (64, 9999)), ("10*10", (10, 10))]
 )
-def test_a_size_in_each_form(size: str, dimensions: tuple[int, int] | None) -> None:
+def test_every_form_of_a_size_is_read(size: str, dimensions: tuple[int, int] | None) -> None:
     assert checked(ImageRequest, {"prompt": "a fox", "size": size}).dimensions == dimensions
 
 
@@ -44,7 +44,7 @@ FORM: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "text", "value"), FORM)
-def test_a_form_has_texts_where_json_has_values(name: str, text: str, value: Any) -> None:
+def test_a_form_may_have_texts_where_json_must_have_values(name: str, text: str, value: Any) -> None:
     fields = {"prompt": "a fox", name: text}
     assert getattr(checked(EditRequest, fields, strict=False), name) == value
     with pytest.raises(ClientError) as caught:
@@ -52,6 +52,6 @@ def test_a_form_has_texts_where_json_has_values(name: str, text: str, value: Any
     assert caught.value.param == name
 
 
-def test_a_variation_has_the_stock_prompt_whatever_comes() -> None:
+def test_a_variation_always_has_the_stock_prompt() -> None:
     for fields in ({}, {"prompt": None}, {"prompt": ["x"]}, {"prompt": "a fox"}):
         assert checked(VariationRequest, fields).prompt == STOCK_PROMPT

@@ -1,4 +1,4 @@
-"""The table of imports: who may import whom, which library has which place, and how large a module may be."""
+"""The table of imports: which folder may import which, where libraries are used, and how large a module may be."""
 
 import ast
 import functools
@@ -16,9 +16,9 @@ PATHS = {
     for path in ROOT.rglob("*.py")
 }
 FOLDERS = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-# The modules of the root import no folder, apart from those that put the program together.
+# The modules of the root import no folder, except those that put the program together.
 COMPOSERS = {"sora_proxy.app", "sora_proxy.backend_choice", "sora_proxy.__main__", "sora_proxy.healthcheck"}
-# What each folder may import beside itself, the root and `foreign`. `app` and `__main__` may import all.
+# The folders that each folder may import besides itself, the root and `foreign`. `app` and `__main__` may import all.
 MAY_IMPORT = {
     "foreign": set(),
     "settings": set(),
@@ -44,7 +44,7 @@ def tree_of(module: str) -> ast.Module:
 
 @functools.cache
 def imported_names(module: str) -> frozenset[str]:
-    """Everything that a module imports, imports for types included."""
+    """All names that a module imports, including imports for types."""
     found = set()
     for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Import):
@@ -102,13 +102,13 @@ def test_each_folder_imports_only_what_the_table_allows() -> None:
 
 
 def test_every_import_names_its_module_from_the_top() -> None:
-    """So that the tests in here see all of them."""
+    """The other tests here do not see relative imports."""
     for path in PATHS.values():
         for node in ast.walk(ast.parse(path.read_bytes())):
             assert not (isinstance(node, ast.ImportFrom) and node.level), path
 
 
-def test_tasks_are_started_where_their_death_is_noticed() -> None:
+def test_tasks_are_started_only_in_modules_that_notice_their_failure() -> None:
     starters = {
         module.removeprefix("sora_proxy.")
         for module, path in PATHS.items()
@@ -136,7 +136,7 @@ def test_the_longest_chain_of_imports_is_short() -> None:
     assert len(longest) <= MAX_CHAIN, "\n".join(longest)
 
 
-def test_the_families_of_the_api_import_nothing_of_one_another() -> None:
+def test_the_families_of_the_api_do_not_import_one_another() -> None:
     for family in FAMILIES:
         inside = f"sora_proxy.api.{family}"
         others = {f"sora_proxy.api.{other}" for other in FAMILIES if other != family}
@@ -144,13 +144,13 @@ def test_the_families_of_the_api_import_nothing_of_one_another() -> None:
         assert {each for each in imported if any(each.startswith(other) for other in others)} == set()
 
 
-def test_what_surrounds_a_request_knows_nothing_of_orders() -> None:
+def test_the_modules_around_a_request_do_not_import_orders() -> None:
     rooms = [f"sora_proxy.{room}" for room in ("orders", "scheduling", "key_keeping", "upstream", "webhooks")]
     families = [f"sora_proxy.api.{family}" for family in FAMILIES]
     assert {user for user in users_of(*rooms, *families) if user.startswith("api.http")} == set()
 
 
-def test_the_words_that_everybody_speaks_import_no_module_but_one_another() -> None:
+def test_the_modules_of_shared_types_import_only_one_another() -> None:
     words = {f"sora_proxy.{name}" for name in ("errors", "event_log", "events", "generation", "spec")}
     assert set().union(*map(imports_of, words)) <= words
     assert users_of("sora_proxy.app") <= {"__main__"}
@@ -189,7 +189,7 @@ def test_the_words_that_everybody_speaks_import_no_module_but_one_another() -> N
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_each_library_has_its_place(libraries: list[str], places: set[str]) -> None:
-    """A place is a module, or a folder with all in it."""
+    """A place is a module, or a folder with all its modules."""
     users = users_of(*libraries)
     assert {user for user in users if not any(f"{user}.".startswith(f"{place}.") for place in places)} == set()
     assert users
@@ -210,7 +210,7 @@ def test_modules_and_functions_are_short_and_the_root_is_small() -> None:
 
 @pytest.mark.slow
 def test_every_module_can_be_imported() -> None:
-    """Without cycles, which a test above rules out, a module that can be imported can be imported alone."""
+    """Since a test above rules out cycles, a module that can be imported can also be imported alone."""
     names = sorted(name for name in PATHS if not name.endswith("__main__"))
     script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
     done = subprocess.run([sys.executable, "-c", script, *names], capture_output=True, text=True, check=False)

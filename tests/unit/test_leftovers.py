@@ -1,4 +1,4 @@
-"""The rule of the tests themselves: what a test leaves open fails it, and none of those after it."""
+"""A rule of the tests themselves: a test that leaves something open fails, and no later test does."""
 
 import os
 import re
@@ -39,9 +39,7 @@ def test_the_last(): pass
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "1"]], ids=["here", "in a worker"])
-def test_what_is_left_open_fails_its_own_test_and_what_outlives_all_is_found_at_the_end(
-    tmp_path: Path, workers: list[str]
-) -> None:
+def test_a_leftover_fails_its_own_test_or_is_found_at_the_end_of_the_run(tmp_path: Path, workers: list[str]) -> None:
     (tmp_path / "test_leaks.py").write_text(TESTS)
     options = ["-p", "tests.leftovers", "-p", "no:cacheprovider", "-W", "error", "-q", "-c", "/dev/null", *workers]
     command = [sys.executable, "-m", "pytest", *options, str(tmp_path)]

@@ -1,4 +1,4 @@
-"""The way out of every log line: one JSON object each, with its context, without secrets."""
+"""Writing log lines: one JSON object each, with its context and without secrets."""
 
 import io
 import logging
@@ -54,7 +54,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture
 def lines(written: Callable[[], str]) -> Lines:
-    """The function ends logging and returns its lines, read; it fails if one is not a JSON object."""
+    """The function ends logging and returns its parsed lines; it fails if a line is not a JSON object."""
 
     def read() -> list[dict[str, Any]]:
         text = written()
@@ -74,7 +74,7 @@ standard = logging.getLogger("somebody.else")
 log_of_somebody: Callable[..., object] = standard.warning
 
 
-def test_a_line_has_its_time_level_event_and_logger_first(lines: Lines) -> None:
+def test_a_line_begins_with_its_time_level_event_and_logger(lines: Lines) -> None:
     log.info("something happened", number=7, ratio=0.5, none=None, yes=True)
     line = only(lines)
     assert list(line)[:3] == ["timestamp", "level", "event"]
@@ -107,7 +107,7 @@ def test_bound_context_is_on_every_line_of_both_kinds(lines: Lines) -> None:
     assert [line.get("generation") for line in lines()] == ["chatcmpl-1", "chatcmpl-1", None, None]
 
 
-def test_what_other_libraries_tell_about_sockets_is_left_out(lines: Lines) -> None:
+def test_lines_of_other_libraries_about_sockets_are_left_out(lines: Lines) -> None:
     logging.getLogger("urllib3.connectionpool").debug("Starting new connection: http://user:pass@proxy")
     logging.getLogger("asyncio").info("using selector")
     log.info("the only one")
@@ -120,7 +120,7 @@ NASTY = 'a\nb\rc\r\nd\x00\x1b[2J\x7f\x9b31m\x85\u2028\u2029 data: [DONE]\n\n{"le
 
 
 @pytest.mark.parametrize("where", ["event", "value", "nested", "name", "standard", "argument", "context"])
-def test_no_value_breaks_out_of_its_line_or_commands_a_terminal(written: Callable[[], str], where: str) -> None:
+def test_no_value_breaks_out_of_its_line_or_controls_a_terminal(written: Callable[[], str], where: str) -> None:
     ways: dict[str, Callable[[], object]] = {
         "event": lambda: log.info(NASTY),
         "value": lambda: log.info("x", path=NASTY),
@@ -147,11 +147,11 @@ def repr_of_all(value: Any) -> list[str]:
 
 
 def without_the_handlers_of_pytest() -> None:
-    """They make what can't be formatted an error of the test."""
+    """Remove the handlers that turn a line that can't be formatted into an error of the test."""
     del logging.getLogger().handlers[1:]
 
 
-class Unspeakable:
+class Unprintable:
     def __str__(self) -> str:
         raise RuntimeError("no words")
 
@@ -184,8 +184,8 @@ def deep() -> Any:
         b"bytes \xff",
         {1, 2},
         {(1, 2): 3, None: 4},
-        Unspeakable(),
-        [Unspeakable()],
+        Unprintable(),
+        [Unprintable()],
         ring(),
         deep,
         ValueError("an exception"),
@@ -194,7 +194,7 @@ def deep() -> Any:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_no_value_loses_its_line_or_stops_the_log(lines: Lines, value: Any) -> None:
+def test_an_odd_value_neither_loses_its_line_nor_stops_the_log(lines: Lines, value: Any) -> None:
     without_the_handlers_of_pytest()
     log.info("odd value", value=value() if value is deep else value)
     log.info("the next")
@@ -205,14 +205,14 @@ def test_no_value_loses_its_line_or_stops_the_log(lines: Lines, value: Any) -> N
     assert second["event"] == "the next"
 
 
-def test_a_line_that_can_not_be_made_is_lost_alone_and_tells_nothing(lines: Lines) -> None:
+def test_a_line_that_cannot_be_formatted_is_dropped_and_the_next_one_is_written(lines: Lines) -> None:
     without_the_handlers_of_pytest()
     standard.warning("%d arguments are missing", f"Bearer {TOKEN}", "and one is too many")
     log.info("the next")
     assert only(lines)["event"] == "the next"
 
 
-def test_lines_beyond_what_the_queue_holds_are_dropped_without_a_word(
+def test_lines_beyond_the_size_of_the_queue_are_dropped_silently(
     written: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (handler, *_) = logging.getLogger().handlers
@@ -250,9 +250,7 @@ def test_lines_beyond_what_the_queue_holds_are_dropped_without_a_word(
         lambda: fail(standard),
     ],
 )
-def test_a_secret_that_we_were_told_of_is_masked_wherever_it_is(
-    written: Callable[[], str], log_it: Callable[[], object]
-) -> None:
+def test_a_registered_secret_is_masked_wherever_it_is(written: Callable[[], str], log_it: Callable[[], object]) -> None:
     log_it()
     text = written()
     assert "***" in text
@@ -292,12 +290,12 @@ def fail(logger: Any, reason: str = f"refused: {PASSWORD}") -> None:
         ("basic ideas about bearers", "basic ideas about bearers"),
     ],
 )
-def test_what_looks_like_a_credential_is_masked_and_nothing_else(lines: Lines, text: str, clean: str) -> None:
+def test_only_values_that_look_like_credentials_are_masked(lines: Lines, text: str, clean: str) -> None:
     log.info("x", value=text)
     assert only(lines)["value"] == clean
 
 
-def test_the_exceptions_of_requests_tell_no_proxy_password(written: Callable[[], str]) -> None:
+def test_the_exceptions_of_requests_show_no_proxy_password(written: Callable[[], str]) -> None:
     session = requests.Session()
     session.trust_env = False
     proxy = "http://user:hidden-marker@127.0.0.1:1"
@@ -315,8 +313,8 @@ def test_the_exceptions_of_requests_tell_no_proxy_password(written: Callable[[],
 
 
 @pytest.mark.parametrize("logger", [log, standard], ids=["ours", "standard"])
-def test_an_exception_is_told_with_its_traceback(lines: Lines, logger: Any) -> None:
-    """The thread that writes is not the one that failed."""
+def test_an_exception_is_logged_with_its_traceback(lines: Lines, logger: Any) -> None:
+    """The thread that writes the line is not the thread that failed."""
     fail(logger, "what happened")
     line = only(lines)
     assert line["event"] == "it broke"
@@ -324,7 +322,7 @@ def test_an_exception_is_told_with_its_traceback(lines: Lines, logger: Any) -> N
     assert line["exception"].endswith("ConnectionError: what happened")
 
 
-def test_headers_of_a_back_end_that_are_none_are_not_quoted(written: Callable[[], str]) -> None:
+def test_malformed_headers_of_a_back_end_are_not_quoted(written: Callable[[], str]) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         server.read(sock)
         answer(sock, b"{}", "text of the back end", "x: y")
@@ -346,7 +344,7 @@ def test_the_end_of_a_long_traceback_is_kept(lines: Lines) -> None:
     assert text.endswith("ConnectionError: the reason")
 
 
-def test_on_a_terminal_an_event_is_one_line_too(written: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_an_event_is_also_one_line(written: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.StringIO()
     monkeypatch.setattr(sys, "stderr", terminal)
     stop = configure_logging(style="console", verbose=True, redactor=Redactor(SECRETS))

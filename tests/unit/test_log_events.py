@@ -39,7 +39,7 @@ def events_of(module: str) -> Iterator[Event]:
 
 
 def events_of_the_program() -> set[Event]:
-    modules = [path for path in ROOT.rglob("*.py") if path != ROOT / "log.py"]  # which sets up the loggers of others
+    modules = [path for path in ROOT.rglob("*.py") if path != ROOT / "log.py"]  # it sets up the loggers of others
     return {event for path in modules for event in events_of(path.read_text())}
 
 
@@ -74,7 +74,7 @@ HIDDEN_EVENTS = {
 
 
 @pytest.mark.parametrize("module", HIDDEN_EVENTS.values(), ids=HIDDEN_EVENTS)
-def test_an_event_that_is_not_a_literal_is_found(module: str) -> None:
+def test_an_event_that_is_not_a_literal_is_refused(module: str) -> None:
     with pytest.raises(AssertionError, match="must be"):
         list(events_of(module))
 

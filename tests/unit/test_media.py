@@ -1,4 +1,4 @@
-"""Images on disk: only what the bytes say counts, and nothing half-made stays."""
+"""Images on disk: only their bytes determine the format, and no incomplete file remains."""
 
 import io
 import re
@@ -27,7 +27,7 @@ def image(kind: str, size: tuple[int, int] = (32, 24), **options: Any) -> bytes:
 
 
 def c2pa() -> PngInfo:
-    """The chunk that says where a PNG is from."""
+    """The chunk that states the origin of a PNG."""
     chunks = PngInfo()
     chunks.add(b"caBX", b"a manifest")
     return chunks
@@ -38,7 +38,7 @@ def frames() -> list[Image.Image]:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size, with a bit of data that is sound as far as it goes."""
+    """A PNG that claims a size, with a little valid data."""
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)),
         (b"IDAT", zlib.compress(bytes(1000))),
@@ -51,14 +51,14 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def jpeg_of_scans(number: int) -> bytes:
-    """A sound JPEG whose last scan comes again and again."""
+    """A valid JPEG whose last scan is repeated."""
     whole = image("JPEG", progressive=True)
     scan = whole[whole.rindex(b"\xff\xda") : -2]
     return whole[:-2] + scan * number + whole[-2:]
 
 
 def jpeg_of_segments(marker: int, content: bytes, number: int) -> bytes:
-    """A sound JPEG that has a segment again and again before its image."""
+    """A valid JPEG with a repeated segment before its image."""
     whole = image("JPEG")
     segment = struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
     return whole[:2] + segment * number + whole[2:]
@@ -126,7 +126,7 @@ async def media(tmp_path: Path) -> AsyncIterator[Media]:
 
 
 async def on_thread(media: Media, call: Any, *arguments: Any) -> Any:
-    """Files are not for the event loop, in tests neither."""
+    """Files are not accessed on the event loop, not even in tests."""
     return await media._threads.run(Work.media, call, *arguments)
 
 
@@ -168,12 +168,12 @@ async def test_a_reference_image_is_kept_apart_from_those_that_are_served(
     assert await on_thread(media, media.input_path(name).read_bytes) == content
     assert not await media.has_image(name)
     await media.discard(media.input_path(name))
-    await media.discard(media.input_path(name))  # once more does no harm
+    await media.discard(media.input_path(name))  # a second call does no harm
     assert await names(media, tmp_path / "inputs") == []
 
 
 @pytest.mark.parametrize("kind", BAD)
-async def test_anything_else_is_refused_and_removed(media: Media, tmp_path: Path, kind: str) -> None:
+async def test_a_bad_image_is_refused_and_removed(media: Media, tmp_path: Path, kind: str) -> None:
     with pytest.raises(NotAnImage):
         await media.keep_input(BAD[kind])
     with pytest.raises(NotAnImage):
@@ -187,12 +187,12 @@ async def test_the_message_about_a_large_image_says_so(media: Media) -> None:
         await media.keep_input(BAD["too large png"])
 
 
-async def test_a_download_that_never_came_is_no_image(media: Media) -> None:
+async def test_a_download_that_never_came_is_not_an_image(media: Media) -> None:
     with pytest.raises(NotAnImage):
         await media.keep_result(media.new_download())
 
 
-async def test_opening_removes_what_a_crash_left_half_written_and_nothing_else(media: Media, tmp_path: Path) -> None:
+async def test_opening_removes_only_files_that_a_crash_left_half_written(media: Media, tmp_path: Path) -> None:
     name = await media.keep_result(await downloaded(media, GOOD["png"][0]))
     reference = await media.keep_input(GOOD["png"][0])
     await downloaded(media, b"half")
@@ -202,19 +202,19 @@ async def test_opening_removes_what_a_crash_left_half_written_and_nothing_else(m
     assert await names(media, tmp_path / "inputs") == [reference]
 
 
-async def test_the_folders_are_for_our_eyes_only(media: Media, tmp_path: Path) -> None:
+async def test_the_folders_are_readable_only_by_their_owner(media: Media, tmp_path: Path) -> None:
     for folder in ("static/images", "inputs"):
         mode = (await on_thread(media, (tmp_path / folder).stat)).st_mode
         assert stat.S_IMODE(mode) == 0o700
 
 
-async def test_a_disk_that_refuses_is_no_fault_of_the_image(media: Media, tmp_path: Path) -> None:
+async def test_a_failure_of_the_disk_is_not_a_fault_of_the_image(media: Media, tmp_path: Path) -> None:
     await on_thread(media, (tmp_path / "inputs").rmdir)
     with pytest.raises(StorageUnavailable, match="an image can't be stored: No such file or directory"):
         await media.keep_input(GOOD["png"][0])
 
 
-async def test_an_image_that_was_removed_is_not_there(media: Media) -> None:
+async def test_a_removed_image_is_not_found(media: Media) -> None:
     name = await media.keep_result(await downloaded(media, GOOD["gif"][0]))
     await on_thread(media, media.image_path(name).unlink)
     assert not await media.has_image(name)
@@ -236,7 +236,7 @@ def test_other_names_are_not_served(name: str) -> None:
 
 
 @pytest.mark.parametrize(("wanted", "ending"), [("png", "png"), ("jpeg", "jpg"), ("webp", "webp")])
-async def test_an_image_is_kept_in_the_wanted_format_and_nothing_else_of_it(
+async def test_an_image_is_kept_only_in_the_wanted_format(
     media: Media, tmp_path: Path, wanted: str, ending: str
 ) -> None:
     name = await media.keep_result(await downloaded(media, GOOD["gif"][0]), wanted)
@@ -245,13 +245,15 @@ async def test_an_image_is_kept_in_the_wanted_format_and_nothing_else_of_it(
 
 
 @pytest.mark.parametrize("kind", BAD)
-async def test_what_is_no_image_is_not_converted_and_removed(media: Media, tmp_path: Path, kind: str) -> None:
+async def test_a_file_that_is_not_an_image_is_removed_instead_of_converted(
+    media: Media, tmp_path: Path, kind: str
+) -> None:
     with pytest.raises(NotAnImage):
         await media.keep_result(await downloaded(media, BAD[kind]), "webp")
     assert await names(media, tmp_path / "static/images") == []
 
 
-async def test_an_upload_comes_in_pieces_and_is_checked_when_it_is_there(media: Media, tmp_path: Path) -> None:
+async def test_an_upload_comes_in_pieces_and_is_checked_when_it_is_complete(media: Media, tmp_path: Path) -> None:
     content = GOOD["png"][0]
     upload = await media.new_upload()
     for start in range(0, len(content), 100):

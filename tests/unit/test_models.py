@@ -24,7 +24,7 @@ def names(models: Models) -> list[str]:
     return [model.id for model in models.listed]
 
 
-def test_ours_come_first_and_each_alias_after_them() -> None:
+def test_real_models_are_listed_before_their_aliases() -> None:
     models = of_one(CAN, {"dall-e-3": "ours", "a/b": "also-ours"})
     assert names(models) == ["ours", "also-ours", "dall-e-3", "a/b"]
     assert models.default.id == "ours"
@@ -41,26 +41,26 @@ def test_without_aliases_openais_names_stand_for_the_model_that_the_back_end_cho
     assert "dall-e-3" in names(models)
 
 
-def test_a_pattern_is_known_and_not_listed_and_the_asked_name_stays() -> None:
+def test_a_pattern_is_accepted_but_not_listed_and_the_requested_name_is_kept() -> None:
     models = of_one(CAN, {"gpt-image-*": "ours"})
     assert names(models) == ["ours", "also-ours"]
     assert (models.get("gpt-image-9-mini").id, models.get("gpt-image-9-mini").alias_of) == ("gpt-image-9-mini", "ours")
 
 
-def test_an_alias_can_not_take_the_name_of_one_of_ours() -> None:
+def test_an_alias_cannot_take_the_name_of_a_real_model() -> None:
     models = of_one(CAN, {"ours": "also-ours", "*": "also-ours"})
     assert models.get("ours").alias_of is None
 
 
 @pytest.mark.parametrize("name", ["", "gpt-9", "OURS", "ours ", "x" * 10_000])
-def test_any_other_name_is_refused_and_a_few_are_named(name: str) -> None:
+def test_any_other_name_is_refused_and_the_message_names_a_few_models(name: str) -> None:
     with pytest.raises(UnknownModel) as caught:
         of_one(CAN, {"dall-e-3": "ours"}).get(name)
     assert "ours, also-ours, dall-e-3" in str(caught.value)
     assert len(str(caught.value)) < 300
 
 
-def test_an_alias_that_leads_nowhere_is_the_operators_fault() -> None:
+def test_an_alias_of_an_unknown_model_is_a_fault_of_the_options() -> None:
     with pytest.raises(ConfigurationError) as caught:
         of_one(CAN, {"dall-e-3": "ours", "a": "b"}).check()
     assert caught.value.faults == ["MODEL_ALIASES: 'b' is not one of the models ours, also-ours"]
@@ -106,7 +106,7 @@ def of_two(first: Abilities, second: Abilities) -> Models:
     return models
 
 
-def test_an_order_can_go_to_the_back_ends_whose_model_can_make_it_and_an_alias_goes_where_its_model_does() -> None:
+def test_an_order_for_a_model_or_an_alias_can_go_to_every_back_end_that_can_make_it() -> None:
     can_much = Abilities(max_images=4, max_references=3, masks=True)
     models = of_two(Abilities(), can_much)
     for model in ("fox", "alias"):
@@ -122,7 +122,7 @@ def test_an_order_can_go_to_the_back_ends_whose_model_can_make_it_and_an_alias_g
     assert models.routes(GenerationSpec("of yesterday", "a fox")) == {}
 
 
-def test_what_a_model_can_do_is_what_one_of_its_back_ends_can() -> None:
+def test_a_model_has_the_abilities_of_all_its_back_ends() -> None:
     first = Abilities(sizes=((64, 64),), max_images=4, parameters=("seed",), shutdown_date="2026-12-01")
     second = Abilities(sizes=((64, 64), (32, 32)), max_references=2, masks=True, parameters=("steps", "seed"))
     assert of_two(first, second).get("fox").abilities == Abilities(
@@ -131,7 +131,7 @@ def test_what_a_model_can_do_is_what_one_of_its_back_ends_can() -> None:
     assert of_two(first, first).get("fox").abilities.shutdown_date == "2026-12-01"
 
 
-def test_openais_names_stand_for_the_images_model_also_under_another_name() -> None:
+def test_openais_names_stand_for_the_images_model_even_under_another_name() -> None:
     models = Models(None)
     can = Capabilities({"video": Abilities(), "image": Abilities()}, images_model="image")
     models.offer([Offer("one", can, {"film": "video", "still": "image"})])

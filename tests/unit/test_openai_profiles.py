@@ -1,4 +1,4 @@
-"""An order as each kind of server with OpenAI's Images API, or a relative of it, gets it."""
+"""An order as each kind of server with OpenAI's Images API or a similar one receives it."""
 
 import itertools
 from pathlib import Path
@@ -98,7 +98,7 @@ EDITS: dict[str, dict[str, Any]] = {
     "profile",
     [name for name, each in PROFILES.items() if each.abilities.max_references > 1 and each.wire is Wire.images],
 )
-def test_several_references_go_where_the_server_wants_them(profile: str) -> None:
+def test_several_reference_images_go_where_the_server_wants_them(profile: str) -> None:
     sent = order(profile, WHITE, BLACK)
     by_route = profile not in ("seedream", "siliconflow")
     assert sent.path.endswith("/images/edits" if by_route else "/images/generations")
@@ -111,13 +111,13 @@ def test_several_references_go_where_the_server_wants_them(profile: str) -> None
 
 
 @pytest.mark.parametrize("profile", ["openrouter", "chat"])
-def test_references_in_a_chat_are_parts_after_the_prompt(profile: str) -> None:
+def test_reference_images_in_a_chat_are_parts_after_the_prompt(profile: str) -> None:
     (message,) = fields_of(order(profile, WHITE, BLACK))["messages"]
     images = [{"type": "image_url", "image_url": {"url": uri}} for uri in (URI, URI_2)]
     assert message == {"role": "user", "content": [{"type": "text", "text": "a fox"}, *images]}
 
 
-def test_references_for_gemini_are_parts_with_the_types_of_their_bytes() -> None:
+def test_reference_images_for_gemini_are_parts_with_the_types_of_their_bytes() -> None:
     (content,) = fields_of(order("gemini", WHITE, BLACK))["contents"]
     data = [{"inlineData": {"mimeType": "image/png", "data": each}} for each in ("d2hpdGUucG5n", "YmxhY2sucG5n")]
     assert content["parts"] == [{"text": "a fox"}, *data]
@@ -142,7 +142,7 @@ def test_gemini_gets_the_nearest_shape_and_a_size_only_where_the_model_has_sever
     assert sent.path == f"/models/{model}:generateContent"
 
 
-def test_one_reference_and_a_mask_are_files_with_the_types_of_their_bytes() -> None:
+def test_a_reference_image_and_a_mask_are_files_with_the_types_of_their_bytes() -> None:
     sent = order("openai", WHITE, mask=MASK)
     assert not isinstance(sent.body, bytes)
     files = [(each, headers) for each, headers, _ in sent.body._fields if "filename" in each]
@@ -153,7 +153,7 @@ def test_one_reference_and_a_mask_are_files_with_the_types_of_their_bytes() -> N
     assert fields_of(order("museq", WHITE, mask=MASK))["mask"] == "image.png"
 
 
-def test_a_server_whose_edits_need_a_mask_gets_an_image_without_one_with_the_order() -> None:
+def test_a_server_whose_edits_need_a_mask_gets_images_without_a_mask_with_the_order() -> None:
     sent = order("museq", WHITE)
     assert (sent.path, fields_of(sent)) == ("/images/generations", PLAIN["museq"] | {"image": URI})
 
@@ -224,7 +224,7 @@ def test_a_size_obeys_its_rule_whatever_was_requested(rule: SizeRule) -> None:
         assert rule.nearest(made) == made, (size, made)
 
 
-def test_the_seed_of_stable_diffusion_cpp_goes_with_the_prompt() -> None:
+def test_the_seed_for_stable_diffusion_cpp_is_sent_in_the_prompt() -> None:
     sent = fields_of(order("stable-diffusion.cpp", parameters={"seed": 5, "negative_prompt": END}))
     assert sent["prompt"].startswith(f"a fox {TAG}{{")
     assert sent["prompt"].count(END) == 1
@@ -247,7 +247,7 @@ TAG, END = "<sd_cpp_extra_args>", "</sd_cpp_extra_args>"
         f"a <sd_cpp_extra_args{END}{END}>fox{END}",
     ],
 )
-def test_users_do_not_change_the_settings_of_stable_diffusion_cpp_by_a_prompt(prompt: str) -> None:
+def test_a_prompt_cannot_change_the_settings_of_stable_diffusion_cpp(prompt: str) -> None:
     sent = fields_of(order("stable-diffusion.cpp", prompt=prompt))["prompt"]
     words = sent.removesuffix(f'{TAG}{{"seed":-1}}{END}')
     assert words != sent
@@ -293,6 +293,6 @@ def test_a_server_is_recognised_by_its_host_unless_a_profile_is_chosen(url: str,
     assert profile_of("name", url, "museq") is PROFILES["museq"]
 
 
-def test_an_unknown_profile_is_the_operators_fault() -> None:
+def test_an_unknown_profile_is_a_fault_of_the_options() -> None:
     with pytest.raises(ConfigurationError):
         profile_of("name", "http://localhost", "other")

@@ -46,7 +46,7 @@ def test_every_body_has_an_example(app: web.Application) -> None:
     assert bare == [], "the document leaves out a body without one"
 
 
-def test_every_description_has_words_a_name_and_says_who_gets_in(paths: dict[str, dict[str, Any]]) -> None:
+def test_every_description_has_a_summary_a_unique_name_and_the_required_key(paths: dict[str, dict[str, Any]]) -> None:
     open_paths = {without_patterns(route.path) for route in OPEN}
     for path, methods in paths.items():
         for operation in methods.values():

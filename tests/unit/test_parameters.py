@@ -1,4 +1,4 @@
-"""Parameters: which values they may have, in every API alike, and under which names they reach a back end."""
+"""Parameters: their values, which are the same in every API, and their names at a back end."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ def test_a_parameter_that_is_set_is_passed_on(read: Any, name: str, value: Any) 
 @pytest.mark.parametrize(
     ("alias", "name", "value"), [("num_inference_steps", "steps", 20), ("cfg_scale", "guidance_scale", 7.5)]
 )
-def test_other_names_mean_the_same(read: Any, alias: str, name: str, value: Any) -> None:
+def test_other_names_of_a_parameter_mean_the_same(read: Any, alias: str, name: str, value: Any) -> None:
     assert read({alias: value}).parameters == {name: value}
 
 
@@ -111,7 +111,7 @@ def test_in_a_form_the_values_are_texts() -> None:
         checked(ImageRequest, {"prompt": "a fox", "guidance_scale": "NaN"}, strict=False)
 
 
-def test_in_a_chat_background_may_also_ask_for_an_answer_at_once() -> None:
+def test_background_in_a_chat_may_also_request_an_answer_at_once() -> None:
     for value, parameters in ((True, {}), (False, {}), ("opaque", {"background": "opaque"})):
         chat = of_chat({"background": value})
         assert isinstance(chat, ChatRequest)

@@ -1,4 +1,4 @@
-"""Answers with images in them, as they go out."""
+"""Writing answers that contain images."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from sora_proxy.blocking import BlockingPool
 
 @pytest.fixture
 def images(tmp_path: Path) -> dict[Path, bytes]:
-    """Files around the size of a piece, and what is in them."""
+    """Files around the size of a piece, with their contents."""
     sizes = (0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 7)
     contents = {tmp_path / f"{size}.png": os.urandom(size) for size in sizes}
     for path, content in contents.items():
@@ -22,7 +22,7 @@ def images(tmp_path: Path) -> dict[Path, bytes]:
     return contents
 
 
-async def test_a_body_goes_out_as_its_json_with_files_and_views_as_base64_in_small_writes(
+async def test_a_body_is_written_as_json_in_small_writes_with_its_files_as_base64(
     images: dict[Path, bytes],
 ) -> None:
     threads, written = BlockingPool(), []
@@ -41,7 +41,7 @@ async def test_a_body_goes_out_as_its_json_with_files_and_views_as_base64_in_sma
     assert max(len(each) for each in written) <= PIECE_BYTES // 3 * 4
 
 
-async def test_what_is_no_file_goes_out_in_one_write() -> None:
+async def test_a_body_without_files_is_written_at_once() -> None:
     written = []
 
     async def write(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What no back end of a model can make is refused, naming the parameter, before anything is stored or sent."""
+"""An order that no back end of a model can make is refused, naming the parameter, before it is stored or sent."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from sora_proxy.upstream.model_names import Model, Route
 
 
 def check(*abilities: Abilities, n: int = 1, references: int = 0, mask: bool = False) -> None:
-    """Check an order at a model whose back ends can do this."""
+    """Check an order for a model whose back ends have these abilities."""
     model = Model("fox", tuple(Route(str(number), "fox", can) for number, can in enumerate(abilities)))
     sources = [InputSource("https://example.com/fox.png", "image")] * references
     inputs = Inputs(sources, InputSource("https://example.com/mask.png", "mask") if mask else None)
@@ -24,13 +24,13 @@ def refusal(*abilities: Abilities, n: int = 1, references: int = 0, mask: bool =
     return caught.value.code, caught.value.param, str(caught.value)
 
 
-def test_what_a_model_can_do_is_possible() -> None:
+def test_an_order_within_the_abilities_of_a_model_is_possible() -> None:
     check(Abilities())
     check(Abilities(max_images=4, max_references=16, masks=True), n=4, references=16, mask=True)
     check(Abilities(max_images=4), Abilities(max_references=1, masks=True), references=1, mask=True)
 
 
-def test_each_thing_that_it_can_not_do_is_named_with_its_number() -> None:
+def test_each_limit_that_an_order_exceeds_is_named_with_its_number() -> None:
     assert refusal(Abilities(max_images=4), n=5) == ("invalid_value", "n", "'n' can be at most 4 for fox.")
     for most, words in ((0, "no reference image"), (1, "at most 1 reference image"), (3, "at most 3 reference images")):
         code, param, message = refusal(Abilities(max_references=most), references=most + 1)
@@ -39,7 +39,7 @@ def test_each_thing_that_it_can_not_do_is_named_with_its_number() -> None:
     assert refusal(Abilities(masks=True), mask=True)[1:] == ("mask", "A mask needs a reference image.")
 
 
-def test_no_order_has_more_references_than_openais_api_takes() -> None:
+def test_no_order_has_more_reference_images_than_openais_api_accepts() -> None:
     code, _, message = refusal(Abilities(max_references=1000), references=MAX_REFERENCES + 1)
     assert code == "invalid_image"
     assert f"at most {MAX_REFERENCES} reference images" in message
@@ -52,9 +52,7 @@ def test_no_order_has_more_references_than_openais_api_takes() -> None:
         ({"references": 2, "mask": True}, "image", "n=1 with 2 reference images and a mask"),
     ],
 )
-def test_what_is_possible_only_at_different_back_ends_is_refused_as_a_whole(
-    order: dict[str, int], param: str, words: str
-) -> None:
+def test_an_order_that_would_need_different_back_ends_is_refused(order: dict[str, int], param: str, words: str) -> None:
     abilities = [
         Abilities(max_images=2),
         Abilities(max_references=2),

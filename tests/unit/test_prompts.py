@@ -1,4 +1,4 @@
-"""What a conversation asks for, in every form that clients send."""
+"""The prompt and the images of a conversation, in every form that clients send."""
 
 import contextlib
 from typing import Any
@@ -87,7 +87,7 @@ def test_an_image_may_come_in_every_form_of_part(part: Any, image: str, text_fir
         ([{"type": "text", "text": f"{URI} a fox"}], "a fox"),
     ],
 )
-def test_a_data_uri_inside_a_text_is_an_image_and_no_part_of_the_prompt(content: Any, text: str) -> None:
+def test_a_data_uri_inside_a_text_is_an_image_and_not_part_of_the_prompt(content: Any, text: str) -> None:
     assert of(("user", content)) == Prompt(text, (URI,))
 
 
@@ -136,7 +136,7 @@ def test_images_of_earlier_messages_are_not_taken() -> None:
     ],
     ids=lambda content: repr(content)[:60],
 )
-def test_anything_else_is_refused(content: Any) -> None:
+def test_any_other_content_is_refused(content: Any) -> None:
     assert refusal(("user", content)).code == "invalid_value"
 
 
@@ -168,11 +168,11 @@ def test_a_conversation_without_any_text_is_refused() -> None:
         "data:image/ ,",
     ],
 )
-def test_a_text_full_of_beginnings_takes_time_in_proportion_to_its_length(piece: str) -> None:
+def test_a_text_full_of_incomplete_data_uris_takes_time_in_proportion_to_its_length(piece: str) -> None:
     """A regular expression over the whole text once took minutes for this."""
 
     def ask(size: int) -> None:
-        with contextlib.suppress(ClientError):  # a short one may be a prompt
+        with contextlib.suppress(ClientError):  # a short text may be a prompt
             of(("user", (piece * (size // len(piece) + 1))[:size]))
 
     assert grows_linearly(ask)

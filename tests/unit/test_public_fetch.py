@@ -1,6 +1,6 @@
 """Fetching from addresses that clients name: the public internet and the operator's list, nothing else.
 
-Every server here listens on loopback, so every connection that is made to one is one that must have been allowed.
+Every server here listens on loopback, so a connection to one of them proves that its address was allowed.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ BOMB = gzip.compress(bytes(4 * MAX_BYTES))
 
 
 class Canary:
-    """A server on loopback that must never hear anything."""
+    """A server on loopback that must never be connected to."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -48,7 +48,7 @@ async def refused(address: str, *, allowed: tuple[str, ...] = ()) -> str:
     begun = time.thread_time()
     with pytest.raises(AddressRefused) as caught:
         await PublicFetcher(allowed).fetch(address)
-    assert time.thread_time() - begun < 5  # seconds of CPU time; measured: 0.04 for the dearest
+    assert time.thread_time() - begun < 5  # seconds of CPU time; measured: 0.04 for the most expensive one
     assert str(caught.value).isprintable()
     return str(caught.value)
 
@@ -57,7 +57,7 @@ async def refused(address: str, *, allowed: tuple[str, ...] = ()) -> str:
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK, *ELSEWHERE])
-async def test_no_spelling_of_an_address_that_is_not_public_is_asked(canary: Canary, host: str) -> None:
+async def test_no_spelling_of_an_address_that_is_not_public_is_connected_to(canary: Canary, host: str) -> None:
     for scheme in ("http", "https"):
         await refused(f"{scheme}://{host}/fox.png")
         await refused(f"{scheme}://{host}:{canary.port}/fox.png")
@@ -88,7 +88,7 @@ async def test_no_spelling_of_an_address_that_is_not_public_is_asked(canary: Can
     ],
     ids=lambda address: repr(address[:40]),
 )  # fmt: skip
-async def test_no_other_scheme_port_or_trick_is_followed(canary: Canary, address: str) -> None:
+async def test_any_other_scheme_port_or_trick_is_refused(canary: Canary, address: str) -> None:
     await refused(address.replace("{port}", str(canary.port)))
     assert canary.connections == 0
 
@@ -122,7 +122,7 @@ async def test_a_name_with_any_address_that_is_not_public_is_refused_after_one_l
     assert lookups == ["images.example.com"]
 
 
-async def test_an_international_name_is_looked_up_in_its_plain_form(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_international_name_is_looked_up_in_its_ascii_form(monkeypatch: pytest.MonkeyPatch) -> None:
     lookups = []
 
     async def resolve(host: str, *_arguments: object, **_options: object) -> list[Any]:
@@ -200,13 +200,13 @@ async def server(origin: Origin) -> AsyncIterator[TestServer]:
     await server.close()
 
 
-async def test_an_allowed_host_is_fetched_from(server: TestServer, origin: Origin) -> None:
+async def test_images_are_fetched_from_an_allowed_host(server: TestServer, origin: Origin) -> None:
     for allowed in ("127.0.0.1", f"127.0.0.1:{server.port}"):
         assert await PublicFetcher([allowed]).fetch(str(server.make_url("/fox.png?a=b"))) == IMAGE
     assert [request.path_qs for request in origin.requests] == ["/fox.png?a=b"] * 2
 
 
-async def test_an_allowed_name_is_fetched_from_whatever_its_case(server: TestServer) -> None:
+async def test_the_name_of_an_allowed_host_may_be_written_in_any_case(server: TestServer) -> None:
     fetcher = PublicFetcher([f"LocalHost:{server.port}"])
     assert await fetcher.fetch(f"http://LOCALHOST:{server.port}/fox.png") == IMAGE
 
@@ -230,9 +230,11 @@ async def test_only_the_allowed_host_and_port_are_allowed(canary: Canary, server
     assert origin.requests == []
 
 
-async def test_nothing_of_ours_goes_along(server: TestServer, origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_credentials_cookies_or_proxies_are_used(
+    server: TestServer, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:1")  # would be refused
+        monkeypatch.setenv(name, "http://127.0.0.1:1")  # a proxy there would refuse connections
     await PublicFetcher(["127.0.0.1"]).fetch(str(server.make_url("/")))
     (request,) = origin.requests
     assert {"authorization", "cookie", "referer"}.isdisjoint(name.lower() for name in request.headers)
@@ -267,7 +269,7 @@ async def test_a_broken_answer_is_refused(server: TestServer, path: str) -> None
     assert said == "the image's address did not give a usable answer"
 
 
-async def test_as_much_as_is_allowed_is_fetched(server: TestServer) -> None:
+async def test_a_body_of_exactly_the_limit_is_fetched(server: TestServer) -> None:
     fetcher = PublicFetcher(["127.0.0.1"])
     assert await fetcher.fetch(str(server.make_url("/gzip"))) == IMAGE
     assert len(await fetcher.fetch(str(server.make_url("/large")))) == MAX_BYTES

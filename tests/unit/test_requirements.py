@@ -1,4 +1,4 @@
-"""setup.cfg says what is needed, the locks say which versions; they agree, and both are complete."""
+"""setup.cfg declares the requirements and the locks pin their versions; they agree, and both are complete."""
 
 import ast
 import configparser
@@ -19,7 +19,7 @@ PIN = re.compile(
     r"^([a-z0-9._-]+)==([^\s;]+)(?: ;[^\n\\]*)? \\\n((?: {4}--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
 )
 
-OF_PROGRAMS = ("muse",)  # what a program of tests/programs has in its own environment
+OF_PROGRAMS = ("muse",)  # packages in the own environment of a program of tests/programs
 
 each_lock = pytest.mark.parametrize("lock", [RUN, *LOCKS.values()], ids=lambda path: path.name)
 
@@ -32,7 +32,7 @@ def declared(section: str, name: str) -> list[Requirement]:
 
 
 def pinned(lock: Path) -> dict[str, set[str]]:
-    """The versions of each package that a lock has hashes of: several, if they differ between Pythons."""
+    """The versions of each package in a lock: several, if they differ between versions of Python."""
     versions: dict[str, set[str]] = {}
     for name, version, _ in PIN.findall(lock.read_text()):
         versions.setdefault(name, set()).add(version)

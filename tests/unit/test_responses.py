@@ -1,4 +1,4 @@
-"""A generation in the words of the Responses API."""
+"""A generation as a response of the Responses API."""
 
 import re
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ NUMBER = re.compile(rb'"sequence_number":(\d+)')
 
 
 def completed(*made: int, of: int) -> tuple[Generation, Outcome]:
-    """A generation of which these images came."""
+    """A completed generation with these images."""
     generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox", n=of))
     generation.state = State(Status.completed)
     images = [Image(number, name=f"{number}.webp") for number in made]
@@ -32,18 +32,18 @@ def numbers_of(pieces: Iterable[Piece]) -> list[int]:
     return [int(found[1]) for text in texts if (found := NUMBER.search(text))]
 
 
-def test_the_ids_of_both_apis_lead_to_each_other() -> None:
+def test_the_ids_of_both_apis_can_be_converted_to_each_other() -> None:
     generation_id = new_generation_id()
     assert response_id_of(generation_id).startswith("resp_")
     assert generation_id_of(response_id_of(generation_id)) == generation_id
 
 
 @pytest.mark.parametrize("name", ["", "1", "chatcmpl-1", "RESP_1", "ig_1"])
-def test_what_is_no_responses_id_is_no_generations(name: str) -> None:
+def test_an_id_of_another_form_belongs_to_no_generation(name: str) -> None:
     assert generation_id_of(name) == ""
 
 
-def test_of_several_images_those_that_did_not_come_are_calls_that_failed() -> None:
+def test_images_that_did_not_come_are_failed_calls() -> None:
     generation, outcome = completed(0, 2, of=3)
     *calls, message = ResponseObjects(generation).now(outcome)["output"]
     assert [call["id"] for call in calls] == ["ig_1_0", "ig_1_1", "ig_1_2"]
@@ -53,7 +53,7 @@ def test_of_several_images_those_that_did_not_come_are_calls_that_failed() -> No
     assert message["content"][0]["text"] == "text"
 
 
-def test_the_end_of_a_cancelled_one_stays_the_same_when_the_back_end_names_its_task() -> None:
+def test_the_end_of_a_cancelled_response_does_not_change_when_the_back_end_names_its_task() -> None:
     generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox"))
     generation.state = State(Status.submitting, backend="sora", model="sora-image")
     generation.log.append(Queued(1), Cancelled())
@@ -62,7 +62,7 @@ def test_the_end_of_a_cancelled_one_stays_the_same_when_the_back_end_names_its_t
     assert ResponseObjects(generation).now(None) == end
 
 
-def test_previews_take_the_last_numbers_of_the_event_before_and_no_others() -> None:
+def test_previews_use_only_the_last_numbers_of_the_previous_event() -> None:
     generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox", n=2, previews=3))
     events = ResponseEvents(ResponseObjects(generation), after=153)
     told = [*events.opening(), *events.of(Progress(50), None)]
@@ -79,10 +79,10 @@ def test_the_numbers_of_a_stream_follow_from_the_log_alone() -> None:
     told = [events.opening(), *(events.of(event, outcome) for event in generation.log)]
     assert [numbers_of(pieces) for pieces in told] == [
         [*range(10)],
-        [],  # it waits
-        [200, 201, 202, 203],  # the first progress: all four are being made
+        [],  # the order waits
+        [200, 201, 202, 203],  # the first progress: all four images are in progress
         [],
         [],
         [],
-        [*range(600, 614)],  # two for each image that came, one for the other, seven for the message and the end
+        [*range(600, 614)],  # two for each completed image, one for the failed one, seven for the message and the end
     ]

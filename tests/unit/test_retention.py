@@ -1,4 +1,4 @@
-"""What is left in the database of orders that were forgotten."""
+"""The rows that remain in the database of removed generations."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ async def tasks_in(database: Database) -> list[str]:
     return await database.read(lambda connection: list(connection.scalars(query)))
 
 
-async def test_of_each_key_the_newest_tasks_are_known_for_good(database: Database, retention: Retention) -> None:
+async def test_the_newest_tasks_of_each_key_are_remembered_for_ever(database: Database, retention: Retention) -> None:
     many = MAX_TASKS_KEPT + 20
     busy = [{"id": f"b{n}", "key_id": "busy", "task_id": f"b{n}", "ended_at": float(n + 10)} for n in range(many)]
     calm = [{"id": f"c{n}", "key_id": "calm", "task_id": f"c{n}", "ended_at": float(n)} for n in range(3)]
@@ -42,12 +42,14 @@ async def test_of_each_key_the_newest_tasks_are_known_for_good(database: Databas
     assert await database.read(lambda connection: connection.scalar(kept)) == 5
 
 
-async def test_nothing_is_left_of_an_order_that_never_became_a_task(database: Database, retention: Retention) -> None:
+async def test_an_order_that_never_became_a_task_is_removed_completely(
+    database: Database, retention: Retention
+) -> None:
     await put(database, [{"id": f"x{n}", "status": "failed", "ended_at": float(n)} for n in range(7)])
     await retention.sweep()
     assert await tasks_in(database) == [None] * 5
 
 
-def test_every_table_that_tells_of_a_generation_loses_its_rows_with_it() -> None:
+def test_every_table_about_generations_loses_its_rows_with_them() -> None:
     telling = {table.name for table in metadata.sorted_tables if "generation_id" in table.c}
     assert telling == {table.name for table in TABLES_OF_A_GENERATION}, "put the new table into TABLES_OF_A_GENERATION"

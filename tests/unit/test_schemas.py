@@ -1,4 +1,4 @@
-"""What a chat request may hold: strict where we use it, patient everywhere else, and never an unexpected error."""
+"""Chat requests: strict for fields in use, tolerant for all others, and never an unexpected error."""
 
 from typing import Any
 
@@ -31,14 +31,14 @@ def refusal(content: bytes) -> ClientError:
     return caught.value
 
 
-def test_the_least_request_has_the_documented_defaults() -> None:
+def test_a_minimal_request_has_the_documented_defaults() -> None:
     chat = parse()
     assert (chat.n, chat.stream, chat.background, chat.size, chat.dimensions) == (1, False, False, "auto", None)
     assert chat.stream_options.include_usage is False
     assert [(message.role, message.content) for message in chat.messages] == [("user", "a fox")]
 
 
-def test_null_is_the_default() -> None:
+def test_null_means_the_default() -> None:
     options = {"n": None, "stream": None, "background": None, "size": None, "stream_options": None}
     assert parse(**options) == parse()
     assert parse(stream_options={"include_usage": None}) == parse()
@@ -127,11 +127,11 @@ ABSURD = {
 
 
 @pytest.mark.parametrize("name", ABSURD)
-def test_what_we_do_not_use_may_hold_anything(name: str) -> None:
+def test_an_unused_field_may_hold_anything(name: str) -> None:
     assert parse(**{name: ABSURD[name]}) == parse()
 
 
-def test_everything_we_do_not_use_at_once() -> None:
+def test_all_unused_fields_may_be_set_at_once() -> None:
     assert parse(**ABSURD) == parse()
 
 
@@ -228,11 +228,11 @@ def test_the_content_of_a_message_is_left_to_the_prompt(content: Any) -> None:
     ],
     ids=lambda content: repr(content[:30]),
 )
-def test_a_body_that_is_no_json_object_is_refused(content: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(content: bytes) -> None:
     assert refusal(content).code == "invalid_json"
 
 
-def test_nesting_below_the_parsers_bound_breaks_nothing() -> None:
+def test_nesting_below_the_parsers_bound_is_accepted() -> None:
     deep = b"[" * 900 + b'"x"' + b"]" * 900
     assert parse_chat_request(body()[:-1] + b', "tools": %b}' % deep) == parse()
     chat = parse_chat_request(b'{"model": "m", "messages": [{"role": "user", "content": %b}]}' % deep)
@@ -240,7 +240,7 @@ def test_nesting_below_the_parsers_bound_breaks_nothing() -> None:
     refusal(b'{"model": "m", "messages": %b}' % deep)
 
 
-def test_of_a_name_given_twice_the_last_counts() -> None:
+def test_the_last_value_of_a_repeated_name_counts() -> None:
     assert parse_chat_request(body()[:-1] + b', "n": 2, "n": 3}').n == 3
 
 

@@ -1,4 +1,4 @@
-"""Settings: where each comes from, what is refused, and that no refusal tells a secret."""
+"""Settings: their sources, invalid values, and messages that never show a secret."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ SetEnvironment = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, and an environment that says nothing."""
+    """An empty working folder, and an environment that sets no option."""
     monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
@@ -121,7 +121,7 @@ def test_derived_folders_follow_the_settings_they_come_from(environment: SetEnvi
     assert database_path_of(load_settings()) == Path("/db/other.db")
 
 
-def test_the_environment_wins_over_dot_env_and_that_over_the_file_in_config(
+def test_the_environment_takes_precedence_over_dot_env_and_dot_env_over_the_file_in_config(
     folder: Path, environment: SetEnvironment
 ) -> None:
     (folder / "config").mkdir()
@@ -132,7 +132,7 @@ def test_the_environment_wins_over_dot_env_and_that_over_the_file_in_config(
     assert (settings.api_port, settings.max_queue, settings.sync_wait) == (3, 2, 1.0)
 
 
-def test_an_empty_variable_is_no_value_and_names_may_be_written_small(environment: SetEnvironment) -> None:
+def test_an_empty_variable_counts_as_unset_and_names_may_be_in_lower_case(environment: SetEnvironment) -> None:
     environment(API_PORT="", ADMIN_KEY="", API_KEYS="", max_queue="7")
     settings = load_settings()
     assert (settings.api_port, settings.admin_key, settings.api_keys, settings.max_queue) == (8890, None, (), 7)
@@ -188,7 +188,9 @@ def test_egresses_are_proxies_by_their_addresses_and_the_direct_connection(
     assert [key.proxy for key in settings.api_keys] == [egresses, ()]
 
 
-def test_proxies_win_over_the_older_form_and_without_both_the_connection_is_direct(environment: SetEnvironment) -> None:
+def test_proxies_take_precedence_over_the_older_form_and_without_both_the_connection_is_direct(
+    environment: SetEnvironment,
+) -> None:
     assert egresses_of(load_settings()) == (None,)
     environment(PROXY_HOST="proxy.example", PROXY_PORT="7890")
     assert egresses_of(load_settings()) == (Proxy("http://proxy.example:7890"),)
@@ -205,7 +207,7 @@ def test_a_key_may_be_bound_to_models_and_to_a_region(environment: SetEnvironmen
     assert (free.models, free.region) == ((), None)
 
 
-def test_what_an_operator_notes_on_a_key_is_kept(environment: SetEnvironment) -> None:
+def test_the_notes_of_an_operator_on_a_key_are_kept(environment: SetEnvironment) -> None:
     environment(API_KEYS=json.dumps([{"key": "a", "enabled": False, "notes": "spare, 备用"}]))
     (key,) = load_settings().api_keys
     assert (key.enabled, key.notes) == (False, "spare, 备用")
@@ -224,13 +226,13 @@ def test_a_token_is_the_same_with_and_without_bearer(environment: SetEnvironment
 
 
 @pytest.mark.parametrize("key", ["", " ", "Bearer", "Bearer ", "bearer  "])
-def test_the_word_bearer_alone_is_no_token(environment: SetEnvironment, key: str) -> None:
+def test_the_word_bearer_alone_is_not_a_token(environment: SetEnvironment, key: str) -> None:
     environment(API_KEYS=json.dumps([{"key": key}]))
     assert only_fault().startswith("API_KEYS[0].key: must be a token")
 
 
 @pytest.mark.parametrize("name", ["API_KEYS", "CLIENT_KEYS", "SIDE_CALL_PROMPTS"])
-def test_what_must_be_a_list_is_called_one(environment: SetEnvironment, name: str) -> None:
+def test_a_list_option_with_another_value_is_reported_as_such(environment: SetEnvironment, name: str) -> None:
     environment(**{name: '{"key": "a"}'})
     assert "must be a JSON list" in only_fault()
 
@@ -345,12 +347,12 @@ def test_a_bad_value_is_one_line_with_the_option_the_fault_and_an_example(
     assert len(fault) < 300
 
 
-def test_an_example_is_one_that_would_be_taken(environment: SetEnvironment, folder: Path) -> None:
-    """All of them at once, as the messages give them."""
+def test_every_example_is_a_valid_value(environment: SetEnvironment, folder: Path) -> None:
+    """All examples at once, as the messages give them."""
     (folder / "config" / "workflows").mkdir(parents=True)
     for name, field in Settings.model_fields.items():
         example = (field.examples or [""])[0]
-        if "KEY" not in name.upper() and name not in ("backends", "comfyui_url"):  # which are instead of others
+        if "KEY" not in name.upper() and name not in ("backends", "comfyui_url"):  # these replace other options
             environment(**{name.upper(): example})
     environment(API_KEYS='[{"key": "Bearer eyJ", "weight": 1, "max_rpm": 60}]', SORA_EXTRA_HEADERS='{"x": "y"}')
     assert load_settings().proxy_port == 7890
@@ -380,9 +382,7 @@ def test_several_back_ends_are_a_list_or_the_name_of_a_file(environment: SetEnvi
         '[{"name": "a", "kind": "sora", "base_url": "https://x"}, {"name": "a", "kind": "sora", "base_url": "https://y"}]',
     ],
 )
-def test_a_list_of_back_ends_that_can_not_be_used_is_a_fault_without_its_secrets(
-    environment: SetEnvironment, value: str
-) -> None:
+def test_an_unusable_list_of_back_ends_is_reported_without_its_secrets(environment: SetEnvironment, value: str) -> None:
     environment(BACKENDS=value)
     fault = only_fault()
     assert fault.startswith("BACKENDS")
@@ -450,13 +450,13 @@ def test_a_fault_in_an_entry_is_one_line_with_its_path_and_plain_words(
     assert only_fault().startswith(f"BACKENDS[0]{place}: {words}")
 
 
-def test_an_entry_that_is_no_object_is_called_so(environment: SetEnvironment) -> None:
+def test_an_entry_that_is_not_an_object_is_reported_as_such(environment: SetEnvironment) -> None:
     environment(BACKENDS="[1]")
     assert only_fault().startswith(f"BACKENDS[0]: {OBJECT}")
 
 
 @pytest.mark.parametrize("cap", ["0", "-1", "1.5", "true", '"5"', "[]"])
-def test_a_cap_of_a_back_end_that_is_no_positive_number_is_a_fault(environment: SetEnvironment, cap: str) -> None:
+def test_a_cap_of_a_back_end_that_is_not_a_positive_number_is_a_fault(environment: SetEnvironment, cap: str) -> None:
     options = f'{{"max_images_per_day": {cap}, "extra_headers": {{"x": "secret"}}}}'
     environment(BACKENDS=f'[{{"name": "a", "kind": "sora", "base_url": "https://x", "options": {options}}}]')
     fault = only_fault()
@@ -482,12 +482,12 @@ def test_several_back_ends_are_not_combined_with_the_options_of_one(
     assert only_fault().startswith(f"BACKENDS: can't be combined with {next(iter(other))}")
 
 
-def test_every_fault_is_told_at_once(environment: SetEnvironment) -> None:
+def test_all_faults_are_reported_at_once(environment: SetEnvironment) -> None:
     environment(API_PORT="x", MAX_QUEUE="x", IMAGE_INPUT="x")
     assert [fault.partition(":")[0] for fault in faults()] == ["API_PORT", "MAX_QUEUE", "IMAGE_INPUT"]
 
 
-def test_a_misspelt_option_is_noticed_wherever_it_stands_and_what_is_for_other_programs_is_not(
+def test_misspelt_options_are_found_and_variables_of_other_programs_are_ignored(
     environment: SetEnvironment, folder: Path
 ) -> None:
     environment(ADMINKEY="x", COMPOSE_PROJECT_NAME="x", HTTP_PROXY="x", SORA_PROXY_PORT="x")
@@ -527,7 +527,7 @@ def test_a_misspelt_option_is_noticed_wherever_it_stands_and_what_is_for_other_p
         ("DATABASE_URL", f"postgresql://user:{SECRET}@db.example/sora"),
     ],
 )
-def test_a_fault_never_tells_a_secret(environment: SetEnvironment, name: str, text: str) -> None:
+def test_a_fault_never_shows_a_secret(environment: SetEnvironment, name: str, text: str) -> None:
     environment(**{name: text})
     told = "".join(faults())
     assert told.startswith(name)
@@ -557,7 +557,7 @@ def test_half_a_proxy_is_a_fault(environment: SetEnvironment, given: dict[str, s
         ("localhost", False),
     ],
 )
-def test_an_admin_key_that_can_be_guessed_will_do_on_loopback_only(
+def test_a_guessable_admin_key_is_accepted_only_on_loopback(
     environment: SetEnvironment, key: str, host: str, *, refused: bool
 ) -> None:
     environment(ADMIN_KEY=key, API_HOST=host)
@@ -581,19 +581,19 @@ def test_a_key_copied_from_the_readme_of_sora_api_is_refused_as_such(
     assert copied.startswith(f"{name}: is a published example. Choose a key of 16 characters or more")
 
 
-def test_a_settings_file_that_is_no_text_is_a_fault(folder: Path) -> None:
+def test_a_settings_file_that_is_not_text_is_a_fault(folder: Path) -> None:
     (folder / ".env").write_bytes(b"API_HOST=\xff\xfe\n")
     assert ".env: can't be read as UTF-8 text" in only_fault()
 
 
-def test_bytes_that_are_no_text_in_the_environment_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key with such bytes in it would be refused by every request that compares it."""
+def test_bytes_that_are_not_text_in_the_environment_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request that compares a key with such bytes would fail."""
     for name in ("ADMIN_KEY", "API_HOST"):
         monkeypatch.setenv(name, b"caf\xe9".decode(errors="surrogateescape"))
     assert {fault.partition(":")[0] for fault in faults()} == {"ADMIN_KEY", "API_HOST"}
 
 
-def test_settings_can_not_be_changed_later() -> None:
+def test_settings_cannot_be_changed_later() -> None:
     settings: Any = load_settings()
     with pytest.raises(ValueError, match="frozen"):
         settings.api_port = 1
@@ -602,7 +602,7 @@ def test_settings_can_not_be_changed_later() -> None:
 # --- ComfyUI ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_address_of_comfyui_alone_chooses_it(environment: SetEnvironment) -> None:
+def test_the_address_of_comfyui_alone_selects_comfyui(environment: SetEnvironment) -> None:
     assert backends_of(load_settings()) == ()
     environment(COMFYUI_URL="http://10.0.0.5:8188/, http://10.0.0.6:8189,https://gpu.example.com/comfy/3")
     (entry,) = backends_of(load_settings())
@@ -620,7 +620,7 @@ def test_without_an_address_comfyui_is_on_this_machine(environment: SetEnvironme
     assert [key.base_url for key in entry.keys] == [entry.base_url] == ["http://127.0.0.1:8188"]
 
 
-def test_servers_with_long_or_odd_names_are_keys_with_names_of_their_own(environment: SetEnvironment) -> None:
+def test_servers_with_long_or_odd_names_become_keys_with_distinct_names(environment: SetEnvironment) -> None:
     hosts = [f"comfy-{number}.comfy-headless.images.svc.cluster.local" for number in range(12)]
     environment(COMFYUI_URL=",".join(f"http://{host}" for host in (*hosts, "[::1]:8188", "[fd00::7]:8188")))
     (entry,) = backends_of(load_settings())
@@ -655,7 +655,7 @@ def test_the_headers_for_comfyui_may_hold_a_login(environment: SetEnvironment) -
     assert entry.secrets == ["Basic dXNlcjpwYXNz"]
 
 
-def test_those_of_an_entry_may_hold_one_too_and_are_stored_as_they_are(environment: SetEnvironment) -> None:
+def test_the_headers_of_an_entry_may_hold_a_login_and_are_stored_unchanged(environment: SetEnvironment) -> None:
     options = {"extra_headers": {"Authorization": "Basic dXNlcjpwYXNz"}, "max_images_per_day": 5}
     entry = {"name": "a", "kind": "comfyui", "base_url": "http://x", "options": options}
     environment(BACKENDS=json.dumps([entry]))
@@ -674,6 +674,6 @@ def test_a_folder_of_workflows_that_is_set_must_exist(environment: SetEnvironmen
     assert load_settings().workflows_dir == folder / "mine"
 
 
-def test_an_empty_address_of_comfyui_is_a_sign_of_a_back_end(environment: SetEnvironment) -> None:
+def test_an_empty_address_of_comfyui_counts_as_a_sign_of_a_back_end(environment: SetEnvironment) -> None:
     environment(COMFYUI_URL="")
     assert [sign.partition(":")[0] for sign in signs_of_a_backend()] == ["COMFYUI_URL"]

@@ -1,4 +1,4 @@
-"""Which requests are the chat programs' own: each program's is known, and no prompt is taken for one."""
+"""Requests that chat programs make on their own: recognised for each program, and never mistaken for a prompt."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ HISTORY = "<chat_history>\nUSER: a red fox in the snow\nASSISTANT: ![a red fox](
 TITLE = "a red fox in the"
 
 
-def said(*turns: tuple[str, Any]) -> list[Message]:
+def messages_of(*turns: tuple[str, Any]) -> list[Message]:
     return [Message(role=role, content=content) for role, content in turns]  # type: ignore[arg-type]
 
 
 def answer(*turns: tuple[str, Any]) -> str | None:
-    return SideCalls().answer(said(*turns))
+    return SideCalls().answer(messages_of(*turns))
 
 
 def open_webui(task: str, output: str = "") -> str:
@@ -42,7 +42,7 @@ def test_open_webui_gets_the_json_that_it_asks_for(task: str, output: str, expec
     assert orjson.loads(said_back) == expected
 
 
-def test_open_webui_gets_bare_text_where_it_shows_no_json() -> None:
+def test_open_webui_gets_bare_text_if_its_request_shows_no_json() -> None:
     assert answer(("user", open_webui("Generate a title", "Return ONLY the title text, nothing else."))) == TITLE
     assert answer(("user", open_webui("给出一个标题"))) == TITLE
     emoji = "Your task is to reflect the speaker's likely facial expression through a fitting emoji. Message: ```hi```"
@@ -90,7 +90,7 @@ def test_other_programs_get_a_title_from_the_last_prompt(turns: list[tuple[str, 
     assert answer(*turns) == TITLE
 
 
-def test_without_a_prompt_the_title_is_a_stock_one() -> None:
+def test_without_a_prompt_the_title_is_the_stock_title() -> None:
     assert answer(("user", "Name the conversation based on the chat records.\nPlease provide a name.")) == "Image"
 
 
@@ -124,14 +124,14 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}
         [("user", [{"type": "strange"}])],
     ],
 )
-def test_a_prompt_is_never_taken_for_a_side_call(turns: list[tuple[str, Any]]) -> None:
+def test_a_prompt_is_never_mistaken_for_a_side_call(turns: list[tuple[str, Any]]) -> None:
     assert answer(*turns) is None
 
 
-def test_the_operator_can_add_beginnings() -> None:
+def test_the_operator_can_add_beginnings_of_side_calls() -> None:
     mine = SideCalls(["Nenne das Gespräch"])
-    assert mine.answer(said(("user", "ein Fuchs"), ("user", "Nenne  das\ngespräch bitte"))) == "ein Fuchs"
-    assert mine.answer(said(("user", "Nenne das Bild"))) is None
+    assert mine.answer(messages_of(("user", "ein Fuchs"), ("user", "Nenne  das\ngespräch bitte"))) == "ein Fuchs"
+    assert mine.answer(messages_of(("user", "Nenne das Bild"))) is None
 
 
 @pytest.mark.parametrize(

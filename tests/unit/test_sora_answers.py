@@ -1,4 +1,4 @@
-"""What the answers of a server with Sora's protocol mean. The shapes are those that public clients have seen."""
+"""The meaning of answers of a server with Sora's protocol. Their shapes are those that public clients have seen."""
 
 import random
 import time
@@ -77,7 +77,7 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
     (error(500, "server_error"), UpstreamUnavailable, "upstream_unavailable"),
     *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (500, 502, 504, 520, 522, 524)),
     (answer(404, {"detail": "Not Found"}), UpstreamUnavailable, "upstream_unavailable"),
-    # without the back end's own error object, it is no verdict on the order
+    # without the back end's own error object, this is not a refusal of the order
     *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
     *((error(status, None), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
     *((answer(status, {"error": "Bad Request"}), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
@@ -111,7 +111,7 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
 
 
 @pytest.mark.parametrize(("given", "kind", "code"), FAULTS)
-def test_a_refusal_is_told_by_its_status_and_structure(given: Answer, kind: type[Fault], code: str) -> None:
+def test_a_refusal_is_classified_by_its_status_and_structure(given: Answer, kind: type[Fault], code: str) -> None:
     proxy = Proxy("http://proxy.example:1")
     fault = fault_of(given, proxy)
     assert type(fault) is kind
@@ -125,7 +125,7 @@ NASTY_TEXT = (
 
 
 @pytest.mark.parametrize(("given", "kind", "code"), FAULTS)
-def test_no_text_of_an_answer_changes_its_meaning_or_travels_on(given: Answer, kind: type[Fault], code: str) -> None:
+def test_no_text_of_an_answer_changes_its_meaning_or_is_passed_on(given: Answer, kind: type[Fault], code: str) -> None:
     try:
         body = orjson.loads(given.body)
     except orjson.JSONDecodeError:
@@ -139,7 +139,7 @@ def test_no_text_of_an_answer_changes_its_meaning_or_travels_on(given: Answer, k
 
 
 @pytest.mark.parametrize("code", [NASTY_TEXT, "a b", "x" * 61, "línea", 7, ["token_expired"], {"a": 1}, None, ""])
-def test_a_code_that_is_no_word_of_the_protocol_is_not_repeated(code: Any) -> None:
+def test_an_unknown_code_is_not_repeated(code: Any) -> None:
     assert str(fault_of(error(401, code), None)) == "The back end does not accept this key (unauthorized)."
 
 
@@ -165,7 +165,7 @@ def test_the_reason_of_a_rejected_key_names_the_code() -> None:
         ([], None),
     ],
 )
-def test_the_limit_that_a_full_account_tells_is_a_whole_number_above_0(told: Any, limit: int | None) -> None:
+def test_the_limit_that_a_full_account_reports_is_a_whole_number_above_0(told: Any, limit: int | None) -> None:
     fault = fault_of(error(429, "too_many_concurrent_tasks", details={"num_tasks": told}), None)
     assert isinstance(fault, TooManyTasks)
     assert fault.limit == limit
@@ -176,13 +176,13 @@ def test_the_limit_that_a_full_account_tells_is_a_whole_number_above_0(told: Any
     [
         ("You already have 3 tasks in progress.", None, TooManyTasks),
         ("Too many concurrent tasks", "too_many_requests", TooManyTasks),
-        ("One task is already in progress... try later", None, RateLimited),  # no wording that was seen
+        ("One task is already in progress... try later", None, RateLimited),  # not a wording that was seen
         ("You already have 3 tasks in progress.", "rate_limit_exhausted", RateLimited),
         ("You've reached your daily limit.", None, RateLimited),
         (["concurrent tasks"], None, RateLimited),
     ],
 )
-def test_only_a_429_whose_code_tells_no_more_is_read_for_tasks_at_once(
+def test_the_message_is_searched_for_a_task_limit_only_in_a_429_without_a_specific_code(
     message: Any, code: str | None, kind: type[Fault]
 ) -> None:
     assert type(fault_of(error(429, code, message), None)) is kind
@@ -221,7 +221,7 @@ def test_retry_after_is_seconds_or_a_date_by_the_clock_of_its_sender(header: str
 
 
 @pytest.mark.parametrize("date", [{}, {"date": "yesterday"}], ids=["no date", "an odd date"])
-def test_the_date_of_retry_after_counts_by_our_clock_if_its_sender_tells_none(date: dict[str, str]) -> None:
+def test_the_date_of_retry_after_counts_by_our_clock_if_its_sender_gives_no_time(date: dict[str, str]) -> None:
     fault = fault_of(error(429, retry_after=formatdate(time.time() + 100, usegmt=True), **date), None)
     assert isinstance(fault, RateLimited)
     assert fault.retry_after == pytest.approx(100, abs=60)
@@ -238,12 +238,12 @@ def test_an_odd_body_is_a_fault_like_any_other(status: int, body: bytes) -> None
 
 
 @pytest.mark.parametrize("body", ODD_BODIES[:7] + ODD_BODIES[12:], ids=lambda body: repr(body[:20]))
-def test_a_body_that_is_no_object_is_the_upstreams_fault(body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_a_fault_of_the_back_end(body: bytes) -> None:
     with pytest.raises(UpstreamUnavailable):
         object_of(answer(200, body))
 
 
-def test_a_body_of_more_values_than_an_answer_has_is_not_parsed() -> None:
+def test_a_body_with_more_values_than_an_answer_can_have_is_not_parsed() -> None:
     body = b'{"error": {"code": "too_many_concurrent_tasks"}, "rows": [%b[]]}' % (b"[]," * MAX_ANSWER_VALUES)
     with pytest.raises(UpstreamUnavailable):
         object_of(answer(200, body))
@@ -269,7 +269,7 @@ def test_a_body_of_more_values_than_an_answer_has_is_not_parsed() -> None:
     ],
     ids=lambda value: ascii(value)[:9],
 )
-def test_an_id_that_nobody_would_make_is_not_read(value: Any) -> None:
+def test_an_implausible_id_is_not_read(value: Any) -> None:
     assert id_of({"id": value}) is None
     assert TaskReader().page({"task_responses": [{"id": value}, {"id": "task_1"}]}) == (
         [Snapshot("task_1", TaskState.running)],
@@ -322,7 +322,7 @@ def task(**fields: Any) -> dict[str, Any]:
         ({"failed": 1}, TaskState.running),
     ],
 )
-def test_every_status_word_and_every_unknown_one_has_a_meaning(status: Any, state: TaskState) -> None:
+def test_every_status_word_has_a_meaning_even_an_unknown_one(status: Any, state: TaskState) -> None:
     assert TaskReader().read(task(status=status)).state is state
 
 
@@ -364,7 +364,7 @@ def test_progress_is_read_on_both_scales(told: list[Any], shares: list[float | N
     assert [reader.read(task(progress_pct=value)).progress for value in told] == shares
 
 
-def test_progress_of_a_task_that_ended_is_told_by_its_status() -> None:
+def test_an_ended_task_has_a_status_and_no_progress() -> None:
     assert TaskReader().read(task(status="succeeded", progress_pct=0.3)).progress is None
 
 
@@ -385,7 +385,7 @@ def test_counts_are_whole_numbers_above_0_that_a_column_can_hold(value: Any, rea
     assert (asset.width, asset.height) == (read, read)
 
 
-def test_what_tells_whose_task_it_is_is_read_as_far_as_it_was_told() -> None:
+def test_the_fields_that_identify_a_task_are_read_as_far_as_they_are_present() -> None:
     reader = TaskReader()
     full = reader.read(task(prompt="a fox", n_variants="2", id="task_2"))
     assert (full.task_id, full.prompt, full.n) == ("task_2", "a fox", 2)
@@ -410,21 +410,21 @@ def test_results_are_found_wherever_their_address_is() -> None:
 
 
 @pytest.mark.parametrize("generations", [None, {}, "x", 7, [[]], {"url": "https://m/1"}])
-def test_a_success_without_results_has_none(generations: Any) -> None:
+def test_a_succeeded_task_may_have_no_results(generations: Any) -> None:
     assert TaskReader().read(task(status="succeeded", generations=generations)).assets == ()
 
 
-def test_no_more_results_are_taken_than_a_task_can_have() -> None:
+def test_no_more_results_are_read_than_a_task_can_have() -> None:
     listed = [{"url": f"https://m/{number}"} for number in range(100_000)]
     assets = TaskReader().read(task(status="succeeded", generations=listed)).assets
     assert [asset.url for asset in assets] == [row["url"] for row in listed[:MAX_RESULTS]]
 
 
-def test_results_of_a_task_that_has_not_succeeded_are_not_taken() -> None:
+def test_results_of_a_task_that_has_not_succeeded_are_ignored() -> None:
     assert TaskReader().read(task(generations=[{"url": "https://m/1"}])).assets == ()
 
 
-def test_no_row_of_any_shape_breaks_the_reader() -> None:
+def test_no_row_of_any_shape_makes_the_reader_fail() -> None:
     """One bad row must not hide the key's other tasks."""
     dice = random.Random(0)
     values: list[Any] = [None, True, 0, -1, 1.5, 1e308, 2**63, "", "x", "1e5", [], [[]], {}, {"type": []},

@@ -1,4 +1,4 @@
-"""Daily caps on images: what counts, when it is returned, and that no cap is ever exceeded."""
+"""Daily caps on images: which orders count, when a count is returned, and that no cap is ever exceeded."""
 
 import asyncio
 import datetime as dt
@@ -43,7 +43,7 @@ async def table(database: Database) -> Counter[tuple[str, str]]:
 
 @dataclass
 class Attempt:
-    """What the model knows of an order that went out."""
+    """An order that was sent, in the model."""
 
     backend: str
     day: str
@@ -51,7 +51,7 @@ class Attempt:
 
 
 class Story:
-    """Orders on a real database, beside a model of what counts."""
+    """Orders on a real database, compared with a model of the counts."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "sora_proxy.db"
@@ -102,7 +102,7 @@ class Story:
             await self._store.cancel(self._orders[choice % len(self._orders)])
 
     async def _send_all(self, choice: int) -> None:
-        """Send all orders that wait, at once. Those that are refused had no room."""
+        """Send all waiting orders at once, and check that refused ones had no room."""
         waiting = [each for each in self._orders if each.status is Status.queued]
         targets = [BACKENDS[(choice + number) % 3] for number in range(len(waiting))]
         sent = await asyncio.gather(*(self._send(*each) for each in zip(waiting, targets, strict=True)))
@@ -135,7 +135,7 @@ class Story:
             await outcomes[choice % len(outcomes)]()
 
     def _outcomes(self, generation: Generation) -> Sequence[Outcome]:
-        """The steps that an order can take from where it is."""
+        """The steps that are possible from the status of an order."""
         recorder, task_id = self._recorder, f"task of {generation.id}"
 
         async def accept() -> None:
@@ -179,7 +179,7 @@ class Story:
         return min(IN_ALL - sum(today.values()), OWN.get(backend, IN_ALL) - today[backend])
 
     async def _check(self) -> None:
-        """No cap is exceeded; the table and memory are as the model."""
+        """Check that no cap is exceeded, and that the table and memory agree with the model."""
         assert min(map(self._room, BACKENDS)) >= 0
         counted = await table(self._database)
         for backend in BACKENDS:
@@ -194,12 +194,12 @@ ACTIONS = ["order", "order", *["step"] * 6, "burst", "cancel", "restart", "hours
 @pytest.mark.slow
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(1, 60)), min_size=30, max_size=60))
-def test_what_counts_is_what_may_have_been_registered_and_no_cap_is_exceeded(steps: list[tuple[str, int]]) -> None:
+def test_orders_that_may_have_been_registered_count_and_no_cap_is_exceeded(steps: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(Story(Path(folder)).run(steps))
 
 
-async def test_an_order_that_is_sent_again_counts_again_only_if_the_back_end_took_and_lost_it(
+async def test_an_order_that_is_sent_again_counts_again_only_if_the_back_end_accepted_and_lost_it(
     database: Database,
 ) -> None:
     counting = Spending(database, Caps(), now=lambda: 20_000 * DAY)
@@ -234,7 +234,7 @@ async def test_an_intent_that_is_not_committed_does_not_count(database: Database
     assert await table(database) == {("first", "2024-10-04"): 1}
 
 
-async def test_an_order_that_an_older_version_sent_is_not_returned_below_zero(database: Database) -> None:
+async def test_returning_an_order_that_an_older_version_sent_never_makes_a_count_negative(database: Database) -> None:
     counting = Spending(database, Caps(in_all=1), now=lambda: 20_000 * DAY)
     older, store = Store(database), Store(database, [counting.count], [counting.follow])
     sent_before, sent_now = order(images=4), order()

@@ -1,4 +1,4 @@
-"""The store: what it has returned from is on disk, whole and in order, whatever happens to its callers."""
+"""The store: a write that has returned is on disk, complete and in order, whatever happens to its caller."""
 
 import asyncio
 import sqlite3
@@ -56,7 +56,7 @@ def order(**fields: Any) -> Generation:
 
 
 def same(one: Generation, other: Generation | None) -> bool:
-    """Whether two are the same generation, at the same point, with the same story."""
+    """Whether two generations are the same, with the same state and the same events."""
     if other is None:
         return False
     facts = [(each.id, each.client, each.spec, each.created_at, each.state, list(each.log)) for each in (one, other)]
@@ -64,7 +64,7 @@ def same(one: Generation, other: Generation | None) -> bool:
 
 
 async def query(path: Path, statement: str) -> list[Any]:
-    """Ask the file itself."""
+    """Run a statement on the file itself."""
 
     def run() -> list[Any]:
         with sqlite3.connect(path) as connection:
@@ -78,7 +78,7 @@ async def query(path: Path, statement: str) -> list[Any]:
 # --- Round trips ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_generation_comes_back_as_it_was_with_all_its_events_in_order(
+async def test_a_generation_is_loaded_unchanged_with_all_its_events_in_order(
     open_store: Callable[[], Awaitable[Store]],
 ) -> None:
     store = await open_store()
@@ -116,7 +116,7 @@ async def test_an_unknown_id_is_not_found(store: Store) -> None:
     assert await store.find("chatcmpl-1' OR 1=1 --") is None
 
 
-async def test_what_is_unfinished_comes_back_in_the_order_in_which_it_came(
+async def test_unfinished_generations_are_loaded_in_their_original_sequence(
     open_store: Callable[[], Awaitable[Store]],
 ) -> None:
     store = await open_store()
@@ -132,7 +132,7 @@ async def test_what_is_unfinished_comes_back_in_the_order_in_which_it_came(
     assert all(same(one, other) for one, other in zip(expected, found, strict=True))
 
 
-async def test_more_unfinished_generations_than_one_query_takes_come_back_with_their_events(store: Store) -> None:
+async def test_more_unfinished_generations_than_one_query_takes_are_loaded_with_their_events(store: Store) -> None:
     everyone = [order() for _ in range(1100)]
     await asyncio.gather(*(store.add(generation) for generation in everyone))
     await asyncio.gather(*(store.record(each, State(), Queued(1), Queued(2)) for each in everyone))
@@ -141,7 +141,7 @@ async def test_more_unfinished_generations_than_one_query_takes_come_back_with_t
     assert all(list(each.log) == [Queued(1), Queued(2)] for each in found)
 
 
-async def test_followers_see_events_only_after_the_commit_and_none_of_a_failed_one(store: Store) -> None:
+async def test_followers_see_events_only_after_the_commit_and_never_those_of_a_failed_commit(store: Store) -> None:
     generation, other = order(), order()
     await store.add(generation)
     await store.add(other)
@@ -159,7 +159,7 @@ async def test_followers_see_events_only_after_the_commit_and_none_of_a_failed_o
     assert same(generation, await store.find(generation.id))
 
 
-async def test_a_writer_that_is_handed_in_is_part_of_each_commit(database: Database) -> None:
+async def test_an_additional_writer_is_part_of_each_commit(database: Database) -> None:
     steps: list[Step] = []
 
     def write(connection: sa.Connection, step: Step) -> None:
@@ -205,7 +205,7 @@ async def test_the_end_of_a_generation_is_announced_once_and_after_its_commit(da
     assert announced == [(finished.id, True), (stopped.id, True)]
 
 
-async def test_images_that_were_handed_out_are_known(store: Store) -> None:
+async def test_images_of_finished_generations_are_found(store: Store) -> None:
     generation = order()
     await store.add(generation)
     await store.record(generation, State(Status.completed), Image(0, name=NAMES[0]), Image(1, url="https://x"))
@@ -229,7 +229,7 @@ async def test_known_tasks_are_those_of_the_same_key(store: Store) -> None:
 
 
 @pytest.mark.slow
-async def test_many_writes_at_once_are_all_there_after_reopening(open_store: Callable[[], Awaitable[Store]]) -> None:
+async def test_many_writes_at_once_are_all_stored(open_store: Callable[[], Awaitable[Store]]) -> None:
     store = await open_store()
     everyone = [order() for _ in range(300)]
 
@@ -245,7 +245,7 @@ async def test_many_writes_at_once_are_all_there_after_reopening(open_store: Cal
         assert same(generation, await store.find(generation.id))
 
 
-async def test_writes_that_wait_are_committed_together(store: Store) -> None:
+async def test_waiting_writes_are_committed_together(store: Store) -> None:
     commits: list[object] = []
     sa.event.listen(store._database._write_engine, "commit", commits.append)
     await asyncio.gather(*(store.add(order()) for _ in range(100)))
@@ -260,7 +260,7 @@ async def test_writes_that_wait_are_committed_together(store: Store) -> None:
     assert {each.id for each in everyone} <= {each.id for each in await store.unfinished()}
 
 
-async def test_a_broken_rule_is_told_to_its_writer_alone(store: Store) -> None:
+async def test_only_the_write_that_breaks_a_rule_fails(store: Store) -> None:
     first = order()
     await store.add(first)
     await store.record(first, State(Status.running, "key", "task"))
@@ -282,7 +282,7 @@ async def test_a_broken_rule_is_told_to_its_writer_alone(store: Store) -> None:
         assert len(generation.log) == (number != 7)
 
 
-async def test_the_same_task_id_of_another_key_breaks_no_rule(store: Store) -> None:
+async def test_the_same_task_id_is_allowed_for_another_key(store: Store) -> None:
     for key in ("one", "two"):
         generation = order()
         await store.add(generation)
@@ -290,7 +290,7 @@ async def test_the_same_task_id_of_another_key_breaks_no_rule(store: Store) -> N
     assert await store.known_tasks("two", ["task"]) == {"task"}
 
 
-async def test_an_id_is_given_once(store: Store) -> None:
+async def test_an_id_cannot_be_used_twice(store: Store) -> None:
     generation = order()
     await store.add(generation)
     with pytest.raises(IntegrityError):
@@ -306,7 +306,9 @@ async def test_an_id_is_given_once(store: Store) -> None:
     ],
     ids=["text", "json", "integer"],
 )
-async def test_a_value_that_can_not_be_stored_is_an_error_and_leaves_nobody_waiting(store: Store, state: State) -> None:
+async def test_a_value_that_cannot_be_stored_is_an_error_and_leaves_no_write_waiting(
+    store: Store, state: State
+) -> None:
     generation, others = order(), [order() for _ in range(5)]
     await store.add(generation)
     async with asyncio.timeout(PATIENCE):
@@ -314,7 +316,7 @@ async def test_a_value_that_can_not_be_stored_is_an_error_and_leaves_nobody_wait
             store.record(generation, state, Progress(1)), *map(store.add, others), return_exceptions=True
         )
     assert isinstance(broken, Exception)
-    assert not isinstance(broken, StorageUnavailable)  # trying again would not mend it
+    assert not isinstance(broken, StorageUnavailable)  # retrying would not help
     assert fine == [None] * 5
     assert same(generation, await store.find(generation.id))
     await store.record(generation, State(Status.failed), Failed("internal_error", "x"))
@@ -323,7 +325,7 @@ async def test_a_value_that_can_not_be_stored_is_an_error_and_leaves_nobody_wait
 
 @pytest.mark.parametrize("rounds", [0, 1, 2, 5])
 async def test_a_cancelled_writer_leaves_memory_and_disk_the_same(store: Store, rounds: int) -> None:
-    """What follows a cancellation, such as the record of a timeout, must find the next number of the log free."""
+    """A later record, such as that of a timeout, must find the next number of the log free."""
     generation = order()
     await store.add(generation)
     writer = asyncio.create_task(store.record(generation, State(Status.submitting), Progress(1)))
@@ -349,7 +351,7 @@ async def test_a_cancelled_order_is_still_committed(store: Store) -> None:
     assert same(generation, await store.find(generation.id))
 
 
-async def test_closing_commits_what_waits(open_store: Callable[[], Awaitable[Store]]) -> None:
+async def test_closing_commits_waiting_writes(open_store: Callable[[], Awaitable[Store]]) -> None:
     store = await open_store()
     generation = order()
     writer = asyncio.create_task(store.add(generation))
@@ -359,7 +361,7 @@ async def test_closing_commits_what_waits(open_store: Callable[[], Awaitable[Sto
     assert same(generation, await store.find(generation.id))
 
 
-async def test_a_database_that_refuses_is_told_to_everyone_who_waits_and_recovers(store: Store, path: Path) -> None:
+async def test_every_waiting_write_fails_with_the_database_and_later_writes_succeed(store: Store, path: Path) -> None:
     await query(path, "ALTER TABLE pictures RENAME TO elsewhere")
     generation = order()
     await store.add(generation)
@@ -392,7 +394,7 @@ async def refused(path: Path, pool: BlockingPool) -> str:
     return fault
 
 
-async def test_a_second_store_on_the_same_file_is_refused_and_the_first_goes_on(
+async def test_a_second_store_on_the_same_file_is_refused_and_the_first_keeps_working(
     store: Store, path: Path, pool: BlockingPool
 ) -> None:
     assert "in use by another sora_proxy process" in await refused(path, pool)
@@ -401,14 +403,16 @@ async def test_a_second_store_on_the_same_file_is_refused_and_the_first_goes_on(
     assert same(generation, await store.find(generation.id))
 
 
-async def test_a_closed_store_lets_the_next_one_in(open_store: Callable[[], Awaitable[Store]]) -> None:
+async def test_a_file_can_be_opened_again_after_its_store_was_closed(
+    open_store: Callable[[], Awaitable[Store]],
+) -> None:
     generation = order()
     await (await open_store()).add(generation)
     for _ in range(3):
         assert same(generation, await (await open_store()).find(generation.id))
 
 
-async def test_a_newer_schema_is_refused_and_left_alone(store: Store, path: Path, pool: BlockingPool) -> None:
+async def test_a_newer_schema_is_refused_and_left_unchanged(store: Store, path: Path, pool: BlockingPool) -> None:
     await store._database.close()
     await query(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     assert "was written by a newer version" in await refused(path, pool)
@@ -416,7 +420,9 @@ async def test_a_newer_schema_is_refused_and_left_alone(store: Store, path: Path
 
 
 @pytest.mark.parametrize("content", [b"no database at all " * 100, b"SQLite format 3\0" + bytes(range(1, 200)) * 9])
-async def test_a_file_that_is_no_database_is_refused_and_kept(path: Path, pool: BlockingPool, content: bytes) -> None:
+async def test_a_file_that_is_not_a_database_is_refused_and_kept(
+    path: Path, pool: BlockingPool, content: bytes
+) -> None:
     await asyncio.to_thread(path.parent.mkdir)
     await asyncio.to_thread(path.write_bytes, content)
     fault = await refused(path, pool)
@@ -429,7 +435,7 @@ async def test_a_folder_in_the_place_of_the_database_is_refused(path: Path, pool
     assert "can't be used as the database" in await refused(path, pool)
 
 
-async def test_a_data_folder_that_can_not_be_made_is_refused(tmp_path: Path, pool: BlockingPool) -> None:
+async def test_a_data_folder_that_cannot_be_created_is_refused(tmp_path: Path, pool: BlockingPool) -> None:
     await asyncio.to_thread((tmp_path / "file").write_text, "in the way")
     fault = await refused(tmp_path / "file" / "data" / "sora_proxy.db", pool)
     assert fault == f"DATA_DIR: {tmp_path}/file/data: Not a directory"
@@ -445,7 +451,7 @@ async def test_a_path_may_hold_any_character(tmp_path: Path, pool: BlockingPool,
     assert await query(path, "SELECT count(*) FROM generations") == [(1,)]
 
 
-async def test_its_files_are_for_our_eyes_only(store: Store, path: Path) -> None:
+async def test_the_files_of_the_database_are_readable_only_by_their_owner(store: Store, path: Path) -> None:
     await store.add(order())
     modes = await asyncio.to_thread(
         lambda: {each.suffix: stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
@@ -463,6 +469,6 @@ async def test_commits_survive_a_power_cut(store: Store) -> None:
     assert await asyncio.to_thread(pragmas) == ["wal", 2]
 
 
-async def test_readers_can_not_write(store: Store) -> None:
+async def test_readers_cannot_write(store: Store) -> None:
     with pytest.raises(StorageUnavailable, match="readonly"):
         await store._database.read(lambda connection: connection.exec_driver_sql("DELETE FROM generations"))

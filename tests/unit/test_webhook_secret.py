@@ -33,7 +33,7 @@ def test_a_secret_of_24_to_64_bytes_is_taken(text: str) -> None:
     assert webhook_secret(SecretStr(text)).get_secret_value() == text
 
 
-def test_a_file_that_holds_something_else_ends_the_start_without_showing_it(tmp_path: Path) -> None:
+def test_a_file_that_holds_no_secret_ends_the_start_and_its_content_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "webhook_secret").write_text("MARKED")
     with pytest.raises(
         ConfigurationError, match=f"webhook_secret: {RULE}. Remove it to have a new one generated"
@@ -42,13 +42,13 @@ def test_a_file_that_holds_something_else_ends_the_start_without_showing_it(tmp_
     assert "MARKED" not in str(caught.value)
 
 
-def test_a_secret_that_was_made_is_masked_in_logs(tmp_path: Path) -> None:
+def test_a_generated_secret_is_masked_in_logs(tmp_path: Path) -> None:
     redactor = Redactor()
     webhooks(tmp_path, redactor, "hooks.example.com")
     made = (tmp_path / "webhook_secret").read_text().strip()
     assert redactor(None, "info", {"event": f"it is {made}"})["event"] == "it is ***"
 
 
-def test_none_is_made_while_no_host_is_allowed(tmp_path: Path) -> None:
+def test_no_secret_is_generated_while_no_host_is_allowed(tmp_path: Path) -> None:
     webhooks(tmp_path, Redactor())
     assert list(tmp_path.iterdir()) == []

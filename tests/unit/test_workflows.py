@@ -1,4 +1,4 @@
-"""Workflow files: which are read, when they are read again, and what is said of those that can't be used."""
+"""Workflow files: which are read, when they are read again, and the messages about unusable ones."""
 
 import json
 import os
@@ -60,7 +60,7 @@ def fault(folder: Path, name: str = "flux") -> str:
     return workflows.faults[name]
 
 
-# --- Which there are --------------------------------------------------------------------------------------------------
+# --- Which are read ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("folder", [None, Path("nothing/there")])
@@ -85,7 +85,7 @@ def test_the_operators_workflows_come_before_those_of_the_package_and_those_for_
     assert list(read(folder).workflows) == ["zebra", "text-to-image", "an-edit", *PACKAGE[1:]]
 
 
-def test_a_file_takes_the_place_of_the_packages_file_of_the_same_name(write: Write) -> None:
+def test_a_file_replaces_the_packages_file_of_the_same_name(write: Write) -> None:
     folder = write("text-to-image")
     assert workflow(folder, "text-to-image").graph == GRAPH
     (folder / "text-to-image.json").unlink()
@@ -110,11 +110,11 @@ def test_other_files_are_not_read(write: Write) -> None:
     assert list(read(folder).workflows) == ["flux", *PACKAGE]
 
 
-def test_a_byte_order_mark_is_no_fault(write: Write) -> None:
+def test_a_byte_order_mark_is_accepted(write: Write) -> None:
     assert workflow(write(graph="\ufeff" + json.dumps(GRAPH), mapping="\ufeff" + json.dumps(MAP))).graph == GRAPH
 
 
-def test_a_folder_that_is_a_file_is_a_fault_and_the_package_remains(tmp_path: Path) -> None:
+def test_a_folder_that_is_a_file_is_a_fault_and_the_packages_workflows_remain(tmp_path: Path) -> None:
     file = tmp_path / "workflows"
     file.write_text("")
     workflows = read(file)
@@ -166,7 +166,7 @@ def test_a_workflow_comes_and_goes_with_its_files(write: Write, tmp_path: Path) 
     assert dict(workflows.faults) == {}
 
 
-def test_a_fault_that_was_mended_is_no_fault_any_more(write: Write) -> None:
+def test_a_repaired_file_is_no_longer_reported_as_a_fault(write: Write) -> None:
     workflows = read(write(graph="{"))
     assert list(workflows.faults) == ["flux"]
     write()
@@ -175,10 +175,10 @@ def test_a_fault_that_was_mended_is_no_fault_any_more(write: Write) -> None:
     assert "flux" in workflows.workflows
 
 
-# --- What a map says --------------------------------------------------------------------------------------------------
+# --- Contents of a map ------------------------------------------------------------------------------------------------
 
 
-def test_a_field_has_one_place_or_several(write: Write) -> None:
+def test_a_field_may_have_several_places(write: Write) -> None:
     mapping = {"prompt": "6.text", "seed": ["3.seed", "5.batch_size"], "image": ["10.image"], "count": "5.batch_size"}
     found = workflow(write(mapping=mapping))
     assert dict(found.slots) == {
@@ -202,7 +202,7 @@ def test_without_count_a_workflow_makes_one_image(write: Write) -> None:
     assert workflow(write(mapping=MAP | {"count": "5.batch_size", "max_images": 8})).max_images == 8
 
 
-# --- What is wrong with them ------------------------------------------------------------------------------------------
+# --- Faults of workflows ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_without_count_a_workflow_makes_one_image(write: Write) -> None:
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_graph_that_can_not_be_used_is_reported_in_words_that_help(write: Write, graph: Any, words: str) -> None:
+def test_an_unusable_graph_is_reported_with_a_helpful_message(write: Write, graph: Any, words: str) -> None:
     graph = graph if graph is None or isinstance(graph, str) else json.dumps(graph)
     assert fault(write(graph=graph)).startswith(words)
 
@@ -285,7 +285,7 @@ def test_a_graph_that_can_not_be_used_is_reported_in_words_that_help(write: Writ
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_wrong_map_is_reported_in_words_that_help(write: Write, mapping: Any, words: str) -> None:
+def test_a_wrong_map_is_reported_with_a_helpful_message(write: Write, mapping: Any, words: str) -> None:
     whole = mapping if not isinstance(mapping, dict) or not mapping else MAP | mapping
     told = fault(write(mapping=whole))
     assert told.startswith("flux.map.json")
@@ -297,7 +297,7 @@ def test_all_faults_of_a_map_are_reported_at_once(write: Write) -> None:
     assert [part in told for part in ("prompt: node 6", "seed: node '", "output: node '")] == [True] * 3
 
 
-def test_two_nodes_that_save_need_an_output(write: Write) -> None:
+def test_a_map_must_name_the_output_if_two_nodes_save_images(write: Write) -> None:
     graph = GRAPH | {"11": GRAPH["9"]}
     told = fault(write(graph=graph))
     assert "output: must be set, because it is not clear which node is meant;" in told
@@ -305,18 +305,18 @@ def test_two_nodes_that_save_need_an_output(write: Write) -> None:
     assert workflow(write(graph=graph, mapping=MAP | {"output": "11"})).output == "11"
 
 
-def test_a_workflow_whose_one_for_edits_is_faulty_makes_images_from_text(write: Write) -> None:
+def test_a_workflow_still_makes_images_from_text_if_its_workflow_for_edits_is_faulty(write: Write) -> None:
     workflows = read(write("image-to-image", "{"))
     assert list(workflows.faults) == ["image-to-image"]
     assert "text-to-image" in workflows.workflows
 
 
-def test_a_name_that_can_not_be_shown_is_a_fault(write: Write) -> None:
+def test_a_name_with_unprintable_characters_is_a_fault(write: Write) -> None:
     assert "at most 100 printable characters" in fault(write("a\nb"), "a\nb")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
-def test_a_file_in_another_encoding_is_named_as_such(write: Write, encoding: str) -> None:
+def test_a_file_in_another_encoding_is_reported_as_such(write: Write, encoding: str) -> None:
     folder = write()
     (folder / "flux.json").write_text(
         json.dumps(GRAPH | {"13": {"class_type": "Größe", "inputs": {}}}, ensure_ascii=False), encoding

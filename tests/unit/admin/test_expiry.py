@@ -1,4 +1,4 @@
-"""The end of a token: read from it, never verified, and warned of once a day."""
+"""The expiry of a token: read from its claims without verification, and logged as a warning once a day."""
 
 import json
 import time
@@ -39,19 +39,19 @@ def token(**claims: Any) -> str:
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_a_token_tells_its_end_if_it_is_a_jwt(text: str, end: float | None) -> None:
+def test_the_expiry_of_a_jwt_is_read_from_its_claims(text: str, end: float | None) -> None:
     assert expiry_of(text) == end
 
 
 @pytest.mark.parametrize("claim", ["soon", None, [], {}])
-def test_an_end_that_is_no_number_is_none(claim: Any) -> None:
+def test_an_expiry_that_is_not_a_number_is_ignored(claim: Any) -> None:
     part = jwt.utils.base64url_encode(json.dumps({"exp": claim}).encode()).decode()
     head, _, rest = token(exp=1800000000).partition(".")
     made = f"{head}.{part}.{rest[-43:]}"
     assert expiry_of(made) is None
 
 
-async def test_a_warning_comes_from_a_day_before_the_end_and_once_a_day(
+async def test_a_warning_is_logged_once_a_day_from_a_day_before_the_expiry(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     pools = KeyPools(QueueBounds(), {}, "sora")

@@ -1,4 +1,4 @@
-"""What an import does to keys that are there already: a table of before, entry and after."""
+"""The effect of an import on existing keys: tables of before, entry and after."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from sora_proxy.settings.kinds import UpstreamKey
 
 
 def changes(existing: Iterable[KeyRecord], entries: Sequence[UpstreamKey], origin: Origin) -> list[KeyRecord]:
-    """The changes by entries of the older options."""
+    """The changes that entries of the older options make."""
     return imports.changes(existing, [(DEFAULT_BACKEND, entry) for entry in entries], origin)
 
 
@@ -27,7 +27,7 @@ def record(config: UpstreamKey, origin: Origin = Origin.file, imported: Upstream
 
 
 def imported(*entries: UpstreamKey) -> KeyRecord:
-    """The only record after an import of these into nothing."""
+    """The only record after an import without existing keys."""
     (made,) = changes([], entries, Origin.file)
     return made
 
@@ -52,7 +52,7 @@ def test_the_same_file_again_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("operator", "edited", "after"),
     [
-        # What the operator changed here, what was edited in the file, what is so then.
+        # The change by the operator, the edit of the file, and the result.
         ({"weight": 5.0}, {}, {"weight": 5.0}),
         ({}, {"weight": 3}, {"weight": 3}),
         ({"weight": 5.0}, {"weight": 3}, {"weight": 3}),
@@ -65,7 +65,7 @@ def test_the_same_file_again_changes_nothing() -> None:
     ],
     ids=str,
 )
-def test_an_edit_of_the_file_takes_effect_and_an_operators_stays_otherwise(
+def test_edited_fields_of_the_file_replace_an_operators_changes_and_other_fields_keep_them(
     operator: dict[str, Any], edited: dict[str, Any], after: dict[str, Any]
 ) -> None:
     entry: dict[str, Any] = {"weight": 2, "name": "first"}
@@ -75,14 +75,14 @@ def test_an_edit_of_the_file_takes_effect_and_an_operators_stays_otherwise(
     assert found[0].config.record() == key(**(entry | after)).record()
 
 
-def test_a_token_replaced_here_stays_while_the_file_holds_the_old_one() -> None:
+def test_a_token_that_an_operator_replaced_is_kept_while_the_file_holds_the_old_one() -> None:
     known = replace(imported(key()), config=key("token-new"))
     assert changes([known], [key()], Origin.file) == []
     (after,) = changes([known], [key(weight=3)], Origin.file)
     assert (after.id, after.config.token, after.config.weight) == (known.id, "token-new", 3)
 
 
-def test_a_token_that_the_file_takes_over_is_the_same_key() -> None:
+def test_a_key_stays_the_same_when_the_file_adopts_its_new_token() -> None:
     known = replace(imported(key(name="first")), config=key("token-new", name="first"))
     (after,) = changes([known], [key("token-new", name="first")], Origin.file)
     assert (after.id, after.config.token, after.origin) == (known.id, "token-new", Origin.file)
@@ -95,14 +95,14 @@ def test_two_entries_of_one_key_count_once() -> None:
     assert [(each.config.token, each.config.weight) for each in found] == [("token-new", 2)]
 
 
-def test_another_token_in_the_file_is_another_key() -> None:
+def test_a_different_token_in_the_file_becomes_another_key() -> None:
     known = imported(key())
     new, old = changes([known], [key("token-b")], Origin.file)
     assert (new.id, new.config.enabled) == (fingerprint("token-b"), True)
     assert (old.id, old.config.enabled, old.origin) == (known.id, False, Origin.removed)
 
 
-def test_a_key_whose_entry_has_gone_is_switched_off_and_back_on_with_its_entry() -> None:
+def test_a_key_is_switched_off_when_its_entry_is_removed_and_on_again_when_it_returns() -> None:
     known = imported(key(weight=2))
     (off,) = changes([known], [], Origin.file)
     assert (off.config.enabled, off.origin, off.id) == (False, Origin.removed, known.id)
@@ -111,7 +111,7 @@ def test_a_key_whose_entry_has_gone_is_switched_off_and_back_on_with_its_entry()
     assert back == known
 
 
-def test_a_key_that_an_operator_switched_on_again_is_his() -> None:
+def test_a_key_that_an_operator_switched_on_again_is_left_alone() -> None:
     (off,) = changes([imported(key())], [], Origin.file)
     his = replace(off, config=off.config.model_copy(update={"enabled": True}), origin=Origin.admin)
     assert changes([his], [], Origin.file) == []
@@ -137,7 +137,7 @@ def test_a_thousand_keys_are_compared_with_a_thousand_entries_quickly() -> None:
     assert len(changes(known, [key(f"token-{n}", weight=2) for n in range(1000)], Origin.file)) == 1000
 
 
-def test_a_key_of_a_named_back_end_is_known_by_its_name_whatever_its_token() -> None:
+def test_a_key_of_a_named_back_end_is_identified_by_its_name_and_not_by_its_token() -> None:
     (first,) = imports.changes([], [("main", key("token-a", name="gpu"))], Origin.environment)
     assert (first.id, first.backend) == (fingerprint("main/gpu"), "main")
     (rotated,) = imports.changes([first], [("main", key("token-b", name="gpu"))], Origin.environment)
@@ -147,6 +147,6 @@ def test_a_key_of_a_named_back_end_is_known_by_its_name_whatever_its_token() -> 
     assert (gone.id, gone.origin) == (first.id, Origin.removed)
 
 
-def test_a_key_without_a_token_is_known_by_its_name() -> None:
+def test_a_key_without_a_token_is_identified_by_its_name() -> None:
     (made,) = imports.changes([], [("comfy", UpstreamKey(name="comfy"))], Origin.environment)
     assert made.id == fingerprint("comfy/comfy")

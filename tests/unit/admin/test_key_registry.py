@@ -1,4 +1,4 @@
-"""The registry: what it has returned from is on disk and in force, whatever happens to who asked."""
+"""The registry: a change that has returned is on disk and in effect, even if its caller is cancelled."""
 
 import asyncio
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def key(token: str = "token-a", **fields: Any) -> UpstreamKey:
 
 
 class Process:
-    """What one process has: a pool, its registry, and what writes down the health of keys."""
+    """The objects of one process: a pool, its registry, and the store of the health of keys."""
 
     def __init__(self, database: Database) -> None:
         pools = KeyPools(QueueBounds(), {}, "sora")
@@ -46,7 +46,7 @@ def start(database: Database) -> Callable[[], Process]:
     return lambda: Process(database)
 
 
-async def test_an_order_to_change_that_is_cancelled_is_carried_out_to_its_end(
+async def test_a_change_is_completed_even_if_its_caller_is_cancelled(
     start: Callable[[], Process], database: Database
 ) -> None:
     process = start()
@@ -62,7 +62,7 @@ async def test_an_order_to_change_that_is_cancelled_is_carried_out_to_its_end(
     assert len(await AuditLog(database).page(10, None)) == 1
 
 
-async def test_a_change_that_the_storage_refuses_has_no_effect_at_all(tmp_path: Path) -> None:
+async def test_a_change_that_cannot_be_stored_has_no_effect(tmp_path: Path) -> None:
     pool = BlockingPool()
     database = await asyncio.to_thread(Database, tmp_path / "data" / "sora_proxy.db", pool)
     await database.open()
@@ -84,7 +84,7 @@ async def test_a_change_that_the_storage_refuses_has_no_effect_at_all(tmp_path: 
     pool.close()
 
 
-async def test_changes_at_the_same_time_are_all_made(start: Callable[[], Process]) -> None:
+async def test_simultaneous_changes_are_all_made(start: Callable[[], Process]) -> None:
     process = start()
     await process.registry.add([key()], OPERATOR)
     changes: list[dict[str, Any]] = [
@@ -99,7 +99,7 @@ async def test_changes_at_the_same_time_are_all_made(start: Callable[[], Process
     assert (config.weight, config.max_rpm, config.notes, config.name) == (5, 7, "x", "n")
 
 
-async def test_of_many_who_add_the_same_token_at_the_same_time_one_does(start: Callable[[], Process]) -> None:
+async def test_a_token_that_is_added_many_times_at_once_is_added_once(start: Callable[[], Process]) -> None:
     process = start()
     adding = (process.registry.add([key()], OPERATOR) for _ in range(20))
     outcomes = await asyncio.gather(*adding, return_exceptions=True)
@@ -107,7 +107,7 @@ async def test_of_many_who_add_the_same_token_at_the_same_time_one_does(start: C
     assert len(process.registry.records) == 1
 
 
-async def test_what_is_known_of_a_key_survives_and_what_was_known_of_another_token_does_not(
+async def test_the_health_of_a_key_survives_a_restart_but_not_a_new_token(
     start: Callable[[], Process],
 ) -> None:
     process = start()
@@ -124,13 +124,13 @@ async def test_what_is_known_of_a_key_survives_and_what_was_known_of_another_tok
     assert 590 < second.cooldown.until - again.pool.now <= 600
     assert (second.unproven, second.cooldown.why and second.cooldown.why.reason) == (True, "tired")
     await again.registry.change(ID, {"key": "token-c"}, OPERATOR)
-    # As after a crash at once: nothing that waits to be written down counts.
+    # As after an immediate crash: health that was not yet written is lost.
     last = start()
     await last.registry.open([], Origin.file)
     assert [(each.token, each.rejected) for each in last.pool.keys] == [("token-c", None), ("token-b", None)]
 
 
-async def test_every_secret_of_a_key_is_hidden_from_the_logs_before_it_is_used(start: Callable[[], Process]) -> None:
+async def test_every_secret_of_a_key_is_masked_in_logs_before_it_is_used(start: Callable[[], Process]) -> None:
     process = start()
     await process.registry.add([key("a-secret-token", proxy="http://user:pass%2Fword@127.0.0.1:9")], OPERATOR)
     await process.registry.import_keys([(DEFAULT_BACKEND, key("a-token-of-the-file"))], Origin.file)

@@ -1,4 +1,4 @@
-"""Where the configuration holds the upstream keys: API_KEYS, else a file that is looked at again and again."""
+"""The source of the configured upstream keys: API_KEYS, or else a file that is checked for changes."""
 
 import asyncio
 import json
@@ -56,31 +56,33 @@ def test_a_default_key_file_that_does_not_exist_holds_no_keys(tmp_path: Path, th
     assert (source.read(), source.found) == ((), False)
 
 
-def test_a_key_file_that_is_named_and_does_not_exist_is_a_fault(file: Path, source: Callable[..., KeySource]) -> None:
+def test_a_configured_key_file_that_does_not_exist_is_a_fault(file: Path, source: Callable[..., KeySource]) -> None:
     for settings in ({}, {"api_keys": [{"key": "of-the-environment"}]}):
         with pytest.raises(ConfigurationError) as caught:
             source(**settings).read()
         assert caught.value.faults == [f"KEYS_STORAGE_FILE: {file}: No such file or directory"]
 
 
-def test_a_default_key_file_does_not_matter_beside_api_keys(tmp_path: Path, threads: BlockingPool) -> None:
+def test_a_default_key_file_is_ignored_if_api_keys_is_set(tmp_path: Path, threads: BlockingPool) -> None:
     settings = settings_for(tmp_path, api_keys=[{"key": "of-the-environment"}])
     assert tokens(KeySource(settings, threads).read()) == ["of-the-environment"]
 
 
-def test_a_default_key_file_that_leads_nowhere_is_a_fault(tmp_path: Path, file: Path, threads: BlockingPool) -> None:
+def test_a_default_key_file_that_is_a_dangling_link_is_a_fault(
+    tmp_path: Path, file: Path, threads: BlockingPool
+) -> None:
     file.symlink_to(tmp_path / "nothing")
     with pytest.raises(ConfigurationError):
         KeySource(settings_for(tmp_path), threads).read()
 
 
-def test_an_empty_key_file_is_a_place_for_keys(tmp_path: Path, file: Path, threads: BlockingPool) -> None:
+def test_an_empty_key_file_counts_as_a_configured_source(tmp_path: Path, file: Path, threads: BlockingPool) -> None:
     file.write_text("[]")
     source = KeySource(settings_for(tmp_path), threads)
     assert (source.read(), source.found) == ((), True)
 
 
-def test_a_key_file_that_sora_api_has_written_to_is_read_with_what_a_key_has_here(
+def test_a_key_file_that_sora_api_wrote_is_read_without_its_counters(
     file: Path, source: Callable[..., KeySource]
 ) -> None:
     counters = {"ordering": 2, "last_reset": 1795773139.6, "available": False, "created_at": 1795773139.6}
@@ -127,7 +129,7 @@ def test_a_key_file_that_sora_api_has_written_to_is_read_with_what_a_key_has_her
         f'{{"keys": [{{"key": "{SECRET}", "is_enabled": "{SECRET}"}}]}}'.encode(),
     ],
 )
-def test_a_key_file_that_can_not_be_used_is_a_fault_without_its_secrets(
+def test_an_unusable_key_file_is_reported_without_its_secrets(
     file: Path, source: Callable[..., KeySource], content: bytes
 ) -> None:
     file.write_bytes(content)
@@ -148,7 +150,7 @@ def test_a_key_file_that_can_not_be_used_is_a_fault_without_its_secrets(
         ('[{"key": "a"}, {"key": "b", "weigth": 2}]', "[1].weigth: is not a known field"),
     ],
 )
-def test_a_fault_of_a_key_file_tells_the_place_and_what_is_wrong(
+def test_a_fault_of_a_key_file_names_the_place_and_the_problem(
     file: Path, source: Callable[..., KeySource], content: str, told: str
 ) -> None:
     file.write_text(content)
@@ -158,7 +160,7 @@ def test_a_fault_of_a_key_file_tells_the_place_and_what_is_wrong(
     assert fault.startswith(f"KEYS_STORAGE_FILE: {file}: {told}")
 
 
-def test_a_key_file_that_can_not_be_read_is_a_fault(file: Path, source: Callable[..., KeySource]) -> None:
+def test_a_key_file_that_cannot_be_read_is_a_fault(file: Path, source: Callable[..., KeySource]) -> None:
     file.mkdir()
     with pytest.raises(ConfigurationError) as caught:
         source().read()
@@ -166,13 +168,13 @@ def test_a_key_file_that_can_not_be_read_is_a_fault(file: Path, source: Callable
 
 
 def write(file: Path, content: str) -> None:
-    """As editors and orchestrators do: another file, renamed."""
+    """Replace a file as editors and orchestrators do: by renaming another file."""
     part = file.with_suffix(".part")
     part.write_text(content)
     part.rename(file)
 
 
-async def test_each_change_of_the_file_is_told_and_a_broken_or_missing_one_is_not(
+async def test_each_change_of_the_file_is_reported_unless_the_file_is_broken_or_missing(
     file: Path,
     source: Callable[..., KeySource],
     monkeypatch: pytest.MonkeyPatch,

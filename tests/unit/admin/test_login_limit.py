@@ -1,4 +1,4 @@
-"""LoginLimit: who guesses has to wait, and nobody else has."""
+"""LoginLimit: only clients that guess have to wait."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from sora_proxy.operators.login_limit import MAX_ADDRESSES, MAX_FAILURES, MAX_FA
 
 
 def fail(limit: LoginLimit, address: str, tries: int) -> int:
-    """Fail so often, if possible; returns how many tries were possible."""
+    """Fail a number of times, as far as the limit allows; returns the number of attempts that were allowed."""
     possible = 0
     for _ in range(tries):
         if limit.wait(address) == 0:
@@ -37,7 +37,7 @@ def test_an_address_that_logged_in_before_is_not_locked_out_by_others() -> None:
     assert fail(limit, "203.0.113.5", 100) == MAX_FAILURES_PER_ADDRESS
 
 
-def test_an_address_that_is_welcome_uses_up_nobodys_tries() -> None:
+def test_failures_of_a_trusted_address_do_not_count_for_other_addresses() -> None:
     limit = LoginLimit()
     for n in range(10):
         limit.succeeded(f"203.0.113.{n}")
@@ -54,13 +54,13 @@ def test_an_address_that_is_welcome_uses_up_nobodys_tries() -> None:
         ("not an address", "another", False),
     ],
 )
-def test_one_host_has_a_whole_network_of_ipv6(first: str, second: str, same: bool) -> None:
+def test_addresses_of_one_ipv6_network_count_as_one_host(first: str, second: str, same: bool) -> None:
     limit = LoginLimit()
     fail(limit, first, 10)
     assert (limit.wait(second) > 0) is same
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_number_of_remembered_addresses_is_bounded() -> None:
     limit = LoginLimit()
     for n in range(3 * MAX_ADDRESSES):
         limit.succeeded(f"address {n}")

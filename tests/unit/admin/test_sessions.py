@@ -1,4 +1,4 @@
-"""Sessions: a token is good for an hour, and no token that we did not sign is good at all."""
+"""Sessions: a token is valid for an hour, and only if this process signed it."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ import pytest
 from sora_proxy.operators.sessions import AUDIENCE, ISSUER, SESSION_SECONDS, Sessions
 from tests.conftest import ADMIN_KEY, CLIENT_KEY
 
-NOW = int(time.time())  # when the tests are collected: their run may take long
+NOW = int(time.time())  # the time of collection: the run may take long
 DAY = 86_400
 GOOD = {"iss": ISSUER, "aud": AUDIENCE, "iat": NOW, "exp": NOW + DAY, "jti": "0123456789abcdef"}
 
@@ -28,14 +28,14 @@ def without(claim: str) -> dict[str, Any]:
     return {name: value for name, value in GOOD.items() if name != claim}
 
 
-def test_a_token_of_ours_is_known_and_tells_its_session() -> None:
+def test_a_token_identifies_its_session() -> None:
     sessions = Sessions()
     first, second = sessions.begin(), sessions.begin()
     assert sessions.session_of(first)
     assert sessions.session_of(first) == sessions.session_of(first) != sessions.session_of(second)
 
 
-def test_a_token_is_good_for_an_hour_at_most_and_is_signed_with_256_bits() -> None:
+def test_a_token_is_valid_for_an_hour_at_most_and_is_signed_with_256_bits() -> None:
     sessions = Sessions()
     claims = jwt.decode(sessions.begin(), options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == SESSION_SECONDS <= 3600
@@ -43,14 +43,14 @@ def test_a_token_is_good_for_an_hour_at_most_and_is_signed_with_256_bits() -> No
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "NonE", "", "HS256"])
-def test_a_token_without_a_signature_is_nobodys(algorithm: str) -> None:
+def test_a_token_without_a_signature_is_refused(algorithm: str) -> None:
     assert Sessions().session_of(unsigned(algorithm)) is None
 
 
 @pytest.mark.parametrize("secret", ["", "sk-123456", "secret", ADMIN_KEY, CLIENT_KEY, "0" * 64])
 @pytest.mark.parametrize("algorithm", ["HS256", "HS512"])
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
-def test_a_token_signed_with_something_that_can_be_guessed_is_nobodys(secret: str, algorithm: str) -> None:
+def test_a_token_signed_with_a_guessable_secret_is_refused(secret: str, algorithm: str) -> None:
     # Signed by hand where the library refuses an empty key.
     token = jwt.encode(GOOD, secret or "\0", algorithm)
     assert Sessions().session_of(token) is None
@@ -70,7 +70,7 @@ def test_a_token_signed_with_something_that_can_be_guessed_is_nobodys(secret: st
         pytest.param(GOOD | {"exp": "tomorrow"}, id="a word for a time"),
     ],
 )
-def test_a_token_that_does_not_say_what_ours_say_is_nobodys_however_it_is_signed(claims: dict[str, Any]) -> None:
+def test_a_token_with_missing_or_wrong_claims_is_refused_even_if_its_signature_is_good(claims: dict[str, Any]) -> None:
     sessions = Sessions()
     assert sessions.session_of(jwt.encode(GOOD, sessions._secret, "HS256"))
     assert sessions.session_of(jwt.encode(claims, sessions._secret, "HS256")) is None
@@ -78,7 +78,7 @@ def test_a_token_that_does_not_say_what_ours_say_is_nobodys_however_it_is_signed
 
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
-def test_the_algorithm_is_ours_to_choose(algorithm: str) -> None:
+def test_a_token_signed_with_another_algorithm_is_refused(algorithm: str) -> None:
     sessions = Sessions()
     assert sessions.session_of(jwt.encode(GOOD, sessions._secret, algorithm)) is None
 
@@ -88,16 +88,16 @@ def test_the_algorithm_is_ours_to_choose(algorithm: str) -> None:
     [{"kid": "../../dev/null"}, {"jku": "http://127.0.0.1/keys"}, {"x5u": "http://127.0.0.1/x"}, {"crit": ["exp"]}],
     ids=str,
 )
-def test_a_header_chooses_no_other_key(header: dict[str, Any]) -> None:
+def test_a_header_cannot_choose_another_signing_key(header: dict[str, Any]) -> None:
     assert Sessions().session_of(jwt.encode(GOOD, b"\0" * 32, "HS256", headers=header)) is None
 
 
 @pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "é.é.é", "x" * 100_000, "\0"])
-def test_what_is_no_token_is_nobodys(token: str) -> None:
+def test_a_text_that_is_not_a_token_is_refused(token: str) -> None:
     assert Sessions().session_of(token) is None
 
 
-def test_another_start_knows_no_token_of_before() -> None:
+def test_tokens_are_not_valid_after_a_restart() -> None:
     assert Sessions().session_of(Sessions().begin()) is None
 
 

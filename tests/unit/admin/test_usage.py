@@ -20,14 +20,14 @@ IMAGES: tuple[Event, ...] = (Image(0, url="https://example.com/0"), Image(1, url
 
 
 async def counted(database: Database) -> dict[str, int]:
-    """What is not 0 of the key's counters, over all days."""
+    """The key's counters that are not 0, over all days."""
     rows = await Usage(database).days(KEY)
     sums = {counter: sum(row[counter] for row in rows) for counter in COUNTERS}
     return {counter: value for counter, value in sums.items() if value}
 
 
 async def carry_out(store: Store, *statuses: Status, events: tuple[Event, ...] = ()) -> None:
-    """Bring a new generation through these states; the events come with the last."""
+    """Bring a new generation through these states; the events are recorded with the last one."""
     generation = Generation(new_generation_id(), "client", GenerationSpec("sora-1.0", "a fox"))
     await store.add(generation)
     for number, status in enumerate(statuses, 1):
@@ -59,14 +59,14 @@ PATH = (Status.submitting, Status.running, Status.saving)
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) and value and isinstance(value[0], Status) else None,
 )
-async def test_each_transition_counts_for_what_it_is(
+async def test_each_transition_increases_its_counter(
     database: Database, statuses: tuple[Status, ...], events: tuple[Event, ...], expected: dict[str, int]
 ) -> None:
     await carry_out(Store(database, [usage.count]), *statuses, events=events)
     assert await counted(database) == expected
 
 
-async def test_news_without_a_transition_counts_for_nothing(database: Database) -> None:
+async def test_events_without_a_transition_are_not_counted(database: Database) -> None:
     store, generation = (
         Store(database, [usage.count]),
         Generation("chatcmpl-x", "client", GenerationSpec("sora-1.0", "a fox")),
@@ -78,7 +78,7 @@ async def test_news_without_a_transition_counts_for_nothing(database: Database) 
     assert await counted(database) == {"sent": 1}
 
 
-async def test_a_commit_that_fails_counts_for_nothing(database: Database) -> None:
+async def test_a_failed_commit_is_not_counted(database: Database) -> None:
     store = Store(database, [usage.count])
     first, second = (Generation(f"chatcmpl-{n}", "client", GenerationSpec("sora-1.0", "a fox")) for n in range(2))
     for generation in (first, second):
@@ -90,13 +90,13 @@ async def test_a_commit_that_fails_counts_for_nothing(database: Database) -> Non
     assert await counted(database) == {"sent": 2, "accepted": 1}
 
 
-async def test_many_at_once_are_all_counted(database: Database) -> None:
+async def test_many_transitions_at_once_are_all_counted(database: Database) -> None:
     store = Store(database, [usage.count])
     await asyncio.gather(*(carry_out(store, *PATH, Status.completed) for _ in range(100)))
     assert (await counted(database))["completed"] == 100
 
 
-async def test_counters_of_thirty_days_are_kept_and_no_older_ones(database: Database) -> None:
+async def test_counters_are_kept_for_thirty_days(database: Database) -> None:
     days = [TODAY - dt.timedelta(days=ago) for ago in range(1, 40)]
     rows = [{"key_id": KEY, "day": day.isoformat(), "sent": 1} for day in days]
     await database.write(lambda connection: connection.execute(usage.usage.insert(), rows))
@@ -107,7 +107,7 @@ async def test_counters_of_thirty_days_are_kept_and_no_older_ones(database: Data
     assert [row["day"] for row in await Usage(database).days()][:2] == [TODAY.isoformat(), days[0].isoformat()]
 
 
-def test_every_transition_has_its_counter_or_none_on_purpose() -> None:
+def test_every_transition_has_a_counter_or_is_listed_as_uncounted() -> None:
     counters = {(old, new): usage._counter(old, new, begun=False) for old, ends in TRANSITIONS.items() for new in ends}
     silent = {f"{old}-{new}" for (old, new), counter in counters.items() if counter is None}
     assert silent == {

@@ -70,6 +70,6 @@ def test_no_description_breaks_its_table() -> None:
     assert [name for name, field in Settings.model_fields.items() if "|" in (field.description or "")] == []
 
 
-def test_the_example_of_the_key_file_holds_keys_that_can_be_used() -> None:
+def test_the_example_of_the_key_file_holds_usable_keys() -> None:
     keys = TypeAdapter(UpstreamKeys).validate_python((ROOT / "config" / "api_keys.example.json").read_bytes())
     assert [key.name for key in keys] == ["first", "second"]

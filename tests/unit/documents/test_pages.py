@@ -13,7 +13,7 @@ MAKE_TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
 
 
 def broken(page: Path) -> list[str]:
-    """The links of a page that lead to nothing."""
+    """The links of a page that have no target."""
     found = []
     for link in links(page):
         path, _, anchor = link.partition("#")
@@ -24,7 +24,7 @@ def broken(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_to_a_file_or_a_heading_leads_there(page: Path) -> None:
+def test_every_link_to_a_file_or_a_heading_has_a_target(page: Path) -> None:
     assert broken(page) == []
 
 

@@ -1,4 +1,4 @@
-"""The tables of error codes, of the simulators and of variables name what the program has."""
+"""The tables of error codes, of the simulators and of variables agree with the program."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Answers that end a careless client: too large, too tightly packed, without end. On real sockets.
+"""Answers that would overwhelm a careless client: too large, too tightly packed, endless. On real sockets.
 
 Every call ends, by a bound or by its deadline, and its thread is free again.
 """
@@ -47,7 +47,7 @@ def bare(content: bytes) -> bytes:
 
 
 def sending(*pieces: bytes) -> Script:
-    """The script of a server that sends these after each request, and then hangs up."""
+    """The script of a server that sends these pieces after each request, and then hangs up."""
 
     def script(server: Server, sock: socket.socket) -> None:
         server.read(sock)
@@ -74,7 +74,7 @@ def encoded(encoding: str, body: bytes) -> Script:
         ("gzip", gzip.compress(JSON), JSON),
         ("x-gzip", gzip.compress(JSON), JSON),
         ("gzip", b"".join(gzip.compress(bytes([byte])) for byte in JSON), JSON),
-        ("gzip", gzip.compress(bytes(2**16)) * 8, bytes(2**19)),  # each member ends where a piece of a library's does
+        ("gzip", gzip.compress(bytes(2**16)) * 8, bytes(2**19)),  # members end where pieces of the library end
         ("deflate", zlib.compress(JSON), JSON),
         ("deflate", bare(JSON), JSON),
         ("identity", JSON, JSON),
@@ -112,14 +112,14 @@ def test_an_encoding_that_was_not_asked_for_is_refused(serve: Serve, http: SoraH
 @pytest.mark.parametrize(
     "body", [JSON, gzip.compress(JSON) + b"more", gzip.compress(JSON)[:-1]], ids=["plain", "more", "cut off"]
 )
-def test_a_broken_encoding_is_no_fault_of_the_way(serve: Serve, http: SoraHttp, body: bytes) -> None:
+def test_a_broken_encoding_is_not_a_fault_of_the_proxy(serve: Serve, http: SoraHttp, body: bytes) -> None:
     proxy = serve(encoded("gzip", body))
     failure = failure_of(http, order("http://sora.test", egress=by(f"http://127.0.0.1:{proxy.port}")))
     assert (failure.sent, failure.proxy) == (True, False)
     assert "compressed" in str(failure)
 
 
-def test_an_image_must_not_be_encoded(serve: Serve, http: SoraHttp, tmp_path: Path) -> None:
+def test_an_encoded_image_is_refused(serve: Serve, http: SoraHttp, tmp_path: Path) -> None:
     for encoding in ("gzip", "deflate", "br"):
         call = order(serve(encoded(encoding, gzip.compress(JSON))), destination=tmp_path / "image")
         assert str(failure_of(http, call)) == "the answer has an encoding that was not asked for"
@@ -127,10 +127,10 @@ def test_an_image_must_not_be_encoded(serve: Serve, http: SoraHttp, tmp_path: Pa
     assert (tmp_path / "image").read_bytes() == JSON
 
 
-def test_what_is_asked_for_is_what_can_be_read(serve: Serve, http: SoraHttp, tmp_path: Path) -> None:
+def test_only_encodings_that_can_be_read_are_requested(serve: Serve, http: SoraHttp, tmp_path: Path) -> None:
     server = serve(answer_all)
     http.call(order(server))
-    http.call(order(server, headers={"accept-encoding": "br"}))  # as an operator's extra headers could
+    http.call(order(server, headers={"accept-encoding": "br"}))  # as an operator's extra headers may request
     http.call(order(server, destination=tmp_path / "image"))
     asked = [request.headers.get_all("accept-encoding") for request in server.requests]
     assert asked == [["gzip, deflate"], ["gzip, deflate"], ["identity"]]
@@ -152,21 +152,21 @@ def test_what_is_asked_for_is_what_can_be_read(serve: Serve, http: SoraHttp, tmp
     ],
     ids=["plain", "chunks", "chunk of negative length", "bomb", "bomb of 64 KiB members", "empty blocks", "file name"],
 )
-def test_an_answer_without_end_is_refused_when_it_is_too_large(
+def test_an_endless_answer_is_refused_when_it_is_too_large(
     serve: Serve, http: SoraHttp, head: bytes, pieces: Iterable[bytes]
 ) -> None:
     failure = failure_of(http, order(serve(sending(head + b"\r\n", *pieces))))
     assert (str(failure), failure.sent) == ("the answer is too large", True)
 
 
-def test_gzip_members_without_end_are_refused(serve: Serve, http: SoraHttp) -> None:
+def test_endless_gzip_members_are_refused(serve: Serve, http: SoraHttp) -> None:
     server = serve(sending(CLOSING + GZIP + b"\r\n", gzip.compress(b"") * 100_000))
     failure = failure_of(http, order(server))
     assert (str(failure), failure.sent) == ("the compressed answer has too many members", True)
 
 
 @pytest.mark.parametrize("head", [b"x: y\r\n" * 1000, b"x: " + b"y" * 2**20])
-def test_a_head_without_end_is_refused(serve: Serve, http: SoraHttp, head: bytes) -> None:
+def test_an_endless_head_is_refused(serve: Serve, http: SoraHttp, head: bytes) -> None:
     assert failure_of(http, order(serve(sending(OK, head)))).sent
 
 
@@ -199,8 +199,8 @@ def cut_off(head: bytes) -> Script:
 
 
 @pytest.mark.parametrize("head", [b"content-length: 8000000\r\n", b"content-length: 7340032\r\n"], ids=["cut", "whole"])
-async def test_a_fault_keeps_nothing_of_the_answer_that_it_came_from(serve: Serve, http: SoraHttp, head: bytes) -> None:
-    """A fault lives as long as a watcher or a log line needs it, and its frames with it."""
+async def test_a_fault_does_not_keep_its_answer_in_memory(serve: Serve, http: SoraHttp, head: bytes) -> None:
+    """A fault and its frames live as long as a watcher or a log line needs them."""
     pool = BlockingPool()
     sora = Sora(BackendOptions("sora", f"http://127.0.0.1:{serve(cut_off(head)).port}"), pool, http)
     gc.disable()
@@ -265,7 +265,7 @@ def test_cookies_other_than_those_of_cloudflare_are_not_kept(serve: Serve, http:
     assert [request.headers["cookie"] for request in server.requests] == [None, "cf_clearance=2"]
 
 
-def test_cookies_of_ever_more_paths_are_not_kept_without_end(serve: Serve, http: SoraHttp) -> None:
+def test_the_number_of_cookies_is_bounded_even_if_each_has_another_path(serve: Serve, http: SoraHttp) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         path = ""
         while server.read(sock):
@@ -301,13 +301,13 @@ def trickling(start: bytes, piece: bytes, hang_up: threading.Event) -> Script:
         server.read(sock)
         sock.sendall(start)
         while not hang_up.wait(0.02):
-            sock.sendall(piece)  # each byte starts the timeouts of `requests` anew
+            sock.sendall(piece)  # each byte restarts the timeouts of `requests`
 
     return script
 
 
 @pytest.mark.parametrize(("start", "piece"), TRICKLES.values(), ids=list(TRICKLES))
-async def test_a_call_ends_at_its_deadline_whatever_trickles_in(
+async def test_a_call_ends_at_its_deadline_even_if_bytes_keep_trickling_in(
     serve: Serve, http: SoraHttp, tmp_path: Path, start: bytes, piece: bytes
 ) -> None:
     hang_up, pool = threading.Event(), BlockingPool()
@@ -342,7 +342,7 @@ def test_abort_ends_a_call_that_waits_for_a_connection_and_nothing_is_sent(
     with contextlib.ExitStack() as stack:
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         port = full.getsockname()[1]
-        stack.enter_context(socket.create_connection(("127.0.0.1", port)))  # has the only place in its queue
+        stack.enter_context(socket.create_connection(("127.0.0.1", port)))  # it has the only place in the queue
         call = order(f"http://127.0.0.1:{port}")
         running = threads.submit(http.call, call)
         while not never_connecting(port):
@@ -367,11 +367,11 @@ def test_a_call_that_is_aborted_before_it_has_a_connection_sends_nothing(
     call.body["auth"] = too_late
     failure = failure_of(http, call)
     assert (str(failure), failure.sent, failure.proxy) == ("no connection in time", False, False)
-    http.call(order(server, "/last"))  # what the aborted call had sent would have come before this
+    http.call(order(server, "/last"))  # a request of the aborted call would have come before this one
     assert [request.path for request in server.requests] == ["/first", "/last"][not kept :]
 
 
-def test_an_address_that_refuses_does_not_keep_a_call_from_the_next(
+def test_a_call_tries_the_next_address_if_one_refuses_the_connection(
     serve: Serve, http: SoraHttp, monkeypatch: pytest.MonkeyPatch, silent: int
 ) -> None:
     server = serve(answer_all)
@@ -383,11 +383,11 @@ def test_an_address_that_refuses_does_not_keep_a_call_from_the_next(
     assert http.call(order("http://sora.test")).body == b"{}"
 
 
-# --- Whose answer it is -----------------------------------------------------------------------------------------------
+# --- Assigning answers ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", ["101 Switching Protocols", "102 Processing", "103 Early Hints"])
-def test_an_answer_that_is_not_final_is_not_followed_by_another_calls(
+def test_after_an_answer_that_is_not_final_the_next_call_gets_its_own_answer(
     serve: Serve, http: SoraHttp, status: str
 ) -> None:
     def script(server: Server, sock: socket.socket) -> None:

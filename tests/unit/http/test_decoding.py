@@ -1,4 +1,4 @@
-"""Decoding of compressed bodies: what it reads, what it refuses, and that no piece or detour is large."""
+"""Decoding of compressed bodies: accepted and refused ones, and bounds on pieces and on work without output."""
 
 import contextlib
 import gzip
@@ -38,12 +38,12 @@ def cut(body: bytes, places: list[int]) -> Iterator[bytes]:
     return (body[start:end] for start, end in itertools.pairwise(edges))
 
 
-# --- What is read -----------------------------------------------------------------------------------------------------
+# --- Accepted bodies --------------------------------------------------------------------------------------------------
 
 
 @each_format
 @given(members=st.lists(st.binary(max_size=5000)), places=st.lists(st.integers(0)))
-def test_what_was_packed_is_unpacked_however_it_is_divided(
+def test_a_packed_body_is_unpacked_however_it_is_divided(
     encoding: str, pack: Callable[[bytes], bytes], members: list[bytes], places: list[int]
 ) -> None:
     body = b"".join(map(pack, members))
@@ -57,7 +57,7 @@ def test_members_of_round_sizes_are_unpacked(encoding: str, pack: Callable[[byte
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", " Identity "])
-def test_what_is_not_encoded_passes(encoding: str) -> None:
+def test_a_body_that_is_not_encoded_passes_unchanged(encoding: str) -> None:
     assert list(decoded(encoding, (), [b"\x1f\x8b", b"", b"{}"])) == [b"\x1f\x8b", b"", b"{}"]
 
 
@@ -66,7 +66,7 @@ def test_an_encoding_has_several_spellings(encoding: str) -> None:
     assert unpacked(encoding, gzip.compress(JSON)) == JSON
 
 
-# --- What is refused --------------------------------------------------------------------------------------------------
+# --- Refused bodies ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "gzip, deflate", "identity, gzip", "?"])
@@ -91,7 +91,7 @@ def test_a_body_that_is_cut_off_anywhere_is_refused(encoding: str, pack: Callabl
     [JSON, gzip.compress(JSON) + JSON, gzip.compress(JSON)[:-8] + bytes(8)],
     ids=["plain", "more", "wrong checksum"],
 )
-def test_a_body_that_is_not_what_it_says_is_refused(body: bytes) -> None:
+def test_a_body_that_is_not_compressed_as_declared_is_refused(body: bytes) -> None:
     with pytest.raises(Undecodable, match="not compressed as its headers say"):
         unpacked("gzip", body)
 
@@ -106,7 +106,7 @@ def test_any_bytes_are_unpacked_or_refused(encoding: str, body: bytes) -> None:
 
 
 @each_format
-def test_of_a_bomb_no_more_is_unpacked_than_what_is_taken(encoding: str, pack: Callable[[bytes], bytes]) -> None:
+def test_a_bomb_is_unpacked_only_as_far_as_it_is_read(encoding: str, pack: Callable[[bytes], bytes]) -> None:
     chunks = iter([pack(bytes(64 * 2**20)), b"next"])
     pieces = decoded(encoding, BOTH, chunks)
     assert all(len(piece) < 1.1 * 2**20 for piece in itertools.islice(pieces, 8))
@@ -114,13 +114,13 @@ def test_of_a_bomb_no_more_is_unpacked_than_what_is_taken(encoding: str, pack: C
 
 
 @pytest.mark.parametrize("empty", [gzip.compress(b""), gzip.compress(b"x")], ids=["empty", "one byte"])
-def test_members_without_end_are_refused(empty: bytes) -> None:
+def test_endless_members_are_refused(empty: bytes) -> None:
     assert len(unpacked("gzip", empty * MAX_MEMBERS)) in (0, MAX_MEMBERS)
     with pytest.raises(Undecodable, match="too many members"):
         unpacked("gzip", *itertools.repeat(empty, MAX_MEMBERS + 1))
 
 
-def test_what_unpacks_to_nothing_still_gives_the_reader_its_turn() -> None:
+def test_the_reader_gets_its_turn_even_if_a_piece_unpacks_to_nothing() -> None:
     packer = zlib.compressobj()
     start = packer.compress(b"x") + packer.flush(zlib.Z_FULL_FLUSH)
     endless = itertools.chain([start], itertools.repeat(b"\0\0\0\xff\xff" * 1000))

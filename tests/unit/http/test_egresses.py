@@ -1,4 +1,4 @@
-"""Ways out: proxies of every kind, on real sockets: who is asked for what, what counts as sent, what is kept apart."""
+"""Egresses: proxies of every kind on real sockets. Requests to them, calls that count as sent, separate sessions."""
 
 import logging
 import socket
@@ -29,20 +29,20 @@ from tests.scripted import (
     over_tls,
 )
 
-HOST = "sora.test"  # a name that nobody but a proxy could look up
+HOST = "sora.test"  # a name that only a proxy can resolve
 USER, PASSWORD = "user", "p@ss:wörd"
 
 
-class Way:
-    """A proxy of some kind whose other end plays a script."""
+class ScriptedProxy:
+    """A proxy of some kind in front of a server that follows a script."""
 
     def __init__(self, kind: str, serve: Serve, authority: trustme.CA) -> None:
         self._serve, self._authority = serve, authority
         self.scheme, _, rest = kind.partition(" ")
         self.to = "https" if rest == "to https" else "http"
 
-    def to_script(self, script: Script) -> tuple[Server, Proxy]:
-        """The server that plays it, and the way there."""
+    def start(self, script: Script) -> tuple[Server, Proxy]:
+        """Start the server; returns it and the egress that leads to it."""
         if self.to == "https":
             script = over_tls(self._authority, script, HOST)
         if self.scheme == "socks5h":
@@ -63,58 +63,62 @@ KINDS = [f"{scheme} to {to}" for scheme in ("http", "https", "socks5h") for to i
 
 
 @pytest.fixture(params=KINDS)
-def way(request: pytest.FixtureRequest, serve: Serve, authority: trustme.CA) -> Way:
-    return Way(request.param, serve, authority)
+def scripted(request: pytest.FixtureRequest, serve: Serve, authority: trustme.CA) -> ScriptedProxy:
+    return ScriptedProxy(request.param, serve, authority)
 
 
-# --- What is asked, and what counts as sent ---------------------------------------------------------------------------
+# --- Requests, and calls that count as sent ---------------------------------------------------------------------------
 
 
-def test_an_order_goes_through_once_and_its_connection_is_kept(way: Way, http: SoraHttp) -> None:
-    server, egress = way.to_script(answer_all)
+def test_an_order_goes_through_once_and_its_connection_is_kept(scripted: ScriptedProxy, http: SoraHttp) -> None:
+    server, egress = scripted.start(answer_all)
     for path in ("/first", "/second"):
-        assert http.call(way.order(egress, path)).body == b"{}"
+        assert http.call(scripted.order(egress, path)).body == b"{}"
     orders = [request for request in server.requests if request.body == ORDER]
     assert [request.path.removeprefix(f"http://{HOST}") for request in orders] == ["/first", "/second"]
     assert all(request.headers["host"] == HOST for request in orders)
     assert server.connections == 1
 
 
-def test_an_order_whose_connection_breaks_after_it_was_read_counts_as_sent(way: Way, http: SoraHttp) -> None:
+def test_an_order_whose_connection_breaks_after_it_was_read_counts_as_sent(
+    scripted: ScriptedProxy, http: SoraHttp
+) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         server.read(sock)
 
-    server, egress = way.to_script(script)
-    failure = failure_of(http, way.order(egress))
+    server, egress = scripted.start(script)
+    failure = failure_of(http, scripted.order(egress))
     assert (failure.sent, failure.proxy) == (True, True)
     assert sum(request.body == ORDER for request in server.requests) == 1
 
 
-def test_an_order_whose_kept_connection_breaks_counts_as_sent_and_is_not_sent_again(way: Way, http: SoraHttp) -> None:
+def test_an_order_whose_kept_connection_breaks_counts_as_sent_and_is_not_sent_again(
+    scripted: ScriptedProxy, http: SoraHttp
+) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         server.read(sock)
         answer(sock)
         server.read(sock)
 
-    server, egress = way.to_script(script)
-    http.call(way.order(egress))
-    assert failure_of(http, way.order(egress, "/second")).sent
+    server, egress = scripted.start(script)
+    http.call(scripted.order(egress))
+    assert failure_of(http, scripted.order(egress, "/second")).sent
     assert sum(request.body == ORDER for request in server.requests) == 2
 
 
-def test_a_proxy_that_does_not_listen_counts_as_not_sent(way: Way, http: SoraHttp, silent: int) -> None:
-    failure = failure_of(http, way.order(by(f"{way.scheme}://127.0.0.1:{silent}")))
+def test_a_proxy_that_does_not_listen_counts_as_not_sent(scripted: ScriptedProxy, http: SoraHttp, silent: int) -> None:
+    failure = failure_of(http, scripted.order(by(f"{scripted.scheme}://127.0.0.1:{silent}")))
     assert (failure.sent, failure.proxy) == (False, True)
 
 
-def test_a_proxy_whose_name_nobody_knows_counts_as_not_sent(
-    way: Way, http: SoraHttp, monkeypatch: pytest.MonkeyPatch
+def test_a_proxy_whose_name_cannot_be_resolved_counts_as_not_sent(
+    scripted: ScriptedProxy, http: SoraHttp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unknown(*_: object, **__: object) -> None:  # the real one may ask a network that a test should not need
+    def unknown(*_: object, **__: object) -> None:  # the real function may use a network, which a test should not need
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    failure = failure_of(http, way.order(by(f"{way.scheme}://proxy.test:1080")))
+    failure = failure_of(http, scripted.order(by(f"{scripted.scheme}://proxy.test:1080")))
     assert (failure.sent, failure.proxy) == (False, True)
 
 
@@ -126,21 +130,21 @@ def test_a_proxy_that_refuses_the_tunnel_counts_as_not_sent(serve: Serve, http: 
     assert (failure.sent, failure.proxy) == (False, True)
 
 
-def test_a_proxy_that_opens_the_way_and_lets_it_break_counts_as_not_sent(serve: Serve, http: SoraHttp) -> None:
+def test_a_proxy_that_opens_a_connection_and_drops_it_counts_as_not_sent(serve: Serve, http: SoraHttp) -> None:
     for scheme, wrap in (("http", behind_tunnel), ("socks5h", behind_socks)):
         server = serve(wrap(lambda _server, _sock: None))
         failure = failure_of(http, order(f"https://{HOST}", egress=by(f"{scheme}://127.0.0.1:{server.port}")))
         assert (failure.sent, failure.proxy) == (False, True)
 
 
-def test_an_address_that_is_none_is_not_the_proxys_fault(http: SoraHttp, silent: int) -> None:
+def test_an_invalid_address_is_not_a_fault_of_the_proxy(http: SoraHttp, silent: int) -> None:
     failure = failure_of(http, order("http://[::1", egress=by(f"http://127.0.0.1:{silent}")))
     assert (failure.sent, failure.proxy) == (False, False)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("refusal", range(1, 9))
-def test_a_socks_proxy_that_refuses_the_way_counts_as_not_sent(
+def test_a_socks_proxy_that_refuses_the_connection_counts_as_not_sent(
     serve: Serve, http: SoraHttp, scheme: str, refusal: int
 ) -> None:
     server = serve(behind_socks(answer_all, refusal=refusal))
@@ -153,7 +157,7 @@ def test_a_socks_proxy_that_refuses_the_way_counts_as_not_sent(
 @pytest.mark.parametrize(
     "reply", [b"", b"\x05", b"\x04\x00", b"\x05\xff", b"\x05\x07", b"HTTP/1.1 400 Bad Request\r\n\r\n"]
 )
-def test_what_is_no_socks_proxy_counts_as_not_sent(serve: Serve, http: SoraHttp, reply: bytes) -> None:
+def test_a_server_that_is_not_a_socks_proxy_counts_as_not_sent(serve: Serve, http: SoraHttp, reply: bytes) -> None:
     def script(_server: Server, sock: socket.socket) -> None:
         sock.recv(16)
         sock.sendall(reply)
@@ -162,7 +166,7 @@ def test_what_is_no_socks_proxy_counts_as_not_sent(serve: Serve, http: SoraHttp,
     assert (failure.sent, failure.proxy) == (False, True)
 
 
-def test_a_back_end_without_a_good_certificate_is_refused_through_a_proxy_which_may_be_the_one_that_shows_it(
+def test_a_bad_certificate_behind_a_proxy_counts_as_a_fault_of_the_proxy(
     serve: Serve, http: SoraHttp, authority: trustme.CA
 ) -> None:
     script = over_tls(trustme.CA(), answer_all, HOST)
@@ -174,7 +178,7 @@ def test_a_back_end_without_a_good_certificate_is_refused_through_a_proxy_which_
 
 
 @pytest.mark.parametrize("to", ["http", "https"])
-def test_a_proxy_without_a_good_certificate_is_told_nothing(
+def test_a_proxy_without_a_good_certificate_gets_no_request(
     serve: Serve, http: SoraHttp, authority: trustme.CA, to: str
 ) -> None:
     server = serve(over_tls(trustme.CA(), answer_all))
@@ -211,7 +215,7 @@ def test_an_http_proxy_gets_its_user_and_password_and_the_back_end_does_not(
 
 
 @pytest.mark.parametrize(("user", "password"), [("", ""), (USER, "wr0ng-password"), ("an0ther-user", PASSWORD)])
-def test_a_socks_proxy_that_wants_other_credentials_counts_as_not_sent_and_no_text_tells_them(
+def test_a_socks_proxy_that_wants_other_credentials_counts_as_not_sent_and_they_are_never_shown(
     serve: Serve, http: SoraHttp, caplog: pytest.LogCaptureFixture, user: str, password: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -228,7 +232,7 @@ def test_a_socks_proxy_that_wants_other_credentials_counts_as_not_sent_and_no_te
 
 
 def drip(dripping: threading.Event, hang_up: threading.Event, *, first: bytes) -> Script:
-    """A script that sends a byte now and then: each starts the timeouts of libraries anew."""
+    """A script that sends a byte now and then: each byte restarts the timeouts of libraries."""
 
     def play(_server: Server, sock: socket.socket) -> None:
         sock.recv(2**16)
@@ -240,22 +244,22 @@ def drip(dripping: threading.Event, hang_up: threading.Event, *, first: bytes) -
     return play
 
 
-def as_it_is(script: Script) -> Script:
+def unwrapped(script: Script) -> Script:
     return script
 
 
 BODY = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n"
 DRIPS: dict[str, tuple[str, bytes, Callable[[Script], Script]]] = {
-    "methods of socks": ("socks5h", b"\x05", as_it_is),
-    "address of socks": ("socks5h", b"\x05\x00\x05\x00\x00\x03", as_it_is),
+    "methods of socks": ("socks5h", b"\x05", unwrapped),
+    "address of socks": ("socks5h", b"\x05\x00\x05\x00\x00\x03", unwrapped),
     "body through socks": ("socks5h", BODY, behind_socks),
-    "tunnel": ("http", b"HTTP/1.1 200 OK\r\nx: ", as_it_is),
-    "handshake with the proxy": ("https", b"", as_it_is),
+    "tunnel": ("http", b"HTTP/1.1 200 OK\r\nx: ", unwrapped),
+    "handshake with the proxy": ("https", b"", unwrapped),
 }
 
 
 @pytest.mark.parametrize("stage", DRIPS)
-def test_abort_ends_a_call_whose_proxy_drips(
+def test_abort_ends_a_call_whose_proxy_answers_byte_by_byte(
     serve: Serve, http: SoraHttp, threads: ThreadPoolExecutor, stage: str
 ) -> None:
     scheme, first, wrap = DRIPS[stage]
@@ -275,10 +279,10 @@ def test_abort_ends_a_call_whose_proxy_drips(
         hang_up.set()
 
 
-# --- What ways share, and what not ------------------------------------------------------------------------------------
+# --- Sessions and connections of egresses -----------------------------------------------------------------------------
 
 
-def test_a_challenge_makes_a_keys_session_on_that_way_anew_and_touches_no_other(serve: Serve, http: SoraHttp) -> None:
+def test_a_challenge_renews_only_the_session_of_that_key_and_egress(serve: Serve, http: SoraHttp) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         while request := server.read(sock):
             if request.path == "/challenge":
@@ -308,7 +312,7 @@ def test_a_challenge_makes_a_keys_session_on_that_way_anew_and_touches_no_other(
     assert ask("another", "/__cflb", one) == "__cf_bm=1; _cfuvid=1"
 
 
-def test_a_challenged_session_comes_back_with_a_browser_of_its_own_choice(serve: Serve, http: SoraHttp) -> None:
+def test_a_session_renewed_after_a_challenge_may_have_another_browser(serve: Serve, http: SoraHttp) -> None:
     """All calls of a session have one browser; a new session may have another."""
 
     def script(server: Server, sock: socket.socket) -> None:
@@ -321,7 +325,7 @@ def test_a_challenged_session_comes_back_with_a_browser_of_its_own_choice(serve:
     assert len({request.headers["user-agent"] for request in server.requests}) > 1
 
 
-def test_ways_with_the_same_address_but_other_credentials_share_no_connection(serve: Serve, http: SoraHttp) -> None:
+def test_egresses_with_the_same_address_but_other_credentials_share_no_connection(serve: Serve, http: SoraHttp) -> None:
     def script(server: Server, sock: socket.socket) -> None:
         while server.read(sock):
             answer(sock)

@@ -1,6 +1,6 @@
-"""Calls to the back end, against small servers on real sockets: what counts as sent, what ends a call, what is kept.
+"""Calls to the back end, against small servers on real sockets: calls that count as sent, aborts, kept connections.
 
-`sent` decides whether an order may be placed again, so every way in which a call can break is looked at from both ends.
+`sent` decides whether an order may be placed again, so every way in which a call can break is checked from both ends.
 """
 
 import os
@@ -31,7 +31,7 @@ from tests.scripted import (
     over_tls,
 )
 
-# --- What counts as sent ----------------------------------------------------------------------------------------------
+# --- Calls that count as sent -----------------------------------------------------------------------------------------
 
 
 def break_with_plain_text(sock: socket.socket) -> None:
@@ -39,7 +39,7 @@ def break_with_plain_text(sock: socket.socket) -> None:
 
 
 def break_with_an_alert(sock: socket.socket) -> None:
-    socket.socket.sendall(sock, bytes([21, 3, 3, 0, 2, 2, 80]))  # in the clear, as no TLS peer takes it
+    socket.socket.sendall(sock, bytes([21, 3, 3, 0, 2, 2, 80]))  # in plain text, which no TLS peer accepts
 
 
 def break_with_an_end(sock: socket.socket) -> None:
@@ -77,7 +77,7 @@ def test_a_kept_connection_that_breaks_counts_as_sent_and_nothing_is_sent_again(
     assert [request.path for request in server.requests] == ["/first", "/second"]
 
 
-def test_a_certificate_that_nobody_trusts_is_refused_and_nothing_is_sent(
+def test_an_untrusted_certificate_is_refused_and_nothing_is_sent(
     serve: Serve, http: SoraHttp, authority: trustme.CA
 ) -> None:
     server = serve(over_tls(trustme.CA(), answer_all))
@@ -95,7 +95,7 @@ def test_a_certificate_for_another_host_is_refused_and_nothing_is_sent(
     assert not server.requests
 
 
-def test_a_server_that_hangs_up_during_the_handshake_was_sent_nothing(serve: Serve, http: SoraHttp) -> None:
+def test_a_server_that_hangs_up_during_the_handshake_counts_as_not_sent(serve: Serve, http: SoraHttp) -> None:
     server = serve(lambda _server, _sock: None)
     assert not failure_of(http, order(f"https://localhost:{server.port}")).sent
 
@@ -106,8 +106,8 @@ def test_a_refused_connection_counts_as_not_sent(http: SoraHttp, silent: int, sc
     assert (failure.sent, failure.proxy) == (False, False)
 
 
-def test_a_name_that_no_server_has_counts_as_not_sent(http: SoraHttp, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown(*_: Any) -> None:  # the real one may ask a network that a test should not need
+def test_a_name_that_cannot_be_resolved_counts_as_not_sent(http: SoraHttp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any) -> None:  # the real function may use a network, which a test should not need
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
@@ -116,7 +116,7 @@ def test_a_name_that_no_server_has_counts_as_not_sent(http: SoraHttp, monkeypatc
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_call_for_public_addresses_connects_to_no_other(serve: Serve, http: SoraHttp, scheme: str) -> None:
+def test_a_call_for_public_addresses_does_not_connect_to_others(serve: Serve, http: SoraHttp, scheme: str) -> None:
     server = serve(answer_all)
     with pytest.raises(ResultRefused) as caught:
         http.call(order(f"{scheme}://127.0.0.1:{server.port}", public_only=True))
@@ -133,7 +133,7 @@ def failure_in(running: "Future[Answer]") -> CallFailed:
     return failure
 
 
-def test_a_call_that_is_aborted_before_it_begins_connects_to_nobody(serve: Serve, http: SoraHttp) -> None:
+def test_a_call_that_is_aborted_before_it_begins_never_connects(serve: Serve, http: SoraHttp) -> None:
     server = serve(answer_all)
     call = order(server)
     call.abort()
@@ -161,7 +161,7 @@ def test_a_call_that_is_aborted_while_it_connects_sends_nothing(
     go.set()
     assert not failure_in(running).sent
     monkeypatch.undo()
-    http.call(order(server, "/next"))  # whatever the aborted call had sent would have come before this
+    http.call(order(server, "/next"))  # a request of the aborted call would have come before this one
     assert [request.path for request in server.requests] == ["/next"]
 
 
@@ -185,7 +185,7 @@ def test_abort_ends_a_handshake_that_hangs_and_nothing_is_sent(
         hang_up.set()
 
 
-def test_abort_ends_a_call_whose_server_drips_a_header(
+def test_abort_ends_a_call_whose_server_sends_a_header_byte_by_byte(
     serve: Serve, http: SoraHttp, threads: ThreadPoolExecutor
 ) -> None:
     dripping, hang_up = threading.Event(), threading.Event()
@@ -194,7 +194,7 @@ def test_abort_ends_a_call_whose_server_drips_a_header(
         server.read(sock)
         sock.sendall(b"HTTP/1.1 200 OK\r\nx: ")
         while not hang_up.wait(0.02):
-            sock.sendall(b"x")  # each byte starts the timeouts of `requests` anew
+            sock.sendall(b"x")  # each byte restarts the timeouts of `requests`
             dripping.set()
 
     call = order(serve(script))
@@ -216,7 +216,7 @@ def test_abort_ends_a_call_whose_server_drips_a_header(
         ),
     ],
 )
-def test_abort_ends_a_call_whose_server_drips_a_body(
+def test_abort_ends_a_call_whose_server_sends_a_body_byte_by_byte(
     serve: Serve, http: SoraHttp, threads: ThreadPoolExecutor, tmp_path: Path, header: str
 ) -> None:
     hang_up = threading.Event()
@@ -263,10 +263,10 @@ def test_a_late_abort_does_not_cut_the_next_call_on_the_same_connection(
     assert server.connections == 1
 
 
-# --- What calls share -------------------------------------------------------------------------------------------------
+# --- Connections and cookies ------------------------------------------------------------------------------------------
 
 
-def test_a_connection_is_kept_for_the_next_call_whoever_makes_it(serve: Serve, http: SoraHttp) -> None:
+def test_a_connection_is_kept_for_the_next_call_of_any_key(serve: Serve, http: SoraHttp) -> None:
     server = serve(answer_all)
     http.call(order(server))
     http.call(order(server))
@@ -300,7 +300,7 @@ def test_the_ca_bundle_is_not_read_again_for_a_new_connection(
     assert reads == 0
 
 
-def test_calls_of_one_key_at_once_have_sessions_of_their_own_but_one_jar_of_cookies(
+def test_simultaneous_calls_of_one_key_have_separate_sessions_but_share_cookies(
     serve: Serve, http: SoraHttp, threads: ThreadPoolExecutor
 ) -> None:
     both = threading.Barrier(2)
@@ -308,7 +308,7 @@ def test_calls_of_one_key_at_once_have_sessions_of_their_own_but_one_jar_of_cook
     def script(server: Server, sock: socket.socket) -> None:
         while request := server.read(sock):
             if request.path in ("/__cf_bm", "/_cfuvid"):
-                both.wait(PATIENCE)  # neither is answered before both are there
+                both.wait(PATIENCE)  # neither is answered before both have come
             answer(sock, b"{}", f"set-cookie: {request.path[1:]}=1; path=/")
 
     server = serve(script)

@@ -1,4 +1,4 @@
-"""Whole days of simulated time: what must hold whatever happens."""
+"""Rules that must hold over whole days of simulated time."""
 
 import asyncio
 import contextlib
@@ -29,12 +29,12 @@ def now() -> float:
 
 
 async def quiet(_position: int, _seconds: int | None) -> None:
-    """Nobody wants to hear of the place in line."""
+    """The place in line is ignored."""
 
 
 @dataclass
 class Account:
-    """An upstream that takes what its limits allow and refuses the rest, as the real one would."""
+    """A back end that accepts orders within its limits and refuses all others, as the real one would."""
 
     rpm: int
     at_once: int
@@ -55,7 +55,7 @@ class Account:
 
 @dataclass
 class Market:
-    """A pool in front of accounts, and what became of the orders that came."""
+    """A pool in front of accounts, and the outcomes of its orders."""
 
     pool: KeyPool
     accounts: dict[str, Account]
@@ -104,8 +104,8 @@ def market_of(accounts: list[Account], weights: list[float], seed: int) -> Marke
     return Market(pool, {str(number): account for number, account in enumerate(accounts)}, Random(seed))
 
 
-async def a_while(market: Market, seconds: float, *, every: float, task_seconds: float) -> None:
-    """Orders come for a while, and some of their clients go away."""
+async def place_orders_for(market: Market, seconds: float, *, every: float, task_seconds: float) -> None:
+    """Place orders for some time, and cancel a few of them."""
     orders, end = [], now() + seconds
     while now() < end:
         client = market.dice.choice(["heavy", "light", "light"])
@@ -132,14 +132,14 @@ def test_accounts_are_used_up_to_their_limits_and_never_beyond(
 
     async def hour() -> Market:
         market = market_of(accounts, [1.0] * len(accounts), seed)
-        await a_while(market, SECONDS, every=every, task_seconds=10)
+        await place_orders_for(market, SECONDS, every=every, task_seconds=10)
         return market
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         market = runner.run(hour())
     for account in accounts:
         assert account.refusals["rate"] == 0
-        # While the limit is being learned, and each time that it has grown back.
+        # Refusals occur while the limit is learned, and each time that it has grown back.
         assert account.refusals["at once"] <= account.at_once + 1 + SECONDS / GROWTH_SECONDS
         assert account.tasks == 0
     assert all(key.tasks == key.intents == 0 for key in market.pool.keys)
@@ -148,16 +148,16 @@ def test_accounts_are_used_up_to_their_limits_and_never_beyond(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("weights", [[1.0, 2.0, 3.0], [1.0, 9.0], [0.5, 0.5, 1.0, 2.0]])
-async def test_over_a_day_keys_that_can_serve_share_by_their_weights_within_a_hundredth(weights: list[float]) -> None:
+async def test_over_a_day_available_keys_share_orders_by_their_weights_within_one_percent(weights: list[float]) -> None:
     market = market_of([Account(10_000, 10_000) for _ in weights], weights, seed=1)
     # Far apart, so that every key can serve whenever an order comes.
-    await a_while(market, DAY, every=20, task_seconds=5)
+    await place_orders_for(market, DAY, every=20, task_seconds=5)
     total = sum(market.served.values())
     for number, weight in enumerate(weights):
         assert market.served[str(number)] / total == pytest.approx(weight / sum(weights), abs=0.01)
 
 
-async def test_over_a_day_a_flooding_client_starves_nobody() -> None:
+async def test_over_a_day_a_flooding_client_does_not_starve_another() -> None:
     market = market_of([Account(30, 3), Account(30, 3)], [1.0, 1.0], seed=2)
 
     async def flood() -> None:

@@ -1,4 +1,4 @@
-"""What many keys go through: the server and the egresses. After a cooldown one order tries them. Time is virtual."""
+"""Servers and egresses that many keys share. After a cooldown one order tries them. Time is virtual."""
 
 import asyncio
 import itertools
@@ -38,7 +38,7 @@ def fault(request: pytest.FixtureRequest) -> Callable[[], Fault]:
 
 
 async def after_a_cooldown(pool: KeyPool, fault: Fault, begin: Begin, *, orders: int = 3) -> list[Order]:
-    """Let a call fail, and let orders wait until the cooldown is over; returns them as they stand in line."""
+    """Let a call fail, and let orders wait until the cooldown is over; returns them in the order of the line."""
     pool.report(keys_of(pool)[0], fault)
     waiting = [await begin(pool) for _ in range(orders)]
     assert [order.served() for order in waiting] == [False] * orders
@@ -48,7 +48,7 @@ async def after_a_cooldown(pool: KeyPool, fault: Fault, begin: Begin, *, orders:
     return waiting
 
 
-async def test_after_its_cooldown_one_order_tries_it_and_the_others_wait_until_that_worked(
+async def test_after_a_cooldown_one_order_goes_first_and_the_others_wait_until_it_is_accepted(
     begin: Begin, fault: Callable[[], Fault]
 ) -> None:
     first, *others = await after_a_cooldown(pool_of({}, {}, {}), fault(), begin)
@@ -59,7 +59,7 @@ async def test_after_its_cooldown_one_order_tries_it_and_the_others_wait_until_t
     assert all(order.served() for order in others)
 
 
-async def test_if_the_trial_fails_all_wait_for_the_next_which_is_again_a_single_one(
+async def test_after_a_failed_trial_all_orders_wait_for_the_next_single_trial(
     begin: Begin, fault: Callable[[], Fault]
 ) -> None:
     pool = pool_of({}, {}, {})
@@ -86,7 +86,7 @@ async def test_if_the_trial_fails_all_wait_for_the_next_which_is_again_a_single_
     [RateLimited("slow", retry_after=900), KeyRejected("dead"), TooManyTasks("full", limit=1), RequestFault("policy")],
     ids=lambda answer: type(answer).__name__,
 )
-async def test_a_refusal_of_the_order_shows_that_it_works(
+async def test_a_refusal_of_the_order_ends_the_cooldown(
     begin: Begin, fault: Callable[[], Fault], answer: Fault
 ) -> None:
     first, *others = await after_a_cooldown(pool_of({}, {}, {}), fault(), begin)
@@ -105,7 +105,7 @@ async def test_a_trial_that_ends_without_an_outcome_is_followed_by_another(
     assert [second.served(), third.served()] == [True, False]
 
 
-async def test_a_trial_without_an_outcome_for_long_holds_up_nobody_for_good(
+async def test_a_trial_without_an_outcome_does_not_block_other_orders_for_ever(
     begin: Begin, fault: Callable[[], Fault]
 ) -> None:
     _first, second, third = await after_a_cooldown(pool_of({}, {}, {}), fault(), begin)
@@ -115,7 +115,7 @@ async def test_a_trial_without_an_outcome_for_long_holds_up_nobody_for_good(
     assert [second.served(), third.served()] == [True, False]
 
 
-async def test_a_call_that_costs_nothing_ends_the_cooldown_for_all(begin: Begin, fault: Callable[[], Fault]) -> None:
+async def test_a_successful_free_call_ends_the_cooldown_for_all_keys(begin: Begin, fault: Callable[[], Fault]) -> None:
     pool = pool_of({}, {}, {})
     _first, *others = await after_a_cooldown(pool, fault(), begin)
     other = keys_of(pool)[2]
@@ -124,7 +124,7 @@ async def test_a_call_that_costs_nothing_ends_the_cooldown_for_all(begin: Begin,
     assert all(order.served() for order in others)
 
 
-async def test_of_several_rate_limited_keys_one_makes_its_free_call_first(
+async def test_one_of_several_rate_limited_keys_is_probed_before_the_others(
     begin: Begin, fault: Callable[[], Fault]
 ) -> None:
     pool = pool_of({}, {}, {})
@@ -141,10 +141,10 @@ async def test_of_several_rate_limited_keys_one_makes_its_free_call_first(
     pool.proven(key)
     await turns()
     assert set(probed) == set(keys_of(pool))
-    assert [order.served() for order in waiting] == [True, False, False]  # the other keys have proved nothing yet
+    assert [order.served() for order in waiting] == [True, False, False]  # the other keys were not proven yet
 
 
-async def test_while_one_order_tries_an_egress_other_keys_use_their_next_one(begin: Begin) -> None:
+async def test_while_one_order_tries_an_egress_other_keys_use_their_next_egress(begin: Begin) -> None:
     pool = pool_of({"proxy": "http://one.example:1,direct"}, {"proxy": "http://one.example:1,direct"})
     one, other = keys_of(pool)
     first = pool.account(one).egress
@@ -158,7 +158,7 @@ async def test_while_one_order_tries_an_egress_other_keys_use_their_next_one(beg
     assert {tried_by, beside} == {one, other}
 
 
-async def test_a_server_that_can_not_be_reached_rests_for_keys_of_every_egress(begin: Begin) -> None:
+async def test_an_unreachable_server_cools_down_for_keys_of_every_egress(begin: Begin) -> None:
     pool = pool_of({"proxy": "http://one.example:1"}, {"proxy": "direct"})
     pool.report(keys_of(pool)[0], ServerUnreachable("no connection"))
     waiting = await begin(pool)
@@ -172,7 +172,7 @@ ONE, OTHER = "https://one.example", "https://other.example"
 UNREACHABLE = ServerUnreachable("no connection")
 
 
-async def test_a_server_that_can_not_be_reached_rests_for_the_keys_with_its_base_url_only(begin: Begin) -> None:
+async def test_an_unreachable_server_cools_down_only_for_keys_with_its_base_url(begin: Begin) -> None:
     pool = pool_of({"base_url": ONE}, {"base_url": ONE}, {"base_url": OTHER}, {})
     *ones, other, without = keys_of(pool)
     pool.report(ones[0], UNREACHABLE)
@@ -188,7 +188,7 @@ async def test_a_server_that_can_not_be_reached_rests_for_the_keys_with_its_base
     assert without.ready_at() == now() + 1
 
 
-async def test_a_key_with_another_base_url_is_served_by_that_server_at_once(begin: Begin) -> None:
+async def test_a_key_uses_another_server_as_soon_as_its_base_url_changes(begin: Begin) -> None:
     pool = pool_of({"base_url": ONE})
     (key,) = keys_of(pool)
     pool.report(key, UNREACHABLE)
@@ -201,7 +201,7 @@ async def test_a_key_with_another_base_url_is_served_by_that_server_at_once(begi
     assert key.circuits[0].cooldown.failures == 1  # the other server showed nothing about this one
 
 
-async def test_a_key_that_leaves_a_server_in_the_middle_of_its_trial_leaves_the_trial_to_others(begin: Begin) -> None:
+async def test_when_a_key_changes_servers_during_a_trial_another_key_makes_the_trial(begin: Begin) -> None:
     pool = pool_of({"base_url": ONE}, {"base_url": ONE})
     first, second, *_ = await after_a_cooldown(pool, UNREACHABLE, begin)
     pool.put(first.key.id, first.key.config.model_copy(update={"base_url": OTHER}))
@@ -224,14 +224,14 @@ async def test_the_log_names_the_back_end_and_the_server_that_cools_down(caplog:
 
 
 async def fail_every_second(pool: KeyPool, seconds: int) -> None:
-    """A poll fails each second: no order is tried meanwhile."""
+    """A poll fails each second, and no order is tried in the meantime."""
     for _ in range(seconds):
         pool.report(keys_of(pool)[0], ServerUnreachable("no connection"))
         await asyncio.sleep(1)
 
 
 async def try_orders(pool: KeyPool, waiting: list[Order], seconds: float) -> None:
-    """Let each order that gets a key find that the server can't be reached, and return to its place."""
+    """Fail each order that gets a key, as if the server could not be reached, and return it to its place."""
     end = now() + seconds
     while now() < end:
         for number, order in enumerate(waiting):
@@ -269,7 +269,7 @@ async def test_orders_wait_for_as_long_as_any_server_of_the_keys_can_be_reached(
     waiting = await begin(pool)
     await fail_for_a_minute(pool, one)
     assert not waiting.task.done()
-    pool.put(other.id, other.config.model_copy(update={"enabled": False}))  # its server does not count any more
+    pool.put(other.id, other.config.model_copy(update={"enabled": False}))  # its server no longer counts
     await fail_for_a_minute(pool, one)
     await fail_for_a_minute(pool, one)
     assert waiting.task.done()
@@ -287,7 +287,7 @@ async def test_orders_are_refused_once_no_server_of_the_keys_can_be_reached(begi
     assert isinstance(waiting.task.exception(), ServerUnreachable)
 
 
-async def test_only_orders_that_a_reachable_key_serves_wait_on(begin: Begin) -> None:
+async def test_only_orders_that_a_reachable_key_serves_keep_waiting(begin: Begin) -> None:
     pool = pool_of(
         {"base_url": ONE, "models": ("fox",), "max_concurrent": 1},
         {"base_url": OTHER, "models": ("hare",), "max_concurrent": 1},
@@ -298,7 +298,7 @@ async def test_only_orders_that_a_reachable_key_serves_wait_on(begin: Begin) -> 
     fox, hare = [await begin(pool, at=Place("client", "order", model)) for model in ("fox", "hare")]
     for _ in range(70):
         pool.report(other, UNREACHABLE)
-        pool.succeeded(other, pool.account(other))  # which is no news for the orders of the other server
+        pool.succeeded(other, pool.account(other))  # this does not concern the orders for the other server
         if one.server.cooldown.until <= now():
             pool.report(one, UNREACHABLE)
         await asyncio.sleep(1)
@@ -311,7 +311,7 @@ async def test_only_orders_that_a_reachable_key_serves_wait_on(begin: Begin) -> 
     assert isinstance(hare.task.exception(), ServerUnreachable)
 
 
-async def test_the_time_without_a_server_counts_anew_once_the_server_was_reached(begin: Begin) -> None:
+async def test_the_time_without_a_server_restarts_once_the_server_was_reached(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, max_wait_seconds=40)
     holder, waiting = await begin(pool), await begin(pool)
     holder.accepted()
@@ -325,7 +325,7 @@ async def test_the_time_without_a_server_counts_anew_once_the_server_was_reached
     assert waiting.served()
 
 
-async def test_an_error_of_ours_says_nothing_about_the_server(begin: Begin) -> None:
+async def test_an_error_of_our_own_is_not_counted_against_the_server(begin: Begin) -> None:
     pool = pool_of({})
     order = await begin(pool)
     order._end.set_exception(StorageUnavailable("full"))

@@ -1,4 +1,4 @@
-"""KeyPool: who gets which key, and what a fault does to it. Time is virtual."""
+"""KeyPool: which order gets which key, and the effects of faults. Time is virtual."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ Begin = Callable[..., Awaitable["Order"]]
 
 
 async def quiet(_position: int, _seconds: int | None) -> None:
-    """Nobody wants to hear of the place in line."""
+    """The place in line is ignored."""
 
 
 def place(client: str = "client") -> Place[Lease]:
@@ -63,12 +63,12 @@ def direct(pool: KeyPool) -> Egress:
 
 
 def idle(pool: KeyPool) -> bool:
-    """Whether nobody holds, or waits for, anything."""
+    """Whether no order holds a key or waits for one."""
     return not pool.queue and all(key.tasks == key.intents == 0 for key in keys_of(pool))
 
 
 async def turns(count: int = 5) -> None:
-    """Let everyone who can go on do so."""
+    """Let every task run that can continue."""
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -78,7 +78,7 @@ def now() -> float:
 
 
 class Order:
-    """One that waits for a key, holds it, and ends on demand."""
+    """An order that waits for a key, holds it, and ends on demand."""
 
     def __init__(self, pool: KeyPool, client: str = "client", at: Place[Lease] | None = None) -> None:
         self.place = at or place(client)
@@ -121,7 +121,7 @@ class Order:
 
 @pytest.fixture
 async def begin() -> AsyncIterator[Begin]:
-    """Let an order come; those that are left at the end go away."""
+    """Start orders; those that are left at the end of the test are cancelled."""
     orders: list[Order] = []
 
     async def start(pool: KeyPool, client: str = "client", at: Place[Lease] | None = None) -> Order:
@@ -134,11 +134,11 @@ async def begin() -> AsyncIterator[Begin]:
         await order.leave()
 
 
-# --- Who gets which key -----------------------------------------------------------------------------------------------
+# --- Granting keys ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("weights", [(1, 2, 3), (1, 1), (0.5, 0.25, 0.25), (1, 9), (5,)])
-async def test_shares_follow_the_weights(weights: tuple[float, ...]) -> None:
+async def test_keys_get_shares_by_their_weights(weights: tuple[float, ...]) -> None:
     pool = pool_of(*({"weight": weight} for weight in weights))
     grants: Counter[str] = Counter()
     for _ in range(600):
@@ -169,7 +169,7 @@ async def test_keys_are_granted_in_the_order_of_the_line(begin: Begin) -> None:
     holder = await begin(pool)
     waiting = [await begin(pool) for _ in range(5)]
     await holder.end(UpstreamUnavailable("away"))
-    again = await begin(pool, at=holder.place)  # refused, it stands where it stood
+    again = await begin(pool, at=holder.place)  # after its refusal, it has its old place
     pool.revive(keys_of(pool)[0])
     await turns()
     for order in [again, *waiting]:
@@ -179,11 +179,11 @@ async def test_keys_are_granted_in_the_order_of_the_line(begin: Begin) -> None:
     assert idle(pool)
 
 
-async def test_nobody_overtakes_those_who_wait_when_a_key_gets_free(begin: Begin) -> None:
+async def test_a_freed_key_goes_to_a_waiting_order_and_not_to_a_newcomer(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder, waiting = await begin(pool), await begin(pool)
     ending = asyncio.create_task(holder.end())
-    latecomer = Order(pool)  # in the very turn in which the key gets free
+    latecomer = Order(pool)  # in the same turn in which the key becomes free
     await ending
     await turns()
     assert waiting.served()
@@ -196,7 +196,7 @@ async def test_a_key_has_one_open_intent_until_it_is_accepted(begin: Begin) -> N
     first, second, third = [await begin(pool) for _ in range(3)]
     assert (second.lease, third.lease) == (None, None)
     first.accepted()
-    first.accepted()  # telling it twice frees no second place
+    first.accepted()  # a second call does not end another intent
     await turns()
     assert second.served()
     assert not third.served()
@@ -221,7 +221,7 @@ async def test_max_concurrent_counts_tasks_that_were_accepted(begin: Begin) -> N
     assert orders[3].served()
 
 
-async def test_submits_are_bounded_by_the_minute_whoever_ends(begin: Begin) -> None:
+async def test_submits_per_minute_are_bounded_whenever_orders_end(begin: Begin) -> None:
     pool, start = pool_of({"max_rpm": 3}), now()
     for _ in range(3):
         order = await begin(pool)
@@ -229,10 +229,10 @@ async def test_submits_are_bounded_by_the_minute_whoever_ends(begin: Begin) -> N
         await order.end()
     waiting = await begin(pool)
     await waiting.got_key.wait()
-    assert now() == start + 5 + MINUTE  # what was sent first was seen upstream five seconds later at the latest
+    assert now() == start + 5 + MINUTE  # the back end saw the first order after five seconds at the latest
 
 
-async def test_a_key_given_for_nothing_takes_nothing_of_its_minute(begin: Begin) -> None:
+async def test_a_lease_that_sends_nothing_does_not_count_against_the_rate(begin: Begin) -> None:
     pool = pool_of({"max_rpm": 1})
     for _ in range(3):
         async with await acquire(pool, place(), quiet):
@@ -264,10 +264,10 @@ async def test_the_next_in_line_is_woken_at_the_moment_a_key_gets_ready() -> Non
     assert pool._timer is None
 
 
-# --- Waiters that go away ---------------------------------------------------------------------------------------------
+# --- Cancelled orders -------------------------------------------------------------------------------------------------
 
 
-async def test_a_waiter_that_leaves_the_line_leaves_no_trace(begin: Begin) -> None:
+async def test_an_order_that_leaves_the_line_leaves_no_trace(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
     waiting = [await begin(pool) for _ in range(3)]
@@ -283,12 +283,12 @@ async def test_a_waiter_that_leaves_the_line_leaves_no_trace(begin: Begin) -> No
     assert idle(pool)
 
 
-async def test_a_waiter_cancelled_in_the_turn_of_its_grant_hands_the_key_on(begin: Begin) -> None:
+async def test_an_order_cancelled_at_the_moment_of_its_grant_hands_the_key_on(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder, granted, behind = [await begin(pool) for _ in range(3)]
     ending = asyncio.create_task(holder.end())
     await turns_until(lambda: len(pool.queue) < 2)
-    assert not granted.served()  # it has the key, but has not heard of it
+    assert not granted.served()  # the key is granted, but the order has not resumed yet
     await granted.leave()
     await ending
     await turns()
@@ -297,7 +297,7 @@ async def test_a_waiter_cancelled_in_the_turn_of_its_grant_hands_the_key_on(begi
     assert behind.key.tasks == 1
 
 
-async def test_a_listener_that_fails_leaves_no_trace(begin: Begin) -> None:
+async def test_an_order_whose_listener_fails_leaves_no_trace(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
 
@@ -310,7 +310,7 @@ async def test_a_listener_that_fails_leaves_no_trace(begin: Begin) -> None:
     assert idle(pool)
 
 
-async def test_a_key_granted_while_its_waiter_listens_to_its_place_is_not_lost(begin: Begin) -> None:
+async def test_a_key_granted_while_its_order_is_notified_of_its_place_is_not_lost(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
 
@@ -324,7 +324,7 @@ async def test_a_key_granted_while_its_waiter_listens_to_its_place_is_not_lost(b
 
 
 @pytest.mark.parametrize("seed", range(10))
-async def test_no_grant_is_lost_however_waiters_holders_and_faults_come_and_go(seed: int) -> None:
+async def test_no_grant_is_lost_when_orders_and_faults_come_and_go_at_random(seed: int) -> None:
     dice = random.Random(seed)
     pool = pool_of({"max_concurrent": 2}, {"max_concurrent": 1}, {})
     served = 0
@@ -357,7 +357,7 @@ async def test_no_grant_is_lost_however_waiters_holders_and_faults_come_and_go(s
 # --- Faults -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_rejected_key_is_used_no_more_and_the_others_serve(begin: Begin) -> None:
+async def test_a_rejected_key_is_no_longer_used_and_the_others_serve(begin: Begin) -> None:
     pool = pool_of({}, {})
     order = await begin(pool)
     dead = order.key
@@ -390,7 +390,7 @@ async def test_when_the_last_key_is_rejected_all_orders_in_line_are_refused(begi
         assert pool.usable
 
 
-async def test_without_any_key_nobody_waits() -> None:
+async def test_without_any_key_orders_are_refused_at_once() -> None:
     pool = pool_of()
     assert not pool.usable
     with pytest.raises(NoUpstreamKey):
@@ -434,12 +434,12 @@ async def test_a_key_full_of_our_own_tasks_serves_as_soon_as_one_ends(begin: Beg
     assert waiting.served()
 
 
-async def test_a_call_that_adds_no_task_teaches_no_limit(begin: Begin) -> None:
+async def test_a_fault_of_a_call_that_adds_no_task_sets_no_limit(begin: Begin) -> None:
     pool = pool_of({})
     for _ in range(5):
         (await begin(pool)).accepted()
     (key,) = keys_of(pool)
-    pool.report(key, TooManyTasks("concurrent calls"))  # which may also answer a poll
+    pool.report(key, TooManyTasks("concurrent calls"))  # a poll may get this answer too
     assert (key.limit, key.cooldown.until) == (None, now() + 1)
     pool.report(key, TooManyTasks("full", limit=5))
     assert key.limit == 5
@@ -498,7 +498,7 @@ async def test_an_accepted_order_ends_the_growth_of_cooldowns(begin: Begin) -> N
     assert (key.cooldown.failures, direct(pool).cooldown.failures) == (0, 0)
 
 
-async def test_any_other_error_that_leaves_a_lease_gives_the_key_back() -> None:
+async def test_any_other_error_inside_a_lease_returns_the_key() -> None:
     pool = pool_of({})
     with pytest.raises(ZeroDivisionError):
         async with await acquire(pool, place(), quiet):
@@ -510,7 +510,7 @@ async def test_any_other_error_that_leaves_a_lease_gives_the_key_back() -> None:
 # --- After a restart --------------------------------------------------------------------------------------------------
 
 
-async def test_resumed_tasks_count_whatever_the_limit_says_and_hold_new_ones_back(begin: Begin) -> None:
+async def test_resumed_tasks_count_even_above_the_limit_and_hold_new_ones_back(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     (key,) = keys_of(pool)
     async with pool.resume(key.id, "a", intent_open=False), pool.resume(key.id, "b", intent_open=False):
@@ -524,7 +524,7 @@ async def test_resumed_tasks_count_whatever_the_limit_says_and_hold_new_ones_bac
 async def test_a_resumed_open_intent_is_kept_apart_from_any_other(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
-    early = await begin(pool)  # it got the key before the resumed one came
+    early = await begin(pool)  # it got the key before the resumed order did
     async with pool.resume(key.id, "a", intent_open=True) as lease:
         early.accepted()
         waiting = await begin(pool)
@@ -538,7 +538,7 @@ async def test_a_resumed_open_intent_is_kept_apart_from_any_other(begin: Begin) 
 # --- The line and its bounds ------------------------------------------------------------------------------------------
 
 
-async def test_a_full_queue_is_refused_with_a_time_to_come_back(begin: Begin) -> None:
+async def test_orders_beyond_a_full_queue_are_refused_with_a_retry_after(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, max_orders=3, max_wait_seconds=1e9)
     await begin(pool)
     for _ in range(3):
@@ -546,14 +546,14 @@ async def test_a_full_queue_is_refused_with_a_time_to_come_back(begin: Begin) ->
         await begin(pool)
     with pytest.raises(QueueFull) as caught:
         pool.admit("client")
-    assert caught.value.retry_after == 30  # no place gets free before a task has ended
+    assert caught.value.retry_after == 30  # no place becomes free before a task has ended
     with pytest.raises(QueueFull):
         pool_of({}, max_orders=3).admit("client", arriving=["client"] * 3)
 
 
 @pytest.mark.parametrize("cooldown", [0.0, 1.0, 61.5, 200.0, MAX_COOLDOWN_SECONDS])
 @pytest.mark.parametrize("waiting", [0, 1, 50, 100_000])
-async def test_a_time_to_come_back_is_whole_seconds_up_to_a_minute(cooldown: float, waiting: int) -> None:
+async def test_retry_after_is_whole_seconds_up_to_a_minute(cooldown: float, waiting: int) -> None:
     pool = pool_of({"max_rpm": 1, "max_concurrent": 1}, max_orders=40, max_wait_seconds=0.5)
     if cooldown:
         pool.report(keys_of(pool)[0], RateLimited("slow down", retry_after=cooldown))
@@ -578,17 +578,17 @@ async def test_an_order_that_can_be_served_at_once_is_never_refused() -> None:
     pool.admit("client")
 
 
-async def test_orders_that_free_keys_can_take_at_once_are_not_refused_though_they_come_together() -> None:
+async def test_simultaneous_orders_are_not_refused_if_free_keys_can_take_them_at_once() -> None:
     pool = pool_of(*[{"max_rpm": 1}] * 3, max_wait_seconds=10)
     pool.admit("client", arriving=["client"] * 2)
     with pytest.raises(QueueFull):
         pool.admit("client", arriving=["client"] * 3)
 
 
-async def test_keys_with_a_long_cooldown_are_not_expected_to_help() -> None:
+async def test_keys_with_a_long_cooldown_are_left_out_of_the_forecast() -> None:
     pool = pool_of(*[{"max_rpm": 6}] * 10)
     assert pool.queue.expected_wait(None, 20) == pytest.approx(10)
-    await asyncio.sleep(2)  # for so long is a forecast good enough
+    await asyncio.sleep(2)  # a forecast is reused for this time
     for key in keys_of(pool)[1:]:
         pool.report(key, RateLimited("too fast", retry_after=800))
     assert pool.queue.expected_wait(None, 1) == 0
@@ -596,7 +596,7 @@ async def test_keys_with_a_long_cooldown_are_not_expected_to_help() -> None:
     assert pool.queue.expected_wait(None, 200) == pytest.approx(910)  # the others take one each after 800 seconds
 
 
-async def test_those_in_line_hear_of_their_place_when_it_changed_noticeably(begin: Begin) -> None:
+async def test_orders_in_line_are_notified_when_their_place_changes_noticeably(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1, "max_rpm": 600}, max_wait_seconds=1e9)
     heard: list[tuple[float, int]] = []
 
@@ -608,7 +608,7 @@ async def test_those_in_line_hear_of_their_place_when_it_changed_noticeably(begi
     holders = [await begin(pool) for _ in range(100)]
     waiting = asyncio.create_task(acquire(pool, place(), listen))
     await asyncio.sleep(5)
-    assert heard == [(1000.2, 100)]  # soon, and no more while nothing moves
+    assert heard == [(1000.2, 100)]  # soon, and not again while nothing changes
     for holder in holders[:-1]:
         await holder.end()
         await asyncio.sleep(1)
@@ -620,7 +620,7 @@ async def test_those_in_line_hear_of_their_place_when_it_changed_noticeably(begi
     assert 10 < len(positions) < 40  # of 100 places
 
 
-async def test_a_call_that_succeeds_ends_every_cooldown_of_its_key_but_a_fixed_one() -> None:
+async def test_a_successful_call_ends_every_cooldown_of_its_key_except_a_fixed_one() -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     pool.report(key, UpstreamUnavailable("away"))
@@ -633,7 +633,7 @@ async def test_a_call_that_succeeds_ends_every_cooldown_of_its_key_but_a_fixed_o
     assert key.ready_at() > now() + 25
 
 
-async def test_a_suspected_key_gets_no_orders_and_those_in_line_keep_waiting(begin: Begin) -> None:
+async def test_a_suspect_key_gets_no_orders_and_orders_in_line_keep_waiting(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     (key,) = keys_of(pool)
     pool.suspect(key, KeyRejected("perhaps dead"))
@@ -646,7 +646,7 @@ async def test_a_suspected_key_gets_no_orders_and_those_in_line_keep_waiting(beg
     assert key.tasks == 1
 
 
-# --- Fair between clients ---------------------------------------------------------------------------------------------
+# --- Fairness between clients -----------------------------------------------------------------------------------------
 
 
 async def test_one_client_with_hundreds_of_orders_does_not_hold_up_another(begin: Begin) -> None:
@@ -654,7 +654,7 @@ async def test_one_client_with_hundreds_of_orders_does_not_hold_up_another(begin
     holder = await begin(pool, "greedy")
     for _ in range(200):
         await begin(pool, "greedy")
-    pool.admit("modest")  # although the line is longer than anyone would wait
+    pool.admit("modest")  # although the line is longer than any order may wait
     modest = await begin(pool, "modest")
     await holder.end()
     await turns()
@@ -683,7 +683,7 @@ async def test_a_client_has_a_bound_of_its_own(begin: Begin) -> None:
     pool.admit("modest")
 
 
-# --- What a key has to prove, and what is remembered of it ------------------------------------------------------------
+# --- Probes of rate-limited keys, and remembered health ---------------------------------------------------------------
 
 
 async def test_a_rate_limited_key_gets_no_order_before_a_free_call_succeeds(begin: Begin) -> None:
@@ -715,7 +715,7 @@ async def test_a_rate_limited_key_is_not_probed_while_no_order_waits(begin: Begi
     assert probed == []
 
 
-async def test_what_is_known_of_a_key_outlives_the_process(begin: Begin) -> None:
+async def test_the_health_of_a_key_survives_a_restart(begin: Begin) -> None:
     pool, noted = pool_of({}, {}), []
     pool.on_change = lambda key: noted.append((key.id, key.memory(pool.moment)))
     one, other = keys_of(pool)
@@ -738,7 +738,7 @@ async def test_what_is_known_of_a_key_outlives_the_process(begin: Begin) -> None
 # --- Operators --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_key_that_is_put_serves_those_who_wait_at_once(begin: Begin) -> None:
+async def test_an_added_key_serves_waiting_orders_at_once(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     await begin(pool)
     waiting = await begin(pool)
@@ -762,7 +762,7 @@ async def test_a_changed_key_takes_effect_at_once_and_keeps_its_tasks(begin: Beg
     assert key.tasks == 2
 
 
-async def test_a_smaller_rate_counts_what_was_sent_before(begin: Begin) -> None:
+async def test_a_smaller_rate_counts_orders_that_were_sent_before(begin: Begin) -> None:
     pool = pool_of({"max_rpm": 5})
     (key,) = keys_of(pool)
     for _ in range(4):
@@ -774,7 +774,7 @@ async def test_a_smaller_rate_counts_what_was_sent_before(begin: Begin) -> None:
     assert now() == 1000 + MINUTE
 
 
-async def test_a_rate_that_was_small_for_a_moment_forgets_nothing_that_was_sent(begin: Begin) -> None:
+async def test_a_rate_that_was_small_for_a_moment_still_counts_all_sent_orders(begin: Begin) -> None:
     pool = pool_of({"max_rpm": 3})
     for _ in range(3):
         await (await begin(pool)).end()
@@ -798,7 +798,7 @@ async def test_a_new_token_ends_the_quarantine_of_the_old_one(begin: Begin) -> N
     assert (await begin(pool)).key.token == "another"
 
 
-async def test_a_removed_key_serves_its_tasks_to_their_end_and_is_gone(begin: Begin) -> None:
+async def test_a_removed_key_serves_its_tasks_to_their_end_and_then_disappears(begin: Begin) -> None:
     pool = pool_of({}, {})
     order = await begin(pool)
     removed = order.key
@@ -843,7 +843,7 @@ async def test_a_success_through_one_egress_ends_no_cooldown_of_another() -> Non
     assert first.cooldown.failures == 0
 
 
-async def test_when_an_egress_works_again_all_of_its_keys_do(begin: Begin) -> None:
+async def test_when_an_egress_works_again_all_of_its_keys_are_used_again(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1}, {"max_concurrent": 1})
     one, other = keys_of(pool)
     for _ in range(5):

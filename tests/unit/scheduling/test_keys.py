@@ -1,4 +1,4 @@
-"""The state of a key. No event loop in here."""
+"""The state of a key. These tests need no event loop."""
 
 from sora_proxy.scheduling.circuits import Circuit, Egress
 from sora_proxy.scheduling.keys import Key
@@ -13,13 +13,13 @@ def test_only_the_methods_of_a_key_change_its_state() -> None:
     assert all(value.fset is None for value in properties)
 
 
-def test_the_account_of_a_key_has_what_is_the_keys_own() -> None:
+def test_the_account_of_a_key_has_the_keys_own_options() -> None:
     config = UpstreamKey(key="token", base_url="https://one.example", headers={"x-team": "fox"}, region="cn-beijing")
     account = Key("id", config, [Egress()], Circuit("server")).account(0.0)
     assert (account.base_url, account.headers, account.region) == (config.base_url, config.headers, "cn-beijing")
 
 
-def test_a_token_is_not_in_the_text_of_an_account() -> None:
+def test_the_representation_of_an_account_hides_its_token() -> None:
     key = Key("id", UpstreamKey(key="the-token"), [Egress()], Circuit("server"))
     assert key.account(0.0).token == "the-token"
     assert "the-token" not in repr(key.account(0.0)) + repr(key)

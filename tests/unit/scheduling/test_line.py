@@ -1,4 +1,4 @@
-"""The line: fair between clients, in order of coming within one."""
+"""The line: fair between clients, and in order of arrival for each client."""
 
 import itertools
 from collections import Counter
@@ -34,14 +34,14 @@ def served(line: Line[str], count: int) -> list[str]:
     return [pop(line).generation_id for _ in range(count)]
 
 
-def test_orders_of_one_client_go_in_the_order_in_which_they_came() -> None:
+def test_orders_of_one_client_are_served_in_order_of_arrival() -> None:
     line = line_of()
     come(line, "one", 5)
     assert served(line, 5) == [f"one-{number}" for number in range(5)]
     assert len(line) == 0
 
 
-def test_one_order_is_next_however_many_another_client_brought_before_it() -> None:
+def test_a_clients_first_order_is_next_even_after_many_of_another_client() -> None:
     line = line_of()
     come(line, "greedy", 500)
     served(line, 10)
@@ -50,7 +50,7 @@ def test_one_order_is_next_however_many_another_client_brought_before_it() -> No
 
 
 @pytest.mark.parametrize("weights", [{"one": 1, "two": 2, "three": 3}, {"one": 0.5, "two": 0.25}, {"one": 1, "two": 9}])
-def test_clients_that_always_have_orders_share_by_their_weights(weights: Clients) -> None:
+def test_clients_that_always_have_orders_share_keys_by_their_weights(weights: Clients) -> None:
     line = line_of(weights)
     for client in weights:
         come(line, client, 1200)
@@ -68,7 +68,7 @@ def test_a_client_that_was_away_does_not_catch_up() -> None:
     assert max(len(list(run)) for _, run in itertools.groupby(turns)) <= 2
 
 
-def test_who_lines_up_again_does_so_where_it_stood() -> None:
+def test_an_order_that_lines_up_again_gets_its_old_place() -> None:
     line = line_of()
     places = come(line, "one", 4)
     first, second = pop(line), pop(line)
@@ -88,15 +88,15 @@ def test_the_line_is_listed_in_the_order_in_which_it_is_served() -> None:
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> list[tuple[str, int]]:
-    """What happens to a line: who comes, who leaves (by number), who is taken out."""
+def step_sequences(draw: st.DrawFn) -> list[tuple[str, int]]:
+    """Sequences of steps: an order of a client comes, leaves (by number), is taken out, or returns."""
     step = st.tuples(st.sampled_from(["a", "b", "c", "leave", "pop", "pop", "again"]), st.integers(0, 50))
     return draw(st.lists(step, max_size=150))
 
 
 @settings(deadline=None)
-@given(stories())
-def test_nobody_is_lost_and_nobody_goes_twice_whatever_happens(story: list[tuple[str, int]]) -> None:
+@given(step_sequences())
+def test_no_order_is_lost_or_served_twice_whatever_happens(story: list[tuple[str, int]]) -> None:
     line = line_of({"b": 3})
     waiting: list[Place[str]] = []
     popped: list[Place[str]] = []
@@ -118,7 +118,7 @@ def test_nobody_is_lost_and_nobody_goes_twice_whatever_happens(story: list[tuple
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 20))
-def test_the_place_that_an_order_would_get_is_the_one_that_it_gets(one: int, two: int, gone: int) -> None:
+def test_the_predicted_place_of_an_order_is_the_place_that_it_gets(one: int, two: int, gone: int) -> None:
     line = line_of({"two": 2})
     come(line, "one", one)
     come(line, "two", two)

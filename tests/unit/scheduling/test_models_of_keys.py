@@ -1,4 +1,4 @@
-"""Keys that serve some models only: which orders they get, and that nobody waits for the wrong key. Time is virtual."""
+"""Keys that serve some models only: which orders they get, and that none waits for the wrong key. Time is virtual."""
 
 import asyncio
 from collections import Counter
@@ -65,17 +65,17 @@ async def test_a_key_for_all_models_takes_the_first_order_whatever_it_is_for(beg
     assert [order.key for order in waiting[:2]] == [everything, hare]
 
 
-async def test_an_order_of_a_model_that_no_key_serves_is_refused_at_once() -> None:
+async def test_an_order_for_a_model_that_no_key_serves_is_refused_at_once() -> None:
     pool = pool_of(only("fox"))
     pool.admit("client", model="fox")
     with pytest.raises(NoUpstreamKey):
         pool.admit("client", model="hare")
     with pytest.raises(NoUpstreamKey):
         await acquire(pool, place("hare"), quiet)
-    assert pool.usable  # the back end as a whole is
+    assert pool.usable  # the pool as a whole is usable
 
 
-async def test_only_the_orders_that_no_key_is_left_for_are_refused(begin: Begin) -> None:
+async def test_only_orders_that_no_remaining_key_serves_are_refused(begin: Begin) -> None:
     pool = pool_of(only("fox", "hare"), only("hare"))
     both, hare = keys_of(pool)
     holders = [await begin(pool, at=place("fox")), await begin(pool, at=place("hare"))]
@@ -89,7 +89,7 @@ async def test_only_the_orders_that_no_key_is_left_for_are_refused(begin: Begin)
     assert waiting["hare"].key is hare
 
 
-async def test_a_refused_order_that_had_a_key_before_is_not_granted_that_one_again(begin: Begin) -> None:
+async def test_a_refused_order_is_not_granted_its_earlier_key_again(begin: Begin) -> None:
     pool = pool_of(only("fox"))
     order = await begin(pool, at=place("fox"))
     await order.end(KeyRejected("dead"))
@@ -98,7 +98,7 @@ async def test_a_refused_order_that_had_a_key_before_is_not_granted_that_one_aga
     assert idle(pool)
 
 
-async def test_a_change_of_its_models_gives_a_key_to_other_orders_at_once(begin: Begin) -> None:
+async def test_a_key_serves_other_orders_as_soon_as_its_models_change(begin: Begin) -> None:
     pool = pool_of(only("fox"), only("hare"))
     fox, _ = keys_of(pool)
     await begin(pool, at=place("hare"))
@@ -143,7 +143,7 @@ async def test_a_rate_limited_key_is_not_probed_for_orders_that_it_does_not_serv
     assert hare.tasks == 1
 
 
-async def test_the_forecast_of_a_model_counts_the_keys_and_orders_of_that_model_only(begin: Begin) -> None:
+async def test_the_forecast_for_a_model_counts_only_keys_and_orders_of_that_model(begin: Begin) -> None:
     pool = pool_of(only("fox"), only("hare"), max_wait_seconds=100)
     for _ in range(5):
         await begin(pool, at=place("fox"))
@@ -158,7 +158,7 @@ async def test_the_forecast_of_a_model_counts_the_keys_and_orders_of_that_model_
 # --- Shares -----------------------------------------------------------------------------------------------------------
 
 
-async def one_by_one(pool: KeyPool, models: list[str]) -> dict[tuple[str, str], int]:
+async def serve_one_by_one(pool: KeyPool, models: list[str]) -> dict[tuple[str, str], int]:
     """Make orders while every key is free; returns how many of a model each key got."""
     counts: Counter[tuple[str, str]] = Counter()
     for model in models:
@@ -171,7 +171,7 @@ async def one_by_one(pool: KeyPool, models: list[str]) -> dict[tuple[str, str], 
 
 async def test_keys_of_one_model_share_its_orders_by_their_weights_whatever_else_they_serve() -> None:
     pool = pool_of(only("fox"), only(weight=2), only("fox", "hare", weight=3))
-    counts = await one_by_one(pool, ["fox"] * 600)
+    counts = await serve_one_by_one(pool, ["fox"] * 600)
     assert [counts[str(number), "fox"] for number in range(3)] == pytest.approx([100, 200, 300], abs=3)
 
 
@@ -179,27 +179,27 @@ async def test_a_key_that_was_away_does_not_catch_up_on_the_orders_of_its_models
     pool = pool_of(only("fox"), only(), only("hare"))
     fox, *_ = keys_of(pool)
     change(pool, fox, enabled=False)
-    await one_by_one(pool, ["hare", "fox"] * 100)
+    await serve_one_by_one(pool, ["hare", "fox"] * 100)
     change(pool, fox, enabled=True)
-    counts = await one_by_one(pool, ["fox"] * 20)
+    counts = await serve_one_by_one(pool, ["fox"] * 20)
     assert counts["0", "fox"] == pytest.approx(10, abs=2)
 
 
 async def test_keys_share_by_their_weights_as_far_as_the_models_of_the_orders_allow() -> None:
     pool = pool_of(only("fox"), only("hare"), only("fox", "hare", weight=2))
     dice = Random(7)
-    counts = await one_by_one(pool, [dice.choice(["fox", "hare"]) for _ in range(4000)])
+    counts = await serve_one_by_one(pool, [dice.choice(["fox", "hare"]) for _ in range(4000)])
     by_key = Counter(dict.fromkeys("012", 0))
     for (key, _), count in counts.items():
         by_key[key] += count
     assert [by_key[key] / 4000 for key in "012"] == pytest.approx([0.25, 0.25, 0.5], abs=0.02)
 
 
-# --- Fair between clients ---------------------------------------------------------------------------------------------
+# --- Fairness between clients -----------------------------------------------------------------------------------------
 
 
-def crowd(pool: KeyPool, *groups: tuple[str, str, int]) -> list[Place[Lease]]:
-    """Let clients bring some orders each, for a model."""
+def add_orders(pool: KeyPool, *groups: tuple[str, str, int]) -> list[Place[Lease]]:
+    """Add orders of several clients, each for a model."""
     orders = [place(model, client) for client, model, count in groups for _ in range(count)]
     for each in orders:
         pool.enter(each)
@@ -207,7 +207,7 @@ def crowd(pool: KeyPool, *groups: tuple[str, str, int]) -> list[Place[Lease]]:
 
 
 def served_first(orders: list[Place[Lease]], count: int) -> list[Place[Lease]]:
-    """End each order, the one that was served first before the others; returns them in the order of their grants."""
+    """End orders in the sequence in which they got a key; returns them in that sequence."""
     served: dict[Place[Lease], None] = {}
     for ended in range(count):
         served |= dict.fromkeys(each for each in orders if each.grant is not None)
@@ -217,15 +217,15 @@ def served_first(orders: list[Place[Lease]], count: int) -> list[Place[Lease]]:
     return list(served)[:count]
 
 
-async def test_a_flood_for_one_model_starves_no_order_of_another_client() -> None:
+async def test_a_flood_for_one_model_does_not_starve_other_clients() -> None:
     pool = pool_of(only("fox"), only())
-    orders = crowd(pool, ("greedy", "fox", 400), ("modest", "fox", 1), ("other", "hare", 1))
+    orders = add_orders(pool, ("greedy", "fox", 400), ("modest", "fox", 1), ("other", "hare", 1))
     assert {"modest", "other"} <= {each.client for each in served_first(orders, 8)}
 
 
 async def test_clients_share_the_keys_of_a_model_by_their_weights_whatever_else_is_ordered() -> None:
     pool = pool_of(only("fox"), *[only("hare")] * 5, weights={"two": 2})
-    orders = crowd(pool, ("other", "hare", 500), ("one", "fox", 100), ("two", "fox", 100))
+    orders = add_orders(pool, ("other", "hare", 500), ("one", "fox", 100), ("two", "fox", 100))
     foxes = [each.client for each in served_first(orders, 500) if each.model == "fox"]
     assert len(foxes) > 60
     assert foxes.count("two") == pytest.approx(2 * len(foxes) / 3, abs=1)
@@ -235,7 +235,7 @@ async def test_a_client_gets_no_credit_for_the_time_in_which_no_key_served_its_m
     pool = pool_of(only("fox"), only("hare"))
     fox, hare = keys_of(pool)
     pool.suspect(fox, KeyRejected("perhaps"))
-    orders = crowd(pool, ("a", "hare", 200), ("b", "fox", 200))
+    orders = add_orders(pool, ("a", "hare", 200), ("b", "fox", 200))
     served = served_first(orders, 100)
     assert {each.client for each in served} == {"a"}
     change(pool, hare, models=())
@@ -248,7 +248,7 @@ async def test_a_client_gets_no_credit_for_the_time_in_which_no_key_served_its_m
 
 @dataclass
 class World:
-    """A pool, and all that holds or waits for its keys."""
+    """A pool, and all orders that hold its keys or wait for them."""
 
     pool: KeyPool
     dice: Random
@@ -310,7 +310,7 @@ STEPS = ("come", "come", "come", "leave", "accept", "end", "end", "change", "rev
 
 @settings(deadline=None)
 @given(steps=st.lists(st.sampled_from(STEPS), max_size=150), keys=st.integers(1, 5), seed=st.integers(0, 2**16))
-def test_no_key_is_idle_and_no_order_lost_or_on_a_wrong_key_whatever_happens(
+def test_no_key_stays_idle_and_no_order_is_lost_or_misplaced_whatever_happens(
     steps: list[str], keys: int, seed: int
 ) -> None:
     async def story() -> None:

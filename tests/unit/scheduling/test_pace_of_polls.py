@@ -57,7 +57,7 @@ async def test_an_overdue_task_is_polled_at_a_slow_pace() -> None:
     await watcher.close()
 
 
-async def test_a_new_task_beside_an_overdue_one_is_polled_at_the_usual_pace_from_the_beginning() -> None:
+async def test_a_new_task_is_polled_at_the_usual_pace_even_if_another_task_is_overdue() -> None:
     back_end, pool, watcher = watching()
     (key,) = keys_of(pool)
     following = [asyncio.create_task(follow(watcher, key, "old"))]
@@ -99,7 +99,7 @@ async def test_a_task_is_polled_at_once_when_the_back_end_reports_its_end() -> N
 
 
 class Failing(NeverDone):
-    """A back end of which every poll fails."""
+    """A back end whose polls all fail."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__()

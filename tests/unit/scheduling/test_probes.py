@@ -32,7 +32,7 @@ def pool_with_a_rate_limited_key(back_end: BackEnd) -> KeyPool:
     return pool
 
 
-async def test_a_probe_that_breaks_keeps_no_key_out_for_good() -> None:
+async def test_a_probe_that_raises_an_error_does_not_block_its_key_for_ever() -> None:
     back_end = BackEnd()
     pool = pool_with_a_rate_limited_key(back_end)
     back_end.error = RuntimeError("a mistake in reading the answer")
@@ -45,7 +45,7 @@ async def test_a_probe_that_breaks_keeps_no_key_out_for_good() -> None:
     await waiting.leave()
 
 
-async def test_a_probe_of_a_removed_key_says_nothing_about_the_one_in_its_place() -> None:
+async def test_a_probe_of_a_removed_key_does_not_change_its_replacement() -> None:
     back_end = BackEnd()
     pool = pool_with_a_rate_limited_key(back_end)
     pool.put("1", UpstreamKey(key="another"))

@@ -1,4 +1,4 @@
-"""The sliding window of a rate limit. No event loop in here."""
+"""The sliding window of a rate limit. These tests need no event loop."""
 
 import random
 
@@ -38,7 +38,7 @@ def test_a_burst_at_the_end_of_a_clock_minute_counts_in_the_next_one_too() -> No
     assert window.ready_at() == 119.0
 
 
-def test_uses_that_end_after_more_than_a_minute_count_from_their_end_and_leave_others_alone() -> None:
+def test_uses_that_last_more_than_a_minute_count_from_their_end_and_leave_other_uses_alone() -> None:
     window, taken, other = SlidingWindow(4), [1000.0] * 3, 1000.0 + MINUTE + 1
     for use in (*taken, other):
         window.use(use)
@@ -46,7 +46,7 @@ def test_uses_that_end_after_more_than_a_minute_count_from_their_end_and_leave_o
     assert (window.free(other + 1), window.ready_at()) == (0, other + MINUTE)
 
 
-def test_uses_that_did_not_happen_leave_others_alone_after_more_than_a_minute() -> None:
+def test_undoing_uses_after_more_than_a_minute_leaves_other_uses_alone() -> None:
     window, taken, other = SlidingWindow(2), [1000.0] * 2, 1000.0 + MINUTE + 1
     for use in (*taken, other):
         window.use(use)

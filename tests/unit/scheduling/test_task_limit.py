@@ -46,10 +46,10 @@ async def test_a_learned_limit_that_is_used_grows_by_one_after_a_time_without_a_
         await use(pool, begin, limit)
         assert key.limit == limit  # not before the time has passed again
         await asyncio.sleep(GROWTH_SECONDS)
-    assert noted == [3, 4, 5]  # what outlives the process
+    assert noted == [3, 4, 5]  # the state that survives a restart
 
 
-async def test_a_refusal_starts_the_time_anew(begin: Begin) -> None:
+async def test_a_refusal_restarts_the_time(begin: Begin) -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     await learn(pool, begin, 2)

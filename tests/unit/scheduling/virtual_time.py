@@ -6,7 +6,7 @@ from typing import Any
 
 
 class _ImpatientSelector(selectors.DefaultSelector):
-    """Looks at the sockets, but waits for none: the time that a loop would wait is over at once."""
+    """Checks the sockets without waiting: the time that a loop would wait passes at once."""
 
     now = 1000.0
 

@@ -1,4 +1,4 @@
-"""What is in the images that are drawn."""
+"""The content of drawn images."""
 
 import io
 
@@ -36,7 +36,7 @@ def test_an_image_is_a_png_of_exactly_the_size_ordered(size: tuple[int, int], is
 
 
 def contrast_of_letters(image: Image.Image, text: str, size: int) -> float:
-    """How much brighter the letters of a text are than what is around them, at the place where they fit best: 0 to 255.
+    """How much brighter the letters of a text are than their surroundings, at the place where they fit best: 0 to 255.
 
     For a text that is in the image it is 170 or more, for others less than 120.
     """
@@ -85,18 +85,18 @@ def _near(pixel: object, colour: tuple[int, int, int]) -> bool:
     return isinstance(pixel, tuple) and all(abs(a - b) < 12 for a, b in zip(pixel, colour, strict=True))
 
 
-def test_chinese_letters_are_drawn_and_not_replaced_by_boxes() -> None:
+def test_chinese_characters_are_drawn_and_not_replaced_by_boxes() -> None:
     masks = {bytes(font(30).getmask(letter)) for letter in CHINESE}
     assert len(masks) == len(set(CHINESE))
     assert all(has_glyph(letter) for letter in CHINESE)
     assert not has_glyph("\U0001f600")
 
 
-def test_what_the_font_lacks_is_left_out() -> None:
+def test_characters_that_the_font_lacks_are_left_out() -> None:
     assert legible("a \U0001f600 boat\n\tat   sea \ufe0f") == "a boat at sea"
 
 
-def test_chinese_text_is_broken_between_letters_but_no_line_starts_with_a_comma() -> None:
+def test_chinese_text_is_broken_between_characters_but_no_line_starts_with_a_comma() -> None:
     lines = wrap("月球上，" * 20, font(20), 85, 100)
     assert "".join(lines) == "月球上，" * 20
     assert all(not line.startswith("，") for line in lines)
@@ -118,12 +118,12 @@ def test_a_long_prompt_ends_with_an_ellipsis_and_fits_its_box() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
-def test_uploads_of_the_four_kinds_are_taken(kind: str) -> None:
+def test_uploads_of_all_four_formats_are_accepted(kind: str) -> None:
     preview = preview_of(encoded(Image.new("RGB", (2000, 1000), "red"), kind))
     assert opened(preview).size == (768, 384)
 
 
-def test_transparent_parts_of_an_upload_become_paper() -> None:
+def test_transparent_parts_of_an_upload_get_the_colour_of_paper() -> None:
     preview = opened(preview_of(encoded(Image.new("RGBA", (50, 50), (0, 0, 0, 0)))))
     assert _near(preview.getpixel((25, 25)), (250, 250, 247))
 

@@ -1,4 +1,4 @@
-"""The simulated service by a clock that the tests turn."""
+"""The simulated service, with a clock that the tests advance."""
 
 import math
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def test_a_task_is_preprocessed_queued_run_and_succeeds(clock: Clock) -> None:
     ]  # fmt: skip
 
 
-def test_the_place_in_the_queue_moves_up_to_one(clock: Clock) -> None:
+def test_the_place_in_the_queue_counts_down_to_one(clock: Clock) -> None:
     engine = service(clock, queue_seconds=10)
     seen = states(engine, engine.register("k", ORDER), clock, [2, 5, 9.9])
     assert [state.queue_position for state in seen] == [5, 4, 1]
@@ -73,7 +73,7 @@ def test_progress_is_null_early_and_then_grows_to_one(clock: Clock) -> None:
         ("none", [None, None, None, None, 1.0]),
     ],
 )
-def test_progress_takes_the_shape_asked_for(clock: Clock, shape: str, expected: list[float | None]) -> None:
+def test_progress_has_the_configured_form(clock: Clock, shape: str, expected: list[float | None]) -> None:
     engine = service(clock, queue_seconds=0, seconds=100, progress=shape)
     seen = states(engine, engine.register("k", ORDER), clock, [20, 30, 60, 90, 100])
     assert [state.progress for state in seen] == expected
@@ -90,7 +90,7 @@ def test_jitter_stretches_a_run_by_its_share(clock: Clock) -> None:
     assert engine.register("k", ORDER).run_seconds == pytest.approx(12)
 
 
-def test_a_new_task_shows_only_after_the_lag(clock: Clock) -> None:
+def test_a_new_task_is_listed_only_after_the_lag(clock: Clock) -> None:
     engine = service(clock, list_lag=5)
     task = engine.register("k", ORDER)
     clock.forward(4.9)
@@ -125,7 +125,7 @@ def test_the_task_of_another_account_is_not_shown(clock: Clock) -> None:
     assert engine.task(engine.register("other", ORDER).id, "k") is None
 
 
-def test_a_token_may_have_only_so_many_unfinished_tasks(clock: Clock) -> None:
+def test_the_number_of_unfinished_tasks_of_a_token_is_limited(clock: Clock) -> None:
     engine = service(clock, max_concurrent=2, queue_seconds=0, seconds=10)
     engine.register("k", ORDER)
     clock.forward(5)
@@ -141,13 +141,13 @@ def test_a_token_may_have_only_so_many_unfinished_tasks(clock: Clock) -> None:
     assert engine.peaks.overall == 3
 
 
-def test_the_rate_holds_in_every_sliding_minute(clock: Clock) -> None:
+def test_the_rate_limit_holds_in_every_sliding_minute(clock: Clock) -> None:
     engine = service(clock, rpm=2)
     clock.forward(59)
     engine.register("k", ORDER)
     clock.forward(0.5)
     engine.register("k", ORDER)
-    clock.forward(1)  # the next calendar minute, yet the same sixty seconds
+    clock.forward(1)  # the next calendar minute, but within the same sixty seconds
     with pytest.raises(Refusal) as refused:
         engine.register("k", ORDER)
     assert refused.value.code == "rate_limit_exhausted"
@@ -196,7 +196,7 @@ def test_a_failure_comes_at_the_end_of_the_run(clock: Clock) -> None:
     assert [state.status for state in seen] == ["running", "rejected"]
 
 
-def test_an_unknown_word_takes_the_place_of_running(clock: Clock) -> None:
+def test_an_unknown_status_word_can_replace_running(clock: Clock) -> None:
     engine = service(clock, queue_seconds=0, seconds=10)
     task = engine.register("k", ORDER, Fate(running_word="calibrating"))
     assert [state.status for state in states(engine, task, clock, [5, 10])] == ["calibrating", "succeeded"]
@@ -219,7 +219,9 @@ def test_finished_tasks_and_uploads_beyond_the_caps_are_forgotten(
     assert [engine.upload(upload.id, "k") for upload in uploads] == [None, *uploads[1:]]
 
 
-def test_an_account_that_has_nothing_left_can_start_again(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_whose_tasks_were_all_forgotten_can_start_again(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine_module, "FINISHED_TASKS_KEPT", 0)
     engine = service(clock, queue_seconds=0, seconds=1, max_concurrent=1)
     engine.register("k", ORDER)

@@ -1,4 +1,4 @@
-"""Which rule strikes which call, and which orders are understood."""
+"""Which rule strikes which call, and which fault orders are valid."""
 
 import math
 from typing import Any
@@ -59,7 +59,7 @@ def test_a_rule_lets_calls_pass_before_it_strikes() -> None:
         ({"endpoint": "media"}, Call("media", "k"), True),
     ],
 )
-def test_a_rule_strikes_only_the_calls_it_is_about(narrowed: dict[str, str], call: Call, expected: bool) -> None:
+def test_a_rule_strikes_only_matching_calls(narrowed: dict[str, str], call: Call, expected: bool) -> None:
     book = FaultBook()
     book.add({"fault": "drop", **narrowed})
     assert (book.answer_rule(call) is not None) is expected
@@ -72,7 +72,7 @@ def test_the_first_rule_that_matches_strikes() -> None:
     assert book.answer_rule(Call("list", "k")) is first
 
 
-def test_a_fate_and_a_spoilt_answer_can_meet_in_one_submit() -> None:
+def test_a_submit_can_get_both_a_fate_and_a_faulty_answer() -> None:
     book = FaultBook()
     fate = book.add({"fault": "never_finish"})
     answer = book.add({"fault": "drop"})
@@ -100,7 +100,7 @@ def test_a_fate_and_a_spoilt_answer_can_meet_in_one_submit() -> None:
         ({"fault": "drop", "token": 7}, "token must be a text"),
     ],
 )
-def test_an_order_that_is_not_understood_is_refused_with_the_reason(order: Any, message: str) -> None:
+def test_an_invalid_fault_order_is_refused_with_the_reason(order: Any, message: str) -> None:
     book = FaultBook()
     with pytest.raises(Refusal) as refused:
         book.add(order)
@@ -109,7 +109,7 @@ def test_an_order_that_is_not_understood_is_refused_with_the_reason(order: Any, 
     assert book.rules() == []
 
 
-def test_of_several_orders_none_is_taken_if_one_is_wrong() -> None:
+def test_several_fault_orders_are_all_refused_if_one_is_wrong() -> None:
     book = FaultBook()
     with pytest.raises(Refusal):
         book.add_all([{"fault": "drop"}, {"fault": "explode"}])
@@ -118,15 +118,15 @@ def test_of_several_orders_none_is_taken_if_one_is_wrong() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.is_fate])
-def test_every_fate_differs_from_an_ordinary_life(name: str) -> None:
+def test_every_fate_differs_from_an_ordinary_course(name: str) -> None:
     assert fate_of(FaultBook().add({"fault": name})) != fate_of(None)
 
 
-def test_vanishing_without_seconds_is_for_good() -> None:
+def test_a_task_that_vanishes_without_seconds_never_returns() -> None:
     assert fate_of(FaultBook().add({"fault": "vanish"})).hidden_seconds == math.inf
 
 
-def test_the_words_of_a_moderated_task_could_mislead() -> None:
+def test_the_reason_of_a_moderated_task_is_misleading_on_purpose() -> None:
     failure = fate_of(FaultBook().add({"fault": "moderation", "code": "violence"})).failure
     assert failure is not None
     assert failure.moderation_code == "violence"

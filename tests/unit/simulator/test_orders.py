@@ -1,4 +1,4 @@
-"""Which submits the service takes."""
+"""Which orders the service accepts."""
 
 from typing import Any
 
@@ -58,6 +58,6 @@ def test_a_wrong_order_is_refused_with_a_code(change: dict[str, Any], code: str)
     assert (refused.value.status, refused.value.code) == (400, code)
 
 
-def test_what_is_no_object_is_refused() -> None:
+def test_an_order_that_is_not_an_object_is_refused() -> None:
     with pytest.raises(Refusal):
         order_of([GOOD])
