@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 import structlog
 from aiohttp import web
-from blockbuster import blockbuster_ctx
+from blockbuster import BlockBuster
 from pydantic import SecretStr
 
 from sora_proxy.api.admin.context import KEY_POOLS
@@ -41,10 +41,17 @@ HOUR = 3600.0  # what a task of the simulator takes that must not end before the
 Overrides = Any  # the fields of Settings
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _no_blocking_call_on_the_event_loop() -> Iterator[None]:
-    with blockbuster_ctx():
-        yield
+@pytest.fixture(scope="session")
+def detection() -> BlockBuster:
+    """Of blocking calls on an event loop. It is built once, which takes longer than to switch it on and off."""
+    return BlockBuster()
+
+
+@pytest.fixture(autouse=True)
+def _no_blocking_call_on_the_event_loop(detection: BlockBuster) -> Iterator[None]:
+    detection.activate()
+    yield
+    detection.deactivate()
 
 
 @pytest.fixture(autouse=True)
