@@ -43,7 +43,9 @@ async def ended_clean(it: SimulatorWorld) -> bool:
     return bool(stopped["clean"])
 
 
-async def test_a_stop_tells_everybody_keeps_what_is_on_the_wire_and_the_next_start_goes_on(tmp_path: Path) -> None:
+async def test_a_stop_ends_every_stream_and_waits_for_submits_and_the_next_start_resumes_the_orders(
+    tmp_path: Path,
+) -> None:
     async with world(tmp_path, seconds=1.5, SHUTDOWN_GRACE=LONG) as it:
         async with it.life() as server:
             # The 21st submit is answered after 2 s of the back end's time, which stands still meanwhile.
@@ -87,7 +89,7 @@ async def test_a_stop_with_nothing_on_the_wire_does_not_wait_for_the_grace_or_fo
         await asyncio.gather(*reading)
 
 
-async def test_a_call_that_hangs_in_a_thread_does_not_hold_up_the_end_beyond_the_grace(tmp_path: Path) -> None:
+async def test_a_call_that_hangs_in_a_thread_does_not_delay_the_end_beyond_the_grace(tmp_path: Path) -> None:
     async with world(tmp_path, SHUTDOWN_GRACE="3", SUBMIT_TIMEOUT=LONG) as it:
         async with it.life() as server:
             await it.fault("hang", endpoint="submit", registered=True, times=1)
@@ -99,7 +101,7 @@ async def test_a_call_that_hangs_in_a_thread_does_not_hold_up_the_end_beyond_the
             all_is_well(await it.reckon())
 
 
-async def test_a_second_signal_ends_it_now_and_the_next_start_goes_on(tmp_path: Path) -> None:
+async def test_a_second_signal_ends_the_server_at_once_and_the_next_start_resumes_the_orders(tmp_path: Path) -> None:
     async with world(tmp_path, SHUTDOWN_GRACE=LONG, SUBMIT_TIMEOUT=LONG) as it:
         async with it.life() as server:
             await it.fault("hang", endpoint="submit", registered=True, times=1)
@@ -112,7 +114,7 @@ async def test_a_second_signal_ends_it_now_and_the_next_start_goes_on(tmp_path: 
             all_is_well(await it.reckon())
 
 
-async def test_a_signal_while_it_starts_ends_it_well(tmp_path: Path) -> None:
+async def test_a_signal_during_the_start_ends_the_server_cleanly(tmp_path: Path) -> None:
     async with world(tmp_path) as it:
         async with it.life() as server:
             await it.fault("hang", endpoint="submit", registered=False, times=1)

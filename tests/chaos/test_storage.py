@@ -27,7 +27,7 @@ def no_room(server: Program) -> Iterator[None]:
             resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def test_without_room_orders_are_refused_and_those_under_way_are_written_down_when_there_is_some(
+async def test_without_room_new_orders_are_refused_and_running_ones_are_stored_when_there_is_room(
     tmp_path: Path,
 ) -> None:
     async with world(tmp_path, seconds=1) as it, it.life() as server:
@@ -59,7 +59,7 @@ async def test_without_room_orders_are_refused_and_those_under_way_are_written_d
         assert (await it.stats())["registered"] == 3
 
 
-async def test_a_kill_without_room_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+async def test_a_kill_without_room_loses_no_acknowledged_order(tmp_path: Path) -> None:
     async with world(tmp_path, seconds=1) as it:
         async with it.life() as server:
             await asyncio.gather(*(it.order() for _ in range(5)))
@@ -70,7 +70,7 @@ async def test_a_kill_without_room_loses_nothing_that_was_acknowledged(tmp_path:
             all_is_well(await it.reckon())
 
 
-async def test_an_image_that_can_not_be_stored_is_linked_where_it_lies(tmp_path: Path) -> None:
+async def test_an_image_that_can_not_be_stored_is_linked_at_its_own_address(tmp_path: Path) -> None:
     async with world(tmp_path, IMAGE_LOCALIZATION="True") as it, it.life():
         await asyncio.to_thread(shutil.rmtree, it.folder / "data/images")
         generation_id = await it.order()

@@ -162,9 +162,7 @@ def unreadable(canary: int) -> dict[str, Pieces]:
     }
 
 
-async def test_answers_that_can_not_be_read_cost_little_and_the_orders_are_made(
-    besiege: Besiege, canary: Server
-) -> None:
+async def test_unreadable_answers_cost_little_and_the_orders_are_made(besiege: Besiege, canary: Server) -> None:
     attacks = {name: Attack(pieces) for name, pieces in unreadable(canary.port).items()}
     async with besiege(attacks) as it:
         before = await asyncio.to_thread(peak_memory, it.server)
@@ -176,7 +174,7 @@ async def test_answers_that_can_not_be_read_cost_little_and_the_orders_are_made(
         assert not any(request.headers["cookie"] for request in it.hostile.requests)
 
 
-async def test_a_body_without_end_holds_up_no_other_back_end(besiege: Besiege) -> None:
+async def test_an_endless_body_does_not_delay_other_back_ends(besiege: Besiege) -> None:
     stop = threading.Event()
 
     def drip() -> Iterator[bytes]:
@@ -208,7 +206,7 @@ def saying(**fields: Any) -> Attack:
     return Attack(rows=lambda task, _number: [task | fields])
 
 
-async def test_no_text_of_a_back_end_reaches_anybody(besiege: Besiege) -> None:
+async def test_no_text_of_a_back_end_is_shown(besiege: Besiege) -> None:
     error = {"code": MARK, "message": MARK, "type": MARK}
     result = {"id": MARK, "url": MARK, "encodings": {"source": {"path": MARK}}, MARK: MARK}
     everywhere = {MARK: MARK, "title": MARK, "error": error, "failure_reason": MARK, "moderation_result": MARK}
@@ -235,7 +233,7 @@ async def test_no_text_of_a_back_end_reaches_anybody(besiege: Besiege) -> None:
         await it.assert_nothing_is_shown()
 
 
-async def test_no_more_images_are_taken_than_were_ordered_and_none_of_others(besiege: Besiege) -> None:
+async def test_no_more_images_are_taken_than_were_ordered_and_none_of_other_orders(besiege: Besiege) -> None:
     def many(task: Task, _number: int) -> list[Task]:
         return [task | {"generations": task["generations"] * 30}]
 
@@ -289,7 +287,7 @@ async def test_a_redirect_of_an_image_is_not_followed(besiege: Besiege, canary: 
 NUMBERS = [-5, -0.1, 1e308, "NaN", "-Infinity", "1e400", 2**63, True, [], {}, [[0]], "0x10", None]
 
 
-async def test_numbers_without_sense_are_not_shown(besiege: Besiege) -> None:
+async def test_impossible_numbers_are_not_shown(besiege: Besiege) -> None:
     def running(task: Task, number: int) -> list[Task]:
         if number >= len(NUMBERS):
             return [task]
@@ -333,7 +331,7 @@ IMAGES = {
 }
 
 
-async def test_what_is_not_an_image_is_not_stored(besiege: Besiege, tmp_path: Path) -> None:
+async def test_a_file_that_is_not_an_image_is_not_stored(besiege: Besiege, tmp_path: Path) -> None:
     attacks = {name: Attack(image=image) for name, image in IMAGES.items()}
     async with besiege(attacks) as it:
         await it.orders_at(attacks)

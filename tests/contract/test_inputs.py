@@ -122,7 +122,7 @@ async def test_more_references_than_the_model_takes_are_refused_before_anything_
 
 
 @ways
-async def test_if_one_of_the_images_can_not_be_used_none_is_kept(
+async def test_no_image_is_kept_if_one_of_them_can_not_be_used(
     start: Start, contract: Contract, tmp_path: Path, send: Send, param: str, mask_param: str | None
 ) -> None:
     async with start() as proxy:

@@ -42,7 +42,7 @@ async def test_a_refused_prompt_is_the_clients_fault_and_is_not_sent_again(start
 
 
 @pytest.mark.parametrize("step", [Step.arrived, Step.registered])
-async def test_an_order_that_is_cut_off_is_made_once_where_a_search_shows_how_and_else_reported_as_unknown(
+async def test_an_order_that_is_cut_off_is_made_once_or_reported_as_unknown_if_it_can_not_be_searched_for(
     start: Start, contract: Contract, step: Step
 ) -> None:
     contract.stage.script.cut(step)
@@ -55,7 +55,7 @@ async def test_an_order_that_is_cut_off_is_made_once_where_a_search_shows_how_an
     assert contract.stage.registered == (contract.searchable or step is Step.registered)
 
 
-async def test_requeue_sends_an_order_again_where_nothing_can_be_searched(start: Start, contract: Contract) -> None:
+async def test_requeue_sends_an_order_again_that_can_not_be_searched_for(start: Start, contract: Contract) -> None:
     contract.stage.script.cut(Step.arrived)
     async with start(on_unknown="requeue") as proxy, proxy.chat(model=contract.model) as answer:
         assert answer.status == 200
@@ -109,7 +109,7 @@ async def test_an_order_that_is_cancelled_while_it_is_sent_shows_no_image(start:
     assert contract.stage.registered == 1
 
 
-async def test_one_key_has_many_orders_on_their_way_at_once_except_where_a_list_has_to_show_the_lost_one(
+async def test_one_key_submits_many_orders_at_once_unless_only_a_list_can_show_a_lost_one(
     start: Start, contract: Contract
 ) -> None:
     orders = 3

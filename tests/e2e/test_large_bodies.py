@@ -35,7 +35,7 @@ def peak_memory(pid: int) -> int:
     ("route", "model", "refused_with"),
     [("chat/completions", "gpt-9", 404), ("images/edits", "gpt-9", 404), ("images/edits", "sora-image", 400)],
 )
-def test_of_many_large_bodies_few_are_in_memory_at_once(
+def test_only_a_few_of_many_large_bodies_are_in_memory_at_once(
     start_program: StartProgram, route: str, model: str, refused_with: int
 ) -> None:
     uri = large_uri() if refused_with == 404 else large_uri().replace("iVBOR", "AAAAA")

@@ -173,7 +173,7 @@ assert IMAGE.fullmatch(choice.message.content), choice
     )
 
 
-def test_the_documented_loop_ends_for_orders_that_end_badly(service: str) -> None:
+def test_the_documented_loop_ends_for_failed_orders(service: str) -> None:
     run_legacy(
         f"""
 for prompt in {list(FAULTS)}:
@@ -187,7 +187,7 @@ for prompt in {list(FAULTS)}:
     )
 
 
-def test_the_stream_of_an_order_that_ends_badly_tells_why_and_finishes(service: str) -> None:
+def test_the_stream_of_a_failed_order_shows_the_reason_and_finishes(service: str) -> None:
     run_legacy(
         f"""
 for prompt in {list(FAULTS)}:
@@ -199,7 +199,7 @@ for prompt in {list(FAULTS)}:
     )
 
 
-def test_the_documented_loop_ends_for_an_id_with_nothing_behind_it(service: str) -> None:
+def test_the_documented_loop_ends_for_an_unknown_id(service: str) -> None:
     run_legacy(
         """
 cancelled = order("a red fox", background=True)["id"]
@@ -215,7 +215,7 @@ for generation_id in (cancelled, deleted, "chatcmpl-123456789abcdef"):
     )
 
 
-def test_a_request_that_orders_nothing_raises_as_ever(service: str) -> None:
+def test_a_request_that_orders_nothing_raises_an_error(service: str) -> None:
     run_legacy(
         """
 for expected, fields in ((openai.error.AuthenticationError, {"api_key": "sk-wrong"}),

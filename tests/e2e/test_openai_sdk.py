@@ -63,7 +63,7 @@ def test_a_stream_with_progress_and_usage(start_program: StartProgram) -> None:
     assert chunks[-1].usage is not None
 
 
-def test_a_stream_that_is_taken_up_after_any_chunk(client: OpenAI) -> None:
+def test_a_stream_is_resumed_after_any_chunk(client: OpenAI) -> None:
     stream = client.chat.completions.create(model="sora-1.0", messages=FOX, stream=True)
     uncut = [chunk.model_dump() for chunk in stream]
     for position, chunk in enumerate(uncut, 1):

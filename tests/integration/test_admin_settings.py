@@ -55,7 +55,7 @@ async def test_the_address_of_links_changes_at_once_and_survives_a_restart(
         assert (await image_link(proxy)).startswith(f"{proxy.url}/images/")
 
 
-async def test_whether_images_are_kept_changes_for_orders_that_run_already(
+async def test_a_change_of_whether_images_are_kept_applies_to_running_orders(
     start_proxy: StartProxy, start_simulator: Any, session: aiohttp.ClientSession
 ) -> None:
     async with (
@@ -69,7 +69,7 @@ async def test_whether_images_are_kept_changes_for_orders_that_run_already(
         assert f"({proxy.url}/images/" in (await answer.read()).decode()
 
 
-async def test_another_way_out_is_taken_at_once_by_an_order_that_waits_for_one(
+async def test_a_new_egress_is_used_at_once_by_an_order_that_waits_for_one(
     start_proxy: StartProxy, simulator: Simulator, session: aiohttp.ClientSession
 ) -> None:
     dead = "http://user:marker@127.0.0.1:9"
@@ -120,7 +120,7 @@ async def test_verbose_logging_is_switched_on_and_off_while_the_server_runs(
     ],
     ids=str,
 )
-async def test_a_change_that_can_not_be_changes_nothing_and_names_the_option(
+async def test_an_invalid_change_changes_nothing_and_names_the_option(
     proxy: Proxy, session: aiohttp.ClientSession, options: dict[str, Any], param: str
 ) -> None:
     before = await read(session, proxy)
@@ -131,7 +131,7 @@ async def test_a_change_that_can_not_be_changes_nothing_and_names_the_option(
     assert await changes_told(session, proxy) == []
 
 
-async def test_every_change_is_told_with_the_old_and_the_new_value(
+async def test_every_change_is_audited_with_the_old_and_the_new_value(
     proxy: Proxy, session: aiohttp.ClientSession
 ) -> None:
     await change(session, proxy, BASE_URL="https://a.example.com", IMAGE_LOCALIZATION=False)

@@ -72,7 +72,7 @@ async def test_every_later_answer_about_an_order_names_the_back_end(start_proxy:
         assert listed["backend"] == "sora"
 
 
-async def test_answers_that_are_about_no_order_name_none(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_answers_that_do_not_concern_an_order_do_not_name_a_back_end(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         assert await header_of(proxy, "GET", "/health") == (200, None)
         assert await header_of(proxy, "GET", "/v1/models") == (200, None)
@@ -81,7 +81,9 @@ async def test_answers_that_are_about_no_order_name_none(start_proxy: StartProxy
         assert await header_of(proxy, "POST", "/v1/chat/completions", CHAT | {"messages": [title]}) == (200, None)
 
 
-async def test_the_json_of_a_finished_order_tells_it_beside_the_images(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_the_json_of_a_finished_order_names_the_back_end_next_to_the_images(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         for path, body in (("chat/completions", CHAT), ("images/generations", IMAGES), ("responses", RESPONSE)):
             async with proxy.client.post(f"{proxy.url}/v1/{path}", json=body) as answer:
@@ -156,7 +158,7 @@ async def test_an_order_that_another_back_end_took_waits_for_a_start_with_that_o
     assert sora.orders == []
 
 
-async def test_an_order_that_an_earlier_process_had_made_keeps_the_name_of_its_back_end(
+async def test_an_order_made_by_an_earlier_process_keeps_the_name_of_its_back_end(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async with start_proxy(upstream="simulator") as proxy:

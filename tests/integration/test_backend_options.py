@@ -111,7 +111,7 @@ async def test_a_key_keeps_headers_that_are_sent_back_as_they_are_shown(start_pr
 
 
 @pytest.mark.parametrize("models", [[], {}, "fox", ["a", "a"], [""], {"fox": 5}], ids=str)
-async def test_models_that_are_no_names_are_refused_in_plain_words(
+async def test_models_that_are_not_names_are_refused_in_plain_words(
     start_proxy: StartProxy, server: Sora, models: Any
 ) -> None:
     async with start_proxy(backends=[entry("first", server)]) as proxy:
@@ -197,7 +197,7 @@ async def test_headers_that_earlier_versions_stored_among_the_options_are_used(
         assert await sent_headers(proxy, server, "x_gate") == ["let-me-in"]
 
 
-async def test_capabilities_that_can_not_be_read_undo_nothing_that_an_operator_did(
+async def test_unreadable_capabilities_undo_no_change_by_an_operator(
     start_proxy: StartProxy, server: Sora, tmp_path: Path
 ) -> None:
     backends = [entry("first", server)]

@@ -69,7 +69,7 @@ async def test_killed_loops_are_restarted(
             await asyncio.sleep(0.02)
 
 
-async def test_keys_whose_import_broke_unforeseen_are_imported_by_the_next_life_of_the_loop(
+async def test_keys_are_imported_by_the_restarted_loop_after_an_unforeseen_error(
     start_proxy: StartProxy, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 0.02)

@@ -109,7 +109,7 @@ async def test_odd_bodies_are_refused_and_nothing_is_ordered(proxy: Proxy, simul
     assert (await simulator.stats())["registered"] == 0
 
 
-async def test_a_bomb_is_not_unpacked(proxy: Proxy) -> None:
+async def test_a_compression_bomb_is_not_decompressed(proxy: Proxy) -> None:
     """Unpacking is work of the loop: a quarter of a gigabyte of it took 15 seconds."""
     packer, blanks = zlib.compressobj(), b" " * 2**20
     bomb = b"".join([packer.compress(blanks) for _ in range(256)]) + packer.flush()

@@ -80,7 +80,7 @@ async def test_a_queued_order_is_never_sent(start_proxy: StartProxy, sora: Sora)
 
 
 @pytest.mark.parametrize("method", ["DELETE", "POST"])
-async def test_a_running_order_is_over_for_its_client_at_once_and_for_its_key_later(
+async def test_a_running_order_ends_for_its_client_at_once_and_for_its_key_later(
     start_proxy: StartProxy, sora: Sora, method: str
 ) -> None:
     takes_and_runs(sora)
@@ -97,7 +97,7 @@ async def test_a_running_order_is_over_for_its_client_at_once_and_for_its_key_la
         assert not sora.fetched
 
 
-async def test_a_request_that_waits_for_a_cancelled_order_learns_it_by_its_status(
+async def test_a_request_that_waits_for_a_cancelled_order_is_answered_with_an_error(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     takes_and_runs(sora)
@@ -124,7 +124,7 @@ async def test_a_restart_keeps_the_key_of_a_cancelled_order_busy_too(start_proxy
 
 
 @pytest.mark.parametrize("registered", [True, False], ids=["registered", "not registered"])
-async def test_an_order_of_unknown_outcome_is_still_looked_for_but_never_sent_again(
+async def test_a_cancelled_order_of_unknown_outcome_is_still_searched_for_but_never_sent_again(
     start_proxy: StartProxy, sora: Sora, registered: bool
 ) -> None:
     async def lose(order: Order) -> web.StreamResponse:
@@ -144,7 +144,7 @@ async def test_an_order_of_unknown_outcome_is_still_looked_for_but_never_sent_ag
             assert len(sora.orders) == 1
 
 
-async def test_an_order_on_the_wire_is_over_for_its_client_before_its_answer_is_there(
+async def test_an_order_that_is_being_submitted_ends_for_its_client_before_the_answer_arrives(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     go = asyncio.Event()
@@ -208,7 +208,7 @@ async def test_a_finished_order_stays_as_it_is(start_proxy: StartProxy, sora: So
 
 
 @pytest.mark.parametrize(("method", "path"), [("DELETE", "generation/{}"), ("POST", "generation/{}/cancel")])
-async def test_nobody_cancels_an_order_of_somebody_else(
+async def test_a_client_can_not_cancel_the_order_of_another_client(
     start_proxy: StartProxy, sora: Sora, session: aiohttp.ClientSession, method: str, path: str
 ) -> None:
     takes_and_runs(sora)
@@ -299,7 +299,7 @@ async def test_a_client_finds_all_its_generations_the_newest_first_and_page_by_p
         assert {each["status"] for each in found} == {"completed"}
 
 
-async def test_the_list_can_be_asked_for_what_stands_somewhere(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_the_list_can_be_filtered_by_status(start_proxy: StartProxy, sora: Sora) -> None:
     async def take(order: Order) -> web.StreamResponse:
         if order["prompt"] == "refused":
             return web.json_response({"error": {"code": "content_policy_violation"}}, status=400)
@@ -330,7 +330,7 @@ async def test_the_list_can_be_asked_for_what_stands_somewhere(start_proxy: Star
 
 
 @pytest.mark.parametrize("query", [{"status": "running"}, {"limit": "x"}, {"after": "chatcmpl-0"}], ids=json.dumps)
-async def test_a_list_that_can_not_be_is_refused(proxy: Proxy, query: dict[str, str]) -> None:
+async def test_an_invalid_request_for_a_list_is_refused(proxy: Proxy, query: dict[str, str]) -> None:
     async with proxy.client.get(f"{proxy.url}/v1/generations", params=query) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"]["param"] == next(iter(query))

@@ -73,7 +73,7 @@ async def test_an_image_comes_in_each_form_that_sellers_have(
 
 
 @pytest.mark.parametrize("form", ["images", "markdown"])
-async def test_an_image_of_megabytes_comes_whole_and_is_no_text_in_memory(
+async def test_a_large_image_arrives_whole_and_is_not_held_as_text(
     start_proxy: StartProxy, server: ChatServer, form: str
 ) -> None:
     large = image_of("a red fox") + bytes(5_000_000)
@@ -84,9 +84,7 @@ async def test_an_image_of_megabytes_comes_whole_and_is_no_text_in_memory(
         assert await made(proxy) == large
 
 
-async def test_an_image_may_lie_at_an_address_that_is_fetched_without_the_key(
-    start_proxy: StartProxy, server: ChatServer
-) -> None:
+async def test_an_image_at_an_address_is_fetched_without_the_key(start_proxy: StartProxy, server: ChatServer) -> None:
     whole = f"{server.url}/files/fox.gif"
     server.answers = [
         answer(200, in_chat({"content": f"![fox]({whole})"})),
@@ -102,7 +100,7 @@ async def test_an_image_may_lie_at_an_address_that_is_fetched_without_the_key(
 @pytest.mark.parametrize(
     "link", ["/admin/delete?id=7", "admin/delete", "//{host}/files/fox.gif", "{url}/files/mine.gif"]
 )
-async def test_a_link_that_the_model_repeats_or_that_is_not_whole_is_neither_fetched_nor_the_image(
+async def test_a_repeated_or_incomplete_link_is_neither_fetched_nor_used_as_the_image(
     start_proxy: StartProxy, server: ChatServer, link: str
 ) -> None:
     link = link.format(url=server.url, host=server.url.removeprefix("http://"))
@@ -115,7 +113,7 @@ async def test_a_link_that_the_model_repeats_or_that_is_not_whole_is_neither_fet
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-async def test_another_host_never_gets_the_key_and_a_private_one_is_not_asked(
+async def test_another_host_never_gets_the_key_and_a_private_one_is_not_called(
     start_proxy: StartProxy, server: ChatServer, allowed: bool
 ) -> None:
     elsewhere = OpenAIServer()
@@ -137,7 +135,7 @@ async def test_another_host_never_gets_the_key_and_a_private_one_is_not_asked(
 
 
 @pytest.mark.parametrize("large", [True, False])
-async def test_of_several_images_the_first_is_taken_and_the_others_leave_no_file(
+async def test_the_first_of_several_images_is_kept_and_the_others_leave_no_file(
     start_proxy: StartProxy, server: ChatServer, tmp_path: Path, large: bool
 ) -> None:
     images = [image_of(colour) + bytes(6000 * large) for colour in ("a red fox", "a blue fox")] + [GIF] * 20
@@ -148,7 +146,7 @@ async def test_of_several_images_the_first_is_taken_and_the_others_leave_no_file
         assert len(await asyncio.to_thread(lambda: list((tmp_path / "data/images").iterdir()))) == 1
 
 
-async def test_base64_that_is_no_image_may_come_before_it(start_proxy: StartProxy, server: ChatServer) -> None:
+async def test_base64_that_is_not_an_image_may_precede_the_image(start_proxy: StartProxy, server: ChatServer) -> None:
     """A model that thinks signs its thoughts."""
     thought = {"type": "reasoning.encrypted", "data": base64.b64encode(bytes(9000)).decode()}
     image = image_of("a red fox") + bytes(6000)
@@ -166,7 +164,7 @@ async def test_an_order_for_several_images_is_one_call_for_each(start_proxy: Sta
     assert server.registered == 3
 
 
-async def test_usage_has_the_names_of_the_images_api(start_proxy: StartProxy, server: ChatServer) -> None:
+async def test_usage_is_reported_with_the_names_of_the_images_api(start_proxy: StartProxy, server: ChatServer) -> None:
     usage = {"prompt_tokens": 7, "completion_tokens": 1290, "total_tokens": 1297, "cost": 0.039}
     server.answers = [answer(200, in_chat({"images": [image_part(URI)]}, usage=usage))]
     async with start_proxy(backends=[place(server)]) as proxy:
@@ -178,7 +176,7 @@ async def test_usage_has_the_names_of_the_images_api(start_proxy: StartProxy, se
 # --- Without an image -------------------------------------------------------------------------------------------------
 
 
-async def test_words_instead_of_an_image_are_shown_as_one_plain_line_and_count_and_are_not_logged(
+async def test_text_instead_of_an_image_is_shown_as_one_plain_line_and_counted_and_not_logged(
     start_proxy: StartProxy, server: ChatServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     words = "I can't draw\r\n\x1b[2J\u202e a **fox**: <script>](http://evil.example) `x` " + "y" * 1000
@@ -199,7 +197,7 @@ async def test_words_instead_of_an_image_are_shown_as_one_plain_line_and_count_a
     assert len(server.bodies) == 3
 
 
-async def test_one_image_of_several_may_be_answered_with_words(start_proxy: StartProxy, server: ChatServer) -> None:
+async def test_one_of_several_images_may_be_answered_with_text(start_proxy: StartProxy, server: ChatServer) -> None:
     server.answers = [answer(200, in_chat({"content": "No."}))]
     async with start_proxy(backends=[place(server)]) as proxy:
         status, found, _ = await generate(proxy, model=MODEL, n=2)
@@ -226,9 +224,7 @@ EMPTY: list[Any] = [
 
 
 @pytest.mark.parametrize("body", EMPTY)
-async def test_an_answer_with_nothing_in_it_is_a_failure(
-    start_proxy: StartProxy, server: ChatServer, body: Any
-) -> None:
+async def test_an_empty_answer_is_a_failure(start_proxy: StartProxy, server: ChatServer, body: Any) -> None:
     server.answers = [answer(200, body)]
     async with start_proxy(backends=[place(server)]) as proxy:
         assert (await refused(proxy))[:2] == (502, "result_unavailable")
@@ -264,7 +260,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("status", "body", "code", "counted"), FAULTS)
-async def test_an_error_has_the_fault_of_its_status_wherever_it_is_and_leaves_the_key_alone(
+async def test_an_error_is_classified_by_its_status_wherever_it_is_and_does_not_affect_the_key(
     start_proxy: StartProxy, server: ChatServer, status: int, body: Any, code: str, counted: int
 ) -> None:
     server.answers = [answer(status, body)]
@@ -292,7 +288,9 @@ async def test_a_key_that_is_at_fault_is_taken_out_of_service_and_another_one_ma
 
 
 @pytest.mark.parametrize(("status", "body"), [(429, error(429)), (200, in_choice(429))])
-async def test_a_rate_limit_is_waited_for(start_proxy: StartProxy, server: ChatServer, status: int, body: Any) -> None:
+async def test_an_order_waits_for_the_end_of_a_rate_limit(
+    start_proxy: StartProxy, server: ChatServer, status: int, body: Any
+) -> None:
     server.answers = [answer(status, body, retry_after="1")]
     async with start_proxy(backends=[place(server)]) as proxy:
         assert await made(proxy) == image_of("a red fox")
@@ -314,7 +312,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-async def test_a_hostile_answer_hurts_nobody_but_its_own_order(
+async def test_a_hostile_answer_affects_only_its_own_order(
     start_proxy: StartProxy, server: ChatServer, hostile: str
 ) -> None:
     given, code = HOSTILE[hostile]
@@ -343,7 +341,7 @@ async def test_only_models_that_make_images_are_listed(start_proxy: StartProxy, 
         await eventually(all_listed)
 
 
-async def test_a_key_is_tested_by_a_call_that_needs_it(start_proxy: StartProxy, server: ChatServer) -> None:
+async def test_a_key_is_tested_by_a_call_that_requires_one(start_proxy: StartProxy, server: ChatServer) -> None:
     """The list of models is for everybody."""
     headers = {"authorization": f"Bearer {ADMIN_KEY}"}
     async with start_proxy(backends=[place(server)]) as proxy:

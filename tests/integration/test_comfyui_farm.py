@@ -25,7 +25,7 @@ def positions_of(generation: Generation) -> list[int]:
     return [event.position for event in generation.events_of(Queued)]
 
 
-async def test_each_client_sees_its_order_come_nearer_and_then_the_progress_of_its_own_job(
+async def test_each_client_sees_its_order_advance_in_line_and_then_the_progress_of_its_own_job(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.scheduling.order_queue.NEWS_INTERVAL_SECONDS", 0.05)

@@ -44,7 +44,7 @@ async def test_a_socket_that_is_flooded_and_never_closed_by_the_server_is_cut_of
     await runner.cleanup()
 
 
-async def test_a_socket_goes_on_giving_progress_and_previews_after_frames_of_many_megabytes(
+async def test_a_socket_still_gives_progress_and_previews_after_frames_of_many_megabytes(
     start_proxy: StartProxy,
 ) -> None:
     body = {"model": MODEL, "prompt": "a fox", "size": "64x64", "stream": True, "partial_images": 3}

@@ -75,7 +75,7 @@ async def assert_capped(proxy: Proxy, cap: str, **fields: Any) -> None:
         assert "retry-after" not in answer.headers
 
 
-async def test_beyond_the_cap_in_all_orders_are_refused_before_anything_is_sent(
+async def test_orders_beyond_the_total_cap_are_refused_before_anything_is_sent(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async with start_proxy(**in_front_of(sora, max_images_per_day=3)) as proxy:
@@ -124,7 +124,7 @@ async def test_if_another_back_end_is_merely_full_the_answer_says_when_to_try_ag
     assert servers[0].registered == 1
 
 
-async def test_an_order_that_waits_falls_over_when_its_back_end_reaches_the_cap(
+async def test_a_waiting_order_fails_over_when_its_back_end_reaches_the_cap(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     for server in servers:
@@ -204,7 +204,7 @@ async def test_an_order_that_no_key_could_place_does_not_count(start_proxy: Star
         assert await images_today(proxy) == {"sora": 0}
 
 
-async def test_an_order_that_the_back_end_took_counts_even_if_it_is_refused_or_lost_later(
+async def test_an_order_that_the_back_end_accepted_counts_even_if_it_is_refused_or_lost_later(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async def fail(order: Order) -> web.StreamResponse:
@@ -253,7 +253,7 @@ async def test_an_order_whose_outcome_stays_unknown_counts(start_proxy: StartPro
 
 
 @pytest.mark.parametrize("registers", [False, True])
-async def test_an_order_that_is_cancelled_on_its_way_counts_if_it_was_registered(
+async def test_an_order_that_is_cancelled_while_it_is_submitted_counts_if_it_was_registered(
     start_proxy: StartProxy, sora: Sora, registers: bool
 ) -> None:
     decide = asyncio.Event()

@@ -90,7 +90,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.mark.parametrize("code", [200, 201, 204, 299, 410])
-async def test_a_message_that_is_taken_or_not_wanted_is_never_sent_again(
+async def test_a_message_that_is_accepted_or_answered_with_gone_is_never_sent_again(
     post: Post, receiver: Receiver, code: int
 ) -> None:
     receiver.answers = [status(code)]
@@ -105,7 +105,7 @@ async def test_a_message_that_is_taken_or_not_wanted_is_never_sent_again(
     [*(status(code) for code in (300, 304, 400, 401, 404, 409, 429, 500, 502, 503)), hang_up],
     ids=lambda answer: getattr(answer, "__name__", "answer"),
 )
-async def test_any_other_answer_is_a_failure_and_tried_again_after_a_pause_with_some_jitter(
+async def test_any_other_answer_is_a_failure_and_the_message_is_retried_after_a_pause_with_jitter(
     post: Post, receiver: Receiver, answer: Answer
 ) -> None:
     receiver.answers = [answer]
@@ -127,7 +127,7 @@ async def test_a_redirect_is_a_failure_and_not_followed(post: Post, receiver: Re
         assert elsewhere.calls == []
 
 
-async def test_a_receiver_that_does_not_answer_in_time_is_tried_again(
+async def test_a_message_is_retried_when_its_receiver_does_not_answer_in_time(
     post: Post, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.foreign.public_http.TIMEOUT_SECONDS", 0.2)
@@ -138,7 +138,7 @@ async def test_a_receiver_that_does_not_answer_in_time_is_tried_again(
     assert message.attempts == 1
 
 
-async def test_a_receiver_that_is_not_there_is_tried_again(post: Post) -> None:
+async def test_a_message_is_retried_when_its_receiver_can_not_be_reached(post: Post) -> None:
     async with serve_receiver() as receiver:
         pass
     await post.put(receiver.url)
@@ -147,7 +147,7 @@ async def test_a_receiver_that_is_not_there_is_tried_again(post: Post) -> None:
     assert message.attempts == 1
 
 
-async def test_what_an_answer_says_beyond_its_status_is_not_waited_for(post: Post, receiver: Receiver) -> None:
+async def test_the_body_of_an_answer_is_not_waited_for(post: Post, receiver: Receiver) -> None:
     hung_up = asyncio.Event()
 
     async def endless(request: web.Request) -> web.StreamResponse:
@@ -170,7 +170,7 @@ async def test_what_an_answer_says_beyond_its_status_is_not_waited_for(post: Pos
 # --- When ------------------------------------------------------------------------------------------------------------
 
 
-async def test_it_is_tried_again_later_and_later_under_the_same_id_and_given_up_in_the_end(
+async def test_a_message_is_retried_after_growing_pauses_under_the_same_id_and_finally_given_up(
     post: Post, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     delays = (0.05, 0.1, 0.2)
@@ -230,7 +230,7 @@ async def test_a_message_is_sent_when_it_is_due_without_being_woken(post: Post, 
     assert time.monotonic() >= due - 0.01
 
 
-async def test_a_message_that_comes_later_is_sent_at_once(post: Post, receiver: Receiver) -> None:
+async def test_a_message_that_is_added_later_is_sent_at_once(post: Post, receiver: Receiver) -> None:
     async with post.delivering(receiver.host) as deliverer:
         for calls in (1, 2):
             await post.put(receiver.url)
@@ -239,7 +239,7 @@ async def test_a_message_that_comes_later_is_sent_at_once(post: Post, receiver: 
             assert await post.until_tried() == []
 
 
-async def test_what_a_stop_interrupts_stays_in_the_outbox_with_its_attempt_counted(
+async def test_a_message_whose_delivery_a_stop_interrupts_stays_in_the_outbox_with_its_attempt_counted(
     post: Post, receiver: Receiver
 ) -> None:
     receiver.answers = [hang]
@@ -250,9 +250,7 @@ async def test_what_a_stop_interrupts_stays_in_the_outbox_with_its_attempt_count
     assert message.attempts == 1
 
 
-async def test_a_host_that_hangs_takes_a_few_places_only_and_the_others_are_served(
-    post: Post, receiver: Receiver
-) -> None:
+async def test_a_hanging_host_takes_only_a_few_places_and_the_others_are_served(post: Post, receiver: Receiver) -> None:
     async with serve_receiver() as other:
         receiver.answers = [hang] * 20
         for _ in range(20):
@@ -267,7 +265,7 @@ async def test_a_host_that_hangs_takes_a_few_places_only_and_the_others_are_serv
 # --- Whom it never asks -----------------------------------------------------------------------------------------------
 
 
-async def test_no_spelling_of_an_address_that_is_not_public_is_asked(post: Post, receiver: Receiver) -> None:
+async def test_an_address_that_is_not_public_is_never_called_in_any_spelling(post: Post, receiver: Receiver) -> None:
     for place in (*LOOPBACK, *ELSEWHERE):
         await post.put(f"https://{place}:{receiver.port}/", host=place)
         await post.put(f"https://{place}/", host=place)
@@ -288,7 +286,7 @@ async def test_no_spelling_of_an_address_that_is_not_public_is_asked(post: Post,
     assert receiver.calls == []
 
 
-async def test_a_host_that_is_not_listed_any_more_is_not_asked(post: Post, receiver: Receiver) -> None:
+async def test_a_host_that_was_removed_from_the_list_is_not_called(post: Post, receiver: Receiver) -> None:
     await post.put(receiver.url)
     async with post.delivering("hooks.example.com", delays=(100.0,)):
         (message,) = await post.until_tried()

@@ -83,7 +83,7 @@ FAILING: dict[str, tuple[str, Script]] = {
 
 
 @pytest.mark.parametrize("failing", FAILING)
-async def test_a_key_whose_first_way_fails_goes_on_by_the_next_and_is_not_touched(
+async def test_a_key_whose_first_egress_fails_continues_through_the_next_and_is_not_affected(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve, failing: str
 ) -> None:
     scheme, script = FAILING[failing]
@@ -104,7 +104,7 @@ async def test_a_key_whose_first_way_fails_goes_on_by_the_next_and_is_not_touche
     assert (await simulator.stats())["registered"] == 2
 
 
-async def test_an_image_whose_way_is_challenged_is_fetched_by_the_next_way(
+async def test_an_image_whose_egress_is_challenged_is_fetched_through_the_next_egress(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve
 ) -> None:
     await simulator.order_fault("challenge", endpoint="media", times=1)
@@ -120,7 +120,7 @@ async def test_an_image_whose_way_is_challenged_is_fetched_by_the_next_way(
     assert second.destinations
 
 
-async def test_an_order_whose_answer_was_lost_is_looked_for_by_the_next_way(
+async def test_an_order_whose_answer_was_lost_is_searched_for_through_the_next_egress(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve
 ) -> None:
     def only_once(server: Server, sock: socket.socket) -> None:
@@ -140,7 +140,7 @@ async def test_an_order_whose_answer_was_lost_is_looked_for_by_the_next_way(
     assert second.destinations
 
 
-async def test_each_key_has_its_own_ways_and_a_broken_one_rests_no_other_key(
+async def test_each_key_has_its_own_egresses_and_a_broken_one_affects_no_other_key(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve, silent: int
 ) -> None:
     server = serve(behind_socks(leading_to(port_of(simulator))))
@@ -195,7 +195,7 @@ async def test_an_order_whose_answer_is_lost_behind_a_socks_proxy_is_made_exactl
     assert sum(stats["ordering"]["submit"].values()) == (1 if registered else 2)
 
 
-async def test_when_no_way_works_the_client_is_told_and_no_key_is_out_of_service(
+async def test_when_no_egress_works_the_client_gets_an_error_and_no_key_is_out_of_service(
     start_proxy: StartProxy, simulator: Simulator, silent: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     ways = f"socks5://user:the-password@127.0.0.1:{silent},http://user:the-password@127.0.0.1:{silent}"

@@ -80,7 +80,7 @@ async def sora(simulator: Simulator) -> AsyncIterator[Sora]:
     ROWS,
     ids=["-".join(str(part) for part in (endpoint, *row[0].values())) for endpoint, row in ROWS],
 )
-async def test_every_row_of_the_table_of_faults_is_told_from_what_comes_over_the_wire(
+async def test_every_row_of_the_table_of_faults_is_recognised_in_the_answers_of_the_back_end(
     sora: Sora, simulator: Simulator, endpoint: str, row: Row
 ) -> None:
     answer, kind, code = row
@@ -93,7 +93,7 @@ async def test_every_row_of_the_table_of_faults_is_told_from_what_comes_over_the
     assert (await simulator.stats())["registered"] == 0
 
 
-async def test_a_limit_and_a_wait_are_told_as_the_back_end_told_them(sora: Sora, simulator: Simulator) -> None:
+async def test_a_limit_and_a_wait_are_reported_as_the_back_end_stated_them(sora: Sora, simulator: Simulator) -> None:
     await simulator.order_fault("too_many_tasks", num_tasks=3, told_by="details", times=1)
     with pytest.raises(TooManyTasks) as full:
         await sora.submit(submission(ACCOUNT))
@@ -105,7 +105,7 @@ async def test_a_limit_and_a_wait_are_told_as_the_back_end_told_them(sora: Sora,
         assert tired.value.retry_after == pytest.approx(37, abs=10)
 
 
-async def test_a_probe_costs_nothing_and_says_nothing_if_the_key_works(sora: Sora, simulator: Simulator) -> None:
+async def test_a_probe_costs_nothing_and_reports_no_fault_if_the_key_works(sora: Sora, simulator: Simulator) -> None:
     await sora.probe(ACCOUNT)
     stats = await simulator.stats()
     assert set(stats["ordering"]) == {"parameters"}

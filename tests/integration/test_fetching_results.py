@@ -41,7 +41,7 @@ async def pauses_after_a_failed_fetch(proxy: Proxy, server: SimulatedComfyUI, mo
     [{"fault": "status", "status": 500}, {"fault": "status", "status": 429}, {"fault": "html", "status": 502}],
     ids=lambda trouble: "-".join(str(value) for value in trouble.values()),
 )
-async def test_an_image_whose_server_is_in_trouble_four_times_arrives(
+async def test_an_image_arrives_after_four_errors_of_its_server(
     start_proxy: StartProxy, trouble: dict[str, Any]
 ) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
@@ -88,7 +88,7 @@ async def test_an_image_that_is_gone_or_damaged_is_given_up_after_three_attempts
     assert body["error"]["message"] == "the back end's images can't be fetched or read"
 
 
-async def test_trouble_before_a_missing_image_does_not_count_against_it(start_proxy: StartProxy) -> None:
+async def test_server_errors_before_a_missing_image_do_not_count_as_its_attempts(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         await server.fault("status", 4, endpoint="view", status=503)
         await server.fault("view_gone", 2)

@@ -74,7 +74,7 @@ async def test_sketches_and_signatures_before_the_image_are_passed_over_and_leav
         assert len(await asyncio.to_thread(lambda: list((tmp_path / "data/images").iterdir()))) == 1
 
 
-async def test_of_several_images_the_first_is_taken(
+async def test_the_first_of_several_images_is_kept(
     start_proxy: StartProxy, server: GeminiServer, tmp_path: Path
 ) -> None:
     images = [FOX + bytes(6000), *[GIF + bytes(6000)] * 20]
@@ -113,7 +113,7 @@ BLOCKED += ["IMAGE_RECITATION", "SPII"]
         {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "candidates": []},
     ],
 )
-async def test_what_is_against_the_rules_is_the_orders_fault_and_the_key_serves_the_next_one(
+async def test_an_order_against_the_rules_is_refused_and_its_key_serves_the_next_one(
     start_proxy: StartProxy, server: GeminiServer, body: Any
 ) -> None:
     server.answers = [answer(200, body)]
@@ -124,7 +124,9 @@ async def test_what_is_against_the_rules_is_the_orders_fault_and_the_key_serves_
 
 
 @pytest.mark.parametrize("reason", ["NO_IMAGE", "IMAGE_OTHER", "MAX_TOKENS", "OTHER", "LANGUAGE"])
-async def test_another_reason_is_named(start_proxy: StartProxy, server: GeminiServer, reason: str) -> None:
+async def test_another_finish_reason_is_named_in_the_error(
+    start_proxy: StartProxy, server: GeminiServer, reason: str
+) -> None:
     server.answers = [answer(200, by_gemini([], reason))]
     async with start_proxy(backends=[place(server)]) as proxy:
         status, code, message = await refused(proxy)
@@ -135,7 +137,7 @@ async def test_another_reason_is_named(start_proxy: StartProxy, server: GeminiSe
     assert len(server.bodies) == 2
 
 
-async def test_words_instead_of_an_image_are_shown(
+async def test_text_instead_of_an_image_is_shown(
     start_proxy: StartProxy, server: GeminiServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     thought = {"text": "a secret thought", "thought": True}
@@ -201,7 +203,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("status", "body", "expected", "code"), FAULTS)
-async def test_an_error_of_the_order_leaves_the_key_alone(
+async def test_an_error_of_the_order_does_not_affect_the_key(
     start_proxy: StartProxy, server: GeminiServer, status: int, body: Any, expected: int, code: str
 ) -> None:
     server.answers = [answer(status, body)]
@@ -230,7 +232,7 @@ async def test_a_key_that_is_at_fault_is_taken_out_of_service_and_another_one_ma
     assert sorted(map(str, server.keys)) == ["one", "two"]
 
 
-async def test_a_country_without_the_service_rests_the_egress_and_not_the_key(
+async def test_in_a_country_without_the_service_the_egress_cools_down_and_not_the_key(
     start_proxy: StartProxy, server: GeminiServer, silent: int
 ) -> None:
     server.answers = [answer(400, error(400, "FAILED_PRECONDITION"))]
@@ -246,9 +248,7 @@ async def test_a_country_without_the_service_rests_the_egress_and_not_the_key(
         assert (state_of(proxy).rejected, state_of(proxy).cooldown.failures) == (None, 0)
 
 
-async def test_a_model_that_is_overloaded_made_nothing_and_is_asked_again(
-    start_proxy: StartProxy, server: GeminiServer
-) -> None:
+async def test_an_order_for_an_overloaded_model_is_sent_again(start_proxy: StartProxy, server: GeminiServer) -> None:
     """Of a call that fails so, Google says that it is not charged."""
     server.answers = [answer(503, error(503, "UNAVAILABLE"))]
     async with start_proxy(backends=[place(server)]) as proxy:
@@ -272,7 +272,7 @@ def rests(backend: Backend) -> dict[str, float]:
         (503, error(503, "UNAVAILABLE", reason("MODEL_CAPACITY_EXHAUSTED"), delay("33.3s")), 33.3),
     ],
 )
-async def test_a_limit_rests_the_key_for_the_model_alone_and_for_as_long_as_the_details_say(
+async def test_a_limit_makes_the_key_cool_down_for_that_model_only_and_for_the_stated_time(
     start_proxy: StartProxy, server: GeminiServer, status: int, body: Any, seconds: float
 ) -> None:
     server.answers = [answer(status, body)]
@@ -293,7 +293,9 @@ async def test_a_limit_rests_the_key_for_the_model_alone_and_for_as_long_as_the_
     "details",
     [[delay(text)] for text in ("", "soon", "-1s", 5, None, {"seconds": 3})] + [[5], "5", {"retryDelay": "9s"}],
 )
-async def test_a_limit_without_a_time_is_short(start_proxy: StartProxy, server: GeminiServer, details: Any) -> None:
+async def test_a_limit_without_a_time_causes_a_short_cooldown(
+    start_proxy: StartProxy, server: GeminiServer, details: Any
+) -> None:
     body = error(429, "RESOURCE_EXHAUSTED")
     body["error"]["details"] = details
     server.answers = [answer(429, body)]

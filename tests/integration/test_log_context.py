@@ -38,7 +38,7 @@ async def first_is_made_while_the_second_waits(proxy: Proxy, server: SimulatedCo
     return first, second
 
 
-async def test_a_failed_order_is_not_logged_under_the_ids_of_an_order_before(
+async def test_a_failed_order_is_not_logged_under_the_ids_of_an_earlier_order(
     start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -61,7 +61,7 @@ async def test_a_failed_order_is_not_logged_under_the_ids_of_an_order_before(
     assert [line for line in caplog.messages if first in line or FIRST in line] == []
 
 
-async def test_an_outage_is_not_logged_under_the_ids_of_an_order_before(
+async def test_an_outage_is_not_logged_under_the_ids_of_an_earlier_order(
     start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

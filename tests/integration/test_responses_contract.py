@@ -75,7 +75,7 @@ def golden(raw: bytes) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("fault", "ending"), [(None, [GENERATING, *GOOD_END]), ("moderation", BAD_END)], ids=["good", "bad"]
 )
-async def test_a_stream_byte_for_byte(
+async def test_a_stream_matches_its_record_byte_for_byte(
     proxy: Proxy, simulator: Simulator, fault: str | None, ending: list[tuple[str, str]]
 ) -> None:
     if fault:

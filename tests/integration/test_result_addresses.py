@@ -129,7 +129,7 @@ async def test_a_name_with_any_address_that_is_not_public_is_refused_after_one_l
 
 
 @pytest.mark.parametrize("entry", ["127.0.0.1", "127.0.0.1:{port}", "Media.Local", "media.local:{port}"])
-async def test_a_host_of_result_allow_is_fetched_from(
+async def test_an_image_on_a_host_of_result_allow_is_fetched(
     start_proxy: StartProxy, sora: Sora, canary: Canary, monkeypatch: pytest.MonkeyPatch, entry: str
 ) -> None:
     leading(monkeypatch, "media.local", "127.0.0.1")
@@ -149,7 +149,7 @@ async def test_another_port_of_an_allowed_host_is_refused(start_proxy: StartProx
 
 
 @MODES
-async def test_the_private_address_of_the_keys_own_server_holds_results_and_that_of_another_key_does_not(
+async def test_results_may_be_at_the_private_address_of_the_keys_own_server_and_not_at_that_of_another_key(
     start_proxy: StartProxy, sora: Sora, canary: Canary, image_localization: bool
 ) -> None:
     other = {"key": "other", "base_url": f"http://127.0.0.1:{canary.port}", "enabled": False}
@@ -163,7 +163,7 @@ async def test_the_private_address_of_the_keys_own_server_holds_results_and_that
     assert canary.requests == []
 
 
-async def test_through_a_proxy_names_are_for_the_proxy_to_look_up_unless_they_are_local(
+async def test_a_proxy_looks_up_the_names_unless_they_are_local(
     start_proxy: StartProxy, sora: Sora, canary: Canary, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lookups = leading(monkeypatch, "media.example.com", "127.0.0.1")
@@ -239,7 +239,7 @@ async def test_an_address_that_holds_markdown_is_shown_as_an_address(start_proxy
 @pytest.mark.parametrize(
     "ending", ["\n# Heading", "\x1b[2J", "\u202egpj", "\t", "füchse", "x" * 8192], ids=lambda text: ascii(text[:9])
 )
-async def test_an_address_of_other_characters_or_great_length_is_not_a_result(
+async def test_an_address_that_is_too_long_or_has_other_characters_is_not_a_result(
     start_proxy: StartProxy, sora: Sora, ending: str, image_localization: bool
 ) -> None:
     giving(sora, f"{sora.url}/media/fox.gif{ending}")

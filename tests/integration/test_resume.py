@@ -39,7 +39,7 @@ async def check_every_cut(proxy: Proxy, generation_id: str, uncut: list[bytes]) 
 
 @pytest.mark.parametrize("usage", [False, True], ids=["plain", "with usage"])
 @pytest.mark.parametrize("style", ["reasoning", "think", "none"])
-async def test_a_stream_resumed_after_any_chunk_is_the_rest_also_after_a_restart(
+async def test_a_stream_resumed_after_any_chunk_sends_the_rest_even_after_a_restart(
     start_proxy: StartProxy, simulator: Simulator, style: str, usage: bool
 ) -> None:
     settings = in_front_of(simulator) | PUBLIC | {"progress_style": style}
@@ -75,7 +75,7 @@ async def test_a_stream_that_is_cut_again_and_again_while_it_runs_misses_and_rep
         assert len(pieces) > 5
 
 
-async def test_a_stream_that_a_restart_cut_goes_on_in_the_next_process(
+async def test_a_stream_cut_by_a_restart_continues_in_the_next_process(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator:
@@ -96,7 +96,7 @@ async def test_a_stream_that_a_restart_cut_goes_on_in_the_next_process(
         assert rest[-1] == b"data: [DONE]"
 
 
-async def test_a_failure_is_told_whenever_its_stream_is_asked_for(
+async def test_a_failure_is_shown_whenever_its_stream_is_requested(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("moderation", times=None)
@@ -110,7 +110,7 @@ async def test_a_failure_is_told_whenever_its_stream_is_asked_for(
         await check_every_cut(proxy, generation_id, uncut)
 
 
-async def test_the_plain_form_tells_the_log_with_ids_and_goes_on_after_the_last(
+async def test_the_plain_form_shows_the_log_with_ids_and_continues_after_the_last(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator) | PUBLIC
@@ -131,7 +131,7 @@ async def test_the_plain_form_tells_the_log_with_ids_and_goes_on_after_the_last(
             assert answer.status == 204  # an EventSource comes again after anything else
 
 
-async def test_an_event_source_that_comes_back_goes_on_from_its_last_id_not_from_its_address(
+async def test_a_reconnecting_event_source_continues_from_its_last_id_and_not_from_its_address(
     proxy: Proxy,
 ) -> None:
     async with proxy.chat(n=3) as answer:  # four events at least
@@ -145,7 +145,7 @@ async def test_an_event_source_that_comes_back_goes_on_from_its_last_id_not_from
 @pytest.mark.parametrize(
     "path", ["chat/completions/{}?stream=true&starting_after=", "generation/{}/events?starting_after="]
 )
-async def test_a_number_that_was_never_told_is_refused(proxy: Proxy, path: str, number: str) -> None:
+async def test_an_unknown_sequence_number_is_refused(proxy: Proxy, path: str, number: str) -> None:
     async with proxy.chat() as answer:
         generation_id = (await answer.json())["id"]
     async with proxy.client.get(f"{proxy.url}/v1/{path.format(generation_id)}starting_after={number}") as answer:
@@ -154,7 +154,7 @@ async def test_a_number_that_was_never_told_is_refused(proxy: Proxy, path: str, 
 
 
 @pytest.mark.parametrize("path", ["generation/{}", "chat/completions/{}?stream=true", "generation/{}/events"])
-async def test_somebody_elses_stream_is_as_unknown_as_one_that_never_was(
+async def test_another_clients_stream_is_as_unknown_as_one_that_does_not_exist(
     proxy: Proxy, session: aiohttp.ClientSession, simulator: Simulator, path: str
 ) -> None:
     await simulator.order_fault("never_finish", times=None)

@@ -29,7 +29,7 @@ def image_in(text: str) -> bytes:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_openrouter_puts_images_beside_the_text(stream: bool) -> None:
+async def test_openrouter_puts_images_next_to_the_text(stream: bool) -> None:
     async with simulated("openrouter") as server:
         url, body = f"{server.url}/chat/completions", chat("openrouter", stream=stream, modalities=["image", "text"])
         answer = await server.call("POST", url, json=body)

@@ -99,7 +99,7 @@ async def test_a_profile_refuses_what_its_server_refuses(
     assert (stats["registered"], stats["answers"]) == (0, {str(status): 1})
 
 
-async def test_what_forms_of_openai_must_have(server: SimulatedImages) -> None:
+async def test_invalid_forms_are_refused_with_the_codes_of_openai(server: SimulatedImages) -> None:
     refused = {
         "unsupported_file_mimetype": await server.edit(("image", RED), content_type="application/octet-stream"),
         "missing_required_parameter": await server.edit(("mask", MASK)),
@@ -115,7 +115,7 @@ async def test_what_forms_of_openai_must_have(server: SimulatedImages) -> None:
 
 
 @pytest.mark.parametrize("server", ["seedream", "siliconflow", "xai"], indirect=True)
-async def test_references_in_fields_are_noted_as_they_came(
+async def test_references_in_fields_are_recorded_as_they_arrived(
     server: SimulatedImages, request: pytest.FixtureRequest
 ) -> None:
     profile = request.node.callspec.params["server"]

@@ -62,7 +62,7 @@ async def assert_refused(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"upstream": "auto"}], ids=["unset", "auto"])
-async def test_a_start_without_any_key_or_back_end_is_the_simulators_and_so_is_the_next_one(
+async def test_a_start_without_any_key_or_back_end_uses_the_simulator_and_so_does_the_next_one(
     start_proxy: StartProxy, settings: dict[str, Any]
 ) -> None:
     for _ in range(2):
@@ -82,7 +82,7 @@ async def test_a_start_without_any_key_or_back_end_is_the_simulators_and_so_is_t
     ],
     ids=str,
 )
-async def test_a_start_that_names_a_back_end_or_a_place_for_keys_is_never_the_simulators(
+async def test_a_start_that_names_a_back_end_or_a_place_for_keys_never_uses_the_simulator(
     start_proxy: StartProxy, folder: Path, settings: dict[str, Any], named: dict[str, Any]
 ) -> None:
     await asyncio.to_thread(write, folder / "keys.json", "[]")
@@ -97,7 +97,7 @@ async def test_a_key_file_of_the_default_name_is_a_place_for_keys(start_proxy: S
 
 
 @pytest.mark.parametrize("fields", [{}, {"enabled": False}], ids=["enabled", "disabled"])
-async def test_a_key_of_the_admin_api_is_a_key_at_the_next_start(
+async def test_a_key_from_the_admin_api_counts_at_the_next_start(
     start_proxy: StartProxy, fields: dict[str, Any]
 ) -> None:
     async with start_proxy(upstream="sora") as proxy:
@@ -106,7 +106,7 @@ async def test_a_key_of_the_admin_api_is_a_key_at_the_next_start(
         assert (await ask(proxy, "GET", f"{KEYS}/{fingerprint(TOKEN)}"))[1]["backend"] == "sora"
 
 
-async def test_keys_whose_source_has_gone_do_not_make_room_for_the_simulator(
+async def test_keys_whose_source_is_gone_are_not_replaced_by_the_simulator(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     async with start_proxy(**in_front_of(simulator)):
@@ -135,7 +135,7 @@ async def test_keys_whose_source_has_gone_do_not_make_room_for_the_simulator(
     ],
     ids=["add", "add disabled", "import", "dry run", "change of the token"],
 )
-async def test_no_key_is_taken_where_only_the_simulator_would_get_it(
+async def test_no_key_is_accepted_where_only_the_simulator_would_get_it(
     start_proxy: StartProxy, method: str, path: str, body: Any
 ) -> None:
     async with start_proxy() as proxy:
@@ -183,7 +183,7 @@ async def test_a_key_file_that_appears_is_used_at_the_next_start_and_the_log_say
     assert len(warnings()) == 1
 
 
-async def test_keys_are_taken_where_the_simulator_answers_on_purpose(start_proxy: StartProxy, folder: Path) -> None:
+async def test_keys_are_accepted_where_the_simulator_is_configured(start_proxy: StartProxy, folder: Path) -> None:
     async with start_proxy(**ON_PURPOSE) as proxy:
         assert (await ask(proxy, "POST", KEYS, {"key": TOKEN}))[0] == 201
         assert (await ask(proxy, "POST", f"{KEYS}/import", {"text": "one-more-token-of-the-tests"}))[0] == 200
@@ -196,7 +196,7 @@ async def test_keys_are_taken_where_the_simulator_answers_on_purpose(start_proxy
         await assert_simulated(proxy)
 
 
-async def test_the_simulator_on_purpose_serves_whatever_keys_there_were(
+async def test_a_configured_simulator_answers_whatever_keys_are_stored(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     async with start_proxy(**in_front_of(simulator)):

@@ -169,7 +169,7 @@ show(status=end_of(submit(graph)))
     assert looked_at(await server.image(entry)) == ("PNG", (32, 32))
 
 
-async def test_the_makers_sdk_cancels_a_job_and_learns_of_refused_and_failed_ones(
+async def test_the_makers_sdk_cancels_a_job_and_reports_refused_and_failed_ones(
     server: SimulatedComfyUI, sdk: Sdk
 ) -> None:
     script = """
