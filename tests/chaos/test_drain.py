@@ -1,4 +1,4 @@
-"""SIGTERM, with real processes: nothing is lost by it, every client is told, and it waits for nothing in vain."""
+"""SIGTERM, with real processes: no order is lost, every stream is ended, and the stop waits only for submits."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from tests.chaos.simulator_world import SimulatorWorld, world
 from tests.chaos.test_kills import all_is_well
 
 STREAMS = 100
-LONG = "600"  # seconds, ten times what a test waits for a process to end: whatever took so long would fail it
+LONG = "600"  # seconds, ten times the limit for the end of a process: a wait for the whole grace would fail the test
 
 
 class Stream:
@@ -37,7 +37,7 @@ class Stream:
 
 
 async def ended_clean(it: SimulatorWorld) -> bool:
-    """Whether the last life came to the end of everything before its grace was over, as it says itself."""
+    """Whether the last life finished before its grace was over, according to its log."""
     lines = await asyncio.to_thread((it.folder / "errors.log").read_bytes)
     (*_, stopped) = [line for line in map(orjson.loads, lines.splitlines()) if line["event"] == "server stopped"]
     return bool(stopped["clean"])
@@ -48,7 +48,7 @@ async def test_a_stop_ends_every_stream_and_waits_for_submits_and_the_next_start
 ) -> None:
     async with world(tmp_path, seconds=1.5, SHUTDOWN_GRACE=LONG) as it:
         async with it.life() as server:
-            # The 21st submit is answered after 2 s of the back end's time, which stands still meanwhile.
+            # The 21st submit is answered after 2 s of the back end's time, which is stopped meanwhile.
             await it.fault("hang", endpoint="submit", registered=True, seconds=2, skip=20, times=1)
             streams = [Stream(it) for _ in range(STREAMS)]
             reading = [asyncio.create_task(stream.read()) for stream in streams]

@@ -1,4 +1,4 @@
-"""The short run: each way to die once or a few times."""
+"""The short run: each kind of kill once or a few times."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A back end whose code passes on whatever its server says: what the core has to hold for any of them."""
+"""A back end whose code passes on whatever its server sends: the limits that the core itself enforces."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from tests.contract.toys.synchronous import Synchronous
 from tests.sora_server import GIF_URI, outcome
 
 Start = Callable[..., AbstractAsyncContextManager[Proxy]]
-Say = Callable[[Snapshot, int], Snapshot]  # what is said instead, at a poll of a number from 0
+Say = Callable[[Snapshot, int], Snapshot]  # the snapshot to report instead, by the number of the poll from 0
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ async def stage() -> AsyncIterator[ToyServer]:
 
 @pytest.fixture
 def start(stage: ToyServer, start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch) -> Start:
-    """Start our server in front of a back end that is made by `kind`."""
+    """Start our server in front of a back end of this kind."""
 
     def start(kind: Any, **settings: Any) -> AbstractAsyncContextManager[Proxy]:
         monkeypatch.setitem(BACKENDS, "careless", kind)

@@ -1,7 +1,7 @@
-"""A hostile back end hurts nobody but its own order, however it answers.
+"""A hostile back end affects only its own orders, however it answers.
 
 Each test runs the server as a process in front of several hostile back ends and an honest one. Their orders are placed
-at the same time; the honest ones have to be made, the others end, and nothing of what the hostile ones say is shown.
+at the same time; the honest ones have to be made, the others end, and no text of the hostile ones is shown.
 """
 
 import asyncio
@@ -41,15 +41,15 @@ SEEN_BY_OPERATORS = tuple(f"/admin/api/{name}" for name in ("keys", "generations
 
 @dataclass
 class Siege:
-    """A server between clients and hostile back ends, and what came of their orders."""
+    """A server between clients and hostile back ends, and the outcomes of their orders."""
 
     server: Killable
     hostile: Hostile
-    canary: Server  # on a private address; nobody may ask it for anything
+    canary: Server  # on a private address; no request may reach it
     ends: dict[str, dict[str, Any]] = field(default_factory=dict)  # by back end
 
     async def orders_at(self, names: Iterable[str]) -> None:
-        """Have an order made at each of these back ends, and honest ones meanwhile."""
+        """Place an order at each of these back ends, and honest ones meanwhile."""
         placed = {name: await self.server.order(name) for name in names}
         await self.honest_orders()
         self.ends = {name: await self.server.ended(generation_id) for name, generation_id in placed.items()}
@@ -71,7 +71,7 @@ class Siege:
         }
 
     async def assert_nothing_is_shown(self) -> None:
-        """Nothing that the back ends said reaches clients, operators or, as it is, the log."""
+        """No text of the back ends reaches clients, operators or, unescaped, the log."""
         url, operator = self.server.program.url, {"authorization": f"Bearer {ADMIN_KEY}"}
         paths = [*SEEN_BY_CLIENTS]
         for end in self.ends.values():
@@ -88,7 +88,7 @@ class Siege:
 
 
 def peak_memory(server: Killable) -> float:
-    """The most memory of the process so far, in MiB."""
+    """The peak of the process's memory so far, in MiB."""
     status = Path(f"/proc/{server.program.process.pid}/status").read_text()
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(peak.split()[1]) / 1024
@@ -127,7 +127,7 @@ def besiege(tmp_path: Path, serve: Serve, canary: Server) -> Besiege:
     return start
 
 
-# --- Answers that can't be read ---------------------------------------------------------------------------------------
+# --- Unreadable answers -----------------------------------------------------------------------------------------------
 
 
 def as_json(text: bytes) -> bytes:
@@ -198,7 +198,7 @@ async def test_an_endless_body_does_not_delay_other_back_ends(besiege: Besiege) 
         stop.set()
 
 
-# --- Answers that mean harm -------------------------------------------------------------------------------------------
+# --- Harmful answers --------------------------------------------------------------------------------------------------
 
 
 def saying(**fields: Any) -> Attack:
@@ -307,7 +307,7 @@ async def test_impossible_numbers_are_not_shown(besiege: Besiege) -> None:
         assert 0 < (event.get("seconds") or 1) <= 2**53, event
 
 
-# --- Images that are none ---------------------------------------------------------------------------------------------
+# --- Files that are not images ----------------------------------------------------------------------------------------
 
 
 def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""What clients send beside a prompt reaches every back end that can use it: references, masks and parameters."""
+"""Reference images, masks and parameters reach every back end that can use them."""
 
 import asyncio
 import base64
@@ -36,7 +36,7 @@ MASK: File = ("image/png", image("PNG", "blue"))
 
 
 def data_uri(file: File) -> str:
-    """With a type that is not that of the bytes."""
+    """A data URI whose type is not that of the bytes."""
     return f"data:image/x-other;base64,{base64.b64encode(file[1]).decode()}"
 
 
@@ -88,7 +88,7 @@ ways = pytest.mark.parametrize(("send", "param", "mask_param"), WAYS, ids=lambda
 
 
 async def most_references(proxy: Proxy, contract: Contract) -> int:
-    """How many reference images an order may have."""
+    """The number of reference images that an order may have."""
     most: int = (await contract.abilities(proxy))["max_reference_images"]
     return min(most, MAX_REFERENCES)
 

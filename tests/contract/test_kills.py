@@ -8,7 +8,7 @@ from tests.contract.conftest import Contract, StartKillable
 from tests.contract.script import Step
 from tests.contract.stages import STAGES
 
-# What a kill does to an order is decided above the wires: one relative of the Images API is enough.
+# The effect of a kill does not depend on the protocol: one relative of the Images API is enough.
 pytestmark = pytest.mark.parametrize(
     "contract", [name for name in STAGES if name != "openai_images (chat)"], indirect=True
 )

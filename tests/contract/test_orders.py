@@ -1,4 +1,4 @@
-"""What clients get from any back end."""
+"""Orders of clients at any back end."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -16,7 +16,7 @@ Start = Callable[..., AbstractAsyncContextManager[Proxy]]
 
 
 async def error_of(proxy: Proxy, model: str) -> tuple[str, str | None]:
-    """The code of a failed order, and what its answer tells SDKs about a retry."""
+    """The code of a failed order, and the value of `x-should-retry` in its answer."""
     async with proxy.chat(model=model) as answer:
         body = await answer.json()
         return body["error"]["code"], answer.headers.get("x-should-retry")

@@ -1,4 +1,4 @@
-"""The admin API of a real process: what it acknowledged outlives SIGKILL, and no secret gets into its logs."""
+"""The admin API of a real process: acknowledged changes survive SIGKILL, and no secret gets into its logs."""
 
 import json
 import signal
@@ -77,7 +77,7 @@ def test_no_answer_and_no_log_contains_a_secret(start_program: StartProgram) -> 
             ask(program, "GET", "/admin/api/settings"),
             ask(program, "GET", "/admin/api/audit"),
         ]
-        # What repeats the client's own words, for the logs alone.
+        # These repeat the client's own words, so only the logs are checked.
         ask(program, "POST", "/admin/api/keys", {TOKEN: 1})
         ask(program, "GET", f"/admin/api/keys/{TOKEN}?key={SECOND}")
         ask(program, "POST", "/admin/api/keys/batch", {"ids": [TOKEN], "action": "test"})

@@ -1,4 +1,4 @@
-"""The first minutes of a new user: what the program says, the line it prints, how it stops, how it bears mistakes."""
+"""The first minutes of a new user: the banner, the printed command, the stop, and messages about mistakes."""
 
 import json
 import re
@@ -69,7 +69,7 @@ def test_python_dot_in_a_checkout_is_the_same_program(start_program: StartProgra
     ids=["python -m", "python dot", "the installed script"],
 )
 def test_on_windows_one_line_names_the_supported_systems(start: str, tmp_path: Path) -> None:
-    # What Python has on POSIX systems only can't be imported then.
+    # Modules that Python has only on POSIX systems can't be imported then.
     windows = "import runpy, sys; sys.platform = 'win32'; sys.modules.update(dict.fromkeys(['fcntl', 'resource']))"
     command = [sys.executable, "-c", f"{windows}; {start}"]
     ended = subprocess.run(
@@ -229,7 +229,7 @@ def test_a_port_chosen_by_the_system_is_shown_and_used_in_links(start_program: S
     with start_program(API_PORT="0", API_AUTH_TOKEN=CLIENT_KEY) as program:
         assert not program.url.endswith(":0")
         body = json.dumps({"prompt": "a red fox", "response_format": "url"}).encode()
-        # With a name that no link can hold, the server has to know its port by itself.
+        # With a host that is not valid in a link, the server has to know its port by itself.
         headers = {"authorization": f"Bearer {CLIENT_KEY}", "content-type": "application/json", "host": "h:many"}
         request = urllib.request.Request(f"{program.url}/v1/images/generations", body, headers)
         with urllib.request.urlopen(request) as answer:

@@ -1,4 +1,4 @@
-"""The curl lines that sora-api documents: an image, a stream, an order asked for by its id, a remix."""
+"""The curl lines that sora-api documents: an image, a stream, an order retrieved by its id, a remix."""
 
 import base64
 import json
@@ -26,7 +26,7 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def curl(folder: Path, method: str, address: str, *options: str) -> str:
-    """What curl prints for a line such as that document holds."""
+    """The output of curl for a line as in that document."""
     headers = ("-H", "Content-Type: application/json", "-H", f"Authorization: Bearer {CLIENT_KEY}")
     return paste(shlex.join(["curl", "-s", "-X", method, address, *headers, *options]), folder)
 

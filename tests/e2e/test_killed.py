@@ -1,4 +1,4 @@
-"""A process that is killed: the next one on its folder tells and repeats the same."""
+"""A process that is killed: the next one on its folder gives the same answers."""
 
 import json
 import signal

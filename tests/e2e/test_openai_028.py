@@ -1,4 +1,4 @@
-"""openai==0.28.1, the last SDK of its line, which many scripts still hold: in a folder of its own."""
+"""openai==0.28.1, the last SDK of its line, which many scripts still use: in a folder of its own."""
 
 import os
 import re
@@ -106,7 +106,7 @@ assert again.id == answer.id
 
 # --- The scripts that sora-api documents ------------------------------------------------------------------------------
 
-# The calls and the loop of that service's README: two ends, and all else, exceptions too, is a reason to ask again.
+# The calls and the loop of that service's README: it ends for two reasons, and repeats the call for all others.
 LEGACY = """
 import base64, requests
 
@@ -126,13 +126,13 @@ def poll(generation_id):
 def delete(path):
     requests.delete(openai.api_base + path, headers={"Authorization": "Bearer " + openai.api_key}).raise_for_status()
 """
-# What becomes of a prompt that holds these words.
+# The faults of prompts that contain these words.
 FAULTS = {"refused at once": "policy", "refused later": "moderation", "comes to nothing": "fail"}
 
 
 @pytest.fixture(scope="module", params=["120", "0"], ids="SYNC_WAIT={}".format)
 def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API of a program that waits for images, and of one that does not, where some prompts end badly."""
+    """The API of a program that waits for images, and of one that does not, where some prompts fail."""
     folder = tmp_path_factory.mktemp("service")
     settings = {"API_AUTH_TOKEN": CLIENT_KEY, "POLL_INTERVAL": "0.1", "SYNC_WAIT": request.param}
     with running_program(folder, **settings) as program:
