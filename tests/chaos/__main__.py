@@ -42,7 +42,7 @@ async def _run(folder: Path) -> dict[str, Outcome | None]:
         "at points of the submit, list without prompts": await _part(
             folder, "4", kills.aimed, *kills.NAMELESS_AIMS * 3, options=kills.NAMELESS
         ),
-        "during the download of an image": await _part(folder, "5", kills.while_an_image_comes_in, kills=6),
+        "during the download of an image": await _part(folder, "5", kills.during_a_download, kills=6),
         "crash loop": await _part(folder, "6", kills.in_a_crash_loop, kills=10),
         "stopped for 60 s": await _part(folder, "7", kills.stopped_and_continued, seconds=60),
         "full disk": await _part(folder, "8", on_a_full_disk),

@@ -47,7 +47,7 @@ class Farm(World):
     async def release(self) -> None:
         """Do nothing: no answer is held back."""
 
-    async def reckon(self) -> Outcome:
+    async def final_outcome(self) -> Outcome:
         outcome = self.outcome
         for generation_id in self.book.acknowledged:
             await self.made(generation_id)

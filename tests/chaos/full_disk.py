@@ -38,7 +38,7 @@ async def on_a_full_disk(folder: Path) -> Outcome | None:
             await it.kill(server)
         await asyncio.to_thread(filler.unlink)
         async with it.life():
-            return await it.reckon()
+            return await it.final_outcome()
 
 
 async def _is_refused(it: SimulatorWorld) -> None:

@@ -34,7 +34,7 @@ async def killed_at_random(it: World, *, kills: int, orders: int) -> Outcome:
             await it.kill(server)
             await placing
     async with it.life():
-        return await it.reckon()
+        return await it.final_outcome()
 
 
 async def _order_soon(it: World, dice: random.Random) -> None:
@@ -68,7 +68,7 @@ async def _answered(it: SimulatorWorld) -> None:
     await asyncio.sleep(random.uniform(0, 0.04))
 
 
-async def _standing_still(it: SimulatorWorld) -> None:
+async def _stopped(it: SimulatorWorld) -> None:
     it.upstream.send(signal.SIGSTOP)
     generation_id = await it.order()
     assert generation_id is not None
@@ -79,10 +79,10 @@ async def _standing_still(it: SimulatorWorld) -> None:
 ON_THE_WIRE = Aim(_on_the_wire)  # the back end has read the order, and has not registered it
 REGISTERED = Aim(_registered)  # the order is registered, and the answer is not sent yet
 ANSWERED = Aim(_answered, leaves=None)  # the answer was sent up to 40 ms ago
-STANDING_STILL = Aim(_standing_still)  # the order is in the back end's socket, and is read after the kill
+STOPPED = Aim(_stopped)  # the order is in the back end's socket, and is read after the kill
 # The last one is left out without prompts: the server would wait for the list that it requests before the order.
 NAMELESS_AIMS = (ON_THE_WIRE, REGISTERED, ANSWERED)
-AIMS = (*NAMELESS_AIMS, STANDING_STILL)
+AIMS = (*NAMELESS_AIMS, STOPPED)
 
 
 async def aimed(folder: Path, *aims: Aim, options: tuple[str, ...] = ()) -> Outcome:
@@ -109,7 +109,7 @@ async def killed_at(it: World, *aims: Aim) -> Outcome:
             if status == "submitting" and ended["choices"][0]["finish_reason"] == "stop":
                 it.outcome.settled.append(time.perf_counter() - begun)
     async with it.life():
-        return await it.reckon()
+        return await it.final_outcome()
 
 
 async def _struck_by(it: SimulatorWorld, fault: str, **fields: object) -> None:
@@ -122,7 +122,7 @@ async def _struck_by(it: SimulatorWorld, fault: str, **fields: object) -> None:
 # --- Elsewhere --------------------------------------------------------------------------------------------------------
 
 
-async def while_an_image_comes_in(folder: Path, *, kills: int) -> Outcome:
+async def during_a_download(folder: Path, *, kills: int) -> Outcome:
     """Kill the server before the first byte of an image and in its middle; its next life fetches all of it again."""
     async with world(folder, IMAGE_LOCALIZATION="True") as it:
         for number in range(kills):
@@ -142,7 +142,7 @@ async def while_an_image_comes_in(folder: Path, *, kills: int) -> Outcome:
                 parts = await asyncio.to_thread(lambda: list((it.folder / "data/images").glob(".*")))
                 assert parts == []
         async with it.life():
-            return await it.reckon()
+            return await it.final_outcome()
 
 
 async def in_a_crash_loop(folder: Path, *, kills: int) -> Outcome:
@@ -162,7 +162,7 @@ async def in_a_crash_loop(folder: Path, *, kills: int) -> Outcome:
             }
         it.settings["SETTLE_TIME"] = str(SETTLE_SECONDS)
         async with it.life():
-            return await it.reckon()
+            return await it.final_outcome()
 
 
 async def stopped_and_continued(folder: Path, *, seconds: float) -> Outcome:
@@ -175,7 +175,7 @@ async def stopped_and_continued(folder: Path, *, seconds: float) -> Outcome:
         server.send(signal.SIGSTOP)
         await asyncio.sleep(seconds)
         server.send(signal.SIGCONT)
-        return await it.reckon()
+        return await it.final_outcome()
 
 
 async def _submits(it: SimulatorWorld) -> int:

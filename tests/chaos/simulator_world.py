@@ -65,7 +65,7 @@ class SimulatorWorld(World):
     async def struck(self) -> int:
         return sum((await self.stats())["faults_struck"].values())
 
-    async def reckon(self) -> Outcome:
+    async def final_outcome(self) -> Outcome:
         await self.no_faults()
         outcome, book = self.outcome, self.book
         told = {generation_id: await self.made(generation_id) for generation_id in book.acknowledged}

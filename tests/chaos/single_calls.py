@@ -72,7 +72,7 @@ class SingleCalls(World):
         await super().kill(server)
         self.arrived |= await asyncio.to_thread(_arrived, Path(self.settings["DATA_DIR"]))
 
-    async def reckon(self) -> Outcome:
+    async def final_outcome(self) -> Outcome:
         outcome, server = self.outcome, self.server
         for generation_id in self.book.acknowledged:
             await self.made(generation_id)

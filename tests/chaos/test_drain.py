@@ -71,7 +71,7 @@ async def test_a_stop_ends_every_stream_and_waits_for_submits_and_the_next_start
             *_, last = stream.text.removesuffix("data: [DONE]\n\n").strip().split("\n\n")
             assert stream.generation_id in last, stream.text
         async with it.life():
-            all_is_well(await it.reckon())
+            all_is_well(await it.final_outcome())
 
 
 ORDER = {"model": "sora-1.0", "messages": [{"role": "user", "content": "too late"}]}
@@ -98,7 +98,7 @@ async def test_a_call_that_hangs_in_a_thread_does_not_delay_the_end_beyond_the_g
             assert await server.end(signal.SIGTERM) == 0
             assert not await ended_clean(it)
         async with it.life():
-            all_is_well(await it.reckon())
+            all_is_well(await it.final_outcome())
 
 
 async def test_a_second_signal_ends_the_server_at_once_and_the_next_start_resumes_the_orders(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ async def test_a_second_signal_ends_the_server_at_once_and_the_next_start_resume
             await it.until_ready(ready=False)
             assert await server.end(signal.SIGINT) == -signal.SIGINT
         async with it.life():
-            all_is_well(await it.reckon())
+            all_is_well(await it.final_outcome())
 
 
 async def test_a_signal_during_the_start_ends_the_server_cleanly(tmp_path: Path) -> None:
@@ -135,4 +135,4 @@ async def test_a_signal_during_the_start_ends_the_server_cleanly(tmp_path: Path)
         _, said = await process.communicate()
         assert process.returncode == 0, said
         async with it.life():
-            all_is_well(await it.reckon())
+            all_is_well(await it.final_outcome())

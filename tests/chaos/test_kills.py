@@ -30,7 +30,7 @@ async def test_an_order_is_made_once_even_if_lists_have_no_prompts(tmp_path: Pat
 async def test_an_image_whose_download_was_interrupted_is_fetched_again_and_served_whole_or_not_at_all(
     tmp_path: Path,
 ) -> None:
-    all_is_well(await kills.while_an_image_comes_in(tmp_path, kills=2))
+    all_is_well(await kills.during_a_download(tmp_path, kills=2))
 
 
 async def test_a_crash_loop_sends_nothing(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ async def test_without_room_new_orders_are_refused_and_running_ones_are_stored_w
             assert (await it.stats())["registered"] == 2
         await it.until_ready()
         assert await it.order() is not None
-        all_is_well(await it.reckon())
+        all_is_well(await it.final_outcome())
         assert (await it.stats())["registered"] == 3
 
 
@@ -67,7 +67,7 @@ async def test_a_kill_without_room_loses_no_acknowledged_order(tmp_path: Path) -
                 await it.until_all_is_made()
                 await it.kill(server)
         async with it.life():
-            all_is_well(await it.reckon())
+            all_is_well(await it.final_outcome())
 
 
 async def test_an_image_that_can_not_be_stored_is_linked_at_its_own_address(tmp_path: Path) -> None:

@@ -109,4 +109,4 @@ async def forgotten(folder: Path, *, kills: int, orders: int, on_lost: str) -> O
                 for generation_id in placed:
                     await it.made(generation_id or "")
         async with it.life():
-            return await it.reckon()
+            return await it.final_outcome()

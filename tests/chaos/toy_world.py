@@ -45,7 +45,7 @@ class ToyWorld(World):
         self.forgotten.update(job["prompt"] for job in self.stage.jobs.values())
         self.stage.forget()
 
-    async def reckon(self) -> Outcome:
+    async def final_outcome(self) -> Outcome:
         outcome, acknowledged = self.outcome, self.book.acknowledged
         for generation_id in acknowledged:
             await self.made(generation_id)

@@ -96,7 +96,7 @@ class World(ABC):
         """Let the back end continue after a kill."""
 
     @abstractmethod
-    async def reckon(self) -> Outcome:
+    async def final_outcome(self) -> Outcome:
         """Wait until every order has ended, and compare what clients got with what the back end made."""
 
     @contextlib.asynccontextmanager

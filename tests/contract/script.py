@@ -40,9 +40,9 @@ class Script:
         for pause in self._pauses.values():
             pause.set()
 
-    async def reach(self, step: Step, *, anew: bool = False) -> None:
+    async def reach(self, step: Step, *, again: bool = False) -> None:
         """Wait until a request has come to a step; `again`: one that comes from now on."""
-        if anew:
+        if again:
             self._reached[step].clear()
         async with asyncio.timeout(PATIENCE):
             await self._reached[step].wait()

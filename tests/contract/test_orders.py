@@ -83,7 +83,7 @@ async def test_a_task_that_the_back_end_lost_is_sent_again_only_if_the_operator_
         async with proxy.chat(model=contract.model, background=True) as answer:
             generation_id = answer.headers["x-generation-id"]
         await contract.stage.script.reach(Step.registered)
-        await contract.stage.script.reach(Step.polled, anew=True)
+        await contract.stage.script.reach(Step.polled, again=True)
         contract.stage.forget()
         contract.stage.script.tasks_end = True
         ended = await proxy.ended(generation_id)

@@ -1,4 +1,4 @@
-"""Who gets into the admin API, by which way, and what that way bears."""
+"""Access to the admin API: keys, sessions, failed logins, and the audit log."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Upstream keys by the admin API: what is changed takes effect at once, on running orders too, and stays so."""
+"""Upstream keys in the admin API: changes take effect at once, for running orders too, and survive a restart."""
 
 import asyncio
 import contextlib
@@ -53,7 +53,7 @@ class Admin:
         return dict(await self.get(f"{KEYS}/{fingerprint(token)}"))
 
     async def until(self, state: str, token: str = UPSTREAM_TOKEN) -> dict[str, Any]:
-        """The key, as soon as it is in this state."""
+        """The key, once it is in this state."""
 
         async def look() -> dict[str, Any] | None:
             _, key = await self.ask("GET", f"{KEYS}/{fingerprint(token)}")
@@ -81,7 +81,7 @@ async def admin(proxy: Proxy, session: aiohttp.ClientSession) -> Admin:
 
 
 async def orders_of(simulator: Simulator, token: str) -> int:
-    """How many orders came with a token."""
+    """The number of orders that came with a token."""
     return int((await simulator.stats())["ordering"]["submit"].get(token, 0))
 
 
@@ -279,7 +279,7 @@ async def test_one_token_is_never_two_keys(admin: Admin) -> None:
         status, body = await admin.ask(method, path, {"key": f"Bearer {TOKEN}"})
         assert (status, body["error"]["code"], body["error"]["param"]) == (409, "key_exists", "key")
     await admin.change(key_id, key="a-third-token-of-the-tests")
-    assert (await admin.ask("POST", KEYS, {"key": TOKEN}))[0] == 409  # it is still the name of that key
+    assert (await admin.ask("POST", KEYS, {"key": TOKEN}))[0] == 409  # it is still the id of that key
 
 
 async def test_null_resets_a_field_to_its_default(admin: Admin) -> None:
@@ -473,7 +473,7 @@ async def test_a_key_removed_from_its_source_goes_out_of_service_and_returns_wit
         assert answer.status == 200
 
 
-# --- What goes on -----------------------------------------------------------------------------------------------------
+# --- Usage, queue and audit log ---------------------------------------------------------------------------------------
 
 
 async def test_usage_the_queue_and_the_running_generations_are_shown(

@@ -1,4 +1,4 @@
-"""Settings that operators change while the server runs: at once, for good, and told in the audit log."""
+"""Settings that operators change while the server runs: changes take effect at once, are stored and audited."""
 
 import logging
 from typing import Any
@@ -25,7 +25,7 @@ async def change(session: aiohttp.ClientSession, proxy: Proxy, **options: Any) -
         return answer.status, await answer.json()
 
 
-async def changes_told(session: aiohttp.ClientSession, proxy: Proxy) -> list[dict[str, Any]]:
+async def audited_changes(session: aiohttp.ClientSession, proxy: Proxy) -> list[dict[str, Any]]:
     """The entries of the audit log about settings, newest first."""
     entries = (await read(session, proxy, AUDIT))["data"]
     return [entry for entry in entries if entry["action"] == "settings.change"]
@@ -82,7 +82,7 @@ async def test_a_new_egress_is_used_at_once_by_an_order_that_waits_for_one(
             assert (await read_stream(waiting)).done
         _, told = await change(session, proxy, PROXIES=f"{dead},direct")
         assert told["settings"]["PROXIES"]["value"] == "http://127.0.0.1:9, direct"
-        assert "marker" not in str(await changes_told(session, proxy))
+        assert "marker" not in str(await audited_changes(session, proxy))
     async with start_proxy(**settings) as proxy, proxy.chat() as answer:
         assert answer.status == 200
 
@@ -128,7 +128,7 @@ async def test_an_invalid_change_changes_nothing_and_names_the_option(
     assert (status, told["error"]["param"]) == (400, param)
     assert "marker" not in str(told)
     assert await read(session, proxy) == before
-    assert await changes_told(session, proxy) == []
+    assert await audited_changes(session, proxy) == []
 
 
 async def test_every_change_is_audited_with_the_old_and_the_new_value(
@@ -136,7 +136,7 @@ async def test_every_change_is_audited_with_the_old_and_the_new_value(
 ) -> None:
     await change(session, proxy, BASE_URL="https://a.example.com", IMAGE_LOCALIZATION=False)
     await change(session, proxy, BASE_URL="https://b.example.com")
-    newest, oldest = await changes_told(session, proxy)
+    newest, oldest = await audited_changes(session, proxy)
     assert (newest["who"], newest["address"], newest["action"]) == ("admin key", "127.0.0.1", "settings.change")
     assert newest["changes"] == {"BASE_URL": ["https://a.example.com", "https://b.example.com"]}
     assert oldest["target"] == "BASE_URL, IMAGE_LOCALIZATION"

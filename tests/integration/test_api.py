@@ -1,4 +1,4 @@
-"""What holds for every route: who gets in, what errors look like, what every answer carries."""
+"""Rules for every route: access, the form of errors, and the headers of every answer."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Each answer about an order names the back end that makes it or made it."""
+"""Each answer about an order names the back end that makes or made it."""
 
 import time
 from pathlib import Path

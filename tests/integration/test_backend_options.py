@@ -1,4 +1,4 @@
-"""Options of back ends, headers of keys: what operators may set, what they see of it, and what a change leaves."""
+"""Options of back ends and headers of keys: valid values, the shown values, and the effect of a change."""
 
 import asyncio
 import sqlite3
@@ -87,7 +87,7 @@ async def test_options_are_changed_by_name_and_null_removes_one(start_proxy: Sta
         assert await sent_headers(proxy, server, "x-gate", "x-other") == ["let-me-in", "1"]
         shown = await options_of(proxy)
         assert shown == {"max_images_per_day": 100, "extra_headers": {"X-Gate": "…", "X-Other": "…"}}
-        assert (await ask(proxy, "PATCH", FIRST, {"options": shown}))[0] == 200  # what is shown changes nothing
+        assert (await ask(proxy, "PATCH", FIRST, {"options": shown}))[0] == 200  # the shown values change nothing
         assert await sent_headers(proxy, server, "x-gate", "x-other") == ["let-me-in", "1"]
         changed = {"extra_headers": {"X-Gate": "…", "X-New": "2"}}
         assert (await ask(proxy, "PATCH", FIRST, {"options": changed}))[0] == 200
@@ -158,7 +158,7 @@ async def test_a_stored_back_end_that_can_not_be_read_is_left_out_of_a_start(
         assert await made_by(proxy) == "first"
     assert caplog.text.count("stored record unreadable") == 2
     await change_database(tmp_path, "DELETE FROM backends WHERE name = 'first'")
-    async with start_proxy() as proxy:  # no images are drawn for somebody who has a back end
+    async with start_proxy() as proxy:  # the simulator draws no images for an operator who has a back end
         assert await states(proxy) == {}
 
 

@@ -1,4 +1,4 @@
-"""Each background loop of the server is killed: its death is logged and shown, and its work is taken up again."""
+"""Each background loop of the server is killed: its death is logged and shown, and the loop is restarted."""
 
 import asyncio
 import json

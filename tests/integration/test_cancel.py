@@ -1,4 +1,4 @@
-"""Cancelling, at every point of an order's way: what was not sent never is, what was keeps its key until it ends."""
+"""Cancelling at every point: an unsent order is never sent, and a submitted one keeps its key until its task ends."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ async def finish_reason(proxy: Proxy, generation_id: str) -> str:
     return str((await proxy.get(f"/v1/generation/{generation_id}"))["choices"][0]["finish_reason"])
 
 
-async def some_looks(sora: Sora) -> None:
+async def some_polls(sora: Sora) -> None:
     before = sora.looks[UPSTREAM_TOKEN]
     await sora.until(lambda: sora.looks[UPSTREAM_TOKEN] >= before + 3)
 
@@ -54,7 +54,7 @@ def takes_and_runs(sora: Sora) -> None:
 
 async def check_the_key_is_busy_until_the_task_has_ended(proxy: Proxy, sora: Sora) -> None:
     second = await place(proxy, "the second")
-    await some_looks(sora)
+    await some_polls(sora)
     assert len(sora.orders) == 1
     sora.tasks[UPSTREAM_TOKEN][0]["status"] = "succeeded"
     await sora.until(lambda: len(sora.orders) == 2)
@@ -119,7 +119,7 @@ async def test_a_restart_keeps_the_key_of_a_cancelled_order_busy_too(start_proxy
         described = await cancel(proxy, generation_id)
     async with start_proxy(**one_at_a_time(sora)) as proxy:
         again = await cancel(proxy, generation_id)
-        assert again | {"backend_id": None} == described | {"backend_id": None}  # it may have come in between
+        assert again | {"backend_id": None} == described | {"backend_id": None}  # a call may have come in between
         await check_the_key_is_busy_until_the_task_has_ended(proxy, sora)
 
 

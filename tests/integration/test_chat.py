@@ -26,7 +26,7 @@ def data_uri(colour: str, kind: str = "PNG") -> str:
 
 
 async def fetch_image(proxy: Proxy, url: str) -> Image.Image:
-    # Without any key: this is what an <img> does.
+    # Without any key, as an <img> does.
     async with proxy.client.get(url, headers={"authorization": ""}) as answer:
         assert answer.status == 200
         assert answer.headers["content-type"] == "image/png"
@@ -45,7 +45,7 @@ def looks_like(colour: tuple[int, int, int], image: Image.Image) -> bool:
 
 
 async def stream_of_half_an_hour_twice(proxy: Proxy, simulator: Simulator) -> StreamRead:
-    """The stream of an order that takes an hour: it ends after it has told of progress."""
+    """The stream of an order that takes an hour: it ends after it has shown progress."""
     async with proxy.chat("a red fox", stream=True) as answer:
         await simulator.let_pass(HOUR / 2)
         begun = await read_until(answer, b" %")
@@ -299,7 +299,8 @@ async def test_progress_can_be_switched_off(start_simulator: StartSimulator, sta
     ):
         await simulator.let_pass(HOUR / 2)
         looks = sum((await simulator.stats())["ordering"].get("list", {}).values())
-        await simulator.wait_for(endpoint="list", count=looks + 2)  # one of them at least saw the progress, and told it
+        # At least one poll saw the progress, and the stream showed it.
+        await simulator.wait_for(endpoint="list", count=looks + 2)
         await simulator.let_pass(HOUR / 2)
         stream = await read_stream(answer)
 
@@ -310,7 +311,7 @@ async def test_progress_can_be_switched_off(start_simulator: StartSimulator, sta
 async def test_a_stream_without_progress_still_sends_heartbeats(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
-    """Looks bring news all the time, so the silence that a heartbeat waits for never comes."""
+    """Polls bring news all the time, so the silence after which a heartbeat is sent never comes."""
     async with (
         start_simulator(seconds=HOUR) as simulator,
         start_proxy(**in_front_of(simulator), progress_style="none", heartbeat_interval=60) as proxy,

@@ -1,4 +1,4 @@
-"""ComfyUI servers behind ours: what clients get, and what the servers are asked, whatever happens to them."""
+"""ComfyUI servers behind ours: the answers to clients and the calls to the servers, whatever happens to them."""
 
 import asyncio
 import base64
@@ -89,7 +89,7 @@ def colour_of(content: bytes) -> tuple[int, ...]:
 
 
 def colour_by(prompt: str) -> tuple[int, ...]:
-    """The colour that the first pixel has of an order with this prompt."""
+    """The colour of the first pixel of an image of this prompt."""
     return Picture(64, 64, f"{prompt} · seed {SEED}").corner
 
 
@@ -153,10 +153,10 @@ async def test_two_servers_make_forty_orders_of_two_clients_fairly_although_one_
     assert set(lost) <= {"upstream_lost"}
     assert len(lost) <= 1
     assert idle == []
-    assert 5 <= made[:16].count("late") <= 11  # although all of the early client's were there before
+    assert 5 <= made[:16].count("late") <= 11  # although all orders of the first client came before
     assert [each["max_unfinished"] for each in stats] == [1, 1]
     assert min(each["registered"] for each in stats) >= 5
-    assert sum(each["registered"] for each in stats) == 40  # none twice
+    assert sum(each["registered"] for each in stats) == 40  # no image twice
 
 
 async def test_two_orders_at_once_go_to_two_servers(start_proxy: StartProxy) -> None:
@@ -247,7 +247,7 @@ async def test_progress_is_that_of_the_server_and_a_waiting_order_shows_its_plac
 
         await eventually(lambda: at(1, 0))
         await server.advance(5 * STEP)
-        await eventually(lambda: at(None, 6))  # the sampler is at work, with whose start its time begins
+        await eventually(lambda: at(None, 6))  # the sampler has started, and its time begins with that
         for least in (20, 40, 60):
             await server.advance(STEP)
             await eventually(lambda: at(None, least))  # noqa: B023
@@ -351,7 +351,7 @@ async def test_a_cancellation_affects_only_our_order_whether_it_waits_or_runs(
     assert hit == {generation.state.task_id}
 
 
-# --- What servers lose -----------------------------------------------------------------------------------------------
+# --- Lost jobs and answers --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("on_lost", ["fail", "requeue"])
@@ -437,7 +437,7 @@ async def test_calls_that_fail_for_a_while_are_repeated(start_proxy: StartProxy,
     assert stats["registered"] == 1
 
 
-# --- What servers refuse, and how they fail --------------------------------------------------------------------------
+# --- Refusals and failures --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("fate", "words"), [("execution_error", "CLIPTextEncode"), ("out_of_memory", "memory")])
@@ -528,7 +528,7 @@ async def test_a_checkpoint_removed_from_the_server_is_refused_as_missing(
             await before.aclose()
             one = ComfyUIOptions(seconds=0.0, checkpoints="b.safetensors")
             async with serve_comfyui_simulator(one, listen(running.host, running.port)):
-                for _ in range(2):  # by the server's answer, then without asking it
+                for _ in range(2):  # by the server's answer, then without a call to it
                     status, body = await generate(proxy, model=f"{MODEL}/{CHECKPOINT}")
                     assert body["error"]["code"] == "model_unavailable", (status, body)
                 assert (await generate(proxy, model=f"{MODEL}/b.safetensors"))[0] == 200
@@ -656,7 +656,7 @@ async def test_a_repeated_order_gets_an_image_although_its_first_file_is_gone(st
             for each in (first, second)
         ]
         assert corner(bodies[0]) == corner(bodies[1])
-        assert files[0] != files[1]  # so it does not matter what became of the first one
+        assert files[0] != files[1]  # so the first one is not needed
         await server.fault("view_gone")
         assert (await generate(proxy))[0] == 200
 

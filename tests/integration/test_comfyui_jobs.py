@@ -1,4 +1,4 @@
-"""How jobs of a ComfyUI server are polled and stopped, where a small difference decides whether one is lost."""
+"""Polls and stops of jobs at a ComfyUI server, at moments that decide whether a job counts as lost."""
 
 from collections.abc import AsyncIterator
 

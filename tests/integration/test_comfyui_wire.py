@@ -1,7 +1,7 @@
 """The simulated ComfyUI answers, and reports to its sockets, as ComfyUI 0.33.0, 0.8.0 and 0.3.64 did.
 
-`comfyui_wire.json` holds one exchange a line: what was sent to which versions, and the status, the headers and the
-shape of the answer. `comfyui_sockets.json` holds what sockets of 0.33.0 heard, a line a frame.
+`comfyui_wire.json` holds one exchange in each line: the request, the versions, and the status, headers and shape of the
+answer. `comfyui_sockets.json` holds the frames that sockets of 0.33.0 received, one in each line.
 """
 
 import json
@@ -35,7 +35,7 @@ async def too_large() -> AsyncIterator[bytes]:
 
 
 def sent_of(exchange: dict[str, Any]) -> dict[str, Any]:
-    """What is sent, for aiohttp."""
+    """The recorded request, for aiohttp."""
     sent: dict[str, Any] = {"headers": exchange.get("sent", {})}
     if "json" in exchange:
         sent["json"] = exchange["json"]
@@ -63,14 +63,14 @@ def test_many_exchanges_of_every_version_are_compared() -> None:
 
 
 async def warm(server: SimulatedComfyUI, *, color: int = 255) -> None:
-    """Let the cache know the nodes 0 and 1 of the graph of this colour, and not the other ones."""
+    """Put the nodes 0 and 1 of the graph of this colour into the cache, and no others."""
     await server.fault("out_of_memory", node="ImageUpscaleWithModel")
     await server.submit(upscaled(color))
     await server.finish()
 
 
 async def heard_step_by_step(server: SimulatedComfyUI, listener: Listener, *marks: str) -> list[str]:
-    """What a socket hears up to each of these frames, after which a step passes, and then up to the job's end."""
+    """The events of a socket up to each of these frames, after which a step passes, and up to the job's end."""
     heard: list[str] = []
     for mark in marks:
         heard += await listener.until(mark)

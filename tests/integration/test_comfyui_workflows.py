@@ -1,4 +1,4 @@
-"""The workflows of the package, and what is asked of a server for them, before the simulated ComfyUI."""
+"""The workflows of the package, and their demands on a server, in front of the simulated ComfyUI."""
 
 import asyncio
 import io

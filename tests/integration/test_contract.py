@@ -1,4 +1,4 @@
-"""What chat clients rely on, byte by byte: each stream as it goes out, and rules that each broke a client once."""
+"""The bytes that chat clients rely on: each whole stream, and rules whose violation broke a client once."""
 
 import asyncio
 import json

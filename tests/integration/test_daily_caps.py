@@ -1,4 +1,4 @@
-"""Daily caps on images, from the request to the answer: who is passed over, what is refused, and what still counts."""
+"""Daily caps on images, from the request to the answer: skipped back ends, refusals, and the orders that count."""
 
 import asyncio
 from collections import Counter
@@ -29,7 +29,7 @@ def entry(name: str, server: Sora, cap: int | None = None, **fields: Any) -> dic
 
 
 def answers(server: Sora, *refusals: web.Response) -> Any:
-    """Answer so many orders with these, without registering them; then take orders."""
+    """Answer orders with these refusals, without registering them; then accept orders."""
     left = list(refusals)
 
     async def answer(order: Order) -> web.StreamResponse:
@@ -56,7 +56,7 @@ def refused(code: str, status: int) -> web.Response:
 
 
 async def images_today(proxy: Proxy) -> dict[str, int]:
-    """As operators see them, by back end."""
+    """The images of today as operators see them, by back end."""
     headers = {"authorization": f"Bearer {ADMIN_KEY}"}
     async with proxy.client.get(f"{proxy.url}/admin/api/queue", headers=headers) as answer:
         queue = await answer.json()
@@ -268,7 +268,7 @@ async def test_an_order_that_is_cancelled_while_it_is_submitted_counts_if_it_was
         await sora.until(lambda: len(sora.orders) == 1)
         async with proxy.client.post(f"{proxy.url}/v1/generation/{placed}/cancel") as answer:
             assert answer.status == 200, await answer.text()
-        await assert_capped(proxy, "MAX_IMAGES_PER_DAY=1")  # for nobody knows yet
+        await assert_capped(proxy, "MAX_IMAGES_PER_DAY=1")  # since the outcome is not known yet
         decide.set()
 
         async def nothing_is_left() -> bool:

@@ -189,7 +189,7 @@ async def test_a_check_that_takes_too_long_is_abandoned_and_the_start_continues(
 
     @sa.event.listens_for(database._write_engine, "before_cursor_execute")
     def interrupt(connection: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
-        """As the timer does, but at once, and once."""
+        """Interrupt the check as the timer does, but at once, and once."""
         if "quick_check" in statement:
             raw, strikes = cast("sqlite3.Connection", connection.connection.driver_connection), iter([1])
             raw.set_progress_handler(lambda: next(strikes, 0), 1)

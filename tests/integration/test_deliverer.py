@@ -1,4 +1,4 @@
-"""Delivering what is in the outbox: when it is tried again, when no more, and what is never asked."""
+"""Delivery of the outbox: retries, the end of retries, and addresses that are never called."""
 
 import asyncio
 import time
@@ -26,13 +26,13 @@ from tests.receiver import SECRET, Answer, Receiver, hang, hang_up, serve_receiv
 
 @dataclass
 class Post:
-    """An outbox, and what delivers from it."""
+    """An outbox and its deliverer."""
 
     database: Database
     outbox: Outbox
 
     async def put(self, address: str, host: str = "127.0.0.1", attempts: int = 0, wait: float = 0.0) -> str:
-        """Put a message into the outbox that is due in so many seconds; returns its id."""
+        """Put a message into the outbox that is due in this many seconds; returns its id."""
         number = len(await self.messages())
         message = Message(f"msg_{number}", f"chatcmpl-{number}", address, host, "{}", attempts, time.time() + wait)
         await self.database.write(lambda connection: connection.execute(outbox.insert(), asdict(message)))
@@ -55,7 +55,7 @@ class Post:
         return [Message(*row) for row in rows]
 
     async def until_tried(self, attempts: int = 1) -> list[Message]:
-        """Wait until each message that is left was tried so often, and none is on its way; returns them."""
+        """Wait until each remaining message was tried this often, and no delivery runs; returns the messages."""
 
         async def look() -> bool:
             messages = await self.messages()
@@ -66,7 +66,7 @@ class Post:
 
     @staticmethod
     def _held(messages: list[Message]) -> bool:
-        """Whether one of them is on its way: then it is kept back for some seconds, less than it rests after that."""
+        """Whether a delivery runs: its message is then due in some seconds, sooner than after a failure."""
         return any(message.due_at < time.time() + 50 for message in messages)
 
 
@@ -86,7 +86,7 @@ async def receiver() -> AsyncIterator[Receiver]:
         yield receiver
 
 
-# --- What ends it, and what does not ----------------------------------------------------------------------------------
+# --- Answers ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code", [200, 201, 204, 299, 410])
@@ -167,7 +167,7 @@ async def test_the_body_of_an_answer_is_not_waited_for(post: Post, receiver: Rec
             await hung_up.wait()
 
 
-# --- When ------------------------------------------------------------------------------------------------------------
+# --- Times -----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_message_is_retried_after_growing_pauses_under_the_same_id_and_finally_given_up(
@@ -204,7 +204,7 @@ def test_the_pauses_grow_and_span_more_than_a_day() -> None:
     [
         ("500", 500, 510),
         ("a date", 4990, 5001),
-        ("1", 100, 126),  # not sooner than we would
+        ("1", 100, 126),  # not sooner than the own pause
         ("99999999", 86_400, 86_401),  # not later than tomorrow
         ("soon", 100, 126),
     ],
@@ -262,7 +262,7 @@ async def test_a_hanging_host_takes_only_a_few_places_and_the_others_are_served(
             assert receiver.open == len(receiver.calls) == MAX_SENDING_PER_HOST
 
 
-# --- Whom it never asks -----------------------------------------------------------------------------------------------
+# --- Addresses that are never called ----------------------------------------------------------------------------------
 
 
 async def test_an_address_that_is_not_public_is_never_called_in_any_spelling(post: Post, receiver: Receiver) -> None:

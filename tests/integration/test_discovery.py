@@ -1,4 +1,4 @@
-"""Back ends that are asked for their models: what clients see of them, also while a server can't be reached."""
+"""Back ends that are asked for their models: the models that clients see, even while a server can't be reached."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ class Lists(Named):
 
 @asynccontextmanager
 async def serve(port: int = 0, **models: int) -> AsyncIterator[ToyServer]:
-    """A server with these models, and how many images an order of each may have at most."""
+    """A server with these models, and the most images of an order of each."""
     server = ToyServer()
     server.models = models
     runner = await server.start(port)
@@ -59,7 +59,7 @@ def entry(url: str, **fields: Any) -> dict[str, Any]:
 
 
 async def listed(proxy: Proxy) -> dict[str, int]:
-    """The models that clients see, and how many images an order may have."""
+    """The models that clients see, and the most images of an order of each."""
     models = (await proxy.get("/v1/models"))["data"]
     return {each["id"]: each["capabilities"]["max_images"] for each in models if "alias_of" not in each}
 
@@ -176,7 +176,7 @@ async def test_operators_can_ask_a_back_end_for_its_models_at_once_and_see_why_i
 
 
 class Wide(Lists):
-    """Its models make one size, which is not that of the others."""
+    """A back end whose models make one size, other than those of the other back end."""
 
     async def ask_capabilities(self, account: Account) -> Capabilities:
         found = await super().ask_capabilities(account)

@@ -1,4 +1,4 @@
-"""Ways out: an order, its looks and its downloads go by the proxies of its key, and by the next one if one fails."""
+"""Egresses: an order, its polls and its downloads use the proxies of its key, and the next one if one fails."""
 
 import socket
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.conftest import Proxy, Simulator, StartProxy, upstream_keys
 from tests.scripted import Script, Serve, Server, behind_socks, leading_to, serving
 from tests.streams import read_stream
 
-HOST = "sora.test"  # only a proxy knows where it is: whatever reaches the simulator under this name came through one
+HOST = "sora.test"  # only a proxy can resolve it: every request to the simulator under this name came through one
 CHALLENGE = b"HTTP/1.1 403 Forbidden\r\ncf-mitigated: challenge\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n"
 GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
 

@@ -1,4 +1,4 @@
-"""The table of faults, row by row: what the simulator puts on the wire, and what it means."""
+"""The table of faults, row by row: the answers of the simulator, and their meaning."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -22,7 +22,7 @@ from sora_proxy.upstream.sora import Sora
 from tests.conftest import UPSTREAM_TOKEN, Simulator
 from tests.submission import submission
 
-Row = tuple[dict[str, Any], type[Fault], str]  # what is ordered of the simulator, and what it is told as
+Row = tuple[dict[str, Any], type[Fault], str]  # the fault of the simulator, and the error as which it is reported
 
 EVERYWHERE: list[Row] = [
     ({"fault": "unauthorized"}, KeyRejected, "upstream_auth"),

@@ -1,4 +1,4 @@
-"""Finished images survive trouble of the server that holds them; those that are bad or gone are given up soon."""
+"""Finished images survive errors of their server; damaged or missing ones are given up soon."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from tests.conftest import HOUR, Proxy, StartProxy
 from tests.eventually import PATIENCE, eventually
 from tests.integration.test_cancel import cancel, finish_reason
 from tests.integration.test_comfyui import colour_by, corner, generate, ours, place
-from tests.integration.test_result_addresses import giving
+from tests.integration.test_result_addresses import list_results
 from tests.simulated_comfyui import SimulatedComfyUI, simulated
 from tests.sora_server import Sora, in_front_of
 
@@ -97,7 +97,7 @@ async def test_server_errors_before_a_missing_image_do_not_count_as_its_attempts
 
 async def test_a_client_sees_that_the_address_of_an_image_was_the_reason(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora), image_localization=True) as proxy:
-        giving(sora, "http://10.0.0.1/fox.gif")
+        list_results(sora, "http://10.0.0.1/fox.gif")
         async with proxy.chat() as answer:
             message = (await answer.json())["error"]["message"]
     assert message == "the back end's images are at addresses that may not be used"

@@ -1,4 +1,4 @@
-"""Edits and variations as multipart forms, in all the ways that clients write them, and in those that nobody should."""
+"""Edits and variations as multipart forms: every valid form that clients write, and invalid ones."""
 
 import asyncio
 import io
@@ -13,7 +13,7 @@ from PIL import Image
 from tests.conftest import Proxy, Simulator
 
 BOUNDARY = "line-between-the-parts"
-Part = tuple[str, bytes]  # the headers of a part, and what it holds
+Part = tuple[str, bytes]  # the headers of a part, and its content
 PROMPT: Part = ('form-data; name="prompt"', b"at night")
 
 

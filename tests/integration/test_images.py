@@ -62,7 +62,7 @@ def opened(content: bytes) -> Image.Image:
 
 
 async def events_of(answer: aiohttp.ClientResponse, begun: bytes = b"") -> list[tuple[str, dict[str, Any]]]:
-    """The events of a stream, after what was read of it, each with the name on its `event:` line."""
+    """The remaining events of a stream, each with the name on its `event:` line."""
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/event-stream")
     return [named_event(block) for block in blocks_of(begun + await answer.read())]

@@ -1,4 +1,4 @@
-"""Whole answers that take long: a true status at first, then blanks, and a body that tells all."""
+"""Whole answers that take long: the true status if it is known in time, else 200, blanks, and a complete body."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Several keys at work in front of a back end that itself refuses every excess."""
+"""Several keys in front of a back end that itself refuses orders above their limits."""
 
 import asyncio
 from collections import Counter
@@ -37,7 +37,7 @@ async def test_a_crowd_is_served_at_the_rate_of_the_accounts_without_a_single_re
     async with start_simulator(rpm=12, max_concurrent=3) as simulator:
         async with start_proxy(**in_front_of(simulator, *KEYS, **limits), max_queue_wait=1000) as proxy:
             assert await asyncio.gather(*(order(proxy) for _ in range(36))) == [200] * 36
-            # Every account is at its rate now: whoever comes waits, and nothing is sent.
+            # Every account is at its rate now: each new order waits, and nothing is sent.
             async with proxy.chat(background=True) as answer:
                 assert answer.status == 200
         assert (await simulator.stats())["refusals"] == {}
@@ -100,7 +100,7 @@ async def test_slow_probes_of_keys_do_not_delay_polls_of_running_tasks(
         *tired_keys, good = pool.keys
         for key in tired_keys:
             pool.put(key.id, key.config, KeyMemory(unproven=True))
-        pool.changed(good)  # it is the last one to be looked at
+        pool.changed(good)  # it is the last one to be polled
         async with asyncio.timeout(PATIENCE):
             assert await order(proxy) == 200
 

@@ -1,4 +1,4 @@
-"""Bodies that come too slowly, and ones that are too large."""
+"""Bodies that arrive too slowly, and bodies that are too large."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ async def test_a_body_that_is_too_large_is_refused_even_without_a_content_length
 
 @asynccontextmanager
 async def sending(proxy: Proxy, route: str, *headers: str, body: bytes = b"") -> AsyncIterator[asyncio.StreamReader]:
-    """A request whose body does not go on; yields where its answer comes."""
+    """A request whose body stays incomplete; yields the reader of its answer."""
     address = urlsplit(proxy.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write("\r\n".join([f"POST {route} HTTP/1.1", "host: h", *headers, "", ""]).encode() + body)

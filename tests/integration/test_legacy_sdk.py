@@ -1,4 +1,4 @@
-"""Clients that know a bad end by the finish_reason `error` alone: openai-python 0.x, and sora-api's own route."""
+"""Clients that recognise a failure only by the finish_reason `error`: openai-python 0.x, and sora-api's own route."""
 
 import json
 from typing import Any

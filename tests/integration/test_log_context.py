@@ -1,4 +1,4 @@
-"""Log lines bear the ids of the order or request that they are about, and of no other."""
+"""Log lines have the ids of the order or request that they concern, and of no other."""
 
 import logging
 
@@ -31,7 +31,7 @@ async def first_is_made_while_the_second_waits(proxy: Proxy, server: SimulatedCo
     await server.advance(STEP)
     assert (await proxy.ended(first))["choices"][0]["finish_reason"] == "stop"
 
-    async def one_left() -> bool:  # what is logged about the end of the first has been logged
+    async def one_left() -> bool:  # the end of the first order has been logged
         return len(proxy.app[SUPERVISOR].unfinished) == 1
 
     await eventually(one_left)

@@ -1,4 +1,4 @@
-"""Whose task is it? An order whose answer was lost is found again, and nobody else's task is taken for it."""
+"""An order whose answer was lost is found again, and no other task is mistaken for it."""
 
 import time
 from pathlib import Path
@@ -28,7 +28,7 @@ DAY = 86400.0
 
 
 def losing(sora: Sora, *tasks: Order | None) -> None:
-    """Lose the next answers: whose orders become tasks stands in `tasks`, None is the order itself."""
+    """Lose the next answer, and register `tasks`, in which None is the order itself."""
 
     async def lose(order: Order) -> web.StreamResponse:
         sora.on_order = sora.take
@@ -40,14 +40,14 @@ def losing(sora: Sora, *tasks: Order | None) -> None:
 
 
 async def made(proxy: Proxy, prompt: str = "a red fox") -> str:
-    """Have an order made; returns the answer's text."""
+    """Order an image; returns the text of the answer."""
     async with proxy.chat(prompt) as answer:
         text = str(await answer.text())
         assert answer.status == 200, text
         return text
 
 
-# --- Lists that tell no prompts ---------------------------------------------------------------------------------------
+# --- Lists without prompts --------------------------------------------------------------------------------------------
 
 
 async def test_a_task_without_a_prompt_that_is_older_than_the_order_is_not_mistaken_for_it(
@@ -71,7 +71,7 @@ async def test_a_task_without_a_prompt_that_is_newer_than_the_order_is_taken_for
         await made(proxy, "the first list tells no prompts")
         await made(proxy, "what was listed before this order was noted")
         sora.register(SOMEBODY_ELSE)
-    async with start_proxy(**in_front_of(sora)) as proxy:  # which knows of it still
+    async with start_proxy(**in_front_of(sora)) as proxy:  # which still knows the task
         losing(sora, None)
         assert sora.result_of("task_4") in await made(proxy)
 

@@ -1,4 +1,4 @@
-"""A back end with OpenAI's Images API, in front of a server that answers whatever a test says."""
+"""A back end with OpenAI's Images API, in front of a server that sends the answers of the test."""
 
 import asyncio
 import base64
@@ -140,7 +140,7 @@ async def test_a_rate_limit_makes_the_key_cool_down_for_its_models_and_for_the_s
     async with start_proxy(backends=[entry(server, models=[MODEL, "gpt-image-1-mini", "flux"])]) as proxy:
         async with proxy.chat(model=MODEL, background=True) as placed:
             assert placed.status == 200
-        await eventually(lambda: rest_of(proxy))
+        await eventually(lambda: is_cooling_down(proxy))
         (found,) = state_of(proxy).family_cooldowns(backend_of(proxy, "images").keys.now).items()
         assert found[0] == family
         assert found[1].until - backend_of(proxy, "images").keys.now == pytest.approx(seconds, abs=1.5)
@@ -150,7 +150,7 @@ async def test_a_rate_limit_makes_the_key_cool_down_for_its_models_and_for_the_s
     assert [body["model"] for body in server.bodies][:2] == [MODEL, "flux"]
 
 
-async def rest_of(proxy: Proxy) -> bool:
+async def is_cooling_down(proxy: Proxy) -> bool:
     return bool(state_of(proxy).family_cooldowns(backend_of(proxy, "images").keys.now))
 
 
@@ -176,7 +176,7 @@ async def test_no_other_headers_make_a_key_cool_down(
     server.answers = [answer(200, {"created": 1, "data": [{"b64_json": ENCODED}]}, **more)]
     async with start_proxy(backends=[entry(server)]) as proxy:
         assert (await generate(proxy))[0] == 200
-        assert not await rest_of(proxy)
+        assert not await is_cooling_down(proxy)
 
 
 async def test_usage_is_passed_on_as_the_back_end_counted_it(start_proxy: StartProxy, server: OpenAIServer) -> None:
@@ -595,7 +595,7 @@ async def test_an_unknown_profile_or_option_ends_the_start(tmp_path: Any, settin
 
 async def test_a_back_end_that_is_this_server_itself_is_detected(start_proxy: StartProxy, server: OpenAIServer) -> None:
     async with start_proxy(backends=[entry(server, keys=[{"key": CLIENT_KEY}])]) as proxy:
-        await lead(proxy, proxy.url)
+        await point_at(proxy, proxy.url)
         status, refusal, _ = await generate(proxy)
         assert (status, refusal["error"]["code"]) == (400, "loop_detected")
         assert len((await proxy.get("/v1/generations"))["data"]) == 1
@@ -611,7 +611,7 @@ async def test_a_loop_of_several_servers_is_detected(
         start_proxy(backends=entries, data_dir=tmp_path / "c") as c,
     ):
         for one, other in ((a, b), (b, c), (c, a)):
-            await lead(one, other.url)
+            await point_at(one, other.url)
         status, refusal, _ = await generate(a)
         assert (status, refusal["error"]["code"]) == (400, "loop_detected")
         for each in (a, b, c):
@@ -630,8 +630,8 @@ async def test_an_order_that_came_through_too_many_servers_is_refused(
                 assert found.status == expected, sent
 
 
-async def lead(proxy: Proxy, to: str) -> None:
-    """Have the back end of a server be another one."""
+async def point_at(proxy: Proxy, to: str) -> None:
+    """Change the address of the back end of a server."""
     headers = {"authorization": f"Bearer {ADMIN_KEY}"}
     url = f"{proxy.url}/admin/api/backends/images"
     async with proxy.client.patch(url, json={"base_url": f"{to}/v1"}, headers=headers) as answer:

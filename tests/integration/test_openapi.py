@@ -1,4 +1,4 @@
-"""The API's document is true, and can be read."""
+"""The API document is correct, and its page is readable."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Orders that take too long: their clients' wait ends, and the orders continue to an end of their own."""
+"""Orders that take too long: their clients' wait ends, and the orders continue."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ async def status_of(proxy: Proxy, generation_id: str) -> str:
 
 
 async def wait_in_vain(proxy: Proxy) -> str:
-    """Order, and wait until the server waits no more; returns the id."""
+    """Place an order, and wait until the server's wait ends; returns the id."""
     async with proxy.chat(stream=True) as answer:
         stream = await read_stream(answer)
     assert stream.error is not None

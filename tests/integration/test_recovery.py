@@ -1,4 +1,4 @@
-"""Orders that survive: odd answers, restarts at every point, a stop in the middle. Made once, and never crossed."""
+"""Orders survive odd answers, restarts at every point and stops: each is made once, and none are crossed."""
 
 import asyncio
 import time
@@ -206,14 +206,14 @@ async def test_a_start_removes_the_images_that_no_order_needs_and_keeps_the_othe
         await go.wait()
         return await sora.take(order)
 
-    def lay_down(name: str) -> None:
+    def store_input(name: str) -> None:
         (tmp_path / "data/inputs").mkdir(parents=True, exist_ok=True)
         (tmp_path / "data/inputs" / name).write_bytes(GIF)
 
     needed, orphan = f"{1:032x}.gif", f"{2:032x}.gif"
     await leave_behind(tmp_path, (generation(image=needed), State()))
     for name in (needed, orphan):
-        await asyncio.to_thread(lay_down, name)
+        await asyncio.to_thread(store_input, name)
     sora.on_order = take_later
     async with start_proxy(**in_front_of(sora)):
         assert await inputs_in(tmp_path) == {needed}
@@ -232,7 +232,7 @@ async def test_a_lost_order_and_an_older_queued_one_with_the_same_prompt_are_eac
 ) -> None:
     async def take_slowly(order: Order) -> web.StreamResponse:
         task = sora.register(order)
-        await asyncio.sleep(0.3)  # the list shows it long before its id is told
+        await asyncio.sleep(0.3)  # the list shows it long before the answer with its id
         return web.json_response({"id": task["id"]})
 
     queued, lost = generation(), generation()

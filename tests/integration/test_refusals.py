@@ -10,7 +10,7 @@ from tests.eventually import eventually
 from tests.sora_server import OnOrder, Order, Sora, in_front_of, place
 
 FOUR_KEYS = upstream_keys("one", "two", "three", "four")
-SHORT = 0.5  # seconds that an order may be refused; it is offered again after one
+SHORT = 0.5  # seconds for which an order may be refused; it is sent again after one
 
 
 async def rejected(_order: Order) -> web.StreamResponse:

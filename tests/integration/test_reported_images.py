@@ -1,4 +1,4 @@
-"""What users of image gateways reported of servers with OpenAI's Images API, each as a kind in several forms."""
+"""Faults of servers with OpenAI's Images API that users of image gateways reported, each in several forms."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ ENCODED = base64.b64encode(GIF).decode()
 
 @dataclass
 class Order:
-    """What a server got of one order. `files` are the names, types and bytes by their fields."""
+    """An order as a server received it. `files` are the names, types and bytes by their fields."""
 
     path: str
     query: str
@@ -32,7 +32,7 @@ class Order:
 
 
 class Server:
-    """It takes orders at any address. `answers` replace what it would answer."""
+    """A server that accepts orders at any address. `answers` replace its own answers."""
 
     def __init__(self) -> None:
         self.url = ""

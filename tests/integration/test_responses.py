@@ -60,7 +60,7 @@ async def error_of(answering: AbstractAsyncContextManager[aiohttp.ClientResponse
 
 
 async def stream_of(proxy: Proxy, response_id: str, after: int | None = None) -> list[bytes]:
-    """The blocks of a stream that is taken up, comments aside."""
+    """The blocks of a resumed stream, without comments."""
     query = {"stream": "true"} | ({} if after is None else {"starting_after": str(after)})
     async with proxy.client.get(f"{proxy.url}/v1/responses/{response_id}", params=query) as answer:
         assert answer.status == 200, await answer.text()
@@ -69,7 +69,7 @@ async def stream_of(proxy: Proxy, response_id: str, after: int | None = None) ->
 
 
 async def ended(proxy: Proxy, response_id: str) -> dict[str, Any]:
-    """A response when it has ended, which its stream tells."""
+    """A response after the end of its stream."""
     await stream_of(proxy, response_id)
     body: dict[str, Any] = await proxy.get(f"/v1/responses/{response_id}")
     return body
@@ -81,7 +81,7 @@ async def started(proxy: Proxy, **fields: Any) -> str:
 
 
 async def cancel(proxy: Proxy, response_id: str) -> dict[str, Any]:
-    """As the SDKs do: without a body, which has a type all the same."""
+    """Cancel as the SDKs do: with a content type, and without a body."""
     headers = {"content-type": "application/json"}
     async with proxy.client.post(f"{proxy.url}/v1/responses/{response_id}/cancel", headers=headers) as answer:
         assert answer.status == 200, await answer.text()

@@ -1,4 +1,4 @@
-"""Streams that go on where they were cut: byte by byte what an uncut one would have told."""
+"""Streams that continue where they were cut: the same bytes as those of an uncut stream."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ PUBLIC = {"base_url": "http://images.example.com", "image_localization": True}
 
 
 async def resume(proxy: Proxy, generation_id: str, after: int | None = None) -> list[bytes]:
-    """The blocks of a stream that is taken up, heartbeats aside."""
+    """The blocks of a resumed stream, without heartbeats."""
     query = {"stream": "true"} | ({} if after is None else {"starting_after": str(after)})
     async with proxy.client.get(f"{proxy.url}/v1/chat/completions/{generation_id}", params=query) as answer:
         assert answer.status == 200, await answer.text()
@@ -62,7 +62,7 @@ async def test_a_stream_that_is_cut_again_and_again_while_it_runs_misses_and_rep
         uncut = asyncio.create_task(resume(proxy, generation_id))
         pieces: list[bytes] = []
         while pieces[-1:] != [b"data: [DONE]"]:
-            await simulator.let_pass(HOUR / 6)  # each piece is news
+            await simulator.let_pass(HOUR / 6)  # each piece has new events
             query = {"stream": "true"} | ({"starting_after": str(numbers_of(pieces)[-1])} if pieces else {})
             path = f"{proxy.url}/v1/chat/completions/{generation_id}"
             async with proxy.client.get(path, params=query) as answer:
@@ -128,7 +128,7 @@ async def test_the_plain_form_shows_the_log_with_ids_and_continues_after_the_las
         async with proxy.client.get(
             f"{proxy.url}/v1/generation/{generation_id}/events", headers={"last-event-id": str(len(live))}
         ) as answer:
-            assert answer.status == 204  # an EventSource comes again after anything else
+            assert answer.status == 204  # an EventSource reconnects after any other status
 
 
 async def test_a_reconnecting_event_source_continues_from_its_last_id_and_not_from_its_address(

@@ -1,4 +1,4 @@
-"""What is kept, for how long, and what is left of it afterwards: nothing that anybody could ask for."""
+"""Retention: how many generations are kept, for how long, and that nothing of deleted ones can be retrieved."""
 
 import asyncio
 from pathlib import Path

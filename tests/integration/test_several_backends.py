@@ -1,4 +1,4 @@
-"""Several back ends at once: which of them gets an order, and that none but the first that took it ever does."""
+"""Several back ends at once: which of them gets an order, and that an accepted order never goes to another one."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -297,7 +297,7 @@ async def test_each_order_goes_to_a_key_that_serves_its_model_and_to_that_keys_s
         for model, server in [("fox", servers[0]), ("hare", servers[1]), ("hare", servers[1])]:
             async with proxy.chat(model=model) as answer:
                 content = (await answer.json())["choices"][0]["message"]["content"]
-                # The result is at an address that is private, but the key's own.
+                # The result is at a private address, which is that of the key's own server.
                 assert (proxy.url if image_localization else server.url) in content
     assert orders_at(servers) == (1, 2)
     assert [{order["token"] for order in server.orders} for server in servers] == [

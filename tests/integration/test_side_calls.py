@@ -1,4 +1,4 @@
-"""Titles and the like are answered without an image, in each form that a client can ask for."""
+"""Side calls, such as those for titles, are answered without an image, in each form that a client can request."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The simulated ComfyUI: jobs from submit to result, ways to stop them, the cache, files, and restarts."""
+"""The simulated ComfyUI: jobs from submit to result, stopping jobs, the cache, files, and restarts."""
 
 import asyncio
 import io
@@ -39,7 +39,7 @@ async def server() -> AsyncIterator[SimulatedComfyUI]:
 
 @pytest.fixture
 async def slow() -> AsyncIterator[SimulatedComfyUI]:
-    """A server whose slow nodes take until the test puts the clock forward."""
+    """A server whose slow nodes end when the test advances the clock."""
     async with simulated(steps=4, seconds=4 * STEP) as server:
         yield server
 
@@ -172,7 +172,7 @@ async def test_previews_are_temporary_files(server: SimulatedComfyUI) -> None:
     assert looked_at(await server.image(entry, 1)) == ("PNG", (64, 64))
 
 
-# Ways to stop jobs.
+# Stopping jobs.
 
 
 async def test_a_waiting_job_that_is_deleted_leaves_no_trace(slow: SimulatedComfyUI) -> None:
@@ -387,7 +387,7 @@ async def test_views_are_refused_with_an_empty_body(server: SimulatedComfyUI, qu
     assert (answer.status, answer.body) == (status, b"")
 
 
-# What the server is, and who may ask.
+# Facts about the server, and access.
 
 
 async def test_node_classes_and_models_are_listed(server: SimulatedComfyUI) -> None:

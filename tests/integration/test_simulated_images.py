@@ -1,4 +1,4 @@
-"""Simulated servers with OpenAI's Images API, over real sockets: what they make, and what they refuse."""
+"""Simulated servers with OpenAI's Images API, over real sockets: their images and their refusals."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ def url_of(server: SimulatedImages, profile: str, route: str = "generations") ->
 
 
 def order(profile: str, **fields: Any) -> dict[str, Any]:
-    """An order that the server of a profile takes."""
+    """An order that the server of a profile accepts."""
     known, size = PROFILES[profile].fields, SMALL.get(profile, "64x64")
     named = {} if profile == "azure" else {"model": PROFILES[profile].models[0]}
     sized = {} if profile == "xai" else {known.sizes.sent_as: size}
@@ -33,7 +33,7 @@ def order(profile: str, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def server(request: pytest.FixtureRequest) -> AsyncIterator[SimulatedImages]:
-    """Of OpenAI, unless a test says otherwise."""
+    """A simulated server, of OpenAI unless the test names another profile."""
     async with simulated(getattr(request, "param", "openai"), key=KEY) as server:
         yield server
 

@@ -25,7 +25,7 @@ async def generic() -> AsyncIterator[SimulatedImages]:
 
 
 async def after(server: SimulatedImages, fault: str, **parameters: Any) -> Answer:
-    """The answer to an order that a fault strikes; the next order is answered as ever."""
+    """The answer to an order that a fault strikes; the next order is answered normally."""
     await server.fault(fault, **parameters)
     answer = await server.generate()
     assert (await server.generate()).status == 200

@@ -1,4 +1,4 @@
-"""When the simulator answers: on purpose, or because nothing was configured. Never in place of a real back end."""
+"""The simulator answers only if it is configured or nothing is, and never in place of a real back end."""
 
 import asyncio
 import logging
@@ -26,14 +26,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def ask(proxy: Proxy, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    """Ask as the operator."""
+    """Call the admin API as the operator."""
     headers = {"authorization": f"Bearer {ADMIN_KEY}"}
     async with proxy.client.request(method, proxy.url + path, json=body, headers=headers) as answer:
         return answer.status, await answer.json()
 
 
 def write(file: Path, content: str) -> None:
-    """As editors do: another file, renamed."""
+    """Write a file as editors do: write another one and rename it."""
     part = file.with_suffix(".part")
     part.write_text(content)
     part.rename(file)
@@ -51,7 +51,7 @@ async def assert_simulated(proxy: Proxy) -> None:
 
 
 async def assert_refused(proxy: Proxy) -> None:
-    """Without a key that can be used, a real back end makes no images, and nobody else does."""
+    """Without a usable key, a real back end makes no images, and neither does the simulator."""
     async with proxy.chat() as answer:
         assert (answer.status, (await answer.json())["error"]["code"]) == (503, "no_upstream_key")
     async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
@@ -76,7 +76,7 @@ async def test_a_start_without_any_key_or_back_end_uses_the_simulator_and_so_doe
     "named",
     [
         {"sora_base_url": "http://127.0.0.1:9"},
-        {"sora_base_url": "https://sora.chatgpt.com"},  # the default, spelled out
+        {"sora_base_url": "https://sora.chatgpt.com"},  # the default, written out
         {"api_keys": []},
         {"keys_storage_file": "keys.json"},
     ],

@@ -24,7 +24,7 @@ REFUSAL = {"error": {"code": "moderation_blocked", "type": "image_generation_use
 
 
 class Counting(OpenAIServer):
-    """It notes how many calls it had at once, and refuses more than some. Those after the first few wait."""
+    """A server that counts the calls at once, and refuses those above a limit. Those after the first few wait."""
 
     options = OpenAIServer.options | {"profile": "zhipu"}
 

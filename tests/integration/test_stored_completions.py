@@ -1,4 +1,4 @@
-"""Stored completions over real sockets: what clients noted, found again, listed, read and deleted."""
+"""Stored completions over real sockets: metadata, retrieval, lists, messages and deletion."""
 
 import asyncio
 import os

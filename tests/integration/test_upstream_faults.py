@@ -1,4 +1,4 @@
-"""What becomes of an order when the back end misbehaves: nothing lost, nothing made twice, the right key at fault."""
+"""Orders when the back end misbehaves: none is lost or made twice, and the right key is blamed."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ from tests.conftest import (
 from tests.eventually import eventually
 from tests.streams import read_stream
 
-SHORT = 2.0  # seconds: the deadline of calls that hang here; those that do not take 0.02 s on a quiet machine
+SHORT = 2.0  # seconds: the deadline of calls that hang here; other calls take 0.02 s on an idle machine
 
 
 def key_of(proxy: Proxy, token: str = UPSTREAM_TOKEN) -> Key:
@@ -31,8 +31,8 @@ def key_of(proxy: Proxy, token: str = UPSTREAM_TOKEN) -> Key:
     return key
 
 
-async def show_what_lists_tell(proxy: Proxy) -> None:
-    """Have an order made: before it, on a fresh data folder, a list is read, and from then on none before an order."""
+async def read_the_first_list(proxy: Proxy) -> None:
+    """Order an image: on a fresh data folder, a list is read before the first order, and not before later ones."""
     async with proxy.chat("the one before") as answer:
         assert answer.status == 200
 
@@ -89,7 +89,7 @@ async def test_a_lost_order_is_found_in_a_list_without_prompts(
     async with start_simulator(list_without_prompts=True) as simulator:
         settings = in_front_of(simulator)
         async with start_proxy(**settings) as proxy:
-            await show_what_lists_tell(proxy)
+            await read_the_first_list(proxy)
             await simulator.order_fault("drop", endpoint="submit", times=1, registered=True)
             async with proxy.chat("the lost one") as answer:
                 assert answer.status == 200
@@ -259,7 +259,7 @@ async def test_a_failed_poll_does_not_affect_the_order(
     start_proxy: StartProxy, simulator: Simulator, fault: dict[str, Any]
 ) -> None:
     async with start_proxy(**in_front_of(simulator), poll_timeout=SHORT) as proxy:
-        await show_what_lists_tell(proxy)
+        await read_the_first_list(proxy)
         await simulator.order_fault(endpoint="list", times=2, **fault)
         async with proxy.chat(stream=True) as answer:
             stream = await read_stream(answer)
@@ -271,7 +271,7 @@ async def test_a_failed_poll_does_not_affect_the_order(
 async def test_a_key_rejected_while_its_task_runs_keeps_the_task(start_proxy: StartProxy, simulator: Simulator) -> None:
     settings = in_front_of(simulator, "first", "second")
     async with start_proxy(**settings) as proxy:
-        await show_what_lists_tell(proxy)
+        await read_the_first_list(proxy)
         before = (await simulator.stats())["lists"]
         await simulator.order_fault("unauthorized", endpoint="list", times=2)
         async with proxy.chat() as answer:
@@ -429,7 +429,7 @@ async def test_an_order_that_has_to_be_sent_again_does_not_go_to_the_end_of_the_
         answers = [await proxy.chat(f"number {number}", stream=True) for number in range(4)]
         assert all([(await read_stream(answer)).done for answer in answers])
 
-    # The one next in line gets the key when it is let go; nobody else comes before.
+    # The next order in line gets the key when it is released, and no other order.
     prompts = [task["prompt"] for task in (await simulator.stats())["tasks"]]
     assert prompts in (["number 1", "number 0", "number 2", "number 3"], [f"number {n}" for n in range(4)])
 
@@ -439,7 +439,7 @@ async def test_waiting_orders_survive_a_key_that_is_refused_in_one_poll(
 ) -> None:
     settings = in_front_of(simulator, max_concurrent=1)
     async with start_proxy(**settings) as proxy:
-        await show_what_lists_tell(proxy)
+        await read_the_first_list(proxy)
         await simulator.order_fault("unauthorized", endpoint="list", times=1)
         answers = [await proxy.chat(stream=True) for _ in range(3)]
         assert all([(await read_stream(answer)).done for answer in answers])

@@ -1,4 +1,4 @@
-"""Webhooks: who ordered is told of the end, by whatever route it was, over restarts, and nobody else is asked."""
+"""Webhooks: the client is notified when its order ends, on every route and after restarts; no other host is called."""
 
 import asyncio
 import datetime as dt
@@ -55,7 +55,7 @@ async def until_delivered(folder: Path, *, but: int = 0) -> None:
     await eventually(look)
 
 
-# --- What is told -----------------------------------------------------------------------------------------------------
+# --- Content ----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_webhook_of_a_completed_order_has_working_links_and_a_signature_that_openais_sdk_accepts(
@@ -167,7 +167,7 @@ async def test_metadata_that_changes_later_changes_the_webhook_and_not_its_recei
     assert call.event["data"]["metadata"] == changed
 
 
-# --- Who may be asked -------------------------------------------------------------------------------------------------
+# --- Allowed hosts ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
