@@ -86,7 +86,7 @@ def _rows(with_streams: list[Usage], without: list[Usage]) -> list[Row]:
     slopes = [one - other for one, other in zip(with_streams, without, strict=True)]
     return [
         Row(f"CPU per generation, {GENERATIONS} at once, streamed (median of {PAIRS})", _each(with_streams)),
-        Row("the same in the background, without requests", _each(without)),
+        Row("CPU per generation in the background, without requests", _each(without)),
         Row("difference: the cost of the stream", _each(slopes)),
     ]
 

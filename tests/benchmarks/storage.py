@@ -118,7 +118,7 @@ async def _restart(folder: Folder) -> list[Row]:
         what = f"start among {OLD} orders ({size:.0f} MiB) and {UNFINISHED} unfinished, to ready"
         return [
             bounded(what, running.start_seconds, MOST_START_SECONDS, "s"),
-            Row("the same, resident", f"{running.memory():.0f} MiB"),
+            Row("resident after that start", f"{running.memory():.0f} MiB"),
         ]
 
 

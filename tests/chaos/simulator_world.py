@@ -97,7 +97,7 @@ class SimulatorWorld(World):
 async def world(
     folder: Path, *simulator_options: str, seconds: float = TASK_SECONDS, **settings: str
 ) -> AsyncIterator[SimulatorWorld]:
-    """A new world in an empty folder, where a task takes so many seconds."""
+    """A new world in an empty folder, where a task takes this many seconds."""
     own = Folder(folder)
     async with simulator(own, seconds=seconds, more=simulator_options) as upstream, client() as session:
         yield SimulatorWorld(own.new(), upstream, session, settings)

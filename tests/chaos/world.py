@@ -32,7 +32,7 @@ SETTINGS = {
 
 @dataclass(slots=True)
 class Book:
-    """What clients know: the acknowledged orders, and those whose answer never arrived."""
+    """The knowledge of clients: the acknowledged orders, and those whose answer never arrived."""
 
     acknowledged: dict[str, str] = field(default_factory=dict)  # prompts by id
     unanswered: set[str] = field(default_factory=set)

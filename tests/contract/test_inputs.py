@@ -135,7 +135,7 @@ async def test_no_image_is_kept_if_one_of_them_can_not_be_used(
 
 
 @ways
-async def test_a_mask_is_refused_by_name_where_the_model_takes_none_and_where_there_is_nothing_to_mask(
+async def test_a_mask_is_refused_by_name_if_the_model_takes_no_mask_and_if_there_is_nothing_to_mask(
     start: Start, contract: Contract, send: Send, param: str, mask_param: str | None
 ) -> None:
     if mask_param is None:

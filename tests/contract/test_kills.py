@@ -28,7 +28,7 @@ async def killed_at(step: Step, contract: Contract, start: StartKillable) -> str
     [(Step.arrived, True), (Step.arrived, False), (Step.registered, True)],
     ids=["arrives after the kill", "never arrives", "registered"],
 )
-async def test_an_order_that_was_on_its_way_is_made_once_or_reported_as_unknown(
+async def test_an_order_that_was_being_submitted_is_made_once_or_reported_as_unknown(
     contract: Contract, start_killable: StartKillable, step: Step, arrives: bool
 ) -> None:
     go_on = contract.stage.script.pause(step)

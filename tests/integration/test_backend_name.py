@@ -90,7 +90,7 @@ async def test_the_json_of_a_finished_order_names_the_back_end_next_to_the_image
                 assert (await answer.json())["backend"] == "sora"
 
 
-async def test_images_of_a_real_back_end_are_kept_as_they_are(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_images_of_a_real_back_end_are_stored_unchanged(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora, image_localization=True)) as proxy:
         text = await outcome(proxy, await place(proxy))
         async with proxy.client.get(text.partition("](")[2].removesuffix(")")) as image:
@@ -124,7 +124,7 @@ async def test_every_answer_to_an_operator_names_the_back_end(start_proxy: Start
             assert (answer.status, answer.headers.get(HEADER)) == (403, None)
 
 
-async def test_an_order_that_another_back_end_took_waits_for_a_start_with_that_one(
+async def test_an_order_at_a_back_end_that_is_not_configured_waits_until_it_is_configured_again(
     start_proxy: StartProxy, simulator: Simulator, sora: Sora, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     running, unknown, saving, cancelled = (generation(f"image {number}") for number in range(4))
@@ -146,7 +146,7 @@ async def test_an_order_that_another_back_end_took_waits_for_a_start_with_that_o
             shown = {each["id"]: each["backend"] for each in (await answer.json())["data"]}
         assert shown == dict.fromkeys((each.id for each in (running, unknown, saving, cancelled)), "sora")
         async with proxy.client.get(f"{proxy.url}/v1/generation/{running.id}/events") as answer:
-            assert await answer.content.readline() == b": ping\n"  # and no word of an end
+            assert await answer.content.readline() == b": ping\n"  # and no event of an end
         assert await header_of(proxy, "POST", f"/v1/generation/{cancelled.id}/cancel") == (200, "sora")
         assert (await proxy.get(f"/v1/generation/{cancelled.id}"))["choices"][0]["finish_reason"] == "error"
     assert "without back end" in caplog.text
@@ -171,7 +171,7 @@ async def test_an_order_made_by_an_earlier_process_keeps_the_name_of_its_back_en
         assert (await proxy.get(path))["backend"] == "simulator"
 
 
-async def test_an_order_that_was_not_sent_yet_gets_the_name_of_the_back_end_that_takes_it(
+async def test_an_unsent_order_gets_the_name_of_the_back_end_that_takes_it(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     waiting = generation()

@@ -9,7 +9,7 @@ from sora_proxy.api import ALIASES, FOR_CLIENTS, OPEN
 from tests.conftest import Proxy, StartProxy
 
 PAGE = "https://chat.example.com"
-# What openai (npm) sends from a browser, and what other clients add.
+# The headers that openai (npm) sends from a browser, and those that other clients add.
 ASKED = (
     "authorization,content-type,api-key,openai-organization,openai-project,idempotency-key,prefer,last-event-id,"
     "x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-package-version,x-stainless-retry-count,"

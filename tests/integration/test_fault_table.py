@@ -112,7 +112,7 @@ async def test_a_probe_costs_nothing_and_reports_no_fault_if_the_key_works(sora:
     assert stats["registered"] == 0
 
 
-async def test_a_probe_of_a_server_without_such_a_call_says_nothing_about_the_key(simulator: Simulator) -> None:
+async def test_a_probe_of_a_server_without_such_a_call_reports_nothing_about_the_key(simulator: Simulator) -> None:
     pool = BlockingPool()
     elsewhere = Sora(BackendOptions("sora", f"{simulator.url}/elsewhere"), pool)
     await elsewhere.probe(ACCOUNT)

@@ -58,7 +58,7 @@ async def test_an_image_comes_as_one_of_the_parts_and_the_key_in_its_own_header(
     assert "candidateCount" not in server.bodies[0]["generationConfig"]
 
 
-async def test_sketches_and_signatures_before_the_image_are_passed_over_and_leave_no_file(
+async def test_sketches_and_signatures_before_the_image_are_ignored_and_leave_no_file(
     start_proxy: StartProxy, server: GeminiServer, tmp_path: Path
 ) -> None:
     signature = {"thoughtSignature": base64.b64encode(bytes(9000)).decode()}

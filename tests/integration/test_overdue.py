@@ -54,7 +54,7 @@ async def test_the_clients_wait_ends_and_the_order_continues_to_its_image(
         assert await status_of(proxy, generation_id) == "completed"
 
 
-async def test_a_stream_that_is_resumed_later_ends_in_the_same_way_until_the_order_has_ended(
+async def test_a_resumed_stream_ends_with_the_timeout_too_until_the_order_has_ended(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator), **SHORT) as proxy:

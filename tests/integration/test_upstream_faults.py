@@ -290,7 +290,7 @@ async def test_a_key_rejected_while_its_task_runs_keeps_the_task(start_proxy: St
     ],
     ids=lambda fate: str(fate["fault"]),
 )
-async def test_a_task_that_looks_odd_for_a_while_is_still_running(
+async def test_a_task_whose_state_is_unclear_for_a_while_is_still_running(
     proxy: Proxy, simulator: Simulator, fate: dict[str, Any]
 ) -> None:
     await simulator.order_fault(times=1, **fate)
