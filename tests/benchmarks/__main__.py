@@ -17,26 +17,26 @@ T = TypeVar("T")
 
 EXPLANATION = """
 Every program is a process of its own on loopback; the clients are in this one, and their time is part of what they see.
-CPU is user and system time; beside other programs on the same cores it grows: compare it within one run only.
-  40 chats     Two keys of 20 tasks, an engine of 12 s, default settings, images kept, fresh processes, one run. Calls
-               and tasks are counted by the simulator. CPU is that until 1 s after the last chat.
-  generations  400 at once on 20 keys, an engine of 4 s, looks every 0.4 s (as many chunks as in 12 s with the default),
-               images not fetched; by turns streamed, and in the background with nobody asking about them.
+CPU is user and system time. It grows when other programs use the same cores: compare it within one run only.
+  40 chats     Two keys of 20 tasks, an engine of 12 s, default settings, images kept, fresh processes, one run. The
+               simulator counts calls and tasks. CPU is measured until 1 s after the last chat.
+  generations  400 at once on 20 keys, an engine of 4 s, polls every 0.4 s (as many chunks as in 12 s with the default),
+               images not fetched; by turns streamed, and in the background without any request about them.
   streams      One recorded stream of these, sent to each of 400 or 1000 clients at its recorded times: by sora_proxy
                with its generations only played back from the recording (no store, no upstream), and by an aiohttp
                server that does nothing but wait and write. Connection, request and end of the stream are part of both.
-  scheduler    Places in line that are given a key, are accepted and let go, as fast as they can, in this process and
+  scheduler    Places in line that get a key, are accepted and released, as fast as possible, in this process and
                without the coroutines that would wait there. And 200 orders at once on 3 accounts of 60 a minute and 3
                at once, in front of an upstream that refuses every excess.
   storage      The store alone in this process, on the disk of the temporary folder; then a whole program on a folder
-               with 100 000 finished orders of 10 events each, and 300 that were under way when its last process died.
+               with 100 000 finished orders of 10 events each, and 300 that were running when its last process died.
   images       One image of 1 MiB asked for again and again by 16 clients, by its Idempotency-Key, as base64: whole
-               requests, with the looks into the database. Then 1000 clients that read nothing of an answer of 4 MiB.
+               requests, with the queries of the database. Then 1000 clients that do not read an answer of 4 MiB.
 """
 
 
 def main() -> int:
-    """Run all parts; give the exit status."""
+    """Run all parts; return the exit status."""
     try:
         asyncio.run(_measure())
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -68,7 +68,7 @@ async def _part(name: str, measuring: Awaitable[T]) -> T:
 
 
 def _end_on_sigterm() -> None:
-    """SIGTERM as CTRL-C: leave by the way that ends every program."""
+    """Handle SIGTERM like CTRL-C, which ends every program."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

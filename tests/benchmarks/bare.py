@@ -1,4 +1,4 @@
-"""A bare aiohttp server that sends what it is told to, when it is told to, and does nothing else.
+"""A bare aiohttp server that sends recorded bytes at the recorded times, and does nothing else.
 
 `python -m tests.benchmarks.bare SCRIPT` is a program of its own; `write_script` makes its script from a stream.
 """
@@ -18,7 +18,7 @@ BACKLOG = 4096
 
 
 def write_script(path: Path, stream: Stream) -> Path:
-    """Keep the bytes and the times of a stream."""
+    """Write the bytes and the times of a stream to a file."""
     chunks = [(at, data.decode()) for at, data in stream.chunks]
     path.write_bytes(orjson.dumps({"headers": stream.headers, "chunks": chunks}))
     return path
@@ -26,7 +26,7 @@ def write_script(path: Path, stream: Stream) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What to answer."""
+    """The pieces of an answer and their times."""
 
     headers: dict[str, str]
     chunks: list[tuple[float, bytes]]

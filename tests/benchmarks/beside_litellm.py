@@ -1,6 +1,6 @@
-"""`python -m tests.benchmarks.beside_litellm COMMAND`: sora_proxy and LiteLLM's proxy, in turn, before the same server.
+"""`python -m tests.benchmarks.beside_litellm COMMAND`: sora_proxy and LiteLLM's proxy, in turn, in front of one server.
 
-COMMAND is that of LiteLLM. `make bench-litellm` installs it and gives its place.
+COMMAND is that of LiteLLM. `make bench-litellm` installs it and passes its path.
 """
 
 import asyncio
@@ -28,22 +28,22 @@ MODEL, SECONDS, IMAGE_BYTES = "gpt-image-1", 12.0, 1_500_000
 REQUESTS = 200
 MOST_SECONDS = SECONDS + 1
 MOST_SHARE = 0.333  # of what LiteLLM needs
-AFTER_SECONDS = 1.0  # in which a program may finish what it does after its last answer
+AFTER_SECONDS = 1.0  # in which a program may finish its work after the last answer
 UPSTREAM_KEY = "key-of-the-server"
 ORDER = {"model": MODEL, "prompt": "a red fox in the snow, seen from far away"}
 
 EXPLANATION = f"""
-{REQUESTS} requests for an image at once, before a simulated server that takes {SECONDS:g} s for each and answers with
+{REQUESTS} requests for an image at once, to a simulated server that takes {SECONDS:g} s for each and answers with
 1.5 MB as base64. Every program is a process of its own, with one worker, on loopback; the clients are in this one, and
-read every answer. One request before them is not counted: it loads what a program loads late. CPU is user and system
-time of the program until {AFTER_SECONDS:g} s after the last answer; memory is the most that was resident since its
-start. LiteLLM runs without a database, retries and debug logs; sora_proxy stores every order and image.
+read every answer. One request before them is not counted: a program may load some modules only then. CPU is user and
+system time of the program until {AFTER_SECONDS:g} s after the last answer; memory is the peak since its start.
+LiteLLM runs without a database, retries and debug logs; sora_proxy stores every order and image.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one program's requests: seconds until each answer, ms of CPU of each, and MiB."""
+    """The results of one program's requests: seconds until each answer, ms of CPU per request, and MiB."""
 
     answered: list[float]
     cpu: float
@@ -51,7 +51,7 @@ class Outcome:
 
 
 def main() -> int:
-    """Measure both; gives 1 if the goal is missed."""
+    """Measure both; return 1 if the goal is missed."""
     (command,) = sys.argv[1:]
     rows = asyncio.run(_measure(command))
     show(rows)
@@ -123,7 +123,7 @@ async def _run(name: str, server: Program) -> Outcome:
 
 
 async def _first_image(session: aiohttp.ClientSession, server: Program) -> bytes:
-    """The image that the server makes of the order, as base64. The program that passes it on has its models then."""
+    """The image that the server makes of the order, as base64. After it, the program in front knows the models."""
 
     async def look() -> bytes | None:
         async with session.post(f"{server.url}/v1/images/generations", json=ORDER) as answer:
@@ -136,7 +136,7 @@ async def _first_image(session: aiohttp.ClientSession, server: Program) -> bytes
 
 
 async def _order(session: aiohttp.ClientSession, server: Program, image: bytes) -> float | None:
-    """When the image had come; None if something else came."""
+    """The time at which the image arrived; None if another answer arrived."""
     async with session.post(f"{server.url}/v1/images/generations", json=ORDER) as answer:
         content = await answer.read()
     end = time.perf_counter()

@@ -1,4 +1,4 @@
-"""How soon the program listens, and what it holds when it has nothing to do."""
+"""The time until the program listens, and its memory when it is idle."""
 
 import asyncio
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Start:
 
 
 async def measure(folder: Folder) -> list[Row]:
-    """Start it a few times, with few keys and with many."""
+    """Start the program a few times, with few keys and with many."""
     rows = []
     for keys, times in STARTS.items():
         starts = [await _start(folder, keys) for _ in range(times)]

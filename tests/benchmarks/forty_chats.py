@@ -22,7 +22,7 @@ AFTER_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one run."""
+    """The results of one run."""
 
     streams: list[Stream]
     images: int
@@ -33,7 +33,7 @@ class Outcome:
 
 
 async def measure(folder: Folder) -> tuple[list[Row], Outcome]:
-    """Run it once, on processes that did nothing before."""
+    """Run it once, on fresh processes."""
     async with (
         simulator(folder, seconds=ENGINE_SECONDS) as upstream,
         sora_proxy(folder, upstream.url, keys=KEYS) as proxy,
@@ -58,7 +58,7 @@ def _results(outcome: Outcome) -> list[Row]:
     cuts = quantiles(first, n=100, method="inclusive")
     return [
         exactly("40 chats at once: [DONE], and the link answers with a PNG", outcome.images, CHATS),
-        bounded("the last of them is done after", max(s.seconds for s in outcome.streams), MOST_SECONDS, "s"),
+        bounded("the last of them is complete after", max(s.seconds for s in outcome.streams), MOST_SECONDS, "s"),
         Row("first byte, p50 / p99", f"{cuts[49]:.0f} / {cuts[98]:.0f} ms"),
         bounded("first byte, the latest of 40", max(first), MOST_FIRST_BYTE, "ms"),
     ]

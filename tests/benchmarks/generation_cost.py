@@ -1,6 +1,6 @@
 """What a generation costs, with and without a stream that shows it.
 
-400 generations are ordered at once, by turns streamed and in the background with nobody asking about them. All else is
+400 generations are ordered at once, by turns streamed and in the background without any request about them. All else is
 the same, so the difference is what the streams cost. Turns are taken in both orders, for the machine's speed drifts.
 """
 
@@ -19,12 +19,12 @@ GENERATIONS = KEYS * TASKS_PER_KEY
 ENGINE_SECONDS = 4.0
 POLL_INTERVAL = 0.4  # gives as many chunks in 4 seconds as the default does in 12
 PAIRS = 2
-AFTER_SECONDS = 1.0  # for the last look, up to an interval after the engine's end, and for what follows it
+AFTER_SECONDS = 1.0  # for the last poll, up to an interval after the engine's end, and for the work after it
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What the turns need."""
+    """The programs and the session that the turns use."""
 
     session: aiohttp.ClientSession
     upstream: Program
@@ -32,10 +32,10 @@ class Bench:
 
 
 async def measure(folder: Folder) -> tuple[list[Row], Stream]:
-    """Take the turns and compare; give one of the streams too."""
+    """Take the turns and compare them; return one of the streams too."""
     async with (
         simulator(folder, seconds=ENGINE_SECONDS) as upstream,
-        # Images are left where they are: to fetch them is no part of streaming.
+        # Images are not fetched: that is not a part of streaming.
         sora_proxy(
             folder, upstream.url, keys=KEYS, IMAGE_LOCALIZATION="False", POLL_INTERVAL=str(POLL_INTERVAL)
         ) as proxy,
@@ -53,7 +53,7 @@ async def measure(folder: Folder) -> tuple[list[Row], Stream]:
 
 
 async def _warm_up(bench: Bench) -> Stream:
-    """A turn that does not count; a stream of ordinary length."""
+    """Take a turn that does not count; return a stream of median length."""
     streams = await _streamed(bench)
     await _settled(bench, GENERATIONS)
     return sorted(streams, key=lambda stream: len(stream.chunks))[GENERATIONS // 2]
@@ -73,7 +73,7 @@ async def _turn(bench: Bench, *, is_streamed: bool) -> Usage:
 async def _streamed(bench: Bench) -> list[Stream]:
     streams = await streamed(bench.session, bench.proxy, GENERATIONS)
     if not all(stream.whole and stream.link for stream in streams):
-        raise RuntimeError("a stream did not end well: there is nothing to compare")
+        raise RuntimeError("a stream is incomplete: there is nothing to compare")
     return streams
 
 
@@ -86,13 +86,13 @@ def _rows(with_streams: list[Usage], without: list[Usage]) -> list[Row]:
     slopes = [one - other for one, other in zip(with_streams, without, strict=True)]
     return [
         Row(f"CPU per generation, {GENERATIONS} at once, streamed (median of {PAIRS})", _each(with_streams)),
-        Row("the same in the background, nobody asking", _each(without)),
-        Row("difference: the stream, as a part of the whole", _each(slopes)),
+        Row("CPU per generation in the background, without requests", _each(without)),
+        Row("difference: the cost of the stream", _each(slopes)),
     ]
 
 
 def _each(turns: list[Usage]) -> str:
-    """Milliseconds of a generation: median, and in which bounds."""
+    """Milliseconds of a generation: median, lowest and highest."""
     loop = [used.loop / GENERATIONS * 1000 for used in turns]
     whole = [used.process / GENERATIONS * 1000 for used in turns]
     return f"{median(whole):.2f} ms ({min(whole):.2f}-{max(whole):.2f}), event loop {median(loop):.2f} ms"

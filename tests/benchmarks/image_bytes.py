@@ -1,4 +1,4 @@
-"""Images as base64 in answers: how many, how much memory slow readers cost, and whether the event loop turns."""
+"""Images as base64 in answers: their throughput, the memory that slow readers cost, and the turns of the event loop."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ KEY = {"idempotency-key": "the image of the benchmarks"}
 
 
 async def measure(folder: Folder) -> list[Row]:
-    """Order one image, put another in its place, and ask for it."""
+    """Order one image, replace its file by another one, and request it."""
     watched, slow = folder.new(), folder.new()
     async with simulator(folder, seconds=0.5) as upstream, _client() as session:
         async with program(
@@ -50,7 +50,7 @@ def _client() -> aiohttp.ClientSession:
 
 
 async def _keep(session: aiohttp.ClientSession, server: Program, folder: Path, size: int) -> None:
-    """Have an image of this size behind the key."""
+    """Store an image of this size for the idempotency key."""
     await _encoded_bytes(session, server)
     (kept,) = (folder / "data" / "images").glob("*.png")
     kept.write_bytes(os.urandom(size))

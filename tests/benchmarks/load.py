@@ -1,4 +1,4 @@
-"""The clients: chats that are streamed, and chats that nobody waits for. Each uses a connection of its own."""
+"""The clients: chats that are streamed, and chats in the background. Each uses a connection of its own."""
 
 import asyncio
 import contextlib
@@ -18,13 +18,13 @@ DONE = b"data: [DONE]\n\n"
 LINK = re.compile(rb"!\[[^\]]*\]\((http[^)]+)\)")
 PNG = b"\x89PNG\r\n\x1a\n"
 PROMPT = "a red fox in the snow, seen from far away"
-# What the server adds by itself to every answer.
+# The part that the server itself adds to every answer.
 OWN_HEADERS = frozenset({"transfer-encoding", "content-length", "content-type", "date", "server", "connection"})
 
 
 @dataclass(slots=True)
 class Stream:
-    """What came of one streamed chat. Times are seconds since it was sent."""
+    """The results of one streamed chat. Times are seconds since it was sent."""
 
     headers: dict[str, str] = field(default_factory=dict)
     chunks: list[tuple[float, bytes]] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Stream:
 
     @property
     def whole(self) -> bool:
-        """Whether it began and ended as a stream must."""
+        """Whether the stream is complete."""
         return self.body.startswith(b"data: ") and self.body.endswith(DONE)
 
     @property
@@ -63,17 +63,17 @@ async def clients() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def streamed(session: aiohttp.ClientSession, server: Program, count: int) -> list[Stream]:
-    """So many streamed chats at once, read to their ends."""
+    """Stream this many chats at once, and read them to their ends."""
     return await asyncio.gather(*(_stream(session, server) for _ in range(count)))
 
 
 async def ordered(session: aiohttp.ClientSession, server: Program, count: int) -> list[bytes]:
-    """So many orders at once that are answered at once; nobody asks what became of them."""
+    """Place this many orders at once in the background, and request nothing about them."""
     return await asyncio.gather(*(_order(session, server) for _ in range(count)))
 
 
 async def is_png(session: aiohttp.ClientSession, link: str | None) -> bool:
-    """Whether an image is there."""
+    """Whether the address has a PNG."""
     if link is None:
         return False
     async with session.get(link) as answer:
@@ -81,19 +81,19 @@ async def is_png(session: aiohttp.ClientSession, link: str | None) -> bool:
 
 
 async def stats(session: aiohttp.ClientSession, upstream: Program) -> dict[str, Any]:
-    """What the simulator has seen."""
+    """The statistics of the simulator."""
     async with session.get(f"{upstream.url}/simulator/stats", params={"tasks": "0"}) as answer:
         seen: dict[str, Any] = await answer.json()
         return seen
 
 
 async def all_finished(session: aiohttp.ClientSession, upstream: Program, registered: int) -> None:
-    """Wait until the simulator has taken so many orders since its start, and has nothing more to do."""
+    """Wait until the simulator has registered this many orders since its start, and is idle."""
     async with session.get(
         f"{upstream.url}/simulator/wait", params={"registered": registered, "timeout": LONGEST_SECONDS}
     ) as answer:
         if answer.status != 200:
-            raise RuntimeError(f"not every order came to the simulator: {await answer.text()}")
+            raise RuntimeError(f"some orders did not reach the simulator: {await answer.text()}")
     while (await stats(session, upstream))["unfinished"]:  # noqa: ASYNC110 — another process can't set an event
         await asyncio.sleep(LOOK_SECONDS)
 

@@ -1,7 +1,7 @@
-"""sora_proxy as it is, except that its generations are only played back: what is left is what its streams cost.
+"""sora_proxy, except that its generations are only played back, so that only the cost of its streams is left.
 
 `python -m tests.benchmarks.playback SCRIPT` is a program of its own, started and set up exactly as sora_proxy. Only the
-supervisor's `start` is exchanged: it shows the recorded events at the recorded times, and orders and keeps nothing.
+supervisor's `start` is replaced: it shows the recorded events at the recorded times, and orders and stores nothing.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Moment:
 
 
 def moments(script: Script) -> list[Moment]:
-    """What the recorded stream was made from. The handler itself adds its first chunk and those that end it."""
+    """The events of the recorded stream. The handler itself adds its first chunk and the last ones."""
     found: list[Moment] = []
     for at, data in script.chunks:
         if percent := PERCENT.search(data):
@@ -47,12 +47,12 @@ def moments(script: Script) -> list[Moment]:
 class Player:
     """Gives every order the same recorded story.
 
-    As in reality, where one look tells about all tasks of a key, one timer shows an event to many generations.
+    As in reality, where one poll shows all tasks of a key, one timer shows an event to many generations.
     """
 
     def __init__(self, story: list[Moment]) -> None:
         self._story = story
-        # All the mutable state: the generations that are told together, and until when more may join them.
+        # All the mutable state: the generations that share a timer, and the time until which more may join them.
         self._together: list[Generation] = []
         self._open_until = 0.0
 

@@ -1,4 +1,4 @@
-"""Programs under measurement: each a process of its own, in a folder of its own, ended whatever happens."""
+"""Programs under measurement: each is a process of its own, in its own folder, and is ended whatever happens."""
 
 import asyncio
 import contextlib
@@ -52,7 +52,7 @@ class Program:
         return self._process.pid
 
     async def end(self, number: signal.Signals) -> int:
-        """Send a signal that ends it; gives its exit status, negative if the signal itself ended it.
+        """Send a signal that ends the program; return its exit status, negative if the signal itself ended it.
 
         Raises TimeoutError if it does not end.
         """
@@ -65,14 +65,14 @@ class Program:
         self._child.send_signal(number)
 
     def usage(self) -> Usage:
-        """What it used since its start. The kernel tells it in steps of 10 ms."""
+        """The CPU time used since its start. The kernel counts it in steps of 10 ms."""
         whole = self._process.cpu_times()
         main = next(thread for thread in self._process.threads() if thread.id == self._process.pid)
         return Usage(whole.user + whole.system, main.user_time + main.system_time)
 
     @contextlib.contextmanager
     def measured(self) -> Iterator[Usage]:
-        """What it uses during the block; filled in at the block's end."""
+        """The CPU time used during the block; filled in at the block's end."""
         before, used = self.usage(), Usage()
         yield used
         delta = self.usage() - before
@@ -83,17 +83,17 @@ class Program:
         return float(self._process.memory_info().rss / MIB)
 
     def peak_memory(self) -> float:
-        """The most resident MiB since its start."""
+        """The peak of the resident MiB since its start."""
         status = Path(f"/proc/{self._process.pid}/status").read_text("ascii")
         found = re.search(r"VmHWM:\s+(\d+) kB", status)
         if found is None:
-            raise RuntimeError("the kernel does not tell the peak of the resident memory")
+            raise RuntimeError("the kernel does not report the peak of the resident memory")
         return int(found[1]) / 1024
 
 
 @dataclass(slots=True)
 class Folder:
-    """Where the programs of one benchmark keep what they write."""
+    """The folder for the files of the programs of one benchmark."""
 
     path: Path
     _started: int = field(default=0)
@@ -110,7 +110,7 @@ class Folder:
 async def program(
     folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Program]:
-    """Run `python -m arguments…` in a folder, from the moment when it says that it listens."""
+    """Run `python -m arguments…` in a folder, from the moment when it prints that it listens."""
     log = folder / "errors.log"
     begun = time.perf_counter()
     own = {"PYTHONPATH": str(ROOT), **(environment or {})}
@@ -139,7 +139,7 @@ async def foreign_program(
 
 @contextlib.asynccontextmanager
 async def simulator(folder: Folder, *, seconds: float, more: Sequence[str] = ()) -> AsyncIterator[Program]:
-    """An upstream that takes `seconds` for an image and has no queue of its own; `more` are options of its own."""
+    """An upstream that takes `seconds` for an image and has no queue; `more` are further options of it."""
     options = {"port": 0, "seconds": seconds, "queue-seconds": 0, "max-concurrent": TASKS_PER_KEY}
     arguments = [text for name, value in options.items() for text in (f"--{name}", f"{value:g}")]
     arguments += more
@@ -149,7 +149,7 @@ async def simulator(folder: Folder, *, seconds: float, more: Sequence[str] = ())
 
 @contextlib.asynccontextmanager
 async def sora_proxy(folder: Folder, upstream: str, *, keys: int, **settings: str) -> AsyncIterator[Program]:
-    """The program itself, with its defaults wherever a benchmark has no reason for another value."""
+    """The program itself, with its defaults unless a benchmark needs another value."""
     own = folder.new()
     async with program(own, "sora_proxy", environment=environment(own, upstream, keys) | settings) as running:
         yield running
@@ -167,7 +167,7 @@ def environment(own: Path, upstream: str, keys: int) -> dict[str, str]:
 
 
 def own_settings(own: Path) -> dict[str, str]:
-    """The settings of one sora_proxy, but for its back end."""
+    """The settings of one sora_proxy, without those of its back end."""
     return {
         "API_HOST": "127.0.0.1",
         "API_PORT": "0",
@@ -186,7 +186,7 @@ async def _start(
     environment: Mapping[str, str],
     stdout: int = asyncio.subprocess.PIPE,
 ) -> asyncio.subprocess.Process:
-    # Nothing of our own environment reaches a program, and its folder holds no `.env`.
+    # No setting of our own environment reaches a program, and its folder has no `.env`.
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with log.open("ab") as errors:
         return await asyncio.create_subprocess_exec(
@@ -195,12 +195,12 @@ async def _start(
             env={**inherited, **environment},
             stdout=stdout,
             stderr=errors,
-            start_new_session=True,  # CTRL-C reaches us alone, and we end them in order
+            start_new_session=True,  # CTRL-C reaches only this process, which ends them in order
         )
 
 
 async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
-    """Wait for the line that tells where it listens."""
+    """Wait for the line with the address on which it listens."""
     if process.stdout is None:
         raise RuntimeError("a program has no output")
     async with asyncio.timeout(PATIENCE):
@@ -230,7 +230,7 @@ def _did_not_start(log: Path) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ask it to stop, then insist; whatever interrupts us, it does not outlive us."""
+    """Stop the program, or kill it; it never outlives this process."""
     if process.returncode is not None:
         return
     try:

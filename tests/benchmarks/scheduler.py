@@ -1,7 +1,7 @@
-"""The scheduler: what one grant costs with many keys and many who wait, and three accounts used up to their limits.
+"""The scheduler: the cost of one grant with many keys and many waiting orders, and three accounts at their limits.
 
-The first part is in this process, with nothing but the pool. The second one is live: an upstream that refuses every
-excess, and a crowd.
+The first part runs in this process, with nothing but the pool. The second one is live: many orders in front of an
+upstream that refuses every order above a limit.
 """
 
 import time
@@ -30,15 +30,15 @@ async def measure(folder: Folder) -> list[Row]:
     few, many = await _grant_us(keys=100), await _grant_us(keys=KEYS)
     return [
         bounded(f"scheduler: grant, {KEYS} keys, {WAITERS} wait", many, GOAL_US, "µs"),
-        Row(f"scheduler: the same with 100 keys, {WAITERS} wait", f"{few:.3g} µs"),
+        Row(f"scheduler: grant, 100 keys, {WAITERS} wait", f"{few:.3g} µs"),
         *crowd,
     ]
 
 
 async def _grant_us(keys: int) -> float:
-    """Microseconds of one grant: to line up, be given a key, be accepted and let go, with everyone else in line.
+    """Microseconds of one grant: to line up, get a key, be accepted and be released, with all others in line.
 
-    The turns of the event loop by which a coroutine hears of it are not counted: they are not the scheduler's.
+    The turns of the event loop that wake a coroutine are not counted: they are not the scheduler's.
     """
     pool = KeyPool("sora", QueueBounds(max_orders=WAITERS * 2))
     for number in range(keys):

@@ -1,4 +1,4 @@
-"""What it costs to have everything on disk: a commit of the intent, events, and a restart among many old orders."""
+"""The cost of storage: commits of intents, events, and a restart among many old orders."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ ADDRESS = "https://media.example.com/" + "x" * 250  # as long as signed ones are
 
 
 async def measure(folder: Folder) -> list[Row]:
-    """Measure the store alone, then the whole program on a folder that has seen much."""
+    """Measure the store alone, then the whole program on a folder with many orders."""
     rows = []
     for writers in CONCURRENT:
         async with _store(folder.new()) as (_, store):
@@ -61,7 +61,7 @@ def _order(number: int = 0) -> Generation:
 
 
 async def _intents(store: Store, writers: int) -> Row:
-    """Commit intents, so many at a time; each writer waits for its commit before the next."""
+    """Commit intents, several at a time; each writer waits for its commit before the next."""
     seconds: list[float] = []
 
     async def write() -> None:
@@ -81,7 +81,7 @@ async def _intents(store: Store, writers: int) -> Row:
 
 
 async def _events(store: Store) -> Row:
-    """Log events of many generations at once, each with a follower that sees them all."""
+    """Log events of many generations at once, each with a reader that gets all of its events."""
     everyone = [_order() for _ in range(STREAMS)]
     await asyncio.gather(*(store.add(each) for each in everyone))
 
@@ -100,7 +100,7 @@ async def _events(store: Store) -> Row:
             group.create_task(tell(each))
     seconds, seen = time.perf_counter() - begun, [each.result() for each in following]
     if sum(seen) != STREAMS * EVENTS:
-        raise RuntimeError("an event was not seen")
+        raise RuntimeError("a reader did not get every event")
     return Row(f"events through store and log, {STREAMS} generations at once", f"{sum(seen) / seconds:.0f} per second")
 
 
@@ -118,12 +118,12 @@ async def _restart(folder: Folder) -> list[Row]:
         what = f"start among {OLD} orders ({size:.0f} MiB) and {UNFINISHED} unfinished, to ready"
         return [
             bounded(what, running.start_seconds, MOST_START_SECONDS, "s"),
-            Row("the same, resident", f"{running.memory():.0f} MiB"),
+            Row("resident after that start", f"{running.memory():.0f} MiB"),
         ]
 
 
 def _rows() -> Iterator[tuple[Generation, State]]:
-    """Old orders, and some that were under way on a key each."""
+    """Old orders, and some that were running, each on a key of its own."""
     for number in range(OLD):
         done = {"upstream_done_at": time.time(), "assets": (Asset(ADDRESS, 720, 480),)}
         yield _order(number), State(Status.completed, "key", f"task_{number:026}", time.time(), 1, **done)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What a stream costs alone, and what a bare server pays for the same bytes at the same times.
+"""The cost of a stream alone, and that of a bare server for the same bytes at the same times.
 
 Two programs take turns: sora_proxy's own routes and streams over generations that are only played back (`playback`),
 and a bare aiohttp server (`bare`). Both get the same clients, and both pay for connection, request and answer.
@@ -23,7 +23,7 @@ MOST_RATIO = 1.5
 
 
 async def measure(folder: Folder, recording: Stream, forty: Stream) -> list[Row]:
-    """Play the recording to 400 and to 1000 clients; and one of the 40 streams to 40."""
+    """Play the recording to 400 and to 1000 clients, and one of the 40 streams to 40."""
     script = write_script(folder.path / "recording.json", recording)
     own = folder.new()
     async with (
@@ -36,7 +36,7 @@ async def measure(folder: Folder, recording: Stream, forty: Stream) -> list[Row]
         rows = await _compare(session, (ours, bare), STREAMS, TURNS)
         rows += await _compare(session, (ours, bare), MANY_STREAMS, 1)
     chunks = len(recording.chunks)
-    return [Row("chunks per stream in what follows", str(chunks)), *rows, *await _bare_forty(folder, forty)]
+    return [Row("chunks per stream in the next rows", str(chunks)), *rows, *await _bare_forty(folder, forty)]
 
 
 async def _compare(
@@ -64,7 +64,7 @@ async def _cost(session: aiohttp.ClientSession, server: Program, count: int) -> 
         streams = await streamed(session, server, count)
         await asyncio.sleep(CLOSED_SECONDS)
     if not all(stream.whole for stream in streams):
-        raise RuntimeError("a stream did not end well: there is nothing to compare")
+        raise RuntimeError("a stream is incomplete: there is nothing to compare")
     return used.process / count
 
 

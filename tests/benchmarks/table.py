@@ -1,4 +1,4 @@
-"""One table for all that was measured."""
+"""One table for all measurements."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ def at_least(what: str, value: float, least: float, unit: str) -> Row:
 
 
 def exactly(what: str, value: int, wanted: int) -> Row:
-    """A row whose count must be the wanted one."""
+    """A row whose count must be `wanted`."""
     return Row(what, str(value), str(wanted), value == wanted)
 
 

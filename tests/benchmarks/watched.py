@@ -1,7 +1,7 @@
-"""sora_proxy as it is, with a clock on each turn of its event loop: CPU time, for other programs' is not ours.
+"""sora_proxy with a clock on each turn of its event loop. The clock counts CPU time, without that of other programs.
 
-`python -m tests.benchmarks.watched` is a program of its own. When it ends, the longest turn (in seconds) stands in a
-file in its folder.
+`python -m tests.benchmarks.watched` is a program of its own. When it ends, it writes the longest turn (in
+seconds) to a file in its folder.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ longest, begun = 0.0, time.monotonic()
 
 
 def timed(handle: asyncio.Handle) -> None:
-    """Run what is due, and note how long it took."""
+    """Run the callbacks that are due, and record how long they took."""
     global longest  # noqa: PLW0603 - a function that runs a million times
     at = time.thread_time()
     run(handle)

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: the long run. Prints a table; its exit status tells whether all is well."""
+"""`python -m tests.chaos`: the long run. Prints a table; the exit status is 0 if all is well."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ READY_SECONDS = 5.0
 
 
 def main() -> int:
-    """Run all parts; give the exit status."""
+    """Run all parts; return the exit status."""
     begun = time.monotonic()
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # the toys end connections on purpose
     with tempfile.TemporaryDirectory(prefix="sora_proxy-chaos-") as temporary:
@@ -38,11 +38,11 @@ async def _run(folder: Path) -> dict[str, Outcome | None]:
         "random, list without prompts": await _part(
             folder, "2", kills.at_random, kills=12, orders=6, options=kills.NAMELESS
         ),
-        "aimed at the submit": await _part(folder, "3", kills.aimed, *kills.AIMS * 20),
-        "the same, list without prompts": await _part(
+        "at points of the submit": await _part(folder, "3", kills.aimed, *kills.AIMS * 20),
+        "at points of the submit, list without prompts": await _part(
             folder, "4", kills.aimed, *kills.NAMELESS_AIMS * 3, options=kills.NAMELESS
         ),
-        "while an image comes in": await _part(folder, "5", kills.while_an_image_comes_in, kills=6),
+        "during the download of an image": await _part(folder, "5", kills.during_a_download, kills=6),
         "crash loop": await _part(folder, "6", kills.in_a_crash_loop, kills=10),
         "stopped for 60 s": await _part(folder, "7", kills.stopped_and_continued, seconds=60),
         "full disk": await _part(folder, "8", on_a_full_disk),
@@ -58,7 +58,7 @@ async def _with_toys(folder: Path) -> dict[str, Outcome | None]:
         outcomes[f"{kind} back end, random"] = await _part(
             folder, f"{kind} 1", toy_kills.at_random, kind, kills=12, orders=8
         )
-        outcomes[f"{kind} back end, aimed"] = await _part(folder, f"{kind} 2", toy_kills.aimed, kind, *aims * 4)
+        outcomes[f"{kind} back end, at each step"] = await _part(folder, f"{kind} 2", toy_kills.aimed, kind, *aims * 4)
     for on_lost in ("fail", "requeue"):
         outcomes[f"forgetful back end, ON_LOST={on_lost}"] = await _part(
             folder, f"forgetful {on_lost}", toy_kills.forgotten, kills=4, orders=4, on_lost=on_lost
@@ -76,7 +76,7 @@ async def _part(folder: Path, name: str, way: Any, *arguments: Any, **fields: An
 
 def _brief(name: str, outcome: Outcome | None) -> list[Row]:
     if outcome is None:
-        return [Row(name, "left out: nothing may be mounted here")]
+        return [Row(name, "left out: mounting is not permitted here")]
     counts = f"{outcome.ordered} orders, {outcome.kills} kills, {outcome.wrong} wrong"
     reported = f"{outcome.unknown} unknown, {outcome.upstream_lost} lost by the back end"
     return [Row(name, f"{counts}, {reported}", "0 wrong", outcome.wrong == 0)]
@@ -93,9 +93,9 @@ def _whole(outcomes: Iterable[Outcome | None]) -> list[Row]:
         at_least("reported as outcome_unknown", whole.unknown, 1, "orders"),
         at_least("reported as upstream_lost", whole.upstream_lost, 1, "orders"),
         Row("process start to ready, median", f"{median(whole.starts):.3g} s"),
-        bounded("the same, longest", max(whole.starts), READY_SECONDS, "s"),
-        Row("ready to made, orders of unknown outcome, median", f"{median(whole.settled):.3g} s"),
-        bounded("the same, longest", max(whole.settled), SETTLE_SECONDS + 15, "s"),
+        bounded("process start to ready, longest", max(whole.starts), READY_SECONDS, "s"),
+        Row("ready to image, orders of unknown outcome, median", f"{median(whole.settled):.3g} s"),
+        bounded("ready to image, orders of unknown outcome, longest", max(whole.settled), SETTLE_SECONDS + 15, "s"),
     ]
 
 

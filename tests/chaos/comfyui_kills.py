@@ -1,4 +1,4 @@
-"""SIGKILL before a farm of two ComfyUI servers, of one job each: every order is made once, whatever dies when."""
+"""SIGKILL in front of two ComfyUI servers with one job each: every order is made once, whenever the server dies."""
 
 import contextlib
 import random
@@ -17,7 +17,7 @@ OPTIONS = ComfyUIOptions(seconds=0.3, steps=3)
 
 
 class Farm(World):
-    """Two servers, which lose some answers to submits."""
+    """Two servers that lose some answers to submits."""
 
     model = "text-to-image"
 
@@ -29,7 +29,7 @@ class Farm(World):
         self.servers = servers
 
     async def warm_up(self) -> None:
-        """Let it learn which models the servers have."""
+        """Wait until the server knows the models of both."""
         async with self.life():
 
             async def listed() -> bool:
@@ -45,9 +45,9 @@ class Farm(World):
                 assert answer.status == 201, await answer.text()
 
     async def release(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no answer is held back."""
 
-    async def reckon(self) -> Outcome:
+    async def final_outcome(self) -> Outcome:
         outcome = self.outcome
         for generation_id in self.book.acknowledged:
             await self.made(generation_id)
@@ -62,7 +62,7 @@ class Farm(World):
         return outcome
 
     async def _queued(self) -> Counter[str]:
-        """How often each prompt became a job."""
+        """The number of jobs of each prompt."""
         prompts: Counter[str] = Counter()
         for server in self.servers:
             async with self.session.get(f"{server}/simulator/stats") as answer:
@@ -74,7 +74,7 @@ class Farm(World):
 
 
 async def at_random(folder: Path, *, kills: int, orders: int) -> Outcome:
-    """Kill it after a random time, with orders at every step; now and then an answer gets lost on the way too."""
+    """Kill the server after a random time, with orders at every step; some answers get lost on the way too."""
     async with contextlib.AsyncExitStack() as stack:
         running = [await stack.enter_async_context(serve_comfyui_simulator(OPTIONS)) for _ in range(2)]
         session = await stack.enter_async_context(client())

@@ -1,4 +1,4 @@
-"""A disk that is really full: a tmpfs of a few megabytes, for those who may mount one."""
+"""A disk that is really full: a tmpfs of a few megabytes, on machines that permit mounting it."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ RUNNING = 4
 
 
 async def on_a_full_disk(folder: Path) -> Outcome | None:
-    """Fill the disk under running orders, look, kill it, make room again. None where no tmpfs may be mounted."""
+    """Fill the disk while orders run, check, kill the server, make room again. None if mounting is not permitted."""
     async with world(folder, seconds=1, IMAGE_LOCALIZATION="True") as it, tmpfs(it.folder / "data") as is_mounted:
         if not is_mounted:
             return None
@@ -26,7 +26,7 @@ async def on_a_full_disk(folder: Path) -> Outcome | None:
             filler = await asyncio.to_thread(_fill, it.folder / "data")
             await _is_refused(it)
             registered = (await it.stats())["registered"]
-            await it.until_all_is_made()  # nothing of it can be written down
+            await it.until_all_is_made()  # it can't be stored
             await _is_refused(it)
             assert (await it.stats())["registered"] == registered, "an order was sent without an intent"
             await asyncio.to_thread(filler.unlink)
@@ -38,7 +38,7 @@ async def on_a_full_disk(folder: Path) -> Outcome | None:
             await it.kill(server)
         await asyncio.to_thread(filler.unlink)
         async with it.life():
-            return await it.reckon()
+            return await it.final_outcome()
 
 
 async def _is_refused(it: SimulatorWorld) -> None:
@@ -66,7 +66,7 @@ def _fill(folder: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def tmpfs(folder: Path) -> AsyncIterator[bool]:
-    """Mount a small file system there, if we may."""
+    """Mount a small file system there, if that is permitted."""
     await asyncio.to_thread(folder.mkdir)
     mounting = await asyncio.create_subprocess_exec(
         *("mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)), stderr=asyncio.subprocess.DEVNULL

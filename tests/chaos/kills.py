@@ -1,4 +1,4 @@
-"""SIGKILL, at random and aimed. Each function is one way to die, any number of times, and gives what became of all."""
+"""SIGKILL, at random and at chosen points. Each function kills the server in one way, and returns the outcome."""
 
 import asyncio
 import random
@@ -17,13 +17,13 @@ NAMELESS = ("--list-without-prompts",)
 
 
 async def at_random(folder: Path, *, kills: int, orders: int, options: tuple[str, ...] = LAG) -> Outcome:
-    """Kill it after a random time, with orders at every stage; now and then an answer gets lost on the way too."""
+    """Kill the server after a random time, with orders at every step; some answers get lost on the way too."""
     async with world(folder, *options) as it:
         return await killed_at_random(it, kills=kills, orders=orders)
 
 
 async def killed_at_random(it: World, *, kills: int, orders: int) -> Outcome:
-    """The same in any world."""
+    """Do the same in any world."""
     dice = random.Random(kills)
     await it.warm_up()
     for _ in range(kills):
@@ -34,7 +34,7 @@ async def killed_at_random(it: World, *, kills: int, orders: int) -> Outcome:
             await it.kill(server)
             await placing
     async with it.life():
-        return await it.reckon()
+        return await it.final_outcome()
 
 
 async def _order_soon(it: World, dice: random.Random) -> None:
@@ -42,14 +42,14 @@ async def _order_soon(it: World, dice: random.Random) -> None:
     await it.order(n=dice.choice((1, 1, 2)))
 
 
-# --- Aimed at the submit ----------------------------------------------------------------------------------------------
+# --- At chosen points of the submit -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """A point of an order to kill at, and the status that is on disk there; None: one of several."""
+    """A point of an order at which to kill, and the status on disk at that point; None if it is one of several."""
 
-    reach: Callable[[Any], Awaitable[None]]  # places an order in a world, and waits until it is there
+    reach: Callable[[Any], Awaitable[None]]  # places an order in a world, and waits until it is at the point
     leaves: str | None = "submitting"
 
 
@@ -68,7 +68,7 @@ async def _answered(it: SimulatorWorld) -> None:
     await asyncio.sleep(random.uniform(0, 0.04))
 
 
-async def _standing_still(it: SimulatorWorld) -> None:
+async def _stopped(it: SimulatorWorld) -> None:
     it.upstream.send(signal.SIGSTOP)
     generation_id = await it.order()
     assert generation_id is not None
@@ -76,23 +76,23 @@ async def _standing_still(it: SimulatorWorld) -> None:
     await asyncio.sleep(0.05)  # from the intent to the socket
 
 
-ON_THE_WIRE = Aim(_on_the_wire)  # the back end has the order before it, and has not registered it
-REGISTERED = Aim(_registered)  # it is registered, and the answer is not on its way yet
-ANSWERED = Aim(_answered, leaves=None)  # the answer went out up to 40 ms ago
-STANDING_STILL = Aim(_standing_still)  # the order lies in the back end's socket, and is read when we are dead
-# The last one is left out without prompts: a list is asked for before the order then, and is what waits.
+ON_THE_WIRE = Aim(_on_the_wire)  # the back end has read the order, and has not registered it
+REGISTERED = Aim(_registered)  # the order is registered, and the answer is not sent yet
+ANSWERED = Aim(_answered, leaves=None)  # the answer was sent up to 40 ms ago
+STOPPED = Aim(_stopped)  # the order is in the back end's socket, and is read after the kill
+# The last one is left out without prompts: the server would wait for the list that it requests before the order.
 NAMELESS_AIMS = (ON_THE_WIRE, REGISTERED, ANSWERED)
-AIMS = (*NAMELESS_AIMS, STANDING_STILL)
+AIMS = (*NAMELESS_AIMS, STOPPED)
 
 
 async def aimed(folder: Path, *aims: Aim, options: tuple[str, ...] = ()) -> Outcome:
-    """Kill it at each of these points, and see how long the next life takes to settle the order."""
+    """Kill the server at each of these points, and measure how long its next life takes to settle the order."""
     async with world(folder, *options) as it:
         return await killed_at(it, *aims)
 
 
 async def killed_at(it: World, *aims: Aim) -> Outcome:
-    """The same in any world."""
+    """Do the same in any world."""
     await it.warm_up()
     for aim in aims:
         async with it.life() as server:
@@ -109,7 +109,7 @@ async def killed_at(it: World, *aims: Aim) -> Outcome:
             if status == "submitting" and ended["choices"][0]["finish_reason"] == "stop":
                 it.outcome.settled.append(time.perf_counter() - begun)
     async with it.life():
-        return await it.reckon()
+        return await it.final_outcome()
 
 
 async def _struck_by(it: SimulatorWorld, fault: str, **fields: object) -> None:
@@ -122,8 +122,8 @@ async def _struck_by(it: SimulatorWorld, fault: str, **fields: object) -> None:
 # --- Elsewhere --------------------------------------------------------------------------------------------------------
 
 
-async def while_an_image_comes_in(folder: Path, *, kills: int) -> Outcome:
-    """Kill it before the first byte of an image and in its middle; the next life fetches it again, whole."""
+async def during_a_download(folder: Path, *, kills: int) -> Outcome:
+    """Kill the server before the first byte of an image and in its middle; its next life fetches all of it again."""
     async with world(folder, IMAGE_LOCALIZATION="True") as it:
         for number in range(kills):
             before = await it.struck()
@@ -142,13 +142,13 @@ async def while_an_image_comes_in(folder: Path, *, kills: int) -> Outcome:
                 parts = await asyncio.to_thread(lambda: list((it.folder / "data/images").glob(".*")))
                 assert parts == []
         async with it.life():
-            return await it.reckon()
+            return await it.final_outcome()
 
 
 async def in_a_crash_loop(folder: Path, *, kills: int) -> Outcome:
-    """Kill it soon after each start: an order of unknown outcome is not sent by any of the boots, nor counted up."""
+    """Kill the server soon after each start: no start sends an order of unknown outcome, or counts another submit."""
     async with world(folder, "--list-lag", "0.4") as it:
-        it.settings["SETTLE_TIME"] = "600"  # no boot lives long enough to know
+        it.settings["SETTLE_TIME"] = "600"  # no life is long enough to settle the order
         async with it.life() as server:
             await ON_THE_WIRE.reach(it)
             await it.kill(server)
@@ -156,17 +156,17 @@ async def in_a_crash_loop(folder: Path, *, kills: int) -> Outcome:
         for _ in range(kills):
             async with it.life() as server:
                 await it.kill(server)
-            assert await _submits(it) == submits, "a boot sent an order"
+            assert await _submits(it) == submits, "a start sent an order"
             assert {prompt: attempts for prompt, (_, attempts) in (await it.rows()).items()} == {
                 prompt: attempts for prompt, (_, attempts) in rows.items()
             }
         it.settings["SETTLE_TIME"] = str(SETTLE_SECONDS)
         async with it.life():
-            return await it.reckon()
+            return await it.final_outcome()
 
 
 async def stopped_and_continued(folder: Path, *, seconds: float) -> Outcome:
-    """Let it stand still in the middle of everything, as a moved machine does, and go on."""
+    """Stop the process while orders run, as when a machine is moved, and continue it."""
     async with world(folder, SUBMIT_TIMEOUT="2") as it, it.life() as server:
         await it.lose_answers(random.Random(1))
         await it.fault("hang", endpoint="submit", registered=True, seconds=1, times=1)
@@ -175,7 +175,7 @@ async def stopped_and_continued(folder: Path, *, seconds: float) -> Outcome:
         server.send(signal.SIGSTOP)
         await asyncio.sleep(seconds)
         server.send(signal.SIGCONT)
-        return await it.reckon()
+        return await it.final_outcome()
 
 
 async def _submits(it: SimulatorWorld) -> int:

@@ -18,14 +18,14 @@ TASK_SECONDS = 0.3
 
 
 class SimulatorWorld(World):
-    """The simulator is a process, too."""
+    """The simulator is a process of its own."""
 
     def __init__(self, folder: Path, upstream: Program, session: aiohttp.ClientSession, settings: dict[str, str]):
         super().__init__(folder, upstream.url, session, settings)
         self.upstream = upstream
 
     async def warm_up(self) -> None:
-        """Two orders in peace: where lists tell no prompts, the first of them can't be told from others yet."""
+        """Make two orders without a kill: in lists without prompts, the first one can't be identified yet."""
         async with self.life():
             for _ in range(2):
                 generation_id = await self.order()
@@ -42,7 +42,7 @@ class SimulatorWorld(World):
         await self.no_faults()
 
     async def fault(self, fault: str, **fields: Any) -> None:
-        """Order a fault of the simulator."""
+        """Request a fault of the simulator."""
         rule = {"fault": fault, **fields}
         async with self.session.post(f"{self.upstream.url}/simulator/faults", json=rule) as answer:
             assert answer.status == 201, await answer.text()
@@ -52,7 +52,7 @@ class SimulatorWorld(World):
             assert answer.status == 200
 
     async def seen(self, **facts: int | str) -> None:
-        """Wait until the simulator has registered so many orders, or seen so many calls, or so many faults struck."""
+        """Wait until the simulator has this many orders, calls or faults."""
         query = {"timeout": str(PATIENCE), **{name: str(value) for name, value in facts.items()}}
         async with self.session.get(f"{self.upstream.url}/simulator/wait", params=query) as answer:
             assert answer.status == 200, await answer.text()
@@ -65,7 +65,7 @@ class SimulatorWorld(World):
     async def struck(self) -> int:
         return sum((await self.stats())["faults_struck"].values())
 
-    async def reckon(self) -> Outcome:
+    async def final_outcome(self) -> Outcome:
         await self.no_faults()
         outcome, book = self.outcome, self.book
         told = {generation_id: await self.made(generation_id) for generation_id in book.acknowledged}
@@ -76,7 +76,7 @@ class SimulatorWorld(World):
         for generation_id, completion in told.items():
             choice, prompt = completion["choices"][0], book.acknowledged[generation_id]
             outcome.unfinished += choice["finish_reason"] != "stop"
-            if self.settings["IMAGE_LOCALIZATION"] == "False":  # a link names the task then
+            if self.settings["IMAGE_LOCALIZATION"] == "False":  # then, a link names the task
                 shown = {made[task_id] for task_id in made if f"/media/{task_id}/" in choice["message"]["content"]}
                 outcome.crossed += shown != {prompt}
         orders = Counter(task["prompt"] for task in tasks)
@@ -97,7 +97,7 @@ class SimulatorWorld(World):
 async def world(
     folder: Path, *simulator_options: str, seconds: float = TASK_SECONDS, **settings: str
 ) -> AsyncIterator[SimulatorWorld]:
-    """A new world in an empty folder, where a task takes so many seconds."""
+    """A new world in an empty folder, where a task takes this many seconds."""
     own = Folder(folder)
     async with simulator(own, seconds=seconds, more=simulator_options) as upstream, client() as session:
         yield SimulatorWorld(own.new(), upstream, session, settings)

@@ -1,4 +1,4 @@
-"""SIGKILL before a server of the Images API that makes one image in each call: what was made, and what is missing."""
+"""SIGKILL in front of a server with the Images API that makes one image in each call."""
 
 import asyncio
 import json
@@ -56,14 +56,14 @@ class SingleCalls(World):
         self.arrived: dict[str, int] = {}
 
     async def warm_up(self) -> None:
-        """No order has to be made before."""
+        """Do nothing: no order has to be made before."""
 
     async def lose_answers(self, dice: random.Random) -> None:
         for step in (Step.arrived, Step.registered):
             self.server.script.cut(step, times=dice.randrange(2))
 
     async def release(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no answer is held back."""
 
     async def order(self, prompt: str | None = None, n: int = IMAGES) -> str | None:  # noqa: ARG002
         return await super().order(prompt, IMAGES)
@@ -72,7 +72,7 @@ class SingleCalls(World):
         await super().kill(server)
         self.arrived |= await asyncio.to_thread(_arrived, Path(self.settings["DATA_DIR"]))
 
-    async def reckon(self) -> Outcome:
+    async def final_outcome(self) -> Outcome:
         outcome, server = self.outcome, self.server
         for generation_id in self.book.acknowledged:
             await self.made(generation_id)
@@ -95,7 +95,7 @@ class SingleCalls(World):
 
 
 def _arrived(folder: Path) -> dict[str, int]:
-    """The images that arrived of each order, as a server that is dead left them on disk, by prompt."""
+    """The images of each order that a killed server left on disk, by prompt."""
     with copied_database(folder) as connection:
         query = "SELECT json_extract(spec, '$.prompt'), calls FROM generations"
         return {prompt: _images(json.loads(calls)) for prompt, calls in connection.execute(query)}
@@ -106,7 +106,7 @@ def _images(calls: list[dict[str, Any]]) -> int:
 
 
 async def at_random(folder: Path, *, kills: int, orders: int) -> Outcome:
-    """Kill it after a random time, with calls at every step; now and then an answer gets lost on the way too."""
+    """Kill the server after a random time, with calls at every step; some answers get lost on the way too."""
     server = CountingServer(random.Random(orders))
     runner = await server.start()
     try:

@@ -1,4 +1,4 @@
-"""SIGTERM, with real processes: nothing is lost by it, every client is told, and it waits for nothing in vain."""
+"""SIGTERM, with real processes: no order is lost, every stream is ended, and the stop waits only for submits."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from tests.chaos.simulator_world import SimulatorWorld, world
 from tests.chaos.test_kills import all_is_well
 
 STREAMS = 100
-LONG = "600"  # seconds, ten times what a test waits for a process to end: whatever took so long would fail it
+LONG = "600"  # seconds, ten times the limit for the end of a process: a wait for the whole grace would fail the test
 
 
 class Stream:
@@ -37,16 +37,18 @@ class Stream:
 
 
 async def ended_clean(it: SimulatorWorld) -> bool:
-    """Whether the last life came to the end of everything before its grace was over, as it says itself."""
+    """Whether the last life finished before its grace was over, according to its log."""
     lines = await asyncio.to_thread((it.folder / "errors.log").read_bytes)
     (*_, stopped) = [line for line in map(orjson.loads, lines.splitlines()) if line["event"] == "server stopped"]
     return bool(stopped["clean"])
 
 
-async def test_a_stop_tells_everybody_keeps_what_is_on_the_wire_and_the_next_start_goes_on(tmp_path: Path) -> None:
+async def test_a_stop_ends_every_stream_and_waits_for_submits_and_the_next_start_resumes_the_orders(
+    tmp_path: Path,
+) -> None:
     async with world(tmp_path, seconds=1.5, SHUTDOWN_GRACE=LONG) as it:
         async with it.life() as server:
-            # The 21st submit is answered after 2 s of the back end's time, which stands still meanwhile.
+            # The 21st submit is answered after 2 s of the back end's time, which is stopped meanwhile.
             await it.fault("hang", endpoint="submit", registered=True, seconds=2, skip=20, times=1)
             streams = [Stream(it) for _ in range(STREAMS)]
             reading = [asyncio.create_task(stream.read()) for stream in streams]
@@ -69,7 +71,7 @@ async def test_a_stop_tells_everybody_keeps_what_is_on_the_wire_and_the_next_sta
             *_, last = stream.text.removesuffix("data: [DONE]\n\n").strip().split("\n\n")
             assert stream.generation_id in last, stream.text
         async with it.life():
-            all_is_well(await it.reckon())
+            all_is_well(await it.final_outcome())
 
 
 ORDER = {"model": "sora-1.0", "messages": [{"role": "user", "content": "too late"}]}
@@ -87,7 +89,7 @@ async def test_a_stop_with_nothing_on_the_wire_does_not_wait_for_the_grace_or_fo
         await asyncio.gather(*reading)
 
 
-async def test_a_call_that_hangs_in_a_thread_does_not_hold_up_the_end_beyond_the_grace(tmp_path: Path) -> None:
+async def test_a_call_that_hangs_in_a_thread_does_not_delay_the_end_beyond_the_grace(tmp_path: Path) -> None:
     async with world(tmp_path, SHUTDOWN_GRACE="3", SUBMIT_TIMEOUT=LONG) as it:
         async with it.life() as server:
             await it.fault("hang", endpoint="submit", registered=True, times=1)
@@ -96,10 +98,10 @@ async def test_a_call_that_hangs_in_a_thread_does_not_hold_up_the_end_beyond_the
             assert await server.end(signal.SIGTERM) == 0
             assert not await ended_clean(it)
         async with it.life():
-            all_is_well(await it.reckon())
+            all_is_well(await it.final_outcome())
 
 
-async def test_a_second_signal_ends_it_now_and_the_next_start_goes_on(tmp_path: Path) -> None:
+async def test_a_second_signal_ends_the_server_at_once_and_the_next_start_resumes_the_orders(tmp_path: Path) -> None:
     async with world(tmp_path, SHUTDOWN_GRACE=LONG, SUBMIT_TIMEOUT=LONG) as it:
         async with it.life() as server:
             await it.fault("hang", endpoint="submit", registered=True, times=1)
@@ -109,10 +111,10 @@ async def test_a_second_signal_ends_it_now_and_the_next_start_goes_on(tmp_path: 
             await it.until_ready(ready=False)
             assert await server.end(signal.SIGINT) == -signal.SIGINT
         async with it.life():
-            all_is_well(await it.reckon())
+            all_is_well(await it.final_outcome())
 
 
-async def test_a_signal_while_it_starts_ends_it_well(tmp_path: Path) -> None:
+async def test_a_signal_during_the_start_ends_the_server_cleanly(tmp_path: Path) -> None:
     async with world(tmp_path) as it:
         async with it.life() as server:
             await it.fault("hang", endpoint="submit", registered=False, times=1)
@@ -133,4 +135,4 @@ async def test_a_signal_while_it_starts_ends_it_well(tmp_path: Path) -> None:
         _, said = await process.communicate()
         assert process.returncode == 0, said
         async with it.life():
-            all_is_well(await it.reckon())
+            all_is_well(await it.final_outcome())

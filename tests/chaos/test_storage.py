@@ -1,4 +1,4 @@
-"""Storage that refuses: nothing is ordered that could not be written down, and nothing gets lost."""
+"""Storage that fails: no order is sent that could not be stored, and no order is lost."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from tests.chaos.test_kills import all_is_well
 
 @contextlib.contextmanager
 def no_room(server: Program) -> Iterator[None]:
-    """No file may grow, the database's log among them: as on a disk that is full, without needing one."""
+    """No file may grow, not even the database's log: the effect of a full disk, without one."""
     soft, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1, hard))
     try:
@@ -27,7 +27,7 @@ def no_room(server: Program) -> Iterator[None]:
             resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def test_without_room_orders_are_refused_and_those_under_way_are_written_down_when_there_is_some(
+async def test_without_room_new_orders_are_refused_and_running_ones_are_stored_when_there_is_room(
     tmp_path: Path,
 ) -> None:
     async with world(tmp_path, seconds=1) as it, it.life() as server:
@@ -50,16 +50,16 @@ async def test_without_room_orders_are_refused_and_those_under_way_are_written_d
             assert await it.status_of(f"/v1/generation/{running}") == 200
             await it.until_all_is_made()
             looks = sum((await it.stats())["ordering"]["list"].values())
-            await it.seen(endpoint="list", count=looks + 3)  # the server knows, and can't write it down
+            await it.seen(endpoint="list", count=looks + 3)  # the server knows the state, and can't store it
             assert await it.status_of("/health/ready") == 503
             assert (await it.stats())["registered"] == 2
         await it.until_ready()
         assert await it.order() is not None
-        all_is_well(await it.reckon())
+        all_is_well(await it.final_outcome())
         assert (await it.stats())["registered"] == 3
 
 
-async def test_a_kill_without_room_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+async def test_a_kill_without_room_loses_no_acknowledged_order(tmp_path: Path) -> None:
     async with world(tmp_path, seconds=1) as it:
         async with it.life() as server:
             await asyncio.gather(*(it.order() for _ in range(5)))
@@ -67,10 +67,10 @@ async def test_a_kill_without_room_loses_nothing_that_was_acknowledged(tmp_path:
                 await it.until_all_is_made()
                 await it.kill(server)
         async with it.life():
-            all_is_well(await it.reckon())
+            all_is_well(await it.final_outcome())
 
 
-async def test_an_image_that_can_not_be_stored_is_linked_where_it_lies(tmp_path: Path) -> None:
+async def test_an_image_that_can_not_be_stored_is_linked_at_its_own_address(tmp_path: Path) -> None:
     async with world(tmp_path, IMAGE_LOCALIZATION="True") as it, it.life():
         await asyncio.to_thread(shutil.rmtree, it.folder / "data/images")
         generation_id = await it.order()
@@ -81,7 +81,7 @@ async def test_an_image_that_can_not_be_stored_is_linked_where_it_lies(tmp_path:
 
 def test_a_folder_that_can_not_be_written_to_ends_the_start_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    folder = tmp_path / "file/data"  # not even root can make it
+    folder = tmp_path / "file/data"  # not even root can create it
     settings = {"DATA_DIR": str(folder), "ADMIN_KEY": "sk-admin-key-of-the-tests", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "sora_proxy"]
     ended = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)

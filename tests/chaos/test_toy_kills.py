@@ -11,14 +11,14 @@ KINDS = pytest.mark.parametrize("kind", toy_kills.AIMS)
 
 
 @KINDS
-async def test_nothing_is_lost_or_made_twice_when_it_is_killed_at_random_and_answers_get_lost(
+async def test_no_order_is_lost_or_made_twice_when_the_server_is_killed_at_random_and_answers_get_lost(
     tmp_path: Path, kind: str
 ) -> None:
     all_is_well(await toy_kills.at_random(tmp_path, kind, kills=2, orders=8))
 
 
 @pytest.mark.parametrize(("kind", "unknown"), [("named", 0), ("synchronous", 1)])
-async def test_an_order_is_made_once_or_reported_as_unknown_when_it_is_killed_before_the_answer(
+async def test_an_order_is_made_once_or_reported_as_unknown_when_the_server_is_killed_before_the_answer(
     tmp_path: Path, kind: str, unknown: int
 ) -> None:
     outcome = await toy_kills.aimed(tmp_path, kind, toy_kills.REGISTERED)
@@ -27,7 +27,7 @@ async def test_an_order_is_made_once_or_reported_as_unknown_when_it_is_killed_be
 
 
 @pytest.mark.parametrize(("on_lost", "upstream_lost"), [("fail", 2), ("requeue", 0)])
-async def test_an_order_that_the_back_end_forgot_is_reported_as_its_loss_or_made_if_the_operator_chose_that(
+async def test_an_order_that_the_back_end_lost_is_reported_as_lost_or_made_if_the_operator_chose_that(
     tmp_path: Path, on_lost: str, upstream_lost: int
 ) -> None:
     outcome = await toy_kills.forgotten(tmp_path, kills=1, orders=2, on_lost=on_lost)

@@ -1,4 +1,4 @@
-"""SIGKILL before back ends of other identities than the simulator's: what must be made, and what may be unknown."""
+"""SIGKILL in front of back ends of other identities than the simulator's."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ LONGEST_STEP = 0.25  # seconds
 
 
 class SlowScript(Script):
-    """Each step takes a while, so that there are orders at all of them."""
+    """Each step takes some time, so that there are orders at all of them."""
 
     def __init__(self, dice: random.Random) -> None:
         super().__init__()
@@ -27,12 +27,12 @@ class SlowScript(Script):
 
 
 async def at_random(folder: Path, kind: str, *, kills: int, orders: int) -> Outcome:
-    """Kill it after a random time, with orders at every step; now and then an answer gets lost on the way too."""
+    """Kill the server after a random time, with orders at every step; some answers get lost on the way too."""
     async with toy_world(folder, kind, SlowScript(random.Random(orders))) as it:
         return await killed_at_random(it, kills=kills, orders=orders)
 
 
-# --- Aimed at each step -----------------------------------------------------------------------------------------------
+# --- At each step -----------------------------------------------------------------------------------------------------
 
 
 async def _arrived(it: ToyWorld) -> None:
@@ -69,10 +69,10 @@ async def _wait_at(it: ToyWorld, step: Step) -> None:
     await it.stage.script.reach(step)
 
 
-ARRIVED = Aim(_arrived)  # the toy registers it when we are dead
-LOST_ON_THE_WIRE = Aim(_lost_on_the_wire)  # the toy never does
-REGISTERED = Aim(_registered)  # it is registered, and the answer is not on its way yet
-ANSWERED = Aim(_answered, leaves=None)  # the answer went out up to 40 ms ago
+ARRIVED = Aim(_arrived)  # the toy registers it after the kill
+LOST_ON_THE_WIRE = Aim(_lost_on_the_wire)  # the toy never registers it
+REGISTERED = Aim(_registered)  # the order is registered, and the answer is not sent yet
+ANSWERED = Aim(_answered, leaves=None)  # the answer was sent up to 40 ms ago
 POLLED = Aim(_polled, leaves="running")
 FETCHED = Aim(_fetched, leaves="saving")
 AIMS = {
@@ -82,16 +82,16 @@ AIMS = {
 
 
 async def aimed(folder: Path, kind: str, *aims: Aim) -> Outcome:
-    """Kill it at each of these points."""
+    """Kill the server at each of these points."""
     async with toy_world(folder, kind) as it:
         return await killed_at(it, *aims)
 
 
-# --- A back end that forgets ------------------------------------------------------------------------------------------
+# --- A back end that loses jobs ---------------------------------------------------------------------------------------
 
 
 async def forgotten(folder: Path, *, kills: int, orders: int, on_lost: str) -> Outcome:
-    """Kill it while orders run, and restart the back end, whose jobs are gone then: before the kill, or after it."""
+    """Kill the server while orders run, and restart the back end, which loses its jobs, before or after the kill."""
     async with toy_world(folder, "named", ON_LOST=on_lost) as it:
         for number in range(kills):
             async with it.life() as server:
@@ -109,4 +109,4 @@ async def forgotten(folder: Path, *, kills: int, orders: int, on_lost: str) -> O
                 for generation_id in placed:
                     await it.made(generation_id or "")
         async with it.life():
-            return await it.reckon()
+            return await it.final_outcome()

@@ -27,11 +27,11 @@ class ToyWorld(World):
         super().__init__(folder, stage.url, session, {"UPSTREAM": kind} | settings)
         self.stage = stage
         self.max_sends = MAX_SENDS if kind == "named" else 1
-        # All the mutable state: how often the toy forgot each order.
+        # All the mutable state: how often the toy lost each order.
         self.forgotten: Counter[str] = Counter()
 
     async def warm_up(self) -> None:
-        """No order has to be made before."""
+        """Do nothing: no order has to be made before."""
 
     async def lose_answers(self, dice: random.Random) -> None:
         for step in (Step.arrived, Step.registered):
@@ -45,7 +45,7 @@ class ToyWorld(World):
         self.forgotten.update(job["prompt"] for job in self.stage.jobs.values())
         self.stage.forget()
 
-    async def reckon(self) -> Outcome:
+    async def final_outcome(self) -> Outcome:
         outcome, acknowledged = self.outcome, self.book.acknowledged
         for generation_id in acknowledged:
             await self.made(generation_id)
@@ -58,7 +58,7 @@ class ToyWorld(World):
         return outcome
 
     async def _judge(self, prompt: str, end: dict[str, Any]) -> None:
-        """Compare what the client was shown with what the toy did."""
+        """Compare the answer to the client with the jobs of the toy."""
         outcome, stage = self.outcome, self.stage
         match end["status"], (end["error"] or {}).get("code"):
             case "completed", None:

@@ -1,4 +1,4 @@
-"""A world: a back end, one server in front of it with many lives, and a book of what was ordered."""
+"""A world: a back end, one server in front of it with many lives, and a book of the orders."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ SETTINGS = {
 
 @dataclass(slots=True)
 class Book:
-    """What clients know: the orders that were acknowledged, and those whose answer never came."""
+    """The knowledge of clients: the acknowledged orders, and those whose answer never arrived."""
 
     acknowledged: dict[str, str] = field(default_factory=dict)  # prompts by id
     unanswered: set[str] = field(default_factory=set)
@@ -45,16 +45,16 @@ class Book:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of all orders, and how the lives of the server went."""
+    """The outcomes of all orders, and the times of the server's lives."""
 
     ordered: int = 0
     kills: int = 0
-    lost: int = 0  # by us
+    lost: int = 0  # by this server
     doubled: int = 0
     crossed: int = 0
     unfinished: int = 0
-    unknown: int = 0  # reported as such, where nothing can be searched
-    upstream_lost: int = 0  # by the back end, and reported as such
+    unknown: int = 0  # and reported as unknown, if they can't be searched for
+    upstream_lost: int = 0  # by the back end, and reported as lost
     starts: list[float] = field(default_factory=list)  # seconds until it was ready
     settled: list[float] = field(default_factory=list)  # seconds from then until an order of unknown outcome was made
 
@@ -85,7 +85,7 @@ class World(ABC):
 
     @abstractmethod
     async def warm_up(self) -> None:
-        """Give the server the lives that it needs before the first kill."""
+        """Prepare the server for the first kill."""
 
     @abstractmethod
     async def lose_answers(self, dice: random.Random) -> None:
@@ -96,12 +96,12 @@ class World(ABC):
         """Let the back end continue after a kill."""
 
     @abstractmethod
-    async def reckon(self) -> Outcome:
-        """Wait for the end of every order, in a life that goes on, and compare what was shown with what was made."""
+    async def final_outcome(self) -> Outcome:
+        """Wait until every order has ended, and compare what clients got with what the back end made."""
 
     @contextlib.asynccontextmanager
     async def life(self) -> AsyncIterator[Program]:
-        """One life of the server, from the moment when it is ready. Every id that was ever told is known then."""
+        """One life of the server, from the moment when it is ready. Every id that a client ever got is known then."""
         begun = time.perf_counter()
         async with program(self.folder, self.module, environment=self.settings) as server:
             self.url = server.url
@@ -131,7 +131,7 @@ class World(ABC):
         return generation_id
 
     async def made(self, generation_id: str) -> dict[str, Any]:
-        """The answer to an order, once it has ended."""
+        """The final answer to an order."""
 
         async def look() -> dict[str, Any] | None:
             async with self.session.get(f"{self.url}/v1/generation/{generation_id}") as answer:
@@ -141,7 +141,7 @@ class World(ABC):
         return await eventually(look)
 
     async def rows(self) -> dict[str, tuple[str, int]]:
-        """What a server that is dead left on disk: status and number of submits, by prompt."""
+        """The rows that a killed server left on disk: status and number of submits, by prompt."""
         return await asyncio.to_thread(_rows, Path(self.settings["DATA_DIR"]))
 
     async def status_of(self, path: str) -> int:
@@ -150,7 +150,7 @@ class World(ABC):
             return answer.status
 
     async def until_ready(self, *, ready: bool = True) -> None:
-        """Wait until it would take an order, or would not any more."""
+        """Wait until the server accepts orders, or refuses them."""
 
         async def look() -> bool:
             return (await self.status_of("/health/ready") == 200) is ready
@@ -158,7 +158,7 @@ class World(ABC):
         await eventually(look)
 
     async def until_on_disk(self, generation_id: str, status: str) -> None:
-        """Wait until the server has written down that an order has come so far."""
+        """Wait until the server has stored this status of an order."""
         prompt = self.book.acknowledged[generation_id]
 
         async def look() -> bool:
@@ -167,7 +167,7 @@ class World(ABC):
         await eventually(look)
 
     async def until_quiet(self) -> None:
-        """Orders whose answer never came go on too, if they were taken: none may be left."""
+        """Wait until no order runs, including those whose answer never arrived."""
         live = {"queued", "submitting", "unknown", "running", "saving"}
 
         async def look() -> bool:
@@ -200,7 +200,7 @@ def _rows(folder: Path) -> dict[str, tuple[str, int]]:
 
 @contextlib.contextmanager
 def copied_database(folder: Path) -> Iterator[sqlite3.Connection]:
-    """A copy of the database: to open the file itself would already mend it."""
+    """A copy of the database, since opening the file itself would already repair it."""
     with tempfile.TemporaryDirectory() as temporary:
         for path in folder.glob("sora_proxy.db*"):
             with contextlib.suppress(FileNotFoundError):  # a log that was just closed
@@ -210,6 +210,6 @@ def copied_database(folder: Path) -> Iterator[sqlite3.Connection]:
 
 
 def client() -> aiohttp.ClientSession:
-    """A client of the server, which connects anew for each request: the server may be another one."""
+    """A client that opens a connection for each request, since the server may be in another life."""
     headers = {"authorization": f"Bearer {CLIENT_KEY}"}
     return aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(force_close=True))

@@ -1,4 +1,4 @@
-"""A server with ComfyUI's routes, whose jobs end when a test says so."""
+"""A server with ComfyUI's routes, whose jobs end when a test ends them."""
 
 import asyncio
 import contextlib
@@ -163,7 +163,7 @@ class ComfyUIServer(Stage):
         return socket
 
     def _inputs(self, graph: Graph, *, previews: bool) -> Received:
-        """What an order has, as its graph says it. Of parameters, those that the tests give."""
+        """The inputs of an order, read from its graph, with the parameters that the tests use."""
         sampler = node_of(graph, "KSampler")
         parameters = {"seed": sampler["seed"], "steps": sampler["steps"], "negative_prompt": text_of(graph, "negative")}
         masks = {node["inputs"]["mask"][0] for node in graph.values() if "mask" in node["inputs"]}
@@ -188,7 +188,7 @@ def node_of(graph: Graph, class_type: str) -> Body:
 
 
 def count_in(graph: Graph) -> int:
-    """How many images a graph makes, of a prompt alone or with a reference image."""
+    """The number of images that a graph makes, with or without a reference image."""
     made = nodes_of(graph, "EmptyLatentImage") + nodes_of(graph, "RepeatLatentBatch")
     return int(
         next(value for node in made for name, value in node["inputs"].items() if name in ("batch_size", "amount"))

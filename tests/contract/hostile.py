@@ -1,4 +1,4 @@
-"""A server with Sora's web protocol that does harm: every back end behind it in a way of its own."""
+"""A hostile server with Sora's web protocol: each back end behind it has an attack of its own."""
 
 import json
 import socket
@@ -11,7 +11,7 @@ from typing import Any
 from tests.scripted import Request, Serve, Server, answer
 from tests.sora_server import GIF
 
-# What must not reach anybody as it is: markdown, HTML, what commands a terminal, and what turns a text around.
+# Text that must not reach anybody unchanged: markdown, HTML, terminal commands, and marks that reverse text.
 MARK = "HOSTILE](http://evil.example) <script>alert(1)</script>\x1b[2J\r\n# \u202eHOSTILE"
 
 Task = dict[str, Any]
@@ -25,8 +25,8 @@ def honest_rows(task: Task, _number: int) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """What a back end does. `pieces` are sent instead of its first answers to an order, each on a connection that then
-    ends; `rows`, `image` and `submitted` (the answer to an order) are what the others hold."""
+    """The attack of a back end. `pieces` replace its first answers to an order, each on a connection that then ends;
+    `rows`, `image` and `submitted` (the answer to an order) are the contents of the other answers."""
 
     pieces: Pieces | None = None
     kinds: tuple[str, ...] = ("submit", "list", "media")  # of the answers that are replaced
@@ -71,7 +71,7 @@ class Hostile:
                 answer(sock, json.dumps(self._body(attack, name, kind, number)).encode())
 
     def _seen(self, request: Request, name: str, kind: str) -> int:
-        """Register an order; returns how many answers of this kind went out before. Lists before an order are -1."""
+        """Register an order; returns how many answers of this kind were sent before. Lists before an order are -1."""
         with self._lock:
             tasks = self.tasks.setdefault(name, [])
             if kind == "submit":

@@ -1,4 +1,4 @@
-"""A server with OpenAI's Images API, and what its relatives have in common with it."""
+"""A server with OpenAI's Images API, and the base of its relatives."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ PARAMETERS = ("quality", "background", "moderation", "input_fidelity")
 
 
 class OpenAIServer(Stage):
-    """`script` decides what happens at each step of an order. `answers` replace what it would answer."""
+    """`script` decides what happens at each step of an order. `answers` replace its own answers."""
 
     model, identity, options = MODEL, Identity.synchronous, {"profile": "openai"}
     registered = 0
@@ -57,10 +57,10 @@ class OpenAIServer(Stage):
         app.router.add_get("/redirected", self._redirect)
 
     def forget(self) -> None:
-        """There is nothing to forget."""
+        """Do nothing: the server has no jobs."""
 
     async def show(self, preview: bytes | None) -> None:
-        """Show this of the images that are being made; None: they are done."""
+        """Show this preview of the images that are being made; None: finish them."""
         self._preview, self.script.tasks_end = preview, preview is None
         async with self._news:
             self._news.notify_all()
@@ -128,7 +128,7 @@ class OpenAIServer(Stage):
         return answer
 
     async def _read(self, request: web.Request) -> dict[str, Any]:
-        """The fields of an order; its images are noted as they came."""
+        """The fields of an order; its images are recorded as they arrive."""
         references: list[File] = []
         mask: File | None = None
         if request.content_type == "application/json":

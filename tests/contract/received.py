@@ -1,4 +1,4 @@
-"""What a server got with an order, in the same words for every protocol."""
+"""The contents of an order as a server received it, in the same form for every protocol."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ File = tuple[str, bytes]  # its type and its content
 
 @dataclass
 class Received:
-    """The input images of an order, its parameters, and how many previews it asks for."""
+    """The input images of an order, its parameters, and the number of previews that it asks for."""
 
     references: list[File] = field(default_factory=list)
     mask: File | None = None

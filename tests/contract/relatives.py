@@ -1,4 +1,4 @@
-"""Servers that have the image in the answer of a chat, or of Google's Gemini."""
+"""Servers that return the image in a chat answer, or in an answer of Google's Gemini."""
 
 import base64
 from typing import Any
@@ -28,7 +28,7 @@ class ChatServer(OpenAIServer):
     async def _models(self, request: web.Request) -> web.Response:
         made = {self.model: ["image", "text"], "black-forest-labs/flux.2-pro": ["image"], "openai/gpt-5": ["text"]}
         rows = [{"id": name, "architecture": {"output_modalities": each}} for name, each in made.items()]
-        listed = request.query.get("output_modalities") == "image"  # without it, some are missing
+        listed = request.query.get("output_modalities") == "image"  # without this, some models are missing
         return web.json_response({"data": rows if listed else []}, status=self.models_status)
 
     def prompt_in(self, body: dict[str, Any]) -> str:
@@ -86,7 +86,7 @@ def image_part(url: str) -> dict[str, Any]:
 
 
 def inline_part(image: str, **fields: Any) -> dict[str, Any]:
-    """With a type that is not that of the bytes."""
+    """A part whose declared type is not that of the bytes."""
     return {"inlineData": {"mimeType": "image/png", "data": image}} | fields
 
 

@@ -1,4 +1,4 @@
-"""What happens at the steps of an order at a server: nothing, a pause, or an end of the connection."""
+"""The script of the steps of an order at a server: each passes, pauses, or ends the connection."""
 
 import asyncio
 from collections import defaultdict
@@ -11,9 +11,9 @@ from tests.eventually import PATIENCE
 
 class Step(Enum):
     arrived = auto()  # the order was read
-    registered = auto()  # it is a job; the answer was not sent
+    registered = auto()  # it became a job; the answer was not sent
     polled = auto()
-    fetched = auto()  # an image was asked for
+    fetched = auto()  # an image was requested
 
 
 class Script:
@@ -26,11 +26,11 @@ class Script:
         self._reached: defaultdict[Step, asyncio.Event] = defaultdict(asyncio.Event)
 
     def cut(self, step: Step, times: int = 1) -> None:
-        """End the connection there, so many times."""
+        """End the connection at a step, this many times."""
         self._cuts[step] = times
 
     def pause(self, step: Step) -> asyncio.Event:
-        """Wait there until the event is set. `reach` then waits for a request that does."""
+        """Pause requests at a step until the event is set. `reach` waits for such a request."""
         self._reached[step].clear()
         self._pauses[step] = asyncio.Event()
         return self._pauses[step]
@@ -40,15 +40,15 @@ class Script:
         for pause in self._pauses.values():
             pause.set()
 
-    async def reach(self, step: Step, *, anew: bool = False) -> None:
-        """Wait until a request has come to a step; `anew`: from now on."""
-        if anew:
+    async def reach(self, step: Step, *, again: bool = False) -> None:
+        """Wait until a request has come to a step; `again`: one that comes from now on."""
+        if again:
             self._reached[step].clear()
         async with asyncio.timeout(PATIENCE):
             await self._reached[step].wait()
 
     async def at(self, step: Step, request: web.Request | None) -> None:
-        """Do what the script says. Raises ConnectionResetError where it ends the connection."""
+        """Perform the script at a step. Raises ConnectionResetError if it ends the connection."""
         self._reached[step].set()
         if (pause := self._pauses.get(step)) is not None:
             await pause.wait()

@@ -1,4 +1,4 @@
-"""A stage: what the contract has to know of a back end, and its server."""
+"""A stage: the facts about a back end that the contract needs, and its server."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ class Stage(Protocol):
 
     `registered` counts the orders that the server began to make, `uploaded` the input images that came before an order:
     each is a property, or a class attribute of 0 to begin with. `refuses` makes the server refuse orders as against its
-    rules, `fails` makes those fail that it took.
+    rules, `fails` makes accepted orders fail.
     """
 
     # Of the back end.
@@ -26,7 +26,7 @@ class Stage(Protocol):
     refusal_code: str = "content_policy_violation"  # of an order that it refuses
     single_calls: bool = False  # an order for several images is as many orders for one
 
-    # Of its server, as it is now.
+    # The present state of its server.
     url: str  # known once it runs
     script: Script  # what happens at each step
     refuses: bool = False
@@ -43,7 +43,7 @@ class Stage(Protocol):
     async def start(self) -> web.AppRunner: ...
 
     def forget(self) -> None:
-        """Lose every job, as a restart does. A synchronous server has none."""
+        """Lose every job, as a restart does. A synchronous server has no jobs."""
 
     async def show(self, preview: bytes | None) -> None:
-        """Show this of the jobs, which run; None: they end. Only called if it shows previews."""
+        """Show this preview of the running jobs; None: end them. Only called if the back end shows previews."""

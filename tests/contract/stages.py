@@ -50,7 +50,7 @@ class SoraStage(Sora, Stage):
             answer = web.json_response({"id": self.register(order, "failed" if self.fails else "succeeded")["id"]})
             await self.script.at(Step.registered, None)
         except ConnectionResetError:
-            return web.Response(status=502)  # which says as little about the order
+            return web.Response(status=502)  # which reveals as little about the order
         return answer
 
     async def _upload(self, request: web.Request) -> web.Response:
@@ -61,7 +61,7 @@ class SoraStage(Sora, Stage):
         return web.json_response({"id": media_id})
 
     async def _list(self, request: web.Request) -> web.Response:
-        if self.registered:  # before that, our server looks at what is there already
+        if self.registered:  # before that, our server lists the tasks that exist already
             await self.script.at(Step.polled, None)
         if self.script.tasks_end:
             return await super()._list(request)
@@ -83,7 +83,7 @@ class ToyStage(ToyServer, Stage):
         self.identity, self.shows_previews = toy.identity, toy.shows_previews
 
 
-# One line runs the contract for a back end. After the name of its kind may follow which of its servers it is.
+# One line runs the contract for a back end. The name of one of its servers may follow that of its kind.
 STAGES: Mapping[str, Callable[[], Stage]] = {
     "comfyui": ComfyUIServer,
     "openai_images": OpenAIServer,

@@ -1,4 +1,4 @@
-"""A back end whose code passes on whatever its server says: what the core has to hold for any of them."""
+"""A back end whose code passes on whatever its server sends: the limits that the core itself enforces."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from tests.contract.toys.synchronous import Synchronous
 from tests.sora_server import GIF_URI, outcome
 
 Start = Callable[..., AbstractAsyncContextManager[Proxy]]
-Say = Callable[[Snapshot, int], Snapshot]  # what is said instead, at a poll of a number from 0
+Say = Callable[[Snapshot, int], Snapshot]  # the snapshot to report instead, by the number of the poll from 0
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ async def stage() -> AsyncIterator[ToyServer]:
 
 @pytest.fixture
 def start(stage: ToyServer, start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch) -> Start:
-    """Start our server in front of a back end that is made by `kind`."""
+    """Start our server in front of a back end of this kind."""
 
     def start(kind: Any, **settings: Any) -> AbstractAsyncContextManager[Proxy]:
         monkeypatch.setitem(BACKENDS, "careless", kind)
@@ -138,7 +138,7 @@ class Boastful(Synchronous):
 
 
 @pytest.mark.parametrize("kind", [saying(odd_numbers_first), Boastful], ids=["named", "synchronous"])
-async def test_numbers_without_sense_are_not_shown(start: Start, kind: Any) -> None:
+async def test_impossible_numbers_are_not_shown(start: Start, kind: Any) -> None:
     async with start(kind, image_localization=True, poll_interval=0.05) as proxy:
         async with proxy.chat(model="toy", background=True) as answer:
             generation_id = answer.headers["x-generation-id"]
@@ -157,7 +157,7 @@ async def test_numbers_without_sense_are_not_shown(start: Start, kind: Any) -> N
 @pytest.mark.parametrize(
     "image", [b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>", MARK.encode(), b"\x89PNG\r\n\x1a\n"]
 )
-async def test_what_is_not_an_image_is_not_stored(
+async def test_a_file_that_is_not_an_image_is_not_stored(
     start: Start, stage: ToyServer, tmp_path: Path, kind: Any, image: bytes
 ) -> None:
     stage.image_of = lambda _prompt: image
@@ -170,7 +170,7 @@ UNFORESEEN = [("submit", "internal_error"), ("upload", "internal_error"), ("fetc
 
 
 @pytest.mark.parametrize(("call", "code"), UNFORESEEN)
-async def test_an_error_that_nobody_foresaw_ends_its_own_order_without_a_word_of_it(
+async def test_an_unforeseen_error_ends_its_own_order_and_its_text_is_not_shown(
     start: Start, call: str, code: str
 ) -> None:
     async def fail(*_arguments: object) -> None:
@@ -196,7 +196,7 @@ async def make_nothing(_submission: Submission) -> Made:
 
 
 @pytest.mark.parametrize("mistake", [fail, make_nothing])
-async def test_an_error_that_nobody_foresaw_about_one_image_leaves_the_others(
+async def test_an_unforeseen_error_about_one_image_does_not_affect_the_others(
     start: Start, mistake: Callable[[Submission], Awaitable[Made]]
 ) -> None:
     class Broken(Synchronous):

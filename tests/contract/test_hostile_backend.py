@@ -1,7 +1,7 @@
-"""A hostile back end hurts nobody but its own order, however it answers.
+"""A hostile back end affects only its own orders, however it answers.
 
 Each test runs the server as a process in front of several hostile back ends and an honest one. Their orders are placed
-at the same time; the honest ones have to be made, the others end, and nothing of what the hostile ones say is shown.
+at the same time; the honest ones have to be made, the others end, and no text of the hostile ones is shown.
 """
 
 import asyncio
@@ -41,15 +41,15 @@ SEEN_BY_OPERATORS = tuple(f"/admin/api/{name}" for name in ("keys", "generations
 
 @dataclass
 class Siege:
-    """A server between clients and hostile back ends, and what came of their orders."""
+    """A server between clients and hostile back ends, and the outcomes of their orders."""
 
     server: Killable
     hostile: Hostile
-    canary: Server  # on a private address; nobody may ask it for anything
+    canary: Server  # on a private address; no request may reach it
     ends: dict[str, dict[str, Any]] = field(default_factory=dict)  # by back end
 
     async def orders_at(self, names: Iterable[str]) -> None:
-        """Have an order made at each of these back ends, and honest ones meanwhile."""
+        """Place an order at each of these back ends, and honest ones meanwhile."""
         placed = {name: await self.server.order(name) for name in names}
         await self.honest_orders()
         self.ends = {name: await self.server.ended(generation_id) for name, generation_id in placed.items()}
@@ -71,7 +71,7 @@ class Siege:
         }
 
     async def assert_nothing_is_shown(self) -> None:
-        """Nothing that the back ends said reaches clients, operators or, as it is, the log."""
+        """No text of the back ends reaches clients, operators or, unescaped, the log."""
         url, operator = self.server.program.url, {"authorization": f"Bearer {ADMIN_KEY}"}
         paths = [*SEEN_BY_CLIENTS]
         for end in self.ends.values():
@@ -88,7 +88,7 @@ class Siege:
 
 
 def peak_memory(server: Killable) -> float:
-    """The most memory of the process so far, in MiB."""
+    """The peak of the process's memory so far, in MiB."""
     status = Path(f"/proc/{server.program.pid}/status").read_text()
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(peak.split()[1]) / 1024
@@ -121,7 +121,7 @@ def besiege(tmp_path: Path, serve: Serve, canary: Server) -> Besiege:
     return start
 
 
-# --- Answers that can't be read ---------------------------------------------------------------------------------------
+# --- Unreadable answers -----------------------------------------------------------------------------------------------
 
 
 def as_json(text: bytes) -> bytes:
@@ -156,9 +156,7 @@ def unreadable(canary: int) -> dict[str, Pieces]:
     }
 
 
-async def test_answers_that_can_not_be_read_cost_little_and_the_orders_are_made(
-    besiege: Besiege, canary: Server
-) -> None:
+async def test_unreadable_answers_cost_little_and_the_orders_are_made(besiege: Besiege, canary: Server) -> None:
     attacks = {name: Attack(pieces) for name, pieces in unreadable(canary.port).items()}
     async with besiege(attacks) as it:
         before = await asyncio.to_thread(peak_memory, it.server)
@@ -170,7 +168,7 @@ async def test_answers_that_can_not_be_read_cost_little_and_the_orders_are_made(
         assert not any(request.headers["cookie"] for request in it.hostile.requests)
 
 
-async def test_a_body_without_end_holds_up_no_other_back_end(besiege: Besiege) -> None:
+async def test_an_endless_body_does_not_delay_other_back_ends(besiege: Besiege) -> None:
     stop = threading.Event()
 
     def drip() -> Iterator[bytes]:
@@ -194,7 +192,7 @@ async def test_a_body_without_end_holds_up_no_other_back_end(besiege: Besiege) -
         stop.set()
 
 
-# --- Answers that mean harm -------------------------------------------------------------------------------------------
+# --- Harmful answers --------------------------------------------------------------------------------------------------
 
 
 def saying(**fields: Any) -> Attack:
@@ -202,7 +200,7 @@ def saying(**fields: Any) -> Attack:
     return Attack(rows=lambda task, _number: [task | fields])
 
 
-async def test_no_text_of_a_back_end_reaches_anybody(besiege: Besiege) -> None:
+async def test_no_text_of_a_back_end_is_shown(besiege: Besiege) -> None:
     error = {"code": MARK, "message": MARK, "type": MARK}
     result = {"id": MARK, "url": MARK, "encodings": {"source": {"path": MARK}}, MARK: MARK}
     everywhere = {MARK: MARK, "title": MARK, "error": error, "failure_reason": MARK, "moderation_result": MARK}
@@ -229,7 +227,7 @@ async def test_no_text_of_a_back_end_reaches_anybody(besiege: Besiege) -> None:
         await it.assert_nothing_is_shown()
 
 
-async def test_no_more_images_are_taken_than_were_ordered_and_none_of_others(besiege: Besiege) -> None:
+async def test_no_more_images_are_taken_than_were_ordered_and_none_of_other_orders(besiege: Besiege) -> None:
     def many(task: Task, _number: int) -> list[Task]:
         return [task | {"generations": task["generations"] * 30}]
 
@@ -283,7 +281,7 @@ async def test_a_redirect_of_an_image_is_not_followed(besiege: Besiege, canary: 
 NUMBERS = [-5, -0.1, 1e308, "NaN", "-Infinity", "1e400", 2**63, True, [], {}, [[0]], "0x10", None]
 
 
-async def test_numbers_without_sense_are_not_shown(besiege: Besiege) -> None:
+async def test_impossible_numbers_are_not_shown(besiege: Besiege) -> None:
     def running(task: Task, number: int) -> list[Task]:
         if number >= len(NUMBERS):
             return [task]
@@ -303,7 +301,7 @@ async def test_numbers_without_sense_are_not_shown(besiege: Besiege) -> None:
         assert 0 < (event.get("seconds") or 1) <= 2**53, event
 
 
-# --- Images that are none ---------------------------------------------------------------------------------------------
+# --- Files that are not images ----------------------------------------------------------------------------------------
 
 
 def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
@@ -327,7 +325,7 @@ IMAGES = {
 }
 
 
-async def test_what_is_not_an_image_is_not_stored(besiege: Besiege, tmp_path: Path) -> None:
+async def test_a_file_that_is_not_an_image_is_not_stored(besiege: Besiege, tmp_path: Path) -> None:
     attacks = {name: Attack(image=image) for name, image in IMAGES.items()}
     async with besiege(attacks) as it:
         await it.orders_at(attacks)

@@ -1,4 +1,4 @@
-"""What clients send beside a prompt reaches every back end that can use it: references, masks and parameters."""
+"""Reference images, masks and parameters reach every back end that can use them."""
 
 import asyncio
 import base64
@@ -36,7 +36,7 @@ MASK: File = ("image/png", image("PNG", "blue"))
 
 
 def data_uri(file: File) -> str:
-    """With a type that is not that of the bytes."""
+    """A data URI whose type is not that of the bytes."""
     return f"data:image/x-other;base64,{base64.b64encode(file[1]).decode()}"
 
 
@@ -88,7 +88,7 @@ ways = pytest.mark.parametrize(("send", "param", "mask_param"), WAYS, ids=lambda
 
 
 async def most_references(proxy: Proxy, contract: Contract) -> int:
-    """How many reference images an order may have."""
+    """The number of reference images that an order may have."""
     most: int = (await contract.abilities(proxy))["max_reference_images"]
     return min(most, MAX_REFERENCES)
 
@@ -122,7 +122,7 @@ async def test_more_references_than_the_model_takes_are_refused_before_anything_
 
 
 @ways
-async def test_if_one_of_the_images_can_not_be_used_none_is_kept(
+async def test_no_image_is_kept_if_one_of_them_can_not_be_used(
     start: Start, contract: Contract, tmp_path: Path, send: Send, param: str, mask_param: str | None
 ) -> None:
     async with start() as proxy:
@@ -135,7 +135,7 @@ async def test_if_one_of_the_images_can_not_be_used_none_is_kept(
 
 
 @ways
-async def test_a_mask_is_refused_by_name_where_the_model_takes_none_and_where_there_is_nothing_to_mask(
+async def test_a_mask_is_refused_by_name_if_the_model_takes_no_mask_and_if_there_is_nothing_to_mask(
     start: Start, contract: Contract, send: Send, param: str, mask_param: str | None
 ) -> None:
     if mask_param is None:

@@ -8,7 +8,7 @@ from tests.contract.conftest import Contract, StartKillable
 from tests.contract.script import Step
 from tests.contract.stages import STAGES
 
-# What a kill does to an order is decided above the wires: one relative of the Images API is enough.
+# The effect of a kill does not depend on the protocol: one relative of the Images API is enough.
 pytestmark = pytest.mark.parametrize(
     "contract", [name for name in STAGES if name != "openai_images (chat)"], indirect=True
 )
@@ -28,7 +28,7 @@ async def killed_at(step: Step, contract: Contract, start: StartKillable) -> str
     [(Step.arrived, True), (Step.arrived, False), (Step.registered, True)],
     ids=["arrives after the kill", "never arrives", "registered"],
 )
-async def test_an_order_that_was_on_its_way_is_made_once_or_reported_as_unknown(
+async def test_an_order_that_was_being_submitted_is_made_once_or_reported_as_unknown(
     contract: Contract, start_killable: StartKillable, step: Step, arrives: bool
 ) -> None:
     go_on = contract.stage.script.pause(step)

@@ -1,4 +1,4 @@
-"""What clients get from any back end."""
+"""Orders of clients at any back end."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -16,7 +16,7 @@ Start = Callable[..., AbstractAsyncContextManager[Proxy]]
 
 
 async def error_of(proxy: Proxy, model: str) -> tuple[str, str | None]:
-    """The code of a failed order, and what its answer tells SDKs about a retry."""
+    """The code of a failed order, and the value of `x-should-retry` in its answer."""
     async with proxy.chat(model=model) as answer:
         body = await answer.json()
         return body["error"]["code"], answer.headers.get("x-should-retry")
@@ -42,7 +42,7 @@ async def test_a_refused_prompt_is_the_clients_fault_and_is_not_sent_again(start
 
 
 @pytest.mark.parametrize("step", [Step.arrived, Step.registered])
-async def test_an_order_that_is_cut_off_is_made_once_where_a_search_shows_how_and_else_reported_as_unknown(
+async def test_an_order_that_is_cut_off_is_made_once_or_reported_as_unknown_if_it_can_not_be_searched_for(
     start: Start, contract: Contract, step: Step
 ) -> None:
     contract.stage.script.cut(step)
@@ -55,7 +55,7 @@ async def test_an_order_that_is_cut_off_is_made_once_where_a_search_shows_how_an
     assert contract.stage.registered == (contract.searchable or step is Step.registered)
 
 
-async def test_requeue_sends_an_order_again_where_nothing_can_be_searched(start: Start, contract: Contract) -> None:
+async def test_requeue_sends_an_order_again_that_can_not_be_searched_for(start: Start, contract: Contract) -> None:
     contract.stage.script.cut(Step.arrived)
     async with start(on_unknown="requeue") as proxy, proxy.chat(model=contract.model) as answer:
         assert answer.status == 200
@@ -83,7 +83,7 @@ async def test_a_task_that_the_back_end_lost_is_sent_again_only_if_the_operator_
         async with proxy.chat(model=contract.model, background=True) as answer:
             generation_id = answer.headers["x-generation-id"]
         await contract.stage.script.reach(Step.registered)
-        await contract.stage.script.reach(Step.polled, anew=True)
+        await contract.stage.script.reach(Step.polled, again=True)
         contract.stage.forget()
         contract.stage.script.tasks_end = True
         ended = await proxy.ended(generation_id)
@@ -109,7 +109,7 @@ async def test_an_order_that_is_cancelled_while_it_is_sent_shows_no_image(start:
     assert contract.stage.registered == 1
 
 
-async def test_one_key_has_many_orders_on_their_way_at_once_except_where_a_list_has_to_show_the_lost_one(
+async def test_one_key_submits_many_orders_at_once_unless_only_a_list_can_show_a_lost_one(
     start: Start, contract: Contract
 ) -> None:
     orders = 3

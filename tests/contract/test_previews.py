@@ -1,4 +1,4 @@
-"""Previews reach the streams that ask for them, from every back end that has any, and nobody else."""
+"""Previews of every back end that has them reach the streams that ask for them, and no other stream."""
 
 import base64
 from collections.abc import Callable

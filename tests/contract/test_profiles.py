@@ -134,7 +134,7 @@ async def test_input_images_arrive_with_the_types_of_their_bytes(start_proxy: St
             assert files == sorted(("image/png", hashlib.sha256(content).hexdigest()) for content in contents)
 
 
-async def test_a_refusal_is_the_orders_fault_and_is_final(start_proxy: StartProxy, place: Place) -> None:
+async def test_a_refusal_is_a_fault_of_the_order_and_final(start_proxy: StartProxy, place: Place) -> None:
     await place.server.fault("moderation_blocked")
     async with start_proxy(backends=place.backends()) as proxy:
         status, body = await generate(proxy, place)
@@ -144,7 +144,7 @@ async def test_a_refusal_is_the_orders_fault_and_is_final(start_proxy: StartProx
     assert len(await place.sent()) == 2
 
 
-async def test_a_rate_limit_rests_the_key_and_the_order_waits(start_proxy: StartProxy, place: Place) -> None:
+async def test_a_rate_limit_makes_the_key_cool_down_and_the_order_wait(start_proxy: StartProxy, place: Place) -> None:
     await place.server.fault("rate_limited", seconds=0.1, header="retry-after-ms")
     async with start_proxy(backends=place.backends()) as proxy:
         status, body = await generate(proxy, place)

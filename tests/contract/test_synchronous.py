@@ -1,4 +1,4 @@
-"""A back end whose answer to an order is the image: there is no task that could be asked for later."""
+"""A back end whose answer to an order is the image: there is no task that could be polled later."""
 
 import asyncio
 import io
@@ -87,7 +87,7 @@ async def test_images_that_arrived_before_a_kill_are_shown_after_it(
 
 
 class HalfWritten(Synchronous):
-    """It gets one image, and no answer as to the rest."""
+    """It gets one image, and no answer about the others."""
 
     async def submit(self, submission: Submission) -> Made:  # type: ignore[override]
         await super().submit(submission)

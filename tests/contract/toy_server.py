@@ -1,4 +1,4 @@
-"""The server of all toys. Orders become jobs that are done at once, unless a test says otherwise."""
+"""The server of all toys. Orders become jobs that end at once, unless a test delays them."""
 
 import asyncio
 import base64
@@ -27,7 +27,7 @@ def image_of(prompt: str) -> bytes:
 
 
 class ToyServer:
-    """A stage: `script` decides what happens at each step of an order.
+    """A stage: `script` controls each step of an order.
 
     `arrived` and `made` count the orders that were read and those that became jobs, by prompt.
     """
@@ -52,7 +52,7 @@ class ToyServer:
         return len(self._uploads)
 
     async def show(self, preview: bytes | None) -> None:
-        """Show this of the jobs, which run; None: they end."""
+        """Show this preview of the running jobs; None: end them."""
         self._preview = base64.b64encode(preview).decode() if preview else None
         self.script.tasks_end = preview is None
         async with self._news:

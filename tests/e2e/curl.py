@@ -1,4 +1,4 @@
-"""What the printed and the documented lines need of curl, for machines without it."""
+"""The features of curl that the printed and documented lines need, for machines without it."""
 
 import argparse
 import sys
@@ -42,7 +42,7 @@ if options.F:
 request = urllib.request.Request(options.url, body, headers, method=options.X)
 try:
     answer = urllib.request.urlopen(request)
-except urllib.error.HTTPError as error:  # curl prints its body, and is content
+except urllib.error.HTTPError as error:  # curl prints its body, and exits with 0
     answer = error
 with answer:
     content = answer.read()

@@ -31,9 +31,9 @@ def is_excepted(block: str) -> bool:
 
 
 def pattern(shown: str) -> re.Pattern[str]:
-    """Matches an output like the shown one: `…` stands for any text, and numbers may be others.
+    """Matches an output like the shown one: `…` matches any text, and numbers may differ.
 
-    A whole line between two `…` stands for any lines.
+    A whole line between two `…` matches any lines.
     """
     lines = ["…" if line.startswith("… ") and line.endswith(" …") else line for line in shown.strip().splitlines()]
     escaped = re.escape(CUT_WORD.sub("…", "\n".join(lines)))

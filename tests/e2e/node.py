@@ -36,7 +36,7 @@ def run_node(script: str, url: str) -> None:
 
 @functools.cache
 def _missing() -> str:
-    """Why Node's SDK can't be used on this machine; empty if it can."""
+    """The reason why Node's SDK can't be used on this machine; empty if it can."""
     if shutil.which("node") is None:
         return f"Node is not installed; this test needs Node {MIN_NODE} or newer, and npm"
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()

@@ -1,4 +1,4 @@
-"""The admin API of a real process: what it acknowledged outlives SIGKILL, and no secret gets into its logs."""
+"""The admin API of a real process: acknowledged changes survive SIGKILL, and no secret gets into its logs."""
 
 import json
 import signal
@@ -27,7 +27,7 @@ def ask(program: Program, method: str, path: str, body: Any = None, key: str | N
             return error.code, json.load(error)
 
 
-def test_what_was_acknowledged_outlives_a_kill(start_program: StartProgram) -> None:
+def test_acknowledged_changes_survive_a_kill(start_program: StartProgram) -> None:
     with start_program(UPSTREAM="simulator") as program:
         _, kept = ask(program, "POST", "/admin/api/keys", {"key": TOKEN, "enabled": False})
         _, gone = ask(program, "POST", "/admin/api/keys", {"key": "a-token-to-be-deleted", "enabled": False})
@@ -47,7 +47,7 @@ def test_what_was_acknowledged_outlives_a_kill(start_program: StartProgram) -> N
         assert not any(path.stat().st_mode & 0o077 for path in (program.folder / "data").iterdir())
 
 
-def test_no_secret_gets_into_answers_or_logs_whatever_is_tried(start_program: StartProgram) -> None:
+def test_no_answer_and_no_log_contains_a_secret(start_program: StartProgram) -> None:
     proxy = f"http://user:{PASSWORD}@127.0.0.1:9"
     with start_program(
         API_AUTH_TOKEN=CLIENT_KEY, UPSTREAM="sora", SORA_BASE_URL="http://127.0.0.1:9", LOG_FORMAT="json"
@@ -77,7 +77,7 @@ def test_no_secret_gets_into_answers_or_logs_whatever_is_tried(start_program: St
             ask(program, "GET", "/admin/api/settings"),
             ask(program, "GET", "/admin/api/audit"),
         ]
-        # What repeats the client's own words, for the logs alone.
+        # These repeat the client's own words, so only the logs are checked.
         ask(program, "POST", "/admin/api/keys", {TOKEN: 1})
         ask(program, "GET", f"/admin/api/keys/{TOKEN}?key={SECOND}")
         ask(program, "POST", "/admin/api/keys/batch", {"ids": [TOKEN], "action": "test"})

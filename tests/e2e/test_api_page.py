@@ -26,7 +26,7 @@ IMAGE = re.compile(r"/images/([0-9a-f]{32}\.png)")
 
 @dataclass
 class Server:
-    """A server in front of a simulator, and real things that its commands may name."""
+    """A server in front of a simulator, with real objects that the commands can name."""
 
     url: str
     numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -47,7 +47,7 @@ class Server:
         return self._post("/v1/chat/completions", CLIENT_KEY, order)
 
     def real(self, placeholder: str, method: str, path: str) -> str:
-        """What a placeholder stands for in the command of a route."""
+        """The value for a placeholder in the command of a route."""
         number = next(self.numbers)
         match placeholder:
             case "model":

@@ -1,4 +1,4 @@
-"""The first minutes of a new user: what the program says, the line it prints, how it stops, how it bears mistakes."""
+"""The first minutes of a new user: the banner, the printed command, the stop, and messages about mistakes."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def curl_line(said: str) -> str:
     return said[said.index("curl -N") :].strip()
 
 
-def test_the_line_that_is_printed_makes_an_image(start_program: StartProgram, tmp_path: Path) -> None:
+def test_the_printed_command_makes_an_image(start_program: StartProgram, tmp_path: Path) -> None:
     with start_program() as program:
         assert "simulator" in program.said
         assert program.key in program.said
@@ -33,7 +33,9 @@ def test_the_line_that_is_printed_makes_an_image(start_program: StartProgram, tm
         assert out.rstrip().endswith("data: [DONE]")
 
 
-def test_the_generated_key_is_shown_once_kept_for_the_owner_and_stays_the_same(start_program: StartProgram) -> None:
+def test_the_generated_key_is_shown_once_readable_only_by_its_owner_and_stays_the_same(
+    start_program: StartProgram,
+) -> None:
     with start_program() as program:
         key = program.key
         assert program.stop() == 0
@@ -47,7 +49,7 @@ def test_the_generated_key_is_shown_once_kept_for_the_owner_and_stays_the_same(s
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_with_status_0(start_program: StartProgram, number: int) -> None:
+def test_a_signal_ends_the_program_with_status_0(start_program: StartProgram, number: int) -> None:
     with start_program() as program:
         assert program.stop(number) == 0
 
@@ -66,8 +68,8 @@ def test_python_dot_in_a_checkout_is_the_same_program(start_program: StartProgra
     ],
     ids=["python -m", "python dot", "the installed script"],
 )
-def test_on_windows_one_line_says_where_it_runs(start: str, tmp_path: Path) -> None:
-    # What Python has on POSIX systems only can't be imported then.
+def test_on_windows_one_line_names_the_supported_systems(start: str, tmp_path: Path) -> None:
+    # Modules that Python has only on POSIX systems can't be imported then.
     windows = "import runpy, sys; sys.platform = 'win32'; sys.modules.update(dict.fromkeys(['fcntl', 'resource']))"
     command = [sys.executable, "-c", f"{windows}; {start}"]
     ended = subprocess.run(
@@ -77,7 +79,7 @@ def test_on_windows_one_line_says_where_it_runs(start: str, tmp_path: Path) -> N
     assert (ended.returncode, ended.stdout) == (2, "")
 
 
-def test_with_keys_it_talks_to_the_configured_server(start_program: StartProgram) -> None:
+def test_with_keys_the_program_calls_the_configured_server(start_program: StartProgram) -> None:
     keys = json.dumps([{"key": f"Bearer {UPSTREAM_TOKEN}"}])
     with start_program(API_KEYS=keys, SORA_BASE_URL="http://127.0.0.1:9/") as program:
         assert "http://127.0.0.1:9 with 1 key" in program.said
@@ -93,7 +95,7 @@ def test_with_keys_it_talks_to_the_configured_server(start_program: StartProgram
     ],
     ids=str,
 )
-def test_the_start_tells_which_back_end_answers_and_warns_of_the_simulator(
+def test_the_start_shows_which_back_end_answers_and_warns_of_the_simulator(
     start_program: StartProgram, settings: dict[str, str], backend: str, reason: str | None
 ) -> None:
     with start_program(**settings) as program:
@@ -175,7 +177,7 @@ def test_a_back_end_that_seems_to_be_meant_in_a_settings_file_ends_the_start(
 
 @pytest.mark.parametrize("file", [".env", "config/sora_proxy.env"])
 @pytest.mark.parametrize("kind", ["folder", "dangling link"])
-def test_a_settings_file_that_is_no_file_ends_the_start(tmp_path: Path, file: str, kind: str) -> None:
+def test_a_settings_file_that_is_not_a_file_ends_the_start(tmp_path: Path, file: str, kind: str) -> None:
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
     if kind == "folder":
@@ -187,14 +189,14 @@ def test_a_settings_file_that_is_no_file_ends_the_start(tmp_path: Path, file: st
     assert ended.stderr == f"{file}: is not a file. Remove it, or put the settings file there\n"
 
 
-def test_a_misspelt_option_is_told_in_the_log(start_program: StartProgram) -> None:
+def test_a_misspelt_option_is_logged_as_a_warning(start_program: StartProgram) -> None:
     with start_program(API_PRT="9") as program:
         assert program.stop() == 0
         (line,) = [json.loads(line) for line in program.log.splitlines() if "unknown option ignored" in line]
         assert (line["level"], line["name"], line["similar"]) == ("warning", "API_PRT", "API_PORT")
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended = run(tmp_path, API_HOST="127.0.0.1", API_PORT=port)
@@ -223,11 +225,11 @@ def test_the_health_check_needs_no_curl(start_program: StartProgram, tmp_path: P
         assert status_of(silent) == 1
 
 
-def test_any_free_port_is_shown_and_leads_the_links(start_program: StartProgram) -> None:
+def test_a_port_chosen_by_the_system_is_shown_and_used_in_links(start_program: StartProgram) -> None:
     with start_program(API_PORT="0", API_AUTH_TOKEN=CLIENT_KEY) as program:
         assert not program.url.endswith(":0")
         body = json.dumps({"prompt": "a red fox", "response_format": "url"}).encode()
-        # With a name that no link can hold, the server has to know its port by itself.
+        # With a host that is not valid in a link, the server has to know its port by itself.
         headers = {"authorization": f"Bearer {CLIENT_KEY}", "content-type": "application/json", "host": "h:many"}
         request = urllib.request.Request(f"{program.url}/v1/images/generations", body, headers)
         with urllib.request.urlopen(request) as answer:
@@ -237,7 +239,9 @@ def test_any_free_port_is_shown_and_leads_the_links(start_program: StartProgram)
         assert image["url"].startswith(f"{program.url}/images/".replace("127.0.0.1", "localhost"))
 
 
-def test_each_log_line_is_json_and_the_outcome_has_one_rich_line(start_program: StartProgram, tmp_path: Path) -> None:
+def test_each_log_line_is_json_and_the_outcome_has_one_detailed_line(
+    start_program: StartProgram, tmp_path: Path
+) -> None:
     with start_program() as program:
         paste(curl_line(program.said), tmp_path)
         assert program.stop() == 0
@@ -262,7 +266,7 @@ def test_verbose_logging_shows_prompts(start_program: StartProgram, tmp_path: Pa
     assert program.key not in program.log
 
 
-def test_a_request_that_is_no_http_puts_nothing_of_itself_into_the_log(start_program: StartProgram) -> None:
+def test_bytes_that_are_not_http_do_not_appear_in_the_log(start_program: StartProgram) -> None:
     body = '{"model": "sora-1.0", "messages": [{"role": "user", "content": "MARKED-PROMPT"}]}'
     with start_program(API_AUTH_TOKEN=CLIENT_KEY) as program:
         host, port = program.url.removeprefix("http://").split(":")

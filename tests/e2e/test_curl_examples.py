@@ -1,4 +1,4 @@
-"""The curl lines that sora-api documents: an image, a stream, an order asked for by its id, a remix."""
+"""The curl lines that sora-api documents: an image, a stream, an order retrieved by its id, a remix."""
 
 import base64
 import json
@@ -26,7 +26,7 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def curl(folder: Path, method: str, address: str, *options: str) -> str:
-    """What curl prints for a line such as that document holds."""
+    """The output of curl for a line as in that document."""
     headers = ("-H", "Content-Type: application/json", "-H", f"Authorization: Bearer {CLIENT_KEY}")
     return paste(shlex.join(["curl", "-s", "-X", method, address, *headers, *options]), folder)
 
@@ -45,7 +45,7 @@ def asked_until_finished(url: str, folder: Path, generation_id: str) -> Any:
             return choice
 
 
-def test_an_image_is_there_at_once_or_by_its_id(url: str, tmp_path: Path) -> None:
+def test_an_image_is_returned_at_once_or_by_its_id(url: str, tmp_path: Path) -> None:
     made = json.loads(order(url, tmp_path, "a red fox"))
     choice = asked_until_finished(url, tmp_path, made["id"])
     assert choice["finish_reason"] == "stop"
@@ -68,6 +68,6 @@ def test_a_remix_takes_the_image_out_of_the_text(url: str, tmp_path: Path) -> No
     assert IMAGE.fullmatch(choice["message"]["content"])
 
 
-def test_the_id_that_is_documented_is_unknown_here(url: str, tmp_path: Path) -> None:
+def test_the_documented_id_is_unknown_here(url: str, tmp_path: Path) -> None:
     error = json.loads(curl(tmp_path, "GET", f"{url}/generation/chatcmpl-123456789abcdef"))["error"]
     assert error["code"] == "not_found"

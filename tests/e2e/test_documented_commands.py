@@ -26,7 +26,7 @@ LINK = re.compile(r"/images/[0-9a-f]{32}\.(png|webp)")
 QUICK = {"POLL_INTERVAL": "0.1", "SIMULATOR_SECONDS": "1"}
 STARTS, CALLS = [list(filter(kind, blocks("sh"))) for kind in (is_start, is_call)]
 BANNER, STREAM = blocks("text")
-# Which simulator replaces the server that an option names.
+# The simulator that replaces the server that an option names.
 WIRES = {"COMFYUI_URL": "comfyui", "OPENAI_BASE_URL": "images"}
 PAGES = [DOCS / "clients.md", DOCS / "coming-from-sora-api.md"]
 CALLS_OF_CLIENTS = [text for language, text in code_blocks(PAGES[0]) if language == "sh"]

@@ -20,7 +20,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"{program.url}/v1"
 
 
-def test_python(slow: str) -> None:
+def test_the_python_sdk_reads_the_answer(slow: str) -> None:
     with OpenAI(base_url=slow, api_key=CLIENT_KEY, _strict_response_validation=True) as client:
         raw = client.chat.completions.with_raw_response.create(
             model="sora-1.0", messages=[{"role": "user", "content": "a red fox"}]
@@ -29,7 +29,7 @@ def test_python(slow: str) -> None:
     assert raw.parse().choices[0].finish_reason == "stop"
 
 
-def test_node(slow: str) -> None:
+def test_the_node_sdk_reads_the_answer(slow: str) -> None:
     run_node(
         """
 const messages = [{role: "user", content: "a red fox"}];
@@ -40,7 +40,7 @@ assert.equal(completion.choices[0].finish_reason, "stop");
     )
 
 
-def test_python_of_old(slow: str) -> None:
+def test_the_legacy_python_sdk_reads_the_answer(slow: str) -> None:
     run(
         """
 answer = openai.ChatCompletion.create(model="sora-1.0", messages=FOX)

@@ -1,4 +1,4 @@
-"""A process that is killed: the next one on its folder tells and repeats the same."""
+"""A process that is killed: the next one on its folder gives the same answers."""
 
 import json
 import signal
@@ -38,7 +38,7 @@ def test_a_stream_and_a_repeated_order_are_the_same_after_a_kill(start_program: 
             assert ask(program, f"{path}&starting_after={number}") == told[position:]
 
 
-def test_the_log_of_the_next_start_tells_how_many_orders_go_on(start_program: StartProgram) -> None:
+def test_the_log_of_the_next_start_shows_how_many_orders_are_resumed(start_program: StartProgram) -> None:
     with start_program(SIMULATOR_SECONDS="600") as program:
         for _ in range(2):
             send(program, "/v1/chat/completions", ORDER | {"stream": False, "background": True})

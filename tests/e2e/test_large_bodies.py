@@ -1,4 +1,4 @@
-"""Many large images at once: the program's memory is bounded, whatever comes."""
+"""Many large images at once: the program's memory is bounded, whatever clients send."""
 
 import base64
 import io
@@ -25,7 +25,7 @@ def large_uri() -> str:
 
 
 def peak_memory(pid: int) -> int:
-    """The most that a process has had in memory, in bytes."""
+    """The peak of a process's memory, in bytes."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found is not None
     return int(found[1]) * 1024
@@ -35,12 +35,12 @@ def peak_memory(pid: int) -> int:
     ("route", "model", "refused_with"),
     [("chat/completions", "gpt-9", 404), ("images/edits", "gpt-9", 404), ("images/edits", "sora-image", 400)],
 )
-def test_of_many_large_bodies_few_are_in_memory_at_once(
+def test_only_a_few_of_many_large_bodies_are_in_memory_at_once(
     start_program: StartProgram, route: str, model: str, refused_with: int
 ) -> None:
     uri = large_uri() if refused_with == 404 else large_uri().replace("iVBOR", "AAAAA")
     part = {"type": "image_url", "image_url": {"url": uri}}
-    # A model that is not there, or no image: all is parsed, and nothing is ordered.
+    # An unknown model, or no image: everything is parsed, and nothing is ordered.
     messages = [{"role": "user", "content": [{"type": "text", "text": "at night"}, part]}]
     asked = {"model": model, "prompt": "at night", "messages": messages, "images": [{"image_url": uri}]}
     asked.pop("images" if route == "chat/completions" else "messages")

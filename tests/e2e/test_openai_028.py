@@ -1,4 +1,4 @@
-"""openai==0.28.1, the last SDK of its line, which many scripts still hold: in a folder of its own."""
+"""openai==0.28.1, the last SDK of its line, which many scripts still use: in a folder of its own."""
 
 import os
 import re
@@ -106,7 +106,7 @@ assert again.id == answer.id
 
 # --- The scripts that sora-api documents ------------------------------------------------------------------------------
 
-# The calls and the loop of that service's README: two ends, and all else, exceptions too, is a reason to ask again.
+# The calls and the loop of that service's README: it ends for two reasons, and repeats the call for all others.
 LEGACY = """
 import base64, requests
 
@@ -126,13 +126,13 @@ def poll(generation_id):
 def delete(path):
     requests.delete(openai.api_base + path, headers={"Authorization": "Bearer " + openai.api_key}).raise_for_status()
 """
-# What becomes of a prompt that holds these words.
+# The faults of prompts that contain these words.
 FAULTS = {"refused at once": "policy", "refused later": "moderation", "comes to nothing": "fail"}
 
 
 @pytest.fixture(scope="module", params=["120", "0"], ids="SYNC_WAIT={}".format)
 def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API of a program that waits for images, and of one that does not, where some prompts end badly."""
+    """The API of a program that waits for images, and of one that does not, where some prompts fail."""
     folder = tmp_path_factory.mktemp("service")
     settings = {"API_AUTH_TOKEN": CLIENT_KEY, "POLL_INTERVAL": "0.1", "SYNC_WAIT": request.param}
     with running_program(folder, **settings) as program:
@@ -173,7 +173,7 @@ assert IMAGE.fullmatch(choice.message.content), choice
     )
 
 
-def test_the_documented_loop_ends_for_orders_that_end_badly(service: str) -> None:
+def test_the_documented_loop_ends_for_failed_orders(service: str) -> None:
     run_legacy(
         f"""
 for prompt in {list(FAULTS)}:
@@ -187,7 +187,7 @@ for prompt in {list(FAULTS)}:
     )
 
 
-def test_the_stream_of_an_order_that_ends_badly_tells_why_and_finishes(service: str) -> None:
+def test_the_stream_of_a_failed_order_shows_the_reason_and_finishes(service: str) -> None:
     run_legacy(
         f"""
 for prompt in {list(FAULTS)}:
@@ -199,7 +199,7 @@ for prompt in {list(FAULTS)}:
     )
 
 
-def test_the_documented_loop_ends_for_an_id_with_nothing_behind_it(service: str) -> None:
+def test_the_documented_loop_ends_for_an_unknown_id(service: str) -> None:
     run_legacy(
         """
 cancelled = order("a red fox", background=True)["id"]
@@ -215,7 +215,7 @@ for generation_id in (cancelled, deleted, "chatcmpl-123456789abcdef"):
     )
 
 
-def test_a_request_that_orders_nothing_raises_as_ever(service: str) -> None:
+def test_a_request_that_orders_nothing_raises_an_error(service: str) -> None:
     run_legacy(
         """
 for expected, fields in ((openai.error.AuthenticationError, {"api_key": "sk-wrong"}),

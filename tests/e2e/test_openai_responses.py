@@ -41,7 +41,7 @@ def check_it_has_an_image(response: Response) -> None:
     assert (response.model_extra or {})["backend"] == "simulator"
 
 
-def test_a_whole_response_and_what_follows_it(client: OpenAI) -> None:
+def test_a_whole_response_and_its_follow_up(client: OpenAI) -> None:
     response = client.responses.create(
         model="gpt-image-1",
         input="a red fox",
@@ -65,7 +65,7 @@ def test_a_whole_response_and_what_follows_it(client: OpenAI) -> None:
         client.responses.retrieve(response.id)
 
 
-def test_a_stream_that_is_taken_up_after_any_event(client: OpenAI) -> None:
+def test_a_stream_is_resumed_after_any_event(client: OpenAI) -> None:
     uncut = list(client.responses.create(model="sora-1.0", input="a red fox", stream=True))
     created = uncut[0]
     assert created.type == "response.created"
@@ -81,7 +81,7 @@ def test_the_stream_helper(client: OpenAI) -> None:
     assert "response.image_generation_call.generating" in kinds
 
 
-def test_one_in_the_background(client: OpenAI, program: Program) -> None:
+def test_a_response_in_the_background(client: OpenAI, program: Program) -> None:
     program.order_fault("never_finish", prompt="a slow fox")
     response = client.responses.create(model="sora-1.0", input="a red fox", background=True)
     seen = [response.status]

@@ -1,4 +1,4 @@
-"""The newest openai SDK, in all its ways of asking, with strict validation."""
+"""The newest openai SDK, with all its kinds of calls and strict validation."""
 
 import asyncio
 import re
@@ -42,7 +42,7 @@ def test_a_whole_completion(client: OpenAI) -> None:
 
 
 def test_a_stream_with_progress_and_usage(start_program: StartProgram) -> None:
-    # 50 looks at the task, of which one must see its progress.
+    # 50 polls of the task, of which one must see its progress.
     with (
         start_program(API_AUTH_TOKEN=CLIENT_KEY, POLL_INTERVAL="0.1", SIMULATOR_SECONDS="5") as program,
         OpenAI(base_url=f"{program.url}/v1", api_key=CLIENT_KEY, _strict_response_validation=True) as client,
@@ -63,7 +63,7 @@ def test_a_stream_with_progress_and_usage(start_program: StartProgram) -> None:
     assert chunks[-1].usage is not None
 
 
-def test_a_stream_that_is_taken_up_after_any_chunk(client: OpenAI) -> None:
+def test_a_stream_is_resumed_after_any_chunk(client: OpenAI) -> None:
     stream = client.chat.completions.create(model="sora-1.0", messages=FOX, stream=True)
     uncut = [chunk.model_dump() for chunk in stream]
     for position, chunk in enumerate(uncut, 1):
@@ -94,7 +94,7 @@ def test_a_raw_response_and_its_headers(client: OpenAI) -> None:
 
 
 def test_ordering_in_the_background_and_retrieving(url: str) -> None:
-    # Not strict: "processing" is told to those who ask for it, and is no value of OpenAI's.
+    # Not strict: clients get "processing" only if they ask for it, and OpenAI has no such value.
     with OpenAI(base_url=url, api_key=CLIENT_KEY) as client:
         completion = client.chat.completions.create(
             model="sora-1.0",

@@ -1,4 +1,4 @@
-"""Schemathesis asks a running server for all that its document says, and for what it does not say."""
+"""Schemathesis sends a running server the requests that its document describes, and others."""
 
 import json
 import re
@@ -29,7 +29,7 @@ QUICKLY: dict[str, Any] = {
     "suppress_health_check": [*HealthCheck],
 }
 ROUTES = [(route.method, re.sub(r":[^{}]+}", "}", route.path)) for route in [*OPEN, *FOR_CLIENTS, *FOR_OPERATORS]]
-# Not among the checks: that all that fits the document is accepted. A prompt must hold words, a size must be possible.
+# One check is left out: that every valid request is accepted. A prompt must have words, a size must be possible.
 CHECKS = [
     checks.not_a_server_error,
     checks.status_code_conformance,
@@ -41,7 +41,7 @@ CHECKS = [
 
 @dataclass
 class Api:
-    """A running server as its document tells it, and the id of an order of ours."""
+    """A running server, its document, and the id of an order of ours."""
 
     schema: Any
     order: str
@@ -94,4 +94,4 @@ def test_every_route_does_what_the_document_says(api: Api, method: str, path: st
     try:
         ask()
     except Unsatisfiable:
-        assert mode is GenerationMode.NEGATIVE  # nothing can be wrong with what takes nothing
+        assert mode is GenerationMode.NEGATIVE  # a route without parameters has no bad requests

@@ -30,7 +30,7 @@ class Simulated:
     url: str
 
     def new_orders(self) -> list[dict[str, Any]]:
-        """The orders that it got since the last call of this."""
+        """The orders that it got since the last call of this method."""
         root = self.url.removesuffix("/v1")
         with urllib.request.urlopen(f"{root}/simulator/stats") as answer:
             requests = json.loads(answer.read())["requests"]

@@ -1,4 +1,4 @@
-"""A webhook whose server is killed while it is on the wire comes again."""
+"""A webhook whose server is killed during its delivery is delivered again."""
 
 import json
 import socket
@@ -28,7 +28,7 @@ def test_a_webhook_that_a_kill_interrupts_is_sent_again_under_the_same_id(start_
         server.read(sock)
         if not killed.is_set():
             came.set()
-            killed.wait(PATIENCE)  # it has the message, and its sender does not know
+            killed.wait(PATIENCE)  # the receiver has the message, and the sender does not know it
         else:
             answer(sock)
             came_again.set()

@@ -1,4 +1,4 @@
-"""`python -m tests.fresh`: prints a table of the systems; its exit status tells whether all is well."""
+"""`python -m tests.fresh`: prints a table of the systems; the exit status is 0 if all is well."""
 
 import argparse
 import signal
@@ -28,7 +28,7 @@ Row = dict[str, str | int]  # by column; a column that was not measured is missi
 
 
 def main() -> int:
-    """Try the suites; give the exit status."""
+    """Test the suites; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.fresh", description="The README's commands on bare Debian.")
     parser.add_argument(
         "suites", nargs="*", default=SUITES, metavar="SUITE", help=f"all of {', '.join(SUITES)} if unset"
@@ -38,7 +38,7 @@ def main() -> int:
     if reason := obstacle():
         sys.exit(reason)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(1))  # what runs is ended then, and its folder removed
+        signal.signal(number, lambda *_: sys.exit(1))  # running commands are ended then, and their folders removed
     CACHE.mkdir(exist_ok=True)
     rows = {suite: _tried(suite, only_run=options.only_run) for suite in options.suites}
     _show(rows)
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def _tried(suite: str, *, only_run: bool) -> Row:
-    """What was measured, by column."""
+    """The measurements, by column."""
     _say(suite, "copying the bare system, or making it by debootstrap (a minute)")
     try:
         with bare_system(suite, CACHE) as system:

@@ -1,4 +1,4 @@
-"""The commands of the README in a bare system, and what they cost."""
+"""The commands of the README in a bare system, and their costs."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ Lines = Iterator[tuple[float, str]]  # with the seconds since the start of the c
 
 
 class BrokenError(Exception):
-    """A command of the README did not do what it promises; the text says what is missing, and where its output is."""
+    """A command of the README failed; the text names the missing result and the file with the output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """`make test`: seconds of the set-up, bytes of the clone after it, how the tests ended, and their seconds."""
+    """`make test`: seconds of the set-up, bytes of the clone after it, counts of results, and seconds of the tests."""
 
     setup: float
     size: int
@@ -91,7 +91,7 @@ def _until_the_banner_ends(lines: Lines) -> tuple[float, str]:
 
 @contextlib.contextmanager
 def _started(system: System, log: Path, most: float, *command: str) -> Iterator[Lines]:
-    """Run a command until the block ends, or for so many seconds; yields its lines."""
+    """Run a command until the block ends, or for this many seconds; yields its lines."""
     with (
         log.open("w") as file,
         subprocess.Popen(
@@ -100,7 +100,7 @@ def _started(system: System, log: Path, most: float, *command: str) -> Iterator[
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,  # a ^C is for us; what runs in there is ended below
+            start_new_session=True,  # CTRL-C reaches only this process; the command is ended below
         ) as process,
     ):
         assert process.stdout is not None
@@ -123,7 +123,7 @@ def _lines(output: IO[str], log: IO[str]) -> Lines:
 
 
 def _ordered(url: str, key: str) -> str:
-    """The whole stream of a chat request."""
+    """The whole stream of an order by chat."""
     body = {"model": "sora-1.0", "stream": True, "messages": [{"role": "user", "content": "a red fox in the snow"}]}
     request = urllib.request.Request(
         f"{url}/v1/chat/completions",

@@ -21,7 +21,7 @@ UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 
 
 def obstacle() -> str:
-    """Why this machine can't run bare systems; empty if it can."""
+    """The reason why this machine can't run bare systems; empty if it can."""
     if os.geteuid() != 0:
         return "make fresh needs root, for debootstrap and chroot"
     if shutil.which("debootstrap") is None:
@@ -55,11 +55,11 @@ class System:
         return subprocess.check_output(self.entered("python3", "--version"), text=True).split()[1]
 
     def packages(self) -> int:
-        """How many Debian packages are installed."""
+        """The number of installed Debian packages."""
         return (self.root / "var/lib/dpkg/status").read_text().count("\nStatus: install ok installed\n")
 
     def clone_size(self) -> int:
-        """Bytes on disk of the clone, with all that was installed into it."""
+        """Bytes on disk of the clone, including everything installed into it."""
         return 1024 * int(subprocess.check_output(["du", "-sk", self.clone]).split()[0])
 
 

@@ -1,4 +1,4 @@
-"""Clients that leave: their orders go on, or are cancelled if the operator or the order wants it so."""
+"""Clients that leave: their orders continue, or are cancelled if the operator or the order asks for it."""
 
 import asyncio
 import contextlib
@@ -55,7 +55,7 @@ async def until_cancelled(proxy: Proxy, generation_id: str) -> None:
 
 
 async def until_read_by(proxy: Proxy, readers: int) -> None:
-    """Wait until the server knows how many clients wait for answers."""
+    """Wait until the server counts this number of waiting clients."""
 
     async def look() -> bool:
         return proxy.app[READERS]._reading.total() == readers
@@ -63,21 +63,21 @@ async def until_read_by(proxy: Proxy, readers: int) -> None:
     await eventually(look)
 
 
-async def check_it_goes_on(proxy: Proxy, generation_id: str) -> None:
+async def check_it_continues(proxy: Proxy, generation_id: str) -> None:
     await until_read_by(proxy, 0)
     await asyncio.sleep(2 * GRACE)
     assert await status(proxy, generation_id) in ("queued", "in_progress")
 
 
-async def test_an_order_goes_on_without_its_client(proxy: Proxy) -> None:
-    await check_it_goes_on(proxy, await order_and_leave(proxy))
+async def test_an_order_continues_without_its_client(proxy: Proxy) -> None:
+    await check_it_continues(proxy, await order_and_leave(proxy))
 
 
-async def test_an_order_that_asked_for_it_is_cancelled_when_its_stream_is_left(proxy: Proxy) -> None:
+async def test_an_order_that_asks_for_it_is_cancelled_when_its_client_leaves_the_stream(proxy: Proxy) -> None:
     await until_cancelled(proxy, await order_and_leave(proxy, headers=CANCEL))
 
 
-async def test_a_whole_answer_that_nobody_waits_for_any_more_is_cancelled_too(proxy: Proxy, sora: Sora) -> None:
+async def test_an_order_is_cancelled_when_nobody_waits_for_its_whole_answer_any_more(proxy: Proxy, sora: Sora) -> None:
     waiting = asyncio.create_task(proxy.chat(headers=CANCEL).__aenter__())
     await sora.until(lambda: sora.registered == 1)
     (only,) = (await proxy.get("/v1/generations"))["data"]
@@ -85,12 +85,10 @@ async def test_a_whole_answer_that_nobody_waits_for_any_more_is_cancelled_too(pr
     await until_cancelled(proxy, only["id"])
 
 
-async def test_the_operator_can_choose_it_for_all_and_an_order_choose_otherwise(
-    start_proxy: StartProxy, sora: Sora
-) -> None:
+async def test_the_operator_sets_the_default_and_an_order_can_override_it(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora), abandon_grace=GRACE, on_abandon="cancel") as proxy:
         await until_cancelled(proxy, await order_and_leave(proxy))
-        await check_it_goes_on(proxy, await order_and_leave(proxy, headers={"x-on-disconnect": "keep"}))
+        await check_it_continues(proxy, await order_and_leave(proxy, headers={"x-on-disconnect": "keep"}))
 
 
 async def test_a_client_that_comes_back_in_time_finds_its_order_and_may_leave_it_again(
@@ -110,7 +108,7 @@ async def test_a_client_that_comes_back_in_time_finds_its_order_and_may_leave_it
         await until_cancelled(proxy, generation_id)
 
 
-async def test_an_order_is_not_abandoned_while_another_reader_is_there(proxy: Proxy) -> None:
+async def test_an_order_is_not_abandoned_while_it_has_another_reader(proxy: Proxy) -> None:
     async with proxy.chat(stream=True, headers=CANCEL) as answer:
         await answer.content.readline()
         generation_id = answer.headers["x-generation-id"]
@@ -129,19 +127,21 @@ async def test_an_order_in_the_background_is_never_abandoned(start_proxy: StartP
     async with start_proxy(**in_front_of(sora), abandon_grace=GRACE, on_abandon="cancel") as proxy:
         generation_id = await place(proxy)
         await read_and_leave(proxy, generation_id)
-        await check_it_goes_on(proxy, generation_id)
+        await check_it_continues(proxy, generation_id)
 
 
-async def test_an_answer_that_says_ask_again_later_is_an_answer(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_a_client_that_got_the_answer_processing_has_not_abandoned_its_order(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     async with start_proxy(**in_front_of(sora), abandon_grace=GRACE, sync_wait=0.1) as proxy:
         async with proxy.chat(headers=CANCEL) as answer:
             generation_id = answer.headers["x-generation-id"]
             assert (await answer.json())["choices"][0]["finish_reason"] == "processing"
-        await check_it_goes_on(proxy, generation_id)
+        await check_it_continues(proxy, generation_id)
 
 
 async def leave_a_stopping_server(proxy: Proxy, generation_id: str) -> None:
-    """Be a client that leaves while the server stops, and does not come back in time."""
+    """Act as a client that leaves while the server stops, and does not come back in time."""
     readers = proxy.app[READERS]
     readers._grace = 0.0
     generation = await proxy.app[SUPERVISOR].find(generation_id, fingerprint(CLIENT_KEY))
@@ -151,7 +151,7 @@ async def leave_a_stopping_server(proxy: Proxy, generation_id: str) -> None:
     await readers._abandoned[generation_id]
 
 
-async def test_a_stop_abandons_nothing(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_a_stop_of_the_server_abandons_no_order(start_proxy: StartProxy, sora: Sora) -> None:
     settings = in_front_of(sora, on_abandon="cancel")
     async with start_proxy(**settings, abandon_grace=PATIENCE) as proxy:
         left, late = await order_and_leave(proxy), await place(proxy, "late")
@@ -162,17 +162,17 @@ async def test_a_stop_abandons_nothing(start_proxy: StartProxy, sora: Sora) -> N
         await leave_a_stopping_server(proxy, late)
     async with start_proxy(**settings, abandon_grace=GRACE) as proxy:
         for generation_id in (left, late, cut):
-            await check_it_goes_on(proxy, generation_id)
+            await check_it_continues(proxy, generation_id)
 
 
-async def test_another_wish_is_refused_before_anything_is_ordered(proxy: Proxy, sora: Sora) -> None:
+async def test_an_unknown_value_of_the_header_is_refused_before_anything_is_ordered(proxy: Proxy, sora: Sora) -> None:
     async with proxy.chat(headers={"x-on-disconnect": "perhaps"}) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"]["param"] == "X-On-Disconnect"
     assert not sora.orders
 
 
-async def test_nothing_is_kept_of_readers_who_left_after_the_end(proxy: Proxy, sora: Sora) -> None:
+async def test_no_record_is_kept_of_readers_that_left_after_the_end(proxy: Proxy, sora: Sora) -> None:
     generation = await proxy.app[SUPERVISOR].find(await place(proxy), fingerprint(CLIENT_KEY))
     assert generation is not None
 

@@ -1,4 +1,4 @@
-"""Who gets into the admin API, by which way, and what that way bears."""
+"""Access to the admin API: keys, sessions, failed logins, and the audit log."""
 
 import asyncio
 import io
@@ -29,7 +29,7 @@ async def login(session: aiohttp.ClientSession, proxy: Proxy, key: str = ADMIN_K
     return await ask(session, "POST", proxy.url + LOGIN, json={"key": key}, headers=headers)
 
 
-async def test_every_route_of_the_server_says_who_may_use_it(proxy: Proxy) -> None:
+async def test_every_route_declares_who_may_use_it(proxy: Proxy) -> None:
     declared = [{route.handler for route in routes} for routes in (OPEN, FOR_CLIENTS, FOR_OPERATORS)]
     for route in proxy.app.router.routes():
         assert [route.handler in handlers for handlers in declared].count(True) == 1, route
@@ -54,7 +54,7 @@ async def test_every_route_of_the_server_says_who_may_use_it(proxy: Proxy) -> No
     ],
     ids=str,
 )
-async def test_no_route_lets_anybody_in_but_an_operator(
+async def test_every_admin_route_refuses_everybody_but_operators(
     proxy: Proxy, session: aiohttp.ClientSession, headers: dict[str, str], status: int
 ) -> None:
     expected = (status, "admin_key_required" if status == 403 else "invalid_api_key")
@@ -65,15 +65,13 @@ async def test_no_route_lets_anybody_in_but_an_operator(
         assert set(body["error"]) == {"message", "type", "param", "code"}
 
 
-async def test_two_keys_at_once_are_no_key(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+async def test_a_request_with_two_keys_is_refused(proxy: Proxy, session: aiohttp.ClientSession) -> None:
     headers = [("authorization", f"Bearer {CLIENT_KEY}"), ("authorization", f"Bearer {ADMIN_KEY}")]
     async with session.get(proxy.url + AUDIT, headers=headers) as answer:
         assert answer.status == 401
 
 
-async def test_a_session_stands_for_the_admin_key_until_it_is_ended(
-    proxy: Proxy, session: aiohttp.ClientSession
-) -> None:
+async def test_a_session_replaces_the_admin_key_until_it_ends(proxy: Proxy, session: aiohttp.ClientSession) -> None:
     status, begun = await login(session, proxy)
     assert (status, begun["token_type"]) == (200, "Bearer")
     assert 0 < begun["expires_in"] <= 3600
@@ -87,7 +85,7 @@ async def test_a_session_stands_for_the_admin_key_until_it_is_ended(
     assert (await login(session, proxy))[0] == 200
 
 
-async def test_a_session_orders_no_images_and_outlives_no_start(
+async def test_a_session_orders_no_images_and_ends_at_a_restart(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
     async with start_proxy() as proxy:
@@ -98,7 +96,7 @@ async def test_a_session_orders_no_images_and_outlives_no_start(
         assert (await ask(session, "GET", proxy.url + AUDIT, headers=bearer(begun["token"])))[0] == 401
 
 
-async def test_logins_that_fail_are_slowed_down_and_nobody_else_is(
+async def test_failed_logins_are_slowed_down_and_other_requests_are_not(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
     """Many at the same time, from one address and with made-up others in the headers."""
@@ -140,7 +138,7 @@ async def test_addresses_behind_a_trusted_proxy_are_told_apart(
         ("application/json", '{"key": "' + "x" * 5000 + '"}', (413, "request_too_large", None)),
     ],
 )
-async def test_a_login_is_json_and_nothing_else(
+async def test_a_login_that_is_not_json_is_refused(
     proxy: Proxy,
     session: aiohttp.ClientSession,
     content_type: str,
@@ -152,7 +150,7 @@ async def test_a_login_is_json_and_nothing_else(
     assert (status, told["error"]["code"], told["error"]["param"]) == refusal
 
 
-async def test_no_other_site_gets_a_word_of_the_admin_api(
+async def test_pages_of_other_sites_can_not_read_the_admin_api(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
     async with start_proxy(cors_origins="*") as proxy:
@@ -168,7 +166,9 @@ async def test_no_other_site_gets_a_word_of_the_admin_api(
             assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_what_operators_do_is_written_down_and_paged(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+async def test_the_audit_log_records_what_operators_do_and_has_pages(
+    proxy: Proxy, session: aiohttp.ClientSession
+) -> None:
     _, begun = await login(session, proxy)
     await login(session, proxy)
     await ask(session, "POST", proxy.url + LOGOUT, headers=bearer(begun["token"]))
@@ -188,7 +188,7 @@ async def test_what_operators_do_is_written_down_and_paged(proxy: Proxy, session
     ("query", "param"),
     [("limit=x", "limit"), ("limit=²", "limit"), ("after=x", "after"), ("after=-1", "after"), ("after=²", "after")],
 )
-async def test_a_page_that_can_not_be_names_what_is_wrong(
+async def test_an_invalid_page_is_refused_with_the_name_of_the_parameter(
     proxy: Proxy, session: aiohttp.ClientSession, query: str, param: str
 ) -> None:
     status, body = await ask(session, "GET", f"{proxy.url}{AUDIT}?{query}", headers=bearer(ADMIN_KEY))

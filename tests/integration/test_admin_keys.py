@@ -1,4 +1,4 @@
-"""Upstream keys by the admin API: what is changed takes effect at once, on running orders too, and stays so."""
+"""Upstream keys in the admin API: changes take effect at once, for running orders too, and survive a restart."""
 
 import asyncio
 import contextlib
@@ -53,7 +53,7 @@ class Admin:
         return dict(await self.get(f"{KEYS}/{fingerprint(token)}"))
 
     async def until(self, state: str, token: str = UPSTREAM_TOKEN) -> dict[str, Any]:
-        """The key, as soon as it is in this state."""
+        """The key, once it is in this state."""
 
         async def look() -> dict[str, Any] | None:
             _, key = await self.ask("GET", f"{KEYS}/{fingerprint(token)}")
@@ -81,14 +81,14 @@ async def admin(proxy: Proxy, session: aiohttp.ClientSession) -> Admin:
 
 
 async def orders_of(simulator: Simulator, token: str) -> int:
-    """How many orders came with a token."""
+    """The number of orders that came with a token."""
     return int((await simulator.stats())["ordering"]["submit"].get(token, 0))
 
 
 # --- One key ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_key_shows_all_about_it_but_its_token(admin: Admin, simulator: Simulator) -> None:
+async def test_a_key_is_shown_without_its_token(admin: Admin, simulator: Simulator) -> None:
     bound = {"models": ["sora-1.0"], "region": "cn-beijing"}
     made = await admin.add(name="second", weight=2, max_rpm=30, max_concurrent=3, notes="mine", proxy="direct", **bound)
     assert made == {
@@ -125,7 +125,7 @@ async def test_a_key_shows_all_about_it_but_its_token(admin: Admin, simulator: S
     del simulator
 
 
-async def test_a_key_that_is_added_serves_at_once_who_waits(start_admin: StartAdmin, simulator: Simulator) -> None:
+async def test_an_added_key_serves_waiting_orders_at_once(start_admin: StartAdmin, simulator: Simulator) -> None:
     async with start_admin(upstream="sora", sora_base_url=simulator.url) as admin:
         async with admin.proxy.chat() as answer:
             assert (answer.status, (await answer.json())["error"]["code"]) == (503, "no_upstream_key")
@@ -138,7 +138,7 @@ async def test_a_key_that_is_added_serves_at_once_who_waits(start_admin: StartAd
     assert await orders_of(simulator, TOKEN) == 1
 
 
-async def test_a_limit_that_is_raised_lets_those_in_line_go_at_once(
+async def test_a_raised_limit_lets_waiting_orders_go_at_once(
     start_admin: StartAdmin, start_simulator: StartSimulator
 ) -> None:
     async with (
@@ -156,7 +156,7 @@ async def test_a_limit_that_is_raised_lets_those_in_line_go_at_once(
         assert (await read_stream(second)).done
 
 
-async def test_a_key_that_is_disabled_ends_its_tasks_and_gets_no_more(
+async def test_a_disabled_key_finishes_its_tasks_and_gets_no_more_orders(
     start_admin: StartAdmin, start_simulator: StartSimulator
 ) -> None:
     async with (
@@ -172,7 +172,7 @@ async def test_a_key_that_is_disabled_ends_its_tasks_and_gets_no_more(
         assert (await read_stream(running)).done
 
 
-async def test_another_token_of_a_key_is_used_from_the_next_call_on_and_its_id_stays(
+async def test_a_changed_token_is_used_from_the_next_call_on_and_the_id_stays_the_same(
     start_admin: StartAdmin, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator)
@@ -194,7 +194,7 @@ async def test_another_token_of_a_key_is_used_from_the_next_call_on_and_its_id_s
     assert await orders_of(simulator, TOKEN) == 2
 
 
-async def test_what_operators_change_survives_a_restart_and_the_same_configuration(
+async def test_changes_by_operators_survive_a_restart_with_the_same_configuration(
     start_admin: StartAdmin, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator)
@@ -258,7 +258,7 @@ async def test_a_key_of_the_configuration_is_disabled_rather_than_deleted(admin:
     ],
     ids=str,
 )
-async def test_a_key_that_can_not_be_is_refused_with_the_name_of_the_field(
+async def test_an_invalid_key_is_refused_with_the_name_of_the_field(
     admin: Admin, body: dict[str, Any], param: str
 ) -> None:
     status, told = await admin.ask("POST", KEYS, body)
@@ -273,16 +273,16 @@ async def test_a_key_that_can_not_be_is_refused_with_the_name_of_the_field(
     assert len((await admin.get(KEYS))["data"]) == 1
 
 
-async def test_one_account_is_never_two_keys(admin: Admin) -> None:
+async def test_one_token_is_never_two_keys(admin: Admin) -> None:
     key_id = (await admin.add())["id"]
     for method, path in (("POST", KEYS), ("PATCH", f"{KEYS}/{fingerprint(UPSTREAM_TOKEN)}")):
         status, body = await admin.ask(method, path, {"key": f"Bearer {TOKEN}"})
         assert (status, body["error"]["code"], body["error"]["param"]) == (409, "key_exists", "key")
     await admin.change(key_id, key="a-third-token-of-the-tests")
-    assert (await admin.ask("POST", KEYS, {"key": TOKEN}))[0] == 409  # it is still the name of that key
+    assert (await admin.ask("POST", KEYS, {"key": TOKEN}))[0] == 409  # it is still the id of that key
 
 
-async def test_null_is_a_fields_default(admin: Admin) -> None:
+async def test_null_resets_a_field_to_its_default(admin: Admin) -> None:
     fields = {"weight": 5, "name": "five", "max_concurrent": 5, "proxy": "direct", "notes": "x"}
     fields |= {"models": ["fox"], "region": "eu"}
     key_id = (await admin.add(**fields))["id"]
@@ -295,7 +295,7 @@ async def test_null_is_a_fields_default(admin: Admin) -> None:
 # --- Health -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_rest_tells_until_when_and_why_survives_a_restart_and_is_ended_by_one_call(
+async def test_a_cooldown_shows_its_end_and_reason_survives_a_restart_and_is_ended_by_one_call(
     start_admin: StartAdmin, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator)
@@ -315,7 +315,7 @@ async def test_a_rest_tells_until_when_and_why_survives_a_restart_and_is_ended_b
         await simulator.wait_for(registered=1)
 
 
-async def test_a_test_tells_how_a_key_is_and_revives_one_that_works(admin: Admin, simulator: Simulator) -> None:
+async def test_a_test_of_a_key_shows_its_health_and_revives_a_working_key(admin: Admin, simulator: Simulator) -> None:
     test = f"{KEYS}/{fingerprint(UPSTREAM_TOKEN)}/test"
     await simulator.order_fault("unauthorized", times=1)
     status, told = await admin.ask("POST", test)
@@ -327,7 +327,7 @@ async def test_a_test_tells_how_a_key_is_and_revives_one_that_works(admin: Admin
     assert (await simulator.stats())["registered"] == 0
 
 
-async def test_the_end_of_a_token_is_read_and_shown(admin: Admin) -> None:
+async def test_the_expiry_of_a_token_is_read_and_shown(admin: Admin) -> None:
     end = int(time.time()) + 3600
     token = jwt.encode({"exp": end}, "a secret that nobody here knows, of 32 bytes", "HS256")
     assert (await admin.add(key=token))["expires_at"] == end
@@ -336,7 +336,7 @@ async def test_the_end_of_a_token_is_read_and_shown(admin: Admin) -> None:
 # --- Many keys --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_batch_tells_of_each_key_how_it_went(admin: Admin, simulator: Simulator) -> None:
+async def test_a_batch_reports_the_outcome_for_each_key(admin: Admin, simulator: Simulator) -> None:
     mine, configured = (await admin.add())["id"], fingerprint(UPSTREAM_TOKEN)
     ids = [mine, configured, "unknown"]
     status, told = await admin.ask("POST", f"{KEYS}/batch", {"ids": ids, "action": "disable"})
@@ -401,7 +401,7 @@ a-fourth-token-of-the-tests,<b>,1
     ],
     ids=lambda value: str(value)[:40],
 )
-async def test_a_bulk_order_that_can_not_be_names_what_is_wrong(
+async def test_an_invalid_bulk_request_is_refused_with_the_name_of_the_field(
     admin: Admin, path: str, body: dict[str, Any], param: str
 ) -> None:
     status, told = await admin.ask("POST", f"{KEYS}/{path}", body)
@@ -458,7 +458,7 @@ async def test_an_edit_of_the_key_file_takes_effect_while_the_server_runs_and_a_
         assert await asyncio.to_thread(file.read_text) == "[{"
 
 
-async def test_a_key_that_its_source_has_no_more_is_out_of_service_and_back_with_it(
+async def test_a_key_removed_from_its_source_goes_out_of_service_and_returns_with_it(
     start_admin: StartAdmin, simulator: Simulator
 ) -> None:
     configured = in_front_of(simulator)
@@ -473,10 +473,10 @@ async def test_a_key_that_its_source_has_no_more_is_out_of_service_and_back_with
         assert answer.status == 200
 
 
-# --- What goes on -----------------------------------------------------------------------------------------------------
+# --- Usage, queue and audit log ---------------------------------------------------------------------------------------
 
 
-async def test_usage_the_queue_and_the_running_generations_are_told(
+async def test_usage_the_queue_and_the_running_generations_are_shown(
     start_admin: StartAdmin, start_simulator: StartSimulator
 ) -> None:
     async with (
@@ -518,7 +518,7 @@ async def test_usage_the_queue_and_the_running_generations_are_told(
         assert (await admin.ask("GET", "/admin/api/usage?key=unknown"))[0] == 404
 
 
-async def test_every_change_of_a_key_is_told_without_a_secret(admin: Admin) -> None:
+async def test_every_change_of_a_key_is_audited_without_secrets(admin: Admin) -> None:
     key_id = (await admin.add(name="second"))["id"]
     changes = {"weight": 2, "proxy": "http://user:marker@127.0.0.1:9", "models": ["fox", "hare"], "region": "eu"}
     await admin.change(key_id, key="a-third-token-of-the-tests", **changes)

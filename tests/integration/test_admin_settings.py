@@ -1,4 +1,4 @@
-"""Settings that operators change while the server runs: at once, for good, and told in the audit log."""
+"""Settings that operators change while the server runs: changes take effect at once, are stored and audited."""
 
 import logging
 from typing import Any
@@ -25,7 +25,7 @@ async def change(session: aiohttp.ClientSession, proxy: Proxy, **options: Any) -
         return answer.status, await answer.json()
 
 
-async def changes_told(session: aiohttp.ClientSession, proxy: Proxy) -> list[dict[str, Any]]:
+async def audited_changes(session: aiohttp.ClientSession, proxy: Proxy) -> list[dict[str, Any]]:
     """The entries of the audit log about settings, newest first."""
     entries = (await read(session, proxy, AUDIT))["data"]
     return [entry for entry in entries if entry["action"] == "settings.change"]
@@ -55,7 +55,7 @@ async def test_the_address_of_links_changes_at_once_and_survives_a_restart(
         assert (await image_link(proxy)).startswith(f"{proxy.url}/images/")
 
 
-async def test_whether_images_are_kept_changes_for_orders_that_run_already(
+async def test_a_change_of_whether_images_are_kept_applies_to_running_orders(
     start_proxy: StartProxy, start_simulator: Any, session: aiohttp.ClientSession
 ) -> None:
     async with (
@@ -69,7 +69,7 @@ async def test_whether_images_are_kept_changes_for_orders_that_run_already(
         assert f"({proxy.url}/images/" in (await answer.read()).decode()
 
 
-async def test_another_way_out_is_taken_at_once_by_an_order_that_waits_for_one(
+async def test_a_new_egress_is_used_at_once_by_an_order_that_waits_for_one(
     start_proxy: StartProxy, simulator: Simulator, session: aiohttp.ClientSession
 ) -> None:
     dead = "http://user:marker@127.0.0.1:9"
@@ -82,7 +82,7 @@ async def test_another_way_out_is_taken_at_once_by_an_order_that_waits_for_one(
             assert (await read_stream(waiting)).done
         _, told = await change(session, proxy, PROXIES=f"{dead},direct")
         assert told["settings"]["PROXIES"]["value"] == "http://127.0.0.1:9, direct"
-        assert "marker" not in str(await changes_told(session, proxy))
+        assert "marker" not in str(await audited_changes(session, proxy))
     async with start_proxy(**settings) as proxy, proxy.chat() as answer:
         assert answer.status == 200
 
@@ -120,7 +120,7 @@ async def test_verbose_logging_is_switched_on_and_off_while_the_server_runs(
     ],
     ids=str,
 )
-async def test_a_change_that_can_not_be_changes_nothing_and_names_the_option(
+async def test_an_invalid_change_changes_nothing_and_names_the_option(
     proxy: Proxy, session: aiohttp.ClientSession, options: dict[str, Any], param: str
 ) -> None:
     before = await read(session, proxy)
@@ -128,15 +128,15 @@ async def test_a_change_that_can_not_be_changes_nothing_and_names_the_option(
     assert (status, told["error"]["param"]) == (400, param)
     assert "marker" not in str(told)
     assert await read(session, proxy) == before
-    assert await changes_told(session, proxy) == []
+    assert await audited_changes(session, proxy) == []
 
 
-async def test_every_change_is_told_with_the_old_and_the_new_value(
+async def test_every_change_is_audited_with_the_old_and_the_new_value(
     proxy: Proxy, session: aiohttp.ClientSession
 ) -> None:
     await change(session, proxy, BASE_URL="https://a.example.com", IMAGE_LOCALIZATION=False)
     await change(session, proxy, BASE_URL="https://b.example.com")
-    newest, oldest = await changes_told(session, proxy)
+    newest, oldest = await audited_changes(session, proxy)
     assert (newest["who"], newest["address"], newest["action"]) == ("admin key", "127.0.0.1", "settings.change")
     assert newest["changes"] == {"BASE_URL": ["https://a.example.com", "https://b.example.com"]}
     assert oldest["target"] == "BASE_URL, IMAGE_LOCALIZATION"

@@ -1,4 +1,4 @@
-"""What holds for every route: who gets in, what errors look like, what every answer carries."""
+"""Rules for every route: access, the form of errors, and the headers of every answer."""
 
 import asyncio
 import io
@@ -36,7 +36,7 @@ def is_openai_error(body: Any) -> bool:
     ],
     ids=str,
 )
-async def test_no_route_of_the_api_lets_anybody_in_without_a_key(
+async def test_every_route_of_the_api_refuses_requests_without_a_key(
     proxy: Proxy, session: aiohttp.ClientSession, method: str, path: str, headers: dict[str, str]
 ) -> None:
     async with session.request(method, proxy.url + path, headers=headers) as answer:
@@ -56,12 +56,12 @@ async def test_no_route_of_the_api_lets_anybody_in_without_a_key(
     ],
     ids=["bearer", "bearer in other letters", "api-key", "the admin key"],
 )
-async def test_a_key_of_ours_gets_in(proxy: Proxy, session: aiohttp.ClientSession, headers: dict[str, str]) -> None:
+async def test_a_client_key_is_accepted(proxy: Proxy, session: aiohttp.ClientSession, headers: dict[str, str]) -> None:
     async with session.get(f"{proxy.url}/v1/models", headers=headers) as answer:
         assert answer.status == 200
 
 
-async def test_only_what_needs_no_key_is_open(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+async def test_only_the_open_routes_need_no_key(proxy: Proxy, session: aiohttp.ClientSession) -> None:
     health = {"/health", "/health/live", "/health/ready"}
     opened = health | {"/images/{name}", "/admin/api/login", "/openapi.json", "/docs"}
     assert {route.path for route in OPEN} == opened
@@ -91,7 +91,7 @@ async def test_only_what_needs_no_key_is_open(proxy: Proxy, session: aiohttp.Cli
         ("GET", "/images/0123456789abcdef0123456789abcdef.svg", 404, "not_found"),
     ],
 )
-async def test_what_is_not_there_is_an_error_object(
+async def test_an_unknown_path_is_answered_with_an_error_object(
     proxy: Proxy, method: str, path: str, status: int, code: str
 ) -> None:
     async with proxy.client.request(method, proxy.url + path) as answer:
@@ -134,7 +134,7 @@ async def test_what_is_not_there_is_an_error_object(
         (b'{"model": "sora-1.0", "messages": ' + b"[" * 200_000, 400, None),
     ],
 )
-async def test_a_bad_order_is_refused_with_the_name_of_what_is_wrong(
+async def test_a_bad_order_is_refused_with_the_name_of_the_parameter(
     proxy: Proxy, simulator: Simulator, body: bytes, status: int, param: str | None
 ) -> None:
     async with proxy.client.post(f"{proxy.url}/v1/chat/completions", data=body) as answer:
@@ -186,7 +186,7 @@ async def test_models_are_listed_and_found(proxy: Proxy) -> None:
         assert await proxy.get(f"/v1/models/{model['id']}") == model
 
 
-async def test_models_tell_what_they_can_do_and_no_back_end_is_asked(
+async def test_models_show_their_capabilities_without_a_call_to_a_back_end(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     aliases = {"openai/gpt-image-1": "sora-image"}
@@ -203,7 +203,7 @@ async def test_models_tell_what_they_can_do_and_no_back_end_is_asked(
     assert "shutdown_date" not in model
 
 
-async def test_the_models_of_a_service_that_closed_say_when(start_proxy: StartProxy) -> None:
+async def test_the_models_of_a_closed_service_show_when_it_closed(start_proxy: StartProxy) -> None:
     async with start_proxy(upstream="sora", api_keys=upstream_keys()) as proxy:
         assert (await proxy.get("/v1/models/sora-1.0"))["shutdown_date"] == "2026-04-26"
 
@@ -267,7 +267,7 @@ async def test_fifty_streams_at_once_are_all_served(proxy: Proxy, simulator: Sim
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "no-such"])
 @pytest.mark.parametrize("route", ["/v1/chat/completions", "/v1/images/edits"])
-async def test_a_packed_body_is_refused_before_it_is_unpacked(proxy: Proxy, route: str, encoding: str) -> None:
+async def test_a_compressed_body_is_refused_before_it_is_decompressed(proxy: Proxy, route: str, encoding: str) -> None:
     headers = {"content-encoding": encoding, "content-type": "multipart/form-data; boundary=x"}
     async with proxy.client.post(proxy.url + route, data=b"not packed at all", headers=headers) as answer:
         assert answer.status == 415

@@ -1,4 +1,4 @@
-"""Each answer about an order names the back end that makes it or made it."""
+"""Each answer about an order names the back end that makes or made it."""
 
 import time
 from pathlib import Path
@@ -72,7 +72,7 @@ async def test_every_later_answer_about_an_order_names_the_back_end(start_proxy:
         assert listed["backend"] == "sora"
 
 
-async def test_answers_that_are_about_no_order_name_none(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_answers_that_do_not_concern_an_order_do_not_name_a_back_end(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         assert await header_of(proxy, "GET", "/health") == (200, None)
         assert await header_of(proxy, "GET", "/v1/models") == (200, None)
@@ -81,14 +81,16 @@ async def test_answers_that_are_about_no_order_name_none(start_proxy: StartProxy
         assert await header_of(proxy, "POST", "/v1/chat/completions", CHAT | {"messages": [title]}) == (200, None)
 
 
-async def test_the_json_of_a_finished_order_tells_it_beside_the_images(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_the_json_of_a_finished_order_names_the_back_end_next_to_the_images(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         for path, body in (("chat/completions", CHAT), ("images/generations", IMAGES), ("responses", RESPONSE)):
             async with proxy.client.post(f"{proxy.url}/v1/{path}", json=body) as answer:
                 assert (await answer.json())["backend"] == "sora"
 
 
-async def test_images_of_a_real_back_end_are_kept_as_they_are(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_images_of_a_real_back_end_are_stored_unchanged(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora, image_localization=True)) as proxy:
         text = await outcome(proxy, await place(proxy))
         async with proxy.client.get(text.partition("](")[2].removesuffix(")")) as image:
@@ -122,7 +124,7 @@ async def test_every_answer_to_an_operator_names_the_back_end(start_proxy: Start
             assert (answer.status, answer.headers.get(HEADER)) == (403, None)
 
 
-async def test_an_order_that_another_back_end_took_waits_for_a_start_with_that_one(
+async def test_an_order_at_a_back_end_that_is_not_configured_waits_until_it_is_configured_again(
     start_proxy: StartProxy, simulator: Simulator, sora: Sora, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     running, unknown, saving, cancelled = (generation(f"image {number}") for number in range(4))
@@ -144,7 +146,7 @@ async def test_an_order_that_another_back_end_took_waits_for_a_start_with_that_o
             shown = {each["id"]: each["backend"] for each in (await answer.json())["data"]}
         assert shown == dict.fromkeys((each.id for each in (running, unknown, saving, cancelled)), "sora")
         async with proxy.client.get(f"{proxy.url}/v1/generation/{running.id}/events") as answer:
-            assert await answer.content.readline() == b": ping\n"  # and no word of an end
+            assert await answer.content.readline() == b": ping\n"  # and no event of an end
         assert await header_of(proxy, "POST", f"/v1/generation/{cancelled.id}/cancel") == (200, "sora")
         assert (await proxy.get(f"/v1/generation/{cancelled.id}"))["choices"][0]["finish_reason"] == "error"
     assert "without back end" in caplog.text
@@ -156,7 +158,7 @@ async def test_an_order_that_another_back_end_took_waits_for_a_start_with_that_o
     assert sora.orders == []
 
 
-async def test_an_order_that_an_earlier_process_had_made_keeps_the_name_of_its_back_end(
+async def test_an_order_made_by_an_earlier_process_keeps_the_name_of_its_back_end(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async with start_proxy(upstream="simulator") as proxy:
@@ -169,7 +171,7 @@ async def test_an_order_that_an_earlier_process_had_made_keeps_the_name_of_its_b
         assert (await proxy.get(path))["backend"] == "simulator"
 
 
-async def test_an_order_that_was_not_sent_yet_gets_the_name_of_the_back_end_that_takes_it(
+async def test_an_unsent_order_gets_the_name_of_the_back_end_that_takes_it(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     waiting = generation()

@@ -1,4 +1,4 @@
-"""Options of back ends, headers of keys: what operators may set, what they see of it, and what a change leaves."""
+"""Options of back ends and headers of keys: valid values, the shown values, and the effect of a change."""
 
 import asyncio
 import sqlite3
@@ -87,7 +87,7 @@ async def test_options_are_changed_by_name_and_null_removes_one(start_proxy: Sta
         assert await sent_headers(proxy, server, "x-gate", "x-other") == ["let-me-in", "1"]
         shown = await options_of(proxy)
         assert shown == {"max_images_per_day": 100, "extra_headers": {"X-Gate": "…", "X-Other": "…"}}
-        assert (await proxy.ask("PATCH", FIRST, {"options": shown}))[0] == 200  # what is shown changes nothing
+        assert (await proxy.ask("PATCH", FIRST, {"options": shown}))[0] == 200  # the shown values change nothing
         assert await sent_headers(proxy, server, "x-gate", "x-other") == ["let-me-in", "1"]
         changed = {"extra_headers": {"X-Gate": "…", "X-New": "2"}}
         assert (await proxy.ask("PATCH", FIRST, {"options": changed}))[0] == 200
@@ -111,7 +111,7 @@ async def test_a_key_keeps_headers_that_are_sent_back_as_they_are_shown(start_pr
 
 
 @pytest.mark.parametrize("models", [[], {}, "fox", ["a", "a"], [""], {"fox": 5}], ids=str)
-async def test_models_that_are_no_names_are_refused_in_plain_words(
+async def test_models_that_are_not_names_are_refused_in_plain_words(
     start_proxy: StartProxy, server: Sora, models: Any
 ) -> None:
     async with start_proxy(backends=[entry("first", server)]) as proxy:
@@ -158,7 +158,7 @@ async def test_a_stored_back_end_that_can_not_be_read_is_left_out_of_a_start(
         assert await made_by(proxy) == "first"
     assert caplog.text.count("stored record unreadable") == 2
     await change_database(tmp_path, "DELETE FROM backends WHERE name = 'first'")
-    async with start_proxy() as proxy:  # no images are drawn for somebody who has a back end
+    async with start_proxy() as proxy:  # the simulator draws no images for an operator who has a back end
         assert await states(proxy) == {}
 
 
@@ -197,7 +197,7 @@ async def test_headers_that_earlier_versions_stored_among_the_options_are_used(
         assert await sent_headers(proxy, server, "x_gate") == ["let-me-in"]
 
 
-async def test_capabilities_that_can_not_be_read_undo_nothing_that_an_operator_did(
+async def test_unreadable_capabilities_undo_no_change_by_an_operator(
     start_proxy: StartProxy, server: Sora, tmp_path: Path
 ) -> None:
     backends = [entry("first", server)]

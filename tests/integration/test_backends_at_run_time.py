@@ -47,7 +47,7 @@ async def test_a_back_end_that_is_added_serves_its_models_at_once_and_after_a_re
     assert (servers[0].registered, servers[1].registered) == (0, 2)
 
 
-async def test_stored_back_ends_serve_alone_and_make_no_room_for_the_simulator(
+async def test_stored_back_ends_are_not_replaced_by_the_simulator(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     async with start_proxy(backends=[entry("first", servers[0])]) as proxy:
@@ -105,7 +105,7 @@ async def test_an_order_in_line_moves_on_when_its_back_end_is_drained(
 @pytest.mark.parametrize(
     "change", [{"enabled": False}, {"models": {"fox": "sora-1.0"}}], ids=["drained", "other models"]
 )
-async def test_orders_in_line_wait_for_a_back_end_to_come_back_and_not_for_ever(
+async def test_orders_in_line_wait_for_a_back_end_to_come_back_but_not_for_ever(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], change: dict[str, Any]
 ) -> None:
     servers[0].on_order = servers[0].take_and_run
@@ -131,7 +131,7 @@ async def test_orders_in_line_wait_for_a_back_end_to_come_back_and_not_for_ever(
         assert "No back end serves this model" in str(await proxy.ended(waiting))
 
 
-async def test_a_back_end_without_a_key_is_there_after_a_restart_and_can_be_changed(
+async def test_a_back_end_without_a_key_survives_a_restart_and_can_be_changed(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     keyless = entry("first", servers[0], keys=[])
@@ -240,7 +240,7 @@ async def test_an_import_applies_only_what_changed_in_the_configuration(
         )
 
 
-async def test_orders_of_a_back_end_that_left_the_configuration_end_there(
+async def test_orders_of_a_back_end_removed_from_the_configuration_finish_there(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     servers[0].on_order = servers[0].take_and_run
@@ -261,7 +261,7 @@ async def test_orders_of_a_back_end_that_left_the_configuration_end_there(
     assert servers[0].registered == 1
 
 
-async def test_a_change_that_can_not_be_changes_nothing(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
+async def test_an_invalid_change_changes_nothing(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
     async with start_proxy(backends=[entry("first", servers[0])]) as proxy:
         for method, path, body, code, words in (
             ("POST", BACKENDS, entry("second", servers[1], kind="other"), "invalid_value", "'kind' must be one of"),
@@ -300,7 +300,9 @@ async def test_values_of_headers_are_not_shown(start_proxy: StartProxy, servers:
         assert await made_by(proxy) == "first"
 
 
-async def test_no_back_end_is_added_to_the_simulator(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
+async def test_no_back_end_can_be_added_while_the_simulator_answers(
+    start_proxy: StartProxy, servers: tuple[Sora, Sora]
+) -> None:
     async with start_proxy() as proxy:
         status, answer = await proxy.ask("POST", BACKENDS, entry("first", servers[0]))
         assert (status, answer["error"]["code"]) == (409, "simulator_in_use")

@@ -1,4 +1,4 @@
-"""Each background loop of the server is killed: its death is logged and shown, and its work is taken up again."""
+"""Each background loop of the server is killed: its death is logged and shown, and the loop is restarted."""
 
 import asyncio
 import json
@@ -74,7 +74,7 @@ async def test_killed_loops_are_restarted(
         await eventually(none_is_reported)
 
 
-async def test_keys_whose_import_broke_unforeseen_are_imported_by_the_next_life_of_the_loop(
+async def test_keys_are_imported_by_the_restarted_loop_after_an_unforeseen_error(
     start_proxy: StartProxy, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 0.02)

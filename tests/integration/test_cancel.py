@@ -1,4 +1,4 @@
-"""Cancelling, at every point of an order's way: what was not sent never is, what was keeps its key until it ends."""
+"""Cancelling at every point: an unsent order is never sent, and a submitted one keeps its key until its task ends."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ async def finish_reason(proxy: Proxy, generation_id: str) -> str:
     return str((await proxy.get(f"/v1/generation/{generation_id}"))["choices"][0]["finish_reason"])
 
 
-async def some_looks(sora: Sora) -> None:
+async def some_polls(sora: Sora) -> None:
     before = sora.looks[UPSTREAM_TOKEN]
     await sora.until(lambda: sora.looks[UPSTREAM_TOKEN] >= before + 3)
 
@@ -47,7 +47,7 @@ async def until_nothing_is_left(proxy: Proxy) -> None:
 
 async def check_the_key_is_busy_until_the_task_has_ended(proxy: Proxy, sora: Sora) -> None:
     second = await place(proxy, "the second")
-    await some_looks(sora)
+    await some_polls(sora)
     assert len(sora.orders) == 1
     sora.tasks[UPSTREAM_TOKEN][0]["status"] = "succeeded"
     await sora.until(lambda: len(sora.orders) == 2)
@@ -73,7 +73,7 @@ async def test_a_queued_order_is_never_sent(start_proxy: StartProxy, sora: Sora)
 
 
 @pytest.mark.parametrize("method", ["DELETE", "POST"])
-async def test_a_running_order_is_over_for_its_client_at_once_and_for_its_key_later(
+async def test_a_running_order_ends_for_its_client_at_once_and_for_its_key_later(
     start_proxy: StartProxy, sora: Sora, method: str
 ) -> None:
     sora.on_order = sora.take_and_run
@@ -90,7 +90,7 @@ async def test_a_running_order_is_over_for_its_client_at_once_and_for_its_key_la
         assert not sora.fetched
 
 
-async def test_a_request_that_waits_for_a_cancelled_order_learns_it_by_its_status(
+async def test_a_request_that_waits_for_a_cancelled_order_is_answered_with_an_error(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     sora.on_order = sora.take_and_run
@@ -112,12 +112,12 @@ async def test_a_restart_keeps_the_key_of_a_cancelled_order_busy_too(start_proxy
         described = await cancel(proxy, generation_id)
     async with start_proxy(**one_at_a_time(sora)) as proxy:
         again = await cancel(proxy, generation_id)
-        assert again | {"backend_id": None} == described | {"backend_id": None}  # it may have come in between
+        assert again | {"backend_id": None} == described | {"backend_id": None}  # a call may have come in between
         await check_the_key_is_busy_until_the_task_has_ended(proxy, sora)
 
 
 @pytest.mark.parametrize("registered", [True, False], ids=["registered", "not registered"])
-async def test_an_order_of_unknown_outcome_is_still_looked_for_but_never_sent_again(
+async def test_a_cancelled_order_of_unknown_outcome_is_still_searched_for_but_never_sent_again(
     start_proxy: StartProxy, sora: Sora, registered: bool
 ) -> None:
     async def lose(order: Order) -> web.StreamResponse:
@@ -137,7 +137,7 @@ async def test_an_order_of_unknown_outcome_is_still_looked_for_but_never_sent_ag
             assert len(sora.orders) == 1
 
 
-async def test_an_order_on_the_wire_is_over_for_its_client_before_its_answer_is_there(
+async def test_an_order_that_is_being_submitted_ends_for_its_client_before_the_answer_arrives(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     go = asyncio.Event()
@@ -201,7 +201,7 @@ async def test_a_finished_order_stays_as_it_is(start_proxy: StartProxy, sora: So
 
 
 @pytest.mark.parametrize(("method", "path"), [("DELETE", "generation/{}"), ("POST", "generation/{}/cancel")])
-async def test_nobody_cancels_an_order_of_somebody_else(
+async def test_a_client_can_not_cancel_the_order_of_another_client(
     start_proxy: StartProxy, sora: Sora, session: aiohttp.ClientSession, method: str, path: str
 ) -> None:
     sora.on_order = sora.take_and_run
@@ -292,7 +292,7 @@ async def test_a_client_finds_all_its_generations_the_newest_first_and_page_by_p
         assert {each["status"] for each in found} == {"completed"}
 
 
-async def test_the_list_can_be_asked_for_what_stands_somewhere(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_the_list_can_be_filtered_by_status(start_proxy: StartProxy, sora: Sora) -> None:
     async def take(order: Order) -> web.StreamResponse:
         if order["prompt"] == "refused":
             return web.json_response({"error": {"code": "content_policy_violation"}}, status=400)
@@ -323,7 +323,7 @@ async def test_the_list_can_be_asked_for_what_stands_somewhere(start_proxy: Star
 
 
 @pytest.mark.parametrize("query", [{"status": "running"}, {"limit": "x"}, {"after": "chatcmpl-0"}], ids=json.dumps)
-async def test_a_list_that_can_not_be_is_refused(proxy: Proxy, query: dict[str, str]) -> None:
+async def test_an_invalid_request_for_a_list_is_refused(proxy: Proxy, query: dict[str, str]) -> None:
     async with proxy.client.get(f"{proxy.url}/v1/generations", params=query) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"]["param"] == next(iter(query))

@@ -26,7 +26,7 @@ def data_uri(colour: str, kind: str = "PNG") -> str:
 
 
 async def fetch_image(proxy: Proxy, url: str) -> Image.Image:
-    # Without any key: this is what an <img> does.
+    # Without any key, as an <img> does.
     async with proxy.client.get(url, headers={"authorization": ""}) as answer:
         assert answer.status == 200
         assert answer.headers["content-type"] == "image/png"
@@ -45,7 +45,7 @@ def looks_like(colour: tuple[int, int, int], image: Image.Image) -> bool:
 
 
 async def stream_of_half_an_hour_twice(proxy: Proxy, simulator: Simulator) -> StreamRead:
-    """The stream of an order that takes an hour: it ends after it has told of progress."""
+    """The stream of an order that takes an hour: it ends after it has shown progress."""
     async with proxy.chat("a red fox", stream=True) as answer:
         await simulator.let_pass(HOUR / 2)
         begun = await read_until(answer, b" %")
@@ -91,7 +91,7 @@ async def test_every_chunk_has_one_id_one_time_one_model_and_no_key_named_error(
     assert all(len(chunk["choices"]) == 1 and "error" not in chunk and "usage" not in chunk for chunk in stream.chunks)
 
 
-async def test_progress_is_what_the_upstream_said_and_never_goes_back(
+async def test_progress_is_that_of_the_upstream_and_never_decreases(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
@@ -122,7 +122,7 @@ async def test_usage_comes_last_and_only_when_asked_for(proxy: Proxy) -> None:
     assert all(chunk["usage"] is None for chunk in stream.chunks[:-1])
 
 
-async def test_n_images_are_n_images_that_differ(proxy: Proxy) -> None:
+async def test_n_images_are_all_different(proxy: Proxy) -> None:
     async with proxy.chat("three of them", n=3, stream=True) as answer:
         stream = await read_stream(answer)
 
@@ -192,7 +192,7 @@ async def test_a_reference_image_is_uploaded_and_seen_in_the_result(
     assert (await simulator.stats())["tasks"][0]["prompt"] == "make it night"
 
 
-async def test_a_reference_image_is_forgotten_when_its_generation_has_ended(
+async def test_a_reference_image_is_deleted_when_its_generation_has_ended(
     start_proxy: StartProxy, simulator: Simulator, tmp_path: Path
 ) -> None:
     settings = in_front_of(simulator)
@@ -220,7 +220,7 @@ async def test_a_whole_answer_waits_for_the_image(proxy: Proxy) -> None:
     [({"background": True}, {}), ({}, {"prefer": "respond-async"}), ({}, {"prefer": "wait=0"})],
     ids=["background", "respond-async", "wait=0"],
 )
-async def test_who_asks_not_to_wait_gets_processing_and_can_poll(
+async def test_a_client_that_asks_not_to_wait_gets_processing_and_can_poll(
     proxy: Proxy, fields: dict[str, Any], headers: dict[str, str]
 ) -> None:
     async with proxy.chat(headers=headers, **fields) as answer:
@@ -247,7 +247,7 @@ async def test_after_sync_wait_the_answer_is_processing(
         assert (await answer.json())["choices"][0]["finish_reason"] == "processing"
 
 
-async def test_polling_never_asks_the_upstream_anything(proxy: Proxy, simulator: Simulator) -> None:
+async def test_polls_by_clients_never_cause_a_call_to_the_upstream(proxy: Proxy, simulator: Simulator) -> None:
     async with proxy.chat() as answer:
         generation_id = (await answer.json())["id"]
     before = (await simulator.stats())["ordering"]
@@ -299,7 +299,8 @@ async def test_progress_can_be_switched_off(start_simulator: StartSimulator, sta
     ):
         await simulator.let_pass(HOUR / 2)
         looks = sum((await simulator.stats())["ordering"].get("list", {}).values())
-        await simulator.wait_for(endpoint="list", count=looks + 2)  # one of them at least saw the progress, and told it
+        # At least one poll saw the progress, and the stream showed it.
+        await simulator.wait_for(endpoint="list", count=looks + 2)
         await simulator.let_pass(HOUR / 2)
         stream = await read_stream(answer)
 
@@ -307,10 +308,10 @@ async def test_progress_can_be_switched_off(start_simulator: StartSimulator, sta
     assert MARKDOWN_IMAGE.fullmatch(stream.content)
 
 
-async def test_without_progress_a_stream_is_still_not_silent(
+async def test_a_stream_without_progress_still_sends_heartbeats(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
-    """Looks bring news all the time, so the silence that a heartbeat waits for never comes."""
+    """Polls bring news all the time, so the silence after which a heartbeat is sent never comes."""
     async with (
         start_simulator(seconds=HOUR) as simulator,
         start_proxy(**in_front_of(simulator), progress_style="none", heartbeat_interval=60) as proxy,
@@ -352,7 +353,7 @@ async def test_the_embedded_simulator_makes_images_without_any_key(start_proxy: 
         assert (await fetch_image(proxy, found["url"])).size == (720, 480)
 
 
-async def test_a_finished_generation_is_still_answered_after_a_restart(
+async def test_a_finished_generation_can_still_be_retrieved_after_a_restart(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator)
@@ -363,7 +364,7 @@ async def test_a_finished_generation_is_still_answered_after_a_restart(
         assert await proxy.get(f"/v1/generation/{before['id']}") == before
 
 
-async def test_a_running_generation_goes_on_after_a_restart_and_is_not_ordered_again(
+async def test_a_running_generation_continues_after_a_restart_and_is_not_ordered_again(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator:

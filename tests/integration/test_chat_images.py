@@ -1,4 +1,4 @@
-"""Images in the answers of a chat, from a server that answers whatever a test says."""
+"""Images in the answers of a chat, from a server that sends the answers of the test."""
 
 import asyncio
 import base64
@@ -30,7 +30,7 @@ async def server() -> AsyncIterator[ChatServer]:
     await runner.cleanup()
 
 
-def place(server: OpenAIServer, profile: str = "openrouter", **fields: Any) -> dict[str, Any]:
+def chat_entry(server: OpenAIServer, profile: str = "openrouter", **fields: Any) -> dict[str, Any]:
     return entry(server, models=[MODEL], options={"profile": profile}, **fields)
 
 
@@ -67,32 +67,30 @@ async def test_an_image_comes_in_each_form_that_sellers_have(
     start_proxy: StartProxy, server: ChatServer, form: str
 ) -> None:
     server.answers = [answer(200, in_chat(FORMS[form]))]
-    async with start_proxy(backends=[place(server, "chat")]) as proxy:
+    async with start_proxy(backends=[chat_entry(server, "chat")]) as proxy:
         assert await made(proxy) == GIF
 
 
 @pytest.mark.parametrize("form", ["images", "markdown"])
-async def test_an_image_of_megabytes_comes_whole_and_is_no_text_in_memory(
+async def test_a_large_image_arrives_whole_and_is_not_held_as_text(
     start_proxy: StartProxy, server: ChatServer, form: str
 ) -> None:
     large = image_of("a red fox") + bytes(5_000_000)
     uri = f"data:image/gif;base64,{base64.b64encode(large).decode()}"
     message = {"images": [image_part(uri)]} if form == "images" else {"content": f"Here:\n![fox]({uri})\nEnjoy!"}
-    server.answers = [answer(200, in_chat(message))]  # a document of more than a megabyte without base64 is refused
-    async with start_proxy(backends=[place(server)]) as proxy:
+    server.answers = [answer(200, in_chat(message))]  # a document of more than a megabyte, base64 excluded, is refused
+    async with start_proxy(backends=[chat_entry(server)]) as proxy:
         assert await made(proxy) == large
 
 
-async def test_an_image_may_lie_at_an_address_that_is_fetched_without_the_key(
-    start_proxy: StartProxy, server: ChatServer
-) -> None:
+async def test_an_image_at_an_address_is_fetched_without_the_key(start_proxy: StartProxy, server: ChatServer) -> None:
     whole = f"{server.url}/files/fox.gif"
     server.answers = [
         answer(200, in_chat({"content": f"![fox]({whole})"})),
         answer(200, in_chat({"images": [image_part(whole)]})),
         answer(200, in_chat({"images": [image_part("/files/fox.gif")]})),
     ]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[chat_entry(server)]) as proxy:
         for _ in range(3):
             assert await made(proxy) == GIF
     assert server.file_keys == [None] * 3
@@ -101,12 +99,12 @@ async def test_an_image_may_lie_at_an_address_that_is_fetched_without_the_key(
 @pytest.mark.parametrize(
     "link", ["/admin/delete?id=7", "admin/delete", "//{host}/files/fox.gif", "{url}/files/mine.gif"]
 )
-async def test_a_link_that_the_model_repeats_or_that_is_not_whole_is_neither_fetched_nor_the_image(
+async def test_a_repeated_or_incomplete_link_is_neither_fetched_nor_used_as_the_image(
     start_proxy: StartProxy, server: ChatServer, link: str
 ) -> None:
     link = link.format(url=server.url, host=server.url.removeprefix("http://"))
     server.answers = [answer(200, in_chat({"content": f"I can't edit ![yours]({link})"}))]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[chat_entry(server)]) as proxy:
         body = {"model": MODEL, "prompt": f"edit {link} please"}
         async with proxy.client.post(f"{proxy.url}/v1/images/generations", json=body) as found:
             assert (found.status, (await found.json())["error"]["code"]) == (400, "order_refused")
@@ -114,7 +112,7 @@ async def test_a_link_that_the_model_repeats_or_that_is_not_whole_is_neither_fet
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-async def test_another_host_never_gets_the_key_and_a_private_one_is_not_asked(
+async def test_another_host_never_gets_the_key_and_a_private_one_is_not_called(
     start_proxy: StartProxy, server: ChatServer, allowed: bool
 ) -> None:
     elsewhere = OpenAIServer()
@@ -125,7 +123,7 @@ async def test_another_host_never_gets_the_key_and_a_private_one_is_not_asked(
         for address in (f"{elsewhere.url}/files/fox.gif", f"{server.url}/redirected")
     ]
     allow = [elsewhere.url.removeprefix("http://")] if allowed else []
-    async with start_proxy(backends=[place(server)], result_allow=allow) as proxy:
+    async with start_proxy(backends=[chat_entry(server)], result_allow=allow) as proxy:
         for _ in range(2):
             status, found, _ = await generate(proxy, model=MODEL)
             assert (status, found.get("error", {}).get("code")) == (
@@ -136,39 +134,39 @@ async def test_another_host_never_gets_the_key_and_a_private_one_is_not_asked(
 
 
 @pytest.mark.parametrize("large", [True, False])
-async def test_of_several_images_the_first_is_taken_and_the_others_leave_no_file(
+async def test_the_first_of_several_images_is_kept_and_the_others_leave_no_file(
     start_proxy: StartProxy, server: ChatServer, tmp_path: Path, large: bool
 ) -> None:
     images = [image_of(colour) + bytes(6000 * large) for colour in ("a red fox", "a blue fox")] + [GIF] * 20
     parts = [image_part(f"data:image/gif;base64,{base64.b64encode(image).decode()}") for image in images]
     server.answers = [answer(200, in_chat({"content": "Two foxes.", "images": parts}))]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[chat_entry(server)]) as proxy:
         assert await made(proxy) == images[0]
         assert len(await asyncio.to_thread(lambda: list((tmp_path / "data/images").iterdir()))) == 1
 
 
-async def test_base64_that_is_no_image_may_come_before_it(start_proxy: StartProxy, server: ChatServer) -> None:
-    """A model that thinks signs its thoughts."""
+async def test_base64_that_is_not_an_image_may_precede_the_image(start_proxy: StartProxy, server: ChatServer) -> None:
+    """A model that reasons signs its reasoning."""
     thought = {"type": "reasoning.encrypted", "data": base64.b64encode(bytes(9000)).decode()}
     image = image_of("a red fox") + bytes(6000)
     uri = f"data:image/gif;base64,{base64.b64encode(image).decode()}"
     server.answers = [answer(200, in_chat({"reasoning_details": [thought] * 3, "images": [image_part(uri)]}))]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[chat_entry(server)]) as proxy:
         assert await made(proxy) == image
 
 
 async def test_an_order_for_several_images_is_one_call_for_each(start_proxy: StartProxy, server: ChatServer) -> None:
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[chat_entry(server)]) as proxy:
         status, found, _ = await generate(proxy, model=MODEL, n=3)
         assert (status, len(found["data"])) == (200, 3)
         assert await proxy.images_today() == 3
     assert server.registered == 3
 
 
-async def test_usage_has_the_names_of_the_images_api(start_proxy: StartProxy, server: ChatServer) -> None:
+async def test_usage_is_reported_with_the_names_of_the_images_api(start_proxy: StartProxy, server: ChatServer) -> None:
     usage = {"prompt_tokens": 7, "completion_tokens": 1290, "total_tokens": 1297, "cost": 0.039}
     server.answers = [answer(200, in_chat({"images": [image_part(URI)]}, usage=usage))]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[chat_entry(server)]) as proxy:
         found = (await generate(proxy, model=MODEL))[1]["usage"]
     counts = {"input_tokens": 7, "output_tokens": 1290, "total_tokens": 1297, "cost": 0.039}
     assert {name: found[name] for name in counts} == counts
@@ -177,14 +175,14 @@ async def test_usage_has_the_names_of_the_images_api(start_proxy: StartProxy, se
 # --- Without an image -------------------------------------------------------------------------------------------------
 
 
-async def test_words_instead_of_an_image_are_shown_as_one_plain_line_and_count_and_are_not_logged(
+async def test_text_instead_of_an_image_is_shown_as_one_plain_line_and_counted_and_not_logged(
     start_proxy: StartProxy, server: ChatServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     words = "I can't draw\r\n\x1b[2J\u202e a **fox**: <script>](http://evil.example) `x` " + "y" * 1000
     contents: list[Any] = [words, [{"type": "text", "text": words}]]
     server.answers = [answer(200, in_chat({"content": content})) for content in contents]
     server.answers.append(answer(200, in_chat({"content": None, "refusal": words})))
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[chat_entry(server)]) as proxy:
         for _ in range(3):
             status, code, message = await refused(proxy)
             assert (status, code) == (400, "order_refused")
@@ -198,9 +196,9 @@ async def test_words_instead_of_an_image_are_shown_as_one_plain_line_and_count_a
     assert len(server.bodies) == 3
 
 
-async def test_one_image_of_several_may_be_answered_with_words(start_proxy: StartProxy, server: ChatServer) -> None:
+async def test_one_of_several_images_may_be_answered_with_text(start_proxy: StartProxy, server: ChatServer) -> None:
     server.answers = [answer(200, in_chat({"content": "No."}))]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[chat_entry(server)]) as proxy:
         status, found, _ = await generate(proxy, model=MODEL, n=2)
         assert (status, len(found["data"])) == (200, 1)
         assert [each["code"] for each in found["errors"]] == ["order_refused"]
@@ -212,7 +210,7 @@ def error(code: Any, **metadata: Any) -> dict[str, Any]:
 
 
 def in_choice(code: Any) -> dict[str, Any]:
-    """An error after the model had begun."""
+    """An error that came after the model had begun."""
     return {"choices": [error(code) | {"finish_reason": "error", "message": {"content": ""}}]}
 
 
@@ -235,11 +233,11 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("status", "body", "code", "counted"), FAULTS)
-async def test_an_error_has_the_fault_of_its_status_wherever_it_is_and_leaves_the_key_alone(
+async def test_an_error_is_classified_by_its_status_wherever_it_is_and_does_not_affect_the_key(
     start_proxy: StartProxy, server: ChatServer, status: int, body: Any, code: str, counted: int
 ) -> None:
     server.answers = [answer(status, body)]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[chat_entry(server)]) as proxy:
         found = await refused(proxy)
         assert found[1] == code
         assert "text of the back end" not in found[2]
@@ -256,16 +254,18 @@ async def test_a_key_that_is_at_fault_is_taken_out_of_service_and_another_one_ma
     start_proxy: StartProxy, server: ChatServer, status: int, body: Any
 ) -> None:
     server.answers = [answer(status, body)]
-    async with start_proxy(backends=[place(server) | {"keys": [{"key": "one"}, {"key": "two"}]}]) as proxy:
+    async with start_proxy(backends=[chat_entry(server) | {"keys": [{"key": "one"}, {"key": "two"}]}]) as proxy:
         assert await made(proxy) == image_of("a red fox")
     assert sorted(map(str, server.keys)) == ["Bearer one", "Bearer two"]
     assert server.registered == 1
 
 
 @pytest.mark.parametrize(("status", "body"), [(429, error(429)), (200, in_choice(429))])
-async def test_a_rate_limit_is_waited_for(start_proxy: StartProxy, server: ChatServer, status: int, body: Any) -> None:
+async def test_an_order_waits_for_the_end_of_a_rate_limit(
+    start_proxy: StartProxy, server: ChatServer, status: int, body: Any
+) -> None:
     server.answers = [answer(status, body, retry_after="1")]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[chat_entry(server)]) as proxy:
         assert await made(proxy) == image_of("a red fox")
     assert (len(server.bodies), server.registered) == (2, 1)
 
@@ -285,7 +285,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-async def test_a_hostile_answer_hurts_nobody_but_its_own_order(
+async def test_a_hostile_answer_affects_only_its_own_order(
     start_proxy: StartProxy, server: ChatServer, hostile: str
 ) -> None:
     given, code = HOSTILE[hostile]
@@ -296,7 +296,7 @@ async def test_a_hostile_answer_hurts_nobody_but_its_own_order(
     else:
         given = answer(200, given)
     server.answers = [given]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[chat_entry(server)]) as proxy:
         assert (await refused(proxy))[1] == code
         assert await made(proxy) == image_of("a red fox")
     assert len(server.bodies) == 2
@@ -306,7 +306,7 @@ async def test_a_hostile_answer_hurts_nobody_but_its_own_order(
 
 
 async def test_only_models_that_make_images_are_listed(start_proxy: StartProxy, server: ChatServer) -> None:
-    async with start_proxy(backends=[place(server) | {"models": None}]) as proxy:
+    async with start_proxy(backends=[chat_entry(server) | {"models": None}]) as proxy:
 
         async def all_listed() -> bool:
             return list(await listed(proxy)) == [MODEL, "black-forest-labs/flux.2-pro"]
@@ -314,10 +314,10 @@ async def test_only_models_that_make_images_are_listed(start_proxy: StartProxy, 
         await eventually(all_listed)
 
 
-async def test_a_key_is_tested_by_a_call_that_needs_it(start_proxy: StartProxy, server: ChatServer) -> None:
-    """The list of models is for everybody."""
+async def test_a_key_is_tested_by_a_call_that_requires_one(start_proxy: StartProxy, server: ChatServer) -> None:
+    """The list of models needs no key."""
     headers = {"authorization": f"Bearer {ADMIN_KEY}"}
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[chat_entry(server)]) as proxy:
         for server.key_works in (True, False):
             test = f"{proxy.url}/admin/api/keys/{state_of(proxy).id}/test"
             async with proxy.client.post(test, headers=headers) as tested:

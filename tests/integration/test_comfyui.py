@@ -1,4 +1,4 @@
-"""ComfyUI servers behind ours: what clients get, and what the servers are asked, whatever happens to them."""
+"""ComfyUI servers behind ours: the answers to clients and the calls to the servers, whatever happens to them."""
 
 import asyncio
 import base64
@@ -89,7 +89,7 @@ def colour_of(content: bytes) -> tuple[int, ...]:
 
 
 def colour_by(prompt: str) -> tuple[int, ...]:
-    """The colour that the first pixel has of an order with this prompt."""
+    """The colour of the first pixel of an image of this prompt."""
     return Picture(64, 64, f"{prompt} · seed {SEED}").corner
 
 
@@ -108,7 +108,7 @@ async def running(proxy: Proxy) -> Generation:
 # --- A farm ----------------------------------------------------------------------------------------------------------
 
 
-async def test_two_servers_make_forty_orders_of_two_clients_fairly_and_one_is_killed_in_the_middle(
+async def test_two_servers_make_forty_orders_of_two_clients_fairly_although_one_is_killed(
     start_proxy: StartProxy,
 ) -> None:
     keys = [{"key": OTHER, "name": "other"}]
@@ -153,10 +153,10 @@ async def test_two_servers_make_forty_orders_of_two_clients_fairly_and_one_is_ki
     assert set(lost) <= {"upstream_lost"}
     assert len(lost) <= 1
     assert idle == []
-    assert 5 <= made[:16].count("late") <= 11  # although all of the early client's were there before
+    assert 5 <= made[:16].count("late") <= 11  # although all orders of the first client came before
     assert [each["max_unfinished"] for each in stats] == [1, 1]
     assert min(each["registered"] for each in stats) >= 5
-    assert sum(each["registered"] for each in stats) == 40  # none twice
+    assert sum(each["registered"] for each in stats) == 40  # no image twice
 
 
 async def test_two_orders_at_once_go_to_two_servers(start_proxy: StartProxy) -> None:
@@ -233,7 +233,7 @@ async def test_an_edit_is_refused_rather_than_made_without_its_reference_after_a
 
 
 @versions
-async def test_progress_is_that_of_the_server_and_an_order_behind_others_has_its_place(
+async def test_progress_is_that_of_the_server_and_a_waiting_order_shows_its_place(
     start_proxy: StartProxy, version: str
 ) -> None:
     async with simulated(version, seconds=4 * STEP, steps=4) as server, ours(start_proxy, server) as proxy:
@@ -247,7 +247,7 @@ async def test_progress_is_that_of_the_server_and_an_order_behind_others_has_its
 
         await eventually(lambda: at(1, 0))
         await server.advance(5 * STEP)
-        await eventually(lambda: at(None, 6))  # the sampler is at work, with whose start its time begins
+        await eventually(lambda: at(None, 6))  # the sampler has started, and its time begins with that
         for least in (20, 40, 60):
             await server.advance(STEP)
             await eventually(lambda: at(None, least))  # noqa: B023
@@ -258,7 +258,7 @@ async def test_progress_is_that_of_the_server_and_an_order_behind_others_has_its
 
 
 @pytest.mark.parametrize("fate", ["silent_socket", "cut_socket", "foreign_frames", "large_frame"])
-async def test_whatever_happens_to_the_socket_orders_are_made_and_no_two_have_its_id(
+async def test_orders_are_made_whatever_happens_to_the_socket_and_no_socket_displaces_another(
     start_proxy: StartProxy, fate: str
 ) -> None:
     async with simulated(seconds=0.2, steps=2) as server, ours(start_proxy, server) as proxy:
@@ -270,7 +270,7 @@ async def test_whatever_happens_to_the_socket_orders_are_made_and_no_two_have_it
     assert (stats["registered"], stats["sockets"]["displaced"], stats["faults_struck"]) == (2, 0, {fate: 1})
 
 
-async def test_a_socket_that_says_nothing_while_an_order_runs_is_replaced(
+async def test_a_socket_that_is_silent_while_an_order_runs_is_replaced(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.upstream.comfyui.listener.SILENCE_SECONDS", 0.2)
@@ -326,7 +326,7 @@ async def test_the_socket_is_open_only_while_there_are_orders(
 
 @versions
 @pytest.mark.parametrize("waits", [True, False])
-async def test_a_cancel_hits_only_our_order_whether_it_waits_or_runs(
+async def test_a_cancellation_affects_only_our_order_whether_it_waits_or_runs(
     start_proxy: StartProxy, version: str, waits: bool
 ) -> None:
     async with simulated(version, seconds=STEP) as server, ours(start_proxy, server) as proxy:
@@ -351,7 +351,7 @@ async def test_a_cancel_hits_only_our_order_whether_it_waits_or_runs(
     assert hit == {generation.state.task_id}
 
 
-# --- What servers lose -----------------------------------------------------------------------------------------------
+# --- Lost jobs and answers --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("on_lost", ["fail", "requeue"])
@@ -395,7 +395,7 @@ async def test_a_job_that_was_deleted_in_comfyui_is_lost_soon(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_submit_that_hangs_is_found_when_the_server_wakes_and_made_once(
+async def test_a_hanging_submit_is_found_when_the_server_responds_again_and_made_once(
     start_proxy: StartProxy, when: str
 ) -> None:
     async with simulated() as server, ours(start_proxy, server, submit_timeout=0.3, settle_time=3.0) as proxy:
@@ -416,7 +416,7 @@ async def test_a_submit_that_hangs_is_found_when_the_server_wakes_and_made_once(
         ("html", {"status": 504, "takes_effect": False}),
     ],
 )
-async def test_an_answer_that_does_not_tell_is_no_reason_to_order_twice(
+async def test_an_inconclusive_answer_does_not_cause_a_second_order(
     start_proxy: StartProxy, fault: str, parameters: dict[str, Any]
 ) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
@@ -428,7 +428,7 @@ async def test_an_answer_that_does_not_tell_is_no_reason_to_order_twice(
 
 @pytest.mark.parametrize("endpoint", ["queue", "history", "view", "upload", "ws"])
 @pytest.mark.parametrize("fault", ["status", "html", "drop"])
-async def test_calls_that_fail_for_a_while_are_made_again(start_proxy: StartProxy, fault: str, endpoint: str) -> None:
+async def test_calls_that_fail_for_a_while_are_repeated(start_proxy: StartProxy, fault: str, endpoint: str) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         await server.fault(fault, endpoint=endpoint)
         status, body = await edit(proxy, {"image": png("red")})
@@ -437,11 +437,11 @@ async def test_calls_that_fail_for_a_while_are_made_again(start_proxy: StartProx
     assert stats["registered"] == 1
 
 
-# --- What servers refuse, and how they fail --------------------------------------------------------------------------
+# --- Refusals and failures --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("fate", "words"), [("execution_error", "CLIPTextEncode"), ("out_of_memory", "memory")])
-async def test_a_failed_job_is_explained_without_what_the_server_says(
+async def test_a_failed_job_is_explained_without_the_text_of_the_server(
     start_proxy: StartProxy, fate: str, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
@@ -455,13 +455,13 @@ async def test_a_failed_job_is_explained_without_what_the_server_says(
         assert "/opt/comfyui" not in text
 
 
-async def test_errors_of_other_nodes_than_ours_change_nothing(start_proxy: StartProxy) -> None:
+async def test_errors_of_other_nodes_change_nothing(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         await server.fault("node_errors")
         assert (await generate(proxy))[0] == 200
 
 
-async def test_a_job_that_was_taken_without_our_node_is_stopped_and_refused(start_proxy: StartProxy) -> None:
+async def test_a_job_that_was_accepted_without_our_node_is_stopped_and_refused(start_proxy: StartProxy) -> None:
     server = ComfyUIServer()
     server.node_errors = {"3": {"errors": [], "dependent_outputs": ["9"], "class_type": "KSampler"}}
     runner = await server.start()
@@ -504,7 +504,7 @@ async def test_a_reference_image_that_the_server_refuses_ends_its_own_order_only
     await runner.cleanup()
 
 
-async def test_a_workflow_that_the_server_can_never_run_is_a_matter_for_its_operator(
+async def test_a_workflow_that_the_server_can_never_run_makes_its_model_unavailable(
     start_proxy: StartProxy, tmp_path: Path
 ) -> None:
     folder = tmp_path / "workflows"
@@ -517,7 +517,7 @@ async def test_a_workflow_that_the_server_can_never_run_is_a_matter_for_its_oper
         assert (status, body["error"]["code"]) == (400, "model_unavailable")
 
 
-async def test_a_checkpoint_that_the_server_has_no_more_is_refused_as_missing(
+async def test_a_checkpoint_removed_from_the_server_is_refused_as_missing(
     start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with contextlib.AsyncExitStack() as before:
@@ -528,14 +528,14 @@ async def test_a_checkpoint_that_the_server_has_no_more_is_refused_as_missing(
             await before.aclose()
             one = ComfyUIOptions(seconds=0.0, checkpoints="b.safetensors")
             async with serve_comfyui_simulator(one, listen(running.host, running.port)):
-                for _ in range(2):  # by the server's answer, then without asking it
+                for _ in range(2):  # by the server's answer, then without a call to it
                     status, body = await generate(proxy, model=f"{MODEL}/{CHECKPOINT}")
                     assert body["error"]["code"] == "model_unavailable", (status, body)
                 assert (await generate(proxy, model=f"{MODEL}/b.safetensors"))[0] == 200
     assert "CheckpointLoaderSimple.ckpt_name: value_not_in_list" in caplog.text
 
 
-async def test_a_checkpoint_that_is_new_on_a_server_becomes_a_model_soon(
+async def test_a_new_checkpoint_on_a_server_soon_becomes_a_model(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.backend_keeping.discovery.RETRY_SECONDS", 0.1)
@@ -643,7 +643,7 @@ async def test_twenty_orders_of_two_clients_on_one_server_get_their_own_images(s
     assert [corner(body) for _, body in answers] == [colour_by(prompt) for prompt, _ in orders]
 
 
-async def test_the_same_order_again_has_an_image_although_its_first_file_is_gone(start_proxy: StartProxy) -> None:
+async def test_a_repeated_order_gets_an_image_although_its_first_file_is_gone(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         bodies = []
         for _ in range(2):
@@ -656,7 +656,7 @@ async def test_the_same_order_again_has_an_image_although_its_first_file_is_gone
             for each in (first, second)
         ]
         assert corner(bodies[0]) == corner(bodies[1])
-        assert files[0] != files[1]  # so it does not matter what became of the first one
+        assert files[0] != files[1]  # so the first one is not needed
         await server.fault("view_gone")
         assert (await generate(proxy))[0] == 200
 

@@ -1,4 +1,4 @@
-"""Several ComfyUI servers behind ours: what each client learns of its order meanwhile."""
+"""Several ComfyUI servers behind ours: the position and progress that each client sees."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ def positions_of(generation: Generation) -> list[int]:
     return [event.position for event in generation.events_of(Queued)]
 
 
-async def test_each_client_sees_its_order_come_nearer_and_then_the_progress_of_its_own_job(
+async def test_each_client_sees_its_order_advance_in_line_and_then_the_progress_of_its_own_job(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.scheduling.order_queue.NEWS_INTERVAL_SECONDS", 0.05)
@@ -42,7 +42,7 @@ async def test_each_client_sees_its_order_come_nearer_and_then_the_progress_of_i
                 return await read_stream(answer)
 
         async def all_are(waiting: int, percent: int) -> list[Generation] | None:
-            """The unfinished orders, once so many wait in line, each in its place, and the others are that far."""
+            """The unfinished orders, once this many wait, each in its place, and the others have this progress."""
             unfinished = proxy.app[SUPERVISOR].unfinished
             at_work = [each for each in unfinished if percent_of(each)]
             in_line = [positions_of(each)[-1:] for each in unfinished if each not in at_work]

@@ -1,4 +1,4 @@
-"""How jobs of a ComfyUI server are polled and stopped, where a small difference decides whether one is lost."""
+"""Polls and stops of jobs at a ComfyUI server, at moments that decide whether a job counts as lost."""
 
 from collections.abc import AsyncIterator
 
@@ -64,7 +64,7 @@ async def test_a_job_that_ends_between_the_two_calls_of_a_poll_is_not_missed(end
 
 
 @versions
-async def test_a_cancelled_order_that_waited_frees_its_key_without_a_doubt_about_a_lost_job(
+async def test_a_cancelled_waiting_order_frees_its_key_without_suspicion_of_a_lost_job(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
     monkeypatch.setattr("sora_proxy.orders.watcher.GONE_TASK_SECONDS", HOUR)

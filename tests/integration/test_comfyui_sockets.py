@@ -1,4 +1,4 @@
-"""The socket of a ComfyUI server, when the server or what is in front of it does harm."""
+"""The socket of a ComfyUI server that is hostile, or behind a hostile proxy."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -44,7 +44,7 @@ async def test_a_socket_that_is_flooded_and_never_closed_by_the_server_is_cut_of
     await runner.cleanup()
 
 
-async def test_a_socket_goes_on_giving_progress_and_previews_after_frames_of_many_megabytes(
+async def test_a_socket_still_gives_progress_and_previews_after_frames_of_many_megabytes(
     start_proxy: StartProxy,
 ) -> None:
     body = {"model": MODEL, "prompt": "a fox", "size": "64x64", "stream": True, "partial_images": 3}
@@ -59,7 +59,7 @@ async def test_a_socket_goes_on_giving_progress_and_previews_after_frames_of_man
                 seen = 0 if shown is None else shown.number + 1
                 return isinstance(told, Progress) and (told.percent or 0) >= percent and seen >= previews
 
-            await eventually(lambda: heard(0, 6))  # the sampler is at work, with whose start its time begins
+            await eventually(lambda: heard(0, 6))  # the sampler has started, and its time begins with that
             for step in (1, 2, 3):  # the large frames come after the first one
                 await server.advance()
                 await eventually(lambda: heard(step, 20 * step))  # noqa: B023

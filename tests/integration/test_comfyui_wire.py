@@ -1,7 +1,7 @@
 """The simulated ComfyUI answers, and reports to its sockets, as ComfyUI 0.33.0, 0.8.0 and 0.3.64 did.
 
-`comfyui_wire.json` holds one exchange a line: what was sent to which versions, and the status, the headers and the
-shape of the answer. `comfyui_sockets.json` holds what sockets of 0.33.0 heard, a line a frame.
+`comfyui_wire.json` holds one exchange in each line: the request, the versions, and the status, headers and shape of the
+answer. `comfyui_sockets.json` holds the frames that sockets of 0.33.0 received, one in each line.
 """
 
 import json
@@ -35,7 +35,7 @@ async def too_large() -> AsyncIterator[bytes]:
 
 
 def sent_of(exchange: dict[str, Any]) -> dict[str, Any]:
-    """What is sent, for aiohttp."""
+    """The recorded request, for aiohttp."""
     sent: dict[str, Any] = {"headers": exchange.get("sent", {})}
     if "json" in exchange:
         sent["json"] = exchange["json"]
@@ -63,14 +63,14 @@ def test_many_exchanges_of_every_version_are_compared() -> None:
 
 
 async def warm(server: SimulatedComfyUI, *, color: int = 255) -> None:
-    """Let the cache know the nodes 0 and 1 of the graph of this colour, and not the other ones."""
+    """Put the nodes 0 and 1 of the graph of this colour into the cache, and no others."""
     await server.fault("out_of_memory", node="ImageUpscaleWithModel")
     await server.submit(upscaled(color))
     await server.finish()
 
 
 async def heard_step_by_step(server: SimulatedComfyUI, listener: Listener, *marks: str) -> list[str]:
-    """What a socket hears up to each of these frames, after which a step passes, and then up to the job's end."""
+    """The events of a socket up to each of these frames, after which a step passes, and up to the job's end."""
     heard: list[str] = []
     for mark in marks:
         heard += await listener.until(mark)
@@ -78,7 +78,7 @@ async def heard_step_by_step(server: SimulatedComfyUI, listener: Listener, *mark
     return heard + await listener.until("executing None")
 
 
-async def test_a_job_with_a_sampler_and_previews_is_reported_as_it_was() -> None:
+async def test_a_job_with_a_sampler_and_previews_is_reported_as_recorded() -> None:
     async with simulated(seconds=3 * STEP) as server, server.listener(metadata=True) as listener:
         heard = await listener.until("feature_flags")
         await server.submit(painted(), extra_data={"preview_method": "latent2rgb"})
@@ -87,7 +87,7 @@ async def test_a_job_with_a_sampler_and_previews_is_reported_as_it_was() -> None
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_job_is_reported_as_it_was_and_again_from_the_cache(version: str) -> None:
+async def test_a_job_is_reported_as_recorded_and_so_is_its_repeat_from_the_cache(version: str) -> None:
     async with simulated(version, steps=2, seconds=2 * STEP) as server:
         await warm(server)
         async with server.listener() as listener:
@@ -99,7 +99,7 @@ async def test_a_job_is_reported_as_it_was_and_again_from_the_cache(version: str
             assert await listener.until("executing None") == HEARD["cached"]
 
 
-async def test_a_failed_job_is_reported_as_it_was() -> None:
+async def test_a_failed_job_is_reported_as_recorded() -> None:
     async with simulated(steps=5, seconds=5 * STEP) as server:
         await warm(server)
         async with server.listener() as listener:
@@ -110,7 +110,7 @@ async def test_a_failed_job_is_reported_as_it_was() -> None:
             assert heard == [line for line in HEARD["error"] if "2/5" not in line]  # where the recorded node failed
 
 
-async def test_an_interrupted_job_is_reported_as_it_was() -> None:
+async def test_an_interrupted_job_is_reported_as_recorded() -> None:
     async with simulated(steps=60, seconds=60 * STEP) as server:
         await warm(server)
         async with server.listener() as listener:
@@ -124,7 +124,7 @@ async def test_an_interrupted_job_is_reported_as_it_was() -> None:
             assert heard + await listener.until("executing None") == HEARD["interrupted"]
 
 
-async def test_a_socket_hears_of_the_jobs_of_others_what_it_did() -> None:
+async def test_a_socket_receives_the_recorded_events_of_other_clients_jobs() -> None:
     async with simulated(steps=2, seconds=2 * STEP) as server:
         await warm(server, color=7)
         async with server.listener("bystander") as listener:
@@ -142,7 +142,7 @@ async def test_a_socket_hears_of_the_jobs_of_others_what_it_did() -> None:
             assert await listener.until("status 0") == HEARD["bystander_job_of_another_client"]
 
 
-async def test_a_second_socket_displaces_the_first_and_goes_deaf_when_that_is_closed() -> None:
+async def test_a_second_socket_displaces_the_first_and_receives_nothing_after_that_is_closed() -> None:
     async with simulated(steps=25, seconds=25 * STEP) as server:
         await warm(server)
         async with server.listener() as first:
@@ -174,7 +174,7 @@ async def one_is_open(server: SimulatedComfyUI) -> bool:
     return bool((await server.stats())["sockets"]["open"] == 1)
 
 
-async def test_a_socket_that_comes_back_hears_the_rest_of_the_job() -> None:
+async def test_a_reconnected_socket_receives_the_rest_of_the_job() -> None:
     async with simulated(steps=8, seconds=8 * STEP) as server:
         await warm(server)
         async with server.listener() as first:
@@ -199,7 +199,7 @@ KEYS = {
 }
 
 
-async def test_events_have_the_fields_that_they_had() -> None:
+async def test_events_have_the_recorded_fields() -> None:
     async with simulated() as server, server.listener() as listener:
         prompt_id = await server.submit(painted())
         await listener.until("executing None")

@@ -1,4 +1,4 @@
-"""The workflows of the package, and what is asked of a server for them, before the simulated ComfyUI."""
+"""The workflows of the package, and their demands on a server, in front of the simulated ComfyUI."""
 
 import asyncio
 import io
@@ -92,7 +92,7 @@ async def test_a_prompt_arrives_as_it_was_written(server: SimulatedComfyUI) -> N
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_what_is_said_to_be_missing_is_what_the_server_refuses(version: str) -> None:
+async def test_a_model_that_is_reported_as_missing_is_refused_by_the_server(version: str) -> None:
     async with simulated(version, checkpoints="", upscale_models="") as server:
         info = await server.get("/object_info")
         for name, workflow in (await workflows()).items():

@@ -1,4 +1,4 @@
-"""What chat clients rely on, byte by byte: each stream as it goes out, and rules that each broke a client once."""
+"""The bytes that chat clients rely on: each whole stream, and rules whose violation broke a client once."""
 
 import asyncio
 import json
@@ -101,7 +101,7 @@ STREAMS: list[tuple[str, dict[str, Any], str | None, list[str]]] = [
 
 
 @pytest.mark.parametrize(("fields", "fault", "events"), [row[1:] for row in STREAMS], ids=[row[0] for row in STREAMS])
-async def test_a_stream_is_this_byte_for_byte(
+async def test_a_stream_matches_its_record_byte_for_byte(
     proxy: Proxy, simulator: Simulator, fields: dict[str, Any], fault: str | None, events: list[str]
 ) -> None:
     if fault:
@@ -162,14 +162,18 @@ async def test_rule_8_an_order_is_never_answered_with_409(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("fault", ["moderation", "fail", "no_urls"])
-async def test_rule_9_a_failed_order_is_not_to_be_sent_again(proxy: Proxy, simulator: Simulator, fault: str) -> None:
+async def test_rule_9_the_answer_to_a_failed_order_forbids_a_retry(
+    proxy: Proxy, simulator: Simulator, fault: str
+) -> None:
     await simulator.order_fault(fault, times=None)
     async with proxy.chat() as answer:
         assert answer.status >= 400
         assert answer.headers["x-should-retry"] == "false"
 
 
-async def test_rule_10_only_who_asks_to_poll_sees_another_finish_reason(proxy: Proxy, simulator: Simulator) -> None:
+async def test_rule_10_only_clients_that_ask_to_poll_see_another_finish_reason(
+    proxy: Proxy, simulator: Simulator
+) -> None:
     reasons = set()
     for prompt in ("a fox", TITLE):
         async with proxy.chat(prompt) as answer:

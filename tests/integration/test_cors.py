@@ -9,7 +9,7 @@ from sora_proxy.api import ALIASES, FOR_CLIENTS, OPEN
 from tests.conftest import Proxy, StartProxy
 
 PAGE = "https://chat.example.com"
-# What openai (npm) sends from a browser, and what other clients add.
+# The headers that openai (npm) sends from a browser, and those that other clients add.
 ASKED = (
     "authorization,content-type,api-key,openai-organization,openai-project,idempotency-key,prefer,last-event-id,"
     "x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-package-version,x-stainless-retry-count,"
@@ -32,7 +32,7 @@ async def headers_of(answer: Any) -> tuple[int, dict[str, str]]:
         return received.status, {name.lower(): ", ".join(received.headers.getall(name)) for name in received.headers}
 
 
-async def test_by_default_no_page_gets_in(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+async def test_by_default_no_page_is_allowed(proxy: Proxy, session: aiohttp.ClientSession) -> None:
     status, headers = await headers_of(session.options(f"{proxy.url}/v1/models", headers=preflight()))
     assert status == 403
     assert "access-control-allow-origin" not in headers
@@ -57,7 +57,7 @@ async def test_every_route_answers_the_preflight_of_an_allowed_page_without_a_ke
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://chat.example.com.evil.example", "", "*"])
-async def test_other_pages_are_refused_and_told_apart_by_caches(
+async def test_other_pages_are_refused_and_caches_distinguish_them(
     start_proxy: StartProxy, session: aiohttp.ClientSession, origin: str
 ) -> None:
     async with start_proxy(cors_origins=PAGE) as proxy:
@@ -99,9 +99,7 @@ async def test_all_origins_can_be_allowed_but_never_on_the_admin_routes(
         assert "access-control-allow-origin" not in headers
 
 
-async def test_header_names_that_are_none_are_not_repeated(
-    start_proxy: StartProxy, session: aiohttp.ClientSession
-) -> None:
+async def test_invalid_header_names_are_not_repeated(start_proxy: StartProxy, session: aiohttp.ClientSession) -> None:
     async with start_proxy(cors_origins=PAGE) as proxy:
         asked = preflight() | {"access-control-request-headers": "x;<script>"}
         _, headers = await headers_of(session.options(f"{proxy.url}/v1/models", headers=asked))

@@ -1,4 +1,4 @@
-"""Daily caps on images, from the request to the answer: who is passed over, what is refused, and what still counts."""
+"""Daily caps on images, from the request to the answer: skipped back ends, refusals, and the orders that count."""
 
 import asyncio
 from collections import Counter
@@ -21,7 +21,7 @@ def entry(name: str, server: Sora, cap: int | None = None, **fields: Any) -> dic
 
 
 def answers(server: Sora, *refusals: web.Response) -> Any:
-    """Answer so many orders with these, without registering them; then take orders."""
+    """Answer orders with these refusals, without registering them; then accept orders."""
     left = list(refusals)
 
     async def answer(order: Order) -> web.StreamResponse:
@@ -41,7 +41,7 @@ def refused(code: str, status: int) -> web.Response:
 
 
 async def images_today(proxy: Proxy) -> dict[str, int]:
-    """As operators see them, by back end."""
+    """The images of today as operators see them, by back end."""
     queue = await proxy.admin_get("/admin/api/queue")
     counted = {each["backend"]: each["images_today"] for each in queue["backends"]}
     assert queue["in_all"]["images_today"] == sum(counted.values())
@@ -58,7 +58,7 @@ async def assert_capped(proxy: Proxy, cap: str, **fields: Any) -> None:
         assert "retry-after" not in answer.headers
 
 
-async def test_beyond_the_cap_in_all_orders_are_refused_before_anything_is_sent(
+async def test_orders_beyond_the_total_cap_are_refused_before_anything_is_sent(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async with start_proxy(**in_front_of(sora, max_images_per_day=3)) as proxy:
@@ -107,7 +107,7 @@ async def test_if_another_back_end_is_merely_full_the_answer_says_when_to_try_ag
     assert servers[0].registered == 1
 
 
-async def test_an_order_that_waits_falls_over_when_its_back_end_reaches_the_cap(
+async def test_a_waiting_order_fails_over_when_its_back_end_reaches_the_cap(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     for server in servers:
@@ -187,7 +187,7 @@ async def test_an_order_that_no_key_could_place_does_not_count(start_proxy: Star
         assert await images_today(proxy) == {"sora": 0}
 
 
-async def test_an_order_that_the_back_end_took_counts_even_if_it_is_refused_or_lost_later(
+async def test_an_order_that_the_back_end_accepted_counts_even_if_it_is_refused_or_lost_later(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async def fail(order: Order) -> web.StreamResponse:
@@ -236,7 +236,7 @@ async def test_an_order_whose_outcome_stays_unknown_counts(start_proxy: StartPro
 
 
 @pytest.mark.parametrize("registers", [False, True])
-async def test_an_order_that_is_cancelled_on_its_way_counts_if_it_was_registered(
+async def test_an_order_that_is_cancelled_while_it_is_submitted_counts_if_it_was_registered(
     start_proxy: StartProxy, sora: Sora, registers: bool
 ) -> None:
     decide = asyncio.Event()
@@ -251,7 +251,7 @@ async def test_an_order_that_is_cancelled_on_its_way_counts_if_it_was_registered
         await sora.until(lambda: len(sora.orders) == 1)
         async with proxy.client.post(f"{proxy.url}/v1/generation/{placed}/cancel") as answer:
             assert answer.status == 200, await answer.text()
-        await assert_capped(proxy, "MAX_IMAGES_PER_DAY=1")  # for nobody knows yet
+        await assert_capped(proxy, "MAX_IMAGES_PER_DAY=1")  # since the outcome is not known yet
         decide.set()
 
         async def nothing_is_left() -> bool:

@@ -124,7 +124,7 @@ def log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
-async def test_a_log_that_is_gone_after_a_crash_is_missed_until_it_is_put_back(path: Path) -> None:
+async def test_a_log_that_is_missing_after_a_crash_is_reported_until_it_is_restored(path: Path) -> None:
     await killed(KILLED, str(path))
     log = log_of(path)
     kept = await asyncio.to_thread(log.read_bytes)
@@ -138,7 +138,7 @@ async def test_a_log_that_is_gone_after_a_crash_is_missed_until_it_is_put_back(p
         assert await Store(database).find("chatcmpl-1") is not None
 
 
-async def test_a_log_that_can_not_be_read_is_refused_and_kept_and_can_be_given_up(path: Path) -> None:
+async def test_an_unreadable_log_is_refused_and_kept_and_can_be_discarded(path: Path) -> None:
     await killed(KILLED, str(path))
     log = log_of(path)
     await asyncio.to_thread(log.write_bytes, b"x" * 9000)
@@ -158,7 +158,7 @@ async def test_a_database_that_is_gone_after_a_crash_is_not_replaced_by_an_empty
     assert not await asyncio.to_thread(path.exists)
 
 
-async def test_a_log_that_another_program_brought_home_is_not_missed(path: Path) -> None:
+async def test_a_log_that_another_program_checkpointed_is_not_reported_as_missing(path: Path) -> None:
     await killed(KILLED, str(path))
 
     def look() -> int:
@@ -171,7 +171,7 @@ async def test_a_log_that_another_program_brought_home_is_not_missed(path: Path)
         assert await Store(database).find("chatcmpl-1") is not None
 
 
-async def test_after_a_clean_end_an_older_copy_may_be_put_back(path: Path) -> None:
+async def test_an_older_copy_may_be_restored_after_a_clean_end(path: Path) -> None:
     await filled(path, 3)
     copy = await asyncio.to_thread(path.read_bytes)
     await filled(path, 3)
@@ -180,7 +180,7 @@ async def test_after_a_clean_end_an_older_copy_may_be_put_back(path: Path) -> No
         assert len(await Store(database).unfinished()) == 3
 
 
-async def test_a_check_that_takes_too_long_is_given_up_and_the_start_goes_on(
+async def test_a_check_that_takes_too_long_is_abandoned_and_the_start_continues(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await filled(path)
@@ -189,7 +189,7 @@ async def test_a_check_that_takes_too_long_is_given_up_and_the_start_goes_on(
 
     @sa.event.listens_for(database._write_engine, "before_cursor_execute")
     def interrupt(connection: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
-        """As the timer does, but at once, and once."""
+        """Interrupt the check as the timer does, but at once, and once."""
         if "quick_check" in statement:
             raw, strikes = cast("sqlite3.Connection", connection.connection.driver_connection), iter([1])
             raw.set_progress_handler(lambda: next(strikes, 0), 1)
@@ -229,9 +229,7 @@ async def schema(path: Path) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
-async def test_a_file_of_each_released_version_is_brought_up_to_date_with_all_that_is_in_it(
-    path: Path, version: int
-) -> None:
+async def test_a_file_of_each_released_version_is_migrated_with_all_its_content(path: Path, version: int) -> None:
     await released(path, version)
     async with opened(path) as database:
         store = Store(database)
@@ -268,7 +266,7 @@ async def shape(path: Path) -> dict[str, list[tuple[str, str]]]:
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
-async def test_a_file_that_was_brought_up_to_date_looks_like_a_new_one(path: Path, version: int) -> None:
+async def test_a_migrated_file_has_the_same_schema_as_a_new_one(path: Path, version: int) -> None:
     await released(path, version)
     new = path.with_name("new.db")
     for each in (path, new):
@@ -277,7 +275,7 @@ async def test_a_file_that_was_brought_up_to_date_looks_like_a_new_one(path: Pat
     assert await shape(path) == await shape(new)
 
 
-async def test_recovery_looks_for_unfinished_orders_by_an_index(path: Path) -> None:
+async def test_recovery_searches_for_unfinished_orders_by_an_index(path: Path) -> None:
     async with opened(path) as database:
         plans: list[str] = []
 
@@ -357,9 +355,7 @@ async def test_a_server_that_ends_without_its_database_does_not_make_the_next_on
     assert "is missing" in await fault_of_start(path)
 
 
-async def test_a_lock_of_another_program_makes_orders_wait_and_nothing_else(
-    start_proxy: StartProxy, sora: Sora, path: Path
-) -> None:
+async def test_a_lock_of_another_program_only_delays_orders(start_proxy: StartProxy, sora: Sora, path: Path) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         first = await place(proxy)
         await outcome(proxy, first)

@@ -1,4 +1,4 @@
-"""Delivering what is in the outbox: when it is tried again, when no more, and what is never asked."""
+"""Delivery of the outbox: retries, the end of retries, and addresses that are never called."""
 
 import asyncio
 import time
@@ -26,13 +26,13 @@ from tests.receiver import SECRET, Answer, Receiver, hang, hang_up, serve_receiv
 
 @dataclass
 class Post:
-    """An outbox, and what delivers from it."""
+    """An outbox and its deliverer."""
 
     database: Database
     outbox: Outbox
 
     async def put(self, address: str, host: str = "127.0.0.1", attempts: int = 0, wait: float = 0.0) -> str:
-        """Put a message into the outbox that is due in so many seconds; returns its id."""
+        """Put a message into the outbox that is due in this many seconds; returns its id."""
         number = len(await self.messages())
         message = Message(f"msg_{number}", f"chatcmpl-{number}", address, host, "{}", attempts, time.time() + wait)
         await self.database.write(lambda connection: connection.execute(outbox.insert(), asdict(message)))
@@ -55,7 +55,7 @@ class Post:
         return [Message(*row) for row in rows]
 
     async def until_tried(self, attempts: int = 1) -> list[Message]:
-        """Wait until each message that is left was tried so often, and none is on its way; returns them."""
+        """Wait until each remaining message was tried this often, and no delivery runs; returns the messages."""
 
         async def look() -> bool:
             messages = await self.messages()
@@ -66,7 +66,7 @@ class Post:
 
     @staticmethod
     def _held(messages: list[Message]) -> bool:
-        """Whether one of them is on its way: then it is kept back for some seconds, less than it rests after that."""
+        """Whether a delivery runs: its message is then due in some seconds, sooner than after a failure."""
         return any(message.due_at < time.time() + 50 for message in messages)
 
 
@@ -80,11 +80,11 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
     pool.close()
 
 
-# --- What ends it, and what does not ----------------------------------------------------------------------------------
+# --- Answers ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code", [200, 201, 204, 299, 410])
-async def test_a_message_that_is_taken_or_not_wanted_is_never_sent_again(
+async def test_a_message_that_is_accepted_or_answered_with_gone_is_never_sent_again(
     post: Post, receiver: Receiver, code: int
 ) -> None:
     receiver.answers = [status(code)]
@@ -99,7 +99,7 @@ async def test_a_message_that_is_taken_or_not_wanted_is_never_sent_again(
     [*(status(code) for code in (300, 304, 400, 401, 404, 409, 429, 500, 502, 503)), hang_up],
     ids=lambda answer: getattr(answer, "__name__", "answer"),
 )
-async def test_any_other_answer_is_a_failure_and_tried_again_after_a_pause_with_some_jitter(
+async def test_any_other_answer_is_a_failure_and_the_message_is_retried_after_a_pause_with_jitter(
     post: Post, receiver: Receiver, answer: Answer
 ) -> None:
     receiver.answers = [answer]
@@ -121,7 +121,7 @@ async def test_a_redirect_is_a_failure_and_not_followed(post: Post, receiver: Re
         assert elsewhere.calls == []
 
 
-async def test_a_receiver_that_does_not_answer_in_time_is_tried_again(
+async def test_a_message_is_retried_when_its_receiver_does_not_answer_in_time(
     post: Post, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.foreign.public_http.TIMEOUT_SECONDS", 0.2)
@@ -132,7 +132,7 @@ async def test_a_receiver_that_does_not_answer_in_time_is_tried_again(
     assert message.attempts == 1
 
 
-async def test_a_receiver_that_is_not_there_is_tried_again(post: Post) -> None:
+async def test_a_message_is_retried_when_its_receiver_can_not_be_reached(post: Post) -> None:
     async with serve_receiver() as receiver:
         pass
     await post.put(receiver.url)
@@ -141,7 +141,7 @@ async def test_a_receiver_that_is_not_there_is_tried_again(post: Post) -> None:
     assert message.attempts == 1
 
 
-async def test_what_an_answer_says_beyond_its_status_is_not_waited_for(post: Post, receiver: Receiver) -> None:
+async def test_the_body_of_an_answer_is_not_waited_for(post: Post, receiver: Receiver) -> None:
     hung_up = asyncio.Event()
 
     async def endless(request: web.Request) -> web.StreamResponse:
@@ -161,10 +161,10 @@ async def test_what_an_answer_says_beyond_its_status_is_not_waited_for(post: Pos
             await hung_up.wait()
 
 
-# --- When ------------------------------------------------------------------------------------------------------------
+# --- Times -----------------------------------------------------------------------------------------------------------
 
 
-async def test_it_is_tried_again_later_and_later_under_the_same_id_and_given_up_in_the_end(
+async def test_a_message_is_retried_after_growing_pauses_under_the_same_id_and_finally_given_up(
     post: Post, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     delays = (0.05, 0.1, 0.2)
@@ -198,7 +198,7 @@ def test_the_pauses_grow_and_span_more_than_a_day() -> None:
     [
         ("500", 500, 510),
         ("a date", 4990, 5001),
-        ("1", 100, 126),  # not sooner than we would
+        ("1", 100, 126),  # not sooner than the own pause
         ("99999999", 86_400, 86_401),  # not later than tomorrow
         ("soon", 100, 126),
     ],
@@ -224,7 +224,7 @@ async def test_a_message_is_sent_when_it_is_due_without_being_woken(post: Post, 
     assert time.monotonic() >= due - 0.01
 
 
-async def test_a_message_that_comes_later_is_sent_at_once(post: Post, receiver: Receiver) -> None:
+async def test_a_message_that_is_added_later_is_sent_at_once(post: Post, receiver: Receiver) -> None:
     async with post.delivering(receiver.host) as deliverer:
         for calls in (1, 2):
             await post.put(receiver.url)
@@ -233,7 +233,7 @@ async def test_a_message_that_comes_later_is_sent_at_once(post: Post, receiver: 
             assert await post.until_tried() == []
 
 
-async def test_what_a_stop_interrupts_stays_in_the_outbox_with_its_attempt_counted(
+async def test_a_message_whose_delivery_a_stop_interrupts_stays_in_the_outbox_with_its_attempt_counted(
     post: Post, receiver: Receiver
 ) -> None:
     receiver.answers = [hang]
@@ -244,9 +244,7 @@ async def test_what_a_stop_interrupts_stays_in_the_outbox_with_its_attempt_count
     assert message.attempts == 1
 
 
-async def test_a_host_that_hangs_takes_a_few_places_only_and_the_others_are_served(
-    post: Post, receiver: Receiver
-) -> None:
+async def test_a_hanging_host_takes_only_a_few_places_and_the_others_are_served(post: Post, receiver: Receiver) -> None:
     async with serve_receiver() as other:
         receiver.answers = [hang] * 20
         for _ in range(20):
@@ -258,10 +256,10 @@ async def test_a_host_that_hangs_takes_a_few_places_only_and_the_others_are_serv
             assert receiver.open == len(receiver.calls) == MAX_SENDING_PER_HOST
 
 
-# --- Whom it never asks -----------------------------------------------------------------------------------------------
+# --- Addresses that are never called ----------------------------------------------------------------------------------
 
 
-async def test_no_spelling_of_an_address_that_is_not_public_is_asked(post: Post, receiver: Receiver) -> None:
+async def test_an_address_that_is_not_public_is_never_called_in_any_spelling(post: Post, receiver: Receiver) -> None:
     for place in (*LOOPBACK, *ELSEWHERE):
         await post.put(f"https://{place}:{receiver.port}/", host=place)
         await post.put(f"https://{place}/", host=place)
@@ -282,7 +280,7 @@ async def test_no_spelling_of_an_address_that_is_not_public_is_asked(post: Post,
     assert receiver.calls == []
 
 
-async def test_a_host_that_is_not_listed_any_more_is_not_asked(post: Post, receiver: Receiver) -> None:
+async def test_a_host_that_was_removed_from_the_list_is_not_called(post: Post, receiver: Receiver) -> None:
     await post.put(receiver.url)
     async with post.delivering("hooks.example.com", delays=(100.0,)):
         (message,) = await post.until_tried()

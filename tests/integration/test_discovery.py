@@ -1,4 +1,4 @@
-"""Back ends that are asked for their models: what clients see of them, also while a server can't be reached."""
+"""Back ends that are asked for their models: the models that clients see, even while a server can't be reached."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ class Lists(Named):
 
 @asynccontextmanager
 async def serve(port: int = 0, **models: int) -> AsyncIterator[ToyServer]:
-    """A server with these models, and how many images an order of each may have at most."""
+    """A server with these models, and the most images of an order of each."""
     server = ToyServer()
     server.models = models
     runner = await server.start(port)
@@ -59,7 +59,7 @@ def entry(url: str, **fields: Any) -> dict[str, Any]:
 
 
 async def listed(proxy: Proxy) -> dict[str, int]:
-    """The models that clients see, and how many images an order may have."""
+    """The models that clients see, and the most images of an order of each."""
     models = (await proxy.get("/v1/models"))["data"]
     return {each["id"]: each["capabilities"]["max_images"] for each in models if "alias_of" not in each}
 
@@ -90,7 +90,9 @@ async def test_models_are_those_that_the_server_lists_now(start_proxy: StartProx
         assert await refusal(proxy, model="fox") == (404, "model_not_found")
 
 
-async def test_an_operators_list_of_models_wins_and_the_server_says_what_they_can_do(start_proxy: StartProxy) -> None:
+async def test_an_operators_list_of_models_takes_precedence_and_the_server_states_their_capabilities(
+    start_proxy: StartProxy,
+) -> None:
     async with serve(fox=3, hare=2) as server:
         backends = [entry(server.url, models={"animal": "fox", "unlisted": "unlisted"})]
         async with start_proxy(backends=backends) as proxy:
@@ -144,7 +146,7 @@ async def test_models_survive_a_restart_while_their_server_can_not_be_reached(
         assert await refusal(proxy, model="hare") == (404, "model_not_found")
 
 
-async def test_models_of_a_server_that_does_not_answer_stay(start_proxy: StartProxy) -> None:
+async def test_models_of_a_server_that_does_not_answer_stay_listed(start_proxy: StartProxy) -> None:
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(serve(fox=1))
         async with serve(hare=1, fox=4) as other:
@@ -157,7 +159,7 @@ async def test_models_of_a_server_that_does_not_answer_stay(start_proxy: StartPr
         await until_listed(proxy, bear=1, wolf=1, deer=1, fox=4)
 
 
-async def test_operators_have_a_back_end_asked_at_once_and_learn_why_it_does_not_answer(
+async def test_operators_can_ask_a_back_end_for_its_models_at_once_and_see_why_it_does_not_answer(
     start_proxy: StartProxy, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.backend_keeping.discovery.RETRY_SECONDS", 3600)
@@ -174,14 +176,14 @@ async def test_operators_have_a_back_end_asked_at_once_and_learn_why_it_does_not
 
 
 class Wide(Lists):
-    """Its models make one size, which is not that of the others."""
+    """A back end whose models make one size, other than those of the other back end."""
 
     async def ask_capabilities(self, account: Account) -> Capabilities:
         found = await super().ask_capabilities(account)
         return Capabilities(dict.fromkeys(found.models, Abilities(((1024, 768),))))
 
 
-async def test_each_back_end_gets_the_size_that_is_nearest_there(
+async def test_each_back_end_gets_the_nearest_size_that_it_supports(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch, silent: int
 ) -> None:
     monkeypatch.setitem(BACKENDS, "wide", Wide)
@@ -208,7 +210,7 @@ class Crashes(Lists):
         raise ZeroDivisionError
 
 
-async def test_a_mistake_in_one_back_end_does_not_keep_others_from_being_asked(
+async def test_a_bug_in_one_back_end_does_not_stop_the_discovery_of_others(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(BACKENDS, "crashes", Crashes)

@@ -1,4 +1,4 @@
-"""Ways out: an order, its looks and its downloads go by the proxies of its key, and by the next one if one fails."""
+"""Egresses: an order, its polls and its downloads use the proxies of its key, and the next one if one fails."""
 
 import socket
 from typing import Any
@@ -11,7 +11,7 @@ from tests.conftest import Proxy, Simulator, StartProxy, upstream_keys
 from tests.scripted import Script, Serve, Server, behind_socks, leading_to
 from tests.streams import read_stream
 
-HOST = "sora.test"  # only a proxy knows where it is: whatever reaches the simulator under this name came through one
+HOST = "sora.test"  # only a proxy can resolve it: every request to the simulator under this name came through one
 CHALLENGE = b"HTTP/1.1 403 Forbidden\r\ncf-mitigated: challenge\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n"
 GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
 
@@ -76,7 +76,7 @@ FAILING: dict[str, tuple[str, Script]] = {
 
 
 @pytest.mark.parametrize("failing", FAILING)
-async def test_a_key_whose_first_way_fails_goes_on_by_the_next_and_is_not_touched(
+async def test_a_key_whose_first_egress_fails_continues_through_the_next_and_is_not_affected(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve, failing: str
 ) -> None:
     scheme, script = FAILING[failing]
@@ -97,7 +97,7 @@ async def test_a_key_whose_first_way_fails_goes_on_by_the_next_and_is_not_touche
     assert (await simulator.stats())["registered"] == 2
 
 
-async def test_an_image_whose_way_is_challenged_is_fetched_by_the_next_way(
+async def test_an_image_whose_egress_is_challenged_is_fetched_through_the_next_egress(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve
 ) -> None:
     await simulator.order_fault("challenge", endpoint="media", times=1)
@@ -113,7 +113,7 @@ async def test_an_image_whose_way_is_challenged_is_fetched_by_the_next_way(
     assert second.destinations
 
 
-async def test_an_order_whose_answer_was_lost_is_looked_for_by_the_next_way(
+async def test_an_order_whose_answer_was_lost_is_searched_for_through_the_next_egress(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve
 ) -> None:
     def only_once(server: Server, sock: socket.socket) -> None:
@@ -133,7 +133,7 @@ async def test_an_order_whose_answer_was_lost_is_looked_for_by_the_next_way(
     assert second.destinations
 
 
-async def test_each_key_has_its_own_ways_and_a_broken_one_rests_no_other_key(
+async def test_each_key_has_its_own_egresses_and_a_broken_one_affects_no_other_key(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve, silent: int
 ) -> None:
     server = serve(behind_socks(leading_to(port_of(simulator))))
@@ -188,7 +188,7 @@ async def test_an_order_whose_answer_is_lost_behind_a_socks_proxy_is_made_exactl
     assert sum(stats["ordering"]["submit"].values()) == (1 if registered else 2)
 
 
-async def test_when_no_way_works_the_client_is_told_and_no_key_is_out_of_service(
+async def test_when_no_egress_works_the_client_gets_an_error_and_no_key_is_out_of_service(
     start_proxy: StartProxy, simulator: Simulator, silent: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     ways = f"socks5://user:the-password@127.0.0.1:{silent},http://user:the-password@127.0.0.1:{silent}"

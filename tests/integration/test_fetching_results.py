@@ -1,4 +1,4 @@
-"""Finished images survive trouble of the server that holds them; those that are bad or gone are given up soon."""
+"""Finished images survive errors of their server; damaged or missing ones are given up soon."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from tests.conftest import HOUR, Proxy, StartProxy
 from tests.eventually import PATIENCE, eventually
 from tests.integration.test_cancel import cancel, finish_reason
 from tests.integration.test_comfyui import colour_by, corner, generate, ours, place
-from tests.integration.test_result_addresses import giving
+from tests.integration.test_result_addresses import list_results
 from tests.simulated_comfyui import SimulatedComfyUI, simulated
 from tests.sora_server import Sora, in_front_of
 
@@ -41,7 +41,7 @@ async def pauses_after_a_failed_fetch(proxy: Proxy, server: SimulatedComfyUI, mo
     [{"fault": "status", "status": 500}, {"fault": "status", "status": 429}, {"fault": "html", "status": 502}],
     ids=lambda trouble: "-".join(str(value) for value in trouble.values()),
 )
-async def test_an_image_whose_server_is_in_trouble_four_times_arrives(
+async def test_an_image_arrives_after_four_errors_of_its_server(
     start_proxy: StartProxy, trouble: dict[str, Any]
 ) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
@@ -88,7 +88,7 @@ async def test_an_image_that_is_gone_or_damaged_is_given_up_after_three_attempts
     assert body["error"]["message"] == "the back end's images can't be fetched or read"
 
 
-async def test_trouble_before_a_missing_image_does_not_count_against_it(start_proxy: StartProxy) -> None:
+async def test_server_errors_before_a_missing_image_do_not_count_as_its_attempts(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         await server.fault("status", 4, endpoint="view", status=503)
         await server.fault("view_gone", 2)
@@ -97,7 +97,7 @@ async def test_trouble_before_a_missing_image_does_not_count_against_it(start_pr
 
 async def test_a_client_sees_that_the_address_of_an_image_was_the_reason(start_proxy: StartProxy, sora: Sora) -> None:
     async with start_proxy(**in_front_of(sora), image_localization=True) as proxy:
-        giving(sora, "http://10.0.0.1/fox.gif")
+        list_results(sora, "http://10.0.0.1/fox.gif")
         async with proxy.chat() as answer:
             message = (await answer.json())["error"]["message"]
     assert message == "the back end's images are at addresses that may not be used"

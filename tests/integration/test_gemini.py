@@ -1,4 +1,4 @@
-"""Google's Gemini API, as a server that answers whatever a test says."""
+"""Google's Gemini API, from a server that sends the answers of the test."""
 
 import asyncio
 import base64
@@ -31,7 +31,7 @@ async def server() -> AsyncIterator[GeminiServer]:
     await runner.cleanup()
 
 
-def place(server: GeminiServer, **fields: Any) -> dict[str, Any]:
+def gemini_entry(server: GeminiServer, **fields: Any) -> dict[str, Any]:
     return entry(server, models=[MODEL, OTHER], options={"profile": "gemini"}, **fields)
 
 
@@ -51,13 +51,13 @@ async def test_an_image_comes_as_one_of_the_parts_and_the_key_in_its_own_header(
     start_proxy: StartProxy, server: GeminiServer
 ) -> None:
     server.answers = [answer(200, by_gemini([{"text": "Here it is."}, {"inlineData": None}, inline_part(ENCODED)]))]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server)]) as proxy:
         assert await made(proxy) == GIF
     assert server.keys == ["key-of-images"]
     assert "candidateCount" not in server.bodies[0]["generationConfig"]
 
 
-async def test_sketches_and_signatures_before_the_image_are_passed_over_and_leave_no_file(
+async def test_sketches_and_signatures_before_the_image_are_ignored_and_leave_no_file(
     start_proxy: StartProxy, server: GeminiServer, tmp_path: Path
 ) -> None:
     signature = {"thoughtSignature": base64.b64encode(bytes(9000)).decode()}
@@ -68,18 +68,18 @@ async def test_sketches_and_signatures_before_the_image_are_passed_over_and_leav
     large = FOX + bytes(5_000_000)
     final = signature | inline_part(base64.b64encode(large).decode())
     server.answers = [answer(200, by_gemini([*sketches, {"text": "Hm.", "thought": True}, final]))]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server)]) as proxy:
         assert await made(proxy) == large
         assert len(await asyncio.to_thread(lambda: list((tmp_path / "data/images").iterdir()))) == 1
 
 
-async def test_of_several_images_the_first_is_taken(
+async def test_the_first_of_several_images_is_kept(
     start_proxy: StartProxy, server: GeminiServer, tmp_path: Path
 ) -> None:
     images = [FOX + bytes(6000), *[GIF + bytes(6000)] * 20]
     parts = [inline_part(base64.b64encode(image).decode()) for image in images]
     server.answers = [answer(200, by_gemini(parts))]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server)]) as proxy:
         assert await made(proxy) == images[0]
         assert len(await asyncio.to_thread(lambda: list((tmp_path / "data/images").iterdir()))) == 1
 
@@ -87,7 +87,7 @@ async def test_of_several_images_the_first_is_taken(
 async def test_an_order_for_several_images_is_one_call_for_each_and_their_usage_is_added(
     start_proxy: StartProxy, server: GeminiServer
 ) -> None:
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server)]) as proxy:
         status, found, _ = await generate(proxy, model=MODEL, n=3)
         assert (status, len(found["data"])) == (200, 3)
         counts = {"input_tokens": 21, "output_tokens": 3870, "total_tokens": 3891}
@@ -112,20 +112,22 @@ BLOCKED += ["IMAGE_RECITATION", "SPII"]
         {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "candidates": []},
     ],
 )
-async def test_what_is_against_the_rules_is_the_orders_fault_and_the_key_serves_the_next_one(
+async def test_an_order_against_the_rules_is_refused_and_its_key_serves_the_next_one(
     start_proxy: StartProxy, server: GeminiServer, body: Any
 ) -> None:
     server.answers = [answer(200, body)]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server)]) as proxy:
         assert (await refused(proxy))[:2] == (400, "content_policy_violation")
         assert await made(proxy) == FOX
     assert len(server.bodies) == 2
 
 
 @pytest.mark.parametrize("reason", ["NO_IMAGE", "IMAGE_OTHER", "MAX_TOKENS", "OTHER", "LANGUAGE"])
-async def test_another_reason_is_named(start_proxy: StartProxy, server: GeminiServer, reason: str) -> None:
+async def test_another_finish_reason_is_named_in_the_error(
+    start_proxy: StartProxy, server: GeminiServer, reason: str
+) -> None:
     server.answers = [answer(200, by_gemini([], reason))]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server)]) as proxy:
         status, code, message = await refused(proxy)
         assert (status, code) == (502, "generation_failed")
         assert f"Its reason: {reason}." in message
@@ -134,12 +136,12 @@ async def test_another_reason_is_named(start_proxy: StartProxy, server: GeminiSe
     assert len(server.bodies) == 2
 
 
-async def test_words_instead_of_an_image_are_shown(
+async def test_text_instead_of_an_image_is_shown(
     start_proxy: StartProxy, server: GeminiServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     thought = {"text": "a secret thought", "thought": True}
     server.answers = [answer(200, by_gemini([thought, {"text": "Which fox\ndo you mean?"}]))]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server)]) as proxy:
         status, code, message = await refused(proxy)
         assert (status, code) == (400, "order_refused")
         assert message.endswith("words instead of an image: Which fox do you mean?")
@@ -173,11 +175,11 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("status", "body", "expected", "code"), FAULTS)
-async def test_an_error_of_the_order_leaves_the_key_alone(
+async def test_an_error_of_the_order_does_not_affect_the_key(
     start_proxy: StartProxy, server: GeminiServer, status: int, body: Any, expected: int, code: str
 ) -> None:
     server.answers = [answer(status, body)]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server)]) as proxy:
         found = await refused(proxy)
         assert found[:2] == (expected, code)
         assert "text of the back end" not in found[2]
@@ -197,40 +199,38 @@ async def test_a_key_that_is_at_fault_is_taken_out_of_service_and_another_one_ma
     start_proxy: StartProxy, server: GeminiServer, status: int, body: Any
 ) -> None:
     server.answers = [answer(status, body)]
-    async with start_proxy(backends=[place(server) | {"keys": [{"key": "one"}, {"key": "two"}]}]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server) | {"keys": [{"key": "one"}, {"key": "two"}]}]) as proxy:
         assert await made(proxy) == FOX
     assert sorted(map(str, server.keys)) == ["one", "two"]
 
 
-async def test_a_country_without_the_service_rests_the_egress_and_not_the_key(
+async def test_in_a_country_without_the_service_the_egress_cools_down_and_not_the_key(
     start_proxy: StartProxy, server: GeminiServer, silent: int
 ) -> None:
     server.answers = [answer(400, error(400, "FAILED_PRECONDITION"))]
     proxies = f"direct,http://127.0.0.1:{silent}"
-    async with start_proxy(backends=[place(server)], proxies=proxies) as proxy:
+    async with start_proxy(backends=[gemini_entry(server)], proxies=proxies) as proxy:
         async with proxy.chat(model=MODEL, background=True) as placed:
             assert placed.status == 200
 
-        async def rested() -> bool:
+        async def cooled_down() -> bool:
             return bool(state_of(proxy).egresses[0].cooldown.failures)
 
-        await eventually(rested)
+        await eventually(cooled_down)
         assert (state_of(proxy).rejected, state_of(proxy).cooldown.failures) == (None, 0)
 
 
-async def test_a_model_that_is_overloaded_made_nothing_and_is_asked_again(
-    start_proxy: StartProxy, server: GeminiServer
-) -> None:
-    """Of a call that fails so, Google says that it is not charged."""
+async def test_an_order_for_an_overloaded_model_is_sent_again(start_proxy: StartProxy, server: GeminiServer) -> None:
+    """Google states that calls with this error are not charged."""
     server.answers = [answer(503, error(503, "UNAVAILABLE"))]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server)]) as proxy:
         assert await made(proxy) == FOX
         assert await proxy.images_today() == 1
     assert (len(server.bodies), server.registered) == (2, 1)
 
 
-def rests(backend: Backend) -> dict[str, float]:
-    """For how many seconds the key takes no orders, by the models."""
+def cooldowns_of(backend: Backend) -> dict[str, float]:
+    """The seconds for which the key takes no orders, by model."""
     (key,) = backend.keys.keys
     return {family: rest.until - backend.keys.now for family, rest in key.family_cooldowns(backend.keys.now).items()}
 
@@ -244,19 +244,19 @@ def rests(backend: Backend) -> dict[str, float]:
         (503, error(503, "UNAVAILABLE", reason("MODEL_CAPACITY_EXHAUSTED"), delay("33.3s")), 33.3),
     ],
 )
-async def test_a_limit_rests_the_key_for_the_model_alone_and_for_as_long_as_the_details_say(
+async def test_a_limit_makes_the_key_cool_down_for_that_model_only_and_for_the_stated_time(
     start_proxy: StartProxy, server: GeminiServer, status: int, body: Any, seconds: float
 ) -> None:
     server.answers = [answer(status, body)]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server)]) as proxy:
         async with proxy.chat(model=MODEL, background=True) as placed:
             assert placed.status == 200
 
         async def resting() -> bool:
-            return bool(rests(backend_of(proxy, "images")))
+            return bool(cooldowns_of(backend_of(proxy, "images")))
 
         await eventually(resting)
-        assert rests(backend_of(proxy, "images")) == {MODEL: pytest.approx(seconds, abs=1.5)}
+        assert cooldowns_of(backend_of(proxy, "images")) == {MODEL: pytest.approx(seconds, abs=1.5)}
         assert await made(proxy, model=OTHER) == FOX
     assert len(server.bodies) == 2
 
@@ -265,11 +265,13 @@ async def test_a_limit_rests_the_key_for_the_model_alone_and_for_as_long_as_the_
     "details",
     [[delay(text)] for text in ("", "soon", "-1s", 5, None, {"seconds": 3})] + [[5], "5", {"retryDelay": "9s"}],
 )
-async def test_a_limit_without_a_time_is_short(start_proxy: StartProxy, server: GeminiServer, details: Any) -> None:
+async def test_a_limit_without_a_time_causes_a_short_cooldown(
+    start_proxy: StartProxy, server: GeminiServer, details: Any
+) -> None:
     body = error(429, "RESOURCE_EXHAUSTED")
     body["error"]["details"] = details
     server.answers = [answer(429, body)]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server)]) as proxy:
         assert await made(proxy) == FOX
     assert len(server.bodies) == 2
 
@@ -289,7 +291,7 @@ async def test_a_hostile_answer_hurts_nobody_but_its_own_order(
     start_proxy: StartProxy, server: GeminiServer, hostile: str, tmp_path: Path
 ) -> None:
     server.answers = [web.Response(body=HOSTILE[hostile], content_type="application/json")]
-    async with start_proxy(backends=[place(server)]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server)]) as proxy:
         assert (await refused(proxy))[:2] == (502, "outcome_unknown")
         assert await made(proxy) == FOX
         assert len(await asyncio.to_thread(lambda: list((tmp_path / "data/images").iterdir()))) == 1
@@ -304,7 +306,7 @@ async def test_only_models_that_make_images_are_listed(
     start_proxy: StartProxy, server: GeminiServer, more: dict[str, str]
 ) -> None:
     options = {"profile": "gemini"} | more
-    async with start_proxy(backends=[place(server) | {"models": None, "options": options}]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server) | {"models": None, "options": options}]) as proxy:
 
         async def all_listed() -> bool:
             return list(await listed(proxy)) == [MODEL]
@@ -314,7 +316,7 @@ async def test_only_models_that_make_images_are_listed(
 
 async def test_operators_see_why_no_models_are_listed(start_proxy: StartProxy, server: GeminiServer) -> None:
     server.models_status = 401
-    async with start_proxy(backends=[place(server) | {"models": None}]) as proxy:
+    async with start_proxy(backends=[gemini_entry(server) | {"models": None}]) as proxy:
 
         async def seen() -> bool:
             return "does not accept the key" in str(await proxy.admin_get("/admin/api/backends/images"))

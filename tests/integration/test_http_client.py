@@ -1,4 +1,4 @@
-"""The client of back ends that speak HTTP through aiohttp: where its secrets go, and where not."""
+"""The client of back ends that speak HTTP through aiohttp: the hosts that get its secrets."""
 
 from collections.abc import AsyncIterator
 
@@ -13,7 +13,7 @@ SECRETS = {"authorization": "Bearer secret", "x-login": "secret"}
 
 
 class Elsewhere:
-    """It notes what comes."""
+    """A server that records the requests that it gets."""
 
     def __init__(self) -> None:
         self.url = ""

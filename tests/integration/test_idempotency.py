@@ -65,14 +65,14 @@ async def test_fifty_equal_requests_at_once_with_one_key_are_one_order(proxy: Pr
     assert await registered(simulator) == 1
 
 
-async def test_a_queue_that_is_full_takes_any_number_of_repeats(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_full_queue_accepts_any_number_of_repeats(start_proxy: StartProxy, simulator: Simulator) -> None:
     async with start_proxy(**in_front_of(simulator), max_queue=1) as proxy:
         answers = await asyncio.gather(*(ask(proxy, f"{IMAGE} larger", headers=KEY) for _ in range(20)))
     assert {status for status, _ in answers} == {200}
     assert await registered(simulator) == 1
 
 
-async def test_an_answer_is_replayed_in_the_form_that_is_asked_for_also_after_a_restart(
+async def test_an_answer_is_replayed_in_the_requested_form_even_after_a_restart(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator) | PUBLIC
@@ -135,13 +135,13 @@ async def test_another_order_under_the_same_key_is_refused(
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "a\u2028b"], ids=["empty", "long", "a tab", "a line"])
-async def test_a_key_that_is_none_is_refused(proxy: Proxy, simulator: Simulator, key: str) -> None:
+async def test_an_invalid_key_is_refused(proxy: Proxy, simulator: Simulator, key: str) -> None:
     status, body = await ask(proxy, headers={"idempotency-key": key})
     assert (status, body["error"]["param"]) == (400, "Idempotency-Key")
     assert await registered(simulator) == 0
 
 
-async def test_the_longest_key_is_taken(proxy: Proxy, simulator: Simulator) -> None:
+async def test_the_longest_key_is_accepted(proxy: Proxy, simulator: Simulator) -> None:
     answers = [await ask(proxy, headers={"idempotency-key": "k" * 255}) for _ in range(2)]
     assert answers[0] == answers[1]
     assert await registered(simulator) == 1

@@ -1,4 +1,4 @@
-"""Edits and variations as multipart forms, in all the ways that clients write them, and in those that nobody should."""
+"""Edits and variations as multipart forms: every valid form that clients write, and invalid ones."""
 
 import asyncio
 import io
@@ -13,7 +13,7 @@ from PIL import Image
 from tests.conftest import Proxy, Simulator
 
 BOUNDARY = "line-between-the-parts"
-Part = tuple[str, bytes]  # the headers of a part, and what it holds
+Part = tuple[str, bytes]  # the headers of a part, and its content
 PROMPT: Part = ('form-data; name="prompt"', b"at night")
 
 
@@ -90,7 +90,7 @@ async def test_a_form_may_come_in_chunks_of_any_size(proxy: Proxy, simulator: Si
     assert await uploads(simulator) == [len(IMAGE[1])]
 
 
-async def test_a_large_image_is_taken_whole(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_large_image_is_accepted_whole(proxy: Proxy, simulator: Simulator) -> None:
     large = png((2000, 1500))
     assert len(large) > 2 * 2**20
     status, body = await post(proxy, form(('form-data; name="image"; filename="fox.png"', large), PROMPT))
@@ -106,7 +106,7 @@ async def test_a_variation_needs_no_prompt(proxy: Proxy, simulator: Simulator) -
 
 @pytest.mark.parametrize("name", ["mask", "mask[]", "markup", "image"])
 @pytest.mark.parametrize("file", ['; filename=""', '; filename=""\r\nContent-Type: application/octet-stream', ""])
-async def test_a_file_that_nobody_chose_is_left_out(proxy: Proxy, simulator: Simulator, name: str, file: str) -> None:
+async def test_a_file_field_without_a_file_is_ignored(proxy: Proxy, simulator: Simulator, name: str, file: str) -> None:
     status, body = await post(proxy, form(IMAGE, (f'form-data; name="{name}"{file}', b""), PROMPT))
     assert status == 200, body
     assert await uploads(simulator) == [len(IMAGE[1])]

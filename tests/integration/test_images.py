@@ -62,13 +62,13 @@ def opened(content: bytes) -> Image.Image:
 
 
 async def events_of(answer: aiohttp.ClientResponse, begun: bytes = b"") -> list[tuple[str, dict[str, Any]]]:
-    """The events of a stream, after what was read of it, each with the name on its `event:` line."""
+    """The remaining events of a stream, each with the name on its `event:` line."""
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/event-stream")
     return [named_event(block) for block in blocks_of(begun + await answer.read())]
 
 
-async def test_an_answer_that_was_not_asked_for_in_a_form_has_both_the_bytes_and_the_link(proxy: Proxy) -> None:
+async def test_an_answer_without_a_requested_form_has_both_the_bytes_and_the_link(proxy: Proxy) -> None:
     body = await answer_of(proxy, n=2)
 
     assert len(body["data"]) == 2
@@ -90,7 +90,7 @@ async def test_an_answer_that_was_not_asked_for_in_a_form_has_both_the_bytes_and
 
 
 @pytest.mark.parametrize(("asked", "given"), [("url", {"url"}), ("b64_json", {"b64_json"})])
-async def test_an_answer_has_the_form_that_was_asked_for(proxy: Proxy, asked: str, given: set[str]) -> None:
+async def test_an_answer_has_the_requested_form(proxy: Proxy, asked: str, given: set[str]) -> None:
     body = await answer_of(proxy, response_format=asked)
     assert [set(image) for image in body["data"]] == [given]
 
@@ -106,7 +106,7 @@ async def test_an_answer_has_the_form_that_was_asked_for(proxy: Proxy, asked: st
         ("1000x1500", (1024, 1536)),
     ],
 )
-async def test_a_size_is_the_nearest_that_the_back_end_has_and_the_answer_tells_it(
+async def test_the_nearest_size_of_the_back_end_is_ordered_and_shown_in_the_answer(
     proxy: Proxy, asked: str | None, made: tuple[int, int]
 ) -> None:
     body = await answer_of(proxy, size=asked, response_format="b64_json")
@@ -118,7 +118,7 @@ async def test_a_size_is_the_nearest_that_the_back_end_has_and_the_answer_tells_
 
 
 @pytest.mark.parametrize(("wanted", "ending"), [("png", "png"), ("webp", "webp"), ("jpeg", "jpg")])
-async def test_an_image_is_really_converted_once_and_kept_so(proxy: Proxy, wanted: str, ending: str) -> None:
+async def test_an_image_is_converted_once_and_stored_in_the_new_format(proxy: Proxy, wanted: str, ending: str) -> None:
     body = await answer_of(proxy, output_format=wanted)
 
     (image,) = body["data"]
@@ -137,7 +137,7 @@ async def test_compression_makes_a_smaller_file(proxy: Proxy) -> None:
     assert sizes[1] < sizes[0] / 2
 
 
-async def test_bytes_and_formats_are_to_be_had_although_images_are_not_kept(
+async def test_bytes_and_formats_are_available_although_images_are_not_kept(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     async with start_proxy(**in_front_of(simulator), image_localization=False) as proxy:
@@ -149,12 +149,12 @@ async def test_bytes_and_formats_are_to_be_had_although_images_are_not_kept(
     assert bare["data"][0]["url"].startswith(simulator.url)
 
 
-async def test_the_asked_models_name_is_in_the_answer(proxy: Proxy) -> None:
+async def test_the_answer_names_the_requested_model(proxy: Proxy) -> None:
     assert (await answer_of(proxy, model="gpt-image-1"))["model"] == "gpt-image-1"
     assert (await answer_of(proxy))["model"] == "sora-1.0"
 
 
-async def test_a_stream_tells_progress_in_comments_and_ends_with_an_event_per_image(
+async def test_a_stream_reports_progress_in_comments_and_ends_with_an_event_per_image(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
@@ -180,7 +180,7 @@ async def test_a_stream_tells_progress_in_comments_and_ends_with_an_event_per_im
     assert b"[DONE]" not in raw
 
 
-async def test_an_edit_in_json_by_data_uri(proxy: Proxy, simulator: Simulator) -> None:
+async def test_an_edit_in_json_accepts_a_data_uri(proxy: Proxy, simulator: Simulator) -> None:
     content = image_file()
     sources = [{"image_url": data_uri(content)}]
     body = await answer_of(proxy, "edits", images=sources, response_format="url")
@@ -191,7 +191,7 @@ async def test_an_edit_in_json_by_data_uri(proxy: Proxy, simulator: Simulator) -
         assert [name for name, _ in await events_of(answer)] == ["image_edit.completed"]
 
 
-async def test_a_failure_is_told_by_its_status_and_is_not_to_be_tried_again(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_failure_is_reported_by_its_status_and_must_not_be_retried(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("moderation", prompt="dragon")
     async with ask(proxy, prompt="a dragon") as answer:
         assert answer.status == 400
@@ -208,14 +208,16 @@ async def test_a_failure_in_a_stream_is_an_error_event(proxy: Proxy, simulator: 
     assert events[0][1]["error"]["code"] == "generation_failed"
 
 
-async def test_images_that_were_not_made_are_told_beside_those_that_were(proxy: Proxy, simulator: Simulator) -> None:
+async def test_images_that_were_not_made_are_reported_next_to_those_that_were(
+    proxy: Proxy, simulator: Simulator
+) -> None:
     await simulator.order_fault("unsafe", count=1)
     body = await answer_of(proxy, n=3)
     assert len(body["data"]) == 2
     assert [(fault["index"], fault["code"]) for fault in body["errors"]] == [(2, "result_unavailable")]
 
 
-async def test_an_image_that_can_not_be_fetched_is_linked_where_it_is_and_told(
+async def test_an_image_that_can_not_be_fetched_is_reported_and_linked_at_its_own_address(
     proxy: Proxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("media_status", status=404)
@@ -228,7 +230,7 @@ async def test_an_image_that_can_not_be_fetched_is_linked_where_it_is_and_told(
         ]
 
 
-async def test_an_answer_that_waits_too_long_is_a_504_with_the_id_and_the_order_goes_on(
+async def test_an_answer_that_waits_too_long_is_a_504_with_the_id_and_the_order_continues(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
@@ -326,7 +328,7 @@ async def test_bad_input_is_refused_by_name_before_anything_is_sent(
     assert (await simulator.stats())["ordering"] == {}
 
 
-async def test_what_we_do_not_use_is_accepted_whatever_it_holds(proxy: Proxy) -> None:
+async def test_unused_parameters_are_accepted_with_any_value(proxy: Proxy) -> None:
     await answer_of(
         proxy,
         background="transparent",

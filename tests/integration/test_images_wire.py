@@ -1,6 +1,6 @@
 """The simulated servers answer as museq 0.60.2, stable-diffusion.cpp and LiteLLM 1.105.7 did.
 
-`images_wire.json` holds one exchange a line: what was sent, and the status, the headers and the shape of the answer.
+`images_wire.json` holds one exchange in each line: the request, and the status, headers and shape of the answer.
 """
 
 import base64
@@ -20,7 +20,7 @@ FILES = {"image": png(), "not an image": b"not an image"}
 
 
 def body_of(exchange: dict[str, Any]) -> dict[str, Any]:
-    """What is sent, for aiohttp."""
+    """The recorded request, for aiohttp."""
     if "text" in exchange:
         return {"data": exchange["text"].encode(), "headers": {"content-type": "application/json"}}
     if "json" in exchange:

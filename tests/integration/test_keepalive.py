@@ -1,4 +1,4 @@
-"""Whole answers that take long: a true status at first, then blanks, and a body that tells all."""
+"""Whole answers that take long: the true status if it is known in time, else 200, blanks, and a complete body."""
 
 import asyncio
 import json
@@ -76,7 +76,7 @@ async def test_a_late_failure_is_a_valid_completion_with_a_refusal_and_an_error(
 
 
 @pytest.mark.parametrize("header", ["x-stainless-read-timeout", "x-stainless-timeout"])
-async def test_a_client_that_gives_up_soon_is_told_the_id_before_and_the_order_goes_on(
+async def test_a_client_with_a_short_timeout_gets_the_id_before_it_gives_up_and_the_order_continues(
     start_proxy: StartProxy, start_simulator: StartSimulator, header: str
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator)) as proxy:
@@ -91,7 +91,7 @@ async def test_a_client_that_gives_up_soon_is_told_the_id_before_and_the_order_g
     assert ended["choices"][0]["finish_reason"] == "stop"
 
 
-async def test_a_client_that_gives_up_after_the_blanks_began_is_told_in_the_body(
+async def test_a_client_whose_timeout_comes_after_the_first_blanks_gets_the_error_in_the_body(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("never_finish", times=None)
@@ -106,7 +106,7 @@ async def test_a_client_that_gives_up_after_the_blanks_began_is_told_in_the_body
 
 
 @pytest.mark.parametrize("said", ["", "never", "-1", "1e3", "nan", "9" * 400, "٣"])
-async def test_a_timeout_that_is_no_number_is_nothing_said(
+async def test_a_timeout_that_is_not_a_number_is_ignored(
     start_proxy: StartProxy, simulator: Simulator, said: str
 ) -> None:
     async with (
@@ -116,7 +116,9 @@ async def test_a_timeout_that_is_no_number_is_nothing_said(
         assert answer.status == 200
 
 
-async def test_what_breaks_after_the_status_is_cut_not_answered_twice(session: aiohttp.ClientSession) -> None:
+async def test_an_answer_that_breaks_after_its_status_is_cut_off_and_not_answered_twice(
+    session: aiohttp.ClientSession,
+) -> None:
     async def breaks(request: web.Request) -> Any:
         answer = LongAnswer(request)
         await answer.write(b" ")

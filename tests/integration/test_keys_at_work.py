@@ -1,4 +1,4 @@
-"""Several keys at work in front of a back end that itself refuses every excess."""
+"""Several keys in front of a back end that itself refuses orders above their limits."""
 
 import asyncio
 from collections import Counter
@@ -37,14 +37,14 @@ async def test_a_crowd_is_served_at_the_rate_of_the_accounts_without_a_single_re
     async with start_simulator(rpm=12, max_concurrent=3) as simulator:
         async with start_proxy(**in_front_of(simulator, *KEYS, **limits), max_queue_wait=1000) as proxy:
             assert await asyncio.gather(*(order(proxy) for _ in range(36))) == [200] * 36
-            # Every account is at its rate now: whoever comes waits, and nothing is sent.
+            # Every account is at its rate now: each new order waits, and nothing is sent.
             async with proxy.chat(background=True) as answer:
                 assert answer.status == 200
         assert (await simulator.stats())["refusals"] == {}
         assert await registered_by(simulator) == dict.fromkeys(KEYS, 12)
 
 
-async def test_accounts_that_all_can_serve_share_by_their_weights(
+async def test_accounts_that_can_all_serve_share_orders_by_their_weights(
     simulator: Simulator, start_proxy: StartProxy
 ) -> None:
     async with start_proxy(**in_front_of(simulator, *KEYS)) as proxy:
@@ -53,7 +53,7 @@ async def test_accounts_that_all_can_serve_share_by_their_weights(
     assert await registered_by(simulator) == {"one": 2, "two": 4, "three": 6}
 
 
-async def test_a_prompt_that_fails_moderation_touches_no_key(simulator: Simulator, start_proxy: StartProxy) -> None:
+async def test_a_prompt_that_fails_moderation_affects_no_key(simulator: Simulator, start_proxy: StartProxy) -> None:
     await simulator.order_fault("moderation", prompt="dragon")
     await simulator.order_fault("policy", prompt="invalid token")
     async with start_proxy(**in_front_of(simulator, *KEYS)) as proxy:
@@ -65,7 +65,7 @@ async def test_a_prompt_that_fails_moderation_touches_no_key(simulator: Simulato
         assert [await order(proxy) for _ in KEYS] == [200] * 3
 
 
-async def test_a_restart_gives_no_key_a_second_minute(simulator: Simulator, start_proxy: StartProxy) -> None:
+async def test_a_restart_does_not_reset_the_rate_of_a_key(simulator: Simulator, start_proxy: StartProxy) -> None:
     settings, now = in_front_of(simulator, "one", max_rpm=3), asyncio.get_running_loop().time
     async with start_proxy(**settings) as proxy:
         before = now()
@@ -78,7 +78,7 @@ async def test_a_restart_gives_no_key_a_second_minute(simulator: Simulator, star
         assert before + 59 < key.ready_at() < after + 61  # a minute after the first; the wall clock is in between
 
 
-async def test_a_key_that_was_tired_proves_itself_by_a_free_call_before_it_is_given_an_order(
+async def test_a_key_that_was_rate_limited_is_probed_before_it_gets_an_order(
     simulator: Simulator, start_proxy: StartProxy
 ) -> None:
     await simulator.order_fault("rate_limited", endpoint="submit", retry_after=0, times=1)
@@ -89,7 +89,7 @@ async def test_a_key_that_was_tired_proves_itself_by_a_free_call_before_it_is_gi
     assert stats["registered"] == 1
 
 
-async def test_keys_that_prove_themselves_for_long_hold_up_no_look_at_a_running_task(
+async def test_slow_probes_of_keys_do_not_delay_polls_of_running_tasks(
     simulator: Simulator, start_proxy: StartProxy
 ) -> None:
     await simulator.order_fault("hang", endpoint="parameters")
@@ -100,12 +100,12 @@ async def test_keys_that_prove_themselves_for_long_hold_up_no_look_at_a_running_
         *tired_keys, good = pool.keys
         for key in tired_keys:
             pool.put(key.id, key.config, KeyMemory(unproven=True))
-        pool.changed(good)  # it is the last one to be looked at
+        pool.changed(good)  # it is the last one to be polled
         async with asyncio.timeout(PATIENCE):
             assert await order(proxy) == 200
 
 
-async def test_an_order_that_no_key_can_take_in_time_fails_and_says_so(
+async def test_an_order_that_no_key_can_take_in_time_fails_with_that_reason(
     simulator: Simulator, start_proxy: StartProxy
 ) -> None:
     async with start_proxy(**in_front_of(simulator, "one", max_rpm=1), queue_timeout=0.3) as proxy:
@@ -116,7 +116,7 @@ async def test_an_order_that_no_key_can_take_in_time_fails_and_says_so(
     assert (await simulator.stats())["registered"] == 1
 
 
-async def test_one_clients_flood_does_not_hold_up_another(
+async def test_a_flood_of_one_client_does_not_delay_another_client(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     client_keys = [{"key": "sk-of-another-client", "name": "another"}]

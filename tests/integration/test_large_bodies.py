@@ -1,4 +1,4 @@
-"""Bodies that come too slowly, and ones that are too large."""
+"""Bodies that arrive too slowly, and bodies that are too large."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ async def post(proxy: Proxy, route: str, body: Any) -> tuple[int, dict[str, Any]
         return answer.status, await answer.json()
 
 
-async def test_a_body_that_does_not_come_is_a_408_and_the_next_one_has_its_turn(
+async def test_a_body_that_does_not_arrive_is_answered_with_408_and_the_next_one_gets_its_turn(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never() -> AsyncIterator[bytes]:
@@ -36,7 +36,7 @@ async def test_a_body_that_does_not_come_is_a_408_and_the_next_one_has_its_turn(
 
 
 @pytest.mark.parametrize("route", ["chat/completions", "images/generations", "images/edits"])
-async def test_a_body_that_is_too_large_is_refused_also_if_it_does_not_say_so(proxy: Proxy, route: str) -> None:
+async def test_a_body_that_is_too_large_is_refused_even_without_a_content_length(proxy: Proxy, route: str) -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(40):
             yield b" " * MIB
@@ -47,7 +47,7 @@ async def test_a_body_that_is_too_large_is_refused_also_if_it_does_not_say_so(pr
 
 @asynccontextmanager
 async def sending(proxy: Proxy, route: str, *headers: str, body: bytes = b"") -> AsyncIterator[asyncio.StreamReader]:
-    """A request whose body does not go on; yields where its answer comes."""
+    """A request whose body stays incomplete; yields the reader of its answer."""
     address = urlsplit(proxy.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write("\r\n".join([f"POST {route} HTTP/1.1", "host: h", *headers, "", ""]).encode() + body)
@@ -67,7 +67,7 @@ JSON = "content-type: application/json"
 ORDER = json.dumps({"model": "sora-1.0", "background": True, "messages": [{"role": "user", "content": "a fox"}]})
 
 
-async def test_slow_bodies_keep_no_large_one_waiting(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_bodies_do_not_delay_large_ones(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sora_proxy.api.http.arrival.IDLE_SECONDS", 10 * PATIENCE)
     async with AsyncExitStack() as stack:
         for _ in range(8):
@@ -78,7 +78,7 @@ async def test_slow_bodies_keep_no_large_one_waiting(proxy: Proxy, monkeypatch: 
 
 
 @pytest.mark.parametrize("body", [b"", b'--x\r\ncontent-disposition: form-data; name="image"; filename="a"\r\n\r\nab'])
-async def test_a_form_that_does_not_come_is_a_408_and_leaves_nothing_behind(
+async def test_a_form_that_does_not_arrive_is_answered_with_408_and_leaves_nothing_behind(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
     monkeypatch.setattr("sora_proxy.api.http.arrival.IDLE_SECONDS", 0.3)
@@ -87,7 +87,9 @@ async def test_a_form_that_does_not_come_is_a_408_and_leaves_nothing_behind(
         assert (await head_of(answer)).startswith("HTTP/1.1 408 ")
 
 
-async def test_a_body_that_drips_is_a_408_too(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_arrives_too_slowly_is_answered_with_408(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sora_proxy.api.http.arrival.MAX_ARRIVAL_SECONDS", 0.5)
 
     async def drops() -> AsyncIterator[bytes]:
@@ -98,7 +100,9 @@ async def test_a_body_that_drips_is_a_408_too(proxy: Proxy, monkeypatch: pytest.
     assert (await post(proxy, "chat/completions", drops()))[0] == 408
 
 
-async def test_metadata_that_does_not_come_is_a_408(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_metadata_that_does_not_arrive_is_answered_with_408(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with proxy.chat(background=True) as ordered:
         route = f"/v1/chat/completions/{(await ordered.json())['id']}"
     monkeypatch.setattr("sora_proxy.api.http.arrival.IDLE_SECONDS", 0.3)
@@ -114,13 +118,13 @@ async def test_metadata_that_does_not_come_is_a_408(proxy: Proxy, monkeypatch: p
         ([AUTHORIZED, f"content-length: {len(ORDER)}"], 100),
     ],
 )
-async def test_a_body_is_asked_for_only_if_it_would_be_taken(proxy: Proxy, headers: list[str], status: int) -> None:
+async def test_a_body_is_requested_only_if_it_would_be_accepted(proxy: Proxy, headers: list[str], status: int) -> None:
     headers = [JSON, "expect: 100-continue", *headers]
     async with sending(proxy, "/v1/chat/completions", *headers) as answer:
         assert (await head_of(answer)).startswith(f"HTTP/1.1 {status} ")
 
 
-async def test_a_body_that_was_asked_for_is_answered(proxy: Proxy) -> None:
+async def test_a_requested_body_is_answered(proxy: Proxy) -> None:
     large = f"{ORDER}{' ' * (MIB // 2)}"
     async with proxy.client.post(f"{proxy.url}/v1/chat/completions", data=large.encode(), expect100=True) as answer:
         assert answer.status == 200

@@ -1,4 +1,4 @@
-"""Clients that know a bad end by the finish_reason `error` alone: openai-python 0.x, and sora-api's own route."""
+"""Clients that recognise a failure only by the finish_reason `error`: openai-python 0.x, and sora-api's own route."""
 
 import json
 from typing import Any
@@ -53,7 +53,7 @@ async def test_a_refusal_is_an_error_for_everybody_on_the_route_of_sora_api(prox
 
 @LEGACY
 @pytest.mark.parametrize("fault", ["policy", "moderation", "fail"])
-async def test_an_order_of_the_legacy_sdk_that_ends_badly_is_a_completion(
+async def test_a_failed_order_of_the_legacy_sdk_is_a_completion(
     proxy: Proxy, simulator: Simulator, headers: dict[str, str], fault: str
 ) -> None:
     await simulator.order_fault(fault)
@@ -67,7 +67,7 @@ async def test_an_order_of_the_legacy_sdk_that_ends_badly_is_a_completion(
         assert await answer.json() == created
 
 
-async def test_a_late_bad_end_is_told_to_the_legacy_sdk_as_an_early_one(
+async def test_a_late_failure_is_reported_to_the_legacy_sdk_like_an_early_one(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("moderation")
@@ -90,7 +90,7 @@ async def test_a_request_of_the_legacy_sdk_that_orders_nothing_is_an_error(
         assert (await answer.json())["error"]["message"]
 
 
-async def test_an_order_of_the_legacy_sdk_that_is_not_taken_is_an_error(
+async def test_an_order_of_the_legacy_sdk_that_is_not_accepted_is_an_error(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("never_finish")
@@ -104,7 +104,7 @@ async def test_an_order_of_the_legacy_sdk_that_is_not_taken_is_an_error(
             assert answer.status == 429
 
 
-async def test_a_failed_stream_of_the_legacy_sdk_finishes_and_can_be_taken_up_after_any_chunk(
+async def test_a_failed_stream_of_the_legacy_sdk_finishes_and_can_be_resumed_after_any_chunk(
     proxy: Proxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("fail")

@@ -1,4 +1,4 @@
-"""Log lines bear the ids of the order or request that they are about, and of no other."""
+"""Log lines have the ids of the order or request that they concern, and of no other."""
 
 import logging
 
@@ -31,14 +31,14 @@ async def first_is_made_while_the_second_waits(proxy: Proxy, server: SimulatedCo
     await server.advance(STEP)
     assert (await proxy.ended(first))["choices"][0]["finish_reason"] == "stop"
 
-    async def one_left() -> bool:  # what is logged about the end of the first has been logged
+    async def one_left() -> bool:  # the end of the first order has been logged
         return len(proxy.app[SUPERVISOR].unfinished) == 1
 
     await eventually(one_left)
     return first, second
 
 
-async def test_a_failed_order_is_not_logged_under_the_ids_of_an_order_before(
+async def test_a_failed_order_is_not_logged_under_the_ids_of_an_earlier_order(
     start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -61,7 +61,7 @@ async def test_a_failed_order_is_not_logged_under_the_ids_of_an_order_before(
     assert [line for line in caplog.messages if first in line or FIRST in line] == []
 
 
-async def test_an_outage_is_not_logged_under_the_ids_of_an_order_before(
+async def test_an_outage_is_not_logged_under_the_ids_of_an_earlier_order(
     start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

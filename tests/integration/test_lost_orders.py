@@ -1,4 +1,4 @@
-"""Whose task is it? An order whose answer was lost is found again, and nobody else's task is taken for it."""
+"""An order whose answer was lost is found again, and no other task is mistaken for it."""
 
 import time
 from pathlib import Path
@@ -28,7 +28,7 @@ DAY = 86400.0
 
 
 def losing(sora: Sora, *tasks: Order | None) -> None:
-    """Lose the next answers: whose orders become tasks stands in `tasks`, None is the order itself."""
+    """Lose the next answer, and register `tasks`, in which None is the order itself."""
 
     async def lose(order: Order) -> web.StreamResponse:
         sora.on_order = sora.take
@@ -40,17 +40,17 @@ def losing(sora: Sora, *tasks: Order | None) -> None:
 
 
 async def made(proxy: Proxy, prompt: str = "a red fox") -> str:
-    """Have an order made; returns the answer's text."""
+    """Order an image; returns the text of the answer."""
     async with proxy.chat(prompt) as answer:
         text = str(await answer.text())
         assert answer.status == 200, text
         return text
 
 
-# --- Lists that tell no prompts ---------------------------------------------------------------------------------------
+# --- Lists without prompts --------------------------------------------------------------------------------------------
 
 
-async def test_a_nameless_task_that_was_there_before_the_order_is_not_taken_for_it(
+async def test_a_task_without_a_prompt_that_is_older_than_the_order_is_not_mistaken_for_it(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     sora.tells_prompts = False
@@ -63,7 +63,7 @@ async def test_a_nameless_task_that_was_there_before_the_order_is_not_taken_for_
     assert len(sora.orders) == 3
 
 
-async def test_a_nameless_task_that_was_not_there_before_the_order_is_the_order(
+async def test_a_task_without_a_prompt_that_is_newer_than_the_order_is_taken_for_it(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     sora.tells_prompts = False
@@ -71,14 +71,14 @@ async def test_a_nameless_task_that_was_not_there_before_the_order_is_the_order(
         await made(proxy, "the first list tells no prompts")
         await made(proxy, "what was listed before this order was noted")
         sora.register(SOMEBODY_ELSE)
-    async with start_proxy(**in_front_of(sora)) as proxy:  # which knows of it still
+    async with start_proxy(**in_front_of(sora)) as proxy:  # which still knows the task
         losing(sora, None)
         assert sora.result_of("task_4") in await made(proxy)
 
     assert len(sora.orders) == 3
 
 
-async def test_two_new_nameless_tasks_end_the_order_rather_than_show_a_strangers_image(
+async def test_two_new_tasks_without_prompts_end_the_order_rather_than_show_another_clients_image(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     sora.tells_prompts = False
@@ -93,7 +93,7 @@ async def test_two_new_nameless_tasks_end_the_order_rather_than_show_a_strangers
     assert len(sora.orders) == 2
 
 
-async def test_what_was_listed_before_an_intent_is_known_after_a_restart_too(
+async def test_tasks_that_were_listed_before_an_intent_are_known_after_a_restart(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     sora.tells_prompts = False
@@ -107,7 +107,7 @@ async def test_what_was_listed_before_an_intent_is_known_after_a_restart_too(
     assert sora.orders == []
 
 
-async def test_an_intent_that_knows_nothing_of_nameless_tasks_adopts_none_and_is_not_sent_again(
+async def test_an_intent_without_a_list_of_older_tasks_adopts_no_task_and_is_not_sent_again(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     sora.tells_prompts = False
@@ -121,7 +121,7 @@ async def test_an_intent_that_knows_nothing_of_nameless_tasks_adopts_none_and_is
     assert sora.orders == []
 
 
-async def test_lists_that_tell_prompts_cost_no_call_before_an_order(
+async def test_lists_with_prompts_need_no_call_before_an_order(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     before = generation()
@@ -169,7 +169,7 @@ async def test_a_clock_that_was_years_ahead_makes_no_order_twice(
     assert sora.orders == []
 
 
-async def test_an_order_that_ended_while_the_server_was_away_for_days_is_taken_home(
+async def test_an_order_that_ended_while_the_server_was_down_for_days_is_fetched(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     running = generation()
@@ -183,7 +183,7 @@ async def test_an_order_that_ended_while_the_server_was_away_for_days_is_taken_h
 # --- Sent again -------------------------------------------------------------------------------------------------------
 
 
-async def test_refusals_do_not_count_as_orders_that_got_lost(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_refusals_do_not_count_as_lost_orders(start_proxy: StartProxy, sora: Sora) -> None:
     refusals = 3
 
     async def refuse_then_lose(_order: Order) -> web.StreamResponse:
@@ -217,7 +217,7 @@ async def test_an_order_whose_task_no_list_can_show_fails_and_is_not_sent_again(
 # --- Results ----------------------------------------------------------------------------------------------------------
 
 
-async def test_results_under_new_addresses_are_told_by_their_ids_whatever_their_order(
+async def test_results_at_new_addresses_are_identified_by_their_ids_whatever_their_order(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     """The first addresses have expired when they are fetched; the next list gives new ones, the other way round."""
@@ -248,7 +248,7 @@ async def test_results_under_new_addresses_are_told_by_their_ids_whatever_their_
     assert images == [b"a", b"b"]
 
 
-async def test_an_order_that_is_never_registered_ends_as_such_and_does_not_count_against_a_cap(
+async def test_an_order_that_is_never_registered_fails_and_does_not_count_against_a_cap(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async def lose(_order: Order) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""A back end with OpenAI's Images API, in front of a server that answers whatever a test says."""
+"""A back end with OpenAI's Images API, in front of a server that sends the answers of the test."""
 
 import asyncio
 import base64
@@ -77,7 +77,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("status", "body", "expected", "code"), REFUSED)
-async def test_what_the_order_is_at_fault_for_is_final_and_leaves_the_key_alone(
+async def test_a_fault_of_the_order_is_final_and_does_not_affect_the_key(
     start_proxy: StartProxy, server: OpenAIServer, status: int, body: Any, expected: int, code: str
 ) -> None:
     server.answers = [answer(status, body)]
@@ -101,7 +101,7 @@ KEYS = [
 
 
 @pytest.mark.parametrize(("status", "body"), KEYS)
-async def test_what_the_account_is_at_fault_for_takes_it_out_of_service_and_another_one_makes_the_image(
+async def test_a_fault_of_the_account_takes_it_out_of_service_and_another_one_makes_the_image(
     start_proxy: StartProxy, server: OpenAIServer, status: int, body: Any
 ) -> None:
     server.answers = [answer(status, body)]
@@ -127,14 +127,14 @@ LIMIT = "Rate limit reached for gpt-image-1.5 (for limit gpt-image) in organizat
         ({}, "a limit (for limit dall-e)", MODEL, 1),
     ],
 )
-async def test_a_rate_limit_rests_the_key_for_its_models_and_for_as_long_as_the_answer_says(
+async def test_a_rate_limit_makes_the_key_cool_down_for_its_models_and_for_the_stated_time(
     start_proxy: StartProxy, server: OpenAIServer, headers: dict[str, str], message: str, family: str, seconds: float
 ) -> None:
     server.answers = [answer(429, error("rate_limit_exceeded", "requests", message), **headers)]
     async with start_proxy(backends=[entry(server, models=[MODEL, "gpt-image-1-mini", "flux"])]) as proxy:
         async with proxy.chat(model=MODEL, background=True) as placed:
             assert placed.status == 200
-        await eventually(lambda: rest_of(proxy))
+        await eventually(lambda: is_cooling_down(proxy))
         (found,) = state_of(proxy).family_cooldowns(backend_of(proxy, "images").keys.now).items()
         assert found[0] == family
         assert found[1].until - backend_of(proxy, "images").keys.now == pytest.approx(seconds, abs=1.5)
@@ -144,12 +144,12 @@ async def test_a_rate_limit_rests_the_key_for_its_models_and_for_as_long_as_the_
     assert [body["model"] for body in server.bodies][:2] == [MODEL, "flux"]
 
 
-async def rest_of(proxy: Proxy) -> bool:
+async def is_cooling_down(proxy: Proxy) -> bool:
     return bool(state_of(proxy).family_cooldowns(backend_of(proxy, "images").keys.now))
 
 
 @pytest.mark.parametrize(("reset", "seconds"), [("1s", 1), ("6m0s", 360), ("300ms", 1), ("1h2m3s", 900)])
-async def test_the_last_order_of_a_limit_rests_the_key_for_its_model(
+async def test_the_last_order_within_a_limit_makes_the_key_cool_down_for_its_model(
     start_proxy: StartProxy, server: OpenAIServer, reset: str, seconds: float
 ) -> None:
     headers = {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": reset}
@@ -163,14 +163,14 @@ async def test_the_last_order_of_a_limit_rests_the_key_for_its_model(
 
 @pytest.mark.parametrize("headers", [{}, {"x_ratelimit_remaining_requests": "3", "x_ratelimit_reset_requests": "9s"}])
 @pytest.mark.parametrize("reset", ["", "soon", "-1s", "0s"])
-async def test_no_other_headers_rest_a_key(
+async def test_no_other_headers_make_a_key_cool_down(
     start_proxy: StartProxy, server: OpenAIServer, headers: dict[str, str], reset: str
 ) -> None:
     more = headers or {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": reset}
     server.answers = [answer(200, {"created": 1, "data": [{"b64_json": ENCODED}]}, **more)]
     async with start_proxy(backends=[entry(server)]) as proxy:
         assert (await generate(proxy))[0] == 200
-        assert not await rest_of(proxy)
+        assert not await is_cooling_down(proxy)
 
 
 async def test_usage_is_passed_on_as_the_back_end_counted_it(start_proxy: StartProxy, server: OpenAIServer) -> None:
@@ -197,7 +197,7 @@ async def test_usage_is_passed_on_as_the_back_end_counted_it(start_proxy: StartP
 
 
 @pytest.mark.parametrize("usage", [None, [], "12", {"input_tokens": 0, "output_tokens": 0}, {"input_tokens": "many"}])
-async def test_where_the_back_end_counted_nothing_words_and_images_count(
+async def test_words_and_images_are_counted_if_the_back_end_reports_no_usage(
     start_proxy: StartProxy, server: OpenAIServer, usage: Any
 ) -> None:
     server.answers = [answer(200, {"created": 1, "data": [{"b64_json": ENCODED}], "usage": usage})]
@@ -215,7 +215,7 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize("unclear", range(len(UNKNOWN)))
-async def test_an_answer_that_proves_nothing_ends_as_unknown_and_is_not_sent_again(
+async def test_an_order_with_an_inconclusive_answer_ends_as_unknown_and_is_not_sent_again(
     start_proxy: StartProxy, server: OpenAIServer, unclear: int
 ) -> None:
     given = UNKNOWN[unclear]
@@ -256,7 +256,7 @@ async def test_an_image_comes_in_each_form_that_servers_have(
         assert base64.b64decode(found["data"][0]["b64_json"]) == GIF
 
 
-async def test_an_image_of_megabytes_in_one_line_comes_whole(start_proxy: StartProxy, server: OpenAIServer) -> None:
+async def test_a_large_image_in_one_line_arrives_whole(start_proxy: StartProxy, server: OpenAIServer) -> None:
     large = image_of("a red fox") + bytes(5_000_000)
     server.answers = [answer(200, {"data": [{"b64_json": base64.b64encode(large).decode()}]})]
     async with start_proxy(backends=[entry(server)]) as proxy:
@@ -287,7 +287,7 @@ async def test_an_image_that_arrives_while_the_disk_is_full_waits_for_room(
 
 
 @pytest.mark.parametrize("relative", [True, False])
-async def test_a_result_at_an_address_is_asked_for_again_until_it_comes_and_never_ordered_again(
+async def test_a_result_at_an_address_is_requested_until_it_arrives_and_never_ordered_again(
     start_proxy: StartProxy, server: OpenAIServer, relative: bool
 ) -> None:
     server.file_statuses = [500, 500, 200]
@@ -300,7 +300,7 @@ async def test_a_result_at_an_address_is_asked_for_again_until_it_comes_and_neve
     assert len(server.bodies) == 1
 
 
-async def test_a_key_goes_to_no_other_host_also_not_after_a_redirect(
+async def test_a_key_is_never_sent_to_another_host_even_after_a_redirect(
     start_proxy: StartProxy, server: OpenAIServer
 ) -> None:
     elsewhere = OpenAIServer()
@@ -335,7 +335,7 @@ async def test_a_result_on_a_private_host_is_not_fetched(start_proxy: StartProxy
     await runner.cleanup()
 
 
-async def test_the_next_key_gets_an_edit_as_it_was(start_proxy: StartProxy, server: OpenAIServer) -> None:
+async def test_the_next_key_gets_the_same_edit(start_proxy: StartProxy, server: OpenAIServer) -> None:
     server.answers = [answer(401, error("invalid_api_key"))]
     keys = [{"key": "one"}, {"key": "two"}]
     form = aiohttp.FormData({"prompt": "at night", "model": MODEL})
@@ -397,7 +397,7 @@ async def test_a_list_of_models_may_come_in_pieces(start_proxy: StartProxy, serv
         (("dreamshaper", "mine"), ["dreamshaper", "mine"]),
     ],
 )
-async def test_of_a_local_server_the_models_that_make_images_are_listed_if_their_names_tell(
+async def test_only_the_image_models_of_a_local_server_are_listed_if_their_names_distinguish_them(
     start_proxy: StartProxy, server: OpenAIServer, names: tuple[str, ...], made: list[str]
 ) -> None:
     server.names = names
@@ -409,7 +409,7 @@ async def test_of_a_local_server_the_models_that_make_images_are_listed_if_their
         await eventually(all_listed)
 
 
-async def test_a_model_that_only_the_operator_names_can_do_what_its_family_can(
+async def test_a_model_that_only_the_operator_names_has_the_capabilities_of_its_family(
     start_proxy: StartProxy, server: OpenAIServer
 ) -> None:
     models = ["dall-e-3", "gpt-image-2-of-mine", "else"]
@@ -463,7 +463,7 @@ async def test_a_hostile_answer_hurts_nobody_but_its_own_order(
     assert len(server.bodies) == 2
 
 
-async def test_images_that_nobody_ordered_go_nowhere(
+async def test_images_that_nobody_ordered_are_discarded(
     start_proxy: StartProxy, server: OpenAIServer, tmp_path: Path
 ) -> None:
     large = base64.b64encode(GIF + bytes(6000)).decode()
@@ -507,7 +507,7 @@ async def test_everything_goes_through_a_socks_proxy_that_knows_where_the_server
     assert server.file_keys == ["Bearer key-of-images"]
 
 
-async def test_a_proxy_that_does_not_work_is_at_fault_and_not_the_key(
+async def test_a_broken_proxy_is_blamed_and_not_the_key(
     start_proxy: StartProxy, server: OpenAIServer, silent: int
 ) -> None:
     for scheme in ("http", "socks5"):
@@ -581,15 +581,15 @@ async def test_an_unknown_profile_or_option_ends_the_start(tmp_path: Any, settin
     assert told in caught.value.faults[0]
 
 
-async def test_a_back_end_that_is_this_server_itself_is_noticed(start_proxy: StartProxy, server: OpenAIServer) -> None:
+async def test_a_back_end_that_is_this_server_itself_is_detected(start_proxy: StartProxy, server: OpenAIServer) -> None:
     async with start_proxy(backends=[entry(server, keys=[{"key": CLIENT_KEY}])]) as proxy:
-        await lead(proxy, proxy.url)
+        await point_at(proxy, proxy.url)
         status, refusal, _ = await generate(proxy)
         assert (status, refusal["error"]["code"]) == (400, "loop_detected")
         assert len((await proxy.get("/v1/generations"))["data"]) == 1
 
 
-async def test_a_circle_of_several_servers_is_noticed(
+async def test_a_loop_of_several_servers_is_detected(
     start_proxy: StartProxy, server: OpenAIServer, tmp_path: Path
 ) -> None:
     entries = [entry(server, keys=[{"key": CLIENT_KEY}])]
@@ -599,7 +599,7 @@ async def test_a_circle_of_several_servers_is_noticed(
         start_proxy(backends=entries, data_dir=tmp_path / "c") as c,
     ):
         for one, other in ((a, b), (b, c), (c, a)):
-            await lead(one, other.url)
+            await point_at(one, other.url)
         status, refusal, _ = await generate(a)
         assert (status, refusal["error"]["code"]) == (400, "loop_detected")
         for each in (a, b, c):
@@ -618,8 +618,8 @@ async def test_an_order_that_came_through_too_many_servers_is_refused(
                 assert found.status == expected, sent
 
 
-async def lead(proxy: Proxy, to: str) -> None:
-    """Have the back end of a server be another one."""
+async def point_at(proxy: Proxy, to: str) -> None:
+    """Change the address of the back end of a server."""
     headers = {"authorization": f"Bearer {ADMIN_KEY}"}
     url = f"{proxy.url}/admin/api/backends/images"
     async with proxy.client.patch(url, json={"base_url": f"{to}/v1"}, headers=headers) as answer:

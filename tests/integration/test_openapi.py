@@ -1,4 +1,4 @@
-"""The API's document is true, and can be read."""
+"""The API document is correct, and its page is readable."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ from tests.api_page import ApiPage, text_of
 from tests.conftest import Proxy, Simulator, StartProxy
 
 
-async def test_answers_are_what_the_document_says(proxy: Proxy, simulator: Simulator) -> None:
+async def test_answers_match_the_document(proxy: Proxy, simulator: Simulator) -> None:
     async with proxy.chat(store=True, metadata={"k": "v"}) as answer:
         made = ChatCompletion.model_validate_json(await answer.read(), strict=True)
     async with proxy.chat("Provide a concise, 5-word-or-less title for the conversation") as answer:
@@ -42,7 +42,7 @@ async def test_answers_are_what_the_document_says(proxy: Proxy, simulator: Simul
             kind.model_validate_json(await answer.read(), strict=True)
 
 
-async def test_the_page_runs_nothing_and_loads_nothing(proxy: Proxy) -> None:
+async def test_the_page_has_no_scripts_and_loads_nothing(proxy: Proxy) -> None:
     async with proxy.client.get(f"{proxy.url}/docs", headers={"authorization": ""}) as answer:
         assert answer.status == 200
         assert answer.content_type == "text/html"

@@ -1,4 +1,4 @@
-"""Orders that take too long: their clients' wait ends, and the orders continue to an end of their own."""
+"""Orders that take too long: their clients' wait ends, and the orders continue."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ async def status_of(proxy: Proxy, generation_id: str) -> str:
 
 
 async def wait_in_vain(proxy: Proxy) -> str:
-    """Order, and wait until the server waits no more; returns the id."""
+    """Place an order, and wait until the server's wait ends; returns the id."""
     async with proxy.chat(stream=True) as answer:
         stream = await read_stream(answer)
     assert stream.error is not None
@@ -54,7 +54,7 @@ async def test_the_clients_wait_ends_and_the_order_continues_to_its_image(
         assert await status_of(proxy, generation_id) == "completed"
 
 
-async def test_a_stream_that_is_resumed_later_ends_in_the_same_way_until_the_order_has_ended(
+async def test_a_resumed_stream_ends_with_the_timeout_too_until_the_order_has_ended(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator), **SHORT) as proxy:
@@ -73,7 +73,7 @@ async def test_a_stream_that_is_resumed_later_ends_in_the_same_way_until_the_ord
             assert b"event: completed" in blocks_of(await answer.read())[-1]
 
 
-async def test_a_client_that_does_not_wait_is_not_told_that_its_wait_is_over(
+async def test_a_client_that_does_not_wait_gets_no_error_about_the_end_of_its_wait(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator), **SHORT) as proxy:
@@ -101,7 +101,7 @@ async def test_an_overdue_order_keeps_its_slot(start_proxy: StartProxy, start_si
             await simulator.wait_for(registered=2)
 
 
-async def test_an_order_is_given_up_in_the_end_and_its_end_never_changes(
+async def test_an_order_is_finally_given_up_and_its_outcome_never_changes(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, serve_receiver() as receiver:
@@ -120,7 +120,7 @@ async def test_an_order_is_given_up_in_the_end_and_its_end_never_changes(
             assert await status_of(proxy, generation_id) == "failed"
 
 
-async def test_a_webhook_tells_of_the_true_end(start_proxy: StartProxy, start_simulator: StartSimulator) -> None:
+async def test_a_webhook_reports_the_final_outcome(start_proxy: StartProxy, start_simulator: StartSimulator) -> None:
     async with start_simulator(seconds=HOUR) as simulator, serve_receiver() as receiver:
         webhooks = {"webhook_allow": (receiver.host,), "webhook_secret": SecretStr(SECRET)}
         async with start_proxy(**in_front_of(simulator), **SHORT, **webhooks) as proxy:

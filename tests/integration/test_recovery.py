@@ -1,4 +1,4 @@
-"""Orders that survive: odd answers, restarts at every point, a stop in the middle. Made once, and never crossed."""
+"""Orders survive odd answers, restarts at every point and stops: each is made once, and none are crossed."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ async def until_no_inputs_in(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [201, 202, 302, 404, 409, 500])
-async def test_an_order_whose_answer_is_no_definite_refusal_is_looked_for_and_made_once(
+async def test_an_order_without_a_definite_refusal_is_searched_for_and_made_once(
     start_proxy: StartProxy, sora: Sora, status: int
 ) -> None:
     async def take_oddly(order: Order) -> web.StreamResponse:
@@ -63,7 +63,7 @@ async def test_an_order_whose_answer_is_no_definite_refusal_is_looked_for_and_ma
     assert len(sora.orders) == 1
 
 
-async def test_an_order_answered_by_a_redirect_to_nowhere_is_looked_for_and_made_once(
+async def test_an_order_answered_by_a_redirect_to_nowhere_is_searched_for_and_made_once(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async def take_oddly(order: Order) -> web.StreamResponse:
@@ -77,9 +77,7 @@ async def test_an_order_answered_by_a_redirect_to_nowhere_is_looked_for_and_made
     assert len(sora.orders) == 1
 
 
-async def test_a_list_that_breaks_its_reader_is_only_a_look_that_told_nothing(
-    start_proxy: StartProxy, sora: Sora
-) -> None:
+async def test_a_list_that_breaks_its_reader_is_only_a_failed_poll(start_proxy: StartProxy, sora: Sora) -> None:
     sora.odd_lists = [web.Response(status=302, headers={"location": "http://["}) for _ in range(2)]
     async with start_proxy(**in_front_of(sora), generation_timeout=PATIENCE) as proxy, proxy.chat() as answer:
         assert answer.status == 200
@@ -87,7 +85,7 @@ async def test_a_list_that_breaks_its_reader_is_only_a_look_that_told_nothing(
     assert not sora.odd_lists
 
 
-async def test_a_look_that_breaks_unforeseen_does_not_end_the_watching(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_an_unforeseen_error_in_a_poll_does_not_end_polling(start_proxy: StartProxy, sora: Sora) -> None:
     class BreaksOnce:
         looks = 0
 
@@ -109,7 +107,7 @@ async def test_a_look_that_breaks_unforeseen_does_not_end_the_watching(start_pro
     assert upstream.looks == 2
 
 
-async def test_polls_that_break_unforeseen_between_two_calls_go_on(
+async def test_an_unforeseen_error_between_two_calls_does_not_end_polling(
     start_proxy: StartProxy, sora: Sora, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.orders.watcher.MAX_INTERVAL_SECONDS", 0.02)
@@ -134,7 +132,7 @@ async def answer_with(task: Task) -> web.Response:
     return web.json_response({"id": task["id"]})
 
 
-async def test_a_key_that_needs_a_human_is_not_brought_back_by_polls_that_go_well(
+async def test_a_key_that_needs_an_operator_is_not_revived_by_successful_polls(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     async def take(order: Order) -> web.StreamResponse:
@@ -182,7 +180,7 @@ def holding_orders(sora: Sora) -> asyncio.Event:
     return go
 
 
-async def test_refused_orders_leave_no_image_behind_and_each_order_taken_keeps_its_own_until_it_ends(
+async def test_refused_orders_leave_no_image_behind_and_accepted_ones_keep_theirs_until_they_end(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     async def burst() -> list[int]:
@@ -208,14 +206,14 @@ async def test_refused_orders_leave_no_image_behind_and_each_order_taken_keeps_i
 async def test_a_start_removes_the_images_that_no_order_needs_and_keeps_the_others(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
-    def lay_down(name: str) -> None:
+    def store_input(name: str) -> None:
         (tmp_path / "data/inputs").mkdir(parents=True, exist_ok=True)
         (tmp_path / "data/inputs" / name).write_bytes(GIF)
 
     needed, orphan = f"{1:032x}.gif", f"{2:032x}.gif"
     await leave_behind(tmp_path, (generation(image=needed), State()))
     for name in (needed, orphan):
-        await asyncio.to_thread(lay_down, name)
+        await asyncio.to_thread(store_input, name)
     go = holding_orders(sora)
     async with start_proxy(**in_front_of(sora)):
         assert await inputs_in(tmp_path) == {needed}
@@ -234,7 +232,7 @@ async def test_a_lost_order_and_an_older_queued_one_with_the_same_prompt_are_eac
 ) -> None:
     async def take_slowly(order: Order) -> web.StreamResponse:
         task = sora.register(order)
-        await asyncio.sleep(0.3)  # the list shows it long before its id is told
+        await asyncio.sleep(0.3)  # the list shows it long before the answer with its id
         return web.json_response({"id": task["id"]})
 
     queued, lost = generation(), generation()
@@ -250,7 +248,7 @@ async def test_a_lost_order_and_an_older_queued_one_with_the_same_prompt_are_eac
     assert len(sora.orders) == (1 if registered else 2)
 
 
-async def test_a_restart_goes_on_with_every_order_from_where_it_stood(
+async def test_a_restart_resumes_every_order_from_its_last_state(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     saving, running, unknown = (generation(prompt) for prompt in ("saving", "running", "unknown"))

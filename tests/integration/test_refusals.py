@@ -10,7 +10,7 @@ from tests.eventually import eventually
 from tests.sora_server import OnOrder, Order, Sora, in_front_of, place
 
 FOUR_KEYS = upstream_keys("one", "two", "three", "four")
-SHORT = 0.5  # seconds that an order may be refused; it is offered again after one
+SHORT = 0.5  # seconds for which an order may be refused; it is sent again after one
 
 
 async def rejected(_order: Order) -> web.StreamResponse:
@@ -29,7 +29,7 @@ def faults_of_keys(proxy: Proxy) -> set[int]:
 
 
 @pytest.mark.parametrize("refuse", [rejected, unprocessable])
-async def test_a_refusal_without_the_back_ends_own_error_object_is_no_verdict_on_the_prompt(
+async def test_a_refusal_without_the_back_ends_own_error_object_does_not_blame_the_prompt(
     start_proxy: StartProxy, sora: Sora, refuse: OnOrder
 ) -> None:
     async def refuse_once(order: Order) -> web.StreamResponse:
@@ -44,7 +44,7 @@ async def test_a_refusal_without_the_back_ends_own_error_object_is_no_verdict_on
 
 
 @pytest.mark.parametrize("refuse", [rejected, unprocessable])
-async def test_such_a_refusal_that_stays_blames_neither_the_prompt_nor_all_keys(
+async def test_a_lasting_refusal_without_an_error_object_blames_neither_the_prompt_nor_all_keys(
     start_proxy: StartProxy, sora: Sora, refuse: OnOrder
 ) -> None:
     sora.on_order = refuse
@@ -82,7 +82,7 @@ async def test_an_order_outlives_a_restart_of_the_back_end_however_many_keys_are
     assert (len(sora.orders), sora.registered) == (1, 1)
 
 
-async def test_an_order_that_a_dead_back_end_can_not_take_for_too_long_is_told_so(
+async def test_an_order_fails_with_that_reason_if_its_back_end_is_down_for_too_long(
     start_proxy: StartProxy, sora: Sora, silent: int
 ) -> None:
     settings = in_front_of(sora, api_keys=FOUR_KEYS, sora_base_url=f"http://127.0.0.1:{silent}", max_queue_wait=SHORT)

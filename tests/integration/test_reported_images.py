@@ -1,4 +1,4 @@
-"""What users of image gateways reported of servers with OpenAI's Images API, each as a kind in several forms."""
+"""Faults of servers with OpenAI's Images API that users of image gateways reported, each in several forms."""
 
 import asyncio
 import base64
@@ -23,7 +23,7 @@ ENCODED = base64.b64encode(GIF).decode()
 
 @dataclass
 class Order:
-    """What a server got of one order. `files` are the names, types and bytes by their fields."""
+    """An order as a server received it. `files` are the names, types and bytes by their fields."""
 
     path: str
     query: str
@@ -33,7 +33,7 @@ class Order:
 
 
 class Server:
-    """It takes orders at any address. `answers` replace what it would answer."""
+    """A server that accepts orders at any address. `answers` replace its own answers."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -160,7 +160,7 @@ async def test_a_model_has_the_name_of_its_deployment_in_the_path_or_in_the_body
         (("siliconflow", "Kwai-Kolors/Kolors"), "1024x1024", {"image_size": "1024x1024"}, "1024x1024"),
     ],
 )
-async def test_a_size_is_sent_as_the_server_takes_it_and_the_answer_says_which(
+async def test_a_size_is_sent_in_the_form_of_the_server_and_shown_in_the_answer(
     start_proxy: StartProxy, server: Server, model: tuple[str, str], size: str, sent: dict[str, str], ordered: str
 ) -> None:
     async with start_proxy(backends=[entry(server, model[0], [model[1]])]) as proxy:
@@ -170,7 +170,7 @@ async def test_a_size_is_sent_as_the_server_takes_it_and_the_answer_says_which(
     assert {name: order.fields[name] for name in ("size", "image_size", "aspect_ratio") if name in order.fields} == sent
 
 
-async def test_an_error_that_is_a_text_is_the_request_s_fault(start_proxy: StartProxy, server: Server) -> None:
+async def test_an_error_that_is_only_text_is_a_fault_of_the_request(start_proxy: StartProxy, server: Server) -> None:
     server.answers = [web.json_response({"code": "400", "error": "Argument not supported: size"}, status=400)]
     async with start_proxy(backends=[entry(server, "xai")]) as proxy:
         status, refusal = await generate(proxy)
@@ -235,7 +235,7 @@ SIGNED = "/img%2Fa%7E.png?cred=AK%2F2026&sig=a%2fb%2Bc%3D&t=2026-01-01T00%3A00%3
 
 @pytest.mark.parametrize("redirected", [False, True])
 @pytest.mark.parametrize("relative", [False, True])
-async def test_a_signed_address_is_asked_for_as_it_was_written(
+async def test_a_signed_address_is_requested_unchanged(
     start_proxy: StartProxy, server: Server, redirected: bool, relative: bool
 ) -> None:
     address = SIGNED if relative else server.url + SIGNED
@@ -249,7 +249,7 @@ async def test_a_signed_address_is_asked_for_as_it_was_written(
 
 
 @pytest.mark.parametrize("location", ["http://[bad", "http://", "", "ftp://example.com/1.png", "http://a b/", "\u00e9"])
-async def test_an_image_behind_a_broken_redirect_does_not_take_the_others(
+async def test_an_image_behind_a_broken_redirect_does_not_affect_the_others(
     start_proxy: StartProxy, server: Server, location: str
 ) -> None:
     server.locations["/moved"] = location
@@ -268,7 +268,7 @@ WITHOUT = [
 
 
 @pytest.mark.parametrize("body", WITHOUT)
-async def test_a_message_in_an_answer_without_an_image_is_no_error(
+async def test_a_message_in_an_answer_without_an_image_is_not_an_error(
     start_proxy: StartProxy, server: Server, body: Any
 ) -> None:
     server.answers = [web.json_response(body)]
@@ -280,7 +280,9 @@ STREAMS = ("data: \n\n{event}\n\n", "data:\n\n: a comment\n\n{event}\n\n", "{eve
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-async def test_a_stream_may_have_empty_lines_and_no_end(start_proxy: StartProxy, server: Server, stream: str) -> None:
+async def test_a_stream_may_have_empty_lines_and_no_terminator(
+    start_proxy: StartProxy, server: Server, stream: str
+) -> None:
     event = json.dumps({"type": "image_generation.completed", "b64_json": base64.b64encode(GIF * 100).decode()})
     server.answers = [web.Response(text=stream.format(event=f"data: {event}"), content_type="text/event-stream")]
     async with start_proxy(backends=[entry(server, "openai")]) as proxy:
@@ -289,7 +291,7 @@ async def test_a_stream_may_have_empty_lines_and_no_end(start_proxy: StartProxy,
             assert "image_generation.completed" in await found.text()
 
 
-async def test_a_string_like_a_placeholder_of_ours_is_no_image(start_proxy: StartProxy, server: Server) -> None:
+async def test_a_string_like_a_placeholder_of_ours_is_not_an_image(start_proxy: StartProxy, server: Server) -> None:
     server.answers = [
         web.json_response({"data": [{"b64_json": base64.b64encode(GIF * 200).decode()}, {"b64_json": "\x000\x00"}]})
     ]
@@ -298,7 +300,7 @@ async def test_a_string_like_a_placeholder_of_ours_is_no_image(start_proxy: Star
 
 
 @pytest.mark.parametrize(("model", "streams"), [("gpt-image-1", True), ("dall-e-3", False), ("dall-e-2", False)])
-async def test_only_models_that_stream_are_asked_to(
+async def test_only_models_that_can_stream_are_asked_to_stream(
     start_proxy: StartProxy, server: Server, model: str, streams: bool
 ) -> None:
     order = {"model": model, "prompt": "a fox", "stream": True, "partial_images": 1}

@@ -59,7 +59,7 @@ async def error_of(answering: AbstractAsyncContextManager[aiohttp.ClientResponse
 
 
 async def stream_of(proxy: Proxy, response_id: str, after: int | None = None) -> list[bytes]:
-    """The blocks of a stream that is taken up, comments aside."""
+    """The blocks of a resumed stream, without comments."""
     query = {"stream": "true"} | ({} if after is None else {"starting_after": str(after)})
     async with proxy.client.get(f"{proxy.url}/v1/responses/{response_id}", params=query) as answer:
         assert answer.status == 200, await answer.text()
@@ -68,7 +68,7 @@ async def stream_of(proxy: Proxy, response_id: str, after: int | None = None) ->
 
 
 async def ended(proxy: Proxy, response_id: str) -> dict[str, Any]:
-    """A response when it has ended, which its stream tells."""
+    """A response after the end of its stream."""
     await stream_of(proxy, response_id)
     body: dict[str, Any] = await proxy.get(f"/v1/responses/{response_id}")
     return body
@@ -80,7 +80,7 @@ async def started(proxy: Proxy, **fields: Any) -> str:
 
 
 async def cancel(proxy: Proxy, response_id: str) -> dict[str, Any]:
-    """As the SDKs do: without a body, which has a type all the same."""
+    """Cancel as the SDKs do: with a content type, and without a body."""
     headers = {"content-type": "application/json"}
     async with proxy.client.post(f"{proxy.url}/v1/responses/{response_id}/cancel", headers=headers) as answer:
         assert answer.status == 200, await answer.text()
@@ -181,7 +181,7 @@ async def test_an_image_that_is_not_kept_here_is_linked(start_proxy: StartProxy,
         ),
     ],
 )
-async def test_the_prompt_is_what_the_user_said_last(
+async def test_the_prompt_is_the_last_message_of_the_user(
     proxy: Proxy, simulator: Simulator, prompt: Any, uploads: int
 ) -> None:
     body = await answer_of(proxy, prompt)
@@ -190,7 +190,7 @@ async def test_the_prompt_is_what_the_user_said_last(
     assert len((await simulator.stats())["uploads"]) == uploads
 
 
-async def test_the_tool_says_how_the_image_shall_be_and_everything_else_is_ignored(proxy: Proxy) -> None:
+async def test_the_tool_sets_the_options_of_the_image_and_everything_else_is_ignored(proxy: Proxy) -> None:
     tool = {"type": "image_generation", "size": "1024x1536", "output_format": "webp", "output_compression": 40}
     body = await answer_of(
         proxy,
@@ -240,7 +240,7 @@ async def test_a_request_without_a_model_gets_the_first(proxy: Proxy) -> None:
     assert (await answer_of(proxy, model="gpt-image-1"))["model"] == "gpt-image-1"
 
 
-async def test_one_in_the_background_is_answered_at_once_and_had_later(
+async def test_a_response_in_the_background_is_answered_at_once_and_retrieved_later(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator)) as proxy:
@@ -284,7 +284,7 @@ async def test_a_stream_has_the_events_that_sdks_expect_and_progress_between_the
     assert not re.search(rb"^id:", raw, re.MULTILINE)
 
 
-async def test_a_stream_resumed_after_any_event_is_the_rest_also_after_a_restart(
+async def test_a_stream_resumed_after_any_event_sends_the_rest_even_after_a_restart(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator) | PUBLIC
@@ -297,7 +297,7 @@ async def test_a_stream_resumed_after_any_event_is_the_rest_also_after_a_restart
         await check_every_cut(proxy, response_id, uncut)
 
 
-async def test_a_stream_may_be_asked_for_as_true_or_1(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_stream_may_be_requested_as_true_or_1(start_proxy: StartProxy, simulator: Simulator) -> None:
     async with start_proxy(**in_front_of(simulator)) as proxy:
         async with ask(proxy, stream=True) as answer:
             uncut = blocks_of(await answer.read())
@@ -309,7 +309,7 @@ async def test_a_stream_may_be_asked_for_as_true_or_1(start_proxy: StartProxy, s
             assert answer.content_type == "application/json"
 
 
-async def test_a_stream_that_a_restart_cut_goes_on_in_the_next_process(
+async def test_a_stream_cut_by_a_restart_continues_in_the_next_process(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator:
@@ -330,14 +330,16 @@ async def test_a_stream_that_a_restart_cut_goes_on_in_the_next_process(
     assert kinds_of(before + rest) == WHOLE_STREAM
 
 
-async def test_a_stream_of_one_that_waits_for_its_turn_is_open_at_once(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_the_stream_of_a_waiting_response_opens_at_once(start_proxy: StartProxy, sora: Sora) -> None:
     sora.on_order = sora.take_and_run
     async with start_proxy(**in_front_of_sora(sora)) as proxy, ask(proxy, stream=True) as answer:
         events = [await answer.content.readuntil(b"\n\n") for _ in range(4)]
         assert [named_event(event.strip())[0] for event in events] == WHOLE_STREAM[:4]
 
 
-async def test_a_refused_prompt_is_told_wherever_it_is_asked_for(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_refused_prompt_is_reported_in_every_form_of_the_answer(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
     await simulator.order_fault("moderation", times=None)
     settings = in_front_of(simulator)
     async with start_proxy(**settings) as proxy:
@@ -370,7 +372,7 @@ async def test_a_late_failure_is_a_response_that_failed(start_proxy: StartProxy,
     assert (body["status"], body["error"]["code"]) == ("failed", "server_error")
 
 
-async def test_who_can_not_wait_any_longer_is_told_the_id(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_client_that_can_not_wait_any_longer_gets_the_id(start_proxy: StartProxy, simulator: Simulator) -> None:
     await simulator.order_fault("never_finish", times=None)
     impatient = {"headers": {"x-stainless-read-timeout": "0.6"}}
     async with start_proxy(**in_front_of(simulator)) as proxy, ask(proxy, **impatient) as answer:
@@ -385,7 +387,7 @@ async def test_who_can_not_wait_any_longer_is_told_the_id(start_proxy: StartProx
         assert (await answer.json())["status"] in ("queued", "in_progress")
 
 
-async def test_cancelling_ends_it_for_everybody_who_listens(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_cancelling_ends_a_response_for_all_its_readers(start_proxy: StartProxy, simulator: Simulator) -> None:
     await simulator.order_fault("never_finish", times=None)
     settings = in_front_of(simulator)
     async with start_proxy(**settings) as proxy:
@@ -401,7 +403,7 @@ async def test_cancelling_ends_it_for_everybody_who_listens(start_proxy: StartPr
         await check_every_cut(proxy, response_id, uncut)
 
 
-async def test_a_finished_one_can_be_deleted_and_not_before(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_response_can_be_deleted_only_when_it_is_finished(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("never_finish", times=1)
     running = await started(proxy)
     async with proxy.client.delete(f"{proxy.url}/v1/responses/{running}") as answer:
@@ -424,7 +426,7 @@ async def test_a_finished_one_can_be_deleted_and_not_before(proxy: Proxy, simula
         ("GET", "/v1/responses/{}/input_items"),
     ],
 )
-async def test_somebody_elses_response_is_as_unknown_as_one_that_never_was(
+async def test_another_clients_response_is_as_unknown_as_one_that_does_not_exist(
     proxy: Proxy, session: aiohttp.ClientSession, method: str, path: str
 ) -> None:
     response_id, answers = await started(proxy), []
@@ -436,7 +438,7 @@ async def test_somebody_elses_response_is_as_unknown_as_one_that_never_was(
     assert answers[0][0] == 404
 
 
-async def test_what_follows_a_response_starts_from_its_image(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_request_that_follows_a_response_starts_from_its_image(proxy: Proxy, simulator: Simulator) -> None:
     first = await answer_of(proxy)
     second = await answer_of(proxy, "the same fox at night", previous_response_id=first["id"])
     image = base64.b64decode(first["output"][0]["result"])
@@ -448,7 +450,7 @@ async def test_what_follows_a_response_starts_from_its_image(proxy: Proxy, simul
     assert await asyncio.to_thread(lambda: [*inputs.iterdir()]) == []
 
 
-async def test_an_image_in_the_prompt_wins_over_that_of_the_previous_response(
+async def test_an_image_in_the_prompt_takes_precedence_over_that_of_the_previous_response(
     proxy: Proxy, simulator: Simulator
 ) -> None:
     first = await answer_of(proxy)
@@ -458,7 +460,9 @@ async def test_an_image_in_the_prompt_wins_over_that_of_the_previous_response(
     assert upload["bytes"] == len(base64.b64decode(GIF.partition(",")[2]))
 
 
-async def test_nothing_can_follow_a_response_without_an_image(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_request_that_follows_a_response_without_an_image_is_refused(
+    proxy: Proxy, simulator: Simulator
+) -> None:
     await simulator.order_fault("never_finish", times=None)
     status, error = await error_of(ask(proxy, previous_response_id=await started(proxy)))
     assert (status, error["code"]) == (400, "previous_response_without_picture")
@@ -480,9 +484,7 @@ async def test_a_repeated_request_orders_once(proxy: Proxy, simulator: Simulator
         {"prompt": "a red fox", "instructions": "Summarize the conversation into a title in English"},
     ],
 )
-async def test_what_programs_ask_for_themselves_costs_no_image(
-    proxy: Proxy, simulator: Simulator, asked: dict[str, Any]
-) -> None:
+async def test_side_calls_of_programs_cost_no_image(proxy: Proxy, simulator: Simulator, asked: dict[str, Any]) -> None:
     body = await answer_of(proxy, **asked)
     (message,) = body["output"]
     assert (body["status"], body["usage"]["input_tokens"]) == ("completed", len(asked["prompt"].split()))
@@ -494,7 +496,7 @@ async def test_what_programs_ask_for_themselves_costs_no_image(
     assert (await simulator.stats())["registered"] == 0
 
 
-async def test_one_whose_client_left_is_cancelled_if_it_was_ordered_so(
+async def test_a_response_whose_client_left_is_cancelled_if_the_client_asked_for_it(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("never_finish", times=None)
@@ -511,7 +513,7 @@ async def test_one_whose_client_left_is_cancelled_if_it_was_ordered_so(
 
 
 @pytest.mark.parametrize("number", ["-1", "x", "99999", ""])
-async def test_a_number_that_was_never_told_is_refused(proxy: Proxy, number: str) -> None:
+async def test_an_unknown_sequence_number_is_refused(proxy: Proxy, number: str) -> None:
     response_id = (await answer_of(proxy))["id"]
     query = {"stream": "true", "starting_after": number}
     status, error = await error_of(proxy.client.get(f"{proxy.url}/v1/responses/{response_id}", params=query))

@@ -1,4 +1,4 @@
-"""The streams of responses as they go out, byte by byte."""
+"""The streams of responses, byte by byte."""
 
 import re
 
@@ -75,7 +75,7 @@ def golden(raw: bytes) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("fault", "ending"), [(None, [GENERATING, *GOOD_END]), ("moderation", BAD_END)], ids=["good", "bad"]
 )
-async def test_a_stream_byte_for_byte(
+async def test_a_stream_matches_its_record_byte_for_byte(
     proxy: Proxy, simulator: Simulator, fault: str | None, ending: list[tuple[str, str]]
 ) -> None:
     if fault:
@@ -84,6 +84,6 @@ async def test_a_stream_byte_for_byte(
     async with proxy.client.post(f"{proxy.url}/v1/responses", json=body) as answer:
         told = golden(await answer.read())
     wanted = [(f"event: {kind}", f'data: {{"type":"{kind}",{rest}}}') for kind, rest in [*OPENING, *ending]]
-    if fault:  # whether it was begun before it was refused, is a matter of moments
+    if fault:  # whether it began before it was refused depends on timing
         told = [event for event in told if not event[0].endswith(".generating")]
     assert told == wanted

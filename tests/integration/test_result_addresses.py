@@ -1,6 +1,6 @@
-"""A back end is a stranger: which addresses of its results are fetched and shown, and how many.
+"""Back ends are not trusted: the addresses of results that are fetched and shown, and their number.
 
-The canary listens on loopback and is not the back end's origin, so each connection to it is one that was not allowed.
+The canary listens on loopback and is not the back end's origin, so no connection to it is allowed.
 """
 
 import re
@@ -41,7 +41,7 @@ async def canary() -> AsyncIterator[Canary]:
     await server.close()
 
 
-def giving(sora: Sora, *addresses: str) -> None:
+def list_results(sora: Sora, *addresses: str) -> None:
     """Have the back end list these results."""
 
     async def take(order: Order) -> web.StreamResponse:
@@ -52,8 +52,8 @@ def giving(sora: Sora, *addresses: str) -> None:
     sora.on_order = take
 
 
-def leading(monkeypatch: pytest.MonkeyPatch, name: str, *answers: str) -> list[str]:
-    """Let a name have these IP addresses; returns the look-ups to be of it."""
+def resolve_to(monkeypatch: pytest.MonkeyPatch, name: str, *answers: str) -> list[str]:
+    """Make a name resolve to these IP addresses; returns the list of its look-ups."""
     lookups, real = [], socket.getaddrinfo
 
     def look_up(host: Any, port: Any, *arguments: Any, **options: Any) -> Any:
@@ -95,7 +95,7 @@ async def test_an_address_that_is_not_public_is_neither_fetched_nor_shown(
     image_localization: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    giving(sora, f"http://{host}:{canary.port}/fox.gif?sig=secret")
+    list_results(sora, f"http://{host}:{canary.port}/fox.gif?sig=secret")
     async with start_proxy(**in_front_of(sora), image_localization=image_localization) as proxy:
         await assert_unavailable(proxy)
     assert canary.requests == []
@@ -114,8 +114,8 @@ async def test_a_name_with_any_address_that_is_not_public_is_refused_after_one_l
     answers: list[str],
     image_localization: bool,
 ) -> None:
-    lookups = leading(monkeypatch, "media.example.com", *answers)
-    giving(sora, f"http://media.example.com:{canary.port}/fox.gif")
+    lookups = resolve_to(monkeypatch, "media.example.com", *answers)
+    list_results(sora, f"http://media.example.com:{canary.port}/fox.gif")
     async with start_proxy(**in_front_of(sora), image_localization=image_localization) as proxy:
         await assert_unavailable(proxy)
     assert canary.requests == []
@@ -123,32 +123,32 @@ async def test_a_name_with_any_address_that_is_not_public_is_refused_after_one_l
 
 
 @pytest.mark.parametrize("entry", ["127.0.0.1", "127.0.0.1:{port}", "Media.Local", "media.local:{port}"])
-async def test_a_host_of_result_allow_is_fetched_from(
+async def test_an_image_on_a_host_of_result_allow_is_fetched(
     start_proxy: StartProxy, sora: Sora, canary: Canary, monkeypatch: pytest.MonkeyPatch, entry: str
 ) -> None:
-    leading(monkeypatch, "media.local", "127.0.0.1")
+    resolve_to(monkeypatch, "media.local", "127.0.0.1")
     allowed = entry.replace("{port}", str(canary.port))
     host = allowed.lower().partition(":")[0]
-    giving(sora, f"http://{host}:{canary.port}/fox.gif")
+    list_results(sora, f"http://{host}:{canary.port}/fox.gif")
     async with start_proxy(**in_front_of(sora), image_localization=True, result_allow=(allowed,)) as proxy:
         assert f"]({proxy.url}/images/" in await content_of(proxy)
     assert canary.requests == ["/fox.gif"]
 
 
 async def test_another_port_of_an_allowed_host_is_refused(start_proxy: StartProxy, sora: Sora, canary: Canary) -> None:
-    giving(sora, f"http://127.0.0.1:{canary.port}/fox.gif")
+    list_results(sora, f"http://127.0.0.1:{canary.port}/fox.gif")
     async with start_proxy(**in_front_of(sora), image_localization=True, result_allow=("127.0.0.1:1",)) as proxy:
         await assert_unavailable(proxy)
     assert canary.requests == []
 
 
 @MODES
-async def test_the_private_address_of_the_keys_own_server_holds_results_and_that_of_another_key_does_not(
+async def test_results_may_be_at_the_private_address_of_the_keys_own_server_and_not_at_that_of_another_key(
     start_proxy: StartProxy, sora: Sora, canary: Canary, image_localization: bool
 ) -> None:
     other = {"key": "other", "base_url": f"http://127.0.0.1:{canary.port}", "enabled": False}
     keys = [*upstream_keys(base_url=sora.url), other]
-    giving(sora, sora.result_of("task_1"), f"http://127.0.0.1:{canary.port}/fox.gif")
+    list_results(sora, sora.result_of("task_1"), f"http://127.0.0.1:{canary.port}/fox.gif")
     settings = in_front_of(sora, api_keys=keys, sora_base_url="http://127.0.0.1:9")
     async with start_proxy(**settings, image_localization=image_localization) as proxy:
         image, missing = (await content_of(proxy, n=2)).split("\n\n")
@@ -157,18 +157,18 @@ async def test_the_private_address_of_the_keys_own_server_holds_results_and_that
     assert canary.requests == []
 
 
-async def test_through_a_proxy_names_are_for_the_proxy_to_look_up_unless_they_are_local(
+async def test_a_proxy_looks_up_the_names_unless_they_are_local(
     start_proxy: StartProxy, sora: Sora, canary: Canary, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lookups = leading(monkeypatch, "media.example.com", "127.0.0.1")
+    lookups = resolve_to(monkeypatch, "media.example.com", "127.0.0.1")
     port = int(sora.url.rpartition(":")[2])
     server = serve(behind_socks(leading_to(port)))
     settings = in_front_of(sora, image_localization=True, proxies=f"socks5://127.0.0.1:{server.port}")
     async with start_proxy(**settings) as proxy:
-        giving(sora, "http://media.example.com/media/fox.gif")
+        list_results(sora, "http://media.example.com/media/fox.gif")
         assert f"]({proxy.url}/images/" in await content_of(proxy)
         for host in ("127.0.0.1", "localhost", "nas.local", "2130706433"):
-            giving(sora, f"http://{host}:{canary.port}/media/fox.gif")
+            list_results(sora, f"http://{host}:{canary.port}/media/fox.gif")
             await assert_unavailable(proxy)
     assert sora.fetched == ["http://media.example.com/media/fox.gif"]
     assert set(server.destinations) == {("127.0.0.1", port), ("media.example.com", 80)}
@@ -179,7 +179,7 @@ async def test_through_a_proxy_names_are_for_the_proxy_to_look_up_unless_they_ar
 async def test_an_image_that_is_refused_does_not_hide_the_others(
     start_proxy: StartProxy, sora: Sora, canary: Canary, image_localization: bool
 ) -> None:
-    giving(sora, f"http://127.0.0.1:{canary.port}/fox.gif", sora.result_of("task_1"))
+    list_results(sora, f"http://127.0.0.1:{canary.port}/fox.gif", sora.result_of("task_1"))
     async with start_proxy(**in_front_of(sora), image_localization=image_localization) as proxy:
         image, missing = (await content_of(proxy, n=2)).split("\n\n")
     assert image.startswith(f"![a red fox]({proxy.url if image_localization else sora.url}/")
@@ -191,7 +191,7 @@ async def test_an_image_that_is_refused_does_not_hide_the_others(
 async def test_no_more_images_are_taken_than_were_ordered(
     start_proxy: StartProxy, sora: Sora, image_localization: bool
 ) -> None:
-    giving(sora, *(sora.result_of(f"number_{number}") for number in range(30)))
+    list_results(sora, *(sora.result_of(f"number_{number}") for number in range(30)))
     async with start_proxy(**in_front_of(sora), image_localization=image_localization) as proxy:
         assert (await content_of(proxy)).count("](") == 1
         assert (await content_of(proxy, n=2)).count("](") == 2
@@ -202,11 +202,11 @@ async def test_an_expired_result_is_found_again_by_its_place_among_more_than_wer
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     first, others = sora.result_of("first"), [sora.result_of(f"number_{number}") for number in range(3)]
-    giving(sora, first, *others)
+    list_results(sora, first, *others)
     sora.media["first.gif"] = None
 
     async def renew(request_path: str) -> None:
-        """The result lies at another address as soon as the old one was asked for."""
+        """Move the result to another address as soon as the old one is requested."""
         await sora.until(lambda: any(path.endswith(request_path) for path in sora.fetched))
         sora.tasks[next(iter(sora.tasks))][0]["generations"][0]["url"] = sora.result_of("renewed")
 
@@ -222,7 +222,7 @@ SHOWN = re.compile(r"!\[a red fox\]\(http://127\.0\.0\.1:\d+/[^()<>\"\\` ]*\)")
 
 
 async def test_an_address_that_holds_markdown_is_shown_as_an_address(start_proxy: StartProxy, sora: Sora) -> None:
-    giving(sora, f"{sora.url}/media/fox.gif{PHISHING}")
+    list_results(sora, f"{sora.url}/media/fox.gif{PHISHING}")
     async with start_proxy(**in_front_of(sora), image_localization=False) as proxy:
         content = await content_of(proxy)
     assert SHOWN.fullmatch(content)
@@ -233,10 +233,10 @@ async def test_an_address_that_holds_markdown_is_shown_as_an_address(start_proxy
 @pytest.mark.parametrize(
     "ending", ["\n# Heading", "\x1b[2J", "\u202egpj", "\t", "füchse", "x" * 8192], ids=lambda text: ascii(text[:9])
 )
-async def test_an_address_of_other_characters_or_great_length_is_not_a_result(
+async def test_an_address_that_is_too_long_or_has_other_characters_is_not_a_result(
     start_proxy: StartProxy, sora: Sora, ending: str, image_localization: bool
 ) -> None:
-    giving(sora, f"{sora.url}/media/fox.gif{ending}")
+    list_results(sora, f"{sora.url}/media/fox.gif{ending}")
     async with start_proxy(**in_front_of(sora), image_localization=image_localization) as proxy:
         await assert_unavailable(proxy)
     assert sora.fetched == []

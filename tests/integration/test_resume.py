@@ -1,4 +1,4 @@
-"""Streams that go on where they were cut: byte by byte what an uncut one would have told."""
+"""Streams that continue where they were cut: the same bytes as those of an uncut stream."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ PUBLIC = {"base_url": "http://images.example.com", "image_localization": True}
 
 
 async def resume(proxy: Proxy, generation_id: str, after: int | None = None) -> list[bytes]:
-    """The blocks of a stream that is taken up, heartbeats aside."""
+    """The blocks of a resumed stream, without heartbeats."""
     query = {"stream": "true"} | ({} if after is None else {"starting_after": str(after)})
     async with proxy.client.get(f"{proxy.url}/v1/chat/completions/{generation_id}", params=query) as answer:
         assert answer.status == 200, await answer.text()
@@ -39,7 +39,7 @@ async def check_every_cut(proxy: Proxy, generation_id: str, uncut: list[bytes]) 
 
 @pytest.mark.parametrize("usage", [False, True], ids=["plain", "with usage"])
 @pytest.mark.parametrize("style", ["reasoning", "think", "none"])
-async def test_a_stream_resumed_after_any_chunk_is_the_rest_also_after_a_restart(
+async def test_a_stream_resumed_after_any_chunk_sends_the_rest_even_after_a_restart(
     start_proxy: StartProxy, simulator: Simulator, style: str, usage: bool
 ) -> None:
     settings = in_front_of(simulator) | PUBLIC | {"progress_style": style}
@@ -62,7 +62,7 @@ async def test_a_stream_that_is_cut_again_and_again_while_it_runs_misses_and_rep
         uncut = asyncio.create_task(resume(proxy, generation_id))
         pieces: list[bytes] = []
         while pieces[-1:] != [b"data: [DONE]"]:
-            await simulator.let_pass(HOUR / 6)  # each piece is news
+            await simulator.let_pass(HOUR / 6)  # each piece has new events
             query = {"stream": "true"} | ({"starting_after": str(numbers_of(pieces)[-1])} if pieces else {})
             path = f"{proxy.url}/v1/chat/completions/{generation_id}"
             async with proxy.client.get(path, params=query) as answer:
@@ -75,7 +75,7 @@ async def test_a_stream_that_is_cut_again_and_again_while_it_runs_misses_and_rep
         assert len(pieces) > 5
 
 
-async def test_a_stream_that_a_restart_cut_goes_on_in_the_next_process(
+async def test_a_stream_cut_by_a_restart_continues_in_the_next_process(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator:
@@ -96,7 +96,7 @@ async def test_a_stream_that_a_restart_cut_goes_on_in_the_next_process(
         assert rest[-1] == b"data: [DONE]"
 
 
-async def test_a_failure_is_told_whenever_its_stream_is_asked_for(
+async def test_a_failure_is_shown_whenever_its_stream_is_requested(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("moderation", times=None)
@@ -110,7 +110,7 @@ async def test_a_failure_is_told_whenever_its_stream_is_asked_for(
         await check_every_cut(proxy, generation_id, uncut)
 
 
-async def test_the_plain_form_tells_the_log_with_ids_and_goes_on_after_the_last(
+async def test_the_plain_form_shows_the_log_with_ids_and_continues_after_the_last(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator) | PUBLIC
@@ -128,10 +128,10 @@ async def test_the_plain_form_tells_the_log_with_ids_and_goes_on_after_the_last(
         async with proxy.client.get(
             f"{proxy.url}/v1/generation/{generation_id}/events", headers={"last-event-id": str(len(live))}
         ) as answer:
-            assert answer.status == 204  # an EventSource comes again after anything else
+            assert answer.status == 204  # an EventSource reconnects after any other status
 
 
-async def test_an_event_source_that_comes_back_goes_on_from_its_last_id_not_from_its_address(
+async def test_a_reconnecting_event_source_continues_from_its_last_id_and_not_from_its_address(
     proxy: Proxy,
 ) -> None:
     async with proxy.chat(n=3) as answer:  # four events at least
@@ -145,7 +145,7 @@ async def test_an_event_source_that_comes_back_goes_on_from_its_last_id_not_from
 @pytest.mark.parametrize(
     "path", ["chat/completions/{}?stream=true&starting_after=", "generation/{}/events?starting_after="]
 )
-async def test_a_number_that_was_never_told_is_refused(proxy: Proxy, path: str, number: str) -> None:
+async def test_an_unknown_sequence_number_is_refused(proxy: Proxy, path: str, number: str) -> None:
     async with proxy.chat() as answer:
         generation_id = (await answer.json())["id"]
     async with proxy.client.get(f"{proxy.url}/v1/{path.format(generation_id)}starting_after={number}") as answer:
@@ -154,7 +154,7 @@ async def test_a_number_that_was_never_told_is_refused(proxy: Proxy, path: str, 
 
 
 @pytest.mark.parametrize("path", ["generation/{}", "chat/completions/{}?stream=true", "generation/{}/events"])
-async def test_somebody_elses_stream_is_as_unknown_as_one_that_never_was(
+async def test_another_clients_stream_is_as_unknown_as_one_that_does_not_exist(
     proxy: Proxy, session: aiohttp.ClientSession, simulator: Simulator, path: str
 ) -> None:
     await simulator.order_fault("never_finish", times=None)

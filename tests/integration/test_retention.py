@@ -1,4 +1,4 @@
-"""What is kept, for how long, and what is left of it afterwards: nothing that anybody could ask for."""
+"""Retention: how many generations are kept, for how long, and that nothing of deleted ones can be retrieved."""
 
 import asyncio
 from pathlib import Path
@@ -40,7 +40,9 @@ async def check_it_is_kept(proxy: Proxy, made: dict[str, Any]) -> None:
     assert await status_of(proxy, made["pictures"][0]) == 200
 
 
-async def test_only_so_many_are_kept_the_newest(start_proxy: StartProxy, simulator: Simulator, tmp_path: Path) -> None:
+async def test_only_the_newest_generations_are_kept(
+    start_proxy: StartProxy, simulator: Simulator, tmp_path: Path
+) -> None:
     settings = in_front_of(simulator) | {"image_localization": True, "retention_count": 2}
     async with start_proxy(**settings) as proxy:
         oldest, *others = [await make(proxy, f"number {n}") for n in range(3)]
@@ -52,7 +54,7 @@ async def test_only_so_many_are_kept_the_newest(start_proxy: StartProxy, simulat
         assert await images_in(tmp_path) == {each["pictures"][0].rpartition("/")[2] for each in others}
 
 
-async def test_a_server_forgets_by_itself_and_what_is_old(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_server_deletes_old_generations_by_itself(start_proxy: StartProxy, simulator: Simulator) -> None:
     settings = in_front_of(simulator) | {"image_localization": True, "base_url": "http://images.example.com"}
     async with start_proxy(**settings, retention_days=0, retention_count=0) as proxy:
         made = await make(proxy)
@@ -66,7 +68,7 @@ async def test_a_server_forgets_by_itself_and_what_is_old(start_proxy: StartProx
         await eventually(is_forgotten)
 
 
-async def test_what_has_not_ended_is_never_forgotten(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_unfinished_generations_are_never_deleted(start_proxy: StartProxy, simulator: Simulator) -> None:
     await simulator.order_fault("never_finish", times=2)
     settings = in_front_of(simulator) | {"retention_days": A_MOMENT, "retention_count": 1}
     async with start_proxy(**settings) as proxy:
@@ -117,7 +119,7 @@ async def test_files_that_can_not_be_removed_now_are_removed_later(
         assert not await images_in(tmp_path)
 
 
-async def test_the_task_of_a_forgotten_order_is_still_known_as_ours(
+async def test_the_task_of_a_deleted_order_is_still_known_as_ours(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     async with start_proxy(**in_front_of(simulator), retention_days=A_MOMENT) as proxy:
@@ -128,7 +130,9 @@ async def test_the_task_of_a_forgotten_order_is_still_known_as_ours(
         assert await proxy.app[STORE].known_tasks(fingerprint(UPSTREAM_TOKEN), [task["id"]]) == {task["id"]}
 
 
-async def test_a_key_of_a_forgotten_order_orders_nothing(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_the_idempotency_key_of_a_deleted_order_orders_nothing(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
     async with start_proxy(**in_front_of(simulator), retention_days=A_MOMENT) as proxy:
         await make(proxy, headers={"idempotency-key": "k"})
         await proxy.app[RETENTION].sweep()

@@ -1,4 +1,4 @@
-"""Several back ends at once: which of them gets an order, and that none but the first that took it ever does."""
+"""Several back ends at once: which of them gets an order, and that an accepted order never goes to another one."""
 
 import asyncio
 from typing import Any
@@ -81,7 +81,7 @@ async def test_a_request_without_a_model_is_served_by_the_default_one_and_answer
     assert servers[0].registered == 6
 
 
-async def test_an_order_falls_over_where_the_first_server_can_not_be_reached(
+async def test_an_order_fails_over_if_the_first_server_can_not_be_reached(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], silent: int
 ) -> None:
     backends = [entry("first", f"http://127.0.0.1:{silent}"), entry("second", servers[1])]
@@ -92,7 +92,7 @@ async def test_an_order_falls_over_where_the_first_server_can_not_be_reached(
     assert orders_at(servers) == (0, 3)
 
 
-async def test_an_order_falls_over_where_no_key_of_the_first_back_end_is_accepted(
+async def test_an_order_fails_over_if_no_key_of_the_first_back_end_is_accepted(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     async def refuse(_order: Order) -> web.StreamResponse:
@@ -104,7 +104,7 @@ async def test_an_order_falls_over_where_no_key_of_the_first_back_end_is_accepte
     assert orders_at(servers) == (0, 1)
 
 
-async def test_an_order_falls_over_at_once_where_the_first_back_end_is_full(
+async def test_an_order_fails_over_at_once_if_the_first_back_end_is_full(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     servers[0].on_order = servers[0].take_and_run
@@ -117,7 +117,7 @@ async def test_an_order_falls_over_at_once_where_the_first_back_end_is_full(
     assert orders_at(servers) == (1, 1)
 
 
-async def test_an_order_that_waits_is_taken_by_the_back_end_that_has_room_first(
+async def test_a_waiting_order_goes_to_the_back_end_that_has_room_first(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     for server in servers:
@@ -165,7 +165,7 @@ async def test_an_order_stays_with_the_back_end_that_took_it_even_if_that_one_di
     assert orders_at(servers) == (0, 0)
 
 
-async def test_an_order_of_unknown_outcome_is_searched_where_it_was_sent_and_nowhere_else(
+async def test_an_order_of_unknown_outcome_is_searched_for_only_where_it_was_sent(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     async def take_and_break(order: Order) -> web.StreamResponse:
@@ -179,7 +179,7 @@ async def test_an_order_of_unknown_outcome_is_searched_where_it_was_sent_and_now
     assert servers[1].looks.total() == 0
 
 
-async def test_each_key_belongs_to_one_back_end_also_the_same_token(
+async def test_each_key_belongs_to_one_back_end_even_if_two_have_the_same_token(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     operator = {"authorization": f"Bearer {ADMIN_KEY}"}
@@ -245,9 +245,7 @@ async def test_keys_and_orders_of_the_older_options_are_those_of_an_entry_named_
     ],
     ids=["kind", "option", "default model"],
 )
-async def test_a_back_end_that_can_not_be_ends_the_start(
-    tmp_path: Any, backends: list[dict[str, Any]], told: str
-) -> None:
+async def test_an_invalid_back_end_ends_the_start(tmp_path: Any, backends: list[dict[str, Any]], told: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         await asyncio.to_thread(app_for, tmp_path, backends=backends, default_model="sora-1.0")
     assert caught.value.faults == [told]
@@ -279,7 +277,7 @@ async def test_each_order_goes_to_a_key_that_serves_its_model_and_to_that_keys_s
         for model, server in [("fox", servers[0]), ("hare", servers[1]), ("hare", servers[1])]:
             async with proxy.chat(model=model) as answer:
                 content = (await answer.json())["choices"][0]["message"]["content"]
-                # The result is at an address that is private, but the key's own.
+                # The result is at a private address, which is that of the key's own server.
                 assert (proxy.url if image_localization else server.url) in content
     assert orders_at(servers) == (1, 2)
     assert [{order["token"] for order in server.orders} for server in servers] == [
@@ -288,7 +286,7 @@ async def test_each_order_goes_to_a_key_that_serves_its_model_and_to_that_keys_s
     ]
 
 
-async def test_orders_for_a_server_that_is_down_fall_over_and_those_for_another_stay(
+async def test_orders_for_a_server_that_is_down_fail_over_and_those_for_another_stay(
     start_proxy: StartProxy, servers: tuple[Sora, Sora], silent: int
 ) -> None:
     backends = [
@@ -302,7 +300,7 @@ async def test_orders_for_a_server_that_is_down_fall_over_and_those_for_another_
     assert orders_at(servers) == (2, 2)
 
 
-async def test_an_order_falls_over_at_once_where_no_key_of_the_first_back_end_serves_its_model(
+async def test_an_order_fails_over_at_once_if_no_key_of_the_first_back_end_serves_its_model(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     only_foxes = keys_of_two_servers(servers[0].url, servers[0].url)[:1]
@@ -317,7 +315,7 @@ async def test_an_order_falls_over_at_once_where_no_key_of_the_first_back_end_se
     assert orders_at(servers) == (0, 1)
 
 
-async def test_an_order_of_a_model_that_no_key_serves_is_refused_until_one_does(
+async def test_an_order_for_a_model_that_no_key_serves_is_refused_until_one_does(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     only_foxes = keys_of_two_servers(servers[0].url, servers[0].url)[:1]

@@ -1,4 +1,4 @@
-"""Titles and the like are answered without an image, in each form that a client can ask for."""
+"""Side calls, such as those for titles, are answered without an image, in each form that a client can request."""
 
 import json
 from typing import Any
@@ -32,7 +32,7 @@ async def test_a_side_call_costs_nothing_and_is_answered_whole_or_streamed(proxy
     assert (await proxy.get("/v1/chat/completions"))["data"] == []
 
 
-async def test_a_side_call_is_answered_however_long_and_busy_or_not(start_proxy: StartProxy) -> None:
+async def test_a_long_side_call_is_answered_even_without_any_key(start_proxy: StartProxy) -> None:
     async with start_proxy(upstream="sora", api_keys=[]) as proxy:
         async with proxy.chat("a fox") as answer:
             assert answer.status == 503
@@ -55,7 +55,9 @@ async def test_side_calls_can_be_switched_off(
     assert (await simulator.stats())["registered"] == orders
 
 
-async def test_the_operators_own_beginnings_are_known(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_side_calls_are_recognised_by_the_operators_own_beginnings(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
     async with (
         start_proxy(**in_front_of(simulator), side_call_prompts='["Suggest a name for this chat"]') as proxy,
         proxy.chat("suggest a name for this chat, please") as answer,

@@ -29,7 +29,7 @@ def image_in(text: str) -> bytes:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_openrouter_puts_images_beside_the_text(stream: bool) -> None:
+async def test_openrouter_puts_images_next_to_the_text(stream: bool) -> None:
     async with simulated("openrouter") as server:
         url, body = f"{server.url}/chat/completions", chat("openrouter", stream=stream, modalities=["image", "text"])
         answer = await server.call("POST", url, json=body)
@@ -85,7 +85,7 @@ async def test_gemini_puts_the_image_into_a_part() -> None:
         assert listed.json["models"][0]["name"] == "models/gemini-2.5-flash-image"
 
 
-async def test_gemini_refuses_in_its_own_ways() -> None:
+async def test_gemini_refuses_with_its_own_codes() -> None:
     async with simulated("gemini") as server:
         url, headers = f"{server.url}/models/gemini-2.5-flash-image:generateContent", headers_of("gemini")
         await server.fault("finish_reason", reason="NO_IMAGE")

@@ -1,4 +1,4 @@
-"""The simulated ComfyUI: jobs from submit to result, ways to stop them, the cache, files, and restarts."""
+"""The simulated ComfyUI: jobs from submit to result, stopping jobs, the cache, files, and restarts."""
 
 import asyncio
 import io
@@ -39,7 +39,7 @@ async def server() -> AsyncIterator[SimulatedComfyUI]:
 
 @pytest.fixture
 async def slow() -> AsyncIterator[SimulatedComfyUI]:
-    """A server whose slow nodes take until the test puts the clock forward."""
+    """A server whose slow nodes end when the test advances the clock."""
     async with simulated(steps=4, seconds=4 * STEP) as server:
         yield server
 
@@ -89,7 +89,7 @@ async def test_a_job_is_known_from_its_submit_to_its_end(slow: SimulatedComfyUI)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_images_have_the_size_and_number_of_the_graph_and_hold_it_in_their_texts(version: str) -> None:
+async def test_images_have_the_size_and_number_of_the_graph_and_contain_it_as_metadata(version: str) -> None:
     async with simulated(version) as server:
         graph = painted("a red fox", side=128, batch=2)
         workflow: dict[str, Any] = {"nodes": [], "links": []}
@@ -172,7 +172,7 @@ async def test_previews_are_temporary_files(server: SimulatedComfyUI) -> None:
     assert looked_at(await server.image(entry, 1)) == ("PNG", (64, 64))
 
 
-# Ways to stop jobs.
+# Stopping jobs.
 
 
 async def test_a_waiting_job_that_is_deleted_leaves_no_trace(slow: SimulatedComfyUI) -> None:
@@ -205,7 +205,7 @@ async def test_a_running_job_is_interrupted_between_two_steps(version: str, stat
         assert (await server.get(f"/api/jobs/{prompt_id}"))["status"] == state
 
 
-async def test_an_interrupt_that_meets_no_job_spares_the_next_one(server: SimulatedComfyUI) -> None:
+async def test_an_interrupt_without_a_running_job_does_not_affect_the_next_one(server: SimulatedComfyUI) -> None:
     assert (await server.call("POST", "/interrupt")).status == 200
     assert (await server.done(plain()))["status"]["completed"] is True
 
@@ -296,7 +296,7 @@ async def test_jobs_are_listed_in_pages(server: SimulatedComfyUI) -> None:
         assert (await server.call("GET", f"/api/jobs?{query}")).status == 400
 
 
-async def test_the_history_gives_the_newest_unless_an_offset_is_named(server: SimulatedComfyUI) -> None:
+async def test_the_history_lists_the_newest_jobs_unless_an_offset_is_given(server: SimulatedComfyUI) -> None:
     ids = [await server.submit(plain(color)) for color in range(3)]
     await server.ended(ids[-1])
     for query, expected in (
@@ -315,7 +315,7 @@ async def test_the_history_gives_the_newest_unless_an_offset_is_named(server: Si
 # Files.
 
 
-async def test_an_upload_never_replaces_other_bytes_unless_it_is_to(server: SimulatedComfyUI) -> None:
+async def test_an_upload_replaces_other_bytes_only_if_it_is_asked_to(server: SimulatedComfyUI) -> None:
     red, blue = png("red"), png("blue")
     names = [(await server.upload(content)).json["name"] for content in (red, red, blue, blue)]
     assert names == ["a.png", "a.png", "a (1).png", "a (1).png"]
@@ -381,13 +381,13 @@ async def test_files_are_viewed_whole_and_in_parts(server: SimulatedComfyUI) -> 
         ("filename=t_00001_.png&type=weird", 400),
     ],
 )
-async def test_views_are_refused_without_a_word(server: SimulatedComfyUI, query: str, status: int) -> None:
+async def test_views_are_refused_with_an_empty_body(server: SimulatedComfyUI, query: str, status: int) -> None:
     await server.done(plain())
     answer = await server.call("GET", f"/view?{query}")
     assert (answer.status, answer.body) == (status, b"")
 
 
-# What the server is, and who may ask.
+# Facts about the server, and access.
 
 
 async def test_node_classes_and_models_are_listed(server: SimulatedComfyUI) -> None:
@@ -510,7 +510,7 @@ async def test_the_idle_time_between_jobs_is_measured(slow: SimulatedComfyUI) ->
 
 
 @pytest.mark.parametrize("seconds", [-1, "1", True, 1e9])
-async def test_a_clock_is_not_put_forward_by_nonsense(server: SimulatedComfyUI, seconds: Any) -> None:
+async def test_a_clock_is_not_advanced_by_an_invalid_request(server: SimulatedComfyUI, seconds: Any) -> None:
     assert (await server.call("POST", "/simulator/advance", json={"seconds": seconds})).status == 400
 
 

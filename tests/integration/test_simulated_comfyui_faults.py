@@ -66,7 +66,7 @@ async def test_a_submit_that_hangs_is_queued_when_the_server_wakes(slow: Simulat
     await slow.fault("hang", seconds=STEP)
     waiting = asyncio.create_task(slow.call("POST", "/prompt", json=BODY))
     await slow.wait_for(struck=1)
-    waiting.cancel()  # as a client does that has no patience
+    waiting.cancel()  # as an impatient client does
     assert await registered(slow) == 0
     assert await slow.get(f"/history/{PROMPT_ID}") == {}
     await slow.advance()

@@ -1,4 +1,4 @@
-"""Simulated servers with OpenAI's Images API, over real sockets: what they make, and what they refuse."""
+"""Simulated servers with OpenAI's Images API, over real sockets: their images and their refusals."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ def url_of(server: SimulatedImages, profile: str, route: str = "generations") ->
 
 
 def order(profile: str, **fields: Any) -> dict[str, Any]:
-    """An order that the server of a profile takes."""
+    """An order that the server of a profile accepts."""
     known, size = PROFILES[profile].fields, SMALL.get(profile, "64x64")
     named = {} if profile == "azure" else {"model": PROFILES[profile].models[0]}
     sized = {} if profile == "xai" else {known.sizes.sent_as: size}
@@ -33,7 +33,7 @@ def order(profile: str, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def server(request: pytest.FixtureRequest) -> AsyncIterator[SimulatedImages]:
-    """Of OpenAI, unless a test says otherwise."""
+    """A simulated server, of OpenAI unless the test names another profile."""
     async with simulated(getattr(request, "param", "openai"), key=KEY) as server:
         yield server
 
@@ -99,7 +99,7 @@ async def test_a_profile_refuses_what_its_server_refuses(
     assert (stats["registered"], stats["answers"]) == (0, {str(status): 1})
 
 
-async def test_what_forms_of_openai_must_have(server: SimulatedImages) -> None:
+async def test_invalid_forms_are_refused_with_the_codes_of_openai(server: SimulatedImages) -> None:
     refused = {
         "unsupported_file_mimetype": await server.edit(("image", RED), content_type="application/octet-stream"),
         "missing_required_parameter": await server.edit(("mask", MASK)),
@@ -115,7 +115,7 @@ async def test_what_forms_of_openai_must_have(server: SimulatedImages) -> None:
 
 
 @pytest.mark.parametrize("server", ["seedream", "siliconflow", "xai"], indirect=True)
-async def test_references_in_fields_are_noted_as_they_came(
+async def test_references_in_fields_are_recorded_as_they_arrived(
     server: SimulatedImages, request: pytest.FixtureRequest
 ) -> None:
     profile = request.node.callspec.params["server"]

@@ -25,7 +25,7 @@ async def generic() -> AsyncIterator[SimulatedImages]:
 
 
 async def after(server: SimulatedImages, fault: str, **parameters: Any) -> Answer:
-    """The answer to an order that a fault strikes; the next order is answered as ever."""
+    """The answer to an order that a fault strikes; the next order is answered normally."""
     await server.fault(fault, **parameters)
     answer = await server.generate()
     assert (await server.generate()).status == 200
@@ -137,7 +137,7 @@ async def test_base64_can_have_line_breaks(generic: SimulatedImages) -> None:
     assert looked_at(base64.b64decode(encoded))[0] == "PNG"
 
 
-async def test_an_address_can_be_relative_want_the_key_and_fail_for_a_while(generic: SimulatedImages) -> None:
+async def test_an_address_can_be_relative_require_the_key_and_fail_for_a_while(generic: SimulatedImages) -> None:
     answer = await after(generic, "link", relative=True, guarded=True, failures=2)
     address = answer.json["data"][0]["url"]
     assert address.startswith("/")

@@ -25,7 +25,7 @@ async def server() -> AsyncIterator[SimulatedImages]:
 
 
 async def with_sdk(server: SimulatedImages, work: Callable[[OpenAI], Found]) -> Found:
-    """Let the SDK work; it checks strictly what comes."""
+    """Run a function with the SDK, which validates the answers strictly."""
 
     def connected() -> Found:
         with OpenAI(base_url=server.url, api_key=KEY, max_retries=0, _strict_response_validation=True) as client:

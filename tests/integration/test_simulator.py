@@ -118,7 +118,7 @@ async def test_an_order_becomes_images(client: Client) -> None:
         assert (image.format, image.size) == ("PNG", (720, 480))
 
 
-async def test_a_task_that_runs_tells_its_progress() -> None:
+async def test_a_running_task_shows_its_progress() -> None:
     async with simulator(seconds=10.0, queue_seconds=2.0) as client:
         await client.submit()
         client.clock.now += 1
@@ -145,7 +145,7 @@ async def test_a_remix_shows_what_was_uploaded(client: Client) -> None:
     assert (refused.status, refused.code) == (400, "media_not_found")
 
 
-async def test_a_large_upload_is_taken_and_a_too_large_one_refused(client: Client) -> None:
+async def test_a_large_upload_is_accepted_and_one_that_is_too_large_is_refused(client: Client) -> None:
     noise = io.BytesIO()
     Image.effect_noise((2600, 2600), 120).save(noise, "PNG", compress_level=1)
     assert len(noise.getvalue()) > 5_000_000
@@ -171,7 +171,7 @@ async def test_wrong_calls_get_error_objects(client: Client) -> None:
     assert (video.status, video.code) == (400, "unsupported_type")
 
 
-async def test_parameters_tell_that_a_key_is_alive(client: Client) -> None:
+async def test_the_parameters_show_that_a_key_works(client: Client) -> None:
     assert (await client.call("GET", "/backend/parameters")).json["can_create_images"] is True
 
 
@@ -227,7 +227,7 @@ async def test_answers_can_be_held_back_while_their_effect_comes_at_once() -> No
         call.cancel()
 
 
-async def test_the_stats_tell_what_happened(client: Client) -> None:
+async def test_the_stats_show_what_happened(client: Client) -> None:
     task_id = (await client.submit("a boat", "one")).json["id"]
     await client.submit("a car", "two")
     await client.submit("", "two")
@@ -262,7 +262,7 @@ async def test_a_reset_forgets_everything(client: Client) -> None:
     assert await client.rows() == []
 
 
-async def test_a_wait_ends_when_the_fact_is_there(client: Client) -> None:
+async def test_a_wait_ends_when_its_condition_is_met(client: Client) -> None:
     query = "endpoint=submit&token=k&count=2&registered=2&timeout=60"
     wait = asyncio.create_task(client.call("GET", f"/simulator/wait?{query}", None))
     await client.submit()
@@ -272,7 +272,7 @@ async def test_a_wait_ends_when_the_fact_is_there(client: Client) -> None:
     assert (await wait).json == {"met": True, "count": 2, "registered": 3, "struck": 0}
 
 
-async def test_a_wait_for_what_does_not_come_ends_with_its_timeout(client: Client) -> None:
+async def test_a_wait_whose_condition_is_never_met_ends_with_its_timeout(client: Client) -> None:
     answer = await client.call("GET", "/simulator/wait?registered=1&timeout=0.01", None)
     assert (answer.status, answer.json["met"]) == (504, False)
     assert (await client.call("GET", "/simulator/wait?moon=1", None)).code == "invalid_wait"
@@ -452,7 +452,7 @@ async def test_a_slow_body_is_whole_in_the_end(client: Client) -> None:
     assert [row["id"] for row in (await client.rows())] == [submitted["id"]]
 
 
-async def test_garbage_is_no_json(client: Client) -> None:
+async def test_garbage_is_not_json(client: Client) -> None:
     for kind in ("text", "truncated", "empty"):
         await client.fault(fault="garbage", kind=kind, times=1)
         answer = await client.call("GET", "/backend/video_gen")
@@ -496,7 +496,7 @@ async def test_an_oversize_body_is_good_json_of_that_size(client: Client, declar
     assert ("content-length" in answer.headers) is declared
 
 
-async def test_fates_decide_what_becomes_of_a_task(client: Client) -> None:
+async def test_fates_decide_how_a_task_ends(client: Client) -> None:
     fates: list[dict[str, Any]] = [
         {"fault": "never_finish"},
         {"fault": "moderation", "code": "violence", "needs_user_review": True},
@@ -524,7 +524,7 @@ async def test_fates_decide_what_becomes_of_a_task(client: Client) -> None:
     assert "vanish" not in rows
 
 
-async def test_media_faults_spoil_what_a_url_leads_to(client: Client) -> None:
+async def test_media_faults_spoil_the_content_of_a_url(client: Client) -> None:
     url = await client.image_url()
     whole = (await client.call("GET", url, None)).body
 
@@ -584,7 +584,7 @@ async def test_many_tasks_are_served_quickly(client: Client) -> None:
     assert (time.thread_time() - begun) / 20 < 0.05  # seconds of CPU time; measured: 0.001 to 0.002
 
 
-async def test_an_image_that_many_ask_for_is_drawn_once(client: Client) -> None:
+async def test_an_image_that_many_clients_request_is_drawn_once(client: Client) -> None:
     url = await client.image_url()
     answers = await asyncio.gather(*(client.call("GET", url, None) for _ in range(20)))
     assert len({answer.body for answer in answers}) == 1

@@ -1,4 +1,4 @@
-"""When the simulator answers: on purpose, or because nothing was configured. Never in place of a real back end."""
+"""The simulator answers only if it is configured or nothing is, and never in place of a real back end."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write(file: Path, content: str) -> None:
-    """As editors do: another file, renamed."""
+    """Write a file as editors do: write another one and rename it."""
     part = file.with_suffix(".part")
     part.write_text(content)
     part.rename(file)
@@ -44,7 +44,7 @@ async def assert_simulated(proxy: Proxy) -> None:
 
 
 async def assert_refused(proxy: Proxy) -> None:
-    """Without a key that can be used, a real back end makes no images, and nobody else does."""
+    """Without a usable key, a real back end makes no images, and neither does the simulator."""
     async with proxy.chat() as answer:
         assert (answer.status, (await answer.json())["error"]["code"]) == (503, "no_upstream_key")
     async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
@@ -55,7 +55,7 @@ async def assert_refused(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"upstream": "auto"}], ids=["unset", "auto"])
-async def test_a_start_without_any_key_or_back_end_is_the_simulators_and_so_is_the_next_one(
+async def test_a_start_without_any_key_or_back_end_uses_the_simulator_and_so_does_the_next_one(
     start_proxy: StartProxy, settings: dict[str, Any]
 ) -> None:
     for _ in range(2):
@@ -69,13 +69,13 @@ async def test_a_start_without_any_key_or_back_end_is_the_simulators_and_so_is_t
     "named",
     [
         {"sora_base_url": "http://127.0.0.1:9"},
-        {"sora_base_url": "https://sora.chatgpt.com"},  # the default, spelled out
+        {"sora_base_url": "https://sora.chatgpt.com"},  # the default, written out
         {"api_keys": []},
         {"keys_storage_file": "keys.json"},
     ],
     ids=str,
 )
-async def test_a_start_that_names_a_back_end_or_a_place_for_keys_is_never_the_simulators(
+async def test_a_start_that_names_a_back_end_or_a_place_for_keys_never_uses_the_simulator(
     start_proxy: StartProxy, folder: Path, settings: dict[str, Any], named: dict[str, Any]
 ) -> None:
     await asyncio.to_thread(write, folder / "keys.json", "[]")
@@ -90,7 +90,7 @@ async def test_a_key_file_of_the_default_name_is_a_place_for_keys(start_proxy: S
 
 
 @pytest.mark.parametrize("fields", [{}, {"enabled": False}], ids=["enabled", "disabled"])
-async def test_a_key_of_the_admin_api_is_a_key_at_the_next_start(
+async def test_a_key_from_the_admin_api_counts_at_the_next_start(
     start_proxy: StartProxy, fields: dict[str, Any]
 ) -> None:
     async with start_proxy(upstream="sora") as proxy:
@@ -99,7 +99,7 @@ async def test_a_key_of_the_admin_api_is_a_key_at_the_next_start(
         assert (await proxy.ask("GET", f"{KEYS}/{fingerprint(TOKEN)}"))[1]["backend"] == "sora"
 
 
-async def test_keys_whose_source_has_gone_do_not_make_room_for_the_simulator(
+async def test_keys_whose_source_is_gone_are_not_replaced_by_the_simulator(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     async with start_proxy(**in_front_of(simulator)):
@@ -128,7 +128,7 @@ async def test_keys_whose_source_has_gone_do_not_make_room_for_the_simulator(
     ],
     ids=["add", "add disabled", "import", "dry run", "change of the token"],
 )
-async def test_no_key_is_taken_where_only_the_simulator_would_get_it(
+async def test_no_key_is_accepted_where_only_the_simulator_would_get_it(
     start_proxy: StartProxy, method: str, path: str, body: Any
 ) -> None:
     async with start_proxy() as proxy:
@@ -173,7 +173,7 @@ async def test_a_key_file_that_appears_is_used_at_the_next_start_and_the_log_say
     assert len(await warnings()) == 1
 
 
-async def test_keys_are_taken_where_the_simulator_answers_on_purpose(start_proxy: StartProxy, folder: Path) -> None:
+async def test_keys_are_accepted_where_the_simulator_is_configured(start_proxy: StartProxy, folder: Path) -> None:
     async with start_proxy(**ON_PURPOSE) as proxy:
         assert (await proxy.ask("POST", KEYS, {"key": TOKEN}))[0] == 201
         assert (await proxy.ask("POST", f"{KEYS}/import", {"text": "one-more-token-of-the-tests"}))[0] == 200
@@ -188,7 +188,7 @@ async def test_keys_are_taken_where_the_simulator_answers_on_purpose(start_proxy
         await assert_simulated(proxy)
 
 
-async def test_the_simulator_on_purpose_serves_whatever_keys_there_were(
+async def test_a_configured_simulator_answers_whatever_keys_are_stored(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     async with start_proxy(**in_front_of(simulator)):

@@ -24,7 +24,7 @@ REFUSAL = {"error": {"code": "moderation_blocked", "type": "image_generation_use
 
 
 class Counting(OpenAIServer):
-    """It notes how many calls it had at once, and refuses more than some. Those after the first few wait."""
+    """A server that counts the calls at once, and refuses those above a limit. Those after the first few wait."""
 
     options = OpenAIServer.options | {"profile": "zhipu"}
 
@@ -168,7 +168,7 @@ async def test_calls_that_a_key_could_not_take_are_made_with_another_one(
     assert (len(server.bodies), len(set(server.keys))) == (4, 2)
 
 
-async def test_a_refusal_that_names_no_time_teaches_how_many_calls_a_key_has_at_once(
+async def test_a_refusal_without_a_time_shows_how_many_calls_a_key_can_make_at_once(
     start_proxy: StartProxy,
 ) -> None:
     server = Counting(answers_at_once=0, most=3)
@@ -188,7 +188,7 @@ async def test_a_refusal_that_names_no_time_teaches_how_many_calls_a_key_has_at_
     await runner.cleanup()
 
 
-async def test_what_no_key_can_take_any_more_is_named(start_proxy: StartProxy, server: Counting) -> None:
+async def test_images_that_no_key_can_make_any_more_are_named(start_proxy: StartProxy, server: Counting) -> None:
     server.answers = [image(), answer(401, {"error": {"code": "invalid_api_key"}}), image()]
     async with start_proxy(backends=[entry(server)]) as proxy:
         status, body = await generate(proxy)
@@ -217,7 +217,7 @@ async def test_without_any_image_the_order_fails(
     assert len(server.bodies) == 2
 
 
-async def test_a_key_has_as_many_calls_at_once_as_its_limit_allows(start_proxy: StartProxy) -> None:
+async def test_a_key_makes_as_many_calls_at_once_as_its_limit_allows(start_proxy: StartProxy) -> None:
     server = Counting(answers_at_once=0)
     runner = await server.start()
 
@@ -271,7 +271,7 @@ async def test_a_cancelled_order_sends_nothing_more(start_proxy: StartProxy) -> 
 
 
 @pytest.mark.parametrize(("max_concurrent", "begun", "made"), [(None, 4, 2), (1, 3, 3)])
-async def test_after_a_kill_the_images_that_arrived_are_kept_and_those_of_unknown_outcome_named(
+async def test_after_a_kill_images_that_arrived_are_kept_and_those_of_unknown_outcome_are_named(
     tmp_path: Path, max_concurrent: int | None, begun: int, made: int
 ) -> None:
     server = Counting(answers_at_once=2)
@@ -313,7 +313,7 @@ async def test_each_call_has_a_seed_of_its_own(start_proxy: StartProxy, server: 
 
 
 @pytest.mark.parametrize("n", [1, 3])
-async def test_what_may_have_been_made_counts_against_the_cap_although_it_is_ordered_again(
+async def test_an_image_that_may_have_been_made_counts_against_the_cap_although_it_is_ordered_again(
     start_proxy: StartProxy, server: Counting, n: int
 ) -> None:
     server.script.cut(Step.registered, times=2)
@@ -349,7 +349,7 @@ async def test_a_back_end_that_is_drained_finishes_the_orders_that_it_began(star
         await each.cleanup()
 
 
-async def test_a_server_of_one_call_at_a_time_is_learned_in_one_round(start_proxy: StartProxy) -> None:
+async def test_one_round_shows_that_a_server_takes_one_call_at_a_time(start_proxy: StartProxy) -> None:
     server = Counting(answers_at_once=0, most=1)
     runner = await server.start()
 
@@ -365,7 +365,7 @@ async def test_a_server_of_one_call_at_a_time_is_learned_in_one_round(start_prox
     await runner.cleanup()
 
 
-async def test_a_limit_for_all_calls_of_a_round_is_one_of_the_rate(start_proxy: StartProxy, server: Counting) -> None:
+async def test_a_refusal_of_all_calls_of_a_round_is_a_rate_limit(start_proxy: StartProxy, server: Counting) -> None:
     server.answers = [answer(429, {"error": {"code": "rate_limit_exceeded"}}) for _ in range(4)]
     async with start_proxy(backends=[entry(server)]) as proxy:
         assert len((await generate(proxy, n=4))[1]["data"]) == 4

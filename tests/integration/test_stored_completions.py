@@ -1,4 +1,4 @@
-"""Stored completions over real sockets: what clients noted, found again, listed, read and deleted."""
+"""Stored completions over real sockets: metadata, retrieval, lists, messages and deletion."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ async def listed(proxy: Proxy, query: str = "") -> list[str]:
     return [each["id"] for each in (await proxy.get(f"{PATH}?{query}"))["data"]]
 
 
-async def test_metadata_is_kept_whole_streamed_or_changed_and_over_a_restart(
+async def test_metadata_is_stored_for_whole_and_streamed_answers_can_be_changed_and_survives_a_restart(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     async with start_proxy(**in_front_of(simulator)) as proxy:
@@ -44,13 +44,13 @@ async def test_metadata_is_kept_whole_streamed_or_changed_and_over_a_restart(
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"metadata": 7}', b'{"metadata": {"a": 1}}'])
-async def test_metadata_that_can_not_be_kept_is_refused(proxy: Proxy, body: bytes) -> None:
+async def test_invalid_metadata_is_refused(proxy: Proxy, body: bytes) -> None:
     made = await order(proxy)
     async with proxy.client.post(f"{proxy.url}{PATH}/{made['id']}", data=body) as answer:
         assert answer.status == 400
 
 
-async def test_the_list_has_the_stored_ones_oldest_first_and_pages(proxy: Proxy) -> None:
+async def test_the_list_shows_stored_completions_oldest_first_in_pages(proxy: Proxy) -> None:
     ids = [(await order(proxy, f"number {n}"))["id"] for n in range(5)]
     await order(proxy, store=False)
 
@@ -112,7 +112,7 @@ async def test_odd_pages_are_answered_or_refused_by_name(proxy: Proxy, path: str
         assert body["error"]["param"] in query
 
 
-async def test_the_messages_are_what_was_said_without_its_images(proxy: Proxy) -> None:
+async def test_the_messages_are_those_of_the_order_without_their_images(proxy: Proxy) -> None:
     gif = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
     made = await order(
         proxy,
@@ -140,7 +140,7 @@ async def test_the_messages_are_what_was_said_without_its_images(proxy: Proxy) -
     assert [each["id"] for each in second["data"]] == [ids[1], ids[0]]
 
 
-async def test_of_a_long_conversation_the_end_is_kept(proxy: Proxy) -> None:
+async def test_the_end_of_a_long_conversation_is_stored(proxy: Proxy) -> None:
     long = [{"role": "user", "content": f"{n} {'x' * 20_000}"} for n in range(10)]
     made = await order(proxy, messages=[*long, {"role": "user", "content": "a fox"}])
     said = [each["content"] for each in (await proxy.get(f"{PATH}/{made['id']}/messages"))["data"]]
@@ -154,7 +154,7 @@ async def test_without_store_the_prompt_is_the_only_message(proxy: Proxy) -> Non
     assert (message["role"], message["content"]) == ("user", "a red fox")
 
 
-async def test_what_is_deleted_is_gone_with_its_images(proxy: Proxy, tmp_path: Path) -> None:
+async def test_a_deleted_completion_is_gone_with_its_images(proxy: Proxy, tmp_path: Path) -> None:
     made = await order(proxy, "a secret fox", background=False, metadata={"k": "secret"})
     link = re.search(r"\((\S+)\)", made["choices"][0]["message"]["content"])
     assert link is not None
@@ -173,7 +173,7 @@ async def test_what_is_deleted_is_gone_with_its_images(proxy: Proxy, tmp_path: P
     assert await asyncio.to_thread(os.listdir, tmp_path / "data" / "images") == []
 
 
-async def test_what_is_not_finished_is_not_deleted(proxy: Proxy, simulator: Simulator) -> None:
+async def test_an_unfinished_completion_can_not_be_deleted(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("never_finish", times=None)
     made = await order(proxy)
     async with proxy.client.delete(f"{proxy.url}{PATH}/{made['id']}") as answer:
@@ -197,7 +197,7 @@ async def test_stored_completions_of_others_are_unknown(proxy: Proxy, session: a
     assert await listed(proxy) == [made["id"]]
 
 
-async def test_an_image_that_did_not_come_is_told_and_the_others_are_shown(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_missing_image_is_reported_and_the_others_are_shown(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("unsafe", count=1, times=None)
     async with proxy.chat(n=3) as answer:
         assert answer.status == 200

@@ -1,4 +1,4 @@
-"""What becomes of an order when the back end misbehaves: nothing lost, nothing made twice, the right key at fault."""
+"""Orders when the back end misbehaves: none is lost or made twice, and the right key is blamed."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ from tests.conftest import (
 from tests.eventually import eventually
 from tests.streams import read_stream
 
-SHORT = 2.0  # seconds: the deadline of calls that hang here; those that do not take 0.02 s on a quiet machine
+SHORT = 2.0  # seconds: the deadline of calls that hang here; other calls take 0.02 s on an idle machine
 
 
 def key_of(proxy: Proxy, token: str = UPSTREAM_TOKEN) -> Key:
@@ -31,8 +31,8 @@ def key_of(proxy: Proxy, token: str = UPSTREAM_TOKEN) -> Key:
     return key
 
 
-async def show_what_lists_tell(proxy: Proxy) -> None:
-    """Have an order made: before it, on a fresh data folder, a list is read, and from then on none before an order."""
+async def read_the_first_list(proxy: Proxy) -> None:
+    """Order an image: on a fresh data folder, a list is read before the first order, and not before later ones."""
     async with proxy.chat("the one before") as answer:
         assert answer.status == 200
 
@@ -83,13 +83,13 @@ async def test_a_registered_order_that_the_list_shows_late_is_waited_for(
         assert (await simulator.stats())["registered"] == 1
 
 
-async def test_a_lost_order_is_found_in_a_list_that_tells_no_prompts(
+async def test_a_lost_order_is_found_in_a_list_without_prompts(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(list_without_prompts=True) as simulator:
         settings = in_front_of(simulator)
         async with start_proxy(**settings) as proxy:
-            await show_what_lists_tell(proxy)
+            await read_the_first_list(proxy)
             await simulator.order_fault("drop", endpoint="submit", times=1, registered=True)
             async with proxy.chat("the lost one") as answer:
                 assert answer.status == 200
@@ -141,7 +141,9 @@ async def test_a_reference_image_is_uploaded_again_on_the_key_that_takes_over(
     assert stats["tasks"][0]["upload_id"] == stats["uploads"][1]["id"]
 
 
-async def test_when_the_last_key_is_rejected_the_client_is_told(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_the_client_gets_an_error_when_the_last_key_is_rejected(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
     await simulator.order_fault("unauthorized", endpoint="submit", times=None)
     settings = in_front_of(simulator)
     async with start_proxy(**settings) as proxy:
@@ -156,7 +158,7 @@ async def test_when_the_last_key_is_rejected_the_client_is_told(start_proxy: Sta
     assert submits_by_token(await simulator.stats()) == {UPSTREAM_TOKEN: 1}
 
 
-async def test_a_full_key_teaches_its_limit_and_everything_is_made(
+async def test_the_limit_of_a_full_key_is_learned_and_every_order_is_made(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(max_concurrent=2, seconds=HOUR) as simulator:
@@ -180,7 +182,7 @@ async def test_a_full_key_teaches_its_limit_and_everything_is_made(
         assert stats["refusals"]["too_many_concurrent_tasks"] == 1
 
 
-async def test_a_refused_prompt_is_told_at_once_and_touches_no_key(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_refused_prompt_is_reported_at_once_and_affects_no_key(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("policy", times=1)
     async with proxy.chat("something bad") as answer:
         error = (await answer.json())["error"]
@@ -194,7 +196,7 @@ async def test_a_refused_prompt_is_told_at_once_and_touches_no_key(proxy: Proxy,
     assert key_of(proxy).rejected is None
 
 
-async def test_a_prompt_that_fails_moderation_later_touches_no_key_either(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_prompt_that_fails_moderation_later_affects_no_key(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("moderation", times=1)
     async with proxy.chat("something bad", stream=True) as answer:
         stream = await read_stream(answer)
@@ -211,7 +213,7 @@ async def test_a_prompt_that_fails_moderation_later_touches_no_key_either(proxy:
     assert (await simulator.stats())["registered"] == 1
 
 
-async def test_a_task_that_fails_upstream_is_told_and_not_sent_again(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_task_that_fails_upstream_is_reported_and_not_sent_again(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("fail", times=1)
     async with proxy.chat() as answer:
         assert answer.status == 502
@@ -223,7 +225,9 @@ async def test_a_task_that_fails_upstream_is_told_and_not_sent_again(proxy: Prox
     assert (await simulator.stats())["registered"] == 1
 
 
-async def test_a_challenge_page_rests_the_way_out_and_no_key(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_challenge_page_makes_the_egress_cool_down_and_no_key(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
     await simulator.order_fault("challenge", endpoint="submit", times=1)
     settings = in_front_of(simulator)
     async with start_proxy(**settings) as proxy, proxy.chat(stream=True) as answer:
@@ -251,11 +255,11 @@ async def test_a_challenge_page_rests_the_way_out_and_no_key(start_proxy: StartP
     ],
     ids=lambda fault: "-".join(str(value) for value in fault.values()),
 )
-async def test_a_poll_that_fails_is_only_a_look_that_told_nothing(
+async def test_a_failed_poll_does_not_affect_the_order(
     start_proxy: StartProxy, simulator: Simulator, fault: dict[str, Any]
 ) -> None:
     async with start_proxy(**in_front_of(simulator), poll_timeout=SHORT) as proxy:
-        await show_what_lists_tell(proxy)
+        await read_the_first_list(proxy)
         await simulator.order_fault(endpoint="list", times=2, **fault)
         async with proxy.chat(stream=True) as answer:
             stream = await read_stream(answer)
@@ -267,7 +271,7 @@ async def test_a_poll_that_fails_is_only_a_look_that_told_nothing(
 async def test_a_key_rejected_while_its_task_runs_keeps_the_task(start_proxy: StartProxy, simulator: Simulator) -> None:
     settings = in_front_of(simulator, "first", "second")
     async with start_proxy(**settings) as proxy:
-        await show_what_lists_tell(proxy)
+        await read_the_first_list(proxy)
         before = (await simulator.stats())["lists"]
         await simulator.order_fault("unauthorized", endpoint="list", times=2)
         async with proxy.chat() as answer:
@@ -286,7 +290,7 @@ async def test_a_key_rejected_while_its_task_runs_keeps_the_task(start_proxy: St
     ],
     ids=lambda fate: str(fate["fault"]),
 )
-async def test_a_task_that_looks_odd_for_a_while_is_still_running(
+async def test_a_task_whose_state_is_unclear_for_a_while_is_still_running(
     proxy: Proxy, simulator: Simulator, fate: dict[str, Any]
 ) -> None:
     await simulator.order_fault(times=1, **fate)
@@ -327,7 +331,7 @@ async def test_a_success_without_results_is_a_failure(proxy: Proxy, simulator: S
     ],
     ids=lambda fault: "-".join(str(value) for value in fault.values()),
 )
-async def test_a_download_that_fails_is_made_again(
+async def test_a_failed_download_is_repeated(
     start_proxy: StartProxy, simulator: Simulator, fault: dict[str, Any]
 ) -> None:
     await simulator.order_fault(times=1, **fault)
@@ -338,7 +342,9 @@ async def test_a_download_that_fails_is_made_again(
     assert re.search(rf"\({re.escape(proxy.url)}/images/[0-9a-f]{{32}}\.png\)$", content)
 
 
-async def test_an_image_that_can_never_be_fetched_is_linked_where_it_lies(proxy: Proxy, simulator: Simulator) -> None:
+async def test_an_image_that_can_never_be_fetched_is_linked_at_its_own_address(
+    proxy: Proxy, simulator: Simulator
+) -> None:
     await simulator.order_fault("media_html", times=None)
     async with proxy.chat() as answer:
         content = (await answer.json())["choices"][0]["message"]["content"]
@@ -362,7 +368,7 @@ async def test_an_expired_address_of_a_result_is_replaced_by_a_fresh_one(
     assert proxy.url in content
 
 
-async def test_all_generations_of_a_key_are_seen_by_one_list_call_per_interval(
+async def test_one_list_call_per_interval_polls_all_generations_of_a_key(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     begun = time.monotonic()
@@ -383,7 +389,7 @@ async def test_all_generations_of_a_key_are_seen_by_one_list_call_per_interval(
         assert "task" not in stats["ordering"]
 
 
-async def test_beyond_the_bound_of_the_queue_orders_are_refused_before_anything_is_sent(
+async def test_orders_beyond_the_bound_of_the_queue_are_refused_before_anything_is_sent(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=60) as simulator:
@@ -401,7 +407,7 @@ async def test_beyond_the_bound_of_the_queue_orders_are_refused_before_anything_
         assert (await simulator.stats())["registered"] == 1
 
 
-async def test_an_order_whose_answers_are_always_lost_is_not_sent_for_ever(
+async def test_an_order_whose_answers_are_always_lost_is_not_sent_again_for_ever(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("server_error", endpoint="submit", times=None, registered=False)
@@ -423,17 +429,17 @@ async def test_an_order_that_has_to_be_sent_again_does_not_go_to_the_end_of_the_
         answers = [await proxy.chat(f"number {number}", stream=True) for number in range(4)]
         assert all([(await read_stream(answer)).done for answer in answers])
 
-    # The one next in line gets the key when it is let go; nobody else comes before.
+    # The next order in line gets the key when it is released, and no other order.
     prompts = [task["prompt"] for task in (await simulator.stats())["tasks"]]
     assert prompts in (["number 1", "number 0", "number 2", "number 3"], [f"number {n}" for n in range(4)])
 
 
-async def test_orders_that_wait_survive_a_key_that_a_poll_finds_refused_for_a_moment(
+async def test_waiting_orders_survive_a_key_that_is_refused_in_one_poll(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator, max_concurrent=1)
     async with start_proxy(**settings) as proxy:
-        await show_what_lists_tell(proxy)
+        await read_the_first_list(proxy)
         await simulator.order_fault("unauthorized", endpoint="list", times=1)
         answers = [await proxy.chat(stream=True) for _ in range(3)]
         assert all([(await read_stream(answer)).done for answer in answers])

@@ -1,4 +1,4 @@
-"""Webhooks: who ordered is told of the end, by whatever route it was, over restarts, and nobody else is asked."""
+"""Webhooks: the client is notified when its order ends, on every route and after restarts; no other host is called."""
 
 import asyncio
 import datetime as dt
@@ -49,10 +49,10 @@ async def until_delivered(folder: Path, *, but: int = 0) -> None:
     await eventually(look)
 
 
-# --- What is told -----------------------------------------------------------------------------------------------------
+# --- Content ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_completed_order_is_told_with_links_that_work_and_a_signature_that_openais_sdk_accepts(
+async def test_a_webhook_of_a_completed_order_has_working_links_and_a_signature_that_openais_sdk_accepts(
     proxy: Proxy, receiver: Receiver
 ) -> None:
     before = dt.datetime.now(dt.UTC)
@@ -71,7 +71,9 @@ async def test_a_completed_order_is_told_with_links_that_work_and_a_signature_th
         assert image.status == 200
 
 
-async def test_a_failed_order_is_told_with_its_reason(proxy: Proxy, receiver: Receiver, simulator: Simulator) -> None:
+async def test_a_webhook_of_a_failed_order_has_the_reason(
+    proxy: Proxy, receiver: Receiver, simulator: Simulator
+) -> None:
     await simulator.order_fault("moderation")
     await order(proxy, receiver.url)
     event = (await receiver.until(1)).event
@@ -79,7 +81,7 @@ async def test_a_failed_order_is_told_with_its_reason(proxy: Proxy, receiver: Re
     assert event["data"]["error"]["code"] == "content_policy_violation"
 
 
-async def test_a_cancelled_order_is_told_once_although_its_task_goes_on(
+async def test_a_cancelled_order_sends_one_webhook_although_its_task_continues(
     start_proxy: StartProxy, sora: Sora, receiver: Receiver, tmp_path: Path
 ) -> None:
     tasks = []
@@ -105,7 +107,7 @@ async def test_a_cancelled_order_is_told_once_although_its_task_goes_on(
     assert len(receiver.calls) == 2
 
 
-async def test_base_url_leads_the_links(start_proxy: StartProxy, simulator: Simulator, receiver: Receiver) -> None:
+async def test_links_begin_with_base_url(start_proxy: StartProxy, simulator: Simulator, receiver: Receiver) -> None:
     settings = allowing(receiver.host, base_url="https://images.example.com")
     async with start_proxy(**in_front_of(simulator), **settings) as proxy:
         await order(proxy, receiver.url)
@@ -114,7 +116,7 @@ async def test_base_url_leads_the_links(start_proxy: StartProxy, simulator: Simu
 
 
 @pytest.mark.parametrize("form", [False, True], ids=["JSON", "form"])
-async def test_orders_for_images_are_told_too(proxy: Proxy, receiver: Receiver, form: bool) -> None:
+async def test_orders_for_images_send_webhooks_too(proxy: Proxy, receiver: Receiver, form: bool) -> None:
     if form:
         data = aiohttp.FormData({"prompt": "a red fox", "metadata[webhook_url]": receiver.url, "metadata": "ignored"})
         data.add_field("image", GIF, filename="fox.gif")
@@ -127,7 +129,7 @@ async def test_orders_for_images_are_told_too(proxy: Proxy, receiver: Receiver, 
     assert (await receiver.until(1)).event["data"]["metadata"] == {"webhook_url": receiver.url}
 
 
-async def test_orders_for_responses_are_told_too(proxy: Proxy, receiver: Receiver) -> None:
+async def test_orders_for_responses_send_webhooks_too(proxy: Proxy, receiver: Receiver) -> None:
     body = {"input": "a red fox", "metadata": {"webhook_url": receiver.url}}
     async with proxy.client.post(f"{proxy.url}/v1/responses", json=body) as answer:
         assert answer.status == 200, await answer.text()
@@ -136,7 +138,7 @@ async def test_orders_for_responses_are_told_too(proxy: Proxy, receiver: Receive
     assert (data["id"], data["metadata"]) == (generation_id, body["metadata"])
 
 
-async def test_a_repeat_of_an_order_is_not_told_again(proxy: Proxy, receiver: Receiver, tmp_path: Path) -> None:
+async def test_a_repeat_of_an_order_sends_no_second_webhook(proxy: Proxy, receiver: Receiver, tmp_path: Path) -> None:
     for address in (receiver.url, receiver.url, f"http://{receiver.host}/elsewhere"):
         await order(proxy, address, headers={"idempotency-key": "one"})
     await receiver.until(1)
@@ -144,7 +146,7 @@ async def test_a_repeat_of_an_order_is_not_told_again(proxy: Proxy, receiver: Re
     assert [call.path for call in receiver.calls] == ["/path-of-the-webhook?token=secret-of-the-address"]
 
 
-async def test_metadata_that_changes_later_changes_what_is_told_and_not_whom(
+async def test_metadata_that_changes_later_changes_the_webhook_and_not_its_receiver(
     proxy: Proxy, receiver: Receiver, simulator: Simulator
 ) -> None:
     await simulator.order_fault("never_finish")
@@ -159,7 +161,7 @@ async def test_metadata_that_changes_later_changes_what_is_told_and_not_whom(
     assert call.event["data"]["metadata"] == changed
 
 
-# --- Who may be asked -------------------------------------------------------------------------------------------------
+# --- Allowed hosts ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ async def test_a_public_host_is_allowed_by_a_star_and_a_listed_one_whatever_it_i
 # --- At least once ----------------------------------------------------------------------------------------------------
 
 
-async def test_what_was_not_taken_is_sent_again_after_a_restart_under_the_same_id(
+async def test_a_webhook_that_was_not_accepted_is_sent_again_after_a_restart_under_the_same_id(
     start_proxy: StartProxy, simulator: Simulator, receiver: Receiver, tmp_path: Path
 ) -> None:
     settings = {**in_front_of(simulator), **allowing(receiver.host)}
@@ -230,7 +232,7 @@ async def test_what_was_not_taken_is_sent_again_after_a_restart_under_the_same_i
     assert (second.id, second.body) == (first.id, first.body)
 
 
-async def test_what_waits_while_webhooks_are_off_is_sent_when_they_are_on(
+async def test_webhooks_that_wait_while_they_are_switched_off_are_sent_when_they_are_switched_on(
     start_proxy: StartProxy, simulator: Simulator, receiver: Receiver, tmp_path: Path
 ) -> None:
     on, off = ({**in_front_of(simulator), **allowing(*hosts)} for hosts in ((receiver.host,), ()))
@@ -246,7 +248,7 @@ async def test_what_waits_while_webhooks_are_off_is_sent_when_they_are_on(
         await receiver.until(2)
 
 
-async def test_a_receiver_that_hangs_holds_up_no_order_no_readiness_and_no_stop(
+async def test_a_hanging_receiver_delays_no_order_no_readiness_and_no_stop(
     start_proxy: StartProxy, simulator: Simulator, receiver: Receiver, tmp_path: Path
 ) -> None:
     receiver.answers = [hang] * 20
@@ -264,7 +266,7 @@ async def test_a_receiver_that_hangs_holds_up_no_order_no_readiness_and_no_stop(
     assert len(await asyncio.to_thread(outbox_of, tmp_path)) == 6
 
 
-async def test_a_deleted_completion_is_not_told_any_more(
+async def test_a_deleted_completion_sends_no_webhook(
     start_proxy: StartProxy, simulator: Simulator, receiver: Receiver, tmp_path: Path
 ) -> None:
     receiver.answers = [status(500)]
@@ -279,7 +281,7 @@ async def test_a_deleted_completion_is_not_told_any_more(
 # --- Secrets ----------------------------------------------------------------------------------------------------------
 
 
-async def test_without_a_configured_secret_one_is_made_and_kept_for_its_owner_only(
+async def test_without_a_configured_secret_one_is_generated_that_only_its_owner_can_read(
     start_proxy: StartProxy, simulator: Simulator, receiver: Receiver, tmp_path: Path
 ) -> None:
     settings = {**in_front_of(simulator), **allowing(receiver.host, webhook_secret=None)}

@@ -1,7 +1,7 @@
 """The simulated ComfyUI, judged by programs that others wrote for the real one.
 
 From PyPI, the maker's own proxy and SDK: comfy-api-proxy chooses ids for jobs and follows them on its socket, and
-comfy-sdk orders of it. From npm, @stable-canvas/comfyui-client.
+comfy-sdk sends orders to it. From npm, @stable-canvas/comfyui-client.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ def encoded(content: bytes) -> str:
 
 
 async def facts_of(*command: str, folder: Path, **variables: str) -> list[dict[str, Any]]:
-    """What a program shows, a line a fact; it must end well."""
+    """The facts that a program prints, one in a line; it must exit with 0."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
@@ -132,7 +132,7 @@ def npm() -> None:
 
 
 async def node_facts(script: str, graph: Any, server: SimulatedComfyUI) -> list[dict[str, Any]]:
-    """What a script with a `client` from npm shows."""
+    """The facts that a script with a `client` from npm prints."""
     arguments = [json.dumps(each) for each in (graph, server.url.removeprefix("http://"))]
     script = f"{NODE_PREPARE}\n{script}\nclient.close();"
     return await facts_of("node", "--input-type=module", "-e", script, *arguments, folder=NPM)
@@ -169,7 +169,7 @@ show(status=end_of(submit(graph)))
     assert looked_at(await server.image(entry)) == ("PNG", (32, 32))
 
 
-async def test_the_makers_sdk_cancels_a_job_and_learns_of_refused_and_failed_ones(
+async def test_the_makers_sdk_cancels_a_job_and_reports_refused_and_failed_ones(
     server: SimulatedComfyUI, sdk: Sdk
 ) -> None:
     script = """

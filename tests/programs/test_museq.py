@@ -86,7 +86,7 @@ async def test_an_edit_without_a_mask_is_a_generation_with_the_image(client: Asy
     assert (call["call"], call["init_image"]) == ("generate", [96, 64])
 
 
-async def test_a_size_that_it_refuses_is_an_error_of_the_order_and_not_of_its_key(client: AsyncOpenAI) -> None:
+async def test_a_refused_size_is_a_fault_of_the_order_and_not_of_its_key(client: AsyncOpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         await client.images.generate(model=MODEL, prompt="a long fox", size="4096x64")
     assert refused.value.code == "order_refused"
@@ -111,7 +111,7 @@ async def test_an_order_whose_worker_dies_has_an_unknown_outcome_and_is_not_sent
     assert len(await museq.calls("a fox that waits for a dead worker")) == 1
 
 
-async def test_an_order_for_which_it_has_no_room_is_sent_again_later_and_made_once(
+async def test_an_order_that_finds_a_full_queue_is_sent_again_later_and_made_once(
     client: AsyncOpenAI, museq: Museq, program: Program
 ) -> None:
     prompts = [f"fox {number} that waits" for number in (1, 2, 3)]

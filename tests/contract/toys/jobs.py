@@ -1,4 +1,4 @@
-"""What the toys with jobs have in common: everything but how a lost order is found again."""
+"""The base of the toys with jobs: everything except the search for a lost order."""
 
 import asyncio
 import base64
@@ -36,7 +36,7 @@ def encoded(image: Path) -> dict[str, str]:
 
 
 def preview(news: dict[str, Any]) -> Preview | None:
-    """The preview that the server tells of, if it does."""
+    """The preview that the server shows, if there is one."""
     return Preview(base64.b64decode(news["preview"]), "png") if news.get("preview") else None
 
 
@@ -102,7 +102,7 @@ class JobToy:
             raise UpstreamUnavailable("the image does not come", code="result_unavailable") from error
 
     async def check_link(self, asset: Asset, account: Account | None) -> None:
-        """No result is linked."""
+        """Do nothing: results are never linked."""
 
     async def probe(self, account: Account) -> None:
         await ask(account, "GET", f"{self.base_url}/jobs")

@@ -1,4 +1,4 @@
-"""A back end that makes one image from a prompt, and can do nothing else."""
+"""A back end that makes one image from a prompt, and has no other ability."""
 
 from pathlib import Path
 

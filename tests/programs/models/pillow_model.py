@@ -1,4 +1,4 @@
-"""The model of museq: it paints a colour that the prompt decides, notes every call, and waits if the prompt says so.
+"""The model of museq: it paints a colour chosen by the prompt, records every call, and waits if the prompt asks for it.
 
 museq imports it, in museq's environment.
 """
@@ -34,7 +34,7 @@ MANIFEST = {
 
 
 class Model:
-    """What museq calls. `init_image` and `mask_image` are images of Pillow."""
+    """The class that museq calls. `init_image` and `mask_image` are images of Pillow."""
 
     model_id = "pillow"
 
