@@ -34,6 +34,8 @@ class DatabaseFile:
             raise ConfigurationError([f"DATA_DIR: {self.path.parent}: {error.strerror}"]) from None
         if self._last_start() and not self.path.exists():
             raise self._incomplete(f"{self.path}: is missing")
+        if self.path.exists():  # SQLite gives its log the permissions of the database
+            self.path.chmod(0o600)
         if not self._log_is_readable():
             raise ConfigurationError([f"{self._log_path}: is damaged. Remove it to start without the last commits."])
 

@@ -67,6 +67,8 @@ class Readers:
         await asyncio.sleep(self._grace)
         del self._abandoned[generation.id]
         self._conditional.discard(generation.id)
+        if generation.ended:
+            return
         try:
             await self._cancel(generation)
             log.info("abandoned order cancelled", generation=generation.id)

@@ -186,3 +186,20 @@ async def test_no_record_is_kept_of_readers_that_left_after_the_end(proxy: Proxy
     with pytest.raises(ConnectionResetError):
         await read_to_the_end_and_leave()
     assert not proxy.app[READERS]._conditional
+
+
+async def test_only_an_order_that_was_cancelled_is_logged_as_cancelled(
+    start_proxy: StartProxy, sora: Sora, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    sora.on_order = sora.take
+    async with start_proxy(**in_front_of(sora), abandon_grace=1.0) as proxy:
+        generation_id = await order_and_leave(proxy, headers=CANCEL)
+        await until_read_by(proxy, 0)
+
+        async def over() -> bool:
+            return not proxy.app[READERS]._abandoned
+
+        await eventually(over)
+        was_cancelled = await status(proxy, generation_id) == "cancelled"  # only on a machine that is very slow
+        assert ("abandoned order cancelled" in caplog.text) is was_cancelled

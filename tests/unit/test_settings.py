@@ -677,3 +677,8 @@ def test_a_folder_of_workflows_that_is_set_must_exist(environment: SetEnvironmen
 def test_an_empty_address_of_comfyui_counts_as_a_sign_of_a_back_end(environment: SetEnvironment) -> None:
     environment(COMFYUI_URL="")
     assert [sign.partition(":")[0] for sign in signs_of_a_backend()] == ["COMFYUI_URL"]
+
+
+def test_a_client_key_that_is_too_short_is_counted_in_characters(environment: SetEnvironment) -> None:
+    environment(CLIENT_KEYS='[{"key": "sk-", "name": "a"}]')
+    assert only_fault() == "CLIENT_KEYS[0].key: value should have at least 8 characters, not 3"

@@ -472,3 +472,17 @@ async def test_commits_survive_a_power_cut(store: Store) -> None:
 async def test_readers_cannot_write(store: Store) -> None:
     with pytest.raises(StorageUnavailable, match="readonly"):
         await store._database.read(lambda connection: connection.exec_driver_sql("DELETE FROM generations"))
+
+
+async def test_a_database_that_was_put_back_and_its_log_are_readable_only_by_their_owner(
+    store: Store, path: Path, pool: BlockingPool
+) -> None:
+    await store._database.close()
+    await asyncio.to_thread(path.chmod, 0o644)
+    database = await asyncio.to_thread(Database, path, pool)
+    await database.open()
+    await Store(database).add(order())
+    modes = await asyncio.to_thread(lambda: [stat.S_IMODE(each.stat().st_mode) for each in path.parent.glob("*.db*")])
+    assert len(modes) == 3
+    assert set(modes) == {0o600}
+    await database.close()
