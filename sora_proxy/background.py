@@ -49,7 +49,8 @@ async def finished(waiting: asyncio.Future[Any]) -> None:
 
 
 async def uninterrupted(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await work that must not be interrupted: a cancellation takes effect at its end, a second one at once."""
+    """Await work that must not be interrupted: a cancellation takes effect when the work has ended, a second one at
+    once."""
     task = start_task(coroutine, name="uninterrupted", awaited=True)
     try:
         return await asyncio.shield(task)
@@ -64,7 +65,7 @@ class Background:
     """Keeps loops running. A loop that returns is finished; one that raises is restarted after a growing pause."""
 
     def __init__(self) -> None:
-        # All the mutable state: the names of the loops that died and have not run well for a while since.
+        # All the mutable state: the names of the loops that died, until they have run without errors for a while.
         self._dead: set[str] = set()
 
     def __repr__(self) -> str:
@@ -72,7 +73,7 @@ class Background:
 
     @property
     def dead(self) -> list[str]:
-        """The names of the loops that died, until they have run again for the length of their next pause."""
+        """The names of the loops that died and have not yet run again for as long as their next pause would be."""
         return sorted(self._dead)
 
     @contextlib.asynccontextmanager

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Work(StrEnum):
-    """The kinds of blocking work. Each has threads of its own."""
+    """The kinds of blocking work. Each has its own threads."""
 
     submit = "submit"
     poll = "poll"

@@ -1,7 +1,7 @@
 """The errors that the program raises on purpose, by their cause.
 
     SoraProxyError
-    ├── ConfigurationError           the operator's: the start ends with one line per fault
+    ├── ConfigurationError           the operator's: the program exits with one line per fault
     ├── UnknownModel                 the client's: there is no such model
     ├── ModelsNotListed              a back end has not listed its models yet: any name may exist
     ├── IdempotencyMismatch          the client's: its idempotency key belongs to another order
@@ -58,7 +58,7 @@ class UnknownModel(SoraProxyError):
 
 
 class ModelsNotListed(SoraProxyError):
-    """The name is unknown so far: a back end has not listed its models yet."""
+    """The name is not known yet: a back end has not listed its models."""
 
 
 class IdempotencyMismatch(SoraProxyError):
@@ -187,7 +187,7 @@ class TooManyTasks(KeyFault):
 class RateLimited(KeyFault):
     """The key may be used again in `retry_after` seconds (None: the back end did not say).
 
-    `family` is the model that the limit is for, by the back end's own name, or a beginning of names followed by `*`;
+    `family` is the model that the limit is for, by the back end's own name, or a prefix of such names followed by `*`;
     None: all models.
     """
 
@@ -228,7 +228,7 @@ class UpstreamUnavailable(UpstreamFault):
 
 
 class ServerUnreachable(UpstreamUnavailable):
-    """The server of the back end did not accept a direct connection, or its name has no address."""
+    """The server of the back end did not accept a direct connection, or its host name can't be resolved."""
 
 
 class ResultRefused(UpstreamFault):

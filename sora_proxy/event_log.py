@@ -55,7 +55,7 @@ class EventLog(Generic[E]):
         """Yield the present events numbered above `after`, then those to come, in batches, until the log is closed.
 
         Yields an empty sequence after `idle` seconds without an event, which is the moment for a heartbeat; with
-        `nudged` also after each nudge, earlier ones included.
+        `nudged` also after each nudge, including earlier nudges.
         """
         seen, nudges = after, 0
         silence = _Silence(self._waiters, idle)

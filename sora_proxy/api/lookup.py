@@ -40,7 +40,7 @@ async def forget(request: web.Request, generation: Generation) -> None:
     """Delete all stored data of a finished generation. Raises ClientError."""
     if generation.status not in FINAL:  # a cancelled one may still have a task at the back end
         raise ClientError(
-            "The generation has not ended yet. Cancel it, or wait for its end.", code="conflict", param="id"
+            "The generation has not ended yet. Cancel it, or wait until it has ended.", code="conflict", param="id"
         )
     await request.app[RETENTION].forget([generation.id])
 
@@ -72,7 +72,7 @@ def why_cut(generation: Generation, path: str) -> Failed:
 
 
 def name_backend(request: web.Request) -> None:
-    """Name the only back end in the headers of the answer; of several, none. `name_order` replaces this."""
+    """Name the back end in the headers of the answer if there is only one. `name_order` replaces this."""
     names = [backend.name for backend in request.app[BACKENDS_IN_USE].enabled]
     request[ORDER_HEADERS] = lambda: {BACKEND_HEADER: names[0]} if len(names) == 1 else {}
 

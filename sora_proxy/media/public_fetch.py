@@ -28,5 +28,5 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_chunked(2**16):
         content += chunk
         if len(content) > MAX_BYTES:
-            raise AddressRefused(f"the image is larger than {MAX_BYTES // 2**20} MB")
+            raise AddressRefused(f"the image is larger than {MAX_BYTES // 2**20} MiB")
     return bytes(content)

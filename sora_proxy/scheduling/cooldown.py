@@ -19,7 +19,8 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """`until` is its end, `failures` counts consecutive faults, each of which makes the next cooldown longer.
+    """`until` is the time when it ends, `failures` counts consecutive faults, each of which makes the next cooldown
+    longer.
 
     A success ends it early, unless it is `fixed`.
     """

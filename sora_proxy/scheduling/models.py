@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 def belongs_to(model: str, family: str) -> bool:
-    """Whether a model is of a family, which is a model's name, or the beginning of names followed by `*`."""
+    """Whether a model belongs to a family, which is the name of a model, or a prefix of names followed by `*`."""
     return model.startswith(family[:-1]) if family.endswith("*") else model == family
 
 

@@ -1,4 +1,4 @@
-"""The kinds of values of the settings, and how each is read from a line of text. Errors say what would be right."""
+"""The types of the settings' values, and how each is read from a line of text. Errors say which values are valid."""
 
 import contextlib
 import ipaddress
@@ -186,7 +186,7 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 Hosts = Annotated[Names, AfterValidator(_hosts)]
 Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
 Origins = Annotated[Names, AfterValidator(_origins)]
-Text = Annotated[str, Field(min_length=8, max_length=400)]  # a shorter beginning would match many prompts
+Text = Annotated[str, Field(min_length=8, max_length=400)]  # a shorter prefix would match too many prompts
 Texts = Annotated[tuple[Text, ...], NoDecode, BeforeValidator(_json_list)]
 LoginHeaders = Annotated[dict[str, str], AfterValidator(without_hidden), AfterValidator(_headers)]
 LoginHeadersText = Annotated[LoginHeaders, NoDecode, BeforeValidator(_json)]

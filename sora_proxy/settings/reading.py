@@ -61,7 +61,7 @@ def misspelt_options() -> Iterator[tuple[str, str]]:
 
 
 def signs_of_a_backend() -> list[str]:
-    """Signs that a back end should be configured although none is: empty variables and misspelt names.
+    """Signs that the operator meant to configure a back end: empty variables and misspelt option names.
 
     A secret that is missing in a deployment becomes an empty variable. Returns one line per fault.
     """

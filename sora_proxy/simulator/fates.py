@@ -1,4 +1,4 @@
-"""Fates: the fates of tasks by ordered faults."""
+"""Fates: the fates of tasks, as injected faults set them."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -37,5 +37,5 @@ _FATES: Mapping[str, Callable[[Mapping[str, Any]], Fate]] = {
 
 
 def fate_of(rule: Rule | None) -> Fate:
-    """Return the fate that a rule orders, or the ordinary one without a rule."""
+    """Return the fate that a rule demands, or the ordinary one without a rule."""
     return ORDINARY if rule is None else _FATES[rule.fault](rule.parameters)

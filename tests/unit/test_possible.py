@@ -62,4 +62,4 @@ def test_what_is_possible_only_at_different_back_ends_is_refused_as_a_whole(
     ]
     _, named, message = refusal(*abilities, **order)  # type: ignore[arg-type]
     assert named == param
-    assert message == f"No back end of fox can make this in one order: {words}."
+    assert message == f"No back end that serves fox accepts this combination in one order: {words}."

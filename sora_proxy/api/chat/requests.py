@@ -80,8 +80,8 @@ class ChatRequest(Parameters):
             return None
         found = SIZE.fullmatch(self.size)
         if found is None or int(found[1]) not in SIDE or int(found[2]) not in SIDE:
-            message = f"'size' must be 'auto' or like '720x480', with sides of {SIDE.start} to {SIDE.stop - 1} pixels."
-            raise ClientError(message, param="size")
+            sides = f"with sides of {SIDE.start} to {SIDE.stop - 1} pixels"
+            raise ClientError(f"'size' must be 'auto' or WIDTHxHEIGHT, such as '720x480', {sides}.", param="size")
         return int(found[1]), int(found[2])
 
 

@@ -107,7 +107,7 @@ ERROR_CODES = {
     "order_refused": ErrorCode(
         400,
         Retry.never,
-        "Change the prompt, the size, the parameters or the images. Operators find the back end's code in the log.",
+        "Change the prompt, the size, the parameters or the images. Operators can find the back end's code in the log.",
     ),
     "generation_failed": ErrorCode(502, Retry.never, "Order again. If it fails again, change the prompt."),
     "result_unavailable": ErrorCode(

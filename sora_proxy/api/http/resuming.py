@@ -22,7 +22,7 @@ def requested_start(request: web.Request, generation: Generation, *, numbers_per
 
 
 def resume_point(text: str, events: int, *, numbers_per_event: int = 1) -> int:
-    """The number after which a client resumes. It must be possible: there are `events` events, with at most
+    """Parse the number after which a client resumes. It must be in range: there are `events` events, with at most
     `numbers_per_event` numbers each.
 
     Raises ClientError.

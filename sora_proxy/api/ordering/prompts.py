@@ -33,14 +33,14 @@ def prompt_of(messages: list[Message]) -> Prompt:
     texts, images = _split(last)
     text = "\n".join(part for part in (piece.strip() for piece in texts) if part)
     if not text:
-        raise ClientError("The last user message must contain a text, which is the prompt.", param="messages")
+        raise ClientError("The last user message must contain text, which is used as the prompt.", param="messages")
     if len(text) > MAX_PROMPT_LENGTH:
         raise ClientError(f"The prompt is longer than {MAX_PROMPT_LENGTH} characters.", param="messages")
     return Prompt(text, tuple(images))
 
 
 def texts_of(messages: list[Message]) -> list[MessageText]:
-    """The texts of a conversation for storage, of a long one only the end."""
+    """The texts of a conversation for storage; of a long conversation, only the last ones."""
     texts: list[MessageText] = []
     left = MAX_STORED_LENGTH
     for message in reversed(messages):
@@ -112,7 +112,9 @@ def _piece(part: Any) -> tuple[str, str]:
         case _:
             raise ClientError("A part of a message has an unsupported type.", param="messages")
     if not isinstance(value, str):
-        raise ClientError("A part of a message has no content of its type.", param="messages")
+        raise ClientError(
+            "A message part lacks the content of its type, such as the field 'text' or 'image_url'.", param="messages"
+        )
     return kind, value
 
 
@@ -124,6 +126,6 @@ def _cut_data_uris(text: str) -> tuple[str, list[str]]:
         words.append(text[at:start])
         uris.append(
             text[start : end.start() if end else len(text)].rstrip(".,:;")
-        )  # the end of a sentence is not part of it
+        )  # punctuation that ends a sentence is not part of it
         at = start + len(uris[-1])
     return "".join([*words, text[at:]]), uris

@@ -1,6 +1,6 @@
 """Side calls: requests that chat programs make for themselves, such as for the title of a conversation.
 
-An image would be useless and would cost money, so they are answered here. They are recognised by their first words,
+An image would be useless and would cost money, so they are answered here. They are recognized by their first words,
 which are typical of each program; all other texts are prompts. Each step passes over a text only once.
 """
 
@@ -49,7 +49,7 @@ UNTITLED = "Image"
 
 
 class SideCalls:
-    """Recognises and answers side calls. `more` are beginnings that the operator adds."""
+    """Recognizes and answers side calls. `more` are prefixes that the operator adds."""
 
     def __init__(self, more: Iterable[str] = ()) -> None:
         self._beginnings = tuple(_plain(beginning) for beginning in (*BEGINNINGS, *more))
@@ -103,5 +103,5 @@ def _title(prompt: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """The beginning of a text in lower case, with single spaces."""
+    """The first characters of a text in lower case, with single spaces."""
     return " ".join(text[:MAX_BEGINNING_LENGTH].split()).lower()

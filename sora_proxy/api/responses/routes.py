@@ -166,7 +166,7 @@ async def _copy_of_image(request: web.Request, response_id: str) -> Path:
 
 
 async def _whole(request: web.Request, generation: Generation, *, wait: bool) -> web.StreamResponse:
-    """The response; with `wait` after its end, or shortly before the client gives up."""
+    """The response; with `wait`, once it has ended, or shortly before the client gives up."""
     answer = LongAnswer(request, None if wait else poll_headers(generation))
     if wait:
         patience = min(request.app[SETTINGS].current.image_wait, client_patience(request))

@@ -14,7 +14,7 @@ ObjectInfo = Mapping[str, Any]
 GROUPS = ("required", "optional")
 UPLOADS = ("image_upload", "video_upload", "audio_upload")  # marks of a choice whose files change with uploads
 OTHER_MEDIA = {"LATENT", "AUDIO", "VIDEO", "MESH", "MODEL", "CLIP", "VAE", "CONDITIONING"}
-DYNAMIC = "COMFY_"  # the beginning of the types of inputs that have other names in a graph
+DYNAMIC = "COMFY_"  # the prefix of the types of inputs that have other names in a graph
 
 
 def choices_of(object_info: ObjectInfo, class_type: str, name: str) -> Sequence[Any] | None:
@@ -40,7 +40,7 @@ def required_of(object_info: ObjectInfo, class_type: str) -> list[str]:
 
 
 def outputs_of(object_info: ObjectInfo, class_type: str) -> int | None:
-    """How many outputs a node has, which count from 0; None if that is not told."""
+    """The number of a node's outputs, which are numbered from 0; None if the server does not report it."""
     outputs = as_object(object_info.get(class_type)).get("output")
     return len(outputs) if isinstance(outputs, list) else None
 

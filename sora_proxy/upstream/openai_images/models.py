@@ -9,7 +9,8 @@ from typing import Any
 from sora_proxy.upstream import Capabilities
 from sora_proxy.upstream.openai_images.profiles import PROFILES, Profile
 
-# Lists hold models of all kinds, most of which make no images. Those of `MIXED` profiles may hold no image model.
+# Lists hold models of all kinds, most of which make no images. The lists of `MIXED` profiles may hold no image model at
+# all.
 IMAGES = re.compile(
     r"(^|[/._-])(image|dall-e|grok-imagine|flux|seedream|cogview|sd|sdxl|stable-?diffusion|kolors|nano-banana)",
     re.IGNORECASE,
