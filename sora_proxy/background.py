@@ -1,6 +1,6 @@
 """Background tasks and loops. A loop that dies is logged, restarted and shown in readiness.
 
-All tasks outside of task groups are started here, so that each has a name and its failure is logged.
+All tasks outside of task groups are started here, so that each task has a name and every failure is logged.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ def start_task(
 ) -> asyncio.Task[T]:
     """Start a task. An exception that ends it is logged, unless the caller awaits its outcome (`awaited`).
 
-    `shared`: it works for more than the order or request that starts it, so its log lines do not bear their ids.
+    `shared`: it works for more than the order or request that starts it, so its log lines do not carry their ids.
     """
     context = contextvars.Context() if shared else None
     task = asyncio.get_running_loop().create_task(coroutine, name=name, context=context)

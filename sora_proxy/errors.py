@@ -110,7 +110,7 @@ class BackendInUse(SoraProxyError):
 
 
 class SimulatorInUse(SoraProxyError):
-    """The simulator is in use, so that an added key or back end would never be used. Nothing was changed."""
+    """The simulator is in use, so an added key or back end would never be used. Nothing was changed."""
 
 
 class StorageUnavailable(SoraProxyError):
@@ -144,7 +144,7 @@ class QueueTimeout(SoraProxyError):
 
 
 class Rerouted(SoraProxyError):
-    """The order left the line. It was not sent, and keeps its place where it waits again."""
+    """The order left the line. It was not sent, and keeps its place in the lines in which it waits next."""
 
 
 class Stopping(SoraProxyError):

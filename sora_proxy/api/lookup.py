@@ -18,10 +18,8 @@ BACKEND_HEADER = "x-sora-proxy-backend"
 async def find(
     request: web.Request, *, noun: str = "generation", id_of: Callable[[str], str] = lambda given: given
 ) -> Generation:
-    """The client's generation. That of another client is reported as unknown.
-
-    A route family with its own ids passes `id_of`, from its id to the generation's, and its `noun` for messages.
-    Raises ClientError.
+    """The client's generation. That of another client is reported as unknown. A route family with its own ids passes
+    `id_of`, which maps its id to that of the generation, and its `noun` for messages. Raises ClientError.
     """
     given = request.match_info["id"]
     generation = await find_by_id(request, id_of(given))
@@ -64,7 +62,7 @@ def why_no_images(generation: Generation, name: str) -> Failed | None:
 
 
 def why_cut(generation: Generation, path: str) -> Failed:
-    """The failure to report when a stream ends before its generation. It can be resumed at `path`."""
+    """The failure to report when a stream ends before its generation. The stream can be resumed at `path`."""
     if generation.overdue:
         message = f"The order is taking too long for this stream. It continues; resume the stream later at {path}"
         return Failed("generation_timeout", message)

@@ -138,7 +138,8 @@ class Backends:
 
 
 class Waiting:
-    """The places of one order in the lines of the back ends that serve its model. It keeps them after a refusal."""
+    """The places of one order in the lines of the back ends that serve its model. The order keeps them after a
+    refusal."""
 
     def __init__(self, backends: Backends, generation: Generation) -> None:
         self._backends = backends

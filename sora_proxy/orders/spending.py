@@ -22,7 +22,7 @@ from sora_proxy.generation import State, Status, Step
 
 log = structlog.get_logger(__name__)
 
-DAYS_KEPT = 3  # more than one: a clock may be set back, and counts are returned to the day of the intent
+DAYS_KEPT = 3  # more than one, because a clock may be set back, and counts are returned to the day of the intent
 NOT_ACCEPTED = (Status.submitting, Status.unknown)
 
 spending = sa.Table(
@@ -56,7 +56,7 @@ class Caps:
         return self.in_all is not None or backend in self.of_backends
 
     def refusal(self, ordered: Mapping[str, int], backend: str, images: int) -> DailyCapReached | None:
-        """Why this many more images may not be ordered at a back end; None if they may."""
+        """The reason why this many more images may not be ordered at a back end; None if they may."""
         own = self.of_backends.get(backend)
         if self.in_all is not None and sum(ordered.values()) + images > self.in_all:
             return DailyCapReached(f"MAX_IMAGES_PER_DAY={self.in_all}")
@@ -125,7 +125,7 @@ class Spending:
             self._ordered[day][backend] = images
 
     def refusal(self, backend: str, images: int) -> DailyCapReached | None:
-        """Why an order of this many images may not go to a back end now; None if it may."""
+        """The reason why an order for this many images may not go to a back end now; None if it may."""
         refusal, today = self.caps.refusal(self.today, backend, images), _day(self._now())
         if refusal and self._logged.get(backend) != today:
             self._logged[backend] = today

@@ -159,7 +159,7 @@ class Store:
                 generation.state = state
                 generation.log.append(*new)
                 if step.ends or state.status is not step.old.status:
-                    generation.previews.clear()  # its images are finished, will be made again, or are not wanted
+                    generation.previews.clear()  # its images are finished, will be made again, or are not needed
                 for follow in self._followers:
                     follow(step)
 
@@ -180,7 +180,8 @@ class Store:
     async def newest(
         self, client: str, limit: int, *, before: str | None = None, phase: Phase | None = None
     ) -> list[Generation]:
-        """A client's generations, newest first; only those older than `before`, the id of another of its own."""
+        """A client's generations, newest first; only those older than `before`, which is the id of another generation
+        of this client."""
         mine = generations.c.client == client
         where = [mine]
         if before is not None:

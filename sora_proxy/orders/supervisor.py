@@ -26,7 +26,7 @@ Run = Callable[[Generation], Awaitable[None]]
 
 
 class Supervisor:
-    """Owner of all generation coroutines. `run` carries one generation out."""
+    """Owner of all generation coroutines. `run` carries out one generation."""
 
     def __init__(self, backends: Backends, store: Store, media: Media, run: Run) -> None:
         self._backends = backends

@@ -44,7 +44,7 @@ class Cooldown:
         seconds = min(max(back_off, at_least), MAX_COOLDOWN_SECONDS)
         return Cooldown(
             until=max(self.until, now + seconds),
-            failures=self.failures + (self.until <= now),  # calls that fail together count as one failure
+            failures=self.failures + (self.until <= now),  # calls that fail at the same time count as one failure
             fixed=self.fixed or fixed,
             why=why,
         )

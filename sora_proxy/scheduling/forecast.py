@@ -17,11 +17,11 @@ TASK_SMOOTHING_FACTOR = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """The time from the moment at which one more key can serve, to the next such moment."""
+    """The time from the moment when one more key can serve until the next such moment."""
 
     start: float
     before: float  # the number of orders that got a key before
-    at_once: float  # the same, including the one that the new key takes at once
+    at_once: float  # the same number, including the order that the new key takes at once
     per_second: float  # the number of orders that the keys take from then on
 
 
@@ -37,7 +37,7 @@ class Forecast:
         self._predictions: dict[tuple[Models, ...], list[_Stretch]] = {}
 
     def task_ended(self, seconds: float) -> None:
-        """Learn from a task that occupied a key for this long. The first tasks count more than later ones."""
+        """Learn from a task that occupied a key for this long. Early tasks count more than later ones."""
         self._tasks_ended += 1
         weight = max(TASK_SMOOTHING_FACTOR, 1 / self._tasks_ended)
         self._task_seconds += weight * (seconds - self._task_seconds)

@@ -1,7 +1,7 @@
-"""TaskLimit: the maximum number of tasks of a key at once, as the operator set it and as refusals show it.
+"""TaskLimit: the maximum number of concurrent tasks of a key, as the operator set it and as refusals show it.
 
 A learned limit may become obsolete, for example when the account has a better plan, or another program that used it has
-ended. So it grows back while it is used, by one at a time. If it is still right, that costs one refused order.
+ended. So it grows by one at a time while it is reached. If the limit is still right, that costs one refused order.
 """
 
 import math

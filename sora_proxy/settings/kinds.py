@@ -26,7 +26,7 @@ from sora_proxy.settings.secret_kinds import Secret, Token, without_hidden
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
 OUR_HEADERS = {"content-length", "transfer-encoding"}
-LOGIN_HEADER = "authorization"  # reserved where it holds the token of a key
+LOGIN_HEADER = "authorization"  # reserved, because it holds the token of a key
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # perhaps with a port
 # The proxy always resolves host names: `socks5` means what other programs call `socks5h`.
 PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
@@ -66,7 +66,7 @@ def _aliases(value: Any) -> Any:
 
 
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)  # silently drops line ends, and checks the port only when it is read
+    parts = urlsplit(value)  # it silently drops line ends, and checks the port only when `port` is read
     plain = value.isprintable() and " " not in value and parts.port != 0
     named = parts.scheme in ("http", "https") and parts.hostname
     if not plain or not named or parts.query or parts.fragment or "@" in parts.netloc:

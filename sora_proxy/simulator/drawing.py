@@ -95,7 +95,7 @@ def _draw_upload(image: Image.Image, upload: bytes | None, room: Box) -> Box:
 
 
 def _fitted(upload: bytes | None, size: tuple[int, int]) -> Image.Image:
-    if upload is None:  # it was forgotten: a grey card replaces it
+    if upload is None:  # it was dropped: a grey card replaces it
         return Image.new("RGB", size, (150, 150, 150))
     with Image.open(io.BytesIO(upload), formats=("JPEG",)) as image:
         return ImageOps.contain(image.convert("RGB"), size)

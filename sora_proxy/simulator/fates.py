@@ -8,7 +8,7 @@ from typing import Any
 from sora_proxy.simulator.faults import Rule
 from sora_proxy.simulator.lifecycle import ORDINARY, Failure, Fate
 
-# A text that looks like that of a dead key. A client that reads texts instead of the structure blames the key.
+# A text that looks like that of an invalid key. A client that reads texts instead of the structure blames the key.
 MISLEADING_REASON = (
     "Refused by moderation: invalid token sequence, request unauthorized, rate limit of unsafe words expired."
 )

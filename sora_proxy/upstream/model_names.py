@@ -134,8 +134,8 @@ class Models:
         raise self._unknown(f"The model {name[:100]!r} does not exist. Use one from /v1/models, such as {names}.")
 
     def routes(self, spec: GenerationSpec) -> dict[str, Route]:
-        """The routes with support for an order, by back end, in the order of preference. Empty if its model is unknown, as
-        an order may be older than the configuration."""
+        """The routes that support an order, by back end, in the order of preference. Empty if the order's model is
+        unknown, because an order may be older than the configuration."""
         try:
             routes = self.get(spec.model).routes
         except SoraProxyError:

@@ -37,7 +37,7 @@ from sora_proxy.upstream.sora_http import SoraHttp
 LIST_MARGIN = 20  # additional rows, since other programs may use the account
 MAX_LISTED = 100
 DEEP_PAGES = 5
-# Those of the service's own page, then those that OpenAI's clients request. It takes others too.
+# First the sizes of the service's own page, then those that OpenAI's clients request. It accepts others too.
 SIZES = (
     (720, 480),
     (480, 720),

@@ -21,7 +21,7 @@ SIDE = range(64, 2049)  # pixels
 
 
 def _background(value: Any) -> Any:
-    """Check both types by one rule, with one message."""
+    """Check a value of either type, with one message for both."""
     if value in (None, "auto", ""):
         return False
     if isinstance(value, bool) or value in get_args(Background):
@@ -34,7 +34,8 @@ class StreamOptions(Lenient):
 
 
 class ChatRequest(Parameters):
-    """An order. SDKs pass `size` and `background`, which OpenAI lacks, in `extra_body`. Other fields are ignored."""
+    """An order. With SDKs, `size` and `background`, which OpenAI does not have, go into `extra_body`. Other fields are
+    ignored."""
 
     messages: Annotated[
         list[Message],

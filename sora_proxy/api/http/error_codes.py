@@ -129,11 +129,11 @@ ERROR_CODES = {
     "generation_timeout": ErrorCode(
         504, Retry.never, "Retrieve the order later, if the message says that it continues."
     ),
-    # Only in streams.
+    # These are only sent in streams.
     "server_stopping": ErrorCode(503, Retry.never, "Resume the stream at the address in the message."),
 }
 
 
 def meaning_of(code: str) -> ErrorCode:
-    """The meaning of a code. An old code that is stored with a failure counts as `upstream_error`."""
+    """The meaning of a code. A code from an older version that is stored with a failure counts as `upstream_error`."""
     return ERROR_CODES.get(code, ERROR_CODES["upstream_error"])

@@ -55,7 +55,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(error)
     except web.HTTPException as error:
         response = error_response(_http_error(error, request))
-        response.set_status(error.status)  # aiohttp has more statuses than there are error codes
+        response.set_status(error.status)  # aiohttp has statuses without an error code
         if "allow" in error.headers:
             response.headers["allow"] = error.headers["allow"]
         return response

@@ -24,7 +24,7 @@ class Prompt:
 
 
 def prompt_of(messages: list[Message]) -> Prompt:
-    """The prompt of a conversation: its last user message; without one, the last message that has text.
+    """The prompt of a conversation: its last user message; if there is none, the last message that has text.
 
     Raises ClientError.
     """
@@ -53,7 +53,8 @@ def texts_of(messages: list[Message]) -> list[MessageText]:
 
 
 def text_of(message: Message) -> str:
-    """A message's text, empty if it can't be read: messages other than the prompt may have parts of any kind."""
+    """A message's text, or an empty string if it can't be read: messages other than the prompt may have parts of any
+    kind."""
     try:
         return _text(message)
     except ClientError:
@@ -124,8 +125,7 @@ def _cut_data_uris(text: str) -> tuple[str, list[str]]:
     while (start := text.find(DATA_URI, at)) >= 0:
         end = DATA_URI_END.search(text, start)
         words.append(text[at:start])
-        uris.append(
-            text[start : end.start() if end else len(text)].rstrip(".,:;")
-        )  # punctuation that ends a sentence is not part of it
+        # Punctuation that ends a sentence is not part of the data URI.
+        uris.append(text[start : end.start() if end else len(text)].rstrip(".,:;"))
         at = start + len(uris[-1])
     return "".join([*words, text[at:]]), uris

@@ -1,4 +1,5 @@
-"""The API's document for programs and as a page for people. Open to all: neither says anything about this server."""
+"""The API's document for programs and as a page for people. Open to all, because neither reveals anything about this
+server."""
 
 import functools
 from collections.abc import Sequence

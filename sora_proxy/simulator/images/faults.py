@@ -19,7 +19,8 @@ _SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An image at an address, which may be relative, need the key, and fail a number of times before it works."""
+    """An image at an address. The address may be relative, require the key, and fail a number of times before it
+    works."""
 
     relative: bool
     guarded: bool

@@ -1,4 +1,4 @@
-"""Jobs: the states of this server's jobs, and their stopping without harm to jobs of other programs."""
+"""Jobs: the states of this server's jobs, and how to stop them without harm to jobs of other programs."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
