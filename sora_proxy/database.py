@@ -131,8 +131,8 @@ class Database:
         await asyncio.shield(done)
 
     async def writable(self) -> bool:
-        """Whether a write would succeed now. After a failed write, a write is tried; otherwise only the files are
-        checked."""
+        """Whether a write would succeed now. If the last write failed, another one is tried; otherwise only the files
+        are checked."""
         if not self._refused:
             return await self._threads.run(Work.store_read, lambda: self._file.in_place)
         try:

@@ -38,7 +38,7 @@ ORDERED = sa.select(spending.c.backend, spending.c.images).where(spending.c.day 
 ADD = (
     spending.update()
     .where(spending.c.backend == sa.bindparam("at_backend"), spending.c.day == sa.bindparam("on_day"))
-    .where(spending.c.images + sa.bindparam("more") >= 0)  # an order that an older version sent was never counted
+    .where(spending.c.images + sa.bindparam("more") >= 0)  # orders that older versions sent were never counted
     .values(images=spending.c.images + sa.bindparam("more"))
 )
 PRUNE = spending.delete().where(spending.c.day < sa.bindparam("first_day"))
@@ -46,7 +46,7 @@ PRUNE = spending.delete().where(spending.c.day < sa.bindparam("first_day"))
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """The maximum number of images in a UTC day: in all, and at the back ends that have their own cap."""
+    """The maximum number of images per UTC day, in total and at the back ends that have their own cap."""
 
     in_all: int | None = None
     of_backends: Mapping[str, int] = field(default_factory=dict)
@@ -107,8 +107,8 @@ class Spending:
     def __init__(self, database: Database, caps: Caps, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
-        # All the mutable state: the caps, which change with the back ends; images by day and back end; the day of each
-        # back end's last log line about a cap.
+        # All the mutable state: the caps, which change with the back ends; images by day and back end; for each back
+        # end, the day of the last log line about a cap.
         self.caps = caps
         self._ordered: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._logged: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Circuits: the servers of a back end and the egresses, which calls of many keys share, and their health.
+"""Circuits: the servers and egresses that the calls of many keys share, and their health.
 
 After a fault a circuit cools down. Then one key tries it, with an order or a probe, while the other keys wait for the
 outcome, so that a server that has just started does not get all waiting orders at once.

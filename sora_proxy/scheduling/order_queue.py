@@ -11,8 +11,8 @@ from sora_proxy.scheduling.line import G, Place
 from sora_proxy.scheduling.lines import Lines
 from sora_proxy.scheduling.models import Models
 
-FIRST_UPDATE_SECONDS, UPDATE_INTERVAL_SECONDS = 0.2, 1.0  # of the positions of orders in line
-POSITIONS_PER_SECOND = 5000  # the maximum that are updated: a longer line is updated less often
+FIRST_UPDATE_SECONDS, UPDATE_INTERVAL_SECONDS = 0.2, 1.0  # between updates of the positions of orders in line
+POSITIONS_PER_SECOND = 5000  # the maximum number of positions to update: a longer line is updated less often
 MAX_REFUSED_SECONDS = 60.0  # how long a back end may take to restart while clients wait for the answer
 MAX_RETRY_AFTER_SECONDS = 60  # with a longer `Retry-After`, SDKs do not retry, or retry at once
 

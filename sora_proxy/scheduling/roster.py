@@ -50,11 +50,11 @@ class Roster:
         self._on_regroup = on_regroup
         # All the mutable state.
         self._groups: dict[Models, _Group] = {}
-        self._stages: dict[
-            Key, Mapping[Models, float]
-        ] = {}  # the groups of each key, and the moment from which it serves each
+        # The groups of each key, and the moment from which it serves each of them.
+        self._stages: dict[Key, Mapping[Models, float]] = {}
         self._number = 0
-        # The share that the last key had when it served: by the groups that could serve, and the highest of all.
+        # The share of the last key that served: for each combination of groups that could serve, and the highest of
+        # all.
         self._shares: dict[tuple[Models, ...], float] = {}
         self._share = 0.0
 
@@ -152,7 +152,7 @@ class Roster:
         self._on_regroup()
 
     def _leave(self, key: Key) -> bool:
-        """Take a key out of its groups, and drop those that are empty then. Returns whether there were any."""
+        """Take a key out of its groups, and drop the groups that are then empty. Returns whether any were dropped."""
         was_last = False
         for models in self._stages.pop(key, ()):
             del self._groups[models].entries[key]

@@ -107,7 +107,7 @@ async def _no_images(strike: Strike) -> web.StreamResponse:
 
 async def _server_error(strike: Strike) -> web.StreamResponse:
     status = strike["status"]
-    if status >= 520:  # these are from the edge server, which answers with its own page
+    if status >= 520:  # these statuses are from the edge server, which answers with its own page
         return pages.edge_error(status)
     raise Refusal(status, SERVER_ERROR_CODES.get(status, "internal_error"), "The service could not answer.")
 

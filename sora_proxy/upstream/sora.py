@@ -1,6 +1,6 @@
 """The Sora web protocol, at `SORA_BASE_URL`. Its facts are from public clients of that service, which closed in 2026.
 
-It has three parts: the requests (here), the transport (`sora_http.py`, which blocks), and the meaning of the answers
+It has three parts: the requests (here), the transport, which blocks (`sora_http.py`), and the meaning of the answers
 (`sora_answers.py`).
 """
 

@@ -1,4 +1,4 @@
-"""Sora HTTP: the blocking half of the Sora back end. It makes calls by cloudscraper on the threads of `BlockingPool`.
+"""Sora HTTP: the blocking half of the Sora back end. It makes calls with cloudscraper on the threads of `BlockingPool`.
 
 Measurements: building a scraper takes 30-45 ms with its own TLS context and 2-3 ms without, and a new TLS connection
 34-39 ms if the CA bundle is read each time. So all scrapers share one context with the CAs in it, and the scrapers of

@@ -99,7 +99,7 @@ async def _place(request: web.Request, order: _Order, model: Model, prompt: Prom
 
 
 def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:
-    """The seconds after which a whole answer is sent with the finish_reason `processing`."""
+    """How long a request without `stream` waits before it is answered with `processing`, in seconds."""
     prefer = request.headers.get("prefer", "")
     if chat.background is True or "respond-async" in prefer.lower():
         return 0.0

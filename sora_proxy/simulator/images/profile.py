@@ -65,7 +65,7 @@ class Fields:
     sizes: Sizes = field(default_factory=Sizes)
     families: Mapping[str, Sizes] = field(default_factory=dict)  # sizes by the prefixes of model names
     response_formats: tuple[str, ...] = ("b64_json", "url")  # the first is the default
-    edit_response_formats: tuple[str, ...] | None = None  # None: the same
+    edit_response_formats: tuple[str, ...] | None = None  # None: the same as for generations
     output_formats: tuple[str, ...] = ()
     edit_output_formats: tuple[str, ...] = ()
     max_partial_images: int = 0  # 0: `stream` is ignored

@@ -26,7 +26,7 @@ OWN = Link(relative=False, guarded=False, failures=0)
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One order that is being made; `preview` is the small form of its first reference."""
+    """One order that is being made; `preview` is a small copy of its first reference."""
 
     request: web.Request
     simulator: ImagesSimulator
@@ -156,7 +156,7 @@ async def _carry_out(work: Work, answer: Answer) -> web.StreamResponse:
 
 
 async def _preview_of(order: Order, simulator: ImagesSimulator) -> bytes | None:
-    """The small form of the first reference. Raises Refused if a file is not an image and the profile checks that."""
+    """A small copy of the first reference. Raises Refused if a file is not an image and the profile checks that."""
     files = [file for file in (*order.references, order.mask) if file is not None and file.address is None]
     previews: list[bytes | None] = []
     for file in files:

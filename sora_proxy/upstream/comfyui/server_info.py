@@ -46,7 +46,8 @@ def outputs_of(object_info: ObjectInfo, class_type: str) -> int | None:
 
 
 def saves_images(object_info: ObjectInfo, class_type: str) -> bool:
-    """Whether the images of a node may be results: it is an output node, and takes not only data of other kinds."""
+    """Whether the images of a node may be results: it is an output node, and not all of its inputs are data of other
+    kinds."""
     types = {_type(config) for group in GROUPS for config in _group(object_info, class_type, group).values()}
     is_output = as_object(object_info.get(class_type)).get("output_node") is not False
     return is_output and ("IMAGE" in types or not types & OTHER_MEDIA)
@@ -61,7 +62,8 @@ def _config(object_info: ObjectInfo, class_type: str, name: str) -> list[Any]:
 
 
 def _group(object_info: ObjectInfo, class_type: str, group: str) -> Mapping[str, Any]:
-    """The inputs of a class; empty if its description has an unknown form, so that the server decides."""
+    """The inputs of a class. If its description has an unknown form, there are none, so that the server itself checks
+    them."""
     return as_object(as_object(as_object(object_info.get(class_type)).get("input")).get(group))
 
 
