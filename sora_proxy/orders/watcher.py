@@ -47,7 +47,8 @@ class _Watch:
 
     @property
     def needs_deep_poll(self) -> bool:
-        """Whether the task has probably left the first page, as opposed to not being listed yet."""
+        """Whether the task has probably moved past the first page of the list, and is not just missing because of a
+        lag."""
         return self.misses > 0 and (self.last is not None or self.misses >= DEEP_POLL_MISSES)
 
     def seen(self, snapshot: Snapshot, now: float) -> None:

@@ -10,7 +10,7 @@ MAX_DOUBLINGS = 10  # more would make the power of two too large for a float
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """The reason for an outage, its wall-clock time, and the id of the generation whose order met it."""
+    """The reason for an outage, its wall-clock time, and the id of the generation whose order encountered it."""
 
     reason: str
     at: float

@@ -129,7 +129,7 @@ class Key:
 
     @property
     def removed(self) -> bool:
-        """Whether it only finishes its tasks and gets no more orders."""
+        """Whether the key only finishes its tasks and gets no more orders."""
         return self._removed
 
     @property
@@ -296,6 +296,6 @@ class Key:
 
 
 def no_key_left(keys: Iterable[Key]) -> NoUpstreamKey:
-    """The error that none of these keys can serve, with the reasons for which the back end rejected some."""
+    """The error for the case that none of these keys can serve, with the reasons why the back end rejected some."""
     reasons = dict.fromkeys(key.rejected.reason for key in keys if key.rejected)
     return NoUpstreamKey(" ".join(["No upstream key can take orders.", *reasons]))

@@ -14,7 +14,7 @@ from sora_proxy.settings.accounts import Account
 class LeaseCallbacks:
     """The functions of the pool that its leases call."""
 
-    report: Callable[[Key, Fault, str], None]  # a fault, and the id of the generation that met it
+    report: Callable[[Key, Fault, str], None]  # a fault, and the id of the generation that encountered it
     served: Callable[[Key, Account], None]  # the back end accepted an order of this account
     limited: Callable[[Key, RateLimited], None]  # the key's last order was accepted, but it is at its rate limit now
     reached: Callable[[Account], None]  # the back end answered a call of this account

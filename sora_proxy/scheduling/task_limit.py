@@ -30,7 +30,8 @@ class TaskLimit:
         self._set(tasks)
 
     def accepted(self, tasks: int, now: float) -> bool:
-        """Note that the back end accepted an order as the last of this many tasks. Returns whether the limit grew."""
+        """Note that the back end accepted an order, with which the key has this many tasks. Returns whether the limit
+        grew."""
         if self.learned is None or tasks < self.learned or now - self._since < GROWTH_SECONDS:
             return False
         self.learn(self.learned + 1, now)

@@ -45,7 +45,7 @@ class Run:
     job: Job
     report: Report = field(init=False)
     entry: Entry = field(init=False)
-    _fate: Rule | None = field(init=False)  # until it was applied
+    _fate: Rule | None = field(init=False)  # None once it was applied
     _node_id: str = ""  # of the node that runs
     _made: dict[str, Made] = field(default_factory=dict)  # by node
     _executed: list[str] = field(default_factory=list)

@@ -14,7 +14,7 @@ from sora_proxy.simulator.comfyui.pictures import Picture, png_of
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """The places and the numbers of one output node's files."""
+    """The folders and numbers of the files of one output node."""
 
     files: Files
     prefix: str

@@ -46,7 +46,7 @@ FAULTY = {
     "return_type_mismatch",
 }
 REJECTED = {
-    401: "The server, or a proxy in front of it, asks for a login.",
+    401: "The server, or a proxy in front of it, requires a login.",
     403: "The server, or a proxy in front of it, denies access to this gateway.",
 }
 

@@ -46,8 +46,8 @@ def outputs_of(object_info: ObjectInfo, class_type: str) -> int | None:
 
 
 def saves_images(object_info: ObjectInfo, class_type: str) -> bool:
-    """Whether the images of a node may be results: it is an output node, and not all of its inputs are data of other
-    kinds."""
+    """Whether the images of a node may be results: it is an output node that takes images, or at least no other
+    media."""
     types = {_type(config) for group in GROUPS for config in _group(object_info, class_type, group).values()}
     is_output = as_object(object_info.get(class_type)).get("output_node") is not False
     return is_output and ("IMAGE" in types or not types & OTHER_MEDIA)

@@ -97,7 +97,7 @@ class OpenAIImages:
         return []
 
     async def cancel(self, task_id: str, account: Account) -> bool:  # noqa: ARG002
-        return False  # a closed connection ends neither the work nor the bill
+        return False  # closing the connection stops neither the work nor the charge
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
         # A model may link to any address, which must not get the key.

@@ -103,7 +103,8 @@ def _error_of_choice(body: dict[str, Any]) -> Any:
 
 
 def _reason(error: dict[str, Any], google: list[dict[str, Any]]) -> str:
-    """The reason, from Google's details, or from OpenRouter's metadata of a prompt against its rules (status 403)."""
+    """The reason in Google's details, or in OpenRouter's metadata, which it sends with status 403 for a prompt against
+    its rules."""
     if as_object(error.get("metadata")).get("reasons"):
         return "content_filter"
     return next((_word(each["reason"]) for each in google if "reason" in each), "")
