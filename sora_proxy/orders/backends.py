@@ -51,7 +51,7 @@ class Backends:
 
     @property
     def enabled(self) -> list[Backend]:
-        """The back ends that take new orders."""
+        """The back ends that accept new orders."""
         return [backend for backend in self.all if backend.enabled]
 
     async def close(self) -> None:

@@ -52,12 +52,12 @@ class Supervisor:
         return sorted((*self._parked.values(), *self._live.values()), key=lambda generation: generation.created_at)
 
     def check_ready(self) -> None:
-        """Check that new orders are taken at all. Raises Stopping or NoUpstreamKey."""
+        """Check that new orders are accepted at all. Raises Stopping or NoUpstreamKey."""
         self._check_running()
         self._backends.check_usable()
 
     def admit(self, spec: GenerationSpec, client: str) -> None:
-        """Check that an order of this client would be taken now.
+        """Check that an order of this client would be accepted now.
 
         Raises Stopping, NoUpstreamKey, DailyCapReached or QueueFull.
         """

@@ -19,9 +19,9 @@ MAX_RETRY_AFTER_SECONDS = 60  # with a longer `Retry-After`, SDKs do not retry, 
 
 @dataclass(frozen=True, slots=True)
 class QueueBounds:
-    """The maximum number of waiting orders, in all and of one client, and the maximum forecast of their wait.
+    """The maximum number of waiting orders, in total and per client, and the maximum of the expected wait.
 
-    `max_wait_at_own_servers` is that forecast for a back end whose servers have no queue of their own.
+    `max_wait_at_own_servers` is that maximum for a back end whose servers have no queue of their own.
     """
 
     max_orders: int = 1000

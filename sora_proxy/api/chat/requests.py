@@ -54,8 +54,8 @@ class ChatRequest(Parameters):
     background: Annotated[
         bool | Background,
         Field(
-            description="`true`: answer at once, and let the client retrieve the images later. A string: the background "
-            "of the images."
+            description="`true`: answer at once, and let the client retrieve the images later. A string: the "
+            "background of the images."
         ),
         BeforeValidator(_background),
     ] = False  # type: ignore[assignment]  # it has two meanings here
