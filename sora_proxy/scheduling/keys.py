@@ -171,8 +171,7 @@ class Key:
         return self._window.ready_at()
 
     def blocked_until(self) -> float:
-        """The moment from which neither the rate nor a cooldown of the key, its server or its egresses blocks the
-        key."""
+        """The moment from which neither its rate nor a cooldown (of key, server or egresses) blocks the key."""
         if len(self._egresses) == 1:
             egress_ready = self._egresses[0].ready_at(self)
         else:

@@ -93,7 +93,7 @@ class ComfyUI:
         workflows = await self._servers.workflows(submission)
         output = workflow_for(workflows, submission).output
         graph = graph_for(workflows, submission, secrets.randbelow(SEEDS))
-        _save_anew(graph, output, task_id)
+        _name_files_uniquely(graph, output, task_id)
         listener = self._jobs.listener(account)
         listener.watch(task_id, graph)
         await listener.ready()
@@ -149,7 +149,7 @@ class ComfyUI:
             )
 
 
-def _save_anew(graph: dict[str, Any], output: str, task_id: str) -> None:
+def _name_files_uniquely(graph: dict[str, Any], output: str, task_id: str) -> None:
     """Give the files of an order unique names. Otherwise ComfyUI answers a graph that it has already executed with the
     old files, which may be gone."""
     inputs = graph[output]["inputs"]
