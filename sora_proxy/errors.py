@@ -17,7 +17,7 @@
     ├── DailyCapReached              the operator's cap on images a day leaves no room for an order
     ├── QueueFull                    ours: too many orders wait, or the expected wait is too long
     ├── QueueTimeout                 ours: an order waited too long for a key
-    ├── Rerouted                     the back ends changed while an order waited: it waits again, at the present ones
+    ├── Rerouted                     the back ends changed while an order waited: it waits again, at the current ones
     ├── Stopping                     ours: this process is shutting down
     └── Fault                        a call or task failed at a back end
         ├── RequestFault             the order itself: reported to the client, never sent again, no key affected

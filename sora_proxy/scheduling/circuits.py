@@ -31,7 +31,7 @@ class Circuit:
         return self.cooldown.until if key is self._tried_by else max(self.cooldown.until, self._tried_until)
 
     def begin_trial(self, key: object, now: float) -> None:
-        """Let a key use it, and the others wait, unless it has worked since its last fault."""
+        """Let a key try the circuit while the others wait, unless the circuit has worked since its last fault."""
         if self.cooldown is not NO_COOLDOWN:
             self._tried_by, self._tried_until = key, now + MAX_TRIAL_SECONDS
 

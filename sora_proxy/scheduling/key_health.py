@@ -35,7 +35,8 @@ class Moment:
 class FamilyCooldowns:
     """The cooldowns of a key for families of models, by the families' names.
 
-    They are not stored, because after a restart the back end's first refusal, which costs nothing, shows them again.
+    They are not stored, because after a restart the back end's first refusal, which costs nothing, reveals the limit
+    again.
     """
 
     def __init__(self) -> None:

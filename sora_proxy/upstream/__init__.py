@@ -1,7 +1,8 @@
 """Which services make the images? The protocol that each back end implements, and its types.
 
-A back end is a module here, or a folder, and a line in `registry.py`. `docs/backends.md` says what it may use of this
-folder. It raises the `Fault`s of `errors.py`, chosen by the status and structure of an answer, never by its texts.
+A back end is a module here, or a folder, and a line in `registry.py`. `docs/backends.md` lists the modules of this
+folder that it may use. It raises the `Fault`s of `errors.py`, chosen by the status and structure of an answer, never by
+its texts.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ output is yielded before the next slice is decoded. So the caller limits memory 
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 
-SLICE_BYTES = 2**10  # deflate makes at most 1032 bytes of one, so a piece of output has at most about 1 MB
+SLICE_BYTES = 2**10  # deflate expands one byte to at most 1032, so a piece of output has at most about 1 MB
 MAX_MEMBERS = 1000  # each member costs time, even an empty one
 GZIP, ZLIB, RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 

@@ -1,4 +1,4 @@
-"""Sizes: the sizes in pixels of a model that takes more than a fixed list of them."""
+"""Sizes: the sizes in pixels that a model accepts if it does not have a fixed list of sizes."""
 
 import math
 from dataclasses import dataclass

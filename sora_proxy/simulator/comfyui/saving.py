@@ -49,6 +49,6 @@ class Saving:
 
 
 def pngs_of(pictures: tuple[Picture, ...], job: Job) -> Callable[[], list[bytes]]:
-    """Return a function that makes the files of images, which blocks."""
+    """Return a blocking function that makes the files of images."""
     more = job.extra_data.get("extra_pnginfo") or {}
     return lambda: [png_of(picture, job.graph, more) for picture in pictures]

@@ -54,14 +54,15 @@ class Workflow:
 
 
 class WorkflowFolder:
-    """The workflows of the package and of a folder, which need not exist."""
+    """The workflows of the package and, if it exists, of a folder."""
 
     def __init__(self, folder: Path | None) -> None:
         self.workflows: Mapping[str, Workflow] = MappingProxyType({})
         self.faults: Mapping[str, str] = MappingProxyType({})  # by workflow
         self._folder = folder
         self._lock = threading.Lock()  # several threads may read
-        self._contents: dict[Path, tuple[Stamp, Any]] = {}  # a document, or the ValueError for which it can't be read
+        # A document, or the ValueError that says why it can't be read.
+        self._contents: dict[Path, tuple[Stamp, Any]] = {}
 
     def read(self) -> bool:
         """Read the files that changed, and return whether there were any. It blocks."""
