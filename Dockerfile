@@ -1,4 +1,4 @@
-# Two stages: the first makes a virtual environment of the locked packages and our wheel, the second holds nothing else.
+# Two stages: the first makes a virtual environment of the locked packages and our wheel, the second contains nothing else.
 ARG PYTHON=3.11-slim
 
 FROM python:${PYTHON} AS build
@@ -24,7 +24,7 @@ ENV PATH=/opt/sora_proxy/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     DATA_DIR=/data \
     LOG_FORMAT=json
-# Settings are looked for here too: /app/.env, /app/config/sora_proxy.env, /app/api_keys.json. Nothing is written here.
+# Settings are read from here too: /app/.env, /app/config/sora_proxy.env, /app/api_keys.json. Nothing is written here.
 WORKDIR /app
 USER 10001:10001
 VOLUME /data
@@ -32,5 +32,5 @@ EXPOSE 8890
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=20s --retries=3 \
     CMD ["python", "-m", "sora_proxy.healthcheck"]
-# The exec form: Python is process 1 and gets the signals. Arguments go on: `docker run sora_proxy simulator --port 8891`.
+# The exec form: Python is process 1 and gets the signals. Arguments are passed on: `docker run sora_proxy simulator --port 8891`.
 ENTRYPOINT ["python", "-m", "sora_proxy"]

@@ -7,21 +7,21 @@ TEST = $(VENV)/.installed-test
 LINT = $(VENV)/.installed-lint
 LEGACY_SDK = .openai-0.28/.installed
 NODE_SDK = requirements/node/node_modules/.package-lock.json
-# Programs of others, each in a virtual environment of its own.
+# Programs of other authors, each in its own virtual environment.
 LITELLM = .programs/litellm
 MUSEQ = .programs/museq
 COMFY = .programs/comfy
 COMFY_NODE = requirements/node-comfyui/node_modules/.package-lock.json
 
-# Python makes the bytecode of what it imports; most of what is installed is never imported. It has to be kept: all workers
-# and servers of the tests import the same.
+# Python compiles what it imports; most of what is installed is never imported. The bytecode has to be kept, because all
+# workers and servers of the tests import the same modules.
 unexport PYTHONDONTWRITEBYTECODE
 FLAGS = --quiet --disable-pip-version-check --no-compile
 INSTALL = $(BIN)/python -m pip install $(FLAGS)
 LOCKED = $(INSTALL) --require-hashes
 packages = $$(grep -c '^[a-z].*==' $(1)) packages
 
-# Else what failed halfway would look finished to the next make.
+# Otherwise, a target that failed halfway would look finished to the next make.
 .DELETE_ON_ERROR:
 .PHONY: run quick test test-programs lint check docs bench bench-litellm chaos fresh lock clean
 
@@ -71,7 +71,7 @@ $(BIN)/python:
 	@echo "Making a virtual environment in $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); $(install_venv) && $(PYTHON) -m venv $(VENV); }
 
-# Debian has venv's pip in a package of its own. root gets it installed; others read its name.
+# Debian has venv's pip in a separate package. root gets it installed; other users are told its name.
 define install_venv
 { if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 	echo "Python's venv module is missing. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1; fi; \
@@ -86,7 +86,7 @@ $(RUN): requirements.txt | $(BIN)/python
 	@$(LOCKED) -r $<
 	@touch $@
 
-# setuptools is there only while it builds what has no wheel: one package, and the checkout.
+# setuptools is installed only while it builds what has no wheel: one package, and the checkout.
 $(TEST): requirements/test.txt requirements/build.txt setup.cfg pyproject.toml $(RUN)
 	@echo "Installing the tests' $(call packages,$<) into $(VENV) (80 MB) ..."
 	@$(LOCKED) -r requirements/build.txt
@@ -100,7 +100,7 @@ $(LINT): requirements/lint.txt $(TEST)
 	@$(LOCKED) -r $<
 	@touch $@
 
-# It shares its name with the current SDK, so it has a folder of its own; what it imports is in .venv.
+# It has the same name as the current SDK, so it has its own folder; the packages that it imports are in .venv.
 $(LEGACY_SDK): requirements/openai-0.28.txt | $(BIN)/python
 	@echo "Installing openai 0.28.1 into $(@D) (0.5 MB) ..."
 	@$(LOCKED) --no-deps --upgrade --target $(@D) -r $<
@@ -115,7 +115,7 @@ $(COMFY)/.installed: SIZE = 30 MB
 	@$(BIN)/python -m pip --python $(@D)/bin/python install $(FLAGS) --require-hashes -r $<
 	@touch $@
 
-# The tests do not need Node: without it, those of its packages are skipped.
+# The tests do not need Node: without it, the tests of its packages are skipped.
 $(NODE_SDK): IS = openai for Node (35 MB)
 $(COMFY_NODE): IS = a client of ComfyUI for Node (2 MB)
 requirements/%/node_modules/.package-lock.json: requirements/%/package-lock.json
@@ -123,7 +123,7 @@ requirements/%/node_modules/.package-lock.json: requirements/%/package-lock.json
 	else echo "Installing $(IS) into requirements/$* ..."; \
 		npm ci --prefix requirements/$* --silent --no-audit --no-fund --fetch-retries=1 || echo "npm can't install $(IS). Its tests will be skipped."; fi
 
-# One lock for all Pythons that setup.cfg admits. It holds hashes, but no index's address.
+# One lock for all versions of Python that setup.cfg allows. It contains hashes, but no address of an index.
 COMPILE = uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
 EXTRA = $(PYTHON) -c 'import configparser as c, sys; s = c.ConfigParser(); s.read("setup.cfg"); print(s["options.extras_require"][sys.argv[1]])'
 

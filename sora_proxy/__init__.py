@@ -25,7 +25,7 @@ that log, so a client that disconnects changes nothing, and everything that a cl
 folder answers one question, which its `__init__.py` asks:
 
     settings/         What did the operator choose?         operators/  What do operators see and change?
-    orders/           What happens to an order?             webhooks/   How do clients learn of the end of an order?
+    orders/           What happens to an order?             webhooks/   How do clients learn that an order has ended?
     scheduling/       Which order gets which key, and when? media/      How are images read, converted and stored?
     backend_keeping/  Which back ends are there?            foreign/    How is data from other servers handled safely?
     key_keeping/      Where do upstream keys come from?     upstream/   Which services make the images?

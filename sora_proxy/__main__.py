@@ -64,7 +64,7 @@ def _serve() -> int:
         app = create_app(settings, access, redactor)
         with asyncio.Runner() as runner:
             if not runner.run(serve(app, functools.partial(_announce, app))):
-                # A thread hangs in a call. Its order is on disk as an intent; waiting would only delay the next start.
+                # A thread hangs in a call. Its intent is on disk, so waiting would only delay the next start.
                 stop_logging()
                 os._exit(0)
     except ConfigurationError as error:
@@ -88,7 +88,7 @@ def _secrets(settings: Settings, access: Access) -> list[str]:
 
 
 def _tune_process() -> None:
-    """Keep new files private, allow many connections, and collect garbage rarely (pauses were measured)."""
+    """Keep new files private, allow many connections, and collect garbage rarely (its pauses were measurable)."""
     os.umask(0o077)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:

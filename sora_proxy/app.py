@@ -117,7 +117,7 @@ class Program:
         self.retention = Retention(self.database, self.media, self.idempotency, bounds, TABLES_OF_A_GENERATION)
 
     async def lifespan(self, _app: web.Application) -> AsyncIterator[None]:
-        """Start everything, and stop it in the opposite order."""
+        """Start everything, and stop it in the reverse order."""
         simulated, by_default = self.choice.simulated, self.choice.by_default
         async with (
             _closing(self.threads.close),

@@ -46,7 +46,8 @@ class Stored:
 class BackendChoice:
     """The back ends that the settings choose. The simulator's port is opened at once, so its address is known early.
 
-    Raises ConfigurationError for an unknown name, or if no back end is configured but one seems to be intended.
+    Raises ConfigurationError for an unknown name, or if no back end is configured although the operator seems to have
+    meant one.
     """
 
     def __init__(self, settings: Settings, threads: BlockingPool, stored: Stored) -> None:
@@ -56,7 +57,7 @@ class BackendChoice:
         if settings.upstream not in names:
             raise ConfigurationError([f"UPSTREAM: must be one of {', '.join(names)}. Example: UPSTREAM=auto"])
         self._stored = stored
-        # An explicit `auto` equals the default: it does not name a back end.
+        # An explicit `auto` is the same as the default: it does not name a back end.
         self._entries = backends_of(settings)
         meant = self._older_options_choose or self._entries or stored.has_backends
         self.by_default = settings.upstream == AUTO and not meant
@@ -68,7 +69,7 @@ class BackendChoice:
 
     @property
     def default_name(self) -> str:
-        """The back end of keys that do not name one: that of the older options, or the simulator."""
+        """The back end of keys that name none: that of the older options, or the simulator."""
         if self.simulated:
             return "simulator"
         return "sora" if upstream_of(self._settings) in (AUTO, COMFYUI, OPENAI) else self._settings.upstream

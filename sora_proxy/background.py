@@ -1,6 +1,6 @@
 """Background tasks and loops. A loop that dies is logged, restarted and shown in readiness.
 
-All tasks outside of task groups are started here, so that each has a name and its failure is logged.
+All tasks outside of task groups are started here, so that each task has a name and every failure is logged.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ def start_task(
 ) -> asyncio.Task[T]:
     """Start a task. An exception that ends it is logged, unless the caller awaits its outcome (`awaited`).
 
-    `shared`: it works for more than the order or request that starts it, so its log lines do not bear their ids.
+    `shared`: it works for more than the order or request that starts it, so its log lines do not carry their ids.
     """
     context = contextvars.Context() if shared else None
     task = asyncio.get_running_loop().create_task(coroutine, name=name, context=context)
@@ -49,7 +49,8 @@ async def finished(waiting: asyncio.Future[Any]) -> None:
 
 
 async def uninterrupted(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await work that must not be interrupted: a cancellation takes effect at its end, a second one at once."""
+    """Await work that must not be interrupted: a cancellation takes effect when the work has ended, a second one at
+    once."""
     task = start_task(coroutine, name="uninterrupted", awaited=True)
     try:
         return await asyncio.shield(task)
@@ -64,7 +65,7 @@ class Background:
     """Keeps loops running. A loop that returns is finished; one that raises is restarted after a growing pause."""
 
     def __init__(self) -> None:
-        # All the mutable state: the names of the loops that died and have not run well for a while since.
+        # All the mutable state: the names of the loops that died, until they have run without errors for a while.
         self._dead: set[str] = set()
 
     def __repr__(self) -> str:
@@ -72,7 +73,7 @@ class Background:
 
     @property
     def dead(self) -> list[str]:
-        """The names of the loops that died, until they have run again for the length of their next pause."""
+        """The names of the loops that died and have not yet run again for as long as their next pause would be."""
         return sorted(self._dead)
 
     @contextlib.asynccontextmanager

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Work(StrEnum):
-    """The kinds of blocking work. Each has threads of its own."""
+    """The kinds of blocking work. Each has its own threads."""
 
     submit = "submit"
     poll = "poll"
@@ -32,8 +32,8 @@ class Work(StrEnum):
     store_read = "store-read"
 
 
-# Threads hide latency but add no throughput: 1 to 64 reach the same number of calls per second under the GIL.
-# The store has a single writer by design: one connection does all writes.
+# Threads hide latency but add no throughput: under the GIL, 1 thread and 64 threads reach the same number of calls per
+# second. The store has a single writer by design: one connection does all writes.
 THREADS = {
     Work.submit: 16,
     Work.poll: 16,
@@ -67,9 +67,8 @@ class BlockingPool:
         return bool(self._calls)
 
     def branch(self) -> "BlockingPool":
-        """A second set of as many threads, for calls that must not wait for others.
-
-        It is closed with this pool, or when nothing refers to it any more.
+        """A second pool of the same size, for calls that must not wait for others. It is closed with this pool, or when
+        nothing refers to it any more.
         """
         branch = BlockingPool()
         branch._calls = self._calls
@@ -79,8 +78,8 @@ class BlockingPool:
     async def run(self, work: Work, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `call` on a thread of `work` and return its result.
 
-        A caller that is cancelled gets its CancelledError only when the thread is done (a call that has not begun is
-        dropped at once): a caller that holds a key or a file keeps it until the call has ended.
+        A caller that is cancelled gets its CancelledError only when the thread is done; a call that has not begun is
+        dropped at once. So a caller that holds a key or a file keeps it until the call has ended.
         """
         bound = functools.partial(contextvars.copy_context().run, functools.partial(call, *args, **kwargs))
         future: Future[T] = self._executors[work].submit(bound)

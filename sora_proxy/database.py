@@ -28,12 +28,12 @@ from sora_proxy.errors import ConfigurationError, StorageUnavailable
 log = structlog.get_logger(__name__)
 
 BUSY_SECONDS = 30
-CHECK_SECONDS = 3.0  # of a start; enough for some gigabytes
+CHECK_SECONDS = 3.0  # for the check at startup; enough for some gigabytes
 PROBE_SECONDS = 2.0
 T = TypeVar("T")
 
 metadata = sa.MetaData()
-starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))  # of the last start only
+starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))  # since the last start only
 
 # The table as schema version 3 had it.
 KEYS_TABLE = """CREATE TABLE IF NOT EXISTS keys (number INTEGER NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL,
@@ -131,7 +131,8 @@ class Database:
         await asyncio.shield(done)
 
     async def writable(self) -> bool:
-        """Whether a write would succeed now. It is tried after a failed write; otherwise only the files are checked."""
+        """Whether a write would succeed now. If the last write failed, another one is tried; otherwise only the files
+        are checked."""
         if not self._refused:
             return await self._threads.run(Work.store_read, lambda: self._file.in_place)
         try:
@@ -189,7 +190,7 @@ class Database:
         log.info("database opened", path=str(self._path), sqlite=sqlite3.sqlite_version, start=number)
 
     def _check(self) -> None:
-        """Refuse a damaged file without changing it. Pages not read within `CHECK_SECONDS` are not checked."""
+        """Refuse a damaged file without changing it. Pages that are not read within `CHECK_SECONDS` are not checked."""
         with self._write_engine.connect() as connection:
             raw = cast("sqlite3.Connection", connection.connection.driver_connection)
             timer = threading.Timer(CHECK_SECONDS, raw.interrupt)

@@ -26,7 +26,7 @@ class DatabaseFile:
         self._opened: list[tuple[int, int]] = []
 
     def take(self) -> None:
-        """Lock the folder. Raises ConfigurationError, without having made a database."""
+        """Lock the folder. Raises ConfigurationError before a database is created."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _take_lock(self._lock_path)

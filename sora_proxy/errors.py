@@ -1,7 +1,7 @@
 """The errors that the program raises on purpose, by their cause.
 
     SoraProxyError
-    ├── ConfigurationError           the operator's: the start ends with one line per fault
+    ├── ConfigurationError           the operator's: the program exits with one line per fault
     ├── UnknownModel                 the client's: there is no such model
     ├── ModelsNotListed              a back end has not listed its models yet: any name may exist
     ├── IdempotencyMismatch          the client's: its idempotency key belongs to another order
@@ -17,7 +17,7 @@
     ├── DailyCapReached              the operator's cap on images a day leaves no room for an order
     ├── QueueFull                    ours: too many orders wait, or the expected wait is too long
     ├── QueueTimeout                 ours: an order waited too long for a key
-    ├── Rerouted                     the back ends changed while an order waited: it waits again, at the present ones
+    ├── Rerouted                     the back ends changed while an order waited: it waits again, at the current ones
     ├── Stopping                     ours: this process is shutting down
     └── Fault                        a call or task failed at a back end
         ├── RequestFault             the order itself: reported to the client, never sent again, no key affected
@@ -58,7 +58,7 @@ class UnknownModel(SoraProxyError):
 
 
 class ModelsNotListed(SoraProxyError):
-    """The name is unknown so far: a back end has not listed its models yet."""
+    """The name is not known yet: a back end has not listed its models."""
 
 
 class IdempotencyMismatch(SoraProxyError):
@@ -110,7 +110,7 @@ class BackendInUse(SoraProxyError):
 
 
 class SimulatorInUse(SoraProxyError):
-    """The simulator is in use, so that an added key or back end would never be used. Nothing was changed."""
+    """The simulator is in use, so an added key or back end would never be used. Nothing was changed."""
 
 
 class StorageUnavailable(SoraProxyError):
@@ -144,7 +144,7 @@ class QueueTimeout(SoraProxyError):
 
 
 class Rerouted(SoraProxyError):
-    """The order left the line. It was not sent, and keeps its place where it waits again."""
+    """The order left the line. It was not sent, and keeps its place in the lines in which it waits next."""
 
 
 class Stopping(SoraProxyError):
@@ -187,7 +187,7 @@ class TooManyTasks(KeyFault):
 class RateLimited(KeyFault):
     """The key may be used again in `retry_after` seconds (None: the back end did not say).
 
-    `family` is the model that the limit is for, by the back end's own name, or a beginning of names followed by `*`;
+    `family` is the model that the limit is for, by the back end's own name, or a prefix of such names followed by `*`;
     None: all models.
     """
 
@@ -228,7 +228,7 @@ class UpstreamUnavailable(UpstreamFault):
 
 
 class ServerUnreachable(UpstreamUnavailable):
-    """The server of the back end did not accept a direct connection, or its name has no address."""
+    """The server of the back end did not accept a direct connection, or its host name can't be resolved."""
 
 
 class ResultRefused(UpstreamFault):

@@ -12,7 +12,8 @@ class EventLog(Generic[E]):
     """The events, numbered from 1. Any number of followers can read them, now or later, each at its own pace."""
 
     def __init__(self, events: Iterable[E] = ()) -> None:
-        # All the mutable state: the events, whether the log is closed, how often it was nudged, and who waits for it.
+        # All the mutable state: the events, whether the log is closed, how often it was nudged, and the waiting
+        # followers.
         self._events = list(events)
         self._closed = False
         self._nudges = 0
@@ -52,10 +53,9 @@ class EventLog(Generic[E]):
     async def follow(
         self, after: int = 0, idle: float | None = None, *, nudged: bool = False
     ) -> AsyncGenerator[Sequence[E], None]:
-        """Yield the present events numbered above `after`, then those to come, in batches, until the log is closed.
-
-        Yields an empty sequence after `idle` seconds without an event, which is the moment for a heartbeat; with
-        `nudged` also after each nudge, earlier ones included.
+        """Yield the existing events numbered above `after`, then new ones, in batches, until the log is closed. Yields
+        an empty sequence after `idle` seconds without an event, so that a heartbeat can be sent; with `nudged` also
+        after each nudge, including earlier nudges.
         """
         seen, nudges = after, 0
         silence = _Silence(self._waiters, idle)

@@ -109,7 +109,7 @@ def event_to_record(event: Event) -> tuple[str, dict[str, Any]]:
 
 
 def event_from_record(kind: str, fields: dict[str, Any]) -> Event:
-    """The inverse of `event_to_record`. Codes of older versions get their present names."""
+    """The inverse of `event_to_record`. Codes of older versions get their current names."""
     if fields.get("code") == "submission_unknown":
         fields = fields | {"code": "outcome_unknown"}
     return EVENTS[kind](**fields)

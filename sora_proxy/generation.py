@@ -1,8 +1,8 @@
 """A generation: one order, its states, and the log of its events. No I/O in here.
 
-Theory of operation. A generation has a `State`; the next one is made by a transition of `TRANSITIONS`, committed by the
-store, and only then takes its place and has its effect. Events for clients are appended to the `EventLog` in the same
-commit: together they are a `Step`. Streams, waiting requests and status requests read that log.
+Theory of operation. A generation has a `State`. A transition of `TRANSITIONS` makes the next state, the store commits
+it, and only then does it replace the current state and take effect. Events for clients are appended to the `EventLog`
+in the same commit: together they are a `Step`. Streams, waiting requests and status requests read that log.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class Status(StrEnum):
 
 
 FINAL = frozenset({Status.completed, Status.failed, Status.cancelled})
-# The states in which a cancelled generation may still be, since its upstream task continues.
+# A cancelled generation may still be in one of these states, since its upstream task continues.
 BEYOND_RECALL = frozenset({Status.submitting, Status.unknown, Status.running, Status.saving})
 
 
@@ -98,9 +98,9 @@ class Asset:
 class SingleCall:
     """One of the calls of an order that is sent as one call for each image.
 
-    `sent`: its intent is on disk. Its outcome is an image or an error; until there is one, the call is under way if it
-    was sent, and still to be sent if not. `counted` is how often it counts as ordered: once for each intent, except
-    those that the back end is known not to have accepted.
+    `sent`: its intent is on disk. The outcome is an image or an error. Without an outcome, the call is under way if it
+    was sent, and otherwise still has to be sent. `counted` is the number of its intents, without those that the back
+    end is known not to have accepted.
     """
 
     sent: bool = False
@@ -131,7 +131,7 @@ class State:
     task_id: str | None = None  # the upstream task
     intent_at: float | None = None  # of the last attempt; None once it is known that nothing was registered
     attempts: int = 0  # submits that were tried
-    lost: int = 0  # those of them that a search did not find upstream, or that the back end lost
+    lost: int = 0  # of them, those that a search did not find upstream, or that the back end lost
     listed: tuple[str, ...] | None = None  # tasks that existed before the intent, if the back end lists no prompts
     upstream_done_at: float | None = None
     assets: tuple[Asset, ...] = ()
@@ -168,7 +168,7 @@ class Generation:
     created_at: float = field(default_factory=time.time)
     state: State = State()  # changed by the store only, once it is on disk
     log: EventLog[Event] = field(default_factory=EventLog)
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # the store's: one commit at a time
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # used by the store: one commit at a time
     previews: dict[int, Preview] = field(default_factory=dict)  # the newest of each image, while it runs
     overdue: bool = False  # clients no longer wait for it, although it continues
 
@@ -192,7 +192,7 @@ class Generation:
         return str(uuid.uuid5(ATTEMPT_NAMESPACE, f"{self.id}/{self.state.attempts}"))
 
     def call_id(self, number: int) -> str:
-        """A UUID of one single call of this attempt, made in the same way."""
+        """A UUID of one single call of this attempt, derived in the same way."""
         return str(uuid.uuid5(ATTEMPT_NAMESPACE, f"{self.id}/{self.state.attempts}/{number}"))
 
     @property
@@ -202,13 +202,13 @@ class Generation:
 
     @property
     def ended(self) -> bool:
-        """Whether clients will get no more events of it."""
+        """Whether clients will get no more events about it."""
         return self.status in FINAL or self.cancelled
 
     def show_preview(self, preview: Preview) -> None:
         """Show an unfinished image to the followers of the log, in place of the previous one, if its client wants that.
 
-        A preview of an image that was not ordered is dropped.
+        Previews of images that were not ordered are dropped.
         """
         wanted = preview.index in range(self.spec.n) and self.spec.previews and not self.ended
         if wanted and len(preview.content) <= MAX_PREVIEW_BYTES:
@@ -216,7 +216,7 @@ class Generation:
             self.log.nudge()
 
     def end_wait(self) -> None:
-        """End the wait of all clients, present and later ones. The generation continues without them."""
+        """End the wait of all current and future clients. The generation continues without them."""
         self.overdue = True
         self.log.close()
 
@@ -240,7 +240,8 @@ class Generation:
 
     @property
     def made_by(self) -> dict[str, Any]:
-        """Fields of answers about its back end: the name, the back end's own model and id, the ignored parameters."""
+        """The fields that describe in answers how it was made: the back end, its name for the model, its task id, and
+        the ignored parameters."""
         return {
             "backend": self.state.backend,
             "backend_model": self.state.model,

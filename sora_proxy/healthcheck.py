@@ -1,6 +1,6 @@
 """The health check of containers, `python -m sora_proxy.healthcheck`: its exit status is 0 if the server is alive.
 
-It is a module of its own, so that a check every few seconds does not load the whole program, and needs no curl.
+It is a separate module, so that a check every few seconds does not load the whole program. It makes curl unnecessary.
 """
 
 import sys

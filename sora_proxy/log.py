@@ -62,7 +62,7 @@ class Redactor:
             text = text.replace(secret, MASK)
         if not text.isascii():
             text = text.encode(errors="backslashreplace").decode()
-        if "://" in text or len(text.split(None, 1)) > 1:  # else the expression can't match
+        if "://" in text or len(text.split(None, 1)) > 1:  # otherwise the expression can't match
             text = CREDENTIALS.sub(rf"\1\2{MASK}", text)
         half = MAX_VALUE_LENGTH // 2  # the end of a traceback names the error
         return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:half]} … {text[-half:]}"
@@ -82,7 +82,7 @@ def _add_bound_context(_logger: WrappedLogger, _method: str, line: EventDict) ->
 
 
 def _catch_exception(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    """Add the exception itself: on the thread that writes, `exc_info=True` would find none."""
+    """Add the exception itself, because `exc_info=True` would find none on the thread that writes."""
     return {**line, "exc_info": sys.exc_info()} if line.get("exc_info") is True else line
 
 
@@ -112,7 +112,7 @@ def _renderers(style: Literal["json", "console"], redact: Processor) -> list[Pro
 def configure_logging(
     *, style: Literal["auto", "json", "console"], verbose: bool, redactor: Redactor
 ) -> Callable[[], None]:
-    """Install the pipeline, which writes to standard error. Returns the function that flushes and ends it."""
+    """Install the pipeline, which writes to standard error. Returns the function that flushes and closes it."""
     if style == "auto":
         style = "console" if sys.stderr.isatty() else "json"
     shared: list[Processor] = [
@@ -137,7 +137,7 @@ def configure_logging(
     # Their INFO and DEBUG lines describe sockets and hold addresses with credentials in them.
     for name in ("asyncio", "urllib3", "ordering", "charset_normalizer", "PIL", "aiohttp.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # They quote bytes from outside: requests that are not HTTP, headers of answers. Failures are logged elsewhere.
+    # They quote bytes from outside, such as requests that are not HTTP. Failures are logged elsewhere.
     for name in ("aiohttp.server", "urllib3.connection"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(

@@ -29,8 +29,8 @@ class GenerationSpec:
     `metadata` holds the client's own notes on its order.
     `via` holds the marks of the sora_proxy servers that the order came through.
     `keep`: the images are always stored here, since the answer holds their bytes. `format` is png, webp or jpeg,
-    `compression` 0 to 100; without them an image stays as the back end made it.
-    `webhook_url` is the address for a message about its end, `origin` the beginning of the links in that message.
+    `compression` 0 to 100; without them an image stays as the back end made it. `webhook_url` is the address for a
+    message when the order has ended, `origin` is what the links in that message begin with.
     """
 
     model: str

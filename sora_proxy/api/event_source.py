@@ -1,6 +1,6 @@
 """A generation's log as a browser's `EventSource` reads it: `id:`, `event:` and `data:` lines.
 
-The ids are the log's own numbers. OpenAI's SDKs can't read ids; for them there are other streams.
+The ids are the numbers of the events in the log. OpenAI's SDKs can't read ids, and have other streams.
 """
 
 from contextlib import aclosing

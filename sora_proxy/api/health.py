@@ -1,4 +1,4 @@
-"""The health checks of orchestrators. They need no key, are answered from memory, and show nothing else."""
+"""The health checks of orchestrators. They need no key, are answered from memory, and reveal nothing else."""
 
 import time
 
@@ -28,8 +28,8 @@ async def live(_request: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """Check whether new orders are accepted, and name the back ends that make their images.
 
-    `backends` shows for each whether it has a key that could serve, and could be reached at the last try. `restarting`
-    names background loops that died and will be restarted.
+    `backends` shows for each back end whether it has a usable key and could be reached at the last attempt.
+    `restarting` names background loops that died and will be restarted.
     """
     name_backend(request)
     request.app[SUPERVISOR].check_ready()

@@ -8,7 +8,7 @@ from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
 
 SIZES = ("1024x1024", "1024x1536", "1536x1024")  # the only ones that strict clients of OpenAI accept
-FORMATS = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}  # likewise, by the suffixes of stored files
+FORMATS = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}  # the same by the suffixes of stored files
 UNKNOWN = "auto"  # instead of a value that they would not accept
 
 

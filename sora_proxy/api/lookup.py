@@ -18,10 +18,8 @@ BACKEND_HEADER = "x-sora-proxy-backend"
 async def find(
     request: web.Request, *, noun: str = "generation", id_of: Callable[[str], str] = lambda given: given
 ) -> Generation:
-    """The client's generation. That of another client is reported as unknown.
-
-    A route family with its own ids passes `id_of`, from its id to the generation's, and its `noun` for messages.
-    Raises ClientError.
+    """The client's generation. That of another client is reported as unknown. A route family with its own ids passes
+    `id_of`, which maps its id to that of the generation, and its `noun` for messages. Raises ClientError.
     """
     given = request.match_info["id"]
     generation = await find_by_id(request, id_of(given))
@@ -40,7 +38,7 @@ async def forget(request: web.Request, generation: Generation) -> None:
     """Delete all stored data of a finished generation. Raises ClientError."""
     if generation.status not in FINAL:  # a cancelled one may still have a task at the back end
         raise ClientError(
-            "The generation has not ended yet. Cancel it, or wait for its end.", code="conflict", param="id"
+            "The generation has not ended yet. Cancel it, or wait until it has ended.", code="conflict", param="id"
         )
     await request.app[RETENTION].forget([generation.id])
 
@@ -64,7 +62,7 @@ def why_no_images(generation: Generation, name: str) -> Failed | None:
 
 
 def why_cut(generation: Generation, path: str) -> Failed:
-    """The failure to report when a stream ends before its generation. It can be resumed at `path`."""
+    """The failure to report when a stream ends before its generation. The stream can be resumed at `path`."""
     if generation.overdue:
         message = f"The order is taking too long for this stream. It continues; resume the stream later at {path}"
         return Failed("generation_timeout", message)
@@ -72,7 +70,7 @@ def why_cut(generation: Generation, path: str) -> Failed:
 
 
 def name_backend(request: web.Request) -> None:
-    """Name the only back end in the headers of the answer; of several, none. `name_order` replaces this."""
+    """Name the back end in the headers of the answer if there is only one. `name_order` replaces this."""
     names = [backend.name for backend in request.app[BACKENDS_IN_USE].enabled]
     request[ORDER_HEADERS] = lambda: {BACKEND_HEADER: names[0]} if len(names) == 1 else {}
 

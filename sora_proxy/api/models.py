@@ -10,7 +10,7 @@ from sora_proxy.api.reference.answer_schemas import ModelAnswer, ModelList
 from sora_proxy.api.reference.described import Description, described
 from sora_proxy.upstream.model_names import Model
 
-CREATED = 1742774400  # 2025-03-24, the day before the first of them was released
+CREATED = 1742774400  # 2025-03-24, the day before the first of these models was released
 
 
 @described(Description(answer=ModelList))

@@ -1,4 +1,4 @@
-"""Placing orders: starts a new one, or finds the one that a request repeats. All routes that make images use it."""
+"""Placing orders: starts a new order, or finds the order that a request repeats. All routes that make images use it."""
 
 import re
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs
     Raises ClientError, UnknownModel, ModelsNotListed and the errors of `Supervisor.start`.
     """
     name_backend(request)
-    spec = inputs.named(spec, [""] * len(inputs.all))  # the number of images decides which back ends can make it
+    spec = inputs.named(spec, [""] * len(inputs.all))  # the number of images decides which back ends support the order
     check_possible(request.app[MODELS].get(spec.model), spec, inputs)
     idempotency = request.app[IDEMPOTENCY]
     _cancels_if_abandoned(request)  # an unknown value of its header is refused before anything is ordered
@@ -67,7 +67,7 @@ async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs
 
 
 def waiting_for(request: web.Request, generation: Generation) -> AbstractContextManager[None]:
-    """Surround the answer to an order: its headers name the order, which may be cancelled if the client leaves."""
+    """A context for the answer to an order: its headers name the order, which may be cancelled if the client leaves."""
     name_order(request, generation)
     return request.app[READERS].reading(generation, or_cancel=_cancels_if_abandoned(request))
 

@@ -18,14 +18,14 @@ log = structlog.get_logger(__name__)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 KEEPALIVE_SECONDS = 30.0
 BACKLOG = 4096
-HANDLER_SECONDS = 1.0  # for handlers to end once their streams have ended
-CLOSING_SECONDS = 2.0  # the part of the grace that is left for closing after the last answer
+HANDLER_SECONDS = 1.0  # how long handlers may take to end once their streams have ended
+CLOSING_SECONDS = 2.0  # the part of the grace period that is left for closing after the last answer
 
 
 async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:
     """Run until SIGTERM or SIGINT. `announce` is called with the port when the server listens.
 
-    Returns False if a call still hangs, for which the process must not wait. Raises ConfigurationError.
+    Returns False if a call still hangs; the process must not wait for it. Raises ConfigurationError.
     """
     settings = app[SETTINGS].current
     runner = web.AppRunner(
@@ -33,7 +33,7 @@ async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:
         # Cancel a handler as soon as its client has disconnected.
         handler_cancellation=True,
         access_log=None,
-        auto_decompress=False,  # it would block the event loop, and a kilobyte may expand to a gigabyte
+        auto_decompress=False,  # decompression would block the event loop, and a kilobyte may expand to a gigabyte
         keepalive_timeout=KEEPALIVE_SECONDS,
         shutdown_timeout=HANDLER_SECONDS,
     )

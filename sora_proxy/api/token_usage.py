@@ -10,7 +10,7 @@ from sora_proxy.generation import Generation
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Input and output tokens. `more` holds the back end's other counters by its own names, perhaps the cost."""
+    """Input and output tokens. `more` holds other counters of the back end by its own names, such as the cost."""
 
     text_tokens: int
     image_tokens: int

@@ -37,12 +37,13 @@ def progress_text(event: Event | None) -> str:
 
 
 def token_counts(generation: Generation) -> tuple[int, int]:
-    """The words of the prompt and the images made, which count as tokens; at least 1, since some clients wait at 0."""
+    """The words of the prompt and the images made, which count as tokens. Each is at least 1, because some clients wait
+    while it is 0."""
     return max(len(generation.spec.prompt.split()), 1), max(len(generation.events_of(Image)), 1)
 
 
 def _title(prompt: str) -> str:
-    """The prompt as the image's alternative text: one short line, with markdown's brackets escaped."""
+    """The prompt as the alternative text of the image: one short line, with the brackets of markdown escaped."""
     line = " ".join(prompt.split())
     short = line if len(line) <= 80 else f"{line[:79]}…"
     return "".join("\\" + character if character in "\\[]" else character for character in short)

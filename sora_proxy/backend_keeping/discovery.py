@@ -20,7 +20,8 @@ from sora_proxy.upstream import Capabilities
 
 log = structlog.get_logger(__name__)
 
-RETRY_SECONDS, REFRESH_SECONDS = 10.0, 300.0  # between calls to a back end that has not answered, and to one that has
+RETRY_SECONDS = 10.0  # between calls to a back end that has not answered yet
+REFRESH_SECONDS = 300.0  # between calls to a back end that has answered
 
 
 class Keep(Protocol):
@@ -70,7 +71,7 @@ class Discovery:
             self._answered[backend.name] = backend.keys.now
 
     async def _is_due(self, backend: Backend) -> bool:
-        """Whether a back end should be asked now. Servers that are cooling down are not: orders test them."""
+        """Whether a back end should be asked now. Servers that are cooling down are not asked: orders test them."""
         now = backend.keys.now
         is_fresh = now - self._answered.get(backend.name, -math.inf) <= REFRESH_SECONDS
         if is_fresh and not await backend.upstream.may_have_changed():

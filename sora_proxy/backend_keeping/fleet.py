@@ -32,7 +32,7 @@ class Shared:
 
 
 class Fleet:
-    """All back ends in use. `make_upstream` makes the upstream of a configuration, `make_backend` the rest."""
+    """All back ends in use. `make_upstream` makes the upstream for a configuration, `make_backend` everything else."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Fleet:
         self._shared.models.check()
 
     def warn_of_missing_models(self) -> None:
-        """Log such models: a back end may have stopped serving one."""
+        """Log aliases and defaults whose model no back end serves: a back end may have stopped serving it."""
         try:
             self.check_models()
         except ConfigurationError as error:

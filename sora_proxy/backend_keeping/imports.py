@@ -1,8 +1,8 @@
-"""Merges the back ends of the configuration into the stored ones, by the same rule as keys.
+"""Merges the back ends of the configuration into the stored ones, by the same rule as for keys.
 
 A back end is identified by its name. Its entry is stored as it was imported last, and an import applies only the
 differences: an edited entry takes effect, an unchanged one does not undo an operator's change. A back end whose entry
-is gone finishes its orders and takes no new ones.
+was removed finishes its orders and accepts no new ones.
 """
 
 import time

@@ -95,8 +95,8 @@ class BackendRegistry:
         return await uninterrupted(self._add(config, actor))
 
     async def change(self, name: str, fields: dict[str, Any], actor: Actor) -> BackendRecord:
-        """Set fields of a back end's configuration; None restores the default. Options that are not named stay. A back
-        end that is disabled finishes its orders.
+        """Set fields of a back end's configuration; None restores the default. Options that are not named do not
+        change. A back end that is disabled finishes its orders.
 
         Raises BackendNotFound, ConfigurationError, or pydantic's ValidationError for values that are not valid.
         """
@@ -109,7 +109,7 @@ class BackendRegistry:
     async def store_capabilities(self, name: str, capabilities: Capabilities, *, complete: bool) -> None:
         """Store the capabilities of a back end if they have changed, and serve its models.
 
-        If not all of its servers answered, the back end keeps what it could do before.
+        If not all of its servers answered, the back end also keeps its previous capabilities.
         """
         async with self._changing:
             record = self._records.get(name)

@@ -30,7 +30,7 @@ def is_public(address: str) -> bool:
 
 
 def is_public_host(host: str) -> bool:
-    """Whether a host is a public IP address, or a name: only a lookup shows the addresses of a name.
+    """Whether a host is a public IP address or a name, whose addresses only a lookup can show.
 
     Unusual spellings of addresses are refused, since they are used to evade checks.
     """
@@ -46,7 +46,7 @@ def names_of(url: URL) -> set[str | None]:
 
 
 def joined_address(base_url: str, address: str) -> str | None:
-    """The `plain_address` of an address that may be relative to another; None also if it can't be parsed.
+    """The `plain_address` of an address that may be relative to another; None if it has none, or can't be parsed.
 
     Its spelling is kept, since a signature in it covers the spelling.
     """

@@ -8,7 +8,7 @@ MAX_VALUES = 250_000  # in a client's body; each takes far more memory than its 
 
 
 class TooManyValues(ValueError):
-    """The text holds more values than any legitimate one."""
+    """The text holds more values than any legitimate text."""
 
 
 def read_json(text: bytes, max_values: int = MAX_VALUES) -> Any:

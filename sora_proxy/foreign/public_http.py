@@ -1,8 +1,8 @@
 """Requests to addresses that clients name, protected against server-side request forgery (SSRF).
 
-Only http and https on their default ports are allowed. There is one lookup per request, all its addresses are checked,
-and the connection is made to a checked one. Redirects and proxies of the environment are not used; time is short. Hosts
-that the operator lists are exempt only from the checks of addresses and ports, and from `public_schemes`.
+Only http and https on their default ports are allowed. Each request makes one lookup, checks all the addresses that it
+returns, and connects to one of them. Redirects and proxies from the environment are not used, and the time is limited.
+Hosts that the operator lists are exempt only from the checks of addresses and ports, and from `public_schemes`.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class PublicHttp:
     async def request(self, method: str, address: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer of an http(s) address, for reading in the block. All of it must end within `TIMEOUT_SECONDS`.
 
-        Raises AddressRefused, also for errors while the answer is read.
+        Raises AddressRefused, even for errors while the answer is read.
         """
         url = self.check(address)
         resolver = None if self._is_allowed(url) else PublicResolver(lambda _host: _not_public(self._subject))

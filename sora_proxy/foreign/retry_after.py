@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-MAX_WAIT_SECONDS = 86_400.0  # a longer wait has other units or comes from a wrong clock
+MAX_WAIT_SECONDS = 86_400.0  # a longer wait is in other units or comes from a wrong clock
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -30,5 +30,5 @@ def _moment(date: str) -> float:
     try:
         moment = parsedate_to_datetime(date)
         return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()  # the oldest form of a date names no zone
-    except (TypeError, OverflowError):  # raised by old Pythons, and for years out of range
+    except (TypeError, OverflowError):  # raised by older versions of Python, and for years out of range
         raise ValueError("is not a date") from None

@@ -1,10 +1,10 @@
 """Merges the keys of the configuration into those that exist already.
 
-A key is identified by its identity (`identity_of`), either the first one (its id is the fingerprint of that) or the
-present one; else by its token at the same back end, as after a move from API_KEYS to an entry of BACKENDS. The entry
-that was imported last is stored with the key, and an import applies only the differences to that entry: an edit in the
-file takes effect, and the same file does not undo a later change by an operator. A key whose entry is gone is disabled,
-not deleted: its tasks continue, its record stays, and it is enabled again when its entry returns.
+A key is found by its identity (`identity_of`): its first one, whose fingerprint is its id, or its current one.
+Otherwise it is found by its token at the same back end, for example after a move from API_KEYS to an entry of BACKENDS.
+The entry that was imported last is stored with the key, and an import applies only the differences to that entry: an
+edit in the file takes effect, and the same file does not undo a later change by an operator. A key whose entry is gone
+is disabled, not deleted: its tasks continue, its record stays, and it is enabled again when its entry returns.
 """
 
 import time
@@ -55,7 +55,8 @@ def _backend_of(backend: str) -> str:
 
 
 def edited(config: C, before: C, entry: C) -> C:
-    """A configuration after an import: it takes the fields in which `entry` differs from `before`, imported last."""
+    """A configuration after an import: it takes the fields in which `entry` differs from `before`, which was imported
+    last."""
     fields = {name: getattr(entry, name) for name in type(config).model_fields}
     return config.model_copy(update={name: value for name, value in fields.items() if value != getattr(before, name)})
 

@@ -27,7 +27,7 @@ class KeyMemories:
         self._writing: asyncio.Task[None] | None = None
 
     def note(self, key: Key) -> None:
-        """Have the state of a key stored after a change."""
+        """Schedule the changed state of a key to be stored."""
         self._changed.add(key)
         if self._writing is None or self._writing.done():
             self._writing = start_task(self._write_all(), name="key-memories", shared=True)

@@ -45,7 +45,7 @@ class KeyRegistry:
         self._pools = pools
         self._redactor = redactor
         # All the mutable state: the keys by their ids, in the order in which they were added; their ids by their
-        # present identities; the lock for one change at a time; whether keys other than the simulator's are refused.
+        # current identities; the lock for one change at a time; whether keys other than the simulator's are refused.
         self._records: dict[str, KeyRecord] = {}
         self._ids: dict[str, str] = {}
         self._changing = asyncio.Lock()

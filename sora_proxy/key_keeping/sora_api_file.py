@@ -1,4 +1,4 @@
-"""The key file in sora-api's form: from its first request on, that service rewrites the file and adds counters.
+"""The key file in sora-api's form: at its first request, that service rewrites the file and adds counters.
 
 The form, `{"keys": […], "usage_stats": {…}}`, was read in its source (1hei1/sora-api 823e8ba, src/key_manager.py). Each
 key there has counters, `is_enabled`, a name that may be empty, and notes of several lines.

@@ -26,7 +26,7 @@ FILE_CHECK_SECONDS = 2.0
 
 
 def keys_of(backend: BackendConfig) -> Sequence[UpstreamKey]:
-    """The keys of an entry of BACKENDS. An entry without keys gets one without a token."""
+    """The keys of an entry of BACKENDS. An entry without keys gets a key without a token."""
     return backend.keys or (UpstreamKey(name=backend.name),)
 
 
@@ -56,7 +56,7 @@ class KeySource:
         return bool(self._configured) or self._last_version is not None
 
     def read(self) -> Sequence[Entry]:
-        """The present keys; a default file that does not exist counts as empty. Blocks.
+        """The current keys; a default file that does not exist counts as empty. Blocks.
 
         Raises ConfigurationError if the file can't be used, or if the settings name it and it does not exist.
         """
@@ -89,7 +89,7 @@ class KeySource:
                 log.warning("key file unusable", faults=error.faults)
 
     def read_again(self) -> None:
-        """Have `changes` yield the same keys again, since they could not be imported."""
+        """Let `changes` yield the same keys again, because they could not be imported."""
         self._last_version = None
 
     def _version(self) -> tuple[int, int, int] | None:

@@ -27,7 +27,7 @@ keys = sa.Table(
     metadata,
     sa.Column("number", sa.Integer, primary_key=True),  # the order in which they were added
     sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("token", sa.Text, nullable=False, unique=True),  # its identity: one account is never two keys
+    sa.Column("token", sa.Text, nullable=False, unique=True),  # its identity: an account is never stored twice
     sa.Column("backend", sa.Text, nullable=False, server_default=""),
     sa.Column("config", sa.JSON, nullable=False),
     sa.Column("origin", sa.Text, nullable=False),
@@ -48,7 +48,7 @@ class Origin(StrEnum):
     environment = "environment"
     file = "file"
     simulator = "simulator"  # the simulator's own key
-    removed = "removed"  # its entry in the environment or the file is gone
+    removed = "removed"  # its entry in the environment or the file was removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ class KeyRecord:
 
 
 def identity_of(backend: str, config: UpstreamKey) -> str:
-    """The unique identity of a key: its token; in an entry of BACKENDS the entry's name with its own name or token."""
+    """The unique identity of a key: its token, or in an entry of BACKENDS, the name of the entry together with the name
+    or token of the key."""
     return config.token if backend == DEFAULT_BACKEND else f"{backend}/{config.name or config.token}"
 
 
@@ -106,7 +107,7 @@ def has_keys(connection: sa.Connection) -> bool:
 
 
 def save(connection: sa.Connection, record: KeyRecord) -> None:
-    """Add a key, or change its configuration. Its stored state stays."""
+    """Add a key, or change its configuration. Its stored state does not change."""
     row = {
         "token": record.identity,
         "backend": record.backend,

@@ -6,14 +6,14 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-MAX_QUALITY = 95  # also the default; above it, files grow without visible gain
+MAX_QUALITY = 95  # also the default; with more, files grow without visible gain
 EXIF = b"Exif\0\0"
 # The metadata that is copied, and its largest size in bytes: a JPEG has no room for more EXIF or XMP.
 MAX_METADATA_BYTES = {"exif": 65_000, "xmp": 65_000, "icc_profile": 2**20}
 
 
 def converted(source: Path, target: Path, wanted: str, compression: int | None) -> bool:
-    """Write a valid image to `target` as png, webp or jpeg. Returns False if it has that format already.
+    """Write a valid image to `target` as png, webp or jpeg. Returns False if the image has that format already.
 
     Its EXIF and XMP, which may say that it was generated, are copied. C2PA manifests are not: they sign the original
     bytes. `compression` is OpenAI's: 100 is the best quality, and it has no effect on PNG. Raises Pillow's errors.

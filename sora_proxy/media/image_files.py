@@ -27,8 +27,10 @@ CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", 
 IMAGE_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif)")
 MAX_PIXELS = 50_000_000
 JPEG, START_OF_SCAN, EXIF = b"\xff\xd8", b"\xff\xda", b"Exif\0\0"
-MAX_SCANS = 100  # a progressive JPEG has about ten, and each takes time
-MAX_EXIF_SEGMENTS = 20  # cameras write one or two; Pillow copies all of them for each, which takes minutes for many
+MAX_SCANS = 100  # a progressive JPEG has about ten, and decoding each takes time
+MAX_EXIF_SEGMENTS = (
+    20  # cameras write one or two; for each of them Pillow copies all, which takes minutes if there are many
+)
 MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # of a segment; other data contains some by chance
 MAX_MARKERS = 100_000  # Pillow makes objects for each segment, which may take twenty times the size of the file
 PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError)  # raised for damaged files, depending on the format
@@ -128,7 +130,7 @@ class Media:
         return await self._threads.run(Work.media, self._keep_result, download, wanted, compression)
 
     async def keep_stored(self, name: str, wanted: str | None = None, compression: int | None = None) -> str:
-        """Do the same with a result that arrived as bytes. Its own file stays until it is discarded.
+        """Do the same with a result that arrived as bytes. Its original file remains until it is discarded.
 
         Raises NotAnImage or StorageUnavailable.
         """

@@ -1,4 +1,4 @@
-"""PublicFetcher: fetches images from addresses that clients name, of bounded size and from permitted hosts only."""
+"""PublicFetcher: fetches images of bounded size from addresses that clients name, on permitted hosts only."""
 
 from collections.abc import Iterable
 
@@ -28,5 +28,5 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_chunked(2**16):
         content += chunk
         if len(content) > MAX_BYTES:
-            raise AddressRefused(f"the image is larger than {MAX_BYTES // 2**20} MB")
+            raise AddressRefused(f"the image is larger than {MAX_BYTES // 2**20} MiB")
     return bytes(content)

@@ -43,7 +43,7 @@ def note(connection: sa.Connection, actor: Actor, action: str, target: str, chan
 
 
 class AuditLog:
-    """Reads the entries, and adds those of actions that store nothing else."""
+    """Reads the entries, and adds those about actions that store nothing else."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

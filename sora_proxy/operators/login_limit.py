@@ -1,4 +1,4 @@
-"""LoginLimit: bounds the failed logins per minute, of one address and of all together.
+"""LoginLimit: limits the failed logins per minute, from one address and from all together.
 
 Operators can't be locked out by others: an address that has logged in before has only its own bound. Times are seconds
 of the monotonic clock.
@@ -56,7 +56,7 @@ class LoginLimit:
 
 
 def _network(address: str) -> str:
-    """The network that one host has: its /64 with IPv6, else its address."""
+    """The network that counts as one host: its /64 network for IPv6, else its address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,7 +1,7 @@
 """RuntimeSettings: the few options that operators may change while the server runs.
 
 Their choices are stored in the database and win over the configuration until they are set to null. `current` holds the
-settings in force: code that needs one of these options reads it there each time.
+settings in force. Code that needs one of these options reads it there every time.
 """
 
 import asyncio

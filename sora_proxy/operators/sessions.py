@@ -16,7 +16,7 @@ CLAIMS = ("exp", "iat", "iss", "aud", "jti")
 
 
 class Sessions:
-    """Begins sessions, recognizes their tokens, and ends all of them."""
+    """Starts sessions, recognizes their tokens, and ends all of them at once."""
 
     def __init__(self) -> None:
         # All the mutable state: the signing secret.

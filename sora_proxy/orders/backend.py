@@ -2,7 +2,7 @@
 
 `work` carries an order on a leased key from its intent until its results are known. Each step starts from the state on
 disk, so the same code resumes orders after a restart. An order of unknown outcome is searched for before it is sent
-again. If the back end can't be searched, the order is sent again only if the operator chose that.
+again. If the back end offers no search, the order is sent again only if the operator chose that.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from sora_proxy.upstream.model_names import Route
 
 log = structlog.get_logger(__name__)
 
-MAX_SENDS = 3  # of an order that is lost again and again: a back end may charge for each
+MAX_SENDS = 3  # for an order that is lost again and again: a back end may charge for each attempt
 SEARCHABLE = (Identity.named, Identity.listed)
 
 
@@ -48,12 +48,12 @@ class SendPolicy:
     settle_time: float = 20.0
     on_unknown: Literal["auto", "requeue", "fail"] = "auto"
     on_lost: Literal["fail", "requeue"] = "fail"
-    generation_timeout: float = 1800.0  # for the wait of clients, and for a request to a synchronous back end
+    generation_timeout: float = 1800.0  # how long clients wait, and a request to a synchronous back end may take
     give_up_after: float = 21_600.0
     poll_interval: float = 3.0
 
 
-Routes = Callable[[GenerationSpec], Mapping[str, Route]]  # the back ends that can make an order, by name
+Routes = Callable[[GenerationSpec], Mapping[str, Route]]  # the back ends that support an order, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Backend:
         store, policy = resources.store, resources.policy
         self.keys = keys
         self.upstream = upstream
-        self.enabled = True  # whether it takes new orders
+        self.enabled = True  # whether it accepts new orders
         self._replaced: list[Upstream] = []  # calls through them may still be under way
         self._media = resources.media
         self._routes = resources.routes
@@ -109,11 +109,11 @@ class Backend:
             self._probes.call = upstream.probe
 
     def cap_reached(self, images: int) -> DailyCapReached | None:
-        """Why an order of this many images may not be sent now; None if it may."""
+        """The reason why an order for this many images may not be sent now; None if it may be sent."""
         return self._spending.refusal(self.name, images)
 
     async def work(self, generation: Generation, lease: Lease) -> None:
-        """Bring an order as close to its results as one lease allows. Raises Fault or DailyCapReached."""
+        """Bring an order as far towards its results as one lease allows. Raises Fault or DailyCapReached."""
         if generation.status is Status.queued:
             await self._send(generation, lease)
         elif generation.status is Status.submitting:  # the last process ended before it stored the outcome
@@ -169,7 +169,8 @@ class Backend:
             await uninterrupted(self._sending.send(Order(generation, lease, uploads)))
 
     def _ordered_fields(self, generation: Generation) -> dict[str, Any]:
-        """The state's fields that describe the order here. Those of an order with single calls stay as they are."""
+        """The state's fields that describe the order at this back end. Those of an order with single calls do not
+        change."""
         spec, state = generation.spec, generation.state
         if state.calls:
             return {"calls": state.calls}
@@ -184,7 +185,8 @@ class Backend:
         return InputImage(file, await self.upstream.upload(file, self.keys.account(key)))
 
     def _route(self, spec: GenerationSpec) -> Route:
-        """The route to this back end's model. If it is not served any more, the clients' name is taken for its own."""
+        """The route to this back end's model. If the model is no longer served, the clients' name is used as the back
+        end's own."""
         return self._routes(spec).get(self.name) or Route(self.name, spec.model, Abilities())
 
     async def _settle(self, generation: Generation, lease: Lease) -> None:

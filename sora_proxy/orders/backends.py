@@ -2,8 +2,8 @@
 
 An order goes to the first back end, as configured, that serves its model and can take it at once. If all are busy, it
 waits in the line of each, and the first back end with a free key takes it. A back end whose daily cap leaves no room
-for the order is skipped. An order that a back end accepted stays there, and so does an order of which it made some
-images.
+for the order is skipped. An order that a back end accepted stays there, and so does an order some of whose images it
+has made.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ log = structlog.get_logger(__name__)
 
 
 class Backends:
-    """The back ends by name. `routes` returns them in order of preference. An accepted order that no back end can make
+    """The back ends by name. `routes` returns them in order of preference. An accepted order that no back end supports
     any more waits for at most `max_wait` seconds."""
 
     def __init__(self, routes: Routes, max_wait: float) -> None:
         self._routes = routes
         self._max_wait = max_wait
-        # All the mutable state: the back ends, and an event that their next change sets.
+        # All the mutable state: the back ends, and an event that is set when they change next.
         self._by_name: dict[str, Backend] = {}
         self._next_change = asyncio.Event()
 
@@ -51,7 +51,7 @@ class Backends:
 
     @property
     def enabled(self) -> list[Backend]:
-        """The back ends that take new orders."""
+        """The back ends that accept new orders."""
         return [backend for backend in self.all if backend.enabled]
 
     async def close(self) -> None:
@@ -81,16 +81,16 @@ class Backends:
         return backend
 
     def serving(self, spec: GenerationSpec) -> list[Backend]:
-        """The back ends that can make an order, the preferred one first."""
+        """The back ends that support an order, the preferred one first."""
         return [backend for name in self._routes(spec) if (backend := self.get(name)) is not None]
 
     def changed(self) -> None:
-        """Wake the orders that no back end could make, so that they check again."""
+        """Wake the orders that no back end supported, so that they check again."""
         self._next_change.set()
         self._next_change = asyncio.Event()
 
     async def until_served(self, spec: GenerationSpec) -> None:
-        """Wait until a back end can make an order. Raises NoUpstreamKey if that takes too long."""
+        """Wait until a back end supports an order. Raises NoUpstreamKey if that takes too long."""
         if self.serving(spec):
             return
         log.info("order waiting for a back end", model=spec.model, seconds=self._max_wait)
@@ -102,7 +102,7 @@ class Backends:
             raise NoUpstreamKey("No back end serves this model any longer.") from None
 
     def own_name(self, backend: str, spec: GenerationSpec) -> str | None:
-        """A back end's own name for the model of an order; None if it can't make the order."""
+        """A back end's own name for the model of an order; None if it does not support the order."""
         route = self._routes(spec).get(backend)
         return route.model if route else None
 
@@ -116,7 +116,7 @@ class Backends:
             raise next((no_key_left(backend.keys.keys) for backend in self.enabled), NoUpstreamKey())
 
     def admit(self, spec: GenerationSpec, client: str, arriving: Sequence[str]) -> None:
-        """Check that a back end that can make the client's order has room for it in its queue.
+        """Check that a back end that supports the client's order has room for it in its queue.
 
         Raises NoUpstreamKey, DailyCapReached or QueueFull.
         """
@@ -129,7 +129,7 @@ class Backends:
             try:
                 return backend.keys.admit(client, arriving, model=self.own_name(backend.name, spec))
             except SoraProxyError as error:
-                without_key = isinstance(error, NoUpstreamKey)  # other refusals count more: they pass
+                without_key = isinstance(error, NoUpstreamKey)  # other refusals take precedence: they are temporary
                 refusal = refusal if without_key and not isinstance(refusal, NoUpstreamKey) else error
         raise refusal
 
@@ -138,7 +138,8 @@ class Backends:
 
 
 class Waiting:
-    """The places of one order in the lines of the back ends that serve its model. It keeps them after a refusal."""
+    """The places of one order in the lines of the back ends that serve its model. The order keeps them after a
+    refusal."""
 
     def __init__(self, backends: Backends, generation: Generation) -> None:
         self._backends = backends
@@ -167,7 +168,8 @@ class Waiting:
 
     async def lease(self, on_wait: OnWait) -> tuple[Backend, Lease]:
         """Wait for a key; `on_wait` gets the positions in line. Raises NoUpstreamKey when no usable key is left,
-        DailyCapReached if daily caps are a reason for that, or the fault for which the back ends refuse all orders."""
+        DailyCapReached if daily caps are a reason for that, or the fault because of which all back ends refuse
+        orders."""
         while True:
             if self._generation.state.backend is None:
                 await self._backends.until_served(self._generation.spec)
@@ -185,7 +187,7 @@ class Waiting:
             return serving[pool], lease
 
     def note_refusal(self, backend: Backend, now: float) -> float:
-        """Note a refusal that is not the order's own fault. Returns how many seconds this back end has refused it."""
+        """Note a refusal that the order did not cause. Returns for how many seconds this back end has refused it."""
         seconds = self._place_in(backend.keys).note_refusal(now)
         if seconds >= backend.keys.queue.max_refused_seconds:
             self._given_up.add(backend.keys)

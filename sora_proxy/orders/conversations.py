@@ -30,7 +30,7 @@ class MessageText:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The part of a list that a client requests. `after` is the id of the last item that it has."""
+    """The part of a list that a client requests. `after` is the id of the last item that the client already has."""
 
     after: str | None = None
     limit: int = 20

@@ -1,4 +1,4 @@
-"""Following: the wait for the end of the upstream task of an accepted order."""
+"""Following: the wait until the upstream task of an accepted order has ended."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator

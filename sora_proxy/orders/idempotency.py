@@ -24,7 +24,7 @@ from sora_proxy.generation import Generation
 from sora_proxy.orders.store import InSameCommit, generations
 from sora_proxy.spec import GenerationSpec
 
-JOIN_SECONDS = 600.0  # until this long after its end, a counted repeat without a key can refer to a generation
+JOIN_SECONDS = 600.0  # how long after a generation has ended a counted repeat without a key can refer to it
 MAX_AGE_SECONDS = 86400.0
 MAX_REFUSALS = 10_000
 
@@ -62,7 +62,7 @@ def order_digest(spec: GenerationSpec, images: Sequence[str | Path] = (), mask: 
     It reads and hashes the files: for large images, call it on a thread.
     """
     sources = [_source(image) for image in images]
-    # One reference image, or null, is hashed as by older versions, whose digests are stored.
+    # One reference image, or null, is hashed as older versions did, because their digests are stored.
     order = [spec.ordered(), sources if len(sources) > 1 else next(iter(sources), None)]
     if mask is not None:
         order.append(_source(mask))
@@ -70,7 +70,7 @@ def order_digest(spec: GenerationSpec, images: Sequence[str | Path] = (), mask: 
 
 
 class Repeated(Exception):
-    """The request repeats the one that led to the generation with this id."""
+    """The request repeats the one for which the generation with this id was started."""
 
     def __init__(self, generation_id: str) -> None:
         super().__init__(generation_id)

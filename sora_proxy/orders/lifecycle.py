@@ -1,6 +1,6 @@
 """Lifecycle: the steps of one generation, from queued to its outcome.
 
-It waits for a key of a back end that serves the model, has the back end make the images, stores them, and commits the
+It waits for a key of a back end that serves the model, lets the back end make the images, stores them, and commits the
 outcome. Each step starts from the state on disk, so the same code resumes orders after a restart.
 """
 
@@ -56,7 +56,8 @@ class Lifecycle:
         self._recorder = Recorder(store)
 
     async def run(self, generation: Generation) -> None:
-        """Bring a generation to its end. If its coroutine is cancelled, the next start can resume it from the disk."""
+        """Carry out a generation until it has ended. If its coroutine is cancelled, the next start can resume it from
+        the disk."""
         try:
             await self._to_outcome(generation)
         except asyncio.CancelledError:
@@ -97,7 +98,7 @@ class Lifecycle:
             await self._recorder.fail(generation, failed, refused=refused)
 
     async def _obtain(self, generation: Generation) -> None:
-        """Bring a generation from any state to `saving`: the back end is done, and its results are on record.
+        """Bring a generation from any state to `saving`, in which the back end is done and the results are on disk.
 
         A cancelled generation that no back end accepted ends here.
         """
@@ -113,7 +114,8 @@ class Lifecycle:
             except DailyCapReached as error:  # the cap was reached after the order entered the line
                 log.debug("back end skipped, daily cap reached", backend=backend.name, reason=str(error))
             except TRANSIENT_FAULTS as fault:
-                # The pool handles a key that is full, cooling down or rejected; other refusals are limited in time.
+                # The pool handles a key that is full, cooling down or rejected; other refusals are accepted only for a
+                # limited time.
                 seconds = 0.0 if isinstance(fault, KeyFault) else waiting.note_refusal(backend, loop.time())
                 # Only an order that was certainly not accepted may be sent again.
                 if generation.status not in (Status.queued, Status.submitting) or waiting.exhausted:

@@ -23,7 +23,7 @@ from sora_proxy.upstream import Identity, Snapshot, Upstream
 
 log = structlog.get_logger(__name__)
 
-MIN_GOOD_POLLS = 3  # good polls without the order before it counts as never registered
+MIN_GOOD_POLLS = 3  # number of good polls without the order after which it counts as never registered
 
 
 class LostOrders:
@@ -43,7 +43,7 @@ class LostOrders:
         if self.upstream.identity is not Identity.listed:
             return None
         has_prompts = self.upstream.names_tasks
-        if has_prompts is None:  # no list was read since the start: assume that lists are as before
+        if has_prompts is None:  # no list was read since startup: assume that lists are as before
             with contextlib.suppress(StorageUnavailable):
                 has_prompts = await self._store.lists_lacked_prompts() is False
         if has_prompts:
@@ -52,7 +52,7 @@ class LostOrders:
         return None if self.upstream.names_tasks else tuple(row.task_id for row in rows)
 
     async def find(self, generation: Generation, lease: Lease) -> str | None:
-        """The id of the order's upstream task; None if enough good polls over enough time did not show one.
+        """The id of the order's upstream task; None if it was missing in enough good polls over enough time.
 
         Raises SubmissionUnknown if the list does not show which task is the order.
         """

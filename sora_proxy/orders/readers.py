@@ -1,8 +1,8 @@
 """Readers: the requests that wait for a generation, and its cancellation when all of them have left.
 
-By default an abandoned generation continues: it is paid for, and its client may come back. An order can ask for its
-cancellation, which happens when its last reader left without an answer and no reader came back within the grace period.
-A generation that never had a reader is not abandoned.
+By default an abandoned generation continues, because it is paid for and its client may come back. An order can request
+that it is cancelled when its last reader left without an answer and no reader came back within the grace period. A
+generation that never had a reader is not abandoned.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class Readers:
         self._cancel = cancel
         self._grace = grace
         # All the mutable state: the number of readers of each generation, the generations to cancel if they are
-        # abandoned, and the timers of those that are.
+        # abandoned, and the timers of the abandoned ones.
         self._reading: Counter[str] = Counter()
         self._conditional: set[str] = set()
         self._abandoned: dict[str, asyncio.Task[None]] = {}

@@ -17,9 +17,10 @@ from sora_proxy.orders.store import Store
 log = structlog.get_logger(__name__)
 
 STORAGE_RETRY_SECONDS = 1.0
-MAX_NUMBER = 2**53  # a larger number can't be a count or a time, and JSON does not hold it exactly
+MAX_NUMBER = 2**53  # a larger number can't be a count or a time, and JSON does not represent it exactly
 SET_BY_AN_INTENT = ("key_id", "task_id", "listed")
-SET_BY_FIRST_INTENT = ("backend", "model", "ignored", "size", "calls")  # kept once a single call may be registered
+# Kept once a single call may have been registered.
+SET_BY_FIRST_INTENT = ("backend", "model", "ignored", "size", "calls")
 T = TypeVar("T")
 
 
@@ -66,8 +67,8 @@ class Recorder:
     async def requeue(self, generation: Generation, *, proven: bool = True) -> None:
         """Queue an order again, because it was refused, never arrived, or was lost.
 
-        Single calls that have an outcome keep it, and the rest stays with its back end. `proven`: it is known that the
-        back end did not register what is sent again, so that does not count as ordered.
+        Single calls that have an outcome keep it, and the other calls of the order stay at the same back end. `proven`:
+        it is known that the back end did not register what is sent again, so it does not count as ordered.
         """
         state = generation.state
         lost = state.lost + (state.status in (Status.unknown, Status.running))
@@ -83,7 +84,7 @@ class Recorder:
         await self.record(generation, generation.state.to(Status.failed, **undone), failed)
 
     async def give_up(self, generation: Generation, failed: Failed) -> None:
-        """Give up the missing images of a generation: it ends with those that single calls made so far."""
+        """Give up the missing images of a generation, which ends with the images that single calls have made so far."""
         state = generation.state
         calls = tuple(call if call.done else replace(call, error=failed) for call in state.calls)
         key_id = state.key_id or next(asset.key_id for asset in state.results.values())

@@ -19,10 +19,10 @@ from sora_proxy.upstream import Upstream
 log = structlog.get_logger(__name__)
 
 MAX_FETCHES = 3  # of an image that is damaged or gone
-PATIENCE_SECONDS = 60.0  # with a back end that is in trouble: a restart takes half a minute
+PATIENCE_SECONDS = 60.0  # with a back end that fails: a restart takes half a minute
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 16.0  # before an image is fetched again
-UNREADABLE = "The images of the back end can't be fetched or read."
-REFUSED = "The images of the back end are at addresses that are not allowed."
+UNREADABLE = "The images from the back end can't be fetched or read."
+REFUSED = "The images from the back end are at addresses that are not allowed."
 
 
 class Results:
@@ -134,17 +134,18 @@ class Results:
 
 
 class _Attempts:
-    """The attempts to fetch one image that failed."""
+    """The failed attempts to fetch one image."""
 
     def __init__(self) -> None:
-        # All the mutable state: their number, the images among them that were bad or gone, the next pause, the end.
+        # All the mutable state: their number, how many of them found the image bad or gone, the next pause, the
+        # deadline.
         self.count = 0
         self._bad = 0
         self._pause = FIRST_PAUSE_SECONDS
         self._ends_at = asyncio.get_running_loop().time() + PATIENCE_SECONDS
 
     def pause_after(self, error: Exception) -> float | None:
-        """Seconds until the next attempt; None if there is none."""
+        """Seconds until the next attempt; None if there will be none."""
         self.count += 1
         self._bad += not _is_trouble(error)
         is_late = asyncio.get_running_loop().time() >= self._ends_at
@@ -155,12 +156,12 @@ class _Attempts:
 
 
 def _is_trouble(error: Exception) -> bool:
-    """Whether a server or the way to it is in trouble, which says nothing about the image."""
+    """Whether a server or the connection to it failed, which says nothing about the image."""
     return isinstance(error, UpstreamUnavailable | EgressFault) and error.code != "result_unavailable"
 
 
 async def _still_wanted(generation: Generation, seconds: float) -> bool:
-    """Whether an order is wanted after so many seconds. Returns as soon as it is cancelled."""
+    """Wait for some seconds, or until the order is cancelled. Returns whether it is still wanted."""
     if generation.overdue:  # its log is closed, whether it is cancelled or not
         await asyncio.sleep(seconds)
     with contextlib.suppress(TimeoutError):

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 DAY = 86400.0
 SWEEP_INTERVAL = 600.0
 MAX_TASKS_KEPT = 1000  # the newest of each key
-BATCH_SIZE, BATCH_PAUSE = 100, 0.05  # small steps, so that other writes do not wait
+BATCH_SIZE, BATCH_PAUSE = 100, 0.05  # small steps, so that other writes need not wait
 
 discarded = sa.Table("discarded_pictures", metadata, sa.Column("name", sa.Text, primary_key=True))
 

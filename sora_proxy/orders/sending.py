@@ -39,8 +39,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Single calls that are sent at the same time. `faults` are the reasons for which some were not accepted, `limits`
-    those that answers reported. The calls change the generation's state under `lock`."""
+    """Single calls that are sent at the same time. `faults` are the reasons why some were not accepted, `limits` those
+    that answers reported. The calls change the generation's state under `lock`."""
 
     order: Order
     faults: list[Fault] = field(default_factory=list)
@@ -58,8 +58,8 @@ class Sending:
         self._timeout = timeout
 
     async def send(self, order: Order) -> None:
-        """Send an order, or those of its single calls that have an intent, and commit the outcome. Raises the Fault for
-        which no image will come."""
+        """Send an order, or its single calls that have an intent, and commit the outcome. Raises the Fault because of
+        which there will be no image."""
         await (self._send_single_calls if order.generation.state.calls else self._send_whole)(order)
 
     async def _send_whole(self, order: Order) -> None:
@@ -112,7 +112,8 @@ class Sending:
             await self._recorder.record(order.generation, replace(state, calls=calls, usage=added(state.usage, usage)))
 
     async def _end_batch(self, batch: _Batch) -> None:
-        """Record the end of a batch. Raises the last fault for which calls were not accepted, or all of them failed."""
+        """Record the outcome of a batch. Raises the last fault because of which calls were not accepted, or all calls
+        failed."""
         generation, lease, state = batch.order.generation, batch.order.lease, batch.order.generation.state
         unknown = any(call.under_way for call in state.calls)
         lease.narrow(len(batch.faults))
@@ -147,7 +148,7 @@ class Sending:
     async def _answer(self, order: Order, number: int | None = None) -> str | Made:
         """The back end's answer to the order, or to its single call with this number.
 
-        Raises Fault, and SubmissionUnknown also if the answer takes too long.
+        Raises Fault, including SubmissionUnknown if the answer takes too long.
         """
         report = _Report(self._recorder, order.generation, number)
         try:
@@ -189,7 +190,8 @@ def _submission(order: Order, number: int | None, new_file: Callable[[], Path], 
 
 
 def _parameters(generation: Generation, number: int) -> dict[str, Any]:
-    """The parameters that the model takes. Each single call gets its own seed, as equal seeds make equal images."""
+    """The parameters that the model takes. Each single call gets its own seed, because equal seeds produce equal
+    images."""
     ignored = generation.state.ignored
     parameters = {name: value for name, value in generation.spec.parameters.items() if name not in ignored}
     seed = parameters.get("seed")
@@ -199,7 +201,7 @@ def _parameters(generation: Generation, number: int) -> dict[str, Any]:
 
 
 def _failure(calls: Sequence[SingleCall]) -> Fault:
-    """The fault of an order whose calls all failed. The back end accepted the order if it accepted one of them."""
+    """The fault of an order all of whose calls failed. The back end accepted the order if it accepted one of them."""
     error = next(call.error for call in calls if call.error)
     taken = any(call.counted for call in calls)
     return (TaskFailed if taken else RequestFault)(error.message, code=error.code)

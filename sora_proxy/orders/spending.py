@@ -22,7 +22,7 @@ from sora_proxy.generation import State, Status, Step
 
 log = structlog.get_logger(__name__)
 
-DAYS_KEPT = 3  # more than one: a clock may be set back, and counts are returned to the day of the intent
+DAYS_KEPT = 3  # more than one, because a clock may be set back, and counts are returned to the day of the intent
 NOT_ACCEPTED = (Status.submitting, Status.unknown)
 
 spending = sa.Table(
@@ -38,7 +38,7 @@ ORDERED = sa.select(spending.c.backend, spending.c.images).where(spending.c.day 
 ADD = (
     spending.update()
     .where(spending.c.backend == sa.bindparam("at_backend"), spending.c.day == sa.bindparam("on_day"))
-    .where(spending.c.images + sa.bindparam("more") >= 0)  # an order that an older version sent was never counted
+    .where(spending.c.images + sa.bindparam("more") >= 0)  # orders that older versions sent were never counted
     .values(images=spending.c.images + sa.bindparam("more"))
 )
 PRUNE = spending.delete().where(spending.c.day < sa.bindparam("first_day"))
@@ -46,7 +46,7 @@ PRUNE = spending.delete().where(spending.c.day < sa.bindparam("first_day"))
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """The maximum number of images in a UTC day: in all, and at the back ends that have their own cap."""
+    """The maximum number of images per UTC day, in total and at the back ends that have their own cap."""
 
     in_all: int | None = None
     of_backends: Mapping[str, int] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Caps:
         return self.in_all is not None or backend in self.of_backends
 
     def refusal(self, ordered: Mapping[str, int], backend: str, images: int) -> DailyCapReached | None:
-        """Why this many more images may not be ordered at a back end; None if they may."""
+        """The reason why this many more images may not be ordered at a back end; None if they may."""
         own = self.of_backends.get(backend)
         if self.in_all is not None and sum(ordered.values()) + images > self.in_all:
             return DailyCapReached(f"MAX_IMAGES_PER_DAY={self.in_all}")
@@ -107,8 +107,8 @@ class Spending:
     def __init__(self, database: Database, caps: Caps, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
-        # All the mutable state: the caps, which change with the back ends; images by day and back end; the day of each
-        # back end's last log line about a cap.
+        # All the mutable state: the caps, which change with the back ends; images by day and back end; for each back
+        # end, the day of the last log line about a cap.
         self.caps = caps
         self._ordered: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._logged: dict[str, str] = {}
@@ -125,7 +125,7 @@ class Spending:
             self._ordered[day][backend] = images
 
     def refusal(self, backend: str, images: int) -> DailyCapReached | None:
-        """Why an order of this many images may not go to a back end now; None if it may."""
+        """The reason why an order for this many images may not go to a back end now; None if it may."""
         refusal, today = self.caps.refusal(self.today, backend, images), _day(self._now())
         if refusal and self._logged.get(backend) != today:
             self._logged[backend] = today

@@ -75,7 +75,7 @@ Writer = Callable[[sa.Connection, Step], None]
 
 
 class Store:
-    """The durable side of every generation. Methods raise StorageUnavailable when the database refuses.
+    """The stored part of every generation. Methods raise StorageUnavailable when the database refuses.
 
     `writers` take part in the commit of each step, on the database's thread; one that raises an error undoes it.
     `followers` are called after it.
@@ -159,7 +159,7 @@ class Store:
                 generation.state = state
                 generation.log.append(*new)
                 if step.ends or state.status is not step.old.status:
-                    generation.previews.clear()  # its images are finished, will be made again, or are not wanted
+                    generation.previews.clear()  # its images are finished, will be made again, or are not needed
                 for follow in self._followers:
                     follow(step)
 
@@ -180,7 +180,8 @@ class Store:
     async def newest(
         self, client: str, limit: int, *, before: str | None = None, phase: Phase | None = None
     ) -> list[Generation]:
-        """A client's generations, newest first; only those older than `before`, the id of another of its own."""
+        """A client's generations, newest first; only those older than `before`, which is the id of another generation
+        of this client."""
         mine = generations.c.client == client
         where = [mine]
         if before is not None:
@@ -198,14 +199,14 @@ class Store:
         return await self._database.read(lambda connection: _load(connection, generations.c.status.in_(live)))
 
     async def known_tasks(self, key_id: str, task_ids: Sequence[str]) -> set[str]:
-        """The upstream tasks, among these, that belong to a generation."""
+        """The upstream tasks, out of these, that belong to a generation."""
         query = sa.select(generations.c.task_id).where(
             generations.c.key_id == key_id, generations.c.task_id.in_(list(task_ids))
         )
         return await self._database.read(lambda connection: set(connection.scalars(query)))
 
     async def lists_lacked_prompts(self) -> bool | None:
-        """Whether lists of tasks had no prompts at the last order that was accepted; None if there is no such order."""
+        """Whether lists of tasks had no prompts when the last order was accepted; None if no order was accepted."""
         taken = sa.select(generations.c.listed.is_not(None)).where(generations.c.task_id.is_not(None))
         query = taken.order_by(generations.c.number.desc()).limit(1)
         return await self._database.read(lambda connection: connection.scalar(query))

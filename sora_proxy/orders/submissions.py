@@ -17,7 +17,9 @@ submissions = sa.Table(
     sa.Column("generation_id", sa.Text, primary_key=True),
     sa.Column("attempt", sa.Integer, primary_key=True),
     sa.Column("key_id", sa.Text, nullable=False),
-    sa.Column("at", sa.Float, nullable=False, index=True),  # wall clock: the latest possible time of its arrival
+    sa.Column(
+        "at", sa.Float, nullable=False, index=True
+    ),  # wall clock: the latest time at which the order may have arrived
 )
 
 

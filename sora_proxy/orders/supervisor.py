@@ -1,7 +1,7 @@
 """Supervisor: owner of all generations that have not ended. Each has one coroutine, which alone changes its state.
 
-A handler passes an order in, gets a `Generation` at once, and from then on only follows that generation's log. The end
-of the handler, its client or its stream does not affect the generation.
+A handler passes an order in, gets a `Generation` at once, and from then on only follows that generation's log. The
+generation continues when the handler, its client or its stream ends.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ Run = Callable[[Generation], Awaitable[None]]
 
 
 class Supervisor:
-    """Owner of all generation coroutines. `run` brings one generation to its end."""
+    """Owner of all generation coroutines. `run` carries out one generation."""
 
     def __init__(self, backends: Backends, store: Store, media: Media, run: Run) -> None:
         self._backends = backends
@@ -52,12 +52,12 @@ class Supervisor:
         return sorted((*self._parked.values(), *self._live.values()), key=lambda generation: generation.created_at)
 
     def check_ready(self) -> None:
-        """Check that new orders are taken at all. Raises Stopping or NoUpstreamKey."""
+        """Check that new orders are accepted at all. Raises Stopping or NoUpstreamKey."""
         self._check_running()
         self._backends.check_usable()
 
     def admit(self, spec: GenerationSpec, client: str) -> None:
-        """Check that an order of this client would be taken now.
+        """Check that an order of this client would be accepted now.
 
         Raises Stopping, NoUpstreamKey, DailyCapReached or QueueFull.
         """
@@ -68,7 +68,7 @@ class Supervisor:
         """Accept an order; the writers `also` take part in its commit. When this returns, the order is on disk, and it
         continues whatever happens to the caller.
 
-        Raises what `admit` raises, or StorageUnavailable; then nothing was stored or sent.
+        Raises the errors of `admit`, or StorageUnavailable; then nothing was stored or sent.
         """
         self.admit(spec, client)
         generation = Generation(new_generation_id(), client, spec)
@@ -80,7 +80,7 @@ class Supervisor:
         return await asyncio.shield(accepting)
 
     async def find(self, generation_id: str, client: str) -> Generation | None:
-        """A client's own generation. Another client's is treated like an unknown one, and takes the same query."""
+        """A client's own generation. That of another client is treated like an unknown one, by the same query."""
         if (arriving := self._arriving.get(generation_id)) is not None:
             await asyncio.wait([arriving])
         live = self._live.get(generation_id) or self._parked.get(generation_id)
@@ -105,9 +105,10 @@ class Supervisor:
             self._in_background(self._cancel_task(generation), f"cancel task of {generation.id}")
 
     async def recover(self) -> None:
-        """Resume the generations that the last process left unfinished. Orders that were sent are not sent again.
+        """Resume the generations that the previous process left unfinished. Orders that were sent are not sent again.
 
-        A generation of a back end that is not configured waits for a start with it, because only it knows the task.
+        A generation of a back end that is not configured waits until the server is started with that back end, because
+        no other one knows the task.
         """
         unfinished = await self._store.unfinished()
         resumable = [each for each in unfinished if self._backends.can_resume(each)]
@@ -159,7 +160,7 @@ class Supervisor:
         await self._store.cancel(generation)
         generation.log.close()
         self._parked.pop(generation.id, None)
-        # There is no await since the commit, so a coroutine that waits in line can't have got a key in between.
+        # Nothing was awaited after the commit, so a coroutine that waits in line can't have got a key in between.
         if generation.status is Status.cancelled and (coroutine := self._coroutines.get(generation.id)) is not None:
             coroutine.cancel()
 
@@ -175,7 +176,7 @@ class Supervisor:
         return task
 
     def _start_coroutine(self, generation: Generation) -> None:
-        if self._stopping:  # it was committed during the stop: the next start resumes it
+        if self._stopping:  # it was committed during shutdown: the next start resumes it
             generation.log.close()
             return
         self._live[generation.id] = generation

@@ -1,9 +1,9 @@
 """TaskWatcher: the poller of upstream tasks. One poll per key and interval covers all tasks of that key.
 
 A key with running tasks has one coroutine that polls for all of them, and generations get the snapshots of their tasks.
-Polls are never closer together than the interval, except at the end of a task that the back end reports by itself.
-Where the reported progress shows when a task will end, they are spread a little wider, so that one of them comes right
-after that end.
+Polls are never closer together than the interval, except if the back end itself reports that a task has ended. Where
+the reported progress shows when a task will end, they are spread a little wider, so that one of them comes right after
+that end.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ log = structlog.get_logger(__name__)
 MAX_INTERVAL_SECONDS = 30.0  # between polls that fail, or polls of overdue tasks
 MAX_OUTAGE_INTERVAL_SECONDS = 5.0  # between polls that fail in an outage: a lost task may occupy its key
 OVERDUE_POLL_DIVISOR = 60  # polls of an overdue task are a sixtieth of its age apart
-REJECTED_KEY_GRACE_SECONDS = 1800.0  # for which a key may be rejected before its tasks are given up
-LOST_TASK_POLLS, LOST_TASK_SECONDS = 10, 120.0  # without a task in good polls before it is given up
-GONE_TASK_POLLS, GONE_TASK_SECONDS = 3, 5.0  # the same if polls show all tasks
+REJECTED_KEY_GRACE_SECONDS = 1800.0  # how long a key may be rejected before its tasks are given up
+LOST_TASK_POLLS, LOST_TASK_SECONDS = 10, 120.0  # how long good polls may not show a task before it is given up
+GONE_TASK_POLLS, GONE_TASK_SECONDS = 3, 5.0  # the same for a back end whose polls show all tasks
 DEEP_POLL_MISSES = 5  # good polls without a task before older pages are polled too
-EXPECTED_END_DELAY_SECONDS = 0.1  # after the expected end of a task, to its poll
+EXPECTED_END_DELAY_SECONDS = 0.1  # from the expected end of a task to its poll
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +47,8 @@ class _Watch:
 
     @property
     def needs_deep_poll(self) -> bool:
-        """Whether the task has probably left the first page, as opposed to not being listed yet."""
+        """Whether the task has probably moved past the first page of the list, and is not just missing because of a
+        lag."""
         return self.misses > 0 and (self.last is not None or self.misses >= DEEP_POLL_MISSES)
 
     def seen(self, snapshot: Snapshot, now: float) -> None:
@@ -127,7 +128,7 @@ class TaskWatcher:
                     log.exception("poll loop crashed", key=key.alias)
                     await asyncio.sleep(MAX_INTERVAL_SECONDS)
         finally:
-            # There is no await since the loop ended, so no task can have been added in between.
+            # Nothing was awaited after the loop ended, so no task can have been added in between.
             del self._pollers[key]
 
     async def _poll_all(self, key: Key, watched: dict[str, _Watch]) -> None:
@@ -136,7 +137,7 @@ class TaskWatcher:
         await asyncio.sleep(self._interval)
         while watched:
             if self._keys.now < started + self._overdue_pause(watched.values()):
-                await asyncio.sleep(self._interval)  # and no longer, as a task may be added that is not overdue
+                await asyncio.sleep(self._interval)  # and no longer, because a task that is not overdue may be added
                 continue
             started = self._keys.now
             fault = await self._poll(key, watched)

@@ -1,4 +1,4 @@
-"""Circuits: the servers of a back end and the egresses, which calls of many keys share, and their health.
+"""Circuits: the servers and egresses that the calls of many keys share, and their health.
 
 After a fault a circuit cools down. Then one key tries it, with an order or a probe, while the other keys wait for the
 outcome, so that a server that has just started does not get all waiting orders at once.
@@ -31,7 +31,7 @@ class Circuit:
         return self.cooldown.until if key is self._tried_by else max(self.cooldown.until, self._tried_until)
 
     def begin_trial(self, key: object, now: float) -> None:
-        """Let a key use it, and the others wait, unless it has worked since its last fault."""
+        """Let a key try the circuit while the others wait, unless the circuit has worked since its last fault."""
         if self.cooldown is not NO_COOLDOWN:
             self._tried_by, self._tried_until = key, now + MAX_TRIAL_SECONDS
 

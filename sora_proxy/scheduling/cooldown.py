@@ -10,7 +10,7 @@ MAX_DOUBLINGS = 10  # more would make the power of two too large for a float
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """The reason for an outage, its wall-clock time, and the id of the generation whose order met it."""
+    """The reason for an outage, its wall-clock time, and the id of the generation whose order encountered it."""
 
     reason: str
     at: float
@@ -19,7 +19,8 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """`until` is its end, `failures` counts consecutive faults, each of which makes the next cooldown longer.
+    """`until` is the time when it ends, `failures` counts consecutive faults, each of which makes the next cooldown
+    longer.
 
     A success ends it early, unless it is `fixed`.
     """
@@ -43,7 +44,7 @@ class Cooldown:
         seconds = min(max(back_off, at_least), MAX_COOLDOWN_SECONDS)
         return Cooldown(
             until=max(self.until, now + seconds),
-            failures=self.failures + (self.until <= now),  # calls that fail together count as one failure
+            failures=self.failures + (self.until <= now),  # calls that fail at the same time count as one failure
             fixed=self.fixed or fixed,
             why=why,
         )

@@ -17,17 +17,17 @@ TASK_SMOOTHING_FACTOR = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """The time from the moment at which one more key can serve, to the next such moment."""
+    """The time from the moment when one more key can serve until the next such moment."""
 
     start: float
     before: float  # the number of orders that got a key before
-    at_once: float  # the same, including the one that the new key takes at once
-    per_second: float  # the number of orders that the keys take from then on
+    at_once: float  # the same number, including the order that the new key takes at once
+    per_second: float  # the rate at which the keys take orders from then on
 
 
 class Forecast:
-    """Predicts the waits for groups of keys. `keys_of` returns the keys of groups, and the moment from which each
-    serves. Times are seconds of the event loop's clock."""
+    """Predicts how long orders wait for groups of keys. `keys_of` returns the keys of groups, and the moment from which
+    each key serves. Times are seconds of the event loop's clock."""
 
     def __init__(self, keys_of: Callable[[Iterable[Models]], Mapping[Key, float]]) -> None:
         self._keys_of = keys_of
@@ -37,13 +37,14 @@ class Forecast:
         self._predictions: dict[tuple[Models, ...], list[_Stretch]] = {}
 
     def task_ended(self, seconds: float) -> None:
-        """Learn from a task that occupied a key for this long. The first tasks count more than later ones."""
+        """Learn from a task that occupied a key for this long. Early tasks count more than later ones."""
         self._tasks_ended += 1
         weight = max(TASK_SMOOTHING_FACTOR, 1 / self._tasks_ended)
         self._task_seconds += weight * (seconds - self._task_seconds)
 
     def wait(self, groups: tuple[Models, ...], position: int, now: float) -> float:
-        """Seconds until the order at a position in line, counted from 1, is likely to get a key of these groups."""
+        """How long it is likely to take until the order at a position in line, counted from 1, gets a key of these
+        groups, in seconds."""
         if now - self._made_at >= FORECAST_LIFETIME_SECONDS:
             self._made_at, self._predictions = now, {}
         if groups not in self._predictions:

@@ -35,11 +35,13 @@ class Moment:
 class FamilyCooldowns:
     """The cooldowns of a key for families of models, by the families' names.
 
-    They are not stored, because after a restart the back end's first refusal, which costs nothing, shows them again.
+    They are not stored, because after a restart the back end's first refusal, which costs nothing, reveals the limit
+    again.
     """
 
     def __init__(self) -> None:
-        # All the mutable state. Cooldowns that are over remain until the key has served, as they count its failures.
+        # All the mutable state. Cooldowns that are over remain until the key has served, because they count its
+        # failures.
         self._cooldowns: dict[str, Cooldown] = {}
 
     def __bool__(self) -> bool:
@@ -59,7 +61,8 @@ class FamilyCooldowns:
         return {family: cooldown for family, cooldown in self._cooldowns.items() if cooldown.until > now}
 
     def stages(self, names: frozenset[str], now: float) -> dict[Models, float]:
-        """The sets of models that a key serves as its cooldowns end, each with the moment from which it serves them."""
+        """The sets of models that a key serves when its cooldowns end, each with the moment from which it serves
+        them."""
         ends = sorted((cooldown.until, family) for family, cooldown in self.now(now).items())
         since = [-math.inf, *(until for until, _ in ends)]
         return {
@@ -95,7 +98,7 @@ class KeyHealth:
         return True
 
     def cool_down(self, now: float, incident: Incident, *, at_least: float = 0.0, fixed: bool = False) -> None:
-        """Take no orders for a while after a fault."""
+        """Accept no orders for a while after a fault."""
         self.cooldown = self.cooldown.after_fault(now, incident, at_least=at_least, fixed=fixed)
 
     def end_cooldown(self) -> bool:

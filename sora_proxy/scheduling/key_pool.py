@@ -1,9 +1,9 @@
 """KeyPool: the keys of a back end. It decides which order gets which key, and when, and applies faults to keys.
 
-Orders wait in lines, fair between clients (`lines.py`); the roster decides which key serves next (`roster.py`).
-Every change of state ends in one synchronous step, `_assign`, which can't be interrupted and makes every decision. It
-grants keys to the first orders that they serve, and sets one timer for the next moment at which a key can serve.
-Nothing polls.
+Orders wait in lines, fair between clients (`lines.py`); the roster decides which key serves next (`roster.py`). Every
+change of state leads to one synchronous step, `_assign`, which can't be interrupted and makes every decision. It grants
+keys to the first orders that they serve, and sets one timer for the next moment at which a key can serve. Nothing
+polls.
 
 A lease covers the whole time for which its task counts upstream. Until `accepted`, it also holds an intent. Where lost
 orders are searched for in a list, a key has only one intent at a time, so that the search finds the right task.
@@ -35,8 +35,8 @@ log = structlog.get_logger(__name__)
 
 
 class KeyPool:
-    """All keys of a back end, and the orders that wait for one. `name` is the back end's, `weights` are the shares of
-    clients.
+    """All keys of a back end, and the orders that wait for one. `name` is that of the back end, `weights` are the
+    shares of clients.
 
     `one_intent`: a key gets an order only when the outcome of the last one is known, so that a search in the list of
     its tasks can identify a lost order.
@@ -121,7 +121,8 @@ class KeyPool:
         return key
 
     def load_uses(self, ages: Mapping[str, Sequence[float]]) -> None:
-        """Count the uses of keys by the last process: their ages in seconds, oldest first, by key id."""
+        """Count the uses of keys that the previous process recorded. `ages` maps a key id to the ages of its uses in
+        seconds, oldest first."""
         for key_id in ages.keys() & self._keys.keys():
             key = self._keys[key_id]
             key.load_slots(self.now - age for age in ages[key_id])
@@ -151,7 +152,7 @@ class KeyPool:
             self._memory_changed(key)
 
     def suspect(self, key: Key, fault: Fault) -> None:
-        """Cool a key down after a refusal that may be over soon. Orders continue to wait for it."""
+        """Cool a key down after a refusal that may soon no longer apply. Orders continue to wait for it."""
         key.cool_down(self.now, Incident(str(fault), time.time()))
         self.changed(key)
 
@@ -181,7 +182,7 @@ class KeyPool:
         self._assign()
 
     def _regrouped(self) -> None:
-        """Refuse the orders for which no key is left."""
+        """Refuse the orders that no key can serve any more."""
         for place in self._lines.keep(self._roster.groups):
             place.refuse(no_key_left(self.keys))
 
@@ -230,8 +231,8 @@ class KeyPool:
     # --- The line ----------------------------------------------------------------------------------------------------
 
     def admit(self, client: str, arriving: Sequence[str] = (), *, model: str | None = None) -> None:
-        """Check that one more order of a client may wait in line. `arriving` are the clients of orders that are being
-        accepted, `model` is the back end's own name.
+        """Check that one more order of a client may wait in line. `arriving` has the clients whose orders are being
+        accepted. `model` is the back end's name for the model.
 
         Raises QueueFull, or NoUpstreamKey if no key can serve the order, now or later.
         """

@@ -42,7 +42,7 @@ class KeyPools:
         del self._pools[name]
 
     def reroute(self) -> None:
-        """Make every order in line choose again for which back ends it waits."""
+        """Make every order in line choose again the back ends that it waits for."""
         for pool in self._pools.values():
             pool.queue.dismiss(Rerouted())
 
@@ -51,7 +51,7 @@ class KeyPools:
         return self._pools[name]
 
     def of(self, backend: str) -> KeyPool | None:
-        """The pool of a key's back end; None if that is not in use."""
+        """The pool of a key's back end; None if that back end is not in use."""
         name = self.name_of(backend)
         return None if name is None else self._pools[name]
 
@@ -67,7 +67,8 @@ class KeyPools:
             pool.on_change = note
 
     def load_uses(self, ages: Mapping[str, Sequence[float]]) -> None:
-        """Count the uses of keys by the last process: their ages in seconds, oldest first, by key id."""
+        """Count the uses of keys that the previous process recorded. `ages` maps a key id to the ages of its uses in
+        seconds, oldest first."""
         for pool in self._pools.values():
             pool.load_uses(ages)
 

@@ -38,7 +38,7 @@ class Key:
         self._egresses = tuple(egresses)  # in the order of preference
         self._server = server
         self._models = frozenset(config.models)
-        self._always = {Models(self._models): -math.inf}  # its stages while it rests for no models
+        self._always = {Models(self._models): -math.inf}  # its stages while no family of models is cooling down
         self._window = SlidingWindow(config.max_rpm)
         self._limit = TaskLimit(config.max_concurrent)
         self._tasks = 0
@@ -105,7 +105,7 @@ class Key:
 
     @property
     def intents(self) -> int:
-        """The number of its orders with an open intent."""
+        """The number of the key's orders with an open intent."""
         return self._intents
 
     @property
@@ -129,7 +129,7 @@ class Key:
 
     @property
     def removed(self) -> bool:
-        """Whether it only finishes its tasks and gets no more orders."""
+        """Whether the key only finishes its tasks and gets no more orders."""
         return self._removed
 
     @property
@@ -171,7 +171,7 @@ class Key:
         return self._window.ready_at()
 
     def blocked_until(self) -> float:
-        """The moment from which neither its rate nor a cooldown of the key, its server or its egresses blocks it."""
+        """The moment from which neither its rate nor a cooldown (of key, server or egresses) blocks the key."""
         if len(self._egresses) == 1:
             egress_ready = self._egresses[0].ready_at(self)
         else:
@@ -191,7 +191,7 @@ class Key:
             self._health = KeyHealth()
         self._config, self._egresses, self._server, self._removed = config, tuple(egresses), server, False
         self._models = frozenset(config.models)
-        self._always = {Models(self._models): -math.inf}  # its stages while it rests for no models
+        self._always = {Models(self._models): -math.inf}  # its stages while no family of models is cooling down
         self._window.size = config.max_rpm
         self._limit.configure(config.max_concurrent)
 
@@ -221,7 +221,7 @@ class Key:
         self._intents -= 1
 
     def count_grant(self, share: float) -> None:
-        """Set the share to this one plus one grant."""
+        """Set the share to this value plus one grant."""
         self._share = share + 1 / self._config.weight
 
     def take_slot(self, now: float) -> None:
@@ -229,7 +229,7 @@ class Key:
         self._window.use(now)
 
     def restamp_slots(self, slots: Sequence[float], now: float) -> None:
-        """Count the orders of these times as of now, since they arrived upstream at an unknown time until now."""
+        """Count the orders of these times as sent now, because they arrived upstream at an unknown time before now."""
         self._window.restamp(slots, now)
 
     def return_slots(self, slots: Sequence[float]) -> None:
@@ -245,10 +245,10 @@ class Key:
     def apply_fault(self, fault: Fault, now: float, incident: Incident) -> bool:
         """Apply the effect of a fault of the key or its back end. Returns whether anything changed."""
         match fault:
-            # The refusal of a call that adds no task does not show how many tasks are allowed.
+            # A refused call that adds no task does not show how many tasks are allowed.
             case TooManyTasks() if incident.by or fault.limit:
                 self._lower_limit(fault.limit, now, incident)
-            # A limit without a time may be one of the tasks at once.
+            # A limit without a time may be a limit of concurrent tasks.
             case RateLimited(retry_after=None) if fault.family and self._tasks > 1:
                 self._limit.learn(self._tasks - 1, now)
             case _:
@@ -295,6 +295,6 @@ class Key:
 
 
 def no_key_left(keys: Iterable[Key]) -> NoUpstreamKey:
-    """The error that none of these keys can serve, with the reasons for which the back end rejected some."""
+    """The error for the case that none of these keys can serve, with the reasons why the back end rejected some."""
     reasons = dict.fromkeys(key.rejected.reason for key in keys if key.rejected)
     return NoUpstreamKey(" ".join(["No upstream key can take orders.", *reasons]))

@@ -14,7 +14,7 @@ from sora_proxy.settings.accounts import Account
 class LeaseCallbacks:
     """The functions of the pool that its leases call."""
 
-    report: Callable[[Key, Fault, str], None]  # a fault, and the id of the generation that met it
+    report: Callable[[Key, Fault, str], None]  # a fault, and the id of the generation that encountered it
     served: Callable[[Key, Account], None]  # the back end accepted an order of this account
     limited: Callable[[Key, RateLimited], None]  # the key's last order was accepted, but it is at its rate limit now
     reached: Callable[[Account], None]  # the back end answered a call of this account
@@ -56,7 +56,7 @@ class Lease:
         self.end()
 
     def widen(self, wanted: int) -> int:
-        """Occupy the key for up to `wanted` calls, as far as it has room. Returns the number of calls."""
+        """Occupy the key for up to `wanted` calls, as many as it has room for. Returns the number of calls."""
         for _ in range(min(wanted - 1, self.key.room(self._now()))):
             self.key.begin_task()
             self._take_slot()
@@ -76,12 +76,14 @@ class Lease:
         self._callbacks.report(self.key, fault, self.generation_id)
 
     def sending(self) -> Account:
-        """The account with which the order is sent now. From here on it counts against the rate, even if refused."""
+        """The account with which the order is sent now. From now on the order counts against the rate, even if it is
+        refused."""
         self._account = self.key.account(self._now())
         return self._account
 
     def accepted(self, limit: RateLimited | None = None) -> None:
-        """Let the key take the next order, since the outcome of this one is on disk. `limit` is from the answer."""
+        """Let the key take the next order, because the outcome of this one is on disk. `limit` is the limit in the
+        answer."""
         if self._intent_open:
             self._close_intent()
             if self._account is not None:
@@ -99,7 +101,8 @@ class Lease:
         self._callbacks.changed(self.key)
 
     def _close_intent(self) -> None:
-        """Close the intent. A sent order counts against the rate from now, since it may have arrived this late."""
+        """Close the intent. A sent order counts against the rate from now on, because it may have arrived as late as
+        now."""
         self._intent_open = False
         self.key.close_intent()
         if self._account is not None:

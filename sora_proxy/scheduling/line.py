@@ -1,10 +1,11 @@
-"""Line: the orders that wait for a key, in an order that is fair between clients. A client's own orders keep theirs.
+"""Line: the queue of orders that wait for a key, fair between clients. The orders of one client stay first-in,
+first-out.
 
 Start-time fair queueing: each client has a tag, a point of virtual time at which its next order may go. The client with
 the lowest tag is next, and its tag then grows by its stride, which is shorter for a client with more weight. So five
-hundred orders of one client do not hold up the one order of another, and a client gets no credit for the time without
-orders. Virtual time is counted in integers, so that rounding never decides which client is next. Every step costs the
-logarithm of the number of clients, or of their orders.
+hundred orders from one client do not hold up a single order from another, and a client gets no credit for the time
+without orders. Virtual time is counted in integers, so that rounding never decides which client is next. The cost of
+every step grows with the logarithm of the number of clients, or of their orders.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ class Place(Generic[G]):
     grant: G | None = None
     refusal: Exception | None = None
     waiting: bool = False
-    refused_since: float = math.inf  # for reasons that are not the order's own
+    refused_since: float = math.inf  # for reasons that the order did not cause
     updated: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note_refusal(self, now: float) -> float:
@@ -62,7 +63,7 @@ class _Client(Generic[G]):
     entered: int | None = None  # the tag of its entry among the next clients
 
     def count_before(self, mark: tuple[int, int]) -> int:
-        """The number of its orders before a mark, which is a tag and the number of that client."""
+        """The number of its orders before a mark, which is a tag and the number of a client."""
         if not self.waiting or (self.tag, self.number) > mark:
             return 0
         return min(len(self.waiting), (mark[0] - self.tag - (self.number > mark[1])) // self.stride + 1)

@@ -1,7 +1,7 @@
 """Lines: the lines in which orders wait, one for each group of keys that serve the same models (`line.py`).
 
 If no key is restricted to some models, there is one line. Otherwise an order waits in the lines of all keys that serve
-its model, and the first of these keys takes it out of all. So no order holds up another one that other keys can take,
+its model, and the first of these keys takes it out of all. So no order delays another order that other keys can take,
 and each line is fair between clients by itself.
 """
 
@@ -21,7 +21,9 @@ class Lines(Generic[G]):
         self._weights = weights
         # All the mutable state.
         self._lines: dict[Models, Line[G]] = {}
-        self._serving: dict[str | None, tuple[Models, ...]] = {}  # results of `serving` since the lines changed
+        self._serving: dict[
+            str | None, tuple[Models, ...]
+        ] = {}  # the results of `serving`, which are valid until the lines change
         self._occupied: dict[Models, None] = {}
         self._counts: Counter[str] = Counter()
         self._numbers = itertools.count(1)

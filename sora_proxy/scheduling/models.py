@@ -4,12 +4,13 @@ from typing import NamedTuple
 
 
 def belongs_to(model: str, family: str) -> bool:
-    """Whether a model is of a family, which is a model's name, or the beginning of names followed by `*`."""
+    """Whether a model belongs to a family, which is the name of a model, or a prefix of names followed by `*`."""
     return model.startswith(family[:-1]) if family.endswith("*") else model == family
 
 
 class Models(NamedTuple):
-    """The models with these `names` at the back end, or all of its models without names, except `excluded` families.
+    """A set of models of a back end: those with these `names`, or all if there are no names, without the `excluded`
+    families.
 
     Keys with the same models are a group with its own line. This is a NamedTuple because it is a key of dictionaries
     that are read all the time, and a dataclass would take four times as long.

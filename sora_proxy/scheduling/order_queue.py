@@ -11,17 +11,17 @@ from sora_proxy.scheduling.line import G, Place
 from sora_proxy.scheduling.lines import Lines
 from sora_proxy.scheduling.models import Models
 
-FIRST_UPDATE_SECONDS, UPDATE_INTERVAL_SECONDS = 0.2, 1.0  # of the positions of orders in line
-POSITIONS_PER_SECOND = 5000  # the most that are updated: a longer line is updated less often
-MAX_REFUSED_SECONDS = 60.0  # for which a back end may restart, while clients wait for the answer
-MAX_RETRY_AFTER_SECONDS = 60  # with a longer time, SDKs do not retry, or retry at once
+FIRST_UPDATE_SECONDS, UPDATE_INTERVAL_SECONDS = 0.2, 1.0  # between updates of the positions of orders in line
+POSITIONS_PER_SECOND = 5000  # the maximum number of positions to update: a longer line is updated less often
+MAX_REFUSED_SECONDS = 60.0  # how long a back end may take to restart while clients wait for the answer
+MAX_RETRY_AFTER_SECONDS = 60  # with a longer `Retry-After`, SDKs do not retry, or retry at once
 
 
 @dataclass(frozen=True, slots=True)
 class QueueBounds:
-    """The maximum number of waiting orders, in all and of one client, and the maximum forecast of their wait.
+    """The maximum number of waiting orders, in total and per client, and the maximum of the expected wait.
 
-    `max_wait_at_own_servers` is that forecast for a back end whose servers have no queue of their own.
+    `max_wait_at_own_servers` is that maximum for a back end whose servers have no queue of their own.
     """
 
     max_orders: int = 1000

@@ -52,5 +52,5 @@ class Probes:
             del self._running[key]
         if isinstance(fault, KeyFault | EgressFault | UpstreamFault):
             self._keys.report(key, fault)
-        else:  # the fault of an order proves nothing against the key
+        else:  # the fault of an order proves nothing about the key
             self._keys.proven(key)

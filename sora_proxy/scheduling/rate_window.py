@@ -31,7 +31,8 @@ class SlidingWindow:
         self._uses.append(now)
 
     def undo(self, uses: Iterable[float]) -> None:
-        """Remove uses of these times, which did not happen. Uses before the last minute may be gone already."""
+        """Remove the uses of these times, because they did not happen. Uses from before the last minute may be gone
+        already."""
         for use in uses:
             with contextlib.suppress(ValueError):
                 self._uses.remove(use)

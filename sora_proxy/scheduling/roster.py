@@ -1,11 +1,11 @@
-"""Roster: the choice of the key that serves next, which is the one with the fewest grants for its weight.
+"""Roster: the choice of the key that serves next, which is the one with the fewest grants relative to its weight.
 
 Each key has a share: the number of its grants, divided by its weight. The key with the lowest share is next. A key that
 could not serve for a while continues from the share of the others and does not catch up. Keys that serve the same
-models are a group; if no key is restricted to some models, there is one group. Every step costs the number of groups
-and the logarithm of the number of keys, because a key is checked only when it changed, or when it can serve again. A
-key that cools down for a family of models is in two groups: in that of the other models, and, asleep until the end of
-the cooldown, in that of all its models. So orders for the family still have a line to wait in.
+models are a group; if no key is restricted to some models, there is one group. The cost of every step grows with the
+number of groups and the logarithm of the number of keys, because a key is checked only when it changed, or when it can
+serve again. A key that cools down for a family of models is in two groups: in that of the other models, and, asleep
+until the end of the cooldown, in that of all its models. So orders for the family still have a line to wait in.
 """
 
 import heapq
@@ -50,9 +50,11 @@ class Roster:
         self._on_regroup = on_regroup
         # All the mutable state.
         self._groups: dict[Models, _Group] = {}
-        self._stages: dict[Key, Mapping[Models, float]] = {}  # the groups of each key, and the start of each
+        # The groups of each key, and the moment from which it serves each of them.
+        self._stages: dict[Key, Mapping[Models, float]] = {}
         self._number = 0
-        # The share that the last key had when it served: by the groups that could serve, and the highest of all.
+        # The share of the last key that served: for each combination of groups that could serve, and the highest of
+        # all.
         self._shares: dict[tuple[Models, ...], float] = {}
         self._share = 0.0
 
@@ -150,7 +152,7 @@ class Roster:
         self._on_regroup()
 
     def _leave(self, key: Key) -> bool:
-        """Take a key out of its groups, and drop those that are empty then. Returns whether there were any."""
+        """Take a key out of its groups, and drop the groups that are then empty. Returns whether any were dropped."""
         was_last = False
         for models in self._stages.pop(key, ()):
             del self._groups[models].entries[key]

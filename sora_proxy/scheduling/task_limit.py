@@ -1,7 +1,7 @@
-"""TaskLimit: the maximum number of tasks of a key at once, as the operator set it and as refusals show it.
+"""TaskLimit: the maximum number of concurrent tasks of a key, as the operator set it and as refusals show it.
 
 A learned limit may become obsolete, for example when the account has a better plan, or another program that used it has
-ended. So it grows back while it is used, by one at a time. If it is still right, that costs one refused order.
+ended. So it grows by one at a time while it is reached. If the limit is still right, that costs one refused order.
 """
 
 import math
@@ -30,7 +30,8 @@ class TaskLimit:
         self._set(tasks)
 
     def accepted(self, tasks: int, now: float) -> bool:
-        """Note that the back end accepted an order as the last of this many tasks. Returns whether the limit grew."""
+        """Note that the back end accepted an order, with which the key has this many tasks. Returns whether the limit
+        grew."""
         if self.learned is None or tasks < self.learned or now - self._since < GROWTH_SECONDS:
             return False
         self.learn(self.learned + 1, now)

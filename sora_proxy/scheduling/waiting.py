@@ -14,7 +14,7 @@ PlaceIn = tuple[KeyPool, Place[Lease]]
 
 
 async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPool, Lease]:
-    """Wait for the first key that one of the pools has for an order; earlier places take precedence.
+    """Wait for the first key that one of the pools has for an order; the pools of earlier places take precedence.
 
     `on_wait` gets the position in the line with the shortest wait whenever it changed noticeably, at most about once a
     second. Raises NoUpstreamKey if no pool has a key left that can serve, Rerouted if the pools have to be chosen

@@ -12,13 +12,13 @@ from sora_proxy.settings.options import Settings
 
 
 def fingerprint(secret: str) -> str:
-    """A stable name for a secret, from which it can't be guessed: 16 hex digits."""
+    """A stable name for a secret, from which the secret can't be guessed: 16 hex digits."""
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Access:
-    """The accepted keys: `client_key` for clients, `admin_key` for the operator, `others` for more clients.
+    """The accepted keys: `client_key` for clients, `admin_key` for the operator, `others` are additional client keys.
     `generated` is set if this start made the admin key; `key_file` is the file of a generated one."""
 
     client_key: str

@@ -23,7 +23,7 @@ class AccessSettings(BaseSettings):
         8890,
         ge=0,
         le=65535,
-        description="Port on which the server listens. 0: any free port, which is shown at the start.",
+        description="Port on which the server listens. 0: any free port, which is printed at startup.",
         examples=["8890"],
     )
     base_url: AtRunTime[PublicUrl | None] = Field(
@@ -57,7 +57,7 @@ class AccessSettings(BaseSettings):
     )
     client_keys: ClientKeys = Field(
         (),
-        description="More keys that clients may send, a JSON list of objects with `key`, `name` and `weight`, the "
-        "share of the queue. Unset: none.",
+        description="Additional client keys: a JSON list of objects with `key`, `name` and `weight` (the key's "
+        "share of the queue). Unset: none.",
         examples=['[{"key": "sk-…", "name": "open-webui", "weight": 2}]'],
     )

@@ -1,4 +1,4 @@
-"""Accounts and proxies: the token and the egress of calls to a back end. None as a proxy is a direct connection."""
+"""Accounts and proxies: the token and the egress of calls to a back end. A proxy of None means a direct connection."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

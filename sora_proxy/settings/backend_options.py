@@ -44,8 +44,9 @@ class BackendSettings(AccessSettings):
     )
     default_model: str | None = Field(
         None,
-        description="Model of requests that name none, and of OpenAI's model names. Unset: the first model of the "
-        "first back end.",
+        description="Model for requests that name none, and for requests with OpenAI's model names. Unset: the "
+        "first model of the first back end, and for OpenAI's names the image model that this back end "
+        "prefers.",
         examples=["sora-image"],
     )
     openai_base_url: HttpUrl = Field(
@@ -66,8 +67,8 @@ class BackendSettings(AccessSettings):
     )
     openai_profile: str | None = Field(
         None,
-        description="Kind of the server that UPSTREAM=openai uses, see docs/openai-images.md. Unset: chosen by the "
-        "host of OPENAI_BASE_URL.",
+        description="Kind of the server that UPSTREAM=openai uses, see docs/openai-images.md. Unset: derived from "
+        "the host of OPENAI_BASE_URL.",
         examples=["stable-diffusion.cpp"],
     )
     comfyui_url: Servers = Field(
@@ -78,8 +79,8 @@ class BackendSettings(AccessSettings):
     )
     comfyui_extra_headers: LoginHeadersText = Field(
         {},
-        description="More headers for the servers of COMFYUI_URL, a JSON object; `Authorization` may be one, for a "
-        "proxy that asks for a login. Unset: none.",
+        description="Additional headers for the servers of COMFYUI_URL, a JSON object; `Authorization` may be "
+        "one, for a proxy that requires a login. Unset: none.",
         examples=['{"Authorization": "Basic dXNlcjpwYXNzd29yZA=="}'],
     )
     workflows_dir: Path = Field(
@@ -95,7 +96,7 @@ class BackendSettings(AccessSettings):
     )
     sora_extra_headers: HeadersText = Field(
         {},
-        description="More headers for the server of SORA_BASE_URL, a JSON object. Unset: none.",
+        description="Additional headers for the server of SORA_BASE_URL, a JSON object. Unset: none.",
         examples=['{"oai-device-id": "…"}'],
     )
     api_keys: UpstreamKeys = Field(
@@ -111,13 +112,13 @@ class BackendSettings(AccessSettings):
     )
     proxies: AtRunTime[Proxies] = Field(
         (),
-        description="Egresses to back ends, comma-separated: `direct` or HTTP, HTTPS, SOCKS5 proxies. The first that "
-        "works is used. Unset: PROXY_HOST, else a direct connection.",
+        description="Egresses to back ends, comma-separated: `direct` or HTTP, HTTPS, SOCKS5 proxies. The first "
+        "one that is not cooling down is used. Unset: PROXY_HOST, else a direct connection.",
         examples=[PROXY_EXAMPLE],
     )
     proxy_host: HostName | None = Field(
         None,
-        description="Host of an HTTP proxy that is the only egress. It is ignored if PROXIES is set. Unset: no proxy.",
+        description="Host of an HTTP proxy that is the only egress. Ignored if PROXIES is set. Unset: no proxy.",
         examples=["127.0.0.1"],
     )
     proxy_port: int | None = Field(
@@ -131,7 +132,7 @@ class BackendSettings(AccessSettings):
         None, description="User name for the proxy that PROXY_HOST names. Unset: no login.", examples=["user"]
     )
     proxy_pass: SecretStr | None = Field(
-        None, description="Password for the proxy that PROXY_HOST names. Unset: an empty one.", examples=["…"]
+        None, description="Password for the proxy that PROXY_HOST names. Unset: an empty password.", examples=["…"]
     )
     poll_interval: float = Field(
         1.0, ge=0.05, le=60, description="Time between two polls of an upstream key, in seconds.", examples=["1.0"]
@@ -164,15 +165,15 @@ class BackendSettings(AccessSettings):
         20.0,
         ge=0,
         le=600,
-        description="How long the back end is searched for an order of unknown outcome, in seconds. It must be longer "
-        "than the back end takes to list a new task.",
+        description="How long an order of unknown outcome is searched for at the back end, in seconds. It must be "
+        "longer than the back end takes to list a new task.",
         examples=["20"],
     )
     on_unknown: Literal["auto", "requeue", "fail"] = Field(
         "auto",
-        description="What happens to an order of unknown outcome that is not found: `auto` sends it again if a search "
-        "proved that the back end does not have it, `requeue` also if no search is possible, `fail` "
-        "never.",
+        description="What happens to an order of unknown outcome that is not found: `auto` sends it again only if "
+        "a search proved that the back end does not have it, `requeue` even if no search is possible, "
+        "and `fail` never sends it again.",
         examples=["auto"],
     )
     on_lost: Literal["fail", "requeue"] = Field(
@@ -200,14 +201,16 @@ class BackendSettings(AccessSettings):
         None,
         description="Other names of models, comma-separated NAME=MODEL; `*` in a name matches any text. Unset: "
         "gpt-image-1, gpt-image-1-mini, gpt-image-1.5, gpt-image-2, chatgpt-image-latest, dall-e-2, "
-        "dall-e-3 and gpt-image-* for the image model.",
+        "dall-e-3 and gpt-image-* are names of DEFAULT_MODEL or, without it, of the image model that "
+        "the first back end prefers.",
         examples=["dall-e-3=sora-image"],
     )
     max_images_per_day: int | None = Field(
         None,
         ge=1,
-        description="How many images may be ordered on a UTC day, at all back ends together; further orders get 429. "
-        "`max_images_per_day` in the `options` of a back end is its own cap. Unset: no cap.",
+        description="How many images may be ordered on a UTC day, at all back ends together; further orders get "
+        "429. `max_images_per_day` in the `options` of a back end is an additional cap for that back "
+        "end. Unset: no cap.",
         examples=["500"],
     )
     simulator_seconds: float = Field(

@@ -19,13 +19,13 @@ from pydantic_settings import NoDecode
 from sora_proxy.settings.kinds import MAX_MODEL_NAME, Headers, HttpUrl, KeyEntries, LoginHeaders, ModelName
 from sora_proxy.settings.secret_kinds import without_hidden
 
-WITHOUT_LOGIN = ("comfyui",)  # kinds whose servers have no login, so that a login header is for a proxy in front
-DEFAULT_BACKEND = ""  # stands for the back end of the older options, whatever its name
+WITHOUT_LOGIN = ("comfyui",)  # kinds whose servers have no login, so a login header is for a proxy in front of them
+DEFAULT_BACKEND = ""  # stands for the back end of the older options, whatever it is called
 BACKENDS_EXAMPLE = '[{"name": "main", "kind": "sora", "base_url": "https://sora.example.com", "keys": [{"key": "…"}]}]'
 
 
 def _models(value: Any) -> Any:
-    """Check both forms by one rule, so that messages do not mention the form that was not used."""
+    """Check both forms with one validator, so that messages do not mention the form that was not used."""
     if not isinstance(value, list | tuple | dict):
         raise ValueError("must be a list of names, or an object that maps names for clients to names at the back end")  # noqa: TRY004
     if not value:
@@ -72,7 +72,7 @@ class BackendConfig(BaseModel):
     """One back end. `kind` is its protocol, `keys` are as in API_KEYS.
 
     `models` lists the models to serve, or maps names here to the back end's own; unset: all that it has. A back end
-    that is not `enabled` finishes its orders and takes no new ones.
+    that is not `enabled` finishes its orders and accepts no new ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

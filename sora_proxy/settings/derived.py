@@ -14,7 +14,7 @@ from sora_proxy.settings.options import Settings
 
 HOW_TO_NAME_A_BACKEND = "set BACKENDS, COMFYUI_URL, SORA_BASE_URL, UPSTREAM=openai or UPSTREAM=sora, and restart"
 AUTO, COMFYUI, OPENAI = "auto", "comfyui", "openai"
-MAX_RPM = 10_000  # of keys that stand for servers, which limit their load themselves
+MAX_RPM = 10_000  # the rate of keys that stand for servers, which limit their load themselves
 MAX_KEY_NAME = 40  # characters
 SORA_OPTIONS = ("sora_base_url", "api_keys", "keys_storage_file")
 CHOOSING_OPTIONS = (*SORA_OPTIONS, "comfyui_url")  # each of them chooses a back end

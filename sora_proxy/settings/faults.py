@@ -1,4 +1,4 @@
-"""Messages for the faults that pydantic finds: where each is and what would be right, in the terms of JSON."""
+"""Messages for the faults that pydantic finds: the place of each fault and a valid value, in the terms of JSON."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")  # a field inside an option; any other text may be a misplaced secret
+# The name of a field inside an option. Any other text may be a misplaced secret.
+FIELD_NAME = re.compile(r"[A-Za-z_-]{1,24}")
 WORDS = {
     "model_type": "must be a JSON object",
     "dict_type": "must be a JSON object",

@@ -1,4 +1,4 @@
-"""The kinds of values of the settings, and how each is read from a line of text. Errors say what would be right."""
+"""The types of the settings' values, and how each is read from a line of text. Errors say which values are valid."""
 
 import contextlib
 import ipaddress
@@ -26,7 +26,7 @@ from sora_proxy.settings.secret_kinds import Secret, Token, without_hidden
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
 OUR_HEADERS = {"content-length", "transfer-encoding"}
-LOGIN_HEADER = "authorization"  # reserved where it holds the token of a key
+LOGIN_HEADER = "authorization"  # reserved, because it holds the token of a key
 HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # perhaps with a port
 # The proxy always resolves host names: `socks5` means what other programs call `socks5h`.
 PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
@@ -66,7 +66,7 @@ def _aliases(value: Any) -> Any:
 
 
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)  # silently drops line ends, and checks the port only when it is read
+    parts = urlsplit(value)  # it silently drops line ends, and checks the port only when `port` is read
     plain = value.isprintable() and " " not in value and parts.port != 0
     named = parts.scheme in ("http", "https") and parts.hostname
     if not plain or not named or parts.query or parts.fragment or "@" in parts.netloc:
@@ -186,7 +186,7 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 Hosts = Annotated[Names, AfterValidator(_hosts)]
 Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
 Origins = Annotated[Names, AfterValidator(_origins)]
-Text = Annotated[str, Field(min_length=8, max_length=400)]  # a shorter beginning would match many prompts
+Text = Annotated[str, Field(min_length=8, max_length=400)]  # a shorter prefix would match too many prompts
 Texts = Annotated[tuple[Text, ...], NoDecode, BeforeValidator(_json_list)]
 LoginHeaders = Annotated[dict[str, str], AfterValidator(without_hidden), AfterValidator(_headers)]
 LoginHeadersText = Annotated[LoginHeaders, NoDecode, BeforeValidator(_json)]

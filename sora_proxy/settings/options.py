@@ -43,8 +43,8 @@ class Settings(BackendSettings):
         gt=0,
         le=86400,
         description="Longest expected wait for a key, in seconds. Orders that would wait longer get 429. An order "
-        "that the back end refuses for now is offered again for as long, but at most for a minute. "
-        "Unset: 120, and QUEUE_TIMEOUT with ComfyUI.",
+        "that the back end refuses for now is offered again for the same time, up to a minute. Unset: "
+        "QUEUE_TIMEOUT for ComfyUI, 120 for other back ends.",
         examples=["120"],
     )
     queue_timeout: float = Field(
@@ -78,8 +78,8 @@ class Settings(BackendSettings):
     )
     side_call_prompts: Texts = Field(
         (),
-        description="More texts by which SIDE_CALLS recognizes such requests: beginnings of prompts, a JSON list. "
-        "Unset: only the built-in ones.",
+        description="Additional prompt prefixes by which SIDE_CALLS recognizes the programs' own requests, a JSON "
+        "list. Unset: only the built-in ones.",
         examples=['["Suggest a name for this chat"]'],
     )
     progress_style: Literal["reasoning", "think", "none"] = Field(
@@ -106,8 +106,8 @@ class Settings(BackendSettings):
         45.0,
         ge=0,
         le=3600,
-        description="How long a request without `stream` waits for its status, in seconds. Then it gets 200, and "
-        "heartbeats until the answer.",
+        description="How long a request without `stream` may wait before the status 200 is sent, in seconds. From "
+        "then on, heartbeats keep the connection open until the answer.",
         examples=["45"],
     )
     heartbeat_interval: float = Field(
@@ -126,7 +126,7 @@ class Settings(BackendSettings):
     database_url: str | None = Field(
         None,
         pattern=r"^sqlite:///.+",
-        description="Place of the database, as sqlite:///PATH. Unset: sora_proxy.db in DATA_DIR.",
+        description="Location of the database, as sqlite:///PATH. Unset: sora_proxy.db in DATA_DIR.",
         examples=["sqlite:////data/sora_proxy.db"],
     )
     static_dir: Path | None = Field(
@@ -142,8 +142,8 @@ class Settings(BackendSettings):
     )
     image_localization: AtRunTime[bool | None] = Field(
         None,
-        description="Whether images are stored here and linked from here; if not, links lead to the back end. Unset: "
-        "only with the simulator.",
+        description="Whether images are stored here and links lead here; otherwise links lead to the back end. "
+        "Unset: only with the simulator.",
         examples=["True"],
     )
     image_input: Literal["public", "off"] = Field(
@@ -175,8 +175,8 @@ class Settings(BackendSettings):
     # Webhooks
     webhook_allow: Names = Field(
         (),
-        description="Hosts to which webhooks may be sent: host or host:port, comma-separated; `*` allows any public "
-        "host, by https. Unset: none.",
+        description="Hosts to which webhooks may be sent: host or host:port, comma-separated; `*` allows any "
+        "public host, over HTTPS. Unset: none.",
         examples=["hooks.example.com,*"],
     )
     webhook_secret: WebhookSecret | None = Field(
@@ -186,13 +186,13 @@ class Settings(BackendSettings):
         examples=["whsec_cmVwbGFjZS1tZS13aXRoLTI0LWJ5dGVz"],
     )
 
-    # Running it
+    # Operation
     shutdown_grace: float = Field(
         25.0,
         ge=0,
         le=3600,
-        description="How long a stop may take, in seconds. It must be shorter than the time that Docker, Kubernetes "
-        "or systemd grants.",
+        description="How long a shutdown may take, in seconds. It must be shorter than the time that Docker, "
+        "Kubernetes or systemd grants.",
         examples=["25"],
     )
     verbose_logging: AtRunTime[bool] = Field(

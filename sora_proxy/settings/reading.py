@@ -19,9 +19,9 @@ from sora_proxy.settings.faults import safe_place_of, words_of
 from sora_proxy.settings.kinds import KEY_EXAMPLE
 from sora_proxy.settings.options import SETTINGS_FILES, Settings
 
-MIN_ADMIN_KEY_LENGTH = 16  # everybody who can reach the server can guess
-OUR_PREFIX = re.compile(r"^(sora_proxy|sora)_")  # often put before the name of an option
-MIN_SIMILARITY = 0.85  # of a name that counts as a misspelt option: 0 to 1
+MIN_ADMIN_KEY_LENGTH = 16  # everybody who can reach the server can try to guess it
+OUR_PREFIX = re.compile(r"^(sora_proxy|sora)_")  # prefixes that are often put before the name of an option
+MIN_SIMILARITY = 0.85  # minimum similarity of a misspelt option, from 0 to 1
 # Names in the types of options whose values are not shown.
 SECRET_KINDS = ("Secret", "UpstreamKey", "BackendConfig", "ClientKey", "Proxy", "dict")
 
@@ -61,7 +61,7 @@ def misspelt_options() -> Iterator[tuple[str, str]]:
 
 
 def signs_of_a_backend() -> list[str]:
-    """Signs that a back end should be configured although none is: empty variables and misspelt names.
+    """Signs that the operator meant to configure a back end: empty variables and misspelt option names.
 
     A secret that is missing in a deployment becomes an empty variable. Returns one line per fault.
     """

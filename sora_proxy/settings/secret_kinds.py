@@ -53,7 +53,7 @@ def hidden(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def restored(given: Any, present: Any) -> Any:
-    """An object that an operator sends back, with hidden values replaced by the present ones."""
+    """An object that an operator sends back, with hidden values replaced by the current ones."""
     if not isinstance(given, dict) or not isinstance(present, Mapping):
         return given
     return {name: present.get(name, value) if value == HIDDEN else value for name, value in given.items()}

@@ -1,6 +1,7 @@
-"""Which server answers without a real back end? Simulated ones, here Sora's web protocol, for demonstrations and tests.
+"""Which server answers without a real back end? Simulated servers, for demonstrations and tests. This folder itself has
+Sora's web protocol.
 
-`/simulator/faults` takes orders for faults, `/simulator/stats` shows what happened, `/simulator/wait` waits for it.
+`/simulator/faults` takes requests for faults, `/simulator/stats` shows what happened, `/simulator/wait` waits for it.
 """
 
 from sora_proxy.simulator.engine import Clocks

@@ -1,4 +1,4 @@
-"""Answering: counts every call of the protocol, and gives the true answer or that of an ordered fault."""
+"""Answering: counts every call of the protocol, and gives the normal answer or that of an injected fault."""
 
 from collections.abc import Awaitable, Callable
 
@@ -20,7 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def token_of(request: web.Request) -> str | None:
-    """Return the bearer token of a request, or None if it has none or an empty one."""
+    """Return the bearer token of a request, or None if it is missing or empty."""
     header = request.headers.get("Authorization", "")
     if not header.lower().startswith(SCHEME):
         return None
@@ -41,7 +41,8 @@ def base_of(request: web.Request) -> str:
 
 
 async def answer(request: web.Request, call: Call, truth: Callable[[], web.Response]) -> web.StreamResponse:
-    """Return the true answer, unless a rule demands another one. `truth` makes it, with the call's effect."""
+    """Return the normal answer, unless a rule demands another one. `truth` performs the call and returns its normal
+    answer."""
     faults = request.app[SIMULATOR].faults
     rule = faults.answer_rule(call)
     if rule is None:

@@ -1,4 +1,4 @@
-"""Artist: draws images in two threads outside of the event loop, and each image only once while it is remembered."""
+"""Artist: draws images in two threads outside of the event loop, and draws no image again while it is in the cache."""
 
 import asyncio
 from collections import OrderedDict
@@ -14,10 +14,10 @@ Result = TypeVar("Result")
 
 
 class Artist:
-    """A small pool of threads, and a bounded memory of the images that they drew."""
+    """A small pool of threads, and a bounded cache of the images that they drew."""
 
     def __init__(self) -> None:
-        """Make the pool, whose threads start with the first work."""
+        """Make the pool, whose threads start with the first job."""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="simulator-artist")
         self._drawn: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0

@@ -1,4 +1,4 @@
-"""Control: the routes of every simulator by which tests order faults, see what happened, and wait for it."""
+"""Control: the routes of every simulator by which tests inject faults, see what happened, and wait for it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ UPLOAD_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MAX_PIXELS = 40_000_000
 PREVIEW_SIDE = 768
 LETTER_SIZES = (42, 36, 30, 25, 21, 18)
-REFERENCE_SHORT_SIDE = 480  # of the image for which LETTER_SIZES are chosen
+REFERENCE_SHORT_SIDE = 480  # the shorter side of the image for which LETTER_SIZES are chosen
 PAPER = (250, 250, 247)
 COMPRESSION = 6
 MARK = "simulator"  # in every image, to distinguish it from a real back end's
@@ -95,7 +95,7 @@ def _draw_upload(image: Image.Image, upload: bytes | None, room: Box) -> Box:
 
 
 def _fitted(upload: bytes | None, size: tuple[int, int]) -> Image.Image:
-    if upload is None:  # it was forgotten: a grey card replaces it
+    if upload is None:  # it was dropped: a grey card replaces it
         return Image.new("RGB", size, (150, 150, 150))
     with Image.open(io.BytesIO(upload), formats=("JPEG",)) as image:
         return ImageOps.contain(image.convert("RGB"), size)
@@ -133,8 +133,8 @@ def _write(image: Image.Image, text: Paragraph, corner: tuple[int, int], ink: tu
 
 
 def _draw_badges(image: Image.Image, variant: str, margin: int, palette: Palette) -> int:
-    """Draw the mark in the upper left corner, and the variant in the right one if there is room. Returns the top of
-    the row below."""
+    """Draw the mark in the upper left corner, and the variant in the upper right corner if there is room. Returns the
+    top of the row below."""
     mark, badge = (_Badge(text, max(9, min(image.size) // part)) for text, part in ((MARK, 32), (variant, 22)))
     mark.draw(image, (margin, margin), palette)
     left = image.width - margin - badge.width

@@ -84,7 +84,7 @@ class Engine:
         self._uploaded_bytes = 0
 
     def admit(self, token: str, order: Order) -> None:
-        """Refuse an order that its account may not make now."""
+        """Refuse an order that its account may not place now."""
         if order.upload_id is not None and self.upload(order.upload_id, token) is None:
             raise refusals.invalid("media_not_found", "This account has no upload with that id.")
         account = self._accounts.get(token)

@@ -1,4 +1,4 @@
-"""Fault kinds: the faults that can be ordered, with their names, endpoints and parameters."""
+"""Fault kinds: the faults that can be injected, with their names, endpoints and parameters."""
 
 from collections.abc import Mapping
 

@@ -31,7 +31,7 @@ class Kind:
 
     @property
     def allowed(self) -> tuple[str, ...]:
-        """All endpoints at which the fault may strike."""
+        """All endpoints to which the fault may be applied."""
         return self.endpoints + self.also
 
 

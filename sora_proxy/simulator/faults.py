@@ -1,4 +1,4 @@
-"""Faults: the rules for ordered faults, and the choice of the rule that strikes a call."""
+"""Faults: the rules for injected faults, and the choice of the rule that applies to a call."""
 
 import itertools
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Call:
 
 @dataclass(slots=True, kw_only=True)
 class Rule:
-    """One ordered fault. It lets `skip` matching calls pass and then strikes `times` of them (None: all)."""
+    """One injected fault. It lets `skip` matching calls pass and then applies to `times` of them (None: all)."""
 
     id: str
     fault: str
@@ -45,7 +45,7 @@ class Rule:
         return self.prompt is None or (call.prompt is not None and self.prompt in call.prompt)
 
     def described(self) -> dict[str, Any]:
-        """Return the rule as the control routes show it; `left` is null if it strikes without end."""
+        """Return the rule as the control routes show it; `left` is null if it applies without end."""
         left = None if self.times is None else self.times - self.struck
         common = {"id": self.id, "fault": self.fault, "endpoint": self.endpoint, "token": self.token}
         counts = {"prompt": self.prompt, "times": self.times, "skip": self.skip, "left": left, "struck": self.struck}
@@ -53,10 +53,10 @@ class Rule:
 
 
 class FaultBook:
-    """The rules in force, in the order of their arrival. The first one that matches a call strikes."""
+    """The rules in force, in the order of their arrival. The first one that matches a call is applied."""
 
     def __init__(self, kinds: Mapping[str, Kind] = KINDS) -> None:
-        """Start without rules; `kinds` are the faults that can be ordered."""
+        """Start without rules; `kinds` are the faults that can be injected."""
         self._kinds = kinds
         self._rules: dict[str, Rule] = {}
         self._numbers = itertools.count(1)
@@ -102,7 +102,7 @@ class FaultBook:
         return self._first(call, fates=True)
 
     def strike(self, rule: Rule) -> None:
-        """Count one strike, and drop the rule after its last one."""
+        """Count one use of a rule, and drop the rule after its last use."""
         rule.struck += 1
         self.struck[rule.fault] = self.struck.get(rule.fault, 0) + 1
         if rule.times is not None and rule.struck >= rule.times:
@@ -120,9 +120,9 @@ class FaultBook:
 
 
 def parse_rule(order: Any, rule_id: str, kinds: Mapping[str, Kind]) -> Rule:
-    """Read the order of a fault. Raises Refusal, which says what is wrong with it."""
+    """Read the request for a fault. Raises Refusal, which says what is wrong with it."""
     if not isinstance(order, dict):
-        raise _wrong("A fault is ordered with a JSON object.")
+        raise _wrong("A fault is requested with a JSON object.")
     name = order.get("fault")
     if not isinstance(name, str) or name not in kinds:
         raise _wrong(f"Unknown fault {name!r}. Known are: {', '.join(kinds)}.")

@@ -100,7 +100,7 @@ class Task:
         return age >= lag and not 0 <= age - self.fate.hidden_after < self.fate.hidden_seconds
 
     def shown(self, now: float, lag: float) -> bool:
-        """Return whether a request for the task by its id shows it."""
+        """Return whether a request with the id of the task finds it."""
         return self.listed(now, lag) or (not self.fate.hidden_alone_too and now - self.registered_at >= lag)
 
 

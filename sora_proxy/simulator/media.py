@@ -1,4 +1,4 @@
-"""Media: the signed, expiring URLs of images, and their images."""
+"""Media: the signed, expiring URLs of images, and the images behind them."""
 
 import functools
 import hashlib

@@ -1,4 +1,4 @@
-"""Misbehaviour: the answers to calls that a fault strikes."""
+"""Misbehaviour: the answers to calls to which a fault applies."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,7 +19,7 @@ SERVER_ERROR_CODES = {503: "heavy_load", 504: "gateway_timeout", 502: "bad_gatew
 
 
 class Strike:
-    """One call that one rule strikes. Its true answer, and with it the call's effect, is made at most once."""
+    """One call to which one rule applies. Its normal answer, and with it the call's effect, is made at most once."""
 
     def __init__(self, request: web.Request, call: Call, rule: Rule, truth: Callable[[], web.Response]) -> None:
         """Hold the parts together."""
@@ -39,13 +39,13 @@ class Strike:
             self.truth()
 
     def truth(self) -> web.Response:
-        """Return the true answer."""
+        """Return the normal answer."""
         if self._answer is None:
             self._answer = self._truth()
         return self._answer
 
     def plausible(self) -> web.Response | None:
-        """Return the true answer, or None if that would register an order against the rule."""
+        """Return the normal answer, or None if that would register an order against the rule."""
         unregistered = self.call.endpoint == "submit" and not self.rule.parameters.get("registered")
         return None if unregistered else self.truth()
 
@@ -60,7 +60,7 @@ Effect = Callable[[Strike], Awaitable[web.StreamResponse]]
 
 
 async def misbehave(strike: Strike) -> web.StreamResponse:
-    """Answer a struck call."""
+    """Answer a call to which a fault applies."""
     return await _EFFECTS[strike.rule.fault](strike)
 
 
@@ -107,7 +107,7 @@ async def _no_images(strike: Strike) -> web.StreamResponse:
 
 async def _server_error(strike: Strike) -> web.StreamResponse:
     status = strike["status"]
-    if status >= 520:  # these are from the edge server, which answers with its own page
+    if status >= 520:  # these statuses are from the edge server, which answers with its own page
         return pages.edge_error(status)
     raise Refusal(status, SERVER_ERROR_CODES.get(status, "internal_error"), "The service could not answer.")
 
@@ -204,7 +204,7 @@ async def _account(strike: Strike) -> web.StreamResponse:
 
 
 async def _media_status(strike: Strike) -> web.StreamResponse:
-    raise Refusal(strike["status"], "media_unavailable", "This file cannot be had.")
+    raise Refusal(strike["status"], "media_unavailable", "This file is not available.")
 
 
 async def _media_cut(strike: Strike) -> web.StreamResponse:

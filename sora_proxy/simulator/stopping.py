@@ -22,7 +22,7 @@ class Stopping:
         self._begun.set()
 
     async def pause(self, seconds: float | None) -> bool:
-        """Wait `seconds`; None: until the stop. Returns whether the server still serves."""
+        """Wait `seconds`; None: until the server stops. Returns whether the server still serves."""
         try:
             async with asyncio.timeout(seconds):
                 await self._begun.wait()

@@ -1,7 +1,8 @@
 """Which services make the images? The protocol that each back end implements, and its types.
 
-A back end is a module here, or a folder, and a line in `registry.py`. `docs/backends.md` says what it may use of this
-folder. It raises the `Fault`s of `errors.py`, chosen by the status and structure of an answer, never by its texts.
+A back end is a module here, or a folder, and a line in `registry.py`. `docs/backends.md` lists the modules of this
+folder that it may use. It raises the `Fault`s of `errors.py`, chosen by the status and structure of an answer, never by
+its texts.
 """
 
 import asyncio
@@ -57,7 +58,7 @@ class Abilities:
         return min(self.sizes, key=lambda size: _distance(size, wanted)) if wanted else self.sizes[0]
 
     def can_make(self, spec: GenerationSpec) -> bool:
-        """Whether the model can make an order without a change of its meaning."""
+        """Whether the model supports an order without changing its meaning."""
         can = self.for_order(spec)
         possible = spec.n <= can.max_images and len(spec.images) <= can.max_references
         return possible and (can.masks or spec.mask is None)
@@ -102,8 +103,9 @@ def _distance(size: Size, other: Size) -> tuple[float, float]:
 class Capabilities:
     """The models of a back end by its own names, the usual one first, and their abilities.
 
-    A model that only the operator named has the abilities of its family, which is the longest beginning of its name in
-    `families`, else those of `others`. `images_model` is the model for OpenAI's names of image models; None: the first.
+    A model that only the operator named has the abilities of its family, which is the longest prefix of its name in
+    `families`, else those of `others`. `images_model` is the model for OpenAI's names of image models; None: the first
+    model.
     """
 
     models: Mapping[str, Abilities] = field(default_factory=dict)
@@ -112,7 +114,7 @@ class Capabilities:
     families: Mapping[str, Abilities] = field(default_factory=dict)
 
     def of(self, model: str) -> Abilities:
-        """The abilities of a model by its own name, which may be preceded by its maker's."""
+        """The abilities of a model by its own name, which may be preceded by its provider's."""
         if model in self.models:
             return self.models[model]
         begins = [begin for begin in self.families if model.rpartition("/")[2].startswith(begin)]
@@ -129,10 +131,10 @@ class Capabilities:
 class Identity(Enum):
     """How an order whose answer was lost can be found. That decides whether it may be sent again."""
 
-    named = auto()  # by this server's id of it, which the back end takes
+    named = auto()  # by an id from this server, which the back end accepts
     listed = auto()  # in the list of the account's newest tasks; one order of unknown outcome at a time
     blind = auto()  # not at all
-    synchronous = auto()  # not at all: the request is the job, and there is no task
+    synchronous = auto()  # not at all: the request is the job, so there is no task
 
 
 # The types of input images by file ending, which was chosen by their bytes. `mimetypes` lacks WebP on a bare system.
@@ -174,9 +176,8 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The results of a synchronous back end. `usage` is its own count for them, in the form of `usage.py`.
-
-    `limit` is a rate limit in the answer's headers: the account can't take another order for a while.
+    """The results of a synchronous back end. `usage` is what the back end counted for them, in the form of `usage.py`.
+    `limit` is a rate limit in the answer's headers: the account can't send another order for a while.
     """
 
     assets: tuple[Asset, ...]
@@ -198,7 +199,7 @@ class Snapshot:
     seconds: int | None = None  # its estimate of the wait there
     assets: tuple[Asset, ...] = ()
     preview: Preview | None = None  # the newest
-    reason: str | None = None  # why it failed, as a message to clients
+    reason: str | None = None  # why the task failed, as a message to clients
     ended: asyncio.Event | None = field(default=None, compare=False)
     # These identify the task if its id was lost.
     prompt: str | None = None
@@ -266,7 +267,7 @@ class Upstream(Protocol):
         """
 
     async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:
-        """The state of these tasks of one account, by one call; `deep` allows more calls, to find older tasks.
+        """The states of these tasks of one account, from one call; `deep` allows more calls, to find older tasks.
 
         Tasks that the back end does not know are left out. Raises Fault if the call failed, which says nothing about
         the tasks.
@@ -276,7 +277,7 @@ class Upstream(Protocol):
         """The account's newest tasks, newest first. It is called only for listed back ends."""
 
     async def cancel(self, task_id: str, account: Account) -> bool:
-        """Ask the back end to end a task, or the request of a synchronous one. Returns whether it can do that."""
+        """Ask the back end to end a task, or the request to a synchronous back end. Returns whether it can do that."""
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
         """Fetch a result into a file. `account` is the one with which the result was made.

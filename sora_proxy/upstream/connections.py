@@ -1,7 +1,7 @@
 """Connections: the connections of one egress, direct or through a proxy, shared by all sessions that use it.
 
-Each connection reports its socket to the current call, and the moment in which the first byte of the request is sent.
-That moment decides whether a paid order may be sent again, so it is observed here and not guessed from exceptions. The
+Each connection reports its socket to the current call, and the moment when the first byte of the request is sent. That
+moment decides whether a paid order may be sent again, so it is observed here and not guessed from exceptions. The
 credentials of a proxy are kept apart from its address, because exceptions print addresses.
 """
 
@@ -85,7 +85,7 @@ class _Tracked:
         urllib3's own method reports a socket only when it is connected, so that a call could not be ended until then,
         however many addresses a name has. Raises ResultRefused if the call must not go to one of them.
         """
-        failure = OSError("the name has no address")
+        failure = OSError("the host name can't be resolved")
         addresses = socket.getaddrinfo(*self._peer(), socket.AF_UNSPEC, socket.SOCK_STREAM)
         if current.call.public_only and current.call.egress is None:
             check_public(f"{self.host}:{self.port}", addresses)  # the connection goes to these addresses and no others

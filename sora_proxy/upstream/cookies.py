@@ -1,4 +1,5 @@
-"""Cookies: a jar for those by which Cloudflare recognizes a visitor. Others could make this server's requests large."""
+"""Cookies: a jar for the cookies by which Cloudflare recognizes a visitor. Other cookies could make this server's
+requests large."""
 
 from http.cookiejar import Cookie
 from typing import Any

@@ -2,14 +2,14 @@
 
 The decoders of HTTP libraries bound the output of one call, but not its cost: urllib3 2.8 takes unlimited memory if a
 gzip member ends exactly at that bound and another follows. Here, compressed bytes are decoded in small slices, and each
-output is yielded before the next slice is decoded. So the caller bounds memory and time by the amount that it reads.
+output is yielded before the next slice is decoded. So the caller limits memory and time by how much it reads.
 """
 
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 
-SLICE_BYTES = 2**10  # deflate makes at most 1032 bytes of one, so a piece of output has at most about 1 MB
-MAX_MEMBERS = 1000  # each costs time, even an empty one
+SLICE_BYTES = 2**10  # deflate expands one byte to at most 1032, so a piece of output has at most about 1 MB
+MAX_MEMBERS = 1000  # each member costs time, even an empty one
 GZIP, ZLIB, RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
@@ -35,7 +35,7 @@ def decoded(encoding: str, accepted: Collection[str], chunks: Iterable[bytes]) -
         except zlib.error as error:
             raise Undecodable("the answer is not compressed as its headers say") from error
     else:
-        raise Undecodable("the answer has an encoding that was not asked for")
+        raise Undecodable("the answer has an encoding that was not requested")
 
 
 def _inflated(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:

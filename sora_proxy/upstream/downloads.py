@@ -25,7 +25,7 @@ MAX_REDIRECTS = 3
 PIECE_BYTES = 2**18  # written to disk at once
 DISK_RETRY_SECONDS = 1.0
 REDIRECTS = (301, 302, 303, 307, 308)
-TRY_LATER = (408, 425, 429)  # beside 5xx: they say nothing about the file
+TRY_LATER = (408, 425, 429)  # like any 5xx, these say nothing about the file itself
 
 
 class FileSink:
@@ -37,16 +37,16 @@ class FileSink:
     def __init__(self, path: Path, threads: BlockingPool) -> None:
         self.path = path
         self._threads = threads
-        # All the mutable state: bytes that are not on disk yet, the number of those that are, and the number of all.
+        # All the mutable state: the bytes that are not on disk yet, and the numbers of bytes on disk and in all.
         self._waiting = bytearray()
         self._written = 0
         self._size = 0
 
     async def write(self, content: bytes) -> None:
-        """Raises TaskFailed for more than an image may have."""
+        """Raises TaskFailed if there are more bytes than an image may have."""
         self._size += len(content)
         if self._size > MAX_IMAGE_BYTES:
-            raise TaskFailed("An image of the back end is too large.", code="result_unavailable")
+            raise TaskFailed("An image from the back end is too large.", code="result_unavailable")
         self._waiting += content
         if len(self._waiting) >= PIECE_BYTES:
             await self.close()
@@ -67,7 +67,7 @@ class NoSink:
         self._size = 0
 
     async def write(self, content: bytes) -> None:
-        """Raises TaskFailed for more than an image may have."""
+        """Raises TaskFailed if there are more bytes than an image may have."""
         self._size += len(content)
         if self._size > MAX_IMAGE_BYTES:
             raise TaskFailed("The back end's answer is too large.", code="result_unavailable")
@@ -140,7 +140,7 @@ class Downloads:
 
 def unfetched(status: int) -> UpstreamUnavailable:
     """The fault of an answer without the image."""
-    message = f"A finished image could not be fetched: the answer has the status {status}."
+    message = f"A finished image could not be fetched: it was answered with status {status}."
     if status >= 500 or status in TRY_LATER:
         return UpstreamUnavailable(message)
     return UpstreamUnavailable(message, code="result_unavailable")

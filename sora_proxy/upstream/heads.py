@@ -1,6 +1,6 @@
 """Heads: the status line and the headers of answers, within a bound.
 
-Python's own bound is a hundred lines of 64 KiB each, which an answer, or the error that it ends with, keeps in memory.
+Python's own bound is a hundred lines of 64 KiB each, which an answer, or the error that it leads to, keeps in memory.
 """
 
 from http.client import HTTPResponse

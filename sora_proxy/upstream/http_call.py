@@ -1,8 +1,8 @@
 """HttpCall: one blocking request that knows whether any of it was sent, and can be ended from another thread.
 
 `requests` lacks two things that paid orders need. It does not say whether anything was sent, which decides whether an
-order may be sent again. And it can't bound the time of a whole call, since its timeouts count from byte to byte. So the
-connections (`connections.py`) report to the current call of their thread.
+order may be sent again. And it can't limit the time of a whole call, because its timeouts start again with each byte.
+So the connections (`connections.py`) report to the current call of their thread.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ class Answer:
 
     @property
     def is_challenge(self) -> bool:
-        """Whether it is a page that tests for a browser: it is marked as such, or at least HTML."""
+        """Whether the answer is a page that tests for a browser: it is marked as one, or is at least HTML."""
         html = "html" in self.headers.get("content-type", "").lower()
         return self.headers.get("cf-mitigated") == "challenge" or (html and self.status in (403, 429, 503))
 
@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass(slots=True)
 class HttpCall:
-    """One request. `abort` ends it from another thread by shutting its socket."""
+    """One request. `abort` ends it from another thread by shutting down its socket."""
 
     key_id: str
     method: str

@@ -1,7 +1,7 @@
 """HttpClient: the calls of back ends that speak HTTP through aiohttp.
 
-It knows whether a failed call was sent, and raises the Fault that follows. Each order has its own connection: if a
-server closed an idle connection while an order is sent on it, the outcome would be unknown.
+It knows whether a failed call was sent, and raises a Fault accordingly. Each order has its own connection: if a server
+closed an idle connection while an order is sent on it, the outcome would be unknown.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ IDLE_SECONDS = 3.0  # servers close idle connections after 5 s
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. `seconds` are for all of it; None: the caller ends it.
+    """One call. `seconds` is the deadline of the whole call; None: the caller ends it.
 
     `is_order`: the call may be paid for once it is sent. `public_only`: every IP address of its host has to be public.
     """
@@ -146,8 +146,8 @@ def _new_session(egress: Proxy | None, is_order: bool, public_only: bool) -> aio
 
 
 async def _end(socket: aiohttp.ClientWebSocketResponse) -> None:
-    """Close a WebSocket, whatever the server does. The time that aiohttp has for this begins again with each frame, and
-    a server may never stop sending. What a server does not read would keep the connection open for good."""
+    """Close a WebSocket, whatever the server does. aiohttp's own time limit for this starts again with each frame, and
+    a server may never stop sending. Data that a server does not read would keep the connection open for ever."""
     connection = socket.get_extra_info("socket")
     try:
         with contextlib.suppress(TimeoutError):
@@ -165,8 +165,9 @@ async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, 
 
 
 async def _refuse_redirect(_session: aiohttp.ClientSession, _context: SimpleNamespace, _parameters: Any) -> None:
-    """Refuse redirects of WebSockets, whose headers may go to their own address only. Other calls follow none."""
-    raise aiohttp.ClientConnectionError("the WebSocket is somewhere else")
+    """Refuse redirects of WebSockets, whose headers may go to their own address only. Other calls never follow
+    redirects."""
+    raise aiohttp.ClientConnectionError("the WebSocket was redirected")
 
 
 def _is_socks(egress: Proxy) -> bool:
@@ -196,7 +197,7 @@ def _fault_of(call: Call, error: Exception, *, sent: bool) -> Fault:
     if through_proxy or (call.egress is not None and not sent):
         return EgressFault("The connection through the proxy failed.", code="upstream_proxy", egress=call.egress)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return ServerUnreachable("The back end can't be reached: its host name has no address.")
+        return ServerUnreachable("The back end can't be reached: its host name can't be resolved.")
     if not sent:
         return ServerUnreachable("The back end can't be reached.")
     if call.is_order:

@@ -67,7 +67,7 @@ class LongTexts:
                 raise Unreadable("the answer is too large")
 
     def document(self) -> Any:
-        """The whole document, once all of it was fed. Raises Unreadable."""
+        """The whole document, after all of it was read. Raises Unreadable."""
         if self._string_at is not None or self._sink is not None:
             raise Unreadable("the answer is incomplete")
         try:

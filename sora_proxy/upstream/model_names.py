@@ -18,7 +18,8 @@ OPENAI_NAMES = (*GPT_IMAGES, "dall-e-2", "dall-e-3", "gpt-image-*")
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The models of a back end. `names` are its own names by those that clients use; None: it has not listed them."""
+    """The models of a back end. `names` maps the names that clients use to its own; None: it has not listed its
+    models."""
 
     backend: str
     capabilities: Capabilities
@@ -27,7 +28,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A model at one back end, with its own name and its abilities there."""
+    """A model at one back end, with its name and its abilities there."""
 
     backend: str
     model: str
@@ -51,7 +52,7 @@ class Model:
         return any_of([route.abilities for route in self.routes])
 
     def size_for(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
-        """The size that the preferred back end makes for a requested one."""
+        """The size that the preferred back end uses for a requested one."""
         return self.routes[0].abilities.size_for(wanted)
 
 
@@ -90,7 +91,7 @@ class Models:
 
     def check(self) -> None:
         """Check the operator's choices. Raises ConfigurationError for an alias of an unknown model, or an unknown
-        default. While the models of a back end are unknown, any name may turn out to be one."""
+        default. While the models of a back end are unknown, any name may turn out to be valid."""
         own = [name for name, model in self._by_name.items() if model.alias_of is None]
         wanted = [("DEFAULT_MODEL", self._default)] if self._default else []
         wanted += [("MODEL_ALIASES", to) for to in (self._aliases or {}).values()]
@@ -133,8 +134,8 @@ class Models:
         raise self._unknown(f"The model {name[:100]!r} does not exist. Use one from /v1/models, such as {names}.")
 
     def routes(self, spec: GenerationSpec) -> dict[str, Route]:
-        """The routes that can make an order, by back end, in the order of preference. Empty if its model is unknown,
-        as an order may be older than the configuration."""
+        """The routes that support an order, by back end, in the order of preference. Empty if the order's model is
+        unknown, because an order may be older than the configuration."""
         try:
             routes = self.get(spec.model).routes
         except SoraProxyError:

@@ -1,7 +1,8 @@
-"""Result addresses: the rules for addresses of results, since a back end could name files of the local network (SSRF).
+"""Result addresses: the rules for addresses of results, because a back end could name addresses in the local network
+(SSRF).
 
 A result may be on the origin of the back end or of its key, on a host that RESULT_ALLOW names, or on the public
-internet. There the host's name must not be a local one, and all its IP addresses must be public. Through a proxy, only
+internet. There the host's name must not be a local one, and all its IP addresses must be public. Behind a proxy, only
 the proxy knows these addresses.
 """
 

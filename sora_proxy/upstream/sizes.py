@@ -1,4 +1,4 @@
-"""Sizes: the sizes in pixels of a model that takes more than a fixed list of them."""
+"""Sizes: the sizes in pixels that a model accepts if it does not have a fixed list of sizes."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ UNBOUNDED = 2**31
 
 @dataclass(frozen=True, slots=True)
 class SizeRule:
-    """Bounds of a size, whose sides are multiples of `step`. A size with fewer than `min_pixels` becomes one with about
+    """Bounds of a size, whose sides are multiples of `step`. A size with fewer than `min_pixels` is enlarged to about
     `grows_to` pixels, if that is more."""
 
     step: int = 1
@@ -19,7 +19,7 @@ class SizeRule:
     grows_to: int = 0
     min_side: int = 1
     max_side: int = UNBOUNDED
-    max_ratio: float = UNBOUNDED  # of the longer side to the shorter one
+    max_ratio: float = UNBOUNDED  # the maximum ratio of the longer side to the shorter one
 
     def nearest(self, size: Size) -> Size:
         """The size nearest to a requested one, by shape and then by number of pixels."""

@@ -1,6 +1,6 @@
 """The Sora web protocol, at `SORA_BASE_URL`. Its facts are from public clients of that service, which closed in 2026.
 
-It has three parts: the requests (here), the transport (`sora_http.py`, which blocks), and the meaning of the answers
+It has three parts: the requests (here), the transport, which blocks (`sora_http.py`), and the meaning of the answers
 (`sora_answers.py`).
 """
 
@@ -37,7 +37,7 @@ from sora_proxy.upstream.sora_http import SoraHttp
 LIST_MARGIN = 20  # additional rows, since other programs may use the account
 MAX_LISTED = 100
 DEEP_PAGES = 5
-# Those of the service's own page, then those that OpenAI's clients request. It takes others too.
+# First the sizes of the service's own page, then those that OpenAI's clients request. It accepts others too.
 SIZES = (
     (720, 480),
     (480, 720),
@@ -160,7 +160,7 @@ class Sora:
         self._http.close()
 
     async def _list(self, account: Account, limit: int, before: str | None) -> tuple[list[Snapshot], str | None]:
-        """One page of the account's tasks, newest first, and the start of the next page."""
+        """One page of the account's tasks, newest first, and the id before which the next page starts."""
         query = f"?limit={limit}" + (f"&before={quote(before, safe='')}" if before else "")
         call = self._call(account, "GET", f"/backend/video_gen{query}", self._deadlines.poll)
         tasks, last = await self._ask(Work.poll, call, self._page)

@@ -1,7 +1,7 @@
 """Sora answers: reads the answers of a server with Sora's web protocol: tasks, results, and faults. No I/O.
 
-The reading goes by status and structure. The texts in answers are for people, and a failed prompt may hold any word.
-Only the text of a 429 without a specific code is searched for a limit of tasks at once.
+Only status and structure are used. The texts in answers are for people, and may repeat any word of a failed prompt. The
+one exception: the text of a 429 without a specific code is searched for a limit of concurrent tasks.
 """
 
 import itertools
@@ -41,7 +41,7 @@ TASKS_AT_ONCE = re.compile(r"\bconcurrent\b|\btasks? (already )?in progress\b", 
 
 
 def fault_of(answer: Answer, egress: Proxy | None) -> Fault:
-    """The fault of a refusal that came through an egress, by a closed table."""
+    """The fault of a refusal that came through an egress, from a closed table."""
     if answer.is_challenge:
         return EgressFault("The back end asks for a browser check.", egress=egress)
     error = _error(answer)
@@ -109,7 +109,7 @@ def _error(answer: Answer) -> _Error:
 
 
 def id_of(row: Any) -> str | None:
-    """The id in an object of an answer; None if there is none, or an implausible one."""
+    """The id of an object in an answer; None if it is missing or implausible."""
     value = row.get("id") if isinstance(row, dict) else None
     return value if isinstance(value, str) and ID.fullmatch(value) else None
 
@@ -171,13 +171,13 @@ def _asset_url(row: dict[str, Any]) -> str | None:
 
 
 class TaskReader:
-    """Reads tasks, and learns from them whether their server counts progress to 1 or to 100."""
+    """Reads tasks, and learns from them whether their server counts progress up to 1 or up to 100."""
 
     def __init__(self) -> None:
         self._progress_is_percent = False
 
     def page(self, body: dict[str, Any]) -> tuple[list[Snapshot], str | None]:
-        """A page of a list of tasks, and the start of the next page. Raises UpstreamUnavailable."""
+        """A page of a list of tasks, and the id before which the next page starts. Raises UpstreamUnavailable."""
         rows = body.get("task_responses")
         if rows is None and isinstance(body.get("data"), list):  # as some servers wrap them
             rows = [row.get("payload") for row in body["data"] if isinstance(row, dict)]
@@ -200,11 +200,12 @@ class TaskReader:
         )
 
     def _progress(self, value: Any) -> float | None:
-        """Progress as 0..1. Servers count it to 1 or to 100, as the first value above 1 shows. Null early in a task."""
+        """Progress as 0..1. Servers count it up to 1 or up to 100; the first value above 1 shows which. It is null
+        early in a task."""
         number = _number(value)
         if number is None or number < 0:
             return None
         if number == 1 and not self._progress_is_percent:
-            return None  # it may mean all or one percent
+            return None  # it may mean 100 percent or 1 percent
         self._progress_is_percent |= number > 1
         return min(number / 100 if self._progress_is_percent else number, 1.0)

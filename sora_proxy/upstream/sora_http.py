@@ -1,4 +1,4 @@
-"""Sora HTTP: the blocking half of the Sora back end. It makes calls by cloudscraper on the threads of `BlockingPool`.
+"""Sora HTTP: the blocking half of the Sora back end. It makes calls with cloudscraper on the threads of `BlockingPool`.
 
 Measurements: building a scraper takes 30-45 ms with its own TLS context and 2-3 ms without, and a new TLS connection
 34-39 ms if the CA bundle is read each time. So all scrapers share one context with the CAs in it, and the scrapers of
@@ -134,10 +134,10 @@ def _perform(scraper: cloudscraper.CloudScraper, call: HttpCall) -> Answer:
         with response:
             if answer.is_challenge:  # the page is not needed; not reading it to its end closes the connection
                 return answer
-            if answer.status < 200:  # the next call must not take the final answer, which may follow, for its own
+            if answer.status < 200:  # the next call must not mistake the final answer, which may follow, for its own
                 raise CallFailed("the answer is not final", sent=True)
             body = _read(response, call)
-        if call.aborted:  # a body whose end is the end of its connection looks complete
+        if call.aborted:  # a body that ends with its connection looks complete
             raise _too_late(call)
         return replace(answer, body=body)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""How do clients learn of the end of an order? By a message to an address that came with the order.
+"""How do clients learn that an order has ended? By a message to an address that came with the order.
 
-`outbox.py` stores one message per order, at its end. `deliverer.py` sends it, and repeats failed attempts.
+`outbox.py` stores one message per order when the order ends. `deliverer.py` sends it, and repeats failed attempts.
 """

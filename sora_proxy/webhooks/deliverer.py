@@ -22,7 +22,8 @@ from sora_proxy.webhooks.outbox import Message, Outbox
 
 log = structlog.get_logger(__name__)
 
-DELAYS = (5.0, 30.0, 120.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)  # seconds, after each failed attempt but the last
+# seconds to wait after each failed attempt except the last
+DELAYS = (5.0, 30.0, 120.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
 JITTER = 0.25
 HOLD_SECONDS = 20.0  # longer than an attempt can take
 MAX_SENDING, MAX_SENDING_PER_HOST = 16, 4  # a receiver that hangs must not delay the others
@@ -42,7 +43,7 @@ class Deliverer:
         self._changed = asyncio.Event()
 
     def wake(self) -> None:
-        """Look at the outbox again: it has changed."""
+        """Check the outbox again, because it has changed."""
         self._changed.set()
 
     async def run(self) -> None:
@@ -79,7 +80,7 @@ class Deliverer:
         except StorageUnavailable as error:
             log.warning("recording webhook delivery failed", **_facts(message), reason=str(error))
         except Exception:
-            # A bug costs one attempt of one message, and not the deliverer.
+            # A bug must cost only one attempt of one message, and not stop the deliverer.
             log.exception("webhook delivery crashed", **_facts(message))
         finally:
             self._busy.remove(message.host)

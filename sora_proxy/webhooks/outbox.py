@@ -1,4 +1,4 @@
-"""The outbox: messages in the database, from the end of their generation until they are delivered."""
+"""The outbox: messages in the database, from the moment when their generation ends until they are delivered."""
 
 import datetime as dt
 import secrets
@@ -43,7 +43,7 @@ COLUMNS = [outbox.c[name] for name in Message.__slots__]
 
 
 def put(connection: sa.Connection, step: Step) -> None:
-    """Add the message about a generation's end, in the transaction of that end, if its client wants one."""
+    """Add the message that a generation has ended, in the transaction that ends it, if its client wants one."""
     address = step.generation.spec.webhook_url
     if address is None or not step.ends:
         return
@@ -76,7 +76,7 @@ class Outbox:
         self._database = database
 
     async def first(self, without: Collection[str]) -> Message | None:
-        """The message that is due first, perhaps later than now, except for messages to these hosts."""
+        """The message that is due first, perhaps only later. Messages to these hosts are not considered."""
         query = sa.select(*COLUMNS).where(outbox.c.host.not_in(list(without))).order_by(outbox.c.due_at).limit(1)
         row = await self._database.read(lambda connection: connection.execute(query).first())
         return None if row is None else Message(*row)

@@ -1,4 +1,4 @@
-"""Webhooks: clients are notified of the end of their orders, by a signed POST to an address that came with the order.
+"""Webhooks: clients are notified when their orders end, by a signed POST to an address that came with the order.
 
 `outbox.py` puts the message into the database, in the transaction that ends the generation; `deliverer.py` sends it
 until the receiver accepts it, even after restarts. Both follow the Standard Webhooks specification.
@@ -48,7 +48,8 @@ class Webhooks:
         self._http.check(address)
 
     def follow(self, step: Step) -> None:
-        """Have the message about a generation's end sent, if its client wants one; it is already in the outbox."""
+        """Start sending the message that a generation has ended, if its client wants one; it is already in the
+        outbox."""
         if self.deliverer and step.ends and step.generation.spec.webhook_url:
             self.deliverer.wake()
 

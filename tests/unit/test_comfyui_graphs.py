@@ -239,7 +239,7 @@ def test_an_image_that_the_workflow_has_no_place_for_is_refused(package: Mapping
     only_text = {"text-to-image": package["text-to-image"]}
     without_masks = only_text | {"image-to-image": package["image-to-image"]}
     for workflows, fields in ((only_text, {}), (without_masks, {"mask": "m"}), (package, {"images": ["x", "y"]})):
-        with pytest.raises(RequestFault, match="has no place for another"):
+        with pytest.raises(RequestFault, match="accepts no further"):
             graph_for(workflows, submission("text-to-image", **{"images": ["x"]} | fields), SEED)
 
 

@@ -60,4 +60,4 @@ def test_an_order_that_would_need_different_back_ends_is_refused(order: dict[str
     ]
     _, named, message = refusal(*abilities, **order)  # type: ignore[arg-type]
     assert named == param
-    assert message == f"No back end of fox can make this in one order: {words}."
+    assert message == f"No back end that serves fox accepts this combination in one order: {words}."

@@ -253,13 +253,13 @@ async def test_an_answer_other_than_200_is_refused(server: TestServer) -> None:
 
 async def test_an_endless_body_is_cut(server: TestServer, origin: Origin) -> None:
     said = await refused(str(server.make_url("/endless")), allowed=("127.0.0.1",))
-    assert said == "the image is larger than 10 MB"
+    assert said == "the image is larger than 10 MiB"
     assert origin.sent < 4 * MAX_BYTES
 
 
 @pytest.mark.parametrize("path", ["/bomb", "/members"])
 async def test_a_body_that_unpacks_to_too_much_is_cut(server: TestServer, path: str) -> None:
-    with pytest.raises(AddressRefused, match="larger than 10 MB"):
+    with pytest.raises(AddressRefused, match="larger than 10 MiB"):
         await PublicFetcher(["127.0.0.1"]).fetch(str(server.make_url(path)))
 
 

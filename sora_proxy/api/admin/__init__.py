@@ -1,4 +1,4 @@
-"""The admin API: the routes under `/admin/api/`, for the admin key or a session that was begun with it.
+"""The admin API: the routes under `/admin/api/`, for the admin key or a session that was started with it.
 
 A route is a `@described` handler in this folder and a line below. The typed keys of the objects that it needs are in a
 `context.py`, here, in `api/` or in `api/http/`.

@@ -32,7 +32,7 @@ async def queue(request: web.Request) -> web.Response:
     """Retrieve the number of waiting orders of each client at each back end, and the expected wait of a new order.
 
     An order that several back ends serve waits at each of them. `images_today` counts the images ordered on this UTC
-    day, at each back end and in all, `max_images_per_day` is the cap on them.
+    day, at each back end and in total; `max_images_per_day` is the cap.
     """
     backends, names, spending = request.app[BACKENDS_IN_USE].all, request.app[ACCESS].names, request.app[SPENDING]
     queues = [_queue(backend, names) | _images_today(spending, backend.name) for backend in backends]
@@ -50,7 +50,7 @@ def _queue(backend: Backend, names: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _images_today(spending: Spending, backend: str | None = None) -> dict[str, int | None]:
-    """The images ordered today and the cap on them, at one back end or in all."""
+    """The images ordered today and the cap on them, at one back end or in total."""
     today, caps = spending.today, spending.caps
     if backend is None:
         return {"images_today": sum(today.values()), "max_images_per_day": caps.in_all}

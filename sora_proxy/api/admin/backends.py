@@ -56,7 +56,7 @@ async def change(request: web.Request) -> web.Response:
     """Change fields of a back end; null sets a field to its default.
 
     `options` are merged by name: null removes one, and a header with the value `…`, as it is shown, keeps its value.
-    With `enabled` false it is drained: it finishes its orders and takes no new ones.
+    With `enabled` false it is drained: it finishes its orders and accepts no new ones.
     """
     name, fields = request.match_info["name"], await read_body(request, dict)
     if unknown := fields.keys() - set(CHANGEABLE):
@@ -70,7 +70,7 @@ async def change(request: web.Request) -> web.Response:
 
 @described()
 async def delete(request: web.Request) -> web.Response:
-    """Delete a back end that has no orders, and its keys. One of the configuration can't be deleted."""
+    """Delete a back end that has no orders, and its keys. A back end that the configuration names can't be deleted."""
     name = request.match_info["name"]
     await request.app[BACKEND_REGISTRY].remove(name, request[OPERATOR])
     return json_response({"name": name, "deleted": True})
@@ -87,7 +87,7 @@ def _config(fields: dict[str, Any]) -> BackendConfig:
 
 
 async def _changed(change: Any, name: str) -> BackendRecord:
-    """Await a change of a back end; returns its record. Raises ClientError."""
+    """Wait for a change of a back end; returns its record. Raises ClientError."""
     try:
         record: BackendRecord = await change
     except ValidationError as error:
@@ -98,7 +98,7 @@ async def _changed(change: Any, name: str) -> BackendRecord:
 
 
 async def _asked(request: web.Request, name: str, *, status: int = 200) -> web.Response:
-    """Ask a back end for its models and answer with it; `why_not_listed` is the reason if it did not answer."""
+    """Ask a back end for its models, and return the back end; `why_not_listed` is the reason if it did not answer."""
     backend, why = request.app[BACKENDS_IN_USE][name], None
     try:
         await request.app[DISCOVERY].ask(backend)

@@ -1,4 +1,4 @@
-"""A key for operators: its configuration, its state and the reason. Tokens are never shown."""
+"""What operators see of a key: its configuration, its state and the reason for it. Tokens are never shown."""
 
 import math
 from dataclasses import dataclass

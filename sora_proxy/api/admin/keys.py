@@ -69,7 +69,7 @@ async def add(request: web.Request) -> web.Response:
 
 
 def _backend_of(request: web.Request, addition: KeyAddition) -> str:
-    """The back end of a new key, as it is stored with keys. Raises ClientError."""
+    """The back end of a new key, in the form that is stored with keys. Raises ClientError."""
     pools = request.app[KEY_POOLS]
     if addition.backend is None or pools.name_of(DEFAULT_BACKEND) == addition.backend:
         if pools.name_of(DEFAULT_BACKEND) is None:
@@ -86,7 +86,7 @@ def _backend_of(request: web.Request, addition: KeyAddition) -> str:
 async def change(request: web.Request) -> web.Response:
     """Change fields of a key; null sets a field to its default.
 
-    A header with the value `…`, as it is shown, keeps its present value.
+    A header with the value `…`, as it is shown, keeps its current value.
     """
     fields = await read_body(request, dict)
     return _view(request, await change_key(request, request.match_info["id"], fields))
@@ -94,7 +94,7 @@ async def change(request: web.Request) -> web.Response:
 
 @described()
 async def delete(request: web.Request) -> web.Response:
-    """Delete a key that has no running task. One of the configuration can't be deleted."""
+    """Delete a key that has no running task. A key that the configuration contains can't be deleted."""
     key_id = request.match_info["id"]
     await request.app[KEY_REGISTRY].remove(key_id, request[OPERATOR])
     return json_response({"id": key_id, "deleted": True})

@@ -26,7 +26,7 @@ class Login(Body):
 
 @described(Description(body=Login, example={"key": "$ADMIN_KEY"}))
 async def login(request: web.Request) -> web.Response:
-    """Begin a session. After too many wrong keys, the address of the client has to wait."""
+    """Start a session. After too many wrong keys, the address of the client has to wait."""
     # This needs no key, so only a small body is read.
     given = await read_body(request.clone(client_max_size=MAX_LOGIN_BYTES), Login.model_validate)
     limit, address = request.app[LOGIN_LIMIT], client_address(request)

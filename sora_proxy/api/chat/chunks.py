@@ -1,8 +1,8 @@
 """A generation as the chunks of a chat stream: a pure function of its log, its options and the origin of links.
 
 Every chunk has a `sequence_number`. The chunks of the log's event N are numbered from 10 * N, and the first chunk, with
-the role, is number 0. So a stream that was cut after any chunk can be resumed later, even by another process, which
-needs no data about the first connection.
+the role, is number 0. So a stream that was cut after any chunk can be resumed later, even by another process, without
+any data about the first connection.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,14 +17,14 @@ from sora_proxy.api.wording import markdown, missing, progress_text
 from sora_proxy.events import Completed, Event, Failed, Image, Progress, Queued, failure_of
 from sora_proxy.generation import Generation
 
-NUMBERS_PER_EVENT = 10  # an event has at most so many chunks
+NUMBERS_PER_EVENT = 10  # the maximum number of chunks for an event
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkOptions:
     """The options of a stream. `after` is the number of the last chunk that the client already has.
 
-    `finish_failed`: the stream of a failed order ends with the finish_reason `error`, not with an error object.
+    With `finish_failed`, the stream of a failed order ends with the finish_reason `error` instead of an error object.
     """
 
     progress: Literal["reasoning", "think", "none"] = "reasoning"
@@ -59,7 +59,7 @@ class ChatChunks:
         return self._chunks(0, [self._delta(role="assistant", content="")])
 
     def of(self, event: Event) -> list[bytes]:
-        """The chunks of the log's next event, followed by the error object if it is a failure; that has no number."""
+        """The chunks of the log's next event. If it is a failure, the error object follows, which has no number."""
         self._event += 1
         chunks = self._chunks(self._event * NUMBERS_PER_EVENT, self._bodies(event))
         failed = failure_of(event)

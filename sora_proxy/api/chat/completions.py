@@ -24,8 +24,8 @@ def usage_of(generation: Generation) -> dict[str, Any]:
 def completion(generation: Generation, origin: str, *, only_error: bool = False) -> dict[str, Any]:
     """The whole answer for a generation in any state. Links to stored images begin with `origin`.
 
-    `finish_reason` is `stop`; for a client that polls also `processing`, `error` or `content_filter`. With `only_error`
-    a refusal is `error`, too.
+    `finish_reason` is `stop`; for a client that polls, it can also be `processing`, `error` or `content_filter`. With
+    `only_error`, a refusal is `error` too.
     """
     content, finish_reason, refusal = _state(generation, origin, only_error=only_error)
     return {

@@ -1,4 +1,4 @@
-"""openai-python 0.x and sora-api's own route: to their scripts, every failure is reported as finish_reason `error`.
+"""openai-python 0.x and the route from sora-api: their scripts get every failure as the finish_reason `error`.
 
 Such scripts order with `ChatCompletion.create` and poll with `ChatCompletion.retrieve`, in a loop that ends only with
 `stop` or `error`. They treat every other finish_reason as progress, and repeat the call after exceptions; so
@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-# Headers of openai 0.28.1 (api_requestor.py). A script may replace the User-Agent; the other header then remains.
+# Headers of openai 0.28.1 (api_requestor.py). If a script replaces the User-Agent, the other header remains.
 LEGACY_HEADERS = {
     "user-agent": re.compile(r"OpenAI/v1 PythonBindings/0\."),
     "x-openai-client-user-agent": re.compile(r'"bindings_version": ?"0\.'),

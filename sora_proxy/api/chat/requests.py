@@ -21,7 +21,7 @@ SIDE = range(64, 2049)  # pixels
 
 
 def _background(value: Any) -> Any:
-    """Check both types by one rule, with one message."""
+    """Check a value of either type, with one message for both."""
     if value in (None, "auto", ""):
         return False
     if isinstance(value, bool) or value in get_args(Background):
@@ -34,7 +34,8 @@ class StreamOptions(Lenient):
 
 
 class ChatRequest(Parameters):
-    """An order. SDKs pass `size` and `background`, which OpenAI lacks, in `extra_body`. Other fields are ignored."""
+    """An order. With SDKs, `size` and `background`, which OpenAI does not have, go into `extra_body`. Other fields are
+    ignored."""
 
     messages: Annotated[
         list[Message],
@@ -53,8 +54,8 @@ class ChatRequest(Parameters):
     background: Annotated[
         bool | Background,
         Field(
-            description="`true`: answer at once, and let the client retrieve the images later. Else the background of "
-            "the images."
+            description="`true`: answer at once, and let the client retrieve the images later. A string: the "
+            "background of the images."
         ),
         BeforeValidator(_background),
     ] = False  # type: ignore[assignment]  # it has two meanings here
@@ -80,8 +81,8 @@ class ChatRequest(Parameters):
             return None
         found = SIZE.fullmatch(self.size)
         if found is None or int(found[1]) not in SIDE or int(found[2]) not in SIDE:
-            message = f"'size' must be 'auto' or like '720x480', with sides of {SIDE.start} to {SIDE.stop - 1} pixels."
-            raise ClientError(message, param="size")
+            sides = f"with sides of {SIDE.start} to {SIDE.stop - 1} pixels"
+            raise ClientError(f"'size' must be 'auto' or WIDTHxHEIGHT, such as '720x480', {sides}.", param="size")
         return int(found[1]), int(found[2])
 
 

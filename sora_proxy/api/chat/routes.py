@@ -49,7 +49,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         if isinstance(order.prompt, str):
             return await answer_with_text(request, chat, model.id, order.messages, order.prompt)
         generation = await _place(request, order, model, order.prompt)
-        del order  # frees the memory: its images are on disk now
+        del order  # frees the memory, since its images are on disk now
     structlog.contextvars.bind_contextvars(generation=generation.id)
     origin = public_origin(request)
     with waiting_for(request, generation):
@@ -63,7 +63,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 class _Order:
     """The parts of a request's body that are needed; the body itself may be large.
 
-    `prompt` is the answer itself if the request is a side call. `messages` is empty if they are not needed.
+    If the request is a side call, `prompt` is the answer to it. `messages` is empty if they are not needed.
     """
 
     chat: ChatRequest
@@ -99,7 +99,7 @@ async def _place(request: web.Request, order: _Order, model: Model, prompt: Prom
 
 
 def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:
-    """The seconds after which a whole answer is sent with the finish_reason `processing`."""
+    """How long a request without `stream` waits before it is answered with `processing`, in seconds."""
     prefer = request.headers.get("prefer", "")
     if chat.background is True or "respond-async" in prefer.lower():
         return 0.0
@@ -108,7 +108,7 @@ def _seconds_to_wait(request: web.Request, chat: ChatRequest) -> float:
 
 
 async def _answer(request: web.Request, generation: Generation, origin: str, seconds: float) -> web.StreamResponse:
-    """Wait at most `seconds` for the end, then answer with the completion in its present state."""
+    """Wait at most `seconds` until the generation has ended, then answer with the completion in its current state."""
     answer = LongAnswer(request)
     patience = client_patience(request)
     ended = await answer.wait(generation.log.end(), min(seconds, patience))

@@ -40,7 +40,7 @@ PAGE = {
 }
 FILTERS = {
     "model": "return only completions of this model",
-    "metadata[key]": "return only completions whose metadata have this value",
+    "metadata[key]": "return only completions with this value in their metadata",
 }
 UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # a path into JSON can't contain these
 
@@ -53,7 +53,7 @@ UNSEARCHABLE = re.compile(r'["\\\x00-\x1f]')  # a path into JSON can't contain t
     )
 )
 async def retrieve(request: web.Request) -> web.StreamResponse:
-    """Retrieve a completion in whatever state it is.
+    """Retrieve a completion in any state.
 
     With `stream=true`, its stream, from the beginning or after the chunk that `starting_after` names.
     """

@@ -1,4 +1,4 @@
-"""Answers to chat requests with a text of this server: no generation is made, and nothing is stored."""
+"""Answers to chat requests with a text from this server, without a generation. Nothing is stored."""
 
 import time
 from collections.abc import Iterator, Sequence

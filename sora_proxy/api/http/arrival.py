@@ -23,7 +23,7 @@ async def continue_later(_request: web.Request) -> None:
 
 @contextlib.asynccontextmanager
 async def arriving(request: web.Request) -> AsyncIterator[None]:
-    """Surround code that reads a body, each piece `in_time`.
+    """A context for code that reads a body, each piece with `in_time`.
 
     Raises ClientError if the body is compressed or arrives too slowly, HTTPRequestEntityTooLarge if its Content-Length
     is too large.

@@ -17,8 +17,7 @@ T = TypeVar("T")
 @contextlib.asynccontextmanager
 async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIterator[T]:
     """The request's body, parsed by `parse`. A large body waits for a slot, and must be dropped when the block ends.
-
-    The size is that of the bytes received, not of the header, so that a slow body does not keep others waiting.
+    Only the bytes received count, not the size in the header, so that a slow body does not keep others waiting.
     """
     chunks: list[bytes] = []
     if await _read(request, chunks, enough=MAX_PARSED_ON_LOOP):

@@ -1,6 +1,6 @@
 """The typed keys of the application and of requests for the layer around every request.
 
-Nothing in here imports orders: that layer does not depend on the purpose of a request.
+Nothing in here imports orders: this layer does not depend on what a request is for.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ REQUEST_ID = web.RequestKey("request_id", str)
 STARTED = web.RequestKey("started", float)
 BEGUN = web.RequestKey("begun", bool)  # the status has been sent
 CLIENT = web.RequestKey("client", str)
-VIA: web.RequestKey[tuple[str, ...]] = web.RequestKey("via")  # the marks of the servers that it came through
+VIA: web.RequestKey[tuple[str, ...]] = web.RequestKey("via")  # the marks of the servers that the request came through
 # Makes the headers about the answer's order, when they are sent.
 ORDER_HEADERS: web.RequestKey[Callable[[], dict[str, str]]] = web.RequestKey("order_headers")
 OPERATOR = web.RequestKey("operator", Actor)

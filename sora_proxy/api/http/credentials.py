@@ -1,4 +1,4 @@
-"""The credentials of a request and their holder. They are compared in constant time."""
+"""The credentials of a request, which are compared in constant time, and their holder."""
 
 import hmac
 

@@ -107,7 +107,7 @@ ERROR_CODES = {
     "order_refused": ErrorCode(
         400,
         Retry.never,
-        "Change the prompt, the size, the parameters or the images. Operators find the back end's code in the log.",
+        "Change the prompt, the size, the parameters or the images. Operators can find the back end's code in the log.",
     ),
     "generation_failed": ErrorCode(502, Retry.never, "Order again. If it fails again, change the prompt."),
     "result_unavailable": ErrorCode(
@@ -129,11 +129,11 @@ ERROR_CODES = {
     "generation_timeout": ErrorCode(
         504, Retry.never, "Retrieve the order later, if the message says that it continues."
     ),
-    # Only in streams.
+    # These are only sent in streams.
     "server_stopping": ErrorCode(503, Retry.never, "Resume the stream at the address in the message."),
 }
 
 
 def meaning_of(code: str) -> ErrorCode:
-    """The meaning of a code. An old code that is stored with a failure counts as `upstream_error`."""
+    """The meaning of a code. A code from an older version that is stored with a failure counts as `upstream_error`."""
     return ERROR_CODES.get(code, ERROR_CODES["upstream_error"])

@@ -20,7 +20,8 @@ CHUNK_BYTES = 2**16
 
 @dataclass(slots=True)
 class Form:
-    """The content of a form: its texts by name, and its files, not checked yet, by the names of their parts."""
+    """The content of a form: its texts by name, and its files, which are not checked yet, by the names of their
+    parts."""
 
     texts: dict[str, str] = field(default_factory=dict)
     files: defaultdict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
@@ -52,7 +53,7 @@ async def _read(request: web.Request, form: Form, files: Collection[str]) -> Non
         if part is None:
             return
         if not isinstance(part, BodyPartReader) or not part.name:
-            raise ValueError("a part has no name, or parts of its own")
+            raise ValueError("a part has no name, or is itself multipart")
         name = part.name.partition("[")[0]
         if name in files:
             await _file(request, part, form.files[name])

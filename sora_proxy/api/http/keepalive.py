@@ -1,7 +1,7 @@
-"""Whole JSON answers that take long: heartbeats keep proxies from closing the silent connection.
+"""JSON answers that take long: heartbeats keep proxies from closing the silent connection.
 
-For `KEEPALIVE_AFTER` seconds the status is held back, so that a quick failure gets its own status. Then 200 is sent,
-and one space per `HEARTBEAT_INTERVAL`, which JSON ignores. From then on, only the body can report a failure.
+For `KEEPALIVE_AFTER` seconds the status is held back, so that an early failure gets its own status. Then 200 is sent,
+and a space every `HEARTBEAT_INTERVAL`, which JSON ignores. From then on, only the body can report a failure.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from sora_proxy.background import start_task
 # The time in which OpenAI's SDKs expect an answer before they retry: sent by Python's always, by Node's if it is set.
 CLIENT_TIMEOUTS = ("x-stainless-read-timeout", "x-stainless-timeout")
 DURATION = re.compile(r"\d{1,7}(\.\d{1,6})?", re.ASCII)
-MARGIN_SECONDS = 5.0  # for an answer to reach the client
+MARGIN_SECONDS = 5.0  # so that an answer reaches the client in time
 
 
 class LongAnswer:
-    """One whole answer: `wait` until it can be made, then check `begun`, and `end` it."""
+    """One answer: `wait` until its content is known, then check `begun`, and `end` it."""
 
     def __init__(self, request: web.Request, headers: dict[str, str] | None = None) -> None:
         self._request = request
@@ -36,7 +36,7 @@ class LongAnswer:
         return self._response is not None
 
     async def wait(self, ending: Coroutine[Any, Any, object], seconds: float) -> bool:
-        """Wait at most `seconds` for `ending`, and keep the connection alive. Returns whether it has finished."""
+        """Wait at most `seconds` for `ending`, and keep the connection alive. Returns whether `ending` has finished."""
         settings = self._request.app[SETTINGS].current
         end = start_task(ending, name="answer", awaited=True)
         left, silence = seconds, settings.keepalive_after
@@ -64,7 +64,7 @@ class LongAnswer:
         await written_in_time(self._request, self._response.write(data))
 
     async def end(self, body: bytes = b"", headers: dict[str, str] | None = None) -> web.StreamResponse:
-        """The answer with this body, or the end of one that has begun.
+        """The answer with this body, or the rest of one that has begun.
 
         `headers` are added if the status has not been sent yet.
         """

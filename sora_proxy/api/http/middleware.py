@@ -25,7 +25,7 @@ SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 @web.middleware
 async def request_context(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id, which is in every log line and in the answer, and log its end."""
+    """Give the request an id, which is in every log line and in the answer, and log when it has ended."""
     given = request.headers.get("x-request-id", "")
     request_id = given if SAFE_REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
     request[REQUEST_ID], request[STARTED] = request_id, time.monotonic()
@@ -55,7 +55,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(error)
     except web.HTTPException as error:
         response = error_response(_http_error(error, request))
-        response.set_status(error.status)  # aiohttp has more statuses than there are error codes
+        response.set_status(error.status)  # aiohttp has statuses without an error code
         if "allow" in error.headers:
             response.headers["allow"] = error.headers["allow"]
         return response

@@ -19,7 +19,7 @@ Piece = bytes | Path | memoryview
 
 
 def json_pieces(body: Any) -> Iterator[Piece]:
-    """The pieces of a body's JSON. Paths and memoryviews in the body become pieces."""
+    """The pieces of a body's JSON. Paths and memoryviews in the body become separate pieces."""
     files: list[Path | memoryview] = []
     mark = secrets.token_hex(16)  # can't be guessed, so no text in the body contains it
 
@@ -37,7 +37,7 @@ def json_pieces(body: Any) -> Iterator[Piece]:
 
 
 def event_pieces(kind: str, fields: Mapping[str, Any]) -> Iterator[Piece]:
-    """A server-sent event with its kind in both places where clients look for it."""
+    """A server-sent event with its kind in both places in which clients look for it."""
     yield b"event: %b\ndata: " % kind.encode()
     yield from json_pieces({"type": kind, **fields})
     yield b"\n\n"

@@ -63,7 +63,7 @@ REFUSALS: dict[type[Exception], Callable[[str], ClientError]] = {
 
 
 def refusal_of(error: Exception) -> ClientError:
-    """The refusal that an error is answered with. Nothing was sent upstream, except perhaps before a bug."""
+    """The refusal with which an error is answered. Nothing was sent upstream, except perhaps before a bug."""
     match error:
         case ClientError():
             return error

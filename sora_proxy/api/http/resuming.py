@@ -11,7 +11,8 @@ SEQUENCE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def requested_start(request: web.Request, generation: Generation, *, numbers_per_event: int) -> int | None:
-    """The sequence number after which the client wants the stream of an order: -1 for all of it, None for no stream.
+    """The sequence number after which the client wants the stream of an order: -1 for the whole stream, None for no
+    stream.
 
     Raises ClientError.
     """
@@ -22,7 +23,7 @@ def requested_start(request: web.Request, generation: Generation, *, numbers_per
 
 
 def resume_point(text: str, events: int, *, numbers_per_event: int = 1) -> int:
-    """The number after which a client resumes. It must be possible: there are `events` events, with at most
+    """Parse the number after which a client resumes. It must be in range: there are `events` events, with at most
     `numbers_per_event` numbers each.
 
     Raises ClientError.

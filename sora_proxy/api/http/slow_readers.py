@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 
 from aiohttp import web
 
-# A client that reads nothing for so long is disconnected; its generation continues.
+# A client that reads nothing for this long is disconnected; its generation continues.
 WRITE_SECONDS = 60.0
 
 

@@ -16,13 +16,13 @@ DONE = b"data: [DONE]\n\n"
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
-    "x-accel-buffering": "no",  # else nginx holds events back
+    "x-accel-buffering": "no",  # otherwise nginx holds events back
     "x-content-type-options": "nosniff",
 }
 
 
 class EventStream:
-    """One open answer. Everything is sent at once; a slow reader delays only its own writer."""
+    """One open answer. Everything is sent immediately; a slow reader delays only its own writer."""
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
@@ -43,7 +43,7 @@ class EventStream:
         await self.write(f": {text}\n\n".encode())
 
     async def end(self, events: Iterable[bytes] = (), *, done: bool) -> web.StreamResponse:
-        """Write the last events and end the answer: some clients read until its end, whatever the last event is.
+        """Write the last events and close the answer: some clients read until it is closed, whatever the last event is.
 
         `done` adds the marker `[DONE]`.
         """

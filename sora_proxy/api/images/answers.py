@@ -1,4 +1,4 @@
-"""A generation as an answer of the Images API: JSON pieces, with the images as files."""
+"""A generation as an answer of the Images API: JSON in pieces, some of which are the files of the images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class ImageAnswer:
         return fields | {"usage": self._usage()}
 
     def _faults(self) -> Iterator[dict[str, Any]]:
-        """The faults of images that are missing, or whose bytes are."""
+        """The faults of images that are missing or whose bytes are missing."""
         for index, failed in self.generation.missing.items():
             yield _fault(index, failed)
         for image in self.images:

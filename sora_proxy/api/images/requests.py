@@ -27,7 +27,7 @@ class VariationForm(ImageRequest):
 
 
 class EditRequest(ImageRequest):
-    """Images from a text and images, as JSON. In a form, the images are parts of their own."""
+    """Images from a text and images, as JSON. In a form, the images are separate parts."""
 
     images: list[ImageSource] | None = None
     mask: Annotated[ImageSource | None, Field(description="An image whose transparent parts mark what may change.")] = (

@@ -96,7 +96,7 @@ def _inputs(images: Sequence[str | Path], masks: Sequence[str | Path], markup: o
         raise ClientError("Missing required parameter: 'image'.", code="missing_required_parameter", param="image")
     if len(masks) > 1:
         raise ClientError("An order can have only one mask.", param="mask")
-    if markup:  # ignoring it would give a wrong image
+    if markup:  # without it, the image would be wrong
         raise ClientError("No model of this server accepts 'markup'. Remove it.", param="markup")
     mask = InputSource(masks[0], "mask") if masks else None
     return Inputs([InputSource(image, "image") for image in images], mask)
@@ -128,7 +128,7 @@ async def _answer(request: web.Request, generation: Generation, order: ImageRequ
 
 
 async def _whole(request: web.Request, generation: Generation, order: ImageRequest, origin: str) -> web.StreamResponse:
-    """Wait for the end, at most as long as the client waits, and answer with all images."""
+    """Wait until the generation has ended, at most as long as the client waits, and answer with all images."""
     answer = LongAnswer(request)
     patience = min(request.app[SETTINGS].current.image_wait, client_patience(request))
     await answer.wait(generation.log.end(), patience)

@@ -33,5 +33,5 @@ class ImageOptions(Parameters):
             return None
         found = SIZE.fullmatch(self.size)
         if found is None or not int(found[1]) or not int(found[2]):
-            raise ClientError("'size' must be 'auto' or like '1024x1024'.", param="size")
+            raise ClientError("'size' must be 'auto' or WIDTHxHEIGHT, such as '1024x1024'.", param="size")
         return int(found[1]), int(found[2])

@@ -11,13 +11,13 @@ from pydantic import AliasChoices, BeforeValidator, Field
 from sora_proxy.api.ordering.schemas import MAX_PROMPT_LENGTH, Lenient
 from sora_proxy.spec import PARAMETERS
 
-SEEDS = {"ge": -(2**63), "le": 2**63 - 1}  # the integers of JSON parsers
+SEEDS = {"ge": -(2**63), "le": 2**63 - 1}  # the range of integers in JSON parsers
 Background = Literal["transparent", "opaque"]
 UNSET = BeforeValidator(lambda value: None if value in ("auto", "") else value)
 
 
 def _not_an_object(value: Any) -> Any:
-    """None for an object: OpenAI's newer APIs have one of the same name, for the moderation of texts."""
+    """None for an object: OpenAI's newer APIs have an object of this name, for the moderation of texts."""
     return None if isinstance(value, dict) else value
 
 
@@ -26,7 +26,7 @@ class Parameters(Lenient):
 
     seed: Annotated[
         int | None,
-        Field(description="The seed, with which an image can be repeated.", **SEEDS),
+        Field(description="The seed, with which an image can be reproduced.", **SEEDS),
         UNSET,
     ] = None
     steps: Annotated[

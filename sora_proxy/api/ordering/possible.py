@@ -1,4 +1,4 @@
-"""The check that a model can make an order: too many images or references, or an unusable mask, are refused."""
+"""The check that a model supports an order: too many images or references, or an unusable mask, are refused."""
 
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.ordering.image_input import Inputs
@@ -9,7 +9,7 @@ MAX_REFERENCES = 16  # of one order with any model; as many as OpenAI's API acce
 
 
 def check_possible(model: Model, spec: GenerationSpec, inputs: Inputs) -> None:
-    """Check that one of the model's back ends can make an order. Raises ClientError, which names the parameter."""
+    """Check that one of the model's back ends supports an order. Raises ClientError, which names the parameter."""
     can, references, mask = model.abilities.for_order(spec), inputs.references, inputs.mask
     if spec.n > can.max_images:
         raise ClientError(f"'n' can be at most {can.max_images} for {model.id}.", param="n")
@@ -23,7 +23,7 @@ def check_possible(model: Model, spec: GenerationSpec, inputs: Inputs) -> None:
         raise ClientError(f"{model.id} does not accept a mask.", param=mask.param)
     if not any(route.abilities.can_make(spec) for route in model.routes):
         wanted = f"n={spec.n} with {_counted(len(references))}{' and a mask' if mask else ''}"
-        message = f"No back end of {model.id} can make this in one order: {wanted}."
+        message = f"No back end that serves {model.id} accepts this combination in one order: {wanted}."
         raise ClientError(message, param="n" if spec.n > 1 else references[0].param)
 
 

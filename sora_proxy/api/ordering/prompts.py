@@ -24,7 +24,7 @@ class Prompt:
 
 
 def prompt_of(messages: list[Message]) -> Prompt:
-    """The prompt of a conversation: its last user message; without one, the last message that has text.
+    """The prompt of a conversation: its last user message; if there is none, the last message that has text.
 
     Raises ClientError.
     """
@@ -33,14 +33,14 @@ def prompt_of(messages: list[Message]) -> Prompt:
     texts, images = _split(last)
     text = "\n".join(part for part in (piece.strip() for piece in texts) if part)
     if not text:
-        raise ClientError("The last user message must contain a text, which is the prompt.", param="messages")
+        raise ClientError("The last user message must contain text, which is used as the prompt.", param="messages")
     if len(text) > MAX_PROMPT_LENGTH:
         raise ClientError(f"The prompt is longer than {MAX_PROMPT_LENGTH} characters.", param="messages")
     return Prompt(text, tuple(images))
 
 
 def texts_of(messages: list[Message]) -> list[MessageText]:
-    """The texts of a conversation for storage, of a long one only the end."""
+    """The texts of a conversation for storage; of a long conversation, only the last ones."""
     texts: list[MessageText] = []
     left = MAX_STORED_LENGTH
     for message in reversed(messages):
@@ -53,7 +53,8 @@ def texts_of(messages: list[Message]) -> list[MessageText]:
 
 
 def text_of(message: Message) -> str:
-    """A message's text, empty if it can't be read: messages other than the prompt may have parts of any kind."""
+    """A message's text, or an empty string if it can't be read: messages other than the prompt may have parts of any
+    kind."""
     try:
         return _text(message)
     except ClientError:
@@ -112,7 +113,9 @@ def _piece(part: Any) -> tuple[str, str]:
         case _:
             raise ClientError("A part of a message has an unsupported type.", param="messages")
     if not isinstance(value, str):
-        raise ClientError("A part of a message has no content of its type.", param="messages")
+        raise ClientError(
+            "A message part lacks the content of its type, such as the field 'text' or 'image_url'.", param="messages"
+        )
     return kind, value
 
 
@@ -122,8 +125,7 @@ def _cut_data_uris(text: str) -> tuple[str, list[str]]:
     while (start := text.find(DATA_URI, at)) >= 0:
         end = DATA_URI_END.search(text, start)
         words.append(text[at:start])
-        uris.append(
-            text[start : end.start() if end else len(text)].rstrip(".,:;")
-        )  # the end of a sentence is not part of it
+        # Punctuation that ends a sentence is not part of the data URI.
+        uris.append(text[start : end.start() if end else len(text)].rstrip(".,:;"))
         at = start + len(uris[-1])
     return "".join([*words, text[at:]]), uris

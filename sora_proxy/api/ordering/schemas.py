@@ -37,14 +37,14 @@ ModelName = Annotated[
 
 
 class Message(Lenient):
-    """A message. Its `content` is checked by `prompt_of`, since it has too many shapes for a clear schema."""
+    """A message. `prompt_of` checks its `content`, which has too many forms for a clear schema."""
 
     role: Literal["developer", "system", "user", "assistant", "tool", "function"]
     content: Annotated[Any, WithJsonSchema(CONTENT)] = None
 
 
 def _check_metadata(value: Any) -> Any:
-    """Check metadata as a whole, with one message: the fault may be in a key that is too long to be shown."""
+    """Check metadata as a whole, with one message, because the fault may be in a key that is too long to be shown."""
     if value is None:
         return {}
     pairs = value.items() if isinstance(value, dict) else ()
@@ -58,7 +58,7 @@ def _is_pair(key: str, value: Any) -> bool:
 
 
 def bracketed(name: str, fields: Mapping[str, str]) -> dict[str, str]:
-    """The object that a query or a form has as fields `name[key]`."""
+    """The object that the fields `name[key]` of a query or a form describe."""
     start = f"{name}["
     return {key[len(start) : -1]: text for key, text in fields.items() if key.startswith(start) and key.endswith("]")}
 
@@ -97,7 +97,7 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def checked(kind: type[M], fields: Mapping[str, Any], *, strict: bool | None = None) -> M:
-    """Make a request from its fields; if `strict` is False, numbers and booleans may be texts, as in forms.
+    """Make a request from its fields. If `strict` is False, numbers and booleans may be strings, as in forms.
 
     Raises ClientError, which names the field.
     """

@@ -1,7 +1,7 @@
 """Side calls: requests that chat programs make for themselves, such as for the title of a conversation.
 
-An image would be useless and would cost money, so they are answered here. They are recognised by their first words,
-which are typical of each program; all other texts are prompts. Each step passes over a text only once.
+An image would be useless and would cost money, so they are answered here. They are recognized by their first words,
+which are typical of each program; all other texts are prompts. Each step reads a text only once.
 """
 
 import re
@@ -35,7 +35,7 @@ BEGINNINGS = (
     # Chatbox
     "Name the conversation based on the chat records",
 )
-TASK, HISTORY = "### task:", "<chat_history>"  # both are in each of Open WebUI's tasks
+TASK, HISTORY = "### task:", "<chat_history>"  # every task of Open WebUI contains both
 MAX_BEGINNING_LENGTH = 400
 EMOJI, ANY_EMOJI = "your task is to reflect the speaker's", "🖼️"
 
@@ -49,7 +49,7 @@ UNTITLED = "Image"
 
 
 class SideCalls:
-    """Recognises and answers side calls. `more` are beginnings that the operator adds."""
+    """Recognizes and answers side calls. `more` are prefixes that the operator adds."""
 
     def __init__(self, more: Iterable[str] = ()) -> None:
         self._beginnings = tuple(_plain(beginning) for beginning in (*BEGINNINGS, *more))
@@ -73,7 +73,7 @@ class SideCalls:
 
 
 def _answer(instruction: str, prompts: Sequence[str]) -> str:
-    """The answer in the form that the instruction asks for: JSON if it names a known key, else plain text."""
+    """The answer in the form that the instruction demands: JSON if it names a known key, else plain text."""
     prompt = prompts[0] if prompts else ""
     wanted = instruction.rpartition(HISTORY)[0] or instruction
     title = _title(prompt)
@@ -103,5 +103,5 @@ def _title(prompt: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """The beginning of a text in lower case, with single spaces."""
+    """The first characters of a text in lower case, with single spaces."""
     return " ".join(text[:MAX_BEGINNING_LENGTH].split()).lower()

@@ -72,7 +72,7 @@ class ChatCompletion(MadeBy):
     metadata: dict[str, str] = {}
     service_tier: Literal["default"] = "default"
     system_fingerprint: None = None
-    error: ErrorDetail | None = Field(None, description="The failure, if the status had been sent before it.")
+    error: ErrorDetail | None = Field(None, description="The failure, if it occurred after the status was sent.")
 
 
 class List(Answer):
@@ -143,7 +143,7 @@ class ImagesAnswer(MadeBy):
         [], description="The images that could not be made or could not be returned, by their index."
     )
     usage: ImagesUsage | None = None
-    error: ErrorDetail | None = Field(None, description="The failure, if the status had been sent before it.")
+    error: ErrorDetail | None = Field(None, description="The failure, if it occurred after the status was sent.")
 
 
 class GenerationFailure(Answer):

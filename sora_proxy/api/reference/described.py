@@ -13,10 +13,10 @@ H = TypeVar("H", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """`body` is sent as JSON, or as a `form` beside its images; `example` is a body that the route accepts, in which
-    `{name}` is to be replaced; a route with an example and no `body` takes any object. `query` maps parameters to
-    meanings; `answer` is the content of a good answer, in one of the forms that `media` lists; with `or_nothing` it may
-    be 204."""
+    """`body` is sent as JSON, or as a `form` together with its images. `example` is a body that the route accepts, in
+    which `{name}` has to be replaced. A route with an example and without a `body` accepts any object. `query` maps
+    parameters to meanings; `answer` is the content of a good answer, in one of the forms that `media` lists; with
+    `or_nothing` it may be 204."""
 
     body: type[BaseModel] | None = None
     example: Mapping[str, Any] | None = None

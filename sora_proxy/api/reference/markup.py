@@ -1,4 +1,4 @@
-"""Pieces of HTML. Everything here takes plain text and escapes it, except where a parameter is named `html`.
+"""Pieces of HTML. All parameters are plain text, which is escaped, except those named `html`.
 
 Every element is closed, as in XML, so that tests can parse the page strictly.
 """
@@ -22,13 +22,13 @@ def prose(text: str, mark: Callable[[str], str] = code) -> str:
 
 
 def terms(rows: Iterable[tuple[str, str]]) -> str:
-    """A list of terms and their descriptions, both in HTML; nothing for no rows."""
+    """A list of terms and their descriptions, both in HTML; an empty string if there are no rows."""
     lines = "\n".join(f"<dt>{term}</dt><dd>{description}</dd>" for term, description in rows)
     return f"<dl>\n{lines}\n</dl>" if lines else ""
 
 
 def entries(html: Iterable[str]) -> str:
-    """A list of pieces of HTML; nothing for no pieces."""
+    """A list of pieces of HTML; an empty string if there are none."""
     lines = "\n".join(f"<li>{entry}</li>" for entry in html)
     return f"<ul>\n{lines}\n</ul>" if lines else ""
 

@@ -51,14 +51,15 @@ class Operation:
 
     @property
     def answers(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The statuses of good answers, and what they hold, by its media types."""
+        """The statuses of successful answers, and their content by media type."""
         for status, response in self.fields["responses"].items():
             if status.startswith("2"):
                 yield status, response.get("content", {})
 
     @property
     def curl(self) -> str:
-        """A command for a POSIX shell. It takes the key from the environment; what is in braces is to be replaced."""
+        """A command for a POSIX shell. It takes the key from the environment; everything in braces has to be
+        replaced."""
         sent = self.body.get(JSON)
         method = "" if self.method == ("get" if sent is None else "post") else f" -X {self.method.upper()}"
         options = []
@@ -86,5 +87,5 @@ def operations_of(document: dict[str, Any]) -> list[Operation]:
 
 
 def _quoted(body: Any) -> str:
-    """A body as one word of a shell. Only the admin key in it is a variable."""
+    """A body as one word of a shell, in which only the admin key is a variable."""
     return shlex.quote(json.dumps(body)).replace("$ADMIN_KEY", "'\"$ADMIN_KEY\"'")

@@ -37,7 +37,7 @@ CONTENT_SECURITY_POLICY = (
 )
 EXAMPLES = (
     "The examples are for a shell in which `API_AUTH_TOKEN` holds a client key and `ADMIN_KEY` the admin key."
-    " Replace what is in braces, such as `{id}`."
+    " Replace everything in braces, such as `{id}`."
 )
 KEYS = {"API_AUTH_TOKEN": "Needs a client key.", "ADMIN_KEY": "Needs the admin key.", None: "Needs no key."}
 PLACEHOLDER = re.compile(r"{\w+}")
@@ -45,7 +45,7 @@ PLACEHOLDER = re.compile(r"{\w+}")
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One part of the page: what it is called, its lines in the contents, and what it holds."""
+    """One part of the page: its name, its lines in the table of contents, and its content."""
 
     name: str
     title: str
@@ -74,9 +74,8 @@ def page(document: dict[str, Any]) -> bytes:
 
 
 def served_from(origin: str, made: bytes) -> bytes:
-    """A page that was made once, with the origin of this server in its commands.
-
-    Any text can arrive as a host. What would mean something to a shell or in HTML is encoded as in an address.
+    """A page that was made once, with the origin of this server in its commands. A host can be any text, so characters
+    with a meaning in a shell or in HTML are percent-encoded.
     """
     return made.replace(ORIGIN.encode(), quote(origin, safe=":/[]%").encode())
 
@@ -136,6 +135,6 @@ def _error_codes(document: dict[str, Any]) -> str:
 
 
 def _error_code(name: str, status: str) -> str:
-    """A code with an address of its own, its link."""
+    """An error code, with a link to itself."""
     target = escape(f"code-{name}")
     return f'<a id="{target}" href="#{target}">{code(name)}</a> {escape(status)}'

@@ -54,7 +54,7 @@ class Types:
         return markup.prose(text, lambda part: self.link(part) if part in self.names else markup.code(part))
 
     def used_by(self, operations: Any) -> frozenset[str]:
-        """The names of all types that occur in these operations, or in one of the types that do."""
+        """The names of all types that these operations use, directly or through other types."""
         found: set[str] = set()
         new = {*_references(operations)}
         while new:

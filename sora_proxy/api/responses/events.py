@@ -13,7 +13,7 @@ from sora_proxy.api.responses.objects import Outcome, ResponseObjects
 from sora_proxy.events import Completed, Event, Image, Preview, Progress, failure_of
 from sora_proxy.generation import Phase
 
-NUMBERS_PER_EVENT = 100  # an event of the log has at most so many events of the stream
+NUMBERS_PER_EVENT = 100  # the maximum number of events of the stream for one event of the log
 FIRST_OF_PREVIEWS = 50  # the first of these numbers that previews use
 CALL = "response.image_generation_call."
 
@@ -56,7 +56,7 @@ class ResponseEvents:
             yield from self._event("response.failed", response=self._objects.now(None))
 
     def preview(self, preview: Preview) -> Iterator[Piece]:
-        """The event of an unfinished image; nothing if the log's last event has no number left for it."""
+        """The event of an unfinished image; None if the last event of the log has no number left for it."""
         first = self._log_number * NUMBERS_PER_EVENT
         number = max(self.last_number + 1, first + FIRST_OF_PREVIEWS)
         if number < first + NUMBERS_PER_EVENT:
@@ -65,7 +65,7 @@ class ResponseEvents:
             yield from self._of_call("partial_image", preview.index, **shown, output_format=preview.format)
 
     def ending(self, outcome: Outcome) -> Iterator[Piece]:
-        """The events of a successful end."""
+        """The events of a completed generation."""
         for number, item in enumerate(self._objects.calls(outcome)):
             if item["status"] == "completed":
                 yield from self._of_call("completed", number)

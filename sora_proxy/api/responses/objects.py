@@ -1,4 +1,4 @@
-"""A generation as a response: OpenAI's objects, with paths in place of the base64 of files.
+"""A generation as a response: OpenAI's objects, with paths of files where the answer has their base64.
 
 The ids of a response and of its items are the generation's own, with other prefixes.
 """
@@ -16,7 +16,7 @@ from sora_proxy.generation import Generation, Phase, Status
 from sora_proxy.media.image_files import Media
 
 GENERATION, RESPONSE = "chatcmpl-", "resp_"
-# Strict clients accept only OpenAI's codes. The call of the tool has the code of this server.
+# Strict clients accept only OpenAI's codes. The code of this server is in the call of the tool.
 CODES = {"content_policy_violation": "invalid_prompt"}
 
 
@@ -151,8 +151,8 @@ class ResponseObjects:
         return self.call(number, "failed") | error_object(failed.message, code=failed.code)
 
     def _made_by(self) -> dict[str, Any]:
-        """The fields about the back end. The first events of a stream do not have them, since they must be the same
-        when they are sent again; a cancelled response has no id of the task, since the id may arrive later.
+        """The fields about the back end. They are not in the first events of a stream, because those events must be the
+        same when they are sent again. A cancelled response has no id of the task, because the id may arrive later.
         """
         return self.generation.made_by | ({"backend_id": None} if self.generation.cancelled else {})
 

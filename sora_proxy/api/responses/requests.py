@@ -19,7 +19,7 @@ TOOL = "image_generation"
 
 
 def _messages(value: Any) -> Any:
-    """The messages of an input: a text is a user message; items of a list that are not messages are dropped."""
+    """The messages of an input. A text is a user message; list items that are not messages are dropped."""
     if isinstance(value, str):
         return [{"role": "user", "content": value}]
     if isinstance(value, list):
@@ -53,7 +53,7 @@ class ResponseRequest(Lenient):
         Field(
             min_length=1,
             max_length=MAX_MESSAGES,
-            description="The prompt, or a list of messages whose last one of the user is the prompt.",
+            description="The prompt, or a list of messages. The last message of the user is the prompt.",
         ),
         BeforeValidator(_messages),
         WithJsonSchema(INPUT),

@@ -76,7 +76,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     )
 )
 async def retrieve(request: web.Request) -> web.StreamResponse:
-    """Retrieve a response in whatever state it is, or its stream."""
+    """Retrieve a response in any state, or its stream."""
     generation = await _find(request)
     after = requested_start(request, generation, numbers_per_event=NUMBERS_PER_EVENT)
     if after is None:
@@ -166,7 +166,7 @@ async def _copy_of_image(request: web.Request, response_id: str) -> Path:
 
 
 async def _whole(request: web.Request, generation: Generation, *, wait: bool) -> web.StreamResponse:
-    """The response; with `wait` after its end, or shortly before the client gives up."""
+    """The response; with `wait`, once it has ended, or shortly before the client gives up."""
     answer = LongAnswer(request, None if wait else poll_headers(generation))
     if wait:
         patience = min(request.app[SETTINGS].current.image_wait, client_patience(request))
@@ -183,7 +183,7 @@ async def _whole(request: web.Request, generation: Generation, *, wait: bool) ->
 async def _answer_with_text(
     request: web.Request, spec: GenerationSpec, text: str, *, stream: bool
 ) -> web.StreamResponse:
-    """Answer with a text of this server: a response without images, which is not stored."""
+    """Answer with a text from this server: a response without images, which is not stored."""
     objects = ResponseObjects(Generation(new_generation_id(), request[CLIENT], spec))
     outcome = Outcome((), text)
     if not stream:

@@ -43,7 +43,7 @@ class ResponseStream:
         return await self._stream.end(done=False)
 
     async def _send(self, events: Sequence[Event]) -> None:
-        """Send the stream's events for these of the log, after a comment, which keeps the connection alive.
+        """Send the stream's events for these events of the log, after a comment, which keeps the connection alive.
 
         Then send the newest previews, if the client wants them.
         """

@@ -1,4 +1,4 @@
-"""Answering: admits and counts every call, and gives the true answer or that of an ordered fault."""
+"""Answering: admits and counts every call, and gives the normal answer or that of an injected fault."""
 
 import base64
 import hmac
@@ -26,7 +26,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def spoilable(endpoint: str, handler: Handler) -> Handler:
-    """Wrap a handler so that its calls are counted, and faults strike them."""
+    """Wrap a handler so that its calls are counted and faults are applied to them."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         simulator = request.app[COMFYUI]
@@ -48,7 +48,7 @@ async def _spoiled(request: web.Request, rule: Rule, handler: Handler) -> web.St
         seconds, starts = math.inf if given["seconds"] is None else given["seconds"], simulator.starts
         answer = await handler(request) if given["when"] == "after" else None
         await simulator.clock.sleep(seconds)
-        if simulator.starts != starts:  # the process that had the call has ended
+        if simulator.starts != starts:  # the process that handled the call has ended
             return cut(request, reset=True)
         return answer or await handler(request)
     if rule.fault == "node_errors":
@@ -64,7 +64,7 @@ async def _spoiled(request: web.Request, rule: Rule, handler: Handler) -> web.St
 
 
 async def _with_node_errors(answer: web.StreamResponse) -> web.StreamResponse:
-    """Add an error of a node that was not ordered to the answer to a submit."""
+    """Add an error of a node that is not part of the order to the answer to a submit."""
     if not isinstance(answer, web.Response) or answer.status != 200:
         return answer
     missing = {"type": "required_input_missing", "message": "Required input is missing", "details": "images"}

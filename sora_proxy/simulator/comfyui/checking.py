@@ -1,4 +1,4 @@
-"""Checking: ComfyUI's checks of a graph before it queues it, and the words for its faults."""
+"""Checking: the checks that ComfyUI makes before it queues a graph, and the texts of its errors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Unreadable(Exception):
 
 @dataclass(slots=True)
 class Checked:
-    """The result of a check: the outputs that can be made, and the errors of the others by node."""
+    """The result of a check: the outputs that can be executed, and the errors of the others by node."""
 
     outputs: list[str] = field(default_factory=list)
     node_errors: dict[str, Any] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Check:
     _path: list[str] = field(default_factory=list)  # of nodes that are being checked
 
     def run(self) -> Checked:
-        """Return the outputs that can be made. Raises Rejected if there are none, or Unreadable."""
+        """Return the outputs that can be executed. Raises Rejected if there are none, or Unreadable."""
         self._check_classes()
         outputs = [node_id for node_id, node in self.graph.items() if CATALOGUE[node["class_type"]].is_output]
         if not outputs:

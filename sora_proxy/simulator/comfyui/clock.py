@@ -1,4 +1,4 @@
-"""Clock: the time of jobs and of intended pauses."""
+"""Clock: the time of jobs and of requested pauses."""
 
 import time
 
@@ -27,7 +27,7 @@ class Clock(News):
         self.wake()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for this time."""
+        """Wait for this many seconds."""
         await self.reach(self.now() + seconds)
 
     async def reach(self, due: float) -> None:

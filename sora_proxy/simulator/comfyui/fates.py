@@ -1,4 +1,4 @@
-"""Fates: the effects of ordered fates on running jobs."""
+"""Fates: the effects of injected faults on running jobs."""
 
 import uuid
 
@@ -20,7 +20,7 @@ class Vanished(Exception):
 
 
 async def meet(fate: Rule, job: Job, sockets: Sockets) -> None:
-    """Let a fate strike. Raises NodeFailed or Vanished."""
+    """Apply the injected fault to a running job. Raises NodeFailed or Vanished."""
     given = fate.parameters
     match fate.fault:
         case "execution_error":

@@ -63,7 +63,7 @@ class Files:
         return sorted(f"{place.subfolder}/{place.name}".lstrip("/") for place in places)
 
     def next_number(self, subfolder: str, prefix: str, kind: str) -> int:
-        """Return the number after the highest one of files with this prefix."""
+        """Return the next free number for files with this prefix."""
         numbered = re.compile(re.escape(prefix) + r"_(\d+)_?\.png")
         found = [
             numbered.fullmatch(place.name)

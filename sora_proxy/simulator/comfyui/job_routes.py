@@ -1,4 +1,4 @@
-"""Job routes: the jobs at `/api/jobs`, and their cancelling."""
+"""Job routes: the jobs at `/api/jobs`, and how they are cancelled."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class BadQuery(Exception):
 
 
 async def one(request: web.Request) -> web.Response:
-    """Show one job, as ended as soon as any job with this id has ended."""
+    """Show one job. It counts as ended as soon as any job with this id has ended."""
     simulator, prompt_id = request.app[COMFYUI], request.match_info["prompt_id"]
     entry = simulator.jobs.history.get(prompt_id)
     if entry is not None:

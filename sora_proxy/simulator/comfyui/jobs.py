@@ -15,7 +15,7 @@ Message = tuple[str, dict[str, Any]]
 
 @dataclass(slots=True)
 class Job:
-    """A submitted job; `outputs` are the nodes to execute, and `fate` is an ordered fault."""
+    """A submitted job; `outputs` are the nodes to execute, and `fate` is an injected fault."""
 
     number: float
     prompt_id: str
@@ -37,7 +37,7 @@ class Job:
         return [self.number, self.prompt_id, self.graph, self.extra_data, self.outputs]
 
     def has_fate(self, fault: str) -> bool:
-        """Return whether this fault was ordered for it."""
+        """Return whether this fault was requested for this job."""
         return self.fate is not None and self.fate.fault == fault
 
 
@@ -60,7 +60,7 @@ class Entry:
 
     @property
     def status(self) -> dict[str, Any]:
-        """The status of the job's end."""
+        """The status with which the job ended."""
         word = "success" if self.succeeded else "error"
         return {"status_str": word, "completed": self.succeeded, "messages": [list(each) for each in self.messages]}
 
@@ -90,7 +90,7 @@ class Jobs(News):
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, as at the end of the process."""
+        """Forget everything, as when the process ends."""
         self._heap: list[tuple[float, str, int, Job]] = []
         self._pushed = 0
         self._number = 0
@@ -127,7 +127,7 @@ class Jobs(News):
         return self.running
 
     def ended(self, entry: Entry | None) -> None:
-        """Note the end of the running job. Without an entry, it is not in the history."""
+        """Note that the running job has ended. Without an entry, it is not in the history."""
         self.running = None
         if entry is not None:
             self.history[entry.job.prompt_id] = entry

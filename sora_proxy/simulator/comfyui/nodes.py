@@ -24,14 +24,14 @@ class NodeFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """The data of samplers. The images that it is decoded to differ only in their number."""
+    """The data of samplers. The images to which it is decoded differ only in their number."""
 
     picture: Picture
     count: int
 
     @property
     def pictures(self) -> Pictures:
-        """The images that it is decoded to."""
+        """The images to which it is decoded."""
         numbers = range(1, self.count + 1)
         return tuple(replace(self.picture, variant=number, count=self.count) for number in numbers)
 

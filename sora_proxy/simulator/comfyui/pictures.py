@@ -18,9 +18,8 @@ PREVIEW_SIDE = 256
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image that is not drawn yet, from a text, an uploaded file, both, or a colour.
-
-    Its first pixel has the colour of the uploaded file's first pixel, or one that follows from text and variant.
+    """An image that is not drawn yet, from a text, an uploaded file, both, or a colour. Its first pixel has the colour
+    of the uploaded file's first pixel, or a colour that is derived from text and variant.
     """
 
     width: int

@@ -82,14 +82,14 @@ def add_routes(app: web.Application) -> None:
 
 
 async def advance(request: web.Request) -> web.Response:
-    """Move the clock of jobs and of intended pauses forward by some seconds."""
+    """Move the clock of jobs and of requested pauses forward by some seconds."""
     seconds = await _seconds_of(request)
     request.app[COMFYUI].clock.advance(seconds)
     return json_response({"advanced": seconds})
 
 
 async def restart(request: web.Request) -> web.Response:
-    """End the process and start it again. Until then, for the given seconds if any, connections are refused."""
+    """End the process and start it again, after the given seconds if any. Until then, connections are refused."""
     seconds = await _seconds_of(request)
     await request.app[PROCESS].restart(seconds, request.transport)
     answer = json_response({"restarted": True, "seconds": seconds})

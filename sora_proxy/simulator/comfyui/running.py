@@ -45,13 +45,13 @@ class Run:
     job: Job
     report: Report = field(init=False)
     entry: Entry = field(init=False)
-    _fate: Rule | None = field(init=False)  # until it has struck
+    _fate: Rule | None = field(init=False)  # None once it was applied
     _node_id: str = ""  # of the node that runs
     _made: dict[str, Made] = field(default_factory=dict)  # by node
     _executed: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Begin the report and the entry of the job."""
+        """Prepare the report and the entry of the job."""
         is_sparse = self.simulator.version.has(Change.recent)
         self.report = Report(self.job, self.simulator.sockets, self.simulator.clock, is_sparse)
         self.entry = Entry(self.job, messages=self.report.messages)
@@ -88,7 +88,7 @@ class Run:
         return signatures
 
     def _more_of(self, node: Mapping[str, Any]) -> Any:
-        """The dependencies of a node besides its inputs: files, and the job itself if a fate may strike there."""
+        """The dependencies of a node besides its inputs: files, and the job itself if its fate may be applied there."""
         kind, fate = CATALOGUE[node["class_type"]], self.job.fate
         inputs = [node["inputs"][name] for name, each in kind.inputs.items() if each.folder == "input"]
         files = [self.simulator.files.digest_of_input(path) for path in inputs]
@@ -148,7 +148,7 @@ class Run:
         return given
 
     async def _take_time(self, node_id: str, started: float, steps: int, value: Any) -> None:
-        """Wait for the seconds of a slow node. The job's fate strikes after the first step."""
+        """Wait for the seconds of a slow node. The job's fate is applied after the first step."""
         kind, options = CATALOGUE[self.job.graph[node_id]["class_type"]], self.simulator.options
         count = (options.steps or steps) if kind.has_steps else 1
         for step in range(1, count + 1):
@@ -173,7 +173,8 @@ class Run:
             raise Interrupted
 
     async def _strike(self, node_id: str, kind: NodeClass) -> None:
-        """Let the fate of the job strike once: at its own node, or at a slow one, or at the latest at the output."""
+        """Apply the fate of the job once: at the node that it names, or at a slow one, or at the latest at the
+        output."""
         fate, name = self._fate, self.job.graph[node_id]["class_type"]
         if fate is None:
             return

@@ -14,7 +14,7 @@ from sora_proxy.simulator.comfyui.pictures import Picture, png_of
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """The places and the numbers of one output node's files."""
+    """The folders and numbers of the files of one output node."""
 
     files: Files
     prefix: str
@@ -49,6 +49,6 @@ class Saving:
 
 
 def pngs_of(pictures: tuple[Picture, ...], job: Job) -> Callable[[], list[bytes]]:
-    """Return a function that makes the files of images, which blocks."""
+    """Return a blocking function that makes the files of images."""
     more = job.extra_data.get("extra_pnginfo") or {}
     return lambda: [png_of(picture, job.graph, more) for picture in pictures]

@@ -42,7 +42,7 @@ class Sockets:
         return list(self._table)
 
     def add(self, name: str, connection: Connection) -> None:
-        """Note a socket that was opened."""
+        """Register a newly opened socket."""
         self.opened += 1
         self.open += 1
         self.displaced += name in self._table
@@ -50,7 +50,7 @@ class Sockets:
         self._table[name] = connection
 
     def closed(self, name: str) -> None:
-        """Note that a socket of this id was closed."""
+        """Register that a socket with this id was closed."""
         self.open -= 1
         self.forget(name)
 
@@ -95,7 +95,7 @@ class Sockets:
 
 
 async def _delivered(sending: Awaitable[None]) -> None:
-    """Send a frame. It is in a buffer before the wait begins, so the end of the wait loses no frame."""
+    """Send a frame. The frame is in a buffer before the wait begins, so a wait that is given up loses no frame."""
     with contextlib.suppress(ConnectionError, TimeoutError):
         async with asyncio.timeout(MAX_SECONDS):
             await sending

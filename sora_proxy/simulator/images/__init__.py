@@ -2,7 +2,7 @@
 
 `profile.py` lists the possible differences, `self_hosted.py` and `hosted.py` hold those of each server. `orders.py`
 reads and refuses orders, `work.py` makes the images, and `answers.py`, `chat.py` and `gemini.py` answer. As with every
-simulator, `/simulator/faults` takes orders for faults, and `/simulator/stats` shows the requests.
+simulator, `/simulator/faults` takes requests for faults, and `/simulator/stats` shows the requests.
 """
 
 from sora_proxy.simulator.images.options import ImagesOptions

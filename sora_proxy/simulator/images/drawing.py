@@ -20,7 +20,7 @@ BLURS = (48, 24, 12)  # the sides in pixels of the squares in partial images
 
 
 def image_of(order: Order, variant: int, preview: bytes | None) -> bytes:
-    """Draw an image of an order; the variant counts from 1, and `preview` is the small form of a reference."""
+    """Draw an image of an order; the variant counts from 1, and `preview` is a small copy of a reference."""
     width, height = order.size
     sketch = Sketch(order.prompt or VARIATION, variant, order.n, width, height, bool(order.references), preview)
     return _in_format(draw(sketch), order.output_format)
@@ -37,7 +37,7 @@ def partial_of(image: bytes, number: int, output_format: str) -> bytes:
 
 
 def small_form_of(file: File) -> bytes:
-    """Check a reference and make the small form that images show. Raises Refused."""
+    """Check a reference and make the small copy that images show. Raises Refused."""
     try:
         return preview_of(file.content)
     except UnusableImage as error:
@@ -54,7 +54,7 @@ def plain_image(order: Order, variant: int, size: int) -> bytes:
 
 
 def padded(image: bytes, size: int) -> bytes:
-    """Make a PNG `size` bytes long, by a chunk that readers skip; other formats get bytes at their end."""
+    """Make a PNG `size` bytes long with a chunk that readers skip. Other formats are extended after their end."""
     missing = size - len(image)
     if missing <= 0:
         return image

@@ -1,4 +1,4 @@
-"""Faults: the faults that can be ordered, and the manner of answering for each of them."""
+"""Faults: the faults that can be injected, and how calls are answered with each of them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,8 @@ _SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An image at an address, which may be relative, need the key, and fail a number of times before it works."""
+    """An image at an address. The address may be relative, require the key, and fail a number of times before it
+    works."""
 
     relative: bool
     guarded: bool
@@ -37,7 +38,7 @@ class Manner:
     empty: bool = False  # an answer without images
     words: str | None = None  # a text instead of images, in chats
     moderated: bool = False  # xAI's refusal with status 200
-    finish_reason: str = "STOP"  # of Gemini; with any other there is no image
+    finish_reason: str = "STOP"  # of Gemini; with any other reason there is no image
     block_reason: str | None = None  # of Gemini
     declared_type: str | None = None  # of the image
     min_bytes: int = 0  # of each image

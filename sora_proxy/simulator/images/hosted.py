@@ -1,6 +1,7 @@
 """Hosted: the profiles of hosted services. They were not compared with the running services.
 
-Sources: the makers' documents, the open code of clients, and public reports. Other facts are as with OpenAI.
+Sources: the providers' documents, the open code of clients, and public reports. Everything else is assumed to be as in
+OpenAI's API.
 """
 
 from collections.abc import Mapping

@@ -16,7 +16,7 @@ class ImagesOptions:
     seconds: float = option(8.0, "time that an order takes, in seconds")
     partial_seconds: float = option(1.0, "time before each partial image of a stream, in seconds")
     image_bytes: int = option(
-        0, "size of every image in bytes; it is then a plain colour (0: drawn images of any size)"
+        0, "size of each image in bytes; such images are one plain colour (0: drawn images of any size)"
     )
     key: str = option("", "key that clients must send (empty: any key)")
 

@@ -63,9 +63,9 @@ class Fields:
     max_count: int = 10
     cuts_count: bool = False  # to the maximum, instead of a refusal
     sizes: Sizes = field(default_factory=Sizes)
-    families: Mapping[str, Sizes] = field(default_factory=dict)  # sizes by the beginnings of model names
+    families: Mapping[str, Sizes] = field(default_factory=dict)  # sizes by the prefixes of model names
     response_formats: tuple[str, ...] = ("b64_json", "url")  # the first is the default
-    edit_response_formats: tuple[str, ...] | None = None  # None: the same
+    edit_response_formats: tuple[str, ...] | None = None  # None: the same as for generations
     output_formats: tuple[str, ...] = ()
     edit_output_formats: tuple[str, ...] = ()
     max_partial_images: int = 0  # 0: `stream` is ignored
@@ -110,7 +110,7 @@ class Profile:
     models: tuple[str, ...]  # those that make images
     other_models: tuple[str, ...] = ()  # in its list
     wire: Wire = Wire.images
-    base: str = "/v1"  # the beginning of its addresses
+    base: str = "/v1"  # the prefix of its paths
     deployment_in_path: bool = False
     query: tuple[str, ...] = ()  # parameters that all addresses need
     keys: Keys = Keys()

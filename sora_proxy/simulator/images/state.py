@@ -22,7 +22,7 @@ MAX_STORED_BYTES = 256 * 2**20
 
 @dataclass(slots=True)
 class StoredFile:
-    """An image behind an address, which may need the key, and fail a number of times."""
+    """An image behind an address, which may require the key, and fail a number of times."""
 
     content: bytes
     content_type: str

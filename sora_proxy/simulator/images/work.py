@@ -26,7 +26,7 @@ OWN = Link(relative=False, guarded=False, failures=0)
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One order that is being made; `preview` is the small form of its first reference."""
+    """One order that is being made; `preview` is a small copy of its first reference."""
 
     request: web.Request
     simulator: ImagesSimulator
@@ -97,7 +97,7 @@ Answer = Callable[[Work], Awaitable[web.StreamResponse]]
 
 
 async def take(request: web.Request, endpoint: str, read: Read, answer: Answer) -> web.StreamResponse:
-    """Read an order, and make its images, or what a fault demands. Raises Refused."""
+    """Read an order, and make its images, or answer as a fault demands. Raises Refused."""
     simulator = request.app[IMAGES]
     received = received_of(request, endpoint)
     try:
@@ -129,7 +129,7 @@ def check_access(request: web.Request, key: str | None) -> None:
 
 
 def manner_for(request: web.Request, received: Received, prompt: str | None = None) -> Manner:
-    """Return the manner in which a rule has a call answered, and count the strike."""
+    """Return the manner in which a rule wants a call to be answered, and count its use."""
     simulator = request.app[IMAGES]
     rule = simulator.faults.answer_rule(Call(received.endpoint, received.key, prompt))
     if rule is not None:
@@ -139,7 +139,7 @@ def manner_for(request: web.Request, received: Received, prompt: str | None = No
 
 
 def spoiled(request: web.Request, manner: Manner) -> web.Response | None:
-    """Return the answer that a fault demands, or None for the true answer. Raises Refused."""
+    """Return the answer that a fault demands, or None for the normal answer. Raises Refused."""
     if manner.refusal is not None:
         raise manner.refusal
     if manner.dropped:
@@ -156,7 +156,7 @@ async def _carry_out(work: Work, answer: Answer) -> web.StreamResponse:
 
 
 async def _preview_of(order: Order, simulator: ImagesSimulator) -> bytes | None:
-    """The small form of the first reference. Raises Refused if a file is not an image and the profile checks that."""
+    """A small copy of the first reference. Raises Refused if a file is not an image and the profile checks that."""
     files = [file for file in (*order.references, order.mask) if file is not None and file.address is None]
     previews: list[bytes | None] = []
     for file in files:

@@ -93,7 +93,7 @@ class ComfyUI:
         workflows = await self._servers.workflows(submission)
         output = workflow_for(workflows, submission).output
         graph = graph_for(workflows, submission, secrets.randbelow(SEEDS))
-        _save_anew(graph, output, task_id)
+        _name_files_uniquely(graph, output, task_id)
         listener = self._jobs.listener(account)
         listener.watch(task_id, graph)
         await listener.ready()
@@ -144,20 +144,20 @@ class ComfyUI:
         if output in _nodes_without_work(answer.get("node_errors")):
             await self._jobs.stop(task_id, account)
             raise TaskFailed(
-                "The back end can't make this order. Change the prompt, the size, the parameters or the images.",
+                "The back end refused this order. Change the prompt, the size, the parameters or the images.",
                 code="order_refused",
             )
 
 
-def _save_anew(graph: dict[str, Any], output: str, task_id: str) -> None:
-    """Give the files of an order unique names. Otherwise ComfyUI answers a graph that it made before with the old
-    files, which may be gone."""
+def _name_files_uniquely(graph: dict[str, Any], output: str, task_id: str) -> None:
+    """Give the files of an order unique names. Otherwise ComfyUI answers a graph that it has already executed with the
+    old files, which may be gone."""
     inputs = graph[output]["inputs"]
     if isinstance(prefix := inputs.get("filename_prefix"), str):
         inputs["filename_prefix"] = f"{prefix}-{task_id}"
 
 
 def _nodes_without_work(node_errors: Any) -> set[str]:
-    """The output nodes that are not executed, of an order that was accepted for its other nodes."""
+    """The output nodes that are not executed although the order was accepted, because other nodes are valid."""
     outputs = [as_object(error).get("dependent_outputs") for error in as_object(node_errors).values()]
     return {node for nodes in outputs if isinstance(nodes, list) for node in nodes if isinstance(node, str)}

@@ -46,7 +46,7 @@ FAULTY = {
     "return_type_mismatch",
 }
 REJECTED = {
-    401: "The server, or a proxy in front of it, asks for a login.",
+    401: "The server, or a proxy in front of it, requires a login.",
     403: "The server, or a proxy in front of it, denies access to this gateway.",
 }
 
@@ -120,7 +120,7 @@ class Calls:
         raise fault
 
     async def answer(self, call: Call) -> Answer:
-        """The answer to a call, read. Raises Fault if there is none."""
+        """The answer to a call, read completely. Raises Fault if there is none."""
         content = bytearray()
         async with self._http.answer(call) as answer:
             async for chunk in answer.content.iter_any():
@@ -151,7 +151,7 @@ def refusal_in(document: Mapping[str, Any]) -> RequestFault:
     if kinds & FAULTY:
         return RequestFault("The workflow of this model has a fault; the log names it.", code="model_unavailable")
     return RequestFault(
-        "The back end can't make this order. Change the prompt, the size, the parameters or the images.",
+        "The back end refused this order. Change the prompt, the size, the parameters or the images.",
         code="order_refused",
     )
 

@@ -104,6 +104,6 @@ def _fault_of(field: str, place: Slot, graph: Mapping[str, Any]) -> str | None:
 
 
 def listed(names: Sequence[Any]) -> str:
-    """Names for a message, shortened to a limited number."""
+    """Names for a message: a limited number of them."""
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     return ", ".join(str(name) for name in names[:MAX_LISTED]) + more

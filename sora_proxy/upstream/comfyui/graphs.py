@@ -78,12 +78,13 @@ def _own_abilities(workflow: Workflow) -> Abilities:
 
 
 def _has_checkpoint(workflow: Workflow, checkpoint: str) -> bool:
-    """Whether a workflow can use the checkpoint of a model's name. One that maps none always uses its own."""
+    """Whether a workflow can use the checkpoint of a model's name. A workflow that maps no checkpoint always uses that
+    of its graph."""
     return not checkpoint or "checkpoint" not in workflow.slots or checkpoint in workflow.available
 
 
 def _size_in(workflow: Workflow) -> Size | None:
-    """The size in the file, if an order can set another."""
+    """The size in the file, if an order can set another size."""
     found = [
         workflow.graph[node]["inputs"].get(name)
         for field in ("width", "height")
@@ -101,7 +102,7 @@ def _other(workflow: Workflow, name: str | None, workflows: Mapping[str, Workflo
 
 
 def workflow_for(workflows: Mapping[str, Workflow], submission: Submission) -> Workflow:
-    """The workflow that makes an order. Raises RequestFault."""
+    """The workflow that produces the images of an order. Raises RequestFault."""
     name = submission.model.partition("/")[0]
     if name not in workflows:
         raise RequestFault("The workflow of this model no longer exists.", code="model_unavailable")
@@ -160,7 +161,7 @@ def _set_images(graph: Graph, workflow: Workflow, submission: Submission) -> Non
         if needed and not given:
             raise RequestFault(f"The model {workflow.name} needs a {noun}.", code="order_refused")
         if len(given) > len(needed):
-            raise RequestFault(f"The model {workflow.name} has no place for another {noun}.", code="order_refused")
+            raise RequestFault(f"The model {workflow.name} accepts no further {noun}.", code="order_refused")
     for place, file in zip(images, files, strict=False):
         _set(graph, place, file)
     for place in workflow.slots.get("mask", ()):

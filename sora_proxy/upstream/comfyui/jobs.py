@@ -1,4 +1,4 @@
-"""Jobs: the states of this server's jobs, and their stopping without harm to jobs of other programs."""
+"""Jobs: the states of this server's jobs, and how to stop them without harm to jobs of other programs."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
@@ -41,7 +41,7 @@ class Jobs:
         return listener
 
     async def poll(self, task_ids: Sequence[str], account: Account) -> dict[str, Snapshot]:
-        """The states of the jobs, among these, that the server knows. Raises Fault."""
+        """The states of those of these jobs that the server knows. Raises Fault."""
         queue = queued_jobs(await self._calls.get(account, "/queue"))
         listener, found = self.listener(account), {}
         for task_id in task_ids:

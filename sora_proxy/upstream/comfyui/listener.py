@@ -1,9 +1,9 @@
 """Listener: receives the progress of this server's jobs at one ComfyUI, by one WebSocket while there are any.
 
-The socket is optional, since polls show the ends of jobs in any case. ComfyUI's table of sockets has weaknesses (seen
-with three versions): after a second socket with the same id is opened, the first one gets no events, and when the first
-one is closed, the second gets none either. So there is at most one socket of an id, the next is opened after the last
-is closed, and a socket without frames while a job runs is replaced.
+The socket is optional, because polls show in any case when jobs have ended. ComfyUI's table of sockets has weaknesses
+(seen with three versions): after a second socket with the same id is opened, the first one gets no events, and when the
+first one is closed, the second gets none either. So there is at most one socket of an id, the next is opened after the
+last is closed, and a socket without frames while a job runs is replaced.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0  # between checks for silence and for the end of all jobs
 SILENCE_SECONDS = 30.0  # without a frame while a job runs
-UNPOLLED_SECONDS = 60.0  # after the last poll, until a job is forgotten
-READY_SECONDS = 2.0  # for which an order waits for the socket, so that it gets the first events
+UNPOLLED_SECONDS = 60.0  # how long after its last poll a job is forgotten
+READY_SECONDS = 2.0  # how long an order waits for the socket, so that the socket gets the first events
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0  # before a broken socket is opened again
 # With this flag, previews name their jobs.
 FLAGS = orjson.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}).decode()
@@ -109,7 +109,7 @@ class Listener:
         self._heard_at = _now()
         while self._wanted():
             try:
-                async with asyncio.timeout(TICK_SECONDS):  # its own time begins again with each ping
+                async with asyncio.timeout(TICK_SECONDS):  # its own timeout starts again with each ping
                     frame = await socket.receive()
             except TimeoutError:
                 continue

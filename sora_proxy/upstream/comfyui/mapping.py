@@ -61,10 +61,10 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_list), AfterValidator(_names
 
 
 class MapFile(BaseModel):
-    """A map. A field with several slots is written to each, but each slot of `image` gets another reference.
+    """A map. A field is written to all of its slots, except that each slot of `image` gets another reference.
 
-    `checkpoints` are names or patterns. `with_reference` and `with_mask` name the workflows that make orders with a
-    reference image and with a mask instead of this one. Both sides are multiples of `size_step`. The images of the node
+    `checkpoints` are names or patterns. `with_reference` and `with_mask` name the workflows that replace this one for
+    orders with a reference image and with a mask. Both sides are multiples of `size_step`. The images of the node
     `output` are the result.
     """
 

@@ -111,7 +111,7 @@ def _copy_chunks(source: BinaryIO, target: BinaryIO, left: int, kinds: frozenset
         else:
             _copy(source, target, padded)
     if left < 0:
-        raise Damaged("a chunk is longer than what it is a part of")
+        raise Damaged("a chunk is longer than the part that contains it")
     _skip(source, left)
 
 
@@ -136,7 +136,7 @@ def _copy_jpeg(source: BinaryIO, target: BinaryIO) -> None:
 
 
 def _needed(marker: int, data: bytes) -> bytes | None:
-    """What an image needs of a segment; None if nothing. A thumbnail is not needed."""
+    """The part of a segment that the image needs; None if it needs none. A thumbnail is not needed."""
     if marker in JPEG_CODING or (marker == 0xE2 and data.startswith(JPEG_PROFILE)):
         return data
     if marker == 0xE0 and data.startswith(b"JFIF\0"):
@@ -191,7 +191,7 @@ def _table_size(flags: int) -> int:
 
 
 def _copy_extension(source: BinaryIO, target: BinaryIO) -> None:
-    """Copy an extension that says how frames are shown, and of it only blocks of the size that those have."""
+    """Copy an extension that says how frames are shown, but only blocks of the expected size."""
     label, block = _read(source, 1), _block(source)
     kept_bytes = 0
     if label[0] == GIF_GRAPHIC_CONTROL:

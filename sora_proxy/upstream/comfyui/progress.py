@@ -2,7 +2,7 @@
 
 Facts from running servers: `progress_state` lists every node that was touched so far, `execution_cached` the nodes that
 come from the cache, and a preview that names its job is a binary frame of event 4, big-endian: its number, the length
-of a JSON text, that text, the image. Polls show everything else better.
+of a JSON text, that text, the image. Everything else is read from polls.
 """
 
 import asyncio
@@ -91,7 +91,7 @@ def read_binary(frame: bytes, jobs: Mapping[str, JobProgress]) -> bool:
 
 
 def _weights(graph: Graph) -> dict[str, float]:
-    """What each node counts beside the others. Slow ones have their share however many others there are."""
+    """The weight of each node. Slow nodes together have a fixed share, however many other nodes there are."""
     slow = {node_id for node_id, node in graph.items() if _is_slow(as_object(node))}
     others = max(len(graph) - len(slow), 1)
     weight = others * SLOW_SHARE / (1 - SLOW_SHARE) / max(len(slow), 1)

@@ -14,7 +14,7 @@ ObjectInfo = Mapping[str, Any]
 GROUPS = ("required", "optional")
 UPLOADS = ("image_upload", "video_upload", "audio_upload")  # marks of a choice whose files change with uploads
 OTHER_MEDIA = {"LATENT", "AUDIO", "VIDEO", "MESH", "MODEL", "CLIP", "VAE", "CONDITIONING"}
-DYNAMIC = "COMFY_"  # the beginning of the types of inputs that have other names in a graph
+DYNAMIC = "COMFY_"  # the prefix of the types of inputs that have other names in a graph
 
 
 def choices_of(object_info: ObjectInfo, class_type: str, name: str) -> Sequence[Any] | None:
@@ -40,13 +40,14 @@ def required_of(object_info: ObjectInfo, class_type: str) -> list[str]:
 
 
 def outputs_of(object_info: ObjectInfo, class_type: str) -> int | None:
-    """How many outputs a node has, which count from 0; None if that is not told."""
+    """The number of a node's outputs, which are numbered from 0; None if the server does not report it."""
     outputs = as_object(object_info.get(class_type)).get("output")
     return len(outputs) if isinstance(outputs, list) else None
 
 
 def saves_images(object_info: ObjectInfo, class_type: str) -> bool:
-    """Whether the images of a node may be results: it is an output node, and takes not only data of other kinds."""
+    """Whether the images of a node may be results: it is an output node that takes images, or at least no other
+    media."""
     types = {_type(config) for group in GROUPS for config in _group(object_info, class_type, group).values()}
     is_output = as_object(object_info.get(class_type)).get("output_node") is not False
     return is_output and ("IMAGE" in types or not types & OTHER_MEDIA)
@@ -61,7 +62,8 @@ def _config(object_info: ObjectInfo, class_type: str, name: str) -> list[Any]:
 
 
 def _group(object_info: ObjectInfo, class_type: str, group: str) -> Mapping[str, Any]:
-    """The inputs of a class; empty if its description has an unknown form, so that the server decides."""
+    """The inputs of a class. If its description has an unknown form, there are none, so that the server itself checks
+    them."""
     return as_object(as_object(as_object(object_info.get(class_type)).get("input")).get(group))
 
 

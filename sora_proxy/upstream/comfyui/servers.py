@@ -36,7 +36,7 @@ class Known:
     problems: Mapping[str, str]
 
     def can_make(self, submission: Submission) -> bool:
-        """Whether the server can make an order without a change of its meaning."""
+        """Whether the server supports an order without changing its meaning."""
         abilities = self.models.get(submission.model)
         return abilities is not None and abilities.can_make(submission.spec)
 
@@ -67,9 +67,9 @@ class Servers:
         return Capabilities(known.models)
 
     async def workflows(self, submission: Submission) -> Mapping[str, Workflow]:
-        """The workflows that run on a server. They can make this order.
+        """The workflows that run on a server, if they support this order.
 
-        Raises RateLimited if only other servers can make it, RequestFault if none can, or another Fault.
+        Raises RateLimited if only other servers support it, RequestFault if no server does, or another Fault.
         """
         account, model = submission.account, submission.model
         await self._read()
@@ -79,8 +79,8 @@ class Servers:
         if known.can_make(submission):
             return known.workflows
         if any(other.can_make(submission) for other in self._known.values()):
-            raise RateLimited("Only other servers can make this order.", retry_after=ASK_SECONDS, family=model)
-        raise RequestFault("The back end can no longer make this order.", code="model_unavailable")
+            raise RateLimited("Only other servers support this order.", retry_after=ASK_SECONDS, family=model)
+        raise RequestFault("The back end no longer supports this order. Use another model.", code="model_unavailable")
 
     def has_class(self, class_type: str) -> bool:
         """Whether a workflow has a node of this class. Other texts that a server sends for a class are not shown."""

@@ -23,7 +23,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors put it before UTF-8
 MAX_SEED = 2**64 - 1  # of ComfyUI's own samplers
 MAX_SIDE = 4096  # pixels
 MAX_NAME = 100  # characters
-FOLDER = "WORKFLOWS_DIR"  # instead of a workflow's name, for a fault of the folder itself
+FOLDER = "WORKFLOWS_DIR"  # stands for a workflow's name in a fault of the folder itself
 
 T = TypeVar("T")
 Graph = dict[str, Any]
@@ -54,14 +54,15 @@ class Workflow:
 
 
 class WorkflowFolder:
-    """The workflows of the package and of a folder, which need not exist."""
+    """The workflows of the package and, if it exists, of a folder."""
 
     def __init__(self, folder: Path | None) -> None:
         self.workflows: Mapping[str, Workflow] = MappingProxyType({})
         self.faults: Mapping[str, str] = MappingProxyType({})  # by workflow
         self._folder = folder
         self._lock = threading.Lock()  # several threads may read
-        self._contents: dict[Path, tuple[Stamp, Any]] = {}  # a document, or the ValueError for which it can't be read
+        # A document, or the ValueError that says why it can't be read.
+        self._contents: dict[Path, tuple[Stamp, Any]] = {}
 
     def read(self) -> bool:
         """Read the files that changed, and return whether there were any. It blocks."""
@@ -195,8 +196,8 @@ def _workflow(name: str, graph: Graph, mapping: MapFile) -> Workflow:
 
 
 def _wrong_names(workflow: Workflow, found: Mapping[str, Workflow], known: Collection[str]) -> str | None:
-    """The fault in the workflows that a workflow names. A named one may be disabled or faulty; then this workflow
-    takes no reference images or masks."""
+    """The fault in a map's references to other workflows. It is no fault if such a workflow is disabled or faulty; then
+    this workflow takes no reference images or masks."""
     for field, name, needed in (
         ("with_reference", workflow.with_reference, "image"),
         ("with_mask", workflow.with_mask, "mask"),

@@ -1,8 +1,8 @@
 """The back end for servers with OpenAI's Images API, such as OpenAI itself and Azure, each by its profile. It also
-covers two relatives, which have the image in the answer of a chat, or of Google's Gemini.
+covers two relatives: chat completions and Google's Gemini, whose answers contain the image.
 
-The request is the job: an order is one call, whose answer holds the images. A call that breaks off may be paid for, and
-its outcome can't be found out.
+The request is the job: an order is one call, whose answer holds the images. A call that breaks off may have been
+charged, and its outcome can't be found out.
 """
 
 import re
@@ -97,7 +97,7 @@ class OpenAIImages:
         return []
 
     async def cancel(self, task_id: str, account: Account) -> bool:  # noqa: ARG002
-        return False  # a closed connection ends neither the work nor the bill
+        return False  # closing the connection stops neither the work nor the charge
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
         # A model may link to any address, which must not get the key.
@@ -109,7 +109,7 @@ class OpenAIImages:
 
     async def probe(self, account: Account) -> None:
         path = self._profile.probe_path or self._profile.models_path
-        if path is not None:  # else there is no free call, and the next order is the test
+        if path is not None:  # otherwise there is no free call, and the next order is the test
             await self._get(path, account)
 
     async def close(self) -> None:

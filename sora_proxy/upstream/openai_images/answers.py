@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 REQUEST_IDS = ("x-request-id", "apim-request-id", "x-siliconcloud-trace-id", "x-litellm-call-id")
 PARTIAL = ("image_generation.partial_image", "image_edit.partial_image")
-ERROR_FIELDS = ("error", "choices", "type")  # one of them is in an answer of status 200 that reports an error
+ERROR_FIELDS = ("error", "choices", "type")  # an answer of status 200 that reports an error has one of these
 COMPLETED = ("image_generation.completed", "image_edit.completed")
 
 
@@ -103,7 +103,7 @@ class Reader:
 
     @staticmethod
     async def _feed(texts: LongTexts, line: bytes, part: bytes) -> bytes:
-        """Read more of a line. Returns its beginning, which shows whether it holds data."""
+        """Read more of a line. Returns the first part, which shows whether the line holds data."""
         head = b"data:"
         if len(line) < len(head):
             line, part = (line + part)[: len(head)], (line + part)[len(head) :]

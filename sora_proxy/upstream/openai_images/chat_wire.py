@@ -1,4 +1,4 @@
-"""The wire of chat completions, where an order is a message, and the answer of the model holds the image.
+"""The wire of chat completions, in which an order is a message, and the answer of the model contains the image.
 
 OpenRouter has images in `message.images` (its documents "Image Generation" and "Errors and Debugging"). Other services
 write Markdown into `content`, or send it as parts.

@@ -15,10 +15,11 @@ Document = Mapping[str, Any]  # the JSON object of an answer of status 200
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The functions of one wire. `images_in` finds base64, data URIs or addresses; `refusal_in` is for answers without.
+    """The functions of one wire. `images_in` finds base64, data URIs or addresses; `refusal_in` is for answers without
+    images.
 
     `other_texts`: the maximum number of other strings of base64 in an answer, such as the signatures and sketches of a
-    model that thinks. They come before the image, and can't be told from it until the answer has ended.
+    model that thinks. They come before the image, and can't be distinguished from it until the answer has ended.
     """
 
     order_of: Callable[[Submission, Profile, Mapping[InputImage, Input]], Order]

@@ -46,7 +46,7 @@ NO_MODEL = {"model_not_found", "deploymentnotfound", "invalidendpointormodel.not
 REJECTED = {
     401: "The back end does not accept the key.",
     402: "The account has no credit left.",
-    403: "The account is not allowed to do this. It may be blocked or need a verification.",
+    403: "The account is not allowed to do this. It may be blocked or need verification.",
 }
 ERROR_WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
 MAX_TEXT = 2000  # characters of a message that are searched
@@ -59,7 +59,7 @@ MARKUP = str.maketrans(dict.fromkeys("<>[]`", " "))
 class ErrorObject:
     """A back end's description of an error, with empty strings for missing fields. `given`: it is not empty.
 
-    `reason` is more exact than the code. `delay` is the time to wait in Google's form: 3.3s.
+    `reason` is more specific than the code. `delay` is the time to wait in Google's form: 3.3s.
     """
 
     code: str = ""
@@ -98,12 +98,13 @@ def error_object(body: Any) -> ErrorObject:
 
 
 def _error_of_choice(body: dict[str, Any]) -> Any:
-    """The error in a choice of a chat, where OpenRouter reports faults after the model had begun."""
+    """The error in a choice of a chat answer, where OpenRouter reports faults that occur after the model has begun."""
     return next(iter(objects_in(body.get("choices"))), {}).get("error")
 
 
 def _reason(error: dict[str, Any], google: list[dict[str, Any]]) -> str:
-    """The reason, from Google's details, or from OpenRouter's metadata of a prompt against its rules (status 403)."""
+    """The reason in Google's details, or in OpenRouter's metadata, which it sends with status 403 for a prompt against
+    its rules."""
     if as_object(error.get("metadata")).get("reasons"):
         return "content_filter"
     return next((_word(each["reason"]) for each in google if "reason" in each), "")
@@ -118,7 +119,7 @@ def no_image() -> TaskFailed:
 
 
 def answered_in_words(text: str) -> TaskFailed:
-    """The fault of a text instead of an image. The user sees the text, as only it says what to change."""
+    """The fault of a text instead of an image. The user sees the text, because nothing else says what to change."""
     plain = "".join(character if character.isprintable() else " " for character in text[: 2 * MAX_SHOWN_TEXT])
     words = " ".join(plain.translate(MARKUP).split())[:MAX_SHOWN_TEXT]
     if not words:
@@ -131,7 +132,7 @@ def fault_of(
 ) -> Fault:
     """The fault of an answer without images. `body` is its JSON; None if it has none.
 
-    A limit is for the `model` of the order, or for the family of models that the text names.
+    A limit applies to the `model` of the order, or to the family of models that the text names.
     """
     error = error_object(body)
     if refused := refused_on_the_way(status, headers, account.egress):
@@ -161,7 +162,7 @@ def _by_status(status: int, error: ErrorObject, account: Account, *, is_json: bo
             return RequestFault("The order is too large for the back end.", code="request_too_large")
         case 400 | 422 if error.given:
             return RequestFault(
-                "The back end can't make this order. Change the prompt, the size, the parameters or the images.",
+                "The back end refused this order. Change the prompt, the size, the parameters or the images.",
                 code="order_refused",
             )
         case 400 | 422:
@@ -190,6 +191,6 @@ def _by_codes(error: ErrorObject, account: Account) -> Fault | None:
 
 
 def _word(value: Any) -> str:
-    """A code, or an empty string for a text, which is neither compared nor logged."""
+    """A value if it is a code; an empty string for any other text, so that it is neither compared nor logged."""
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return text if ERROR_WORD.fullmatch(text) else ""

@@ -32,8 +32,8 @@ BLOCKED = {
 }
 ENDED_WELL = "STOP"
 REASON = re.compile(r"[A-Z_]{1,64}")
-SIZED_MODEL = re.compile(r"gemini-3(?!.*lite)")  # these take `imageSize`, whose default is the first one below
-IMAGE_SIZES = {1024: "1K", 2048: "2K", 4096: "4K"}  # by the side of a square with as many pixels
+SIZED_MODEL = re.compile(r"gemini-3(?!.*lite)")  # these models take `imageSize`, whose default is the first size below
+IMAGE_SIZES = {1024: "1K", 2048: "2K", 4096: "4K"}  # by the side of a square with the same number of pixels
 USAGE = {
     "promptTokenCount": "input_tokens",
     "candidatesTokenCount": "output_tokens",

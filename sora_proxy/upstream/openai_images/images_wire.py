@@ -17,7 +17,7 @@ from sora_proxy.upstream.sizes import Size
 
 MAX_PREVIEWS = 3
 IMAGE_FIELDS = ("b64_json", "url", "image")
-RANDOM_SEED = -1  # without it, stable-diffusion.cpp makes the same image for the same prompt
+RANDOM_SEED = -1  # without a seed, stable-diffusion.cpp makes the same image for the same prompt
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
@@ -83,7 +83,8 @@ def _fields(submission: Submission, profile: Profile) -> dict[str, Any]:
 
 
 def _prompt(prompt: str, parameters: dict[str, Any], profile: Profile) -> str:
-    """The prompt, with the parameters that the server takes in it. They are removed from `parameters`."""
+    """The prompt, to which the parameters that the server reads from it are added. They are removed from
+    `parameters`."""
     if profile.negative_after and "negative_prompt" in parameters:
         prompt += profile.negative_after + parameters.pop("negative_prompt")
     if (tag := profile.settings_tag) is not None:
@@ -94,7 +95,8 @@ def _prompt(prompt: str, parameters: dict[str, Any], profile: Profile) -> str:
 
 
 def _without(tag: str, prompt: str) -> str:
-    """A prompt without these tags and their content, which could change any setting. The rest can't form a new tag."""
+    """A prompt without these tags and their content, which could change any setting. The remaining text can't form a
+    new tag."""
     pattern = re.compile(rf"<{tag}.*?(?:</{tag}>|$)|</{tag}>", re.IGNORECASE | re.DOTALL)
     before = None
     while prompt != before:

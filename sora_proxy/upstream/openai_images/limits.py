@@ -1,4 +1,4 @@
-"""Limits: the rate limits of accounts, with their times and the models that they concern.
+"""Limits: the rate limits of accounts, how long they last, and the models that they apply to.
 
 They are read from the headers of refusals and of answers with images, and for a refusal also from the details of
 Google's errors and the text of OpenAI's.
@@ -18,7 +18,7 @@ FAMILY = re.compile(r"\(for limit ([\w.-]{1,100})\)", re.ASCII)
 
 
 def limit_refused(headers: Mapping[str, str], message: str, delay: str, model: str | None) -> RateLimited:
-    """The limit for which an order, or without `model` another call, was refused."""
+    """The limit because of which an order (or, without `model`, another call) was refused."""
     family = FAMILY.search(message)
     whole_family = model is not None and family is not None and model.startswith(family[1])
     models = f"{family[1]}*" if whole_family and family else model
@@ -28,7 +28,7 @@ def limit_refused(headers: Mapping[str, str], message: str, delay: str, model: s
 
 
 def limit_reached(headers: Mapping[str, str], model: str) -> RateLimited | None:
-    """The limit that an order has reached, by the headers of its answer; None if they report none."""
+    """The limit that an order has reached, as the headers of its answer report it; None if they report none."""
     found = RESET.fullmatch(headers.get(NEXT, "").strip()) if headers.get(NO_MORE, "").strip() == "0" else None
     seconds = _seconds(found)
     return (

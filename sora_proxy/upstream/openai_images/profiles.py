@@ -1,7 +1,7 @@
 """Profiles: the differences between servers with OpenAI's Images API, and their relatives, as data.
 
-Each fact is from the maker's documents or source, or from a running server; `docs/openai-images.md` says which profiles
-were tested with running servers. A server without its own profile gets the generic one.
+Each fact is from the provider's documents or source, or from a running server; `docs/openai-images.md` says which
+profiles were tested with running servers. A server without its own profile gets the generic one.
 """
 
 from collections.abc import Mapping
@@ -50,12 +50,12 @@ class Profile:
 
     abilities: Abilities  # of models that `models` does not name
     hosts: tuple[str, ...] = ()  # ends of the host names of such servers
-    models: Mapping[str, Abilities] = field(default_factory=dict)  # by the beginnings of model names
+    models: Mapping[str, Abilities] = field(default_factory=dict)  # by the prefixes of model names
     wire: Wire = Wire.images
     models_path: str | None = "/models"  # of the list of models; None: there is no list
     probe_path: str | None = None  # of a free call that needs the key; None: the list of models, if any
     key_header: str = "authorization"
-    deployment_in_path: bool = False  # the path names the model, and the body must not, unless the base URL ends in v1
+    deployment_in_path: bool = False  # the path names the model and the body does not, unless the base URL ends in v1
     query: str = ""  # the default query string of each address
     edits: Edits = Edits.form
     edits_need_mask: bool = False  # without a mask, the images go inline
@@ -63,12 +63,12 @@ class Profile:
     sizes: Sizes = Sizes.pixels
     ratios: tuple[Ratio, ...] = ()
     asks_for_base64: bool = False  # by `response_format`, which some servers refuse and others need
-    count_field: str | None = "n"  # for the number of images; None: one image in each call
+    count_field: str | None = "n"  # the field for the number of images; None: one image in each call
     settings_tag: str | None = None  # for settings in the prompt that the API lacks; it is removed from users' prompts
     negative_after: str | None = None  # the text between the prompt and a negative prompt in the same field
     names: Mapping[str, str] = field(default_factory=dict)  # its own names for parameters
     fixed_fields: Mapping[str, Any] = field(default_factory=dict)  # in every order
-    refused_codes: frozenset[str] = frozenset()  # of errors before any work began, whatever the status
+    refused_codes: frozenset[str] = frozenset()  # codes of errors before any work began, whatever the status
     max_concurrent: int | None = None
 
     @property
@@ -214,8 +214,8 @@ PROFILES: Mapping[str, Profile] = {
 def profile_of(name: str, base_url: str, chosen: str | None) -> Profile:
     """The profile that the operator chose for a back end, else that of its host, else the generic one.
 
-    Azure has the deployment's name in the path, but at its newer addresses, which end in v1, in the body like others.
-    Raises ConfigurationError.
+    With Azure, the deployment's name is in the path; at its newer addresses, which end in v1, it is in the body as
+    elsewhere. Raises ConfigurationError.
     """
     if chosen is not None and chosen not in PROFILES:
         raise ConfigurationError([f"BACKENDS: {name}: 'profile' must be one of {', '.join(PROFILES)}"])

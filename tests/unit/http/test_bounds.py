@@ -106,7 +106,7 @@ def test_an_encoded_answer_in_chunks_is_read_and_its_connection_is_kept(serve: S
 @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "no-such"])
 def test_an_encoding_that_was_not_asked_for_is_refused(serve: Serve, http: SoraHttp, encoding: str) -> None:
     failure = failure_of(http, order(serve(encoded(encoding, gzip.compress(gzip.compress(JSON))))))
-    assert (str(failure), failure.sent) == ("the answer has an encoding that was not asked for", True)
+    assert (str(failure), failure.sent) == ("the answer has an encoding that was not requested", True)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_broken_encoding_is_not_a_fault_of_the_proxy(serve: Serve, http: SoraH
 def test_an_encoded_image_is_refused(serve: Serve, http: SoraHttp, tmp_path: Path) -> None:
     for encoding in ("gzip", "deflate", "br"):
         call = order(serve(encoded(encoding, gzip.compress(JSON))), destination=tmp_path / "image")
-        assert str(failure_of(http, call)) == "the answer has an encoding that was not asked for"
+        assert str(failure_of(http, call)) == "the answer has an encoding that was not requested"
     http.call(order(serve(encoded("identity", JSON)), destination=tmp_path / "image"))
     assert (tmp_path / "image").read_bytes() == JSON
 

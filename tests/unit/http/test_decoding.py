@@ -73,7 +73,7 @@ def test_an_encoding_has_several_spellings(encoding: str) -> None:
 def test_an_encoding_that_is_not_accepted_is_refused_before_anything_is_read(encoding: str) -> None:
     unread = iter([b"{}"])
     for name, accepted in ((encoding, BOTH), (encoding, ()), ("gzip", ()), ("gzip", ("deflate",))):
-        with pytest.raises(Undecodable, match="not asked for"):
+        with pytest.raises(Undecodable, match="not requested"):
             list(decoded(name, accepted, unread))
     assert list(unread) == [b"{}"]
 
