@@ -85,8 +85,8 @@ class BackendSettings(AccessSettings):
     )
     workflows_dir: Path = Field(
         Path("config/workflows"),
-        description="Folder of ComfyUI workflows, each NAME.json with NAME.map.json. An edit takes effect at once. A "
-        "folder that is set must exist.",
+        description="Folder of ComfyUI workflows, each NAME.json with NAME.map.json. An edit takes effect within ten "
+        "seconds. A folder that is set must exist.",
         examples=["config/workflows"],
     )
     sora_base_url: HttpUrl = Field(
@@ -107,7 +107,7 @@ class BackendSettings(AccessSettings):
     keys_storage_file: Path = Field(
         Path("api_keys.json"),
         description="File with upstream keys, in the format of API_KEYS. It is not read if API_KEYS is set. An edit "
-        "takes effect at once. A file that is set must exist.",
+        "takes effect within seconds. A file that is set must exist.",
         examples=["api_keys.json"],
     )
     proxies: AtRunTime[Proxies] = Field(

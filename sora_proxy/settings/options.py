@@ -143,7 +143,7 @@ class Settings(BackendSettings):
     image_localization: AtRunTime[bool | None] = Field(
         None,
         description="Whether images are stored here and links lead here; otherwise links lead to the back end. "
-        "Unset: only with the simulator.",
+        "Unset: with the simulator. Images that have no address for clients, as ComfyUI's, are always stored here.",
         examples=["True"],
     )
     image_input: Literal["public", "off"] = Field(
