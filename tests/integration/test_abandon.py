@@ -15,6 +15,7 @@ from tests.sora_server import Sora, in_front_of, place
 
 CANCEL = {"x-on-disconnect": "cancel"}
 GRACE = 0.3
+UNFINISHED = ("queued", "in_progress")
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +67,7 @@ async def until_read_by(proxy: Proxy, readers: int) -> None:
 async def check_it_continues(proxy: Proxy, generation_id: str) -> None:
     await until_read_by(proxy, 0)
     await asyncio.sleep(2 * GRACE)
-    assert await status(proxy, generation_id) in ("queued", "in_progress")
+    assert await status(proxy, generation_id) in UNFINISHED
 
 
 async def test_an_order_continues_without_its_client(proxy: Proxy) -> None:
@@ -102,7 +103,7 @@ async def test_a_client_that_comes_back_in_time_finds_its_order_and_may_leave_it
         async with proxy.client.get(f"{proxy.url}/v1/generation/{generation_id}?stream=true") as answer:
             await until_read_by(proxy, 1)
             assert not readers._abandoned
-            assert await status(proxy, generation_id) in ("queued", "in_progress")
+            assert await status(proxy, generation_id) in UNFINISHED
             readers._grace = 0.0
             answer.close()
         await until_cancelled(proxy, generation_id)
@@ -118,7 +119,7 @@ async def test_an_order_is_not_abandoned_while_it_has_another_reader(proxy: Prox
         await read_and_leave(proxy, generation_id)
         await until_read_by(proxy, 1)
         await asyncio.sleep(2 * GRACE)
-        assert await status(proxy, generation_id) in ("queued", "in_progress")
+        assert await status(proxy, generation_id) in UNFINISHED
         other.close()
     await until_cancelled(proxy, generation_id)
 
