@@ -30,7 +30,7 @@ run: $(RUN)
 
 # What answers within half a minute: the unit tests, and orders that go all the way.
 quick: $(TEST)
-	$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit tests/integration/test_chat.py
+	$(BIN)/python -m pytest -n 2 -p no:schemathesis -m "not slow" tests/unit tests/integration/test_chat.py
 
 # Idle workers take over tests of others: the slowest ones come last, and those of a module share a server.
 test: $(TEST) $(LEGACY_SDK) $(NODE_SDK)

@@ -32,6 +32,8 @@ from tests.eventually import PATIENCE
 from tests.scripted import Script, Serve, Server, answer, answer_all, by, failure_of, order
 from tests.submission import submission
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 2**20
 JSON = b'{"task_responses": []}'
 OK = b"HTTP/1.1 200 OK\r\n"

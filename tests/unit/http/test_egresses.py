@@ -29,6 +29,8 @@ from tests.scripted import (
     over_tls,
 )
 
+pytestmark = pytest.mark.slow
+
 HOST = "sora.test"  # a name that only a proxy can resolve
 USER, PASSWORD = "user", "p@ss:wörd"
 
