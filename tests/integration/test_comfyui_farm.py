@@ -28,7 +28,7 @@ def positions_of(generation: Generation) -> list[int]:
 async def test_each_client_sees_its_order_advance_in_line_and_then_the_progress_of_its_own_job(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sora_proxy.scheduling.order_queue.NEWS_INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr("sora_proxy.scheduling.order_queue.UPDATE_INTERVAL_SECONDS", 0.05)
     keys = [{"key": OTHER, "name": "other"}]
     async with (
         simulated(seconds=STEPS * STEP, steps=STEPS) as first,

@@ -85,7 +85,7 @@ async def test_an_image_that_is_gone_or_damaged_is_given_up_after_three_attempts
         status, body = await generate(proxy)
         views = (await server.stats())["requests"]["view"]
     assert (status, body["error"]["code"], views) == (502, "result_unavailable", 3)
-    assert body["error"]["message"] == "The images of the back end can't be fetched or read."
+    assert body["error"]["message"] == "The images from the back end can't be fetched or read."
 
 
 async def test_server_errors_before_a_missing_image_do_not_count_as_its_attempts(start_proxy: StartProxy) -> None:
@@ -100,7 +100,7 @@ async def test_a_client_sees_that_the_address_of_an_image_was_the_reason(start_p
         list_results(sora, "http://10.0.0.1/fox.gif")
         async with proxy.chat() as answer:
             message = (await answer.json())["error"]["message"]
-    assert message == "The images of the back end are at addresses that are not allowed."
+    assert message == "The images from the back end are at addresses that are not allowed."
 
 
 async def test_an_order_that_is_cancelled_between_two_attempts_ends_at_once(

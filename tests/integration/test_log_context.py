@@ -57,7 +57,7 @@ async def test_a_failed_order_is_not_logged_under_the_ids_of_an_earlier_order(
             return any("generation ended" in line for line in own)
 
         await eventually(logged)
-    assert "job failed at the back end" in caplog.text
+    assert "comfyui job failed" in caplog.text
     assert [line for line in caplog.messages if first in line or FIRST in line] == []
 
 
@@ -71,7 +71,7 @@ async def test_an_outage_is_not_logged_under_the_ids_of_an_earlier_order(
         await server.restart(HOUR)
 
         async def logged() -> bool:
-            events = ("poll failed", "circuit cooling down", "no progress from the back end")
+            events = ("poll failed", "egress or server cooling down", "comfyui socket failed")
             return all(event in caplog.text for event in events)
 
         await eventually(logged)
