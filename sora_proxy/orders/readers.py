@@ -1,7 +1,7 @@
 """Readers: the requests that wait for a generation, and its cancellation when all of them have left.
 
-By default an abandoned generation continues, because it is paid for and its client may come back. An order can request
-that it is cancelled when its last reader left without an answer and no reader came back within the grace period. A
+By default an abandoned generation continues, because it is paid for and its client may come back. An order can ask
+to be cancelled if its last reader leaves without an answer and no reader comes back within the grace period. A
 generation that never had a reader is not abandoned.
 """
 

@@ -39,8 +39,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Single calls that are sent at the same time. `faults` are the reasons why some were not accepted, `limits` those
-    that answers reported. The calls change the generation's state under `lock`."""
+    """Single calls that are sent at the same time. `faults` says why some were not accepted, and `limits` holds the
+    rate limits that answers reported. The calls change the generation's state under `lock`."""
 
     order: Order
     faults: list[Fault] = field(default_factory=list)

@@ -20,7 +20,7 @@ from sora_proxy.settings.kinds import MAX_MODEL_NAME, Headers, HttpUrl, KeyEntri
 from sora_proxy.settings.secret_kinds import without_hidden
 
 WITHOUT_LOGIN = ("comfyui",)  # kinds whose servers have no login, so a login header is for a proxy in front of them
-DEFAULT_BACKEND = ""  # stands for the back end of the older options, whatever it is called
+DEFAULT_BACKEND = ""  # stands for the back end that is configured without BACKENDS
 BACKENDS_EXAMPLE = '[{"name": "main", "kind": "sora", "base_url": "https://sora.example.com", "keys": [{"key": "…"}]}]'
 
 

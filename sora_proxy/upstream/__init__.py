@@ -104,8 +104,8 @@ class Capabilities:
     """The models of a back end by its own names, the usual one first, and their abilities.
 
     A model that only the operator named has the abilities of its family, which is the longest prefix of its name in
-    `families`, else those of `others`. `images_model` is the model for OpenAI's names of image models; None: the first
-    model.
+    `families`, else those of `others`. `images_model` is used when a client asks for one of OpenAI's image models by
+    name; None: the first model.
     """
 
     models: Mapping[str, Abilities] = field(default_factory=dict)

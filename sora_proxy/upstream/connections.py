@@ -82,8 +82,8 @@ class _Tracked:
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers.
 
-        urllib3's own method reports a socket only when it is connected, so that a call could not be ended until then,
-        however many addresses a name has. Raises ResultRefused if the call must not go to one of them.
+        urllib3's own method returns the socket only after it is connected. Until then the call could not be ended, and
+        a name with many addresses can make that wait long. Raises ResultRefused if the call must not go to an address.
         """
         failure = OSError("the host name can't be resolved")
         addresses = socket.getaddrinfo(*self._peer(), socket.AF_UNSPEC, socket.SOCK_STREAM)

@@ -84,7 +84,7 @@ async def test_the_first_of_several_images_is_kept(
         assert len(await asyncio.to_thread(lambda: list((tmp_path / "data/images").iterdir()))) == 1
 
 
-async def test_an_order_for_several_images_is_one_call_for_each_and_their_usage_is_added(
+async def test_an_order_for_several_images_makes_one_call_per_image_and_adds_up_their_usage(
     start_proxy: StartProxy, server: GeminiServer
 ) -> None:
     async with start_proxy(backends=[gemini_entry(server)]) as proxy:

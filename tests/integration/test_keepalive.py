@@ -76,7 +76,7 @@ async def test_a_late_failure_is_a_valid_completion_with_a_refusal_and_an_error(
 
 
 @pytest.mark.parametrize("header", ["x-stainless-read-timeout", "x-stainless-timeout"])
-async def test_a_client_with_a_short_timeout_gets_the_id_before_it_gives_up_and_the_order_continues(
+async def test_a_client_with_a_short_timeout_gets_the_id_in_time_and_its_order_continues(
     start_proxy: StartProxy, start_simulator: StartSimulator, header: str
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator)) as proxy:

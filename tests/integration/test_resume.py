@@ -131,7 +131,7 @@ async def test_the_plain_form_shows_the_log_with_ids_and_continues_after_the_las
             assert answer.status == 204  # an EventSource reconnects after any other status
 
 
-async def test_a_reconnecting_event_source_continues_from_its_last_id_and_not_from_its_address(
+async def test_the_last_event_id_of_a_reconnecting_event_source_overrides_starting_after(
     proxy: Proxy,
 ) -> None:
     async with proxy.chat(n=3) as answer:  # four events at least

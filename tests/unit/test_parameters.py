@@ -66,7 +66,7 @@ def test_other_names_of_a_parameter_mean_the_same(read: Any, alias: str, name: s
 
 @apis
 @pytest.mark.parametrize("unset", [None, "auto", ""])
-def test_null_auto_and_an_empty_text_leave_the_choice_to_the_model(read: Any, unset: str | None) -> None:
+def test_a_parameter_that_is_null_or_auto_or_empty_is_left_to_the_model(read: Any, unset: str | None) -> None:
     fields = dict.fromkeys(PARAMETERS, unset) | ({"negative_prompt": ""} if unset else {})
     assert read(fields).parameters == {}
 

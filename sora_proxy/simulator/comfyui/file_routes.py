@@ -17,7 +17,7 @@ MODIFIED = formatdate(0, usegmt=True)
 
 
 async def upload(request: web.Request) -> web.Response:
-    """Store a file. Its name is changed if a file with other bytes has it. Raises Unreadable."""
+    """Store a file, under another name if a file with different content already has its name. Raises Unreadable."""
     simulator, form = request.app[COMFYUI], await request.post()
     file, kind = form.get("image"), form.get("type", "input")
     if not isinstance(file, web.FileField) or not file.filename:

@@ -43,7 +43,7 @@ def cut(body: bytes, places: list[int]) -> Iterator[bytes]:
 
 @each_format
 @given(members=st.lists(st.binary(max_size=5000)), places=st.lists(st.integers(0)))
-def test_a_packed_body_is_unpacked_however_it_is_divided(
+def test_a_compressed_body_is_decompressed_whatever_its_chunks(
     encoding: str, pack: Callable[[bytes], bytes], members: list[bytes], places: list[int]
 ) -> None:
     body = b"".join(map(pack, members))

@@ -72,7 +72,9 @@ def scripted(request: pytest.FixtureRequest, serve: Serve, authority: trustme.CA
 # --- Requests, and calls that count as sent ---------------------------------------------------------------------------
 
 
-def test_an_order_goes_through_once_and_its_connection_is_kept(scripted: ScriptedProxy, http: SoraHttp) -> None:
+def test_each_order_is_sent_once_through_the_proxy_and_the_connection_is_reused(
+    scripted: ScriptedProxy, http: SoraHttp
+) -> None:
     server, egress = scripted.start(answer_all)
     for path in ("/first", "/second"):
         assert http.call(scripted.order(egress, path)).body == b"{}"
