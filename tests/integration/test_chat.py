@@ -91,6 +91,7 @@ async def test_every_chunk_has_one_id_one_time_one_model_and_no_key_named_error(
     assert all(len(chunk["choices"]) == 1 and "error" not in chunk and "usage" not in chunk for chunk in stream.chunks)
 
 
+@pytest.mark.slow
 async def test_progress_is_that_of_the_upstream_and_never_decreases(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
