@@ -123,6 +123,7 @@ async def test_usage_comes_last_and_only_when_asked_for(proxy: Proxy) -> None:
     assert all(chunk["usage"] is None for chunk in stream.chunks[:-1])
 
 
+@pytest.mark.slow
 async def test_n_images_are_all_different(proxy: Proxy) -> None:
     async with proxy.chat("three of them", n=3, stream=True) as answer:
         stream = await read_stream(answer)
@@ -153,6 +154,7 @@ async def test_a_chinese_prompt_reaches_the_upstream_and_comes_back_unchanged(
     assert [task["prompt"] for task in (await simulator.stats())["tasks"]] == ["雪地里的一只红狐狸"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [
@@ -216,6 +218,7 @@ async def test_a_whole_answer_waits_for_the_image(proxy: Proxy) -> None:
     assert min(body["usage"].values()) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "headers"),
     [({"background": True}, {}), ({}, {"prefer": "respond-async"}), ({}, {"prefer": "wait=0"})],
@@ -345,6 +348,7 @@ async def test_links_begin_with_base_url(start_proxy: StartProxy, simulator: Sim
     assert re.search(re.escape(f"({base_url}/images/") + r"[0-9a-f]{32}\.png\)$", content)
 
 
+@pytest.mark.slow
 async def test_the_embedded_simulator_makes_images_without_any_key(start_proxy: StartProxy) -> None:
     async with start_proxy() as proxy, proxy.chat("no account needed") as answer:
         body = await answer.json()
@@ -354,6 +358,7 @@ async def test_the_embedded_simulator_makes_images_without_any_key(start_proxy: 
         assert (await fetch_image(proxy, found["url"])).size == (720, 480)
 
 
+@pytest.mark.slow
 async def test_a_finished_generation_can_still_be_retrieved_after_a_restart(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:

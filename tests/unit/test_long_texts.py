@@ -15,6 +15,8 @@ from sora_proxy.upstream.downloads import NoSink
 from sora_proxy.upstream.long_texts import MAX_REST_BYTES, LongTexts, Unreadable
 from tests.cpu_time import cpu_seconds
 
+pytestmark = pytest.mark.slow
+
 
 class Kept:
     """A sink that keeps everything."""

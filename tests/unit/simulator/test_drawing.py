@@ -9,6 +9,8 @@ from sora_proxy.simulator.drawing import MAX_PIXELS, Sketch, UnusableImage, draw
 from sora_proxy.simulator.lettering import fit, font, has_glyph, legible, wrap
 from sora_proxy.simulator.pages import pixel_bomb
 
+pytestmark = pytest.mark.slow
+
 CHINESE = "一只戴着宇航员头盔的橘猫坐在月球上"
 
 
