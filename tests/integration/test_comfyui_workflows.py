@@ -39,7 +39,8 @@ async def workflows() -> Mapping[str, Workflow]:
 async def on(server: SimulatedComfyUI) -> Mapping[str, Workflow]:
     """The workflows as a server can run them."""
     info = await server.get("/object_info")
-    return {name: fitted(each, info) for name, each in (await workflows()).items() if not problems_of(each, info)}
+    fitting = {name: fitted(each, info) for name, each in (await workflows()).items()}
+    return {name: each for name, each in fitting.items() if not problems_of(each, info)}
 
 
 async def uploaded(server: SimulatedComfyUI, name: str) -> InputImage:
@@ -96,7 +97,7 @@ async def test_a_model_that_is_reported_as_missing_is_refused_by_the_server(vers
     async with simulated(version, checkpoints="", upscale_models="") as server:
         info = await server.get("/object_info")
         for name, workflow in (await workflows()).items():
-            problem = problems_of(workflow, info)
+            problem = problems_of(fitted(workflow, info), info)
             field = "model_name" if name == "upscale" else "ckpt_name"
             assert f"the server has no '{own_checkpoint(workflow)}' for '{field}'; it has none" in str(problem)
         order = submission("text-to-image")

@@ -58,6 +58,10 @@ def workflow_of(folder: Path, mapping: dict[str, Any], graph: Graph | None = Non
     return workflows.workflows["flux"]
 
 
+def problems_on(workflow: Workflow, object_info: dict[str, Any]) -> str | None:
+    return problems_of(fitted(workflow, object_info), object_info)
+
+
 def submission(model: str = "flux", prompt: str = "a fox", **fields: Any) -> Submission:
     images, masked = fields.pop("images", ()), fields.pop("mask", None)
     size, n, parameters = fields.pop("size", (832, 1216)), fields.pop("n", 1), fields
@@ -342,7 +346,7 @@ MISSING = "node 4 (CheckpointLoaderSimple): the server has no 'mine.safetensors'
 def test_anything_that_a_server_lacks_for_a_workflow_is_named(
     tmp_path: Path, info: dict[str, Any], problem: str | None
 ) -> None:
-    told = problems_of(workflow_of(tmp_path, {}), info)
+    told = problems_on(workflow_of(tmp_path, {}), info)
     assert told is None if problem is None else problem in str(told)
 
 
@@ -352,13 +356,13 @@ def test_any_input_that_the_server_would_always_refuse_is_named(tmp_path: Path) 
     graph = copy.deepcopy(GRAPH)
     graph["5"]["inputs"]["width"] = 100_000
     graph["6"]["inputs"]["clip"] = ["4", 3]
-    told = str(problems_of(workflow_of(tmp_path, {}, graph), info))
+    told = str(problems_on(workflow_of(tmp_path, {}, graph), info))
     assert "node 5 (EmptyLatentImage): 'width' is 100000, but the server's limits are None and 2048" in told
     assert (
         "node 6 (CLIPTextEncode): 'clip' is linked to output 3 of node 4 (CheckpointLoaderSimple), which has 3" in told
     )
     sized = {"width": "5.width", "height": "5.height", "sizes": ["512x512", "9999x512"]}
-    told = str(problems_of(workflow_of(tmp_path, sized, graph), info))
+    told = str(problems_on(workflow_of(tmp_path, sized, graph), info))
     assert "'width' is" not in told
     assert "sizes: 9999x512 exceed the server's maximum of 2048 pixels a side" in told
 
@@ -366,7 +370,7 @@ def test_any_input_that_the_server_would_always_refuse_is_named(tmp_path: Path) 
 def test_an_input_that_a_newer_node_needs_is_named(tmp_path: Path) -> None:
     info = copy.deepcopy(with_choices([["mine.safetensors"]]))
     info["SaveImage"]["input"]["required"] |= {"quality": ["INT", {}], "more": ["COMFY_AUTOGROW_V3", {}]}
-    told = problems_of(workflow_of(tmp_path, {}), info)
+    told = problems_on(workflow_of(tmp_path, {}), info)
     assert told == (
         "node 9 (SaveImage) has no input 'quality', which the server needs: export the workflow again from this ComfyUI"
     )
@@ -386,14 +390,14 @@ def test_an_input_that_a_newer_node_needs_is_named(tmp_path: Path) -> None:
 def test_an_output_that_saves_no_images_is_a_problem(tmp_path: Path, description: Any, saves: bool) -> None:
     graph = GRAPH | {"9": {"class_type": "Saves", "inputs": dict.fromkeys(description["input"]["required"], "x")}}
     info = with_choices([["mine.safetensors"]]) | {"Saves": description}
-    told = problems_of(workflow_of(tmp_path, {"output": "9"}, graph), info)
+    told = problems_on(workflow_of(tmp_path, {"output": "9"}, graph), info)
     assert told == (None if saves else "output: node 9 (Saves) saves no images: name one that does")
 
 
 def test_a_missing_checkpoint_is_not_a_problem_if_the_map_lists_another_one(tmp_path: Path) -> None:
     mapping = {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl*"]}
-    assert problems_of(workflow_of(tmp_path, mapping), INFO) is None
-    told = problems_of(workflow_of(tmp_path, mapping), with_choices([["a"]]))
+    assert problems_on(workflow_of(tmp_path, mapping), INFO) is None
+    told = problems_on(workflow_of(tmp_path, mapping), with_choices([["a"]]))
     assert told == MISSING + "a"
 
 
@@ -404,7 +408,7 @@ def test_a_node_class_described_in_an_unknown_form_is_not_checked(tmp_path: Path
     info = with_choices([["mine.safetensors"]]) | {"CLIPTextEncode": described, "EmptyLatentImage": described}
     mapping = {"width": "5.width", "height": "5.height", "count": "5.batch_size"}
     workflow = workflow_of(tmp_path, mapping)
-    assert problems_of(workflow, info) is None
+    assert problems_on(workflow, info) is None
     assert fitted(workflow, info) == workflow
 
 

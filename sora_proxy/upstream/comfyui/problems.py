@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from sora_proxy.upstream.comfyui.checking import is_link, listed
-from sora_proxy.upstream.comfyui.graphs import fitted
 from sora_proxy.upstream.comfyui.mapping import Slot
 from sora_proxy.upstream.comfyui.server_info import (
     ObjectInfo,
@@ -20,9 +19,11 @@ Nodes = Mapping[str, Any]
 
 
 def problems_of(workflow: Workflow, object_info: ObjectInfo) -> str | None:
-    """The reasons why a server can't run a workflow; None: it can. `object_info` is its answer about node classes."""
-    there = fitted(workflow, object_info)
-    return "; ".join(dict.fromkeys(_problems(there, object_info))) or None
+    """The reasons why a server can't run a workflow that was fitted to it; None: it can.
+
+    `object_info` is its answer about node classes.
+    """
+    return "; ".join(dict.fromkeys(_problems(workflow, object_info))) or None
 
 
 def _problems(workflow: Workflow, object_info: ObjectInfo) -> Iterator[str]:

@@ -107,8 +107,9 @@ class Servers:
         classes = {str(node["class_type"]) for workflow in read.values() for node in workflow.graph.values()}
         for name in sorted(classes):
             info |= await self._calls.get(account, f"/object_info/{quote(name, safe='')}")
-        problems = {name: problem for name, each in read.items() if (problem := problems_of(each, info)) is not None}
-        workflows = {name: fitted(each, info) for name, each in read.items() if name not in problems}
+        fitting = {name: fitted(each, info) for name, each in read.items()}
+        problems = {name: problem for name, each in fitting.items() if (problem := problems_of(each, info)) is not None}
+        workflows = {name: each for name, each in fitting.items() if name not in problems}
         known = Known(read, workflows, models_of(workflows), problems)
         self._note(self._calls.base(account), known)
         return known
