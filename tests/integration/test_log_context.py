@@ -1,6 +1,9 @@
 """Log lines have the ids of the order or request that they concern, and of no other."""
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import pytest
 
@@ -38,19 +41,36 @@ async def first_is_made_while_the_second_waits(proxy: Proxy, server: SimulatedCo
     return first, second
 
 
+@dataclass
+class Scene:
+    """A ComfyUI behind our server, and two orders of which the first has been made."""
+
+    server: SimulatedComfyUI
+    proxy: Proxy
+    first: str
+    second: str
+
+
+@asynccontextmanager
+async def second_under_way(start_proxy: StartProxy, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Scene]:
+    """Start with an empty log while the second of two orders runs."""
+    caplog.set_level(logging.INFO)
+    async with simulated(seconds=STEP) as server, ours(start_proxy, server) as proxy:
+        orders = await first_is_made_while_the_second_waits(proxy, server)
+        caplog.clear()
+        yield Scene(server, proxy, *orders)
+
+
 async def test_a_failed_order_is_not_logged_under_the_ids_of_an_earlier_order(
     start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
-    async with simulated(seconds=STEP) as server, ours(start_proxy, server) as proxy:
-        first, second = await first_is_made_while_the_second_waits(proxy, server)
-        caplog.clear()
-        await server.fault("execution_error")
-        third = await place(proxy, "request-three")
-        await server.wait_for(registered=3)
-        await server.finish()
-        assert (await proxy.ended(second))["choices"][0]["finish_reason"] == "stop"
-        assert (await proxy.ended(third))["choices"][0]["finish_reason"] == "error"
+    async with second_under_way(start_proxy, caplog) as scene:
+        await scene.server.fault("execution_error")
+        third = await place(scene.proxy, "request-three")
+        await scene.server.wait_for(registered=3)
+        await scene.server.finish()
+        assert (await scene.proxy.ended(scene.second))["choices"][0]["finish_reason"] == "stop"
+        assert (await scene.proxy.ended(third))["choices"][0]["finish_reason"] == "error"
 
         async def logged() -> bool:
             own = [line for line in caplog.messages if third in line and "request-three" in line]
@@ -58,21 +78,18 @@ async def test_a_failed_order_is_not_logged_under_the_ids_of_an_earlier_order(
 
         await eventually(logged)
     assert "comfyui job failed" in caplog.text
-    assert [line for line in caplog.messages if first in line or FIRST in line] == []
+    assert [line for line in caplog.messages if scene.first in line or FIRST in line] == []
 
 
 async def test_an_outage_is_not_logged_under_the_ids_of_an_earlier_order(
     start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
-    async with simulated(seconds=STEP) as server, ours(start_proxy, server) as proxy:
-        first, _ = await first_is_made_while_the_second_waits(proxy, server)
-        caplog.clear()
-        await server.restart(HOUR)
+    async with second_under_way(start_proxy, caplog) as scene:
+        await scene.server.restart(HOUR)
 
         async def logged() -> bool:
             events = ("poll failed", "egress or server cooling down", "comfyui socket failed")
             return all(event in caplog.text for event in events)
 
         await eventually(logged)
-    assert [line for line in caplog.messages if first in line or FIRST in line] == []
+    assert [line for line in caplog.messages if scene.first in line or FIRST in line] == []
