@@ -44,7 +44,7 @@ class Settings(BackendSettings):
         le=86400,
         description="Longest expected wait for a key, in seconds. Orders that would wait longer get 429. An order "
         "that the back end refuses for now is offered again for the same time, up to a minute. Unset: "
-        "QUEUE_TIMEOUT for ComfyUI, 120 for other back ends.",
+        "QUEUE_TIMEOUT for servers that make one image at a time, such as ComfyUI, and 120 for other back ends.",
         examples=["120"],
     )
     queue_timeout: float = Field(
