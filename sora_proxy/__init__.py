@@ -17,12 +17,12 @@ The path of an order through the modules:
                            │ run
                        blocking.py            all threads: cloudscraper, SQLite, Pillow, files
 
-`spec.py` and `generation.py` hold the central types: the order, and the table of its states. `events.py` holds the
-events that clients can learn, `event_log.py` the log of them. Streams, waiting requests and status requests all read
-that log, so a client that disconnects changes nothing, and everything that a client sees was committed before.
-`errors.py` sorts all errors by their cause. `app.py` makes every shared object. Loops and tasks are started in
-`background.py`, threads in `blocking.py`; `database.py` and `database_file.py` own SQLite, `log.py` the log lines. Each
-folder answers one question, which its `__init__.py` asks:
+`spec.py` and `generation.py` hold the central types: the order, and the table of its states. `event_log.py` holds the
+events that clients can learn, and their log. Streams, waiting requests and status requests all read that log, so a
+client that disconnects changes nothing, and everything that a client sees was committed before. `errors.py` sorts all
+errors by their cause. `app.py` makes every shared object. Loops and tasks are started in `background.py`, threads in
+`blocking.py`; `database.py` and `database_file.py` own SQLite, `log.py` the log lines. Each folder answers one
+question, which its `__init__.py` asks:
 
     settings/         What did the operator choose?         operators/  What do operators see and change?
     orders/           What happens to an order?             webhooks/   How do clients learn that an order has ended?

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sora_proxy.event_log import EventLog
-from sora_proxy.events import (
+from sora_proxy.event_log import (
     MAX_PREVIEW_BYTES,
     Cancelled,
     Completed,
     Event,
+    EventLog,
     Failed,
     Image,
     Missing,

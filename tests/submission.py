@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sora_proxy.events import Preview, Progress
+from sora_proxy.event_log import Preview, Progress
 from sora_proxy.settings.accounts import Account
 from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream import Submission

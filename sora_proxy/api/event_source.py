@@ -10,7 +10,7 @@ from aiohttp import web
 
 from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.sse import EventStream
-from sora_proxy.events import Event, Image, event_to_record
+from sora_proxy.event_log import Event, Image, event_to_record
 from sora_proxy.generation import Generation
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sora_proxy.events import Image
+from sora_proxy.event_log import Image
 from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
 

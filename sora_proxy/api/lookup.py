@@ -7,7 +7,7 @@ from aiohttp import web
 from sora_proxy.api.context import BACKENDS_IN_USE, RETENTION, SUPERVISOR
 from sora_proxy.api.http.context import CLIENT, ORDER_HEADERS
 from sora_proxy.api.http.refusals import ClientError
-from sora_proxy.events import Failed
+from sora_proxy.event_log import Failed
 from sora_proxy.generation import FINAL, Generation, Status
 from sora_proxy.orders.backends import Backends
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sora_proxy.events import Preview
+from sora_proxy.event_log import Preview
 from sora_proxy.generation import Generation
 
 

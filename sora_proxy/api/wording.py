@@ -1,6 +1,6 @@
 """A generation in words: its images as markdown, its progress, and its counts of words and images."""
 
-from sora_proxy.events import Event, Image, Progress, Queued
+from sora_proxy.event_log import Event, Image, Progress, Queued
 from sora_proxy.generation import NOT_MADE, Generation
 
 

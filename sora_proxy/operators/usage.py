@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sora_proxy.database import Database, metadata, rows_of
-from sora_proxy.events import Image
+from sora_proxy.event_log import Image
 from sora_proxy.generation import Status, Step
 
 MAX_DAYS = 30

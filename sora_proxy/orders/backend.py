@@ -15,7 +15,7 @@ import structlog
 
 from sora_proxy.background import uninterrupted
 from sora_proxy.errors import DailyCapReached, Fault, SubmissionUnknown, TaskFailed, TaskLost
-from sora_proxy.events import Failed, Image
+from sora_proxy.event_log import Failed, Image
 from sora_proxy.generation import Generation, SingleCall, Status
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.following import Following, limited_wait

@@ -7,7 +7,7 @@ from contextlib import aclosing, contextmanager
 import structlog
 
 from sora_proxy.errors import RequestFault, TaskFailed
-from sora_proxy.events import Preview, Progress, Queued
+from sora_proxy.event_log import Preview, Progress, Queued
 from sora_proxy.generation import Asset, Generation
 from sora_proxy.scheduling.keys import Key
 from sora_proxy.scheduling.lease import Lease

@@ -22,7 +22,7 @@ from sora_proxy.errors import (
     ServerUnreachable,
     UpstreamUnavailable,
 )
-from sora_proxy.events import INTERNAL_ERROR, Completed, Failed, Image, Missing, Queued
+from sora_proxy.event_log import INTERNAL_ERROR, Completed, Failed, Image, Missing, Queued
 from sora_proxy.generation import Generation, Status
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.backend import Backend

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from sora_proxy.errors import StorageUnavailable
-from sora_proxy.events import Event, Failed, Preview, Progress, Queued
+from sora_proxy.event_log import Event, Failed, Preview, Progress, Queued
 from sora_proxy.generation import Generation, SingleCall, State, Status
 from sora_proxy.orders.store import Store
 

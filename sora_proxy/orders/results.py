@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from sora_proxy.errors import EgressFault, Fault, ResultRefused, StorageUnavailable, TaskFailed, UpstreamUnavailable
-from sora_proxy.events import Image
+from sora_proxy.event_log import Image
 from sora_proxy.foreign.addresses import plain_address
 from sora_proxy.generation import Asset, Generation
 from sora_proxy.media.image_files import Media, NotAnImage

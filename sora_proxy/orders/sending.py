@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from sora_proxy.errors import Fault, RateLimited, RequestFault, SubmissionUnknown, TaskFailed
-from sora_proxy.events import INTERNAL_ERROR, Failed, Preview, Progress
+from sora_proxy.event_log import INTERNAL_ERROR, Failed, Preview, Progress
 from sora_proxy.generation import Generation, SingleCall, Status
 from sora_proxy.media.image_files import Media
 from sora_proxy.orders.recorder import Recorder, done_fields

@@ -11,8 +11,7 @@ import sqlalchemy as sa
 
 from sora_proxy.background import finished, start_task
 from sora_proxy.database import Database, metadata
-from sora_proxy.event_log import EventLog
-from sora_proxy.events import Cancelled, Event, Failed, Image, event_from_record, event_to_record
+from sora_proxy.event_log import Cancelled, Event, EventLog, Failed, Image, event_from_record, event_to_record
 from sora_proxy.generation import BEYOND_RECALL, FINAL, Asset, Generation, Phase, SingleCall, State, Status, Step
 from sora_proxy.spec import GenerationSpec
 

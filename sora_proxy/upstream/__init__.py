@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sora_proxy.errors import RateLimited
-from sora_proxy.events import Preview, Progress
+from sora_proxy.event_log import Preview, Progress
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account
 from sora_proxy.spec import GenerationSpec

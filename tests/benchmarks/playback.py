@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 from sora_proxy.__main__ import main as sora_proxy
-from sora_proxy.events import Completed, Event, Image, Progress
+from sora_proxy.event_log import Completed, Event, Image, Progress
 from sora_proxy.generation import Generation, State, Status, new_generation_id
 from sora_proxy.orders.store import InSameCommit
 from sora_proxy.orders.supervisor import Supervisor

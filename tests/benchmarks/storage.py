@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sora_proxy.app import WRITERS
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
-from sora_proxy.events import Completed, Event, Progress, event_to_record
+from sora_proxy.event_log import Completed, Event, Progress, event_to_record
 from sora_proxy.generation import Asset, Generation, State, Status, new_generation_id
 from sora_proxy.orders.store import Store, events, generations
 from sora_proxy.settings.access import fingerprint

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sora_proxy.events import Progress
+from sora_proxy.event_log import Progress
 from sora_proxy.generation import Asset
 from sora_proxy.upstream import Abilities, Capabilities, Made, Snapshot, Submission, TaskState
 from sora_proxy.upstream.registry import BACKENDS

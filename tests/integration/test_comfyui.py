@@ -16,7 +16,7 @@ from PIL import Image
 
 from sora_proxy.api.admin.backend_context import DISCOVERY
 from sora_proxy.api.context import BACKENDS_IN_USE, SUPERVISOR
-from sora_proxy.events import Progress
+from sora_proxy.event_log import Progress
 from sora_proxy.generation import Generation
 from sora_proxy.simulator.comfyui import ComfyUIOptions, serve_comfyui_simulator
 from sora_proxy.simulator.comfyui.pictures import Picture

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from sora_proxy.api.context import SUPERVISOR
-from sora_proxy.events import Progress, Queued
+from sora_proxy.event_log import Progress, Queued
 from sora_proxy.generation import Generation
 from tests.conftest import StartProxy
 from tests.eventually import eventually

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from aiohttp import web
 
-from sora_proxy.events import Progress
+from sora_proxy.event_log import Progress
 from tests.conftest import StartProxy
 from tests.contract.comfyui_server import ComfyUIServer
 from tests.eventually import eventually

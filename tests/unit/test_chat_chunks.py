@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from sora_proxy.api.chat.chunks import NUMBERS_PER_EVENT, ChatChunks, ChunkOptions
-from sora_proxy.events import Cancelled, Completed, Event, Failed, Image, Progress, Queued
+from sora_proxy.event_log import Cancelled, Completed, Event, Failed, Image, Progress, Queued
 from sora_proxy.generation import Generation
 from sora_proxy.spec import GenerationSpec
 

@@ -5,7 +5,7 @@ import pytest
 
 from sora_proxy.api.chat.completions import completion, usage_of
 from sora_proxy.api.wording import markdown, progress_text
-from sora_proxy.events import Cancelled, Completed, Event, Failed, Image, Progress, Queued
+from sora_proxy.event_log import Cancelled, Completed, Event, Failed, Image, Progress, Queued
 from sora_proxy.generation import Generation, State, Status
 from sora_proxy.spec import GenerationSpec
 

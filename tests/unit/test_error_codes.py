@@ -34,7 +34,7 @@ from sora_proxy.errors import (
     UnknownModel,
     UnknownOption,
 )
-from sora_proxy.events import Failed
+from sora_proxy.event_log import Failed
 
 ROOT = Path(sora_proxy.__file__).parent
 

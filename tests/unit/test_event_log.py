@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from sora_proxy.event_log import EventLog
-from sora_proxy.events import Cancelled, Completed, Event, Failed, Image, Progress, Queued
+from sora_proxy.event_log import Cancelled, Completed, Event, EventLog, Failed, Image, Progress, Queued
 from tests.unit.scheduling.virtual_time import VirtualTimeLoop
 
 SOME_EVENTS: list[Event] = [

@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 import orjson
 import pytest
 
-from sora_proxy.events import (
+from sora_proxy.event_log import (
     EVENTS,
     MAX_PREVIEW_BYTES,
     Cancelled,

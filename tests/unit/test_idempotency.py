@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from sora_proxy.database import Database
 from sora_proxy.errors import IdempotencyMismatch
-from sora_proxy.events import Failed
+from sora_proxy.event_log import Failed
 from sora_proxy.generation import Generation, Status, new_generation_id
 from sora_proxy.orders.idempotency import (
     JOIN_SECONDS,

@@ -10,7 +10,7 @@ from sora_proxy.api.http.pieces import Piece
 from sora_proxy.api.image_results import ImageResult
 from sora_proxy.api.responses.events import ResponseEvents
 from sora_proxy.api.responses.objects import Outcome, ResponseObjects, generation_id_of, response_id_of
-from sora_proxy.events import Cancelled, Completed, Failed, Image, Preview, Progress, Queued
+from sora_proxy.event_log import Cancelled, Completed, Failed, Image, Preview, Progress, Queued
 from sora_proxy.generation import Generation, State, Status, new_generation_id
 from sora_proxy.spec import GenerationSpec
 

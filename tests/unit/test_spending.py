@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database, rows_of
 from sora_proxy.errors import DailyCapReached
-from sora_proxy.events import Completed, Event, Failed
+from sora_proxy.event_log import Completed, Event, Failed
 from sora_proxy.generation import FINAL, Generation, Status, Step, new_generation_id
 from sora_proxy.orders.recorder import Recorder
 from sora_proxy.orders.spending import DAYS_KEPT, Caps, Spending, spending

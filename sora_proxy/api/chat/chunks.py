@@ -14,7 +14,7 @@ import orjson
 from sora_proxy.api.chat.completions import usage_of
 from sora_proxy.api.http.answers import error_object
 from sora_proxy.api.wording import markdown, missing, progress_text
-from sora_proxy.events import Completed, Event, Failed, Image, Progress, Queued, failure_of
+from sora_proxy.event_log import Completed, Event, Failed, Image, Progress, Queued, failure_of
 from sora_proxy.generation import Generation
 
 NUMBERS_PER_EVENT = 10  # the maximum number of chunks for an event

@@ -5,7 +5,7 @@ from typing import Any
 from sora_proxy.api.http.answers import error_object
 from sora_proxy.api.token_usage import token_usage_of
 from sora_proxy.api.wording import finished_text, progress_text
-from sora_proxy.events import Failed
+from sora_proxy.event_log import Failed
 from sora_proxy.generation import Generation, Status
 
 REFUSED = "content_policy_violation"

@@ -11,7 +11,7 @@ from sora_proxy.api.chat.legacy_sdk import by_legacy_sdk
 from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.sse import EventStream
 from sora_proxy.api.lookup import why_cut
-from sora_proxy.events import Cancelled, Completed, Event, Failed
+from sora_proxy.event_log import Cancelled, Completed, Event, Failed
 from sora_proxy.generation import Generation
 
 log = structlog.get_logger(__name__)

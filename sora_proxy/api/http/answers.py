@@ -8,7 +8,7 @@ from aiohttp import web
 from sora_proxy.api.http.error_codes import meaning_of
 from sora_proxy.api.http.refusals import ClientError, refusal_of
 from sora_proxy.errors import Stopping
-from sora_proxy.events import Failed
+from sora_proxy.event_log import Failed
 
 
 def json_response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -8,7 +8,7 @@ from sora_proxy.api.http.pieces import Piece, event_pieces, json_pieces
 from sora_proxy.api.image_results import FORMATS, SIZES, UNKNOWN, ImageResult, image_results, ordered_size
 from sora_proxy.api.images.requests import ImageRequest
 from sora_proxy.api.token_usage import token_usage_of
-from sora_proxy.events import Failed, Preview
+from sora_proxy.event_log import Failed, Preview
 from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
 

@@ -31,7 +31,7 @@ from sora_proxy.api.previews import Previews
 from sora_proxy.api.reference.answer_schemas import ImagesAnswer
 from sora_proxy.api.reference.described import EVENTS, JSON, Description, described
 from sora_proxy.api.wording import progress_text
-from sora_proxy.events import Failed, Progress, Queued
+from sora_proxy.event_log import Failed, Progress, Queued
 from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
 from sora_proxy.spec import GenerationSpec

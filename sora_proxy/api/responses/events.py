@@ -10,7 +10,7 @@ from typing import Any
 
 from sora_proxy.api.http.pieces import Piece, event_pieces
 from sora_proxy.api.responses.objects import Outcome, ResponseObjects
-from sora_proxy.events import Completed, Event, Image, Preview, Progress, failure_of
+from sora_proxy.event_log import Completed, Event, Image, Preview, Progress, failure_of
 from sora_proxy.generation import Phase
 
 NUMBERS_PER_EVENT = 100  # the maximum number of events of the stream for one event of the log

@@ -11,7 +11,7 @@ from sora_proxy.api.http.answers import error_object
 from sora_proxy.api.image_results import FORMATS, SIZES, UNKNOWN, ImageResult, image_results, ordered_size
 from sora_proxy.api.token_usage import token_usage_of
 from sora_proxy.api.wording import finished_text
-from sora_proxy.events import Failed
+from sora_proxy.event_log import Failed
 from sora_proxy.generation import Generation, Phase, Status
 from sora_proxy.media.image_files import Media
 

@@ -40,7 +40,7 @@ from sora_proxy.api.responses.objects import (
 from sora_proxy.api.responses.requests import ResponseRequest
 from sora_proxy.api.responses.schemas import DeletedResponse, InputItemList, ResponseAnswer
 from sora_proxy.api.responses.stream import ResponseStream
-from sora_proxy.events import Image
+from sora_proxy.event_log import Image
 from sora_proxy.generation import Generation, new_generation_id
 from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream.model_names import Model

@@ -13,7 +13,7 @@ from sora_proxy.api.previews import Previews
 from sora_proxy.api.responses.events import ResponseEvents
 from sora_proxy.api.responses.objects import ResponseObjects, outcome_of, response_id_of
 from sora_proxy.api.wording import progress_text
-from sora_proxy.events import Event, Progress, Queued
+from sora_proxy.event_log import Event, Progress, Queued
 from sora_proxy.generation import Generation
 
 

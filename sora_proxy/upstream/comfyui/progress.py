@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from sora_proxy.events import MAX_PREVIEW_BYTES, Preview
+from sora_proxy.event_log import MAX_PREVIEW_BYTES, Preview
 from sora_proxy.foreign.bounded_json import as_object
 
 MAX_TEXT = 2**20  # characters of a frame; one with the state of a thousand nodes has 200,000

@@ -16,7 +16,7 @@ from yarl import URL
 
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.errors import SubmissionUnknown
-from sora_proxy.events import MAX_PREVIEW_BYTES, Preview
+from sora_proxy.event_log import MAX_PREVIEW_BYTES, Preview
 from sora_proxy.foreign.addresses import joined_address
 from sora_proxy.generation import Asset
 from sora_proxy.upstream import Made, Submission

@@ -10,7 +10,7 @@ import aiohttp
 
 from sora_proxy.blocking import BlockingPool
 from sora_proxy.errors import UpstreamUnavailable
-from sora_proxy.events import Preview
+from sora_proxy.event_log import Preview
 from sora_proxy.generation import Asset
 from sora_proxy.settings.accounts import Account
 from sora_proxy.upstream import (

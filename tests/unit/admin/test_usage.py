@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sora_proxy.database import Database
-from sora_proxy.events import Completed, Event, Image
+from sora_proxy.event_log import Completed, Event, Image
 from sora_proxy.generation import TRANSITIONS, Generation, Status, new_generation_id
 from sora_proxy.operators import usage
 from sora_proxy.operators.usage import COUNTERS, MAX_DAYS, Usage
