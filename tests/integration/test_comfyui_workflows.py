@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from sora_proxy.spec import GenerationSpec
 from sora_proxy.upstream import InputImage, Submission
 from sora_proxy.upstream.comfyui.graphs import fitted, graph_for, models_of
 from sora_proxy.upstream.comfyui.problems import problems_of
-from sora_proxy.upstream.comfyui.workflows import Workflow, WorkflowFolder
+from sora_proxy.upstream.comfyui.workflows import PACKAGED, Workflow, WorkflowFolder
 from tests.simulated_comfyui import CHECKPOINT, UPSCALER, VERSIONS, SimulatedComfyUI, simulated
 from tests.simulated_images import png
 from tests.submission import report
@@ -109,3 +110,31 @@ async def test_a_model_that_is_reported_as_missing_is_refused_by_the_server(vers
 def own_checkpoint(workflow: Workflow) -> str:
     ((node, name),) = workflow.slots["checkpoint"]
     return str(workflow.graph[node]["inputs"][name])
+
+
+def with_lora(folder: Path, **mapping: Any) -> Workflow:
+    """The package's text-to-image with a LoRA between checkpoint and sampler."""
+    graph = json.loads((PACKAGED / "text-to-image.json").read_text())
+    loader = {"model": ["4", 0], "clip": ["4", 1], "strength_model": 1.0, "strength_clip": 1.0}
+    graph["20"] = {"class_type": "LoraLoader", "inputs": {"lora_name": "style.safetensors", **loader}}
+    graph["3"]["inputs"]["model"] = ["20", 0]
+    (folder / "styled.json").write_text(json.dumps(graph))
+    (folder / "styled.map.json").write_text(json.dumps({"prompt": "6.text", "checkpoint": "4.ckpt_name"} | mapping))
+    workflows = WorkflowFolder(folder)
+    workflows.read()
+    assert dict(workflows.faults) == {}
+    return workflows.workflows["styled"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_the_loras_are_those_of_the_server(tmp_path: Path, version: str) -> None:
+    own = await asyncio.to_thread(with_lora, tmp_path, checkpoints=["*"])
+    choosing = await asyncio.to_thread(with_lora, tmp_path, checkpoint="20.lora_name", checkpoints=["st*", "ink*"])
+    loras = "ink.safetensors,style.safetensors,other.safetensors"
+    async with simulated(version, loras=loras) as able, simulated(version, loras="other.safetensors") as unable:
+        infos = [await server.get("/object_info") for server in (able, unable)]
+    problems = [str(problems_of(fitted(own, info), info)) for info in infos]
+    missing = "node 20 (LoraLoader): the server has no 'style.safetensors' for 'lora_name'; it has other.safetensors"
+    assert [missing in problem for problem in problems] == [False, True]
+    models = list(models_of({"styled": fitted(choosing, infos[0])}))
+    assert models == ["styled", "styled/style.safetensors", "styled/ink.safetensors"]
