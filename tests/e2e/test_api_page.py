@@ -14,12 +14,17 @@ import pytest
 
 from sora_proxy.api import FOR_CLIENTS, OPEN
 from sora_proxy.api.admin import FOR_OPERATORS
+from sora_proxy.api.reference.described import description_of
 from tests.api_page import ApiPage
 from tests.conftest import ADMIN_KEY, CLIENT_KEY
 from tests.e2e.conftest import paste, running_program, running_simulator
 
 KEYS = {"API_AUTH_TOKEN": CLIENT_KEY, "ADMIN_KEY": ADMIN_KEY}
-ROUTES = [(route.method, re.sub(r":[^{}]+}", "}", route.path)) for route in [*OPEN, *FOR_CLIENTS, *FOR_OPERATORS]]
+HANDLERS = {
+    (route.method, re.sub(r":[^{}]+}", "}", route.path)): route.handler
+    for route in [*OPEN, *FOR_CLIENTS, *FOR_OPERATORS]
+}
+ROUTES = [*HANDLERS]
 PLACEHOLDER = re.compile(r"{(\w+)}")
 IMAGE = re.compile(r"/images/([0-9a-f]{32}\.png)")
 
@@ -85,9 +90,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES, ids=[f"{method} {path}" for method, path in ROUTES])
-def test_a_pasted_command_succeeds(server: Server, tmp_path: Path, method: str, path: str) -> None:
+def test_a_pasted_command_gets_an_answer_of_the_documented_type(
+    server: Server, tmp_path: Path, method: str, path: str
+) -> None:
     command = server.commands[f"{method} {path}"]
     for name in set(PLACEHOLDER.findall(command)):
         command = command.replace(f"{{{name}}}", server.real(name, method, path))
     body, _, status = paste(f"{command} -s -w '\\n%{{http_code}}'", tmp_path, **KEYS).rpartition("\n")
     assert status in ("200", "201"), body
+    description = description_of(HANDLERS[method, path])
+    assert description is not None
+    if description.answer:
+        description.answer.model_validate_json(body)

@@ -30,6 +30,17 @@ def without_patterns(path: str) -> str:
     return re.sub(r":[^{}]+}", "}", path)
 
 
+def test_every_json_answer_except_the_document_itself_has_a_type(paths: dict[str, dict[str, Any]]) -> None:
+    answers = {
+        (path, status): answer["content"].get("application/json")
+        for path, methods in paths.items()
+        for operation in methods.values()
+        for status, answer in operation["responses"].items()
+        if "content" in answer
+    }
+    assert [each for each in answers if answers[each] == {"schema": {}}] == [("/openapi.json", "200")]
+
+
 def test_every_route_is_described(app: web.Application, paths: dict[str, dict[str, Any]]) -> None:
     routes = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
     aliases = {(route.method, without_patterns(route.path)) for route in ALIASES}

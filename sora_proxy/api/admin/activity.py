@@ -13,12 +13,13 @@ from sora_proxy.api.http.context import ACCESS, SETTINGS
 from sora_proxy.api.http.paging import MAX_LIMIT_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.reference.described import Description, described
+from sora_proxy.api.reference.operator_answers import Queue, UnfinishedGenerationList, UsageList
 from sora_proxy.generation import Generation
 from sora_proxy.orders.backend import Backend
 from sora_proxy.orders.spending import Spending
 
 
-@described(Description(query={"key": "return only the counters of this key"}))
+@described(Description(query={"key": "return only the counters of this key"}, answer=UsageList))
 async def usage(request: web.Request) -> web.Response:
     """List the counters of the last 30 days, by key and day; `key` selects one key."""
     key_id = request.query.get("key")
@@ -27,7 +28,7 @@ async def usage(request: web.Request) -> web.Response:
     return json_response({"object": "list", "data": await request.app[USAGE].days(key_id)})
 
 
-@described()
+@described(Description(answer=Queue))
 async def queue(request: web.Request) -> web.Response:
     """Retrieve the number of waiting orders of each client at each back end, and the expected wait of a new order.
 
@@ -57,7 +58,7 @@ def _images_today(spending: Spending, backend: str | None = None) -> dict[str, i
     return {"images_today": today.get(backend, 0), "max_images_per_day": caps.of_backends.get(backend)}
 
 
-@described(Description(query=PAGES))
+@described(Description(query=PAGES, answer=UnfinishedGenerationList))
 async def generations(request: web.Request) -> web.Response:
     """List the unfinished generations, oldest first."""
     limit, after = limit_of(request, maximum=MAX_LIMIT_FOR_OPERATORS), request.query.get("after")

@@ -6,9 +6,10 @@ from sora_proxy.api.admin.context import AUDIT
 from sora_proxy.api.http.paging import MAX_LIMIT_FOR_OPERATORS, PAGES, limit_of, page_of
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.reference.described import Description, described
+from sora_proxy.api.reference.operator_answers import AuditList
 
 
-@described(Description(query=PAGES))
+@described(Description(query=PAGES, answer=AuditList))
 async def list_entries(request: web.Request) -> web.Response:
     """List the entries of the audit log, newest first."""
     limit, after = limit_of(request, maximum=MAX_LIMIT_FOR_OPERATORS), request.query.get("after")

@@ -14,6 +14,7 @@ from sora_proxy.api.http.context import OPERATOR
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.ordering.schemas import explain
 from sora_proxy.api.reference.described import Description, described
+from sora_proxy.api.reference.operator_answers import BackendAnswer, BackendDeleted, BackendList
 from sora_proxy.backend_keeping.registry import redacted
 from sora_proxy.backend_keeping.store import BackendRecord
 from sora_proxy.errors import ConfigurationError, Fault
@@ -26,7 +27,7 @@ CHANGEABLE = ("base_url", "models", "options", "enabled")
 BackendChange = change_of("BackendChange", BackendConfig, CHANGEABLE)
 
 
-@described()
+@described(Description(answer=BackendList))
 async def list_backends(request: web.Request) -> web.Response:
     """List the back ends, the preferred ones first, each with its state and its models."""
     return json_response(
@@ -34,7 +35,7 @@ async def list_backends(request: web.Request) -> web.Response:
     )
 
 
-@described()
+@described(Description(answer=BackendAnswer))
 async def retrieve(request: web.Request) -> web.Response:
     """Retrieve one back end."""
     return json_response(_view(request, request.app[BACKEND_REGISTRY].get(request.match_info["name"])))
@@ -43,7 +44,7 @@ async def retrieve(request: web.Request) -> web.Response:
 EXAMPLE = {"name": "studio", "kind": "comfyui", "base_url": "http://127.0.0.1:8188"}
 
 
-@described(Description(body=BackendConfig, example=EXAMPLE, status=201))
+@described(Description(body=BackendConfig, example=EXAMPLE, answer=BackendAnswer, status=201))
 async def add(request: web.Request) -> web.Response:
     """Add a back end with its keys, an object as in `BACKENDS`, and ask it for its models."""
     config = await read_body(request, _config)
@@ -51,7 +52,7 @@ async def add(request: web.Request) -> web.Response:
     return await _asked(request, record.name, status=201)
 
 
-@described(Description(body=BackendChange, example={"options": {"max_images_per_day": 500}}))
+@described(Description(body=BackendChange, example={"options": {"max_images_per_day": 500}}, answer=BackendAnswer))
 async def change(request: web.Request) -> web.Response:
     """Change fields of a back end; null sets a field to its default.
 
@@ -68,7 +69,7 @@ async def change(request: web.Request) -> web.Response:
     return await _asked(request, name)
 
 
-@described()
+@described(Description(answer=BackendDeleted))
 async def delete(request: web.Request) -> web.Response:
     """Delete a back end that has no orders, and its keys. A back end that the configuration names can't be deleted."""
     name = request.match_info["name"]
@@ -76,7 +77,7 @@ async def delete(request: web.Request) -> web.Response:
     return json_response({"name": name, "deleted": True})
 
 
-@described()
+@described(Description(answer=BackendAnswer))
 async def refresh(request: web.Request) -> web.Response:
     """Ask a back end for its models."""
     return await _asked(request, request.app[BACKEND_REGISTRY].get(request.match_info["name"]).name)

@@ -16,6 +16,7 @@ from sora_proxy.api.http.context import OPERATOR
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.ordering.schemas import explain
 from sora_proxy.api.reference.described import Description, described
+from sora_proxy.api.reference.operator_answers import BatchOutcome, ImportOutcome
 from sora_proxy.errors import SoraProxyError
 from sora_proxy.settings.access import fingerprint
 from sora_proxy.settings.kinds import UpstreamKey
@@ -38,7 +39,7 @@ class ImportText(Body):
     dry_run: bool = False
 
 
-@described(Description(body=Batch, example={"ids": ["{id}"], "action": "test"}))
+@described(Description(body=Batch, example={"ids": ["{id}"], "action": "test"}, answer=BatchOutcome))
 async def batch(request: web.Request) -> web.Response:
     """Apply one action to several keys, and return the outcome for each."""
     order = await read_body(request, Batch.model_validate)
@@ -66,7 +67,9 @@ def _action(request: web.Request, name: str) -> Callable[[str], Awaitable[Any]]:
     return lambda key_id: request.app[KEY_REGISTRY].remove(key_id, request[OPERATOR])
 
 
-@described(Description(body=ImportText, example={"text": "{token},second account", "dry_run": True}))
+@described(
+    Description(body=ImportText, example={"text": "{token},second account", "dry_run": True}, answer=ImportOutcome)
+)
 async def import_text(request: web.Request) -> web.Response:
     """Add the keys of a text, one per line, and return the result of each line; `dry_run` changes nothing."""
     dry_run, lines = await read_body(request, _read_text)

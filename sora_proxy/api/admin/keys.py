@@ -15,6 +15,7 @@ from sora_proxy.api.http.paging import MAX_LIMIT_FOR_OPERATORS, PAGES, limit_of,
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.ordering.schemas import explain
 from sora_proxy.api.reference.described import Description, described
+from sora_proxy.api.reference.operator_answers import KeyAnswer, KeyDeleted, KeyList, KeyTest
 from sora_proxy.errors import Fault
 from sora_proxy.key_keeping.store import KeyRecord
 from sora_proxy.orders.backend import Backend
@@ -32,7 +33,7 @@ class KeyAddition(UpstreamKey):
 KeyChange = change_of("KeyChange", UpstreamKey, UpstreamKey.model_fields)
 
 
-@described(Description(query={"state": "return only keys in this state", **PAGES}))
+@described(Description(query={"state": "return only keys in this state", **PAGES}, answer=KeyList))
 async def list_keys(request: web.Request) -> web.Response:
     """List the keys in the order in which they were added; `state` selects those in one state."""
     limit, after = limit_of(request, maximum=MAX_LIMIT_FOR_OPERATORS), request.query.get("after")
@@ -52,13 +53,15 @@ async def list_keys(request: web.Request) -> web.Response:
     return page_of(chosen, limit)
 
 
-@described()
+@described(Description(answer=KeyAnswer))
 async def retrieve(request: web.Request) -> web.Response:
     """Retrieve one key, with its state and the reason for it."""
     return _view(request, request.app[KEY_REGISTRY].get(request.match_info["id"]))
 
 
-@described(Description(body=KeyAddition, example={"key": "{token}", "name": "second account"}, status=201))
+@described(
+    Description(body=KeyAddition, example={"key": "{token}", "name": "second account"}, answer=KeyAnswer, status=201)
+)
 async def add(request: web.Request) -> web.Response:
     """Add a key, an object as in the key file. If there are several back ends, `backend` names one."""
     addition = await read_body(request, KeyAddition.model_validate)
@@ -82,7 +85,7 @@ def _backend_of(request: web.Request, addition: KeyAddition) -> str:
     return addition.backend
 
 
-@described(Description(body=KeyChange, example={"weight": 2}))
+@described(Description(body=KeyChange, example={"weight": 2}, answer=KeyAnswer))
 async def change(request: web.Request) -> web.Response:
     """Change fields of a key; null sets a field to its default.
 
@@ -92,7 +95,7 @@ async def change(request: web.Request) -> web.Response:
     return _view(request, await change_key(request, request.match_info["id"], fields))
 
 
-@described()
+@described(Description(answer=KeyDeleted))
 async def delete(request: web.Request) -> web.Response:
     """Delete a key that has no running task. A key that the configuration contains can't be deleted."""
     key_id = request.match_info["id"]
@@ -100,13 +103,13 @@ async def delete(request: web.Request) -> web.Response:
     return json_response({"id": key_id, "deleted": True})
 
 
-@described()
+@described(Description(answer=KeyTest))
 async def test(request: web.Request) -> web.Response:
     """Test a key by a free call to the back end."""
     return json_response(await test_key(request, request.match_info["id"]))
 
 
-@described()
+@described(Description(answer=KeyAnswer))
 async def revive(request: web.Request) -> web.Response:
     """Put a key back into service: end its quarantine or cooldown, and forget its learned limit."""
     key_id = request.match_info["id"]

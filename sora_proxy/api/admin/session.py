@@ -11,6 +11,7 @@ from sora_proxy.api.http.credentials import is_admin_key
 from sora_proxy.api.http.forwarding import client_address
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.reference.described import Description, described
+from sora_proxy.api.reference.operator_answers import Session, SessionsEnded
 from sora_proxy.operators.audit import Actor
 from sora_proxy.operators.sessions import SESSION_SECONDS
 
@@ -24,7 +25,7 @@ class Login(Body):
     key: str
 
 
-@described(Description(body=Login, example={"key": "$ADMIN_KEY"}))
+@described(Description(body=Login, example={"key": "$ADMIN_KEY"}, answer=Session))
 async def login(request: web.Request) -> web.Response:
     """Start a session. After too many wrong keys, the address of the client has to wait."""
     # This needs no key, so only a small body is read.
@@ -44,7 +45,7 @@ async def login(request: web.Request) -> web.Response:
     return json_response({"token": token, "token_type": "Bearer", "expires_in": SESSION_SECONDS})
 
 
-@described()
+@described(Description(answer=SessionsEnded))
 async def logout(request: web.Request) -> web.Response:
     """End all sessions."""
     request.app[SESSIONS].end_all()

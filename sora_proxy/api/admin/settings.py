@@ -6,10 +6,11 @@ from sora_proxy.api.admin.bodies import read_body
 from sora_proxy.api.http.answers import json_response
 from sora_proxy.api.http.context import OPERATOR, SETTINGS
 from sora_proxy.api.reference.described import Description, described
+from sora_proxy.api.reference.operator_answers import Options
 from sora_proxy.operators.runtime_settings import FIELDS, redacted
 
 
-@described()
+@described(Description(answer=Options))
 async def retrieve(request: web.Request) -> web.Response:
     """List the options with their values and sources, without secrets."""
     runtime = request.app[SETTINGS]
@@ -19,7 +20,7 @@ async def retrieve(request: web.Request) -> web.Response:
     return json_response({"settings": options})
 
 
-@described(Description(example={"IMAGE_LOCALIZATION": True}))
+@described(Description(example={"IMAGE_LOCALIZATION": True}, answer=Options))
 async def change(request: web.Request) -> web.Response:
     """Change options, all of them or none; null restores the value of the environment or the default."""
     changes = await read_body(request, dict)
