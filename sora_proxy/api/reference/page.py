@@ -18,7 +18,7 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
 .skip { position: absolute; left: -100rem; }
 .skip:focus { position: static; }
-nav ul ul { columns: 25rem; }
+nav ul ul { columns: 25rem; column-gap: 3rem; }
 li { break-inside: avoid; }
 nav ul, section { margin-bottom: 2rem; }
 article { border-top: 1px solid #8886; padding: .5rem 0; }
