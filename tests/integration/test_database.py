@@ -142,7 +142,7 @@ async def test_an_unreadable_log_is_refused_and_kept_and_can_be_discarded(path: 
     await killed(KILLED, str(path))
     log = log_of(path)
     await asyncio.to_thread(log.write_bytes, b"x" * 9000)
-    assert (await fault_of_start(path)).startswith(f"{log}: is damaged")
+    assert (await fault_of_start(path)).startswith(f"{log}: the file is damaged")
     assert await asyncio.to_thread(log.read_bytes) == b"x" * 9000
     await asyncio.to_thread(log.unlink)
     assert "the last commits are missing" in await fault_of_start(path)
@@ -154,7 +154,7 @@ async def test_an_unreadable_log_is_refused_and_kept_and_can_be_discarded(path: 
 async def test_a_database_that_is_gone_after_a_crash_is_not_replaced_by_an_empty_one(path: Path) -> None:
     await killed(KILLED, str(path))
     await asyncio.to_thread(path.rename, path.with_suffix(".away"))
-    assert (await fault_of_start(path)).startswith(f"{path}: is missing. Put it back")
+    assert (await fault_of_start(path)).startswith(f"{path}: the file is missing. Restore it")
     assert not await asyncio.to_thread(path.exists)
 
 

@@ -173,7 +173,7 @@ async def test_metadata_that_changes_later_changes_the_webhook_and_not_its_recei
         (("hooks.example.com",), "https://sub.hooks.example.com/", "is not allowed by the operator"),
         (("hooks.example.com:8443",), "https://hooks.example.com/", "is not allowed by the operator"),
         (("*",), "http://hooks.example.com/", "must begin with https://"),
-        (("*",), "https://hooks.example.com:8443/", "must not name a port"),
+        (("*",), "https://hooks.example.com:8443/", "must not contain a port"),
         (("*",), "https://10.0.0.1/", "is not public"),
         (("*",), "https://*/", "is not public"),
         (("*",), "https://user:password@hooks.example.com/", "must not contain a user or a password"),

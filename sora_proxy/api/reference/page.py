@@ -36,7 +36,7 @@ CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 EXAMPLES = (
-    "The examples are for a shell in which `API_AUTH_TOKEN` contains a client key and `ADMIN_KEY` the admin key."
+    "The examples are for a shell in which `API_AUTH_TOKEN` is a client key and `ADMIN_KEY` is the admin key."
     " A server that was given neither generates an admin key, which clients can use too, in the file `admin_key` of its"
     " data folder. Replace everything in braces, such as `{id}`."
 )
