@@ -22,7 +22,7 @@ class Cooldown:
     """`until` is the time when it ends, `failures` counts consecutive faults, each of which makes the next cooldown
     longer.
 
-    A success ends it early, unless it is `fixed`.
+    A success ends the cooldown early, unless it is `fixed`.
     """
 
     until: float = -math.inf
@@ -39,7 +39,7 @@ class Cooldown:
         back_off_limit: float = MAX_BACK_OFF_SECONDS,
         fixed: bool = False,
     ) -> "Cooldown":
-        """The cooldown after one more fault: `at_least` seconds or the back-off. It never ends earlier than before."""
+        """The cooldown after one more fault: the back-off or `at_least` seconds, and never less than what is left."""
         back_off = min(MIN_BACK_OFF_SECONDS * 2 ** min(self.failures, MAX_DOUBLINGS), back_off_limit)
         seconds = min(max(back_off, at_least), MAX_COOLDOWN_SECONDS)
         return Cooldown(
