@@ -48,8 +48,7 @@ class Webhooks:
         self._http.check(address)
 
     def follow(self, step: Step) -> None:
-        """Start sending the message that a generation has ended, if its client wants one; it is already in the
-        outbox."""
+        """Wake the deliverer if a generation with a webhook has ended. Its message is already in the outbox."""
         if self.deliverer and step.ends and step.generation.spec.webhook_url:
             self.deliverer.wake()
 
