@@ -50,7 +50,7 @@ def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Ori
 
 
 def _backend_of(backend: str) -> str:
-    """The back end of a key. The one of the older options counts as the entry `sora`, so keys can move there."""
+    """The back end of a key. That of the older options counts as the entry `sora`, so that keys can move to it."""
     return "sora" if backend == DEFAULT_BACKEND else backend
 
 

@@ -58,7 +58,7 @@ class KeySource:
     def read(self) -> Sequence[Entry]:
         """The current keys; a default file that does not exist counts as empty. This call blocks.
 
-        Raises ConfigurationError if the file can't be used, or if the settings name it and it does not exist.
+        Raises ConfigurationError if the file can't be used, or if its path is configured and it does not exist.
         """
         if self._configured:
             if self._named and not self._path.exists():

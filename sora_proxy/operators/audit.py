@@ -28,7 +28,7 @@ Changes = dict[str, tuple[Any, Any]]  # by field: the old and the new value, wit
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The author of a change: the admin key, a session, or a source of keys; and its address, if any."""
+    """The author of a change: the admin key, a session, or a source of keys, with an address if there is one."""
 
     who: str
     address: str | None = None

@@ -37,7 +37,7 @@ from sora_proxy.upstream.model_names import Route
 
 log = structlog.get_logger(__name__)
 
-MAX_SENDS = 3  # of an order that is lost each time, because a back end may charge for each attempt
+MAX_SENDS = 3  # an order that is lost each time is not sent more often: a back end may charge for each attempt
 SEARCHABLE = (Identity.named, Identity.listed)
 
 
@@ -74,7 +74,7 @@ class Backend:
         store, policy = resources.store, resources.policy
         self.keys = keys
         self.upstream = upstream
-        self.enabled = True  # whether it accepts new orders
+        self.enabled = True  # whether the back end accepts new orders
         self._replaced: list[Upstream] = []  # calls through a replaced upstream may still be under way
         self._media = resources.media
         self._routes = resources.routes

@@ -115,7 +115,7 @@ class Backends:
             raise next((no_key_left(backend.keys.keys) for backend in self.enabled), NoUpstreamKey())
 
     def admit(self, spec: GenerationSpec, client: str, arriving: Sequence[str]) -> None:
-        """Check that a back end that supports the client's order has room for it in its queue.
+        """Check that at least one back end that supports the client's order has room in its queue.
 
         Raises NoUpstreamKey, DailyCapReached or QueueFull.
         """

@@ -47,7 +47,7 @@ class Policy:
 
 
 class Lifecycle:
-    """Carries out any number of generations at a time. The state of each is in the generation, not here."""
+    """Carries out any number of generations at a time. Each generation contains its own state."""
 
     def __init__(self, backends: Backends, store: Store, media: Media, policy: Policy) -> None:
         self._backends = backends
@@ -110,7 +110,7 @@ class Lifecycle:
             try:
                 async with lease:
                     await backend.work(generation, lease)
-                deadline = loop.time() + self._policy.queue_timeout  # for the single calls that remain
+                deadline = loop.time() + self._policy.queue_timeout  # for the remaining single calls
             except DailyCapReached as error:  # the cap was reached after the order entered the line
                 log.debug("back end skipped, daily cap reached", backend=backend.name, reason=str(error))
             except TRANSIENT_FAULTS as fault:
@@ -150,7 +150,7 @@ class Lifecycle:
             raise QueueTimeout(f"No upstream key could take the order within {seconds} seconds.") from None
 
     async def _save(self, generation: Generation) -> None:
-        """Store or link the results, and complete the generation. The results of a cancelled one are not fetched."""
+        """Store or link the results, and complete the generation. Results of a cancelled generation are not fetched."""
         backend = self._backends.of(generation)
         store = self._stores_images(backend) or generation.spec.keep
         images = [] if generation.cancelled else await backend.images(generation, store=store)

@@ -36,7 +36,7 @@ class LostOrders:
         self._settle_time = settle_time
 
     async def listed_before(self, key: Key) -> tuple[str, ...] | None:
-        """The ids of a key's tasks before an order is sent; None if a search does not need them to find the order.
+        """The ids of a key's tasks before an order is sent; None if a search for the order does not need them.
 
         This takes one more call, unless it is known that lists have prompts. Raises Fault before anything is sent.
         """

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class Readers:
-    """Counts the readers of generations. `cancel` ends an abandoned one `grace` seconds after the last reader left."""
+    """Counts the readers of generations. `cancel` is called `grace` seconds after a generation was abandoned."""
 
     def __init__(self, cancel: Callable[[Generation], Awaitable[None]], grace: float) -> None:
         self._cancel = cancel

@@ -98,12 +98,12 @@ def _requeued(call: SingleCall, *, proven: bool) -> SingleCall:
 
 
 def done_fields(generation: Generation) -> dict[str, Any]:
-    """The state's fields after a synchronous back end has finished an order. Such a back end has no task ids."""
+    """The state's fields for an order that a synchronous back end has finished. The task id is that of the attempt."""
     return {"upstream_done_at": time.time(), "task_id": generation.attempt_id}
 
 
 def _plausible(progress: Progress) -> Progress:
-    """Reported progress without impossible values. It stays below 100 percent until the task has ended."""
+    """Reported progress without impossible values. The percentage stays below 100 until the task has ended."""
     percent = None if progress.percent is None else round(min(max(0, progress.percent), 99))  # NaN becomes 0
     return Progress(percent, _count(progress.position), _count(progress.seconds))
 

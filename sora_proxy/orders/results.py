@@ -19,7 +19,7 @@ from sora_proxy.upstream import Upstream
 log = structlog.get_logger(__name__)
 
 MAX_FETCHES = 3  # attempts to fetch an image that is damaged or gone
-PATIENCE_SECONDS = 60.0  # for fetches from a back end that fails: a restart takes half a minute
+PATIENCE_SECONDS = 60.0  # how long fetches from a failing back end are repeated: a restart takes half a minute
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 16.0  # before an image is fetched again
 UNREADABLE = "The images from the back end can't be fetched or read."
 REFUSED = "The images from the back end are at addresses that are not allowed."
@@ -156,7 +156,7 @@ class _Attempts:
 
 
 def _is_trouble(error: Exception) -> bool:
-    """Whether the cause is a server or the connection to it, not the image."""
+    """Whether a server or the connection to it caused the error, and not the image."""
     return isinstance(error, UpstreamUnavailable | EgressFault) and error.code != "result_unavailable"
 
 
@@ -171,7 +171,7 @@ async def _still_wanted(generation: Generation, seconds: float) -> bool:
 
 
 def _relisted(now: Sequence[Asset], before: Sequence[Asset], index: int) -> Asset | None:
-    """A result as it is listed now: found by its id, else by its place if the number of results is the same."""
+    """A result as it is listed now: found by its id, or by its place if the number of results is the same."""
     wanted = before[index].id
     if wanted is not None:
         return next((asset for asset in now if asset.id == wanted), None)

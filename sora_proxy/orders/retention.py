@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 DAY = 86400.0
 SWEEP_INTERVAL = 600.0
-MAX_TASKS_KEPT = 1000  # per key: the newest tasks are kept
+MAX_TASKS_KEPT = 1000  # the number of newest tasks that are kept for each key
 BATCH_SIZE, BATCH_PAUSE = 100, 0.05  # small batches, so that other writes do not have to wait long
 
 discarded = sa.Table("discarded_pictures", metadata, sa.Column("name", sa.Text, primary_key=True))

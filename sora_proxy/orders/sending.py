@@ -148,7 +148,7 @@ class Sending:
     async def _answer(self, order: Order, number: int | None = None) -> str | Made:
         """The back end's answer to the order, or to its single call with this number.
 
-        Raises Fault; if the answer takes too long, SubmissionUnknown.
+        Raises Fault, for example SubmissionUnknown if the answer takes too long.
         """
         report = _Report(self._recorder, order.generation, number)
         try:
@@ -160,7 +160,7 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """Shows the progress of an order to clients. `number` is the number of a single call, which its events lack."""
+    """Shows the progress of an order to clients. `number` is that of a single call, if the order has any."""
 
     recorder: Recorder
     generation: Generation

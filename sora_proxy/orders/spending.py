@@ -75,7 +75,7 @@ class Change:
 
 
 def change_of(step: Step) -> Change | None:
-    """The change that a step makes to the counts; None if there is none."""
+    """The change that a step makes to the counts; None if there is no change."""
     old, new, images = step.old, step.new, step.generation.spec.n
     if old.calls or new.calls:
         return _change_by_calls(old, new)

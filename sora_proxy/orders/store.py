@@ -1,4 +1,4 @@
-"""Store: generations, their events and images, in the database."""
+"""Store: generations, their events and the names of their images, in the database."""
 
 import asyncio
 import functools
@@ -40,7 +40,7 @@ generations = sa.Table(
     sa.Column("calls", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("usage", sa.JSON(none_as_null=True)),
     sa.Column("ended_at", sa.Float, index=True),  # when its log ended; null again once its content is deleted
-    # An upstream task belongs to one generation at most.
+    # An upstream task belongs to at most one generation.
     sa.UniqueConstraint("key_id", "task_id"),
     sa.Index("ix_generations_client", "client", "number"),
 )

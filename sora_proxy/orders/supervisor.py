@@ -94,8 +94,8 @@ class Supervisor:
     async def cancel(self, generation: Generation) -> None:
         """Cancel a generation, unless it has ended. When this returns, the cancellation is on disk.
 
-        An order that was not sent never will be. If there is an upstream task, the generation's coroutine holds the
-        key until the task has ended. Raises Stopping or StorageUnavailable.
+        An order that was not sent will never be sent. If there is an upstream task, the generation's coroutine holds
+        the key until the task has ended. Raises Stopping or StorageUnavailable.
         """
         if generation.ended:
             return

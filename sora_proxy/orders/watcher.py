@@ -205,7 +205,7 @@ def _pause_after(fault: Fault, failures: int, interval: float) -> float:
 
 
 def _pause(now: float, interval: float, watched: Iterable[_Watch]) -> float:
-    """Seconds until the next poll: the interval, or less than twice as long if that ends just after an expected end.
+    """Seconds until the next poll. The interval is prolonged, to less than twice, to end just after an expected end.
 
     Expected ends that are close together share one poll, after the last of them.
     """

@@ -36,15 +36,15 @@ class Circuit:
             self._tried_by, self._tried_until = key, now + MAX_TRIAL_SECONDS
 
     def end_trial(self, key: object) -> bool:
-        """End the trial of a key, whatever its outcome. Returns whether there was one."""
+        """End the trial of a key, whatever its outcome. Returns whether there was a trial."""
         if key is not self._tried_by:
             return False
         self._tried_by, self._tried_until = None, -math.inf
         return True
 
     def failed(self, now: float, why: Incident) -> bool:
-        """Cool down after a fault. Returns whether a cooldown began. Faults during a cooldown do not prolong it, since
-        it would never end while calls are frequent."""
+        """Cool down after a fault. Returns whether a cooldown began. Faults during a cooldown do not prolong it,
+        because it would then never end while calls are frequent."""
         self.end_trial(self._tried_by)
         if self.cooldown.until > now:
             return False
@@ -67,7 +67,7 @@ class Servers(dict[str | None, Circuit]):
 
 
 def outage(servers: Collection[Circuit]) -> Incident | None:
-    """Why the servers can't be reached, by the first fault; None if one of them worked or was not tried."""
+    """The first reason why the servers can't be reached; None if one of them worked or was not tried."""
     faults = [server.cooldown.why for server in servers if server.cooldown is not NO_COOLDOWN]
     return faults[0] if faults and len(faults) == len(servers) else None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 MAX_COOLDOWN_SECONDS = 900.0  # even if a back end demands more
 MIN_BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 1.0, 60.0
-MAX_DOUBLINGS = 10  # more would make the power of two too large for a float
+MAX_DOUBLINGS = 10  # with more, the power of two would be too large for a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """`until` is the time when it ends, `failures` counts consecutive faults, each of which makes the next cooldown
+    """`until` is the end of the cooldown, `failures` counts consecutive faults, each of which makes the next cooldown
     longer.
 
     A success ends the cooldown early, unless it is `fixed`.

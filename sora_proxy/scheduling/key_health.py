@@ -48,7 +48,7 @@ class FamilyCooldowns:
         return bool(self._cooldowns)
 
     def add(self, family: str, now: float, incident: Incident, seconds: float | None) -> None:
-        """Begin a cooldown of at least this many seconds. It is longer after several consecutive failures."""
+        """Begin a cooldown of at least this many seconds, and of more after several consecutive failures."""
         before = self._cooldowns.get(family, NO_COOLDOWN)
         self._cooldowns[family] = before.after_fault(now, incident, at_least=seconds or 0.0, fixed=True)
 
@@ -102,7 +102,7 @@ class KeyHealth:
         self.cooldown = self.cooldown.after_fault(now, incident, at_least=at_least, fixed=fixed)
 
     def end_cooldown(self) -> bool:
-        """End the cooldown, since the key works. Returns whether there was one."""
+        """End the cooldown, since the key works. Returns whether there was a cooldown."""
         failures, self.cooldown = self.cooldown.failures, NO_COOLDOWN
         return failures > 0
 

@@ -130,7 +130,7 @@ class KeyPool:
             self.changed(key)
 
     def remove(self, key_id: str) -> None:
-        """Take a key out of service permanently. It still finishes its tasks."""
+        """Take a key out of service permanently. The key still finishes its tasks."""
         key = self._keys[key_id]
         key.remove()
         self.changed(key)
@@ -176,7 +176,7 @@ class KeyPool:
             self._roster.discard(key)
             if key.removed and not key.tasks and self._keys.get(key.id) is key:  # another key may have taken its id
                 del self._keys[key.id]
-        if not key.intents:  # its order was accepted, or has left
+        if not key.intents:  # its order was accepted, or its lease has ended
             for circuit in key.circuits:
                 if circuit.end_trial(key):
                     self._circuit_changed(circuit)

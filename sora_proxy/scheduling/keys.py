@@ -260,7 +260,7 @@ class Key:
         self._health.cool_down(now, incident)
 
     def succeeded(self) -> bool:
-        """End a cooldown after a successful call, unless it is fixed. Returns whether there was one to end."""
+        """End a cooldown after a successful call, unless it is fixed. Returns whether a cooldown was ended."""
         return not self.cooldown.fixed and self._health.end_cooldown()
 
     def served(self, now: float) -> bool:

@@ -23,7 +23,7 @@ class LeaseCallbacks:
 
 
 class Lease:
-    """The right to one task on `key` while the context is open. A Fault raised in it changes the key's health."""
+    """The right to one task on `key` while the context is open. A Fault in this context changes the key's health."""
 
     def __init__(
         self, key: Key, generation_id: str, callbacks: LeaseCallbacks, *, intent_open: bool, takes_slot: bool

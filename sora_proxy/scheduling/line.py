@@ -1,4 +1,4 @@
-"""Line: the queue of orders that wait for a key, fair between clients. The orders of one client stay first-in,
+"""Line: the queue of orders that wait for a key, fair between clients. The orders of one client are served first-in,
 first-out.
 
 Start-time fair queueing: each client has a tag, a point of virtual time at which its next order may go. The client with
@@ -76,7 +76,7 @@ class _Client(Generic[G]):
 
 
 class Line(Generic[G]):
-    """One line. `weights` are the shares of clients by name; every other client has 1."""
+    """One line. `weights` are the shares of clients by name; every other client has weight 1."""
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = weights

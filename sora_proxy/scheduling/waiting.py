@@ -16,9 +16,9 @@ PlaceIn = tuple[KeyPool, Place[Lease]]
 async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPool, Lease]:
     """Wait until one of the pools has a key for an order; the pools of earlier places take precedence.
 
-    `on_wait` gets the position in the line with the shortest wait whenever it changed noticeably, at most about once a
-    second. Raises NoUpstreamKey if no pool has a key left that can serve, Rerouted if the pools have to be chosen
-    again, or the error for which all pools refused the order.
+    `on_wait` gets the position in the line with the shortest wait whenever it has changed noticeably, at most about
+    once a second. Raises NoUpstreamKey if no pool has a key left that can serve, Rerouted if the pools have to be
+    chosen again, or the error for which all pools refused the order.
     """
     updated = asyncio.Event()
     entered: list[PlaceIn] = []

@@ -1,4 +1,4 @@
-"""The types of the settings' values, and how each is read from a line of text. Errors say which values are valid."""
+"""The types of the settings' values, and how each is read from a line of text. Errors state which values are valid."""
 
 import contextlib
 import ipaddress

@@ -1,7 +1,7 @@
 """The deliverer: sends the messages in the outbox, and repeats failed ones at growing intervals.
 
-A message is deleted only after its receiver has accepted it. After a crash it may be sent again, so receivers get each
-message at least once.
+A message is deleted only after its receiver has accepted it, or after the last attempt. After a crash it may be sent
+again, so a receiver may get a message twice.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The outbox: messages in the database, from the moment when their generation ends until they are delivered."""
+"""The outbox: messages in the database, from the end of their generation until they are delivered or given up."""
 
 import datetime as dt
 import secrets

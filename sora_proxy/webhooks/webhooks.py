@@ -1,7 +1,8 @@
 """Webhooks: clients are notified when their orders end, by a signed POST to an address that came with the order.
 
 `outbox.py` puts the message into the database, in the transaction that ends the generation; `deliverer.py` sends it
-until the receiver accepts it, even after restarts. Both follow the Standard Webhooks specification.
+until the receiver accepts it or the last attempt has failed, even after restarts. Both follow the Standard Webhooks
+specification.
 """
 
 import base64
