@@ -135,7 +135,7 @@ def configure_logging(
     root.handlers[:] = [_ContextQueueHandler(lines)]
     set_verbose(verbose=verbose)
     # The INFO and DEBUG lines of these libraries describe sockets, and contain addresses with credentials.
-    for name in ("asyncio", "urllib3", "ordering", "charset_normalizer", "PIL", "aiohttp.access"):
+    for name in ("asyncio", "urllib3", "requests", "charset_normalizer", "PIL", "aiohttp.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # These loggers quote bytes from outside, such as requests that are not HTTP. Failures are logged elsewhere.
     for name in ("aiohttp.server", "urllib3.connection"):

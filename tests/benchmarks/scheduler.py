@@ -84,7 +84,7 @@ async def _crowd(folder: Folder) -> list[Row]:
         await all_finished(session, upstream, CROWD)
         seconds = time.perf_counter() - begun
         seen = await stats(session, upstream)
-    told = " ".join(str(seen["ordering"]["submit"][f"token-{weight}"]) for weight in WEIGHTS)
+    told = " ".join(str(seen["requests"]["submit"][f"token-{weight}"]) for weight in WEIGHTS)
     what = f"{CROWD} orders on 3 keys"
     return [
         exactly(f"{what}: registered upstream", seen["registered"], CROWD),

@@ -179,4 +179,4 @@ async def stopped_and_continued(folder: Path, *, seconds: float) -> Outcome:
 
 
 async def _submits(it: SimulatorWorld) -> int:
-    return sum((await it.stats())["ordering"].get("submit", {}).values())
+    return sum((await it.stats())["requests"].get("submit", {}).values())

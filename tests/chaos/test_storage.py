@@ -49,7 +49,7 @@ async def test_without_room_new_orders_are_refused_and_running_ones_are_stored_w
             assert await it.status_of(f"/v1/generation/{done}") == 200
             assert await it.status_of(f"/v1/generation/{running}") == 200
             await it.until_all_is_made()
-            looks = sum((await it.stats())["ordering"]["list"].values())
+            looks = sum((await it.stats())["requests"]["list"].values())
             await it.seen(endpoint="list", count=looks + 3)  # the server knows the state, and can't store it
             assert await it.status_of("/health/ready") == 503
             assert (await it.stats())["registered"] == 2

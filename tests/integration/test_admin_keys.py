@@ -82,7 +82,7 @@ async def admin(proxy: Proxy, session: aiohttp.ClientSession) -> Admin:
 
 async def orders_of(simulator: Simulator, token: str) -> int:
     """The number of orders that came with a token."""
-    return int((await simulator.stats())["ordering"]["submit"].get(token, 0))
+    return int((await simulator.stats())["requests"]["submit"].get(token, 0))
 
 
 # --- One key ----------------------------------------------------------------------------------------------------------

@@ -193,7 +193,7 @@ async def test_models_show_their_capabilities_without_a_call_to_a_back_end(
     async with start_proxy(**in_front_of(simulator), model_aliases=aliases) as proxy:
         model = await proxy.get("/v1/models/openai%2Fgpt-image-1")
         listed = (await proxy.get("/v1/models"))["data"]
-        assert (await simulator.stats())["ordering"] == {}
+        assert (await simulator.stats())["requests"] == {}
         async with proxy.chat(model="openai/gpt-image-1", background=True) as answer:
             told = (await answer.json())["model"]
     assert model == listed[2]

@@ -254,12 +254,12 @@ async def test_after_sync_wait_the_answer_is_processing(
 async def test_polls_by_clients_never_cause_a_call_to_the_upstream(proxy: Proxy, simulator: Simulator) -> None:
     async with proxy.chat() as answer:
         generation_id = (await answer.json())["id"]
-    before = (await simulator.stats())["ordering"]
+    before = (await simulator.stats())["requests"]
 
     for _ in range(20):
         await proxy.get(f"/v1/generation/{generation_id}")
 
-    assert (await simulator.stats())["ordering"] == before
+    assert (await simulator.stats())["requests"] == before
 
 
 async def test_a_client_that_leaves_its_stream_does_not_stop_its_generation(proxy: Proxy, simulator: Simulator) -> None:
@@ -302,7 +302,7 @@ async def test_progress_can_be_switched_off(start_simulator: StartSimulator, sta
         proxy.chat(stream=True) as answer,
     ):
         await simulator.let_pass(HOUR / 2)
-        looks = sum((await simulator.stats())["ordering"].get("list", {}).values())
+        looks = sum((await simulator.stats())["requests"].get("list", {}).values())
         # At least one poll saw the progress, and the stream showed it.
         await simulator.wait_for(endpoint="list", count=looks + 2)
         await simulator.let_pass(HOUR / 2)

@@ -52,7 +52,7 @@ async def test_everything_goes_through_a_socks_proxy_with_a_password(
         content = (await answer.json())["choices"][0]["message"]["content"]
 
     assert f"]({proxy.url}/images/" in content
-    assert set((await simulator.stats())["ordering"]) == {"upload", "submit", "list", "media"}
+    assert set((await simulator.stats())["requests"]) == {"upload", "submit", "list", "media"}
     assert set(server.destinations) == {(HOST, port_of(simulator))}
 
 
@@ -149,7 +149,7 @@ async def test_each_key_has_its_own_egresses_and_a_broken_one_affects_no_other_k
         assert {token for token in ("own", "broken", "usual") if key_of(proxy, token).rejected} == set()
 
     stats = await simulator.stats()
-    assert set(stats["ordering"]["submit"]) == {"own", "usual"}
+    assert set(stats["requests"]["submit"]) == {"own", "usual"}
     assert server.connections > 0
 
 
@@ -185,7 +185,7 @@ async def test_an_order_whose_answer_is_lost_behind_a_socks_proxy_is_made_exactl
 
     stats = await simulator.stats()
     assert stats["registered"] == 1
-    assert sum(stats["ordering"]["submit"].values()) == (1 if registered else 2)
+    assert sum(stats["requests"]["submit"].values()) == (1 if registered else 2)
 
 
 async def test_when_no_egress_works_the_client_gets_an_error_and_no_key_is_out_of_service(
@@ -201,4 +201,4 @@ async def test_when_no_egress_works_the_client_gets_an_error_and_no_key_is_out_o
             assert answer.status == 200
 
     assert "the-password" not in caplog.text + str(error)
-    assert (await simulator.stats())["ordering"] == {}
+    assert (await simulator.stats())["requests"] == {}

@@ -108,7 +108,7 @@ async def test_a_limit_and_a_wait_are_reported_as_the_back_end_stated_them(sora:
 async def test_a_probe_costs_nothing_and_reports_no_fault_if_the_key_works(sora: Sora, simulator: Simulator) -> None:
     await sora.probe(ACCOUNT)
     stats = await simulator.stats()
-    assert set(stats["ordering"]) == {"parameters"}
+    assert set(stats["requests"]) == {"parameters"}
     assert stats["registered"] == 0
 
 

@@ -73,7 +73,7 @@ async def test_submits_polls_uploads_and_downloads_all_go_through_the_proxy(
 
     assert stream.done
     assert f"]({proxy.url}/images/" in stream.content
-    assert set((await simulator.stats())["ordering"]) == {"upload", "submit", "list", "media"}
+    assert set((await simulator.stats())["requests"]) == {"upload", "submit", "list", "media"}
 
 
 async def test_wrong_credentials_are_reported_as_the_proxys_fault_and_affect_no_key(
@@ -87,5 +87,5 @@ async def test_wrong_credentials_are_reported_as_the_proxys_fault_and_affect_no_
         async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
             assert answer.status == 200
 
-    assert (await simulator.stats())["ordering"] == {}
+    assert (await simulator.stats())["requests"] == {}
     assert "not-the-password" not in caplog.text

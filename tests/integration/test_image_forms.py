@@ -151,7 +151,7 @@ async def test_a_form_that_can_not_be_used_is_refused(proxy: Proxy, simulator: S
     assert status == 400, answer
     assert set(answer["error"]) == {"message", "type", "param", "code"}
     assert answer["error"]["param"] == param
-    assert (await simulator.stats())["ordering"] == {}
+    assert (await simulator.stats())["requests"] == {}
 
 
 @pytest.mark.parametrize(

@@ -325,7 +325,7 @@ async def test_bad_input_is_refused_by_name_before_anything_is_sent(
     assert (status, error["param"]) == (404 if param == "model" else 400, param)
     assert set(error) == {"message", "type", "param", "code"}
     assert len(error["message"]) < 500
-    assert (await simulator.stats())["ordering"] == {}
+    assert (await simulator.stats())["requests"] == {}
 
 
 async def test_unused_parameters_are_accepted_with_any_value(proxy: Proxy) -> None:

@@ -85,7 +85,7 @@ async def test_a_key_that_was_rate_limited_is_probed_before_it_gets_an_order(
     async with start_proxy(**in_front_of(simulator, "one")) as proxy:
         assert await order(proxy) == 200
     stats = await simulator.stats()
-    assert stats["ordering"]["parameters"] == {"one": 1}
+    assert stats["requests"]["parameters"] == {"one": 1}
     assert stats["registered"] == 1
 
 

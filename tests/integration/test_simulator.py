@@ -239,7 +239,7 @@ async def test_the_stats_show_what_happened(client: Client) -> None:
     await client.upload("two")
     stats = await client.stats()
     assert stats == (await client.call("GET", "/stats", None)).json
-    assert stats["ordering"] == {"submit": {"one": 1, "two": 2}, "list": {"one": 3}, "upload": {"two": 1}}
+    assert stats["requests"] == {"submit": {"one": 1, "two": 2}, "list": {"one": 3}, "upload": {"two": 1}}
     assert stats["answers"] == {"submit": {"200": 2, "400": 1}, "list": {"200": 3}, "upload": {"200": 1}}
     assert stats["refusals"] == {"missing_prompt": 1}
     assert (stats["registered"], stats["unfinished"], stats["max_concurrent"]) == (2, 0, 1)
@@ -258,7 +258,7 @@ async def test_a_reset_forgets_everything(client: Client) -> None:
     await client.fault(fault="drop", endpoint="list")
     await client.call("POST", "/simulator/reset", None)
     stats = await client.stats()
-    assert (stats["registered"], stats["tasks"], stats["uploads"], stats["ordering"]) == (0, [], [], {})
+    assert (stats["registered"], stats["tasks"], stats["uploads"], stats["requests"]) == (0, [], [], {})
     assert await client.rows() == []
 
 

@@ -38,7 +38,7 @@ async def read_the_first_list(proxy: Proxy) -> None:
 
 
 def submits_by_token(stats: dict[str, Any]) -> dict[str, int]:
-    return dict(stats["ordering"].get("submit", {}))
+    return dict(stats["requests"].get("submit", {}))
 
 
 @pytest.mark.parametrize("registered", [True, False], ids=["registered", "not registered"])
@@ -386,7 +386,7 @@ async def test_one_list_call_per_interval_polls_all_generations_of_a_key(
         assert set(stats["lists"]) == {"one", "two"}
         for lists in stats["lists"].values():
             assert lists["calls"] <= intervals + 1 + 2  # at most two before the key's first orders
-        assert "task" not in stats["ordering"]
+        assert "task" not in stats["requests"]
 
 
 async def test_orders_beyond_the_bound_of_the_queue_are_refused_before_anything_is_sent(

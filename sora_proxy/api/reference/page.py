@@ -1,4 +1,4 @@
-"""The API's document as one page of HTML: no script, nothing loaded from other sites."""
+"""The API's document as one page of HTML, without scripts or anything from other sites."""
 
 import base64
 import hashlib
@@ -75,8 +75,8 @@ def page(document: dict[str, Any]) -> bytes:
 
 
 def served_from(origin: str, made: bytes) -> bytes:
-    """A page that was made once, with the origin of this server in its commands. A host can be any text, so characters
-    with a meaning in a shell or in HTML are percent-encoded.
+    """The page that was made once, with the origin of this server in its commands. A host can be any text, so
+    characters with a meaning in a shell or in HTML are percent-encoded.
     """
     return made.replace(ORIGIN.encode(), quote(origin, safe=":/[]%").encode())
 
