@@ -57,7 +57,7 @@ async def test_every_route_answers_the_preflight_of_an_allowed_page_without_a_ke
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://chat.example.com.evil.example", "", "*"])
-async def test_other_pages_are_refused_and_caches_distinguish_them(
+async def test_other_pages_are_refused_and_answers_vary_by_origin(
     start_proxy: StartProxy, session: aiohttp.ClientSession, origin: str
 ) -> None:
     async with start_proxy(cors_origins=PAGE) as proxy:
@@ -69,7 +69,7 @@ async def test_other_pages_are_refused_and_caches_distinguish_them(
         assert headers["vary"] == "origin"
 
 
-async def test_a_page_sees_errors_and_the_headers_that_sdks_read(
+async def test_an_allowed_page_can_read_errors_and_the_headers_for_sdks(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
     async with start_proxy(cors_origins=PAGE) as proxy:
@@ -99,7 +99,9 @@ async def test_all_origins_can_be_allowed_but_never_on_the_admin_routes(
         assert "access-control-allow-origin" not in headers
 
 
-async def test_invalid_header_names_are_not_repeated(start_proxy: StartProxy, session: aiohttp.ClientSession) -> None:
+async def test_the_answer_to_a_preflight_repeats_no_invalid_header_names(
+    start_proxy: StartProxy, session: aiohttp.ClientSession
+) -> None:
     async with start_proxy(cors_origins=PAGE) as proxy:
         asked = preflight() | {"access-control-request-headers": "x;<script>"}
         _, headers = await headers_of(session.options(f"{proxy.url}/v1/models", headers=asked))

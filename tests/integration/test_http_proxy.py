@@ -1,4 +1,4 @@
-"""Every upstream call and download goes through the configured HTTP proxy, credentials included."""
+"""Every upstream call and download goes through the configured HTTP proxy, with its credentials."""
 
 import asyncio
 import sys
@@ -76,7 +76,7 @@ async def test_submits_polls_uploads_and_downloads_all_go_through_the_proxy(
     assert set((await simulator.stats())["ordering"]) == {"upload", "submit", "list", "media"}
 
 
-async def test_wrong_credentials_are_reported_as_the_proxys_fault_and_affect_no_key(
+async def test_wrong_proxy_credentials_are_reported_and_affect_no_key(
     start_proxy: StartProxy, simulator: Simulator, proxy_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = behind_proxy(simulator, proxy_port, "not-the-password") | {"max_queue_wait": 0.5}
