@@ -107,7 +107,7 @@ class Killable:
         return await eventually(look)
 
     async def images_today(self) -> int:
-        """How many images count against a daily cap."""
+        """The number of images that count against a daily cap."""
         headers = {"authorization": f"Bearer {ADMIN_KEY}"}
         async with self.client.get(f"{self.program.url}/admin/api/queue", headers=headers) as answer:
             return int((await answer.json())["in_all"]["images_today"])

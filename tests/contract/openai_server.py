@@ -74,11 +74,11 @@ class OpenAIServer(Stage):
         return web.json_response({"error": error}, status=400)
 
     def with_images(self, images: list[str]) -> dict[str, Any]:
-        """An answer with images, which are base64."""
+        """An answer with these images in base64."""
         return {"created": 1, "data": [{"b64_json": image} for image in images]}
 
     def register(self, _order: dict[str, Any]) -> None:
-        """Begin to make an order."""
+        """Count an order that the server begins to make."""
         self.registered += 1
 
     async def _models(self, _request: web.Request) -> web.Response:

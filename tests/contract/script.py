@@ -17,7 +17,7 @@ class Step(Enum):
 
 
 class Script:
-    """`tasks_end`: whether tasks are shown as finished."""
+    """The pauses and cuts at the steps of orders. `tasks_end` is whether tasks are shown as finished."""
 
     def __init__(self) -> None:
         self.tasks_end = True

@@ -26,7 +26,7 @@ class Stage(Protocol):
     refusal_code: str = "content_policy_violation"  # the error code of a refused order
     single_calls: bool = False  # an order for several images becomes one call per image
 
-    # The present state of its server.
+    # The present state of the back end's server.
     url: str  # known once the server runs
     script: Script  # what happens at each step
     refuses: bool = False

@@ -61,11 +61,11 @@ class Siege:
             assert (honest["status"], len(self.stored(honest))) == ("completed", 1), honest
 
     def stored(self, end: dict[str, Any]) -> list[str]:
-        """The images of an order that are stored here."""
+        """The images of an order that our server stores."""
         return [link for link in end["pictures"] if link.startswith(f"{self.server.program.url}/images/")]
 
     def results(self) -> dict[str, int | str]:
-        """For each back end, the number of images that are stored here, or the code of the error."""
+        """For each back end, the number of images that our server stores, or the code of the error."""
         return {
             name: end["error"]["code"] if end["error"] else len(self.stored(end)) or f"linked {end['pictures']}"
             for name, end in self.ends.items()

@@ -26,7 +26,7 @@ MADE = {"seedream": (2048, 2048)}  # Seedream makes no smaller squares
 
 @dataclass
 class Place:
-    """A simulated server of a profile, and the option BACKENDS of ours in front of it."""
+    """A simulated server of a profile, and the option BACKENDS of our server in front of it."""
 
     profile: str
     server: SimulatedImages

@@ -200,5 +200,5 @@ async def test_only_cancelled_orders_are_logged_as_cancelled(
             return not proxy.app[READERS]._abandoned
 
         await eventually(over)
-        was_cancelled = await status(proxy, generation_id) == "cancelled"  # only on a machine that is very slow
+        was_cancelled = await status(proxy, generation_id) == "cancelled"  # true only on a very slow machine
         assert ("abandoned order cancelled" in caplog.text) is was_cancelled

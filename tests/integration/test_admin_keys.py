@@ -53,7 +53,7 @@ class Admin:
         return dict(await self.get(f"{KEYS}/{fingerprint(token)}"))
 
     async def until(self, state: str, token: str = UPSTREAM_TOKEN) -> dict[str, Any]:
-        """The key, once it is in this state."""
+        """The key, once the key is in this state."""
 
         async def look() -> dict[str, Any] | None:
             _, key = await self.ask("GET", f"{KEYS}/{fingerprint(token)}")
@@ -478,7 +478,7 @@ async def test_a_key_removed_from_the_configuration_is_disabled_until_its_return
 # --- Usage, queue and audit log ---------------------------------------------------------------------------------------
 
 
-async def test_usage_the_queue_and_the_running_generations_are_shown(
+async def test_operators_see_usage_queue_and_running_generations(
     start_admin: StartAdmin, start_simulator: StartSimulator
 ) -> None:
     async with (

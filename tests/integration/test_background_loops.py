@@ -32,7 +32,7 @@ async def server_with_all_loops(start_proxy: StartProxy, simulator: Simulator, f
         yield proxy
 
 
-async def test_killed_loops_are_logged_and_shown_in_readiness(
+async def test_killed_loops_are_logged_and_shown_by_the_readiness_check(
     start_proxy: StartProxy,
     simulator: Simulator,
     tmp_path: Path,

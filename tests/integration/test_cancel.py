@@ -1,4 +1,4 @@
-"""Cancelling at every point: an unsent order is never sent, and a submitted one keeps its key until its task ends."""
+"""Cancelling at every point: an unsent order is never sent, and a submitted order keeps its key until its task ends."""
 
 import asyncio
 import json

@@ -216,7 +216,7 @@ def error(code: Any, **metadata: Any) -> dict[str, Any]:
 
 
 def in_choice(code: Any) -> dict[str, Any]:
-    """An error that came after the model had begun."""
+    """An error that came after the model had begun its answer."""
     return {"choices": [error(code) | {"finish_reason": "error", "message": {"content": ""}}]}
 
 

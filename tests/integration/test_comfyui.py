@@ -654,7 +654,7 @@ async def test_a_repeated_order_gets_a_new_file_and_needs_no_earlier_file(start_
             for each in (first, second)
         ]
         assert corner(bodies[0]) == corner(bodies[1])
-        assert files[0] != files[1]  # so the first one is not needed
+        assert files[0] != files[1]  # so the first file is not needed
         await server.fault("view_gone")
         assert (await generate(proxy))[0] == 200
 

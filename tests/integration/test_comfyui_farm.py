@@ -1,4 +1,4 @@
-"""Several ComfyUI servers behind ours: the position and progress that each client sees."""
+"""Several ComfyUI servers behind our server: the position and progress that each client sees."""
 
 import asyncio
 

@@ -107,7 +107,9 @@ async def test_a_failed_job_is_reported_as_recorded() -> None:
             await server.fault("execution_error", node="ImageUpscaleWithModel")
             await server.submit(upscaled())
             heard = await heard_step_by_step(server, listener, "executing 2")
-            assert heard == [line for line in HEARD["error"] if "2/5" not in line]  # where the recorded node failed
+            assert heard == [
+                line for line in HEARD["error"] if "2/5" not in line
+            ]  # the step at which the recorded node failed
 
 
 async def test_an_interrupted_job_is_reported_as_recorded() -> None:

@@ -113,7 +113,7 @@ def own_checkpoint(workflow: Workflow) -> str:
 
 
 def with_lora(folder: Path, **mapping: Any) -> Workflow:
-    """The package's text-to-image with a LoRA between checkpoint and sampler."""
+    """The package's text-to-image workflow with a LoRA between checkpoint and sampler."""
     graph = json.loads((PACKAGED / "text-to-image.json").read_text())
     loader = {"model": ["4", 0], "clip": ["4", 1], "strength_model": 1.0, "strength_clip": 1.0}
     graph["20"] = {"class_type": "LoraLoader", "inputs": {"lora_name": "style.safetensors", **loader}}

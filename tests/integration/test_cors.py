@@ -32,7 +32,7 @@ async def headers_of(answer: Any) -> tuple[int, dict[str, str]]:
         return received.status, {name.lower(): ", ".join(received.headers.getall(name)) for name in received.headers}
 
 
-async def test_by_default_no_page_is_allowed(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+async def test_no_page_of_another_origin_is_allowed_by_default(proxy: Proxy, session: aiohttp.ClientSession) -> None:
     status, headers = await headers_of(session.options(f"{proxy.url}/v1/models", headers=preflight()))
     assert status == 403
     assert "access-control-allow-origin" not in headers
@@ -85,7 +85,7 @@ async def test_an_allowed_page_can_read_errors_and_the_headers_for_sdks(
             await answer.read()
 
 
-async def test_all_origins_can_be_allowed_but_never_on_the_admin_routes(
+async def test_allowing_all_origins_does_not_include_the_admin_routes(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
     async with start_proxy(cors_origins="*") as proxy:

@@ -22,7 +22,7 @@ from sora_proxy.upstream.sora import Sora
 from tests.conftest import UPSTREAM_TOKEN, Simulator
 from tests.submission import submission
 
-Row = tuple[dict[str, Any], type[Fault], str]  # the fault of the simulator, and the error as which it is reported
+Row = tuple[dict[str, Any], type[Fault], str]  # the fault of the simulator, and the error that reports the fault
 
 EVERYWHERE: list[Row] = [
     ({"fault": "unauthorized"}, KeyRejected, "upstream_auth"),

@@ -15,8 +15,8 @@ from tests.streams import read_stream
 GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
 USER, PASSWORD = "user", "p@ss:word"
 HOST = "sora.test"
-# A real proxy, in a process of its own: it prints its port when it listens, and ends with its standard input. Only it
-# can resolve HOST, so every request to the simulator under that name came through it.
+# A real proxy in a separate process, which prints its port when it listens, and ends with its standard input. Only this
+# proxy can resolve HOST, so every request to the simulator under that name came through the proxy.
 PROGRAM = f"""
 import multiprocessing, sys
 multiprocessing.set_start_method("fork")  # its processes know this script then, which is in no file

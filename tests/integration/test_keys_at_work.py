@@ -116,7 +116,7 @@ async def test_an_order_that_waits_too_long_for_a_key_fails_with_queue_timeout(
     assert (await simulator.stats())["registered"] == 1
 
 
-async def test_a_flood_of_one_client_does_not_delay_another_client(
+async def test_a_flood_of_orders_by_one_client_does_not_delay_another_client(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     client_keys = [{"key": "sk-of-another-client", "name": "another"}]

@@ -111,7 +111,7 @@ async def test_a_failed_stream_of_the_legacy_sdk_ends_and_can_be_resumed(proxy: 
         path = f"{proxy.url}/v1/chat/completions/{answer.headers['x-generation-id']}"
     *_, reason, done = blocks
     assert b'"finish_reason":"error"' in reason
-    assert b'"error":' not in b"".join(blocks)  # the SDK would raise
+    assert b'"error":' not in b"".join(blocks)  # an error object would make the SDK raise an error
     assert done == b"data: [DONE]"
     for position, number in enumerate(numbers_of(blocks), 1):
         query = {"stream": "true", "starting_after": str(number)}

@@ -1,4 +1,4 @@
-"""Log lines have the ids of the order or request that they concern, and of no other."""
+"""Log lines contain the ids of their own order or request, and no other ids."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ async def first_is_made_while_the_second_waits(proxy: Proxy, server: SimulatedCo
 
 @dataclass
 class Scene:
-    """A ComfyUI behind our server, and two orders of which the first has been made."""
+    """A ComfyUI behind our server, and two orders, the first of which has ended."""
 
     server: SimulatedComfyUI
     proxy: Proxy

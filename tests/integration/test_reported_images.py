@@ -291,7 +291,9 @@ async def test_a_stream_may_have_empty_lines_and_no_terminator(
             assert "image_generation.completed" in await found.text()
 
 
-async def test_a_string_like_a_placeholder_of_ours_is_not_an_image(start_proxy: StartProxy, server: Server) -> None:
+async def test_a_string_that_resembles_our_placeholders_is_not_an_image(
+    start_proxy: StartProxy, server: Server
+) -> None:
     server.answers = [
         web.json_response({"data": [{"b64_json": base64.b64encode(GIF * 200).decode()}, {"b64_json": "\x000\x00"}]})
     ]

@@ -75,7 +75,7 @@ async def ended(proxy: Proxy, response_id: str) -> dict[str, Any]:
 
 
 async def started(proxy: Proxy, **fields: Any) -> str:
-    """Order in the background."""
+    """Order a response in the background; returns its id."""
     return str((await answer_of(proxy, background=True, **fields))["id"])
 
 

@@ -1,4 +1,4 @@
-"""The streams of responses, byte by byte."""
+"""The streams of the Responses API, byte by byte."""
 
 import re
 

@@ -282,7 +282,7 @@ async def test_each_order_goes_to_the_server_of_a_key_that_serves_its_model(
         for model, server in [("fox", servers[0]), ("hare", servers[1]), ("hare", servers[1])]:
             async with proxy.chat(model=model) as answer:
                 content = (await answer.json())["choices"][0]["message"]["content"]
-                # The result is at a private address, which is that of the key's own server.
+                # The result is at a private address: the address of the key's own server.
                 assert (proxy.url if image_localization else server.url) in content
     assert orders_at(servers) == (1, 2)
     assert [{order["token"] for order in server.orders} for server in servers] == [

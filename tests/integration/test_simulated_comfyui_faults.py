@@ -102,7 +102,7 @@ async def test_a_hanging_submit_is_lost_when_the_server_restarts(slow: Simulated
 
 
 @pytest.mark.parametrize("endpoint", [each for each in ENDPOINTS if each != "ws"])
-async def test_any_call_can_fail(server: SimulatedComfyUI, endpoint: str) -> None:
+async def test_a_fault_can_make_any_call_fail(server: SimulatedComfyUI, endpoint: str) -> None:
     await server.fault("status", endpoint=endpoint, status=502)
     calls = {
         "submit": ("POST", "/prompt"),

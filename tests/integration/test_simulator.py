@@ -100,7 +100,7 @@ async def client() -> AsyncIterator[Client]:
         yield running
 
 
-async def test_an_order_becomes_images(client: Client) -> None:
+async def test_an_order_produces_images(client: Client) -> None:
     submitted = (await client.submit("a paper boat", n_variants=2, width=720, height=480)).json
     assert submitted["id"].startswith("task_")
     row = (await client.rows())[0]
@@ -452,7 +452,7 @@ async def test_a_slow_body_finally_arrives_complete(client: Client) -> None:
     assert [row["id"] for row in (await client.rows())] == [submitted["id"]]
 
 
-async def test_garbage_is_not_json(client: Client) -> None:
+async def test_the_garbage_fault_answers_with_invalid_json(client: Client) -> None:
     for kind in ("text", "truncated", "empty"):
         await client.fault(fault="garbage", kind=kind, times=1)
         answer = await client.call("GET", "/backend/video_gen")
@@ -473,7 +473,7 @@ async def test_a_page_can_have_a_success_status(client: Client) -> None:
     assert (answer.status, answer.body[:15]) == (200, b"<!DOCTYPE html>")
 
 
-async def test_json_can_have_the_wrong_shape(client: Client) -> None:
+async def test_an_answer_can_be_json_of_the_wrong_shape(client: Client) -> None:
     await client.submit()
     seen = {}
     for kind in ("missing", "list", "null", "string", "numbers", "strings", "rows"):
@@ -496,7 +496,7 @@ async def test_an_oversized_body_is_valid_json_of_the_requested_size(client: Cli
     assert ("content-length" in answer.headers) is declared
 
 
-async def test_fates_decide_how_a_task_ends(client: Client) -> None:
+async def test_a_fault_can_decide_how_a_task_ends(client: Client) -> None:
     fates: list[dict[str, Any]] = [
         {"fault": "never_finish"},
         {"fault": "moderation", "code": "violence", "needs_user_review": True},
@@ -625,7 +625,7 @@ def test_the_command_reports_that_its_address_is_in_use(capsys: pytest.CaptureFi
     assert output.out == ""
 
 
-def test_the_command_refuses_options_that_make_no_sense(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_refuses_impossible_options(capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     assert run(parser.parse_args(["--jitter", "2"])) == 2

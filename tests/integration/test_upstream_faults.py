@@ -213,7 +213,9 @@ async def test_a_prompt_that_fails_moderation_later_affects_no_key(proxy: Proxy,
     assert (await simulator.stats())["registered"] == 1
 
 
-async def test_a_task_that_fails_upstream_is_reported_and_not_sent_again(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_task_that_fails_at_the_back_end_is_reported_and_not_sent_again(
+    proxy: Proxy, simulator: Simulator
+) -> None:
     await simulator.order_fault("fail", times=1)
     async with proxy.chat() as answer:
         assert answer.status == 502
@@ -308,7 +310,7 @@ async def test_a_task_that_never_finishes_ends_with_a_timeout(start_proxy: Start
         assert (await answer.json())["error"]["code"] == "generation_timeout"
 
 
-async def test_a_success_without_results_is_a_failure(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_successful_task_without_results_is_a_failure(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("no_urls", times=1)
     async with proxy.chat() as answer:
         assert answer.status == 502
@@ -387,7 +389,7 @@ async def test_one_list_call_per_interval_polls_all_generations_of_a_key(
         assert stats["registered"] == 20
         assert set(stats["lists"]) == {"one", "two"}
         for lists in stats["lists"].values():
-            assert lists["calls"] <= intervals + 1 + 2  # at most two before the key's first orders
+            assert lists["calls"] <= intervals + 1 + 2  # at most two lists before the key's first orders
         assert "task" not in stats["ordering"]
 
 
