@@ -78,7 +78,7 @@ def test_a_client_key_alone_does_not_become_the_admin_key(tmp_path: Path) -> Non
     assert access.generated
 
 
-def test_an_unusable_folder_is_reported_as_one_fault(tmp_path: Path) -> None:
+def test_an_unusable_data_folder_is_reported_as_one_fault(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(ConfigurationError) as caught:
         load_access(settings(tmp_path))

@@ -122,7 +122,7 @@ async def test_the_number_of_threads_for_a_kind_of_work_is_limited(pool: Blockin
     await asyncio.gather(*running)
 
 
-async def test_closing_drops_waiting_calls_and_lets_running_ones_finish(pool: BlockingPool) -> None:
+async def test_closing_the_pool_drops_waiting_calls_and_lets_running_calls_finish(pool: BlockingPool) -> None:
     first, second = Call(), Call()
     busy = asyncio.create_task(pool.run(Work.store_write, first))
     await begun(first)

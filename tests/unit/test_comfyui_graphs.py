@@ -102,7 +102,7 @@ def test_a_field_is_written_to_all_of_its_inputs_as_a_number(tmp_path: Path) -> 
     assert [graph["7"]["inputs"][name] for name in ("noise_seed", "steps")] == [5, 4]
 
 
-def test_an_input_keeps_its_value_if_it_is_not_mapped_or_the_client_does_not_set_it(tmp_path: Path) -> None:
+def test_an_input_that_is_unmapped_or_not_set_keeps_its_value_in_the_file(tmp_path: Path) -> None:
     workflow = workflow_of(tmp_path, {"steps": "3.steps"})
     graph = graph_for({"flux": workflow}, submission(guidance_scale=1.0), SEED)
     expected = copy.deepcopy(GRAPH)
@@ -394,7 +394,7 @@ def test_an_output_that_saves_no_images_is_a_problem(tmp_path: Path, description
     assert told == (None if saves else "output: node 9 (Saves) saves no images: name one that does")
 
 
-def test_a_missing_checkpoint_is_not_a_problem_if_the_map_lists_another_one(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_not_a_problem_if_the_map_lists_another_checkpoint(tmp_path: Path) -> None:
     mapping = {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl*"]}
     assert problems_on(workflow_of(tmp_path, mapping), INFO) is None
     told = problems_on(workflow_of(tmp_path, mapping), with_choices([["a"]]))

@@ -174,7 +174,7 @@ def test_a_failed_generation_has_the_status_of_its_code_and_sdks_do_not_retry() 
         assert answer.headers["x-should-retry"] == "false"
 
 
-def test_a_stored_failure_with_an_unknown_code_counts_as_a_failure_of_the_back_end() -> None:
+def test_a_stored_failure_with_an_unknown_code_is_answered_with_status_502() -> None:
     answer = failure_response(Failed("a_code_of_old", "message"))
     assert (answer.status, answer.headers["x-should-retry"]) == (502, "false")
     assert error_object("message", code="a_code_of_old")["error"]["type"] == "server_error"
@@ -224,7 +224,7 @@ def test_no_exception_that_is_mapped_by_its_exact_class_has_subclasses() -> None
     assert [error for error in REFUSALS if error.__subclasses__()] == []
 
 
-def test_the_table_recommends_a_retry_where_an_sdk_retries() -> None:
+def test_the_table_of_error_codes_recommends_a_retry_if_the_sdks_retry() -> None:
     for code, (status, headers) in ANSWERS.items():
         sdk_retries = headers != NEVER and (status in (408, 409, 429) or status >= 500)
         retries = ERROR_CODES[code].retry in (Retry.yes, Retry.later)

@@ -46,7 +46,7 @@ async def test_following_after_a_number_yields_only_later_events(after: int) -> 
     assert await collect(log, after) == SOME_EVENTS[after:]
 
 
-async def test_all_followers_see_the_same_events_whenever_they_joined() -> None:
+async def test_all_followers_see_all_events_no_matter_when_they_joined() -> None:
     log = EventLog[Event]()
     followers = []
     for event in SOME_EVENTS:

@@ -205,7 +205,7 @@ def test_a_line_with_an_odd_value_is_written_and_logging_continues(lines: Lines,
     assert second["event"] == "the next"
 
 
-def test_a_line_that_cannot_be_formatted_is_dropped_and_the_next_one_is_written(lines: Lines) -> None:
+def test_a_line_that_cannot_be_formatted_is_dropped_and_the_next_line_is_written(lines: Lines) -> None:
     without_the_handlers_of_pytest()
     standard.warning("%d arguments are missing", f"Bearer {TOKEN}", "and one is too many")
     log.info("the next")

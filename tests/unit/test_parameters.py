@@ -46,7 +46,7 @@ VALUES: list[tuple[str, Any]] = [
 ]
 
 
-def test_each_parameter_of_the_core_is_declared() -> None:
+def test_the_api_declares_every_parameter_of_an_order() -> None:
     assert tuple(Parameters.model_fields) == PARAMETERS
 
 

@@ -24,7 +24,7 @@ def refusal(*abilities: Abilities, n: int = 1, references: int = 0, mask: bool =
     return caught.value.code, caught.value.param, str(caught.value)
 
 
-def test_an_order_within_the_abilities_of_a_model_is_possible() -> None:
+def test_an_order_within_the_abilities_of_a_model_is_accepted() -> None:
     check(Abilities())
     check(Abilities(max_images=4, max_references=16, masks=True), n=4, references=16, mask=True)
     check(Abilities(max_images=4), Abilities(max_references=1, masks=True), references=1, mask=True)

@@ -217,7 +217,9 @@ async def test_an_allowed_ipv6_address_may_be_written_with_brackets(canary: Cana
         assert said == "the image's address did not give a usable answer"
 
 
-async def test_only_the_allowed_host_and_port_are_allowed(canary: Canary, server: TestServer, origin: Origin) -> None:
+async def test_an_address_that_differs_from_the_allowed_host_and_port_is_refused(
+    canary: Canary, server: TestServer, origin: Origin
+) -> None:
     allowed = (f"127.0.0.1:{server.port}", "nas.local")
     await refused(f"http://127.0.0.1:{canary.port}/", allowed=allowed)
     await refused(f"http://localhost:{server.port}/", allowed=allowed)

@@ -214,7 +214,7 @@ async def test_images_of_finished_generations_are_found(store: Store) -> None:
     assert not await store.has_image("")
 
 
-async def test_known_tasks_are_those_of_the_same_key(store: Store) -> None:
+async def test_only_tasks_of_the_same_key_are_known(store: Store) -> None:
     for key, task in [("one", "a"), ("one", "b"), ("two", "c"), ("two", None)]:
         generation = order()
         await store.add(generation)
@@ -351,7 +351,7 @@ async def test_an_order_is_committed_even_if_its_writer_is_cancelled(store: Stor
     assert same(generation, await store.find(generation.id))
 
 
-async def test_closing_commits_waiting_writes(open_store: Callable[[], Awaitable[Store]]) -> None:
+async def test_closing_the_store_commits_waiting_writes(open_store: Callable[[], Awaitable[Store]]) -> None:
     store = await open_store()
     generation = order()
     writer = asyncio.create_task(store.add(generation))
@@ -394,7 +394,7 @@ async def refused(path: Path, pool: BlockingPool) -> str:
     return fault
 
 
-async def test_a_second_store_on_the_same_file_is_refused_and_the_first_keeps_working(
+async def test_a_second_store_on_the_same_file_is_refused_and_the_first_store_keeps_working(
     store: Store, path: Path, pool: BlockingPool
 ) -> None:
     assert "in use by another sora_proxy process" in await refused(path, pool)

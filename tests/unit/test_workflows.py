@@ -103,7 +103,7 @@ def test_a_workflow_can_be_switched_off(write: Write) -> None:
     assert dict(workflows.faults) == {}
 
 
-def test_other_files_are_not_read(write: Write) -> None:
+def test_files_that_are_not_workflows_are_not_read(write: Write) -> None:
     folder = write()
     for name in (".hidden.json", "notes.txt", "flux.json~", "flux.png"):
         (folder / name).write_text("{")
