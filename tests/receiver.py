@@ -50,7 +50,7 @@ class Receiver:
     def __init__(self) -> None:
         self.port = 0
         self.calls: list[Call] = []
-        self.answers: list[Answer] = []  # to the next calls; all later calls get 204
+        self.answers: list[Answer] = []  # for the next calls; all later calls get 204
         self.open = 0  # requests that have no answer yet
         self._news = asyncio.Condition()
 

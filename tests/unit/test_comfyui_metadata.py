@@ -56,7 +56,7 @@ def png_with(kind: bytes, data: bytes) -> bytes:
 
 
 def jpeg_with(marker: int, data: bytes) -> bytes:
-    """A JPEG with a segment before all others."""
+    """A JPEG with an additional segment before all other segments."""
     content = saved("JPEG")
     return content[:2] + struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data + content[2:]
 

@@ -1,4 +1,4 @@
-"""The table of imports: which folder may import which, where libraries are used, and how large a module may be."""
+"""The imports that each folder may have, the modules that may use a library, and the largest size of a module."""
 
 import ast
 import functools
@@ -16,7 +16,7 @@ PATHS = {
     for path in ROOT.rglob("*.py")
 }
 FOLDERS = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-# The modules of the root import no folder, except those that put the program together.
+# Of the modules of the root, only those that put the program together import folders.
 COMPOSERS = {"sora_proxy.app", "sora_proxy.backend_choice", "sora_proxy.__main__", "sora_proxy.healthcheck"}
 # The folders that each folder may import besides itself, the root and `foreign`. `app` and `__main__` may import all.
 MAY_IMPORT = {
@@ -210,7 +210,7 @@ def test_modules_and_functions_are_short_and_the_root_is_small() -> None:
 
 @pytest.mark.slow
 def test_every_module_can_be_imported() -> None:
-    """Since a test above rules out cycles, a module that can be imported can also be imported alone."""
+    """Another test rules out cycles, so a module that can be imported can also be imported alone."""
     names = sorted(name for name in PATHS if not name.endswith("__main__"))
     script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
     done = subprocess.run([sys.executable, "-c", script, *names], capture_output=True, text=True, check=False)

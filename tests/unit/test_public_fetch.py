@@ -24,7 +24,7 @@ BOMB = gzip.compress(bytes(4 * MAX_BYTES))
 
 
 class Canary:
-    """A server on loopback that must never be connected to."""
+    """A server on loopback to which no test may connect."""
 
     def __init__(self) -> None:
         self.connections = 0

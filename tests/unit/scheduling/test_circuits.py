@@ -1,4 +1,4 @@
-"""Servers and egresses that many keys share: after a cooldown, one order tries the server or egress. Virtual time."""
+"""Servers and egresses that many keys share: one order tries them after a cooldown. Time is virtual."""
 
 import asyncio
 import itertools

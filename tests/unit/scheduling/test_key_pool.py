@@ -428,7 +428,7 @@ async def test_a_key_full_of_our_tasks_serves_an_order_as_soon_as_a_task_ends(be
     await refused.end(TooManyTasks("full", limit=1))
     waiting = await begin(pool)
     assert not waiting.served()
-    assert pool._timer is None  # no cooldown: only the end of a task helps
+    assert pool._timer is None  # there is no cooldown, because only the end of a task makes room
     await first.end()
     await turns()
     assert waiting.served()
@@ -588,7 +588,7 @@ async def test_simultaneous_orders_are_not_refused_if_free_keys_can_take_them_at
 async def test_the_forecast_of_waiting_times_ignores_keys_with_a_long_cooldown() -> None:
     pool = pool_of(*[{"max_rpm": 6}] * 10)
     assert pool.queue.expected_wait(None, 20) == pytest.approx(10)
-    await asyncio.sleep(2)  # a forecast is reused for this time
+    await asyncio.sleep(2)  # a forecast is reused during this time
     for key in keys_of(pool)[1:]:
         pool.report(key, RateLimited("too fast", retry_after=800))
     assert pool.queue.expected_wait(None, 1) == 0
