@@ -11,8 +11,8 @@ SEQUENCE_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def requested_start(request: web.Request, generation: Generation, *, numbers_per_event: int) -> int | None:
-    """The sequence number after which the client wants the stream of an order: -1 for the whole stream, None for no
-    stream.
+    """The sequence number after which the client wants the stream of an order to begin: -1 for the whole stream; None
+    if the client does not want a stream.
 
     Raises ClientError.
     """
