@@ -1,4 +1,4 @@
-"""Background tasks and loops. The crash of a loop is logged and shown by the readiness check; the loop is restarted.
+"""Background tasks and loops. A loop that crashes is restarted; the log and the readiness check show the crash.
 
 All tasks outside of task groups are started here, so that each task has a name and every failure is logged.
 """

@@ -15,8 +15,8 @@ LOG_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")  # the first bytes of SQL
 
 
 class DatabaseFile:
-    """The files of the database: the database itself, its write-ahead log and its lock. Call the methods on a thread,
-    because they block."""
+    """The files of the database: the database itself, its write-ahead log and its lock. All methods block, so they must
+    run on a thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,7 +43,7 @@ class DatabaseFile:
             )
 
     def check_start(self, number: int) -> None:
-        """Check that `number`, the last start in the database, is not before the one in the lock file.
+        """Check that `number`, the last start in the database, is not older than the one in the lock file.
 
         Raises ConfigurationError.
         """
@@ -61,7 +61,7 @@ class DatabaseFile:
 
     @property
     def in_place(self) -> bool:
-        """Whether the files are still those that were opened, where the next start will find what is committed now."""
+        """Whether the opened files are still in place, so that the next start will find what is committed now."""
         try:
             return self._identities() == self._opened
         except OSError:
@@ -100,7 +100,7 @@ class DatabaseFile:
 
 
 def _take_lock(path: Path) -> int:
-    """Lock a file until this process ends. Two processes that used one folder would send orders twice."""
+    """Lock a file until this process ends. Two processes that used one folder would both send its orders."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -152,7 +152,7 @@ class Stopping(SoraProxyError):
 
 
 class Fault(SoraProxyError):
-    """A call or task failed at a back end. The class stands for the cause; `code` is what clients get as the cause."""
+    """A call or task failed at a back end. The class tells this program the cause; `code` tells clients."""
 
     code = "upstream_error"
 
@@ -175,7 +175,7 @@ class KeyRejected(KeyFault):
 
 
 class TooManyTasks(KeyFault):
-    """The account already has `limit` tasks; `limit` is None if the back end does not state it."""
+    """The account has reached its limit of tasks. `limit` is None if the back end does not state it."""
 
     code = "upstream_busy"
 
@@ -185,7 +185,7 @@ class TooManyTasks(KeyFault):
 
 
 class RateLimited(KeyFault):
-    """The key may be used again in `retry_after` seconds, which is None if the back end does not state a time.
+    """The key may be used again after `retry_after` seconds. It is None if the back end does not state a time.
 
     `family` is the back end's own name of the limited model, or a prefix of such names followed by `*`; None if all
     models are limited.
@@ -246,7 +246,7 @@ class SubmissionUnknown(UpstreamFault):
 
 
 def clear_frames(error: BaseException | None) -> None:
-    """Clear the local variables in the traceback of an error and of its causes: they keep a large body in memory."""
+    """Clear the local variables in the traceback of an error and its causes, which may keep a large body in memory."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__

@@ -12,7 +12,7 @@ MAX_PREVIEW_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """The order is waiting for a key. `position` is its place, from 1; `seconds` is the expected wait."""
+    """The order is waiting for a key. `position` is its place in the queue, from 1; `seconds` is the expected wait."""
 
     position: int
     seconds: int | None = None

@@ -170,7 +170,7 @@ class Generation:
     state: State = State()  # changed only by the store, when the new state is on disk
     log: EventLog[Event] = field(default_factory=EventLog)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # the store makes one commit at a time
-    previews: dict[int, Preview] = field(default_factory=dict)  # the newest preview of each image, while it is running
+    previews: dict[int, Preview] = field(default_factory=dict)  # the newest preview of each image, only in memory
     overdue: bool = False  # clients no longer wait for the generation, although it continues
 
     @property
@@ -198,7 +198,7 @@ class Generation:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the client has cancelled the order. Its status changes when the back end has ended the task."""
+        """Whether the client has cancelled the order. Its status changes only when the back end has ended the task."""
         return isinstance(self.log.last, Cancelled)
 
     @property
@@ -276,7 +276,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one commit changes: the state and the events of `generation`, which itself changes only after the commit."""
+    """What one commit changes: a new state and new events. `generation` itself changes only after the commit."""
 
     generation: Generation
     old: State

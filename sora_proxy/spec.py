@@ -21,7 +21,7 @@ PARAMETERS = (
 
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
-    """The order as its client made it. `images` and `mask` are names of stored images, `width` and `height` are pixels.
+    """The order as its client made it. `images` and `mask` are names of stored images; sizes are in pixels.
 
     `parameters` are the `PARAMETERS` that the client set. A model ignores those that it does not take.
     `previews` is the number of previews per image that the client wants.
@@ -29,7 +29,7 @@ class GenerationSpec:
     `metadata` contains the client's own notes on its order.
     `via` contains the marks of the sora_proxy servers that the order came through.
     `keep`: whether the images are stored here in any case, because the answer contains their bytes.
-    `format` is png, webp or jpeg, and `compression` is 0 to 100. If unset, images stay as the back end made them.
+    `format` is png, webp or jpeg, and `compression` is 0 to 100. If they are unset, the images are not converted.
     `webhook_url` is the address to notify when the order has ended; links in that message begin with `origin`.
     """
 

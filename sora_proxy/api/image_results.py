@@ -7,7 +7,7 @@ from sora_proxy.event_log import Image
 from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
 
-SIZES = ("1024x1024", "1024x1536", "1536x1024")  # the only sizes that strict clients of OpenAI accept
+SIZES = ("1024x1024", "1024x1536", "1536x1024")  # the only sizes that strict OpenAI clients accept
 FORMATS = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}  # from the suffix of a stored file to its format
 UNKNOWN = "auto"  # replaces a value that strict clients would not accept
 

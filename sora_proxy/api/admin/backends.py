@@ -88,7 +88,7 @@ def _config(fields: dict[str, Any]) -> BackendConfig:
 
 
 async def _changed(change: Any, name: str) -> BackendRecord:
-    """Wait for a change of a back end; returns its record. Raises ClientError."""
+    """Wait for a change to a back end, and return the new record. Raises ClientError."""
     try:
         record: BackendRecord = await change
     except ValidationError as error:

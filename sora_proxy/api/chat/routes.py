@@ -63,7 +63,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 class _Order:
     """The parts of a request's body that are still needed after parsing; the body itself may be large.
 
-    If the request is a side call, `prompt` is the answer to it. `messages` is empty if they need not be kept.
+    If the request is a side call, `prompt` is the answer to it. `messages` is empty if the messages are not needed.
     """
 
     chat: ChatRequest

@@ -1,7 +1,8 @@
 """JSON answers that take a long time. Heartbeats keep proxies from closing the silent connection.
 
 For `KEEPALIVE_AFTER` seconds the status is held back, so that an early failure gets its own status. Then 200 is sent,
-followed by a space, which JSON ignores, every `HEARTBEAT_INTERVAL`. From then on, only the body can report a failure.
+followed by a space, which JSON parsers skip, every `HEARTBEAT_INTERVAL`. From then on, only the body can report a
+failure.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Pages of lists in OpenAI's form."""
+"""Makes pages of lists in the form that OpenAI's API uses."""
 
 import re
 from collections.abc import Sequence

@@ -33,7 +33,7 @@ class ResponseEvents:
         self._generating = False
 
     def opening(self) -> Iterator[Piece]:
-        """The events before those of the log."""
+        """The first events of the stream, which precede those of the log."""
         for kind in ("response.created", "response.in_progress"):
             yield from self._event(kind, response=self._objects.response(Phase.in_progress))
         for number in self._numbers:
