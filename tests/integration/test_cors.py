@@ -1,4 +1,4 @@
-"""Browser clients of other origins."""
+"""Pages of other origins that call the API from a browser."""
 
 from typing import Any
 

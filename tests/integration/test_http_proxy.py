@@ -15,8 +15,8 @@ from tests.streams import read_stream
 GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
 USER, PASSWORD = "user", "p@ss:word"
 HOST = "sora.test"
-# A real proxy in a separate process, which prints its port when it listens, and ends with its standard input. Only this
-# proxy can resolve HOST, so every request to the simulator under that name came through the proxy.
+# A real proxy, which runs in a separate process. It prints its port as soon as it listens, and ends when its standard
+# input is closed. Only this proxy can resolve HOST, so every request that arrives at the simulator came through it.
 PROGRAM = f"""
 import multiprocessing, sys
 multiprocessing.set_start_method("fork")  # its processes know this script then, which is in no file
