@@ -1,6 +1,4 @@
-"""Control: the routes that every simulator has for tests. They inject faults, show the counts of calls, and wait for
-counts.
-"""
+"""Control: the routes with which tests control any simulator. They inject faults, and show or await counts of calls."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ class Call:
 
 @dataclass(slots=True, kw_only=True)
 class Rule:
-    """One injected fault. The rule skips `skip` matching calls and then applies to the next `times` (None: to all)."""
+    """One injected fault. The rule skips `skip` matching calls and then applies to `times` calls (None: no limit)."""
 
     id: str
     fault: str

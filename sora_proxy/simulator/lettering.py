@@ -1,4 +1,4 @@
-"""Lettering: sets a text for an image. Breaks it into lines, and finds the letter size in which it fits a box."""
+"""Lettering: sets text for images. It breaks the text into lines, and finds a letter size in which it fits a box."""
 
 import functools
 import re

@@ -27,7 +27,7 @@ def media_path(simulator: Simulator, task: Task, variant: int) -> str:
 
 
 def asset_of(simulator: Simulator, task_id: str, variant: str, query: dict[str, str]) -> Asset:
-    """Find the image of a URL. Raises Refusal, with 404 for a wrong URL and 403 for an expired one."""
+    """Find the image that a URL leads to. Raises Refusal, with 404 for a wrong URL and 403 for an expired one."""
     expires, signature = query.get("expires", ""), query.get("signature", "")
     if not (expires.isdecimal() and variant.isdecimal() and signature.isascii()):
         raise _not_found()

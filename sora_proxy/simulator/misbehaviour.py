@@ -34,7 +34,7 @@ class Strike:
         return self.rule.parameters[parameter]
 
     def take_effect(self) -> None:
-        """Register the order of a submit if the rule says that the fault does not prevent this."""
+        """Register the order of a submit if the rule says that the order is registered despite the fault."""
         if self.call.endpoint == "submit" and self.rule.parameters.get("registered"):
             self.truth()
 
@@ -45,7 +45,7 @@ class Strike:
         return self._answer
 
     def plausible(self) -> web.Response | None:
-        """Return the normal answer, or None if it would register an order that the rule says is not registered."""
+        """Return the normal answer, or None if making it would register an order although the rule forbids this."""
         unregistered = self.call.endpoint == "submit" and not self.rule.parameters.get("registered")
         return None if unregistered else self.truth()
 

@@ -1,4 +1,4 @@
-"""News: lets tests wait until a simulator has seen something."""
+"""News: lets callers wait until the record of a simulator meets a condition."""
 
 import asyncio
 import contextlib

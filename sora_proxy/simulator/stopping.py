@@ -22,7 +22,7 @@ class Stopping:
         self._begun.set()
 
     async def pause(self, seconds: float | None) -> bool:
-        """Wait for `seconds`, or without a limit if it is None. The wait ends early if the server stops.
+        """Wait for this many seconds (None: forever). The wait ends early if the server stops.
 
         Returns whether the server is still serving.
         """

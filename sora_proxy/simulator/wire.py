@@ -25,7 +25,7 @@ UPLOAD_BLOCK = 256 * 1024
 
 
 def add_routes(app: web.Application) -> None:
-    """Add the protocol's routes. Faults and stats use their names for the endpoints."""
+    """Add the protocol's routes. The name of a route is the name of its endpoint in faults and stats."""
     app.add_routes(
         [
             web.post("/backend/video_gen", submit, name="submit"),

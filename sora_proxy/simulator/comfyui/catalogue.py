@@ -26,7 +26,7 @@ SCALINGS = ("nearest-exact", "bilinear", "area", "bicubic", "lanczos")
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input of a node. It takes a link, or a value: of a type, from a list of choices, or the name of a file."""
+    """An input of a node: a link, a value of `type`, one of `choices`, or the name of a file in `folder`."""
 
     type: str
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Checking: checks a graph as ComfyUI does before it queues it, with the same error messages."""
+"""Checking: checks a graph as ComfyUI does before it queues a job, and returns the same error messages."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

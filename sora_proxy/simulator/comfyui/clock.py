@@ -9,7 +9,7 @@ class Clock(News):
     """A clock that can be moved forward; times are in seconds."""
 
     def __init__(self) -> None:
-        """Start at the time of the machine."""
+        """Start with the time of the machine."""
         super().__init__()
         self._ahead = 0.0
 

@@ -82,7 +82,7 @@ class Files:
 
 
 def inside(subfolder: str) -> str:
-    """Return a subfolder in its shortest form. Raises OutsideError if the path leads out of its folder."""
+    """Return the path of a subfolder without `.`, `..` and empty parts. Raises OutsideError if it leads outside."""
     parts: list[str] = []
     for part in subfolder.split("/"):
         if part == "..":

@@ -34,7 +34,7 @@ async def models(request: web.Request) -> web.Response:
 
 
 async def node_classes(request: web.Request) -> web.Response:
-    """Describe all node classes, or only the one with the requested name. The answer is empty if it does not exist."""
+    """Describe all node classes, or only the one with the requested name. For an unknown name, the answer is empty."""
     simulator, wanted = request.app[COMFYUI], request.match_info.get("name")
     names = [name for name in CATALOGUE if wanted in (None, name)]
     choices, version = simulator.choices, simulator.version

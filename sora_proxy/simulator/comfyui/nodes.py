@@ -79,7 +79,7 @@ def _empty_image(given: Given) -> tuple[Any, ...]:
     return (Latent(picture, given["batch_size"]).pictures,)
 
 
-# `saving.py` writes the `images` of output nodes.
+# Output nodes are missing here, because `saving.py` writes their images.
 WORK: Mapping[str, Callable[[Given], tuple[Any, ...]]] = {
     "CheckpointLoaderSimple": lambda given: (given["ckpt_name"],) * 3,
     "LoraLoader": lambda given: (given["model"], given["clip"]),

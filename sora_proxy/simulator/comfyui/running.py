@@ -175,7 +175,7 @@ class Run:
 
     async def _strike(self, node_id: str, kind: NodeClass) -> None:
         """Apply the fate of the job, once: at the first node of the class that the fault names, or at the first slow
-        node if it names none. The first output node is the latest moment."""
+        node if it names none. If an output node comes first, the fate is applied there."""
         fate, name = self._fate, self.job.graph[node_id]["class_type"]
         if fate is None:
             return

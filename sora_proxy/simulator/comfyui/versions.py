@@ -50,7 +50,7 @@ class Version:
 
     @property
     def outputs_from_cache(self) -> bool:
-        """Whether the outputs of nodes from the cache belong to the results of a job without a client_id."""
+        """Whether the results of a job without a client_id include the outputs of nodes from the cache."""
         return self.has(Change.cached_outputs) or not self.has(Change.create_time)
 
 

@@ -16,7 +16,7 @@ from sora_proxy.simulator.images.refusals import Reason, Refused
 
 
 def order_by_way_of(received: Received, profile: Profile, all_profiles: Mapping[str, Profile]) -> Order:
-    """Read an order first as the gateway does, and then as the server does that has the model. Raises Refused."""
+    """Read an order as the gateway does, and then as the server behind the gateway does. Raises Refused."""
     order = order_of(received, profile)
     if order.model not in profile.behind:
         return order

@@ -108,7 +108,7 @@ def coded_error(sent: SentError) -> Any:
 
 
 def text_error(sent: SentError) -> Any:
-    """Return a string, with a code in its own field if there is one."""
+    """Return the message in `error`. If there is a code, the code is in `error`, and the message is in `message`."""
     return {"error": sent.message} if sent.code is None else {"error": sent.code, "message": sent.message}
 
 
