@@ -205,7 +205,7 @@ def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_second_process_on_the_same_folder_refuses_to_start(start_program: StartProgram) -> None:
+def test_a_second_process_in_the_same_folder_refuses_to_start(start_program: StartProgram) -> None:
     with start_program() as program:
         ended = run(program.folder, API_HOST="127.0.0.1", API_PORT="0")
     assert ended.returncode == 2

@@ -150,7 +150,7 @@ async def leave_a_stopping_server(proxy: Proxy, generation_id: str) -> None:
     await readers._abandoned[generation_id]
 
 
-async def test_stopping_the_server_abandons_no_order(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_stopping_the_server_does_not_abandon_orders(start_proxy: StartProxy, sora: Sora) -> None:
     settings = in_front_of(sora, on_abandon="cancel")
     async with start_proxy(**settings, abandon_grace=PATIENCE) as proxy:
         left, late = await order_and_leave(proxy), await place(proxy, "late")

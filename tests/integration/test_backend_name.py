@@ -74,7 +74,9 @@ async def test_every_later_answer_about_an_order_contains_the_back_ends_name(
         assert listed["backend"] == "sora"
 
 
-async def test_answers_that_concern_no_order_contain_no_back_end_name(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_answers_that_are_not_about_an_order_do_not_contain_a_back_end_name(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         assert await header_of(proxy, "GET", "/health") == (200, None)
         assert await header_of(proxy, "GET", "/v1/models") == (200, None)

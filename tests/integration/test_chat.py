@@ -222,7 +222,7 @@ async def test_an_answer_without_streaming_waits_for_the_image(proxy: Proxy) -> 
     [({"background": True}, {}), ({}, {"prefer": "respond-async"}), ({}, {"prefer": "wait=0"})],
     ids=["background", "respond-async", "wait=0"],
 )
-async def test_a_client_that_requests_no_wait_can_poll_for_the_image(
+async def test_a_client_that_asks_not_to_wait_can_poll_for_the_image(
     proxy: Proxy, fields: dict[str, Any], headers: dict[str, str]
 ) -> None:
     async with proxy.chat(headers=headers, **fields) as answer:
@@ -249,7 +249,7 @@ async def test_an_order_that_outlasts_sync_wait_is_answered_with_processing(
         assert (await answer.json())["choices"][0]["finish_reason"] == "processing"
 
 
-async def test_polls_by_clients_cause_no_calls_to_the_back_end(proxy: Proxy, simulator: Simulator) -> None:
+async def test_polls_by_clients_do_not_cause_calls_to_the_back_end(proxy: Proxy, simulator: Simulator) -> None:
     async with proxy.chat() as answer:
         generation_id = (await answer.json())["id"]
     before = (await simulator.stats())["requests"]

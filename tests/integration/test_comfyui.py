@@ -324,7 +324,7 @@ async def test_the_socket_is_open_only_while_there_are_orders(
 
 @versions
 @pytest.mark.parametrize("waits", [True, False])
-async def test_cancelling_a_waiting_or_running_order_affects_no_foreign_job(
+async def test_cancelling_an_order_does_not_affect_the_jobs_of_other_programs(
     start_proxy: StartProxy, version: str, waits: bool
 ) -> None:
     async with simulated(version, seconds=STEP) as server, ours(start_proxy, server) as proxy:
@@ -621,7 +621,7 @@ async def test_a_mask_is_sent_unless_the_model_takes_no_masks(start_proxy: Start
         assert len(await submitted(server)) == 1
 
 
-async def test_the_answer_states_no_size_if_the_workflow_chooses_the_size(start_proxy: StartProxy) -> None:
+async def test_the_answer_contains_no_size_if_the_workflow_chooses_the_size(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         answers = [await edit(proxy, {"image": png("red", (32, 16))}, model=model) for model in (MODEL, "upscale")]
     bodies = [body for _, body in answers]
@@ -641,7 +641,7 @@ async def test_twenty_orders_of_two_clients_on_one_server_get_their_own_images(s
     assert [corner(body) for _, body in answers] == [colour_by(prompt) for prompt, _ in orders]
 
 
-async def test_a_repeated_order_gets_a_new_file_and_needs_no_earlier_file(start_proxy: StartProxy) -> None:
+async def test_a_repeated_order_gets_a_new_file_and_does_not_need_the_earlier_one(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         bodies = []
         for _ in range(2):

@@ -133,7 +133,7 @@ async def test_an_order_whose_answer_was_lost_is_searched_for_through_the_next_e
     assert second.destinations
 
 
-async def test_the_broken_egress_of_a_key_affects_no_other_key(
+async def test_the_broken_egress_of_a_key_does_not_affect_other_keys(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve, silent: int
 ) -> None:
     server = serve(behind_socks(leading_to(port_of(simulator))))

@@ -107,7 +107,7 @@ async def test_the_limit_and_the_waiting_time_stated_by_the_back_end_are_reporte
         assert tired.value.retry_after == pytest.approx(37, abs=10)
 
 
-async def test_a_probe_of_a_working_key_reports_no_fault_and_orders_nothing(sora: Sora, simulator: Simulator) -> None:
+async def test_a_probe_of_a_working_key_reports_no_fault_and_places_no_order(sora: Sora, simulator: Simulator) -> None:
     await sora.probe(ACCOUNT)
     stats = await simulator.stats()
     assert set(stats["requests"]) == {"parameters"}

@@ -76,7 +76,7 @@ async def test_submits_polls_uploads_and_downloads_all_go_through_the_proxy(
     assert set((await simulator.stats())["requests"]) == {"upload", "submit", "list", "media"}
 
 
-async def test_wrong_proxy_credentials_are_reported_and_affect_no_key(
+async def test_wrong_proxy_credentials_are_reported_and_do_not_affect_the_key(
     start_proxy: StartProxy, simulator: Simulator, proxy_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = behind_proxy(simulator, proxy_port, "not-the-password") | {"max_queue_wait": 0.5}

@@ -171,9 +171,7 @@ async def test_a_refused_request_leaves_its_idempotency_key_unused(
         assert (await ask(proxy, "another prompt", headers=KEY))[0] == 200
 
 
-async def test_an_sdk_retry_joins_the_equal_order_and_no_other_order(
-    start_proxy: StartProxy, start_simulator: StartSimulator
-) -> None:
+async def test_an_sdk_retry_joins_only_an_equal_order(start_proxy: StartProxy, start_simulator: StartSimulator) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator)) as proxy:
         _, first = await ask(proxy, background=True)
         joining = asyncio.create_task(ask(proxy, headers=COUNTED))
