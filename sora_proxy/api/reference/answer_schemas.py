@@ -39,12 +39,18 @@ class Error(Answer):
     error: ErrorDetail
 
 
-class Usage(Answer):
+class Counts(Answer):
+    """Back ends may report other figures, too, such as the cost."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Usage(Counts):
     """The counts from the back end. Without them, the number of words in the prompt and of images, each at least 1."""
 
-    prompt_tokens: int = Field(ge=1)
-    completion_tokens: int = Field(ge=1)
-    total_tokens: int = Field(ge=2)
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
 
 
 class AnswerMessage(Answer):
@@ -120,7 +126,7 @@ class TokenDetails(Answer):
     image_tokens: int
 
 
-class ImagesUsage(Answer):
+class ImagesUsage(Counts):
     """The counts from the back end. Without them, the words and reference images in the order, and the images made."""
 
     input_tokens: int
