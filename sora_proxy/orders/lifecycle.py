@@ -98,7 +98,8 @@ class Lifecycle:
             await self._recorder.fail(generation, failed, refused=refused)
 
     async def _obtain(self, generation: Generation) -> None:
-        """Bring a generation from any state to `saving`, in which the back end is done and the results are on disk.
+        """Bring a generation from any state to `saving`: the back end has finished, and its results are recorded on
+        disk.
 
         A cancelled generation that no back end accepted ends here.
         """

@@ -51,7 +51,7 @@ class BackendSettings(AccessSettings):
     )
     openai_base_url: HttpUrl = Field(
         "https://api.openai.com/v1",
-        description="Address of the server that UPSTREAM=openai uses, with the path before `/images/generations`.",
+        description="Address of the server that UPSTREAM=openai uses, including the path before `/images/generations`.",
         examples=["http://localhost:8080/v1"],
     )
     openai_api_key: SecretStr | None = Field(
