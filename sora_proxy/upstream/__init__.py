@@ -64,7 +64,7 @@ class Abilities:
         return possible and (can.masks or spec.mask is None)
 
     def ignored(self, spec: GenerationSpec) -> tuple[str, ...]:
-        """The names of the order's parameters that the model does not accept, including `size` if it accepts none."""
+        """The names of the order's parameters that the model ignores, with `size` if an order can't choose the size."""
         can = self.for_order(spec)
         unknown = tuple(name for name in spec.parameters if name not in can.parameters)
         return unknown if can.takes_size else (*unknown, "size")

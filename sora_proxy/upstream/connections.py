@@ -27,7 +27,7 @@ MAX_IDLE_CONNECTIONS = 64
 
 
 class Connections(HTTPAdapter):
-    """The connections of one egress, which the next call of any session reuses."""
+    """The connections of one egress. The next call of any session may reuse them."""
 
     def __init__(self, proxy: Proxy | None, context: ssl.SSLContext) -> None:
         self._context = context
@@ -82,8 +82,8 @@ class _Tracked:
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers.
 
-        urllib3's own method returns the socket only once it is connected, so a call could not be ended before that,
-        which can take long for a name with many addresses. Raises ResultRefused if the call must not reach an address.
+        urllib3's own method returns the socket only once it is connected. Until then, which can take long for a name
+        with many addresses, the call could not be ended. Raises ResultRefused if the call must not reach an address.
         """
         failure = OSError("the host name can't be resolved")
         addresses = socket.getaddrinfo(*self._peer(), socket.AF_UNSPEC, socket.SOCK_STREAM)

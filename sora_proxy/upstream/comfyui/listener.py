@@ -24,7 +24,7 @@ from sora_proxy.upstream.comfyui.progress import Graph, JobProgress, read_binary
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0  # between checks for silence and for the end of all jobs
-SILENCE_SECONDS = 30.0  # a socket is replaced if no frame arrives for this time while a job is running
+SILENCE_SECONDS = 30.0  # a socket is replaced if it gets no frame about a job for this time while one is running
 UNPOLLED_SECONDS = 60.0  # a job that is not polled for this time is forgotten
 READY_SECONDS = 2.0  # how long an order waits for the socket, so that the first events are not missed
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0  # before a broken socket is opened again

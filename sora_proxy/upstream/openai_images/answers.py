@@ -147,8 +147,7 @@ class Reader:
         return Made(tuple(assets), usage_of(self._dialect.usage_in(document)), limit)
 
     def _is_quoted(self, image: str) -> bool:
-        """Whether an image's address comes from the client's prompt, because a model may repeat the prompt in its
-        text."""
+        """Whether the address of an image is a part of the client's prompt, which a model may repeat in its text."""
         return image in self.submission.spec.prompt
 
     async def _asset(self, image: str, texts: LongTexts) -> Asset | None:
