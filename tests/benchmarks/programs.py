@@ -40,8 +40,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that is listening at `url`. `start_seconds` is the time that it took to get there from the start of its
-    process."""
+    """A program that is listening at `url`. `start_seconds` is the time from the start of its process until then."""
 
     url: str
     start_seconds: float

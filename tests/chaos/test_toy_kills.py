@@ -1,4 +1,4 @@
-"""The short run in front of other back ends than the simulator: toys, the Images API, and ComfyUI."""
+"""The short run in front of all other back ends: toys, a server with the Images API, and ComfyUI servers."""
 
 from pathlib import Path
 
