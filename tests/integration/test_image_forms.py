@@ -1,4 +1,4 @@
-"""Edits and variations as multipart forms: every valid form that clients write, and invalid ones."""
+"""Edits and variations as multipart forms: every valid way in which clients write a form, and invalid forms."""
 
 import asyncio
 import io
@@ -180,7 +180,7 @@ async def test_a_form_that_is_too_large_is_refused_without_filling_memory(proxy:
         try:
             _, answer = await post(proxy, endless(head))
         except aiohttp.ClientConnectionError:
-            continue  # the server cut the connection while the client still sent
+            continue  # the server closed the connection while the client was still sending
         assert answer["error"]["code"] == code
     assert await asyncio.to_thread(memory) - before < 100 * 2**20
     assert (await post(proxy, form(IMAGE, PROMPT)))[0] == 200

@@ -68,7 +68,7 @@ async def events_of(answer: aiohttp.ClientResponse, begun: bytes = b"") -> list[
     return [named_event(block) for block in blocks_of(begun + await answer.read())]
 
 
-async def test_an_answer_has_bytes_and_link_if_no_form_is_requested(proxy: Proxy) -> None:
+async def test_an_answer_has_bytes_and_a_link_if_no_response_format_is_requested(proxy: Proxy) -> None:
     body = await answer_of(proxy, n=2)
 
     assert len(body["data"]) == 2
@@ -90,7 +90,7 @@ async def test_an_answer_has_bytes_and_link_if_no_form_is_requested(proxy: Proxy
 
 
 @pytest.mark.parametrize(("asked", "given"), [("url", {"url"}), ("b64_json", {"b64_json"})])
-async def test_an_answer_has_the_requested_form(proxy: Proxy, asked: str, given: set[str]) -> None:
+async def test_an_answer_contains_only_the_requested_response_format(proxy: Proxy, asked: str, given: set[str]) -> None:
     body = await answer_of(proxy, response_format=asked)
     assert [set(image) for image in body["data"]] == [given]
 
@@ -191,7 +191,9 @@ async def test_an_edit_in_json_accepts_a_data_uri(proxy: Proxy, simulator: Simul
         assert [name for name, _ in await events_of(answer)] == ["image_edit.completed"]
 
 
-async def test_a_failure_has_an_error_status_and_a_header_against_retries(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_failure_has_an_error_status_and_a_header_that_forbids_retries(
+    proxy: Proxy, simulator: Simulator
+) -> None:
     await simulator.order_fault("moderation", prompt="dragon")
     async with ask(proxy, prompt="a dragon") as answer:
         assert answer.status == 400
@@ -228,7 +230,7 @@ async def test_an_image_that_cannot_be_fetched_is_linked_at_its_original_address
         ]
 
 
-async def test_an_overdue_answer_is_504_with_the_id_and_the_order_continues(
+async def test_an_overdue_request_is_answered_with_504_and_the_id_and_its_order_continues(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (

@@ -1,4 +1,4 @@
-"""The simulated servers answer as museq 0.60.2, stable-diffusion.cpp and LiteLLM 1.105.7 did.
+"""The simulated servers answer as the real museq 0.60.2, stable-diffusion.cpp and LiteLLM 1.105.7 do.
 
 `images_wire.json` holds one exchange in each line: the request, and the status, headers and shape of the answer.
 """
@@ -20,7 +20,7 @@ FILES = {"image": png(), "not an image": b"not an image"}
 
 
 def body_of(exchange: dict[str, Any]) -> dict[str, Any]:
-    """The recorded request, for aiohttp."""
+    """The arguments with which aiohttp sends the body of the recorded request."""
     if "text" in exchange:
         return {"data": exchange["text"].encode(), "headers": {"content-type": "application/json"}}
     if "json" in exchange:

@@ -1,4 +1,4 @@
-"""Slow answers without streaming: the true status if it is known in time, or else 200, blanks and a complete body."""
+"""Slow answers without streaming: the real status if it is known in time, or else status 200, blanks and the body."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.conftest import HOUR, Simulator, StartProxy, StartSimulator, fixed_se
 QUICK = {"keepalive_after": 0.1, "heartbeat_interval": 0.05}
 
 
-async def test_a_slow_answer_is_200_with_blanks_before_the_completion(
+async def test_a_slow_answer_has_status_200_and_blanks_before_the_completion(
     start_simulator: StartSimulator, start_proxy: StartProxy
 ) -> None:
     async with (
@@ -76,7 +76,7 @@ async def test_a_late_failure_is_a_valid_completion_with_a_refusal_and_an_error(
 
 
 @pytest.mark.parametrize("header", ["x-stainless-read-timeout", "x-stainless-timeout"])
-async def test_a_client_with_a_short_timeout_gets_the_id_in_time_and_its_order_continues(
+async def test_a_client_with_a_short_timeout_gets_the_id_and_its_order_continues(
     start_proxy: StartProxy, start_simulator: StartSimulator, header: str
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator)) as proxy:

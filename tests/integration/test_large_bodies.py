@@ -21,7 +21,7 @@ async def post(proxy: Proxy, route: str, body: Any) -> tuple[int, dict[str, Any]
         return answer.status, await answer.json()
 
 
-async def test_bodies_that_do_not_arrive_do_not_block_later_requests(
+async def test_bodies_that_never_arrive_do_not_block_later_requests(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never() -> AsyncIterator[bytes]:
@@ -47,7 +47,7 @@ async def test_a_body_that_is_too_large_is_refused_even_without_a_content_length
 
 @asynccontextmanager
 async def sending(proxy: Proxy, route: str, *headers: str, body: bytes = b"") -> AsyncIterator[asyncio.StreamReader]:
-    """A request whose body stays incomplete; yields the reader of its answer."""
+    """Send a request whose body stays incomplete; yields the reader of its answer."""
     address = urlsplit(proxy.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write("\r\n".join([f"POST {route} HTTP/1.1", "host: h", *headers, "", ""]).encode() + body)
@@ -78,7 +78,7 @@ async def test_slow_bodies_do_not_delay_large_bodies(proxy: Proxy, monkeypatch: 
 
 
 @pytest.mark.parametrize("body", [b"", b'--x\r\ncontent-disposition: form-data; name="image"; filename="a"\r\n\r\nab'])
-async def test_a_form_that_does_not_arrive_is_answered_with_408(
+async def test_a_form_that_never_arrives_completely_is_answered_with_408(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
     monkeypatch.setattr("sora_proxy.api.http.arrival.IDLE_SECONDS", 0.3)
@@ -100,9 +100,7 @@ async def test_a_body_that_arrives_too_slowly_is_answered_with_408(
     assert (await post(proxy, "chat/completions", drops()))[0] == 408
 
 
-async def test_metadata_that_does_not_arrive_is_answered_with_408(
-    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_metadata_that_never_arrives_is_answered_with_408(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     async with proxy.chat(background=True) as ordered:
         route = f"/v1/chat/completions/{(await ordered.json())['id']}"
     monkeypatch.setattr("sora_proxy.api.http.arrival.IDLE_SECONDS", 0.3)

@@ -19,7 +19,7 @@ CURRENT = {"User-Agent": "OpenAI/Python 3.54.0"}
 
 
 async def refused(proxy: Proxy, simulator: Simulator) -> str:
-    """The id of an order that the back end refuses."""
+    """Place an order that the back end refuses; returns its id."""
     await simulator.order_fault("policy")
     async with proxy.chat(stream=True) as answer:
         await answer.read()

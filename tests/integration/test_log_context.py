@@ -24,7 +24,7 @@ async def place(proxy: Proxy, name: str) -> str:
 
 
 async def first_is_made_while_the_second_waits(proxy: Proxy, server: SimulatedComfyUI) -> tuple[str, str]:
-    """The ids of two orders on one key. The first order has ended, and started the tasks that both orders share."""
+    """The ids of two orders on one key. The first has ended, but it started the background tasks that both need."""
     (key,) = proxy.pool.keys
     proxy.pool.put(key.id, key.config.model_copy(update={"max_concurrent": 2}))
     first = await place(proxy, FIRST)
@@ -34,7 +34,7 @@ async def first_is_made_while_the_second_waits(proxy: Proxy, server: SimulatedCo
     await server.advance(STEP)
     assert (await proxy.ended(first))["choices"][0]["finish_reason"] == "stop"
 
-    async def one_left() -> bool:  # then the end of the first order has been logged
+    async def one_left() -> bool:  # true once the end of the first order has been logged
         return len(proxy.app[SUPERVISOR].unfinished) == 1
 
     await eventually(one_left)
@@ -43,7 +43,7 @@ async def first_is_made_while_the_second_waits(proxy: Proxy, server: SimulatedCo
 
 @dataclass
 class Scene:
-    """A ComfyUI behind our server, and two orders, the first of which has ended."""
+    """A ComfyUI server behind our server, and two orders, the first of which has ended."""
 
     server: SimulatedComfyUI
     proxy: Proxy
@@ -53,7 +53,7 @@ class Scene:
 
 @asynccontextmanager
 async def second_under_way(start_proxy: StartProxy, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Scene]:
-    """Start with an empty log while the second of two orders runs."""
+    """Begin with an empty log while the second of two orders is running."""
     caplog.set_level(logging.INFO)
     async with simulated(seconds=STEP) as server, ours(start_proxy, server) as proxy:
         orders = await first_is_made_while_the_second_waits(proxy, server)

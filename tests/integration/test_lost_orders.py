@@ -176,7 +176,7 @@ async def test_an_image_finished_while_the_server_was_down_for_days_is_fetched(
         assert sora.result_of("task_1") in await outcome(proxy, running.id)
 
 
-# --- Sent again -------------------------------------------------------------------------------------------------------
+# --- Sending orders again ---------------------------------------------------------------------------------------------
 
 
 async def test_refusals_do_not_count_as_lost_orders(start_proxy: StartProxy, sora: Sora) -> None:
@@ -216,7 +216,7 @@ async def test_an_order_with_an_unusable_task_id_fails_and_is_not_sent_again(
 async def test_results_at_new_addresses_are_matched_by_id_and_not_by_position(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
-    """The first addresses have expired when they are fetched; the next list has new addresses in reverse order."""
+    """The first addresses have expired before they are fetched. The next list has new ones, in reverse order."""
 
     def results(task: Task, names: list[str]) -> None:
         task["generations"] = [{"id": name[0], "url": f"{sora.url}/media/{name}.gif"} for name in names]

@@ -1,4 +1,4 @@
-"""A back end with OpenAI's Images API, in front of a server whose answers each test sets."""
+"""The back end for OpenAI's Images API, with a server whose answers each test sets."""
 
 import asyncio
 import base64
@@ -79,7 +79,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("status", "body", "expected", "code"), REFUSED)
-async def test_a_fault_of_the_order_is_final_and_does_not_affect_the_key(
+async def test_a_refusal_of_the_order_is_final_and_does_not_affect_the_key(
     start_proxy: StartProxy, server: OpenAIServer, status: int, body: Any, expected: int, code: str
 ) -> None:
     server.answers = [answer(status, body)]
@@ -165,7 +165,7 @@ async def test_the_last_order_within_a_limit_makes_the_key_cool_down_for_its_mod
 
 @pytest.mark.parametrize("headers", [{}, {"x_ratelimit_remaining_requests": "3", "x_ratelimit_reset_requests": "9s"}])
 @pytest.mark.parametrize("reset", ["", "soon", "-1s", "0s"])
-async def test_headers_without_an_exhausted_limit_cause_no_cooldown(
+async def test_rate_limit_headers_cause_no_cooldown_unless_they_state_when_an_exhausted_limit_resets(
     start_proxy: StartProxy, server: OpenAIServer, headers: dict[str, str], reset: str
 ) -> None:
     more = headers or {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": reset}
@@ -220,7 +220,7 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize("unclear", range(len(UNKNOWN)))
-async def test_an_order_with_an_inconclusive_answer_ends_as_unknown_and_is_not_sent_again(
+async def test_an_order_with_an_inconclusive_answer_has_an_unknown_outcome_and_is_not_repeated(
     start_proxy: StartProxy, server: OpenAIServer, unclear: int
 ) -> None:
     given = UNKNOWN[unclear]
@@ -581,7 +581,9 @@ A_BACKEND = {"name": "a", "kind": "openai_images", "base_url": "http://localhost
         ),
     ],
 )
-async def test_an_unknown_profile_or_option_ends_the_start(tmp_path: Any, settings: dict[str, Any], told: str) -> None:
+async def test_an_unknown_profile_or_option_makes_startup_fail(
+    tmp_path: Any, settings: dict[str, Any], told: str
+) -> None:
     upstream = {} if "backends" in settings else {"upstream": "openai", "openai_base_url": "http://localhost:1/v1"}
     with pytest.raises(ConfigurationError) as caught:
         await asyncio.to_thread(app_for, tmp_path, **upstream, **settings)

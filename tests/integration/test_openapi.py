@@ -42,7 +42,7 @@ async def test_answers_match_the_api_document(proxy: Proxy, simulator: Simulator
             kind.model_validate_json(await answer.read(), strict=True)
 
 
-async def test_the_api_page_has_no_scripts_and_loads_nothing(proxy: Proxy) -> None:
+async def test_the_api_page_has_no_scripts_and_loads_no_other_files(proxy: Proxy) -> None:
     async with proxy.client.get(f"{proxy.url}/docs", headers={"authorization": ""}) as answer:
         assert answer.status == 200
         assert answer.content_type == "text/html"

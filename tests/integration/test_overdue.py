@@ -1,4 +1,4 @@
-"""The wait of a client ends if its order takes too long, and the order continues."""
+"""A client's request ends with a timeout if its order takes too long, but the order continues."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ async def status_of(proxy: Proxy, generation_id: str) -> str:
 
 
 async def wait_in_vain(proxy: Proxy) -> str:
-    """Place an order, and wait until the server's wait ends; returns the id."""
+    """Place an order, and read its stream until the server ends it with a timeout; returns the id."""
     async with proxy.chat(stream=True) as answer:
         stream = await read_stream(answer)
     assert stream.error is not None
@@ -101,7 +101,7 @@ async def test_an_overdue_order_keeps_its_slot(start_proxy: StartProxy, start_si
             await simulator.wait_for(registered=2)
 
 
-async def test_an_order_that_was_given_up_never_changes_its_outcome(
+async def test_the_outcome_of_an_order_that_was_given_up_never_changes(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator, serve_receiver() as receiver:
@@ -131,7 +131,7 @@ async def test_a_webhook_reports_the_final_outcome(start_proxy: StartProxy, star
             assert (await receiver.until(1)).event["type"] == "generation.completed"
 
 
-async def test_the_wait_of_clients_starts_anew_after_a_restart(
+async def test_the_timeout_of_an_order_starts_again_after_a_restart(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
     async with start_simulator(seconds=HOUR) as simulator:

@@ -1,4 +1,4 @@
-"""Orders survive odd answers, restarts at every point and stops: each order is made once, and gets its own image."""
+"""Orders survive odd answers, shutdowns, and restarts at any point: each is made once, and gets its own image."""
 
 import asyncio
 import time
@@ -158,9 +158,8 @@ async def test_a_key_that_needs_an_operator_is_not_revived_by_successful_polls(
         while tried() < 2:
             await place_one()
         looks = sora.looks["tired"]
-        await sora.until(
-            lambda: sora.looks["tired"] >= looks + 3
-        )  # the first task is still polled, and the polls succeed
+        # The first task is still being polled, and the polls succeed.
+        await sora.until(lambda: sora.looks["tired"] >= looks + 3)
         for _ in range(3):
             await place_one()
 
@@ -182,7 +181,7 @@ def holding_orders(sora: Sora) -> asyncio.Event:
     return go
 
 
-async def test_reference_images_are_stored_only_for_accepted_orders_until_they_end(
+async def test_reference_images_are_stored_only_while_an_accepted_order_needs_them(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     async def burst() -> list[int]:
@@ -205,7 +204,7 @@ async def test_reference_images_are_stored_only_for_accepted_orders_until_they_e
     assert len(sora.orders) == statuses[200]
 
 
-async def test_a_start_removes_only_reference_images_that_no_order_needs(
+async def test_startup_removes_only_reference_images_that_no_order_needs(
     start_proxy: StartProxy, sora: Sora, tmp_path: Path
 ) -> None:
     def store_input(name: str) -> None:
@@ -234,7 +233,7 @@ async def test_a_lost_and_a_queued_order_with_the_same_prompt_are_not_confused(
 ) -> None:
     async def take_slowly(order: Order) -> web.StreamResponse:
         task = sora.register(order)
-        await asyncio.sleep(0.3)  # the list shows the task long before the answer with the task's id
+        await asyncio.sleep(0.3)  # the list shows the task long before the answer with its id is sent
         return web.json_response({"id": task["id"]})
 
     queued, lost = generation(), generation()
@@ -272,10 +271,10 @@ async def test_a_restart_resumes_every_order_from_its_last_state(
     assert sorted(sora.fetched) == [sora.result_of(f"task_{number}") for number in range(1, 7)]
 
 
-# --- The stop ---------------------------------------------------------------------------------------------------------
+# --- Shutdown ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_stop_waits_for_the_answer_to_a_submit_and_refuses_new_orders(
+async def test_shutdown_waits_for_the_answer_to_a_submit_and_refuses_new_orders(
     start_proxy: StartProxy, sora: Sora
 ) -> None:
     go = holding_orders(sora)
@@ -297,9 +296,7 @@ async def test_a_stop_waits_for_the_answer_to_a_submit_and_refuses_new_orders(
     assert len(sora.orders) == 1
 
 
-async def test_orders_that_arrive_while_the_server_stops_are_refused_or_stored(
-    start_proxy: StartProxy, sora: Sora
-) -> None:
+async def test_orders_that_arrive_during_shutdown_are_refused_or_stored(start_proxy: StartProxy, sora: Sora) -> None:
     async def arrive(proxy: Proxy) -> str | None:
         async with proxy.chat(background=True) as answer:
             assert answer.status in (200, 503), await answer.text()

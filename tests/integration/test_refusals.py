@@ -44,7 +44,7 @@ async def test_an_order_refused_without_an_error_object_is_sent_again(
 
 
 @pytest.mark.parametrize("refuse", [rejected, unprocessable])
-async def test_a_lasting_refusal_without_an_error_object_is_reported_as_unavailable(
+async def test_a_persistent_refusal_without_an_error_object_is_reported_as_unavailable(
     start_proxy: StartProxy, sora: Sora, refuse: OnOrder
 ) -> None:
     sora.on_order = refuse
@@ -55,7 +55,7 @@ async def test_a_lasting_refusal_without_an_error_object_is_reported_as_unavaila
         assert answer.status == 502
         assert (await answer.json())["error"]["code"] == "upstream_unavailable"
 
-    assert len(sora.orders) == 2  # the number of idle keys does not matter
+    assert len(sora.orders) == 2  # not one for each of the four keys
 
 
 # --- A server that can't be reached -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Faults of servers with OpenAI's Images API that users of image gateways reported, each in several forms."""
+"""Faults that users of image gateways reported for servers with OpenAI's Images API, each in several forms."""
 
 import asyncio
 import base64
@@ -23,7 +23,7 @@ ENCODED = base64.b64encode(GIF).decode()
 
 @dataclass
 class Order:
-    """An order as a server received it. `files` are the names, types and bytes by their fields."""
+    """An order as a server received it. `files` contains the field, the name, the type and the bytes of each file."""
 
     path: str
     query: str
@@ -33,7 +33,7 @@ class Order:
 
 
 class Server:
-    """A server that accepts orders at any address. `answers` replace the default answers."""
+    """A server that accepts orders at any path. It sends `answers` first, and then default answers."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -170,7 +170,9 @@ async def test_a_size_is_sent_in_the_form_that_the_server_expects(
     assert {name: order.fields[name] for name in ("size", "image_size", "aspect_ratio") if name in order.fields} == sent
 
 
-async def test_an_error_that_is_a_string_is_a_fault_of_the_order(start_proxy: StartProxy, server: Server) -> None:
+async def test_an_error_that_is_a_string_counts_as_a_refusal_of_the_order(
+    start_proxy: StartProxy, server: Server
+) -> None:
     server.answers = [web.json_response({"code": "400", "error": "Argument not supported: size"}, status=400)]
     async with start_proxy(backends=[entry(server, "xai")]) as proxy:
         status, refusal = await generate(proxy)
@@ -208,7 +210,7 @@ async def test_a_mask_is_refused_if_the_model_cannot_use_masks(
 
 
 @pytest.mark.parametrize("previews", [0, 1, 2])
-async def test_a_stream_that_ends_without_an_image_is_an_unknown_outcome(
+async def test_a_stream_that_ends_without_an_image_has_an_unknown_outcome(
     start_proxy: StartProxy, server: Server, previews: int
 ) -> None:
     def event(number: int) -> str:

@@ -68,14 +68,14 @@ async def stream_of(proxy: Proxy, response_id: str, after: int | None = None) ->
 
 
 async def ended(proxy: Proxy, response_id: str) -> dict[str, Any]:
-    """A response after the end of its stream."""
+    """The response, once its stream has ended."""
     await stream_of(proxy, response_id)
     body: dict[str, Any] = await proxy.get(f"/v1/responses/{response_id}")
     return body
 
 
 async def started(proxy: Proxy, **fields: Any) -> str:
-    """Order a response in the background; returns its id."""
+    """Request a response in the background; returns its id."""
     return str((await answer_of(proxy, background=True, **fields))["id"])
 
 
@@ -120,7 +120,7 @@ async def test_a_whole_response_has_the_image_and_its_link(proxy: Proxy) -> None
         "720x480",
         "png",
     )
-    assert body["tools"] == [{"type": "image_generation", "size": "auto"}]  # older SDKs know few sizes
+    assert body["tools"] == [{"type": "image_generation", "size": "auto"}]  # older SDKs accept only a few sizes
     assert (body["status"], body["error"], body["metadata"]) == ("completed", None, {"album": "foxes"})
     assert body["usage"]["total_tokens"] == 4
 
@@ -297,7 +297,9 @@ async def test_a_stream_resumed_after_any_event_sends_the_rest_even_after_a_rest
         await check_every_cut(proxy, response_id, uncut)
 
 
-async def test_a_stream_may_be_requested_as_true_or_1(start_proxy: StartProxy, simulator: Simulator) -> None:
+async def test_a_stream_may_be_requested_with_the_value_true_or_1(
+    start_proxy: StartProxy, simulator: Simulator
+) -> None:
     async with start_proxy(**in_front_of(simulator)) as proxy:
         async with ask(proxy, stream=True) as answer:
             uncut = blocks_of(await answer.read())
@@ -330,7 +332,7 @@ async def test_a_stream_cut_by_a_restart_continues_in_the_next_process(
     assert kinds_of(before + rest) == WHOLE_STREAM
 
 
-async def test_the_stream_of_a_waiting_response_opens_at_once(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_the_stream_of_an_unfinished_response_begins_at_once(start_proxy: StartProxy, sora: Sora) -> None:
     sora.on_order = sora.take_and_run
     async with start_proxy(**in_front_of_sora(sora)) as proxy, ask(proxy, stream=True) as answer:
         events = [await answer.content.readuntil(b"\n\n") for _ in range(4)]

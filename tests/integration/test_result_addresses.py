@@ -1,6 +1,6 @@
 """Results of back ends are not trusted: neither their addresses nor their number.
 
-The canary listens on loopback and is not the back end's origin, so no connection to it is allowed.
+The canary listens on loopback and is not the back end's origin. Its results are refused unless RESULT_ALLOW lists it.
 """
 
 import re
@@ -123,7 +123,7 @@ async def test_a_name_that_resolves_to_a_private_address_is_refused_after_one_lo
 
 
 @pytest.mark.parametrize("entry", ["127.0.0.1", "127.0.0.1:{port}", "Media.Local", "media.local:{port}"])
-async def test_an_image_on_a_host_of_result_allow_is_fetched(
+async def test_an_image_on_a_host_in_result_allow_is_fetched(
     start_proxy: StartProxy, sora: Sora, canary: Canary, monkeypatch: pytest.MonkeyPatch, entry: str
 ) -> None:
     resolve_to(monkeypatch, "media.local", "127.0.0.1")

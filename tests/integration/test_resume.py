@@ -1,4 +1,4 @@
-"""Streams that continue where they were cut: the same bytes as those of an uncut stream."""
+"""Streams continue where they were cut, and have the same bytes as a stream that was never cut."""
 
 import asyncio
 from typing import Any

@@ -81,7 +81,7 @@ async def test_unfinished_generations_are_never_deleted(start_proxy: StartProxy,
             assert await status_of(proxy, f"/v1/generation/{each['id']}") == 200
 
 
-async def test_files_that_a_crash_left_behind_are_removed_at_the_next_start(
+async def test_files_that_a_crash_left_behind_are_removed_at_the_next_startup(
     start_proxy: StartProxy, simulator: Simulator, tmp_path: Path
 ) -> None:
     settings = in_front_of(simulator) | {"image_localization": True}
@@ -128,9 +128,7 @@ async def test_the_task_id_of_a_deleted_order_is_still_known(start_proxy: StartP
         assert await proxy.app[STORE].known_tasks(fingerprint(UPSTREAM_TOKEN), [task["id"]]) == {task["id"]}
 
 
-async def test_the_idempotency_key_of_a_deleted_order_orders_nothing(
-    start_proxy: StartProxy, simulator: Simulator
-) -> None:
+async def test_a_repeat_of_a_deleted_order_places_no_order(start_proxy: StartProxy, simulator: Simulator) -> None:
     async with start_proxy(**in_front_of(simulator), retention_days=A_MOMENT) as proxy:
         await make(proxy, headers={"idempotency-key": "k"})
         await proxy.app[RETENTION].sweep()

@@ -59,10 +59,7 @@ async def test_each_order_goes_to_the_back_end_that_serves_its_model(
 TITLE = "Provide a concise, 5-word-or-less title for the conversation.\n\nConversation:\nUser: a red fox"
 WITHOUT_A_MODEL: list[tuple[str, dict[str, Any]]] = [
     ("chat/completions", {"messages": [{"role": "user", "content": "a red fox"}]}),
-    (
-        "chat/completions",
-        {"messages": [{"role": "user", "content": TITLE}]},
-    ),  # a side call, which is answered without an image
+    ("chat/completions", {"messages": [{"role": "user", "content": TITLE}]}),  # a side call, answered without an image
     ("images/generations", {"prompt": "a red fox"}),
     ("responses", {"input": "a red fox"}),
 ]
@@ -214,7 +211,7 @@ async def test_a_back_end_without_keys_is_called_without_a_token(
     assert servers[0].orders[0]["token"] == "none"
 
 
-async def test_orders_of_the_older_options_continue_with_an_entry_named_sora(
+async def test_orders_placed_with_the_older_options_continue_at_an_entry_named_sora(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     servers[0].on_order = servers[0].take_and_run
@@ -250,13 +247,13 @@ async def test_orders_of_the_older_options_continue_with_an_entry_named_sora(
     ],
     ids=["kind", "option", "default model"],
 )
-async def test_an_invalid_back_end_ends_the_start(tmp_path: Any, backends: list[dict[str, Any]], told: str) -> None:
+async def test_an_invalid_back_end_makes_startup_fail(tmp_path: Any, backends: list[dict[str, Any]], told: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         await asyncio.to_thread(app_for, tmp_path, backends=backends, default_model="sora-1.0")
     assert caught.value.faults == [told]
 
 
-# --- Keys that serve some models only, each with a server of its own --------------------------------------------------
+# --- Keys that serve only some models, each with its own server -------------------------------------------------------
 
 FOX, HARE = {"fox": "sora-1.0"}, {"hare": "sora-image"}  # our names, and the names at the back end
 
@@ -305,7 +302,7 @@ async def test_only_orders_for_a_server_that_is_down_fail_over(
     assert orders_at(servers) == (2, 2)
 
 
-async def test_an_order_fails_over_at_once_if_no_key_of_the_first_back_end_serves_its_model(
+async def test_an_order_fails_over_if_no_key_of_the_back_end_serves_its_model(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     only_foxes = keys_of_two_servers(servers[0].url, servers[0].url)[:1]

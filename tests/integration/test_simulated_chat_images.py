@@ -1,4 +1,4 @@
-"""Simulated servers whose images are in chat answers, or in Gemini's contents."""
+"""Simulated servers that send images in chat answers, or in the contents of Gemini's API."""
 
 import base64
 import hashlib

@@ -159,7 +159,7 @@ async def test_a_job_fails_if_its_input_file_is_not_an_image(server: SimulatedCo
     assert data["exception_type"] == "PIL.UnidentifiedImageError"
 
 
-async def test_a_job_fails_if_its_file_name_leads_out_of_the_output_folder(server: SimulatedComfyUI) -> None:
+async def test_a_job_fails_if_its_file_name_points_outside_the_output_folder(server: SimulatedComfyUI) -> None:
     graph = plain()
     graph["2"] = save("1", "../../x")
     entry = await server.done(graph)

@@ -1,4 +1,4 @@
-"""The faults of the simulated ComfyUI, each on demand."""
+"""The faults that can be requested from the simulated ComfyUI."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ async def registered(server: SimulatedComfyUI) -> int:
         ("html", {"status": 503}, 503, "text/html"),
     ],
 )
-async def test_a_submit_can_be_answered_with_an_error_or_a_page(
+async def test_a_submit_can_be_answered_with_an_error_or_an_html_page(
     server: SimulatedComfyUI, fault: str, parameters: Any, status: int, content_type: str | None, *, takes_effect: bool
 ) -> None:
     await server.fault(fault, takes_effect=takes_effect, **parameters)
@@ -240,7 +240,7 @@ async def test_a_fault_with_a_prompt_strikes_only_a_matching_submit(server: Simu
 
 
 @pytest.mark.parametrize("fault", KINDS)
-async def test_each_fault_can_be_ordered_by_its_name_alone(fault: str, server: SimulatedComfyUI) -> None:
+async def test_each_fault_can_be_requested_by_its_name_alone(fault: str, server: SimulatedComfyUI) -> None:
     await server.fault(fault)
     listed = (await server.get("/simulator/faults"))["faults"]
     assert [(rule["fault"], rule["left"]) for rule in listed] == [(fault, 1)]

@@ -88,7 +88,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
 
 
 @pytest.mark.parametrize(("server", "fields", "status", "told"), REFUSED, indirect=["server"])
-async def test_each_profile_refuses_the_orders_that_its_server_refuses(
+async def test_each_profile_refuses_the_orders_that_the_real_server_refuses(
     server: SimulatedImages, request: pytest.FixtureRequest, fields: dict[str, Any], status: int, told: str
 ) -> None:
     profile = request.node.callspec.params["server"]

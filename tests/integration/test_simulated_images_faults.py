@@ -1,4 +1,4 @@
-"""The faults of the simulated servers with OpenAI's Images API, each on demand."""
+"""The faults that can be requested from the simulated servers with OpenAI's Images API."""
 
 import asyncio
 import base64
@@ -25,7 +25,7 @@ async def generic() -> AsyncIterator[SimulatedImages]:
 
 
 async def after(server: SimulatedImages, fault: str, **parameters: Any) -> Answer:
-    """The answer to an order that a fault strikes; the next order is answered normally."""
+    """The answer to an order that gets this fault. Checks that the next order is answered normally."""
     await server.fault(fault, **parameters)
     answer = await server.generate()
     assert (await server.generate()).status == 200
@@ -137,7 +137,7 @@ async def test_base64_can_have_line_breaks(generic: SimulatedImages) -> None:
     assert looked_at(base64.b64decode(encoded))[0] == "PNG"
 
 
-async def test_the_address_of_an_image_can_be_relative_guarded_and_failing(generic: SimulatedImages) -> None:
+async def test_the_address_of_an_image_can_be_relative_need_a_key_and_fail(generic: SimulatedImages) -> None:
     answer = await after(generic, "link", relative=True, guarded=True, failures=2)
     address = answer.json["data"][0]["url"]
     assert address.startswith("/")
@@ -189,7 +189,9 @@ async def test_a_list_of_models_can_fail(server: SimulatedImages) -> None:
 
 
 @pytest.mark.parametrize("fault", KINDS)
-async def test_each_fault_can_be_ordered_by_its_name_alone_and_is_listed(fault: str, generic: SimulatedImages) -> None:
+async def test_each_fault_can_be_requested_by_its_name_alone_and_is_listed(
+    fault: str, generic: SimulatedImages
+) -> None:
     await generic.fault(fault)
     listed = (await generic.call("GET", f"{generic.root}/simulator/faults")).json["faults"]
     assert [(rule["fault"], rule["left"]) for rule in listed] == [(fault, 1)]

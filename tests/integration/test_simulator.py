@@ -1,4 +1,4 @@
-"""The simulator over real sockets."""
+"""The simulator of Sora's web protocol, over real sockets."""
 
 import argparse
 import asyncio
@@ -191,7 +191,7 @@ async def test_media_urls_cannot_be_guessed(client: Client) -> None:
         assert (await client.call("GET", wrong, None)).status == 404
 
 
-async def test_lists_can_have_pages_wrapped_rows_and_no_prompts() -> None:
+async def test_lists_can_have_pages_and_wrapped_rows_and_omit_prompts() -> None:
     async with simulator(page_limit=2, wrap_rows=True, list_without_prompts=True) as client:
         ids = [(await client.submit()).json["id"] for _ in range(3)]
         page = (await client.call("GET", "/backend/video_gen?limit=50")).json
@@ -280,7 +280,7 @@ async def test_a_wait_whose_condition_is_never_met_ends_with_its_timeout(client:
     assert (await client.call("GET", "/simulator/wait?registered=nan", None)).code == "invalid_wait"
 
 
-async def test_faults_can_be_ordered_listed_and_removed(client: Client) -> None:
+async def test_faults_can_be_requested_listed_and_removed(client: Client) -> None:
     added = (await client.fault(fault="server_error", times=3, status=502)).json["faults"]
     assert (added[0]["status"], added[0]["left"], added[0]["registered"]) == (502, 3, False)
     await client.call("GET", "/backend/parameters")
@@ -322,7 +322,7 @@ async def test_an_invalid_fault_is_refused_with_the_reason(client: Client) -> No
         ({"fault": "hang", "seconds": 0}, 504, "gateway_timeout"),
     ],
 )
-async def test_a_fault_answers_with_its_error_object(
+async def test_a_fault_is_answered_with_its_error_object(
     client: Client, order: dict[str, Any], status: int, code: str
 ) -> None:
     await client.fault(**order, times=1)
@@ -415,7 +415,7 @@ def _name(task: asyncio.Task[Any]) -> str:
     return getattr(task.get_coro(), "__qualname__", "")
 
 
-async def test_a_wait_does_not_delay_the_stop() -> None:
+async def test_a_wait_does_not_delay_shutdown() -> None:
     async with aiohttp.ClientSession() as session:
         async with serve_simulator(SimulatorOptions()) as server:
             client = Client(session, server.url, Clock())
@@ -425,7 +425,7 @@ async def test_a_wait_does_not_delay_the_stop() -> None:
             assert (await wait).json["met"] is False
 
 
-async def test_a_hanging_answer_does_not_delay_the_stop() -> None:
+async def test_a_hanging_answer_does_not_delay_shutdown() -> None:
     async with aiohttp.ClientSession() as session:
         async with serve_simulator(SimulatorOptions()) as server:
             client = Client(session, server.url, Clock())
@@ -467,7 +467,7 @@ async def test_an_answer_can_declare_an_unknown_encoding(client: Client) -> None
     assert (answer.headers["content-encoding"], answer.json["task_responses"]) == ("x-unknown", [])
 
 
-async def test_a_page_can_have_a_success_status(client: Client) -> None:
+async def test_an_html_page_can_have_status_200(client: Client) -> None:
     await client.fault(fault="html")
     answer = await client.call("GET", "/backend/video_gen")
     assert (answer.status, answer.body[:15]) == (200, b"<!DOCTYPE html>")
@@ -584,7 +584,7 @@ async def test_many_tasks_are_served_quickly(client: Client) -> None:
     assert (time.thread_time() - begun) / 20 < 0.05  # seconds of CPU time; measured: 0.001 to 0.002
 
 
-async def test_an_image_that_many_clients_request_is_drawn_once(client: Client) -> None:
+async def test_many_clients_that_request_an_image_at_once_get_the_same_bytes(client: Client) -> None:
     url = await client.image_url()
     answers = await asyncio.gather(*(client.call("GET", url, None) for _ in range(20)))
     assert len({answer.body for answer in answers}) == 1
@@ -667,7 +667,7 @@ def test_the_command_serves_a_profile_below_its_own_path() -> None:
         (["--wire", "images", "--image-bytes", str(2**40)], "image_bytes must be at most 67108864"),
     ],
 )
-def test_the_command_refuses_options_of_another_wire(
+def test_the_command_refuses_options_of_another_wire_and_values_out_of_range(
     capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
 ) -> None:
     parser = argparse.ArgumentParser()

@@ -19,7 +19,7 @@ ON_PURPOSE = {"upstream": "simulator"}
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder of the test, where the default key file may be."""
+    """The working folder of the test, which may contain the default key file."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sora_proxy.key_keeping.source.FILE_CHECK_SECONDS", 0.02)
     return tmp_path
@@ -44,18 +44,18 @@ async def assert_simulated(proxy: Proxy) -> None:
 
 
 async def assert_refused(proxy: Proxy) -> None:
-    """Assert that neither a real back end without a usable key nor the simulator makes an image."""
+    """Assert that no image is made: the real back end has no usable key, and the simulator does not replace it."""
     async with proxy.chat() as answer:
         assert (answer.status, (await answer.json())["error"]["code"]) == (503, "no_upstream_key")
     async with proxy.client.get(f"{proxy.url}/health/ready") as answer:
         assert answer.status == 503
 
 
-# --- Which back end a start chooses -----------------------------------------------------------------------------------
+# --- Which back end is chosen at startup ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("settings", [{}, {"upstream": "auto"}], ids=["unset", "auto"])
-async def test_every_start_without_a_key_or_back_end_uses_the_simulator(
+async def test_the_simulator_is_used_whenever_no_key_or_back_end_is_configured(
     start_proxy: StartProxy, settings: dict[str, Any]
 ) -> None:
     for _ in range(2):
@@ -75,7 +75,7 @@ async def test_every_start_without_a_key_or_back_end_uses_the_simulator(
     ],
     ids=str,
 )
-async def test_a_start_with_a_back_end_or_key_option_never_uses_the_simulator(
+async def test_any_back_end_or_key_option_prevents_the_use_of_the_simulator(
     start_proxy: StartProxy, folder: Path, settings: dict[str, Any], named: dict[str, Any]
 ) -> None:
     await asyncio.to_thread(write, folder / "keys.json", "[]")
@@ -90,7 +90,7 @@ async def test_a_default_key_file_prevents_the_use_of_the_simulator(start_proxy:
 
 
 @pytest.mark.parametrize("fields", [{}, {"enabled": False}], ids=["enabled", "disabled"])
-async def test_a_key_from_the_admin_api_is_loaded_at_the_next_start(
+async def test_a_key_from_the_admin_api_is_loaded_at_the_next_startup(
     start_proxy: StartProxy, fields: dict[str, Any]
 ) -> None:
     async with start_proxy(upstream="sora") as proxy:
@@ -151,7 +151,7 @@ async def test_the_simulators_own_key_can_be_changed(start_proxy: StartProxy) ->
 
 
 @pytest.mark.parametrize("content", [f'[{{"key": "{TOKEN}"}}]', "[]"], ids=["a key", "empty"])
-async def test_a_new_key_file_is_logged_and_used_at_the_next_start(
+async def test_a_new_key_file_is_logged_and_used_at_the_next_startup(
     start_proxy: StartProxy, folder: Path, caplog: pytest.LogCaptureFixture, content: str
 ) -> None:
     async def warnings() -> list[str]:

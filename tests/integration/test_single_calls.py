@@ -1,4 +1,4 @@
-"""An order for several images whose back end makes one image per call: each call counts and ends separately."""
+"""An order for several images at a back end that makes one image per call: each call is counted and ends separately."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ REFUSAL = {"error": {"code": "moderation_blocked", "type": "image_generation_use
 
 
 class Counting(OpenAIServer):
-    """A server that counts simultaneous calls, and refuses calls above a limit. Calls after the first few wait."""
+    """A server that counts simultaneous calls and limits them. After the first few, calls wait for `go_on`."""
 
     options = OpenAIServer.options | {"profile": "zhipu"}
 
@@ -142,7 +142,7 @@ async def test_an_image_of_unknown_outcome_is_reported_and_never_ordered_again(
     assert len(server.bodies) == 3
 
 
-async def test_requeue_orders_only_the_image_of_unknown_outcome_again(
+async def test_with_requeue_only_the_image_of_unknown_outcome_is_ordered_again(
     start_proxy: StartProxy, server: Counting
 ) -> None:
     server.script.cut(Step.registered)
@@ -164,7 +164,7 @@ async def test_rate_limited_calls_are_made_with_another_key(start_proxy: StartPr
     assert (len(server.bodies), len(set(server.keys))) == (4, 2)
 
 
-async def test_a_refusal_without_a_time_reveals_the_concurrency_limit_of_a_key(
+async def test_a_refusal_without_a_waiting_time_reveals_the_concurrency_limit_of_a_key(
     start_proxy: StartProxy,
 ) -> None:
     server = Counting(answers_at_once=0, most=3)

@@ -22,7 +22,7 @@ from tests.conftest import (
 from tests.eventually import eventually
 from tests.streams import read_stream
 
-SHORT = 2.0  # seconds: the deadline of calls that hang here; other calls take 0.02 s on an idle machine
+SHORT = 2.0  # seconds: the deadline of the calls that hang in these tests; other calls take 0.02 s on an idle machine
 
 
 def key_of(proxy: Proxy, token: str = UPSTREAM_TOKEN) -> Key:
@@ -32,7 +32,7 @@ def key_of(proxy: Proxy, token: str = UPSTREAM_TOKEN) -> Key:
 
 
 async def read_the_first_list(proxy: Proxy) -> None:
-    """Order an image, because only the first order on a fresh data folder is preceded by a call for a list."""
+    """Order an image. The server reads a list before the first order on a fresh data folder, not before later ones."""
     async with proxy.chat("the one before") as answer:
         assert answer.status == 200
 
@@ -310,7 +310,7 @@ async def test_a_task_that_never_finishes_ends_with_a_timeout(start_proxy: Start
         assert (await answer.json())["error"]["code"] == "generation_timeout"
 
 
-async def test_a_successful_task_without_results_is_a_failure(proxy: Proxy, simulator: Simulator) -> None:
+async def test_a_successful_task_without_results_counts_as_a_failure(proxy: Proxy, simulator: Simulator) -> None:
     await simulator.order_fault("no_urls", times=1)
     async with proxy.chat() as answer:
         assert answer.status == 502
@@ -389,7 +389,7 @@ async def test_one_list_call_per_interval_polls_all_generations_of_a_key(
         assert stats["registered"] == 20
         assert set(stats["lists"]) == {"one", "two"}
         for lists in stats["lists"].values():
-            assert lists["calls"] <= intervals + 1 + 2  # at most two lists before the key's first orders
+            assert lists["calls"] <= intervals + 1 + 2  # up to two more lists are read before the key's first orders
         assert "task" not in stats["requests"]
 
 
@@ -418,15 +418,14 @@ async def test_an_order_whose_answers_are_always_lost_is_sent_three_times(
     settings = in_front_of(simulator)
     async with start_proxy(**settings, settle_time=0.1) as proxy, proxy.chat() as answer:
         assert answer.status == 502
-        assert (await answer.json())["error"][
-            "code"
-        ] == "upstream_unavailable"  # three searches proved that the order was not registered
+        # Three searches proved that the order was not registered, so its outcome is not unknown.
+        assert (await answer.json())["error"]["code"] == "upstream_unavailable"
         assert answer.headers["x-should-retry"] == "false"
 
     assert submits_by_token(await simulator.stats()) == {UPSTREAM_TOKEN: 3}
 
 
-async def test_an_order_that_is_sent_again_does_not_go_to_the_end_of_the_line(
+async def test_an_order_sent_again_is_not_moved_to_the_end_of_the_line(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     await simulator.order_fault("drop", endpoint="submit", times=1, registered=False)
@@ -440,7 +439,7 @@ async def test_an_order_that_is_sent_again_does_not_go_to_the_end_of_the_line(
     assert prompts in (["number 1", "number 0", "number 2", "number 3"], [f"number {n}" for n in range(4)])
 
 
-async def test_waiting_orders_are_made_although_one_poll_rejects_their_key(
+async def test_waiting_orders_are_made_even_if_one_poll_rejects_their_key(
     start_proxy: StartProxy, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator, max_concurrent=1)

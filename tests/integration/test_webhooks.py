@@ -216,7 +216,7 @@ async def test_a_star_allows_public_hosts_and_a_listed_host_may_be_private(
 # --- At least once ----------------------------------------------------------------------------------------------------
 
 
-async def test_an_unaccepted_webhook_is_sent_again_after_a_restart_with_the_same_id(
+async def test_a_failed_webhook_is_sent_again_with_the_same_id_after_a_restart(
     start_proxy: StartProxy, simulator: Simulator, receiver: Receiver, tmp_path: Path
 ) -> None:
     settings = {**in_front_of(simulator), **allowing(receiver.host)}
@@ -250,7 +250,7 @@ async def test_waiting_webhooks_are_sent_when_webhooks_are_switched_on_again(
         await receiver.until(2)
 
 
-async def test_a_hanging_receiver_delays_neither_orders_nor_readiness_nor_a_stop(
+async def test_a_hanging_receiver_delays_neither_orders_nor_readiness_nor_shutdown(
     start_proxy: StartProxy, simulator: Simulator, receiver: Receiver, tmp_path: Path
 ) -> None:
     receiver.answers = [hang] * 20
@@ -297,7 +297,7 @@ async def test_a_generated_webhook_secret_is_readable_only_by_its_owner(
         assert (await asyncio.to_thread(path.stat)).st_mode & 0o777 == 0o600
 
 
-async def test_logs_contain_the_host_of_a_webhook_but_neither_path_nor_secret(
+async def test_logs_contain_the_host_of_a_webhook_but_neither_its_path_nor_its_secret(
     start_proxy: StartProxy,
     simulator: Simulator,
     receiver: Receiver,

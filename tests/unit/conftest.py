@@ -1,4 +1,4 @@
-"""Threads and a database for one test, which may close the database and open it again."""
+"""Fixtures: a pool of threads, and a database that a test may close and open again."""
 
 import asyncio
 from collections.abc import AsyncIterator

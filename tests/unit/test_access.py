@@ -1,4 +1,4 @@
-"""The client key and the admin key, which are configured, or generated once and stored."""
+"""Where the client key and the admin key come from: the configuration, or a key that is generated once and stored."""
 
 import os
 import stat
@@ -22,7 +22,7 @@ def mode(path: Path) -> int:
 
 
 def test_a_key_is_generated_once_and_readable_only_by_its_owner(tmp_path: Path) -> None:
-    umask = os.umask(0)  # so that the umask of the process does not matter
+    umask = os.umask(0)  # the test must not depend on the umask of the process
     try:
         first = load_access(settings(tmp_path))
     finally:
@@ -78,14 +78,14 @@ def test_a_client_key_alone_does_not_become_the_admin_key(tmp_path: Path) -> Non
     assert access.generated
 
 
-def test_an_unusable_data_folder_is_reported_as_one_fault(tmp_path: Path) -> None:
+def test_an_unusable_data_folder_is_one_configuration_error(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(ConfigurationError) as caught:
         load_access(settings(tmp_path))
     assert caught.value.faults == [f"DATA_DIR: {tmp_path / 'data/admin_key'}: Not a directory. Example: DATA_DIR=data"]
 
 
-def test_a_key_file_that_is_not_text_is_reported_as_one_fault(tmp_path: Path) -> None:
+def test_a_key_file_that_is_not_text_is_one_configuration_error(tmp_path: Path) -> None:
     path = tmp_path / "data/admin_key"
     path.parent.mkdir()
     path.write_bytes(b"\xff\xfe\x00")

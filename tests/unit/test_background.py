@@ -32,7 +32,7 @@ async def test_a_loop_that_raises_is_logged_with_its_exception_and_started_again
     running = Background()
     async with asyncio.timeout(SECONDS), running.running(sweeper=loop):
         await survived.wait()
-        await turns_until(lambda: not running.dead)  # the loop has to run for a while
+        await turns_until(lambda: not running.dead)  # the loop counts as dead until it has run for a while
     assert caplog.text.count("background loop crashed") == 2
     assert "sweeper" in caplog.text
     assert "ZeroDivisionError: of the test" in caplog.text
@@ -96,7 +96,7 @@ async def test_a_loop_that_returns_is_not_started_again(caplog: pytest.LogCaptur
     assert caplog.text == ""
 
 
-async def test_the_end_of_the_block_waits_until_each_loop_has_cleaned_up() -> None:
+async def test_leaving_the_block_waits_until_each_loop_has_cleaned_up() -> None:
     cleaned: list[str] = []
 
     async def loop() -> None:
@@ -107,7 +107,7 @@ async def test_the_end_of_the_block_waits_until_each_loop_has_cleaned_up() -> No
             cleaned.append("done")
 
     async with Background().running(first=loop, second=loop):
-        await asyncio.sleep(0.01)  # both loops begin
+        await asyncio.sleep(0.01)  # time for both loops to begin
     assert cleaned == ["done", "done"]
 
 

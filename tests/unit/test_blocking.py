@@ -31,7 +31,7 @@ async def begun(call: Call) -> None:
     assert await asyncio.to_thread(call.begun.wait, PATIENCE)
 
 
-async def test_a_call_runs_on_a_thread_for_its_kind_of_work_and_returns_its_result(pool: BlockingPool) -> None:
+async def test_a_call_returns_its_result_from_a_thread_for_its_kind_of_work(pool: BlockingPool) -> None:
     name = await pool.run(Work.poll, lambda: threading.current_thread().name)
     assert name.startswith("sora-poll")
 
@@ -54,7 +54,9 @@ async def test_a_thread_gets_a_copy_of_the_context_variables_of_its_caller(pool:
 
 
 @pytest.mark.parametrize("error", [None, ValueError("nobody wants it")], ids=["returns", "raises"])
-async def test_a_cancelled_caller_waits_for_its_thread(pool: BlockingPool, error: Exception | None) -> None:
+async def test_a_cancelled_caller_waits_until_its_thread_has_finished(
+    pool: BlockingPool, error: Exception | None
+) -> None:
     call = Call()
     caller = asyncio.create_task(pool.run(Work.submit, call, error=error))
     await begun(call)
@@ -86,7 +88,7 @@ async def test_a_call_that_has_not_begun_is_dropped_if_its_caller_is_cancelled(p
     assert not second.begun.is_set()
 
 
-async def test_a_caller_cancelled_after_the_end_of_its_call_leaves_the_pool_idle(pool: BlockingPool) -> None:
+async def test_a_caller_that_is_cancelled_after_its_call_leaves_the_pool_idle(pool: BlockingPool) -> None:
     call = Call()
     caller = asyncio.create_task(pool.run(Work.media, call))
     await begun(call)

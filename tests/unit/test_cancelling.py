@@ -121,7 +121,7 @@ async def until_cancelled(generation: Generation) -> None:
     await eventually(look)
 
 
-async def test_a_cancelled_order_ends_its_task_once_with_the_key_of_the_task(
+async def test_cancelling_an_order_cancels_its_task_once_with_the_key_of_the_task(
     supervisor: Supervisor, upstream: CancellableBackend
 ) -> None:
     generation = await supervisor.start(GenerationSpec("m", "p"), "client")

@@ -1,4 +1,4 @@
-"""The chunks of a chat stream, which depend only on the event log, even after an interruption."""
+"""The chunks of a chat stream depend only on the event log, even if the stream is interrupted and resumed."""
 
 import itertools
 from typing import Any, get_args, get_type_hints
@@ -30,7 +30,7 @@ def generation(events: list[Event]) -> Generation:
 
 
 def streamed(events: list[Event], options: ChunkOptions) -> list[bytes]:
-    """All chunks of one stream."""
+    """All chunks of a stream of these events."""
     chunks = ChatChunks(generation(events), options, ORIGIN)
     return [*chunks.role(), *(line for event in events for line in chunks.of(event))]
 
@@ -83,7 +83,7 @@ def test_chunks_share_id_time_and_model_and_only_the_usage_chunk_has_no_choices(
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_the_last_chunks_of_an_interrupted_stream_use_no_new_sequence_number(style: Any) -> None:
+def test_the_last_chunks_of_an_interrupted_stream_reuse_the_last_sequence_number(style: Any) -> None:
     chunks = ChatChunks(generation(LIVING), ChunkOptions(style), ORIGIN)
     lines = [orjson.loads(line) for event in LIVING for line in chunks.of(event)]
     before = lines[-1]["sequence_number"] if lines else 0

@@ -29,7 +29,7 @@ def is_class(name: str) -> bool:
 
 
 def entry(*items: Any, status: Any = None, others: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The entry of our job in the history."""
+    """The history with the entry of our job."""
     shown = {"9": {"images": list(items)}, **(others or {})}
     success = {"status_str": "success", "completed": True, "messages": []}
     return {
@@ -123,7 +123,7 @@ def test_an_unknown_job_has_not_ended() -> None:
     ("told", "version"),
     [("0.33.0", (0, 33, 0)), ("v0.3.64", (0, 3, 64)), ("0.3.64-5-gabc", (0, 3, 64)), ("unknown", None), (None, None)],
 )
-def test_versions_are_compared_by_their_numbers(told: Any, version: tuple[int, ...] | None) -> None:
+def test_only_the_numbers_of_a_version_are_read(told: Any, version: tuple[int, ...] | None) -> None:
     assert version_in({"system": {"comfyui_version": told}}) == version
 
 

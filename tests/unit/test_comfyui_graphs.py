@@ -1,4 +1,4 @@
-"""The graphs of orders, the models of a server, and the inputs that a server lacks."""
+"""The graph of an order, the models of a ComfyUI server, and the problems of workflows on a server."""
 
 import copy
 import json
@@ -95,7 +95,7 @@ def test_the_prompt_is_written_to_its_input_unchanged(tmp_path: Path, prompt: st
     assert found == {"text": prompt, "clip": ["4", 1]}
 
 
-def test_a_field_is_written_to_all_of_its_inputs_as_a_number(tmp_path: Path) -> None:
+def test_a_field_is_written_as_a_number_to_each_of_its_inputs(tmp_path: Path) -> None:
     workflow = workflow_of(tmp_path, {"seed": ["3.seed", "7.noise_seed"], "steps": ["3.steps", "7.steps"]})
     graph = graph_for({"flux": workflow}, submission(seed=5, steps=4), SEED)
     assert [graph["3"]["inputs"][name] for name in ("seed", "steps")] == [5, 4]
@@ -208,7 +208,7 @@ def test_a_workflow_is_a_model_and_so_is_each_checkpoint_that_its_map_lists(tmp_
     assert inputs(on_server, order, "4") == {"ckpt_name": "sd_xl_turbo.safetensors"}
 
 
-def test_a_plain_model_name_uses_the_files_checkpoint_or_else_the_first_listed_one(tmp_path: Path) -> None:
+def test_a_checkpoint_that_the_server_lacks_is_replaced_by_the_first_match(tmp_path: Path) -> None:
     workflow = workflow_of(tmp_path, {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl_t*", "*"]})
     assert inputs(fitted(workflow, INFO), submission(), "4") == {"ckpt_name": "sd_xl_turbo.safetensors"}
     info = copy.deepcopy(INFO)
@@ -247,7 +247,7 @@ def test_an_image_for_which_the_workflow_has_no_input_is_refused(package: Mappin
             graph_for(workflows, submission("text-to-image", **{"images": ["x"]} | fields), SEED)
 
 
-def test_a_workflow_for_edits_does_not_limit_orders_without_a_reference(tmp_path: Path) -> None:
+def test_a_workflow_for_edits_does_not_limit_orders_without_a_reference_image(tmp_path: Path) -> None:
     graph = GRAPH | {"10": {"class_type": "LoadImage", "inputs": {"image": "a.png"}}}
     sized = {"width": "5.width", "height": "5.height", "steps": "3.steps", "count": "5.batch_size"}
     text = workflow_of(tmp_path, sized | {"with_reference": "upscale"})
@@ -286,7 +286,7 @@ def test_a_model_has_the_abilities_of_its_map_and_of_the_workflows_for_edits(pac
 @pytest.mark.parametrize(
     ("mapping", "wanted", "made"),
     [
-        ({}, (1000, 1000), (1008, 1008)),  # a server's node takes multiples of 16
+        ({}, (1000, 1000), (1008, 1008)),  # the node on the server takes multiples of 16
         ({}, (4096, 4096), (2048, 2048)),
         ({}, (10, 10), (64, 64)),
         ({"size_step": 64}, (1000, 1000), (1024, 1024)),
@@ -295,7 +295,7 @@ def test_a_model_has_the_abilities_of_its_map_and_of_the_workflows_for_edits(pac
     ],
     ids=str,
 )
-def test_sizes_are_those_of_the_map_or_within_the_limits_of_the_node(
+def test_sizes_come_from_the_map_or_respect_the_limits_of_the_node(
     tmp_path: Path, mapping: dict[str, Any], wanted: tuple[int, int] | None, made: tuple[int, int]
 ) -> None:
     workflow = fitted(workflow_of(tmp_path, {"width": "5.width", "height": "5.height"} | mapping), INFO)
@@ -424,7 +424,7 @@ def test_an_order_without_a_size_gets_the_size_of_the_workflow_file(tmp_path: Pa
     assert models_of({"flux": workflow_of(tmp_path, {})})["flux"].size_for(None) == (1024, 1024)
 
 
-def test_a_model_without_a_checkpoint_in_its_name_uses_the_files_checkpoint_if_available(tmp_path: Path) -> None:
+def test_the_checkpoint_in_the_file_is_used_if_the_server_has_it(tmp_path: Path) -> None:
     mapping = {"checkpoint": "4.ckpt_name", "checkpoints": ["sd_xl*"]}
     for own, used in (("other.safetensors", "other.safetensors"), ("gone.safetensors", "sd_xl_base.safetensors")):
         graph = copy.deepcopy(GRAPH)

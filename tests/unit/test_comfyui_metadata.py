@@ -35,7 +35,7 @@ def saved(kind: str, mode: str = "RGB", *, frames: int = 1, **options: object) -
 
 
 def png(*, frames: int = 1) -> bytes:
-    """A PNG with texts in each kind of text chunk, and in a private chunk after the image, as in SaveAnimatedPNG."""
+    """A PNG with a text in each kind of text chunk, and in a private chunk after the image, as from SaveAnimatedPNG."""
     info = PngInfo()
     info.add_text("prompt", SECRET)
     info.add_text("workflow", SECRET, zip=True)
@@ -129,7 +129,7 @@ def pixels(content: bytes) -> list[bytes]:
 
 
 def texts_in(content: bytes) -> str:
-    """All data except pixels that Pillow finds in an image."""
+    """All data that Pillow finds in an image, except for its pixels."""
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         return f"{image.info} {dict(image.getexif())} {getattr(image, 'text', '')}"

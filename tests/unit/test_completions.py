@@ -1,4 +1,4 @@
-"""A generation as a chat completion."""
+"""How a generation is shown as a chat completion."""
 
 import orjson
 import pytest

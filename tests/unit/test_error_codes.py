@@ -220,7 +220,7 @@ def test_each_exception_is_answered_with_its_status_code_and_parameter(
     assert answer.headers.get("Retry-After") == wait
 
 
-def test_no_exception_that_is_mapped_by_its_exact_class_has_subclasses() -> None:
+def test_an_exception_class_that_is_matched_exactly_has_no_subclasses() -> None:
     assert [error for error in REFUSALS if error.__subclasses__()] == []
 
 

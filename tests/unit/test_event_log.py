@@ -80,7 +80,7 @@ async def test_a_waiting_follower_is_woken_by_an_event_and_ended_by_close() -> N
     assert await follower == [Progress(1)]
 
 
-async def test_a_follower_that_starts_after_a_future_number_gets_only_later_events() -> None:
+async def test_a_follower_can_start_after_an_event_that_does_not_exist_yet() -> None:
     log = EventLog[Event]()
     follower = asyncio.create_task(collect(log, after=2))
     for percent in (1, 2, 3):
@@ -104,7 +104,7 @@ async def test_a_nudge_wakes_only_the_followers_that_asked_for_nudges() -> None:
     log = EventLog[Event]()
     log.nudge()
     asked, other = log.follow(nudged=True), asyncio.ensure_future(anext(log.follow()))
-    assert list(await anext(asked)) == []  # because of the nudge before the follower joined
+    assert list(await anext(asked)) == []  # the nudge came before the follower joined
     waiting = asyncio.ensure_future(anext(asked))
     await asyncio.sleep(0)
     log.nudge()

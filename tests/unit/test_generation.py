@@ -94,7 +94,7 @@ def test_a_state_is_immutable() -> None:
         state.status = Status.completed  # type: ignore[misc]
 
 
-def test_a_generation_shows_its_end_its_failure_and_its_events_of_a_kind() -> None:
+def test_a_generation_exposes_its_end_its_failure_and_its_events_of_one_kind() -> None:
     generation = Generation("id", "client", GenerationSpec("m", "p"))
     assert (generation.ended, generation.failure) == (False, None)
     generation.log.append(*SOME_EVENTS)
@@ -136,7 +136,7 @@ def test_the_fields_that_distinguish_stored_orders_never_change() -> None:
 
 
 def previewed(preview: Preview, *, wanted: int = 1, ended: bool = False) -> Preview | None:
-    """The preview that a generation of two images stores, or None."""
+    """The preview that a generation of two images stores when it gets this preview, or None."""
     generation = Generation("chatcmpl-1", "client", GenerationSpec("m", "p", n=2, previews=wanted))
     if ended:
         generation.log.append(Cancelled())

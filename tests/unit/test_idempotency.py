@@ -1,4 +1,4 @@
-"""The database decides which request was the first, and remembers this request for a day."""
+"""Repeated requests: the database decides which request was the first, and remembers that request for a day."""
 
 import asyncio
 from dataclasses import replace
@@ -34,7 +34,7 @@ async def add(database: Database, claim: Claim) -> Generation:
 
 
 async def age(database: Database, seconds: float) -> None:
-    """Move all times in the database into the past."""
+    """Move all times in the database this many seconds into the past."""
 
     def write(connection: sa.Connection) -> None:
         connection.execute(sent.update().values(created_at=sent.c.created_at - seconds))
@@ -59,7 +59,7 @@ async def test_a_client_cannot_use_an_idempotency_key_for_a_different_order(data
     await add(database, replace(KEYED, client="another"))
 
 
-async def test_a_counted_repeat_joins_the_newest_equal_order_that_runs_or_ended_recently(database: Database) -> None:
+async def test_a_counted_repeat_joins_the_newest_equal_order_that_is_unfinished_or_recent(database: Database) -> None:
     idempotency, uncounted = Idempotency(database), replace(COUNTED, counted=False)
     assert await idempotency.earlier(COUNTED) is None
     older, newer = [await add(database, uncounted) for _ in range(2)]

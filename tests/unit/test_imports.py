@@ -16,7 +16,7 @@ PATHS = {
     for path in ROOT.rglob("*.py")
 }
 FOLDERS = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-# Of the modules of the root, only those that put the program together import folders.
+# The only modules of the root that may import folders, because they put the program together.
 COMPOSERS = {"sora_proxy.app", "sora_proxy.backend_choice", "sora_proxy.__main__", "sora_proxy.healthcheck"}
 # The folders that each folder may import besides itself, the root and `foreign`. `app` and `__main__` may import all.
 MAY_IMPORT = {
@@ -63,7 +63,7 @@ def imports_of(module: str) -> frozenset[str]:
 
 
 def users_of(*libraries: str) -> set[str]:
-    """The modules outside of the simulator that import one of these libraries or a part of one."""
+    """The modules outside of the simulator that import one of these libraries, or a part of it."""
     return {
         module.removeprefix("sora_proxy.")
         for module in PATHS

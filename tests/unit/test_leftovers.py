@@ -1,4 +1,4 @@
-"""A rule for the tests themselves: a test that leaves a socket open fails, and later tests do not."""
+"""A rule for the tests themselves: a test that leaves a socket open fails, and the tests after it do not."""
 
 import os
 import re

@@ -27,7 +27,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
-    """Configure logging. A call of the fixture stops logging and returns the written text."""
+    """Configure logging, and give the test a function that stops logging and returns the text that was written."""
     root, raises = logging.getLogger(), logging.raiseExceptions
     handlers, level = root.handlers[:], root.level
     names = ("asyncio", "urllib3", "requests", "charset_normalizer", "PIL", "aiohttp.access")
@@ -54,7 +54,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture
 def lines(written: Callable[[], str]) -> Lines:
-    """A call of the fixture stops logging and returns the parsed lines. A line that is not JSON fails the test."""
+    """A function that stops logging and returns the parsed lines. A line that is not JSON fails the test."""
 
     def read() -> list[dict[str, Any]]:
         text = written()
@@ -114,7 +114,7 @@ def test_connection_details_logged_by_other_libraries_are_dropped(lines: Lines) 
     assert only(lines)["event"] == "the only one"
 
 
-# --- One line each ----------------------------------------------------------------------------------------------------
+# --- One line per event -----------------------------------------------------------------------------------------------
 
 NASTY = 'a\nb\rc\r\nd\x00\x1b[2J\x7f\x9b31m\x85\u2028\u2029 data: [DONE]\n\n{"level":"error"}'
 
@@ -316,7 +316,7 @@ def test_logged_exceptions_of_requests_show_no_proxy_password(written: Callable[
 
 @pytest.mark.parametrize("logger", [log, standard], ids=["ours", "standard"])
 def test_an_exception_is_logged_with_its_traceback(lines: Lines, logger: Any) -> None:
-    """The line is written by a thread other than the thread that failed."""
+    """The line is written on a thread other than the one on which the exception was raised."""
     fail(logger, "what happened")
     line = only(lines)
     assert line["event"] == "it broke"

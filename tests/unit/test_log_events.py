@@ -18,7 +18,7 @@ Event = tuple[str, str]  # an event and its level
 
 
 def events_of(module: str) -> Iterator[Event]:
-    """The events that a module logs. An event that is not a literal fails, and so does a logger not named `log`."""
+    """The events that a module logs. Fails if an event is not a literal, or if a logger is not named `log`."""
     tree = ast.parse(module)
     of_calls, loggers = set(), set()
     for node in ast.walk(tree):
@@ -39,9 +39,8 @@ def events_of(module: str) -> Iterator[Event]:
 
 
 def events_of_the_program() -> set[Event]:
-    modules = [
-        path for path in ROOT.rglob("*.py") if path != ROOT / "log.py"
-    ]  # log.py configures the loggers of other libraries
+    # log.py may use other loggers, because it configures those of other libraries.
+    modules = [path for path in ROOT.rglob("*.py") if path != ROOT / "log.py"]
     return {event for path in modules for event in events_of(path.read_text())}
 
 

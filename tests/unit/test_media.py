@@ -27,7 +27,7 @@ def image(kind: str, size: tuple[int, int] = (32, 24), **options: Any) -> bytes:
 
 
 def c2pa() -> PngInfo:
-    """The chunk that states the origin of a PNG."""
+    """A C2PA chunk, which states the origin of a PNG."""
     chunks = PngInfo()
     chunks.add(b"caBX", b"a manifest")
     return chunks
@@ -38,7 +38,7 @@ def frames() -> list[Image.Image]:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG whose header claims a size, with a little valid data."""
+    """A PNG whose header claims this size, although it contains only a little image data."""
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)),
         (b"IDAT", zlib.compress(bytes(1000))),
@@ -51,14 +51,14 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def jpeg_of_scans(number: int) -> bytes:
-    """A valid JPEG whose last scan is repeated."""
+    """A valid JPEG whose last scan is repeated `number` times."""
     whole = image("JPEG", progressive=True)
     scan = whole[whole.rindex(b"\xff\xda") : -2]
     return whole[:-2] + scan * number + whole[-2:]
 
 
 def jpeg_of_segments(marker: int, content: bytes, number: int) -> bytes:
-    """A valid JPEG with a repeated segment before its image."""
+    """A valid JPEG with `number` copies of a segment before its image."""
     whole = image("JPEG")
     segment = struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
     return whole[:2] + segment * number + whole[2:]

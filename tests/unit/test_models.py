@@ -60,7 +60,7 @@ def test_the_message_about_an_unknown_model_lists_a_few_models(name: str) -> Non
     assert len(str(caught.value)) < 300
 
 
-def test_an_alias_of_an_unknown_model_is_a_fault_of_the_options() -> None:
+def test_an_alias_for_an_unknown_model_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError) as caught:
         of_one(CAN, {"dall-e-3": "ours", "a": "b"}).check()
     assert caught.value.faults == ["MODEL_ALIASES: 'b' is not one of the models ours, also-ours"]
@@ -89,7 +89,7 @@ def test_the_chosen_size_has_the_nearest_shape_and_then_the_nearest_area(
     assert of_one(Capabilities({"ours": Abilities(SIZES)}), {}).default.size_for(asked) == given
 
 
-def test_a_model_that_takes_any_size_gets_the_requested_one() -> None:
+def test_the_requested_size_is_used_if_a_model_takes_any_size() -> None:
     model = of_one(Capabilities({"ours": Abilities()}), {}).default
     assert (model.size_for(None), model.size_for((123, 77))) == ((1024, 1024), (123, 77))
 

@@ -134,7 +134,7 @@ def test_reference_images_for_gemini_are_parts_with_their_media_types() -> None:
         ("gemini-3-pro-image", (3000, 1000), {"aspectRatio": "21:9", "imageSize": "2K"}),
     ],
 )
-def test_gemini_gets_the_nearest_shape_and_a_size_only_if_the_model_has_several(
+def test_gemini_gets_the_nearest_shape_and_a_size_if_the_model_has_several_sizes(
     model: str, size: tuple[int, int], config: dict[str, str]
 ) -> None:
     sent = order("gemini", model=model, size=size)
@@ -295,6 +295,6 @@ def test_a_server_is_recognised_by_its_host_unless_a_profile_is_chosen(url: str,
     assert profile_of("name", url, "museq") is PROFILES["museq"]
 
 
-def test_an_unknown_profile_is_a_fault_of_the_options() -> None:
+def test_an_unknown_profile_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError):
         profile_of("name", "http://localhost", "other")

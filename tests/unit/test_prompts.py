@@ -87,7 +87,7 @@ def test_an_image_is_read_from_every_form_of_content_part(part: Any, image: str,
         ([{"type": "text", "text": f"{URI} a fox"}], "a fox"),
     ],
 )
-def test_a_data_uri_inside_a_text_is_an_image_and_not_part_of_the_prompt(content: Any, text: str) -> None:
+def test_a_data_uri_in_the_text_counts_as_an_image_not_as_prompt(content: Any, text: str) -> None:
     assert of(("user", content)) == Prompt(text, (URI,))
 
 
@@ -172,7 +172,7 @@ def test_the_time_to_read_incomplete_data_uris_is_proportional_to_their_length(p
     """An earlier version applied a regular expression to the whole text, which took minutes."""
 
     def ask(size: int) -> None:
-        with contextlib.suppress(ClientError):  # a short text may be a prompt
+        with contextlib.suppress(ClientError):  # not always raised, because a short text may be accepted as a prompt
             of(("user", (piece * (size // len(piece) + 1))[:size]))
 
     assert grows_linearly(ask)

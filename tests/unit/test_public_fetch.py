@@ -88,7 +88,7 @@ async def test_no_spelling_of_an_address_that_is_not_public_leads_to_a_connectio
     ],
     ids=lambda address: repr(address[:40]),
 )  # fmt: skip
-async def test_an_address_with_another_scheme_or_port_or_a_trick_is_refused(canary: Canary, address: str) -> None:
+async def test_an_address_with_a_forbidden_scheme_or_port_or_a_trick_is_refused(canary: Canary, address: str) -> None:
     await refused(address.replace("{port}", str(canary.port)))
     assert canary.connections == 0
 
@@ -248,7 +248,7 @@ async def test_a_redirect_is_not_followed(canary: Canary, server: TestServer) ->
     assert canary.connections == 0
 
 
-async def test_an_answer_other_than_200_is_refused(server: TestServer) -> None:
+async def test_an_answer_with_a_status_other_than_200_is_refused(server: TestServer) -> None:
     said = await refused(str(server.make_url("/missing")), allowed=("127.0.0.1",))
     assert said == "the image's address answered with status 404"
 

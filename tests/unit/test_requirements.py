@@ -25,7 +25,7 @@ each_lock = pytest.mark.parametrize("lock", [RUN, *LOCKS.values()], ids=lambda p
 
 
 def declared(section: str, name: str) -> list[Requirement]:
-    """The requirements of an option of setup.cfg."""
+    """The requirements that an option of setup.cfg lists."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     return [Requirement(line) for line in setup[section][name].split("\n") if line]

@@ -1,4 +1,4 @@
-"""A generation as a response of the Responses API."""
+"""How a generation is shown as a response of the Responses API."""
 
 import re
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ NUMBER = re.compile(rb'"sequence_number":(\d+)')
 
 
 def completed(*made: int, of: int) -> tuple[Generation, Outcome]:
-    """A completed generation with these images."""
+    """A completed generation that made these of its `of` images, and its outcome."""
     generation = Generation("chatcmpl-1", "client", GenerationSpec("sora-1.0", "a fox", n=of))
     generation.state = State(Status.completed)
     images = [Image(number, name=f"{number}.webp") for number in made]
@@ -79,8 +79,8 @@ def test_the_sequence_numbers_of_a_stream_depend_only_on_the_event_log() -> None
     told = [events.opening(), *(events.of(event, outcome) for event in generation.log)]
     assert [numbers_of(pieces) for pieces in told] == [
         [*range(10)],
-        [],  # the order waits
-        [200, 201, 202, 203],  # the first progress: all four images are in progress
+        [],  # the order is waiting
+        [200, 201, 202, 203],  # the first progress: one number for each of the four images
         [],
         [],
         [],

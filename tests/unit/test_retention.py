@@ -52,4 +52,4 @@ async def test_an_order_that_never_became_a_task_is_removed_completely(
 
 def test_every_table_with_a_generation_id_is_listed_for_removal() -> None:
     telling = {table.name for table in metadata.sorted_tables if "generation_id" in table.c}
-    assert telling == {table.name for table in TABLES_OF_A_GENERATION}, "put the new table into TABLES_OF_A_GENERATION"
+    assert telling == {table.name for table in TABLES_OF_A_GENERATION}, "add the new table to TABLES_OF_A_GENERATION"

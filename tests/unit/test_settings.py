@@ -110,7 +110,7 @@ def test_there_is_no_default_secret() -> None:
     assert secrets == (None, None, None, ())
 
 
-def test_derived_folders_depend_on_their_settings(environment: SetEnvironment) -> None:
+def test_the_paths_of_the_images_and_of_the_database_follow_their_options(environment: SetEnvironment) -> None:
     assert images_dir_of(load_settings()) == Path("data/images")
     assert database_path_of(load_settings()) == Path("data/sora_proxy.db")
     environment(DATA_DIR="/srv/sora", STATIC_DIR="static")
@@ -237,7 +237,7 @@ def test_a_value_that_is_not_a_list_is_reported_for_a_list_option(environment: S
     assert "must be a JSON list" in only_fault()
 
 
-# --- Faults -----------------------------------------------------------------------------------------------------------
+# --- Configuration errors ---------------------------------------------------------------------------------------------
 
 BAD: list[tuple[str, str]] = [
     ("API_PORT", "eighty"),
@@ -333,7 +333,7 @@ BAD: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("name", "text"), BAD)
-def test_the_message_about_a_bad_value_has_the_option_the_fault_and_an_example(
+def test_the_message_about_a_bad_value_contains_the_option_the_problem_and_an_example(
     environment: SetEnvironment, name: str, text: str
 ) -> None:
     environment(**{name: text})
@@ -352,7 +352,10 @@ def test_every_example_is_a_valid_value(environment: SetEnvironment, folder: Pat
     (folder / "config" / "workflows").mkdir(parents=True)
     for name, field in Settings.model_fields.items():
         example = (field.examples or [""])[0]
-        if "KEY" not in name.upper() and name not in ("backends", "comfyui_url"):  # these options replace other options
+        if "KEY" not in name.upper() and name not in (
+            "backends",
+            "comfyui_url",
+        ):  # these options can't be combined with some of the others
             environment(**{name.upper(): example})
     environment(API_KEYS='[{"key": "Bearer eyJ", "weight": 1, "max_rpm": 60}]', SORA_EXTRA_HEADERS='{"x": "y"}')
     assert load_settings().proxy_port == 7890
@@ -382,7 +385,9 @@ def test_several_back_ends_are_given_as_a_list_or_as_a_file_name(environment: Se
         '[{"name": "a", "kind": "sora", "base_url": "https://x"}, {"name": "a", "kind": "sora", "base_url": "https://y"}]',
     ],
 )
-def test_an_unusable_list_of_back_ends_is_reported_without_its_secrets(environment: SetEnvironment, value: str) -> None:
+def test_the_message_about_an_unusable_list_of_back_ends_shows_no_secret(
+    environment: SetEnvironment, value: str
+) -> None:
     environment(BACKENDS=value)
     fault = only_fault()
     assert fault.startswith("BACKENDS")
@@ -442,7 +447,7 @@ VALUE = "the value of 'x' must be printable ASCII text without spaces around it"
     ],
     ids=str,
 )
-def test_the_message_about_a_fault_in_an_entry_begins_with_its_path(
+def test_the_message_about_an_invalid_entry_begins_with_the_path_of_the_field(
     environment: SetEnvironment, fields: dict[str, Any], place: str, words: str
 ) -> None:
     entry = {"name": "a", "kind": "sora", "base_url": "https://x", **fields}
@@ -450,13 +455,15 @@ def test_the_message_about_a_fault_in_an_entry_begins_with_its_path(
     assert only_fault().startswith(f"BACKENDS[0]{place}: {words}")
 
 
-def test_an_entry_that_is_not_an_object_is_a_fault(environment: SetEnvironment) -> None:
+def test_an_entry_that_is_not_an_object_is_a_configuration_error(environment: SetEnvironment) -> None:
     environment(BACKENDS="[1]")
     assert only_fault().startswith(f"BACKENDS[0]: {OBJECT}")
 
 
 @pytest.mark.parametrize("cap", ["0", "-1", "1.5", "true", '"5"', "[]"])
-def test_a_cap_of_a_back_end_that_is_not_a_positive_number_is_a_fault(environment: SetEnvironment, cap: str) -> None:
+def test_a_daily_cap_that_is_not_a_positive_number_is_a_configuration_error(
+    environment: SetEnvironment, cap: str
+) -> None:
     options = f'{{"max_images_per_day": {cap}, "extra_headers": {{"x": "secret"}}}}'
     environment(BACKENDS=f'[{{"name": "a", "kind": "sora", "base_url": "https://x", "options": {options}}}]')
     fault = only_fault()
@@ -482,7 +489,7 @@ def test_the_list_of_back_ends_cannot_be_combined_with_options_of_one_back_end(
     assert only_fault().startswith(f"BACKENDS: can't be combined with {next(iter(other))}")
 
 
-def test_all_faults_are_reported_at_once(environment: SetEnvironment) -> None:
+def test_all_configuration_errors_are_reported_at_once(environment: SetEnvironment) -> None:
     environment(API_PORT="x", MAX_QUEUE="x", IMAGE_INPUT="x")
     assert [fault.partition(":")[0] for fault in faults()] == ["API_PORT", "MAX_QUEUE", "IMAGE_INPUT"]
 
@@ -527,7 +534,9 @@ def test_misspelt_options_are_found_and_variables_of_other_programs_are_ignored(
         ("DATABASE_URL", f"postgresql://user:{SECRET}@db.example/sora"),
     ],
 )
-def test_a_fault_never_shows_a_secret(environment: SetEnvironment, name: str, text: str) -> None:
+def test_the_message_about_a_configuration_error_never_shows_a_secret(
+    environment: SetEnvironment, name: str, text: str
+) -> None:
     environment(**{name: text})
     told = "".join(faults())
     assert told.startswith(name)
@@ -538,7 +547,9 @@ def test_a_fault_never_shows_a_secret(environment: SetEnvironment, name: str, te
     ("given", "missing"),
     [({"PROXY_HOST": "p"}, "PROXY_PORT"), ({"PROXY_USER": "u"}, "PROXY_HOST")],
 )
-def test_an_incomplete_proxy_is_a_fault(environment: SetEnvironment, given: dict[str, str], missing: str) -> None:
+def test_an_incomplete_proxy_is_a_configuration_error(
+    environment: SetEnvironment, given: dict[str, str], missing: str
+) -> None:
     environment(**given)
     assert only_fault().startswith(f"{missing}: must be set if")
     assert f" Example: {missing}=" in only_fault()
@@ -581,12 +592,12 @@ def test_a_key_copied_from_the_readme_of_sora_api_is_refused(
     assert copied.startswith(f"{name}: is a published example. Choose a key of 16 characters or more")
 
 
-def test_a_settings_file_that_is_not_text_is_a_fault(folder: Path) -> None:
+def test_a_settings_file_that_is_not_text_is_a_configuration_error(folder: Path) -> None:
     (folder / ".env").write_bytes(b"API_HOST=\xff\xfe\n")
     assert ".env: can't be read as UTF-8 text" in only_fault()
 
 
-def test_bytes_that_are_not_text_in_the_environment_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_that_are_not_text_are_configuration_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the server accepted these bytes in a key, every request would fail."""
     for name in ("ADMIN_KEY", "API_HOST"):
         monkeypatch.setenv(name, b"caf\xe9".decode(errors="surrogateescape"))
@@ -675,7 +686,7 @@ def test_a_configured_folder_of_workflows_must_exist(environment: SetEnvironment
     assert load_settings().workflows_dir == folder / "mine"
 
 
-def test_an_empty_address_of_comfyui_counts_as_a_sign_of_a_back_end(environment: SetEnvironment) -> None:
+def test_an_empty_comfyui_url_is_a_sign_that_a_back_end_is_wanted(environment: SetEnvironment) -> None:
     environment(COMFYUI_URL="")
     assert [sign.partition(":")[0] for sign in signs_of_a_backend()] == ["COMFYUI_URL"]
 

@@ -1,4 +1,4 @@
-"""Requests that chat programs send on their own are recognised, and no prompt is mistaken for one of them."""
+"""Requests that chat programs send on their own are recognised, and no prompt is mistaken for such a request."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Reading the answers of a server with Sora's protocol. Public clients have seen answers of these shapes."""
+"""Reading the answers of a server with Sora's protocol. Their shapes are known from published clients."""
 
 import random
 import time
@@ -77,7 +77,7 @@ FAULTS: list[tuple[Answer, type[Fault], str]] = [
     (error(500, "server_error"), UpstreamUnavailable, "upstream_unavailable"),
     *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (500, 502, 504, 520, 522, 524)),
     (answer(404, {"detail": "Not Found"}), UpstreamUnavailable, "upstream_unavailable"),
-    # an answer without the back end's own error object does not refuse the order
+    # an answer without the back end's own error object does not count as a refusal of the order
     *((html(status), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
     *((error(status, None), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
     *((answer(status, {"error": "Bad Request"}), UpstreamUnavailable, "upstream_unavailable") for status in (400, 422)),
@@ -178,11 +178,8 @@ def test_a_reported_task_limit_is_read_as_a_positive_integer(told: Any, limit: i
     [
         ("You already have 3 tasks in progress.", None, TooManyTasks),
         ("Too many concurrent tasks", "too_many_requests", TooManyTasks),
-        (
-            "One task is already in progress... try later",
-            None,
-            RateLimited,
-        ),  # the back end was never seen to use these words
+        # The back end was never seen to use these words.
+        ("One task is already in progress... try later", None, RateLimited),
         ("You already have 3 tasks in progress.", "rate_limit_exhausted", RateLimited),
         ("You've reached your daily limit.", None, RateLimited),
         (["concurrent tasks"], None, RateLimited),
@@ -212,7 +209,7 @@ def test_only_a_429_without_a_specific_code_is_searched_for_a_task_limit(
         ("1e300", 86_400.0),
         ("9" * 400, 86_400.0),
         ("Wed, 22 Apr 2026 10:00:37 GMT", 37.0),
-        ("Wednesday, 22-Apr-26 10:00:37 GMT", 37.0),  # this and the next line have the obsolete forms of dates
+        ("Wednesday, 22-Apr-26 10:00:37 GMT", 37.0),  # this date and the next one are in obsolete forms
         ("Wed Apr 22 10:00:37 2026", 37.0),
         ("Wed, 22 Apr 2026 09:00:00 GMT", 0.0),
         ("Thu, 22 Apr 2027 10:00:00 GMT", 86_400.0),
@@ -348,7 +345,7 @@ def test_a_task_without_a_status_is_still_running() -> None:
         ({"type": ["failed"]}, TaskState.failed),
     ],
 )
-def test_a_failure_by_moderation_is_a_refusal(moderation: Any, state: TaskState) -> None:
+def test_a_task_counts_as_refused_only_if_it_failed_in_moderation(moderation: Any, state: TaskState) -> None:
     given = task(status="failed", moderation_result=moderation, failure_reason="invalid token: policy")
     assert TaskReader().read(given).state is state
 
@@ -358,7 +355,7 @@ def test_a_failure_by_moderation_is_a_refusal(moderation: Any, state: TaskState)
     [
         ([None, 0, 0.07, "0.5", 0.994], [None, 0, 0.07, 0.5, 0.994]),
         ([None, 0, 7, "50.5", 100], [None, 0, 0.07, 0.505, 1]),
-        ([1], [None]),  # 1 is ambiguous: it means everything, or one percent
+        ([1], [None]),  # 1 is ambiguous: it may mean 100 % or 1 %
         ([1.0, 2, 1], [None, 0.02, 0.01]),
         ([-1, "x", [], {}, True, "nan", "inf"], [None, None, None, None, None, None, None]),
         ([1e15], [1]),

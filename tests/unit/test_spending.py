@@ -43,7 +43,7 @@ async def table(database: Database) -> Counter[tuple[str, str]]:
 
 @dataclass
 class Attempt:
-    """The model's record of an order that was sent."""
+    """An order that was sent, as the model of the counts remembers it."""
 
     backend: str
     day: str
@@ -51,7 +51,7 @@ class Attempt:
 
 
 class Story:
-    """Orders on a real database, compared with a model of the counts."""
+    """Orders in a real database, whose counts are compared with those of a simple model."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "sora_proxy.db"

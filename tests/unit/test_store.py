@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def open_store(pool: BlockingPool, path: Path) -> AsyncIterator[Callable[[], Awaitable[Store]]]:
-    """A function that opens the store. A store that is open is closed first."""
+    """A function that opens the store. It first closes the store that is open, if any."""
     databases: list[Database] = []
 
     async def open_one() -> Store:
@@ -260,7 +260,7 @@ async def test_waiting_writes_are_committed_together(store: Store) -> None:
     assert {each.id for each in everyone} <= {each.id for each in await store.unfinished()}
 
 
-async def test_only_the_write_that_breaks_a_rule_fails(store: Store) -> None:
+async def test_only_the_write_that_violates_a_constraint_fails(store: Store) -> None:
     first = order()
     await store.add(first)
     await store.record(first, State(Status.running, "key", "task"))
@@ -361,7 +361,7 @@ async def test_closing_the_store_commits_waiting_writes(open_store: Callable[[],
     assert same(generation, await store.find(generation.id))
 
 
-async def test_every_waiting_write_fails_with_the_database_and_later_writes_succeed(store: Store, path: Path) -> None:
+async def test_all_waiting_writes_fail_if_the_database_fails_and_later_writes_succeed(store: Store, path: Path) -> None:
     await query(path, "ALTER TABLE pictures RENAME TO elsewhere")
     generation = order()
     await store.add(generation)
@@ -394,7 +394,7 @@ async def refused(path: Path, pool: BlockingPool) -> str:
     return fault
 
 
-async def test_a_second_store_on_the_same_file_is_refused_and_the_first_store_keeps_working(
+async def test_a_second_store_on_one_file_is_refused_and_the_first_keeps_working(
     store: Store, path: Path, pool: BlockingPool
 ) -> None:
     assert "in use by another sora_proxy process" in await refused(path, pool)

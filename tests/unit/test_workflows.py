@@ -166,7 +166,7 @@ def test_a_workflow_is_added_and_removed_with_its_files(write: Write, tmp_path: 
     assert dict(workflows.faults) == {}
 
 
-def test_a_repaired_file_is_no_longer_reported_as_a_fault(write: Write) -> None:
+def test_a_repaired_file_is_no_longer_reported(write: Write) -> None:
     workflows = read(write(graph="{"))
     assert list(workflows.faults) == ["flux"]
     write()
@@ -197,12 +197,12 @@ def test_input_names_may_contain_full_stops_and_node_ids_may_contain_colons(writ
     }
 
 
-def test_a_workflow_without_count_makes_one_image(write: Write) -> None:
+def test_a_workflow_without_an_input_for_the_count_makes_one_image(write: Write) -> None:
     assert workflow(write()).max_images == 1
     assert workflow(write(mapping=MAP | {"count": "5.batch_size", "max_images": 8})).max_images == 8
 
 
-# --- Faults of workflows ----------------------------------------------------------------------------------------------
+# --- Errors in workflows ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -285,14 +285,14 @@ def test_an_unusable_graph_is_reported_with_a_helpful_message(write: Write, grap
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_wrong_map_is_reported_with_a_helpful_message(write: Write, mapping: Any, words: str) -> None:
+def test_an_invalid_map_is_reported_with_a_helpful_message(write: Write, mapping: Any, words: str) -> None:
     whole = mapping if not isinstance(mapping, dict) or not mapping else MAP | mapping
     told = fault(write(mapping=whole))
     assert told.startswith("flux.map.json")
     assert words in told
 
 
-def test_all_faults_of_a_map_are_reported_at_once(write: Write) -> None:
+def test_all_errors_in_a_map_are_reported_at_once(write: Write) -> None:
     told = fault(write(mapping={"prompt": "6.txt", "seed": "8.seed", "output": "8"}))
     assert [part in told for part in ("prompt: node 6", "seed: node '", "output: node '")] == [True] * 3
 
@@ -311,12 +311,12 @@ def test_a_faulty_workflow_for_edits_does_not_disable_the_workflow_for_text(writ
     assert "text-to-image" in workflows.workflows
 
 
-def test_a_name_with_unprintable_characters_is_a_fault(write: Write) -> None:
+def test_a_name_with_unprintable_characters_is_reported(write: Write) -> None:
     assert "at most 100 printable characters" in fault(write("a\nb"), "a\nb")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
-def test_a_file_that_is_not_utf_8_is_a_fault(write: Write, encoding: str) -> None:
+def test_a_file_that_is_not_utf_8_is_reported(write: Write, encoding: str) -> None:
     folder = write()
     (folder / "flux.json").write_text(
         json.dumps(GRAPH | {"13": {"class_type": "Größe", "inputs": {}}}, ensure_ascii=False), encoding

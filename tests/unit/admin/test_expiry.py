@@ -1,4 +1,4 @@
-"""The expiry of a token: read from its claims without verification, and logged as a warning once a day."""
+"""The expiry of a token is read from its claims, without verification. A warning is logged once a day."""
 
 import json
 import time
@@ -51,7 +51,7 @@ def test_an_expiry_that_is_not_a_number_is_ignored(claim: Any) -> None:
     assert expiry_of(made) is None
 
 
-async def test_a_warning_is_logged_once_a_day_from_a_day_before_the_expiry(
+async def test_a_warning_is_logged_daily_from_one_day_before_a_token_expires(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     pools = KeyPools(QueueBounds(), {}, "sora")

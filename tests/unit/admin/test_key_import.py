@@ -1,4 +1,4 @@
-"""The effect of an import of keys on the existing keys."""
+"""What an import of keys changes in the keys that already exist."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from sora_proxy.settings.kinds import UpstreamKey
 
 
 def changes(existing: Iterable[KeyRecord], entries: Sequence[UpstreamKey], origin: Origin) -> list[KeyRecord]:
-    """The changes that entries of the older options make."""
+    """The changes that an import of these entries makes if they belong to the default back end."""
     return imports.changes(existing, [(DEFAULT_BACKEND, entry) for entry in entries], origin)
 
 
@@ -27,7 +27,7 @@ def record(config: UpstreamKey, origin: Origin = Origin.file, imported: Upstream
 
 
 def imported(*entries: UpstreamKey) -> KeyRecord:
-    """The only record after an import without existing keys."""
+    """The only key that an import of these entries creates if no key exists yet."""
     (made,) = changes([], entries, Origin.file)
     return made
 
@@ -52,7 +52,7 @@ def test_importing_an_unchanged_file_again_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("operator", "edited", "after"),
     [
-        # The change by the operator, the edit of the file, and the result.
+        # The fields that the operator changed, those that were edited in the file, and those after the import.
         ({"weight": 5.0}, {}, {"weight": 5.0}),
         ({}, {"weight": 3}, {"weight": 3}),
         ({"weight": 5.0}, {"weight": 3}, {"weight": 3}),
@@ -65,7 +65,7 @@ def test_importing_an_unchanged_file_again_changes_nothing() -> None:
     ],
     ids=str,
 )
-def test_only_edited_fields_of_the_file_replace_changes_by_an_operator(
+def test_an_operators_change_is_replaced_only_if_the_field_was_edited_in_the_file(
     operator: dict[str, Any], edited: dict[str, Any], after: dict[str, Any]
 ) -> None:
     entry: dict[str, Any] = {"weight": 2, "name": "first"}
@@ -89,13 +89,13 @@ def test_a_key_keeps_its_id_when_its_new_token_appears_in_the_file() -> None:
     assert changes([after], [key("token-new", name="first")], Origin.file) == []
 
 
-def test_only_the_first_of_two_entries_for_one_key_counts() -> None:
+def test_the_second_of_two_entries_for_one_key_is_ignored() -> None:
     known = replace(imported(key()), config=key("token-new"))
     found = changes([known], [key("token-new", weight=2), key(weight=3)], Origin.file)
     assert [(each.config.token, each.config.weight) for each in found] == [("token-new", 2)]
 
 
-def test_a_different_token_in_the_file_becomes_another_key() -> None:
+def test_a_different_token_in_the_file_creates_a_key_and_disables_the_old_one() -> None:
     known = imported(key())
     new, old = changes([known], [key("token-b")], Origin.file)
     assert (new.id, new.config.enabled) == (fingerprint("token-b"), True)
@@ -117,7 +117,7 @@ def test_an_import_does_not_change_a_key_that_an_operator_switched_on_again() ->
     assert changes([his], [], Origin.file) == []
 
 
-def test_a_key_of_an_operator_does_not_change_until_the_file_contains_the_key() -> None:
+def test_a_key_added_by_an_operator_is_unchanged_until_the_file_contains_the_key() -> None:
     his = record(key(weight=4, name="mine"), Origin.admin)
     assert changes([his], [], Origin.file) == []
     (after,) = changes([his], [key(max_rpm=10)], Origin.file)
@@ -125,19 +125,19 @@ def test_a_key_of_an_operator_does_not_change_until_the_file_contains_the_key() 
     assert after.origin is Origin.file
 
 
-def test_the_origin_of_a_key_changes_from_the_file_to_the_environment() -> None:
+def test_only_the_origin_changes_if_a_key_moves_from_the_file_to_the_environment() -> None:
     known = imported(key())
     (after,) = changes([known], [key()], Origin.environment)
     assert after == replace(known, origin=Origin.environment)
 
 
-def test_a_thousand_keys_are_compared_with_a_thousand_entries() -> None:
+def test_a_thousand_keys_can_be_changed_in_one_import() -> None:
     entries = [key(f"token-{n}") for n in range(1000)]
     known = changes([], entries, Origin.file)
     assert len(changes(known, [key(f"token-{n}", weight=2) for n in range(1000)], Origin.file)) == 1000
 
 
-def test_a_key_of_a_named_back_end_is_identified_by_its_name_not_its_token() -> None:
+def test_a_key_of_a_named_back_end_is_identified_by_name_not_by_token() -> None:
     (first,) = imports.changes([], [("main", key("token-a", name="gpu"))], Origin.environment)
     assert (first.id, first.backend) == (fingerprint("main/gpu"), "main")
     (rotated,) = imports.changes([first], [("main", key("token-b", name="gpu"))], Origin.environment)

@@ -56,7 +56,9 @@ def test_a_missing_default_key_file_means_that_there_are_no_keys(tmp_path: Path,
     assert (source.read(), source.found) == ((), False)
 
 
-def test_a_configured_key_file_that_does_not_exist_is_a_fault(file: Path, source: Callable[..., KeySource]) -> None:
+def test_a_configured_key_file_that_does_not_exist_is_a_configuration_error(
+    file: Path, source: Callable[..., KeySource]
+) -> None:
     for settings in ({}, {"api_keys": [{"key": "of-the-environment"}]}):
         with pytest.raises(ConfigurationError) as caught:
             source(**settings).read()
@@ -68,7 +70,7 @@ def test_a_default_key_file_is_ignored_if_api_keys_is_set(tmp_path: Path, thread
     assert tokens(KeySource(settings, threads).read()) == ["of-the-environment"]
 
 
-def test_a_default_key_file_that_is_a_dangling_link_is_a_fault(
+def test_a_default_key_file_that_is_a_dangling_link_is_a_configuration_error(
     tmp_path: Path, file: Path, threads: BlockingPool
 ) -> None:
     file.symlink_to(tmp_path / "nothing")
@@ -129,7 +131,7 @@ def test_a_key_file_that_sora_api_wrote_is_read_without_its_counters(
         f'{{"keys": [{{"key": "{SECRET}", "is_enabled": "{SECRET}"}}]}}'.encode(),
     ],
 )
-def test_an_unusable_key_file_is_reported_without_its_secrets(
+def test_the_message_about_an_unusable_key_file_shows_no_secret(
     file: Path, source: Callable[..., KeySource], content: bytes
 ) -> None:
     file.write_bytes(content)
@@ -150,7 +152,7 @@ def test_an_unusable_key_file_is_reported_without_its_secrets(
         ('[{"key": "a"}, {"key": "b", "weigth": 2}]', "[1].weigth: is not a known field"),
     ],
 )
-def test_the_message_about_a_bad_key_file_contains_the_place_and_the_problem(
+def test_the_message_about_a_bad_key_file_says_what_is_wrong_and_where(
     file: Path, source: Callable[..., KeySource], content: str, told: str
 ) -> None:
     file.write_text(content)
@@ -160,7 +162,7 @@ def test_the_message_about_a_bad_key_file_contains_the_place_and_the_problem(
     assert fault.startswith(f"KEYS_STORAGE_FILE: {file}: {told}")
 
 
-def test_a_key_file_that_cannot_be_read_is_a_fault(file: Path, source: Callable[..., KeySource]) -> None:
+def test_a_key_file_that_cannot_be_read_is_a_configuration_error(file: Path, source: Callable[..., KeySource]) -> None:
     file.mkdir()
     with pytest.raises(ConfigurationError) as caught:
         source().read()

@@ -6,7 +6,7 @@ from sora_proxy.operators.login_limit import MAX_ADDRESSES, MAX_FAILURES, MAX_FA
 
 
 def fail(limit: LoginLimit, address: str, tries: int) -> int:
-    """Fail to log in up to `tries` times; returns the number of attempts that the limit allowed."""
+    """Enter a wrong key up to `tries` times; returns how many of the attempts the limit allowed."""
     possible = 0
     for _ in range(tries):
         if limit.wait(address) == 0:
@@ -37,7 +37,7 @@ def test_an_address_that_logged_in_before_is_not_locked_out_by_other_addresses()
     assert fail(limit, "203.0.113.5", 100) == MAX_FAILURES_PER_ADDRESS
 
 
-def test_failures_of_a_trusted_address_do_not_count_for_other_addresses() -> None:
+def test_failures_of_a_trusted_address_do_not_count_against_other_addresses() -> None:
     limit = LoginLimit()
     for n in range(10):
         limit.succeeded(f"203.0.113.{n}")
@@ -54,7 +54,7 @@ def test_failures_of_a_trusted_address_do_not_count_for_other_addresses() -> Non
         ("not an address", "another", False),
     ],
 )
-def test_addresses_of_one_ipv6_network_count_as_one_host(first: str, second: str, same: bool) -> None:
+def test_addresses_in_one_ipv6_network_share_one_limit(first: str, second: str, same: bool) -> None:
     limit = LoginLimit()
     fail(limit, first, 10)
     assert (limit.wait(second) > 0) is same

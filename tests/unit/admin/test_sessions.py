@@ -11,7 +11,7 @@ import pytest
 from sora_proxy.operators.sessions import AUDIENCE, ISSUER, SESSION_SECONDS, Sessions
 from tests.conftest import ADMIN_KEY, CLIENT_KEY
 
-NOW = int(time.time())  # when the tests are collected, which may be long before a test runs
+NOW = int(time.time())  # set when the tests are collected, which may be long before a test runs
 DAY = 86_400
 GOOD = {"iss": ISSUER, "aud": AUDIENCE, "iat": NOW, "exp": NOW + DAY, "jti": "0123456789abcdef"}
 
@@ -35,7 +35,7 @@ def test_a_token_identifies_its_session() -> None:
     assert sessions.session_of(first) == sessions.session_of(first) != sessions.session_of(second)
 
 
-def test_a_token_is_valid_for_an_hour_at_most_and_is_signed_with_256_bits() -> None:
+def test_a_token_is_valid_for_at_most_an_hour_and_signed_with_256_bits() -> None:
     sessions = Sessions()
     claims = jwt.decode(sessions.begin(), options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == SESSION_SECONDS <= 3600
@@ -101,7 +101,7 @@ def test_tokens_are_not_valid_after_a_restart() -> None:
     assert Sessions().session_of(Sessions().begin()) is None
 
 
-def test_a_logout_ends_all_sessions_and_lets_new_ones_begin() -> None:
+def test_a_logout_ends_all_sessions_but_new_sessions_can_begin() -> None:
     sessions = Sessions()
     tokens = [sessions.begin() for _ in range(3)]
     sessions.end_all()

@@ -1,4 +1,4 @@
-"""Usage: every transition of a generation counts once, in its commit."""
+"""Usage: every transition of a generation is counted once, in the commit that stores the transition."""
 
 import asyncio
 import datetime as dt
@@ -20,7 +20,7 @@ IMAGES: tuple[Event, ...] = (Image(0, url="https://example.com/0"), Image(1, url
 
 
 async def counted(database: Database) -> dict[str, int]:
-    """The sums of the key's counters over all days, without counters that are 0."""
+    """The key's counters, added up over all days. Counters that are 0 are left out."""
     rows = await Usage(database).days(KEY)
     sums = {counter: sum(row[counter] for row in rows) for counter in COUNTERS}
     return {counter: value for counter, value in sums.items() if value}
@@ -90,7 +90,7 @@ async def test_a_failed_commit_is_not_counted(database: Database) -> None:
     assert await counted(database) == {"sent": 2, "accepted": 1}
 
 
-async def test_many_transitions_at_once_are_all_counted(database: Database) -> None:
+async def test_simultaneous_transitions_are_all_counted(database: Database) -> None:
     store = Store(database, [usage.count])
     await asyncio.gather(*(carry_out(store, *PATH, Status.completed) for _ in range(100)))
     assert (await counted(database))["completed"] == 100

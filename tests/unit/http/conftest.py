@@ -1,4 +1,4 @@
-"""Fixtures for calls to the back end against scripted servers."""
+"""Fixtures for tests that send calls to scripted servers."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture
 def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> trustme.CA:
-    """A CA that this machine trusts."""
+    """A certificate authority that this process trusts."""
     authority = trustme.CA()
     bundle = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(bundle))

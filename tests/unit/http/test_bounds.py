@@ -76,7 +76,11 @@ def encoded(encoding: str, body: bytes) -> Script:
         ("gzip", gzip.compress(JSON), JSON),
         ("x-gzip", gzip.compress(JSON), JSON),
         ("gzip", b"".join(gzip.compress(bytes([byte])) for byte in JSON), JSON),
-        ("gzip", gzip.compress(bytes(2**16)) * 8, bytes(2**19)),  # members end where the library's pieces end
+        (
+            "gzip",
+            gzip.compress(bytes(2**16)) * 8,
+            bytes(2**19),
+        ),  # each member ends where one of the library's pieces ends
         ("deflate", zlib.compress(JSON), JSON),
         ("deflate", bare(JSON), JSON),
         ("identity", JSON, JSON),
@@ -116,7 +120,7 @@ def test_an_answer_with_an_encoding_that_was_not_requested_is_refused(
 @pytest.mark.parametrize(
     "body", [JSON, gzip.compress(JSON) + b"more", gzip.compress(JSON)[:-1]], ids=["plain", "more", "cut off"]
 )
-def test_a_broken_encoding_is_not_a_fault_of_the_proxy(serve: Serve, http: SoraHttp, body: bytes) -> None:
+def test_a_broken_encoding_does_not_count_against_the_proxy(serve: Serve, http: SoraHttp, body: bytes) -> None:
     proxy = serve(encoded("gzip", body))
     failure = failure_of(http, order("http://sora.test", egress=by(f"http://127.0.0.1:{proxy.port}")))
     assert (failure.sent, failure.proxy) == (True, False)
@@ -183,13 +187,13 @@ def test_an_endless_head_is_refused(serve: Serve, http: SoraHttp, head: bytes) -
     ],
     ids=["many headers", "large headers", "interim answers"],
 )
-def test_a_head_that_is_too_large_is_not_a_fault_of_the_proxy(serve: Serve, http: SoraHttp, head: bytes) -> None:
+def test_a_head_that_is_too_large_does_not_count_against_the_proxy(serve: Serve, http: SoraHttp, head: bytes) -> None:
     server = serve(sending(head + b"\r\n\r\n"))
     failure = failure_of(http, order("http://sora.test", egress=by(f"http://127.0.0.1:{server.port}")))
     assert (str(failure), failure.sent, failure.proxy) == ("the head of the answer is too large", True, False)
 
 
-def test_a_head_of_usual_size_is_read(serve: Serve, http: SoraHttp) -> None:
+def test_a_head_of_ordinary_size_is_accepted(serve: Serve, http: SoraHttp) -> None:
     headers = b"".join(b"x-%d: %b\r\n" % (number, b"y" * 1000) for number in range(50))
     server = serve(sending(OK + headers + b"content-length: 2\r\n\r\n{}"))
     assert http.call(order(server)).headers["x-49"] == "y" * 1000
@@ -202,7 +206,7 @@ def cut_off(head: bytes) -> Script:
 
 @pytest.mark.parametrize("head", [b"content-length: 8000000\r\n", b"content-length: 7340032\r\n"], ids=["cut", "whole"])
 async def test_a_fault_does_not_keep_its_answer_in_memory(serve: Serve, http: SoraHttp, head: bytes) -> None:
-    """A fault and its frames live as long as a watcher or a log line needs them."""
+    """A fault may outlive its call, in a watcher or a log line, and its traceback keeps the frames of the call."""
     pool = BlockingPool()
     sora = Sora(BackendOptions("sora", f"http://127.0.0.1:{serve(cut_off(head)).port}"), pool, http)
     gc.disable()
@@ -337,22 +341,21 @@ def never_connecting(port: int) -> bool:
     )
 
 
-def test_abort_ends_a_call_that_waits_for_a_connection_and_nothing_is_sent(
+def test_abort_ends_a_call_that_is_waiting_for_a_connection_and_nothing_is_sent(
     http: SoraHttp, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.upstream.sora_http.CONNECT_SECONDS", 2 * PATIENCE)
     with contextlib.ExitStack() as stack:
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         port = full.getsockname()[1]
-        stack.enter_context(
-            socket.create_connection(("127.0.0.1", port))
-        )  # this connection takes the only place in the queue
+        # This connection takes the only place in the server's backlog.
+        stack.enter_context(socket.create_connection(("127.0.0.1", port)))
         call = order(f"http://127.0.0.1:{port}")
         running = threads.submit(http.call, call)
         while not never_connecting(port):
             assert not running.done()
         call.abort()
-        failure = running.exception(PATIENCE)  # the timeout of the call is twice as long
+        failure = running.exception(PATIENCE)  # the call would time out after twice this time
         assert (str(failure), getattr(failure, "sent", None)) == ("can't connect", False)
 
 
@@ -360,7 +363,7 @@ def test_abort_ends_a_call_that_waits_for_a_connection_and_nothing_is_sent(
 def test_a_call_that_is_aborted_before_it_has_a_connection_sends_nothing(
     serve: Serve, http: SoraHttp, kept: bool
 ) -> None:
-    def too_late(request: Any) -> Any:  # `requests` calls this for credentials after the call has begun
+    def too_late(request: Any) -> Any:  # `requests` calls this to add credentials, after the call has begun
         call.abort()
         return request
 
@@ -371,7 +374,7 @@ def test_a_call_that_is_aborted_before_it_has_a_connection_sends_nothing(
     call.body["auth"] = too_late
     failure = failure_of(http, call)
     assert (str(failure), failure.sent, failure.proxy) == ("no connection in time", False, False)
-    http.call(order(server, "/last"))  # a request of the aborted call would have arrived first
+    http.call(order(server, "/last"))  # if the aborted call had sent a request, it would have arrived before this one
     assert [request.path for request in server.requests] == ["/first", "/last"][not kept :]
 
 
@@ -387,11 +390,11 @@ def test_a_call_tries_the_next_address_if_one_refuses_the_connection(
     assert http.call(order("http://sora.test")).body == b"{}"
 
 
-# --- Assigning answers ------------------------------------------------------------------------------------------------
+# --- Matching answers to calls ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", ["101 Switching Protocols", "102 Processing", "103 Early Hints"])
-def test_the_call_after_an_answer_that_is_not_final_gets_its_own_answer(
+def test_a_call_that_gets_only_an_interim_answer_does_not_affect_the_next_call(
     serve: Serve, http: SoraHttp, status: str
 ) -> None:
     def script(server: Server, sock: socket.socket) -> None:

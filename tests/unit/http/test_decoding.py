@@ -1,4 +1,4 @@
-"""Decoding compressed bodies: accepted and refused bodies, and limits on pieces and on work without output."""
+"""Decoding compressed bodies: which bodies are accepted, and limits on the size of pieces and on empty members."""
 
 import contextlib
 import gzip
@@ -59,7 +59,7 @@ def test_compressed_members_of_round_sizes_are_unpacked(
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", " Identity "])
-def test_a_body_that_is_not_encoded_passes_unchanged(encoding: str) -> None:
+def test_a_body_that_is_not_encoded_is_passed_on_unchanged(encoding: str) -> None:
     assert list(decoded(encoding, (), [b"\x1f\x8b", b"", b"{}"])) == [b"\x1f\x8b", b"", b"{}"]
 
 
@@ -122,7 +122,7 @@ def test_too_many_gzip_members_are_refused(empty: bytes) -> None:
         unpacked("gzip", *itertools.repeat(empty, MAX_MEMBERS + 1))
 
 
-def test_the_decoder_returns_to_its_reader_even_if_a_piece_unpacks_to_nothing() -> None:
+def test_the_decoder_yields_even_if_a_piece_unpacks_to_nothing() -> None:
     packer = zlib.compressobj()
     start = packer.compress(b"x") + packer.flush(zlib.Z_FULL_FLUSH)
     endless = itertools.chain([start], itertools.repeat(b"\0\0\0\xff\xff" * 1000))

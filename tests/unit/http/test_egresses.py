@@ -36,7 +36,7 @@ USER, PASSWORD = "user", "p@ss:wörd"
 
 
 class ScriptedProxy:
-    """A proxy of some kind in front of a server that follows a script."""
+    """A proxy of the given kind, and behind it a server that follows a script."""
 
     def __init__(self, kind: str, serve: Serve, authority: trustme.CA) -> None:
         self._serve, self._authority = serve, authority
@@ -120,7 +120,9 @@ def test_an_order_counts_as_not_sent_if_the_proxy_does_not_listen(
 def test_an_order_counts_as_not_sent_if_the_proxys_name_cannot_be_resolved(
     scripted: ScriptedProxy, http: SoraHttp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unknown(*_: object, **__: object) -> None:  # the real function may use a network, which a test should not need
+    def unknown(
+        *_: object, **__: object
+    ) -> None:  # the real function may send DNS queries, and the tests must work without a network
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
@@ -240,7 +242,7 @@ def test_wrong_credentials_for_a_socks_proxy_send_no_order_and_are_never_shown(
 
 
 def drip(dripping: threading.Event, hang_up: threading.Event, *, first: bytes) -> Script:
-    """A script that sends a byte now and then: each byte restarts the timeouts of libraries."""
+    """A script that keeps sending single bytes, each of which restarts the timeouts of libraries."""
 
     def play(_server: Server, sock: socket.socket) -> None:
         sock.recv(2**16)
@@ -314,7 +316,7 @@ def test_a_challenge_renews_only_the_session_of_its_key_and_egress(serve: Serve,
     assert ask("key", "/challenge", one) == "__cf_bm=1; _cfuvid=1"
 
     assert ask("key", "/__cflb", one) is None
-    assert server.connections == before + 1  # the connection with the challenge page was closed
+    assert server.connections == before + 1  # the connection that delivered the challenge page was closed
     assert ask("key", "/__cflb", one) == "__cflb=1"
     assert ask("key", "/__cflb", other) == "__cf_bm=1; _cfuvid=1"
     assert ask("another", "/__cflb", one) == "__cf_bm=1; _cfuvid=1"

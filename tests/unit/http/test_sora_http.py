@@ -109,7 +109,7 @@ def test_a_call_whose_connection_is_refused_counts_as_not_sent(http: SoraHttp, s
 def test_a_call_to_a_name_that_cannot_be_resolved_counts_as_not_sent(
     http: SoraHttp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unknown(*_: Any) -> None:  # the real function may use a network, which a test should not need
+    def unknown(*_: Any) -> None:  # the real function may send DNS queries, and the tests must work without a network
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
@@ -165,7 +165,7 @@ def test_a_call_that_is_aborted_while_it_connects_sends_nothing(
     go.set()
     assert not failure_in(running).sent
     monkeypatch.undo()
-    http.call(order(server, "/next"))  # a request of the aborted call would have arrived first
+    http.call(order(server, "/next"))  # if the aborted call had sent a request, it would have arrived before this one
     assert [request.path for request in server.requests] == ["/next"]
 
 
@@ -234,7 +234,7 @@ def test_abort_ends_a_call_whose_server_sends_a_body_byte_by_byte(
     call = order(serve(script), destination=tmp_path / "download")
     running = threads.submit(http.call, call)
     try:
-        while not (tmp_path / "download").exists():  # the file exists once the call reads the body
+        while not (tmp_path / "download").exists():  # the file is created when the call begins to read the body
             assert not running.done()
             os.sched_yield()
         call.abort()

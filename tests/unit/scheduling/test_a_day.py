@@ -105,7 +105,7 @@ def market_of(accounts: list[Account], weights: list[float], seed: int) -> Marke
 
 
 async def place_orders_for(market: Market, seconds: float, *, every: float, task_seconds: float) -> None:
-    """Place orders for some time, and cancel a few of them."""
+    """Place orders for `seconds`, one per `every` seconds on average, and cancel a few of them."""
     orders, end = [], now() + seconds
     while now() < end:
         client = market.dice.choice(["heavy", "light", "light"])
@@ -125,7 +125,7 @@ async def place_orders_for(market: Market, seconds: float, *, every: float, task
     every=st.floats(0.5, 20),
     seed=st.integers(0, 2**16),
 )
-def test_accounts_are_used_up_to_their_limits_and_never_beyond(
+def test_rates_are_never_exceeded_and_task_limits_only_while_they_are_learned(
     limits: list[tuple[int, int]], every: float, seed: int
 ) -> None:
     accounts = [Account(rpm, at_once) for rpm, at_once in limits]
@@ -139,7 +139,7 @@ def test_accounts_are_used_up_to_their_limits_and_never_beyond(
         market = runner.run(hour())
     for account in accounts:
         assert account.refusals["rate"] == 0
-        # Refusals occur while the limit is learned, and whenever the learned limit has grown again.
+        # The account refuses orders while its limit is being learned, and each time the learned limit has grown.
         assert account.refusals["at once"] <= account.at_once + 1 + SECONDS / GROWTH_SECONDS
         assert account.tasks == 0
     assert all(key.tasks == key.intents == 0 for key in market.pool.keys)

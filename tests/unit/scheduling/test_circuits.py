@@ -1,4 +1,4 @@
-"""Servers and egresses that many keys share: one order tries them after a cooldown. Time is virtual."""
+"""Servers and egresses that many keys share: after a cooldown, a single order tries them first. Time is virtual."""
 
 import asyncio
 import itertools
@@ -38,7 +38,7 @@ def fault(request: pytest.FixtureRequest) -> Callable[[], Fault]:
 
 
 async def after_a_cooldown(pool: KeyPool, fault: Fault, begin: Begin, *, orders: int = 3) -> list[Order]:
-    """Let a call fail, and let orders wait until the cooldown is over. Returns the orders, the first in line first."""
+    """Let a call fail, and let orders wait until the cooldown is over. Returns the orders, in the order of the line."""
     pool.report(keys_of(pool)[0], fault)
     waiting = [await begin(pool) for _ in range(orders)]
     assert [order.served() for order in waiting] == [False] * orders
@@ -141,7 +141,7 @@ async def test_one_of_several_rate_limited_keys_is_probed_before_the_other_keys(
     pool.proven(key)
     await turns()
     assert set(probed) == set(keys_of(pool))
-    assert [order.served() for order in waiting] == [True, False, False]  # the other keys were not proven yet
+    assert [order.served() for order in waiting] == [True, False, False]  # the other keys are still being probed
 
 
 async def test_other_keys_use_their_next_egress_while_one_order_tries_the_first(begin: Begin) -> None:
@@ -198,7 +198,7 @@ async def test_a_key_uses_another_server_as_soon_as_its_base_url_changes(begin: 
     await turns()
     assert waiting.key is key
     pool.put(key.id, key.config.model_copy(update={"base_url": ONE}))
-    assert key.circuits[0].cooldown.failures == 1  # the change to another server did not end this cooldown
+    assert key.circuits[0].cooldown.failures == 1  # the change to another server and back did not reset this cooldown
 
 
 async def test_when_a_key_changes_servers_during_a_trial_another_key_makes_the_trial(begin: Begin) -> None:
@@ -226,7 +226,7 @@ async def test_the_log_line_about_a_cooldown_contains_the_back_end_and_the_serve
 
 
 async def fail_every_second(pool: KeyPool, seconds: int) -> None:
-    """Let a poll fail each second, while no order is tried."""
+    """Report a failed poll each second. No order is sent in the meantime."""
     for _ in range(seconds):
         pool.report(keys_of(pool)[0], ServerUnreachable("no connection"))
         await asyncio.sleep(1)
@@ -271,7 +271,7 @@ async def test_orders_wait_while_any_server_of_the_keys_can_be_reached(begin: Be
     waiting = await begin(pool)
     await fail_for_a_minute(pool, one)
     assert not waiting.task.done()
-    pool.put(other.id, other.config.model_copy(update={"enabled": False}))  # the server of this key no longer counts
+    pool.put(other.id, other.config.model_copy(update={"enabled": False}))  # its server no longer counts
     await fail_for_a_minute(pool, one)
     await fail_for_a_minute(pool, one)
     assert waiting.task.done()
@@ -337,7 +337,7 @@ async def test_an_internal_error_is_not_counted_as_a_failure_of_the_server(begin
 
 
 async def test_calls_that_fail_during_a_cooldown_do_not_prolong_it(begin: Begin, fault: Callable[[], Fault]) -> None:
-    """Tasks on a server that can't be reached are still polled."""
+    """Running tasks are still polled during a cooldown, and these polls may fail."""
     pool = pool_of({}, {})
     polled, waiting = keys_of(pool)[1], None
     for _ in range(5):

@@ -30,6 +30,6 @@ def test_faults_at_the_same_time_count_as_one_failure() -> None:
     assert (cooldown.failures, cooldown.until) == (1, 2.0)
 
 
-def test_a_cooldown_stays_fixed_after_another_fault() -> None:
+def test_a_fixed_cooldown_stays_fixed_after_another_fault() -> None:
     cooldown = NO_COOLDOWN.after_fault(0.0, WHY, fixed=True).after_fault(100.0, WHY)
     assert cooldown.fixed

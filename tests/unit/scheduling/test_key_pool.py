@@ -63,7 +63,7 @@ def direct(pool: KeyPool) -> Egress:
 
 
 def idle(pool: KeyPool) -> bool:
-    """Whether no order has a key or waits for a key."""
+    """Whether no order has a key and no order is waiting for one."""
     return not pool.queue and all(key.tasks == key.intents == 0 for key in keys_of(pool))
 
 
@@ -169,7 +169,7 @@ async def test_keys_are_granted_to_orders_in_the_sequence_of_the_line(begin: Beg
     holder = await begin(pool)
     waiting = [await begin(pool) for _ in range(5)]
     await holder.end(UpstreamUnavailable("away"))
-    again = await begin(pool, at=holder.place)  # after its refusal, the order has its old place
+    again = await begin(pool, at=holder.place)  # the order returns to its old place in line
     pool.revive(keys_of(pool)[0])
     await turns()
     for order in [again, *waiting]:
@@ -183,7 +183,7 @@ async def test_a_freed_key_goes_to_a_waiting_order_and_not_to_a_newcomer(begin: 
     pool = pool_of({"max_concurrent": 1})
     holder, waiting = await begin(pool), await begin(pool)
     ending = asyncio.create_task(holder.end())
-    latecomer = Order(pool)  # in the same turn in which the key becomes free
+    latecomer = Order(pool)  # arrives in the turn of the event loop in which the key becomes free
     await ending
     await turns()
     assert waiting.served()
@@ -196,17 +196,17 @@ async def test_a_key_has_only_one_open_intent_at_a_time(begin: Begin) -> None:
     first, second, third = [await begin(pool) for _ in range(3)]
     assert (second.lease, third.lease) == (None, None)
     first.accepted()
-    first.accepted()  # a second call does not end another intent
+    first.accepted()  # the second call does not end the intent of another order
     await turns()
     assert second.served()
     assert not third.served()
-    await second.end()  # an intent ends with its lease
+    await second.end()  # the end of a lease also ends its intent
     await turns()
     assert third.served()
     assert third.key.tasks == 2
 
 
-async def test_max_concurrent_counts_tasks_that_were_accepted(begin: Begin) -> None:
+async def test_max_concurrent_limits_the_accepted_tasks_of_a_key(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 2}, {"max_concurrent": 1})
     orders = [await begin(pool) for _ in range(6)]
     for _ in range(3):
@@ -221,7 +221,7 @@ async def test_max_concurrent_counts_tasks_that_were_accepted(begin: Begin) -> N
     assert orders[3].served()
 
 
-async def test_submits_per_minute_are_limited_no_matter_when_orders_end(begin: Begin) -> None:
+async def test_the_rate_of_submits_is_limited_no_matter_how_long_orders_take(begin: Begin) -> None:
     pool, start = pool_of({"max_rpm": 3}), now()
     for _ in range(3):
         order = await begin(pool)
@@ -229,7 +229,8 @@ async def test_submits_per_minute_are_limited_no_matter_when_orders_end(begin: B
         await order.end()
     waiting = await begin(pool)
     await waiting.got_key.wait()
-    assert now() == start + 5 + MINUTE  # the back end saw the first order after five seconds at the latest
+    # The back end may have received the first order as late as the end of its call, after five seconds.
+    assert now() == start + 5 + MINUTE
 
 
 async def test_a_lease_that_sends_nothing_does_not_count_against_the_rate(begin: Begin) -> None:
@@ -240,7 +241,7 @@ async def test_a_lease_that_sends_nothing_does_not_count_against_the_rate(begin:
     assert now() == 1000.0
 
 
-async def test_a_call_of_more_than_a_minute_may_end_while_another_order_uses_the_key(begin: Begin) -> None:
+async def test_a_call_may_last_more_than_a_minute_while_another_order_uses_its_key(begin: Begin) -> None:
     pool = KeyPool("openai", QueueBounds(), one_intent=False)
     key = pool.put("0", UpstreamKey(key="token", max_rpm=5, max_concurrent=4))
     async with await acquire(pool, place(), quiet) as lease:
@@ -255,7 +256,7 @@ async def test_a_call_of_more_than_a_minute_may_end_while_another_order_uses_the
     assert idle(pool)
 
 
-async def test_the_next_order_in_line_gets_a_key_as_soon_as_the_key_is_ready() -> None:
+async def test_the_next_order_in_line_gets_a_key_once_the_key_is_ready() -> None:
     pool = pool_of({})
     (key,) = keys_of(pool)
     pool.report(key, RateLimited("slow down", retry_after=77))
@@ -283,7 +284,7 @@ async def test_an_order_that_is_cancelled_while_it_waits_is_removed_from_the_lin
     assert idle(pool)
 
 
-async def test_the_key_of_an_order_that_is_cancelled_during_its_grant_goes_to_the_next(begin: Begin) -> None:
+async def test_a_key_that_was_granted_to_a_cancelled_order_goes_to_the_next_order(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder, granted, behind = [await begin(pool) for _ in range(3)]
     ending = asyncio.create_task(holder.end())
@@ -297,7 +298,7 @@ async def test_the_key_of_an_order_that_is_cancelled_during_its_grant_goes_to_th
     assert behind.key.tasks == 1
 
 
-async def test_an_order_whose_listener_fails_is_removed_from_the_line(begin: Begin) -> None:
+async def test_an_order_whose_listener_raises_an_error_is_removed_from_the_line(begin: Begin) -> None:
     pool = pool_of({"max_concurrent": 1})
     holder = await begin(pool)
 
@@ -420,7 +421,7 @@ async def test_a_learned_limit_is_at_least_one_and_at_most_the_configured_limit(
     assert key.rejected is None
 
 
-async def test_a_key_full_of_our_tasks_serves_an_order_as_soon_as_a_task_ends(begin: Begin) -> None:
+async def test_a_key_full_of_our_tasks_is_used_again_when_a_task_ends(begin: Begin) -> None:
     pool = pool_of({})
     first, refused = await begin(pool), None
     first.accepted()
@@ -434,18 +435,18 @@ async def test_a_key_full_of_our_tasks_serves_an_order_as_soon_as_a_task_ends(be
     assert waiting.served()
 
 
-async def test_a_fault_of_a_call_that_adds_no_task_sets_no_limit(begin: Begin) -> None:
+async def test_a_refused_poll_sets_no_task_limit_unless_the_refusal_states_the_limit(begin: Begin) -> None:
     pool = pool_of({})
     for _ in range(5):
         (await begin(pool)).accepted()
     (key,) = keys_of(pool)
-    pool.report(key, TooManyTasks("concurrent calls"))  # a poll may get this answer too
+    pool.report(key, TooManyTasks("concurrent calls"))  # polls may get this answer, too
     assert (key.limit, key.cooldown.until) == (None, now() + 1)
     pool.report(key, TooManyTasks("full", limit=5))
     assert key.limit == 5
 
 
-async def test_a_key_full_of_foreign_tasks_is_tried_again_after_a_while(begin: Begin) -> None:
+async def test_a_key_full_of_tasks_that_are_not_ours_is_tried_again_later(begin: Begin) -> None:
     pool = pool_of({})
     refused = await begin(pool)
     await refused.end(TooManyTasks("full", limit=3))
@@ -546,7 +547,7 @@ async def test_orders_beyond_a_full_queue_are_refused_with_a_retry_after(begin: 
         await begin(pool)
     with pytest.raises(QueueFull) as caught:
         pool.admit("client")
-    assert caught.value.retry_after == 30  # no place becomes free before a task has ended
+    assert caught.value.retry_after == 30  # the expected length of a task: no place becomes free before one ends
     with pytest.raises(QueueFull):
         pool_of({}, max_orders=3).admit("client", arriving=["client"] * 3)
 
@@ -588,14 +589,13 @@ async def test_simultaneous_orders_are_not_refused_if_free_keys_can_take_them_at
 async def test_the_forecast_of_waiting_times_ignores_keys_with_a_long_cooldown() -> None:
     pool = pool_of(*[{"max_rpm": 6}] * 10)
     assert pool.queue.expected_wait(None, 20) == pytest.approx(10)
-    await asyncio.sleep(2)  # a forecast is reused during this time
+    await asyncio.sleep(2)  # after this time, the next call makes a new forecast
     for key in keys_of(pool)[1:]:
         pool.report(key, RateLimited("too fast", retry_after=800))
     assert pool.queue.expected_wait(None, 1) == 0
     assert pool.queue.expected_wait(None, 21) == pytest.approx(200)
-    assert pool.queue.expected_wait(None, 200) == pytest.approx(
-        910
-    )  # the other keys take one order each after 800 seconds
+    # After 800 seconds, the other keys also take orders.
+    assert pool.queue.expected_wait(None, 200) == pytest.approx(910)
 
 
 async def test_orders_in_line_are_notified_when_their_place_changes_noticeably(begin: Begin) -> None:
@@ -610,7 +610,7 @@ async def test_orders_in_line_are_notified_when_their_place_changes_noticeably(b
     holders = [await begin(pool) for _ in range(100)]
     waiting = asyncio.create_task(acquire(pool, place(), listen))
     await asyncio.sleep(5)
-    assert heard == [(1000.2, 100)]  # soon, and not again while nothing changes
+    assert heard == [(1000.2, 100)]  # it is notified soon, and not again while nothing changes
     for holder in holders[:-1]:
         await holder.end()
         await asyncio.sleep(1)
@@ -619,7 +619,7 @@ async def test_orders_in_line_are_notified_when_their_place_changes_noticeably(b
     positions = [position for _, position in heard]
     assert positions == sorted(positions, reverse=True)
     assert 1 in positions
-    assert 10 < len(positions) < 40  # out of 100 places
+    assert 10 < len(positions) < 40  # it is not notified of each of the 100 places
 
 
 async def test_a_successful_call_ends_every_cooldown_of_its_key_except_a_fixed_cooldown() -> None:
@@ -656,7 +656,7 @@ async def test_one_client_with_hundreds_of_orders_does_not_delay_another_client(
     holder = await begin(pool, "greedy")
     for _ in range(200):
         await begin(pool, "greedy")
-    pool.admit("modest")  # although the orders of the other client will wait too long
+    pool.admit("modest")  # accepted, although orders of the other client would wait too long
     modest = await begin(pool, "modest")
     await holder.end()
     await turns()

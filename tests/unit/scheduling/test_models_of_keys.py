@@ -72,7 +72,7 @@ async def test_an_order_for_a_model_that_no_key_serves_is_refused_at_once() -> N
         pool.admit("client", model="hare")
     with pytest.raises(NoUpstreamKey):
         await acquire(pool, place("hare"), quiet)
-    assert pool.usable  # the pool as a whole is usable
+    assert pool.usable  # for orders of the other model
 
 
 async def test_only_orders_that_no_remaining_key_serves_are_refused(begin: Begin) -> None:
@@ -148,7 +148,7 @@ async def test_the_forecast_for_a_model_counts_only_keys_and_orders_of_that_mode
     for _ in range(5):
         await begin(pool, at=place("fox"))
     assert pool.queue.expected_wait("fox", 5) == pytest.approx(150)
-    pool.admit("client", model="hare")  # although the other key has a long line
+    pool.admit("client", model="hare")  # accepted, although many orders are waiting for the other key
     await begin(pool, at=place("hare"))
     waiting = await begin(pool, at=place("hare"))
     await asyncio.sleep(1)
@@ -159,7 +159,7 @@ async def test_the_forecast_for_a_model_counts_only_keys_and_orders_of_that_mode
 
 
 async def serve_one_by_one(pool: KeyPool, models: list[str]) -> dict[tuple[str, str], int]:
-    """Place one order after the other; returns the number of orders by key and model."""
+    """Serve one order after the other; returns how many orders of each model each key served."""
     counts: Counter[tuple[str, str]] = Counter()
     for model in models:
         async with await acquire(pool, place(model), quiet) as lease:
@@ -199,7 +199,7 @@ async def test_keys_for_different_models_share_mixed_orders_by_their_weights() -
 
 
 def add_orders(pool: KeyPool, *groups: tuple[str, str, int]) -> list[Place[Lease]]:
-    """Add orders of several clients, each for a model."""
+    """Put orders in line. Each group is a client, a model, and the number of its orders."""
     orders = [place(model, client) for client, model, count in groups for _ in range(count)]
     for each in orders:
         pool.enter(each)
@@ -207,7 +207,7 @@ def add_orders(pool: KeyPool, *groups: tuple[str, str, int]) -> list[Place[Lease
 
 
 def served_first(orders: list[Place[Lease]], count: int) -> list[Place[Lease]]:
-    """End orders in the sequence in which they got a key; returns the orders in this sequence."""
+    """End `count` orders in the sequence in which they got a key; returns these orders in this sequence."""
     served: dict[Place[Lease], None] = {}
     for ended in range(count):
         served |= dict.fromkeys(each for each in orders if each.grant is not None)
@@ -231,7 +231,7 @@ async def test_clients_share_the_keys_of_a_model_by_their_weights() -> None:
     assert foxes.count("two") == pytest.approx(2 * len(foxes) / 3, abs=1)
 
 
-async def test_a_client_gets_no_credit_for_the_time_in_which_no_key_served_its_model() -> None:
+async def test_a_client_gets_no_credit_for_time_without_a_key_for_its_model() -> None:
     pool = pool_of(only("fox"), only("hare"))
     fox, hare = keys_of(pool)
     pool.suspect(fox, KeyRejected("perhaps"))
@@ -248,7 +248,7 @@ async def test_a_client_gets_no_credit_for_the_time_in_which_no_key_served_its_m
 
 @dataclass
 class World:
-    """A pool, and all orders that use its keys or wait for a key."""
+    """A pool, and all orders that are using its keys or waiting for a key."""
 
     pool: KeyPool
     dice: Random
@@ -292,9 +292,9 @@ class World:
         in_service = [key for key in keys_of(self.pool) if key.in_service]
         for each in self.waiting:
             able = [key for key in in_service if serves(key, each)]
-            assert able, "an order waits, although no key serves its model"
+            assert able, "an order is waiting, although no key serves its model"
             assert all(key.ready_at() > self.pool.now for key in able), (
-                "a key is idle, although it serves an order in line"
+                "a key is idle, although it could serve an order in line"
             )
         assert len(self.pool.queue) == len(self.waiting)
         assert self.pool.queue.waiting == dict(Counter(each.client for each in self.waiting))

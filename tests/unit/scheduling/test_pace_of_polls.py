@@ -19,7 +19,7 @@ INTERVAL, PATIENCE = 1.0, 1800.0
 
 
 class NeverDone:
-    """A back end whose tasks never end. `polls` has the time and the tasks of each poll."""
+    """A back end whose tasks never end. `polls` contains the time and the tasks of each poll."""
 
     def __init__(self) -> None:
         self.polls: list[tuple[float, list[str]]] = []
@@ -57,7 +57,7 @@ async def test_an_overdue_task_is_polled_at_a_slow_pace() -> None:
     await watcher.close()
 
 
-async def test_a_new_task_is_polled_at_the_usual_pace_even_if_another_task_is_overdue() -> None:
+async def test_a_new_task_is_polled_at_the_usual_pace_beside_an_overdue_task() -> None:
     back_end, pool, watcher = watching()
     (key,) = keys_of(pool)
     following = [asyncio.create_task(follow(watcher, key, "old"))]
@@ -74,7 +74,7 @@ async def test_a_new_task_is_polled_at_the_usual_pace_even_if_another_task_is_ov
 
 
 class Reports(NeverDone):
-    """A back end that reports the ends of tasks by itself."""
+    """A back end that reports on its own when a task has ended."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class Failing(NeverDone):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Fault) else "",
 )
-async def test_the_interval_between_polls_that_fail_grows_up_to_a_limit(fault: Fault, longest: float) -> None:
+async def test_the_interval_between_failed_polls_grows_up_to_a_limit(fault: Fault, longest: float) -> None:
     back_end, pool = Failing(fault), pool_of({})
     watcher = TaskWatcher(cast("Upstream", back_end), pool, interval=INTERVAL, patience=PATIENCE)
     following = asyncio.create_task(follow(watcher, keys_of(pool)[0], "lost"))

@@ -13,7 +13,7 @@ from tests.unit.scheduling.test_key_pool import Order, turns
 
 
 class BackEnd:
-    """A back end that answers a probe once `answers` is set, and that raises `error` unless it is None."""
+    """A back end that answers probes once `answers` is set. If there is an `error`, each probe raises it."""
 
     def __init__(self) -> None:
         self.answers = asyncio.Event()
@@ -52,7 +52,7 @@ async def test_a_probe_of_a_removed_key_does_not_change_its_replacement() -> Non
     noted: list[Key] = []
     pool.on_change = noted.append
     holder, waiting = Order(pool), Order(pool)
-    await turns()  # the rate-limited key is probed
+    await turns()  # the probe of the rate-limited key begins
     pool.remove("0")
     key = pool.put("0", UpstreamKey(key="token"))
     back_end.answers.set()

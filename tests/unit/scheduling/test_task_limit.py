@@ -11,7 +11,7 @@ __all__ = ["begin"]  # a fixture
 
 
 async def learn(pool: KeyPool, begin: Begin, limit: int) -> None:
-    """Let the back end refuse one task more than the limit."""
+    """Let the back end accept `limit` tasks and refuse the next one."""
     orders = []
     for _ in range(limit):
         orders.append(await begin(pool))
@@ -44,9 +44,9 @@ async def test_a_learned_limit_that_is_reached_grows_by_one_after_a_time_without
         await use(pool, begin, limit - 1)
         assert key.limit == limit
         await use(pool, begin, limit)
-        assert key.limit == limit  # the limit does not grow before the time has passed again
+        assert key.limit == limit  # the limit grows again only after another GROWTH_SECONDS
         await asyncio.sleep(GROWTH_SECONDS)
-    assert noted == [3, 4, 5]  # the state that survives a restart
+    assert noted == [3, 4, 5]  # the limits that are stored, and that survive a restart
 
 
 async def test_a_refusal_restarts_the_time_until_a_learned_limit_grows(begin: Begin) -> None:

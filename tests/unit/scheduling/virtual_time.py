@@ -6,7 +6,7 @@ from typing import Any
 
 
 class _ImpatientSelector(selectors.DefaultSelector):
-    """A selector that checks sockets without waiting, and adds the time that a loop would have waited to `now`."""
+    """A selector that checks sockets without waiting, and advances `now` by the time for which it was asked to wait."""
 
     now = 1000.0
 

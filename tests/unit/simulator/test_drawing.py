@@ -1,4 +1,4 @@
-"""The content of drawn images."""
+"""What the simulator draws: the content of its images, and the uploads that they can show."""
 
 import io
 

@@ -59,7 +59,7 @@ def test_the_place_in_the_queue_counts_down_to_one(clock: Clock) -> None:
     assert [state.queue_wait for state in seen] == [8, 5, 0.1]
 
 
-def test_progress_is_null_early_and_then_grows_to_one(clock: Clock) -> None:
+def test_progress_is_null_at_first_and_then_grows_to_one(clock: Clock) -> None:
     engine = service(clock, queue_seconds=0, seconds=100)
     seen = states(engine, engine.register("k", ORDER), clock, [0, 9, 10, 50, 99.9, 100])
     assert [state.progress for state in seen] == [None, None, 0.1, 0.5, 0.99, 1.0]
@@ -112,7 +112,7 @@ def test_the_list_is_newest_first_and_can_be_paged_through(clock: Clock) -> None
     assert [first.has_more, second.has_more, third.has_more] == [True, True, False]
 
 
-def test_a_page_before_a_task_of_another_account_is_refused(clock: Clock) -> None:
+def test_a_task_of_another_account_is_refused_as_the_cursor_of_a_page(clock: Clock) -> None:
     engine = service(clock)
     foreign = engine.register("other", ORDER)
     with pytest.raises(Refusal) as refused:
@@ -189,7 +189,7 @@ def test_the_progress_of_a_task_that_never_finishes_stays_below_one(clock: Clock
         engine.register("k", ORDER)
 
 
-def test_a_task_with_an_ordered_failure_fails_at_the_end_of_its_run(clock: Clock) -> None:
+def test_a_task_with_a_requested_failure_fails_at_the_end_of_its_run(clock: Clock) -> None:
     engine = service(clock, queue_seconds=0, seconds=10)
     task = engine.register("k", ORDER, Fate(failure=Failure("rejected", "why")))
     seen = states(engine, task, clock, [5, 10])

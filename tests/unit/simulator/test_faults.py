@@ -1,4 +1,4 @@
-"""The calls to which a rule for a fault applies, and the requests for faults that are valid."""
+"""Which calls a rule for a fault applies to, and which requests for faults are valid."""
 
 import math
 from typing import Any
@@ -72,7 +72,7 @@ def test_the_first_matching_rule_applies() -> None:
     assert book.answer_rule(Call("list", "k")) is first
 
 
-def test_a_submit_can_get_both_a_fate_and_a_faulty_answer() -> None:
+def test_one_submit_can_get_a_fate_for_its_task_and_a_faulty_answer() -> None:
     book = FaultBook()
     fate = book.add({"fault": "never_finish"})
     answer = book.add({"fault": "drop"})
@@ -118,7 +118,7 @@ def test_several_requests_for_faults_are_all_refused_if_one_is_invalid() -> None
 
 
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.is_fate])
-def test_every_fate_differs_from_the_course_of_an_ordinary_task(name: str) -> None:
+def test_every_fate_changes_the_course_of_its_task(name: str) -> None:
     assert fate_of(FaultBook().add({"fault": name})) != fate_of(None)
 
 
