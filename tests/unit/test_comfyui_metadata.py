@@ -193,6 +193,7 @@ def test_data_that_affects_the_look_of_an_image_is_not_removed(tmp_path: Path, c
     assert pixels(clean) == pixels(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", FILES.values(), ids=list(FILES))
 def test_a_truncated_file_loses_its_texts_or_is_reported_as_damaged(tmp_path: Path, make: Callable[[], bytes]) -> None:
     file, content = tmp_path / "image", make()

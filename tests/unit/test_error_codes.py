@@ -129,11 +129,13 @@ def codes_of_the_program() -> list[ast.expr]:
     return [value for path in paths for value in codes_in(ast.parse(path.read_bytes()))]
 
 
+@pytest.mark.slow
 def test_every_code_of_the_program_is_in_the_table_and_every_row_is_used() -> None:
     constants = {value.value for value in codes_of_the_program() if isinstance(value, ast.Constant)}
     assert constants - {None} == ERROR_CODES.keys()
 
 
+@pytest.mark.slow
 def test_an_error_code_that_is_not_a_literal_comes_from_a_variable_named_code() -> None:
     handed_on = {ast.unparse(value) for value in codes_of_the_program() if not isinstance(value, ast.Constant)}
     in_openai_words = "CODES.get(failed.code, 'server_error')"

@@ -101,6 +101,7 @@ def test_each_folder_imports_only_what_the_table_allows() -> None:
     assert forbidden == set()
 
 
+@pytest.mark.slow
 def test_every_import_is_absolute() -> None:
     """The other tests of this module do not find relative imports."""
     for path in PATHS.values():
@@ -108,6 +109,7 @@ def test_every_import_is_absolute() -> None:
             assert not (isinstance(node, ast.ImportFrom) and node.level), path
 
 
+@pytest.mark.slow
 def test_tasks_are_started_only_in_modules_that_handle_their_failure() -> None:
     starters = {
         module.removeprefix("sora_proxy.")
@@ -195,6 +197,7 @@ def test_each_library_is_imported_only_in_its_modules(libraries: list[str], plac
     assert users
 
 
+@pytest.mark.slow
 def test_modules_and_functions_are_short_and_the_root_is_small() -> None:
     assert len(list(ROOT.glob("*.py"))) <= MAX_ROOT_MODULES
     lines = {module: path.read_text().count("\n") for module, path in PATHS.items()}

@@ -48,6 +48,7 @@ def events_of_the_page() -> list[Event]:
     return [(event, level) for event, levels, *_ in ROW.findall(PAGE.read_text()) for level in levels.split(", ")]
 
 
+@pytest.mark.slow
 def test_the_page_lists_every_event_of_the_program_with_its_levels() -> None:
     listed = events_of_the_page()
     assert len(listed) == len(set(listed))

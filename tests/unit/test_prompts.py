@@ -156,6 +156,7 @@ def test_a_conversation_without_any_text_is_refused() -> None:
     refusal(("assistant", None), ("tool", ""), ("system", "  "))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

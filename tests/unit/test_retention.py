@@ -31,6 +31,7 @@ async def tasks_in(database: Database) -> list[str]:
     return await database.read(lambda connection: list(connection.scalars(query)))
 
 
+@pytest.mark.slow
 async def test_the_newest_task_ids_of_each_key_are_never_removed(database: Database, retention: Retention) -> None:
     many = MAX_TASKS_KEPT + 20
     busy = [{"id": f"b{n}", "key_id": "busy", "task_id": f"b{n}", "ended_at": float(n + 10)} for n in range(many)]

@@ -132,6 +132,7 @@ async def test_unfinished_generations_are_loaded_in_their_original_sequence(
     assert all(same(one, other) for one, other in zip(expected, found, strict=True))
 
 
+@pytest.mark.slow
 async def test_more_unfinished_generations_than_fit_one_query_are_loaded_with_their_events(store: Store) -> None:
     everyone = [order() for _ in range(1100)]
     await asyncio.gather(*(store.add(generation) for generation in everyone))

@@ -107,6 +107,7 @@ def test_any_bytes_are_unpacked_or_refused(encoding: str, body: bytes) -> None:
 # --- Bounds -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @each_format
 def test_a_decompression_bomb_is_unpacked_one_piece_at_a_time(encoding: str, pack: Callable[[bytes], bytes]) -> None:
     chunks = iter([pack(bytes(64 * 2**20)), b"next"])

@@ -185,6 +185,7 @@ async def test_a_key_that_was_disabled_gets_no_extra_orders_of_its_models_later(
     assert counts["0", "fox"] == pytest.approx(10, abs=2)
 
 
+@pytest.mark.slow
 async def test_keys_for_different_models_share_mixed_orders_by_their_weights() -> None:
     pool = pool_of(only("fox"), only("hare"), only("fox", "hare", weight=2))
     dice = Random(7)
@@ -310,6 +311,7 @@ def serves(key: Key, order: Place[Lease]) -> bool:
 STEPS = ("come", "come", "come", "leave", "accept", "end", "end", "change", "revive", "reject")
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(steps=st.lists(st.sampled_from(STEPS), max_size=150), keys=st.integers(1, 5), seed=st.integers(0, 2**16))
 def test_no_key_stays_idle_and_no_order_is_lost_in_any_sequence_of_steps(
