@@ -21,8 +21,8 @@ The path of an order through the modules:
 events that clients can learn, and their log. Streams, waiting requests and status requests all read that log, so a
 client that disconnects changes nothing, and everything that a client sees was committed before. `errors.py` sorts all
 errors by their cause. `app.py` makes every shared object. Loops and tasks are started in `background.py`, threads in
-`blocking.py`; `database.py` and `database_file.py` own SQLite, `log.py` the log lines. Each folder answers one
-question, which its `__init__.py` asks:
+`blocking.py`; `database.py`, `database_file.py` and `schema.py` own SQLite, `log.py` the log lines. Each folder answers
+one question, which its `__init__.py` asks:
 
     settings/         What did the operator choose?         operators/  What do operators see and change?
     orders/           What happens to an order?             webhooks/   How do clients learn that an order has ended?

@@ -13,7 +13,7 @@ from tests.upgrade_samples import NAMES, orders, restore, rows
 DONE = ("a red fox", "the same fox in the snow")
 REFUSED = "a fox that fails"
 UNFINISHED = ("a running fox", "a fox on its way", "a waiting fox")
-# A day: samples are old, and time limits of orders that began before the upgrade are not the subject.
+# Samples get older: their ended orders must not expire.
 SETTINGS: dict[str, Any] = {"admin_key": None, "image_localization": True, "retention_days": 0.0}
 
 
