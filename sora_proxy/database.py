@@ -171,7 +171,10 @@ class Database:
             return 0
         with self._read_engine.connect() as connection:
             self._check(connection)
-            return version_of(connection)
+            version = version_of(connection)
+            if version == SCHEMA_VERSION:
+                compare(connection, metadata)
+            return version
 
     def _check(self, connection: sa.Connection) -> None:
         """Refuse a damaged file. Pages that are not read within `CHECK_SECONDS` are not checked."""
@@ -195,7 +198,7 @@ class Database:
         """Migrate the schema, and number this start."""
         if version < SCHEMA_VERSION:
             migrate(connection, metadata)
-        compare(connection, metadata)
+            compare(connection, metadata)
         last: int = connection.scalar(sa.select(sa.func.max(starts.c.number))) or 0
         self._file.check_start(last)
         connection.execute(starts.delete())
