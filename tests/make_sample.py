@@ -43,8 +43,8 @@ class Version:
                 return answer.status == 200
         return False
 
-    async def order(self, prompt: str, *, image: str | None = None, **fields: Any) -> str:
-        """Place an order; returns its id without waiting for its end."""
+    async def order(self, prompt: str, *, image: str | None = None, **fields: Any) -> None:
+        """Place an order, without waiting for its end."""
         parts: list[dict[str, Any]] = [{"type": "text", "text": prompt}]
         if image:
             parts.append({"type": "image_url", "image_url": {"url": image}})
@@ -52,17 +52,13 @@ class Version:
         headers = {"authorization": f"Bearer {CLIENT_KEY}", "idempotency-key": prompt}
         async with self._session.post(f"{self._url}/v1/chat/completions", json=body, headers=headers) as answer:
             assert answer.status == 200, await answer.text()
-            return answer.headers["x-generation-id"]
-
-    async def log_in(self) -> None:
-        await self.administer("POST", "/admin/api/login", {"key": self._admin_key})
 
     @property
-    def _admin_key(self) -> str:
+    def admin_key(self) -> str:
         return (self._data / "admin_key").read_text().strip()
 
     async def administer(self, method: str, path: str, body: Any) -> None:
-        headers = {"authorization": f"Bearer {self._admin_key}"}
+        headers = {"authorization": f"Bearer {self.admin_key}"}
         async with self._session.request(method, self._url + path, json=body, headers=headers) as answer:
             assert answer.status in (200, 201, 404), await answer.text()
 
@@ -82,7 +78,7 @@ class Version:
 
 async def use(version: Version, sora: Sora, webhooks: str) -> None:
     """Place orders that end, and orders of which each is in another state when the program is killed."""
-    await version.log_in()
+    await version.administer("POST", "/admin/api/login", {"key": version.admin_key})
     await version.administer("POST", "/admin/api/keys", {"key": KEPT_TOKEN, "name": "kept", "enabled": False})
     await version.administer("PATCH", "/admin/api/settings", {"VERBOSE_LOGGING": True})
     backend = {"name": "spare", "kind": "sora", "base_url": "http://127.0.0.1:9", "enabled": False}
@@ -113,40 +109,38 @@ async def never_answer(_order: Order) -> web.StreamResponse:
     raise AssertionError
 
 
-async def listens_or_ended(version: Version, process: asyncio.subprocess.Process) -> bool:
-    return process.returncode is not None or await version.listens()
+def options(program: Path, data: Path, upstream: str, webhooks: str) -> dict[str, str]:
+    """The environment of the program. Each version has these options."""
+    with silent_port() as port:  # free again when the program listens on it
+        return {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(program),
+            "API_HOST": "127.0.0.1",
+            "API_PORT": str(port),
+            "API_AUTH_TOKEN": CLIENT_KEY,
+            "UPSTREAM": "sora",
+            "SORA_BASE_URL": upstream,
+            "API_KEYS": json.dumps([{"key": UPSTREAM_TOKEN, "name": "first", "max_concurrent": 2}]),
+            "DATA_DIR": str(data),
+            "IMAGE_LOCALIZATION": "True",
+            "POLL_INTERVAL": "0.1",
+            "WEBHOOK_ALLOW": webhooks,
+        }
 
 
 async def make(program: Path, data: Path) -> None:
     """Let the program in a folder fill a data folder, and kill it."""
     async with serve_sora() as sora, aiohttp.ClientSession() as session:
-        with silent_port() as port:
-            pass
-        with silent_port() as webhooks:
-            environment = {
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(program),
-                "API_HOST": "127.0.0.1",
-                "API_PORT": str(port),
-                "API_AUTH_TOKEN": CLIENT_KEY,
-                "UPSTREAM": "sora",
-                "SORA_BASE_URL": sora.url,
-                "API_KEYS": json.dumps([{"key": UPSTREAM_TOKEN, "name": "first", "max_concurrent": 2}]),
-                "DATA_DIR": str(data),
-                "IMAGE_LOCALIZATION": "True",
-                "POLL_INTERVAL": "0.1",
-                "WEBHOOK_ALLOW": f"127.0.0.1:{webhooks}",
-            }
+        with silent_port() as nobody:
+            environment = options(program, data, sora.url, f"127.0.0.1:{nobody}")
             command = (sys.executable, "-m", "sora_proxy")
             process = await asyncio.create_subprocess_exec(*command, env=environment, cwd=data.parent)
             try:
-                version = Version(session, f"http://127.0.0.1:{port}", data)
-                await eventually(lambda: listens_or_ended(version, process))
-                assert process.returncode is None
-                await use(version, sora, f"http://127.0.0.1:{webhooks}/")
+                version = Version(session, f"http://127.0.0.1:{environment['API_PORT']}", data)
+                await eventually(version.listens)
+                await use(version, sora, f"http://127.0.0.1:{nobody}/")
             finally:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+                process.kill()
                 await process.wait()
 
 

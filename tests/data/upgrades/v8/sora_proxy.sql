@@ -8,12 +8,12 @@ CREATE TABLE audit (
 	target TEXT NOT NULL, 
 	changes JSON NOT NULL
 );
-INSERT INTO "audit" VALUES(1,1.79583203197246766094e+09,'environment',NULL,'key.add','e0df18cbc24bd027','{"key":[null,"e0df18cbc24bd027"],"weight":[null,1.0],"max_rpm":[null,60],"max_concurrent":[null,2],"name":[null,"first"],"enabled":[null,true],"headers":[null,{}],"models":[null,[]]}');
-INSERT INTO "audit" VALUES(2,1.79583203202180457114e+09,'admin key','127.0.0.1','session.begin','','{}');
-INSERT INTO "audit" VALUES(3,1.79583203203144478794e+09,'admin key','127.0.0.1','key.add','f2cacace0a40764a','{"key":[null,"f2cacace0a40764a"],"weight":[null,1.0],"max_rpm":[null,60],"name":[null,"kept"],"enabled":[null,false],"headers":[null,{}],"models":[null,[]]}');
-INSERT INTO "audit" VALUES(4,1.79583203203884243966e+09,'admin key','127.0.0.1','settings.change','VERBOSE_LOGGING','{"VERBOSE_LOGGING":[false,true]}');
-INSERT INTO "audit" VALUES(5,1.79583203204681873324e+09,'admin key','127.0.0.1','key.add','3af39c4b19369cb0','{"weight":[null,1.0],"max_rpm":[null,60],"name":[null,"spare"],"enabled":[null,true],"headers":[null,{}],"models":[null,[]],"key":[null,"e3b0c44298fc1c14"]}');
-INSERT INTO "audit" VALUES(6,1.79583203204819345476e+09,'admin key','127.0.0.1','backend.add','spare','{"name":[null,"spare"],"kind":[null,"sora"],"base_url":[null,"http://127.0.0.1:9"],"options":[null,{"max_images_per_day":null,"extra_headers":{}}],"enabled":[null,false]}');
+INSERT INTO "audit" VALUES(1,1.79583275985183215142e+09,'environment',NULL,'key.add','e0df18cbc24bd027','{"key":[null,"e0df18cbc24bd027"],"weight":[null,1.0],"max_rpm":[null,60],"max_concurrent":[null,2],"name":[null,"first"],"enabled":[null,true],"headers":[null,{}],"models":[null,[]]}');
+INSERT INTO "audit" VALUES(2,1.79583275990283751486e+09,'admin key','127.0.0.1','session.begin','','{}');
+INSERT INTO "audit" VALUES(3,1.79583275991120743754e+09,'admin key','127.0.0.1','key.add','f2cacace0a40764a','{"key":[null,"f2cacace0a40764a"],"weight":[null,1.0],"max_rpm":[null,60],"name":[null,"kept"],"enabled":[null,false],"headers":[null,{}],"models":[null,[]]}');
+INSERT INTO "audit" VALUES(4,1.79583275992267823216e+09,'admin key','127.0.0.1','settings.change','VERBOSE_LOGGING','{"VERBOSE_LOGGING":[false,true]}');
+INSERT INTO "audit" VALUES(5,1.79583275993170976636e+09,'admin key','127.0.0.1','key.add','3af39c4b19369cb0','{"weight":[null,1.0],"max_rpm":[null,60],"name":[null,"spare"],"enabled":[null,true],"headers":[null,{}],"models":[null,[]],"key":[null,"e3b0c44298fc1c14"]}');
+INSERT INTO "audit" VALUES(6,1.79583275993250513075e+09,'admin key','127.0.0.1','backend.add','spare','{"name":[null,"spare"],"kind":[null,"sora"],"base_url":[null,"http://127.0.0.1:9"],"options":[null,{"max_images_per_day":null,"extra_headers":{}}],"enabled":[null,false]}');
 CREATE TABLE backends (
 	number INTEGER NOT NULL, 
 	name TEXT NOT NULL, 
@@ -25,8 +25,8 @@ CREATE TABLE backends (
 	PRIMARY KEY (number), 
 	UNIQUE (name)
 );
-INSERT INTO "backends" VALUES(1,'sora','{"name":"sora","kind":"sora","base_url":"http://127.0.0.1:42399","models":null,"options":{"max_images_per_day":null,"extra_headers":{}},"enabled":true}','environment',1.79583203191685557365e+09,'{"name":"sora","kind":"sora","base_url":"http://127.0.0.1:42399","models":null,"options":{"max_images_per_day":null,"extra_headers":{}},"enabled":true}',NULL);
-INSERT INTO "backends" VALUES(2,'spare','{"name":"spare","kind":"sora","base_url":"http://127.0.0.1:9","models":null,"options":{"max_images_per_day":null,"extra_headers":{}},"enabled":false}','admin',1.79583203204457521437e+09,NULL,NULL);
+INSERT INTO "backends" VALUES(1,'sora','{"name":"sora","kind":"sora","base_url":"http://127.0.0.1:43109","models":null,"options":{"max_images_per_day":null,"extra_headers":{}},"enabled":true}','environment',1.79583275976649546622e+09,'{"name":"sora","kind":"sora","base_url":"http://127.0.0.1:43109","models":null,"options":{"max_images_per_day":null,"extra_headers":{}},"enabled":true}',NULL);
+INSERT INTO "backends" VALUES(2,'spare','{"name":"spare","kind":"sora","base_url":"http://127.0.0.1:9","models":null,"options":{"max_images_per_day":null,"extra_headers":{}},"enabled":false}','admin',1.79583275993056297307e+09,NULL,NULL);
 CREATE TABLE conversations (
 	number INTEGER NOT NULL, 
 	generation_id TEXT NOT NULL, 
@@ -35,7 +35,7 @@ CREATE TABLE conversations (
 	PRIMARY KEY (number), 
 	UNIQUE (generation_id)
 );
-INSERT INTO "conversations" VALUES(1,'chatcmpl-68dcd033bee99f3c5ff1742b21f5a80c','1286f4dd85c5f006','[["user","a red fox"]]');
+INSERT INTO "conversations" VALUES(1,'chatcmpl-69a76f368ded8fa67d29c682bd50702e','1286f4dd85c5f006','[["user","a red fox"]]');
 CREATE TABLE discarded_pictures (
 	name TEXT NOT NULL, 
 	PRIMARY KEY (name)
@@ -47,11 +47,11 @@ CREATE TABLE events (
 	fields JSON NOT NULL, 
 	PRIMARY KEY (generation_id, number)
 );
-INSERT INTO "events" VALUES('chatcmpl-68dcd033bee99f3c5ff1742b21f5a80c',1,'picture','{"index":0,"name":"fed8e81d072b9244aaa1582d97b001a2.gif","url":null}');
-INSERT INTO "events" VALUES('chatcmpl-68dcd033bee99f3c5ff1742b21f5a80c',2,'completed','{}');
-INSERT INTO "events" VALUES('chatcmpl-b5006af93cd9aa2e373d0fbb4b16b2a9',1,'picture','{"index":0,"name":"a4458743429ae795405aea8cfdbff722.gif","url":null}');
-INSERT INTO "events" VALUES('chatcmpl-b5006af93cd9aa2e373d0fbb4b16b2a9',2,'completed','{}');
-INSERT INTO "events" VALUES('chatcmpl-4c948bfa0777156ee6e7c4af1b481393',1,'failed','{"code":"content_policy_violation","message":"The order violates the back end''s content policy. Change the prompt or a reference image."}');
+INSERT INTO "events" VALUES('chatcmpl-69a76f368ded8fa67d29c682bd50702e',1,'picture','{"index":0,"name":"188a5d5dd49c3e6079b9d435542c4b3b.gif","url":null}');
+INSERT INTO "events" VALUES('chatcmpl-69a76f368ded8fa67d29c682bd50702e',2,'completed','{}');
+INSERT INTO "events" VALUES('chatcmpl-8cd567e9f53aac631c32e89b5fea471a',1,'picture','{"index":0,"name":"22c75bee9c9c31e7d60ca4d1417aa178.gif","url":null}');
+INSERT INTO "events" VALUES('chatcmpl-8cd567e9f53aac631c32e89b5fea471a',2,'completed','{}');
+INSERT INTO "events" VALUES('chatcmpl-6289e94e073b2b551be4a4e7d30c243a',1,'failed','{"code":"content_policy_violation","message":"The order violates the back end''s content policy. Change the prompt or a reference image."}');
 CREATE TABLE generations (
 	number INTEGER NOT NULL, 
 	id TEXT NOT NULL, 
@@ -78,12 +78,12 @@ CREATE TABLE generations (
 	UNIQUE (key_id, task_id), 
 	UNIQUE (id)
 );
-INSERT INTO "generations" VALUES(1,'chatcmpl-68dcd033bee99f3c5ff1742b21f5a80c','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a red fox","n":1,"width":720,"height":480,"images":[],"include_usage":false,"metadata":{"webhook_url":"http://127.0.0.1:55541/"},"keep":false,"format":null,"compression":null,"webhook_url":"http://127.0.0.1:55541/","origin":"http://127.0.0.1:43255","mask":null,"parameters":{},"previews":0,"via":[]}',1.79583203205750513075e+09,'completed','e0df18cbc24bd027','task_1',1.79583203217534947398e+09,1,0,'[]',1.79583203229265594481e+09,'[{"url":"http://127.0.0.1:42399/media/task_1.gif","width":null,"height":null,"id":null,"file":null,"ours_only":false,"key_id":null}]','sora','sora-1.0','[]','[720,480]','[]',NULL,1.79583203232573628427e+09);
-INSERT INTO "generations" VALUES(2,'chatcmpl-b5006af93cd9aa2e373d0fbb4b16b2a9','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"the same fox in the snow","n":1,"width":720,"height":480,"images":["4843709110c7e8c705b963222c7b1142.gif"],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0,"via":[]}',1.79583203234327030183e+09,'completed','e0df18cbc24bd027','task_2',1.79583203235078954691e+09,1,0,NULL,1.79583203239510154729e+09,'[{"url":"http://127.0.0.1:42399/media/task_2.gif","width":null,"height":null,"id":null,"file":null,"ours_only":false,"key_id":null}]','sora','sora-1.0','[]','[720,480]','[]',NULL,1.7958320324010927677e+09);
-INSERT INTO "generations" VALUES(3,'chatcmpl-4c948bfa0777156ee6e7c4af1b481393','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a fox that fails","n":1,"width":720,"height":480,"images":[],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0,"via":[]}',1.79583203241965126987e+09,'failed','e0df18cbc24bd027',NULL,NULL,1,0,NULL,NULL,'[]','sora','sora-1.0','[]','[720,480]','[]',NULL,1.79583203242942070956e+09);
-INSERT INTO "generations" VALUES(4,'chatcmpl-878a9b75054f420d3eb9f64dea2d28c8','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a running fox","n":1,"width":720,"height":480,"images":[],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0,"via":[]}',1.79583203245414066307e+09,'running','e0df18cbc24bd027','task_3',1.79583203245671319957e+09,1,0,NULL,NULL,'[]','sora','sora-1.0','[]','[720,480]','[]',NULL,NULL);
-INSERT INTO "generations" VALUES(5,'chatcmpl-3c2a986e7120f08797ff22351148d74c','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a fox on its way","n":1,"width":720,"height":480,"images":[],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0,"via":[]}',1.79583203248643803601e+09,'submitting','e0df18cbc24bd027',NULL,1.7958320324895260334e+09,1,0,NULL,NULL,'[]','sora','sora-1.0','[]','[720,480]','[]',NULL,NULL);
-INSERT INTO "generations" VALUES(6,'chatcmpl-2a2fd24a4f52e479a1545f8eeff6f409','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a waiting fox","n":1,"width":720,"height":480,"images":["ab15f54c19b8b745fe021004b357577a.gif"],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0,"via":[]}',1.79583203251719617844e+09,'queued',NULL,NULL,NULL,0,0,NULL,NULL,'[]',NULL,NULL,'[]',NULL,'[]',NULL,NULL);
+INSERT INTO "generations" VALUES(1,'chatcmpl-69a76f368ded8fa67d29c682bd50702e','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a red fox","n":1,"width":720,"height":480,"images":[],"include_usage":false,"metadata":{"webhook_url":"http://127.0.0.1:57901/"},"keep":false,"format":null,"compression":null,"webhook_url":"http://127.0.0.1:57901/","origin":"http://127.0.0.1:47719","mask":null,"parameters":{},"previews":0,"via":[]}',1.79583275994444489485e+09,'completed','e0df18cbc24bd027','task_1',1.79583276005505299566e+09,1,0,'[]',1.79583276017629790309e+09,'[{"url":"http://127.0.0.1:43109/media/task_1.gif","width":null,"height":null,"id":null,"file":null,"ours_only":false,"key_id":null}]','sora','sora-1.0','[]','[720,480]','[]',NULL,1.79583276022000956533e+09);
+INSERT INTO "generations" VALUES(2,'chatcmpl-8cd567e9f53aac631c32e89b5fea471a','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"the same fox in the snow","n":1,"width":720,"height":480,"images":["11cdb91578fc64f2d4a5c3a9431059d0.gif"],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0,"via":[]}',1.79583276024852347375e+09,'completed','e0df18cbc24bd027','task_2',1.79583276026649308202e+09,1,0,NULL,1.79583276038385486602e+09,'[{"url":"http://127.0.0.1:43109/media/task_2.gif","width":null,"height":null,"id":null,"file":null,"ours_only":false,"key_id":null}]','sora','sora-1.0','[]','[720,480]','[]',NULL,1.79583276040252137186e+09);
+INSERT INTO "generations" VALUES(3,'chatcmpl-6289e94e073b2b551be4a4e7d30c243a','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a fox that fails","n":1,"width":720,"height":480,"images":[],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0,"via":[]}',1.79583276042554664617e+09,'failed','e0df18cbc24bd027',NULL,NULL,1,0,NULL,NULL,'[]','sora','sora-1.0','[]','[720,480]','[]',NULL,1.79583276044987177845e+09);
+INSERT INTO "generations" VALUES(4,'chatcmpl-d7c4cdd9e6a2fad29dcfae5fd001d417','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a running fox","n":1,"width":720,"height":480,"images":[],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0,"via":[]}',1.7958327604733457565e+09,'running','e0df18cbc24bd027','task_3',1.79583276047824263576e+09,1,0,NULL,NULL,'[]','sora','sora-1.0','[]','[720,480]','[]',NULL,NULL);
+INSERT INTO "generations" VALUES(5,'chatcmpl-915cadb13a89de23bc60892d268b81c4','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a fox on its way","n":1,"width":720,"height":480,"images":[],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0,"via":[]}',1.79583276052715110774e+09,'submitting','e0df18cbc24bd027',NULL,1.79583276053157734871e+09,1,0,NULL,NULL,'[]','sora','sora-1.0','[]','[720,480]','[]',NULL,NULL);
+INSERT INTO "generations" VALUES(6,'chatcmpl-6807b2c12479e59402c494fda2965cb5','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a waiting fox","n":1,"width":720,"height":480,"images":["d5ef5a947786aa21cf208ae3fa33c8d0.gif"],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0,"via":[]}',1.7958327605701985359e+09,'queued',NULL,NULL,NULL,0,0,NULL,NULL,'[]',NULL,NULL,'[]',NULL,'[]',NULL,NULL);
 CREATE TABLE keys (
 	number INTEGER NOT NULL, 
 	id TEXT NOT NULL, 
@@ -98,16 +98,16 @@ CREATE TABLE keys (
 	UNIQUE (id), 
 	UNIQUE (token)
 );
-INSERT INTO "keys" VALUES(1,'e0df18cbc24bd027','upstream-token-of-the-tests','','{"key":"upstream-token-of-the-tests","weight":1.0,"max_rpm":60,"max_concurrent":2,"name":"first","proxy":"","enabled":true,"notes":null,"base_url":null,"headers":{},"models":[],"region":null}','environment',1.79583203196903920173e+09,'{"key":"upstream-token-of-the-tests","weight":1.0,"max_rpm":60,"max_concurrent":2,"name":"first","proxy":"","enabled":true,"notes":null,"base_url":null,"headers":{},"models":[],"region":null}',NULL);
-INSERT INTO "keys" VALUES(2,'f2cacace0a40764a','upstream-token-of-an-operator','','{"key":"upstream-token-of-an-operator","weight":1.0,"max_rpm":60,"max_concurrent":null,"name":"kept","proxy":"","enabled":false,"notes":null,"base_url":null,"headers":{},"models":[],"region":null}','admin',1.79583203202809858324e+09,'null',NULL);
-INSERT INTO "keys" VALUES(3,'3af39c4b19369cb0','spare/spare','spare','{"weight":1.0,"max_rpm":60,"max_concurrent":null,"name":"spare","proxy":"","enabled":true,"notes":null,"base_url":null,"headers":{},"models":[],"region":null}','admin',1.79583203204478192328e+09,'null',NULL);
+INSERT INTO "keys" VALUES(1,'e0df18cbc24bd027','upstream-token-of-the-tests','','{"key":"upstream-token-of-the-tests","weight":1.0,"max_rpm":60,"max_concurrent":2,"name":"first","proxy":"","enabled":true,"notes":null,"base_url":null,"headers":{},"models":[],"region":null}','environment',1.79583275984500074389e+09,'{"key":"upstream-token-of-the-tests","weight":1.0,"max_rpm":60,"max_concurrent":2,"name":"first","proxy":"","enabled":true,"notes":null,"base_url":null,"headers":{},"models":[],"region":null}',NULL);
+INSERT INTO "keys" VALUES(2,'f2cacace0a40764a','upstream-token-of-an-operator','','{"key":"upstream-token-of-an-operator","weight":1.0,"max_rpm":60,"max_concurrent":null,"name":"kept","proxy":"","enabled":false,"notes":null,"base_url":null,"headers":{},"models":[],"region":null}','admin',1.7958327599092891216e+09,'null',NULL);
+INSERT INTO "keys" VALUES(3,'3af39c4b19369cb0','spare/spare','spare','{"weight":1.0,"max_rpm":60,"max_concurrent":null,"name":"spare","proxy":"","enabled":true,"notes":null,"base_url":null,"headers":{},"models":[],"region":null}','admin',1.79583275993066143988e+09,'null',NULL);
 CREATE TABLE pictures (
 	name TEXT NOT NULL, 
 	generation_id TEXT NOT NULL, 
 	PRIMARY KEY (name)
 );
-INSERT INTO "pictures" VALUES('fed8e81d072b9244aaa1582d97b001a2.gif','chatcmpl-68dcd033bee99f3c5ff1742b21f5a80c');
-INSERT INTO "pictures" VALUES('a4458743429ae795405aea8cfdbff722.gif','chatcmpl-b5006af93cd9aa2e373d0fbb4b16b2a9');
+INSERT INTO "pictures" VALUES('188a5d5dd49c3e6079b9d435542c4b3b.gif','chatcmpl-69a76f368ded8fa67d29c682bd50702e');
+INSERT INTO "pictures" VALUES('22c75bee9c9c31e7d60ca4d1417aa178.gif','chatcmpl-8cd567e9f53aac631c32e89b5fea471a');
 CREATE TABLE sent_requests (
 	answer_id TEXT NOT NULL, 
 	client TEXT NOT NULL, 
@@ -117,12 +117,12 @@ CREATE TABLE sent_requests (
 	PRIMARY KEY (answer_id), 
 	UNIQUE (client, "key")
 );
-INSERT INTO "sent_requests" VALUES('chatcmpl-68dcd033bee99f3c5ff1742b21f5a80c','1286f4dd85c5f006','a red fox','66ec0194b8101e245bb21551764e3711e9bb1766397244165c6845d66085b1e6',1.79583203205750513075e+09);
-INSERT INTO "sent_requests" VALUES('chatcmpl-b5006af93cd9aa2e373d0fbb4b16b2a9','1286f4dd85c5f006','the same fox in the snow','47186bf11fdb1985db397ee61c62fe2186fe58adab262d8ddc32c26d8c928d34',1.79583203234327030183e+09);
-INSERT INTO "sent_requests" VALUES('chatcmpl-4c948bfa0777156ee6e7c4af1b481393','1286f4dd85c5f006','a fox that fails','53fa9705eb5501d518e8a41edd1329fb1fd33d5dcfebb3b2ebcf183d44fb5d84',1.79583203241965126987e+09);
-INSERT INTO "sent_requests" VALUES('chatcmpl-878a9b75054f420d3eb9f64dea2d28c8','1286f4dd85c5f006','a running fox','d8ff4486a522e7712579d18aa2c4d86b6a20295f33279b9a02de9c6179f0ed72',1.79583203245414066307e+09);
-INSERT INTO "sent_requests" VALUES('chatcmpl-3c2a986e7120f08797ff22351148d74c','1286f4dd85c5f006','a fox on its way','c03fee91426436be07aef3c4f7d09850170e8eb9c1b9a06aeacf36977cbe7217',1.79583203248643803601e+09);
-INSERT INTO "sent_requests" VALUES('chatcmpl-2a2fd24a4f52e479a1545f8eeff6f409','1286f4dd85c5f006','a waiting fox','207bed5fb96ae5093e15fae2ee0dbf9dd3d4e2f59dd80dc4af81ce10531ab253',1.79583203251719617844e+09);
+INSERT INTO "sent_requests" VALUES('chatcmpl-69a76f368ded8fa67d29c682bd50702e','1286f4dd85c5f006','a red fox','66ec0194b8101e245bb21551764e3711e9bb1766397244165c6845d66085b1e6',1.79583275994444489485e+09);
+INSERT INTO "sent_requests" VALUES('chatcmpl-8cd567e9f53aac631c32e89b5fea471a','1286f4dd85c5f006','the same fox in the snow','47186bf11fdb1985db397ee61c62fe2186fe58adab262d8ddc32c26d8c928d34',1.79583276024852347375e+09);
+INSERT INTO "sent_requests" VALUES('chatcmpl-6289e94e073b2b551be4a4e7d30c243a','1286f4dd85c5f006','a fox that fails','53fa9705eb5501d518e8a41edd1329fb1fd33d5dcfebb3b2ebcf183d44fb5d84',1.79583276042554664617e+09);
+INSERT INTO "sent_requests" VALUES('chatcmpl-d7c4cdd9e6a2fad29dcfae5fd001d417','1286f4dd85c5f006','a running fox','d8ff4486a522e7712579d18aa2c4d86b6a20295f33279b9a02de9c6179f0ed72',1.7958327604733457565e+09);
+INSERT INTO "sent_requests" VALUES('chatcmpl-915cadb13a89de23bc60892d268b81c4','1286f4dd85c5f006','a fox on its way','c03fee91426436be07aef3c4f7d09850170e8eb9c1b9a06aeacf36977cbe7217',1.79583276052715110774e+09);
+INSERT INTO "sent_requests" VALUES('chatcmpl-6807b2c12479e59402c494fda2965cb5','1286f4dd85c5f006','a waiting fox','207bed5fb96ae5093e15fae2ee0dbf9dd3d4e2f59dd80dc4af81ce10531ab253',1.7958327605701985359e+09);
 CREATE TABLE settings (
 	name TEXT NOT NULL, 
 	value JSON NOT NULL, 
@@ -148,11 +148,11 @@ CREATE TABLE submissions (
 	at FLOAT NOT NULL, 
 	PRIMARY KEY (generation_id, attempt)
 );
-INSERT INTO "submissions" VALUES('chatcmpl-68dcd033bee99f3c5ff1742b21f5a80c',1,'e0df18cbc24bd027',1.7958320321873788833e+09);
-INSERT INTO "submissions" VALUES('chatcmpl-b5006af93cd9aa2e373d0fbb4b16b2a9',1,'e0df18cbc24bd027',1.79583203235616016384e+09);
-INSERT INTO "submissions" VALUES('chatcmpl-4c948bfa0777156ee6e7c4af1b481393',1,'e0df18cbc24bd027',1.79583203243114209171e+09);
-INSERT INTO "submissions" VALUES('chatcmpl-878a9b75054f420d3eb9f64dea2d28c8',1,'e0df18cbc24bd027',1.79583203246494221686e+09);
-INSERT INTO "submissions" VALUES('chatcmpl-3c2a986e7120f08797ff22351148d74c',1,'e0df18cbc24bd027',1.79583203249414610864e+09);
+INSERT INTO "submissions" VALUES('chatcmpl-69a76f368ded8fa67d29c682bd50702e',1,'e0df18cbc24bd027',1.79583276006563162799e+09);
+INSERT INTO "submissions" VALUES('chatcmpl-8cd567e9f53aac631c32e89b5fea471a',1,'e0df18cbc24bd027',1.79583276027499437335e+09);
+INSERT INTO "submissions" VALUES('chatcmpl-6289e94e073b2b551be4a4e7d30c243a',1,'e0df18cbc24bd027',1.79583276045255064968e+09);
+INSERT INTO "submissions" VALUES('chatcmpl-d7c4cdd9e6a2fad29dcfae5fd001d417',1,'e0df18cbc24bd027',1.79583276050009465214e+09);
+INSERT INTO "submissions" VALUES('chatcmpl-915cadb13a89de23bc60892d268b81c4',1,'e0df18cbc24bd027',1.79583276053575468058e+09);
 CREATE TABLE usage (
 	key_id TEXT NOT NULL, 
 	day TEXT NOT NULL, 
@@ -176,10 +176,10 @@ CREATE TABLE webhook_outbox (
 	PRIMARY KEY (id), 
 	UNIQUE (generation_id)
 );
-INSERT INTO "webhook_outbox" VALUES('msg_07b76138133ddf535c32f2dc06fb543b','chatcmpl-68dcd033bee99f3c5ff1742b21f5a80c','http://127.0.0.1:55541/','127.0.0.1','{"type":"generation.completed","timestamp":"2026-11-28T02:13:52.328029Z","data":{"id":"chatcmpl-68dcd033bee99f3c5ff1742b21f5a80c","object":"generation","status":"completed","created":1795832032,"model":"sora-1.0","n":1,"backend":"sora","backend_model":"sora-1.0","backend_id":"task_1","ignored_parameters":[],"pictures":["http://127.0.0.1:43255/images/fed8e81d072b9244aaa1582d97b001a2.gif"],"error":null,"metadata":{"webhook_url":"http://127.0.0.1:55541/"}}}',1,1.79583203858054542539e+09);
+INSERT INTO "webhook_outbox" VALUES('msg_d9888f12244392115cf1f7e540d4664b','chatcmpl-69a76f368ded8fa67d29c682bd50702e','http://127.0.0.1:57901/','127.0.0.1','{"type":"generation.completed","timestamp":"2026-11-28T02:26:00.224136Z","data":{"id":"chatcmpl-69a76f368ded8fa67d29c682bd50702e","object":"generation","status":"completed","created":1795832759,"model":"sora-1.0","n":1,"backend":"sora","backend_model":"sora-1.0","backend_id":"task_1","ignored_parameters":[],"pictures":["http://127.0.0.1:47719/images/188a5d5dd49c3e6079b9d435542c4b3b.gif"],"error":null,"metadata":{"webhook_url":"http://127.0.0.1:57901/"}}}',1,1.79583276551116275787e+09);
 CREATE INDEX ix_generations_client ON generations (client, number);
-CREATE INDEX ix_generations_status ON generations (status);
 CREATE INDEX ix_generations_ended_at ON generations (ended_at);
+CREATE INDEX ix_generations_status ON generations (status);
 CREATE INDEX ix_pictures_generation_id ON pictures (generation_id);
 CREATE INDEX ix_conversations_client ON conversations (client);
 CREATE INDEX ix_sent_requests_digest ON sent_requests (client, digest);
