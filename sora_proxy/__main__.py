@@ -1,8 +1,8 @@
-"""The command line: the server, and the simulator alone."""
+"""The command line, which runs the server, or only the simulator."""
 
 import sys
 
-if sys.platform == "win32":  # before the imports that Windows lacks: resource here, fcntl in other modules
+if sys.platform == "win32":  # before imports of modules that Windows lacks: resource here, fcntl elsewhere
     print("sora_proxy needs Linux, macOS or WSL. On Windows, run it in WSL or in Docker.", file=sys.stderr)
     sys.exit(2)
 
@@ -64,7 +64,7 @@ def _serve() -> int:
         app = create_app(settings, access, redactor)
         with asyncio.Runner() as runner:
             if not runner.run(serve(app, functools.partial(_announce, app))):
-                # A thread hangs in a call. Its intent is on disk, so waiting would only delay the next start.
+                # A thread hangs in a call. The order's intent is on disk, so waiting would only delay the next start.
                 stop_logging()
                 os._exit(0)
     except ConfigurationError as error:
@@ -80,7 +80,7 @@ def _misconfigured(error: ConfigurationError) -> int:
 
 
 def _secrets(settings: Settings, access: Access) -> list[str]:
-    """The configured secrets, for the log's mask."""
+    """The configured secrets, which the log masks."""
     proxies = (*egresses_of(settings), *(proxy for key in settings.api_keys for proxy in key.proxy))
     passwords = (proxy.password.get_secret_value() for proxy in proxies if proxy and proxy.password)
     keys = [key.token for key in settings.api_keys] + [key.token for key in settings.client_keys]
@@ -88,7 +88,7 @@ def _secrets(settings: Settings, access: Access) -> list[str]:
 
 
 def _tune_process() -> None:
-    """Keep new files private, allow many connections, and collect garbage rarely (its pauses were measurable)."""
+    """Keep new files private, allow many connections, and collect garbage rarely, since its pauses are measurable."""
     os.umask(0o077)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
@@ -104,13 +104,13 @@ def _announce(app: web.Application, port: int) -> None:
     host = "localhost" if settings.api_host in ("0.0.0.0", "::") else settings.api_host  # noqa: S104
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     if settings.api_auth_token:
-        key, described = "$API_AUTH_TOKEN", "the one in API_AUTH_TOKEN"
+        key, described = "$API_AUTH_TOKEN", "the value of API_AUTH_TOKEN"
     elif access.key_file:
-        where = f"kept in {access.key_file}"
+        where = f"stored in {access.key_file}"
         key = f"$(cat {shlex.quote(str(access.key_file))})"
         described = f"{access.client_key} ({where})" if access.generated else where
     else:
-        key, described = "$ADMIN_KEY", "the one in ADMIN_KEY"
+        key, described = "$ADMIN_KEY", "the value of ADMIN_KEY"
     message = '{"role": "user", "content": "a red fox in the snow"}'
     model = next((model.id for model in app[MODELS].listed), GPT_IMAGES[0])  # a listed model, else an alias
     order = f'{{"model": "{model}", "stream": true, "messages": [{message}]}}'

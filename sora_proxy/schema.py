@@ -42,7 +42,7 @@ def version_of(connection: sa.Connection) -> int:
     version: int = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     tables = set(sa.inspect(connection).get_table_names())
     if (version or tables) and not (version and tables >= OLDEST_TABLES):
-        raise SchemaError("is not a database of sora_proxy. Move it away, or use another DATA_DIR")
+        raise SchemaError("the file is not a database of sora_proxy. Move it away, or use another DATA_DIR")
     if version > SCHEMA_VERSION:
         raise SchemaError("was written by a newer version of sora_proxy. Use that version, or restore a backup")
     return version
@@ -62,7 +62,7 @@ def migrate(connection: sa.Connection, metadata: sa.MetaData) -> None:
 
 
 def compare(connection: sa.Connection, metadata: sa.MetaData) -> None:
-    """Compare the tables with the declared ones. Raises SchemaError for a file that something else has changed."""
+    """Compare the tables with the declared ones. Raises SchemaError if another program has changed the file."""
     for table in metadata.sorted_tables:
         found = _columns(connection, table.name)
         if not found:

@@ -83,7 +83,7 @@ def load(connection: sa.Connection) -> list[tuple[KeyRecord, KeyMemory | None]]:
 
 
 def readable(rows: sa.CursorResult[Any], name: str, read: Callable[[sa.Row[Any]], T]) -> Iterator[T]:
-    """The results of `read` for the rows. An unreadable row is logged by its column `name` and left out, so that the
+    """The results of `read` for the rows. An unreadable row is logged with its column `name`, and skipped, so that the
     server can start."""
     while True:
         row = None
@@ -100,8 +100,8 @@ def readable(rows: sa.CursorResult[Any], name: str, read: Callable[[sa.Row[Any]]
 
 
 def has_keys(connection: sa.Connection) -> bool:
-    """Whether there are keys, enabled or not, other than the simulator's own and those of BACKENDS. The file may
-    not be migrated yet: in older ones, keys have no back end."""
+    """Whether there are keys, enabled or not, other than the simulator's key and those of BACKENDS. The file may
+    not be migrated yet: in older files, keys have no column `backend`."""
     rows = connection.execute(sa.text("SELECT * FROM keys")).mappings()
     others = (row for row in rows if row["token"] != SIMULATED_KEY.token)
     return any(row.get("backend", DEFAULT_BACKEND) == DEFAULT_BACKEND for row in others)
@@ -146,5 +146,5 @@ def _record(row: sa.Row[Any]) -> KeyRecord:
 
 
 def _config(stored: dict[str, Any]) -> UpstreamKey:
-    """A key's configuration from its stored fields. Older versions stored an empty text for a missing token."""
+    """A key's configuration from its stored fields. Older versions stored an empty string for a missing token."""
     return UpstreamKey.model_validate({name: value for name, value in stored.items() if (name, value) != ("key", "")})

@@ -1,4 +1,4 @@
-"""The database's file: damaged, incomplete, older, newer, moved away, locked. Never a silent loss, never a crash."""
+"""A damaged, incomplete, older, newer, moved or locked database file causes no silent loss and no crash."""
 
 import asyncio
 import contextlib
@@ -57,7 +57,7 @@ async def fault_of_start(path: Path) -> str:
 
 
 async def filled(path: Path, orders: int = 50) -> list[str]:
-    """Make a database with orders in it; returns their ids."""
+    """Make a database with orders; returns the ids of the orders."""
     async with opened(path) as database:
         store = Store(database)
         spec = GenerationSpec("sora-1.0", "x" * 900)
@@ -87,7 +87,7 @@ def noise(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [zeros_in_the_middle, zeros_at_the_head, cut_in_half, noise])
-async def test_a_damaged_file_is_refused_in_one_line_and_kept_as_it_is(
+async def test_a_damaged_file_is_refused_in_one_line_and_not_changed(
     path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     await filled(path)
@@ -127,7 +127,7 @@ def log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
-async def test_a_log_that_is_missing_after_a_crash_is_reported_until_it_is_restored(path: Path) -> None:
+async def test_a_wal_file_missing_after_a_crash_is_reported_until_restored(path: Path) -> None:
     await killed(KILLED, str(path))
     log = log_of(path)
     kept = await asyncio.to_thread(log.read_bytes)
@@ -141,11 +141,11 @@ async def test_a_log_that_is_missing_after_a_crash_is_reported_until_it_is_resto
         assert await Store(database).find("chatcmpl-1") is not None
 
 
-async def test_an_unreadable_log_is_refused_and_kept_and_can_be_discarded(path: Path) -> None:
+async def test_an_unreadable_wal_file_ends_the_start_until_an_operator_discards_it(path: Path) -> None:
     await killed(KILLED, str(path))
     log = log_of(path)
     await asyncio.to_thread(log.write_bytes, b"x" * 9000)
-    assert (await fault_of_start(path)).startswith(f"{log}: is damaged")
+    assert (await fault_of_start(path)).startswith(f"{log}: the file is damaged")
     assert await asyncio.to_thread(log.read_bytes) == b"x" * 9000
     await asyncio.to_thread(log.unlink)
     assert "the last commits are missing" in await fault_of_start(path)
@@ -154,14 +154,14 @@ async def test_an_unreadable_log_is_refused_and_kept_and_can_be_discarded(path: 
         assert await Store(database).unfinished() == []
 
 
-async def test_a_database_that_is_gone_after_a_crash_is_not_replaced_by_an_empty_one(path: Path) -> None:
+async def test_a_database_missing_after_a_crash_is_not_replaced_by_an_empty_file(path: Path) -> None:
     await killed(KILLED, str(path))
     await asyncio.to_thread(path.rename, path.with_suffix(".away"))
-    assert (await fault_of_start(path)).startswith(f"{path}: is missing. Put it back")
+    assert (await fault_of_start(path)).startswith(f"{path}: the file is missing. Restore it")
     assert not await asyncio.to_thread(path.exists)
 
 
-async def test_a_log_that_another_program_checkpointed_is_not_reported_as_missing(path: Path) -> None:
+async def test_a_wal_file_checkpointed_by_another_program_is_not_reported_as_missing(path: Path) -> None:
     await killed(KILLED, str(path))
 
     def look() -> int:
@@ -174,7 +174,7 @@ async def test_a_log_that_another_program_checkpointed_is_not_reported_as_missin
         assert await Store(database).find("chatcmpl-1") is not None
 
 
-async def test_an_older_copy_may_be_restored_after_a_clean_end(path: Path) -> None:
+async def test_an_older_copy_of_the_database_can_be_restored_after_a_clean_stop(path: Path) -> None:
     await filled(path, 3)
     copy = await asyncio.to_thread(path.read_bytes)
     await filled(path, 3)
@@ -183,7 +183,7 @@ async def test_an_older_copy_may_be_restored_after_a_clean_end(path: Path) -> No
         assert len(await Store(database).unfinished()) == 3
 
 
-async def test_a_check_that_takes_too_long_is_abandoned_and_the_start_continues(
+async def test_the_start_continues_after_an_interrupted_database_check(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await filled(path)
@@ -192,7 +192,7 @@ async def test_a_check_that_takes_too_long_is_abandoned_and_the_start_continues(
 
     @sa.event.listens_for(database._read_engine, "before_cursor_execute")
     def interrupt(connection: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
-        """Interrupt the check as the timer does, but at once, and once."""
+        """Interrupt the check as the timer does, but at once and only one time."""
         if "quick_check" in statement:
             raw, strikes = cast("sqlite3.Connection", connection.connection.driver_connection), iter([1])
             raw.set_progress_handler(lambda: next(strikes, 0), 1)
@@ -237,7 +237,7 @@ async def execute(path: Path, script: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_migrated_file_has_the_same_tables_as_a_new_one(path: Path, tmp_path: Path, name: str) -> None:
+async def test_a_migrated_file_has_the_same_schema_as_a_new_file(path: Path, tmp_path: Path, name: str) -> None:
     await asyncio.to_thread(restore, name, path.parent)
     new = tmp_path / "new" / path.name
     for each in (path, new):
@@ -301,10 +301,10 @@ RESTORE_OR_MOVE = "Restore a backup, or use another DATA_DIR"
             f"PRAGMA user_version = {SCHEMA_VERSION + 1}",
             "was written by a newer version of sora_proxy. Use that version, or restore a backup",
         ),
-        ("DROP TABLE generations", "is not a database of sora_proxy. Move it away, or use another DATA_DIR"),
+        ("DROP TABLE generations", "the file is not a database of sora_proxy. Move it away, or use another DATA_DIR"),
     ],
 )
-async def test_a_file_that_something_else_changed_is_refused_in_one_line_and_kept(
+async def test_a_file_that_another_program_changed_is_refused_in_one_line_and_kept(
     path: Path, script: str, reason: str
 ) -> None:
     await filled(path, 1)
@@ -325,7 +325,9 @@ async def test_a_database_of_another_program_is_refused_in_one_line_and_kept(
     with pytest.raises(ConfigurationError) as caught:
         async with start_proxy(**in_front_of(sora)):
             pass
-    assert caught.value.faults == [f"{path}: is not a database of sora_proxy. Move it away, or use another DATA_DIR"]
+    assert caught.value.faults == [
+        f"{path}: the file is not a database of sora_proxy. Move it away, or use another DATA_DIR"
+    ]
     assert await asyncio.to_thread(path.read_bytes) == before
     assert not await asyncio.to_thread(log_of(path).exists)
 
@@ -338,7 +340,7 @@ async def test_columns_that_an_operator_added_are_kept(path: Path) -> None:
     assert await asyncio.to_thread(rows, path.parent, "SELECT note FROM generations") == [("mine",)]
 
 
-async def test_recovery_searches_for_unfinished_orders_by_an_index(path: Path) -> None:
+async def test_the_search_for_unfinished_orders_uses_an_index(path: Path) -> None:
     async with opened(path) as database:
         plans: list[str] = []
 
@@ -370,7 +372,7 @@ asyncio.run(database.open())
 """
 
 
-async def test_a_kill_in_the_middle_of_a_migration_leaves_the_older_version_whole(path: Path) -> None:
+async def test_a_kill_during_a_migration_leaves_the_older_version_intact(path: Path) -> None:
     await asyncio.to_thread(restore, "v1_0bb76cb", path.parent)
     before = await contents(path)
     await killed(KILLED_MIGRATING, str(path))
@@ -379,10 +381,10 @@ async def test_a_kill_in_the_middle_of_a_migration_leaves_the_older_version_whol
         assert len(await Store(database).unfinished()) == 3
 
 
-# --- While it runs ----------------------------------------------------------------------------------------------------
+# --- While the server runs --------------------------------------------------------------------------------------------
 
 
-async def test_orders_are_refused_while_the_database_is_moved_away_and_no_empty_one_takes_its_place(
+async def test_orders_are_refused_while_the_database_file_is_missing(
     start_proxy: StartProxy, sora: Sora, path: Path
 ) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
@@ -409,7 +411,7 @@ async def test_orders_are_refused_while_the_database_is_moved_away_and_no_empty_
     assert len(sora.orders) == 2
 
 
-async def test_a_server_that_ends_without_its_database_does_not_make_the_next_one_start_empty(
+async def test_a_start_fails_if_the_database_vanished_while_the_server_ran(
     start_proxy: StartProxy, sora: Sora, path: Path
 ) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
@@ -418,7 +420,9 @@ async def test_a_server_that_ends_without_its_database_does_not_make_the_next_on
     assert "is missing" in await fault_of_start(path)
 
 
-async def test_a_lock_of_another_program_only_delays_orders(start_proxy: StartProxy, sora: Sora, path: Path) -> None:
+async def test_a_database_lock_of_another_program_only_delays_orders(
+    start_proxy: StartProxy, sora: Sora, path: Path
+) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         first = await place(proxy)
         await outcome(proxy, first)
