@@ -43,7 +43,7 @@ Overrides = Any  # the fields of Settings
 
 @pytest.fixture(scope="session")
 def detection() -> BlockBuster:
-    """The detector of blocking calls on an event loop. It is built only once, because this takes long."""
+    """The detector of blocking calls on an event loop. It is built only once, because building it is slow."""
     return BlockBuster()
 
 
@@ -71,14 +71,14 @@ def _logs_go_to_pytest() -> None:
 
 @pytest.fixture(autouse=True)
 def _images_are_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail soon if an image can't be fetched. The tests of fetching set a longer time."""
+    """Make the server give up soon on an image that it can't fetch. Tests of fetching set a longer time."""
     monkeypatch.setattr("sora_proxy.orders.results.FIRST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr("sora_proxy.orders.results.PATIENCE_SECONDS", 0.0)
 
 
 @dataclass
 class Clock:
-    """The clock of a simulator's tasks: it shows monotonic time, and a test may put it forward."""
+    """The clock of a simulator's tasks. It shows the monotonic time, and a test may move it forward."""
 
     ahead: float = 0.0
 
@@ -95,7 +95,7 @@ class Simulator:
     clock: Clock
 
     async def let_pass(self, seconds: float = HOUR, *, registered: int = 1) -> None:
-        """Wait until `registered` tasks are registered, and then put the simulator's clock forward by `seconds`."""
+        """Wait until `registered` tasks are registered, and then move the simulator's clock forward by `seconds`."""
         await self.wait_for(registered=registered)
         self.clock.ahead += seconds
 
@@ -152,7 +152,7 @@ class Proxy:
         return found
 
     async def images_today(self) -> int:
-        """How many images count against the daily cap of all back ends."""
+        """The number of images that count today against the daily cap across all back ends."""
         return int((await self.admin_get("/admin/api/queue"))["in_all"]["images_today"])
 
     async def ended(self, generation_id: str) -> dict[str, Any]:
@@ -190,11 +190,11 @@ def start_simulator(session: aiohttp.ClientSession) -> StartSimulator:
 
 @pytest.fixture
 def start_proxy(tmp_path: Path) -> StartProxy:
-    """Start a whole server with the given settings, on the temporary folder of the test."""
+    """Start a whole server with the given settings, in the test's temporary folder."""
 
     @contextlib.asynccontextmanager
     async def start(**settings: Overrides) -> AsyncIterator[Proxy]:
-        # On a thread, because this reads files. The program reads them before its loop runs.
+        # On a thread, because this reads files. The real program reads them before its event loop is running.
         app = await asyncio.to_thread(app_for, tmp_path, **settings)
         options: dict[str, Any] = {"handler_cancellation": True, "auto_decompress": False}
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, **options)
@@ -211,7 +211,7 @@ def start_proxy(tmp_path: Path) -> StartProxy:
 
 
 def settings_for(folder: Path, **settings: Overrides) -> Settings:
-    """Settings with the short times that tests need. The environment and files of options are not read."""
+    """Settings with the short times that tests need. Neither the environment nor a file of options is read."""
     defaults: dict[str, Any] = {
         "data_dir": folder / "data",
         "admin_key": SecretStr(ADMIN_KEY),

@@ -7,9 +7,9 @@ SMALL, LARGE = 10_000, 1_000_000  # sizes of the input
 
 
 def grows_linearly(call: Callable[[int], object]) -> bool:
-    """Whether an input of 100 times the size takes about 100 times as long, and not 10,000 times.
+    """Whether an input of 100 times the size takes about 100 times as long, rather than 10,000 times as long.
 
-    The limit is 1,000 times, which leaves a factor of ten on both sides.
+    The limit is 1,000 times as long, which leaves a factor of ten on both sides.
     """
     return cpu_seconds(lambda: call(LARGE)) < 1000 * cpu_seconds(lambda: call(SMALL))
 

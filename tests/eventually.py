@@ -20,7 +20,10 @@ async def eventually(look: Callable[[], Awaitable[Found | None]]) -> Found:
 
 
 async def turns_until(fact: Callable[[], object]) -> None:
-    """Let the event loop run until a fact is true; returns in that turn. Raises TimeoutError after `PATIENCE`."""
+    """Let the event loop run until a fact is true, and return in the same turn of the loop.
+
+    Raises TimeoutError after `PATIENCE`.
+    """
     async with asyncio.timeout(PATIENCE):
         while not fact():  # noqa: ASYNC110  # most facts have no event to wait for
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Serving an application of a test on a socket of this machine."""
+"""Serving a test's application on a local socket."""
 
 from aiohttp import web
 

@@ -1,4 +1,4 @@
-"""A receiver of webhooks, on loopback, that answers as a test requests and checks signatures with OpenAI's SDK."""
+"""A receiver of webhooks on loopback. A test chooses its answers, and it checks signatures with OpenAI's SDK."""
 
 import asyncio
 import sqlite3

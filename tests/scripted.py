@@ -113,7 +113,7 @@ def over_tls(authority: trustme.CA, script: Script, host: str = "localhost") -> 
 
 
 def behind_socks(script: Script, *, user: str = "", password: str = "", refusal: int = 0) -> Script:
-    """A script for a SOCKS5 proxy (RFC 1928 and 1929) and the server behind it. The proxy may refuse to connect."""
+    """A script for a SOCKS5 proxy (RFC 1928 and 1929) and the server behind it. With `refusal`, the proxy refuses."""
 
     def play(server: Server, sock: socket.socket) -> None:
         methods = _exactly(sock, _exactly(sock, 2)[1])
@@ -158,7 +158,7 @@ def _exactly(sock: socket.socket, length: int) -> bytes:
 
 
 def behind_tunnel(script: Script, answer: str = "200 OK") -> Script:
-    """A script for an HTTP proxy that is asked for a tunnel, and for the server behind this proxy."""
+    """A script for an HTTP proxy that opens a tunnel on request, and for the server behind it."""
 
     def play(server: Server, sock: socket.socket) -> None:
         server.read(sock)
@@ -184,7 +184,7 @@ def leading_to(port: int) -> Script:
 
 
 def order(address: Server | str, path: str = "/order", **fields: Any) -> HttpCall:
-    """A call whose timeout is longer than any test waits, so a call that ends did not reach its timeout."""
+    """A call with a timeout that is longer than any test waits. So if the call ends, it has not timed out."""
     base = f"http://127.0.0.1:{address.port}" if isinstance(address, Server) else address
     return HttpCall("key", "POST", base + path, body={"data": ORDER}, **{"seconds": 2 * PATIENCE, **fields})
 

@@ -1,4 +1,4 @@
-"""A simulated ComfyUI, graphs for it, and a client of it."""
+"""A simulated ComfyUI server, with graphs and a client for it."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ from tests.simulated_images import Answer
 VERSIONS = ("0.33.0", "0.8.0", "0.3.64")
 CHECKPOINT = "a.safetensors"
 UPSCALER = "b.pth"
-STEP = 100.0  # seconds of a step, which ends when the test advances the clock
+STEP = 100.0  # the duration of a step in seconds; a step ends only when the test advances the clock
 CLIENT = "gateway"
 
 Graph = dict[str, Any]
@@ -28,7 +28,7 @@ def node(class_type: str, **inputs: Any) -> Graph:
 
 
 def plain(color: int = 255, **more: Any) -> Graph:
-    """An image of one colour: the fastest graph."""
+    """The fastest graph, which makes an image of one colour."""
     given = {"width": 64, "height": 64, "batch_size": 1, **more}
     return {"1": node("EmptyImage", color=color, **given), "2": save("1")}
 
@@ -38,7 +38,7 @@ def save(other: str, prefix: str = "t") -> Graph:
 
 
 def upscaled(color: int = 255) -> Graph:
-    """A graph in which a node between two fast nodes reports the number of steps in the options."""
+    """A graph with fast nodes and an upscaler, which takes as many steps as the simulator's options say."""
     return {
         "0": node("UpscaleModelLoader", model_name=UPSCALER),
         "1": node("EmptyImage", width=16, height=16, batch_size=1, color=color),
@@ -165,7 +165,7 @@ class SimulatedComfyUI:
 
     @contextlib.asynccontextmanager
     async def listener(self, name: str = CLIENT, *, metadata: bool = False) -> AsyncIterator[Listener]:
-        """Connect a socket of the client `name`, which may ask for metadata with previews."""
+        """Connect a socket as the client `name`. With `metadata`, the client asks for metadata with its previews."""
         async with self.session.ws_connect(f"{self.url}/ws", params={"clientId": name}) as socket:
             if metadata:
                 flags = {"supports_preview_metadata": True}

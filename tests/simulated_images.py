@@ -1,4 +1,4 @@
-"""A simulated server with OpenAI's Images API, and a client of it."""
+"""A simulated server with OpenAI's Images API, and a client for it."""
 
 import contextlib
 import io
@@ -25,7 +25,7 @@ def png(colour: str = "red", size: tuple[int, int] = (32, 32)) -> bytes:
 
 
 def looked_at(content: bytes) -> tuple[str | None, tuple[int, int]]:
-    """Format and size of an image; fails unless it can be read completely."""
+    """The format and the size of an image. Fails unless the whole image can be read."""
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         return image.format, image.size

@@ -1,7 +1,7 @@
-"""A back end for tests, and orders as a killed process left them.
+"""A back end for tests, and orders in the state in which a killed process leaves them.
 
-A test controls when and how this back end registers orders and answers, unlike the simulator, which acts like the real
-server.
+The simulator acts like the real server. With this back end, a test controls when and how orders are registered and
+answered.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Sora:
         return web.json_response({"id": self.register(order)["id"]})
 
     async def take_and_run(self, order: Order) -> web.StreamResponse:
-        """Take an order whose task runs until the test ends it."""
+        """Accept an order. Its task is running until the test ends it."""
         return web.json_response({"id": self.register(order, "running")["id"]})
 
     def register(self, order: Order, status: str = "succeeded") -> Task:
@@ -172,7 +172,7 @@ def on_the_key(status: Status, **fields: Any) -> State:
 
 
 async def place(proxy: Proxy, prompt: str = "a red fox") -> str:
-    """Place an order without waiting for it; returns its id."""
+    """Place an order without waiting for its result; returns its id."""
     async with proxy.chat(prompt, background=True) as answer:
         assert answer.status == 200, await answer.text()
         return str(answer.headers["x-generation-id"])

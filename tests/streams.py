@@ -1,4 +1,4 @@
-"""Reading streams, byte by byte."""
+"""Reading streams, down to the exact bytes."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""An order as a back end gets it."""
+"""An order in the form in which a back end gets it."""
 
 from pathlib import Path
 

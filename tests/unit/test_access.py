@@ -91,7 +91,7 @@ def test_a_key_file_that_is_not_text_is_reported_as_one_fault(tmp_path: Path) ->
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError) as caught:
         load_access(settings(tmp_path))
-    assert caught.value.faults == [f"DATA_DIR: {path}: does not contain a key. Remove it to have a new one generated"]
+    assert caught.value.faults == [f"DATA_DIR: {path}: does not contain a key. Remove the file to get a new key"]
 
 
 def test_a_fingerprint_is_stable_and_different_for_every_secret() -> None:

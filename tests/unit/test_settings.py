@@ -435,8 +435,8 @@ VALUE = "the value of 'x' must be printable ASCII text without spaces around it"
         ),
         ({"options": {"extra_headers": {"x": "…"}}}, ".options.extra_headers", "has … for 'x', which keeps the"),
         *(({"models": bad}, ".models", MODELS) for bad in ("fox", 5, True)),
-        ({"models": []}, ".models", "must contain a model. Leave it unset for all"),
-        ({"models": {}}, ".models", "must contain a model. Leave it unset for all"),
+        ({"models": []}, ".models", "must contain at least one model. To serve all models"),
+        ({"models": {}}, ".models", "must contain at least one model. To serve all models"),
         *(({"models": bad}, ".models", NAMES) for bad in NO_NAMES),
         ({"models": ["fox", "hare", "fox"]}, ".models", "contains the same name twice"),
     ],
@@ -643,7 +643,8 @@ def test_options_of_another_service_cannot_be_combined_with_comfyui(
     environment(API_KEYS='[{"key": "x"}]', SORA_BASE_URL="https://x", **chosen)
     name = "UPSTREAM=comfyui" if "UPSTREAM" in chosen else "COMFYUI_URL"
     assert faults() == [
-        f"{option}: is not for {name}. Use COMFYUI_URL alone, or BACKENDS" for option in ("API_KEYS", "SORA_BASE_URL")
+        f"{option}: can't be used with {name}. Use COMFYUI_URL alone, or BACKENDS"
+        for option in ("API_KEYS", "SORA_BASE_URL")
     ]
 
 

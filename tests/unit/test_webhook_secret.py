@@ -36,7 +36,7 @@ def test_a_secret_of_24_to_64_bytes_is_accepted(text: str) -> None:
 def test_the_message_about_a_bad_secret_file_does_not_show_its_content(tmp_path: Path) -> None:
     (tmp_path / "webhook_secret").write_text("MARKED")
     with pytest.raises(
-        ConfigurationError, match=f"webhook_secret: {RULE}. Remove it to have a new one generated"
+        ConfigurationError, match=f"webhook_secret: {RULE}. Remove the file to get a new secret"
     ) as caught:
         webhooks(tmp_path, Redactor(), "*")
     assert "MARKED" not in str(caught.value)
