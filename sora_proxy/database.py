@@ -24,6 +24,7 @@ from sora_proxy.background import start_task
 from sora_proxy.blocking import BlockingPool, Work
 from sora_proxy.database_file import DatabaseFile
 from sora_proxy.errors import ConfigurationError, StorageUnavailable
+from sora_proxy.schema import SCHEMA_VERSION, SchemaError, compare, migrate, version_of
 
 log = structlog.get_logger(__name__)
 
@@ -34,38 +35,6 @@ T = TypeVar("T")
 
 metadata = sa.MetaData()
 starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))  # one row: the last start
-
-# The table of upstream keys in schema version 3.
-KEYS_TABLE = """CREATE TABLE IF NOT EXISTS keys (number INTEGER NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL,
- config JSON NOT NULL, origin TEXT NOT NULL, created_at FLOAT NOT NULL, imported JSON, memory JSON,
- PRIMARY KEY (number), UNIQUE (id), UNIQUE (token))"""
-# The statements that migrate a file from version N to N + 1; the first entry is for version 1. Missing tables are
-# created anyway, so only changes to existing tables are listed here.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        "ALTER TABLE generations ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE generations ADD COLUMN listed JSON",
-        "ALTER TABLE generations ADD COLUMN ended_at FLOAT",
-        "UPDATE generations SET ended_at = created_at WHERE status IN ('completed', 'failed', 'cancelled')",
-        "CREATE INDEX ix_generations_ended_at ON generations (ended_at)",
-        "CREATE INDEX ix_generations_client ON generations (client, number)",
-    ),
-    ("ALTER TABLE generations ADD COLUMN backend TEXT",),
-    (
-        KEYS_TABLE,  # for files of version 1, which have no table of keys
-        "ALTER TABLE keys ADD COLUMN backend TEXT NOT NULL DEFAULT ''",
-    ),
-    (
-        "ALTER TABLE generations ADD COLUMN model TEXT",
-        "ALTER TABLE generations ADD COLUMN ignored JSON NOT NULL DEFAULT '[]'",
-    ),
-    ("ALTER TABLE generations ADD COLUMN size JSON",),
-    (
-        "ALTER TABLE generations ADD COLUMN calls JSON NOT NULL DEFAULT '[]'",
-        "ALTER TABLE generations ADD COLUMN usage JSON",
-    ),
-)
-SCHEMA_VERSION = len(MIGRATIONS) + 1
 
 
 class Database:
@@ -181,45 +150,56 @@ class Database:
 
     def _open(self) -> None:
         self._file.take()
+        version = 0
         try:
-            self._check()
+            version = self._examine()
             with self._write_engine.begin() as connection:
-                number = self._bring_into_place(connection)
+                number = self._bring_into_place(connection, version)
         except SQLAlchemyError as error:
-            raise ConfigurationError([f"{self._path}: can't be used as the database: {_reason(error)}"]) from None
+            migrated = f"migrated from version {version} to {SCHEMA_VERSION}"
+            use = migrated if 0 < version < SCHEMA_VERSION else "used as the database"
+            raise ConfigurationError([f"{self._path}: can't be {use}: {_reason(error)}"]) from None
+        except SchemaError as error:
+            raise ConfigurationError([f"{self._path}: {error}"]) from None
         self._file.opened(number)
+        if 0 < version < SCHEMA_VERSION:
+            log.info("database migrated", path=str(self._path), from_version=version, to_version=SCHEMA_VERSION)
         log.info("database opened", path=str(self._path), sqlite=sqlite3.sqlite_version, start=number)
 
-    def _check(self) -> None:
-        """Refuse a damaged file without changing it. Pages that are not read within `CHECK_SECONDS` are not checked."""
-        with self._write_engine.connect() as connection:
-            raw = cast("sqlite3.Connection", connection.connection.driver_connection)
-            timer = threading.Timer(CHECK_SECONDS, raw.interrupt)
-            timer.start()
-            try:
-                found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-            except OperationalError as error:
-                if _reason(error) != "interrupted":
-                    raise
-                log.warning("database check incomplete", seconds=CHECK_SECONDS)
-                return
-            finally:
-                timer.cancel()
+    def _examine(self) -> int:
+        """The version of the file; 0 if there is none. Raises SchemaError or ConfigurationError without changing it."""
+        if not self._path.exists():
+            return 0
+        with self._read_engine.connect() as connection:
+            self._check(connection)
+            version = version_of(connection)
+            if version == SCHEMA_VERSION:
+                compare(connection, metadata)
+            return version
+
+    def _check(self, connection: sa.Connection) -> None:
+        """Refuse a damaged file. Pages that are not read within `CHECK_SECONDS` are not checked."""
+        raw = cast("sqlite3.Connection", connection.connection.driver_connection)
+        timer = threading.Timer(CHECK_SECONDS, raw.interrupt)
+        timer.start()
+        try:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        except OperationalError as error:
+            if _reason(error) != "interrupted":
+                raise
+            log.warning("database check incomplete", seconds=CHECK_SECONDS)
+            return
+        finally:
+            timer.cancel()
         if found != "ok":
             advice = "Replace it with a backup, or save what can be read with sqlite3's .recover"
             raise ConfigurationError([f"{self._path}: the file is damaged ({found.splitlines()[-1]}). {advice}."])
 
-    def _bring_into_place(self, connection: sa.Connection) -> int:
+    def _bring_into_place(self, connection: sa.Connection, version: int) -> int:
         """Migrate the schema, and return the number of this start."""
-        version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-        if version > SCHEMA_VERSION:
-            raise ConfigurationError(
-                [f"{self._path}: was written by a newer version of sora_proxy. Use that version, or restore a backup"]
-            )
-        for statement in (each for step in MIGRATIONS[version - 1 :] if version for each in step):
-            connection.exec_driver_sql(statement)
-        metadata.create_all(connection)
-        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        if version < SCHEMA_VERSION:
+            migrate(connection, metadata)
+            compare(connection, metadata)
         last: int = connection.scalar(sa.select(sa.func.max(starts.c.number))) or 0
         self._file.check_start(last)
         connection.execute(starts.delete())

@@ -100,10 +100,11 @@ def readable(rows: sa.CursorResult[Any], name: str, read: Callable[[sa.Row[Any]]
 
 
 def has_keys(connection: sa.Connection) -> bool:
-    """Whether there are keys, enabled or not, other than the simulator's key and those of BACKENDS."""
-    others = (keys.c.token != SIMULATED_KEY.token) & (keys.c.backend == DEFAULT_BACKEND)
-    query = sa.select(keys.c.id).where(others).limit(1)
-    return connection.scalar(query) is not None
+    """Whether there are keys, enabled or not, other than the simulator's key and those of BACKENDS. The file may
+    not be migrated yet: in older files, keys have no column `backend`."""
+    rows = connection.execute(sa.text("SELECT * FROM keys")).mappings()
+    others = (row for row in rows if row["token"] != SIMULATED_KEY.token)
+    return any(row.get("backend", DEFAULT_BACKEND) == DEFAULT_BACKEND for row in others)
 
 
 def save(connection: sa.Connection, record: KeyRecord) -> None:

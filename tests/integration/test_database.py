@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sqlite3
 import subprocess
@@ -15,16 +16,17 @@ import pytest
 import sqlalchemy as sa
 
 from sora_proxy.blocking import BlockingPool
-from sora_proxy.database import SCHEMA_VERSION, Database
+from sora_proxy.database import Database
 from sora_proxy.errors import ConfigurationError
-from sora_proxy.generation import Generation, Status, new_generation_id
+from sora_proxy.generation import Generation, new_generation_id
 from sora_proxy.orders.store import Store
+from sora_proxy.schema import SCHEMA_VERSION
 from sora_proxy.spec import GenerationSpec
 from tests.conftest import StartProxy
 from tests.eventually import PATIENCE
 from tests.sora_server import Sora, in_front_of, outcome, place
+from tests.upgrade_samples import NAMES, Shape, restore, rows, shape
 
-RELEASED = Path(__file__).parents[1] / "data"
 PAGE = 4096
 
 
@@ -102,6 +104,7 @@ from sora_proxy.blocking import BlockingPool
 from sora_proxy.database import Database
 from sora_proxy.generation import Generation, GenerationSpec
 from sora_proxy.orders.store import Store
+import sora_proxy.app  # declares all tables
 
 async def main():
     database = Database(Path(sys.argv[1]), BlockingPool())
@@ -187,7 +190,7 @@ async def test_startup_continues_after_an_interrupted_database_check(
     pool = BlockingPool()
     database = await asyncio.to_thread(Database, path, pool)
 
-    @sa.event.listens_for(database._write_engine, "before_cursor_execute")
+    @sa.event.listens_for(database._read_engine, "before_cursor_execute")
     def interrupt(connection: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
         """Interrupt the check as the timer does, but immediately and only once."""
         if "quick_check" in statement:
@@ -204,75 +207,137 @@ async def test_startup_continues_after_an_interrupted_database_check(
 # --- Other versions ---------------------------------------------------------------------------------------------------
 
 
-async def released(path: Path, version: int) -> None:
-    """Make a database file as a released version wrote it."""
+async def shape_of(path: Path) -> tuple[int, Shape]:
+    """The version of a file, and its tables."""
 
-    def make() -> None:
-        path.parent.mkdir(parents=True)
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            connection.executescript((RELEASED / f"schema_{version}.sql").read_text())
-            connection.execute("PRAGMA journal_mode = WAL")
-
-    await asyncio.to_thread(make)
-
-
-async def schema(path: Path) -> tuple[int, list[str]]:
-    """The schema version of a file, and the statements that create its schema."""
-
-    def look() -> tuple[int, list[str]]:
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            statements = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            return version, [row[0] for row in statements]
+    def look() -> tuple[int, Shape]:
+        return cast("int", rows(path.parent, "PRAGMA user_version")[0][0]), shape(path.parent)
 
     return await asyncio.to_thread(look)
 
 
-@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
-async def test_a_file_of_each_released_version_is_migrated_with_all_its_content(path: Path, version: int) -> None:
-    await released(path, version)
-    async with opened(path) as database:
-        store = Store(database)
-        unfinished = await store.unfinished()
-        assert [each.status for each in unfinished] == [Status.queued, Status.submitting, Status.running]
-        if version == 4:
-            assert unfinished[0].spec.images == (f"{2:032x}.png",)
-        done = await store.find(f"chatcmpl-{4:032x}")
-        assert done is not None
-        assert (done.status, done.spec.images) == (Status.completed, ())
-        assert [type(event).__name__ for event in done.log] == ["Queued", "Progress", "Image", "Completed"]
-        assert await store.has_image(f"{1:032x}.png")
-        await store.add(Generation("chatcmpl-new", "client", GenerationSpec("sora-1.0", "a fox")))
-    async with opened(path) as database:
-        assert len(await Store(database).unfinished()) == 4
-    assert (await schema(path))[0] == SCHEMA_VERSION
+async def contents(path: Path) -> list[str]:
+    """Everything in a file, as SQL, and its version."""
 
-
-async def shape(path: Path) -> dict[str, list[tuple[str, str]]]:
-    """The columns and indexes of each table, by name."""
-
-    def look() -> dict[str, list[tuple[str, str]]]:
+    def look() -> list[str]:
         with contextlib.closing(sqlite3.connect(path)) as connection:
-            tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            return {
-                table: sorted(
-                    [(row[1], row[2]) for row in connection.execute(f"PRAGMA table_info({table})")]
-                    + [(row[1], "index") for row in connection.execute(f"PRAGMA index_list({table})")]
-                )
-                for table in tables
-            }
+            return [*connection.iterdump(), str(connection.execute("PRAGMA user_version").fetchone())]
 
     return await asyncio.to_thread(look)
 
 
-@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
-async def test_a_migrated_file_has_the_same_schema_as_a_new_file(path: Path, version: int) -> None:
-    await released(path, version)
-    new = path.with_name("new.db")
+async def execute(path: Path, script: str) -> None:
+    """Execute SQL on a file that is not open."""
+
+    def run() -> None:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.executescript(script)
+
+    await asyncio.to_thread(run)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_migrated_file_has_the_same_schema_as_a_new_file(path: Path, tmp_path: Path, name: str) -> None:
+    await asyncio.to_thread(restore, name, path.parent)
+    new = tmp_path / "new" / path.name
     for each in (path, new):
         async with opened(each):
             pass
-    assert await shape(path) == await shape(new)
+    assert await shape_of(path) == await shape_of(new)
+
+
+async def test_each_change_of_a_table_has_a_version_and_a_sample(path: Path, tmp_path: Path) -> None:
+    """If this fails, follow the recipe "Add a column" in CONTRIBUTING.md."""
+    (newest,) = [name for name in NAMES if name.split("_")[0] == f"v{SCHEMA_VERSION}"]
+    await asyncio.to_thread(restore, newest, path.parent)
+    new = tmp_path / "new" / path.name
+    async with opened(new):
+        pass
+    assert await shape_of(path) == await shape_of(new)
+
+
+async def test_a_migration_is_logged_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    await asyncio.to_thread(restore, "v3_d2d4a06", path.parent)
+    for _ in range(2):
+        async with opened(path):
+            pass
+    messages = [record.getMessage() for record in caplog.records if "database" in record.getMessage()]
+    assert ["migrated" in each for each in messages] == [True, False, False]
+    assert f"from_version=3 to_version={SCHEMA_VERSION}" in messages[0]
+
+
+@pytest.mark.parametrize("version", [1, 7])
+async def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, version: int) -> None:
+    name = next(each for each in NAMES if each.startswith(f"v{version}_half" if version == 7 else f"v{version}_"))
+    await asyncio.to_thread(restore, name, path.parent)
+    await execute(path, "DROP TABLE IF EXISTS webhook_outbox; CREATE INDEX webhook_outbox ON generations (spec)")
+    before = await contents(path)
+    fault = await fault_of_start(path)
+    assert fault.startswith(f"{path}: can't be migrated from version {version} to {SCHEMA_VERSION}: ")
+    assert await contents(path) == before
+    await execute(path, "DROP INDEX webhook_outbox")
+    async with opened(path) as database:
+        assert len(await Store(database).unfinished()) == 3
+
+
+RESTORE_OR_MOVE = "Restore a backup, or use another DATA_DIR"
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("ALTER TABLE events DROP COLUMN fields", f"table events has no column fields. {RESTORE_OR_MOVE}"),
+        ("DROP TABLE usage", f"table usage is missing. {RESTORE_OR_MOVE}"),
+        (
+            "DROP TABLE starts; CREATE TABLE starts (number INTEGER NOT NULL PRIMARY KEY, more TEXT NOT NULL)",
+            f"table starts requires an unknown column more. {RESTORE_OR_MOVE}",
+        ),
+        (
+            "DROP TABLE spending; CREATE TABLE spending (backend TEXT, day TEXT, images INTEGER)",
+            f"column backend of table spending has another type or constraint. {RESTORE_OR_MOVE}",
+        ),
+        (
+            f"PRAGMA user_version = {SCHEMA_VERSION + 1}",
+            "was written by a newer version of sora_proxy. Use that version, or restore a backup",
+        ),
+        ("DROP TABLE generations", "the file is not a database of sora_proxy. Move it away, or use another DATA_DIR"),
+    ],
+)
+async def test_a_file_that_another_program_changed_is_refused_in_one_line_and_kept(
+    path: Path, script: str, reason: str
+) -> None:
+    await filled(path, 1)
+    await execute(path, f"PRAGMA journal_mode = DELETE; {script}")  # opening it for writing would change the mode
+    before = await asyncio.to_thread(path.read_bytes)
+    assert await fault_of_start(path) == f"{path}: {reason}"
+    assert await asyncio.to_thread(path.read_bytes) == before
+    assert not await asyncio.to_thread(log_of(path).exists)
+
+
+@pytest.mark.parametrize("version", [0, 3, SCHEMA_VERSION + 1])
+async def test_a_database_of_another_program_is_refused_in_one_line_and_kept(
+    start_proxy: StartProxy, sora: Sora, path: Path, version: int
+) -> None:
+    await asyncio.to_thread(path.parent.mkdir)
+    await execute(path, f"CREATE TABLE keys (id INTEGER, name TEXT); PRAGMA user_version = {version}")
+    before = await asyncio.to_thread(path.read_bytes)
+    with pytest.raises(ConfigurationError) as caught:
+        async with start_proxy(**in_front_of(sora)):
+            pass
+    assert caught.value.faults == [
+        f"{path}: the file is not a database of sora_proxy. Move it away, or use another DATA_DIR"
+    ]
+    assert await asyncio.to_thread(path.read_bytes) == before
+    assert not await asyncio.to_thread(log_of(path).exists)
+
+
+async def test_columns_that_an_operator_added_are_kept(path: Path) -> None:
+    await filled(path, 1)
+    await execute(path, "ALTER TABLE generations ADD COLUMN note TEXT; UPDATE generations SET note = 'mine'")
+    async with opened(path) as database:
+        assert len(await Store(database).unfinished()) == 1
+    assert await asyncio.to_thread(rows, path.parent, "SELECT note FROM generations") == [("mine",)]
 
 
 async def test_the_search_for_unfinished_orders_uses_an_index(path: Path) -> None:
@@ -308,10 +373,10 @@ asyncio.run(database.open())
 
 
 async def test_a_kill_during_a_migration_leaves_the_older_version_intact(path: Path) -> None:
-    await released(path, 1)
-    before = await schema(path)
+    await asyncio.to_thread(restore, "v1_0bb76cb", path.parent)
+    before = await contents(path)
     await killed(KILLED_MIGRATING, str(path))
-    assert await schema(path) == before
+    assert await contents(path) == before
     async with opened(path) as database:
         assert len(await Store(database).unfinished()) == 3
 

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "api": FOLDERS - {"simulator"},
 }
 FAMILIES = ("chat", "images", "responses")
-MAX_ROOT_MODULES, MAX_CHAIN, MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 14, 16, 300, 50, 6
+MAX_ROOT_MODULES, MAX_CHAIN, MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 15, 16, 300, 50, 6
 
 
 @functools.cache
@@ -184,6 +184,7 @@ def test_the_modules_of_shared_types_import_only_one_another() -> None:
                 "operators.runtime_settings",
                 "operators.usage",
                 "orders",
+                "schema",
                 "webhooks.outbox",
             },
         ),

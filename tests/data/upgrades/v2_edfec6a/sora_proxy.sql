@@ -1,0 +1,59 @@
+BEGIN TRANSACTION;
+CREATE TABLE conversations (
+	number INTEGER NOT NULL, 
+	generation_id TEXT NOT NULL, 
+	client TEXT NOT NULL, 
+	messages JSON NOT NULL, 
+	PRIMARY KEY (number), 
+	UNIQUE (generation_id)
+);
+INSERT INTO "conversations" VALUES(1,'chatcmpl-11d3abf4ccd0190a8f8e4b829a706d7f','1286f4dd85c5f006','[["user","a red fox"]]');
+CREATE TABLE events (
+	generation_id TEXT NOT NULL, 
+	number INTEGER NOT NULL, 
+	kind TEXT NOT NULL, 
+	fields JSON NOT NULL, 
+	PRIMARY KEY (generation_id, number)
+);
+INSERT INTO "events" VALUES('chatcmpl-11d3abf4ccd0190a8f8e4b829a706d7f',1,'picture','{"index":0,"name":"e9bcc63d0ea606adfedbb3d1534a47cf.gif","url":null}');
+INSERT INTO "events" VALUES('chatcmpl-11d3abf4ccd0190a8f8e4b829a706d7f',2,'completed','{}');
+INSERT INTO "events" VALUES('chatcmpl-cea1ebc84c3ba44c73b2acdcde2c22e8',1,'picture','{"index":0,"name":"4a12d7917bf399aac11d64c96c314d7f.gif","url":null}');
+INSERT INTO "events" VALUES('chatcmpl-cea1ebc84c3ba44c73b2acdcde2c22e8',2,'completed','{}');
+INSERT INTO "events" VALUES('chatcmpl-5ddbd505899ff3b148518d8383a86cf3',1,'failed','{"code":"content_policy_violation","message":"the back end refused the order: it is against its rules"}');
+CREATE TABLE generations (
+	number INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	client TEXT NOT NULL, 
+	spec JSON NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	status TEXT NOT NULL, 
+	key_id TEXT, 
+	task_id TEXT, 
+	intent_at FLOAT, 
+	attempts INTEGER NOT NULL, 
+	lost INTEGER DEFAULT '0' NOT NULL, 
+	listed JSON, 
+	upstream_done_at FLOAT, 
+	assets JSON NOT NULL, 
+	PRIMARY KEY (number), 
+	UNIQUE (key_id, task_id), 
+	UNIQUE (id)
+);
+INSERT INTO "generations" VALUES(1,'chatcmpl-11d3abf4ccd0190a8f8e4b829a706d7f','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a red fox","n":1,"width":720,"height":480,"image":null,"include_usage":false,"metadata":{"webhook_url":"http://127.0.0.1:48251/"}}',1.79583193302156925198e+09,'completed','e0df18cbc24bd027','task_1',1.79583193302957320209e+09,1,0,NULL,1.79583193326189112667e+09,'[{"url":"http://127.0.0.1:39391/media/task_1.gif","width":null,"height":null,"id":null}]');
+INSERT INTO "generations" VALUES(2,'chatcmpl-cea1ebc84c3ba44c73b2acdcde2c22e8','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"the same fox in the snow","n":1,"width":720,"height":480,"image":"f7e9b3c6ea98faf13a855ee0d91c8814.gif","include_usage":false,"metadata":{}}',1.79583193332007050521e+09,'completed','e0df18cbc24bd027','task_2',1.79583193333071732518e+09,1,0,NULL,1.79583193336352467534e+09,'[{"url":"http://127.0.0.1:39391/media/task_2.gif","width":null,"height":null,"id":null}]');
+INSERT INTO "generations" VALUES(3,'chatcmpl-5ddbd505899ff3b148518d8383a86cf3','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a fox that fails","n":1,"width":720,"height":480,"image":null,"include_usage":false,"metadata":{}}',1.79583193339518022539e+09,'failed','e0df18cbc24bd027',NULL,1.79583193339772534367e+09,1,0,NULL,NULL,'[]');
+INSERT INTO "generations" VALUES(4,'chatcmpl-dc0f5283b0d0f3ac2cdbebd18ecf5f26','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a running fox","n":1,"width":720,"height":480,"image":null,"include_usage":false,"metadata":{}}',1795831933.42573,'running','e0df18cbc24bd027','task_3',1.79583193342773270607e+09,1,0,NULL,NULL,'[]');
+INSERT INTO "generations" VALUES(5,'chatcmpl-3bd5d17b2e341f3cddfff79945db2e9c','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a fox on its way","n":1,"width":720,"height":480,"image":null,"include_usage":false,"metadata":{}}',1.79583193345291924477e+09,'submitting','e0df18cbc24bd027',NULL,1.79583193345488762856e+09,1,0,NULL,NULL,'[]');
+INSERT INTO "generations" VALUES(6,'chatcmpl-af2d6a0ab66aca2bc62c138323b9814d','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a waiting fox","n":1,"width":720,"height":480,"image":"dbc5e4ba88cd65661d5e8f0f77c52ce2.gif","include_usage":false,"metadata":{}}',1.7958319334830973148e+09,'queued',NULL,NULL,NULL,0,0,NULL,NULL,'[]');
+CREATE TABLE pictures (
+	name TEXT NOT NULL, 
+	generation_id TEXT NOT NULL, 
+	PRIMARY KEY (name)
+);
+INSERT INTO "pictures" VALUES('e9bcc63d0ea606adfedbb3d1534a47cf.gif','chatcmpl-11d3abf4ccd0190a8f8e4b829a706d7f');
+INSERT INTO "pictures" VALUES('4a12d7917bf399aac11d64c96c314d7f.gif','chatcmpl-cea1ebc84c3ba44c73b2acdcde2c22e8');
+CREATE INDEX ix_generations_status ON generations (status);
+CREATE INDEX ix_pictures_generation_id ON pictures (generation_id);
+CREATE INDEX ix_conversations_client ON conversations (client);
+COMMIT;
+PRAGMA user_version = 2;

@@ -1,0 +1,182 @@
+BEGIN TRANSACTION;
+CREATE TABLE audit (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	at FLOAT NOT NULL, 
+	who TEXT NOT NULL, 
+	address TEXT, 
+	action TEXT NOT NULL, 
+	target TEXT NOT NULL, 
+	changes JSON NOT NULL
+);
+INSERT INTO "audit" VALUES(1,1.7958320009003198147e+09,'environment',NULL,'key.add','e0df18cbc24bd027','{"key":[null,"e0df18cbc24bd027"],"weight":[null,1.0],"max_rpm":[null,60],"max_concurrent":[null,2],"name":[null,"first"],"enabled":[null,true],"headers":[null,{}]}');
+INSERT INTO "audit" VALUES(2,1.79583200092898297313e+09,'admin key','127.0.0.1','session.begin','','{}');
+INSERT INTO "audit" VALUES(3,1.79583200093846893311e+09,'admin key','127.0.0.1','key.add','f2cacace0a40764a','{"key":[null,"f2cacace0a40764a"],"weight":[null,1.0],"max_rpm":[null,60],"name":[null,"kept"],"enabled":[null,false],"headers":[null,{}]}');
+INSERT INTO "audit" VALUES(4,1795832000.94658,'admin key','127.0.0.1','settings.change','VERBOSE_LOGGING','{"VERBOSE_LOGGING":[false,true]}');
+INSERT INTO "audit" VALUES(5,1.7958320009543945789e+09,'admin key','127.0.0.1','key.add','3af39c4b19369cb0','{"key":[null,"e3b0c44298fc1c14"],"weight":[null,1.0],"max_rpm":[null,60],"name":[null,"spare"],"enabled":[null,true],"headers":[null,{}]}');
+INSERT INTO "audit" VALUES(6,1.79583200095494818684e+09,'admin key','127.0.0.1','backend.add','spare','{"name":[null,"spare"],"kind":[null,"sora"],"base_url":[null,"http://127.0.0.1:9"],"options":[null,{}],"enabled":[null,false]}');
+CREATE TABLE backends (
+	number INTEGER NOT NULL, 
+	name TEXT NOT NULL, 
+	config JSON NOT NULL, 
+	origin TEXT NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	imported JSON, 
+	capabilities JSON, 
+	PRIMARY KEY (number), 
+	UNIQUE (name)
+);
+INSERT INTO "backends" VALUES(1,'sora','{"name":"sora","kind":"sora","base_url":"http://127.0.0.1:37937","models":null,"options":{},"enabled":true}','environment',1.79583200080642032625e+09,'{"name":"sora","kind":"sora","base_url":"http://127.0.0.1:37937","models":null,"options":{},"enabled":true}',NULL);
+INSERT INTO "backends" VALUES(2,'spare','{"name":"spare","kind":"sora","base_url":"http://127.0.0.1:9","models":null,"options":{},"enabled":false}','admin',1.79583200095301556589e+09,NULL,NULL);
+CREATE TABLE conversations (
+	number INTEGER NOT NULL, 
+	generation_id TEXT NOT NULL, 
+	client TEXT NOT NULL, 
+	messages JSON NOT NULL, 
+	PRIMARY KEY (number), 
+	UNIQUE (generation_id)
+);
+INSERT INTO "conversations" VALUES(1,'chatcmpl-954c1f3f06043df136688f09c099d6bc','1286f4dd85c5f006','[["user","a red fox"]]');
+CREATE TABLE discarded_pictures (
+	name TEXT NOT NULL, 
+	PRIMARY KEY (name)
+);
+CREATE TABLE events (
+	generation_id TEXT NOT NULL, 
+	number INTEGER NOT NULL, 
+	kind TEXT NOT NULL, 
+	fields JSON NOT NULL, 
+	PRIMARY KEY (generation_id, number)
+);
+INSERT INTO "events" VALUES('chatcmpl-954c1f3f06043df136688f09c099d6bc',1,'picture','{"index":0,"name":"10ee376805d053782ead7fd4b30428b2.gif","url":null}');
+INSERT INTO "events" VALUES('chatcmpl-954c1f3f06043df136688f09c099d6bc',2,'completed','{}');
+INSERT INTO "events" VALUES('chatcmpl-7649d527113d255aa8d2f7279682b311',1,'picture','{"index":0,"name":"9c20e27eddeffe85732f7175af5adc82.gif","url":null}');
+INSERT INTO "events" VALUES('chatcmpl-7649d527113d255aa8d2f7279682b311',2,'completed','{}');
+INSERT INTO "events" VALUES('chatcmpl-015c8ef40f9b389c0cf86e10a7e9fa8b',1,'failed','{"code":"content_policy_violation","message":"the back end refused the order: it is against its rules"}');
+CREATE TABLE generations (
+	number INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	client TEXT NOT NULL, 
+	spec JSON NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	status TEXT NOT NULL, 
+	key_id TEXT, 
+	task_id TEXT, 
+	intent_at FLOAT, 
+	attempts INTEGER NOT NULL, 
+	lost INTEGER DEFAULT '0' NOT NULL, 
+	listed JSON, 
+	upstream_done_at FLOAT, 
+	assets JSON NOT NULL, 
+	backend TEXT, 
+	model TEXT, 
+	ignored JSON DEFAULT '[]' NOT NULL, 
+	ended_at FLOAT, 
+	PRIMARY KEY (number), 
+	UNIQUE (key_id, task_id), 
+	UNIQUE (id)
+);
+INSERT INTO "generations" VALUES(1,'chatcmpl-954c1f3f06043df136688f09c099d6bc','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a red fox","n":1,"width":720,"height":480,"images":[],"include_usage":false,"metadata":{"webhook_url":"http://127.0.0.1:38125/"},"keep":false,"format":null,"compression":null,"webhook_url":"http://127.0.0.1:38125/","origin":"http://127.0.0.1:46523","mask":null,"parameters":{},"previews":0}',1.79583200096438121793e+09,'completed','e0df18cbc24bd027','task_1',1.79583200111938476569e+09,1,0,'[]',1.79583200123735594756e+09,'[{"url":"http://127.0.0.1:37937/media/task_1.gif","width":null,"height":null,"id":null,"file":null,"ours_only":false}]','sora','sora-1.0','[]',1.79583200131047415739e+09);
+INSERT INTO "generations" VALUES(2,'chatcmpl-7649d527113d255aa8d2f7279682b311','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"the same fox in the snow","n":1,"width":720,"height":480,"images":["a6bd435253d1ae491ad01d3a2592cc09.gif"],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0}',1.79583200132873439794e+09,'completed','e0df18cbc24bd027','task_2',1.79583200134295344358e+09,1,0,NULL,1.79583200145786929134e+09,'[{"url":"http://127.0.0.1:37937/media/task_2.gif","width":null,"height":null,"id":null,"file":null,"ours_only":false}]','sora','sora-1.0','[]',1.79583200146632194519e+09);
+INSERT INTO "generations" VALUES(3,'chatcmpl-015c8ef40f9b389c0cf86e10a7e9fa8b','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a fox that fails","n":1,"width":720,"height":480,"images":[],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0}',1.79583200147189879416e+09,'failed','e0df18cbc24bd027',NULL,1.79583200147439289088e+09,1,0,NULL,NULL,'[]','sora','sora-1.0','[]',1.79583200147973370548e+09);
+INSERT INTO "generations" VALUES(4,'chatcmpl-be63cbbb835c5ad81c5c4a2d12328beb','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a running fox","n":1,"width":720,"height":480,"images":[],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0}',1.79583200150236964223e+09,'running','e0df18cbc24bd027','task_3',1.79583200150556087501e+09,1,0,NULL,NULL,'[]','sora','sora-1.0','[]',NULL);
+INSERT INTO "generations" VALUES(5,'chatcmpl-40de78154e029857984c69c80c70507f','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a fox on its way","n":1,"width":720,"height":480,"images":[],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0}',1.79583200153401303291e+09,'submitting','e0df18cbc24bd027',NULL,1.79583200153917241096e+09,1,0,NULL,NULL,'[]','sora','sora-1.0','[]',NULL);
+INSERT INTO "generations" VALUES(6,'chatcmpl-5054745f5c85f148ab0b09dacb75b50b','1286f4dd85c5f006','{"model":"sora-1.0","prompt":"a waiting fox","n":1,"width":720,"height":480,"images":["d14f62dc648a2e322741011f553f85e7.gif"],"include_usage":false,"metadata":{},"keep":false,"format":null,"compression":null,"webhook_url":null,"origin":"","mask":null,"parameters":{},"previews":0}',1.79583200157428145415e+09,'queued',NULL,NULL,NULL,0,0,NULL,NULL,'[]',NULL,NULL,'[]',NULL);
+CREATE TABLE keys (
+	number INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	token TEXT NOT NULL, 
+	backend TEXT DEFAULT '' NOT NULL, 
+	config JSON NOT NULL, 
+	origin TEXT NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	imported JSON, 
+	memory JSON, 
+	PRIMARY KEY (number), 
+	UNIQUE (id), 
+	UNIQUE (token)
+);
+INSERT INTO "keys" VALUES(1,'e0df18cbc24bd027','upstream-token-of-the-tests','','{"key":"upstream-token-of-the-tests","weight":1.0,"max_rpm":60,"max_concurrent":2,"name":"first","proxy":"","enabled":true,"notes":null,"base_url":null,"headers":{}}','environment',1.79583200089756393432e+09,'{"key":"upstream-token-of-the-tests","weight":1.0,"max_rpm":60,"max_concurrent":2,"name":"first","proxy":"","enabled":true,"notes":null,"base_url":null,"headers":{}}',NULL);
+INSERT INTO "keys" VALUES(2,'f2cacace0a40764a','upstream-token-of-an-operator','','{"key":"upstream-token-of-an-operator","weight":1.0,"max_rpm":60,"max_concurrent":null,"name":"kept","proxy":"","enabled":false,"notes":null,"base_url":null,"headers":{}}','admin',1.79583200093585205079e+09,'null',NULL);
+INSERT INTO "keys" VALUES(3,'3af39c4b19369cb0','spare/spare','spare','{"key":"","weight":1.0,"max_rpm":60,"max_concurrent":null,"name":"spare","proxy":"","enabled":true,"notes":null,"base_url":null,"headers":{}}','admin',1.79583200095312643055e+09,'null',NULL);
+CREATE TABLE pictures (
+	name TEXT NOT NULL, 
+	generation_id TEXT NOT NULL, 
+	PRIMARY KEY (name)
+);
+INSERT INTO "pictures" VALUES('10ee376805d053782ead7fd4b30428b2.gif','chatcmpl-954c1f3f06043df136688f09c099d6bc');
+INSERT INTO "pictures" VALUES('9c20e27eddeffe85732f7175af5adc82.gif','chatcmpl-7649d527113d255aa8d2f7279682b311');
+CREATE TABLE sent_requests (
+	answer_id TEXT NOT NULL, 
+	client TEXT NOT NULL, 
+	"key" TEXT, 
+	digest TEXT NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	PRIMARY KEY (answer_id), 
+	UNIQUE (client, "key")
+);
+INSERT INTO "sent_requests" VALUES('chatcmpl-954c1f3f06043df136688f09c099d6bc','1286f4dd85c5f006','a red fox','66ec0194b8101e245bb21551764e3711e9bb1766397244165c6845d66085b1e6',1.79583200096438121793e+09);
+INSERT INTO "sent_requests" VALUES('chatcmpl-7649d527113d255aa8d2f7279682b311','1286f4dd85c5f006','the same fox in the snow','47186bf11fdb1985db397ee61c62fe2186fe58adab262d8ddc32c26d8c928d34',1.79583200132873439794e+09);
+INSERT INTO "sent_requests" VALUES('chatcmpl-015c8ef40f9b389c0cf86e10a7e9fa8b','1286f4dd85c5f006','a fox that fails','53fa9705eb5501d518e8a41edd1329fb1fd33d5dcfebb3b2ebcf183d44fb5d84',1.79583200147189879416e+09);
+INSERT INTO "sent_requests" VALUES('chatcmpl-be63cbbb835c5ad81c5c4a2d12328beb','1286f4dd85c5f006','a running fox','d8ff4486a522e7712579d18aa2c4d86b6a20295f33279b9a02de9c6179f0ed72',1.79583200150236964223e+09);
+INSERT INTO "sent_requests" VALUES('chatcmpl-40de78154e029857984c69c80c70507f','1286f4dd85c5f006','a fox on its way','c03fee91426436be07aef3c4f7d09850170e8eb9c1b9a06aeacf36977cbe7217',1.79583200153401303291e+09);
+INSERT INTO "sent_requests" VALUES('chatcmpl-5054745f5c85f148ab0b09dacb75b50b','1286f4dd85c5f006','a waiting fox','207bed5fb96ae5093e15fae2ee0dbf9dd3d4e2f59dd80dc4af81ce10531ab253',1.79583200157428145415e+09);
+CREATE TABLE settings (
+	name TEXT NOT NULL, 
+	value JSON NOT NULL, 
+	PRIMARY KEY (name)
+);
+INSERT INTO "settings" VALUES('VERBOSE_LOGGING','true');
+CREATE TABLE starts (
+	number INTEGER NOT NULL, 
+	PRIMARY KEY (number)
+);
+INSERT INTO "starts" VALUES(1);
+CREATE TABLE submissions (
+	generation_id TEXT NOT NULL, 
+	attempt INTEGER NOT NULL, 
+	key_id TEXT NOT NULL, 
+	at FLOAT NOT NULL, 
+	PRIMARY KEY (generation_id, attempt)
+);
+INSERT INTO "submissions" VALUES('chatcmpl-954c1f3f06043df136688f09c099d6bc',1,'e0df18cbc24bd027',1.795832001130903244e+09);
+INSERT INTO "submissions" VALUES('chatcmpl-7649d527113d255aa8d2f7279682b311',1,'e0df18cbc24bd027',1.79583200135386133198e+09);
+INSERT INTO "submissions" VALUES('chatcmpl-015c8ef40f9b389c0cf86e10a7e9fa8b',1,'e0df18cbc24bd027',1.79583200148058581349e+09);
+INSERT INTO "submissions" VALUES('chatcmpl-be63cbbb835c5ad81c5c4a2d12328beb',1,'e0df18cbc24bd027',1.79583200151153302192e+09);
+INSERT INTO "submissions" VALUES('chatcmpl-40de78154e029857984c69c80c70507f',1,'e0df18cbc24bd027',1.79583200154071021079e+09);
+CREATE TABLE usage (
+	key_id TEXT NOT NULL, 
+	day TEXT NOT NULL, 
+	sent INTEGER NOT NULL, 
+	accepted INTEGER NOT NULL, 
+	refused INTEGER NOT NULL, 
+	completed INTEGER NOT NULL, 
+	failed INTEGER NOT NULL, 
+	pictures INTEGER NOT NULL, 
+	PRIMARY KEY (key_id, day)
+);
+INSERT INTO "usage" VALUES('e0df18cbc24bd027','2026-11-28',5,3,1,2,0,2);
+CREATE TABLE webhook_outbox (
+	id TEXT NOT NULL, 
+	generation_id TEXT NOT NULL, 
+	address TEXT NOT NULL, 
+	host TEXT NOT NULL, 
+	body TEXT NOT NULL, 
+	attempts INTEGER NOT NULL, 
+	due_at FLOAT NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (generation_id)
+);
+INSERT INTO "webhook_outbox" VALUES('msg_ffdfdd978c740d9bf22beb2487d52492','chatcmpl-954c1f3f06043df136688f09c099d6bc','http://127.0.0.1:38125/','127.0.0.1','{"type":"generation.completed","timestamp":"2026-11-28T02:13:21.312975Z","data":{"id":"chatcmpl-954c1f3f06043df136688f09c099d6bc","object":"generation","status":"completed","created":1795832000,"model":"sora-1.0","n":1,"backend":"sora","backend_model":"sora-1.0","backend_id":"task_1","ignored_parameters":[],"pictures":["http://127.0.0.1:46523/images/10ee376805d053782ead7fd4b30428b2.gif"],"error":null,"metadata":{"webhook_url":"http://127.0.0.1:38125/"}}}',1,1.79583200652880692477e+09);
+CREATE INDEX ix_generations_status ON generations (status);
+CREATE INDEX ix_generations_ended_at ON generations (ended_at);
+CREATE INDEX ix_generations_client ON generations (client, number);
+CREATE INDEX ix_pictures_generation_id ON pictures (generation_id);
+CREATE INDEX ix_conversations_client ON conversations (client);
+CREATE INDEX ix_sent_requests_created_at ON sent_requests (created_at);
+CREATE INDEX ix_sent_requests_digest ON sent_requests (client, digest);
+CREATE INDEX ix_webhook_outbox_due_at ON webhook_outbox (due_at);
+CREATE INDEX ix_submissions_at ON submissions (at);
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('audit',6);
+COMMIT;
+PRAGMA user_version = 5;
