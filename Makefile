@@ -20,6 +20,8 @@ FLAGS = --quiet --disable-pip-version-check --no-compile
 INSTALL = $(BIN)/python -m pip install $(FLAGS)
 LOCKED = $(INSTALL) --require-hashes
 packages = $$(grep -c '^[a-z].*==' $(1)) packages
+# $(call step,WHAT,COMMAND) says what a step does, and afterwards how long it took.
+step = @echo "$(1) ..."; began=$$(date +%s); { $(2); } && echo "  done in $$(($$(date +%s) - began)) s"
 
 # Otherwise, a target that failed halfway would look finished to the next make.
 .DELETE_ON_ERROR:
@@ -68,9 +70,9 @@ clean:
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "sora_proxy needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@echo "Making a virtual environment in $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); $(install_venv) && $(PYTHON) -m venv $(VENV); }
+	$(call step,Making a virtual environment in $(VENV) (about 5 s),$(make_venv))
 
+make_venv = $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); $(install_venv) && $(PYTHON) -m venv $(VENV); }
 # Debian has venv's pip in a separate package. root gets it installed; other users are told its name.
 define install_venv
 { if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
@@ -82,28 +84,25 @@ define install_venv
 endef
 
 $(RUN): requirements.txt | $(BIN)/python
-	@echo "Installing the server's $(call packages,$<) into $(VENV) (70 MB) ..."
-	@$(LOCKED) -r $<
+	$(call step,Installing the server's $(call packages,$<) into $(VENV) (70 MB; about 15 s and the download),$(LOCKED) -r $<)
 	@touch $@
 
 # setuptools is installed only while it builds what has no wheel: one package, and the checkout.
+define install_tests
+$(LOCKED) -r requirements/build.txt && $(LOCKED) --no-build-isolation --use-pep517 -r $< && \
+	$(INSTALL) --no-build-isolation --no-deps -e . && $(BIN)/python -m pip uninstall --quiet --yes setuptools
+endef
 $(TEST): requirements/test.txt requirements/build.txt setup.cfg pyproject.toml $(RUN)
-	@echo "Installing the tests' $(call packages,$<) into $(VENV) (80 MB) ..."
-	@$(LOCKED) -r requirements/build.txt
-	@$(LOCKED) --no-build-isolation --use-pep517 -r $<
-	@$(INSTALL) --no-build-isolation --no-deps -e .
-	@$(BIN)/python -m pip uninstall --quiet --yes setuptools
+	$(call step,Installing the tests' $(call packages,$<) into $(VENV) (80 MB),$(install_tests))
 	@touch $@
 
 $(LINT): requirements/lint.txt $(TEST)
-	@echo "Installing the linters' $(call packages,$<) into $(VENV) (85 MB) ..."
-	@$(LOCKED) -r $<
+	$(call step,Installing the linters' $(call packages,$<) into $(VENV) (85 MB),$(LOCKED) -r $<)
 	@touch $@
 
 # It has the same name as the current SDK, so it has its own folder; the packages that it imports are in .venv.
 $(LEGACY_SDK): requirements/openai-0.28.txt | $(BIN)/python
-	@echo "Installing openai 0.28.1 into $(@D) (0.5 MB) ..."
-	@$(LOCKED) --no-deps --upgrade --target $(@D) -r $<
+	$(call step,Installing openai 0.28.1 into $(@D) (0.5 MB),$(LOCKED) --no-deps --upgrade --target $(@D) -r $<)
 	@touch $@
 
 $(LITELLM)/.installed: SIZE = 600 MB
