@@ -1,8 +1,8 @@
-"""The command line: the server, and the simulator alone."""
+"""The command line, which runs the server, or only the simulator."""
 
 import sys
 
-if sys.platform == "win32":  # before the imports that Windows lacks: resource here, fcntl in other modules
+if sys.platform == "win32":  # before imports of modules that Windows lacks: resource here, fcntl elsewhere
     print("sora_proxy needs Linux, macOS or WSL. On Windows, run it in WSL or in Docker.", file=sys.stderr)
     sys.exit(2)
 
@@ -62,7 +62,7 @@ def _serve() -> int:
         app = create_app(settings, access, redactor)
         with asyncio.Runner() as runner:
             if not runner.run(serve(app, functools.partial(_announce, app))):
-                # A thread hangs in a call. Its intent is on disk, so waiting would only delay the next start.
+                # A thread hangs in a call. The order's intent is on disk, so waiting would only delay the next start.
                 stop_logging()
                 os._exit(0)
     except ConfigurationError as error:
@@ -78,7 +78,7 @@ def _misconfigured(error: ConfigurationError) -> int:
 
 
 def _secrets(settings: Settings, access: Access) -> list[str]:
-    """The configured secrets, for the log's mask."""
+    """The configured secrets, which the log masks."""
     proxies = (*egresses_of(settings), *(proxy for key in settings.api_keys for proxy in key.proxy))
     passwords = (proxy.password.get_secret_value() for proxy in proxies if proxy and proxy.password)
     keys = [key.token for key in settings.api_keys] + [key.token for key in settings.client_keys]
@@ -86,7 +86,7 @@ def _secrets(settings: Settings, access: Access) -> list[str]:
 
 
 def _tune_process() -> None:
-    """Keep new files private, allow many connections, and collect garbage rarely (its pauses were measurable)."""
+    """Keep new files private, allow many connections, and collect garbage rarely, since its pauses are measurable."""
     os.umask(0o077)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:

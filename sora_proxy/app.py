@@ -1,7 +1,7 @@
 """The composition root: makes the shared objects, connects them, and starts and stops them.
 
-Read it first. `Program` has the objects that are started and stopped; `create_app` adds the others and makes all of
-them available to the routes.
+`Program` has the objects that are started and stopped; `create_app` adds the other objects and makes all of them
+available to the routes.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ from sora_proxy.webhooks import outbox
 from sora_proxy.webhooks.webhooks import Webhooks
 
 MAX_BODY_BYTES = 32 * 2**20
-LARGE_BODIES_AT_ONCE = 4  # each may take three times its size in memory until its image is on disk
+LARGE_BODIES_AT_ONCE = 4  # a body may take three times its size in memory until its images are on disk
 # The functions that take part in the commit of each step, and the tables whose rows are deleted with a generation.
 WRITERS = (usage.count, submissions.note, outbox.put)
 TABLES_OF_A_GENERATION = (store.events, store.images, conversations, submissions.submissions, outbox.outbox)
@@ -87,7 +87,7 @@ class Program:
         self.database = Database(database_path_of(settings), self.threads)
         source = KeySource(settings, self.threads)
         entries = source.read()
-        # The choice of the back end also depends on stored keys, stored back ends and the key file.
+        # The choice of the back end depends on the settings, the stored back ends and keys, and the key file.
         peek = self.database.peek
         stored = Stored(peek(load) or [], bool(peek(has_backends)), source.found or bool(peek(has_keys)))
         self.choice = BackendChoice(settings, self.threads, stored)

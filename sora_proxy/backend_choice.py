@@ -1,4 +1,4 @@
-"""BackendChoice: the back ends that the settings choose. It is a part of the composition root."""
+"""BackendChoice: the back ends that the settings choose. This module is a part of the composition root."""
 
 import contextlib
 import secrets
@@ -35,8 +35,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The stored state at startup: the readable back ends, whether any are stored, and whether keys for the back end of
-    the older options are stored or in the key file."""
+    """The stored state at startup. `backends` are the readable back ends; `has_backends` counts unreadable ones too.
+
+    `has_keys`: keys for the back end of the older options are configured or stored.
+    """
 
     backends: Sequence[BackendRecord]
     has_backends: bool
@@ -44,10 +46,9 @@ class Stored:
 
 
 class BackendChoice:
-    """The back ends that the settings choose. The simulator's port is opened at once, so its address is known early.
+    """The back ends that the settings choose. The simulator's port is opened at once, so that its address is known.
 
-    Raises ConfigurationError for an unknown name, or if no back end is configured although the operator seems to have
-    meant one.
+    Raises ConfigurationError for an unknown name, or if no back end is configured although other options suggest one.
     """
 
     def __init__(self, settings: Settings, threads: BlockingPool, stored: Stored) -> None:
@@ -69,7 +70,7 @@ class BackendChoice:
 
     @property
     def default_name(self) -> str:
-        """The back end of keys that name none: that of the older options, or the simulator."""
+        """The default back end of keys: the simulator if it is in use, else the back end of the older options."""
         if self.simulated:
             return "simulator"
         return "sora" if upstream_of(self._settings) in (AUTO, COMFYUI, OPENAI) else self._settings.upstream

@@ -1,4 +1,4 @@
-"""Background tasks and loops. A loop that dies is logged, restarted and shown in readiness.
+"""Background tasks and loops. A loop that dies is logged and restarted, and the readiness check shows it.
 
 All tasks outside of task groups are started here, so that each task has a name and every failure is logged.
 """
@@ -13,7 +13,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0  # before a loop that died is restarted
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0  # the wait before a loop that died is restarted
 T = TypeVar("T")
 Loop = Callable[[], Coroutine[Any, Any, object]]
 
@@ -23,7 +23,7 @@ def start_task(
 ) -> asyncio.Task[T]:
     """Start a task. An exception that ends it is logged, unless the caller awaits its outcome (`awaited`).
 
-    `shared`: it works for more than the order or request that starts it, so its log lines do not carry their ids.
+    `shared`: the task serves more than one order or request, so its log lines contain no id of an order or request.
     """
     context = contextvars.Context() if shared else None
     task = asyncio.get_running_loop().create_task(coroutine, name=name, context=context)
@@ -45,27 +45,27 @@ async def finished(waiting: asyncio.Future[Any]) -> None:
         except asyncio.CancelledError:
             continue
     if not waiting.cancelled():
-        waiting.exception()  # retrieved, so that asyncio does not report it
+        waiting.exception()  # retrieves the exception, so that asyncio does not report it
 
 
 async def uninterrupted(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await work that must not be interrupted: a cancellation takes effect when the work has ended, a second one at
-    once."""
+    """Await work that must not be interrupted: a first cancellation takes effect when the work has ended, a second
+    cancellation at once."""
     task = start_task(coroutine, name="uninterrupted", awaited=True)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # retrieved: the caller is gone
+            task.exception()  # retrieves the exception, since the caller has gone
         raise
 
 
 class Background:
-    """Keeps loops running. A loop that returns is finished; one that raises is restarted after a growing pause."""
+    """Keeps loops running. A loop that returns is finished; a loop that raises is restarted after a growing pause."""
 
     def __init__(self) -> None:
-        # All the mutable state: the names of the loops that died, until they have run without errors for a while.
+        # All the mutable state: the names of loops that died and have not yet run again for a while.
         self._dead: set[str] = set()
 
     def __repr__(self) -> str:
@@ -73,7 +73,7 @@ class Background:
 
     @property
     def dead(self) -> list[str]:
-        """The names of the loops that died and have not yet run again for as long as their next pause would be."""
+        """The loops that died. A name is removed when its loop has run for as long as the next pause would be."""
         return sorted(self._dead)
 
     @contextlib.asynccontextmanager

@@ -27,7 +27,7 @@ class Work(StrEnum):
     probe = "probe"
     download = "download"
     media = "media"
-    send = "send"  # images for clients, which must not wait until other images are converted
+    send = "send"  # images for clients: sending must not wait until other images are converted
     store_write = "store-write"
     store_read = "store-read"
 
@@ -67,8 +67,8 @@ class BlockingPool:
         return bool(self._calls)
 
     def branch(self) -> "BlockingPool":
-        """A second pool of the same size, for calls that must not wait for others. It is closed with this pool, or when
-        nothing refers to it any more.
+        """A second pool of the same size, for calls that must not wait for those in this pool. It is closed with this
+        pool, or when no object refers to it any more.
         """
         branch = BlockingPool()
         branch._calls = self._calls

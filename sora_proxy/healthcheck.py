@@ -1,6 +1,6 @@
 """The health check of containers, `python -m sora_proxy.healthcheck`: its exit status is 0 if the server is alive.
 
-It is a separate module, so that a check every few seconds does not load the whole program. It makes curl unnecessary.
+This is a separate module, so that a check every few seconds does not load the whole program. Containers need no curl.
 """
 
 import sys
@@ -10,7 +10,7 @@ from sora_proxy.errors import ConfigurationError
 from sora_proxy.settings.reading import load_settings
 
 TIMEOUT_SECONDS = 5.0
-# A server that listens on all addresses is reached by the loopback address.
+# A server that listens on all addresses is reached at the loopback address.
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
@@ -20,7 +20,7 @@ def main() -> int:
         settings = load_settings()
         host = ANY_ADDRESS.get(settings.api_host, settings.api_host)
         url = f"http://{f'[{host}]' if ':' in host else host}:{settings.api_port}/health/live"
-        # A proxy of the environment must not be used between a server and itself.
+        # A proxy from the environment must not be used for a call within one machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
             return 0 if answer.status == 200 else 1

@@ -21,7 +21,7 @@ from sora_proxy.api.reference import routes as reference
 from sora_proxy.api.reference.routes import API_DOCUMENT, ApiDocument
 from sora_proxy.api.responses import routes as responses
 
-# Outermost first.
+# The outermost middleware comes first.
 MIDDLEWARES = (request_context, errors, cors, access)
 
 OPEN = [
@@ -58,7 +58,7 @@ FOR_CLIENTS = [
     web.get("/v1/models", models.list_models),
     web.get("/v1/models/{model:.+}", models.retrieve_model),
 ]
-# The same routes under the paths of other clients: those of the legacy SDK, with engines, and those of Azure.
+# The same routes under the paths that other clients use: the legacy SDK, with engines, and Azure's.
 ALIASES = [
     web.post("/v1/engines/{model}/chat/completions", chat.create),
     web.get("/v1/engines/{model}/chat/completions/{id}", stored_completions.retrieve),

@@ -61,7 +61,7 @@ def banner(app: web.Application, urls: Sequence[str], why_simulated: str | None,
         f"sora_proxy {__version__} listens on {', '.join(urls)}",
         f"  back end:    {_backends(app[BACKENDS_IN_USE].enabled, why_simulated)}",
         f"  client key:  {_client_key(access, place)}",
-        f"  admin key:   {_kept(access.admin_key_file) if access.admin_key_file else 'the one in ADMIN_KEY'}",
+        f"  admin key:   {_stored(access.admin_key_file) if access.admin_key_file else 'the value of ADMIN_KEY'}",
         "",
         f"Open {url} in a browser and enter the client key. Or paste this into another terminal:",
         "",
@@ -76,12 +76,12 @@ def banner(app: web.Application, urls: Sequence[str], why_simulated: str | None,
 def _client_key(access: Access, place: Place) -> str:
     file = access.client_key_file
     if file is None:
-        return "the one in API_AUTH_TOKEN"
-    return f"{access.client_key} ({_kept(file)})" if place.terminal else f"the output of `{place.reading(file)}`"
+        return "the value of API_AUTH_TOKEN"
+    return f"{access.client_key} ({_stored(file)})" if place.terminal else f"the output of `{place.reading(file)}`"
 
 
-def _kept(file: Path) -> str:
-    return f"kept in {file.absolute()}"
+def _stored(file: Path) -> str:
+    return f"stored in {file.absolute()}"
 
 
 def _authorization(access: Access, place: Place) -> str:

@@ -1,4 +1,4 @@
-"""The health checks of orchestrators. They need no key, are answered from memory, and reveal nothing else."""
+"""The health checks for orchestrators. They need no key, and call no back end."""
 
 import time
 
@@ -29,7 +29,7 @@ async def ready(request: web.Request) -> web.Response:
     """Check whether new orders are accepted, and name the back ends that make their images.
 
     `backends` shows for each back end whether it has a usable key and could be reached at the last attempt.
-    `restarting` names background loops that died and will be restarted.
+    `restarting` lists the background loops that died and will be restarted.
     """
     name_backend(request)
     request.app[SUPERVISOR].check_ready()

@@ -1,4 +1,4 @@
-"""The models, from memory: clients list them whenever they start, and wait for only a few seconds."""
+"""The routes for models. They answer from memory, since clients list the models at each start, with short timeouts."""
 
 from typing import Any
 

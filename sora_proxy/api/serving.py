@@ -19,7 +19,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 KEEPALIVE_SECONDS = 30.0
 BACKLOG = 4096
 HANDLER_SECONDS = 1.0  # how long handlers may take to end once their streams have ended
-CLOSING_SECONDS = 2.0  # the part of the grace period that is left for closing after the last answer
+CLOSING_SECONDS = 2.0  # the part of the grace period that is reserved for closing connections
 
 
 async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:

@@ -10,7 +10,7 @@ from sora_proxy.generation import Generation
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Input and output tokens. `more` holds other counters of the back end by its own names, such as the cost."""
+    """Input and output tokens. `more` has the back end's other counters, such as the cost, by its own names."""
 
     text_tokens: int
     image_tokens: int
@@ -27,7 +27,7 @@ class TokenUsage:
 
 
 def token_usage_of(generation: Generation) -> TokenUsage:
-    """The token usage of a generation. If the back end counted no tokens, each word and each image counts as one."""
+    """The token usage of a generation. Without counts from the back end, each word and each image is one token."""
     usage = dict(generation.state.usage or {})
     taken, made = (usage.pop(name, None) for name in ("input_tokens", "output_tokens"))
     usage.pop("total_tokens", None)

@@ -1,7 +1,7 @@
 """Discovery: asks the back ends for their capabilities, at startup and regularly.
 
-The answers are stored, so that a back end's models are served while its server can't be reached. A back end that has
-not answered yet is asked more often.
+The answers are stored, so that a back end's models are offered even while its server can't be reached. A back end
+that has not answered yet is asked more often.
 """
 
 import asyncio
@@ -31,8 +31,10 @@ class Keep(Protocol):
 
 
 class Discovery:
-    """Asks the back ends, with one key of each server. `keep` gets a back end's name and its capabilities, `explain`
-    its name and the reason why it did not answer, or None if it did."""
+    """Asks the back ends, with one key of each server. `keep` gets a back end's name and its capabilities.
+
+    `explain` gets a back end's name and the reason why it did not answer, or None if it answered.
+    """
 
     def __init__(self, backends: Backends, keep: Keep, explain: Callable[[str, str | None], None]) -> None:
         self._backends = backends
@@ -53,9 +55,9 @@ class Discovery:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def ask(self, backend: Backend) -> None:
-        """Ask a back end now. The models of a server that does not answer are kept.
+        """Ask a back end now. The models of a server that does not answer stay listed.
 
-        Raises a server's Fault if none of them answers, or StorageUnavailable.
+        Raises the Fault of a server if no server answers, or StorageUnavailable.
         """
         outcomes = await asyncio.gather(
             *(self._answer(backend, key) for key in _a_key_of_each_server(backend)), return_exceptions=True
@@ -89,14 +91,14 @@ class Discovery:
             self._faults[backend.name] = str(error)
             self._explain(backend.name, str(error))
         except Exception:
-            # A bug in reading one back end's answer must not keep the others from being asked.
+            # A bug in reading one back end's answer must not prevent calls to the others.
             log.exception("model listing crashed", backend=backend.name)
         else:
             self._faults.pop(backend.name, None)
             self._explain(backend.name, None)
 
     async def _answer(self, backend: Backend, key: Key) -> Capabilities:
-        """The capabilities of one server. An unreachable server is noted, so that orders go elsewhere at once."""
+        """The capabilities of one server. An unreachable server is noted, so that orders use other servers at once."""
         account = backend.keys.account(key)
         try:
             return await backend.upstream.ask_capabilities(account)

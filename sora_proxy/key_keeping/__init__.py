@@ -1,7 +1,7 @@
 """Where do upstream keys come from? KeyKeeping loads them into the pools at startup, and keeps them up to date.
 
 They come from the database and from their source. While the server runs, the source is checked for changes, the state
-of the keys is stored, and tokens that expire are logged.
+of the keys is stored, and warnings about tokens that expire soon are logged.
 """
 
 import contextlib

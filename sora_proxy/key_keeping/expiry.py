@@ -1,4 +1,4 @@
-"""The expiry of upstream keys: many tokens are JWTs with an `exp`, which is read and not verified."""
+"""The expiry of upstream keys: many tokens are JWTs with an `exp`, which is read but not verified."""
 
 import asyncio
 import datetime as dt
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 DAY_SECONDS = 86400.0
 CHECK_INTERVAL_SECONDS = 3600.0
-YEAR_10000 = 253402300800  # no clock can show a later time
+YEAR_10000 = 253402300800  # `datetime` can't represent this time or a later one
 
 
 def expiry_of(token: str) -> float | None:

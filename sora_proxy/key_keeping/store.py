@@ -83,7 +83,7 @@ def load(connection: sa.Connection) -> list[tuple[KeyRecord, KeyMemory | None]]:
 
 
 def readable(rows: sa.CursorResult[Any], name: str, read: Callable[[sa.Row[Any]], T]) -> Iterator[T]:
-    """The results of `read` for the rows. An unreadable row is logged by its column `name` and left out, so that the
+    """The results of `read` for the rows. An unreadable row is logged with its column `name`, and skipped, so that the
     server can start."""
     while True:
         row = None
@@ -100,7 +100,7 @@ def readable(rows: sa.CursorResult[Any], name: str, read: Callable[[sa.Row[Any]]
 
 
 def has_keys(connection: sa.Connection) -> bool:
-    """Whether there are keys, enabled or not, other than the simulator's own and those of BACKENDS."""
+    """Whether there are keys, enabled or not, other than the simulator's key and those of BACKENDS."""
     others = (keys.c.token != SIMULATED_KEY.token) & (keys.c.backend == DEFAULT_BACKEND)
     query = sa.select(keys.c.id).where(others).limit(1)
     return connection.scalar(query) is not None
@@ -145,5 +145,5 @@ def _record(row: sa.Row[Any]) -> KeyRecord:
 
 
 def _config(stored: dict[str, Any]) -> UpstreamKey:
-    """A key's configuration from its stored fields. Older versions stored an empty text for a missing token."""
+    """A key's configuration from its stored fields. Older versions stored an empty string for a missing token."""
     return UpstreamKey.model_validate({name: value for name, value in stored.items() if (name, value) != ("key", "")})

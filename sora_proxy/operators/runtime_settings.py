@@ -1,7 +1,7 @@
 """RuntimeSettings: the few options that operators may change while the server runs.
 
-Their choices are stored in the database and win over the configuration until they are set to null. `current` holds the
-settings in force. Code that needs one of these options reads it there every time.
+Their choices are stored in the database, and override the configuration until they are set to null. `current` contains
+the settings in force. Code that needs one of these options reads it from `current` every time.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from sora_proxy.settings.options import Settings
 
 log = structlog.get_logger(__name__)
 
-# By the names of the options: the field of the settings, and the check of its values.
+# For the name of each option, its field of the settings, and the check of its values.
 FIELDS = {name.upper(): name for name, field in Settings.model_fields.items() if AT_RUN_TIME in field.metadata}
 CHECKS: dict[str, TypeAdapter[Any]] = {
     option: TypeAdapter(Settings.model_fields[name].rebuild_annotation()) for option, name in FIELDS.items()
@@ -63,7 +63,7 @@ class RuntimeSettings:
         self._take_effect(stored)
 
     async def change(self, changes: dict[str, Any], actor: Actor) -> None:
-        """Set options, all or none; None restores the configured value.
+        """Set all of these options, or none; the value None restores the configured one.
 
         Raises UnknownOption or InvalidOption.
         """

@@ -1,8 +1,8 @@
 """Backend: one back end as orders see it, with its keys and the poller of its tasks.
 
-`work` carries an order on a leased key from its intent until its results are known. Each step starts from the state on
-disk, so the same code resumes orders after a restart. An order of unknown outcome is searched for before it is sent
-again. If the back end offers no search, the order is sent again only if the operator chose that.
+`work` carries out an order on a leased key, from the intent until the results are known. Each step starts from the
+state on disk, so the same code resumes orders after a restart. An order of unknown outcome is searched for before it is
+sent again. If the back end offers no search, the order is sent again only if the operator chose that.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from sora_proxy.upstream.model_names import Route
 
 log = structlog.get_logger(__name__)
 
-MAX_SENDS = 3  # for an order that is lost again and again: a back end may charge for each attempt
+MAX_SENDS = 3  # an order that is lost each time is not sent more often: a back end may charge for each attempt
 SEARCHABLE = (Identity.named, Identity.listed)
 
 
@@ -48,7 +48,7 @@ class SendPolicy:
     settle_time: float = 20.0
     on_unknown: Literal["auto", "requeue", "fail"] = "auto"
     on_lost: Literal["fail", "requeue"] = "fail"
-    generation_timeout: float = 1800.0  # how long clients wait, and a request to a synchronous back end may take
+    generation_timeout: float = 1800.0  # how long clients wait, and how long a call to a synchronous back end may take
     give_up_after: float = 21_600.0
     poll_interval: float = 3.0
 
@@ -68,14 +68,14 @@ class Resources:
 
 
 class Backend:
-    """A back end at work on any number of orders. Their state is in the generations, not here."""
+    """A back end that works on any number of orders. The state of each order is in its generation, not here."""
 
     def __init__(self, upstream: Upstream, keys: KeyPool, resources: Resources) -> None:
         store, policy = resources.store, resources.policy
         self.keys = keys
         self.upstream = upstream
-        self.enabled = True  # whether it accepts new orders
-        self._replaced: list[Upstream] = []  # calls through them may still be under way
+        self.enabled = True  # whether the back end accepts new orders
+        self._replaced: list[Upstream] = []  # calls through a replaced upstream may still be under way
         self._media = resources.media
         self._routes = resources.routes
         self._policy = policy
@@ -95,7 +95,7 @@ class Backend:
 
     @property
     def outage(self) -> str | None:
-        """Why its servers can't be reached; None if, as far as is known, one of them can."""
+        """Why the servers of the back end can't be reached; None if one of them may be reachable."""
         incident = outage({key.server for key in self.keys.keys if key.in_service})
         return incident.reason if incident else None
 
@@ -126,7 +126,7 @@ class Backend:
                 await self._follow(generation, lease)
 
     async def images(self, generation: Generation, *, store: bool) -> list[Image]:
-        """The results of a finished task: stored here, or as links. Raises TaskFailed if none may be used."""
+        """The results of a finished task, as stored images or as links. Raises TaskFailed if none is usable."""
         return await self._results.images(generation, store=store)
 
     async def cancel_task(self, generation: Generation) -> None:
@@ -163,14 +163,14 @@ class Backend:
         fields |= {"backend": self.name, "key_id": lease.key.id, "listed": listed}
         fields |= {"attempts": generation.state.attempts + calls, "intent_at": time.time()}
         await self._recorder.record(generation, generation.state.to(Status.submitting, **fields))
-        if generation.cancelled:  # while the intent was written
+        if generation.cancelled:  # by the client, while the intent was written
             await self._recorder.requeue(generation)
         else:
             await uninterrupted(self._sending.send(Order(generation, lease, uploads)))
 
     def _ordered_fields(self, generation: Generation) -> dict[str, Any]:
-        """The state's fields that describe the order at this back end. Those of an order with single calls do not
-        change."""
+        """The state's fields that describe the order at this back end. They do not change once the order has single
+        calls."""
         spec, state = generation.spec, generation.state
         if state.calls:
             return {"calls": state.calls}
@@ -185,12 +185,12 @@ class Backend:
         return InputImage(file, await self.upstream.upload(file, self.keys.account(key)))
 
     def _route(self, spec: GenerationSpec) -> Route:
-        """The route to this back end's model. If the model is no longer served, the clients' name is used as the back
-        end's own."""
+        """The route to this back end's model. If the back end no longer serves the model, the route has the name that
+        the client used."""
         return self._routes(spec).get(self.name) or Route(self.name, spec.model, Abilities())
 
     async def _settle(self, generation: Generation, lease: Lease) -> None:
-        """Adopt the task of an order of unknown outcome, or find that there is none; then it may be sent again."""
+        """Find and adopt the task of an order of unknown outcome. If there is no task, the order may be sent again."""
         searchable = self.upstream.identity in SEARCHABLE
         if searchable and (task_id := await self._search(generation, lease)):
             log.info("order found at the back end", key=lease.key.alias)
@@ -235,7 +235,7 @@ class Backend:
 
 
 def _with_intents(calls: Sequence[SingleCall], count: int) -> tuple[SingleCall, ...]:
-    """All calls, with an intent for the first `count` of those that have no outcome yet."""
+    """All calls, with an intent for the first `count` calls that have no outcome yet."""
     left = [number for number, call in enumerate(calls) if not call.done][:count]
     intent = [SingleCall(sent=True, counted=call.counted + 1) for call in calls]
     return tuple(intent[number] if number in left else call for number, call in enumerate(calls))

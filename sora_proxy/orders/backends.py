@@ -1,9 +1,8 @@
-"""Backends: the back ends in use, and the choice of those for which an order waits. They may change at run time.
+"""Backends: the back ends in use, which may change at run time, and the choice of those that an order waits for.
 
-An order goes to the first back end, as configured, that serves its model and can take it at once. If all are busy, it
-waits in the line of each, and the first back end with a free key takes it. A back end whose daily cap leaves no room
-for the order is skipped. An order that a back end accepted stays there, and so does an order some of whose images it
-has made.
+An order goes to the first back end in the configuration that serves its model and can take it at once. If all of them
+are busy, the order waits in the line of each, and the first back end with a free key takes it. A back end whose daily
+cap leaves no room for the order is skipped. An order stays at a back end that accepted it or made some of its images.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ class Backends:
     def __init__(self, routes: Routes, max_wait: float) -> None:
         self._routes = routes
         self._max_wait = max_wait
-        # All the mutable state: the back ends, and an event that is set when they change next.
+        # All the mutable state: the back ends, and an event that is set when they next change.
         self._by_name: dict[str, Backend] = {}
         self._next_change = asyncio.Event()
 
@@ -67,7 +66,7 @@ class Backends:
         return self._by_name.get(name)
 
     def of(self, generation: Generation) -> Backend:
-        """The back end that has an order. Orders stored by older versions do not name it; their key belongs to it.
+        """The back end that has an order. Older versions did not store its name, but only a key that belongs to it.
 
         Raises NoUpstreamKey.
         """
@@ -85,7 +84,7 @@ class Backends:
         return [backend for name in self._routes(spec) if (backend := self.get(name)) is not None]
 
     def changed(self) -> None:
-        """Wake the orders that no back end supported, so that they check again."""
+        """Wake the orders that no back end supported, because the back ends have changed."""
         self._next_change.set()
         self._next_change = asyncio.Event()
 
@@ -107,7 +106,7 @@ class Backends:
         return route.model if route else None
 
     def can_resume(self, generation: Generation) -> bool:
-        """Whether an unfinished order can be resumed: no back end has it yet, or one of these has it."""
+        """Whether an unfinished order can be resumed: either no back end has it yet, or its back end is in use."""
         return generation.state.backend is None or generation.state.backend in self._by_name
 
     def check_usable(self) -> None:
@@ -116,7 +115,7 @@ class Backends:
             raise next((no_key_left(backend.keys.keys) for backend in self.enabled), NoUpstreamKey())
 
     def admit(self, spec: GenerationSpec, client: str, arriving: Sequence[str]) -> None:
-        """Check that a back end that supports the client's order has room for it in its queue.
+        """Check that at least one back end that supports the client's order has room in its queue.
 
         Raises NoUpstreamKey, DailyCapReached or QueueFull.
         """
@@ -167,9 +166,9 @@ class Waiting:
         return [begun] if begun else []
 
     async def lease(self, on_wait: OnWait) -> tuple[Backend, Lease]:
-        """Wait for a key; `on_wait` gets the positions in line. Raises NoUpstreamKey when no usable key is left,
-        DailyCapReached if daily caps are a reason for that, or the fault because of which all back ends refuse
-        orders."""
+        """Wait for a key; `on_wait` gets the positions in line. Raises NoUpstreamKey if no usable key is left,
+        DailyCapReached if a daily cap is one of the reasons, or the fault for which all back ends refuse the
+        order."""
         while True:
             if self._generation.state.backend is None:
                 await self._backends.until_served(self._generation.spec)
@@ -187,7 +186,7 @@ class Waiting:
             return serving[pool], lease
 
     def note_refusal(self, backend: Backend, now: float) -> float:
-        """Note a refusal that the order did not cause. Returns for how many seconds this back end has refused it."""
+        """Note a refusal that the order did not cause. Returns the seconds since the first refusal by this back end."""
         seconds = self._place_in(backend.keys).note_refusal(now)
         if seconds >= backend.keys.queue.max_refused_seconds:
             self._given_up.add(backend.keys)
@@ -200,6 +199,6 @@ class Waiting:
 
 
 def _capped(backends: Collection[Backend], images: int) -> dict[str, DailyCapReached]:
-    """The refusals of the back ends whose daily cap leaves no room for this many images, by name."""
+    """The refusals, by name, of the back ends whose daily cap leaves no room for this many images."""
     refusals = {backend.name: backend.cap_reached(images) for backend in backends}
     return {name: refusal for name, refusal in refusals.items() if refusal is not None}

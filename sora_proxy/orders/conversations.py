@@ -40,7 +40,7 @@ class Page:
 
 
 class Conversations:
-    """The stored conversations. Methods raise StorageUnavailable when the database refuses."""
+    """The stored conversations. Methods raise StorageUnavailable if the database fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -29,7 +29,7 @@ def limited_wait(generation: Generation, seconds: float) -> Iterator[None]:
         log.warning("generation overdue", seconds=seconds)
         generation.end_wait()
 
-    # The time does not count from the intent: the task may have ended while the server was down, and clocks change.
+    # The time is not measured from the intent: the task may have ended while the server was down, and clocks change.
     timer = asyncio.get_running_loop().call_later(seconds, end_wait)
     try:
         yield
@@ -45,7 +45,7 @@ class Following:
         self._longest = longest
 
     async def results(self, generation: Generation, lease: Lease, show: Show) -> tuple[Asset, ...]:
-        """The results of a generation's task; `show` gets its progress meanwhile. Raises the Fault that ended it."""
+        """The results of a generation's task; `show` gets the progress. Raises the Fault that ended the task."""
         try:
             async with asyncio.timeout(self._longest):
                 return await self._watch(generation, lease, show)

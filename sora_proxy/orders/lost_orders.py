@@ -1,10 +1,10 @@
 """LostOrders: the search for orders whose answer never arrived, to learn whether the back end registered them.
 
-A back end with named tasks is asked for the id that this server gave the order. One with listed tasks has no such id,
-so the search reads the account's list of tasks. There a key has at most one open intent, and the tasks of other
-generations are on disk, so the remaining task with the order's prompt is the order. In a list without prompts, the
-order is the one task that was not listed before its intent. The search uses no clock, because a wrong one could cause
-an order to be sent twice.
+A back end with named tasks is asked for the id that this server gave the order. A back end with listed tasks does not
+know such an id, so the search reads the account's list of tasks. At such a back end, a key has at most one open intent,
+and the tasks of other generations are on disk. So the remaining task with the order's prompt is the order. In a list
+without prompts, the order is the only task that was not listed before the intent. The search uses no clock, because a
+wrong clock could cause an order to be sent twice.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from sora_proxy.upstream import Identity, Snapshot, Upstream
 
 log = structlog.get_logger(__name__)
 
-MIN_GOOD_POLLS = 3  # number of good polls without the order after which it counts as never registered
+MIN_GOOD_POLLS = 3  # an order that is missing from this many good polls counts as never registered
 
 
 class LostOrders:
@@ -36,14 +36,14 @@ class LostOrders:
         self._settle_time = settle_time
 
     async def listed_before(self, key: Key) -> tuple[str, ...] | None:
-        """The ids of a key's tasks before an order is sent; None where prompts in the list identify the order.
+        """The ids of a key's tasks before an order is sent; None if a search for the order does not need them.
 
         This takes one more call, unless it is known that lists have prompts. Raises Fault before anything is sent.
         """
         if self.upstream.identity is not Identity.listed:
             return None
         has_prompts = self.upstream.names_tasks
-        if has_prompts is None:  # no list was read since startup: assume that lists are as before
+        if has_prompts is None:  # no list has been read since startup: assume that lists are as before
             with contextlib.suppress(StorageUnavailable):
                 has_prompts = await self._store.lists_lacked_prompts() is False
         if has_prompts:

@@ -1,7 +1,7 @@
 """Readers: the requests that wait for a generation, and its cancellation when all of them have left.
 
-By default an abandoned generation continues, because it is paid for and its client may come back. An order can ask
-to be cancelled if its last reader leaves without an answer and no reader comes back within the grace period. A
+By default an abandoned generation continues, because it is paid for and its client may come back. A request can have
+its generation cancelled if the last reader leaves without an answer and no reader comes back within the grace period. A
 generation that never had a reader is not abandoned.
 """
 
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class Readers:
-    """Counts the readers of generations. `cancel` ends an abandoned one `grace` seconds after its last reader left."""
+    """Counts the readers of generations. `cancel` is called `grace` seconds after a generation was abandoned."""
 
     def __init__(self, cancel: Callable[[Generation], Awaitable[None]], grace: float) -> None:
         self._cancel = cancel
@@ -72,7 +72,7 @@ class Readers:
         try:
             await self._cancel(generation)
             log.info("abandoned order cancelled", generation=generation.id)
-        except Stopping:  # the next start resumes it
+        except Stopping:  # the next start resumes the generation
             pass
         except StorageUnavailable as error:
             log.warning("cancelling abandoned order failed", generation=generation.id, reason=str(error))

@@ -1,4 +1,4 @@
-"""Store: generations, their events and images, in the database."""
+"""Store: generations, their events and the names of their images, in the database."""
 
 import asyncio
 import functools
@@ -15,7 +15,7 @@ from sora_proxy.event_log import Cancelled, Event, EventLog, Failed, Image, even
 from sora_proxy.generation import BEYOND_RECALL, FINAL, Asset, Generation, Phase, SingleCall, State, Status, Step
 from sora_proxy.spec import GenerationSpec
 
-# A new column is a field of `State`, a line here and a migration. A new field of the order needs no column: see `spec`.
+# A new column needs a field of `State`, a line here and a migration. A new field of the order is stored in `spec`.
 generations = sa.Table(
     "generations",
     metadata,
@@ -40,7 +40,7 @@ generations = sa.Table(
     sa.Column("calls", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("usage", sa.JSON(none_as_null=True)),
     sa.Column("ended_at", sa.Float, index=True),  # when its log ended; null again once its content is deleted
-    # An upstream task belongs to one generation at most.
+    # An upstream task belongs to at most one generation.
     sa.UniqueConstraint("key_id", "task_id"),
     sa.Index("ix_generations_client", "client", "number"),
 )
@@ -68,16 +68,16 @@ def _change_of(columns: tuple[str, ...]) -> sa.Update:
     return generations.update().where(generations.c.id == sa.bindparam("which")).values(values)
 
 
-# Functions that write in the transaction of a new generation, and in that of each of its steps.
+# Functions that write in the transaction of a new generation, and functions that write in the transaction of a step.
 InSameCommit = Callable[[sa.Connection, Generation], None]
 Writer = Callable[[sa.Connection, Step], None]
 
 
 class Store:
-    """The stored part of every generation. Methods raise StorageUnavailable when the database refuses.
+    """The stored part of every generation. Methods raise StorageUnavailable if the database fails.
 
-    `writers` take part in the commit of each step, on the database's thread; one that raises an error undoes it.
-    `followers` are called after it.
+    `writers` take part in the commit of each step, on the database's thread; an error in a writer undoes the step.
+    `followers` are called after the commit.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Store:
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
-            # The commit continues on its thread. The log in memory must not fall behind it, so the caller waits.
+            # The commit continues on its thread. The log in memory must not fall behind the database, so this waits.
             await finished(writing)
             raise
         finally:
@@ -198,7 +198,7 @@ class Store:
         return await self._database.read(lambda connection: _load(connection, generations.c.status.in_(live)))
 
     async def known_tasks(self, key_id: str, task_ids: Sequence[str]) -> set[str]:
-        """The upstream tasks, out of these, that belong to a generation."""
+        """Those of the given upstream tasks that belong to a generation."""
         query = sa.select(generations.c.task_id).where(
             generations.c.key_id == key_id, generations.c.task_id.in_(list(task_ids))
         )

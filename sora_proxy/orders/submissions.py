@@ -55,7 +55,7 @@ class Submissions:
         self._database = database
 
     async def ages(self) -> dict[str, list[float]]:
-        """The ages in seconds of the uses of each key in the last minute, oldest first."""
+        """For each key, the ages in seconds of its uses in the last minute, oldest first."""
         now = time.time()
         query = sa.select(submissions.c.key_id, submissions.c.at).order_by(submissions.c.at)
         rows = await self._database.read(lambda connection: connection.execute(query).all())

@@ -1,6 +1,6 @@
-"""Supervisor: owner of all generations that have not ended. Each has one coroutine, which alone changes its state.
+"""Supervisor: owner of all generations that have not ended. Each generation has one coroutine, which carries it out.
 
-A handler passes an order in, gets a `Generation` at once, and from then on only follows that generation's log. The
+A handler passes on an order, gets a `Generation` as soon as the order is on disk, and then only follows its log. The
 generation continues when the handler, its client or its stream ends.
 """
 
@@ -34,9 +34,9 @@ class Supervisor:
         self._media = media
         self._run = run
         # All the mutable state: generations that have not ended and their coroutines, orders being committed and their
-        # clients, cancellations under way, and whether the server stops.
+        # clients, cancellations under way, and whether the server is stopping.
         self._live: dict[str, Generation] = {}
-        self._parked: dict[str, Generation] = {}  # of back ends that are not configured
+        self._parked: dict[str, Generation] = {}  # the generations of back ends that are not configured
         self._coroutines: dict[str, asyncio.Task[None]] = {}
         self._arriving: dict[str, asyncio.Task[Generation]] = {}
         self._clients_arriving: list[str] = []
@@ -80,7 +80,7 @@ class Supervisor:
         return await asyncio.shield(accepting)
 
     async def find(self, generation_id: str, client: str) -> Generation | None:
-        """A client's own generation. That of another client is treated like an unknown one, by the same query."""
+        """A client's own generation. Another client's generation is treated like an unknown one, by the same query."""
         if (arriving := self._arriving.get(generation_id)) is not None:
             await asyncio.wait([arriving])
         live = self._live.get(generation_id) or self._parked.get(generation_id)
@@ -94,8 +94,8 @@ class Supervisor:
     async def cancel(self, generation: Generation) -> None:
         """Cancel a generation, unless it has ended. When this returns, the cancellation is on disk.
 
-        An order that was not sent never will be. For an upstream task, the generation's coroutine holds the key until
-        the task has ended. Raises Stopping or StorageUnavailable.
+        An order that was not sent will never be sent. If there is an upstream task, the generation's coroutine holds
+        the key until the task has ended. Raises Stopping or StorageUnavailable.
         """
         if generation.ended:
             return
@@ -105,10 +105,10 @@ class Supervisor:
             self._in_background(self._cancel_task(generation), f"cancel task of {generation.id}")
 
     async def recover(self) -> None:
-        """Resume the generations that the previous process left unfinished. Orders that were sent are not sent again.
+        """Resume the generations that the previous process left unfinished. Accepted orders are not sent again.
 
         A generation of a back end that is not configured waits until the server is started with that back end, because
-        no other one knows the task.
+        no other back end knows the task.
         """
         unfinished = await self._store.unfinished()
         resumable = [each for each in unfinished if self._backends.can_resume(each)]
@@ -118,7 +118,7 @@ class Supervisor:
             log.info("resuming unfinished generations", generations=len(resumable))
         for backend, count in Counter(each.state.backend for each in parked).items():
             log.warning("unfinished generations without back end", backend=backend, generations=count)
-        # Generations that have a key take it before the queue is served: its open intent must stay the only one.
+        # Generations that have a key take it before the queue is served, so that its open intent stays the only one.
         for generation in sorted(resumable, key=lambda generation: generation.status is Status.queued):
             self._start_coroutine(generation)
         inputs = {name for generation in unfinished for name in generation.spec.inputs}
@@ -147,7 +147,7 @@ class Supervisor:
 
     async def _accept(self, generation: Generation, also: Sequence[InSameCommit]) -> Generation:
         await self._store.add(generation, *also)
-        # The only place where a prompt is logged, and only if the operator chose verbose logging.
+        # This is the only place where a prompt is logged, and only if the operator chose verbose logging.
         log.debug("order accepted", generation=generation.id, prompt=generation.spec.prompt)
         self._start_coroutine(generation)
         return generation
@@ -160,7 +160,7 @@ class Supervisor:
         await self._store.cancel(generation)
         generation.log.close()
         self._parked.pop(generation.id, None)
-        # Nothing was awaited after the commit, so a coroutine that waits in line can't have got a key in between.
+        # Nothing was awaited after the commit, so a coroutine that waits in line can't have received a key in between.
         if generation.status is Status.cancelled and (coroutine := self._coroutines.get(generation.id)) is not None:
             coroutine.cancel()
 
@@ -169,7 +169,7 @@ class Supervisor:
             await self._backends.of(generation).cancel_task(generation)
 
     def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a coroutine that ends even if its caller is cancelled."""
+        """Run a coroutine that completes even if its caller is cancelled."""
         task = start_task(work, name=name)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
@@ -189,7 +189,7 @@ class Supervisor:
         try:
             await self._run(generation)
         except Exception:
-            # Even its failure could not be recorded: the next start resumes it.
+            # Not even the failure could be recorded. The next start resumes the generation.
             log.exception("generation interrupted")
         finally:
             generation.log.close()

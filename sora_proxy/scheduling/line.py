@@ -1,4 +1,4 @@
-"""Line: the queue of orders that wait for a key, fair between clients. The orders of one client stay first-in,
+"""Line: the queue of orders that wait for a key, fair between clients. The orders of one client are served first-in,
 first-out.
 
 Start-time fair queueing: each client has a tag, a point of virtual time at which its next order may go. The client with
@@ -23,8 +23,9 @@ G = TypeVar("G")
 class Place(Generic[G]):
     """The place of one generation's order in line. An order that returns after a refusal gets its old place.
 
-    `model` is the back end's own name of its model; None: any key can take it. `number` is the number of its arrival.
-    `position` counts from 1; `last_position` is the one that was reported last. `updated` is set by any change.
+    `model` is the back end's own name of its model; None: any key can take the order. `number` is the number of its
+    arrival. `position` counts from 1; `last_position` is the position that was reported last. `updated` is set by any
+    change.
     """
 
     client: str
@@ -55,12 +56,12 @@ class Place(Generic[G]):
 
 @dataclass(slots=True)
 class _Client(Generic[G]):
-    number: int  # of its arrival; it decides between equal tags
+    number: int  # the order of arrival of the clients, which decides between equal tags
     stride: int
-    tag: int = 0  # when its next order may go, in virtual time
+    tag: int = 0  # the virtual time at which its next order may go
     waiting: set[Place[G]] = field(default_factory=set)  # its orders in line
-    places: list[Place[G]] = field(default_factory=list)  # a heap of the same; it may hold orders that left
-    entered: int | None = None  # the tag of its entry among the next clients
+    places: list[Place[G]] = field(default_factory=list)  # a heap of its orders; orders that left may still be in it
+    entered: int | None = None  # the tag of its entry in the heap of next clients
 
     def count_before(self, mark: tuple[int, int]) -> int:
         """The number of its orders before a mark, which is a tag and the number of a client."""
@@ -75,7 +76,7 @@ class _Client(Generic[G]):
 
 
 class Line(Generic[G]):
-    """One line. `weights` are the shares of clients by name; every other client has 1."""
+    """One line. `weights` are the shares of clients by name; every other client has weight 1."""
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = weights

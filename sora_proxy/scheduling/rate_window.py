@@ -31,8 +31,8 @@ class SlidingWindow:
         self._uses.append(now)
 
     def undo(self, uses: Iterable[float]) -> None:
-        """Remove the uses of these times, because they did not happen. Uses from before the last minute may be gone
-        already."""
+        """Remove the uses of these times, because they did not happen. Uses from before the last minute may already be
+        gone."""
         for use in uses:
             with contextlib.suppress(ValueError):
                 self._uses.remove(use)

@@ -1,4 +1,7 @@
-"""The keys of clients and operators. There is no default secret: unset keys are generated, in files with mode 0600."""
+"""The keys of clients and operators.
+
+There is no default secret: if a key is not set, one is generated, and stored in a file of mode 0600.
+"""
 
 import functools
 import hashlib
@@ -37,12 +40,12 @@ class Access:
 
     @functools.cached_property
     def weights(self) -> dict[str, float]:
-        """The shares of the queue, by the fingerprints of client keys; the share of all others is 1."""
+        """The shares of the queue, by the fingerprints of client keys; the share of each other key is 1."""
         return {fingerprint(other.token): other.weight for other in self.others}
 
     @functools.cached_property
     def names(self) -> dict[str, str]:
-        """The operator's names of the client keys, by their fingerprints."""
+        """The operator's names for the client keys, by the keys' fingerprints."""
         names = {fingerprint(self.client_key): "client", fingerprint(self.admin_key): "admin"}
         return names | {fingerprint(other.token): other.name for other in self.others}
 

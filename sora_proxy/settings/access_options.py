@@ -41,7 +41,7 @@ class AccessSettings(BaseSettings):
     cors_origins: Origins = Field(
         (),
         description="Origins of web pages that may call the API from a browser, comma-separated; `*` allows all. "
-        "Unset: none.",
+        "Unset: no origin is allowed.",
         examples=["https://chat.example.com"],
     )
 
@@ -60,6 +60,6 @@ class AccessSettings(BaseSettings):
     client_keys: ClientKeys = Field(
         (),
         description="Additional client keys: a JSON list of objects with `key`, `name` and `weight` (the key's "
-        "share of the queue). Unset: none.",
+        "share of the queue). Unset: no additional keys.",
         examples=['[{"key": "sk-…", "name": "open-webui", "weight": 2}]'],
     )

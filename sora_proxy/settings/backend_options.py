@@ -62,7 +62,8 @@ class BackendSettings(AccessSettings):
     )
     openai_models: Names = Field(
         (),
-        description="Models of the server that UPSTREAM=openai uses, comma-separated. Unset: all that it lists.",
+        description="Models of the server that UPSTREAM=openai uses, comma-separated. Unset: all models that the "
+        "server lists.",
         examples=["gpt-image-2,dall-e-3"],
     )
     openai_profile: str | None = Field(
@@ -73,20 +74,20 @@ class BackendSettings(AccessSettings):
     )
     comfyui_url: Servers = Field(
         ("http://127.0.0.1:8188",),
-        description="Addresses of the ComfyUI servers, comma-separated. Each gets one order at a time. See "
+        description="Addresses of the ComfyUI servers, comma-separated. Each server gets one order at a time. See "
         "docs/comfyui.md.",
         examples=["http://10.0.0.5:8188,http://10.0.0.6:8188"],
     )
     comfyui_extra_headers: LoginHeadersText = Field(
         {},
-        description="Additional headers for the servers of COMFYUI_URL, a JSON object; `Authorization` may be "
-        "one, for a proxy that requires a login. Unset: none.",
+        description="Additional headers for the servers of COMFYUI_URL, a JSON object. `Authorization` is allowed, "
+        "for a proxy that requires a login. Unset: no additional headers.",
         examples=['{"Authorization": "Basic dXNlcjpwYXNzd29yZA=="}'],
     )
     workflows_dir: Path = Field(
         Path("config/workflows"),
         description="Folder of ComfyUI workflows, each NAME.json with NAME.map.json. An edit takes effect within ten "
-        "seconds. A folder that is set must exist.",
+        "seconds. If the option is set, the folder must exist.",
         examples=["config/workflows"],
     )
     sora_base_url: HttpUrl = Field(
@@ -96,7 +97,7 @@ class BackendSettings(AccessSettings):
     )
     sora_extra_headers: HeadersText = Field(
         {},
-        description="Additional headers for the server of SORA_BASE_URL, a JSON object. Unset: none.",
+        description="Additional headers for the server of SORA_BASE_URL, a JSON object. Unset: no additional headers.",
         examples=['{"oai-device-id": "…"}'],
     )
     api_keys: UpstreamKeys = Field(
@@ -107,7 +108,7 @@ class BackendSettings(AccessSettings):
     keys_storage_file: Path = Field(
         Path("api_keys.json"),
         description="File with upstream keys, in the format of API_KEYS. It is not read if API_KEYS is set. An edit "
-        "takes effect within seconds. A file that is set must exist.",
+        "takes effect within seconds. If the option is set, the file must exist.",
         examples=["api_keys.json"],
     )
     proxies: AtRunTime[Proxies] = Field(
@@ -157,8 +158,8 @@ class BackendSettings(AccessSettings):
     )
     result_allow: Hosts = Field(
         (),
-        description="Private hosts from which results may be fetched, besides that of SORA_BASE_URL: host or "
-        "host:port, comma-separated. Unset: none.",
+        description="Private hosts from which results may be fetched, besides the host of SORA_BASE_URL: host or "
+        "host:port, comma-separated. Unset: no other private host.",
         examples=["media.local:8080,10.0.0.7"],
     )
     settle_time: float = Field(

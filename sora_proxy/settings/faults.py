@@ -18,7 +18,7 @@ WORDS = {
 
 
 def words_of(fault: Mapping[str, Any]) -> str:
-    """The message for one of pydantic's faults, beginning with a small letter and without the value."""
+    """The message for one of pydantic's faults, beginning with a lower-case letter and without the value."""
     words = WORDS.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
     if words.startswith("Value"):  # pydantic counts the characters of a secret as items
         words = words.replace("items after validation", "characters")

@@ -1,6 +1,6 @@
 """Configuration: reads the settings, and explains each value that can't be used.
 
-A fault is one line: the option, what is wrong, an example. Values that are or may hold secrets are not shown.
+A fault is one line: the option, what is wrong, an example. Values that are secrets, or may contain them, are not shown.
 """
 
 import difflib
@@ -19,7 +19,7 @@ from sora_proxy.settings.faults import safe_place_of, words_of
 from sora_proxy.settings.kinds import KEY_EXAMPLE
 from sora_proxy.settings.options import SETTINGS_FILES, Settings
 
-MIN_ADMIN_KEY_LENGTH = 16  # everybody who can reach the server can try to guess it
+MIN_ADMIN_KEY_LENGTH = 16  # anyone who can reach the server can try to guess the key
 OUR_PREFIX = re.compile(r"^(sora_proxy|sora)_")  # prefixes that are often put before the name of an option
 MIN_SIMILARITY = 0.85  # minimum similarity of a misspelt option, from 0 to 1
 # Names in the types of options whose values are not shown.
@@ -76,13 +76,13 @@ def signs_of_a_backend() -> list[str]:
 
 
 def _source_values() -> dict[str, str | None]:
-    """All values of the sources, by names in small letters, empty values included. The environment wins."""
+    """All values of the sources, by lower-case names, empty values included. The environment wins."""
     files = DotEnvSettingsSource(Settings, env_ignore_empty=False).env_vars
     return dict(files) | {name.lower(): value for name, value in os.environ.items()}
 
 
 def _unreadable_files() -> Iterator[str]:
-    """The faults of settings files that exist but are not files, such as the folder that a failed mount leaves."""
+    """The faults of settings files that are not regular files, such as the folder that a failed mount leaves behind."""
     for path in map(Path, SETTINGS_FILES):
         if (path.is_symlink() or path.exists()) and not path.is_file():
             yield f"{path}: is not a file. Remove it, or put the settings file there"
@@ -134,7 +134,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def explain(error: ValidationError) -> Iterable[str]:
-    """One line per fault: the option, what is wrong, an example. Values that are or may hold secrets are not shown."""
+    """One line per fault: the option, what is wrong, an example. Values that may contain a secret are not shown."""
     for fault in error.errors(include_url=False, include_context=False):
         name = str(fault["loc"][0])
         field = Settings.model_fields.get(name)

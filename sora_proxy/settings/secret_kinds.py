@@ -63,7 +63,7 @@ def without_hidden(value: Any) -> Any:
     """Check that no value of an object is still hidden. Raises ValueError."""
     for name, text in value.items() if isinstance(value, dict) else ():
         if text == HIDDEN:
-            raise ValueError(f"has {HIDDEN} for {name[:40]!r}, which keeps a present value, but no value is set")
+            raise ValueError(f"has {HIDDEN} for {name[:40]!r}, which keeps the current value, but no value is set")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Answering: counts every call of the protocol, and gives the normal answer or that of an injected fault."""
+"""Answering: counts every call of the protocol, and gives the normal answer or the answer of an injected fault."""
 
 from collections.abc import Awaitable, Callable
 
@@ -20,7 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def token_of(request: web.Request) -> str | None:
-    """Return the bearer token of a request, or None if it is missing or empty."""
+    """Return the bearer token of a request, or None if the token is missing or empty."""
     header = request.headers.get("Authorization", "")
     if not header.lower().startswith(SCHEME):
         return None
@@ -28,7 +28,7 @@ def token_of(request: web.Request) -> str | None:
 
 
 def account_token(request: web.Request) -> str:
-    """Return the token that names the account. Raises Refusal without one."""
+    """Return the token, which identifies the account. Raises Refusal without one."""
     token = token_of(request)
     if token is None:
         raise refusals.unauthorized()
@@ -36,7 +36,7 @@ def account_token(request: web.Request) -> str:
 
 
 def base_of(request: web.Request) -> str:
-    """Return the scheme, host and port by which the client reached this server."""
+    """Return the scheme, host and port at which the client reached this server."""
     return f"{request.scheme}://{request.host}"
 
 

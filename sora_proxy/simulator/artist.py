@@ -1,4 +1,4 @@
-"""Artist: draws images in two threads outside of the event loop, and draws no image again while it is in the cache."""
+"""Artist: draws images in two threads outside of the event loop, and keeps the newest ones in a cache."""
 
 import asyncio
 from collections import OrderedDict
@@ -25,18 +25,18 @@ class Artist:
         self._drawing: dict[str, asyncio.Future[bytes]] = {}
 
     def begin(self, name: str, draw: Callable[[], bytes]) -> None:
-        """Draw an image before it is requested, unless many images wait already."""
+        """Draw an image before it is requested, unless many images are already waiting."""
         if name not in self._drawn and name not in self._drawing and len(self._drawing) < AHEAD and not self._closed:
             self._start(name, draw)
 
     async def image(self, name: str, draw: Callable[[], bytes]) -> bytes:
-        """Return the image with this name, and draw it if that has not begun."""
+        """Return the image with this name, and draw it unless drawing has begun."""
         if name in self._drawn:
             self._drawn.move_to_end(name)
             return self._drawn[name]
         if name not in self._drawing:
             self._start(name, draw)
-        # Others may wait for the same image, so a cancelled caller must not stop it.
+        # Other callers may wait for the same image, so a cancelled caller must not stop the drawing.
         return await asyncio.shield(self._drawing[name])
 
     def _start(self, name: str, draw: Callable[[], bytes]) -> None:
@@ -54,7 +54,7 @@ class Artist:
         self._bytes = 0
 
     async def close(self) -> None:
-        """Finish the images that are being drawn, drop the others, and end the threads."""
+        """Finish the images that are being drawn, drop the images that wait, and end the threads."""
         self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.gather(*self._drawing.values(), return_exceptions=True)

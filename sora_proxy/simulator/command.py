@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _given(arguments: argparse.Namespace, wire: Wire) -> dict[str, Any]:
-    """The options on the command line. Raises ValueError for those of another wire."""
+    """The options on the command line. Raises ValueError for an option of another wire."""
     names = {option.name for each in WIRES.values() for option in fields(each.options)}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
     foreign = set(given) - {option.name for option in fields(wire.options)}

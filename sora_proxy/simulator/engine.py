@@ -1,4 +1,4 @@
-"""Engine: the accounts, tasks and uploads of the service. It has no I/O and no timers: its state follows the clock."""
+"""Engine: the accounts, tasks and uploads of the service. No I/O and no timers: the state follows the clock."""
 
 import heapq
 import itertools
@@ -96,7 +96,7 @@ class Engine:
         self._check_rate(account, now)
 
     def register(self, token: str, order: Order, fate: Fate = ORDINARY) -> Task:
-        """Admit an order, and make a task of it."""
+        """Admit an order, and make a task from it."""
         self.admit(token, order)
         now = self._settle()
         task = Task(f"task_{secrets.token_hex(13)}", token, order, fate)

@@ -8,7 +8,7 @@ from typing import Any
 from sora_proxy.simulator.faults import Rule
 from sora_proxy.simulator.lifecycle import ORDINARY, Failure, Fate
 
-# A text that looks like that of an invalid key. A client that reads texts instead of the structure blames the key.
+# This text resembles the text for an invalid key. A client that reads texts instead of the structure blames the key.
 MISLEADING_REASON = (
     "Refused by moderation: invalid token sequence, request unauthorized, rate limit of unsafe words expired."
 )
@@ -37,5 +37,5 @@ _FATES: Mapping[str, Callable[[Mapping[str, Any]], Fate]] = {
 
 
 def fate_of(rule: Rule | None) -> Fate:
-    """Return the fate that a rule demands, or the ordinary one without a rule."""
+    """Return the fate that a rule demands, or the ordinary fate without a rule."""
     return ORDINARY if rule is None else _FATES[rule.fault](rule.parameters)

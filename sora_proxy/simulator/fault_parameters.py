@@ -21,7 +21,7 @@ class Parameter:
 class Kind:
     """One fault: its default endpoint, the other possible endpoints, and its parameters.
 
-    A fate does not change an answer, but the course of the task.
+    A fate changes the course of the task, and no answer.
     """
 
     endpoints: tuple[str, ...]
@@ -41,7 +41,7 @@ def flag(*, default: bool) -> Parameter:
 
 
 def number(default: float | None, low: float, high: float) -> Parameter:
-    """Make a number with bounds; it may be missing if its default is None."""
+    """Make a number with bounds. The number may be missing if the default is None."""
 
     def complaint(value: Any) -> Complaint:
         if value is None and default is None:
@@ -54,7 +54,7 @@ def number(default: float | None, low: float, high: float) -> Parameter:
 
 
 def integer(default: int | None, low: int, high: int) -> Parameter:
-    """Make an integer with bounds; it may be missing if its default is None."""
+    """Make an integer with bounds. The integer may be missing if the default is None."""
 
     def complaint(value: Any) -> Complaint:
         if value is None and default is None:
@@ -67,16 +67,16 @@ def integer(default: int | None, low: int, high: int) -> Parameter:
 
 
 def text(default: str | None) -> Parameter:
-    """Make a text that is not empty; it may be missing if its default is None."""
+    """Make a string that is not empty. The string may be missing if the default is None."""
 
     def complaint(value: Any) -> Complaint:
         fits = bool(value) and isinstance(value, str)
-        return None if fits or (value is None and default is None) else "must be a text"
+        return None if fits or (value is None and default is None) else "must be a string that is not empty"
 
     return Parameter(default, complaint)
 
 
 def choice(*choices: Any) -> Parameter:
-    """Make a choice; the first one is the default."""
+    """Make a choice; the first value is the default."""
     words = ", ".join(str(choice) for choice in choices)
     return Parameter(choices[0], lambda value: None if value in choices else f"must be one of: {words}")

@@ -9,7 +9,7 @@ from PIL import ImageFont
 
 FONT = Path(__file__).parent / "fonts" / "NotoSansCJKsc-subset.otf"
 ELLIPSIS = "…"
-LETTERS_MEASURED = 600  # of a prompt, as no image has room for more
+LETTERS_MEASURED = 600  # letters of a prompt; no image has room for more
 LINE_HEIGHT = 1.32  # as a multiple of the letter size
 GLYPHS_REMEMBERED = 4096
 
@@ -63,7 +63,7 @@ class Paragraph:
 
 
 def fit(text: str, box: tuple[int, int], sizes: tuple[int, ...]) -> Paragraph:
-    """Set a text in the first size that fits the box. In the last one, the text is shortened to fit."""
+    """Set a text in the first size that fits the box. In the last size, the text is shortened to fit."""
     letters = legible(text)
     cut = len(letters) > LETTERS_MEASURED
     letters = letters[:LETTERS_MEASURED]

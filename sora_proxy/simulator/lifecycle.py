@@ -6,10 +6,10 @@ from typing import Any
 
 from sora_proxy.simulator.options import SimulatorOptions
 
-PREPROCESSING_SHARE = 0.2  # of the time before the run
+PREPROCESSING_SHARE = 0.2  # the share of preprocessing in the time before the run
 QUEUE_LENGTH = 5
 STUCK_AT = 0.99
-STUCK_AFTER = 0.3  # of the run
+STUCK_AFTER = 0.3  # the share of the run after which progress is stuck
 STEPS = 4
 
 
@@ -91,7 +91,7 @@ class Task:
 
     @property
     def ends_at(self) -> float:
-        """The clock time at which the task ends; infinity if it never ends."""
+        """The clock time at which the task ends; infinity if the task never ends."""
         return self.registered_at + self.queue_seconds + self.run_seconds if self.fate.finishes else math.inf
 
     def listed(self, now: float, lag: float) -> bool:

@@ -20,7 +20,7 @@ class Asset:
 
 
 def media_path(simulator: Simulator, task: Task, variant: int) -> str:
-    """Return the path of an image, valid from now for as long as the options say."""
+    """Return the path of an image, which is valid from now on for the time in the options."""
     expires = round((simulator.engine.clocks.now() + simulator.options.media_ttl) * 1000)
     signature = _signature(simulator, task.id, variant, expires)
     return f"/media/{task.id}/{variant}.png?expires={expires}&signature={signature}"
@@ -42,7 +42,7 @@ def asset_of(simulator: Simulator, task_id: str, variant: str, query: dict[str, 
 
 
 async def image_of(simulator: Simulator, asset: Asset) -> bytes:
-    """Return the PNG, which is drawn in a thread if it is not remembered."""
+    """Return the PNG, which is drawn in a thread if it is not in the cache."""
     sketch = _sketch(simulator, asset)
     return await simulator.artist.image(_name(asset), lambda: draw(sketch))
 

@@ -19,10 +19,10 @@ SERVER_ERROR_CODES = {503: "heavy_load", 504: "gateway_timeout", 502: "bad_gatew
 
 
 class Strike:
-    """One call to which one rule applies. Its normal answer, and with it the call's effect, is made at most once."""
+    """One call to which one rule applies. The normal answer, which carries out the call, is made at most once."""
 
     def __init__(self, request: web.Request, call: Call, rule: Rule, truth: Callable[[], web.Response]) -> None:
-        """Hold the parts together."""
+        """Store the parts of the strike."""
         self.request = request
         self.call = call
         self.rule = rule
@@ -50,7 +50,7 @@ class Strike:
         return None if unregistered else self.truth()
 
     def body(self) -> bytes:
-        """Return the body of the plausible answer, or of an invented one."""
+        """Return the body of the plausible answer, or an invented body."""
         answer = self.plausible()
         body = answer.body if answer is not None else b'{"id": "task_00000000000000000000000000", "priority": 1}'
         return body if isinstance(body, bytes) else b""

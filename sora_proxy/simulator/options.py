@@ -1,4 +1,4 @@
-"""Options: the behaviour of the simulated service, one frozen object with one line of meaning per option."""
+"""Options: the behaviour of the simulated service, as one frozen object with a short explanation of each option."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -35,7 +35,7 @@ class SimulatorOptions:
     wrap_rows: bool = option(default=False, meaning="list tasks as data[].payload instead of task_responses[]")
     page_limit: int = option(100, "largest number of tasks in a page of the list")
     media_ttl: float = option(3600.0, "time until a media URL expires, in seconds; later answers contain a new one")
-    answer_delay: float = option(0.0, "time by which every API answer is delayed, in seconds; its effect is immediate")
+    answer_delay: float = option(0.0, "delay of every API answer, in seconds; the call itself takes effect at once")
     list_without_prompts: bool = option(
         default=False, meaning="omit prompt, size and n_variants from the tasks of the list"
     )

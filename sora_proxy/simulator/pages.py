@@ -37,7 +37,7 @@ def _page(text: str, status: int, headers: dict[str, str] | None = None) -> web.
 
 
 def challenge(status: int, page: str, *, marked: bool) -> web.Response:
-    """Return the page by which an edge server tests for a browser."""
+    """Return the page with which an edge server tests for a browser."""
     headers = {"Server": "cloudflare", "CF-RAY": "8f00000000000000-SIM"}
     if marked:
         headers["cf-mitigated"] = "challenge"

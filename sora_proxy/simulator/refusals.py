@@ -16,7 +16,7 @@ class Refusal(Exception):
         details: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Hold the HTTP status, the error object and the extra headers of the answer."""
+        """Store the HTTP status, the error object and the extra headers of the answer."""
         super().__init__(message)
         self.status = status
         self.code = code
@@ -49,7 +49,7 @@ def unauthorized(code: str = "token_invalidated") -> Refusal:
 
 
 def too_many_concurrent(num_tasks: int) -> Refusal:
-    """Make the refusal of a task while `num_tasks`, the maximum, are unfinished."""
+    """Make the refusal of a task while the maximum of `num_tasks` tasks is unfinished."""
     message = f"You already have {num_tasks} tasks in progress. Wait until one of them is finished."
     return Refusal(429, "too_many_concurrent_tasks", message, details={"num_tasks": num_tasks})
 

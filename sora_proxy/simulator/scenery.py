@@ -55,7 +55,7 @@ class Scene:
 
 
 def mixed(one: Colour, other: Colour, share: float) -> Colour:
-    """Blend two colours; `share` is that of the second one."""
+    """Blend two colours; `share` is the part of the second one, from 0 to 1."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 

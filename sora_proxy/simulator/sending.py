@@ -9,7 +9,7 @@ from aiohttp import web
 from sora_proxy.simulator.stopping import STOPPING
 
 BLOCK = 64 * 1024
-CUT_STATUS = 499  # never sent: it stands for connections that were cut
+CUT_STATUS = 499  # never sent; marks connections that were cut
 
 
 def cut(request: web.Request, *, reset: bool) -> web.Response:

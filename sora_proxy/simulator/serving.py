@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-SHUTDOWN_SECONDS = 0.5  # for answers under way; requested pauses end at once
+SHUTDOWN_SECONDS = 0.5  # time for answers that are being sent; requested pauses end at once
 BACKLOG = 1024
 
 

@@ -10,7 +10,7 @@ def stats_of(simulator: Simulator, query: Mapping[str, str]) -> dict[str, Any]:
     """Return the counts since the start or the last reset; `?tasks=0` omits the list of tasks."""
     ledger, peaks = simulator.ledger, simulator.engine.peaks
     return {
-        "ordering": ledger.requests,
+        "requests": ledger.requests,
         "answers": ledger.answers,
         "refusals": ledger.refusals,
         "registered": ledger.registered,

@@ -1,7 +1,7 @@
 """The deliverer: sends the messages in the outbox, and repeats failed ones at growing intervals.
 
-A message is deleted only after its receiver has accepted it. After a crash it may be sent again, so receivers get each
-message at least once.
+A message is deleted only after its receiver has accepted it, or after the last attempt. After a crash it may be sent
+again, so a receiver may get a message twice.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class Deliverer:
         self._changed.set()
 
     async def run(self) -> None:
-        """Send each message when it is due, until cancelled. Messages that are being sent then will be sent again."""
+        """Send each message when it is due, until cancelled. A message whose attempt is interrupted is sent again."""
         async with asyncio.TaskGroup() as group:
             while True:
                 self._changed.clear()
@@ -115,7 +115,7 @@ class Deliverer:
         return {"data": message.body.encode(), "headers": headers}
 
     async def _failed(self, message: Message, reason: str, wait: float = 0.0) -> None:
-        """Try again later, at the earliest when the receiver allows it; or give up."""
+        """Try again later, but not before the receiver allows it, or give up."""
         if message.attempts > len(self._delays):
             await self._outbox.remove(message)
             log.warning("webhook delivery given up", **_facts(message), reason=reason)

@@ -1,4 +1,4 @@
-"""The outbox: messages in the database, from the moment when their generation ends until they are delivered."""
+"""The outbox: messages in the database, from the end of their generation until they are delivered or given up."""
 
 import datetime as dt
 import secrets
@@ -43,7 +43,7 @@ COLUMNS = [outbox.c[name] for name in Message.__slots__]
 
 
 def put(connection: sa.Connection, step: Step) -> None:
-    """Add the message that a generation has ended, in the transaction that ends it, if its client wants one."""
+    """Add a message, in the transaction that ends a generation, if the client requested a webhook."""
     address = step.generation.spec.webhook_url
     if address is None or not step.ends:
         return
@@ -70,13 +70,13 @@ def _body(generation: Generation, now: float) -> str:
 
 
 class Outbox:
-    """The messages, for the deliverer. Methods raise StorageUnavailable."""
+    """The stored messages. Methods raise StorageUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def first(self, without: Collection[str]) -> Message | None:
-        """The message that is due first, perhaps only later. Messages to these hosts are not considered."""
+        """The message that is due first, even if it is not due yet. Messages to the hosts of `without` are skipped."""
         query = sa.select(*COLUMNS).where(outbox.c.host.not_in(list(without))).order_by(outbox.c.due_at).limit(1)
         row = await self._database.read(lambda connection: connection.execute(query).first())
         return None if row is None else Message(*row)

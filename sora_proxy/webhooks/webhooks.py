@@ -1,7 +1,8 @@
 """Webhooks: clients are notified when their orders end, by a signed POST to an address that came with the order.
 
 `outbox.py` puts the message into the database, in the transaction that ends the generation; `deliverer.py` sends it
-until the receiver accepts it, even after restarts. Both follow the Standard Webhooks specification.
+until the receiver accepts it or the last attempt has failed, even after restarts. Both follow the Standard Webhooks
+specification.
 """
 
 import base64
@@ -48,8 +49,7 @@ class Webhooks:
         self._http.check(address)
 
     def follow(self, step: Step) -> None:
-        """Start sending the message that a generation has ended, if its client wants one; it is already in the
-        outbox."""
+        """Wake the deliverer if a generation with a webhook has ended. Its message is already in the outbox."""
         if self.deliverer and step.ends and step.generation.spec.webhook_url:
             self.deliverer.wake()
 

@@ -28,7 +28,7 @@ SIMULATOR = re.compile(r"the built-in simulator on (http://\S+)")
 
 
 def paste(line: str, folder: Path, **variables: str) -> str:
-    """Run a pasted line in a shell that has these variables. Where there is no curl, a few lines of Python stand in."""
+    """Run a pasted line in a shell with these variables. On a machine without curl, a Python script replaces it."""
     tools = folder / "tools"
     if shutil.which("curl") is None:
         tools.mkdir(exist_ok=True)
@@ -44,7 +44,7 @@ def paste(line: str, folder: Path, **variables: str) -> str:
 
 @dataclass
 class Program:
-    """A running `python -m sora_proxy`; `said` is what it told its user at the start."""
+    """A running `python -m sora_proxy`; `said` is the output at the start."""
 
     process: subprocess.Popen[str]
     url: str
@@ -82,7 +82,7 @@ StartProgram = Callable[..., AbstractContextManager[Program]]
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """The environment without any setting of ours, and these."""
+    """These variables, and the part of the environment that contains no settings of the server."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
     return kept | variables
 
@@ -150,7 +150,7 @@ def running_simulator(*options: str) -> Iterator[str]:
 
 @pytest.fixture
 def start_program(tmp_path: Path) -> StartProgram:
-    """Run the program in a folder of the test's own."""
+    """Run the program in the temporary folder of the test."""
     return functools.partial(running_program, tmp_path)
 
 
@@ -169,7 +169,7 @@ def url(program: Program) -> str:
 
 
 def read_banner(out: IO[str]) -> str:
-    """All that it says until the curl line's last line."""
+    """The output of the program, up to the last line of the curl command."""
     lines = []
     for line in out:
         lines.append(line)

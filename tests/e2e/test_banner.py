@@ -58,7 +58,7 @@ def test_without_a_terminal_the_printed_command_reads_the_key_from_its_file(
 ) -> None:
     with start_program() as program:
         assert f"cat {tmp_path}/data/client_key" in program.said
-        assert f"kept in {tmp_path}/data/admin_key" in program.said
+        assert f"stored in {tmp_path}/data/admin_key" in program.said
         assert_it_streams_an_image(curl_line(program.said), tmp_path)
         assert_no_secret_is_shown(program)
 
@@ -67,7 +67,7 @@ def test_without_a_terminal_the_printed_command_takes_a_configured_key_from_a_va
     start_program: StartProgram, tmp_path: Path
 ) -> None:
     with start_program(**CONFIGURED) as program:
-        assert "the one in API_AUTH_TOKEN" in program.said
+        assert "the value of API_AUTH_TOKEN" in program.said
         assert_it_streams_an_image(curl_line(program.said), tmp_path, API_AUTH_TOKEN=CLIENT_KEY)
         assert_no_secret_is_shown(program)
 

@@ -101,7 +101,7 @@ async def test_odd_headers_are_refused_or_do_no_harm(proxy: Proxy, headers: list
     ],
     ids=lambda value: repr(value)[-60:],
 )
-async def test_odd_bodies_are_refused_and_nothing_is_ordered(proxy: Proxy, simulator: Simulator, body: bytes) -> None:
+async def test_odd_bodies_are_refused_and_no_order_is_placed(proxy: Proxy, simulator: Simulator, body: bytes) -> None:
     status, _, content = await send(proxy, b"POST /v1/chat/completions", AUTHORIZED, body=body)
     assert status == 400
     assert len(content) < 1000

@@ -391,7 +391,7 @@ def test_an_output_that_saves_no_images_is_a_problem(tmp_path: Path, description
     graph = GRAPH | {"9": {"class_type": "Saves", "inputs": dict.fromkeys(description["input"]["required"], "x")}}
     info = with_choices([["mine.safetensors"]]) | {"Saves": description}
     told = problems_on(workflow_of(tmp_path, {"output": "9"}, graph), info)
-    assert told == (None if saves else "output: node 9 (Saves) saves no images: name one that does")
+    assert told == (None if saves else "output: node 9 (Saves) saves no images: choose a node that does")
 
 
 def test_a_missing_checkpoint_is_not_a_problem_if_the_map_lists_another_one(tmp_path: Path) -> None:

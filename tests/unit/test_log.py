@@ -30,7 +30,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
     """Configure logging; the function ends it and returns what was written."""
     root, raises = logging.getLogger(), logging.raiseExceptions
     handlers, level = root.handlers[:], root.level
-    names = ("asyncio", "urllib3", "ordering", "charset_normalizer", "PIL", "aiohttp.access")
+    names = ("asyncio", "urllib3", "requests", "charset_normalizer", "PIL", "aiohttp.access")
     levels = {name: logging.getLogger(name).level for name in names}
     errors = io.StringIO()
     monkeypatch.setattr(sys, "stderr", errors)

@@ -25,7 +25,7 @@ from sora_proxy.settings.kinds import UpstreamKey
 
 
 class KeyAddition(UpstreamKey):
-    """A new key. `backend` names the back end that it is for."""
+    """A new key. `backend` is the name of its back end."""
 
     backend: str | None = None
 
@@ -55,7 +55,7 @@ async def list_keys(request: web.Request) -> web.Response:
 
 @described(Description(answer=KeyAnswer))
 async def retrieve(request: web.Request) -> web.Response:
-    """Retrieve one key, with its state and the reason for it."""
+    """Retrieve one key, with its state and the reason for the state."""
     return _view(request, request.app[KEY_REGISTRY].get(request.match_info["id"]))
 
 
@@ -63,7 +63,7 @@ async def retrieve(request: web.Request) -> web.Response:
     Description(body=KeyAddition, example={"key": "{token}", "name": "second account"}, answer=KeyAnswer, status=201)
 )
 async def add(request: web.Request) -> web.Response:
-    """Add a key, an object as in the key file. If there are several back ends, `backend` names one."""
+    """Add a key, in the form of an entry of the key file. If there are several back ends, `backend` must name one."""
     addition = await read_body(request, KeyAddition.model_validate)
     backend = _backend_of(request, addition)
     config = UpstreamKey(**{name: getattr(addition, name) for name in UpstreamKey.model_fields})
@@ -89,7 +89,7 @@ def _backend_of(request: web.Request, addition: KeyAddition) -> str:
 async def change(request: web.Request) -> web.Response:
     """Change fields of a key; null sets a field to its default.
 
-    A header with the value `…`, as it is shown, keeps its current value.
+    A header with the value `…`, as in answers, is unchanged.
     """
     fields = await read_body(request, dict)
     return _view(request, await change_key(request, request.match_info["id"], fields))
@@ -105,7 +105,7 @@ async def delete(request: web.Request) -> web.Response:
 
 @described(Description(answer=KeyTest))
 async def test(request: web.Request) -> web.Response:
-    """Test a key by a free call to the back end."""
+    """Test a key with a free call to the back end."""
     return json_response(await test_key(request, request.match_info["id"]))
 
 

@@ -21,18 +21,18 @@ SORA_API_PATH = "/v1/generation/"
 def by_legacy_sdk(request: web.Request) -> bool:
     """Whether openai-python 0.x sent the request.
 
-    Its orders always end in a completion or a finished stream, even if they fail; a refused request gets an error.
+    The SDK's orders always end in a completion or a finished stream, even if they fail. Refused requests get an error.
     """
     return any(pattern.search(request.headers.get(header, "")) for header, pattern in LEGACY_HEADERS.items())
 
 
 def knows_only_error(request: web.Request) -> bool:
-    """Whether a refusal, too, must be reported as finish_reason `error`."""
+    """Whether a refusal, too, must be reported as the finish_reason `error`."""
     return SORA_API_PATH in request.path or by_legacy_sdk(request)
 
 
 def unknown_completion(generation_id: str, why: str) -> dict[str, Any]:
-    """The completion that ends the loop of a script that polls an id which does not exist, or no longer exists."""
+    """The completion for an id that does not exist, or no longer exists: it ends the loop of a polling script."""
     message = {"role": "assistant", "content": why, "refusal": why}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "error"}
     return {"id": generation_id, "object": "chat.completion", "choices": [choice]}

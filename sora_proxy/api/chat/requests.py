@@ -21,7 +21,7 @@ SIDE = range(64, 2049)  # pixels
 
 
 def _background(value: Any) -> Any:
-    """Check a value of either type, with one message for both."""
+    """Check a boolean or a string, with one message for both types."""
     if value in (None, "auto", ""):
         return False
     if isinstance(value, bool) or value in get_args(Background):
@@ -34,7 +34,7 @@ class StreamOptions(Lenient):
 
 
 class ChatRequest(Parameters):
-    """An order. With SDKs, `size` and `background`, which OpenAI does not have, go into `extra_body`. Other fields are
+    """An order. SDKs send `size` and `background`, which OpenAI does not have, in `extra_body`. Other fields are
     ignored."""
 
     messages: Annotated[
@@ -58,7 +58,7 @@ class ChatRequest(Parameters):
             "background of the images."
         ),
         BeforeValidator(_background),
-    ] = False  # type: ignore[assignment]  # it has two meanings here
+    ] = False  # type: ignore[assignment]  # `background` has two meanings here
     size: Annotated[
         str,
         Field(description="The size of the images: `auto`, or width and height such as `720x480`."),
@@ -76,7 +76,7 @@ class ChatRequest(Parameters):
 
     @property
     def dimensions(self) -> tuple[int, int] | None:
-        """Width and height in pixels; None for any. Raises ClientError."""
+        """Width and height in pixels; None for `auto`. Raises ClientError."""
         if self.size == "auto":
             return None
         found = SIZE.fullmatch(self.size)
@@ -93,7 +93,7 @@ class MetadataRequest(Lenient):
 
 
 def parse_chat_request(body: bytes, model: str | None = None) -> ChatRequest:
-    """Parse a request's body. It may be large: call this on a thread. `model` overrides the body's model.
+    """Parse a request's body, on a thread, since the body may be large. `model` overrides the body's model.
 
     Raises ClientError, which names the field.
     """

@@ -1,4 +1,4 @@
-"""Images as base64, piece by piece, so that no image is in memory as a whole in base64."""
+"""Images as base64, made piece by piece, so that the base64 of a whole image is never in memory."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -20,7 +20,7 @@ async def base64_pieces(image: Path | memoryview, threads: BlockingPool) -> Asyn
 
 
 def _piece(image: Path | memoryview, offset: int) -> tuple[bytes, bool]:
-    """The encoding of one piece, and whether another follows."""
+    """The encoding of one piece, and whether another piece follows."""
     content = image[offset : offset + PIECE_BYTES] if isinstance(image, memoryview) else _read(image, offset)
     return b64encode(content), len(content) == PIECE_BYTES
 

@@ -1,4 +1,4 @@
-"""Request bodies. Large ones hold images: they are parsed on threads, and only a few at a time are in memory."""
+"""Request bodies. Large bodies contain images: they are parsed on threads, and only a few are in memory at a time."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +17,7 @@ T = TypeVar("T")
 @contextlib.asynccontextmanager
 async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIterator[T]:
     """The request's body, parsed by `parse`. A large body waits for a slot, and must be dropped when the block ends.
-    Only the bytes received count, not the size in the header, so that a slow body does not keep others waiting.
+    Only the bytes received count, not the size in the header, so that a slow body does not delay others.
     """
     chunks: list[bytes] = []
     if await _read(request, chunks, enough=MAX_PARSED_ON_LOOP):
@@ -29,7 +29,10 @@ async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIter
 
 
 async def _read(request: web.Request, chunks: list[bytes], enough: int) -> bool:
-    """Read more than `enough` bytes or to the end; returns whether it was reached. `request.read` would keep a copy."""
+    """Read to the end, or more than `enough` bytes; returns whether the end was reached.
+
+    `request.read` would store a copy.
+    """
     size = sum(map(len, chunks))
     async with arriving(request):
         while size <= enough:

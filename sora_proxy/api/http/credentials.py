@@ -1,4 +1,4 @@
-"""The credentials of a request, which are compared in constant time, and their holder."""
+"""The credentials of a request and their holder. Credentials are compared in constant time."""
 
 import hmac
 

@@ -1,4 +1,4 @@
-"""Multipart forms of image uploads: images are written to disk as they arrive, all other parts are small."""
+"""Multipart forms with image uploads. Images are written to disk as they arrive; all other parts are small."""
 
 import contextlib
 import itertools
@@ -20,8 +20,8 @@ CHUNK_BYTES = 2**16
 
 @dataclass(slots=True)
 class Form:
-    """The content of a form: its texts by name, and its files, which are not checked yet, by the names of their
-    parts."""
+    """The content of a form: its texts and its files, both by the names of their parts. The files are not checked
+    yet."""
 
     texts: dict[str, str] = field(default_factory=dict)
     files: defaultdict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
@@ -29,7 +29,7 @@ class Form:
 
 @contextlib.asynccontextmanager
 async def read_form(request: web.Request, *, files: Collection[str]) -> AsyncIterator[Form]:
-    """Read a form in which the parts named in `files`, also as `name[]`, are files and all others are texts.
+    """Read a form. Parts with a name in `files`, perhaps followed by `[]`, are files; all other parts are texts.
 
     The files exist until the block ends. Raises ClientError.
     """

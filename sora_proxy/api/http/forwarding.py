@@ -13,7 +13,7 @@ def through_trusted_proxy(request: web.Request) -> bool:
 
 
 def client_address(request: web.Request) -> str:
-    """The client's address: the first one, from the last hop backwards, that is not a trusted proxy."""
+    """The client's address: going back from the last hop, the first address that is not a trusted proxy."""
     address = request.remote or ""
     named = ",".join(request.headers.getall("x-forwarded-for", [])).split(",")
     while named and _trusted(request, address) and _parsed(named[-1].strip()):

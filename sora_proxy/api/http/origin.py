@@ -1,4 +1,4 @@
-"""The origin of this server as the client knows it, with which links to images begin."""
+"""The origin of this server as the client knows it. Links to images begin with it."""
 
 from aiohttp import web
 from yarl import URL

@@ -11,7 +11,7 @@ from sora_proxy.api.http.refusals import ClientError
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_LIMIT_FOR_OPERATORS = 20, 100, 1000
 PAGES = {
-    "after": "begin after this id, the last one of the previous page",
+    "after": "begin after the entry with this id, the last of the previous page",
     "limit": "the number of entries in the page",
 }
 WHOLE_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
@@ -26,7 +26,7 @@ def limit_of(request: web.Request, *, maximum: int = MAX_LIMIT) -> int:
 
 
 def page_of(found: Sequence[dict[str, Any]], limit: int) -> web.Response:
-    """One page of items with ids. `found` has one item more than the page if more follow."""
+    """One page of items with ids. `found` has one more item than the page if more items follow."""
     return page_response(found[:limit], has_more=len(found) > limit)
 
 

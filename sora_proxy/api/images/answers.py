@@ -1,4 +1,4 @@
-"""A generation as an answer of the Images API: JSON in pieces, some of which are the files of the images."""
+"""A generation as an answer of the Images API: JSON in pieces, some of which are image files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ NOT_HERE = Failed("result_unavailable", "This image could not be fetched, or it 
 
 @dataclass(frozen=True, slots=True)
 class ImageAnswer:
-    """A completed generation in the form that its order requested."""
+    """A completed generation in the form that the client requested."""
 
     generation: Generation
     order: ImageRequest

@@ -17,7 +17,7 @@ UNSET = BeforeValidator(lambda value: None if value in ("auto", "") else value)
 
 
 def _not_an_object(value: Any) -> Any:
-    """None for an object: OpenAI's newer APIs have an object of this name, for the moderation of texts."""
+    """None for an object, because OpenAI's newer APIs have an object `moderation`, for texts."""
     return None if isinstance(value, dict) else value
 
 

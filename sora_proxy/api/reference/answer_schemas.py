@@ -40,7 +40,7 @@ class Error(Answer):
 
 
 class Usage(Answer):
-    """The words of the prompt and the number of images, each at least 1."""
+    """The number of words in the prompt and the number of images, each at least 1."""
 
     prompt_tokens: int = Field(ge=1)
     completion_tokens: int = Field(ge=1)
@@ -50,9 +50,9 @@ class Usage(Answer):
 class AnswerMessage(Answer):
     role: Literal["assistant"]
     content: str = Field(
-        description="The images as markdown; while there are none, the progress; after a failure, its reason."
+        description="The images as markdown; before they are made, the progress; after a failure, the reason."
     )
-    refusal: str | None = Field(description="The reason of a failure; null if there is none.")
+    refusal: str | None = Field(description="The reason for a failure; null without a failure.")
 
 
 class Choice(Answer):
@@ -121,7 +121,7 @@ class TokenDetails(Answer):
 
 
 class ImagesUsage(Answer):
-    """The words and the reference images of the order, and the number of images made."""
+    """The number of words and of reference images in the order, and the number of images made."""
 
     input_tokens: int
     input_tokens_details: TokenDetails
@@ -190,5 +190,5 @@ class Health(Answer):
         None, description="Whether each back end has a usable key and could be reached at the last attempt."
     )
     restarting: list[str] | None = Field(
-        None, description="The names of background loops that crashed and wait for their restart."
+        None, description="The names of background loops that crashed and will be restarted."
     )

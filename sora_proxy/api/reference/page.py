@@ -1,4 +1,4 @@
-"""The API's document as one page of HTML: no script, nothing loaded from other sites."""
+"""The API's document as one page of HTML, without scripts or anything from other sites."""
 
 import base64
 import hashlib
@@ -36,7 +36,7 @@ CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 EXAMPLES = (
-    "The examples are for a shell in which `API_AUTH_TOKEN` contains a client key and `ADMIN_KEY` the admin key."
+    "The examples are for a shell in which `API_AUTH_TOKEN` is a client key and `ADMIN_KEY` is the admin key."
     " A server that was given neither generates an admin key, which clients can use too, in the file `admin_key` of its"
     " data folder. Replace everything in braces, such as `{id}`."
 )
@@ -75,8 +75,8 @@ def page(document: dict[str, Any]) -> bytes:
 
 
 def served_from(origin: str, made: bytes) -> bytes:
-    """A page that was made once, with the origin of this server in its commands. A host can be any text, so characters
-    with a meaning in a shell or in HTML are percent-encoded.
+    """The page that was made once, with the origin of this server in its commands. A host can be any text, so
+    characters with a meaning in a shell or in HTML are percent-encoded.
     """
     return made.replace(ORIGIN.encode(), quote(origin, safe=":/[]%").encode())
 

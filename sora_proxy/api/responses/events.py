@@ -2,7 +2,7 @@
 
 Every event has a `sequence_number`. The events for the log's event N are numbered from 100 * N, and those before the
 log's first event from 0. So a stream that was cut after any event can be resumed later, even by another process.
-Previews are not in the log and are not sent again: their numbers are the last ones of the event before them.
+Previews are not in the log and are not sent again. Their numbers belong to the log's event before them.
 """
 
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from sora_proxy.api.responses.objects import Outcome, ResponseObjects
 from sora_proxy.event_log import Completed, Event, Image, Preview, Progress, failure_of
 from sora_proxy.generation import Phase
 
-NUMBERS_PER_EVENT = 100  # the maximum number of events of the stream for one event of the log
-FIRST_OF_PREVIEWS = 50  # the first of these numbers that previews use
+NUMBERS_PER_EVENT = 100  # the maximum number of stream events for one event of the log
+FIRST_OF_PREVIEWS = 50  # previews use the numbers from this one on
 CALL = "response.image_generation_call."
 
 
 class ResponseEvents:
-    """Makes the events of one stream from all events of the log, without those that the client has."""
+    """Makes the events of one stream from all events of the log, except those that the client already has."""
 
     def __init__(self, objects: ResponseObjects, after: int = -1) -> None:
         self._objects = objects
@@ -41,7 +41,7 @@ class ResponseEvents:
             yield from self._of_call("in_progress", number)
 
     def of(self, event: Event, outcome: Outcome | None) -> Iterator[Piece]:
-        """The events for the log's next event. `outcome` is given if that is `Completed`."""
+        """The events for the log's next event. `outcome` is given if the event is `Completed`."""
         self._log_number += 1
         self._next = self._log_number * NUMBERS_PER_EVENT
         if isinstance(event, Progress | Image) and not self._generating:
@@ -56,7 +56,7 @@ class ResponseEvents:
             yield from self._event("response.failed", response=self._objects.now(None))
 
     def preview(self, preview: Preview) -> Iterator[Piece]:
-        """The event of an unfinished image; None if the last event of the log has no number left for it."""
+        """The event for an unfinished image, unless the last event of the log has no number left for it."""
         first = self._log_number * NUMBERS_PER_EVENT
         number = max(self.last_number + 1, first + FIRST_OF_PREVIEWS)
         if number < first + NUMBERS_PER_EVENT:
@@ -74,7 +74,7 @@ class ResponseEvents:
         yield from self._event("response.completed", response=self._objects.completed(outcome))
 
     def cut(self, code: str, message: str) -> Iterator[Piece]:
-        """The end of a stream whose generation continues. It is not in the log, so it repeats the last number."""
+        """The end of a stream whose generation continues. This end is not in the log, so it repeats the last number."""
         fields = {"sequence_number": self.last_number, "code": code, "message": message, "param": None}
         return event_pieces("error", fields)
 

@@ -1,6 +1,6 @@
-"""A generation as a response: OpenAI's objects, with paths of files where the answer has their base64.
+"""A generation as a response: OpenAI's objects, with file paths where the answer contains base64.
 
-The ids of a response and of its items are the generation's own, with other prefixes.
+The ids of a response and of its items are the generation's id with other prefixes.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from sora_proxy.generation import Generation, Phase, Status
 from sora_proxy.media.image_files import Media
 
 GENERATION, RESPONSE = "chatcmpl-", "resp_"
-# Strict clients accept only OpenAI's codes. The code of this server is in the call of the tool.
+# Strict clients accept only OpenAI's codes. This server's own code is in the tool call.
 CODES = {"content_policy_violation": "invalid_prompt"}
 
 
@@ -88,7 +88,7 @@ class ResponseObjects:
         }
 
     def calls(self, outcome: Outcome) -> list[dict[str, Any]]:
-        """The ended calls of the tool, one per ordered image."""
+        """The ended tool calls, one per requested image."""
         calls = {image.index: self._made(image) for image in outcome.images}
         calls |= {number: self._failed(number, failed) for number, failed in self.generation.missing.items()}
         return [calls[number] for number in sorted(calls)]
@@ -152,7 +152,7 @@ class ResponseObjects:
 
     def _made_by(self) -> dict[str, Any]:
         """The fields about the back end. They are not in the first events of a stream, because those events must be the
-        same when they are sent again. A cancelled response has no id of the task, because the id may arrive later.
+        same when they are sent again. A cancelled response has no task id, because the id may arrive later.
         """
         return self.generation.made_by | ({"backend_id": None} if self.generation.cancelled else {})
 

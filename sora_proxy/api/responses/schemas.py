@@ -23,7 +23,7 @@ class ResponseOutputDetails(Answer):
 
 
 class ResponseUsage(Answer):
-    """The words of the prompt and the number of images, each at least 1."""
+    """The number of words in the prompt and the number of images, each at least 1."""
 
     input_tokens: int = Field(ge=1)
     input_tokens_details: ResponseTokenDetails

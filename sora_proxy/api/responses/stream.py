@@ -18,7 +18,7 @@ from sora_proxy.generation import Generation
 
 
 class ResponseStream:
-    """Streams a generation from its beginning, or the identical rest of a stream that was cut."""
+    """Streams a generation from its beginning, or resumes a stream that was cut, with identical content."""
 
     def __init__(self, request: web.Request, generation: Generation, origin: str, *, after: int = -1) -> None:
         self._request = request

@@ -36,7 +36,7 @@ class Input:
 
     @property
     def is_choice(self) -> bool:
-        """Whether a value has to be one of a list."""
+        """Whether the value has to be an entry of a list."""
         return bool(self.choices or self.folder)
 
     def config(self, files: Mapping[str, list[str]], version: Version) -> list[Any]:
@@ -52,7 +52,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class NodeClass:
-    """A class of nodes. A slow one takes the seconds of the options, and may report its steps."""
+    """A class of nodes. A slow node takes the seconds in the options, and may report its steps."""
 
     display_name: str
     category: str

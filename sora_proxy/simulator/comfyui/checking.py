@@ -17,7 +17,7 @@ class Rejected(Exception):
     """A submit that is answered with 400."""
 
     def __init__(self, kind: str, message: str, details: str = "", extra: Mapping[str, Any] | None = None) -> None:
-        """Hold the fields of the error."""
+        """Store the fields of the error."""
         super().__init__(kind)
         self.error = {"type": kind, "message": message, "details": details, "extra_info": dict(extra or {})}
         self.node_errors: dict[str, Any] = {}
@@ -29,7 +29,7 @@ class Unreadable(Exception):
 
 @dataclass(slots=True)
 class Checked:
-    """The result of a check: the outputs that can be executed, and the errors of the others by node."""
+    """The result of a check: the outputs that can be executed, and the errors of all other outputs, by node."""
 
     outputs: list[str] = field(default_factory=list)
     node_errors: dict[str, Any] = field(default_factory=dict)
@@ -37,13 +37,14 @@ class Checked:
 
 @dataclass(slots=True)
 class Check:
-    """The check of one graph; `files` are the names of the files by folder. It converts numbers in texts."""
+    """The check of one graph; `files` are the names of the files by folder. Strings become numbers where a node needs
+    numbers."""
 
     graph: Graph
     files: Mapping[str, list[str]]
     version: Version
-    _errors: dict[str, list[Error]] = field(default_factory=dict)  # of one output, by node
-    _path: list[str] = field(default_factory=list)  # of nodes that are being checked
+    _errors: dict[str, list[Error]] = field(default_factory=dict)  # the errors of the current output, by node
+    _path: list[str] = field(default_factory=list)  # the nodes that are being checked
 
     def run(self) -> Checked:
         """Return the outputs that can be executed. Raises Rejected if there are none, or Unreadable."""
@@ -70,7 +71,7 @@ class Check:
     def _check_classes(self) -> None:
         for node_id, node in self.graph.items():
             if not isinstance(node, dict) and self.version.has(Change.missing_node_type):
-                raise Unreadable  # it may be a file in the editor's format
+                raise Unreadable  # the body may be a file in the editor's format
             name = node.get("class_type") if isinstance(node, dict) else None
             if name is None:
                 raise self._no_class(node_id)

@@ -12,11 +12,11 @@ OUT_OF_MEMORY = (
     "Allocation on device\nThis error means you ran out of memory on your GPU.\n\nTIPS: If the workflow worked before "
     "you might have accidentally set the batch_size to a large number."
 )
-NODE = "3"  # of another client's job
+NODE = "3"  # the id of a node in another client's job
 
 
 class Vanished(Exception):
-    """The job has to disappear without a trace."""
+    """Raised to make the job disappear without a trace."""
 
 
 async def meet(fate: Rule, job: Job, sockets: Sockets) -> None:

@@ -42,7 +42,7 @@ async def upload(request: web.Request) -> web.Response:
 
 
 def _free(place: Place, content: bytes, files: Files) -> Place:
-    """Return the first place with this name, or a numbered one, that is free or holds the same bytes."""
+    """Return the first place with this name, or a numbered one, that is free or contains the same bytes."""
     stem, dot, ending = place.name.rpartition(".")
     stem, ending = (stem, dot + ending) if dot else (place.name, "")
     tried, number = place, 0

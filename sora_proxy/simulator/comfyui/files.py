@@ -29,7 +29,7 @@ class OutsideError(Exception):
 
 
 class Files:
-    """Files by place. Beyond the module's cap, the oldest are forgotten."""
+    """Files by place. Beyond the module's cap, the oldest files are forgotten."""
 
     def __init__(self) -> None:
         """Start with empty folders."""
@@ -45,11 +45,11 @@ class Files:
             self._drop(next(iter(self._files)))
 
     def get(self, place: Place) -> bytes | None:
-        """Read a file; None if it does not exist."""
+        """Read a file; None if the file does not exist."""
         return self._files.get(place)
 
     def input_named(self, path: str) -> bytes | None:
-        """Read an input file by its path; None if it does not exist."""
+        """Read an input file by its path; None if the file does not exist."""
         subfolder, _, name = path.rpartition("/")
         return self.get(Place(name, subfolder, "input"))
 
@@ -82,7 +82,7 @@ class Files:
 
 
 def inside(subfolder: str) -> str:
-    """Return a subfolder in its shortest form. Raises OutsideError if it leads out of its folder."""
+    """Return a subfolder in its shortest form. Raises OutsideError if the path leads out of its folder."""
     parts: list[str] = []
     for part in subfolder.split("/"):
         if part == "..":

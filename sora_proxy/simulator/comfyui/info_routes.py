@@ -68,7 +68,7 @@ async def socket(request: web.Request) -> web.WebSocketResponse:
 
 
 def _wants_metadata(text: str) -> bool:
-    """Return whether a frame holds feature flags in which the one for metadata of previews is set."""
+    """Return whether a frame contains feature flags that request metadata in previews."""
     try:
         frame = json.loads(text)
     except ValueError:

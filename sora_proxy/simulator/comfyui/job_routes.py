@@ -21,7 +21,7 @@ class BadQuery(Exception):
 
 
 async def one(request: web.Request) -> web.Response:
-    """Show one job. It counts as ended as soon as any job with this id has ended."""
+    """Show one job. The job counts as ended as soon as any job with this id has ended."""
     simulator, prompt_id = request.app[COMFYUI], request.match_info["prompt_id"]
     entry = simulator.jobs.history.get(prompt_id)
     if entry is not None:
@@ -52,13 +52,13 @@ async def many(request: web.Request) -> web.Response:
 
 
 async def cancel(request: web.Request) -> web.Response:
-    """Cancel one job, and answer whether there was one."""
+    """Cancel one job, and report whether a job was cancelled."""
     prompt_id = request.match_info["prompt_id"]
     return web.json_response({"cancelled": await _cancel(request.app[COMFYUI], prompt_id)})
 
 
 async def cancel_many(request: web.Request) -> web.Response:
-    """Cancel several jobs, and answer whether there was one of them."""
+    """Cancel several jobs, and report whether any job was cancelled."""
     try:
         ids = json.loads(await request.read())["job_ids"]
     except (ValueError, TypeError, KeyError) as error:

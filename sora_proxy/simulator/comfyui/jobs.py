@@ -24,16 +24,16 @@ class Job:
     outputs: list[str]
     fate: Rule | None = None
     interrupted: bool = False
-    node: str | None = None  # the one that runs
+    node: str | None = None  # the node that runs
 
     @property
     def client_id(self) -> str | None:
-        """The id of the socket that gets its events."""
+        """The id of the socket that gets the events of the job."""
         return self.extra_data.get("client_id")
 
     @property
     def described(self) -> list[Any]:
-        """The five parts in the queue and the history."""
+        """The five parts of the job in the queue and the history."""
         return [self.number, self.prompt_id, self.graph, self.extra_data, self.outputs]
 
     def has_fate(self, fault: str) -> bool:
@@ -82,7 +82,7 @@ class Entry:
 
 
 class Jobs(News):
-    """The queue, a heap by number, the job that runs, and the history."""
+    """The queue (a heap by number), the running job, and the history."""
 
     def __init__(self) -> None:
         """Start without jobs."""
@@ -90,7 +90,7 @@ class Jobs(News):
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, as when the process ends."""
+        """Forget everything, as at the end of the process."""
         self._heap: list[tuple[float, str, int, Job]] = []
         self._pushed = 0
         self._number = 0
@@ -120,14 +120,14 @@ class Jobs(News):
         self.wake()
 
     async def take(self) -> Job:
-        """Wait for the next job, and let it run."""
+        """Wait for the next job, and mark it as running."""
         while not self._heap:
             await self.wait_for(lambda: bool(self._heap), 3600)
         self.running = heapq.heappop(self._heap)[-1]
         return self.running
 
     def ended(self, entry: Entry | None) -> None:
-        """Note that the running job has ended. Without an entry, it is not in the history."""
+        """Note that the running job has ended. Without an entry, the job is not added to the history."""
         self.running = None
         if entry is not None:
             self.history[entry.job.prompt_id] = entry
@@ -136,7 +136,7 @@ class Jobs(News):
         self.wake()
 
     def delete(self, prompt_id: str) -> bool:
-        """Delete one job that waits. Returns whether there was one."""
+        """Delete one waiting job. Returns whether a job was deleted."""
         for place, (*_, job) in enumerate(self._heap):
             if job.prompt_id == prompt_id:
                 del self._heap[place]
@@ -149,7 +149,7 @@ class Jobs(News):
         self._heap.clear()
 
     def interrupt(self, prompt_id: str | None = None) -> bool:
-        """Stop the running job, if it has this id or no id is given. Returns whether there was one."""
+        """Stop the running job, if it has this id or no id is given. Returns whether a job was stopped."""
         if self.running is None or prompt_id not in (None, self.running.prompt_id):
             return False
         self.running.interrupted = True

@@ -68,7 +68,7 @@ class ComfyUILedger(News):
         return self.requests[endpoint]
 
     def described(self) -> dict[str, Any]:
-        """Return the statistics. The idle seconds are those between two jobs."""
+        """Return the statistics. The idle seconds are the time between two jobs."""
         return {
             "requests": self.requests,
             "answers": self.answers,

@@ -6,8 +6,8 @@ from typing import Any
 
 from sora_proxy.simulator.comfyui.pictures import Picture, size_of
 
-LATENT_PIXELS = 8  # a latent's side is a multiple of it
-UPSCALING = 4  # of every upscale model
+LATENT_PIXELS = 8  # the sides of a latent are multiples of this number
+UPSCALING = 4  # the factor of every upscale model
 
 Given = Mapping[str, Any]
 Pictures = tuple[Picture, ...]
@@ -17,21 +17,21 @@ class NodeFailed(Exception):
     """A node failed with its own error, which has a type and a message."""
 
     def __init__(self, kind: str, message: str) -> None:
-        """Hold both."""
+        """Store the type and the message."""
         super().__init__(message)
         self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """The data of samplers. The images to which it is decoded differ only in their number."""
+    """The data of samplers. The images decoded from one latent differ only in their number."""
 
     picture: Picture
     count: int
 
     @property
     def pictures(self) -> Pictures:
-        """The images to which it is decoded."""
+        """The decoded images."""
         numbers = range(1, self.count + 1)
         return tuple(replace(self.picture, variant=number, count=self.count) for number in numbers)
 

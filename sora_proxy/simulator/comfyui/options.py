@@ -1,4 +1,4 @@
-"""Options: the behaviour of a simulated ComfyUI, one frozen object with one line of meaning per option."""
+"""Options: the behaviour of a simulated ComfyUI, as one frozen object with a short explanation of each option."""
 
 from dataclasses import dataclass, fields
 

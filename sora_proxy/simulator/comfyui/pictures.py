@@ -49,7 +49,7 @@ def size_of(source: bytes) -> tuple[int, int]:
 
 
 def png_of(picture: Picture, graph: Any, more: Mapping[str, Any]) -> bytes:
-    """Make a PNG that holds the graph and more as texts, like those of SaveImage."""
+    """Make a PNG that contains the graph and more as texts, as SaveImage does."""
     info = PngInfo()
     for name, value in {"prompt": graph, **more}.items():
         info.add_text(name, json.dumps(value))

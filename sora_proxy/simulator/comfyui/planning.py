@@ -29,7 +29,7 @@ class Cache:
         self._made = {signature: made for signature, made in self._made.items() if signature in signatures}
 
     def get(self, signature: str) -> Made | None:
-        """Return a result; None if it is not in the cache."""
+        """Return a result; None if the cache does not contain it."""
         return self._made.get(signature)
 
     def put(self, signature: str, made: Made) -> None:
@@ -47,7 +47,7 @@ def links_of(graph: Graph, node_id: str) -> Iterator[tuple[str, str, int]]:
 
 
 def signatures_of(graph: Graph, outputs: list[str], more_of: Callable[[Graph], Any]) -> dict[str, str]:
-    """Return the dependencies of each node as a text; `more_of` returns those of a node besides its inputs."""
+    """Return the dependencies of each node as a text; `more_of` returns the dependencies besides a node's inputs."""
     found: dict[str, str] = {}
 
     def of(node_id: str) -> str:

@@ -32,7 +32,7 @@ class Process:
         self._start_worker()
 
     async def end(self) -> None:
-        """Stop running jobs. Raises the error of the worker, if that has failed."""
+        """Stop running jobs. Raises the error of the worker, if the worker has failed."""
         tasks = [task for task in (self._worker, self._return) if task is not None]
         for task in tasks:
             task.cancel()
@@ -89,7 +89,7 @@ async def advance(request: web.Request) -> web.Response:
 
 
 async def restart(request: web.Request) -> web.Response:
-    """End the process and start it again, after the given seconds if any. Until then, connections are refused."""
+    """End the process and start it again, after a given number of seconds. Until then, connections are refused."""
     seconds = await _seconds_of(request)
     await request.app[PROCESS].restart(seconds, request.transport)
     answer = json_response({"restarted": True, "seconds": seconds})

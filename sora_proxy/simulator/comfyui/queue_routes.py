@@ -49,7 +49,7 @@ def _job_of(body: dict[str, Any], simulator: ComfyUI) -> tuple[Job, dict[str, An
 
 
 def _number_of(body: dict[str, Any], simulator: ComfyUI) -> float:
-    """Choose the number of a job in the queue. Refused jobs use up a number, too."""
+    """Choose the number of a job in the queue. Refused jobs also use up a number."""
     if "number" in body:
         try:
             return float(body["number"])
@@ -80,7 +80,7 @@ async def _queue(job: Job, simulator: ComfyUI) -> None:
     if rule is not None:
         simulator.faults.strike(rule)
         job.fate = rule
-    if rule is None or rule.parameters.get("when") != "waiting":  # otherwise it vanishes at once
+    if rule is None or rule.parameters.get("when") != "waiting":  # a job with this fate vanishes at once
         simulator.jobs.put(job)
     simulator.ledger.job_queued(simulator.jobs.remaining)
     await send_status(simulator)

@@ -23,7 +23,7 @@ class Report:
     _latest: float = -1e9  # the time of the last reported step
 
     async def message(self, event: str, **data: Any) -> None:
-        """Report an event that the history keeps."""
+        """Report an event that is also part of the history."""
         data = {**data, "prompt_id": self.job.prompt_id, "timestamp": self.clock.milliseconds()}
         self.messages.append((event, data))
         await self._to_client(event, data)
@@ -64,7 +64,7 @@ class Report:
         await self._to_client("executed", {"node": node_id, "display_node": node_id, "output": output, **self._own})
 
     async def ended(self) -> None:
-        """Report that no node runs any more, and the job is in the history."""
+        """Report that no node is running, and that the job is in the history."""
         self.job.node = None
         await self._to_client("executing", {"node": None, **self._own})
 

@@ -46,7 +46,7 @@ def add_routes(app: web.Application, version: Version) -> None:
 
 
 def add_missing(app: web.Application) -> None:
-    """Add an answer to all other paths, which are those of the front end's files. Call it last."""
+    """Add an answer to all other paths, since these lead to the front end's files. Call this function last."""
     app.router.add_get("/{path:.*}", _missing)
 
 

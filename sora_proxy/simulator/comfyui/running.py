@@ -25,7 +25,7 @@ class Interrupted(Exception):
 
 
 async def work(simulator: ComfyUI) -> None:
-    """Run one job after the other, without end."""
+    """Run one job after another, forever."""
     while True:
         job = await simulator.jobs.take()
         simulator.ledger.job_started(simulator.clock.now())
@@ -45,9 +45,9 @@ class Run:
     job: Job
     report: Report = field(init=False)
     entry: Entry = field(init=False)
-    _fate: Rule | None = field(init=False)  # None once it was applied
-    _node_id: str = ""  # of the node that runs
-    _made: dict[str, Made] = field(default_factory=dict)  # by node
+    _fate: Rule | None = field(init=False)  # None after the fate was applied
+    _node_id: str = ""  # the id of the running node
+    _made: dict[str, Made] = field(default_factory=dict)  # the results by node
     _executed: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ class Run:
         return self.entry
 
     def _signatures(self) -> dict[str, str]:
-        """Find the results that are in the cache."""
+        """Return the signatures of the nodes, and take the results that are in the cache."""
         job, cache = self.job, self.simulator.cache
         signatures = signatures_of(job.graph, job.outputs, self._more_of)
         cache.keep_only(set(signatures.values()))
@@ -173,8 +173,8 @@ class Run:
             raise Interrupted
 
     async def _strike(self, node_id: str, kind: NodeClass) -> None:
-        """Apply the fate of the job once: at the node that it names, or at a slow one, or at the latest at the
-        output."""
+        """Apply the fate of the job once: at a node of the requested class, or at a slow node without a request, and
+        in any case at the output node."""
         fate, name = self._fate, self.job.graph[node_id]["class_type"]
         if fate is None:
             return

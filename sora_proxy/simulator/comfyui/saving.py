@@ -18,11 +18,11 @@ class Saving:
 
     files: Files
     prefix: str
-    kind: str  # of the folder
+    kind: str  # the type of the folder
 
     @classmethod
     def of(cls, files: Files, class_type: str, prefix: str) -> "Saving":
-        """Choose names as the node class does. Raises NodeFailed if they lead out of the folder."""
+        """Choose names as the node class does. Raises NodeFailed if the names lead out of the folder."""
         if class_type == "PreviewImage":
             letters = random.choices(string.ascii_lowercase, k=5)  # noqa: S311
             return cls(files, f"ComfyUI_temp_{''.join(letters)}", "temp")

@@ -44,7 +44,7 @@ class ComfyUI:
         return {**self.options.models, "input": self.files.input_names()}
 
     def forget_process(self) -> None:
-        """Forget the memory of the process, and its temporary files, as when it starts."""
+        """Forget the memory of the process, and its temporary files, as at a start."""
         self.starts += 1
         self.jobs.reset()
         self.cache.keep_only(set())

@@ -12,12 +12,12 @@ VALID_STATES = ("pending", "in_progress", "completed", "failed", "cancelled")
 class Change(Enum):
     """A change of behaviour, and the version with which it came."""
 
-    create_time = (0, 3, 69)  # in extra_data; since about then, outputs from the cache need a client_id
+    create_time = (0, 3, 69)  # in extra_data; from about here on, outputs from the cache need a client_id
     preview_by_job = (0, 5)
     jobs = (0, 6)
     cancelled_state = (0, 9)
     missing_node_type = (0, 12)
-    cached_outputs = (0, 18)  # even without a client_id
+    cached_outputs = (0, 18)  # outputs from the cache no longer need a client_id
     cross_site = (0, 19)
     dependency_cycle = (0, 20)
     checked_ids = (0, 25)
@@ -45,7 +45,7 @@ class Version:
 
     @property
     def states(self) -> tuple[str, ...]:
-        """The states by which jobs can be listed."""
+        """The states for which jobs can be listed."""
         return VALID_STATES if self.has(Change.cancelled_state) else VALID_STATES[:-1]
 
     @property

@@ -59,7 +59,7 @@ def usage_of(order: Order) -> dict[str, Any]:
 
 
 def _filled(work: Work, template_of: Callable[[Answers], Mapping[str, Any]]) -> dict[str, Any]:
-    """The fields besides the images. A gateway also takes those of the server behind it."""
+    """The fields besides the images. A gateway takes their values from the server behind it."""
     profile, order = work.simulator.profile, work.order
     own = filled(template_of(profile.answers), order)
     name = profile.behind.get(order.model)

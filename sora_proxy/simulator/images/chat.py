@@ -60,7 +60,7 @@ async def answer_chat(work: Work) -> web.StreamResponse:
 
 
 def _message(work: Work, image: bytes) -> dict[str, Any]:
-    """The text, and the images in their own field."""
+    """The fields of the message: the text, and the images."""
     if work.manner.words is not None or work.manner.empty:
         return {"content": work.manner.words or ""}
     address = work.data_uri(image) if work.manner.link is None else work.address(image)

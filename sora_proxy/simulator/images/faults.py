@@ -29,23 +29,23 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """The manner of answering one call; the defaults are those without a fault."""
+    """The manner of answering one call; the defaults are for a call without a fault."""
 
     refusal: Refused | None = None
-    registered: bool = True  # even if the call is refused, dropped or answered with a page
+    registered: bool = True  # even if the call is refused or dropped, or a page is the answer
     dropped: bool = False
     page: bool = False  # HTML instead of an answer
     empty: bool = False  # an answer without images
     words: str | None = None  # a text instead of images, in chats
     moderated: bool = False  # xAI's refusal with status 200
-    finish_reason: str = "STOP"  # of Gemini; with any other reason there is no image
-    block_reason: str | None = None  # of Gemini
-    declared_type: str | None = None  # of the image
-    min_bytes: int = 0  # of each image
-    wrapped: bool = False  # base64 in lines
+    finish_reason: str = "STOP"  # Gemini's reason for the end; with any other reason there is no image
+    block_reason: str | None = None  # Gemini's reason for blocking a prompt
+    declared_type: str | None = None  # the declared type of the image
+    min_bytes: int = 0  # the minimum size of each image
+    wrapped: bool = False  # whether the base64 is broken into lines
     link: Link | None = None
     silence: float = 0.0  # seconds before the answer, or between the partial images of a stream
-    ending: str = "whole"  # of a stream
+    ending: str = "whole"  # the way a stream ends
 
 
 NORMAL = Manner()
@@ -103,7 +103,7 @@ def _rate_limited(given: Mapping[str, Any]) -> Manner:
         headers["retry-after-ms"] = f"{round(seconds * 1000)}"
     refused = Refused(Reason.rate_limited, "gpt-image-1.5", f"{seconds:g}", headers=headers)
     delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{seconds:g}s"}
-    refused.details = (delay,)  # only Google's errors have them
+    refused.details = (delay,)  # only Google's errors have details
     return Manner(refusal=refused, registered=False)
 
 
@@ -144,5 +144,5 @@ _MANNERS: Mapping[str, Callable[[Mapping[str, Any]], Manner]] = {
 
 
 def manner_of(rule: Rule | None) -> Manner:
-    """Return the manner that a rule demands, or the normal one without a rule."""
+    """Return the manner that a rule demands, or the normal manner without a rule."""
     return NORMAL if rule is None else _MANNERS[rule.fault](rule.parameters)

@@ -1,4 +1,4 @@
-"""Hosted: the profiles of hosted services. They were not compared with the running services.
+"""Hosted: the profiles of hosted services. The profiles were not compared with the running services.
 
 Sources: the providers' documents, the open code of clients, and public reports. Everything else is assumed to be as in
 OpenAI's API.

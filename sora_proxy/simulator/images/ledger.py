@@ -6,7 +6,7 @@ from typing import Any
 from sora_proxy.simulator.images.reading import Received
 from sora_proxy.simulator.news import News
 
-MAX_REQUESTS = 10_000  # that are remembered
+MAX_REQUESTS = 10_000  # the newest requests are recorded, up to this number
 
 
 class ImagesLedger(News):

@@ -58,10 +58,10 @@ class Fields:
     any_model: bool = False
     min_prompt: int = 1  # characters
     max_prompt: int = 32_000  # characters
-    settings_in_prompt: bool = False  # in a tag, as with stable-diffusion.cpp
+    settings_in_prompt: bool = False  # whether a tag in the prompt contains settings, as with stable-diffusion.cpp
     count: str | None = "n"
     max_count: int = 10
-    cuts_count: bool = False  # to the maximum, instead of a refusal
+    cuts_count: bool = False  # a larger count is cut to the maximum, instead of refused
     sizes: Sizes = field(default_factory=Sizes)
     families: Mapping[str, Sizes] = field(default_factory=dict)  # sizes by the prefixes of model names
     response_formats: tuple[str, ...] = ("b64_json", "url")  # the first is the default
@@ -76,7 +76,7 @@ class Files:
     """How images come with an order."""
 
     edits: Edits = Edits.none
-    names: tuple[str, ...] = ("image", "image[]")  # for the parts of a form, or the fields of JSON
+    names: tuple[str, ...] = ("image", "image[]")  # the names of the parts of a form, or of the fields of JSON
     inline: tuple[str, ...] = ()  # fields of the route for generations, with addresses or data URIs
     max_images: int = 16
     needs_mask: bool = False
@@ -90,14 +90,14 @@ class Answers:
     """The content of an answer; the templates leave the values of Fill open."""
 
     rows: str = "data"
-    row: Mapping[str, Any] = field(default_factory=dict)  # for each image, besides its base64 or address
+    row: Mapping[str, Any] = field(default_factory=dict)  # the fields of each image, besides its base64 or address
     whole: Mapping[str, Any] = field(default_factory=lambda: {"created": Fill.now})
-    data_uris: bool = False  # instead of addresses
-    addresses: str = "/files/{name}.png"  # for images, below the host
+    data_uris: bool = False  # answers contain data URIs instead of addresses
+    addresses: str = "/files/{name}.png"  # the paths of images
     addresses_need_key: bool = False
     addresses_relative: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
-    request_id: str | None = None  # its header
+    request_id: str | None = None  # the header with the id of the request
     model_row: Mapping[str, Any] = field(default_factory=lambda: {"object": "model"})
     model_list: Mapping[str, Any] | None = field(default_factory=lambda: {"object": "list"})  # None: there is no list
 
@@ -107,10 +107,10 @@ class Profile:
     """One kind of server."""
 
     errors: Errors
-    models: tuple[str, ...]  # those that make images
-    other_models: tuple[str, ...] = ()  # in its list
+    models: tuple[str, ...]  # the models that make images
+    other_models: tuple[str, ...] = ()  # models in the list that make no images
     wire: Wire = Wire.images
-    base: str = "/v1"  # the prefix of its paths
+    base: str = "/v1"  # the prefix of all paths of the API
     deployment_in_path: bool = False
     query: tuple[str, ...] = ()  # parameters that all addresses need
     keys: Keys = Keys()
@@ -119,6 +119,6 @@ class Profile:
     answers: Answers = Answers()
     pages: Mapping[str, Any] = field(default_factory=dict)  # other documents, by path
     one_at_a_time: bool = False
-    attempts: int = 1  # at the server behind it, if that fails
+    attempts: int = 1  # how often a gateway tries the server behind it
     behind: Mapping[str, str | None] = field(default_factory=dict)  # profiles by model; None: the server is down
     idle_seconds: float = 75.0  # until an idle connection is closed

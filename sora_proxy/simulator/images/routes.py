@@ -1,4 +1,4 @@
-"""Routes: the routes of each wire, as the profile has them."""
+"""Routes: the routes of each wire and profile."""
 
 import functools
 from collections.abc import Awaitable, Callable

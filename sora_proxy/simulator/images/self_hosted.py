@@ -1,7 +1,7 @@
 """Self-hosted: the profiles of servers and gateways that people run themselves.
 
-Those of museq 0.60.2, stable-diffusion.cpp of August 2026 and LiteLLM 1.105.7 follow running servers; the others follow
-documents and source code.
+The profiles of museq 0.60.2, stable-diffusion.cpp of August 2026 and LiteLLM 1.105.7 follow running servers; all other
+profiles follow documents and source code.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from sora_proxy.simulator.images.wordings import OPENAI
 
 FORM = Files(Edits.form)
 NO_KEY = Keys(needed=False)
-IDLE_SECONDS = 5.0  # after which museq, stable-diffusion.cpp and LiteLLM close a connection
+IDLE_SECONDS = 5.0  # museq, stable-diffusion.cpp and LiteLLM then close an idle connection
 
 _GENERIC = Profile(
     Errors(refusals.openai_error, OPENAI),

@@ -51,7 +51,8 @@ async def serve_images_simulator(
 ) -> AsyncIterator[RunningSimulator]:
     """Serve in the running event loop, on a free port of loopback or a given socket, until the context is left.
 
-    Its `url` is the base URL of the profile. A client that leaves does not end its order, as with the real servers.
+    The server's `url` is the base URL of the profile. As with the real servers, an order continues after its client has
+    left.
     """
     app = create_images_simulator(options)
     profile = app[IMAGES].profile

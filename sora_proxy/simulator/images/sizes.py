@@ -20,14 +20,14 @@ class Sizes:
     names: Mapping[str, Size] = field(default_factory=dict)  # words that are sizes
     only_names: bool = False
     sides: tuple[int, int] = (1, 4096)
-    step: int = 1  # each side is a multiple of it
-    rounds_up: bool = False  # to a multiple of `step`, instead of a refusal
+    step: int = 1  # each side is a multiple of this number
+    rounds_up: bool = False  # other sides are rounded up to a multiple of `step`
     pixels: tuple[int, int] = (1, 4096 * 4096)
     max_ratio: float = math.inf
     forgives: bool = False  # unreadable values mean the default
 
     def size_of(self, value: Any) -> Size | None:
-        """Read the value of the field; None: it is missing. Returns None for a value that is refused."""
+        """Read the value of the field, which is None if the field is missing. Returns None for a refused value."""
         if value is None:
             return self.default
         if isinstance(value, str) and value in self.names:

@@ -31,7 +31,7 @@ class StoredFile:
 
 
 class StoredFiles:
-    """The images behind addresses. Beyond the module's cap, the oldest are forgotten."""
+    """The images behind addresses. Beyond the module's cap, the oldest images are forgotten."""
 
     def __init__(self) -> None:
         """Start without images."""
@@ -76,7 +76,7 @@ class ImagesSimulator:
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for the turn of an order, since some servers make one at a time."""
+        """Wait for the turn of an order, since some servers process one order at a time."""
         async with self._worker if self.profile.one_at_a_time else contextlib.nullcontext():
             self._at_work += 1
             self.ledger.max_concurrent = max(self.ledger.max_concurrent, self._at_work)

@@ -1,4 +1,4 @@
-"""Wordings: the words of OpenAI for each refusal. The profiles of other servers hold the differences.
+"""Wordings: the words of OpenAI for each refusal. The profiles of other servers contain the differences.
 
 Sources: the error table of OpenAI's documents, and error texts in public reports.
 """

@@ -35,7 +35,7 @@ class Work:
     preview: bytes | None = None
 
     async def images(self) -> list[bytes]:
-        """Make the images in the time that the options set."""
+        """Return the images after the time that the options set."""
         async with self.simulator.turn():
             await self.pause(self.simulator.options.seconds + self.manner.silence)
             return await self.drawn()
@@ -46,7 +46,7 @@ class Work:
             await self.request.app[STOPPING].pause(seconds)
 
     async def drawn(self) -> list[bytes]:
-        """Return the images at once."""
+        """Return the images without a pause."""
         order, size = self.order, self.simulator.options.image_bytes
         numbers = range(1, order.n + 1)
         if size:
@@ -129,7 +129,7 @@ def check_access(request: web.Request, key: str | None) -> None:
 
 
 def manner_for(request: web.Request, received: Received, prompt: str | None = None) -> Manner:
-    """Return the manner in which a rule wants a call to be answered, and count its use."""
+    """Return the manner of answering that a rule demands for a call, and count the use of the rule."""
     simulator = request.app[IMAGES]
     rule = simulator.faults.answer_rule(Call(received.endpoint, received.key, prompt))
     if rule is not None:

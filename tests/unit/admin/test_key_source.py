@@ -85,7 +85,7 @@ def test_an_empty_key_file_counts_as_a_configured_source(tmp_path: Path, file: P
 def test_a_key_file_that_sora_api_wrote_is_read_without_its_counters(
     file: Path, source: Callable[..., KeySource]
 ) -> None:
-    counters = {"ordering": 2, "last_reset": 1795773139.6, "available": False, "created_at": 1795773139.6}
+    counters = {"requests": 2, "last_reset": 1795773139.6, "available": False, "created_at": 1795773139.6}
     resting = "\n[自动] 在 2026-11-27 09:52:19 被临时禁用12小时"
     entries = [
         {"id": "a", "name": "", "key": "Bearer one", "weight": 1, "max_rpm": 60, "is_enabled": True, "notes": None},

@@ -139,9 +139,9 @@ def _claiming(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("upload", "message"),
     [
-        (b"", "no PNG"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no PNG"),
-        (encoded(Image.new("RGB", (9, 9)), "BMP"), "no PNG"),
+        (b"", "not a PNG"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a PNG"),
+        (encoded(Image.new("RGB", (9, 9)), "BMP"), "not a PNG"),
         (_claiming(MAX_PIXELS // 1000 + 1, 1000), "more than"),
         (_claiming(30_000, 30_000), "more than"),
         (encoded(Image.effect_noise((200, 200), 80))[:5000], "damaged"),

@@ -94,10 +94,10 @@ def test_a_submit_can_get_both_a_fate_and_a_faulty_answer() -> None:
         ({"fault": "server_error", "registered": "yes"}, "registered of server_error must be true or false"),
         ({"fault": "challenge", "status": 200}, "status of challenge must be one of: 403, 429, 503"),
         ({"fault": "hang", "seconds": -1}, "seconds of hang"),
-        ({"fault": "forbidden", "code": ""}, "code of forbidden must be a text"),
+        ({"fault": "forbidden", "code": ""}, "code of forbidden must be a string that is not empty"),
         ({"fault": "drop", "times": 0}, "times must be a whole number"),
         ({"fault": "drop", "skip": True}, "skip must be a whole number"),
-        ({"fault": "drop", "token": 7}, "token must be a text"),
+        ({"fault": "drop", "token": 7}, "token must be a string"),
     ],
 )
 def test_an_invalid_fault_order_is_refused_with_the_reason(order: Any, message: str) -> None:
