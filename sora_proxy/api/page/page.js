@@ -83,9 +83,8 @@ async function onOrder(event) {
   try {
     const fields = { model: at("model").value, input: prompt };
     const response = await server.order(fields, pressed === at("change") ? changeable : null, () => turn.say(words.lost));
-    const words_ = response.output.flatMap((item) => item.content ?? []).map((part) => part.text ?? "").join("\n");
     if (response.status === "completed" && !response.output.some((item) => item.type === "image_generation_call")) {
-      return turn.end(words_);  // an answer in words, which is not stored
+      return turn.end(textOf(response));  // an answer in words, which is not stored
     }
     ids.push(generationId(response.id));
     history.replaceState(null, "", `#${ids.join(",")}`);
@@ -114,6 +113,8 @@ async function restore(id) {
   }
   turn.follow(id);
 }
+
+const textOf = (response) => response.output.flatMap((item) => item.content ?? []).map((part) => part.text).join("\n");
 
 function refusalText(error) {
   return error.status === 401 ? words.wrongKey : error.message;
@@ -179,7 +180,7 @@ class Turn {
       case "cancelled":
         return this.end(words.cancelled);
       case "failed":
-        return this.fail(fields.message);
+        return this.fail(words.failures[fields.code] ?? fields.message);
     }
   }
 

@@ -17,6 +17,7 @@ export class Server {
 
   /** The models, for a key that the server accepts. */
   async enter(key) {
+    if (!/^[\x21-\x7e]+$/.test(key)) throw new Refusal(401, "");  // no header can carry such a key
     this.#key = key;
     const answer = await this.#call("v1/models");
     return (await answer.json()).data;

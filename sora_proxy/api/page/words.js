@@ -29,6 +29,7 @@ const ENGLISH = {
   notFound: "This image was ordered with another key, or it was deleted.",
   open: (prompt) => `Open the image: ${prompt}`,
   elsewhere: "Open the image at the back end",
+  failures: {},  // the server explains failures in English
 };
 
 const CHINESE = {
@@ -59,6 +60,15 @@ const CHINESE = {
   notFound: "这张图是用其他密钥提交的，或者已被删除。",
   open: (prompt) => `打开图片：${prompt}`,
   elsewhere: "在后端打开图片",
+  failures: {
+    content_policy_violation: "后端认为提示词违反内容政策，请修改后再试。",
+    generation_timeout: "后端耗时过长，任务已放弃。",
+    queue_timeout: "等待时间过长，没有可用的密钥或服务器，请稍后再试。",
+    no_upstream_key: "服务器没有可用的后端密钥，请联系管理员。",
+    upstream_unavailable: "后端暂时无法访问，请稍后再试。",
+    upstream_rate_limited: "后端限制了请求频率，请稍后再试。",
+    internal_error: "服务器内部错误。",
+  },
 };
 
 const chinese = (navigator.languages.find((tag) => /^(zh|en)\b/i.test(tag)) ?? "en").toLowerCase().startsWith("zh");
