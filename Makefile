@@ -11,6 +11,7 @@ NODE_SDK = requirements/node/node_modules/.package-lock.json
 LITELLM = .programs/litellm
 MUSEQ = .programs/museq
 COMFY = .programs/comfy
+PLAYWRIGHT = .programs/playwright/.installed
 COMFY_NODE = requirements/node-comfyui/node_modules/.package-lock.json
 
 # Python compiles what it imports; most of what is installed is never imported. The bytecode has to be kept, because all
@@ -38,7 +39,8 @@ quick: $(TEST)
 test: $(TEST) $(LEGACY_SDK) $(NODE_SDK)
 	$(BIN)/python -m pytest -n 4 --dist worksteal
 
-test-programs: $(TEST) $(MUSEQ)/.installed $(COMFY)/.installed $(COMFY_NODE)
+# The tests of the page need Chromium, too: on Debian, the package chromium.
+test-programs: $(TEST) $(MUSEQ)/.installed $(COMFY)/.installed $(COMFY_NODE) $(PLAYWRIGHT)
 	$(BIN)/python -m pytest tests/programs
 
 lint: $(LINT)
@@ -105,6 +107,11 @@ $(LEGACY_SDK): requirements/openai-0.28.txt | $(BIN)/python
 	$(call step,Installing openai 0.28.1 into $(@D) (0.5 MB),$(LOCKED) --no-deps --upgrade --target $(@D) -r $<)
 	@touch $@
 
+# Only the tests of the page import it.
+$(PLAYWRIGHT): requirements/playwright.txt | $(BIN)/python
+	$(call step,Installing Playwright into $(@D) (160 MB),$(LOCKED) --upgrade --target $(@D) -r $<)
+	@touch $@
+
 $(LITELLM)/.installed: SIZE = 600 MB
 $(MUSEQ)/.installed: SIZE = 150 MB
 $(COMFY)/.installed: SIZE = 30 MB
@@ -135,5 +142,6 @@ lock:
 	$(COMPILE) requirements/litellm.in -o requirements/litellm.txt
 	$(COMPILE) requirements/museq.in -o requirements/museq.txt
 	$(COMPILE) requirements/comfy.in -o requirements/comfy.txt
+	$(COMPILE) requirements/playwright.in -o requirements/playwright.txt
 	cd requirements/node && npm install --package-lock-only --omit-lockfile-registry-resolved --silent --save-exact openai@$$(npm view openai version)
 	cd requirements/node-comfyui && npm install --package-lock-only --omit-lockfile-registry-resolved --silent

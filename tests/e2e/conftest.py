@@ -105,7 +105,9 @@ def running_on_terminal(folder: Path, **variables: str) -> Iterator[Program]:
 def _running(
     folder: Path, arguments: Sequence[str], variables: dict[str, str], output: tuple[int, int]
 ) -> Iterator[Program]:
-    settings = {"API_HOST": "127.0.0.1", "API_PORT": "0", "SIMULATOR_SECONDS": "0.5"} | variables
+    # The servers of other tests have keys of the same names: their claims on keys must not meet.
+    usual = {"API_HOST": "127.0.0.1", "API_PORT": "0", "SIMULATOR_SECONDS": "0.5", "TMPDIR": str(folder)}
+    settings = usual | variables
     reading, writing = output
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(
