@@ -18,11 +18,11 @@ The path of an order through the modules:
                        blocking.py            all threads: cloudscraper, SQLite, Pillow, files
 
 `spec.py` and `generation.py` define the central types: the order, and the table of its states. `event_log.py` defines
-the events that clients can learn, and their log. Streams, waiting requests and status requests all read that log, so by
-default an order does not depend on connections, and clients see only what has been committed. `errors.py` classifies
-all errors by their cause. `app.py` makes every shared object. `background.py` starts loops and tasks, `blocking.py`
-starts threads, `database.py` and `database_file.py` access the SQLite file, and `log.py` writes log lines. Each folder
-answers one question, which its `__init__.py` asks:
+the events that clients can receive, and the log that contains them. Streams, waiting requests and status requests all
+read that log. Therefore clients see only what has been committed, and by default an order continues when its client
+disconnects. `errors.py` classifies all errors by their cause. `app.py` constructs every shared object. `background.py`
+starts loops and tasks, `blocking.py` starts threads, `database.py` and `database_file.py` access the SQLite file, and
+`log.py` writes log lines. Each folder answers one question, with which its `__init__.py` begins:
 
     settings/         What did the operator choose?         operators/  What do operators see and change?
     orders/           What happens to an order?             webhooks/   How do clients learn that an order has ended?

@@ -1,8 +1,8 @@
-"""The command line, which runs the server, or only the simulator."""
+"""The command-line interface, which runs the server, or only the simulator."""
 
 import sys
 
-if sys.platform == "win32":  # before imports of modules that Windows lacks: resource here, fcntl elsewhere
+if sys.platform == "win32":  # before resource (here) and fcntl (elsewhere) are imported, which Windows lacks
     print("sora_proxy needs Linux, macOS or WSL. On Windows, run it in WSL or in Docker.", file=sys.stderr)
     sys.exit(2)
 
@@ -62,7 +62,8 @@ def _serve() -> int:
         app = create_app(settings, access, redactor)
         with asyncio.Runner() as runner:
             if not runner.run(serve(app, functools.partial(_announce, app))):
-                # A thread hangs in a call. The order's intent is on disk, so waiting would only delay the next start.
+                # A call is still hanging on a thread. If it submits an order, the intent of the order is on disk, so
+                # exiting now loses nothing; waiting would only delay the next start.
                 stop_logging()
                 os._exit(0)
     except ConfigurationError as error:
@@ -86,7 +87,8 @@ def _secrets(settings: Settings, access: Access) -> list[str]:
 
 
 def _tune_process() -> None:
-    """Keep new files private, allow many connections, and collect garbage rarely, since its pauses are measurable."""
+    """Make new files private, allow many connections, and collect garbage less often, because each collection pauses
+    the event loop measurably."""
     os.umask(0o077)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:

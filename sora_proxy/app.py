@@ -1,6 +1,6 @@
-"""The composition root: makes the shared objects, connects them, and starts and stops them.
+"""The composition root: constructs the shared objects, connects them, and starts and stops them.
 
-`Program` has the objects that are started and stopped; `create_app` adds the other objects and makes all of them
+`Program` contains the objects that are started and stopped. `create_app` adds all other objects, and makes every object
 available to the routes.
 """
 
@@ -71,7 +71,7 @@ from sora_proxy.webhooks import outbox
 from sora_proxy.webhooks.webhooks import Webhooks
 
 MAX_BODY_BYTES = 32 * 2**20
-LARGE_BODIES_AT_ONCE = 4  # a body may take three times its size in memory until its images are on disk
+LARGE_BODIES_AT_ONCE = 4  # until its images are on disk, a body may take up three times its size in memory
 # The functions that take part in the commit of each step, and the tables whose rows are deleted with a generation.
 WRITERS = (usage.count, submissions.note, outbox.put)
 TABLES_OF_A_GENERATION = (store.events, store.images, conversations, submissions.submissions, outbox.outbox)
@@ -139,7 +139,7 @@ class Program:
 
 
 def create_app(settings: Settings, access: Access, redactor: Redactor) -> web.Application:
-    """Make the whole program. `redactor` also masks secrets that are added later. Raises ConfigurationError."""
+    """Construct the whole program. Secrets that are added later are passed to `redactor`. Raises ConfigurationError."""
     program = Program(settings, access, redactor)
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MAX_BODY_BYTES)
     app[SETTINGS] = program.runtime

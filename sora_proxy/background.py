@@ -1,4 +1,4 @@
-"""Background tasks and loops. A loop that dies is logged and restarted, and the readiness check shows it.
+"""Background tasks and loops. A loop that crashes is restarted; the log and the readiness check show the crash.
 
 All tasks outside of task groups are started here, so that each task has a name and every failure is logged.
 """
@@ -38,7 +38,7 @@ def _log_death(task: asyncio.Task[Any]) -> None:
 
 
 async def finished(waiting: asyncio.Future[Any]) -> None:
-    """Wait until a future is done, even if the caller is cancelled meanwhile, and drop its result."""
+    """Wait until a future is done, even if the caller is cancelled meanwhile, and discard its result."""
     while not waiting.done():
         try:
             await asyncio.wait([waiting])
@@ -49,8 +49,8 @@ async def finished(waiting: asyncio.Future[Any]) -> None:
 
 
 async def uninterrupted(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await work that must not be interrupted: a first cancellation takes effect when the work has ended, a second
-    cancellation at once."""
+    """Await work that must not be interrupted. A first cancellation takes effect when the work has ended, a second one
+    at once."""
     task = start_task(coroutine, name="uninterrupted", awaited=True)
     try:
         return await asyncio.shield(task)
@@ -65,7 +65,7 @@ class Background:
     """Keeps loops running. A loop that returns is finished; a loop that raises is restarted after a growing pause."""
 
     def __init__(self) -> None:
-        # All the mutable state: the names of loops that died and have not yet run again for a while.
+        # All the mutable state: the names of loops that died and have not been running again for long enough.
         self._dead: set[str] = set()
 
     def __repr__(self) -> str:
@@ -73,7 +73,7 @@ class Background:
 
     @property
     def dead(self) -> list[str]:
-        """The loops that died. A name is removed when its loop has run for as long as the next pause would be."""
+        """The loops that died. A loop is removed once it has run again for as long as its next pause would be."""
         return sorted(self._dead)
 
     @contextlib.asynccontextmanager

@@ -1,8 +1,8 @@
 """Database: durable access to the one SQLite file, through SQLAlchemy Core.
 
 One thread and one connection do all writes; waiting writes are committed together, so that a hundred generations cost a
-few disk syncs, not hundreds. `synchronous=FULL`: a write survives a power cut once `write` has returned. Readers have
-connections of their own and never write. No SQL runs on the event loop.
+few disk syncs instead of hundreds. With `synchronous=FULL`, a write survives a power cut once `write` has returned.
+Readers have their own connections and never write. No SQL runs on the event loop.
 
 The tables are declared in the modules that use them; each module registers its tables in `metadata`.
 """
@@ -33,14 +33,14 @@ PROBE_SECONDS = 2.0
 T = TypeVar("T")
 
 metadata = sa.MetaData()
-starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))  # the last start only
+starts = sa.Table("starts", metadata, sa.Column("number", sa.Integer, primary_key=True))  # one row: the last start
 
 # The table of upstream keys in schema version 3.
 KEYS_TABLE = """CREATE TABLE IF NOT EXISTS keys (number INTEGER NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL,
  config JSON NOT NULL, origin TEXT NOT NULL, created_at FLOAT NOT NULL, imported JSON, memory JSON,
  PRIMARY KEY (number), UNIQUE (id), UNIQUE (token))"""
 # The statements that migrate a file from version N to N + 1; the first entry is for version 1. Missing tables are
-# created anyway, so only changes of existing tables are listed here.
+# created anyway, so only changes to existing tables are listed here.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "ALTER TABLE generations ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
@@ -77,8 +77,8 @@ class Database:
         self._threads = threads
         self._write_engine = _engine(path, writer=True)
         self._read_engine = _engine(path, writer=False)
-        # All the mutable state: the writes that wait for a commit, the task that commits them, and whether the last
-        # commit failed.
+        # All the mutable state: the writes that are waiting for a commit, the task that commits them, and whether the
+        # last commit failed.
         self._waiting: list[tuple[Callable[[sa.Connection], Any], asyncio.Future[None]]] = []
         self._committing: asyncio.Task[None] | None = None
         self._refused = False
@@ -86,7 +86,7 @@ class Database:
     async def open(self) -> None:
         """Lock the folder and migrate the schema.
 
-        Raises ConfigurationError if another process uses the folder, or if its contents can't be used.
+        Raises ConfigurationError if another process is using the folder, or if its contents can't be used.
         """
         try:
             await self._threads.run(Work.store_write, self._open)
@@ -113,7 +113,7 @@ class Database:
             raise StorageUnavailable(f"the database can't be read: {_reason(error)}") from error
 
     def peek(self, query: Callable[[sa.Connection], T]) -> T | None:
-        """Return the result of `query` before the database is opened, or None if no database is readable. Blocks."""
+        """Run `query` before the database is opened. Returns None if there is no readable database. Blocks."""
         if not self._path.exists():
             return None
         try:
@@ -159,17 +159,17 @@ class Database:
                     done.set_result(None)
                 else:
                     done.set_exception(error)
-                    done.exception()  # retrieves the exception, since the waiter may have gone
+                    done.exception()  # retrieves the exception, since the caller may have been cancelled
 
     def _commit(self, batch: Sequence[Callable[[sa.Connection], None]]) -> Sequence[Exception | None]:
-        """Commit all writes together; if that fails, one by one, so that a faulty write does not affect the others."""
+        """Commit all writes together; if that fails, each by itself, so that a faulty write affects no other."""
         if not self._file.in_place:
             return [StorageUnavailable("the database's files were moved or removed")] * len(batch)
         try:
             with self._write_engine.begin() as connection:
                 for write in batch:
                     write(connection)
-        except OperationalError as error:  # the file is locked, full or missing: each write would fail
+        except OperationalError as error:  # the file is locked or missing, or the disk is full: every write would fail
             return [StorageUnavailable(f"the database refused the write: {_reason(error)}")] * len(batch)
         except Exception as error:  # noqa: BLE001  # any error must reach the waiting callers
             if len(batch) > 1:
@@ -210,7 +210,7 @@ class Database:
             raise ConfigurationError([f"{self._path}: the file is damaged ({found.splitlines()[-1]}). {advice}."])
 
     def _bring_into_place(self, connection: sa.Connection) -> int:
-        """Migrate the schema, and number this start."""
+        """Migrate the schema, and return the number of this start."""
         version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
         if version > SCHEMA_VERSION:
             raise ConfigurationError(
@@ -235,14 +235,15 @@ class Database:
 
 
 def rows_of(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
-    """The rows of a query, each as a dict of the names and values of its columns."""
+    """The rows of a query, each as a dict from the names of its columns to their values."""
     return [{str(name): value for name, value in row.items()} for row in connection.execute(query).mappings()]
 
 
 def _engine(path: Path, *, writer: bool) -> sa.Engine:
     mode = "rwc" if writer else "rw"
     engine = sa.create_engine(
-        # Built from parts, since a path may contain characters that a URL can't contain. Readers don't create the file.
+        # Built from parts, since a path may contain characters that a URL can't contain. With `rw`, which readers use,
+        # a missing file is not created.
         sa.URL.create("sqlite", database=path.absolute().as_uri(), query={"mode": mode, "uri": "true"}),
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,

@@ -15,7 +15,8 @@ LOG_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")  # the first bytes of SQL
 
 
 class DatabaseFile:
-    """The database, its write-ahead log and its lock on disk. Every method blocks, so call it on a thread."""
+    """The files of the database: the database itself, its write-ahead log and its lock. All methods block, so they must
+    run on a thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -26,7 +27,7 @@ class DatabaseFile:
         self._opened: list[tuple[int, int]] = []
 
     def take(self) -> None:
-        """Lock the folder. Raises ConfigurationError before a database is created."""
+        """Lock the folder and check the files. No database has been created yet if this raises ConfigurationError."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _take_lock(self._lock_path)
@@ -42,14 +43,17 @@ class DatabaseFile:
             )
 
     def check_start(self, number: int) -> None:
-        """Check the number of the last start, as the database has it. Raises ConfigurationError."""
+        """Check that `number`, the last start in the database, is not older than the one in the lock file.
+
+        Raises ConfigurationError.
+        """
         if number < self._last_start():
             raise self._incomplete(
                 f"{self.path}: the last commits are missing, because {self._log_path.name} was removed"
             )
 
     def opened(self, number: int) -> None:
-        """Note that the start with this number has opened the database."""
+        """Record in the lock file that the start with this number has opened the database."""
         if self._lock is not None:
             os.pwrite(self._lock, f"{number}\n".encode(), 0)
         self.path.chmod(0o600)
@@ -57,14 +61,14 @@ class DatabaseFile:
 
     @property
     def in_place(self) -> bool:
-        """Whether the next start will find data that is committed now."""
+        """Whether the opened files are still in place, so that the next start will find what is committed now."""
         try:
             return self._identities() == self._opened
         except OSError:
             return False
 
     def closing(self) -> None:
-        """Note a clean shutdown: the next start accepts any database, even an older copy."""
+        """Record a clean shutdown, after which the next start accepts any database, even an older copy."""
         if self._lock is not None and self.in_place:
             os.ftruncate(self._lock, 0)
 
@@ -96,7 +100,7 @@ class DatabaseFile:
 
 
 def _take_lock(path: Path) -> int:
-    """Lock a file until this process ends. Two processes on one folder would send every order twice."""
+    """Lock a file until this process ends. Two processes that used one folder would both send its orders."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""The events that clients can learn about a generation, and EventLog, their numbered, append-only list. No I/O."""
+"""The events of a generation that clients can receive, and EventLog, a numbered, append-only list of them. No I/O."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ MAX_PREVIEW_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """The order waits for a key. `position` counts from 1, `seconds` is the expected wait."""
+    """The order is waiting for a key. `position` is its place in the queue, from 1; `seconds` is the expected wait."""
 
     position: int
     seconds: int | None = None
@@ -20,7 +20,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Progress at the back end: `percent` is 0..100, `position` and `seconds` are the place and wait in its queue."""
+    """Progress at the back end. `percent` is 0 to 100; `position` and `seconds` are the place and wait in its queue."""
 
     percent: int | None = None
     position: int | None = None
@@ -43,7 +43,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One result. `name` is set for an image that is stored here, `url` for an image at the back end."""
+    """One finished image. `name` is set if the image is stored here, `url` if it is at the back end."""
 
     index: int
     name: str | None = None
@@ -123,8 +123,8 @@ class EventLog(Generic[E]):
     """The events, numbered from 1. Any number of followers can read them, now or later, each at its own pace."""
 
     def __init__(self, events: Iterable[E] = ()) -> None:
-        # All the mutable state: the events, whether the log is closed, how often it was nudged, and the waiting
-        # followers.
+        # All the mutable state: the events, whether the log is closed, how many times it was nudged, and the
+        # waiting followers.
         self._events = list(events)
         self._closed = False
         self._nudges = 0
@@ -146,12 +146,12 @@ class EventLog(Generic[E]):
         self._wake()
 
     def nudge(self) -> None:
-        """Wake the followers that have `nudged` set: something outside of the log has changed."""
+        """Wake the followers that have `nudged` set, because something outside the log has changed."""
         self._nudges += 1
         self._wake()
 
     def close(self) -> None:
-        """End all waits: the generation has ended or takes too long, or this process is stopping."""
+        """End all waits, because the generation has ended or is taking too long, or this process is stopping."""
         self._closed = True
         self._wake()
 
@@ -164,7 +164,8 @@ class EventLog(Generic[E]):
     async def follow(
         self, after: int = 0, idle: float | None = None, *, nudged: bool = False
     ) -> AsyncGenerator[Sequence[E], None]:
-        """Yield the existing events numbered above `after`, then new ones, in batches, until the log is closed.
+        """Yield in batches the events after number `after`, first the existing ones and then new ones, until the log is
+        closed.
 
         After `idle` seconds without an event, yield an empty sequence, so that a heartbeat can be sent. With `nudged`,
         yield an empty sequence after nudges too, even if the nudges came before the call.

@@ -1,8 +1,8 @@
 """A generation: one order, its states, and the log of its events. No I/O in here.
 
-Theory of operation. A generation has a `State`. A transition of `TRANSITIONS` makes the next state. The store commits
-that state, and only then does it replace the current state. A commit is a `Step`: it may also contain new events for
-clients, which are appended to the `EventLog`. Streams, waiting requests and status requests read that log.
+Theory of operation. A generation has a `State`, and a transition listed in `TRANSITIONS` leads to the next state. The
+store commits the next state before it replaces the current one. A commit is a `Step`: it may also contain new events
+for clients, which are appended to the `EventLog`. Streams, waiting requests and status requests read that log.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from sora_proxy.spec import GenerationSpec
 
 
 class Status(StrEnum):
-    queued = "queued"  # waits for a key, to be sent or sent again
+    queued = "queued"  # waiting for a key, to be sent for the first time or again
     submitting = "submitting"  # the intent is on disk; the order may or may not have been sent yet
     unknown = "unknown"  # the order may or may not be registered upstream: search before sending it again
     running = "running"  # the upstream task's id is on disk
@@ -57,9 +57,9 @@ class Phase(StrEnum):
 
 # A definite refusal leads from submitting back to queued, since another key may be tried. A search that does not find
 # the order upstream leads back to queued, too. A running order is queued again only if its task was lost and the
-# operator chose that: no other accepted order is sent again. The order of a synchronous back end is saved without ever
-# being a task. An order that is sent as single calls is saved from queued, submitting or unknown, when no more images
-# are expected.
+# operator chose that: no other accepted order is sent again. At a synchronous back end, an order is saved without ever
+# becoming a task. An order that is sent as single calls goes from queued, submitting or unknown to saving, when no more
+# images are expected.
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.queued: frozenset({Status.submitting, Status.saving, Status.failed, Status.cancelled}),
     Status.submitting: frozenset(
@@ -82,8 +82,8 @@ NOT_MADE = Failed("result_unavailable", "The back end did not make this image.")
 class Asset:
     """A finished image: its URL at the back end, or the name of a file on this server.
 
-    The URL has the form of `plain_address`, and expires. `ours_only`: clients can't fetch the URL, since it is relative
-    or private, or needs the key; such a URL may be any text that the back end's module understands.
+    The URL expires, and it has the form that `plain_address` returns. `ours_only`: clients can't fetch the URL, because
+    it is relative or private, or needs the key; such a URL may be any text that the back end's module understands.
     """
 
     url: str = ""
@@ -100,8 +100,8 @@ class SingleCall:
     """One of the calls of an order that is sent as one call for each image.
 
     `sent`: the call's intent is on disk. The outcome is an image or an error. Without an outcome, the call is under way
-    if it was sent, and otherwise still has to be sent. `counted` is the number of intents, except for those that the
-    back end certainly did not accept.
+    if it was sent, and otherwise still has to be sent. `counted` is the number of intents, not counting those that
+    the back end certainly did not accept.
     """
 
     sent: bool = False
@@ -133,18 +133,18 @@ class State:
     intent_at: float | None = None  # the time of the last intent; None if nothing can have been registered
     attempts: int = 0  # the number of submits
     lost: int = 0  # the number of submits that a search did not find upstream, or that the back end lost
-    listed: tuple[str, ...] | None = None  # tasks that existed before the intent, if the back end lists no prompts
+    listed: tuple[str, ...] | None = None  # tasks that existed before the intent, if the back end's list has no prompts
     upstream_done_at: float | None = None
     assets: tuple[Asset, ...] = ()
     backend: str | None = None  # the back end's name, set with the intent; older versions did not store it
     model: str | None = None  # the back end's own name of the model, set with the intent
-    ignored: tuple[str, ...] = ()  # the parameters, or `size`, that the model does not take
+    ignored: tuple[str, ...] = ()  # the parameters, perhaps also `size`, that the model ignores
     size: tuple[int, int] | None = None  # the width and height that the model uses, in pixels
     calls: tuple[SingleCall, ...] = ()  # one per image, if the order is sent as single calls
-    usage: dict[str, Any] | None = None  # the back end's counters, in the form of `upstream/usage.py`
+    usage: dict[str, Any] | None = None  # what the back end counted, in the form of `upstream/usage.py`
 
     def to(self, status: Status, **changes: Any) -> "State":
-        """The state after one transition of `TRANSITIONS`, with `changes` to other fields.
+        """The state after one of the `TRANSITIONS`, with `changes` to other fields.
 
         Raises ValueError for any other transition.
         """
@@ -170,7 +170,7 @@ class Generation:
     state: State = State()  # changed only by the store, when the new state is on disk
     log: EventLog[Event] = field(default_factory=EventLog)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # the store makes one commit at a time
-    previews: dict[int, Preview] = field(default_factory=dict)  # the newest preview of each image, while the order runs
+    previews: dict[int, Preview] = field(default_factory=dict)  # the newest preview of each image, only in memory
     overdue: bool = False  # clients no longer wait for the generation, although it continues
 
     @property
@@ -193,12 +193,12 @@ class Generation:
         return str(uuid.uuid5(ATTEMPT_NAMESPACE, f"{self.id}/{self.state.attempts}"))
 
     def call_id(self, number: int) -> str:
-        """A UUID of one single call of this attempt, derived like `attempt_id`."""
+        """A UUID of one of the single calls of this attempt, derived like `attempt_id`."""
         return str(uuid.uuid5(ATTEMPT_NAMESPACE, f"{self.id}/{self.state.attempts}/{number}"))
 
     @property
     def cancelled(self) -> bool:
-        """Whether the client has cancelled the order. Its status changes when the back end has ended the task."""
+        """Whether the client has cancelled the order. Its status changes only when the back end has ended the task."""
         return isinstance(self.log.last, Cancelled)
 
     @property
@@ -276,7 +276,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The changes of a generation in one commit: a new state and new events. `generation` changes after it."""
+    """What one commit changes: a new state and new events. `generation` itself changes only after the commit."""
 
     generation: Generation
     old: State

@@ -1,6 +1,7 @@
-"""The health check of containers, `python -m sora_proxy.healthcheck`: its exit status is 0 if the server is alive.
+"""The health check for containers: `python -m sora_proxy.healthcheck` exits with status 0 if the server is alive.
 
-This is a separate module, so that a check every few seconds does not load the whole program. Containers need no curl.
+It runs every few seconds, so it is a separate module, which does not load the whole program. Container images need no
+curl for it.
 """
 
 import sys

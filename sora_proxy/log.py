@@ -1,4 +1,4 @@
-"""The logging pipeline (structlog) for the lines of the program, the standard library and aiohttp.
+"""The logging pipeline (structlog) for the log lines of the program, the standard library and aiohttp.
 
 Every line gets the context of its request or generation, its secrets are masked, and it is written as one JSON object
 (orjson) or, on a terminal, as coloured text. The event loop only puts lines into a queue; a thread renders and writes
@@ -24,7 +24,7 @@ UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # characters that 
 MAX_WAITING_LINES = 10_000
 MAX_VALUE_LENGTH = 4000
 MAX_DEPTH = 8
-MIN_SECRET_LENGTH = 4  # a shorter secret would mask half of each line
+MIN_SECRET_LENGTH = 4  # masking a shorter secret would make every line unreadable
 
 
 class Redactor:
@@ -64,7 +64,7 @@ class Redactor:
             text = text.encode(errors="backslashreplace").decode()
         if "://" in text or len(text.split(None, 1)) > 1:  # `CREDENTIALS` can't match any other text
             text = CREDENTIALS.sub(rf"\1\2{MASK}", text)
-        half = MAX_VALUE_LENGTH // 2  # the end of a traceback contains the error
+        half = MAX_VALUE_LENGTH // 2  # both ends are kept, since a traceback ends with the error
         return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:half]} … {text[-half:]}"
 
 

@@ -21,16 +21,16 @@ PARAMETERS = (
 
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
-    """The order as its client made it. `images` and `mask` are names of stored images, `width` and `height` are pixels.
+    """The order as its client made it. `images` and `mask` are names of stored images; sizes are in pixels.
 
     `parameters` are the `PARAMETERS` that the client set. A model ignores those that it does not take.
     `previews` is the number of previews per image that the client wants.
-    `include_usage`: the stream ends with the usage. It is stored, since a resumed stream must have the same form.
+    `include_usage`: whether the stream ends with the usage. It is stored, since a resumed stream must be the same.
     `metadata` contains the client's own notes on its order.
     `via` contains the marks of the sora_proxy servers that the order came through.
-    `keep`: the images are always stored here, since the answer contains their bytes. `format` is png, webp or jpeg,
-    `compression` is 0 to 100; without these, an image stays as the back end made it. `webhook_url` is the address for
-    the message that the order has ended; the links in that message begin with `origin`.
+    `keep`: whether the images are stored here in any case, because the answer contains their bytes.
+    `format` is png, webp or jpeg, and `compression` is 0 to 100. If they are unset, the images are not converted.
+    `webhook_url` is the address to notify when the order has ended; links in that message begin with `origin`.
     """
 
     model: str
@@ -52,7 +52,8 @@ class GenerationSpec:
     via: tuple[str, ...] = field(default=(), metadata=NOT_ORDERED)
 
     def ordered(self) -> dict[str, Any]:
-        """The fields that are compared between orders, except those with defaults: later versions add fields."""
+        """The fields that are compared between orders. Fields with their default values are left out, so that
+        the digest of an order stays the same when a later version adds a field."""
         return {
             each.name: value
             for each in fields(self)

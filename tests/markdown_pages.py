@@ -1,4 +1,4 @@
-"""The documents of the project, and what a Markdown page consists of."""
+"""The documents of the project, and the parts of a Markdown page."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def code_blocks(page: Path) -> list[tuple[str, str]]:
 
 
 def anchors(page: Path) -> Iterator[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """The anchors of a page's headings, as GitHub generates them."""
     seen: dict[str, int] = {}
     for _, heading in HEADING.findall(without_code(page)):
         anchor = NOT_IN_ANCHORS.sub("", LINK_TEXT.sub(r"\1", heading).lower()).replace(" ", "-")

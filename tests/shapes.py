@@ -1,4 +1,5 @@
-"""Shapes of JSON. A text in a shape names a type, or after `=` the expected text; all other values must be equal."""
+"""Shapes of JSON. A string in a shape is the name of a type, or `=` and the expected string. Any other value in a shape
+stands for itself."""
 
 import base64
 from typing import Any

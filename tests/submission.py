@@ -1,4 +1,4 @@
-"""An order as a back end gets it."""
+"""An order in the form in which a back end gets it."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from sora_proxy.upstream import Submission
 
 
 async def report(_progress: Progress | Preview) -> None:
-    """Progress is ignored."""
+    """Ignore progress."""
 
 
 def submission(account: Account) -> Submission:

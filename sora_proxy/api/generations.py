@@ -1,6 +1,6 @@
-"""The routes that follow, cancel and list a client's generations, ordered by any API.
+"""The routes that follow, cancel and list a client's generations, whichever API created them.
 
-Everything is answered from stored records, without calls to a back end.
+All answers come from stored records, so no request waits for a back end.
 """
 
 from aiohttp import web
@@ -42,8 +42,8 @@ async def cancel(request: web.Request) -> web.Response:
 @described(
     Description(
         query={
-            "after": "begin after the entry with this id, the last of the previous page",
-            "limit": "the number of entries in the page",
+            "after": "begin after the entry with this id, which is the last of the previous page",
+            "limit": "the maximum number of entries in the page",
             "status": f"return only generations in this state: {', '.join(Phase)}",
         },
         answer=GenerationList,

@@ -14,7 +14,7 @@ from sora_proxy.errors import StorageUnavailable
 
 @described(Description(answer=Health))
 async def health(_request: web.Request) -> web.Response:
-    """Check that the server runs."""
+    """Check that the server is running."""
     return json_response({"status": "ok", "timestamp": time.time()})
 
 

@@ -1,4 +1,4 @@
-"""The images of a generation for answers: for each image a link, and its file if it is stored here."""
+"""Finds the images of a generation for an answer: a link to each image, and its file if it is stored here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +7,8 @@ from sora_proxy.event_log import Image
 from sora_proxy.generation import Generation
 from sora_proxy.media.image_files import Media
 
-SIZES = ("1024x1024", "1024x1536", "1536x1024")  # the only sizes that strict clients of OpenAI accept
-FORMATS = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}  # the formats by the suffixes of stored files
+SIZES = ("1024x1024", "1024x1536", "1536x1024")  # the only sizes that strict OpenAI clients accept
+FORMATS = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}  # from the suffix of a stored file to its format
 UNKNOWN = "auto"  # replaces a value that strict clients would not accept
 
 

@@ -18,8 +18,10 @@ BACKEND_HEADER = "x-sora-proxy-backend"
 async def find(
     request: web.Request, *, noun: str = "generation", id_of: Callable[[str], str] = lambda given: given
 ) -> Generation:
-    """The client's generation. Generations of other clients are reported as unknown. Routes with ids of their own pass
-    `id_of`, which maps such an id to a generation's id, and a `noun` for messages. Raises ClientError.
+    """The client's generation that the path names. The generation of another client is reported as not existing.
+
+    A route that has ids of its own passes `id_of`, which converts such an id to a generation's id, and a `noun` for
+    messages. Raises ClientError.
     """
     given = request.match_info["id"]
     generation = await find_by_id(request, id_of(given))
@@ -36,7 +38,7 @@ async def find_by_id(request: web.Request, generation_id: str) -> Generation | N
 
 async def forget(request: web.Request, generation: Generation) -> None:
     """Delete all stored data of a finished generation. Raises ClientError."""
-    if generation.status not in FINAL:  # a cancelled one may still have a task at the back end
+    if generation.status not in FINAL:  # a cancelled generation may still have a task at the back end
         raise ClientError(
             "The generation has not ended yet. Cancel it, or wait until it has ended.", code="conflict", param="id"
         )
@@ -44,14 +46,14 @@ async def forget(request: web.Request, generation: Generation) -> None:
 
 
 def poll_headers(generation: Generation) -> dict[str, str]:
-    """The headers of an answer about a generation: the time of the next poll, if the generation is unfinished."""
+    """The headers that tell a client when to ask about the generation again. There are none once it has ended."""
     if generation.ended:
         return {}
     return {"Retry-After": str(POLL_AFTER_SECONDS), "openai-poll-after-ms": str(POLL_AFTER_SECONDS * 1000)}
 
 
 def why_no_images(generation: Generation, name: str) -> Failed | None:
-    """The failure to report to a client that has waited for images; None if they were made.
+    """The failure to report to a client that waited for images; None if the images were made.
 
     `name` is the id by which the client knows the generation.
     """

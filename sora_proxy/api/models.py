@@ -1,4 +1,4 @@
-"""The routes for models. They answer from memory, since clients list the models at each start, with short timeouts."""
+"""The routes for models. They answer from memory: clients list the models whenever they start, with a short timeout."""
 
 from typing import Any
 

@@ -26,17 +26,19 @@ from sora_proxy.upstream.model_names import Model
 
 MAX_KEY_LENGTH = 255
 RETRY_COUNT = re.compile(r"[1-9]\d{0,3}", re.ASCII)
-MAX_DIGESTED_ON_LOOP = 2**16  # characters of all images together; more are digested on a thread
+MAX_DIGESTED_ON_LOOP = 2**16  # characters in all images together; longer images are digested on a thread
 
 
 def model_for(request: web.Request, name: str | None) -> Model:
-    """The model of this name; without a name, the default. Raises the errors of `Models.get`."""
+    """The model of this name, or the default model if there is no name. Raises the errors of `Models.get`."""
     models = request.app[MODELS]
     return models.get(name) if name else models.default
 
 
 async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs, *also: InSameCommit) -> Generation:
-    """The generation of an order, perhaps that of an earlier request. Images are stored only for a new order.
+    """Place an order. Returns its generation, or that of the earlier request that this request repeats.
+
+    Images are stored only for a new order; `also` are functions that take part in the commit of the new order.
 
     Raises ClientError, UnknownModel, ModelsNotListed and the errors of `Supervisor.start`.
     """
@@ -67,7 +69,7 @@ async def place_order(request: web.Request, spec: GenerationSpec, inputs: Inputs
 
 
 def waiting_for(request: web.Request, generation: Generation) -> AbstractContextManager[None]:
-    """A context for the answer to an order: headers contain the order's id, and a disconnect may cancel the order."""
+    """A context for answering an order: the headers contain the order's id, and a disconnect may cancel the order."""
     name_order(request, generation)
     return request.app[READERS].reading(generation, or_cancel=_cancels_if_abandoned(request))
 

@@ -1,4 +1,4 @@
-"""The previews that one stream shows."""
+"""Selects the previews that one stream shows."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ class Previews:
         self.wanted = maximum > 0
         self._generation = generation
         self._maximum = maximum
-        # All the mutable state, by the numbers of the images: how many previews were shown, and the last of them.
+        # All the mutable state, by the number of the image: how many of its previews were shown, and the last of them.
         self._shown: Counter[int] = Counter()
         self._last: dict[int, Preview] = {}
 

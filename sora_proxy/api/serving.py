@@ -23,9 +23,10 @@ CLOSING_SECONDS = 2.0  # the part of the grace period that is reserved for closi
 
 
 async def serve(app: web.Application, announce: Callable[[int], None]) -> bool:
-    """Run until SIGTERM or SIGINT. `announce` is called with the port when the server listens.
+    """Run until SIGTERM or SIGINT. `announce` is called with the port once the server is listening.
 
-    Returns False if a call still hangs; the process must not wait for it. Raises ConfigurationError.
+    Returns False if a call is still hanging on a thread; the process must not wait for that call.
+    Raises ConfigurationError.
     """
     settings = app[SETTINGS].current
     runner = web.AppRunner(

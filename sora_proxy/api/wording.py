@@ -1,4 +1,4 @@
-"""A generation in words: its images as markdown, its progress, and its counts of words and images."""
+"""Puts a generation into words: its images as markdown, its progress and failures. Also counts its words and images."""
 
 from sora_proxy.event_log import Event, Image, Progress, Queued
 from sora_proxy.generation import NOT_MADE, Generation
@@ -38,7 +38,7 @@ def progress_text(event: Event | None) -> str:
 
 def token_counts(generation: Generation) -> tuple[int, int]:
     """The numbers of words in the prompt and of images made, which count as tokens. Each number is at least 1, because
-    some clients wait while a count is 0."""
+    some clients keep waiting as long as a count is 0."""
     return max(len(generation.spec.prompt.split()), 1), max(len(generation.events_of(Image)), 1)
 
 

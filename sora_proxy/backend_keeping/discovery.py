@@ -1,4 +1,4 @@
-"""Discovery: asks the back ends for their capabilities, at startup and regularly.
+"""Discovery: asks the back ends for their capabilities, at startup and then at regular intervals.
 
 The answers are stored, so that a back end's models are offered even while its server can't be reached. A back end
 that has not answered yet is asked more often.
@@ -25,7 +25,7 @@ REFRESH_SECONDS = 300.0  # between calls to a back end that has answered
 
 
 class Keep(Protocol):
-    """Stores the capabilities of a back end. `complete`: all of its servers answered."""
+    """Stores the capabilities of a back end. `complete`: whether all of its servers answered."""
 
     async def __call__(self, name: str, capabilities: Capabilities, *, complete: bool) -> None: ...
 
@@ -73,7 +73,7 @@ class Discovery:
             self._answered[backend.name] = backend.keys.now
 
     async def _is_due(self, backend: Backend) -> bool:
-        """Whether a back end should be asked now. Servers that are cooling down are not asked: orders test them."""
+        """Whether a back end should be asked now. Servers that are cooling down are tested by orders instead."""
         now = backend.keys.now
         is_fresh = now - self._answered.get(backend.name, -math.inf) <= REFRESH_SECONDS
         if is_fresh and not await backend.upstream.may_have_changed():
@@ -98,7 +98,7 @@ class Discovery:
             self._explain(backend.name, None)
 
     async def _answer(self, backend: Backend, key: Key) -> Capabilities:
-        """The capabilities of one server. An unreachable server is noted, so that orders use other servers at once."""
+        """The capabilities of one server. An unreachable server is reported, so orders use other servers at once."""
         account = backend.keys.account(key)
         try:
             return await backend.upstream.ask_capabilities(account)

@@ -1,4 +1,4 @@
-"""Fleet: puts back ends into use and removes them. It makes their objects and updates the shared objects."""
+"""Fleet: puts back ends into use and removes them. It creates their objects, and updates those that they share."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ class Fleet:
         self._shared = shared
 
     def put(self, config: BackendConfig, upstream: Upstream) -> None:
-        """Put a back end into use, or change it: its orders continue with the new upstream."""
+        """Put a back end into use, or change one that is in use: its orders then continue with the new upstream."""
         backend = self._shared.backends.get(config.name)
         if backend is None:
             one_intent, own_servers = upstream.identity is Identity.listed, upstream.max_concurrent is not None
@@ -83,11 +83,12 @@ class Fleet:
         self._shared.backends.changed()
 
     def check_models(self) -> None:
-        """Check that back ends serve the models of the aliases and the default. Raises ConfigurationError."""
+        """Check that a back end serves the default model, and the model of each alias. Raises ConfigurationError."""
         self._shared.models.check()
 
     def warn_of_missing_models(self) -> None:
-        """Log the aliases and the default that have no model, for example because a back end stopped serving it."""
+        """Log each alias, and the default, if no back end serves its model, for example because one stopped doing
+        so."""
         try:
             self.check_models()
         except ConfigurationError as error:

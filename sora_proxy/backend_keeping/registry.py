@@ -40,13 +40,13 @@ log = structlog.get_logger(__name__)
 
 
 class BackendRegistry:
-    """The records of all back ends, the preferred ones first. `keys` has the records of their keys."""
+    """The records of all back ends, the preferred ones first. `keys` contains the records of their keys."""
 
     def __init__(self, database: Database, fleet: Fleet, keys: KeyRegistry) -> None:
         self._database = database
         self._fleet = fleet
         self._keys = keys
-        # All the mutable state: the back ends by their names; the lock for one change at a time.
+        # All the mutable state: the back ends by their names; the lock that allows one change at a time.
         self._records: dict[str, BackendRecord] = {}
         self._changing = asyncio.Lock()
 
@@ -196,7 +196,7 @@ def _log(record: BackendRecord) -> None:
 
 
 def redacted(config: BackendConfig) -> dict[str, Any]:
-    """A back end's configuration for operators, without the values of headers and similar options."""
+    """A back end's configuration as operators see it, without the values of headers and similar options."""
     options = {name: hidden(each) if isinstance(each, dict) else each for name, each in config.options}
     return config.record() | {"options": options}
 

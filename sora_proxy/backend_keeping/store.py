@@ -1,4 +1,4 @@
-"""The back ends on disk: the configuration, its origin, and the last known capabilities of each.
+"""Stores the back ends: the configuration of each, where it came from, and the last known capabilities.
 
 The keys are in another table. Functions that write are called within a transaction.
 """
@@ -34,7 +34,7 @@ CAPABILITIES: TypeAdapter[Capabilities] = TypeAdapter(Capabilities)
 
 @dataclass(frozen=True, slots=True)
 class BackendRecord:
-    """A stored back end. `capabilities` is its last answer, even while its server is down; None without an answer."""
+    """A stored back end. `capabilities` is its last answer, even if it is down now; None if it has never answered."""
 
     config: BackendConfig
     origin: Origin

@@ -1,4 +1,4 @@
-"""Addresses from outside: whether they lead to the public internet, and how they are written. No I/O."""
+"""Checks whether addresses from outside lead to the public internet, and whether they can be used. No I/O."""
 
 import ipaddress
 import re
@@ -61,7 +61,8 @@ def joined_address(base_url: str, address: str) -> str | None:
 def plain_address(text: str) -> str | None:
     """An http(s) address in a form that is safe in markdown and HTML; None for any other text.
 
-    The address has a host but no user or password, and is printable ASCII. A longer text than `MAX_LENGTH` gives None.
+    The address has a host but no user or password, and is printable ASCII. The result is None for a text longer than
+    `MAX_LENGTH`.
     """
     if len(text) > MAX_LENGTH or not (text.isascii() and text.isprintable()):
         return None

@@ -1,4 +1,4 @@
-"""JSON from outside. Its size in memory is bounded, and its values may have any type."""
+"""Reads JSON from outside, whose values may have any type. Its size in memory is bounded."""
 
 from typing import Any
 

@@ -25,9 +25,10 @@ class AddressRefused(ValueError):
 
 
 class PublicHttp:
-    """Calls the hosts in `allowed` (`host` or `host:port`), and public hosts by `public_schemes`.
+    """Sends requests to the hosts in `allowed` (`host` or `host:port`), and to public hosts with one of
+    `public_schemes`.
 
-    `subject` is the word for the address in error messages.
+    `subject` stands for the address in error messages.
     """
 
     def __init__(self, subject: str, allowed: Iterable[str], public_schemes: Iterable[str] = ("http", "https")) -> None:
@@ -95,7 +96,7 @@ def _not_public(subject: str) -> AddressRefused:
 class PublicResolver(AbstractResolver):
     """Resolves a host name to public addresses. aiohttp connects only to these.
 
-    `refusal` makes the error for a host that has an address which is not public.
+    `refusal` returns the error for a host with an address that is not public.
     """
 
     def __init__(self, refusal: Callable[[str], Exception]) -> None:

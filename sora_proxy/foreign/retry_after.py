@@ -1,4 +1,4 @@
-"""The header `Retry-After` of answers from other servers."""
+"""Reads the header `Retry-After` of answers from other servers."""
 
 import time
 from collections.abc import Mapping

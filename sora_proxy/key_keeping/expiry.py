@@ -1,4 +1,4 @@
-"""The expiry of upstream keys: many tokens are JWTs with an `exp`, which is read but not verified."""
+"""Warns of upstream keys that expire. Many tokens are JWTs with an `exp` claim, which is read but not verified."""
 
 import asyncio
 import datetime as dt
@@ -26,7 +26,7 @@ def expiry_of(token: str) -> float | None:
 
 
 class ExpiryWarnings:
-    """Logs a warning, at most once a day for each token, if it expires within a day or has expired."""
+    """Logs a warning, at most once a day for each key, if its token expires within a day or has expired."""
 
     def __init__(self, registry: KeyRegistry) -> None:
         self._registry = registry

@@ -1,9 +1,9 @@
 """Merges the keys of the configuration into the existing keys.
 
-An existing key is found by its current identity (`identity_of`), or by its first one, whose fingerprint is its id.
+An existing key is found by its current identity (`identity_of`), or by its first identity, whose fingerprint is its id.
 Otherwise it is found by its token at the same back end, for example after a move from API_KEYS to an entry of BACKENDS.
-The last imported entry is stored with the key, and an import applies only the differences from that entry: an edit in
-the file takes effect, and an unchanged file does not undo a later change by an operator. A key whose entry is gone
+The last imported entry is stored with the key, and an import applies only the differences from that entry. So an edit
+in the file takes effect, and an unchanged file does not undo a later change by an operator. A key whose entry is gone
 is disabled, not deleted: its tasks continue, its record stays, and it is enabled again when its entry returns.
 """
 
@@ -50,7 +50,7 @@ def changes(existing: Iterable[KeyRecord], entries: Sequence[Entry], origin: Ori
 
 
 def _backend_of(backend: str) -> str:
-    """The back end of a key. That of the older options counts as the entry `sora`, so that keys can move to it."""
+    """The back end of a key. The one that older options describe counts as the entry `sora`, so keys can move to it."""
     return "sora" if backend == DEFAULT_BACKEND else backend
 
 

@@ -1,6 +1,7 @@
-"""The key file in the form of sora-api, which rewrites the file at its first request, and adds counters to it.
+"""Reads key files in the format of sora-api, which rewrites its key file at the first request and adds counters to it.
 
-The form, `{"keys": […], "usage_stats": {…}}`, is taken from its source (1hei1/sora-api 823e8ba, src/key_manager.py).
+The format, `{"keys": […], "usage_stats": {…}}`, is known from sora-api's source (1hei1/sora-api 823e8ba,
+src/key_manager.py).
 Each key in it has counters, `is_enabled`, a name that may be empty, and notes that may have several lines.
 """
 
@@ -12,7 +13,7 @@ SHARED_FIELDS = ("key", "weight", "max_rpm", "name")
 
 
 def entries_in(content: bytes) -> Any:
-    """The entries of a file in this form, reduced to the fields of our keys. Other content is returned unchanged."""
+    """The entries of a file in this format, reduced to the fields of our keys. Other content is returned unchanged."""
     try:
         file = orjson.loads(content)
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""KeySource: the upstream keys of the configuration. They are in API_KEYS, in BACKENDS, or in a file.
+"""KeySource: reads the upstream keys of the configuration, which are in API_KEYS, in BACKENDS, or in a file.
 
 The file is read again when it changes, and never written. `imports.py` merges its contents into the existing keys.
 """
@@ -26,7 +26,7 @@ FILE_CHECK_SECONDS = 2.0
 
 
 def keys_of(backend: BackendConfig) -> Sequence[UpstreamKey]:
-    """The keys of an entry of BACKENDS. An entry without keys gets a key without a token."""
+    """The keys of an entry of BACKENDS. An entry without keys gets one key without a token."""
     return backend.keys or (UpstreamKey(name=backend.name),)
 
 
@@ -35,7 +35,7 @@ class _KeysFile(BaseModel):
 
 
 class KeySource:
-    """The keys of the settings. `origin` is the environment or a file."""
+    """The keys of the settings. `origin` states whether they come from the environment or from a file."""
 
     def __init__(self, settings: Settings, threads: BlockingPool) -> None:
         self._named = "keys_storage_file" in settings.model_fields_set
@@ -52,13 +52,13 @@ class KeySource:
 
     @property
     def found(self) -> bool:
-        """Whether the last `read` found keys or a file for them."""
+        """Whether the last `read` found keys or a key file."""
         return bool(self._configured) or self._last_version is not None
 
     def read(self) -> Sequence[Entry]:
         """The current keys; a default file that does not exist counts as empty. This call blocks.
 
-        Raises ConfigurationError if the file can't be used, or if its path is configured and it does not exist.
+        Raises ConfigurationError if the file can't be used, or if its path is configured but the file does not exist.
         """
         if self._configured:
             if self._named and not self._path.exists():

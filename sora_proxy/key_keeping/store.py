@@ -1,4 +1,4 @@
-"""The upstream keys on disk: their configuration, its origin, and their state.
+"""Stores the upstream keys: their configuration, the origin of the configuration, and their state.
 
 Tokens are stored here and nowhere else; only the owner of the database file can read them. Functions that write are
 called within a transaction.
@@ -27,7 +27,7 @@ keys = sa.Table(
     metadata,
     sa.Column("number", sa.Integer, primary_key=True),  # the order in which they were added
     sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("token", sa.Text, nullable=False, unique=True),  # its identity: an account is never stored twice
+    sa.Column("token", sa.Text, nullable=False, unique=True),  # the identity, so no account is stored twice
     sa.Column("backend", sa.Text, nullable=False, server_default=""),
     sa.Column("config", sa.JSON, nullable=False),
     sa.Column("origin", sa.Text, nullable=False),
@@ -62,7 +62,7 @@ class KeyRecord:
     config: UpstreamKey
     origin: Origin
     created_at: float
-    imported: UpstreamKey | None = None  # its entry in the source, as it was imported last
+    imported: UpstreamKey | None = None  # its entry in the source, as last imported
     backend: str = DEFAULT_BACKEND
 
     @property
@@ -71,8 +71,8 @@ class KeyRecord:
 
 
 def identity_of(backend: str, config: UpstreamKey) -> str:
-    """The unique identity of a key: its token, or in an entry of BACKENDS, the name of the entry together with the name
-    or token of the key."""
+    """The unique identity of a key. This is its token or, for a key in an entry of BACKENDS, the name of the entry
+    together with the name or token of the key."""
     return config.token if backend == DEFAULT_BACKEND else f"{backend}/{config.name or config.token}"
 
 

@@ -1,4 +1,4 @@
-"""Conversion of images to the requested format. It blocks, so it must run on a `Work.media` thread."""
+"""Converts images to the requested format. This blocks, so it must run on a `Work.media` thread."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from PIL.PngImagePlugin import PngInfo
 
 MAX_QUALITY = 95  # also the default; above this value, files grow without a visible gain
 EXIF = b"Exif\0\0"
-# The metadata that is copied, and its largest size in bytes: a JPEG has no room for more EXIF or XMP.
+# The kinds of metadata that are copied, and their maximum size in bytes: a JPEG has no room for more EXIF or XMP.
 MAX_METADATA_BYTES = {"exif": 65_000, "xmp": 65_000, "icc_profile": 2**20}
 
 
@@ -39,7 +39,7 @@ def _metadata(image: Image.Image, wanted: str) -> dict[str, Any]:
     """The arguments for saving a copy with the same metadata."""
     found = {name: image.info.get(name) for name in MAX_METADATA_BYTES}
     about = {name: value for name, value in found.items() if value and len(value) <= MAX_METADATA_BYTES[name]}
-    if "exif" in about:  # read with or without this prefix, depending on the format, but written to a JPEG unchanged
+    if "exif" in about:  # Pillow reads it with or without the prefix, depending on the format; a JPEG needs it
         about["exif"] = EXIF + about["exif"].removeprefix(EXIF)
     if image.mode not in ("RGB", "RGBA", "P"):
         about.pop("icc_profile", None)  # it describes colours that the copy does not have

@@ -1,4 +1,4 @@
-"""Media: the reference images and the results on disk.
+"""Media: keeps the reference images and the results on disk.
 
 The format of an image is determined from its bytes, never from a media type or name that came with it. Files get random
 names, under which they appear only when they are complete. Access to files blocks, so it runs on `Work.media` threads.
@@ -28,11 +28,11 @@ IMAGE_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg|webp|gif)")
 MAX_PIXELS = 50_000_000
 JPEG, START_OF_SCAN, EXIF = b"\xff\xd8", b"\xff\xda", b"Exif\0\0"
 MAX_SCANS = 100  # a progressive JPEG has about ten scans, and decoding each of them takes time
-MAX_EXIF_SEGMENTS = (
-    20  # cameras write one or two; Pillow copies all segments once per segment, so many of them take minutes
-)
+# Cameras write one or two EXIF segments. Pillow copies all earlier segments again for each one, so reading many of them
+# takes minutes.
+MAX_EXIF_SEGMENTS = 20
 MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")  # starts a segment; other data may contain it by chance
-MAX_MARKERS = 100_000  # Pillow makes objects for each segment; they may need twenty times the size of the file
+MAX_MARKERS = 100_000  # Pillow makes objects for each segment, which may take twenty times the size of the file
 PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError)  # raised for damaged files, depending on the format
 
 
@@ -65,7 +65,7 @@ class Media:
         return self._inputs / name
 
     def new_download(self) -> Path:
-        """A new path for a result while it is downloaded."""
+        """A new path for a result that is being downloaded."""
         return self._images / f".{secrets.token_hex(16)}.part"
 
     @contextlib.asynccontextmanager
@@ -123,7 +123,7 @@ class Media:
         return upload
 
     async def keep_result(self, download: Path, wanted: str | None = None, compression: int | None = None) -> str:
-        """Check a downloaded result, convert it to the wanted format and store it; returns its name.
+        """Check a downloaded result, convert it to the format `wanted`, if any, and store it; returns its name.
 
         Raises NotAnImage or StorageUnavailable.
         """
@@ -218,7 +218,7 @@ def _copy(image: Path, upload: Path) -> None:
 
 
 def _remove(path: Path) -> bool:
-    """Remove a file; returns whether it is gone. A failure is only logged: an extra file does no harm."""
+    """Remove a file; returns whether it is gone. A failure is only logged, because an extra file does no harm."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -273,7 +273,7 @@ def _format_of(path: Path) -> str:
 
 
 def _check_parts(path: Path) -> None:
-    """Check that a JPEG does not have too many parts, which take long to read. Raises ValueError or OSError."""
+    """Check that a JPEG does not have so many parts that reading it takes too long. Raises ValueError or OSError."""
     with path.open("rb") as file:
         content = file.read() if file.read(len(JPEG)) == JPEG else b""
     markers = sum(1 for _ in itertools.islice(MARKER.finditer(content), MAX_MARKERS + 1))

@@ -43,13 +43,13 @@ def note(connection: sa.Connection, actor: Actor, action: str, target: str, chan
 
 
 class AuditLog:
-    """Reads the entries, and adds those about actions that store nothing else."""
+    """Reads the entries, and adds entries about actions that store nothing else."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def note(self, actor: Actor, action: str, target: str) -> None:
-        """Add an entry about an action that changed nothing on disk."""
+        """Add an entry about an action that changes nothing else on disk."""
         await self._database.write(lambda connection: note(connection, actor, action, target))
 
     async def page(self, limit: int, after: int | None) -> list[dict[str, Any]]:

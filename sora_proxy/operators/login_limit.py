@@ -1,7 +1,7 @@
 """LoginLimit: limits the failed logins per minute, from one address and from all addresses together.
 
-Others can't lock operators out: an address that has logged in before has only its own limit. Times are seconds of
-the monotonic clock.
+Attackers can't lock operators out, because an address that has logged in before is not subject to the limit for all
+addresses. Times are seconds of the monotonic clock.
 """
 
 import ipaddress
@@ -16,7 +16,7 @@ MAX_ADDRESSES = 1000
 
 
 class LoginLimit:
-    """Counts failed logins by address, IPv6 addresses by their /64 network."""
+    """Counts failed logins by address; all addresses in a /64 network of IPv6 count as one."""
 
     def __init__(self) -> None:
         # All the mutable state: all failures, those of each address, and the addresses that have logged in. Both tables
@@ -40,7 +40,7 @@ class LoginLimit:
         failed = self._failed.pop(network, None) or SlidingWindow(MAX_FAILURES_PER_ADDRESS)
         failed.use(now)
         self._failed[network] = failed
-        # Dropping the oldest entry is harmless: only failures of the last minute count, and new addresses have few.
+        # Dropping the oldest entry is harmless, because only failures of the last minute count.
         if len(self._failed) > MAX_ADDRESSES:
             del self._failed[next(iter(self._failed))]
         if network not in self._trusted:

@@ -1,7 +1,7 @@
 """Usage: daily counters of each upstream key.
 
-The transitions of generations are counted in the transactions that commit them: a crash loses nothing and counts
-nothing twice.
+The transitions of generations are counted in the transactions that commit them, so after a crash no count is lost and
+nothing is counted twice.
 """
 
 import datetime as dt
@@ -79,7 +79,7 @@ class Usage:
         self._database = database
 
     async def days(self, key_id: str | None = None) -> list[dict[str, Any]]:
-        """The counters of the last days, newest first, for one key or for all keys."""
+        """The counters of the last `MAX_DAYS` days, newest first, for one key or for all keys."""
         first = _day(dt.datetime.now(dt.UTC).date(), MAX_DAYS)
         query = sa.select(usage).where(usage.c.day > first).order_by(usage.c.day.desc(), usage.c.key_id)
         if key_id is not None:

@@ -1,8 +1,9 @@
-"""Backend: one back end as orders see it, with its keys and the poller of its tasks.
+"""Backend: what orders need from one back end: its calls, its keys and the poller of its tasks.
 
 `work` carries out an order on a leased key, from the intent until the results are known. Each step starts from the
-state on disk, so the same code resumes orders after a restart. An order of unknown outcome is searched for before it is
-sent again. If the back end offers no search, the order is sent again only if the operator chose that.
+state on disk, so the same code resumes orders after a restart. If the outcome of an order is unknown, the back end is
+searched for its task before the order is sent again. If the back end offers no search, the order is sent again only if
+the operator chose that.
 """
 
 import asyncio
@@ -37,13 +38,13 @@ from sora_proxy.upstream.model_names import Route
 
 log = structlog.get_logger(__name__)
 
-MAX_SENDS = 3  # an order that is lost each time is not sent more often: a back end may charge for each attempt
+MAX_SENDS = 3  # how many times an order is sent if it is lost each time: a back end may charge for each attempt
 SEARCHABLE = (Identity.named, Identity.listed)
 
 
 @dataclass(frozen=True, slots=True)
 class SendPolicy:
-    """The operator's choices; times in seconds."""
+    """What the operator chose for sending orders. Times are in seconds."""
 
     settle_time: float = 20.0
     on_unknown: Literal["auto", "requeue", "fail"] = "auto"
@@ -53,7 +54,7 @@ class SendPolicy:
     poll_interval: float = 3.0
 
 
-Routes = Callable[[GenerationSpec], Mapping[str, Route]]  # the back ends that support an order, by name
+Routes = Callable[[GenerationSpec], Mapping[str, Route]]  # the routes of an order, by back end
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Resources:
 
 
 class Backend:
-    """A back end that works on any number of orders. The state of each order is in its generation, not here."""
+    """Carries out any number of orders at one back end. The state of each order is in its generation, not here."""
 
     def __init__(self, upstream: Upstream, keys: KeyPool, resources: Resources) -> None:
         store, policy = resources.store, resources.policy
@@ -100,7 +101,7 @@ class Backend:
         return incident.reason if incident else None
 
     def use(self, upstream: Upstream) -> None:
-        """Make all further calls through another upstream, because the configuration changed."""
+        """Replace the upstream after a change of the configuration: all further calls go through the new one."""
         if upstream is not self.upstream:
             self._replaced.append(self.upstream)
             self.upstream = upstream
@@ -113,10 +114,10 @@ class Backend:
         return self._spending.refusal(self.name, images)
 
     async def work(self, generation: Generation, lease: Lease) -> None:
-        """Bring an order as far towards its results as one lease allows. Raises Fault or DailyCapReached."""
+        """Carry out as much of an order as one lease allows. Raises Fault or DailyCapReached."""
         if generation.status is Status.queued:
             await self._send(generation, lease)
-        elif generation.status is Status.submitting:  # the last process ended before it stored the outcome
+        elif generation.status is Status.submitting:  # the previous process ended before it stored the outcome
             await self._recorder.record(generation, generation.state.to(Status.unknown))
         with limited_wait(generation, self._policy.generation_timeout):
             if generation.status is Status.unknown:
@@ -163,14 +164,14 @@ class Backend:
         fields |= {"backend": self.name, "key_id": lease.key.id, "listed": listed}
         fields |= {"attempts": generation.state.attempts + calls, "intent_at": time.time()}
         await self._recorder.record(generation, generation.state.to(Status.submitting, **fields))
-        if generation.cancelled:  # by the client, while the intent was written
+        if generation.cancelled:  # by the client, while the intent was being written
             await self._recorder.requeue(generation)
         else:
             await uninterrupted(self._sending.send(Order(generation, lease, uploads)))
 
     def _ordered_fields(self, generation: Generation) -> dict[str, Any]:
-        """The state's fields that describe the order at this back end. They do not change once the order has single
-        calls."""
+        """The fields of the state that describe what is ordered from this back end. Once the order has single calls,
+        these fields do not change any more."""
         spec, state = generation.spec, generation.state
         if state.calls:
             return {"calls": state.calls}
@@ -185,12 +186,15 @@ class Backend:
         return InputImage(file, await self.upstream.upload(file, self.keys.account(key)))
 
     def _route(self, spec: GenerationSpec) -> Route:
-        """The route to this back end's model. If the back end no longer serves the model, the route has the name that
-        the client used."""
+        """The route to this back end's model. If the back end no longer serves the model, the route contains the
+        name that the client used."""
         return self._routes(spec).get(self.name) or Route(self.name, spec.model, Abilities())
 
     async def _settle(self, generation: Generation, lease: Lease) -> None:
-        """Find and adopt the task of an order of unknown outcome. If there is no task, the order may be sent again."""
+        """Search for the task of an order whose outcome is unknown, and adopt it.
+
+        If no task is found, the order may be sent again.
+        """
         searchable = self.upstream.identity in SEARCHABLE
         if searchable and (task_id := await self._search(generation, lease)):
             log.info("order found at the back end", key=lease.key.alias)

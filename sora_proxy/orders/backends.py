@@ -1,8 +1,9 @@
-"""Backends: the back ends in use, which may change at run time, and the choice of those that an order waits for.
+"""Backends: the back ends in use, which may change at run time, and the choice of back ends for each order.
 
 An order goes to the first back end in the configuration that serves its model and can take it at once. If all of them
 are busy, the order waits in the line of each, and the first back end with a free key takes it. A back end whose daily
-cap leaves no room for the order is skipped. An order stays at a back end that accepted it or made some of its images.
+cap leaves no room for the order is skipped. Once a back end has accepted an order or made some of its images, the order
+stays there.
 """
 
 import asyncio
@@ -24,8 +25,8 @@ log = structlog.get_logger(__name__)
 
 
 class Backends:
-    """The back ends by name. `routes` returns them in order of preference. An accepted order that no back end supports
-    any more waits for at most `max_wait` seconds."""
+    """The back ends by name. `routes` returns those that support an order, in order of preference. If no back end
+    supports an accepted order any more, the order waits for one for at most `max_wait` seconds."""
 
     def __init__(self, routes: Routes, max_wait: float) -> None:
         self._routes = routes
@@ -66,7 +67,7 @@ class Backends:
         return self._by_name.get(name)
 
     def of(self, generation: Generation) -> Backend:
-        """The back end that has an order. Older versions did not store its name, but only a key that belongs to it.
+        """The back end that has this order. Older versions stored only the id of its key, not the name of the back end.
 
         Raises NoUpstreamKey.
         """
@@ -84,7 +85,7 @@ class Backends:
         return [backend for name in self._routes(spec) if (backend := self.get(name)) is not None]
 
     def changed(self) -> None:
-        """Wake the orders that no back end supported, because the back ends have changed."""
+        """Wake the orders that are waiting for a back end that supports them, because the back ends have changed."""
         self._next_change.set()
         self._next_change = asyncio.Event()
 
@@ -128,7 +129,7 @@ class Backends:
             try:
                 return backend.keys.admit(client, arriving, model=self.own_name(backend.name, spec))
             except SoraProxyError as error:
-                without_key = isinstance(error, NoUpstreamKey)  # other refusals take precedence: they are temporary
+                without_key = isinstance(error, NoUpstreamKey)  # other errors are temporary: they take precedence
                 refusal = refusal if without_key and not isinstance(refusal, NoUpstreamKey) else error
         raise refusal
 
@@ -137,8 +138,8 @@ class Backends:
 
 
 class Waiting:
-    """The places of one order in the lines of the back ends that serve its model. The order keeps them after a
-    refusal."""
+    """The places of one order in the lines of the back ends that serve its model. If a back end refuses the order, the
+    order keeps its places."""
 
     def __init__(self, backends: Backends, generation: Generation) -> None:
         self._backends = backends
@@ -158,7 +159,8 @@ class Waiting:
 
     @property
     def _all(self) -> list[Backend]:
-        """The back ends that serve the model. A back end that began the order finishes it, even if it is disabled."""
+        """The back ends that serve the model. For an order that has begun, this is only the back end where it began,
+        even if that is disabled."""
         begun_at = self._generation.state.backend
         if begun_at is None:
             return self._backends.serving(self._generation.spec)
@@ -166,9 +168,9 @@ class Waiting:
         return [begun] if begun else []
 
     async def lease(self, on_wait: OnWait) -> tuple[Backend, Lease]:
-        """Wait for a key; `on_wait` gets the positions in line. Raises NoUpstreamKey if no usable key is left,
-        DailyCapReached if a daily cap is one of the reasons, or the fault for which all back ends refuse the
-        order."""
+        """Wait for a key; `on_wait` is called with each new position in line. Raises NoUpstreamKey if no usable key is
+        left, DailyCapReached if a daily cap is one of the reasons for that, or the fault with which all back ends
+        refused the order."""
         while True:
             if self._generation.state.backend is None:
                 await self._backends.until_served(self._generation.spec)
@@ -186,7 +188,8 @@ class Waiting:
             return serving[pool], lease
 
     def note_refusal(self, backend: Backend, now: float) -> float:
-        """Note a refusal that the order did not cause. Returns the seconds since the first refusal by this back end."""
+        """Note a refusal that the order did not cause. Returns the seconds since the first such refusal by this back
+        end."""
         seconds = self._place_in(backend.keys).note_refusal(now)
         if seconds >= backend.keys.queue.max_refused_seconds:
             self._given_up.add(backend.keys)
@@ -199,6 +202,6 @@ class Waiting:
 
 
 def _capped(backends: Collection[Backend], images: int) -> dict[str, DailyCapReached]:
-    """The refusals, by name, of the back ends whose daily cap leaves no room for this many images."""
+    """The error for each back end whose daily cap leaves no room for this many images, by the back end's name."""
     refusals = {backend.name: backend.cap_reached(images) for backend in backends}
     return {name: refusal for name, refusal in refusals.items() if refusal is not None}

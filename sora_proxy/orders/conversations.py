@@ -1,4 +1,4 @@
-"""Conversations: the messages of clients, stored with the generations that they led to."""
+"""Conversations: stores the messages of clients with the generations that answer them."""
 
 import operator
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
 """Idempotency: finds the earlier request that a request repeats.
 
-A client may mark a repeat with an `Idempotency-Key`. OpenAI's SDKs send no such key: after a lost answer they repeat
-the request with a count of the attempts, so a repeat is recognized by a digest of the order. Key and digest are stored
-in the transaction of the new generation. So only one of several equal requests at the same time becomes an order.
+A client may mark a repeated request with an `Idempotency-Key`. OpenAI's SDKs send no such key: if an answer was lost,
+they repeat the request with a header that counts the retries. The earlier request is then found by a digest of the
+order. The key and the digest are stored in the transaction of the new generation, so if several equal requests arrive
+at the same time, only one of them becomes an order.
 """
 
 import asyncio
@@ -28,8 +29,8 @@ JOIN_SECONDS = 600.0  # a repeat without a key joins a generation that ended at 
 MAX_AGE_SECONDS = 86400.0
 MAX_REFUSALS = 10_000
 
-# The column is not named `generation_id`, because rows with such a column are deleted with the generation, but a key
-# outlives its answer.
+# The column `answer_id` is not named `generation_id`, because rows with a column of that name are deleted together with
+# the generation, and an Idempotency-Key outlives the generation.
 sent = sa.Table(
     "sent_requests",
     metadata,
@@ -45,7 +46,8 @@ sent = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The identity of a request. `key` is its Idempotency-Key; `counted` is set if the client counts it as a repeat."""
+    """The identity of a request. `key` is its Idempotency-Key; `counted`: whether the
+    client's count of retries marks it as a repeat."""
 
     client: str
     digest: str
@@ -83,24 +85,25 @@ class Idempotency:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # All the mutable state: a lock for each group of requests that may be equal, and the last refused orders.
+        # All the mutable state: a lock for each group of requests that may be equal, and the orders that were refused
+        # most recently.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._refused: dict[tuple[str, str], None] = {}
 
     def turn(self, claim: Claim) -> AbstractAsyncContextManager[None]:
-        """A lock for requests that may be equal. They run one after another, so that later ones find the first."""
+        """A lock under which requests that may be equal run one after another, so that later ones find the first."""
         if not claim.may_repeat:
             return contextlib.nullcontext()
         return self._turns.setdefault((claim.client, claim.key or claim.digest), asyncio.Lock())
 
     def refused(self, claim: Claim) -> None:
-        """Note that a request was refused: its repeat is a new order, not a repeat of an older one."""
+        """Note that a request was refused, so that repeating it makes a new order and does not join an older one."""
         self._refused[claim.client, claim.digest] = None
         if len(self._refused) > MAX_REFUSALS:
             del self._refused[next(iter(self._refused))]
 
     def follows_refusal(self, claim: Claim) -> bool:
-        """Whether a request repeats one that was refused. True once per refusal."""
+        """Whether a request repeats one that was refused. The answer is true only once per refusal."""
         return self._refused.pop((claim.client, claim.digest), False) is None
 
     async def earlier(self, claim: Claim) -> str | None:

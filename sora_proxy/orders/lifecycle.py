@@ -1,4 +1,4 @@
-"""Lifecycle: the steps of one generation, from queued to its outcome.
+"""Lifecycle: carries out a generation step by step, from `queued` to its outcome.
 
 It waits for a key of a back end that serves the model, lets the back end make the images, stores them, and commits the
 outcome. Each step starts from the state on disk, so the same code resumes orders after a restart.
@@ -34,13 +34,13 @@ from sora_proxy.scheduling.lease import Lease
 
 log = structlog.get_logger(__name__)
 
-# Faults after which an order is known not to be registered, so that another key or back end may take it.
+# Faults that prove that the back end did not register the order, so another key or back end may take it.
 TRANSIENT_FAULTS = (KeyFault, EgressFault, UpstreamUnavailable)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The operator's choices; times in seconds."""
+    """What the operator chose for all orders. Times are in seconds."""
 
     queue_timeout: float = 900.0
     keep_images: Callable[[], bool | None] = lambda: None  # may change at run time; None: the operator did not choose
@@ -56,8 +56,8 @@ class Lifecycle:
         self._recorder = Recorder(store)
 
     async def run(self, generation: Generation) -> None:
-        """Carry out a generation until it has ended. If its coroutine is cancelled, the next start can resume it from
-        the disk."""
+        """Carry out a generation until it has ended. If its coroutine is cancelled, the next process can resume the
+        generation from the disk."""
         try:
             await self._to_outcome(generation)
         except asyncio.CancelledError:
@@ -90,7 +90,7 @@ class Lifecycle:
             await self._end(generation, INTERNAL_ERROR)
 
     async def _end(self, generation: Generation, failed: Failed, *, refused: bool = False) -> None:
-        """End a generation as failed. If single calls made some of its images, save these images instead."""
+        """Fail a generation. If single calls have already made some of its images, save these images instead."""
         if generation.state.results and generation.status is not Status.saving:
             log.warning("images missing", code=failed.code, reason=failed.message)
             await self._recorder.give_up(generation, failed)
@@ -98,7 +98,8 @@ class Lifecycle:
             await self._recorder.fail(generation, failed, refused=refused)
 
     async def _obtain(self, generation: Generation) -> None:
-        """Bring a generation from any state to `saving`, in which the back end is done and the results are on disk.
+        """Bring a generation from any state to `saving`: the back end has finished, and its results are recorded on
+        disk.
 
         A cancelled generation that no back end accepted ends here.
         """
@@ -114,8 +115,8 @@ class Lifecycle:
             except DailyCapReached as error:  # the cap was reached after the order entered the line
                 log.debug("back end skipped, daily cap reached", backend=backend.name, reason=str(error))
             except TRANSIENT_FAULTS as fault:
-                # The pool handles a key that is full, cooling down or rejected; other refusals are accepted only for a
-                # limited time.
+                # The pool handles keys that are full, cooling down or rejected. After any other refusal, the order is
+                # offered again only for a limited time.
                 seconds = 0.0 if isinstance(fault, KeyFault) else waiting.note_refusal(backend, loop.time())
                 # Only an order that was certainly not accepted may be sent again.
                 if generation.status not in (Status.queued, Status.submitting) or waiting.exhausted:
@@ -129,7 +130,7 @@ class Lifecycle:
                 if generation.status is Status.submitting:
                     await self._recorder.requeue(generation)
                 if isinstance(fault, UpstreamUnavailable) and not isinstance(fault, ServerUnreachable):
-                    # The order itself may be the cause, and must not make all keys cool down, one after another.
+                    # The cause may be the order itself, which must not make all keys cool down, one after another.
                     await asyncio.sleep(min(max(seconds, MIN_BACK_OFF_SECONDS), MAX_BACK_OFF_SECONDS))
 
     async def _lease(self, generation: Generation, waiting: Waiting, deadline: float) -> tuple[Backend, Lease]:

@@ -38,7 +38,7 @@ async def retry_until_stored(write: Callable[[], Awaitable[T]]) -> T:
 
 
 class Recorder:
-    """Commits the steps of generations. Each method returns when its step is on disk: the next step relies on it."""
+    """Commits the steps of generations. Each method returns once its step is on disk, as the next step requires."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -68,7 +68,8 @@ class Recorder:
         """Queue an order again, because it was refused, never arrived, or was lost.
 
         Single calls that have an outcome keep it, and the other calls of the order stay at the same back end. `proven`:
-        the back end certainly did not register the images that are requested again, so their count is subtracted.
+        it is certain that the back end did not register the images that will be requested again, so they are subtracted
+        from the count of ordered images.
         """
         state = generation.state
         lost = state.lost + (state.status in (Status.unknown, Status.running))
@@ -79,7 +80,7 @@ class Recorder:
         await self.record(generation, state.to(Status.queued, lost=lost, **kept | undone))
 
     async def fail(self, generation: Generation, failed: Failed, *, refused: bool = False) -> None:
-        """End a generation without an image. `refused`: the back end registered nothing."""
+        """End a generation without an image. `refused`: it is certain that the back end registered nothing."""
         undone = {"intent_at": None} if refused else {}
         await self.record(generation, generation.state.to(Status.failed, **undone), failed)
 
@@ -98,7 +99,8 @@ def _requeued(call: SingleCall, *, proven: bool) -> SingleCall:
 
 
 def done_fields(generation: Generation) -> dict[str, Any]:
-    """The state's fields for an order that a synchronous back end has finished. The task id is that of the attempt."""
+    """The state's fields for an order that a synchronous back end has finished. The id of the attempt becomes the task
+    id."""
     return {"upstream_done_at": time.time(), "task_id": generation.attempt_id}
 
 

@@ -1,4 +1,4 @@
-"""Retention: the deletion of generations, in the background beyond the bounds, and at once if a client requests it.
+"""Retention: deletes generations, in the background if they are beyond the bounds, at once if a client requests it.
 
 Rows are deleted before files, because an image is served only while its name is in the database. A table contains the
 names of the files until they are deleted, so that a crash in between leaves no file behind.
@@ -104,7 +104,7 @@ class Retention:
         await self._remove_files()
 
     def _beyond_bounds(self, connection: sa.Connection) -> float:
-        """Generations that ended at this moment or earlier are beyond the bounds."""
+        """A moment, in seconds since 1970: all generations that ended then or earlier are beyond the bounds."""
         ended_at, until = generations.c.ended_at, 0.0
         if self._bounds.days:
             until = time.time() - self._bounds.days * DAY

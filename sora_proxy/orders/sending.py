@@ -1,9 +1,10 @@
-"""Sending: the call that sends an order whose intent is on disk, and the record of its answer.
+"""Sending: sends an order whose intent is on disk, and records the answer.
 
 Most orders are sent as one call. Some synchronous back ends make only one image in each call. An order for several
-images is then sent as single calls at the same time, as many as its key has room for. Each call has its own intent, and
-each outcome is stored when it arrives. So after a crash the images that arrived are not lost, and only the calls that
-were under way have an unknown outcome. Calls that the back end did not accept are sent later, with any free key.
+images is then split into single calls, which are sent at the same time, as many as its key has room for. Each call has
+its own intent, and its outcome is stored as soon as it arrives. So after a crash the images that had arrived are not
+lost, and only the calls that were under way have an unknown outcome. Calls that the back end did not accept are sent
+later, with any free key of the same back end.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from sora_proxy.scheduling.lease import Lease
 from sora_proxy.upstream import InputImage, Made, Submission, Upstream
 from sora_proxy.upstream.usage import added
 
-MAX_VARIED_SEED = 2**62  # larger seeds are sent unchanged: models differ in the seeds that they accept
+MAX_VARIED_SEED = 2**62  # larger seeds are sent unchanged, because models differ in the largest seed that they accept
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +104,7 @@ class Sending:
             batch.faults.append(fault)
             call = before.refused
         except Exception:
-            # A bug in the handling of one image must not cost the other images of the order, which are paid for.
+            # A bug in the handling of one image must not discard the other images of the order, which are paid for.
             log.exception("single call crashed", image=number)
             call = replace(before, error=INTERNAL_ERROR)
         async with batch.lock:
@@ -112,8 +113,8 @@ class Sending:
             await self._recorder.record(order.generation, replace(state, calls=calls, usage=added(state.usage, usage)))
 
     async def _end_batch(self, batch: _Batch) -> None:
-        """Record the outcome of a batch. Raises the last fault for which a call was not accepted, or the fault of an
-        order whose calls all failed."""
+        """Record the outcome of a batch. Raises the last of the faults with which calls were refused or, if all calls
+        failed, the fault of the order."""
         generation, lease, state = batch.order.generation, batch.order.lease, batch.order.generation.state
         unknown = any(call.under_way for call in state.calls)
         lease.narrow(len(batch.faults))
@@ -129,7 +130,7 @@ class Sending:
             await self._continue(generation)
 
     async def give_up_unknown(self, generation: Generation, failed: Failed) -> None:
-        """Record the calls of unknown outcome as failed, and continue with the other calls."""
+        """Record the calls whose outcome is unknown as failed, and continue with the other calls."""
         state = generation.state
         calls = tuple(replace(call, error=failed) if call.under_way else call for call in state.calls)
         await self._recorder.record(generation, replace(state, calls=calls))
@@ -160,7 +161,7 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """Shows the progress of an order to clients. `number` is that of a single call, if the order has any."""
+    """Shows the progress of an order to clients. `number` is the number of the reporting single call, if any."""
 
     recorder: Recorder
     generation: Generation

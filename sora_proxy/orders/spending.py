@@ -1,10 +1,10 @@
-"""Spending: the number of images ordered at each back end on each UTC day, and the daily caps.
+"""Spending: counts the images ordered from each back end per UTC day, and enforces the daily caps.
 
-An order is counted in the commit of its intent, on the day of the intent. The commit fails if it would exceed a cap. So
-a cap is exact for any number of orders at the same time, and at whatever moment the process is killed. If a refusal or
-a search shows that nothing was registered, the commit that records this subtracts the images, and sets `intent_at` to
-None. Orders that may have been registered stay counted. A copy in memory follows the commits, so that a back end can be
-chosen before anything is written.
+An order is counted in the commit of its intent, on the day of the intent. If the order would exceed a cap, the commit
+fails. So the caps are exact, however many orders are sent at the same time and whenever the process is killed. If a
+refusal or a search shows that nothing was registered, the commit that records this subtracts the images, and sets
+`intent_at` to None. Orders that may have been registered stay counted. A copy of the counts in memory is updated after
+each commit, so back ends whose cap is reached can be skipped before anything is written.
 """
 
 import datetime as dt
@@ -102,13 +102,13 @@ def _first_day(day: str) -> str:
 
 
 class Spending:
-    """The numbers of ordered images, as in the table. `now` returns the seconds since 1970."""
+    """The counts of ordered images, in the table and in memory. `now` returns the seconds since 1970."""
 
     def __init__(self, database: Database, caps: Caps, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
-        # All the mutable state: the caps, which change with the back ends; images by day and back end; for each back
-        # end, the day of the last log line about a cap.
+        # All the mutable state: the caps, which change with the back ends; images by day and back end; and for
+        # each back end, the day of the last log line about a cap.
         self.caps = caps
         self._ordered: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._logged: dict[str, str] = {}
@@ -119,7 +119,7 @@ class Spending:
         return self._ordered.get(_day(self._now()), {})
 
     async def load(self) -> None:
-        """Read the counts of earlier processes. Raises StorageUnavailable."""
+        """Read the counts that earlier processes stored. Raises StorageUnavailable."""
         query = sa.select(spending.c.backend, spending.c.day, spending.c.images)
         for backend, day, images in await self._database.read(lambda connection: connection.execute(query).all()):
             self._ordered[day][backend] = images

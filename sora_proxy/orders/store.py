@@ -15,7 +15,8 @@ from sora_proxy.event_log import Cancelled, Event, EventLog, Failed, Image, even
 from sora_proxy.generation import BEYOND_RECALL, FINAL, Asset, Generation, Phase, SingleCall, State, Status, Step
 from sora_proxy.spec import GenerationSpec
 
-# A new column needs a field of `State`, a line here and a migration. A new field of the order is stored in `spec`.
+# A new column needs a field of `State`, a line here and a migration. A new field of an order needs none of these: it is
+# stored in `spec`.
 generations = sa.Table(
     "generations",
     metadata,
@@ -116,7 +117,7 @@ class Store:
     async def record(self, generation: Generation, state: State, *new: Event) -> None:
         """Commit a generation's next state together with new events, then apply both and call the followers.
 
-        The log of a cancelled generation has ended: only the state of its upstream task is recorded.
+        The log of a cancelled generation has ended, so only the state of its upstream task is recorded.
         """
         async with generation.lock:
             if not generation.cancelled:
@@ -128,7 +129,8 @@ class Store:
                 await self._commit(generation, cancelled, ())
 
     async def cancel(self, generation: Generation) -> None:
-        """Commit that a generation is cancelled, unless it has ended. If its order was not sent, it never will be."""
+        """Commit the cancellation of a generation, unless it has ended. If its order has not been sent, it never
+        will."""
         async with generation.lock:
             if not generation.ended:
                 state = generation.state
@@ -158,7 +160,7 @@ class Store:
                 generation.state = state
                 generation.log.append(*new)
                 if step.ends or state.status is not step.old.status:
-                    generation.previews.clear()  # its images are finished, will be made again, or are not needed
+                    generation.previews.clear()  # the images are finished, will be made again, or are unwanted
                 for follow in self._followers:
                     follow(step)
 
@@ -215,7 +217,7 @@ class Store:
         return await self._database.writable()
 
     async def has_image(self, name: str) -> bool:
-        """Whether a generation has a stored image of this name."""
+        """Whether a generation has a stored image with this name."""
         query = sa.select(images.c.name).where(images.c.name == name)
         return await self._database.read(lambda connection: connection.scalar(query)) is not None
 
@@ -257,7 +259,7 @@ def _load(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Gene
     rows = connection.execute(sa.select(generations).where(where).order_by(generations.c.number)).all()
     ids = [row.id for row in rows]
     logs: dict[str, list[Event]] = {generation_id: [] for generation_id in ids}
-    for start in range(0, len(ids), 500):  # fewer than SQLite's limit of parameters
+    for start in range(0, len(ids), 500):  # below SQLite's limit on the number of parameters
         query = sa.select(events).where(events.c.generation_id.in_(ids[start : start + 500])).order_by(events.c.number)
         for event in connection.execute(query):
             logs[event.generation_id].append(event_from_record(event.kind, event.fields))
@@ -288,7 +290,7 @@ def _single_call(stored: dict[str, Any]) -> SingleCall:
 
 
 def _spec(stored: dict[str, Any]) -> GenerationSpec:
-    """The stored order. Older versions stored one reference image, as `image`."""
+    """The stored order. Older versions stored a single reference image, in the field `image`."""
     older = {"images": [stored["image"]] if stored["image"] else []} if "image" in stored else {}
     fields = {name: value for name, value in stored.items() if name != "image"} | older
     listed = {name: tuple(fields.get(name, ())) for name in ("images", "via")}

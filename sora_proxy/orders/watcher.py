@@ -1,8 +1,8 @@
-"""TaskWatcher: the poller of upstream tasks. One poll per key and interval covers all tasks of that key.
+"""TaskWatcher: polls upstream tasks. One poll per key and interval covers all tasks of that key.
 
-A key with running tasks has one coroutine that polls for all of them, and generations get the snapshots of their tasks.
-Polls are never closer together than the interval, unless the back end itself reports that a task has ended. If the
-reported progress shows when a task will end, the polls are a little further apart, so that one of them comes right
+A key with running tasks has one coroutine, which polls for all of them and gives each generation the snapshots of its
+task. Polls are never closer together than the interval, unless the back end itself reports that a task has ended. If
+the reported progress shows when a task will end, the polls are a little further apart, so that one of them comes right
 after the expected end.
 """
 
@@ -23,12 +23,13 @@ from sora_proxy.upstream import Snapshot, TaskState, Upstream
 log = structlog.get_logger(__name__)
 
 MAX_INTERVAL_SECONDS = 30.0  # between polls that fail, or polls of overdue tasks
-MAX_OUTAGE_INTERVAL_SECONDS = 5.0  # between polls that fail in an outage; short, since a lost task may occupy its key
-OVERDUE_POLL_DIVISOR = 60  # polls of an overdue task are a sixtieth of its age apart
+# Between polls that fail in an outage. It is short, because a lost task occupies its key until a poll succeeds.
+MAX_OUTAGE_INTERVAL_SECONDS = 5.0
+OVERDUE_POLL_DIVISOR = 60  # the time between two polls of an overdue task is a sixtieth of its age
 REJECTED_KEY_GRACE_SECONDS = 1800.0  # how long a key may be rejected before its tasks are given up
 LOST_TASK_POLLS, LOST_TASK_SECONDS = 10, 120.0  # how long a task may be missing from good polls before it is given up
 GONE_TASK_POLLS, GONE_TASK_SECONDS = 3, 5.0  # shorter limits for a back end whose polls show all tasks
-DEEP_POLL_MISSES = 5  # good polls without a task before older pages are polled too
+DEEP_POLL_MISSES = 5  # how many good polls may miss a task before older pages are polled, too
 EXPECTED_END_DELAY_SECONDS = 0.1  # from the expected end of a task to the next poll
 
 
@@ -95,7 +96,7 @@ class TaskWatcher:
     async def follow(self, key: Key, task_id: str) -> AsyncGenerator[Snapshot, None]:
         """Yield a snapshot of a task whenever it changes, until the caller stops.
 
-        Raises TaskLost if the back end lost the task, KeyRejected if it rejects the key for too long.
+        Raises TaskLost if the back end lost the task, KeyRejected if it has rejected the key for too long.
         """
         watch = _Watch(self._keys.now)
         self._watched[key][task_id] = watch
@@ -167,7 +168,7 @@ class TaskWatcher:
                 self._keys.report(key, fault)
             return fault
         except Exception:
-            # A bug in the reading of one answer must not end the polls of all tasks of a key.
+            # A bug in reading one answer must not end the polls of all tasks of a key.
             log.exception("poll crashed", key=key.alias)
             return UpstreamUnavailable("Internal server error.")
         self._keys.succeeded(key, account)
@@ -205,7 +206,8 @@ def _pause_after(fault: Fault, failures: int, interval: float) -> float:
 
 
 def _pause(now: float, interval: float, watched: Iterable[_Watch]) -> float:
-    """Seconds until the next poll. The interval is prolonged, to less than twice, to end just after an expected end.
+    """Seconds until the next poll. The interval is extended to less than twice its length, so that it ends just after
+    the expected end of a task.
 
     Expected ends that are close together share one poll, after the last of them.
     """

@@ -11,19 +11,19 @@ from sora_proxy.scheduling.cooldown import MAX_BACK_OFF_SECONDS, NO_COOLDOWN, Co
 from sora_proxy.settings.accounts import Proxy, egress_name
 
 MAX_TRIAL_SECONDS = 30.0  # how long the other keys wait for the outcome of a trial
-# A refused connection costs nothing, and a server that is back must not be idle while orders wait.
+# Short, because a refused connection costs nothing, and a server that is back must not be idle while orders wait.
 MAX_SERVER_BACK_OFF_SECONDS = 5.0
 
 
 class Circuit:
-    """One server or egress; `name` is for logs and answers. Times are seconds of the event loop's clock."""
+    """One server or egress; `name` is shown in logs and to operators. Times are seconds of the event loop's clock."""
 
     def __init__(self, name: str, back_off_limit: float = MAX_BACK_OFF_SECONDS) -> None:
         self.name = name
         self._back_off_limit = back_off_limit
         # All the mutable state.
         self.cooldown: Cooldown = NO_COOLDOWN
-        self._tried_by: object = None  # the key that tries the circuit
+        self._tried_by: object = None  # the key that is trying the circuit
         self._tried_until = -math.inf
 
     def ready_at(self, key: object) -> float:
@@ -31,7 +31,7 @@ class Circuit:
         return self.cooldown.until if key is self._tried_by else max(self.cooldown.until, self._tried_until)
 
     def begin_trial(self, key: object, now: float) -> None:
-        """Let a key try the circuit while the others wait, unless the circuit has worked since its last fault."""
+        """Let a key try the circuit while the other keys wait, unless the circuit has worked since its last fault."""
         if self.cooldown is not NO_COOLDOWN:
             self._tried_by, self._tried_until = key, now + MAX_TRIAL_SECONDS
 
@@ -43,8 +43,8 @@ class Circuit:
         return True
 
     def failed(self, now: float, why: Incident) -> bool:
-        """Cool down after a fault. Returns whether a cooldown began. Faults during a cooldown do not prolong it,
-        because it would then never end while calls are frequent."""
+        """Cool down after a fault. Returns whether a cooldown began. Faults during a cooldown do not prolong it:
+        otherwise it would never end while calls are frequent."""
         self.end_trial(self._tried_by)
         if self.cooldown.until > now:
             return False
@@ -52,7 +52,7 @@ class Circuit:
         return True
 
     def worked(self) -> bool:
-        """End a cooldown after a call that was answered. Returns whether there was a cooldown."""
+        """End the cooldown after a call that was answered. Returns whether there was a cooldown."""
         was_down = self.cooldown is not NO_COOLDOWN
         self.cooldown = NO_COOLDOWN
         self.end_trial(self._tried_by)
@@ -97,6 +97,6 @@ class Egresses:
         self._defaults, self._for_all = proxies, for_all
 
     def of(self, own: Sequence[Proxy | None]) -> tuple[Egress, ...]:
-        """The egresses of a key with these proxies of its own, in the order of preference."""
+        """The egresses of a key whose own proxies are `own`, in the order of preference."""
         proxies = self._defaults if self._for_all else own or self._defaults
         return tuple(self._egresses.setdefault(proxy, Egress(proxy)) for proxy in proxies)

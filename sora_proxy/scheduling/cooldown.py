@@ -10,7 +10,7 @@ MAX_DOUBLINGS = 10  # with more, the power of two would be too large for a float
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """The reason for an outage, its wall-clock time, and the id of the generation whose order encountered it."""
+    """The reason for a cooldown or rejection, its wall-clock time, and the id of the generation that encountered it."""
 
     reason: str
     at: float
@@ -19,10 +19,10 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """`until` is the end of the cooldown, `failures` counts consecutive faults, each of which makes the next cooldown
+    """`until` is the end of the cooldown. `failures` counts consecutive faults, each of which makes the next cooldown
     longer.
 
-    A success ends the cooldown early, unless it is `fixed`.
+    A success ends the cooldown early, unless the cooldown is `fixed`.
     """
 
     until: float = -math.inf
@@ -39,7 +39,10 @@ class Cooldown:
         back_off_limit: float = MAX_BACK_OFF_SECONDS,
         fixed: bool = False,
     ) -> "Cooldown":
-        """The cooldown after one more fault: the back-off or `at_least` seconds, and never less than what is left."""
+        """The cooldown after one more fault: the back-off or `at_least` seconds, whichever is longer.
+
+        It never ends earlier than the current cooldown.
+        """
         back_off = min(MIN_BACK_OFF_SECONDS * 2 ** min(self.failures, MAX_DOUBLINGS), back_off_limit)
         seconds = min(max(back_off, at_least), MAX_COOLDOWN_SECONDS)
         return Cooldown(

@@ -1,4 +1,4 @@
-"""Forecast: the time for which orders are likely to wait for a key."""
+"""Forecast: predicts how long orders will wait for a key."""
 
 import math
 from bisect import bisect_left
@@ -17,11 +17,11 @@ TASK_SMOOTHING_FACTOR = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """The time between two moments at each of which one more key becomes able to serve."""
+    """A stretch of time that begins when one more key becomes able to serve, and ends when the next one does."""
 
     start: float
     before: float  # the number of orders that got a key before the start
-    at_once: float  # this number and the order that the new key takes at once
+    at_once: float  # `before`, plus the order that the new key takes at once
     per_second: float  # the rate at which the keys take orders from then on
 
 

@@ -1,4 +1,4 @@
-"""KeyHealth: the effects of an account's faults on its key, and the part of them that is stored.
+"""KeyHealth: how the faults of an account affect its key, and which of these effects are stored.
 
 Times are seconds of the event loop's clock, except in a `KeyMemory`.
 """
@@ -35,8 +35,8 @@ class Moment:
 class FamilyCooldowns:
     """The cooldowns of a key for families of models, by the families' names.
 
-    Cooldowns are not stored, because after a restart the back end's first refusal, which costs nothing, shows the limit
-    again.
+    These cooldowns are not stored, because after a restart the back end's first refusal, which costs nothing, shows the
+    limit again.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class FamilyCooldowns:
         return bool(self._cooldowns)
 
     def add(self, family: str, now: float, incident: Incident, seconds: float | None) -> None:
-        """Begin a cooldown of at least this many seconds, and of more after several consecutive failures."""
+        """Begin a cooldown of at least this many seconds, or a longer one after several consecutive failures."""
         before = self._cooldowns.get(family, NO_COOLDOWN)
         self._cooldowns[family] = before.after_fault(now, incident, at_least=seconds or 0.0, fixed=True)
 
@@ -71,8 +71,8 @@ class FamilyCooldowns:
 
 
 class KeyHealth:
-    """The health of one key. `rejected` is the reason why the back end does not accept it. `unproven`: the key was
-    rate-limited, so a probe must succeed before it gets an order."""
+    """The health of one key. `rejected` is the reason why the back end does not accept the key. `unproven`: the key was
+    rate-limited, so a probe must succeed before the key gets an order."""
 
     def __init__(self) -> None:
         # All the mutable state.

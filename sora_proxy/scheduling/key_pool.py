@@ -2,12 +2,12 @@
 
 Orders wait in lines that are fair between clients (`lines.py`). The roster decides which key serves next (`roster.py`).
 Every change of state leads to one synchronous step, `_assign`, which can't be interrupted and makes every decision. It
-grants keys to the first orders that they serve, and sets one timer for the next moment at which a key can serve, so
-that no polling is needed.
+grants each free key to the first order in line that the key serves, and sets one timer for the next moment at which a
+key can serve, so that no polling is needed.
 
-A lease covers the whole time for which its task counts upstream. Until `accepted` is called, the lease also has
-an intent. If lost orders are searched for in a list, a key has only one intent at a time, so that the search finds the
-right task.
+A lease covers the whole time for which the back end counts its task. Until `accepted` is called, the lease also has an
+open intent. If the back end is searched for lost orders by reading a list, a key has only one open intent at a time, so
+that the search finds the right task.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ class KeyPool:
     """All keys of a back end, and the orders that wait for one. `name` is the back end's name, `weights` are the
     shares of clients.
 
-    `one_intent`: a key gets an order only when the outcome of its last one is known, so that a search in the list of
-    its tasks can identify a lost order.
+    `one_intent`: a key gets an order only when the outcome of its previous order is known, so that a search in the
+    list of its tasks can identify a lost order.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class KeyPool:
     ) -> None:
         self.name = name
         self._one_intent = one_intent
-        # `on_change` is called after a change of a key that has to be stored, `on_unproven` if a key needs a probe.
+        # `on_change` is called after a change to a key that has to be stored, `on_unproven` when a key needs a probe.
         self.on_change: Callable[[Key], None] = lambda _key: None
         self.on_unproven: Callable[[Key], None] = lambda _key: None
         # All the mutable state. `default_limit` is the `max_concurrent` of keys that have none of their own.
@@ -143,7 +143,7 @@ class KeyPool:
     # --- Health ------------------------------------------------------------------------------------------------------
 
     def report(self, key: Key, fault: Fault, generation_id: str | None = None) -> None:
-        """Apply the effect of a fault to its key, egress or server. `generation_id` is set for an order's call."""
+        """Apply a fault to its key, egress or server. `generation_id` is set if an order encountered the fault."""
         incident = Incident(str(fault), time.time(), generation_id)
         if isinstance(fault, EgressFault | ServerUnreachable):
             self._failed(self._egresses[fault.egress] if isinstance(fault, EgressFault) else key.server, incident)
@@ -242,8 +242,8 @@ class KeyPool:
         self.queue.admit(model, client, arriving, key_is_free=self._roster.best(groups, self.now) is not None)
 
     def enter(self, place: Place[Lease]) -> None:
-        """Add an order to the line. Its `updated` is set when it has a `grant` or a `refusal`, and when its position
-        has changed noticeably, at most about once a second."""
+        """Add an order to the line. The event `place.updated` is set when the place gets a `grant` or a `refusal`, and
+        when its position has changed noticeably, at most about once a second."""
         if self._lines.serving(place.model):
             self.queue.add(place)
             self._assign()
@@ -272,7 +272,7 @@ class KeyPool:
     # --- The one step that decides -----------------------------------------------------------------------------------
 
     def _assign(self) -> None:
-        """Grant keys to the first orders that they serve, until no key can serve or no order waits."""
+        """Grant each free key to the first order that the key serves, until no key can serve or no order is waiting."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -28,7 +28,7 @@ class KeyPools:
         return list(self._pools.values())
 
     def add(self, name: str, *, one_intent: bool, own_servers: bool = False) -> KeyPool:
-        """Create the empty pool of a back end. Orders may wait longer if it has `own_servers`, which have no queue."""
+        """Create the empty pool of a back end. `own_servers`: its servers have no queue, so orders may wait longer."""
         bounds = self._bounds
         if own_servers:
             bounds = replace(bounds, max_wait_seconds=bounds.max_wait_at_own_servers)

@@ -1,4 +1,4 @@
-"""Key: one upstream account, with its limits, its health and its share. No method waits.
+"""Key: one upstream account, with its limits, its health and its share. Every method returns at once.
 
 `key_pool.py` decides which order gets which key, and when. Only the pool and its leases call the methods that change
 a key. Times are seconds of the event loop's clock, except in a `KeyMemory`.
@@ -210,7 +210,7 @@ class Key:
         self._tasks -= 1
 
     def begin_trials(self, now: float) -> None:
-        """Begin a trial of the server and the egress with a call."""
+        """Try the server and the egress with a call that begins now, while other keys wait for the outcome."""
         for circuit in self.route(now):
             circuit.begin_trial(self, now)
 
@@ -233,11 +233,11 @@ class Key:
         self._window.restamp(slots, now)
 
     def return_slots(self, slots: Sequence[float]) -> None:
-        """Stop counting the orders of these times, since they were not sent."""
+        """Stop counting the orders of these times, because they were not sent."""
         self._window.undo(slots)
 
     def load_slots(self, uses: Iterable[float]) -> None:
-        """Count the orders of an earlier process, oldest first."""
+        """Count the orders that an earlier process sent at these times, oldest first."""
         self._window.load(uses)
 
     # --- Health ------------------------------------------------------------------------------------------------------
@@ -245,10 +245,10 @@ class Key:
     def apply_fault(self, fault: Fault, now: float, incident: Incident) -> bool:
         """Apply the effect of a fault of the key or its back end. Returns whether anything changed."""
         match fault:
-            # A refused call that adds no task does not show how many tasks are allowed.
+            # Only a refused order, or a limit in the refusal, shows how many tasks are allowed.
             case TooManyTasks() if incident.by or fault.limit:
                 self._lower_limit(fault.limit, now, incident)
-            # A limit without a time may be a limit of concurrent tasks.
+            # A rate limit without a time to wait may be a limit on concurrent tasks.
             case RateLimited(retry_after=None) if fault.family and self._tasks > 1:
                 self._limit.learn(self._tasks - 1, now)
             case _:
@@ -290,11 +290,11 @@ class Key:
     def _lower_limit(self, reported: int | None, now: float, incident: Incident) -> None:
         others = max(self._tasks - 1, 0)
         self._limit.learn(max(reported if reported is not None else others, 1), now)
-        if self.limit is not None and others < self.limit:  # other programs have tasks on the key: wait
+        if self.limit is not None and others < self.limit:  # other programs have tasks on the key, so wait
             self._health.cool_down(now, incident, fixed=True)
 
 
 def no_key_left(keys: Iterable[Key]) -> NoUpstreamKey:
-    """The error if none of these keys can serve. It contains the reasons why the back end rejected some of them."""
+    """The error if none of these keys can serve, with the reasons why the back end rejected some of them."""
     reasons = dict.fromkeys(key.rejected.reason for key in keys if key.rejected)
     return NoUpstreamKey(" ".join(["No upstream key can take orders.", *reasons]))

@@ -1,4 +1,4 @@
-"""Lease: the right of an order to one or several tasks of a key, and the slots and intent that they occupy."""
+"""Lease: an order's right to one or several tasks of a key, with the slots and the intent that they occupy."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from sora_proxy.settings.accounts import Account
 
 @dataclass(frozen=True, slots=True)
 class LeaseCallbacks:
-    """The functions of the pool that its leases call."""
+    """The functions of the pool that leases call."""
 
     report: Callable[[Key, Fault, str], None]  # a fault, and the id of the generation that encountered it
     served: Callable[[Key, Account], None]  # the back end accepted an order of this account
@@ -23,7 +23,8 @@ class LeaseCallbacks:
 
 
 class Lease:
-    """The right to one task on `key` while the context is open. A Fault in this context changes the key's health."""
+    """The right to a task on `key`, or to several after `widen`, while the context is open. A Fault that leaves the
+    context changes the health of the key."""
 
     def __init__(
         self, key: Key, generation_id: str, callbacks: LeaseCallbacks, *, intent_open: bool, takes_slot: bool
@@ -101,7 +102,7 @@ class Lease:
         self._callbacks.changed(self.key)
 
     def _close_intent(self) -> None:
-        """Close the intent. A sent order counts against the rate from now on, because it may have arrived as late as
+        """Close the intent. A sent order counts against the rate from now on, because it may have arrived only
         now."""
         self._intent_open = False
         self.key.close_intent()

@@ -94,7 +94,7 @@ class Lines(Generic[G]):
         return place
 
     def places_before(self, model: str | None, client: str) -> int:
-        """The number of orders that would go before a new one of a client, in the shortest of its lines."""
+        """The number of orders that would be served before a new order of a client, in the shortest of its lines."""
         return min(self._lines[models].places_before(client) for models in self.serving(model))
 
     def positions(self) -> dict[Place[G], int]:

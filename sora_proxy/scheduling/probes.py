@@ -45,7 +45,7 @@ class Probes:
             fault = error
             log.info("probe failed", key=key.alias, reason=str(error))
         except Exception:
-            # A bug in the reading of one answer must not keep the key out of service permanently.
+            # A bug in reading one answer must not keep the key out of service permanently.
             log.exception("probe crashed", key=key.alias)
             fault = UpstreamUnavailable("Internal error in a probe.")
         finally:

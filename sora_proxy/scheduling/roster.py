@@ -1,4 +1,4 @@
-"""Roster: the choice of the key that serves next, which is the one with the fewest grants relative to its weight.
+"""Roster: chooses the key that serves next, which is the one with the fewest grants relative to its weight.
 
 Each key has a share: the number of its grants, divided by its weight. The key with the lowest share is next. A key that
 could not serve for a while continues from the share of the others and does not catch up. Keys that serve the same
@@ -72,7 +72,7 @@ class Roster:
         return keys
 
     def update(self, key: Key, now: float) -> None:
-        """Note when a key can serve and which models, after a change of the key."""
+        """Note, after a change of a key, when it can serve and which models it serves."""
         stages, before = key.stages(now), self._stages.get(key)
         if stages is not before and stages != before:
             self._regroup(key, stages)

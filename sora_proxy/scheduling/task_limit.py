@@ -1,8 +1,8 @@
-"""TaskLimit: the maximum number of concurrent tasks of a key, as the operator set it and as refusals show it.
+"""TaskLimit: the maximum number of concurrent tasks of a key, as the operator configured it, and as refusals show it.
 
-A learned limit may become obsolete, for example when the account has a better plan, or another program that used it has
-ended. So a learned limit grows by one at a time while it is reached. If the limit is still right, its growth costs one
-refused order.
+A learned limit may become obsolete, for example because the account gets a better plan, or because another program
+stops using the account. A learned limit that is reached therefore grows, by one at a time. If the limit is still right,
+each growth costs one refused order.
 """
 
 import math

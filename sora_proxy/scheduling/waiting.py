@@ -1,4 +1,4 @@
-"""Waiting: the wait for a key in the lines of one or several pools at once."""
+"""Waiting: waits for a key in the lines of one or several pools at the same time."""
 
 import asyncio
 import math
@@ -18,7 +18,7 @@ async def first_lease(places: Sequence[PlaceIn], on_wait: OnWait) -> tuple[KeyPo
 
     `on_wait` gets the position in the line with the shortest wait whenever it has changed noticeably, at most about
     once a second. Raises NoUpstreamKey if no pool has a key left that can serve, Rerouted if the pools have to be
-    chosen again, or the error for which all pools refused the order.
+    chosen again, or, if all pools refused the order, the error of the first pool.
     """
     updated = asyncio.Event()
     entered: list[PlaceIn] = []

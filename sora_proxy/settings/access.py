@@ -40,7 +40,7 @@ class Access:
 
     @functools.cached_property
     def weights(self) -> dict[str, float]:
-        """The shares of the queue, by the fingerprints of client keys; the share of each other key is 1."""
+        """The shares of the queue, by the fingerprints of client keys. Any other key has the share 1."""
         return {fingerprint(other.token): other.weight for other in self.others}
 
     @functools.cached_property
@@ -51,7 +51,7 @@ class Access:
 
 
 def load_access(settings: Settings) -> Access:
-    """The keys of the settings, else those of the data folder, else new ones.
+    """The keys of the settings. An admin key that is not set is read from the data folder, or generated there.
 
     Raises ConfigurationError if the file of a generated key can't be read or written.
     """

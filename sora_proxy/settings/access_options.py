@@ -28,8 +28,8 @@ class AccessSettings(BaseSettings):
     )
     base_url: AtRunTime[PublicUrl | None] = Field(
         None,
-        description="Public address of this server, with which the links to images begin. Unset: the address that the "
-        "client used.",
+        description="Public address of this server. Links to images begin with it. Unset: the address that the client "
+        "used.",
         examples=["https://images.example.com"],
     )
     trusted_proxies: Networks = Field(

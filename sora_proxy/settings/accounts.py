@@ -1,4 +1,4 @@
-"""Accounts and proxies: the token and the egress of calls to a back end. A proxy of None means a direct connection."""
+"""Accounts and proxies: the token and the egress of calls to a back end. None as a proxy means a direct connection."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class Proxy:
 class Account:
     """An upstream key as one call to a back end uses it.
 
-    `key_id` names the key, `token` authenticates it, `egress` is the proxy of the call; None: a direct connection.
+    `key_id` identifies the key, `token` authenticates it, `egress` is the proxy of the call; None: a direct connection.
     `base_url`, `headers` and `region` are set if the key has values of its own.
     """
 

@@ -37,7 +37,7 @@ class BackendSettings(AccessSettings):
     )
     backends: BackendConfigs = Field(
         (),
-        description="Several back ends, a JSON list or the name of a file that contains one. It can't be combined "
+        description="Several back ends: a JSON list, or the name of a file that contains one. Can't be combined "
         "with UPSTREAM, COMFYUI_URL, SORA_BASE_URL, API_KEYS or KEYS_STORAGE_FILE. Unset: the one back "
         "end that UPSTREAM chooses.",
         examples=[BACKENDS_EXAMPLE],
@@ -51,7 +51,7 @@ class BackendSettings(AccessSettings):
     )
     openai_base_url: HttpUrl = Field(
         "https://api.openai.com/v1",
-        description="Address of the server that UPSTREAM=openai uses, with the path before `/images/generations`.",
+        description="Address of the server that UPSTREAM=openai uses, including the path before `/images/generations`.",
         examples=["http://localhost:8080/v1"],
     )
     openai_api_key: SecretStr | None = Field(
@@ -113,20 +113,20 @@ class BackendSettings(AccessSettings):
     )
     proxies: AtRunTime[Proxies] = Field(
         (),
-        description="Egresses to back ends, comma-separated: `direct` or HTTP, HTTPS, SOCKS5 proxies. The first "
-        "one that is not cooling down is used. Unset: PROXY_HOST, else a direct connection.",
+        description="Egresses to back ends, comma-separated: `direct`, or HTTP, HTTPS or SOCKS5 proxies. The first "
+        "egress that is not cooling down is used. Unset: PROXY_HOST, else a direct connection.",
         examples=[PROXY_EXAMPLE],
     )
     proxy_host: HostName | None = Field(
         None,
-        description="Host of an HTTP proxy that is the only egress. Ignored if PROXIES is set. Unset: no proxy.",
+        description="Host of an HTTP proxy, which is then the only egress. Ignored if PROXIES is set. Unset: no proxy.",
         examples=["127.0.0.1"],
     )
     proxy_port: int | None = Field(
         None,
         ge=1,
         le=65535,
-        description="Port of the proxy that PROXY_HOST names. It must be set if PROXY_HOST is.",
+        description="Port of the proxy that PROXY_HOST names. It must be set if PROXY_HOST is set.",
         examples=["7890"],
     )
     proxy_user: str | None = Field(
@@ -166,15 +166,15 @@ class BackendSettings(AccessSettings):
         20.0,
         ge=0,
         le=600,
-        description="How long an order of unknown outcome is searched for at the back end, in seconds. It must be "
-        "longer than the back end takes to list a new task.",
+        description="How long to keep searching the back end for an order whose outcome is unknown, in seconds. It "
+        "must be longer than the back end takes to list a new task.",
         examples=["20"],
     )
     on_unknown: Literal["auto", "requeue", "fail"] = Field(
         "auto",
-        description="What happens to an order of unknown outcome that is not found: `auto` sends it again only if "
-        "a search proved that the back end does not have it, `requeue` even if no search is possible, "
-        "and `fail` never sends it again.",
+        description="What happens to an order whose outcome is unknown, unless a search finds it: `auto` sends it "
+        "again only if the search proved that the back end does not have it, `requeue` sends it again even if no "
+        "search is possible, and `fail` never sends it again.",
         examples=["auto"],
     )
     on_lost: Literal["fail", "requeue"] = Field(
@@ -200,16 +200,16 @@ class BackendSettings(AccessSettings):
     )
     model_aliases: Aliases | None = Field(
         None,
-        description="Other names of models, comma-separated NAME=MODEL; `*` in a name matches any text. Unset: "
+        description="Aliases for models: NAME=MODEL, comma-separated; `*` in a name matches any text. Unset: "
         "gpt-image-1, gpt-image-1-mini, gpt-image-1.5, gpt-image-2, chatgpt-image-latest, dall-e-2, "
-        "dall-e-3 and gpt-image-* are names of DEFAULT_MODEL or, without it, of the image model that "
+        "dall-e-3 and gpt-image-* are aliases for DEFAULT_MODEL or, if that is unset, for the image model that "
         "the first back end prefers.",
         examples=["dall-e-3=sora-image"],
     )
     max_images_per_day: int | None = Field(
         None,
         ge=1,
-        description="How many images may be ordered on a UTC day, at all back ends together; further orders get "
+        description="How many images may be ordered per UTC day, across all back ends. Further orders get "
         "429. `max_images_per_day` in the `options` of a back end is an additional cap for that back "
         "end. Unset: no cap.",
         examples=["500"],

@@ -29,7 +29,7 @@ def _models(value: Any) -> Any:
     if not isinstance(value, list | tuple | dict):
         raise ValueError("must be a list of names, or an object that maps names for clients to names at the back end")  # noqa: TRY004
     if not value:
-        raise ValueError("must contain a model. Leave it unset for all models of the back end")
+        raise ValueError("must contain at least one model. To serve all models of the back end, leave it unset")
     names = [*value, *value.values()] if isinstance(value, dict) else list(value)
     if not all(isinstance(name, str) and name.isprintable() and 0 < len(name) <= MAX_MODEL_NAME for name in names):
         raise ValueError(f"must contain names of 1 to {MAX_MODEL_NAME} printable characters")

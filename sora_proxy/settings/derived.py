@@ -1,4 +1,4 @@
-"""Values that are derived from several options."""
+"""Derives values from the options, most of them from several options."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ CHOOSING_OPTIONS = (*SORA_OPTIONS, "comfyui_url")  # each of them chooses a back
 
 
 def egresses_of(settings: Settings) -> tuple[Proxy | None, ...]:
-    """The egresses to the back end, in the order of their use; None is a direct connection."""
+    """The egresses to back ends, in the order of preference; None is a direct connection."""
     url = f"http://{settings.proxy_host}:{settings.proxy_port}"
     older_form = Proxy(url, settings.proxy_user, settings.proxy_pass) if settings.proxy_host else None
     return settings.proxies or (older_form,)
@@ -71,7 +71,7 @@ def _comfyui(settings: Settings) -> BackendConfig:
 
 
 def _server_name(url: str, number: int) -> str:
-    """The name of a server's key: host, port and path, other characters replaced, at most `MAX_KEY_NAME` long."""
+    """The name of a server's key: host, port and path, with other characters replaced, at most `MAX_KEY_NAME` long."""
     parts = urlsplit(url)
     name = re.sub(r"[^\w.:-]+", "-", parts.netloc + parts.path).strip("-")
     ending = f"-{number}"

@@ -27,7 +27,7 @@ ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
 OUR_HEADERS = {"content-length", "transfer-encoding"}
 LOGIN_HEADER = "authorization"  # reserved, because it contains the token of a key
-HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # perhaps with a port
+HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # optionally with a port
 # The proxy always resolves host names: `socks5` means what other programs call `socks5h`.
 PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
 PROXY_EXAMPLE = "socks5://user:password@proxy.example.com:1080,direct"
@@ -93,7 +93,7 @@ def _is_unspecified(host: str) -> bool:
 
 
 def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Origins as browsers send them: scheme, host and perhaps a port, in lower case."""
+    """Origins as browsers send them: scheme, host and optionally a port, in lower case."""
     origins = tuple(origin.rstrip("/").lower() for origin in value)
     if not all(origin == "*" or ORIGIN.fullmatch(origin) for origin in origins):
         raise ValueError("must be origins like https://chat.example.com, or `*`")
@@ -102,7 +102,7 @@ def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
     if not all(HOST.fullmatch(host) for host in value):
-        raise ValueError("must be hosts like media.local or 10.0.0.7:8080, an IPv6 address in brackets")
+        raise ValueError("must be hosts like media.local or 10.0.0.7:8080, with IPv6 addresses in brackets")
     return value
 
 
@@ -201,10 +201,10 @@ HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:\-\[\]]+$")]
 
 class UpstreamKey(BaseModel):
     """One upstream account. `weight` is its share, `max_rpm` the number of submits in any 60 seconds, `max_concurrent`
-    the number of tasks at once (unset: as many as the back end accepts; the limit is learned), `proxy` its egresses in
-    the order of their use (unset: those of the server), `notes` is free text. `base_url` and `headers` are for the
+    the number of tasks at once (unset: the limit is learned from the back end's refusals), `proxy` its egresses in the
+    order of preference (unset: the egresses of the server), `notes` is free text. `base_url` and `headers` are for the
     calls with this key. `models` are the back end's own names of the models for which the key is used (empty: all),
-    `region` is the region of an account that has one. `key` is empty at a back end that needs none.
+    `region` is the region of an account that has one. `key` is empty if the back end needs none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -44,8 +44,9 @@ class Settings(BackendSettings):
         gt=0,
         le=86400,
         description="Longest expected wait for a key, in seconds. Orders that would wait longer get 429. An order "
-        "that the back end refuses for now is offered again for the same time, at most a minute. Unset: "
-        "QUEUE_TIMEOUT for servers that make one image at a time, such as ComfyUI, and 120 for other back ends.",
+        "that the back end refuses temporarily is offered again for up to this time, but for at most one minute. "
+        "Unset: QUEUE_TIMEOUT for servers that make one image at a time, such as ComfyUI, and 120 for other back "
+        "ends.",
         examples=["120"],
     )
     queue_timeout: float = Field(
@@ -73,8 +74,8 @@ class Settings(BackendSettings):
     )
     side_calls: bool = Field(
         True,
-        description="Whether requests that chat programs make for themselves (titles, tags, follow-ups) are answered "
-        "here, without an image.",
+        description="Whether requests that chat programs make for their own use (titles, tags, follow-ups) are "
+        "answered by this server, without an image.",
         examples=["True"],
     )
     side_call_prompts: Texts = Field(
@@ -143,9 +144,9 @@ class Settings(BackendSettings):
     )
     image_localization: AtRunTime[bool | None] = Field(
         None,
-        description="Whether images are stored here and links lead here; otherwise links lead to the back end. "
-        "Unset: images are stored here, except those of back ends of the kind `sora`. Images that have no address for "
-        "clients, such as ComfyUI's, are always stored here.",
+        description="Whether images are stored on this server and links point to it; otherwise links point to the back "
+        "end. Unset: images are stored here, except those of back ends of the kind `sora`. Images that clients can't "
+        "fetch from the back end, such as ComfyUI's, are always stored here.",
         examples=["True"],
     )
     image_input: Literal["public", "off"] = Field(
@@ -194,7 +195,7 @@ class Settings(BackendSettings):
         ge=0,
         le=3600,
         description="How long a shutdown may take, in seconds. It must be shorter than the time that Docker, "
-        "Kubernetes or systemd grants.",
+        "Kubernetes or systemd allows.",
         examples=["25"],
     )
     verbose_logging: AtRunTime[bool] = Field(

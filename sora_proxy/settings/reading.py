@@ -1,6 +1,7 @@
 """Configuration: reads the settings, and explains each value that can't be used.
 
-A fault is one line: the option, what is wrong, an example. Values that are secrets, or may contain them, are not shown.
+Each fault is reported in one line: the option, what is wrong, and an example. Values that are secrets, or may contain
+them, are not shown.
 """
 
 import difflib
@@ -19,10 +20,10 @@ from sora_proxy.settings.faults import safe_place_of, words_of
 from sora_proxy.settings.kinds import KEY_EXAMPLE
 from sora_proxy.settings.options import SETTINGS_FILES, Settings
 
-MIN_ADMIN_KEY_LENGTH = 16  # anyone who can reach the server can try to guess the key
+MIN_ADMIN_KEY_LENGTH = 16  # because anyone who can reach the server can try to guess the key
 OUR_PREFIX = re.compile(r"^(sora_proxy|sora)_")  # prefixes that are often put before the name of an option
 MIN_SIMILARITY = 0.85  # minimum similarity of a misspelt option, from 0 to 1
-# Names in the types of options whose values are not shown.
+# The value of an option is not shown if the option's type contains one of these names.
 SECRET_KINDS = ("Secret", "UpstreamKey", "BackendConfig", "ClientKey", "Proxy", "dict")
 
 
@@ -63,7 +64,7 @@ def misspelt_options() -> Iterator[tuple[str, str]]:
 def signs_of_a_backend() -> list[str]:
     """Signs that the operator meant to configure a back end: empty variables and misspelt option names.
 
-    A secret that is missing in a deployment becomes an empty variable. Returns one line per fault.
+    For example, a secret that is missing from a deployment becomes an empty variable. Returns one line per fault.
     """
     on_purpose = "To use simulator images on purpose, set UPSTREAM=simulator"
     given, names = _source_values(), [option.upper() for option in (*CHOOSING_OPTIONS, "upstream")]
@@ -115,7 +116,9 @@ def _cross_checks(settings: Settings) -> list[str]:
 
 def _faults_of_openai(settings: Settings) -> Iterator[str]:
     for option in sorted(settings.model_fields_set & {*SORA_OPTIONS}):
-        yield f"{option.upper()}: is not for UPSTREAM=openai. Use OPENAI_API_KEY and OPENAI_BASE_URL, or BACKENDS"
+        yield (
+            f"{option.upper()}: can't be used with UPSTREAM=openai. Use OPENAI_API_KEY and OPENAI_BASE_URL, or BACKENDS"
+        )
     if settings.openai_api_key is None and "openai_base_url" not in settings.model_fields_set:
         yield "OPENAI_API_KEY: must be set. For another server, set OPENAI_BASE_URL. Example: OPENAI_API_KEY=sk-…"
 
@@ -123,7 +126,7 @@ def _faults_of_openai(settings: Settings) -> Iterator[str]:
 def _faults_of_comfyui(settings: Settings) -> Iterator[str]:
     chosen = "COMFYUI_URL" if settings.upstream == AUTO else "UPSTREAM=comfyui"
     for option in sorted(settings.model_fields_set & {*SORA_OPTIONS}):
-        yield f"{option.upper()}: is not for {chosen}. Use COMFYUI_URL alone, or BACKENDS"
+        yield f"{option.upper()}: can't be used with {chosen}. Use COMFYUI_URL alone, or BACKENDS"
 
 
 def _is_loopback(host: str) -> bool:
@@ -134,7 +137,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def explain(error: ValidationError) -> Iterable[str]:
-    """One line per fault: the option, what is wrong, an example. Values that may contain a secret are not shown."""
+    """One line per fault: the option, what is wrong, and an example. Values that may contain a secret are not shown."""
     for fault in error.errors(include_url=False, include_context=False):
         name = str(fault["loc"][0])
         field = Settings.model_fields.get(name)

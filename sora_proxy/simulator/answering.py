@@ -1,4 +1,7 @@
-"""Answering: counts every call of the protocol, and gives the normal answer or the answer of an injected fault."""
+"""Answering: counts every call of the protocol, and gives the normal answer or the one that an injected fault demands.
+
+`errors_as_json` turns every error into the protocol's error object.
+"""
 
 from collections.abc import Awaitable, Callable
 
@@ -28,7 +31,7 @@ def token_of(request: web.Request) -> str | None:
 
 
 def account_token(request: web.Request) -> str:
-    """Return the token, which identifies the account. Raises Refusal without one."""
+    """Return the token, which identifies the account. Raises Refusal if the request has no token."""
     token = token_of(request)
     if token is None:
         raise refusals.unauthorized()
@@ -70,7 +73,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 @web.middleware
 async def count_and_delay(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count a call of the protocol before and after its answer, and delay the answer if the options say so."""
+    """Count a call of the protocol when it arrives and when it is answered. Delay the answer if the options say so."""
     endpoint, simulator = request.match_info.route.name, request.app[SIMULATOR]
     if endpoint not in ENDPOINTS:
         return await handler(request)

@@ -1,4 +1,4 @@
-"""Control: the routes of every simulator with which tests inject faults, and read and await the counts of calls."""
+"""Control: the routes with which tests control any simulator. They inject faults, and show or await counts of calls."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MAX_WAIT_SECONDS = 600.0
 
 
 class Witness(Protocol):
-    """The record of a simulator's calls."""
+    """What the control routes need from a simulator's record of calls."""
 
     registered: int
 
@@ -25,7 +25,7 @@ class Witness(Protocol):
         """Count the requests to an endpoint, with one token or with any."""
 
     async def wait_for(self, met: Callable[[], bool], timeout: float) -> None:
-        """Wait until `met`, at most `timeout` seconds."""
+        """Wait until `met` returns true, for at most `timeout` seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,12 @@ def add_routes(app: web.Application) -> None:
 
 
 async def stats(request: web.Request) -> web.Response:
-    """Show the counts since the start or the last reset."""
+    """Show the counts since startup or the last reset."""
     return json_response(request.app[CONTROLS].stats(request.query))
 
 
 async def wait(request: web.Request) -> web.Response:
-    """Answer as soon as the counts reach the counts in the query, or with 504 after `timeout` seconds."""
+    """Answer as soon as the counts reach those in the query. After `timeout` seconds, answer with status 504."""
     controls, query = request.app[CONTROLS], request.query
     unknown = set(query) - {"endpoint", "token", "count", "registered", "struck", "timeout"}
     if unknown:

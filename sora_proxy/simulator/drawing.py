@@ -15,7 +15,7 @@ LETTER_SIZES = (42, 36, 30, 25, 21, 18)
 REFERENCE_SHORT_SIDE = 480  # the shorter side of the image for which LETTER_SIZES are chosen
 PAPER = (250, 250, 247)
 COMPRESSION = 6
-MARK = "simulator"  # a text in every image, to distinguish simulated images from real ones
+MARK = "simulator"  # drawn on every image, to distinguish simulated images from real ones
 
 Box = tuple[int, int, int, int]
 
@@ -26,7 +26,7 @@ class UnusableImage(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """The description of an image; `variant` counts from 1, and `upload` is a result of `preview_of`."""
+    """The description of an image. `variant` counts from 1, and `upload` is a small copy that `preview_of` made."""
 
     prompt: str
     variant: int

@@ -1,4 +1,4 @@
-"""Faults: the rules for injected faults, and the choice of the rule that applies to a call."""
+"""Faults: reads and stores the rules for injected faults, and finds the rule that applies to a call."""
 
 import itertools
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Call:
 
 @dataclass(slots=True, kw_only=True)
 class Rule:
-    """One injected fault. The rule skips `skip` matching calls and then applies to `times` calls (None: to all)."""
+    """One injected fault. The rule skips `skip` matching calls and then applies to `times` calls (None: no limit)."""
 
     id: str
     fault: str
@@ -45,7 +45,7 @@ class Rule:
         return self.prompt is None or (call.prompt is not None and self.prompt in call.prompt)
 
     def described(self) -> dict[str, Any]:
-        """Return the rule as the control routes show it; `left` is null if the rule applies without end."""
+        """Return the rule as the control routes show it; `left` is null if the number of its uses is not limited."""
         left = None if self.times is None else self.times - self.struck
         common = {"id": self.id, "fault": self.fault, "endpoint": self.endpoint, "token": self.token}
         counts = {"prompt": self.prompt, "times": self.times, "skip": self.skip, "left": left, "struck": self.struck}
@@ -94,11 +94,11 @@ class FaultBook:
         return list(self._rules.values())
 
     def answer_rule(self, call: Call) -> Rule | None:
-        """Find the rule that changes the answer to this call. `strike` counts its use."""
+        """Find the rule that changes the answer to this call. If the rule is used, the caller must call `strike`."""
         return self._first(call, fates=False)
 
     def fate_rule(self, call: Call) -> Rule | None:
-        """Find the rule that decides the fate of the task. `strike` counts its use."""
+        """Find the rule that decides the fate of the task. If the rule is used, the caller must call `strike`."""
         return self._first(call, fates=True)
 
     def strike(self, rule: Rule) -> None:
@@ -120,17 +120,17 @@ class FaultBook:
 
 
 def parse_rule(order: Any, rule_id: str, kinds: Mapping[str, Kind]) -> Rule:
-    """Read the request for a fault. Raises Refusal, which explains what is wrong with the request."""
+    """Read a request for a fault. Raises Refusal, which explains what is wrong with the request."""
     if not isinstance(order, dict):
-        raise _wrong("A fault is requested with a JSON object.")
+        raise _wrong("The request for a fault must be a JSON object.")
     name = order.get("fault")
     if not isinstance(name, str) or name not in kinds:
-        raise _wrong(f"Unknown fault {name!r}. Known are: {', '.join(kinds)}.")
+        raise _wrong(f"Unknown fault {name!r}. The faults are: {', '.join(kinds)}.")
     kind = kinds[name]
     unknown = [key for key in order if key not in COMMON_FIELDS and key not in kind.parameters]
     if unknown:
         allowed = ", ".join((*COMMON_FIELDS, *kind.parameters))
-        raise _wrong(f"Unknown field {unknown[0]!r} of {name}. Known are: {allowed}.")
+        raise _wrong(f"Unknown field {unknown[0]!r} of {name}. Its fields are: {allowed}.")
     endpoint = _endpoint(order, kind)
     return Rule(
         id=rule_id,

@@ -20,14 +20,14 @@ class Asset:
 
 
 def media_path(simulator: Simulator, task: Task, variant: int) -> str:
-    """Return the path of an image, which is valid from now on for the time in the options."""
+    """Return the path of an image. It expires `media_ttl` seconds from now."""
     expires = round((simulator.engine.clocks.now() + simulator.options.media_ttl) * 1000)
     signature = _signature(simulator, task.id, variant, expires)
     return f"/media/{task.id}/{variant}.png?expires={expires}&signature={signature}"
 
 
 def asset_of(simulator: Simulator, task_id: str, variant: str, query: dict[str, str]) -> Asset:
-    """Find the image of a URL. Raises Refusal, with 404 for a wrong URL and 403 for an expired one."""
+    """Find the image that a URL leads to. Raises Refusal, with 404 for a wrong URL and 403 for an expired one."""
     expires, signature = query.get("expires", ""), query.get("signature", "")
     if not (expires.isdecimal() and variant.isdecimal() and signature.isascii()):
         raise _not_found()
@@ -48,7 +48,7 @@ async def image_of(simulator: Simulator, asset: Asset) -> bytes:
 
 
 def draw_ahead(simulator: Simulator, task: Task) -> None:
-    """Draw the images of a task while it runs, since clients request all of them when it ends."""
+    """Draw the images of a task while it is still running, since clients request all of them when it ends."""
     for variant in range(1, task.order.n_variants + 1):
         asset = Asset(task, variant)
         simulator.artist.begin(_name(asset), functools.partial(draw, _sketch(simulator, asset)))

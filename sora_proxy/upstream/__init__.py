@@ -1,8 +1,8 @@
-"""Which services make the images? The protocol that each back end implements, and its types.
+"""Which services make the images? The protocol that every back end implements, and the types that it uses.
 
-A back end is a module or a folder here, and a line in `registry.py`. `docs/backends.md` lists the modules of this
-folder that back ends may use. A back end raises the `Fault`s of `errors.py`. It chooses them by the status and the
-structure of an answer, never by the texts in the answer.
+Each back end is a module or a folder here, and has a line in `registry.py`. `docs/backends.md` lists the modules of
+this folder that back ends may use. Back ends raise the `Fault`s of `errors.py`. They choose a fault by the status and
+the structure of an answer, and read a text only if a server describes a limit nowhere else.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ ANY_SIZE = (1024, 1024)
 class TaskState(Enum):
     running = auto()  # including the wait in the back end's own queue, and every unknown state
     succeeded = auto()
-    refused = auto()  # the order was against the back end's rules
+    refused = auto()  # the order violated the back end's rules
     failed = auto()
 
 
@@ -34,13 +34,13 @@ class TaskState(Enum):
 class Abilities:
     """The abilities of a model."""
 
-    sizes: tuple[Size, ...] = ()  # the default size first; empty: any size that `size_rule` allows
+    sizes: tuple[Size, ...] = ()  # the default size comes first; empty: every size that `size_rule` allows
     max_images: int = 1  # in one order
     max_references: int = 0
     masks: bool = False  # whether an order with reference images may have a mask
-    parameters: tuple[str, ...] = ()  # the names of the `spec.PARAMETERS` that the model takes
-    single_calls: bool = False  # whether each call of a synchronous back end makes one image
-    single_previews: bool = False  # whether each call with previews makes one image
+    parameters: tuple[str, ...] = ()  # the names of the `spec.PARAMETERS` that the model accepts
+    single_calls: bool = False  # whether each call of a synchronous back end makes only one image
+    single_previews: bool = False  # whether each call with previews makes only one image
     size_rule: SizeRule = ANY
     usual_size: Size = ANY_SIZE  # for an order without a size, if `sizes` is empty
     takes_size: bool = True  # whether an order can choose the size
@@ -52,7 +52,7 @@ class Abilities:
         return self.edits if spec.images and self.edits else self
 
     def size_for(self, wanted: Size | None) -> Size:
-        """The size nearest to the requested one, by shape and then by number of pixels."""
+        """The supported size nearest to the requested one, first in shape, then in number of pixels."""
         if not self.sizes:
             return self.size_rule.nearest(wanted or self.usual_size)
         return min(self.sizes, key=lambda size: _distance(size, wanted)) if wanted else self.sizes[0]
@@ -64,7 +64,7 @@ class Abilities:
         return possible and (can.masks or spec.mask is None)
 
     def ignored(self, spec: GenerationSpec) -> tuple[str, ...]:
-        """The names of the order's parameters that the model does not take, and `size` if the model takes no size."""
+        """The names of the order's parameters that the model ignores, with `size` if an order can't choose the size."""
         can = self.for_order(spec)
         unknown = tuple(name for name in spec.parameters if name not in can.parameters)
         return unknown if can.takes_size else (*unknown, "size")
@@ -75,9 +75,9 @@ class Abilities:
 
 
 def any_of(several: Sequence[Abilities]) -> Abilities:
-    """The abilities of at least one of several servers or back ends with the same model.
+    """Combine the abilities of several servers or back ends with the same model: what at least one of them can do.
 
-    The size rule is that of the first server or back end.
+    Abilities that can't be combined, such as the size rule, are those of the first server or back end.
     """
     dates = [each.shutdown_date for each in several]
     edits = [each.edits or each for each in several if each.max_references]
@@ -101,11 +101,11 @@ def _distance(size: Size, other: Size) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """The models of a back end by the back end's own names, the default model first, and their abilities.
+    """The models of a back end, and their abilities. Models have the back end's own names; the default model is first.
 
     The family of a model is the longest prefix of its name in `families`. A model that is not in `models` has the
-    abilities of its family, and a model without a family has `others`. `images_model` is used when a client asks for
-    one of OpenAI's image models by name; None: the first model.
+    abilities of its family, and a model without a family has the abilities in `others`. `images_model` is used when a
+    client asks for one of OpenAI's image models by name; None: the first model.
     """
 
     models: Mapping[str, Abilities] = field(default_factory=dict)
@@ -114,14 +114,14 @@ class Capabilities:
     families: Mapping[str, Abilities] = field(default_factory=dict)
 
     def of(self, model: str) -> Abilities:
-        """The abilities of a model. Its name here is the back end's own, perhaps after the name of a provider."""
+        """The abilities of a model. Its name here is the back end's own, which may begin with a provider's name."""
         if model in self.models:
             return self.models[model]
         begins = [begin for begin in self.families if model.rpartition("/")[2].startswith(begin)]
         return self.families[max(begins, key=len)] if begins else self.others
 
     def together_with(self, other: "Capabilities") -> "Capabilities":
-        """The capabilities of two servers of one back end together."""
+        """The combined capabilities of two servers of one back end."""
         models = dict(self.models)
         for name, abilities in other.models.items():
             models[name] = any_of([models[name], abilities]) if name in models else abilities
@@ -129,16 +129,16 @@ class Capabilities:
 
 
 class Identity(Enum):
-    """How an order can be found if the answer was lost. This decides whether the order may be sent again."""
+    """How an order can be found if the answer to its submit was lost. This decides whether it may be sent again."""
 
-    named = auto()  # by the id that this server gave the order, which the back end accepts
-    listed = auto()  # in the list of the account's newest tasks; one order of unknown outcome at a time
+    named = auto()  # by an id that this server chose, and that the back end uses for the task
+    listed = auto()  # in the list of the account's newest tasks; so an account submits only one order at a time
     blind = auto()  # there is no way to find the order
-    synchronous = auto()  # there is no way to find the order: the request is the job, so there is no task
+    synchronous = auto()  # there is no way either, because the request itself is the job, and there is no task
 
 
-# The media types of input images by file ending. The ending follows from an image's first bytes. The module `mimetypes`
-# does not know WebP on a bare system.
+# The media types of input images by file extension. The extension follows from the first bytes of an image. The module
+# `mimetypes` is not used, because it does not know WebP on a bare system.
 CONTENT_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif"}
 
 
@@ -156,11 +156,11 @@ class InputImage:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An order as it is sent, or one of its single calls. `model` is the back end's own name, `n` the number of images.
+    """An order as it is sent, or one of its single calls. `model` is the back end's own name, and `n` images are made.
 
-    `attempt_id` is a UUID from this server, which becomes the id of the task at a named back end. `parameters` are the
-    client's parameters that the model takes. `new_file` returns a path for one result that arrives as bytes, and
-    `report` shows the progress to the client; both are for synchronous back ends.
+    `attempt_id` is a UUID from this server, which becomes the id of the task at a named back end. `parameters` contains
+    those of the client's parameters that the model accepts. Two functions are for synchronous back ends: `new_file`
+    returns a path for one result that arrives as bytes, and `report` shows progress to the client.
     """
 
     spec: GenerationSpec
@@ -177,8 +177,8 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The results of a synchronous back end. `usage` is the back end's count for these results, in the form of
-    `usage.py`. `limit` is a rate limit in the answer's headers: the account can't send another order for a while.
+    """The results of a synchronous back end. `usage` is what the back end counted for these results, as `usage.py`
+    returns it. `limit` is set if the answer's headers report a rate limit, so the account can't send another order yet.
     """
 
     assets: tuple[Asset, ...]
@@ -190,7 +190,7 @@ class Made:
 class Snapshot:
     """The state of one upstream task in one answer. Fields that the back end did not report are None.
 
-    `ended` is set when the back end reports by itself that the task has ended, and the task is then polled at once.
+    `ended` is set when the back end reports the end of the task without being asked. The task is then polled at once.
     """
 
     task_id: str
@@ -209,7 +209,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """The maximum time of whole calls in seconds, however slowly the other side sends."""
+    """The maximum duration of each whole call in seconds, however slowly the other side sends."""
 
     submit: float = 30.0
     poll: float = 20.0
@@ -231,13 +231,13 @@ class BackendOptions:
     links_results: bool = True
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     more: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    result_allow: tuple[str, ...] = ()  # hosts from which results may come although they are not public
+    result_allow: tuple[str, ...] = ()  # hosts that results may come from even though the hosts are not public
     workflows_dir: Path | None = None  # the folder of ComfyUI workflows
-    instance: str = ""  # a mark in this server's calls, which shows it calls that lead back to itself
+    instance: str = ""  # a mark in this server's calls, by which it recognizes calls that lead back to itself
 
 
 class Upstream(Protocol):
-    """A back end that makes images by jobs."""
+    """A back end, as the rest of the server sees it."""
 
     name: str
     base_url: str
@@ -263,14 +263,14 @@ class Upstream(Protocol):
     async def submit(self, submission: Submission) -> str | Made:
         """Send an order. Returns the id of the upstream task, or the results of a synchronous back end.
 
-        Raises SubmissionUnknown if the order may have been registered in spite of the error, another Fault if the
-        order was not registered.
+        Raises SubmissionUnknown if the order may have been registered in spite of the error, or another Fault if it was
+        certainly not registered.
         """
 
     async def poll(self, task_ids: Sequence[str], account: Account, *, deep: bool) -> dict[str, Snapshot]:
-        """The states of these tasks of one account, from one call; `deep` allows more calls, to find older tasks.
+        """The states of these tasks of one account, fetched with one call. `deep` allows more calls, to find old tasks.
 
-        Tasks that the back end does not know are left out. Raises Fault if the call failed; the states of the tasks
+        Tasks that the back end does not know are left out. Raises Fault if a call failed; the states of all the tasks
         are then unknown.
         """
 
@@ -278,12 +278,12 @@ class Upstream(Protocol):
         """The account's newest tasks, newest first. This method is called only for listed back ends."""
 
     async def cancel(self, task_id: str, account: Account) -> bool:
-        """Ask the back end to end a task or a synchronous request. Returns whether the back end can do that."""
+        """Ask the back end to stop a task or a synchronous request. Returns whether the back end can do that at all."""
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
         """Fetch a result into a file. `account` is the account that made the result.
 
-        Raises ResultRefused for an address that must not be fetched, another Fault if the call failed.
+        Raises ResultRefused for an address that must not be fetched, or another Fault if the call failed.
         """
 
     async def check_link(self, asset: Asset, account: Account | None) -> None:

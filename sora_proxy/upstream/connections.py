@@ -1,8 +1,8 @@
-"""Connections: the connections of one egress, direct or through a proxy, shared by all sessions that use it.
+"""Connections: a pool of connections through one egress (direct or a proxy), which all sessions on that egress share.
 
-Each connection reports its socket to the current call, and the moment when the first byte of the request is sent. That
-moment decides whether a paid order may be sent again, so it is observed here and not guessed from exceptions. The
-credentials of a proxy are kept apart from its address, because exceptions print addresses.
+Each connection reports its socket to the current call, and also reports when the call begins to send its request. A
+paid order may be sent again only if nothing of it was sent, so this is observed here rather than guessed from
+exceptions. The credentials of a proxy are kept apart from its address, because exceptions print addresses.
 """
 
 import base64
@@ -27,7 +27,7 @@ MAX_IDLE_CONNECTIONS = 64
 
 
 class Connections(HTTPAdapter):
-    """The connections of one egress, which the next call of any session reuses."""
+    """The connections of one egress. The next call of any session may reuse them."""
 
     def __init__(self, proxy: Proxy | None, context: ssl.SSLContext) -> None:
         self._context = context
@@ -41,7 +41,7 @@ class Connections(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = DIRECT
 
     def proxy_manager_for(self, *_: Any, **__: Any) -> urllib3.PoolManager:
-        """The manager of the only proxy, however a library spells its address."""
+        """The manager for the only proxy, whichever spelling of its address a library passes."""
         (manager,) = self.proxy_manager.values()
         return manager  # type: ignore[no-any-return]
 
@@ -82,8 +82,8 @@ class _Tracked:
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers.
 
-        urllib3's own method returns the socket only after it is connected. Until then the call could not be ended, and
-        the wait can be long for a name with many addresses. Raises ResultRefused if the call must not go to an address.
+        urllib3's own method returns the socket only once it is connected. Until then, which can take long for a name
+        with many addresses, the call could not be ended. Raises ResultRefused if the call must not reach an address.
         """
         failure = OSError("the host name can't be resolved")
         addresses = socket.getaddrinfo(*self._peer(), socket.AF_UNSPEC, socket.SOCK_STREAM)
@@ -94,7 +94,7 @@ class _Tracked:
                 return self._connected(*self._open(family, kind, protocol, address))
             except OSError as error:
                 failure = error
-        # urllib3 would ignore some kinds of OSError, as if the whole request had been sent.
+        # urllib3 ignores some kinds of OSError, and would continue as if the whole request had been sent.
         raise NewConnectionError(self, "no connection") from failure  # type: ignore[arg-type]
 
     def _peer(self) -> tuple[str, int]:
@@ -102,7 +102,7 @@ class _Tracked:
         return self._dns_host.strip("[]"), self.port
 
     def _open(self, family: int, kind: int, protocol: int, address: Any) -> tuple[socket.socket, Any]:
-        """Make a socket. Returns it with the address for `connect`."""
+        """Create a socket. Returns it together with the address to pass to `connect`."""
         return socket.socket(family, kind, protocol), address
 
     def _connected(self, sock: socket.socket, destination: Any) -> socket.socket:
@@ -124,7 +124,7 @@ class _Tracked:
         try:
             super().connect()  # type: ignore[misc]
         finally:
-            current.call.sent = False  # so far, only the proxy got bytes
+            current.call.sent = False  # so far, bytes were sent only to the proxy
         current.call.connecting = False
 
     def send(self, data: Any) -> None:
@@ -146,7 +146,7 @@ class _TrackedThroughSocks(_Tracked):
         user, password = self._socks_options["username"], self._socks_options["password"]
         sock = socks.socksocket(family, kind, protocol)
         sock.set_proxy(socks.SOCKS5, *self._peer(), True, user, password)
-        return sock, (self.host, self.port)  # the proxy looks the name up
+        return sock, (self.host, self.port)  # the proxy resolves the host name
 
 
 def _hold(sock: socket.socket) -> None:

@@ -62,7 +62,10 @@ def _slices(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _format(name: str, first: int) -> int:
-    """The `wbits` of zlib. Its own format begins with a byte whose low half is 8, unlike any bare stream."""
+    """The `wbits` argument for zlib, from the name of the encoding and the first byte of the stream.
+
+    The lower four bits of this byte are 8 in zlib's own format, but not in bare deflate.
+    """
     if name != "deflate":
         return GZIP
     return ZLIB if first & 0x0F == zlib.DEFLATED else RAW

@@ -1,4 +1,4 @@
-"""Downloads: fetches results from addresses, and writes bytes to disk as they arrive."""
+"""Downloads: fetches results from their addresses, and writes the bytes to disk as they arrive."""
 
 import asyncio
 import functools
@@ -31,7 +31,8 @@ TRY_LATER = (408, 425, 429)  # like any 5xx, these say nothing about the file it
 class FileSink:
     """Writes bytes to a new file as they arrive, on threads. The file is complete after `close`.
 
-    While the disk refuses the bytes, the sender waits, because the image may be paid for and is not sent again.
+    While the disk refuses the bytes, writing is repeated and the sender waits. The image may already be paid for, and
+    the back end does not send it a second time.
     """
 
     def __init__(self, path: Path, threads: BlockingPool) -> None:
@@ -61,7 +62,7 @@ class FileSink:
 
 
 class NoSink:
-    """Drops the bytes of images that were not requested, up to the maximum of one image."""
+    """Drops the bytes of images that were not requested, up to the maximum size of one image."""
 
     def __init__(self) -> None:
         self._size = 0
@@ -74,8 +75,8 @@ class NoSink:
 
 
 def _write(path: Path, at: int, content: bytes) -> str | None:
-    """Write to a file after its first `at` bytes, and overwrite the bytes of a failed attempt. Returns the reason for a
-    failure."""
+    """Write to a file after its first `at` bytes, and overwrite what a failed attempt left there. Returns the reason if
+    this fails, else None."""
     try:
         with path.open("r+b" if at else "wb", buffering=0) as file:
             file.seek(at)
@@ -100,8 +101,8 @@ class Downloads:
     async def fetch(self, asset: Asset, account: Account, destination: Path, headers: Mapping[str, str]) -> None:
         """Fetch a result into a file. `headers` contain the key.
 
-        Raises ResultRefused for an address that must not be fetched, another Fault if the call failed; its code is
-        `result_unavailable` if the image is bad or gone.
+        Raises ResultRefused for an address that must not be fetched, or another Fault if the call failed. The code of
+        the fault is `result_unavailable` if the image is bad or gone.
         """
         call = Call("GET", asset.url, account.egress, self._seconds, {"accept": "image/*"})
         for _ in range(MAX_REDIRECTS + 1):
@@ -112,7 +113,7 @@ class Downloads:
             if location is None:
                 return
             call = replace(call, url=location)
-        raise UpstreamUnavailable("A finished image is redirected too often.", code="result_unavailable")
+        raise UpstreamUnavailable("A finished image was redirected too many times.", code="result_unavailable")
 
     async def check_link(self, asset: Asset, account: Account | None) -> None:
         """Check that the address of a result may be shown to clients. Raises ResultRefused."""
@@ -140,8 +141,8 @@ class Downloads:
 
 
 def unfetched(status: int) -> UpstreamUnavailable:
-    """The fault of an answer without the image."""
-    message = f"A finished image could not be fetched: it was answered with status {status}."
+    """The fault of an answer that does not contain the image."""
+    message = f"A finished image could not be fetched. Its server answered with status {status}."
     if status >= 500 or status in TRY_LATER:
         return UpstreamUnavailable(message)
     return UpstreamUnavailable(message, code="result_unavailable")

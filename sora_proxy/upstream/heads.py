@@ -1,6 +1,7 @@
-"""Heads: the status line and the headers of answers, within a bound.
+"""Heads: reads the status line and the headers of answers, and limits their total size.
 
-Python itself allows a hundred lines of 64 KiB each. The answer, or an error about it, keeps all of them in memory.
+Python itself allows a hundred lines of 64 KiB each, and keeps all of them in memory with the answer, or with an error
+about it.
 """
 
 from http.client import HTTPResponse
@@ -12,7 +13,7 @@ MAX_BYTES = 64 * 2**10  # including interim answers before the final one
 
 
 class BoundedHead(HTTPResponse):
-    """An answer with a head of bounded size. Raises CallFailed for a larger head."""
+    """An answer whose head has a maximum size. Raises CallFailed for a larger head."""
 
     def begin(self) -> None:
         stream = self.fp

@@ -19,9 +19,9 @@ from sora_proxy.settings.accounts import Proxy
 
 
 class CallFailed(Exception):
-    """A call ended without a usable answer. `sent`: the request may have reached the other side.
+    """A call ended without a usable answer. `sent`: whether the request may have reached the other side.
 
-    `proxy`: its connection through a proxy broke or was not established, so another egress may work.
+    `proxy`: whether the connection through a proxy broke or could not be established, so another egress may work.
     """
 
     def __init__(self, reason: str, *, sent: bool, proxy: bool = False) -> None:
@@ -62,16 +62,16 @@ class HttpCall:
     egress: Proxy | None = None  # None: a direct connection
     public_only: bool = False  # whether a direct connection goes to public IP addresses only
 
-    # The connection reports these: a second handle of the socket, whether the connection is being established, and
-    # whether a byte of the request itself was sent.
+    # The connection reports these: its socket, of which this is a second handle; whether the connection is being
+    # established; and whether a byte of the request itself was sent.
     sock: socket.socket | None = None
     connecting: bool = False
     sent: bool = False
     aborted: bool = False
 
     def hold(self, sock: socket.socket) -> None:
-        """Keep a second handle of the socket, since the connection loses its own handle in a handshake, and when the
-        server closes after its answer."""
+        """Keep a second handle to the socket, because the connection loses its own during a TLS handshake, and when the
+        server closes the connection after its answer."""
         if self.sock is None:
             self.sock = socket.socket(fileno=os.dup(sock.fileno()))
 

@@ -1,4 +1,4 @@
-"""HttpClient: the calls of back ends that speak HTTP through aiohttp.
+"""HttpClient: makes the HTTP calls of the back ends that use aiohttp.
 
 The client knows whether a failed call was sent, and raises a Fault accordingly. Each order has its own connection: if a
 server closed an idle connection while an order was being sent on it, the outcome of the order would be unknown.
@@ -29,7 +29,7 @@ from sora_proxy.settings.accounts import Proxy
 
 CONNECT_SECONDS = 10.0
 SOCKS_ERRORS = (ProxyError, ProxyConnectionError, ProxyTimeoutError)
-CLOSE_SECONDS, PING_SECONDS = 5.0, 20.0  # of a WebSocket: for its close, and between two pings
+CLOSE_SECONDS, PING_SECONDS = 5.0, 20.0  # the time limit for closing a WebSocket, and the interval of its pings
 IDLE_SECONDS = 3.0  # servers close idle connections after 5 s
 
 
@@ -37,7 +37,8 @@ IDLE_SECONDS = 3.0  # servers close idle connections after 5 s
 class Call:
     """One call. `seconds` is the deadline of the whole call; None: the caller ends the call.
 
-    `is_order`: the call may be paid for once it is sent. `public_only`: every IP address of its host has to be public.
+    `is_order`: whether the call may have to be paid for once it is sent. `public_only`: whether every IP address of its
+    host has to be public.
     """
 
     method: str
@@ -51,10 +52,11 @@ class Call:
 
 
 class HttpClient:
-    """Makes calls, any number at a time. An answer is read inside the block of its context manager."""
+    """Makes calls, any number at a time. An answer has to be read inside the block of its context manager."""
 
     def __init__(self) -> None:
-        # All the mutable state: the sessions. Each egress has separate ones for orders, and for public addresses only.
+        # All the mutable state: the sessions by egress, by whether they are for orders, and by whether they connect
+        # only to public addresses.
         self._sessions: dict[tuple[Proxy | None, bool, bool], aiohttp.ClientSession] = {}
 
     @contextlib.asynccontextmanager
@@ -62,7 +64,7 @@ class HttpClient:
         """The answer to a call. Redirects are not followed.
 
         Raises EgressFault or ServerUnreachable if nothing was sent, else SubmissionUnknown for an order and
-        UpstreamUnavailable for any other call; ResultRefused for a host that is not public.
+        UpstreamUnavailable for any other call. Raises ResultRefused if the host has to be public and is not.
         """
         progress = SimpleNamespace(sent=False)
         try:
@@ -85,11 +87,11 @@ class HttpClient:
 
     @contextlib.asynccontextmanager
     async def socket(self, call: Call, *, max_frame: int) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        """A WebSocket to the address of a call, whose `seconds` limit the time to open the socket. After the block, the
-        socket is closed; the other side has a limited time to confirm that. A frame of more than `max_frame` bytes
-        breaks the connection.
+        """A WebSocket to the address of a call. The call's `seconds` limit only the time to open the socket. When the
+        block ends, the socket is closed, and the other side has a limited time to confirm that.
 
-        Pings show whether the connection still works. Raises Fault if the socket can't be opened, or breaks.
+        Pings show whether the connection still works; a frame of more than `max_frame` bytes breaks it. Raises Fault if
+        the socket can't be opened, or breaks.
         """
         try:
             async with asyncio.timeout(call.seconds):
@@ -148,7 +150,8 @@ def _new_session(egress: Proxy | None, is_order: bool, public_only: bool) -> aio
 
 async def _end(socket: aiohttp.ClientWebSocketResponse) -> None:
     """Close a WebSocket, whatever the server does. aiohttp's own time limit for this restarts with each frame, and a
-    server may never stop sending. Data that a server does not read would keep the connection open forever."""
+    server may never stop sending. Then shut the connection down, because data that the server does not read would
+    otherwise keep it open forever."""
     connection = socket.get_extra_info("socket")
     try:
         with contextlib.suppress(TimeoutError):
@@ -166,7 +169,7 @@ async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, 
 
 
 async def _refuse_redirect(_session: aiohttp.ClientSession, _context: SimpleNamespace, _parameters: Any) -> None:
-    """Refuse redirects of WebSockets, since their headers are for the original address only. Other calls never follow
+    """Refuse to redirect a WebSocket, because its headers are only for the original address. Other calls never follow
     redirects."""
     raise aiohttp.ClientConnectionError("the WebSocket was redirected")
 
@@ -186,8 +189,8 @@ def _proxy_auth(egress: Proxy | None) -> aiohttp.BasicAuth | None:
 
 
 def refused_on_the_way(status: int, headers: Mapping[str, str], egress: Proxy | None) -> EgressFault | None:
-    """The fault if an answer is not the back end's: the egress, or a server in front of the back end, refused the
-    call."""
+    """The fault if an answer is not from the back end, because the egress or a server in front of the back end refused
+    the call; None for all other answers."""
     if status != 407 and headers.get("cf-mitigated") != "challenge":
         return None
     code = "upstream_proxy" if status == 407 else "upstream_challenge"

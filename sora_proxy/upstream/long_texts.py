@@ -2,7 +2,7 @@
 
 An image is one JSON string of several megabytes. Its bytes are decoded as they arrive and written to a sink. A short
 placeholder replaces the string in the rest of the document, which is small and parsed as a whole. A string of more than
-`short` bytes is treated as base64 if it consists of base64, apart from the beginning of a data URI.
+`short` bytes is decoded if it consists of base64, either alone or after the beginning of a data URI.
 """
 
 import re
@@ -14,8 +14,8 @@ from pybase64 import b64decode
 
 from sora_proxy.foreign.bounded_json import read_json
 
-SHORT_BYTES = 4096  # the default of `short`: strings up to this length are never decoded
-MAX_REST_BYTES = 2**20  # for a document without its base64
+SHORT_BYTES = 4096  # the default for `short`: strings up to this length are never decoded
+MAX_REST_BYTES = 2**20  # of a document without its base64
 MAX_VALUES = 50_000
 QUANTUM = 4  # characters of base64 that encode whole bytes
 DATA_URI = b";base64,"
@@ -36,14 +36,15 @@ class Sink(Protocol):
 
 
 class LongTexts:
-    """Reads one document. `new_sink` makes the sink for each string of base64."""
+    """Reads one document. `new_sink` creates a sink for each string of base64."""
 
     def __init__(self, new_sink: Callable[[], Sink], *, short: int = SHORT_BYTES) -> None:
         self._new_sink = new_sink
         self._short = short
         self._mark = secrets.token_hex(8) + "-"  # a random mark of placeholders, which no document contains
-        # All the mutable state: the document without its base64; the position in it where the current string begins,
-        # if there is one; the sink of the string's base64; and characters that do not encode whole bytes yet.
+        # All the mutable state: the sinks so far; the document without its base64; the position where the current
+        # string begins in it, if a string is open; the sink for this string's base64; the characters that do not encode
+        # whole bytes yet; and whether the last character was a backslash that begins an escape.
         self.sinks: list[Sink] = []
         self._rest = bytearray()
         self._string_at: int | None = None
@@ -67,7 +68,8 @@ class LongTexts:
                 raise Unreadable("the answer is too large")
 
     def document(self) -> Any:
-        """The whole document, after all of it was read. Raises Unreadable."""
+        """The parsed document, with placeholders for its base64. To be called after the last `feed`. Raises
+        Unreadable."""
         if self._string_at is not None or self._sink is not None:
             raise Unreadable("the answer is incomplete")
         try:
@@ -76,7 +78,7 @@ class LongTexts:
             raise Unreadable("the answer is not JSON") from error
 
     def sink_of(self, text: str) -> Sink | None:
-        """The sink with the base64 of a string of the document; None if the string is not base64."""
+        """The sink that got the base64 of a string in the document; None if the string contained none."""
         _, found, rest = text.partition(f"\0{self._mark}")
         return self.sinks[int(rest.partition("\0")[0])] if found else None
 
@@ -122,7 +124,8 @@ class LongTexts:
         return None
 
     def _base64_at(self, before: int) -> int | None:
-        """The position of base64 in the string, if the bytes since `before` show it."""
+        """The position at which base64 begins in the current string. None if the bytes from `before` on do not show
+        that there is any."""
         assert self._string_at is not None  # noqa: S101 - the caller checked
         enough = self._string_at + self._short
         if len(self._rest) <= enough:
@@ -146,7 +149,7 @@ class LongTexts:
         return begun + after
 
     def _decode(self, chunk: bytes) -> tuple[bytes, bytes]:
-        """The bytes up to the first character that is not base64, and the rest, which is text of the same string."""
+        """The decoded bytes up to the end of the base64, and the rest of the chunk, which has to be read as text."""
         text = self._left + chunk
         quote = text.find(b'"')
         ended = quote >= 0
@@ -165,7 +168,7 @@ class LongTexts:
 
 
 def _decoded(plain: bytes, *, ended: bool) -> tuple[bytes, bytes]:
-    """The bytes of base64, and its last characters if they do not encode whole bytes yet. Raises Unreadable."""
+    """The decoded bytes, and the last characters if these do not encode whole bytes yet. Raises Unreadable."""
     whole = len(plain) if ended else len(plain) // QUANTUM * QUANTUM
     try:
         content = b64decode(plain + b"=" * (-whole % QUANTUM) if ended else memoryview(plain)[:whole], validate=True)

@@ -37,7 +37,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that clients can order. `routes` are in the order of preference.
+    """A model that clients can order. `routes` are in order of preference.
 
     `alias_of` is the name of the real model, if this one is an alias.
     """
@@ -48,7 +48,7 @@ class Model:
 
     @property
     def abilities(self) -> Abilities:
-        """The abilities of at least one of its back ends."""
+        """The combined abilities of its back ends: what at least one of them can do."""
         return any_of([route.abilities for route in self.routes])
 
     def size_for(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
@@ -65,21 +65,21 @@ class Models:
     def __init__(self, aliases: Mapping[str, str] | None, default: str | None = None) -> None:
         self._aliases = aliases
         self._default = default
-        # All the mutable state: the models by name, the targets of aliases, whether the models of a back end are
-        # unknown, and the reasons why back ends do not answer, by back end.
+        # All the mutable state: the models by name, the targets of aliases, whether the models of any back end are
+        # still unknown, and the reasons why back ends are not answering, by back end.
         self._by_name: dict[str, Model] = {}
         self._targets: dict[str, str] = {}
         self._incomplete = False
         self._outages: dict[str, str] = {}
 
     def explain(self, backend: str, why: str | None) -> None:
-        """Note why a back end does not answer; None: the back end answers."""
+        """Note why a back end is not answering; None: it is answering."""
         self._outages.pop(backend, None)
         if why is not None:
             self._outages[backend] = why
 
     def offer(self, offers: Sequence[Offer]) -> None:
-        """Set the models of the back ends, which are in the order of preference."""
+        """Set the models of the back ends. The back ends are in order of preference."""
         self._incomplete = any(offer.names is None for offer in offers)
         own = dict(_own_models(offers))
         aliases = self._aliases
@@ -90,8 +90,9 @@ class Models:
         self._by_name = own | {name: Model(name, own[to].routes, to) for name, to in listed.items()}
 
     def check(self) -> None:
-        """Check the operator's choices. Raises ConfigurationError for an alias of an unknown model, or an unknown
-        default. While the models of a back end are unknown, any name may turn out to be valid."""
+        """Check the configured default model and aliases. Raises ConfigurationError for an unknown default, and for an
+        alias for an unknown model. Accepts every name while the models of a back end are unknown, because the name may
+        turn out to be valid."""
         own = [name for name, model in self._by_name.items() if model.alias_of is None]
         wanted = [("DEFAULT_MODEL", self._default)] if self._default else []
         wanted += [("MODEL_ALIASES", to) for to in (self._aliases or {}).values()]
@@ -103,12 +104,12 @@ class Models:
 
     @property
     def listed(self) -> Sequence[Model]:
-        """The models in the list for clients."""
+        """The models that clients can list, including aliases."""
         return list(self._by_name.values())
 
     @property
     def default(self) -> Model:
-        """The model for requests without one. Raises the same errors as `get`."""
+        """The model for requests that do not name one. Raises the same errors as `get`."""
         if self._default is not None:
             return self.get(self._default)
         if first := next(iter(self._by_name.values()), None):
@@ -134,8 +135,8 @@ class Models:
         raise self._unknown(f"The model {name[:100]!r} does not exist. Use one from /v1/models, such as {names}.")
 
     def routes(self, spec: GenerationSpec) -> dict[str, Route]:
-        """The routes that support an order, by back end, in the order of preference. Empty if the order's model is
-        unknown, because an order may be older than the configuration."""
+        """The routes that support an order, by back end, in order of preference. Empty if the model is unknown, which
+        is possible for an order that is older than the configuration."""
         try:
             routes = self.get(spec.model).routes
         except SoraProxyError:

@@ -1,4 +1,4 @@
-"""Registry: the kinds of back ends, and their classes."""
+"""Registry: maps each kind of back end to its class."""
 
 from collections.abc import Callable
 

@@ -1,9 +1,9 @@
-"""Result addresses: the rules for addresses of results, because a back end could send addresses in the local network
-(SSRF).
+"""Result addresses: decides where results may be fetched from, because a back end could send an address in the local
+network (SSRF).
 
 A result may be on the origin of the back end or of its key, on a host in RESULT_ALLOW, or on the public internet. A
-host on the public internet must not have a local name, and all its IP addresses must be public. Behind a proxy, only
-the proxy knows these addresses.
+host on the public internet must not have a local name, and all its IP addresses must be public. If the call goes
+through a proxy, the IP addresses are not checked, because only the proxy knows them.
 """
 
 import contextlib
@@ -22,7 +22,8 @@ LOCAL_NAME = re.compile(r"[^.:]+|.*\.(localhost|localdomain|local|internal|lan|h
 
 
 class ResultAddresses:
-    """The allowed addresses for the results of one back end. `allowed` are the entries of RESULT_ALLOW."""
+    """Decides which addresses are allowed for the results of one back end. `allowed` contains the entries of
+    RESULT_ALLOW."""
 
     def __init__(self, base_url: str, allowed: Iterable[str] = ()) -> None:
         self._own_origin = _origin(URL(base_url.lower()))
@@ -47,13 +48,16 @@ class ResultAddresses:
 
 
 def check_public(host: str, found: Sequence[tuple[Any, ...]]) -> None:
-    """Check that the addresses of a host from `socket.getaddrinfo` are public. Raises ResultRefused."""
+    """Check that all addresses that `socket.getaddrinfo` found for a host are public. Raises ResultRefused."""
     if not all(is_public(str(address[0])) for *_, address in found):
         raise ResultRefused(host)
 
 
 def look_up(address: str) -> None:
-    """Check the IP addresses of a URL's host, if the look-up succeeds. This function blocks. Raises ResultRefused."""
+    """Check the IP addresses of a URL's host. A host name that can't be resolved is accepted. This function blocks.
+
+    Raises ResultRefused.
+    """
     host = URL(address, encoded=True).raw_host or ""
     with contextlib.suppress(OSError):
         check_public(host, socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))

@@ -10,8 +10,8 @@ UNBOUNDED = 2**31
 
 @dataclass(frozen=True, slots=True)
 class SizeRule:
-    """Bounds of a size, whose sides are multiples of `step`. A size with fewer than `min_pixels` is enlarged to about
-    that number of pixels, or to about `grows_to` pixels if that is more."""
+    """The bounds of a size. Both sides are multiples of `step`. A size with fewer than `min_pixels` pixels is enlarged
+    to about that number of pixels, or to about `grows_to` pixels if that is more."""
 
     step: int = 1
     min_pixels: int = 0
@@ -22,7 +22,7 @@ class SizeRule:
     max_ratio: float = UNBOUNDED  # the maximum ratio of the longer side to the shorter one
 
     def nearest(self, size: Size) -> Size:
-        """The size nearest to a requested one, by shape and then by number of pixels."""
+        """The allowed size nearest to a requested one, first in shape, then in number of pixels."""
         width, height = self._shaped(size)
         pixels, short, long = width * height, min(width, height), max(width, height)
         grow = max(self.min_side / short, 1.0)
@@ -36,7 +36,7 @@ class SizeRule:
         return wide, high
 
     def _shaped(self, size: Size) -> tuple[float, float]:
-        """A size with the same number of pixels, within the allowed ratio."""
+        """The size itself if its ratio is allowed, else a size with the maximum ratio and the same number of pixels."""
         width, height = size
         if max(size) <= min(size) * self.max_ratio:
             return width, height

@@ -1,4 +1,5 @@
-"""The Sora web protocol, at `SORA_BASE_URL`. Its facts are from public clients of that service, which closed in 2026.
+"""The back end for servers with Sora's web protocol, at `SORA_BASE_URL`. What we know of the protocol comes from public
+clients of the Sora service, which closed in 2026.
 
 This back end has three parts: the requests (here), the transport, which blocks (`sora_http.py`), and the meaning of the
 answers (`sora_answers.py`).
@@ -34,7 +35,7 @@ from sora_proxy.upstream.result_addresses import ResultAddresses, look_up
 from sora_proxy.upstream.sora_answers import TaskReader, fault_of, id_of, object_of
 from sora_proxy.upstream.sora_http import SoraHttp
 
-LIST_MARGIN = 20  # additional rows, since other programs may use the account
+LIST_MARGIN = 20  # additional rows, because other programs may use the same account
 MAX_LISTED = 100
 DEEP_PAGES = 5
 # First the sizes of the service's own page, then the sizes that OpenAI's clients request. Other sizes are accepted too.
@@ -48,7 +49,7 @@ SIZES = (
     (1792, 1024),
     (1024, 1792),
 )
-MODELS = ("sora-1.0", "sora-image")  # the documented name first, as clients offer the first one
+MODELS = ("sora-1.0", "sora-image")  # the documented name comes first, because clients offer the first one
 CLOSED = {"https://sora.chatgpt.com": "2026-04-26"}
 T = TypeVar("T")
 Read = Callable[[Answer, HttpCall], T]  # reads an answer, and raises the Fault that it shows
@@ -56,7 +57,7 @@ REFUSING = (400, 401, 402, 403, 407, 422, 429, 451)  # statuses after which an o
 
 
 class Sora:
-    """A back end with Sora's web protocol: the service itself, any server like it, or the simulator."""
+    """A back end that speaks Sora's web protocol: the service itself, a compatible server, or the simulator."""
 
     polls_are_complete = False  # a list contains only the newest tasks, and may lag behind
 
@@ -134,7 +135,7 @@ class Sora:
         return False  # no public client shows how to end a task
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
-        # The account's token is not sent: results are on a media host, at addresses that are secrets themselves.
+        # The account's token is not sent, because results are on a media host, at addresses that are themselves secret.
         call = HttpCall(
             account.key_id,
             "GET",
@@ -243,7 +244,7 @@ def _check_account(answer: Answer, call: HttpCall) -> None:
 
 
 def _task_id(answer: Answer, call: HttpCall) -> str:
-    """The id of the order's task. Only a definite refusal proves that there is none."""
+    """The id of the order's task. Only a definite refusal proves that there is no task."""
     if answer.status in REFUSING or answer.headers.get("cf-mitigated") == "challenge":
         raise fault_of(answer, call.egress)
     try:
@@ -254,7 +255,7 @@ def _task_id(answer: Answer, call: HttpCall) -> str:
         raise SubmissionUnknown(
             f"The back end answered with status {answer.status}. It is unknown whether it accepted the order."
         )
-    if (task_id := id_of(body)) is None:  # no list shows this task, and the order must not be sent again
+    if (task_id := id_of(body)) is None:  # the task can't be found in a list, and the order must not be sent again
         raise TaskFailed("The back end gave the task an id that can't be used.")
     return task_id
 
@@ -262,7 +263,7 @@ def _task_id(answer: Answer, call: HttpCall) -> str:
 def _not_sent(failure: CallFailed, call: HttpCall) -> Fault:
     if failure.proxy:
         return EgressFault("The connection through the proxy failed.", code="upstream_proxy", egress=call.egress)
-    if call.connecting and call.destination is None:  # a download is from another server
+    if call.connecting and call.destination is None:  # a download comes from another server
         return ServerUnreachable("The back end can't be reached.")
     return UpstreamUnavailable(f"A call to the back end failed: {failure}.")
 

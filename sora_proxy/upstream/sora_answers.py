@@ -1,7 +1,8 @@
-"""Sora answers: reads the answers of a server with Sora's web protocol: tasks, results, and faults. No I/O.
+"""Sora answers: reads tasks, results and faults from the answers of a server with Sora's web protocol. No I/O.
 
-Only status and structure are used. The texts in answers are for people, and may repeat any word of a failed prompt.
-There is one exception: the text of a 429 without a specific code is searched for a limit of concurrent tasks.
+Only the status and the structure of an answer are used. The texts in answers are for people, and may repeat any word of
+a failed prompt. There is one exception: the text of a 429 without a specific code is searched for words that point to a
+limit on concurrent tasks.
 """
 
 import itertools
@@ -41,7 +42,7 @@ TASKS_AT_ONCE = re.compile(r"\bconcurrent\b|\btasks? (already )?in progress\b", 
 
 
 def fault_of(answer: Answer, egress: Proxy | None) -> Fault:
-    """The fault of a refusal that came through an egress, from a closed table."""
+    """The fault for an answer that refuses a call, from a closed table. `egress` is the egress of the call."""
     if answer.is_challenge:
         return EgressFault("The back end asks for a browser check.", egress=egress)
     error = _error(answer)
@@ -80,7 +81,7 @@ def _too_many(answer: Answer, error: "_Error") -> Fault:
     limit = _count(error.details.get("num_tasks"))
     by_text = error.code not in EXHAUSTED and answer.status == 429 and TASKS_AT_ONCE.search(error.message)
     if error.code == "too_many_concurrent_tasks" or limit is not None or by_text:
-        return TooManyTasks("The account has reached its limit of tasks.", limit=limit)
+        return TooManyTasks("The account has reached its limit of concurrent tasks.", limit=limit)
     return RateLimited("The account has reached its rate limit or its quota.", retry_after=retry_after(answer.headers))
 
 
@@ -125,7 +126,7 @@ def object_of(answer: Answer) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    """A plausible number. Some servers send numbers as strings."""
+    """The value as a number; None if it is not a plausible number. Some servers send numbers as strings."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -134,7 +135,7 @@ def _number(value: Any) -> float | None:
 
 
 def _count(value: Any) -> int | None:
-    """An integer above 0."""
+    """The value as a positive integer, rounded up; None for any other value."""
     number = _number(value)
     return math.ceil(number) if number and number > 0 else None
 

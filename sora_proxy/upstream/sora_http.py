@@ -1,8 +1,8 @@
 """Sora HTTP: the blocking half of the Sora back end. It makes calls with cloudscraper on the threads of `BlockingPool`.
 
-Measurements: building a scraper takes 30-45 ms with its own TLS context and 2-3 ms without, and a new TLS connection
-34-39 ms if the CA bundle is read each time. So all scrapers share one context with the CAs in it, and the scrapers of
-one egress share its connections. Each key has its own cookies and browser headers on each egress.
+As measured, building a scraper takes 30-45 ms with its own TLS context and 2-3 ms without one, and opening a TLS
+connection takes 34-39 ms if the CA bundle is read each time. So all scrapers share one context with the CAs in it, and
+the scrapers of one egress share its connections. Each key has its own cookies and browser headers on each egress.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ class SoraHttp:
     """Makes calls. Every method blocks: call it on a thread."""
 
     def __init__(self) -> None:
-        # All the mutable state, guarded by the lock. The first call that needs a part of it builds the part.
+        # All the mutable state, guarded by the lock. Each part is built by the first call that needs it.
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
         self._connections: dict[Proxy | None, Connections] = {}
@@ -73,7 +73,10 @@ class SoraHttp:
             return self._sessions[call.key_id, proxy]
 
     def _forget(self, call: HttpCall, challenged: "_Sessions") -> None:
-        """Replace the sessions that the server took for a robot. The sessions of other keys and egresses remain."""
+        """Drop the sessions that the server took for a robot, so the key's next call on this egress builds new ones.
+
+        The sessions of other keys and egresses remain.
+        """
         with self._lock:
             if self._sessions.get((call.key_id, call.egress)) is challenged:
                 del self._sessions[call.key_id, call.egress]
@@ -91,14 +94,14 @@ class _Sessions:
     idle: deque[cloudscraper.CloudScraper] = field(default_factory=deque)
 
     def take(self) -> cloudscraper.CloudScraper:
-        """A session that no other thread uses."""
+        """A session that no other thread is using."""
         with contextlib.suppress(IndexError):
             return self.idle.pop()
         return self._build()
 
     def _build(self) -> cloudscraper.CloudScraper:
         # Solving challenges is off, because the solver sleeps in the thread and repeats the request by itself, and a
-        # paid order must not be repeated. A challenge page is returned like any answer.
+        # paid order must not be repeated. A challenge page is returned like any other answer.
         scraper = cloudscraper.CloudScraper(ssl_context=self.context, browser=BROWSER, disableCloudflareV1=True)
         if self.browser is None:
             self.browser = dict(scraper.headers)
@@ -168,13 +171,15 @@ def _content(response: requests.Response, call: HttpCall, max_bytes: int) -> Ite
 
 
 def _encodings(call: HttpCall) -> tuple[str, ...]:
-    """The encodings to request and accept: none for images, else those of a browser that Python can decode."""
+    """The encodings to request and accept: none for images, else those that a browser requests and Python can
+    decode."""
     return () if call.destination else ("gzip", "deflate")
 
 
 def _arriving(response: requests.Response, call: HttpCall) -> Iterator[bytes]:
     """Yield the body as it arrives, and stop when the call is ended, even if more has arrived."""
-    # For a chunk of negative length, `read` and `stream` return all bytes until the end of the connection in one piece.
+    # `read1` is used because `read` and `stream`, if a chunk has a negative length, return all bytes until the end of
+    # the connection in one piece.
     while not call.aborted and (chunk := response.raw.read1(CHUNK_BYTES, decode_content=False)):
         yield chunk
 
@@ -188,7 +193,8 @@ def _at_most(size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _failure(error: Exception, call: HttpCall) -> CallFailed:
-    """The meaning of a library's exception, without its text, which may contain addresses and credentials."""
+    """The CallFailed for a library's exception. It leaves out the exception's text, which may contain addresses and
+    credentials."""
     proxied = call.egress is not None
     if not call.sent:
         by_proxy = proxied and call.connecting

@@ -1,4 +1,4 @@
-"""Usage: a back end's count for an order, in its own units, such as tokens, images or its price."""
+"""Usage: reads what a back end counted for an order, in the back end's own units, such as tokens, images or a price."""
 
 import math
 import re
@@ -21,13 +21,13 @@ CHAT_NAMES = {
 
 
 def usage_of(value: Any) -> Usage | None:
-    """The numbers in the `usage` of an answer, by the names of the Images API; None if all are zero or missing."""
+    """The numbers in the `usage` of an answer, under the names of the Images API; None if all are zero or missing."""
     usage = _numbers(value, depth=2)
     return usage if _says_something(usage) else None
 
 
 def added(one: Usage | None, other: Usage | None) -> Usage | None:
-    """The sum of the usage of two calls."""
+    """The usage of two calls together."""
     if one is None or other is None:
         return one or other
     total = dict(one)

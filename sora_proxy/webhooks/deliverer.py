@@ -31,7 +31,7 @@ STORAGE_PAUSE_SECONDS = 5.0
 
 
 class Deliverer:
-    """Sends messages. `delays` are the seconds to wait after the first failure, the second, and so on."""
+    """Sends messages. `delays` are the seconds to wait after the first failure, after the second, and so on."""
 
     def __init__(self, outbox: Outbox, http: PublicHttp, signer: Webhook, delays: Sequence[float] = DELAYS) -> None:
         self._outbox = outbox
@@ -80,7 +80,7 @@ class Deliverer:
         except StorageUnavailable as error:
             log.warning("recording webhook delivery failed", **_facts(message), reason=str(error))
         except Exception:
-            # A bug must cost only one attempt of one message, and not stop the deliverer.
+            # A bug must cost only one attempt to send one message, and must not stop the deliverer.
             log.exception("webhook delivery crashed", **_facts(message))
         finally:
             self._busy.remove(message.host)

@@ -29,7 +29,7 @@ ANY_PUBLIC_HOST = "*"
 
 
 class Webhooks:
-    """The interface of this folder: checks addresses and sends messages. Raises ConfigurationError."""
+    """The interface of this folder: checks addresses and sends messages. Creating it may raise ConfigurationError."""
 
     def __init__(self, settings: Settings, database: Database, redactor: Redactor) -> None:
         listed = [host for host in settings.webhook_allow if host != ANY_PUBLIC_HOST]
@@ -59,7 +59,7 @@ class Webhooks:
 
 
 def _secret(settings: Settings) -> str:
-    """The configured secret, else that of the data folder, else a new one."""
+    """The configured secret, else the one in the data folder, else a new one."""
     if settings.webhook_secret:
         return settings.webhook_secret.get_secret_value()
     path = settings.data_dir / "webhook_secret"
@@ -67,4 +67,4 @@ def _secret(settings: Settings) -> str:
     try:
         return webhook_secret(SecretStr(secret)).get_secret_value()
     except ValueError as error:
-        raise ConfigurationError([f"DATA_DIR: {path}: {error}. Remove it to have a new one generated"]) from None
+        raise ConfigurationError([f"DATA_DIR: {path}: {error}. Remove the file to get a new secret"]) from None

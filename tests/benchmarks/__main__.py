@@ -16,18 +16,19 @@ from tests.benchmarks.table import show
 T = TypeVar("T")
 
 EXPLANATION = """
-Every program is a process of its own on loopback. The clients are in this process, and measured times include theirs.
-CPU is user and system time, which grows when other programs use the same cores. Compare values of one run only.
-  40 chats     Two keys of 20 tasks, an engine of 12 s, default settings, stored images, fresh processes, one run. The
-               simulator counts calls and tasks. CPU is measured until 1 s after the last chat.
-  generations  400 at once on 20 keys, an engine of 4 s, polls every 0.4 s (as many chunks as in 12 s with the default).
-               Images are not fetched. Turns alternate: streamed, and in the background without any further request.
+Every program is a separate process on loopback. The clients are in this process, and measured times include their time.
+CPU is user and system time, which grows when other programs use the same cores. Only compare values of the same run.
+  40 chats     Two keys with 20 tasks each, an engine that takes 12 s, default settings, stored images, fresh processes,
+               one run. The simulator counts calls and tasks. CPU is measured until 1 s after the last chat.
+  generations  400 at once on 20 keys, an engine that takes 4 s, polls every 0.4 s (so there are as many chunks as in
+               12 s with the default). Images are not fetched. Two kinds of turns alternate: streamed generations, and
+               generations in the background, about which nothing more is requested.
   streams      One of these streams was recorded, and is sent to 400 or 1000 clients at the recorded times: by
                sora_proxy, which only plays generations back (no store, no upstream), and by an aiohttp server that
                only waits and writes. Both times include the connection, the request and the end of the stream.
   scheduler    Places in line get a key, are accepted and are released, as fast as possible, in this process and
-               without coroutines that wait. Then 200 orders at once on 3 accounts, each with limits of 60 tasks a
-               minute and 3 at once, in front of an upstream that refuses every order above a limit.
+               without waiting coroutines. Then 200 orders at once on 3 accounts, each with a limit of 60 tasks per
+               minute and of 3 at once, in front of an upstream that refuses every order above a limit.
   storage      The store alone in this process, on the disk of the temporary folder. Then a whole program on a folder
                with 100 000 finished orders of 10 events each, and 300 that were running when the last process died.
   images       16 clients repeatedly request one image of 1 MiB as base64, by its Idempotency-Key: whole requests,
@@ -68,7 +69,7 @@ async def _part(name: str, measuring: Awaitable[T]) -> T:
 
 
 def _end_on_sigterm() -> None:
-    """Handle SIGTERM like CTRL-C, which ends every program."""
+    """Handle SIGTERM like CTRL-C, so that every program is ended."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

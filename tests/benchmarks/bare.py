@@ -1,6 +1,6 @@
 """A bare aiohttp server that sends recorded bytes at the recorded times, and does nothing else.
 
-`python -m tests.benchmarks.bare SCRIPT` is a program of its own; `write_script` makes its script from a stream.
+`python -m tests.benchmarks.bare SCRIPT` is a separate program; `write_script` writes its script from a stream.
 """
 
 import asyncio

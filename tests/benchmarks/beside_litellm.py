@@ -1,6 +1,7 @@
-"""`python -m tests.benchmarks.beside_litellm COMMAND`: sora_proxy and LiteLLM's proxy, in turn, in front of one server.
+"""`python -m tests.benchmarks.beside_litellm COMMAND`: measures sora_proxy and LiteLLM's proxy in turn.
 
-COMMAND is the path of LiteLLM's command. `make bench-litellm` installs LiteLLM and passes the path.
+Both are in front of the same server. COMMAND is the path of LiteLLM's command; `make bench-litellm` installs LiteLLM
+and passes the path.
 """
 
 import asyncio
@@ -34,9 +35,9 @@ ORDER = {"model": MODEL, "prompt": "a red fox in the snow, seen from far away"}
 
 EXPLANATION = f"""
 {REQUESTS} requests for an image at once, to a simulated server that takes {SECONDS:g} s for each and answers with
-1.5 MB as base64. Every program is a process of its own, with one worker, on loopback. The clients are in this process,
-and read every answer. One earlier request is not counted, since a program may load modules only then. CPU is user and
-system time of the program until {AFTER_SECONDS:g} s after the last answer; memory is the peak since its start.
+1.5 MB as base64. Every program is a separate process, with one worker, on loopback. The clients are in this process,
+and read every answer. The first request is not counted, because a program may load modules only then. CPU is user and
+system time of the program until {AFTER_SECONDS:g} s after the last answer; memory is the peak since it was started.
 LiteLLM runs without a database, retries and debug logs; sora_proxy stores every order and image.
 """
 
@@ -71,7 +72,7 @@ async def _measure(command: str) -> list[Row]:
 
 
 def _images_server(folder: Path) -> AbstractAsyncContextManager[Program]:
-    """A server with OpenAI's Images API that makes any number of images at a time. An image costs 3 ms of CPU."""
+    """A server with OpenAI's Images API that makes any number of images at a time. Each image takes 3 ms of CPU."""
     options = {"wire": "images", "port": 0, "seconds": SECONDS, "image-bytes": IMAGE_BYTES}
     return program(folder, "sora_proxy", "simulator", *(f"--{name}={value}" for name, value in options.items()))
 
@@ -123,8 +124,8 @@ async def _run(name: str, server: Program) -> Outcome:
 
 
 async def _first_image(session: aiohttp.ClientSession, server: Program) -> bytes:
-    """The image that the server makes for the order, as base64. After this order, the program in front knows the
-    models."""
+    """The image that the server makes for the order, as base64. After this order, the program in front of the server
+    knows the models."""
 
     async def look() -> bytes | None:
         async with session.post(f"{server.url}/v1/images/generations", json=ORDER) as answer:

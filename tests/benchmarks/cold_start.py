@@ -1,4 +1,4 @@
-"""The time until the program listens, and the memory of the idle program."""
+"""The time until the program is listening, and the memory of the idle program."""
 
 import asyncio
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The main job under load: 40 streamed chats at once, two keys of 20 tasks, an engine of 12 seconds."""
+"""The main job under load: 40 streamed chats at once, two keys with 20 tasks each, an engine that takes 12 seconds."""
 
 import asyncio
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ENGINE_SECONDS = 12.0
 MOST_SECONDS = 13.0
 MOST_FIRST_BYTE = 100.0  # ms
 POLL_INTERVAL = 1.0  # the default of the setting
-ARRIVAL_NOISE = 0.02  # seconds by which two calls may seem closer at another process
+ARRIVAL_NOISE = 0.02  # seconds by which two calls may be closer when they arrive than when they were sent
 AFTER_SECONDS = 1.0
 
 

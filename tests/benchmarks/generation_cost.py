@@ -1,8 +1,8 @@
 """The cost of a generation, with and without a stream that shows it.
 
-400 generations are ordered at once. Turns alternate: streamed, and in the background without any further request.
-Everything else is the same, so the difference is the cost of the streams. Since the machine's speed drifts, the turns
-of a pair change their order.
+400 generations are ordered at once in each turn. In one turn of a pair they are streamed; in the other one they are in
+the background, and nothing more is requested. Everything else is the same, so the difference is the cost of the
+streams. The turns of a pair swap places from pair to pair, because the speed of the machine drifts.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from tests.benchmarks.table import Row
 KEYS = 20
 GENERATIONS = KEYS * TASKS_PER_KEY
 ENGINE_SECONDS = 4.0
-POLL_INTERVAL = 0.4  # with this interval, 4 seconds have as many chunks as 12 with the default
+POLL_INTERVAL = 0.4  # with this interval, 4 seconds yield as many chunks as 12 seconds with the default
 PAIRS = 2
-AFTER_SECONDS = 1.0  # time for the last poll, up to an interval after the engine's end, and for later work
+AFTER_SECONDS = 1.0  # time for the last poll, which may be one interval after the engine's end, and for later work
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Bench:
 
 
 async def measure(folder: Folder) -> tuple[list[Row], Stream]:
-    """Take the turns and compare them; return one of the streams too."""
+    """Take the turns and compare them. Returns the rows, and one of the streams."""
     async with (
         simulator(folder, seconds=ENGINE_SECONDS) as upstream,
         # Images are not fetched, since fetching is not a part of streaming.
@@ -54,7 +54,7 @@ async def measure(folder: Folder) -> tuple[list[Row], Stream]:
 
 
 async def _warm_up(bench: Bench) -> Stream:
-    """Take a turn that does not count; return a stream of median length."""
+    """Take a turn that is not measured. Returns a stream of median length."""
     streams = await _streamed(bench)
     await _settled(bench, GENERATIONS)
     return sorted(streams, key=lambda stream: len(stream.chunks))[GENERATIONS // 2]
@@ -93,7 +93,7 @@ def _rows(with_streams: list[Usage], without: list[Usage]) -> list[Row]:
 
 
 def _each(turns: list[Usage]) -> str:
-    """Milliseconds of a generation: median, lowest and highest."""
+    """Milliseconds per generation: median, lowest and highest."""
     loop = [used.loop / GENERATIONS * 1000 for used in turns]
     whole = [used.process / GENERATIONS * 1000 for used in turns]
     return f"{median(whole):.2f} ms ({min(whole):.2f}-{max(whole):.2f}), event loop {median(loop):.2f} ms"

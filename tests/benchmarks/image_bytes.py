@@ -1,4 +1,4 @@
-"""Images as base64 in answers: their throughput, the memory that slow readers cost, and the turns of the event loop."""
+"""Images as base64 in answers: the throughput, the memory for slow readers, and the turns of the event loop."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The clients: chats that are streamed, and chats in the background. Each chat uses a connection of its own."""
+"""The clients: chats that are streamed, and chats in the background. Each chat uses a separate connection."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ DONE = b"data: [DONE]\n\n"
 LINK = re.compile(rb"!\[[^\]]*\]\((http[^)]+)\)")
 PNG = b"\x89PNG\r\n\x1a\n"
 PROMPT = "a red fox in the snow, seen from far away"
-# The server itself adds this part to every answer.
+# The server itself adds these headers to every answer.
 OWN_HEADERS = frozenset({"transfer-encoding", "content-length", "content-type", "date", "server", "connection"})
 
 
@@ -68,7 +68,7 @@ async def streamed(session: aiohttp.ClientSession, server: Program, count: int) 
 
 
 async def ordered(session: aiohttp.ClientSession, server: Program, count: int) -> list[bytes]:
-    """Place this many orders at once in the background, without any further request about them."""
+    """Place this many orders at once in the background, and request nothing more about them."""
     return await asyncio.gather(*(_order(session, server) for _ in range(count)))
 
 
@@ -88,7 +88,7 @@ async def stats(session: aiohttp.ClientSession, upstream: Program) -> dict[str, 
 
 
 async def all_finished(session: aiohttp.ClientSession, upstream: Program, registered: int) -> None:
-    """Wait until the simulator has registered this many orders since its start, and is idle."""
+    """Wait until the simulator has registered this many orders in total, and is idle."""
     async with session.get(
         f"{upstream.url}/simulator/wait", params={"registered": registered, "timeout": LONGEST_SECONDS}
     ) as answer:

@@ -1,8 +1,8 @@
 """sora_proxy with generations that are only played back, so that only the cost of its streams remains.
 
-`python -m tests.benchmarks.playback SCRIPT` is a program of its own, started and set up exactly as sora_proxy. Only the
-supervisor's `start` is replaced: the new one shows the recorded events at the recorded times, and orders and stores
-nothing.
+`python -m tests.benchmarks.playback SCRIPT` is a separate program, started and set up exactly like sora_proxy. Only the
+supervisor's `start` is replaced. The new one shows the recorded events at the recorded times; it orders nothing, and
+stores nothing.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ def moments(script: Script) -> list[Moment]:
 class Player:
     """Gives every order the same recorded events.
 
-    One timer shows an event to many generations, as one real poll shows all tasks of a key.
+    One timer shows an event to many generations, just as one real poll shows all tasks of a key.
     """
 
     def __init__(self, story: list[Moment]) -> None:

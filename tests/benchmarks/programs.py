@@ -1,5 +1,4 @@
-"""Programs under measurement: each program is a process in a folder of its own, and ends with the benchmark in any
-case."""
+"""The programs that are measured. Each is a process with a separate folder, and is always ended with the benchmark."""
 
 import asyncio
 import contextlib
@@ -30,7 +29,7 @@ CLIENT_KEY = "sk-client-key-of-the-benchmarks"
 
 @dataclass(slots=True)
 class Usage:
-    """CPU seconds (user and system) of a program: of the whole process, and of the main thread with the event loop."""
+    """CPU seconds (user and system) of a whole process, and of its main thread, on which the event loop is running."""
 
     process: float = 0.0
     loop: float = 0.0
@@ -41,7 +40,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that listens at `url`, `start_seconds` after its process was started."""
+    """A program that is listening at `url`. `start_seconds` is the time from the start of its process until then."""
 
     url: str
     start_seconds: float
@@ -53,8 +52,8 @@ class Program:
         return self._process.pid
 
     async def end(self, number: signal.Signals) -> int:
-        """Send a signal that ends the program; return the exit status, which is negative if the signal itself ended the
-        program.
+        """Send a signal that ends the program. Returns the exit status, which is negative if the signal itself ended
+        the program.
 
         Raises TimeoutError if the program does not end.
         """
@@ -67,7 +66,7 @@ class Program:
         self._child.send_signal(number)
 
     def usage(self) -> Usage:
-        """The CPU time used since the program's start. The kernel counts CPU time in steps of 10 ms."""
+        """The CPU time used since the program was started. The kernel counts CPU time in steps of 10 ms."""
         whole = self._process.cpu_times()
         main = next(thread for thread in self._process.threads() if thread.id == self._process.pid)
         return Usage(whole.user + whole.system, main.user_time + main.system_time)
@@ -81,11 +80,11 @@ class Program:
         used.process, used.loop = delta.process, delta.loop
 
     def memory(self) -> float:
-        """The resident memory now, in MiB."""
+        """The current resident memory, in MiB."""
         return float(self._process.memory_info().rss / MIB)
 
     def peak_memory(self) -> float:
-        """The peak of the resident memory since the program's start, in MiB."""
+        """The peak of the resident memory since the program was started, in MiB."""
         status = Path(f"/proc/{self._process.pid}/status").read_text("ascii")
         found = re.search(r"VmHWM:\s+(\d+) kB", status)
         if found is None:
@@ -151,7 +150,7 @@ async def simulator(folder: Folder, *, seconds: float, more: Sequence[str] = ())
 
 @contextlib.asynccontextmanager
 async def sora_proxy(folder: Folder, upstream: str, *, keys: int, **settings: str) -> AsyncIterator[Program]:
-    """The program itself, with its defaults unless a benchmark needs another value."""
+    """sora_proxy itself, with its default settings unless a benchmark needs other values."""
     own = folder.new()
     async with program(own, "sora_proxy", environment=environment(own, upstream, keys) | settings) as running:
         yield running
@@ -202,7 +201,7 @@ async def _start(
 
 
 async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
-    """Wait for the line with the address on which it listens."""
+    """Wait for the line with the address on which the program is listening, and return the address."""
     if process.stdout is None:
         raise RuntimeError("a program has no output")
     async with asyncio.timeout(PATIENCE):

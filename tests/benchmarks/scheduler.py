@@ -1,7 +1,7 @@
 """The scheduler: the cost of one grant with many keys and many waiting orders, and three accounts at their limits.
 
-The first part runs in this process, with nothing but the pool. The second part runs whole programs: many orders in
-front of an upstream that refuses every order above a limit.
+The first part runs in this process, with nothing but the pool. The second part runs whole programs: it places many
+orders in front of an upstream that refuses every order above a limit.
 """
 
 import time
@@ -29,16 +29,17 @@ async def measure(folder: Folder) -> list[Row]:
     crowd = await _crowd(folder)
     few, many = await _grant_us(keys=100), await _grant_us(keys=KEYS)
     return [
-        bounded(f"scheduler: grant, {KEYS} keys, {WAITERS} wait", many, GOAL_US, "µs"),
-        Row(f"scheduler: grant, 100 keys, {WAITERS} wait", f"{few:.3g} µs"),
+        bounded(f"scheduler: grant, {KEYS} keys, {WAITERS} waiting", many, GOAL_US, "µs"),
+        Row(f"scheduler: grant, 100 keys, {WAITERS} waiting", f"{few:.3g} µs"),
         *crowd,
     ]
 
 
 async def _grant_us(keys: int) -> float:
-    """Microseconds of one grant: an order lines up, gets a key, is accepted and is released, while many others wait.
+    """Microseconds of one grant: an order lines up, gets a key, is accepted and is released, while many others are
+    waiting.
 
-    The turns of the event loop that wake a coroutine are not counted, since these are not the scheduler's work.
+    The turns of the event loop that wake a coroutine are not counted, because they are not the scheduler's work.
     """
     pool = KeyPool("sora", QueueBounds(max_orders=WAITERS * 2))
     for number in range(keys):
@@ -61,7 +62,7 @@ async def _grant_us(keys: int) -> float:
 
 
 async def _crowd(folder: Folder) -> list[Row]:
-    """Place 200 orders at once on three accounts, whose limits the upstream enforces too."""
+    """Place 200 orders at once on three accounts. The upstream enforces the limits of the accounts too."""
     keys = [
         {"key": f"token-{weight}", "weight": weight, "max_rpm": RATE, "max_concurrent": AT_ONCE} for weight in WEIGHTS
     ]

@@ -115,7 +115,7 @@ async def _restart(folder: Folder) -> list[Row]:
     async with program(own, "sora_proxy", environment=settings) as running, clients() as session:
         async with session.get(f"{running.url}/health/ready") as answer:
             answer.raise_for_status()
-        what = f"start to ready with {OLD} old orders ({size:.0f} MiB) and {UNFINISHED} unfinished"
+        what = f"process start to ready, {OLD} old orders ({size:.0f} MiB) and {UNFINISHED} unfinished"
         return [
             bounded(what, running.start_seconds, MOST_START_SECONDS, "s"),
             Row("resident after that start", f"{running.memory():.0f} MiB"),
@@ -123,7 +123,7 @@ async def _restart(folder: Folder) -> list[Row]:
 
 
 def _rows() -> Iterator[tuple[Generation, State]]:
-    """Old orders, and some running orders, each on a key of its own."""
+    """Old orders, and some running orders, each of which has a separate key."""
     for number in range(OLD):
         done = {"upstream_done_at": time.time(), "assets": (Asset(ADDRESS, 720, 480),)}
         yield _order(number), State(Status.completed, "key", f"task_{number:026}", time.time(), 1, **done)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from tests.benchmarks.table import Row, bounded
 
 STREAMS, TURNS = 400, 3
 MANY_STREAMS = 1000
-CLOSED_SECONDS = 0.2  # time until the connections are closed
+CLOSED_SECONDS = 0.2  # the time in which the connections are closed
 MOST_RATIO = 1.5
 
 

@@ -1,7 +1,7 @@
-"""sora_proxy with a clock on each turn of its event loop. The clock counts the CPU time of the event loop's thread.
+"""sora_proxy, with a measurement of each turn of its event loop: of the CPU time that one callback takes on its thread.
 
-`python -m tests.benchmarks.watched` is a program of its own. When it ends, it writes the longest turn (in
-seconds) to a file in its folder.
+`python -m tests.benchmarks.watched` is a separate program. When it ends, it writes the longest time (in seconds) to a
+file in its folder.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from unittest import mock
 from sora_proxy.__main__ import main as sora_proxy
 
 LONGEST_TURN = "longest_turn"
-BEGINNING_SECONDS = 3.0  # turns during the start are not counted
+BEGINNING_SECONDS = 3.0  # turns during startup are not counted
 
 run = asyncio.Handle._run
 longest, begun = 0.0, time.monotonic()
 
 
 def timed(handle: asyncio.Handle) -> None:
-    """Run the callbacks that are due, and record how long they took."""
+    """Run a callback that is due, and keep its CPU time if it is the longest so far."""
     global longest  # noqa: PLW0603 - this function runs a million times
     at = time.thread_time()
     run(handle)

@@ -1,4 +1,4 @@
-"""SIGKILL in front of two ComfyUI servers that run one job each: every order is made once, whenever sora_proxy dies."""
+"""Kills of a server in front of two ComfyUI servers that run one job each. Every order has to be made exactly once."""
 
 import contextlib
 import random
@@ -17,7 +17,7 @@ OPTIONS = ComfyUIOptions(seconds=0.3, steps=3)
 
 
 class Farm(World):
-    """Two servers that lose some answers to submits."""
+    """A world whose back end is two ComfyUI servers, which lose some answers to submits."""
 
     model = "text-to-image"
 
@@ -62,7 +62,7 @@ class Farm(World):
         return outcome
 
     async def _queued(self) -> Counter[str]:
-        """The number of jobs of each prompt."""
+        """The number of jobs for each prompt."""
         prompts: Counter[str] = Counter()
         for server in self.servers:
             async with self.session.get(f"{server}/simulator/stats") as answer:
@@ -74,7 +74,7 @@ class Farm(World):
 
 
 async def at_random(folder: Path, *, kills: int, orders: int) -> Outcome:
-    """Kill the server after a random time, with orders at every step. Some answers are lost on the way."""
+    """Kill the server at random times, with orders at every step. Some answers are lost on the way."""
     async with contextlib.AsyncExitStack() as stack:
         running = [await stack.enter_async_context(serve_comfyui_simulator(OPTIONS)) for _ in range(2)]
         session = await stack.enter_async_context(client())

@@ -15,8 +15,8 @@ RUNNING = 4
 
 
 async def on_a_full_disk(folder: Path) -> Outcome | None:
-    """Fill the disk while orders run, check the answers, kill the server, and make room again. None if mounting is not
-    permitted."""
+    """Fill the disk while orders are running, check the answers, kill the server, and make room again. Returns None if
+    mounting is not permitted."""
     async with world(folder, seconds=1, IMAGE_LOCALIZATION="True") as it, tmpfs(it.folder / "data") as is_mounted:
         if not is_mounted:
             return None
@@ -67,7 +67,7 @@ def _fill(folder: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def tmpfs(folder: Path) -> AsyncIterator[bool]:
-    """Mount a small file system at the folder, if mounting is permitted."""
+    """Mount a small file system at the folder, if mounting is permitted. Yields whether it is."""
     await asyncio.to_thread(folder.mkdir)
     mounting = await asyncio.create_subprocess_exec(
         *("mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)), stderr=asyncio.subprocess.DEVNULL

@@ -1,6 +1,6 @@
-"""`python -m tests.chaos.impatient`: the server with the toys, which gives up lost tasks after a second.
+"""`python -m tests.chaos.impatient`: the server, with the toys among its back ends, which soon gives up a lost task.
 
-The normal server polls a lost task for two minutes.
+It polls a lost task for one second, whereas the normal server polls it for two minutes.
 """
 
 import sys

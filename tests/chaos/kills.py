@@ -1,4 +1,7 @@
-"""SIGKILL, at random and at chosen points. Each function kills the server in one way, and returns the outcome."""
+"""Kills in front of the simulator, at random times and at chosen points.
+
+Each function ends the server in one way, and returns the outcome.
+"""
 
 import asyncio
 import random
@@ -17,13 +20,13 @@ NAMELESS = ("--list-without-prompts",)
 
 
 async def at_random(folder: Path, *, kills: int, orders: int, options: tuple[str, ...] = LAG) -> Outcome:
-    """Kill the server after a random time, with orders at every step. Some answers are lost on the way."""
+    """Kill the server at random times, with orders at every step. Some answers are lost on the way."""
     async with world(folder, *options) as it:
         return await killed_at_random(it, kills=kills, orders=orders)
 
 
 async def killed_at_random(it: World, *, kills: int, orders: int) -> Outcome:
-    """Kill the server of any world after random times."""
+    """Kill the server of any world at random times."""
     dice = random.Random(kills)
     await it.warm_up()
     for _ in range(kills):
@@ -47,7 +50,8 @@ async def _order_soon(it: World, dice: random.Random) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """A point of an order at which the server is killed, and the status on disk at that point; None: any status."""
+    """A point in the course of an order at which the server is killed. `leaves` is the status that the order then has
+    on disk; None: any status."""
 
     reach: Callable[[Any], Awaitable[None]]  # places an order in a world, and waits until the order is at the point
     leaves: str | None = "submitting"
@@ -73,11 +77,11 @@ async def _stopped(it: SimulatorWorld) -> None:
     generation_id = await it.order()
     assert generation_id is not None
     await it.until_on_disk(generation_id, "submitting")
-    await asyncio.sleep(0.05)  # time from the intent to the socket
+    await asyncio.sleep(0.05)  # time for the order to get from the intent to the socket
 
 
-ON_THE_WIRE = Aim(_on_the_wire)  # the back end has read the order, and has not registered it
-REGISTERED = Aim(_registered)  # the order is registered, and the answer is not sent yet
+ON_THE_WIRE = Aim(_on_the_wire)  # the back end has read the order, but has not registered it
+REGISTERED = Aim(_registered)  # the order is registered, but the answer has not been sent yet
 ANSWERED = Aim(_answered, leaves=None)  # the answer was sent up to 40 ms ago
 STOPPED = Aim(_stopped)  # the order is in the back end's socket, and is read after the kill
 # STOPPED does not work if lists have no prompts: the server would wait for the list that it requests before the order.
@@ -123,7 +127,8 @@ async def _struck_by(it: SimulatorWorld, fault: str, **fields: object) -> None:
 
 
 async def during_a_download(folder: Path, *, kills: int) -> Outcome:
-    """Kill the server before the first byte of an image and in its middle. The next life fetches the whole image."""
+    """Kill the server, in turn, before the first byte of an image and in the middle of an image. The next life has to
+    fetch the whole image."""
     async with world(folder, IMAGE_LOCALIZATION="True") as it:
         for number in range(kills):
             before = await it.struck()
@@ -146,7 +151,8 @@ async def during_a_download(folder: Path, *, kills: int) -> Outcome:
 
 
 async def in_a_crash_loop(folder: Path, *, kills: int) -> Outcome:
-    """Kill the server soon after each start: no start sends an order of unknown outcome, or counts another submit."""
+    """Kill the server again and again, soon after it is ready. No life may send the order of unknown outcome again, or
+    count another submit."""
     async with world(folder, "--list-lag", "0.4") as it:
         it.settings["SETTLE_TIME"] = "600"  # no life is long enough to settle the order
         async with it.life() as server:
@@ -156,7 +162,7 @@ async def in_a_crash_loop(folder: Path, *, kills: int) -> Outcome:
         for _ in range(kills):
             async with it.life() as server:
                 await it.kill(server)
-            assert await _submits(it) == submits, "a start sent an order"
+            assert await _submits(it) == submits, "a restart sent an order"
             assert {prompt: attempts for prompt, (_, attempts) in (await it.rows()).items()} == {
                 prompt: attempts for prompt, (_, attempts) in rows.items()
             }
@@ -166,7 +172,7 @@ async def in_a_crash_loop(folder: Path, *, kills: int) -> Outcome:
 
 
 async def stopped_and_continued(folder: Path, *, seconds: float) -> Outcome:
-    """Stop the process while orders run, as when a virtual machine is moved, and let it continue."""
+    """Stop the process while orders are running, as when a virtual machine is moved, and let it continue."""
     async with world(folder, SUBMIT_TIMEOUT="2") as it, it.life() as server:
         await it.lose_answers(random.Random(1))
         await it.fault("hang", endpoint="submit", registered=True, seconds=1, times=1)

@@ -1,4 +1,4 @@
-"""The world in front of the simulator, which knows what was really ordered."""
+"""The world whose back end is the simulator, which knows what was really ordered."""
 
 import contextlib
 import random
@@ -18,14 +18,14 @@ TASK_SECONDS = 0.3
 
 
 class SimulatorWorld(World):
-    """A world whose back end is the simulator, in a process of its own."""
+    """A world whose back end is the simulator, in a separate process."""
 
     def __init__(self, folder: Path, upstream: Program, session: aiohttp.ClientSession, settings: dict[str, str]):
         super().__init__(folder, upstream.url, session, settings)
         self.upstream = upstream
 
     async def warm_up(self) -> None:
-        """Make two orders without a kill, since lists without prompts do not identify the first order."""
+        """Make two orders without a kill, because lists without prompts do not show which task the first one is."""
         async with self.life():
             for _ in range(2):
                 generation_id = await self.order()
@@ -42,7 +42,7 @@ class SimulatorWorld(World):
         await self.no_faults()
 
     async def fault(self, fault: str, **fields: Any) -> None:
-        """Request a fault of the simulator."""
+        """Make the simulator produce a fault."""
         rule = {"fault": fault, **fields}
         async with self.session.post(f"{self.upstream.url}/simulator/faults", json=rule) as answer:
             assert answer.status == 201, await answer.text()

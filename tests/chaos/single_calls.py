@@ -1,4 +1,4 @@
-"""SIGKILL in front of a server with the Images API that makes one image in each call."""
+"""Kills of a server in front of a back end with the Images API that makes only one image in each call."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.contract.openai_server import MODEL, OpenAIServer
 from tests.contract.script import Step
 from tests.contract.toy_server import image_of
 
-IMAGES = 4  # of each order
+IMAGES = 4  # the number of images of each order
 
 
 class CountingServer(OpenAIServer):
@@ -53,7 +53,7 @@ class SingleCalls(World):
         place = {"name": "images", "kind": "openai_images", "base_url": server.url, "models": [MODEL]}
         self.settings["BACKENDS"] = json.dumps([{**place, "keys": keys, "options": {"profile": "zhipu"}}])
         self.server = server
-        # All the mutable state: the number of images that each order had on disk at the last kill, by prompt.
+        # All the mutable state: the number of images that each order had on disk at the last kill. By prompt.
         self.arrived: dict[str, int] = {}
 
     async def warm_up(self) -> None:
@@ -107,7 +107,7 @@ def _images(calls: list[dict[str, Any]]) -> int:
 
 
 async def at_random(folder: Path, *, kills: int, orders: int) -> Outcome:
-    """Kill the server after a random time, with calls at every step. Some answers are lost on the way."""
+    """Kill the server at random times, with calls at every step. Some answers are lost on the way."""
     server = CountingServer(random.Random(orders))
     runner = await server.start()
     try:

@@ -1,4 +1,5 @@
-"""SIGTERM, with real processes: no order is lost, every stream is ended, and a stop waits for running submits only."""
+"""Shutdown after SIGTERM, with real processes: no order is lost, every stream is ended, and nothing but running submits
+is waited for."""
 
 import asyncio
 import os
@@ -13,7 +14,7 @@ from tests.chaos.simulator_world import SimulatorWorld, world
 from tests.chaos.test_kills import all_is_well
 
 STREAMS = 100
-LONG = "600"  # seconds; a process has a tenth of this to end, so a stop that waits for the whole grace fails the test
+LONG = "600"  # seconds; tests give a process a tenth of this to end, so they fail if it waits for the whole grace
 
 
 class Stream:
@@ -37,18 +38,18 @@ class Stream:
 
 
 async def ended_clean(it: SimulatorWorld) -> bool:
-    """Whether the last life finished before its grace was over, according to its log."""
+    """Whether, according to its log, the last life had finished its work before the grace period was over."""
     lines = await asyncio.to_thread((it.folder / "errors.log").read_bytes)
     (*_, stopped) = [line for line in map(orjson.loads, lines.splitlines()) if line["event"] == "server stopped"]
     return bool(stopped["clean"])
 
 
-async def test_a_stop_waits_for_submits_ends_every_stream_and_loses_no_order(
+async def test_shutdown_waits_for_submits_ends_every_stream_and_loses_no_order(
     tmp_path: Path,
 ) -> None:
     async with world(tmp_path, seconds=1.5, SHUTDOWN_GRACE=LONG) as it:
         async with it.life() as server:
-            # The back end answers the 21st submit after 2 s of its own time, and is stopped meanwhile.
+            # The back end delays its answer to the 21st submit by 2 s, and its process is stopped in the meantime.
             await it.fault("hang", endpoint="submit", registered=True, seconds=2, skip=20, times=1)
             streams = [Stream(it) for _ in range(STREAMS)]
             reading = [asyncio.create_task(stream.read()) for stream in streams]
@@ -77,7 +78,7 @@ async def test_a_stop_waits_for_submits_ends_every_stream_and_loses_no_order(
 ORDER = {"model": "sora-1.0", "messages": [{"role": "user", "content": "too late"}]}
 
 
-async def test_a_stop_without_a_running_submit_does_not_wait_for_clients(tmp_path: Path) -> None:
+async def test_shutdown_without_a_running_submit_does_not_wait_for_clients(tmp_path: Path) -> None:
     async with world(tmp_path, seconds=60, SHUTDOWN_GRACE=LONG) as it, it.life() as server:
         streams = [Stream(it) for _ in range(10)]
         reading = [asyncio.create_task(stream.read()) for stream in streams]
@@ -89,7 +90,7 @@ async def test_a_stop_without_a_running_submit_does_not_wait_for_clients(tmp_pat
         await asyncio.gather(*reading)
 
 
-async def test_a_hanging_submit_does_not_delay_a_stop_beyond_the_grace(tmp_path: Path) -> None:
+async def test_a_hanging_submit_does_not_delay_shutdown_beyond_the_grace_period(tmp_path: Path) -> None:
     async with world(tmp_path, SHUTDOWN_GRACE="3", SUBMIT_TIMEOUT=LONG) as it:
         async with it.life() as server:
             await it.fault("hang", endpoint="submit", registered=True, times=1)
@@ -114,7 +115,7 @@ async def test_a_second_signal_ends_the_server_at_once_and_loses_no_order(tmp_pa
             all_is_well(await it.final_outcome())
 
 
-async def test_a_signal_during_the_start_ends_the_server_cleanly(tmp_path: Path) -> None:
+async def test_a_signal_during_startup_ends_the_server_cleanly(tmp_path: Path) -> None:
     async with world(tmp_path) as it:
         async with it.life() as server:
             await it.fault("hang", endpoint="submit", registered=False, times=1)

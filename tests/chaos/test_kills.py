@@ -1,4 +1,4 @@
-"""The short run: each kind of kill once or a few times."""
+"""The short run in front of the simulator: each kind of kill, once or a few times."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ def all_is_well(outcome: Outcome) -> None:
     assert outcome.wrong == 0, outcome
 
 
-async def test_random_kills_and_lost_answers_neither_lose_nor_double_an_order(
+async def test_random_kills_and_lost_answers_neither_lose_nor_duplicate_an_order(
     tmp_path: Path,
 ) -> None:
     all_is_well(await kills.at_random(tmp_path, kills=2, orders=8))
@@ -37,5 +37,5 @@ async def test_a_crash_loop_never_sends_an_order_of_unknown_outcome(tmp_path: Pa
     all_is_well(await kills.in_a_crash_loop(tmp_path, kills=2))
 
 
-async def test_a_process_that_was_stopped_for_seconds_finishes_its_orders(tmp_path: Path) -> None:
+async def test_a_process_that_was_suspended_for_seconds_finishes_its_orders(tmp_path: Path) -> None:
     all_is_well(await kills.stopped_and_continued(tmp_path, seconds=3))

@@ -17,7 +17,7 @@ from tests.chaos.test_kills import all_is_well
 
 @contextlib.contextmanager
 def no_room(server: Program) -> Iterator[None]:
-    """Let no file grow, not even the database's log, as if the disk were full."""
+    """Keep every file from growing, including the database's log, as if the disk were full."""
     soft, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1, hard))
     try:
@@ -79,7 +79,7 @@ async def test_an_image_that_can_not_be_stored_is_linked_at_the_back_end(tmp_pat
         assert f"]({it.upstream.url}/media/" in content
 
 
-def test_the_start_fails_with_one_line_if_the_data_folder_can_not_be_created(tmp_path: Path) -> None:
+def test_startup_fails_with_one_line_if_the_data_folder_can_not_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     folder = tmp_path / "file/data"  # not even root can create it
     settings = {"DATA_DIR": str(folder), "ADMIN_KEY": "sk-admin-key-of-the-tests", "PYTHONPATH": str(ROOT)}
@@ -90,7 +90,7 @@ def test_the_start_fails_with_one_line_if_the_data_folder_can_not_be_created(tmp
     assert line.startswith(f"DATA_DIR: {folder}: ")
 
 
-def test_the_start_fails_with_one_line_if_the_database_is_damaged(tmp_path: Path) -> None:
+def test_startup_fails_with_one_line_if_the_database_is_damaged(tmp_path: Path) -> None:
     database = tmp_path / "data/sora_proxy.db"
     database.parent.mkdir()
     with contextlib.closing(sqlite3.connect(database)) as connection:

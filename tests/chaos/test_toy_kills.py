@@ -1,4 +1,4 @@
-"""The short run for back ends that accept this server's ids, and for back ends whose answer contains the image."""
+"""The short run in front of all other back ends: toys, a server with the Images API, and ComfyUI servers."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ KINDS = pytest.mark.parametrize("kind", toy_kills.AIMS)
 
 
 @KINDS
-async def test_random_kills_and_lost_answers_neither_lose_nor_double_an_order(tmp_path: Path, kind: str) -> None:
+async def test_random_kills_and_lost_answers_neither_lose_nor_duplicate_an_order(tmp_path: Path, kind: str) -> None:
     all_is_well(await toy_kills.at_random(tmp_path, kind, kills=2, orders=8))
 
 

@@ -1,4 +1,4 @@
-"""SIGKILL in front of back ends that identify orders in other ways than the simulator."""
+"""Kills of a server in front of a toy, which identifies orders in another way than the simulator."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ LONGEST_STEP = 0.25  # seconds
 
 
 class SlowScript(Script):
-    """A script whose steps all take some time, so that there are orders at every step."""
+    """A script in which every step takes some time, so that orders are at different steps when the server is killed."""
 
     def __init__(self, dice: random.Random) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class SlowScript(Script):
 
 
 async def at_random(folder: Path, kind: str, *, kills: int, orders: int) -> Outcome:
-    """Kill the server after a random time, with orders at every step. Some answers are lost on the way."""
+    """Kill the server at random times, with orders at every step. Some answers are lost on the way."""
     async with toy_world(folder, kind, SlowScript(random.Random(orders))) as it:
         return await killed_at_random(it, kills=kills, orders=orders)
 
@@ -63,7 +63,7 @@ async def _fetched(it: ToyWorld) -> None:
 
 
 async def _wait_at(it: ToyWorld, step: Step) -> None:
-    """Place an order, and stop it at a step until the server is dead."""
+    """Place an order, and wait until it is paused at a step. It is released after the kill."""
     it.stage.script.pause(step)
     await it.order()
     await it.stage.script.reach(step)
@@ -71,7 +71,7 @@ async def _wait_at(it: ToyWorld, step: Step) -> None:
 
 ARRIVED = Aim(_arrived)  # the toy registers the order after the kill
 LOST_ON_THE_WIRE = Aim(_lost_on_the_wire)  # the toy never registers the order
-REGISTERED = Aim(_registered)  # the order is registered, and the answer is not sent yet
+REGISTERED = Aim(_registered)  # the order is registered, but the answer has not been sent yet
 ANSWERED = Aim(_answered, leaves=None)  # the answer was sent up to 40 ms ago
 POLLED = Aim(_polled, leaves="running")
 FETCHED = Aim(_fetched, leaves="saving")
@@ -91,7 +91,7 @@ async def aimed(folder: Path, kind: str, *aims: Aim) -> Outcome:
 
 
 async def forgotten(folder: Path, *, kills: int, orders: int, on_lost: str) -> Outcome:
-    """Kill the server while orders run. Before or after the kill, restart the back end, which then loses its jobs."""
+    """Kill the server while orders are running. Before or after the kill, the back end loses its jobs in a restart."""
     async with toy_world(folder, "named", ON_LOST=on_lost) as it:
         for number in range(kills):
             async with it.life() as server:

@@ -1,4 +1,4 @@
-"""The world in front of a toy, whose server runs in this process."""
+"""The world whose back end is a toy. The toy's server is in this process."""
 
 import contextlib
 import random
@@ -58,7 +58,7 @@ class ToyWorld(World):
         return outcome
 
     async def _judge(self, prompt: str, end: dict[str, Any]) -> None:
-        """Compare the answer to the client with the jobs of the toy."""
+        """Compare the client's answer with the jobs of the toy."""
         outcome, stage = self.outcome, self.stage
         match end["status"], (end["error"] or {}).get("code"):
             case "completed", None:

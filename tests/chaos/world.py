@@ -1,4 +1,4 @@
-"""A world: a back end, a server in front of it that is restarted many times, and a book of the orders."""
+"""A world: a back end, a server in front of it that is restarted many times, and a record of the orders."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ SETTINGS = {
 
 @dataclass(slots=True)
 class Book:
-    """The knowledge of clients: the acknowledged orders, and the orders whose answer never arrived."""
+    """What clients know: the orders that were acknowledged, and the orders whose answer never arrived."""
 
     acknowledged: dict[str, str] = field(default_factory=dict)  # prompts by id
     unanswered: set[str] = field(default_factory=set)
@@ -69,10 +69,10 @@ class Outcome:
 
 
 class World(ABC):
-    """A server that keeps its folder over all its lives. Each life listens on a new port."""
+    """A server that has many lives on the same folder. Each life listens on a new port."""
 
     model = "sora-1.0"
-    module = "sora_proxy"  # the module that is run
+    module = "sora_proxy"  # the module that is run as the server
 
     def __init__(self, folder: Path, upstream: str, session: aiohttp.ClientSession, settings: dict[str, str]):
         self.folder = folder
@@ -101,8 +101,8 @@ class World(ABC):
 
     @contextlib.asynccontextmanager
     async def life(self) -> AsyncIterator[Program]:
-        """One life of the server. The block begins when the server is ready, after a check of every id that a client
-        ever got."""
+        """One life of the server. The block begins once the server is ready, and every id that a client ever got has
+        been checked."""
         begun = time.perf_counter()
         async with program(self.folder, self.module, environment=self.settings) as server:
             self.url = server.url
@@ -151,7 +151,7 @@ class World(ABC):
             return answer.status
 
     async def until_ready(self, *, ready: bool = True) -> None:
-        """Wait until the server accepts orders, or refuses them."""
+        """Wait until the server accepts orders; with `ready=False`, until it refuses them."""
 
         async def look() -> bool:
             return (await self.status_of("/health/ready") == 200) is ready
@@ -168,7 +168,7 @@ class World(ABC):
         await eventually(look)
 
     async def until_quiet(self) -> None:
-        """Wait until no order runs, including those whose answer never arrived."""
+        """Wait until no order is unfinished, including those whose answer never arrived."""
         live = {"queued", "submitting", "unknown", "running", "saving"}
 
         async def look() -> bool:
@@ -201,7 +201,7 @@ def _rows(folder: Path) -> dict[str, tuple[str, int]]:
 
 @contextlib.contextmanager
 def copied_database(folder: Path) -> Iterator[sqlite3.Connection]:
-    """A copy of the database, since opening the original file would already repair it."""
+    """A copy of the database. Opening the original files would already repair them."""
     with tempfile.TemporaryDirectory() as temporary:
         for path in folder.glob("sora_proxy.db*"):
             with contextlib.suppress(FileNotFoundError):  # the log was just closed

@@ -33,11 +33,11 @@ class ComfyUIServer(Stage):
         self.script = Script()
         self.received = Received()
         self.node_errors: Body = {}  # sent in the answer to an order
-        self.told_id = ""  # sent in answers to orders, in place of the order's id
+        self.told_id = ""  # if set, sent in answers to orders in place of the order's id
         self.upload_status = 200
         self.stopped: set[str] = set()
         self.floods: Callable[[web.WebSocketResponse], Awaitable[None]] | None = (
-            None  # floods each new socket, which the server does not read
+            None  # if set, sends data to each new socket, from which the server then reads nothing
         )
         self.sockets_opened = 0
         self._jobs: dict[str, Body] = {}

@@ -1,4 +1,4 @@
-"""A back end, its server, and our server in front of both: in this process, or as a process that can be killed."""
+"""A back end under test, the server that it calls, and our server in this process or in one that can be killed."""
 
 import asyncio
 import contextlib
@@ -53,7 +53,7 @@ class Contract:
         return [place | {"models": [self.model], "options": self.stage.options}]
 
     async def abilities(self, proxy: Proxy) -> dict[str, Any]:
-        """What the model can do, as clients read it."""
+        """What the model can do, according to our server's answer to a client."""
         return dict((await proxy.get(f"/v1/models/{self.model}"))["capabilities"])
 
 
@@ -83,13 +83,13 @@ def start(contract: Contract, start_proxy: StartProxy) -> Callable[..., Abstract
 
 @dataclass
 class Killable:
-    """Our server as a process of its own."""
+    """Our server in a separate process."""
 
     program: Forked
     client: aiohttp.ClientSession
 
     async def order(self, model: str, n: int = 1) -> str:
-        """Place an order without waiting for it; returns its id."""
+        """Place an order without waiting for its result; returns its id."""
         messages = [{"role": "user", "content": "a red fox"}]
         body = {"model": model, "n": n, "background": True, "messages": messages}
         async with self.client.post(f"{self.program.url}/v1/chat/completions", json=body) as answer:
@@ -107,7 +107,7 @@ class Killable:
         return await eventually(look)
 
     async def images_today(self) -> int:
-        """The number of images that count against a daily cap."""
+        """The number of images that count today against a daily cap."""
         headers = {"authorization": f"Bearer {ADMIN_KEY}"}
         async with self.client.get(f"{self.program.url}/admin/api/queue", headers=headers) as answer:
             return int((await answer.json())["in_all"]["images_today"])
@@ -118,7 +118,7 @@ class Killable:
 
 @contextlib.asynccontextmanager
 async def killable(folder: Path, **settings: str) -> AsyncIterator[Killable]:
-    """Run our server as a process on a folder, where several processes may run one after the other."""
+    """Run our server as a process in a folder. Several processes may use the same folder, one after the other."""
     settings = {"API_AUTH_TOKEN": CLIENT_KEY, "POLL_INTERVAL": "0.1"} | settings
     # On threads, because starting or ending a process blocks.
     running = forked_program(folder, **settings)
@@ -136,7 +136,7 @@ StartKillable = Callable[[], AbstractAsyncContextManager[Killable]]
 
 @pytest.fixture
 def start_killable(contract: Contract, tmp_path: Path) -> StartKillable:
-    """Start our server as a process on the folder of the test."""
+    """Start our server as a process in the test's folder."""
     settings = {
         "ADMIN_KEY": ADMIN_KEY,
         "BACKENDS": json.dumps(contract.backends),

@@ -1,4 +1,4 @@
-"""The server, forked from a process that has imported all modules, because imports take most of a start."""
+"""The server, forked from a process that has already imported all modules, because imports take up most of startup."""
 
 import contextlib
 import multiprocessing

@@ -27,8 +27,8 @@ def honest_rows(task: Task, _number: int) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """The attack of a back end. `pieces` replace the first answers about an order, and end their connections. `rows`,
-    `image` and `submitted` (the answer to an order) are the contents of the other answers."""
+    """The attack of a back end. Its first answers consist of `pieces`, after which the connection is closed. All later
+    answers are valid HTTP, and their contents are `submitted` (for an order), `rows` (for a list) and `image`."""
 
     pieces: Pieces | None = None
     kinds: tuple[str, ...] = ("submit", "list", "media")  # the kinds of the replaced answers
@@ -73,7 +73,8 @@ class Hostile:
                 answer(sock, json.dumps(self._body(attack, name, kind, number)).encode())
 
     def _seen(self, request: Request, name: str, kind: str) -> int:
-        """Register an order; returns the number of earlier answers of this kind, or -1 for lists before an order."""
+        """Count a request, and register its order if it is one. Returns the number of earlier requests of this kind, or
+        -1 if nothing was ordered yet."""
         with self._lock:
             tasks = self.tasks.setdefault(name, [])
             if kind == "submit":

@@ -1,4 +1,4 @@
-"""A server with OpenAI's Images API, and the base of its relatives."""
+"""A server with OpenAI's Images API, which is also the base class of the servers with related APIs."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ PARAMETERS = ("quality", "background", "moderation", "input_fidelity")
 
 
 class OpenAIServer(Stage):
-    """`script` decides what happens at each step of an order. `answers` replace the default answers of the server."""
+    """`script` decides what happens at each step of an order. `answers` replace the next default answers to orders."""
 
     model, identity, options = MODEL, Identity.synchronous, {"profile": "openai"}
     registered = 0
@@ -57,10 +57,10 @@ class OpenAIServer(Stage):
         app.router.add_get("/redirected", self._redirect)
 
     def forget(self) -> None:
-        """Do nothing: the server has no jobs."""
+        """Do nothing, because the server has no jobs."""
 
     async def show(self, preview: bytes | None) -> None:
-        """Show this preview of the images that are being made; with None, finish the images."""
+        """Show this preview of all images that are being made; with None, finish the images."""
         self._preview, self.script.tasks_end = preview, preview is None
         async with self._news:
             self._news.notify_all()
@@ -69,7 +69,7 @@ class OpenAIServer(Stage):
         return str(body["prompt"])
 
     def refusal(self) -> web.Response:
-        """An answer to an order that is against the rules."""
+        """The answer to an order that violates the rules."""
         error = {"message": "no", "type": "image_generation_user_error", "code": "moderation_blocked", "param": None}
         return web.json_response({"error": error}, status=400)
 
@@ -128,7 +128,7 @@ class OpenAIServer(Stage):
         return answer
 
     async def _read(self, request: web.Request) -> dict[str, Any]:
-        """The fields of an order; its images are recorded as they arrive."""
+        """The fields of an order. Its images are recorded as they arrived."""
         references: list[File] = []
         mask: File | None = None
         if request.content_type == "application/json":

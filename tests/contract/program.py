@@ -16,7 +16,8 @@ def run() -> int:
 
 
 def run_in(folder: Path, environment: dict[str, str], out: Connection) -> None:
-    """Run the server in this new process as a command in a folder would. The log is a file in that folder."""
+    """Run the server in this new process, as if a command in the folder had started it. Its log is a file in the
+    folder."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

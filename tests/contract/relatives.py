@@ -10,7 +10,7 @@ from tests.contract.received import File, Received
 
 
 class ChatServer(OpenAIServer):
-    """OpenRouter, whose answers have images as data URIs in a separate list."""
+    """OpenRouter, whose answers contain images as data URIs in a separate list."""
 
     model, options = "google/gemini-2.5-flash-image", {"profile": "openrouter"}
     order_paths = ("/chat/completions",)

@@ -1,4 +1,4 @@
-"""The script for the steps of an order at a server: each step passes, pauses, or ends the connection."""
+"""A script for the steps that an order takes at a server. A step passes, pauses, or ends the connection."""
 
 import asyncio
 from collections import defaultdict
@@ -17,7 +17,7 @@ class Step(Enum):
 
 
 class Script:
-    """The pauses and cuts at the steps of orders. `tasks_end` is whether tasks are shown as finished."""
+    """The pauses and cuts at the steps of orders. `tasks_end`: whether the server shows tasks as finished."""
 
     def __init__(self) -> None:
         self.tasks_end = True
@@ -30,7 +30,7 @@ class Script:
         self._cuts[step] = times
 
     def pause(self, step: Step) -> asyncio.Event:
-        """Pause requests at a step until the event is set. `reach` waits for such a request."""
+        """Pause all requests at a step until the returned event is set. `reach` waits for such a request."""
         self._reached[step].clear()
         self._pauses[step] = asyncio.Event()
         return self._pauses[step]
@@ -48,7 +48,7 @@ class Script:
             await self._reached[step].wait()
 
     async def at(self, step: Step, request: web.Request | None) -> None:
-        """Perform the script at a step. Raises ConnectionResetError if it ends the connection."""
+        """Do what the script says at a step. Raises ConnectionResetError if the script ends the connection."""
         self._reached[step].set()
         if (pause := self._pauses.get(step)) is not None:
             await pause.wait()

@@ -15,18 +15,18 @@ class Stage(Protocol):
 
     `registered` counts the orders that the server began to make, and `uploaded` counts the input images that arrived
     before their orders. Both are properties, or class attributes that start at 0. With `refuses`, the server refuses
-    orders that break its rules; with `fails`, accepted orders fail.
+    every order as a violation of its rules; with `fails`, accepted orders fail.
     """
 
     # Facts about the back end.
-    model: str  # a model that the back end serves, by the name at the back end
+    model: str  # the back end's own name for a model that it serves
     identity: Identity
     options: Mapping[str, Any] = {}  # the options in the back end's entry of BACKENDS
     shows_previews: bool = True
     refusal_code: str = "content_policy_violation"  # the error code of a refused order
     single_calls: bool = False  # an order for several images becomes one call per image
 
-    # The present state of the back end's server.
+    # The current state of the back end's server.
     url: str  # known once the server runs
     script: Script  # what happens at each step
     refuses: bool = False
@@ -46,4 +46,4 @@ class Stage(Protocol):
         """Lose every job, as a restart does. A synchronous server has no jobs."""
 
     async def show(self, preview: bytes | None) -> None:
-        """Show this preview of the running jobs; with None, end the jobs. Only back ends with previews are asked."""
+        """Show this preview of the running jobs; with None, end the jobs. Called only if the back end has previews."""

@@ -1,4 +1,4 @@
-"""The servers of the back ends that the contract tests run with."""
+"""The back ends that the contract is tested with, each with its server."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -61,7 +61,7 @@ class SoraStage(Sora, Stage):
         return web.json_response({"id": media_id})
 
     async def _list(self, request: web.Request) -> web.Response:
-        if self.registered:  # earlier lists only show our server the existing tasks
+        if self.registered:  # before the first order, our server requests lists only to learn which tasks exist
             await self.script.at(Step.polled, None)
         if self.script.tasks_end:
             return await super()._list(request)
@@ -83,7 +83,7 @@ class ToyStage(ToyServer, Stage):
         self.identity, self.shows_previews = toy.identity, toy.shows_previews
 
 
-# Each line runs the contract tests for a back end. The name of a server may follow the kind of the back end.
+# Each line runs the contract tests for a back end, given by its kind. The name of a server may follow in parentheses.
 STAGES: Mapping[str, Callable[[], Stage]] = {
     "comfyui": ComfyUIServer,
     "openai_images": OpenAIServer,

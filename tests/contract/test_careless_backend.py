@@ -1,4 +1,4 @@
-"""Limits that the core enforces even if a back end passes on whatever its server sends."""
+"""Limits that our server enforces even if the code of a back end passes on whatever its own server sends."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from tests.contract.toys.synchronous import Synchronous
 from tests.sora_server import GIF_URI, outcome
 
 Start = Callable[..., AbstractAsyncContextManager[Proxy]]
-Say = Callable[[Snapshot, int], Snapshot]  # the snapshot to report in a poll; polls are numbered from 0
+Say = Callable[[Snapshot, int], Snapshot]  # from the true snapshot and the number of the poll, counted from 0
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def odd_numbers_first(said: Snapshot, poll: int) -> Snapshot:
 
 
 class Boastful(Synchronous):
-    """A synchronous back end that reports impossible numbers while it makes an order."""
+    """A synchronous back end that reports impossible numbers before it makes an order."""
 
     async def submit(self, submission: Submission) -> Made:  # type: ignore[override]
         for odd in NUMBERS:

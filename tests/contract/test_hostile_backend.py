@@ -1,8 +1,8 @@
 """A hostile back end affects only its own orders, however it answers.
 
-Each test runs the server as a process in front of several hostile back ends and an honest one, with orders at all of
-them at the same time. The honest orders have to be made, the hostile orders end, and no text of a hostile back end is
-shown.
+Each test runs the server as a process in front of one or more hostile back ends and an honest one, with orders at all
+of them at the same time. The orders at the honest back end have to be completed, the orders at the hostile ones have to
+end, and no text of a hostile back end may be shown to anyone.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ from tests.sora_server import GIF
 
 ADMIN_KEY = "sk-admin-key-of-the-tests"
 HONEST_ORDERS = 3
-MAX_THREADS = 16  # for the downloads of all orders together
+MAX_THREADS = 16  # for the downloads of all orders taken together
 MIB = 2**20
-MAX_GROWTH_MIB = 250  # growth of the server's memory, while the back ends send 1.5 GB
+MAX_GROWTH_MIB = 250  # the growth of the server's memory while the back ends are sending 1.5 GB
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
 CHUNK = b"10000\r\n" + b" " * 2**16 + b"\r\n"
@@ -50,7 +50,8 @@ class Siege:
     ends: dict[str, dict[str, Any]] = field(default_factory=dict)  # by the name of the back end
 
     async def orders_at(self, names: Iterable[str]) -> None:
-        """Place an order at each of these back ends, and orders at the honest back end meanwhile."""
+        """Place an order at each of these back ends, and meanwhile orders at the honest one. Wait until all have
+        ended."""
         placed = {name: await self.server.order(name) for name in names}
         await self.honest_orders()
         self.ends = {name: await self.server.ended(generation_id) for name, generation_id in placed.items()}
@@ -65,7 +66,7 @@ class Siege:
         return [link for link in end["pictures"] if link.startswith(f"{self.server.program.url}/images/")]
 
     def results(self) -> dict[str, int | str]:
-        """For each back end, the number of images that our server stores, or the code of the error."""
+        """For each back end, the number of images that our server stores, the code of the error, or the links."""
         return {
             name: end["error"]["code"] if end["error"] else len(self.stored(end)) or f"linked {end['pictures']}"
             for name, end in self.ends.items()
@@ -105,7 +106,7 @@ Besiege = Callable[..., AbstractAsyncContextManager[Siege]]
 
 @pytest.fixture
 def besiege(tmp_path: Path, serve: Serve, canary: Server) -> Besiege:
-    """Start a server with these hostile back ends, by name, and an honest one."""
+    """Start a server with hostile back ends, whose attacks are given by name, and with an honest one."""
 
     @contextlib.asynccontextmanager
     async def start(attacks: Mapping[str, Attack], **settings: str) -> AsyncIterator[Siege]:

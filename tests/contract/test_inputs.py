@@ -27,7 +27,7 @@ def image(kind: str, colour: str) -> bytes:
     return out.getvalue()
 
 
-# One file more than an order may have; all files are different.
+# One file more than an order may have. No two files are equal.
 FILES: list[File] = [
     (f"image/{kind.lower()}", image(kind, f"hsl({20 * number}, 100%, 50%)"))
     for number, kind in zip(range(MAX_REFERENCES + 1), cycle(("WEBP", "PNG", "JPEG", "GIF")), strict=False)
@@ -77,7 +77,7 @@ async def by_response(proxy: Proxy, model: str, files: Sequence[File], mask: Fil
 
 
 Send = Callable[[Proxy, str, Sequence[File], File | None], Awaitable[tuple[int, dict[str, Any]]]]
-# Each way to send images, with its parameter for the images and its parameter for the mask.
+# The ways to send images, each with the name of its parameter for images, and that of its parameter for a mask, if any.
 WAYS: list[tuple[Send, str, str | None]] = [
     (by_form, "image", "mask"),
     (by_json, "image", "mask"),

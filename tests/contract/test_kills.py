@@ -8,7 +8,7 @@ from tests.contract.conftest import Contract, StartKillable
 from tests.contract.script import Step
 from tests.contract.stages import STAGES
 
-# The effect of a kill does not depend on the protocol: one relative of the Images API is enough.
+# The effect of a kill does not depend on the protocol, so one of the two APIs related to the Images API is enough.
 pytestmark = pytest.mark.parametrize(
     "contract", [name for name in STAGES if name != "openai_images (chat)"], indirect=True
 )
@@ -42,7 +42,7 @@ async def test_a_kill_during_a_submit_ends_in_one_image_or_an_unknown_outcome(
             assert (ended["status"], len(ended["pictures"])) == ("completed", 1)
         else:
             assert ended["error"]["code"] == "outcome_unknown"
-        assert await server.images_today() == 1  # an order of unknown outcome counts, too
+        assert await server.images_today() == 1  # even an order of unknown outcome counts
     assert contract.stage.registered == (arrives or contract.searchable)
 
 

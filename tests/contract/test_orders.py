@@ -1,4 +1,4 @@
-"""Orders of clients at any back end."""
+"""The course of clients' orders, which is the same at every back end."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager

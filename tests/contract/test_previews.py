@@ -1,4 +1,4 @@
-"""Previews of every back end with previews reach the streams that request them, and no other stream."""
+"""If a back end has previews, they reach the streams that request them, and no other streams."""
 
 import base64
 from collections.abc import Callable

@@ -18,7 +18,7 @@ from tests.simulated_images import KEY, SimulatedImages, looked_at, png, simulat
 
 RED, BLUE, MASK = png("red"), png("blue"), png("white")
 SIZE = "1024x1024"
-MODELS = {"litellm": "gpt-image-1.5"}  # the server behind another model accepts less than LiteLLM
+MODELS = {"litellm": "gpt-image-1.5"}  # the servers of LiteLLM's other models accept less than its profile allows
 QUERIES = {"azure": "api-version=2025-04-01-preview"}
 SIMULATORS = {"chat": "markdown"}  # by profile, if the simulator has another name
 MADE = {"seedream": (2048, 2048)}  # Seedream makes no smaller squares

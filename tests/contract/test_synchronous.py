@@ -1,4 +1,4 @@
-"""A back end whose answer to an order is the image: there is no task that could be polled later."""
+"""A back end whose answer to an order is the image, so there is no task that could be polled later."""
 
 import asyncio
 import io
@@ -25,7 +25,7 @@ MAX_FILE_BYTES = 2**20  # enough for the database and the arriving JPEG, but not
 
 
 def noise() -> bytes:
-    """A JPEG of 0.4 MB that takes more than 2 MB as a PNG."""
+    """A JPEG of 0.4 MB, which takes up more than 2 MB when it is converted to PNG."""
     image = io.BytesIO()
     Image.effect_noise(PIXELS, 100).save(image, "JPEG", quality=5)
     return image.getvalue()

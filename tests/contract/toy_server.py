@@ -18,7 +18,7 @@ from tests.sora_server import GIF
 
 Job = dict[str, Any]
 MAX_ORDER_BYTES = 2**24
-PALETTE = slice(13, 19)  # the colours in the bytes of the image
+PALETTE = slice(13, 19)  # the bytes of the image that contain its colours
 
 
 def image_of(prompt: str) -> bytes:

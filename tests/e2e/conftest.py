@@ -28,7 +28,7 @@ SIMULATOR = re.compile(r"the built-in simulator on (http://\S+)")
 
 
 def paste(line: str, folder: Path, **variables: str) -> str:
-    """Run a pasted line in a shell with these variables. On a machine without curl, a Python script replaces it."""
+    """Run a pasted line in a shell with these variables. On a machine without curl, a Python script replaces curl."""
     tools = folder / "tools"
     if shutil.which("curl") is None:
         tools.mkdir(exist_ok=True)
@@ -44,7 +44,7 @@ def paste(line: str, folder: Path, **variables: str) -> str:
 
 @dataclass
 class Program:
-    """A running `python -m sora_proxy`; `said` is the output at the start."""
+    """A running `python -m sora_proxy`; `said` is what it printed at startup."""
 
     process: subprocess.Popen[str]
     url: str
@@ -60,7 +60,7 @@ class Program:
         return (self.folder / "log").read_text()
 
     def order_fault(self, fault: str, **parameters: Any) -> None:
-        """Order a fault of the built-in simulator."""
+        """Inject a fault into the built-in simulator."""
         found = SIMULATOR.search(self.said)
         assert found is not None, self.said
         body = json.dumps({"fault": fault, **parameters}).encode()
@@ -82,7 +82,7 @@ StartProgram = Callable[..., AbstractContextManager[Program]]
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """These variables, and the part of the environment that contains no settings of the server."""
+    """These variables, and those variables of the environment that are not settings of the server."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
     return kept | variables
 
@@ -133,7 +133,7 @@ def _running(
 
 @contextlib.contextmanager
 def running_simulator(*options: str) -> Iterator[str]:
-    """Run the simulator as a process of its own; yields the address that it prints."""
+    """Run the simulator in a separate process; yields the address that it prints."""
     process = subprocess.Popen(
         [sys.executable, "-m", "sora_proxy", "simulator", "--port", "0", *options],
         env=clean_environment(),

@@ -1,4 +1,4 @@
-"""The features of curl that the printed and documented lines need, for machines without curl."""
+"""Replaces curl on machines without it. Has the options of curl that the printed and documented commands use."""
 
 import argparse
 import sys

@@ -7,7 +7,7 @@ from tests.markdown_pages import README, code_blocks
 CUT_WORD = re.compile(r"[\w-]+…")
 NUMBER = re.compile(r"\d+")
 STARTS = "make run"
-# The beginnings of commands that no test runs: the tests install no Docker, and do not run themselves.
+# How the commands begin that no test runs: the tests do not install Docker, and do not run themselves.
 EXCEPTED = ("docker ", "make test")
 
 

@@ -31,7 +31,7 @@ IMAGE = re.compile(r"/images/([0-9a-f]{32}\.png)")
 
 @dataclass
 class Server:
-    """A server in front of a simulator, with objects for the placeholders of the commands."""
+    """A server in front of a simulator. It has an order, a key or a back end for each placeholder of the commands."""
 
     url: str
     numbers: Iterator[int] = field(default_factory=itertools.count)

@@ -35,7 +35,7 @@ def test_python_can_run_the_checkout_folder_as_the_program(start_program: StartP
     ],
     ids=["python -m", "python dot", "the installed script"],
 )
-def test_a_start_on_windows_prints_one_line_with_the_supported_systems(start: str, tmp_path: Path) -> None:
+def test_startup_on_windows_prints_one_line_with_the_supported_systems(start: str, tmp_path: Path) -> None:
     # On Windows, the modules that exist only on POSIX systems can't be imported.
     windows = "import runpy, sys; sys.platform = 'win32'; sys.modules.update(dict.fromkeys(['fcntl', 'resource']))"
     command = [sys.executable, "-c", f"{windows}; {start}"]
@@ -62,7 +62,7 @@ def test_the_banner_shows_the_configured_server_if_there_are_keys(start_program:
     ],
     ids=str,
 )
-def test_the_start_shows_the_back_end_and_warns_about_the_simulator(
+def test_startup_shows_the_back_end_and_warns_about_the_simulator(
     start_program: StartProgram, settings: dict[str, str], backend: str, reason: str | None
 ) -> None:
     with start_program(**settings) as program:
@@ -84,7 +84,7 @@ def run(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_each_bad_setting_is_reported_in_one_line_and_ends_the_start(tmp_path: Path) -> None:
+def test_startup_fails_with_one_line_for_each_bad_setting(tmp_path: Path) -> None:
     secret = "sk-very-secret"
     ended = run(tmp_path, API_PORT="http", POLL_INTERVAL="-1", API_KEYS=f'[{{"key": "{secret}", "weight": 0}}]')
     lines = ended.stderr.splitlines()
@@ -95,7 +95,7 @@ def test_each_bad_setting_is_reported_in_one_line_and_ends_the_start(tmp_path: P
     assert ended.stdout == ""
 
 
-def test_a_missing_key_file_ends_the_start_with_one_line(tmp_path: Path) -> None:
+def test_startup_fails_with_one_line_if_the_key_file_is_missing(tmp_path: Path) -> None:
     ended = run(tmp_path, API_PORT="0", KEYS_STORAGE_FILE="keys/my_keys.json", SORA_BASE_URL="http://127.0.0.1:9")
     assert ended.returncode == 2
     assert ended.stderr == "KEYS_STORAGE_FILE: keys/my_keys.json: No such file or directory\n"
@@ -114,7 +114,7 @@ def test_a_missing_key_file_ends_the_start_with_one_line(tmp_path: Path) -> None
     ],
     ids=lambda mistake: next(iter(mistake)),
 )
-def test_an_empty_or_misspelt_back_end_option_ends_the_start(
+def test_startup_fails_if_a_back_end_option_is_empty_or_misspelt(
     tmp_path: Path, start_program: StartProgram, mistake: dict[str, str]
 ) -> None:
     ended = run(tmp_path, API_PORT="0", **mistake)
@@ -130,7 +130,7 @@ def test_an_empty_or_misspelt_back_end_option_ends_the_start(
 @pytest.mark.parametrize(
     "line", ["API_KEYS=", 'SORA_BASE_URL=""', "KEYS_STORAGE_FILE", "upstream=", "SORA_API_KEYS=[]"]
 )
-def test_an_empty_back_end_option_in_a_settings_file_ends_the_start(tmp_path: Path, file: str, line: str) -> None:
+def test_startup_fails_if_a_settings_file_has_an_empty_back_end_option(tmp_path: Path, file: str, line: str) -> None:
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"{line}\n")
@@ -142,7 +142,9 @@ def test_an_empty_back_end_option_in_a_settings_file_ends_the_start(tmp_path: Pa
 
 @pytest.mark.parametrize("file", [".env", "config/sora_proxy.env"])
 @pytest.mark.parametrize("kind", ["folder", "dangling link"])
-def test_a_settings_file_that_is_not_a_file_ends_the_start(tmp_path: Path, file: str, kind: str) -> None:
+def test_startup_fails_if_the_settings_file_is_a_folder_or_a_dangling_link(
+    tmp_path: Path, file: str, kind: str
+) -> None:
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
     if kind == "folder":
@@ -170,7 +172,7 @@ def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_second_process_on_the_same_folder_refuses_to_start(start_program: StartProgram) -> None:
+def test_a_second_process_in_the_same_folder_refuses_to_start(start_program: StartProgram) -> None:
     with start_program() as program:
         ended = run(program.folder, API_HOST="127.0.0.1", API_PORT="0")
     assert ended.returncode == 2
@@ -196,7 +198,7 @@ def test_a_port_chosen_by_the_system_is_shown_and_used_in_links(start_program: S
     with start_program(API_PORT="0", API_AUTH_TOKEN=CLIENT_KEY) as program:
         assert not program.url.endswith(":0")
         body = json.dumps({"prompt": "a red fox", "response_format": "url"}).encode()
-        # The Host header is not valid in a link, so the server has to use its own port.
+        # This Host header is invalid, so the link can't be made from it and has to contain the server's own port.
         headers = {"authorization": f"Bearer {CLIENT_KEY}", "content-type": "application/json", "host": "h:many"}
         request = urllib.request.Request(f"{program.url}/v1/images/generations", body, headers)
         with urllib.request.urlopen(request) as answer:

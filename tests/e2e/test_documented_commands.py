@@ -28,7 +28,7 @@ LINK = re.compile(r"/images/[0-9a-f]{32}\.(png|webp)")
 QUICK = {"POLL_INTERVAL": "0.1", "SIMULATOR_SECONDS": "1"}
 STARTS, CALLS = [list(filter(kind, blocks("sh"))) for kind in (is_start, is_call)]
 BANNER, STREAM = blocks("text")
-# The simulator that replaces the server of each option.
+# For each option, the protocol of the simulator that replaces the documented server.
 WIRES = {"COMFYUI_URL": "comfyui", "OPENAI_BASE_URL": "images"}
 PAGES = [DOCS / "clients.md", DOCS / "coming-from-sora-api.md"]
 CALLS_OF_CLIENTS = [text for language, text in code_blocks(PAGES[0]) if language == "sh"]

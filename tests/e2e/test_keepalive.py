@@ -1,4 +1,4 @@
-"""The SDKs read an answer that was kept alive by blanks."""
+"""The SDKs can read an answer that begins with blanks, which the server sends to keep the connection open."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from tests.e2e.test_openai_028 import run
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server whose answers all begin with blanks."""
+    """A server that begins every answer with blanks."""
     folder = tmp_path_factory.mktemp("slow")
     settings = {"KEEPALIVE_AFTER": "0", "HEARTBEAT_INTERVAL": "0.05", "POLL_INTERVAL": "0.1"}
     with running_program(folder, API_AUTH_TOKEN=CLIENT_KEY, **settings) as program:

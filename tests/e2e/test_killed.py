@@ -1,4 +1,4 @@
-"""After a kill, the next process on the same folder gives the same answers."""
+"""After a process is killed, the next process in the same folder gives the same answers."""
 
 import json
 import signal
@@ -38,7 +38,7 @@ def test_repeated_orders_and_resumed_streams_are_the_same_after_a_kill(start_pro
             assert ask(program, f"{path}&starting_after={number}") == told[position:]
 
 
-def test_the_log_of_the_next_start_shows_how_many_orders_are_resumed(start_program: StartProgram) -> None:
+def test_after_a_kill_the_log_shows_how_many_orders_are_resumed(start_program: StartProgram) -> None:
     with start_program(SIMULATOR_SECONDS="600") as program:
         for _ in range(2):
             send(program, "/v1/chat/completions", ORDER | {"stream": False, "background": True})

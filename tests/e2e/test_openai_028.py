@@ -126,7 +126,7 @@ def poll(generation_id):
 def delete(path):
     requests.delete(openai.api_base + path, headers={"Authorization": "Bearer " + openai.api_key}).raise_for_status()
 """
-# The fault for prompts that contain these words.
+# The faults that are injected for prompts that contain these words.
 FAULTS = {"refused at once": "policy", "refused later": "moderation", "comes to nothing": "fail"}
 
 

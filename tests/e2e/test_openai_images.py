@@ -25,7 +25,7 @@ def client(url: str) -> Iterator[OpenAI]:
 
 
 def looked_at(encoded: str | None) -> tuple[str | None, tuple[int, int]]:
-    """Format and size of an image in base64."""
+    """The format and size of an image in base64."""
     with Image.open(io.BytesIO(base64.b64decode(encoded or "", validate=True))) as image:
         image.load()
         return image.format, image.size
@@ -72,7 +72,7 @@ def test_edit_accepts_an_image_file(client: OpenAI) -> None:
     assert answer.usage.input_tokens_details.image_tokens == 1
 
 
-def test_edit_streams_for_bytes_without_a_file_name(client: OpenAI) -> None:
+def test_an_edit_of_bytes_without_a_file_name_can_be_streamed(client: OpenAI) -> None:
     events = list(client.images.edit(image=[FOX.read_bytes()], prompt="at night", stream=True))
 
     assert [event.type for event in events] == ["image_edit.completed"]
@@ -104,7 +104,7 @@ def test_invalid_requests_raise_bad_request_errors(client: OpenAI) -> None:
     assert masked.value.param == "mask"
 
 
-def test_the_node_sdk_generates_edits_and_varies_images(url: str) -> None:
+def test_the_node_sdk_can_generate_edit_and_vary_images(url: str) -> None:
     run_node(
         f"const FOX = {str(FOX)!r};"
         r"""
@@ -144,7 +144,7 @@ await assert.rejects(client.images.generate({prompt: "a red fox", n: 5}), (error
     )
 
 
-def test_openai_028_generates_edits_and_varies_images(url: str) -> None:
+def test_openai_028_can_generate_edit_and_vary_images(url: str) -> None:
     run(
         f"""
 answer = openai.Image.create(prompt="a red fox", n=2, size="256x256")

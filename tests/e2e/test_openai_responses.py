@@ -108,7 +108,7 @@ def test_unknown_models_and_responses_raise_the_matching_errors(client: OpenAI) 
         client.responses.retrieve("resp_none")
 
 
-def test_the_node_sdk_creates_streams_cancels_and_deletes_responses(url: str, program: Program) -> None:
+def test_the_node_sdk_can_create_stream_cancel_and_delete_responses(url: str, program: Program) -> None:
     program.order_fault("never_finish", prompt="a slow fox")
     run_node(
         r"""

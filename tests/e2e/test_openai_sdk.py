@@ -1,4 +1,4 @@
-"""The newest openai SDK, with all its kinds of calls and strict validation."""
+"""Chat completions with the newest openai SDK for Python, with strict validation of the answers."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ def client(url: str) -> Iterator[OpenAI]:
 
 @pytest.fixture
 async def async_client(url: str) -> AsyncIterator[AsyncOpenAI]:
-    # The client is made on a thread, because its constructor reads the CA bundle.
+    # The client is made in a thread, because its constructor blocks while it reads the CA bundle.
     client = await asyncio.to_thread(AsyncOpenAI, base_url=url, api_key=CLIENT_KEY, _strict_response_validation=True)
     async with client:
         yield client
@@ -94,7 +94,8 @@ def test_a_raw_response_has_the_ids_and_the_back_end_in_its_headers(client: Open
 
 
 def test_a_background_completion_can_be_retrieved(url: str) -> None:
-    # Not strict: OpenAI has no finish reason "processing", and clients get it only on request.
+    # Validation is not strict, because OpenAI has no finish reason "processing". Only clients that ask for a background
+    # completion get this reason.
     with OpenAI(base_url=url, api_key=CLIENT_KEY) as client:
         completion = client.chat.completions.create(
             model="sora-1.0",
@@ -174,7 +175,7 @@ def test_stored_completions_can_be_changed_listed_and_deleted(client: OpenAI) ->
     listed = client.chat.completions.list(metadata={"album": "other"}, limit=1, order="desc")
     assert [completion.id for completion in listed] == [made.id]
     assert client.chat.completions.list(limit=0, after="after").data == []
-    # The raw answer is read, because the SDK's strict validation rejects the type "user", which OpenAI sends, too.
+    # The raw answer is read, because the SDK's strict validation rejects the role "user", which OpenAI also sends.
     raw = client.chat.completions.messages.with_raw_response.list(made.id)
     assert [message["content"] for message in raw.http_response.json()["data"]] == ["a red fox"]
     assert client.chat.completions.delete(made.id).deleted

@@ -1,4 +1,4 @@
-"""Schemathesis sends valid and invalid requests, made from the API document, to a running server."""
+"""Schemathesis generates valid and invalid requests from the API document, and sends them to a running server."""
 
 import json
 import re
@@ -29,7 +29,7 @@ QUICKLY: dict[str, Any] = {
     "suppress_health_check": [*HealthCheck],
 }
 ROUTES = [(route.method, re.sub(r":[^{}]+}", "}", route.path)) for route in [*OPEN, *FOR_CLIENTS, *FOR_OPERATORS]]
-# It is not checked that every valid request is accepted, because prompts need words and sizes must be supported.
+# No check demands that every valid request is accepted, since the document does not state which prompts and sizes are.
 CHECKS = [
     checks.not_a_server_error,
     checks.status_code_conformance,
@@ -67,7 +67,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         "API_AUTH_TOKEN": CLIENT_KEY,
         "ADMIN_KEY": ADMIN_KEY,
         "UPSTREAM": "simulator",
-    }  # a configured simulator accepts keys
+    }  # keys can be added only if UPSTREAM chooses the simulator
     with running_program(folder, **keys, POLL_INTERVAL="0.1", SIMULATOR_SECONDS="0.1", SYNC_WAIT="0") as program:
         with urllib.request.urlopen(f"{program.url}/openapi.json") as answer:
             document = json.load(answer)
@@ -98,4 +98,4 @@ def test_every_route_behaves_as_the_api_document_states(api: Api, method: str, p
     try:
         ask()
     except Unsatisfiable:
-        assert mode is GenerationMode.NEGATIVE  # a route without parameters has no bad requests
+        assert mode is GenerationMode.NEGATIVE  # there are no invalid requests to a route without parameters

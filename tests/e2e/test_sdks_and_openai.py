@@ -1,4 +1,4 @@
-"""The official SDKs in front of the program, which is in front of a simulated OpenAI: an order by each API."""
+"""The official SDKs place orders through each API of the program, which sends them to a simulated OpenAI server."""
 
 import base64
 import hashlib
@@ -30,7 +30,7 @@ class Simulated:
     url: str
 
     def new_orders(self) -> list[dict[str, Any]]:
-        """The orders that the server got since the last call of this method."""
+        """The orders that the server has received since the last call of this method."""
         root = self.url.removesuffix("/v1")
         with urllib.request.urlopen(f"{root}/simulator/stats") as answer:
             requests = json.loads(answer.read())["requests"]

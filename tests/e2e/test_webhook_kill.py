@@ -1,4 +1,4 @@
-"""A webhook is delivered again if our server is killed during the delivery."""
+"""A webhook is delivered again if the server is killed during the delivery."""
 
 import json
 import socket

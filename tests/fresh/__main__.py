@@ -38,7 +38,7 @@ def main() -> int:
     if reason := obstacle():
         sys.exit(reason)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(1))  # this ends running commands, and removes their folders
+        signal.signal(number, lambda *_: sys.exit(1))  # this ends the running command, and removes its folder
     CACHE.mkdir(exist_ok=True)
     rows = {suite: _tried(suite, only_run=options.only_run) for suite in options.suites}
     _show(rows)
@@ -47,7 +47,7 @@ def main() -> int:
 
 def _tried(suite: str, *, only_run: bool) -> Row:
     """The measurements of one suite, by column."""
-    _say(suite, "copying the bare system, or making it by debootstrap (a minute)")
+    _say(suite, "copying the bare system, or creating it with debootstrap (takes a minute)")
     try:
         with bare_system(suite, CACHE) as system:
             return _measured(suite, system, only_run=only_run)

@@ -26,17 +26,17 @@ MAX_RUN_SECONDS, MAX_TEST_SECONDS = 900, 5400
 # The server is on this machine, so no proxy is used.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-Lines = Iterator[tuple[float, str]]  # with the seconds since the start of the command
+Lines = Iterator[tuple[float, str]]  # lines, each with the seconds since the command was started
 
 
 class BrokenError(Exception):
-    """A command of the README failed. The text has the missing result, and the name of the file with the output."""
+    """A command of the README failed. The message names the missing result, and the file with the output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`make run`: seconds from the start to the banner, seconds from there to the image, and bytes of the clone at the
-    end."""
+    """`make run`: seconds until the banner, seconds from the banner to the image, and the final size of the clone in
+    bytes."""
 
     banner: float
     image: float
@@ -45,7 +45,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """`make test`: seconds of the set-up, bytes of the clone at the end, counts of results, seconds of the tests."""
+    """`make test`: seconds of the set-up, the final size of the clone in bytes, counts of results, seconds of the
+    tests."""
 
     setup: float
     size: int

@@ -1,4 +1,4 @@
-"""Bare Debian systems, made by debootstrap and entered by chroot."""
+"""Bare Debian systems, which are created with debootstrap and entered with chroot."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ CA_BUNDLE = Path("etc/ssl/certs/host.pem")  # the path of the host's certificate
 CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy")
 PASSED = (*PROXY_VARIABLES, *(name.upper() for name in PROXY_VARIABLES), "PIP_INDEX_URL", "API_PORT")
-# Mounts and processes end with the namespaces, and the namespaces end with `unshare`, however `unshare` ends.
+# However `unshare` ends, its namespaces end with it, and so do the mounts and processes in them.
 UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 
 
@@ -27,7 +27,7 @@ def obstacle() -> str:
     if shutil.which("debootstrap") is None:
         return "make fresh needs debootstrap; on Debian or Ubuntu: apt-get install debootstrap"
     if subprocess.run([*UNSHARE, "--mount-proc", "true"], check=False, capture_output=True).returncode != 0:
-        return "make fresh needs to mount, which is not permitted here"
+        return "make fresh needs to mount file systems, which is not permitted here"
     return ""
 
 
@@ -65,7 +65,8 @@ class System:
 
 @contextlib.contextmanager
 def bare_system(suite: str, cache: Path) -> Iterator[System]:
-    """A copy of the suite's bare system, removed at the end. The original is made once and kept in `cache`."""
+    """A copy of the suite's bare system, which is removed at the end. The original is created once and kept in
+    `cache`."""
     original = cache / suite
     if not original.exists():
         _debootstrap(suite, original)

@@ -1,4 +1,4 @@
-"""Fixtures of the tests on real sockets."""
+"""Fixtures for the tests that use real sockets."""
 
 from collections.abc import AsyncIterator
 

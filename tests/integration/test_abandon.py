@@ -1,4 +1,4 @@
-"""Orders of clients that disconnect continue, or are cancelled if the operator or the order requests that."""
+"""An order whose client disconnects continues, or is cancelled if the operator's options or the order demand it."""
 
 import asyncio
 import contextlib
@@ -56,7 +56,7 @@ async def until_cancelled(proxy: Proxy, generation_id: str) -> None:
 
 
 async def until_read_by(proxy: Proxy, readers: int) -> None:
-    """Wait until the server counts this number of waiting clients."""
+    """Wait until the server counts this number of clients that are waiting for an answer or reading a stream."""
 
     async def look() -> bool:
         return proxy.app[READERS]._reading.total() == readers
@@ -140,7 +140,7 @@ async def test_an_order_answered_with_processing_is_not_abandoned(start_proxy: S
 
 
 async def leave_a_stopping_server(proxy: Proxy, generation_id: str) -> None:
-    """Act as a client that leaves while the server stops, and does not come back in time."""
+    """Act as a client that disconnects while the server is stopping, and does not reconnect in time."""
     readers = proxy.app[READERS]
     readers._grace = 0.0
     generation = await proxy.app[SUPERVISOR].find(generation_id, fingerprint(CLIENT_KEY))
@@ -150,7 +150,7 @@ async def leave_a_stopping_server(proxy: Proxy, generation_id: str) -> None:
     await readers._abandoned[generation_id]
 
 
-async def test_stopping_the_server_abandons_no_order(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_stopping_the_server_does_not_abandon_orders(start_proxy: StartProxy, sora: Sora) -> None:
     settings = in_front_of(sora, on_abandon="cancel")
     async with start_proxy(**settings, abandon_grace=PATIENCE) as proxy:
         left, late = await order_and_leave(proxy), await place(proxy, "late")
@@ -171,7 +171,7 @@ async def test_an_unknown_x_on_disconnect_value_is_refused_before_an_order_is_pl
     assert not sora.orders
 
 
-async def test_readers_that_leave_after_the_end_leave_no_record(proxy: Proxy, sora: Sora) -> None:
+async def test_readers_that_disconnect_after_the_end_are_not_remembered(proxy: Proxy, sora: Sora) -> None:
     generation = await proxy.app[SUPERVISOR].find(await place(proxy), fingerprint(CLIENT_KEY))
     assert generation is not None
 
@@ -200,5 +200,5 @@ async def test_only_cancelled_orders_are_logged_as_cancelled(
             return not proxy.app[READERS]._abandoned
 
         await eventually(over)
-        was_cancelled = await status(proxy, generation_id) == "cancelled"  # true only on a very slow machine
+        was_cancelled = await status(proxy, generation_id) == "cancelled"  # true only if the machine is very slow
         assert ("abandoned order cancelled" in caplog.text) is was_cancelled

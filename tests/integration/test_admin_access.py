@@ -87,7 +87,7 @@ async def test_a_session_token_works_like_the_admin_key_until_logout(
     assert (await login(session, proxy))[0] == 200
 
 
-async def test_a_session_token_is_not_a_client_key_and_expires_at_a_restart(
+async def test_a_session_token_is_not_a_client_key_and_is_invalid_after_a_restart(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
     async with start_proxy() as proxy:
@@ -101,7 +101,7 @@ async def test_a_session_token_is_not_a_client_key_and_expires_at_a_restart(
 async def test_failed_logins_are_rate_limited_and_other_requests_are_not(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
-    """The failed logins come at the same time from one address, with made-up addresses in their headers."""
+    """All failed logins come at once, and from one address. Their headers contain other, made-up addresses."""
     async with start_proxy(trusted_proxies="10.0.0.0/8") as proxy:
         tries = (
             login(session, proxy, f"guess {n}", **{"x-forwarded-for": f"198.51.100.{n % 100}"}) for n in range(300)

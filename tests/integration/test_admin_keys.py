@@ -1,4 +1,4 @@
-"""Upstream keys in the admin API: changes take effect at once, for running orders too, and survive a restart."""
+"""Upstream keys in the admin API: changes take effect at once, including for running orders, and survive a restart."""
 
 import asyncio
 import contextlib
@@ -53,7 +53,7 @@ class Admin:
         return dict(await self.get(f"{KEYS}/{fingerprint(token)}"))
 
     async def until(self, state: str, token: str = UPSTREAM_TOKEN) -> dict[str, Any]:
-        """The key, once the key is in this state."""
+        """Wait until the key is in this state; returns the key."""
 
         async def look() -> dict[str, Any] | None:
             _, key = await self.ask("GET", f"{KEYS}/{fingerprint(token)}")
@@ -81,7 +81,7 @@ async def admin(proxy: Proxy, session: aiohttp.ClientSession) -> Admin:
 
 
 async def orders_of(simulator: Simulator, token: str) -> int:
-    """The number of orders that came with a token."""
+    """The number of orders that were sent with a token."""
     return int((await simulator.stats())["requests"]["submit"].get(token, 0))
 
 
@@ -152,7 +152,7 @@ async def test_raising_the_limit_of_a_key_sends_waiting_orders_at_once(
         await simulator.wait_for(registered=1)
         assert (await admin.until("busy"))["tasks"] == 1
         await admin.change(fingerprint(UPSTREAM_TOKEN), max_concurrent=2)
-        await simulator.wait_for(registered=2)  # the first order still runs
+        await simulator.wait_for(registered=2)  # the first order is still running
         await simulator.let_pass()
         assert (await read_stream(first)).done
         assert (await read_stream(second)).done
@@ -232,7 +232,7 @@ async def test_a_key_can_be_deleted_only_while_it_has_no_tasks(
             assert refused.status == 503
 
 
-async def test_a_key_of_the_configuration_is_disabled_rather_than_deleted(admin: Admin) -> None:
+async def test_a_key_of_the_configuration_cannot_be_deleted(admin: Admin) -> None:
     status, body = await admin.ask("DELETE", f"{KEYS}/{fingerprint(UPSTREAM_TOKEN)}")
     assert (status, body["error"]["code"]) == (409, "key_has_source")
 
@@ -281,7 +281,7 @@ async def test_two_keys_never_have_the_same_token(admin: Admin) -> None:
         status, body = await admin.ask(method, path, {"key": f"Bearer {TOKEN}"})
         assert (status, body["error"]["code"], body["error"]["param"]) == (409, "key_exists", "key")
     await admin.change(key_id, key="a-third-token-of-the-tests")
-    assert (await admin.ask("POST", KEYS, {"key": TOKEN}))[0] == 409  # the id of that key still comes from this token
+    assert (await admin.ask("POST", KEYS, {"key": TOKEN}))[0] == 409  # the key's id is still derived from this token
 
 
 async def test_null_resets_a_field_to_its_default(admin: Admin) -> None:
@@ -297,7 +297,7 @@ async def test_null_resets_a_field_to_its_default(admin: Admin) -> None:
 # --- Health -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_cooldown_survives_a_restart_and_one_call_ends_it(
+async def test_a_cooldown_survives_a_restart_and_an_operator_can_end_it(
     start_admin: StartAdmin, simulator: Simulator
 ) -> None:
     settings = in_front_of(simulator)
@@ -329,7 +329,7 @@ async def test_testing_a_key_shows_its_health_and_revives_a_working_key(admin: A
     assert (await simulator.stats())["registered"] == 0
 
 
-async def test_the_expiry_of_a_token_is_read_and_shown(admin: Admin) -> None:
+async def test_the_expiry_time_in_a_token_is_shown(admin: Admin) -> None:
     end = int(time.time()) + 3600
     token = jwt.encode({"exp": end}, "a secret that nobody here knows, of 32 bytes", "HS256")
     assert (await admin.add(key=token))["expires_at"] == end
@@ -410,7 +410,7 @@ async def test_an_invalid_bulk_request_is_refused_with_the_name_of_the_field(
     assert (status, told["error"]["param"]) == (400, param)
 
 
-async def test_a_thousand_keys_are_added_paged_and_filtered(admin: Admin) -> None:
+async def test_a_thousand_keys_can_be_imported_paged_and_filtered(admin: Admin) -> None:
     text = "\n".join(f"token-{n:04}-of-the-tests" for n in range(1000))
     status, _ = await admin.ask("POST", f"{KEYS}/import", {"text": text})
     assert status == 200
@@ -460,7 +460,7 @@ async def test_edits_of_the_key_file_take_effect_but_a_broken_file_changes_nothi
         assert await asyncio.to_thread(file.read_text) == "[{"
 
 
-async def test_a_key_removed_from_the_configuration_is_disabled_until_its_return(
+async def test_a_key_removed_from_the_configuration_is_disabled_until_it_is_configured_again(
     start_admin: StartAdmin, simulator: Simulator
 ) -> None:
     configured = in_front_of(simulator)
@@ -478,7 +478,7 @@ async def test_a_key_removed_from_the_configuration_is_disabled_until_its_return
 # --- Usage, queue and audit log ---------------------------------------------------------------------------------------
 
 
-async def test_operators_see_usage_queue_and_running_generations(
+async def test_operators_see_the_usage_the_queue_and_the_unfinished_generations(
     start_admin: StartAdmin, start_simulator: StartSimulator
 ) -> None:
     async with (

@@ -1,4 +1,4 @@
-"""Settings that operators change while the server runs: changes take effect at once, are stored and audited."""
+"""Options that operators change at run time: changes take effect at once, and are stored and audited."""
 
 import logging
 from typing import Any
@@ -87,7 +87,7 @@ async def test_a_waiting_order_uses_a_new_egress_at_once(
         assert answer.status == 200
 
 
-async def test_verbose_logging_is_switched_on_and_off_while_the_server_runs(
+async def test_verbose_logging_can_be_switched_on_and_off_at_run_time(
     proxy: Proxy, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     level = logging.getLogger().level

@@ -208,7 +208,9 @@ async def test_models_of_a_closed_service_show_its_shutdown_date(start_proxy: St
         assert (await proxy.get("/v1/models/sora-1.0"))["shutdown_date"] == "2026-04-26"
 
 
-async def test_another_clients_generation_is_unknown(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+async def test_the_generation_of_another_client_is_answered_like_an_unknown_one(
+    proxy: Proxy, session: aiohttp.ClientSession
+) -> None:
     async with proxy.chat() as answer:
         generation_id = (await answer.json())["id"]
     answers = []

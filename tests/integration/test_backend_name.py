@@ -74,7 +74,9 @@ async def test_every_later_answer_about_an_order_contains_the_back_ends_name(
         assert listed["backend"] == "sora"
 
 
-async def test_answers_that_concern_no_order_contain_no_back_end_name(start_proxy: StartProxy, sora: Sora) -> None:
+async def test_answers_that_are_not_about_an_order_do_not_contain_a_back_end_name(
+    start_proxy: StartProxy, sora: Sora
+) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
         assert await header_of(proxy, "GET", "/health") == (200, None)
         assert await header_of(proxy, "GET", "/v1/models") == (200, None)
@@ -124,11 +126,11 @@ async def test_every_answer_to_an_operator_contains_the_back_ends_name(
         url = proxy.url + path.replace("{id}", "unknown").replace("{name}", "unknown")
         async with proxy.client.get(url, headers={"authorization": f"Bearer {ADMIN_KEY}"}) as answer:
             assert answer.headers[HEADER] == "sora"
-        async with proxy.client.get(url) as answer:  # with the key of a client
+        async with proxy.client.get(url) as answer:  # with a client key
             assert (answer.status, answer.headers.get(HEADER)) == (403, None)
 
 
-async def test_orders_of_an_unconfigured_back_end_wait_until_its_return(
+async def test_orders_of_a_removed_back_end_wait_until_it_is_configured_again(
     start_proxy: StartProxy, simulator: Simulator, sora: Sora, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     running, unknown, saving, cancelled = (generation(f"image {number}") for number in range(4))
@@ -142,7 +144,7 @@ async def test_orders_of_an_unconfigured_back_end_wait_until_its_return(
         (cancelled, on_the_key(Status.running, backend="sora", task_id=tasks[cancelled.id])),
     )
     async with start_proxy(upstream="simulator", image_localization=True) as proxy:
-        await outcome(proxy, await place(proxy))  # other orders are made meanwhile
+        await outcome(proxy, await place(proxy))  # meanwhile, other orders are made
         for each in (running, unknown, saving):
             assert (await proxy.get(f"/v1/generation/{each.id}"))["choices"][0]["finish_reason"] == "processing"
         as_operator = {"authorization": f"Bearer {ADMIN_KEY}"}
@@ -150,7 +152,7 @@ async def test_orders_of_an_unconfigured_back_end_wait_until_its_return(
             shown = {each["id"]: each["backend"] for each in (await answer.json())["data"]}
         assert shown == dict.fromkeys((each.id for each in (running, unknown, saving, cancelled)), "sora")
         async with proxy.client.get(f"{proxy.url}/v1/generation/{running.id}/events") as answer:
-            assert await answer.content.readline() == b": ping\n"  # no event reports an end
+            assert await answer.content.readline() == b": ping\n"  # a heartbeat, since the order has not ended
         assert await header_of(proxy, "POST", f"/v1/generation/{cancelled.id}/cancel") == (200, "sora")
         assert (await proxy.get(f"/v1/generation/{cancelled.id}"))["choices"][0]["finish_reason"] == "error"
     assert "without back end" in caplog.text

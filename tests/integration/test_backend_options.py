@@ -1,4 +1,4 @@
-"""Options of back ends and headers of keys: valid values, the shown values, and the effect of a change."""
+"""Options of back ends and headers of keys: which values are valid, what is shown of them, and what a change does."""
 
 import asyncio
 import sqlite3
@@ -27,13 +27,13 @@ async def options_of(proxy: Proxy) -> dict[str, Any]:
 
 
 async def sent_headers(proxy: Proxy, server: Sora, *names: str) -> list[str | None]:
-    """The values of these headers in an order that the server receives."""
+    """Place an order; returns the values of these headers that the back end's server receives with it."""
     assert await made_by(proxy)
     return [server.headers.get(name) for name in names]
 
 
 async def change_database(folder: Path, statement: str, *values: str) -> None:
-    """Change stored records of a stopped server."""
+    """Change the database of a server that is not running."""
 
     def change() -> None:
         database = sqlite3.connect(folder / "data" / "sora_proxy.db")
@@ -62,7 +62,7 @@ async def change_database(folder: Path, statement: str, *values: str) -> None:
     ],
     ids=str,
 )
-async def test_setting_headers_that_cannot_be_sent_is_refused(
+async def test_headers_that_cannot_be_sent_are_refused(
     start_proxy: StartProxy, server: Sora, headers: Any, param: str
 ) -> None:
     async with start_proxy(backends=[entry("first", server)]) as proxy:
@@ -150,7 +150,7 @@ async def test_errors_about_wrong_types_use_the_terms_of_json(start_proxy: Start
         "UPDATE backends SET origin = 'elsewhere'",
     ],
 )
-async def test_an_unreadable_stored_back_end_is_skipped_at_the_start(
+async def test_an_unreadable_stored_back_end_is_skipped_at_startup(
     start_proxy: StartProxy, server: Sora, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
     first = {"backends": [entry("first", server)]}
@@ -176,7 +176,7 @@ async def test_an_unreadable_stored_back_end_is_skipped_at_the_start(
         "UPDATE keys SET memory = '5'",
     ],
 )
-async def test_an_unreadable_stored_key_is_skipped_at_the_start(
+async def test_an_unreadable_stored_key_is_skipped_at_startup(
     start_proxy: StartProxy, server: Sora, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
     settings = in_front_of(server)

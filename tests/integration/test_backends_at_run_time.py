@@ -1,4 +1,4 @@
-"""Back ends that operators add, change, drain and delete while the server runs, and that survive its restart."""
+"""Operators add, change, drain and delete back ends while the server is running; the changes survive a restart."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ async def states(proxy: Proxy) -> dict[str, str]:
 
 
 async def made_by(proxy: Proxy, **fields: Any) -> str | None:
-    """The back end that makes an order; None if the order is refused."""
+    """Place an order; returns the name of the back end that makes it, or None if the order is refused."""
     async with proxy.chat(**fields) as answer:
         return answer.headers[HEADER] if answer.status == 200 else None
 
@@ -82,7 +82,7 @@ async def test_a_drained_back_end_finishes_its_orders_and_gets_no_new_orders(
         assert await made_by(proxy) == "first"
 
 
-async def test_a_waiting_order_moves_to_a_back_end_that_is_added(
+async def test_a_waiting_order_moves_to_a_newly_added_back_end(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     servers[0].on_order = servers[0].take_and_run
@@ -142,7 +142,7 @@ async def test_a_back_end_without_a_configured_key_works_before_and_after_a_rest
             assert (await proxy.ask("PATCH", f"/admin/api/keys/{key['id']}", {"max_rpm": 30}))[1]["max_rpm"] == 30
 
 
-async def test_keys_keep_their_state_when_moved_between_older_options_and_an_entry(
+async def test_keys_keep_their_state_when_moved_between_older_options_and_backends(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     async def refuse(_order: Order) -> web.StreamResponse:
@@ -219,7 +219,7 @@ async def test_a_back_end_is_deleted_with_its_keys_once_its_orders_have_ended(
         assert await states(proxy) == {"first": "ready", "second": "ready"}
 
 
-async def test_an_import_applies_only_changes_of_the_configuration(
+async def test_a_restart_applies_only_what_has_changed_in_the_configuration(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     both = [entry("first", servers[0]), entry("second", servers[1])]
@@ -300,7 +300,7 @@ async def test_header_values_of_back_ends_are_not_shown(start_proxy: StartProxy,
         assert await made_by(proxy) == "first"
 
 
-async def test_no_back_end_can_be_added_while_the_simulator_answers(
+async def test_no_back_end_can_be_added_while_the_simulator_is_used_by_default(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     async with start_proxy() as proxy:
@@ -309,9 +309,7 @@ async def test_no_back_end_can_be_added_while_the_simulator_answers(
         assert await states(proxy) == {"simulator": "ready"}
 
 
-async def test_a_daily_cap_can_be_changed_while_the_server_runs(
-    start_proxy: StartProxy, servers: tuple[Sora, Sora]
-) -> None:
+async def test_a_daily_cap_can_be_changed_at_run_time(start_proxy: StartProxy, servers: tuple[Sora, Sora]) -> None:
     async with start_proxy(backends=[entry("first", servers[0]), entry("second", servers[1])]) as proxy:
         assert await made_by(proxy) == "first"
         await proxy.ask("PATCH", f"{BACKENDS}/first", {"options": {"max_images_per_day": 1}})

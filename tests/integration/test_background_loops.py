@@ -1,4 +1,4 @@
-"""The death of a killed background loop is logged and shown, and the loop is restarted."""
+"""If a background loop is killed, this is logged and shown, and the loop is restarted."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from sora_proxy.key_keeping.registry import KeyRegistry
 from tests.conftest import Proxy, Simulator, StartProxy, in_front_of, upstream_keys
 from tests.eventually import eventually
 
-SECONDS = 60  # the maximum duration of each test
+SECONDS = 60  # the time limit of each test
 LOOPS = ["key_expiry", "key_source", "retention", "webhooks"]
 
 

@@ -114,7 +114,7 @@ async def test_the_key_of_a_cancelled_order_stays_busy_after_a_restart(start_pro
         again = await cancel(proxy, generation_id)
         assert again | {"backend_id": None} == described | {
             "backend_id": None
-        }  # the call that sets the id may have come between both cancellations
+        }  # the id may have been set between the two cancellations
         await check_the_key_is_busy_until_the_task_has_ended(proxy, sora)
 
 
@@ -239,7 +239,7 @@ async def test_orders_cancelled_at_any_moment_all_end(
         return str((await cancel(proxy, generation_id))["status"])
 
     async with start_simulator(seconds=0.2) as simulator:
-        # The rate allows half of the orders in the first minute; the other orders are cancelled in the queue.
+        # The rate limit allows only half of the orders in the first minute. The others are cancelled in the queue.
         settings = simulator_in_front_of(simulator, max_rpm=20) | {
             "image_localization": True,
             "max_queue_wait": 3600.0,

@@ -19,14 +19,14 @@ MARKDOWN_IMAGE = re.compile(r"!\[(?P<title>.*)\]\((?P<url>http\S+)\)")
 
 
 def data_uri(colour: str, kind: str = "PNG") -> str:
-    """A small image of one colour."""
+    """A small image of one colour, as a data URI."""
     out = io.BytesIO()
     Image.new("RGB", (320, 240), colour).save(out, kind)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 async def fetch_image(proxy: Proxy, url: str) -> Image.Image:
-    # The request has no key, like that of an <img> element.
+    # The request has no key, because a browser sends none for an <img> element.
     async with proxy.client.get(url, headers={"authorization": ""}) as answer:
         assert answer.status == 200
         assert answer.headers["content-type"] == "image/png"
@@ -222,7 +222,7 @@ async def test_an_answer_without_streaming_waits_for_the_image(proxy: Proxy) -> 
     [({"background": True}, {}), ({}, {"prefer": "respond-async"}), ({}, {"prefer": "wait=0"})],
     ids=["background", "respond-async", "wait=0"],
 )
-async def test_a_client_that_requests_no_wait_can_poll_for_the_image(
+async def test_a_client_that_asks_not_to_wait_can_poll_for_the_image(
     proxy: Proxy, fields: dict[str, Any], headers: dict[str, str]
 ) -> None:
     async with proxy.chat(headers=headers, **fields) as answer:
@@ -249,7 +249,7 @@ async def test_an_order_that_outlasts_sync_wait_is_answered_with_processing(
         assert (await answer.json())["choices"][0]["finish_reason"] == "processing"
 
 
-async def test_polls_by_clients_cause_no_calls_to_the_back_end(proxy: Proxy, simulator: Simulator) -> None:
+async def test_polls_by_clients_do_not_cause_calls_to_the_back_end(proxy: Proxy, simulator: Simulator) -> None:
     async with proxy.chat() as answer:
         generation_id = (await answer.json())["id"]
     before = (await simulator.stats())["requests"]
@@ -301,7 +301,7 @@ async def test_progress_can_be_switched_off(start_simulator: StartSimulator, sta
     ):
         await simulator.let_pass(HOUR / 2)
         looks = sum((await simulator.stats())["requests"].get("list", {}).values())
-        # At least one poll has seen the progress by then.
+        # After two more calls, at least one poll has seen the progress.
         await simulator.wait_for(endpoint="list", count=looks + 2)
         await simulator.let_pass(HOUR / 2)
         stream = await read_stream(answer)
@@ -310,10 +310,10 @@ async def test_progress_can_be_switched_off(start_simulator: StartSimulator, sta
     assert MARKDOWN_IMAGE.fullmatch(stream.content)
 
 
-async def test_a_stream_without_progress_still_sends_heartbeats(
+async def test_a_stream_that_hides_progress_sends_heartbeats_instead(
     start_proxy: StartProxy, start_simulator: StartSimulator
 ) -> None:
-    """Polls report progress all the time, so no heartbeat is caused by a silence of the heartbeat interval."""
+    """Each heartbeat replaces progress: the heartbeat interval is so long that silence alone causes no heartbeat."""
     async with (
         start_simulator(seconds=HOUR) as simulator,
         start_proxy(**in_front_of(simulator), progress_style="none", heartbeat_interval=60) as proxy,

@@ -1,4 +1,4 @@
-"""Images in chat answers, from a server whose answers each test sets."""
+"""Images in chat answers. Each test sets the answers of the server."""
 
 import asyncio
 import base64
@@ -35,7 +35,7 @@ def chat_entry(server: OpenAIServer, profile: str = "openrouter", **fields: Any)
 
 
 async def made(proxy: Proxy, **fields: Any) -> bytes:
-    """The first image of an order."""
+    """Place an order; returns its first image."""
     status, found, _ = await generate(proxy, model=MODEL, **fields)
     assert status == 200, found
     return base64.b64decode(found["data"][0]["b64_json"])
@@ -78,7 +78,7 @@ async def test_a_large_image_arrives_whole_and_does_not_count_as_text(
     large = image_of("a red fox") + bytes(5_000_000)
     uri = f"data:image/gif;base64,{base64.b64encode(large).decode()}"
     message = {"images": [image_part(uri)]} if form == "images" else {"content": f"Here:\n![fox]({uri})\nEnjoy!"}
-    server.answers = [answer(200, in_chat(message))]  # a document of more than a megabyte, base64 excluded, is refused
+    server.answers = [answer(200, in_chat(message))]  # more than a megabyte besides base64 would be refused
     async with start_proxy(backends=[chat_entry(server)]) as proxy:
         assert await made(proxy) == large
 
@@ -146,7 +146,7 @@ async def test_only_the_first_of_several_images_in_an_answer_is_stored(
 
 
 async def test_base64_that_is_not_an_image_may_precede_the_image(start_proxy: StartProxy, server: ChatServer) -> None:
-    """Reasoning models sign their reasoning in base64."""
+    """The answers of reasoning models contain their encrypted reasoning in base64."""
     thought = {"type": "reasoning.encrypted", "data": base64.b64encode(bytes(9000)).decode()}
     image = image_of("a red fox") + bytes(6000)
     uri = f"data:image/gif;base64,{base64.b64encode(image).decode()}"
@@ -216,7 +216,7 @@ def error(code: Any, **metadata: Any) -> dict[str, Any]:
 
 
 def in_choice(code: Any) -> dict[str, Any]:
-    """An error that came after the model had begun its answer."""
+    """An error that occurs after the model has begun its answer; it is reported in a choice."""
     return {"choices": [error(code) | {"finish_reason": "error", "message": {"content": ""}}]}
 
 
@@ -321,7 +321,7 @@ async def test_only_models_that_make_images_are_listed(start_proxy: StartProxy, 
 
 
 async def test_a_key_is_tested_with_a_call_that_requires_a_key(start_proxy: StartProxy, server: ChatServer) -> None:
-    """The list of models needs no key."""
+    """The call that lists the models requires no key, so it can't be used for the test."""
     headers = {"authorization": f"Bearer {ADMIN_KEY}"}
     async with start_proxy(backends=[chat_entry(server)]) as proxy:
         for server.key_works in (True, False):

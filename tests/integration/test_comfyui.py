@@ -1,4 +1,4 @@
-"""ComfyUI servers behind our server: the answers to clients and the calls to ComfyUI, even if ComfyUI fails."""
+"""Our server in front of ComfyUI servers: its answers to clients and its calls to ComfyUI, including after failures."""
 
 import asyncio
 import base64
@@ -89,7 +89,7 @@ def colour_of(content: bytes) -> tuple[int, ...]:
 
 
 def colour_by(prompt: str) -> tuple[int, ...]:
-    """The colour of the first pixel of an image for this prompt."""
+    """The colour that the first pixel of an image for this prompt must have."""
     return Picture(64, 64, f"{prompt} · seed {SEED}").corner
 
 
@@ -171,7 +171,7 @@ async def test_two_orders_at_once_go_to_two_servers(start_proxy: StartProxy) -> 
         assert [len(await submitted(server)) for server in (first, second)] == [1, 1]
 
 
-async def test_an_order_avoids_a_server_that_is_down_or_waits_for_its_return(
+async def test_an_order_goes_to_another_server_or_waits_while_a_server_is_down(
     start_proxy: StartProxy,
 ) -> None:
     async with simulated() as first, simulated() as second, ours(start_proxy, first, second) as proxy:
@@ -268,7 +268,7 @@ async def test_orders_are_made_despite_socket_faults_without_displacing_a_socket
     assert (stats["registered"], stats["sockets"]["displaced"], stats["faults_struck"]) == (2, 0, {fate: 1})
 
 
-async def test_a_socket_that_is_silent_while_an_order_runs_is_replaced(
+async def test_a_socket_that_is_silent_while_an_order_is_running_is_replaced(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sora_proxy.upstream.comfyui.listener.SILENCE_SECONDS", 0.2)
@@ -324,7 +324,7 @@ async def test_the_socket_is_open_only_while_there_are_orders(
 
 @versions
 @pytest.mark.parametrize("waits", [True, False])
-async def test_cancelling_a_waiting_or_running_order_affects_no_foreign_job(
+async def test_cancelling_an_order_does_not_affect_the_jobs_of_other_programs(
     start_proxy: StartProxy, version: str, waits: bool
 ) -> None:
     async with simulated(version, seconds=STEP) as server, ours(start_proxy, server) as proxy:
@@ -388,7 +388,7 @@ async def test_a_job_deleted_in_comfyui_is_soon_reported_as_lost(
         seconds = asyncio.get_running_loop().time() - started
         stats = await server.stats()
     assert (status, body["error"]["code"]) == (502, "upstream_lost")
-    assert seconds < 60  # on a machine with other work; an idle machine takes 6
+    assert seconds < 60  # a busy machine may be slow; an idle machine takes 6 seconds
     assert stats["registered"] == 1
 
 
@@ -457,7 +457,7 @@ async def test_errors_of_other_nodes_do_not_affect_the_order(start_proxy: StartP
         assert (await generate(proxy))[0] == 200
 
 
-async def test_an_order_is_refused_if_comfyui_accepts_its_job_without_our_node(start_proxy: StartProxy) -> None:
+async def test_an_order_is_refused_if_comfyui_accepts_its_job_without_the_output_node(start_proxy: StartProxy) -> None:
     server = ComfyUIServer()
     server.node_errors = {"3": {"errors": [], "dependent_outputs": ["9"], "class_type": "KSampler"}}
     runner = await server.start()
@@ -513,7 +513,7 @@ async def test_a_workflow_that_the_server_can_never_run_makes_its_model_unavaila
         assert (status, body["error"]["code"]) == (400, "model_unavailable")
 
 
-async def test_an_order_for_a_removed_checkpoint_is_refused_as_missing(
+async def test_an_order_for_a_removed_checkpoint_is_refused_as_model_unavailable(
     start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with contextlib.AsyncExitStack() as before:
@@ -524,7 +524,7 @@ async def test_an_order_for_a_removed_checkpoint_is_refused_as_missing(
             await before.aclose()
             one = ComfyUIOptions(seconds=0.0, checkpoints="b.safetensors")
             async with serve_comfyui_simulator(one, listen(running.host, running.port)):
-                for _ in range(2):  # refused by the server first, then without a call to the server
+                for _ in range(2):  # the second order is refused without a call to ComfyUI
                     status, body = await generate(proxy, model=f"{MODEL}/{CHECKPOINT}")
                     assert body["error"]["code"] == "model_unavailable", (status, body)
                 assert (await generate(proxy, model=f"{MODEL}/b.safetensors"))[0] == 200
@@ -608,7 +608,7 @@ async def test_two_clients_whose_files_have_the_same_name_get_their_own_images(s
     assert all(len(each["name"]) > 32 and each["subfolder"] == "sora_proxy" for each in uploads)
 
 
-async def test_a_mask_is_sent_or_refused_if_the_model_takes_no_masks(start_proxy: StartProxy) -> None:
+async def test_a_mask_is_sent_unless_the_model_takes_no_masks(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         status, _ = await edit(proxy, {"image": png("red"), "mask": png("white")})
         assert status == 200
@@ -621,7 +621,7 @@ async def test_a_mask_is_sent_or_refused_if_the_model_takes_no_masks(start_proxy
         assert len(await submitted(server)) == 1
 
 
-async def test_the_answer_states_no_size_if_the_workflow_chooses_the_size(start_proxy: StartProxy) -> None:
+async def test_the_answer_contains_no_size_if_the_workflow_chooses_the_size(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         answers = [await edit(proxy, {"image": png("red", (32, 16))}, model=model) for model in (MODEL, "upscale")]
     bodies = [body for _, body in answers]
@@ -641,7 +641,7 @@ async def test_twenty_orders_of_two_clients_on_one_server_get_their_own_images(s
     assert [corner(body) for _, body in answers] == [colour_by(prompt) for prompt, _ in orders]
 
 
-async def test_a_repeated_order_gets_a_new_file_and_needs_no_earlier_file(start_proxy: StartProxy) -> None:
+async def test_a_repeated_order_gets_a_new_file_and_does_not_need_the_earlier_one(start_proxy: StartProxy) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:
         bodies = []
         for _ in range(2):
@@ -654,7 +654,7 @@ async def test_a_repeated_order_gets_a_new_file_and_needs_no_earlier_file(start_
             for each in (first, second)
         ]
         assert corner(bodies[0]) == corner(bodies[1])
-        assert files[0] != files[1]  # so the first file is not needed
+        assert files[0] != files[1]  # so the second order does not need the first file
         await server.fault("view_gone")
         assert (await generate(proxy))[0] == 200
 
@@ -670,7 +670,7 @@ async def test_foreign_jobs_on_the_server_are_not_stopped(start_proxy: StartProx
 
 
 def write_workflow(folder: Path, name: str, negative: str) -> None:
-    """Write a workflow like that of the package, with this negative prompt."""
+    """Write a copy of the package's text-to-image workflow, with this negative prompt."""
     folder.mkdir(exist_ok=True)
     graph = json.loads((PACKAGED / f"{MODEL}.json").read_text())
     graph["7"]["inputs"]["text"] = negative

@@ -1,4 +1,4 @@
-"""Polls and stops of jobs at a ComfyUI server, at moments that decide whether a job counts as lost."""
+"""Jobs of a ComfyUI server are polled and stopped at moments at which they could wrongly count as lost."""
 
 from collections.abc import AsyncIterator
 
@@ -20,7 +20,7 @@ JOB = "b2a4bd5e-0000-5000-8000-000000000001"
 
 
 class EndingJob:
-    """A server with one job, which is in the queue for the first call, and in the history for all later calls."""
+    """A server with one job. The first call finds the job in the queue, and all later calls find it in the history."""
 
     def __init__(self) -> None:
         self.url = ""

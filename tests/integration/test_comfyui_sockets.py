@@ -1,4 +1,4 @@
-"""The socket of a ComfyUI server that is hostile, or behind a hostile proxy."""
+"""The WebSocket of a ComfyUI server that is hostile, or that is behind a hostile proxy."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

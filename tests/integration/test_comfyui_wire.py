@@ -1,7 +1,7 @@
-"""The simulated ComfyUI answers, and reports to its sockets, as ComfyUI 0.33.0, 0.8.0 and 0.3.64 did.
+"""The simulated ComfyUI sends the same answers and the same events as ComfyUI 0.33.0, 0.8.0 and 0.3.64 did.
 
-`comfyui_wire.json` holds one exchange in each line: the request, the versions, and the status, headers and shape of the
-answer. `comfyui_sockets.json` holds the frames that sockets of 0.33.0 received, one in each line.
+Each line of `comfyui_wire.json` is one recorded exchange: the request, the versions, and the status, headers and shape
+of the answer. Each line of `comfyui_sockets.json` is one frame that a socket of 0.33.0 received.
 """
 
 import json
@@ -35,7 +35,7 @@ async def too_large() -> AsyncIterator[bytes]:
 
 
 def sent_of(exchange: dict[str, Any]) -> dict[str, Any]:
-    """The recorded request, for aiohttp."""
+    """The headers and the body of a recorded request, as arguments for aiohttp."""
     sent: dict[str, Any] = {"headers": exchange.get("sent", {})}
     if "json" in exchange:
         sent["json"] = exchange["json"]
@@ -70,7 +70,7 @@ async def warm(server: SimulatedComfyUI, *, color: int = 255) -> None:
 
 
 async def heard_step_by_step(server: SimulatedComfyUI, listener: Listener, *marks: str) -> list[str]:
-    """The events of a socket up to the job's end. A step passes after each of these frames."""
+    """The events of a socket up to the job's end. After each of these frames, the clock moves forward by one step."""
     heard: list[str] = []
     for mark in marks:
         heard += await listener.until(mark)
@@ -94,7 +94,7 @@ async def test_a_job_and_its_cached_repeat_are_reported_as_recorded(version: str
             await listener.until("status 0 sid")
             await server.submit(upscaled())
             heard = await heard_step_by_step(server, listener, "executing 2", "progress 1/2 2")
-            assert heard == ["status 1", *HEARD["success"]]  # the first event came before the recording
+            assert heard == ["status 1", *HEARD["success"]]  # the first event came before the recording began
             await server.submit(upscaled())
             assert await listener.until("executing None") == HEARD["cached"]
 

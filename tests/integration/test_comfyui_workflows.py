@@ -38,7 +38,7 @@ async def workflows() -> Mapping[str, Workflow]:
 
 
 async def on(server: SimulatedComfyUI) -> Mapping[str, Workflow]:
-    """The workflows in the form that a server can run."""
+    """The workflows that a server can run, adapted to the server."""
     info = await server.get("/object_info")
     fitting = {name: fitted(each, info) for name, each in (await workflows()).items()}
     return {name: each for name, each in fitting.items() if not problems_of(each, info)}
@@ -94,7 +94,7 @@ async def test_a_prompt_arrives_unchanged(server: SimulatedComfyUI) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_the_server_refuses_a_model_that_we_report_as_missing(version: str) -> None:
+async def test_the_server_refuses_a_checkpoint_that_is_reported_as_missing(version: str) -> None:
     async with simulated(version, checkpoints="", upscale_models="") as server:
         info = await server.get("/object_info")
         for name, workflow in (await workflows()).items():

@@ -25,7 +25,7 @@ def image(text: str) -> tuple[str, str]:
 
 
 def golden(raw: bytes) -> list[str]:
-    """The data of a stream's events without progress, with fixed values for the ids, times, numbers and links."""
+    """The data of a stream's events except progress. Fixed values replace the ids, times, numbers and links."""
     text = raw.decode()
     assert text.endswith("\n\n")
     blocks = [block for block in text[:-2].split("\n\n") if not block.startswith(": ")]

@@ -1,4 +1,4 @@
-"""Browser clients of other origins."""
+"""Pages of other origins that call the API from a browser."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ async def headers_of(answer: Any) -> tuple[int, dict[str, str]]:
         return received.status, {name.lower(): ", ".join(received.headers.getall(name)) for name in received.headers}
 
 
-async def test_no_page_of_another_origin_is_allowed_by_default(proxy: Proxy, session: aiohttp.ClientSession) -> None:
+async def test_pages_of_other_origins_are_not_allowed_by_default(proxy: Proxy, session: aiohttp.ClientSession) -> None:
     status, headers = await headers_of(session.options(f"{proxy.url}/v1/models", headers=preflight()))
     assert status == 403
     assert "access-control-allow-origin" not in headers
@@ -99,7 +99,7 @@ async def test_allowing_all_origins_does_not_include_the_admin_routes(
         assert "access-control-allow-origin" not in headers
 
 
-async def test_the_answer_to_a_preflight_repeats_no_invalid_header_names(
+async def test_the_answer_to_a_preflight_does_not_repeat_invalid_header_names(
     start_proxy: StartProxy, session: aiohttp.ClientSession
 ) -> None:
     async with start_proxy(cors_origins=PAGE) as proxy:

@@ -1,4 +1,4 @@
-"""Daily caps on images, from the request to the answer: skipped back ends, refusals, and the orders that count."""
+"""Daily caps on images: which back ends are skipped, how orders are refused, and which orders count."""
 
 import asyncio
 from collections import Counter
@@ -21,7 +21,7 @@ def entry(name: str, server: Sora, cap: int | None = None, **fields: Any) -> dic
 
 
 def answers(server: Sora, *refusals: web.Response) -> Any:
-    """Answer orders with these refusals, without registering them; then accept orders."""
+    """Answer the first orders with these refusals, without registering them; accept all later orders."""
     left = list(refusals)
 
     async def answer(order: Order) -> web.StreamResponse:
@@ -41,7 +41,7 @@ def refused(code: str, status: int) -> web.Response:
 
 
 async def images_today(proxy: Proxy) -> dict[str, int]:
-    """The number of today's images by back end, as operators see it."""
+    """The number of images that count today, by back end, as operators see it."""
     queue = await proxy.admin_get("/admin/api/queue")
     counted = {each["backend"]: each["images_today"] for each in queue["backends"]}
     assert queue["in_all"]["images_today"] == sum(counted.values())
@@ -49,7 +49,7 @@ async def images_today(proxy: Proxy) -> dict[str, int]:
 
 
 async def assert_capped(proxy: Proxy, cap: str, **fields: Any) -> None:
-    """Assert that an order is refused, and that the answer contains the cap."""
+    """Assert that an order is refused because of a cap, and that the error message states this cap."""
     async with proxy.chat(**fields) as answer:
         error = (await answer.json())["error"]
         assert (answer.status, error["type"], error["code"]) == (429, "insufficient_quota", "insufficient_quota")
@@ -66,7 +66,7 @@ async def test_orders_beyond_the_total_cap_are_refused_before_anything_is_sent(
             assert answer.status == 200, await answer.text()
         await assert_capped(proxy, "MAX_IMAGES_PER_DAY=3", n=2)
         await assert_capped(proxy, "MAX_IMAGES_PER_DAY=3", n=2, stream=True)
-        async with proxy.chat() as answer:  # within the cap
+        async with proxy.chat() as answer:  # one image is still within the cap
             assert answer.status == 200, await answer.text()
         await assert_capped(proxy, "MAX_IMAGES_PER_DAY=3")
         async with proxy.client.post(f"{proxy.url}/v1/images/generations", json={"prompt": "a red fox"}) as answer:
@@ -91,7 +91,7 @@ async def test_back_ends_at_their_cap_are_skipped_and_the_error_states_a_cap(
     assert [f"backend='{name}'" in line for name, line in zip(("first", "second"), logged, strict=True)] == [True, True]
 
 
-async def test_a_full_queue_beside_a_capped_back_end_is_answered_with_retry_after(
+async def test_a_full_queue_is_answered_with_retry_after_although_another_back_end_is_capped(
     start_proxy: StartProxy, servers: tuple[Sora, Sora]
 ) -> None:
     servers[1].on_order = servers[1].take_and_run
@@ -100,7 +100,7 @@ async def test_a_full_queue_beside_a_capped_back_end_is_answered_with_retry_afte
         await outcome(proxy, await place(proxy))
         await place(proxy)
         await servers[1].until(lambda: servers[1].registered == 1)
-        await place(proxy)  # this order waits
+        await place(proxy)  # this order waits, and the queue is full
         async with proxy.chat() as answer:
             assert (answer.status, (await answer.json())["error"]["code"]) == (429, "rate_limit_exceeded")
             assert int(answer.headers["retry-after"]) > 0

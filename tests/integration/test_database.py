@@ -138,7 +138,7 @@ async def test_a_wal_file_missing_after_a_crash_is_reported_until_restored(path:
         assert await Store(database).find("chatcmpl-1") is not None
 
 
-async def test_an_unreadable_wal_file_ends_the_start_until_an_operator_discards_it(path: Path) -> None:
+async def test_startup_fails_with_an_unreadable_wal_file_until_an_operator_discards_it(path: Path) -> None:
     await killed(KILLED, str(path))
     log = log_of(path)
     await asyncio.to_thread(log.write_bytes, b"x" * 9000)
@@ -180,7 +180,7 @@ async def test_an_older_copy_of_the_database_can_be_restored_after_a_clean_stop(
         assert len(await Store(database).unfinished()) == 3
 
 
-async def test_the_start_continues_after_an_interrupted_database_check(
+async def test_startup_continues_after_an_interrupted_database_check(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await filled(path)
@@ -189,7 +189,7 @@ async def test_the_start_continues_after_an_interrupted_database_check(
 
     @sa.event.listens_for(database._write_engine, "before_cursor_execute")
     def interrupt(connection: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
-        """Interrupt the check as the timer does, but at once and only one time."""
+        """Interrupt the check as the timer does, but immediately and only once."""
         if "quick_check" in statement:
             raw, strikes = cast("sqlite3.Connection", connection.connection.driver_connection), iter([1])
             raw.set_progress_handler(lambda: next(strikes, 0), 1)
@@ -205,7 +205,7 @@ async def test_the_start_continues_after_an_interrupted_database_check(
 
 
 async def released(path: Path, version: int) -> None:
-    """Make a file as a released version wrote it."""
+    """Make a database file as a released version wrote it."""
 
     def make() -> None:
         path.parent.mkdir(parents=True)
@@ -217,7 +217,7 @@ async def released(path: Path, version: int) -> None:
 
 
 async def schema(path: Path) -> tuple[int, list[str]]:
-    """The schema version of a file, and the statements of its schema."""
+    """The schema version of a file, and the statements that create its schema."""
 
     def look() -> tuple[int, list[str]]:
         with contextlib.closing(sqlite3.connect(path)) as connection:
@@ -316,7 +316,7 @@ async def test_a_kill_during_a_migration_leaves_the_older_version_intact(path: P
         assert len(await Store(database).unfinished()) == 3
 
 
-# --- While the server runs --------------------------------------------------------------------------------------------
+# --- While the server is running --------------------------------------------------------------------------------------
 
 
 async def test_orders_are_refused_while_the_database_file_is_missing(
@@ -346,7 +346,7 @@ async def test_orders_are_refused_while_the_database_file_is_missing(
     assert len(sora.orders) == 2
 
 
-async def test_a_start_fails_if_the_database_vanished_while_the_server_ran(
+async def test_startup_fails_if_the_database_file_vanished_during_the_last_run(
     start_proxy: StartProxy, sora: Sora, path: Path
 ) -> None:
     async with start_proxy(**in_front_of(sora)) as proxy:
@@ -366,7 +366,7 @@ async def test_a_database_lock_of_another_program_only_delays_orders(
         waiting = asyncio.create_task(place(proxy))
         begun = time.monotonic()
         while time.monotonic() - begun < 1.0:
-            async with asyncio.timeout(PATIENCE):  # a read that waited for the lock would not end
+            async with asyncio.timeout(PATIENCE):  # a read that waits for the lock would time out
                 assert first in str(await proxy.get(f"/v1/generation/{first}"))
         assert not waiting.done()
         await asyncio.to_thread(other.execute, "COMMIT")

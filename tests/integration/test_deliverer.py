@@ -1,4 +1,4 @@
-"""Delivery of the outbox: retries, the end of retries, and addresses that are never called."""
+"""The delivery of webhooks from the outbox: when it is retried or given up, and which addresses are never called."""
 
 import asyncio
 import time
@@ -55,7 +55,7 @@ class Post:
         return [Message(*row) for row in rows]
 
     async def until_tried(self, attempts: int = 1) -> list[Message]:
-        """Wait until each remaining message has this many attempts, and no delivery runs; returns the messages."""
+        """Wait until each remaining message has had this many attempts, and no delivery is running; returns them."""
 
         async def look() -> bool:
             messages = await self.messages()
@@ -66,7 +66,7 @@ class Post:
 
     @staticmethod
     def _held(messages: list[Message]) -> bool:
-        """Whether a delivery runs: during a delivery, its message is due sooner than after a failure."""
+        """Whether a delivery is running. During a delivery, its message is due sooner than after a failure."""
         return any(message.due_at < time.time() + 50 for message in messages)
 
 
@@ -198,8 +198,8 @@ def test_the_pauses_between_retries_grow_and_span_more_than_a_day() -> None:
     [
         ("500", 500, 510),
         ("a date", 4990, 5001),
-        ("1", 100, 126),  # not sooner than our own pause
-        ("99999999", 86_400, 86_401),  # not later than tomorrow
+        ("1", 100, 126),  # never sooner than after the server's own pause
+        ("99999999", 86_400, 86_401),  # never later than after a day
         ("soon", 100, 126),
     ],
 )

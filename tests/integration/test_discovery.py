@@ -19,7 +19,7 @@ from tests.eventually import eventually
 
 
 class Lists(Named):
-    """A toy without models until its server has listed them."""
+    """A toy back end that has no models until its server has listed them."""
 
     def __init__(self, options: BackendOptions, threads: BlockingPool) -> None:
         super().__init__(options, threads)
@@ -32,7 +32,7 @@ class Lists(Named):
 
 @asynccontextmanager
 async def serve(port: int = 0, **models: int) -> AsyncIterator[ToyServer]:
-    """A server with these models, and the maximum number of images per order for each model."""
+    """A server that lists these models, each with its maximum number of images per order."""
     server = ToyServer()
     server.models = models
     runner = await server.start(port)
@@ -59,7 +59,7 @@ def entry(url: str, **fields: Any) -> dict[str, Any]:
 
 
 async def listed(proxy: Proxy) -> dict[str, int]:
-    """The models that clients see, and the maximum number of images per order for each model."""
+    """The models that clients see, each with its maximum number of images per order."""
     models = (await proxy.get("/v1/models"))["data"]
     return {each["id"]: each["capabilities"]["max_images"] for each in models if "alias_of" not in each}
 

@@ -11,7 +11,7 @@ from tests.conftest import Proxy, Simulator, StartProxy, upstream_keys
 from tests.scripted import Script, Serve, Server, behind_socks, leading_to
 from tests.streams import read_stream
 
-HOST = "sora.test"  # only a proxy can resolve this name, so every request to the name came through a proxy
+HOST = "sora.test"  # only a proxy can resolve this name, so every request that arrives came through a proxy
 CHALLENGE = b"HTTP/1.1 403 Forbidden\r\ncf-mitigated: challenge\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n"
 GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="
 
@@ -21,7 +21,7 @@ def port_of(simulator: Simulator) -> int:
 
 
 def by_name(simulator: Simulator) -> dict[str, Any]:
-    """The settings of a server whose back end is a simulator under a name that only a proxy can resolve."""
+    """The settings of a server in front of a simulator. Only a proxy can resolve the name of the simulator's host."""
     return {
         "upstream": "sora",
         "sora_base_url": f"http://{HOST}:{port_of(simulator)}",
@@ -133,7 +133,7 @@ async def test_an_order_whose_answer_was_lost_is_searched_for_through_the_next_e
     assert second.destinations
 
 
-async def test_the_broken_egress_of_a_key_affects_no_other_key(
+async def test_the_broken_egress_of_a_key_does_not_affect_other_keys(
     start_proxy: StartProxy, simulator: Simulator, serve: Serve, silent: int
 ) -> None:
     server = serve(behind_socks(leading_to(port_of(simulator))))
@@ -159,7 +159,7 @@ async def test_a_slow_body_through_a_socks_proxy_is_ended_at_the_deadline(
 ) -> None:
     await simulator.order_fault("slow_body", endpoint=endpoint, times=1, seconds=0.1)
     server = serve(behind_socks(leading_to(port_of(simulator))))
-    short = {"poll_timeout": 2.0, "download_timeout": 2.0}  # seconds; a call that is not slowed down takes 0.02
+    short = {"poll_timeout": 2.0, "download_timeout": 2.0}  # in seconds; an ordinary call takes 0.02 seconds
     way = f"socks5://127.0.0.1:{server.port}"
     async with (
         start_proxy(**by_name(simulator), **short, api_keys=upstream_keys(), proxies=way) as proxy,

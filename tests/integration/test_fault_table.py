@@ -1,4 +1,4 @@
-"""The table of faults, row by row: the answers of the simulator, and their meaning."""
+"""Each row of the table of faults: a fault that is injected into the simulator, and the error that reports it."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -22,7 +22,7 @@ from sora_proxy.upstream.sora import Sora
 from tests.conftest import UPSTREAM_TOKEN, Simulator
 from tests.submission import submission
 
-Row = tuple[dict[str, Any], type[Fault], str]  # the fault of the simulator, and the error that reports the fault
+Row = tuple[dict[str, Any], type[Fault], str]  # the injected fault, and the class and code of its error
 
 EVERYWHERE: list[Row] = [
     ({"fault": "unauthorized"}, KeyRejected, "upstream_auth"),
@@ -107,14 +107,14 @@ async def test_the_limit_and_the_waiting_time_stated_by_the_back_end_are_reporte
         assert tired.value.retry_after == pytest.approx(37, abs=10)
 
 
-async def test_a_probe_of_a_working_key_reports_no_fault_and_orders_nothing(sora: Sora, simulator: Simulator) -> None:
+async def test_a_probe_of_a_working_key_reports_no_fault_and_places_no_order(sora: Sora, simulator: Simulator) -> None:
     await sora.probe(ACCOUNT)
     stats = await simulator.stats()
     assert set(stats["requests"]) == {"parameters"}
     assert stats["registered"] == 0
 
 
-async def test_a_probe_reports_no_fault_if_the_server_lacks_the_call(simulator: Simulator) -> None:
+async def test_a_probe_reports_no_fault_if_the_server_does_not_have_the_call(simulator: Simulator) -> None:
     pool = BlockingPool()
     elsewhere = Sora(BackendOptions("sora", f"{simulator.url}/elsewhere"), pool)
     await elsewhere.probe(ACCOUNT)

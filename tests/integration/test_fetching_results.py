@@ -1,4 +1,4 @@
-"""Finished images arrive despite errors of their server; damaged or missing images are soon given up."""
+"""Finished images arrive although the server that has them fails; damaged or missing images are soon given up."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ from tests.integration.test_result_addresses import list_results
 from tests.simulated_comfyui import SimulatedComfyUI, simulated
 from tests.sora_server import Sora, in_front_of
 
-ALWAYS = 1000  # times that a fault strikes
+ALWAYS = 1000  # a fault with this number of uses lasts longer than any test
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def pauses_after_a_failed_fetch(proxy: Proxy, server: SimulatedComfyUI, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Place an order whose image will be fetched again in an hour; returns its id."""
+    """Place an order whose image can't be fetched, and wait until the download pauses for an hour; returns its id."""
     monkeypatch.setattr("sora_proxy.orders.results.FIRST_PAUSE_SECONDS", HOUR)
     monkeypatch.setattr("sora_proxy.orders.results.MAX_PAUSE_SECONDS", HOUR)
     await server.fault("status", ALWAYS, endpoint="view", status=503)
@@ -120,7 +120,7 @@ async def test_an_order_cancelled_between_two_download_attempts_ends_at_once(
         assert (await server.stats())["requests"]["view"] == 1
 
 
-async def test_the_key_sends_the_next_order_while_an_image_waits_for_its_download(
+async def test_the_next_order_is_sent_while_an_image_waits_for_its_download(
     start_proxy: StartProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with simulated() as server, ours(start_proxy, server) as proxy:

@@ -1,4 +1,4 @@
-"""Google's Gemini API, from a server whose answers each test sets."""
+"""Google's Gemini API. Each test sets the answers of the server."""
 
 import asyncio
 import base64
@@ -36,7 +36,7 @@ def gemini_entry(server: GeminiServer, **fields: Any) -> dict[str, Any]:
 
 
 async def made(proxy: Any, **fields: Any) -> bytes:
-    """The first image of an order."""
+    """Place an order; returns its first image."""
     status, found, _ = await generate(proxy, **{"model": MODEL} | fields)
     assert status == 200, found
     return base64.b64decode(found["data"][0]["b64_json"])
@@ -47,7 +47,7 @@ async def refused(proxy: Any) -> tuple[int, str, str]:
     return status, found["error"]["code"], found["error"]["message"]
 
 
-async def test_the_image_is_one_of_the_parts_and_the_key_has_its_own_header(
+async def test_the_image_is_found_among_the_parts_and_the_key_has_googles_header(
     start_proxy: StartProxy, server: GeminiServer
 ) -> None:
     server.answers = [answer(200, by_gemini([{"text": "Here it is."}, {"inlineData": None}, inline_part(ENCODED)]))]
@@ -112,7 +112,7 @@ BLOCKED += ["IMAGE_RECITATION", "SPII"]
         {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "candidates": []},
     ],
 )
-async def test_an_order_against_the_rules_is_refused_without_affecting_the_key(
+async def test_a_violation_of_the_content_policy_does_not_affect_the_key(
     start_proxy: StartProxy, server: GeminiServer, body: Any
 ) -> None:
     server.answers = [answer(200, body)]
@@ -204,7 +204,7 @@ async def test_another_key_makes_the_image_after_a_key_is_rejected(
     assert sorted(map(str, server.keys)) == ["one", "two"]
 
 
-async def test_an_unsupported_country_makes_the_egress_cool_down_and_not_the_key(
+async def test_an_unsupported_country_makes_the_egress_cool_down_but_not_the_key(
     start_proxy: StartProxy, server: GeminiServer, silent: int
 ) -> None:
     server.answers = [answer(400, error(400, "FAILED_PRECONDITION"))]
@@ -230,7 +230,7 @@ async def test_an_order_for_an_overloaded_model_is_sent_again(start_proxy: Start
 
 
 def cooldowns_of(backend: Backend) -> dict[str, float]:
-    """The seconds for which the key takes no orders, by model."""
+    """The number of seconds for which the key still takes no orders, by model."""
     (key,) = backend.keys.keys
     return {family: rest.until - backend.keys.now for family, rest in key.family_cooldowns(backend.keys.now).items()}
 

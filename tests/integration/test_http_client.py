@@ -1,4 +1,4 @@
-"""The HTTP client of the back ends that use aiohttp: the hosts that get its secrets."""
+"""The HTTP client of the back ends that use aiohttp sends secrets only to the host that was called."""
 
 from collections.abc import AsyncIterator
 

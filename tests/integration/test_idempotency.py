@@ -171,9 +171,7 @@ async def test_a_refused_request_leaves_its_idempotency_key_unused(
         assert (await ask(proxy, "another prompt", headers=KEY))[0] == 200
 
 
-async def test_an_sdk_retry_joins_the_equal_order_and_no_other_order(
-    start_proxy: StartProxy, start_simulator: StartSimulator
-) -> None:
+async def test_an_sdk_retry_joins_only_an_equal_order(start_proxy: StartProxy, start_simulator: StartSimulator) -> None:
     async with start_simulator(seconds=HOUR) as simulator, start_proxy(**in_front_of(simulator)) as proxy:
         _, first = await ask(proxy, background=True)
         joining = asyncio.create_task(ask(proxy, headers=COUNTED))
@@ -210,7 +208,7 @@ async def test_simultaneous_sdk_retries_place_one_order(proxy: Proxy, simulator:
     assert await registered(simulator) == 1
 
 
-async def test_an_idempotency_key_whose_answer_was_deleted_orders_nothing(proxy: Proxy, simulator: Simulator) -> None:
+async def test_repeating_a_request_whose_answer_was_deleted_places_no_order(proxy: Proxy, simulator: Simulator) -> None:
     _, body = await ask(proxy, headers=KEY)
     async with proxy.client.delete(f"{proxy.url}/v1/chat/completions/{body['id']}") as answer:
         assert answer.status == 200
@@ -225,7 +223,7 @@ async def test_the_sdk_gets_its_image_although_the_first_answer_is_lost(
 ) -> None:
     async with (
         swallowing_the_first_answer(proxy) as (url, seen),
-        # The client is made on a thread, because its constructor reads the CA bundle.
+        # The client is made in a thread, because its constructor blocks while it reads the CA bundle.
         await asyncio.to_thread(AsyncOpenAI, base_url=url, api_key=CLIENT_KEY) as client,
     ):
         answer: Any = await client.chat.completions.create(

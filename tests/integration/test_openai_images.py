@@ -13,6 +13,8 @@ import pytest
 from aiohttp import web
 
 from sora_proxy.api.context import BACKENDS_IN_USE
+from sora_proxy.api.reference.answer_schemas import ChatCompletion, ImagesAnswer
+from sora_proxy.api.responses.schemas import ResponseAnswer
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.orders.backend import Backend
 from tests.conftest import ADMIN_KEY, CLIENT_KEY, Proxy, StartProxy, app_for
@@ -180,11 +182,13 @@ async def test_the_usage_that_the_back_end_reports_is_passed_on(start_proxy: Sta
     odd = {"text": "none of yours", "many": 10**30, "less": -1, "Bad name": 1, "sure": True, "deep": {"deeper": {}}}
     server.answers = [answer(200, {"created": 1, "data": [{"b64_json": ENCODED}], "usage": usage | odd})]
     async with start_proxy(backends=[entry(server)]) as proxy:
-        assert (await generate(proxy))[1]["usage"] == usage | {"deep": {}}
+        made = (await generate(proxy))[1]
+        assert made["usage"] == usage | {"deep": {}}
+        ImagesAnswer.model_validate(made, strict=True)  # the document allows the figures of back ends
     server.answers = [answer(200, {"created": 1, "data": [{"b64_json": ENCODED}], "usage": usage}) for _ in range(2)]
     async with start_proxy(backends=[entry(server)]) as proxy:
         async with proxy.chat(model=MODEL) as found:
-            chat = (await found.json())["usage"]
+            chat = ChatCompletion.model_validate_json(await found.read(), strict=True).usage.model_dump()
         assert chat == {
             "cost_in_usd_ticks": 400000,
             "prompt_tokens": 50,
@@ -192,8 +196,9 @@ async def test_the_usage_that_the_back_end_reports_is_passed_on(start_proxy: Sta
             "total_tokens": 1106,
         }
         async with proxy.client.post(f"{proxy.url}/v1/responses", json={"model": MODEL, "input": "a fox"}) as found:
-            response = (await found.json())["usage"]
-        assert (response["input_tokens"], response["output_tokens"], response["total_tokens"]) == (50, 1056, 1106)
+            response = ResponseAnswer.model_validate_json(await found.read(), strict=True).usage
+        assert response is not None
+        assert (response.input_tokens, response.output_tokens, response.total_tokens) == (50, 1056, 1106)
 
 
 @pytest.mark.parametrize("usage", [None, [], "12", {"input_tokens": 0, "output_tokens": 0}, {"input_tokens": "many"}])

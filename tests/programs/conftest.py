@@ -1,4 +1,4 @@
-"""Programs of other people from PyPI, and sora_proxy in front of them. `make test-programs` installs these programs."""
+"""Third-party programs from PyPI, and sora_proxy in front of them. `make test-programs` installs these programs."""
 
 import asyncio
 import contextlib
@@ -41,12 +41,12 @@ class Museq:
             return answer.status
 
     async def calls(self, prompt: str) -> list[dict[str, Any]]:
-        """The calls of the model with this prompt."""
+        """The calls of the model that had this prompt."""
         text = await asyncio.to_thread((self.folder / "calls").read_text)
         return [note for note in map(json.loads, text.splitlines()) if note["prompt"] == prompt]
 
     async def called(self, prompt: str) -> dict[str, Any]:
-        """The first call of the model with this prompt. Waits for the call."""
+        """Wait for a call of the model with this prompt. Returns the first one."""
 
         async def look() -> list[dict[str, Any]]:
             return await self.calls(prompt)
@@ -54,7 +54,7 @@ class Museq:
         return (await eventually(look))[0]
 
     async def works(self) -> bool:
-        """Whether museq makes an image now. The first order starts its worker, which takes some seconds."""
+        """Whether museq is able to make an image yet. The first order starts its worker, which takes some seconds."""
         with contextlib.suppress(aiohttp.ClientConnectionError):
             return await self.order("whether it works") == 200
         return False

@@ -66,7 +66,7 @@ def encoded(content: bytes) -> str:
 
 
 async def facts_of(*command: str, folder: Path, **variables: str) -> list[dict[str, Any]]:
-    """The facts that a program prints, one per line. The program must exit with 0."""
+    """The facts that a program prints, one per line. The program must exit with status 0."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,

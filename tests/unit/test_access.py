@@ -1,4 +1,4 @@
-"""The client key and the admin key: configured, or generated once and kept."""
+"""The client key and the admin key, which are configured, or generated once and stored."""
 
 import os
 import stat
@@ -74,7 +74,7 @@ def test_one_configured_key_does_not_become_the_other(tmp_path: Path, name: str)
     assert len({access.client_key, access.admin_key, "sk-one"}) == 2
 
 
-def test_an_unusable_folder_is_reported_as_one_fault(tmp_path: Path) -> None:
+def test_an_unusable_data_folder_is_reported_as_one_fault(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(ConfigurationError) as caught:
         load_access(settings(tmp_path))
@@ -87,7 +87,7 @@ def test_a_key_file_that_is_not_text_is_reported_as_one_fault(tmp_path: Path) ->
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError) as caught:
         load_access(settings(tmp_path))
-    assert caught.value.faults == [f"DATA_DIR: {path}: does not contain a key. Remove it to have a new one generated"]
+    assert caught.value.faults == [f"DATA_DIR: {path}: does not contain a key. Remove the file to get a new key"]
 
 
 def test_a_fingerprint_is_stable_and_different_for_every_secret() -> None:

@@ -35,7 +35,7 @@ KeyChange = change_of("KeyChange", UpstreamKey, UpstreamKey.model_fields)
 
 @described(Description(query={"state": "return only keys in this state", **PAGES}, answer=KeyList))
 async def list_keys(request: web.Request) -> web.Response:
-    """List the keys in the order in which they were added; `state` selects those in one state."""
+    """List the keys in the order in which they were added; `state` selects the keys in that state."""
     limit, after = limit_of(request, maximum=MAX_LIMIT_FOR_OPERATORS), request.query.get("after")
     state = request.query.get("state")
     if state is not None and state not in STATES:
@@ -89,7 +89,7 @@ def _backend_of(request: web.Request, addition: KeyAddition) -> str:
 async def change(request: web.Request) -> web.Response:
     """Change fields of a key; null sets a field to its default.
 
-    A header with the value `…`, as in answers, is unchanged.
+    A header with the value `…`, as in answers, is not changed.
     """
     fields = await read_body(request, dict)
     return _view(request, await change_key(request, request.match_info["id"], fields))
@@ -97,7 +97,7 @@ async def change(request: web.Request) -> web.Response:
 
 @described(Description(answer=KeyDeleted))
 async def delete(request: web.Request) -> web.Response:
-    """Delete a key that has no running task. A key that the configuration contains can't be deleted."""
+    """Delete a key that has no running task. A key that its source still contains can't be deleted."""
     key_id = request.match_info["id"]
     await request.app[KEY_REGISTRY].remove(key_id, request[OPERATOR])
     return json_response({"id": key_id, "deleted": True})
@@ -135,7 +135,7 @@ async def revive_key(request: web.Request, key_id: str) -> None:
 
 
 async def test_key(request: web.Request, key_id: str) -> dict[str, Any]:
-    """Ask the back end whether a key works. A working key is revived; a fault has its usual effect."""
+    """Ask the back end whether a key works. A working key is revived; a fault affects the key as during an order."""
     backend, key = _in_use(request, key_id)
     pool, account = backend.keys, backend.keys.account(key)
     try:

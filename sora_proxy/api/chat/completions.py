@@ -1,4 +1,4 @@
-"""A generation as a chat completion."""
+"""Makes the chat completion of a generation."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def completion(generation: Generation, origin: str, *, only_error: bool = False)
     """The whole answer for a generation in any state. Links to stored images begin with `origin`.
 
     `finish_reason` is `stop`; for a client that polls, it can also be `processing`, `error` or `content_filter`. With
-    `only_error`, it is also `error` for a refusal.
+    `only_error`, a refusal is also reported as `error`, not as `content_filter`.
     """
     content, finish_reason, refusal = _state(generation, origin, only_error=only_error)
     return {

@@ -34,15 +34,15 @@ class StreamOptions(Lenient):
 
 
 class ChatRequest(Parameters):
-    """An order. SDKs send `size` and `background`, which OpenAI does not have, in `extra_body`. Other fields are
-    ignored."""
+    """An order. In SDKs, `size` and `background`, which OpenAI's chat API does not define, belong in `extra_body`.
+    Fields that are not listed here are ignored."""
 
     messages: Annotated[
         list[Message],
         Field(
             min_length=1,
             max_length=MAX_MESSAGES,
-            description="The chat. The last message of the user is the prompt; it may contain reference images.",
+            description="The conversation. The last user message is the prompt; it may contain reference images.",
         ),
     ]
     model: ModelName = None
@@ -71,7 +71,7 @@ class ChatRequest(Parameters):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters that are set. `background` is a parameter only if it is a text."""
+        """The parameters that are set. `background` is a parameter only if it is a string."""
         return {name: value for name, value in super().parameters.items() if not isinstance(value, bool)}
 
     @property

@@ -61,9 +61,9 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """The parts of a request's body that are needed; the body itself may be large.
+    """The parts of a request's body that are still needed after parsing; the body itself may be large.
 
-    If the request is a side call, `prompt` is the answer to it. `messages` is empty if no messages are needed.
+    If the request is a side call, `prompt` is the answer to it. `messages` is empty if the messages are not needed.
     """
 
     chat: ChatRequest

@@ -1,4 +1,4 @@
-"""Stored completions: retrieving, annotating, deleting and listing them, and listing their messages.
+"""The routes that retrieve, annotate, delete and list stored completions, and list their messages.
 
 Any completion can be retrieved by its id; the list contains only those that were ordered with `"store": true`.
 """
@@ -34,8 +34,8 @@ from sora_proxy.generation import Generation
 from sora_proxy.orders.conversations import MessageText, Page
 
 PAGE = {
-    "after": "begin after the entry with this id, the last of the previous page",
-    "limit": "the number of entries in the page",
+    "after": "begin after the entry with this id, which is the last of the previous page",
+    "limit": "the maximum number of entries in the page",
     "order": "`asc`: oldest first; `desc`: newest first",
 }
 FILTERS = {

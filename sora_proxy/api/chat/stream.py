@@ -1,4 +1,4 @@
-"""One streamed chat answer: the events of the log as chunks, with heartbeats while there are no events."""
+"""Streams a chat answer: the events of the log as chunks, with heartbeats while there are no events."""
 
 from collections.abc import AsyncIterable, Sequence
 from contextlib import aclosing

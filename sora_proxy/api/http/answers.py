@@ -1,4 +1,4 @@
-"""Answers: JSON made by orjson, and the common shape of all errors."""
+"""Makes JSON answers, and gives all errors the same shape."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def error_response(error: Exception) -> web.Response:
 
 
 def error_body(error: Exception) -> dict[str, Any]:
-    """The error object alone, for an answer with several outcomes."""
+    """Only the error object, for an answer that contains the outcomes of several actions."""
     return _body(refusal_of(error))
 
 

@@ -17,7 +17,9 @@ T = TypeVar("T")
 @contextlib.asynccontextmanager
 async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIterator[T]:
     """The request's body, parsed by `parse`. A large body waits for a slot, and must be dropped when the block ends.
-    Only the bytes received count, not the size in the header, so that a slow body does not delay others.
+
+    A body counts as large only when more than `MAX_PARSED_ON_LOOP` bytes have arrived, whatever its Content-Length.
+    So a client that sends hardly anything occupies no slot.
     """
     chunks: list[bytes] = []
     if await _read(request, chunks, enough=MAX_PARSED_ON_LOOP):
@@ -29,9 +31,9 @@ async def parsed(request: web.Request, parse: Callable[[bytes], T]) -> AsyncIter
 
 
 async def _read(request: web.Request, chunks: list[bytes], enough: int) -> bool:
-    """Read to the end, or more than `enough` bytes; returns whether the end was reached.
+    """Read until the body ends, or until more than `enough` bytes have arrived. Returns whether the body has ended.
 
-    `request.read` would store a copy.
+    `request.read` is not used, because it would keep a copy.
     """
     size = sum(map(len, chunks))
     async with arriving(request):

@@ -30,6 +30,6 @@ STARTED = web.RequestKey("started", float)
 BEGUN = web.RequestKey("begun", bool)  # the status has been sent
 CLIENT = web.RequestKey("client", str)
 VIA: web.RequestKey[tuple[str, ...]] = web.RequestKey("via")  # the marks of the servers that the request came through
-# Makes the headers about an order when the answer is sent.
+# A function that is called when the answer is sent, and returns the headers about the order.
 ORDER_HEADERS: web.RequestKey[Callable[[], dict[str, str]]] = web.RequestKey("order_headers")
 OPERATOR = web.RequestKey("operator", Actor)

@@ -13,7 +13,7 @@ class Retry(StrEnum):
     and otherwise decide by the status."""
 
     no = "no"  # the request would be refused again
-    never = "no (`x-should-retry: false`)"  # by the status, SDKs would retry, and might order and pay twice
+    never = "no (`x-should-retry: false`)"  # because of the status, SDKs would otherwise retry, and might order twice
     later = "after `Retry-After`"
     yes = "yes"
 
@@ -57,7 +57,9 @@ ERROR_CODES = {
     "invalid_json": ErrorCode(400, Retry.no, "Send one JSON object."),
     "invalid_body": ErrorCode(400, Retry.no, "Send a complete body. A form must be valid multipart."),
     "invalid_request": ErrorCode(400, Retry.no, "Send a valid HTTP request."),
-    "invalid_image": ErrorCode(400, Retry.no, "Send other or fewer reference images: PNG, JPEG, WebP or GIF."),
+    "invalid_image": ErrorCode(
+        400, Retry.no, "Send different or fewer reference images. They must be PNG, JPEG, WebP or GIF."
+    ),
     "webhook_refused": ErrorCode(400, Retry.no, "Use an address on a host listed in `WEBHOOK_ALLOW`."),
     "previous_response_not_found": ErrorCode(400, Retry.no, "Use the id of a response of the same client key."),
     "previous_response_without_picture": ErrorCode(400, Retry.no, "Use a response whose image is stored here."),
@@ -73,14 +75,16 @@ ERROR_CODES = {
     "method_not_allowed": ErrorCode(405, Retry.no, "Use a method listed in the `Allow` header."),
     "request_timeout": ErrorCode(408, Retry.yes, "Send the body faster, without long pauses."),
     "conflict": ErrorCode(409, Retry.never, "Wait until the generation has ended, or enable the key's back end."),
-    "backend_exists": ErrorCode(409, Retry.no, "Change the back end that has this name."),
+    "backend_exists": ErrorCode(409, Retry.no, "Change the existing back end, or use another name."),
     "backend_has_source": ErrorCode(409, Retry.never, "Remove the back end from the configuration, or disable it."),
     "backend_in_use": ErrorCode(409, Retry.never, "Disable the back end, and delete it when its orders have ended."),
-    "key_exists": ErrorCode(409, Retry.no, "Change the upstream key that has this token."),
+    "key_exists": ErrorCode(409, Retry.no, "Change the existing upstream key, which has the same token."),
     "key_has_source": ErrorCode(409, Retry.never, "Remove the upstream key from its source, or disable it."),
     "key_in_use": ErrorCode(409, Retry.never, "Disable the upstream key, and delete it when its tasks have ended."),
     "simulator_in_use": ErrorCode(
-        409, Retry.never, "Configure a back end, or set `UPSTREAM=simulator`, and restart. Then add it."
+        409,
+        Retry.never,
+        "Configure a back end and restart. To add keys to the simulator, set `UPSTREAM=simulator` and restart.",
     ),
     "request_too_large": ErrorCode(413, Retry.no, "Send a smaller body."),
     "unsupported_media_type": ErrorCode(415, Retry.no, "Send the body uncompressed. The admin API needs JSON."),
@@ -96,7 +100,7 @@ ERROR_CODES = {
     "models_not_listed": ErrorCode(
         503, Retry.later, "Wait. Operators should check that each back end can be reached.", retry_after=5
     ),
-    "overloaded": ErrorCode(503, Retry.later, "Wait. The server does not accept orders now.", retry_after=5),
+    "overloaded": ErrorCode(503, Retry.later, "Wait. The server is not accepting orders at present.", retry_after=5),
     "storage_unavailable": ErrorCode(503, Retry.later, "Wait. Operators should check the disk.", retry_after=10),
     # The generation failed or was cancelled.
     "cancelled": ErrorCode(400, Retry.never, "Order again if the image is still wanted."),
@@ -129,7 +133,7 @@ ERROR_CODES = {
     "generation_timeout": ErrorCode(
         504, Retry.never, "Retrieve the order later, if the message says that it continues."
     ),
-    # These codes are sent only in streams.
+    # This code is sent only in streams.
     "server_stopping": ErrorCode(503, Retry.never, "Resume the stream at the address in the message."),
 }
 

@@ -1,7 +1,8 @@
-"""JSON answers that take long. Heartbeats prevent proxies from closing the silent connection.
+"""JSON answers that take a long time. Heartbeats keep proxies from closing the silent connection.
 
 For `KEEPALIVE_AFTER` seconds the status is held back, so that an early failure gets its own status. Then 200 is sent,
-followed by a space, which JSON ignores, every `HEARTBEAT_INTERVAL`. From then on, only the body can report a failure.
+followed by a space, which JSON parsers skip, every `HEARTBEAT_INTERVAL`. From then on, only the body can report a
+failure.
 """
 
 import asyncio
@@ -16,7 +17,8 @@ from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.http.slow_readers import written_in_time
 from sora_proxy.background import start_task
 
-# The headers in which OpenAI's SDKs send their timeout: the one for Python always, the one for Node if it is set.
+# The headers in which OpenAI's SDKs send their timeout. The SDK for Python always sends it; the SDK for Node sends it
+# if the timeout is set.
 CLIENT_TIMEOUTS = ("x-stainless-read-timeout", "x-stainless-timeout")
 DURATION = re.compile(r"\d{1,7}(\.\d{1,6})?", re.ASCII)
 MARGIN_SECONDS = 5.0  # so that an answer reaches the client in time

@@ -1,4 +1,4 @@
-"""The middleware of all requests: a request id, one log line, errors in one shape, access."""
+"""The middleware of all requests: it sets an id, logs one line, checks access, and gives errors one shape."""
 
 import re
 import secrets
@@ -55,7 +55,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(error)
     except web.HTTPException as error:
         response = error_response(_http_error(error, request))
-        response.set_status(error.status)  # aiohttp has statuses without an error code
+        response.set_status(error.status)  # aiohttp also raises statuses for which there is no error code
         if "allow" in error.headers:
             response.headers["allow"] = error.headers["allow"]
         return response

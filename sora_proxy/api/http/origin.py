@@ -8,7 +8,7 @@ from sora_proxy.api.http.forwarding import through_trusted_proxy
 
 
 def public_origin(request: web.Request) -> str:
-    """`BASE_URL`, else the scheme and host that the client used, as this server or a trusted proxy sees them."""
+    """`BASE_URL`, or else the scheme and host that the client used, as this server or a trusted proxy saw them."""
     if base_url := request.app[SETTINGS].current.base_url:
         return base_url
     scheme, host = request.scheme, request.host

@@ -1,4 +1,4 @@
-"""Pages of lists in OpenAI's form."""
+"""Makes pages of lists in the form that OpenAI's API uses."""
 
 import re
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from sora_proxy.api.http.refusals import ClientError
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_LIMIT_FOR_OPERATORS = 20, 100, 1000
 PAGES = {
-    "after": "begin after the entry with this id, the last of the previous page",
-    "limit": "the number of entries in the page",
+    "after": "begin after the entry with this id, which is the last of the previous page",
+    "limit": "the maximum number of entries in the page",
 }
 WHOLE_NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 

@@ -37,7 +37,7 @@ def json_pieces(body: Any) -> Iterator[Piece]:
 
 
 def event_pieces(kind: str, fields: Mapping[str, Any]) -> Iterator[Piece]:
-    """A server-sent event with its kind in both places where clients look for the kind."""
+    """A server-sent event, with its kind in the `event:` line and in `type`, since clients look in either place."""
     yield b"event: %b\ndata: " % kind.encode()
     yield from json_pieces({"type": kind, **fields})
     yield b"\n\n"

@@ -22,7 +22,7 @@ HEADERS = {
 
 
 class EventStream:
-    """One open answer. Everything is sent immediately; a slow reader delays only its own stream."""
+    """One streamed answer. Everything is sent immediately; a slow reader delays only its own stream."""
 
     def __init__(self, request: web.Request) -> None:
         self._request = request

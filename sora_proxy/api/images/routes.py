@@ -128,7 +128,7 @@ async def _answer(request: web.Request, generation: Generation, order: ImageRequ
 
 
 async def _whole(request: web.Request, generation: Generation, order: ImageRequest, origin: str) -> web.StreamResponse:
-    """Wait until the generation has ended, at most as long as the client waits, and answer with all images."""
+    """Wait until the generation has ended, but not longer than the client waits, and answer with all images."""
     answer = LongAnswer(request)
     patience = min(request.app[SETTINGS].current.image_wait, client_patience(request))
     await answer.wait(generation.log.end(), patience)
@@ -142,7 +142,9 @@ async def _whole(request: web.Request, generation: Generation, order: ImageReque
 
 
 async def _stream(request: web.Request, generation: Generation, order: ImageRequest, origin: str) -> web.StreamResponse:
-    """Send progress as comments, because strict clients reject events that OpenAI does not have; then the images."""
+    """Send the progress as comments, since strict clients reject events that OpenAI does not define. Then send the
+    images.
+    """
     stream, previews, threads = EventStream(request), Previews(generation, order.partial_images), request.app[THREADS]
     await stream.open()
     idle = request.app[SETTINGS].current.heartbeat_interval

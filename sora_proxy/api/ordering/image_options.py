@@ -18,7 +18,7 @@ class ImageSource(Lenient):
 
 
 class ImageOptions(Parameters):
-    """Options of the image."""
+    """The options for the images of an order."""
 
     size: Annotated[str, none_is_default("auto")] = "auto"
     output_format: Format | None = None

@@ -1,4 +1,4 @@
-"""The check that a model supports an order. Too many images or references, or an unusable mask, are refused."""
+"""Checks that a model supports an order: the number of images and of reference images, and the mask."""
 
 from sora_proxy.api.http.refusals import ClientError
 from sora_proxy.api.ordering.image_input import Inputs

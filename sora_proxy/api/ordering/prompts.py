@@ -1,4 +1,4 @@
-"""The prompt of a conversation and its images, in all forms that clients send."""
+"""Finds the prompt and the images of a conversation, in all the forms in which clients send them."""
 
 import re
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def prompt_of(messages: list[Message]) -> Prompt:
 
 
 def texts_of(messages: list[Message]) -> list[MessageText]:
-    """The texts of a conversation for storage; of a long conversation, only the last texts."""
+    """The texts of a conversation, to be stored. If the conversation is too long, only its last texts are returned."""
     texts: list[MessageText] = []
     left = MAX_STORED_LENGTH
     for message in reversed(messages):
@@ -120,7 +120,7 @@ def _piece(part: Any) -> tuple[str, str]:
 
 
 def _cut_data_uris(text: str) -> tuple[str, list[str]]:
-    """Separate the data URIs in a text, where older clients put images, from the text around them."""
+    """Separate a text from the data URIs in it. Older clients send their images in this way."""
     words, uris, at = [], [], 0
     while (start := text.find(DATA_URI, at)) >= 0:
         end = DATA_URI_END.search(text, start)

@@ -69,7 +69,7 @@ Metadata = Annotated[
     WithJsonSchema(
         {
             "type": "object",
-            "description": "Up to 16 pairs of strings. The address in `webhook_url` is called when the order ends.",
+            "description": "Up to 16 pairs of strings. A message is sent to `webhook_url` when the order ends.",
             "maxProperties": MAX_METADATA_PAIRS,
             "propertyNames": {"maxLength": 64},
             "additionalProperties": {"type": "string", "maxLength": 512},
@@ -79,7 +79,7 @@ Metadata = Annotated[
 
 
 def parse_body(kind: type[M], body: bytes, overrides: Mapping[str, Any] | None = None) -> M:
-    """Parse a JSON body; `overrides` replace its fields. Raises ClientError, which names the field."""
+    """Parse a JSON body. `overrides` replace fields of the body. Raises ClientError, which names the field."""
     return checked(kind, json_object(body) | dict(overrides or {}))
 
 
@@ -97,7 +97,7 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def checked(kind: type[M], fields: Mapping[str, Any], *, strict: bool | None = None) -> M:
-    """Make a request from its fields. If `strict` is False, numbers and booleans may be strings, as in forms.
+    """Check the fields of a request. If `strict` is False, numbers and booleans may be strings, as in forms.
 
     Raises ClientError, which names the field.
     """

@@ -1,7 +1,8 @@
 """Side calls: requests that chat programs make for themselves, such as a request for the title of a conversation.
 
 An image would be useless and would cost money, so this server answers side calls. They are recognized by their first
-words, which are typical of each program; all other texts are prompts. Each step reads a text only once.
+words, which are typical of each program; all other texts are prompts. No step reads a text more than once, so even long
+texts take little time.
 """
 
 import re
@@ -49,7 +50,7 @@ UNTITLED = "Image"
 
 
 class SideCalls:
-    """Recognizes and answers side calls. `more` are prefixes that the operator adds."""
+    """Recognizes and answers side calls. `more` are beginnings of other side calls, which the operator configured."""
 
     def __init__(self, more: Iterable[str] = ()) -> None:
         self._beginnings = tuple(_plain(beginning) for beginning in (*BEGINNINGS, *more))

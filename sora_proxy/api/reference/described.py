@@ -16,7 +16,7 @@ class Description:
     """`body` is the type of the JSON body, `form` that of a form with images. `example` is a body that the route
     accepts after each `{name}` is replaced. A route with an example and without a `body` accepts any object. `query`
     maps parameters to meanings. `answer` is the type of a successful answer, whose media type is one of `media`; with
-    `or_nothing`, the status may be 204."""
+    `or_nothing`, an answer may also have status 204 and no body."""
 
     body: type[BaseModel] | None = None
     example: Mapping[str, Any] | None = None

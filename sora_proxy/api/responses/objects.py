@@ -1,4 +1,4 @@
-"""A generation as a response: OpenAI's objects, with file paths where the answer contains base64.
+"""Makes OpenAI's objects for a response, with a file path wherever the answer will contain base64.
 
 The ids of a response and of its items are the generation's id with other prefixes.
 """
@@ -21,7 +21,7 @@ CODES = {"content_policy_violation": "invalid_prompt"}
 
 
 def response_id_of(generation_id: str) -> str:
-    """The id of a generation as a response."""
+    """The id of a generation in the Responses API."""
     return RESPONSE + generation_id.removeprefix(GENERATION)
 
 
@@ -47,7 +47,7 @@ async def outcome_of(generation: Generation, media: Media, origin: str) -> Outco
 
 @dataclass(frozen=True, slots=True)
 class ResponseObjects:
-    """Makes the objects about one generation."""
+    """Makes the objects that describe one generation."""
 
     generation: Generation
 
@@ -88,7 +88,7 @@ class ResponseObjects:
         }
 
     def calls(self, outcome: Outcome) -> list[dict[str, Any]]:
-        """The ended tool calls, one per requested image."""
+        """The finished tool calls, one per requested image."""
         calls = {image.index: self._made(image) for image in outcome.images}
         calls |= {number: self._failed(number, failed) for number, failed in self.generation.missing.items()}
         return [calls[number] for number in sorted(calls)]
@@ -106,7 +106,7 @@ class ResponseObjects:
         }
 
     def message(self, text: str | None) -> dict[str, Any]:
-        """A message for clients that show only texts, with the images as markdown; unfinished if `text` is None."""
+        """The message with the images as markdown, for clients that show only text; unfinished if `text` is None."""
         return {
             "id": f"msg_{self._name}",
             "type": "message",

@@ -28,7 +28,7 @@ def _messages(value: Any) -> Any:
 
 
 def _image_tool(value: Any) -> Any:
-    """The image tool in a list of tools, or one without options if the list has none."""
+    """The image tool in a list of tools, or an image tool without options if the list does not contain one."""
     tools = value if isinstance(value, list) else []
     return next((tool for tool in tools if isinstance(tool, dict) and tool.get("type") == TOOL), {})
 
@@ -46,14 +46,14 @@ class ImageTool(ImageOptions):
 
 
 class ResponseRequest(Lenient):
-    """An order. Other fields are ignored."""
+    """An order. Fields that are not listed here are ignored."""
 
     input: Annotated[
         list[Message],
         Field(
             min_length=1,
             max_length=MAX_MESSAGES,
-            description="The prompt, or a list of messages. The last message of the user is the prompt.",
+            description="The prompt, or a list of messages, of which the last user message is the prompt.",
         ),
         BeforeValidator(_messages),
         WithJsonSchema(INPUT),

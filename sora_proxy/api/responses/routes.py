@@ -140,7 +140,10 @@ async def _place(request: web.Request, order: ResponseRequest, model: Model, pro
 
 @contextlib.asynccontextmanager
 async def _inputs(request: web.Request, order: ResponseRequest, prompt: Prompt) -> AsyncIterator[Inputs]:
-    """The reference images in the prompt, else the image of the previous response; and the mask. Raises ClientError."""
+    """The mask and the reference images: those in the prompt, or else that of the previous response.
+
+    Raises ClientError.
+    """
     given = order.tool.input_image_mask
     mask = InputSource(given.image_url, "input_image_mask") if given else None
     if prompt.images or order.previous_response_id is None:

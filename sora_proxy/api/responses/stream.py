@@ -1,4 +1,4 @@
-"""One streamed response: the log as events, and the progress as comments, which all clients skip."""
+"""Streams a response: the log as events, and the progress as comments, which all clients skip."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing

@@ -1,4 +1,4 @@
-"""Jobs: the jobs that wait, run or have ended."""
+"""Jobs: the queue, the running job, and the history of jobs that have ended."""
 
 import heapq
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Message = tuple[str, dict[str, Any]]
 
 @dataclass(slots=True)
 class Job:
-    """A submitted job; `outputs` are the nodes to execute, and `fate` is an injected fault."""
+    """A submitted job. `outputs` are the output nodes to execute, and `fate` is an injected fault."""
 
     number: float
     prompt_id: str
@@ -24,7 +24,7 @@ class Job:
     outputs: list[str]
     fate: Rule | None = None
     interrupted: bool = False
-    node: str | None = None  # the node that runs
+    node: str | None = None  # the id of the node that is running
 
     @property
     def client_id(self) -> str | None:
@@ -37,7 +37,7 @@ class Job:
         return [self.number, self.prompt_id, self.graph, self.extra_data, self.outputs]
 
     def has_fate(self, fault: str) -> bool:
-        """Return whether this fault was requested for this job."""
+        """Return whether this fault was injected into this job."""
         return self.fate is not None and self.fate.fault == fault
 
 
@@ -51,11 +51,11 @@ class Entry:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the whole job was done."""
+        """Whether the job ended without an error or interruption."""
         return any(event == "execution_success" for event, _ in self.messages)
 
     def data_of(self, event: str) -> dict[str, Any] | None:
-        """Return the data of the message for an event; None if there is none."""
+        """Return the data of the first message with this event; None if there is no such message."""
         return next((data for name, data in self.messages if name == event), None)
 
     @property
@@ -66,7 +66,7 @@ class Entry:
 
     @property
     def described(self) -> dict[str, Any]:
-        """The entry in the history."""
+        """The entry as the history shows it."""
         meta = {
             node: {"node_id": node, "display_node": node, "parent_node": None, "real_node_id": node}
             for node in self.outputs
@@ -74,7 +74,7 @@ class Entry:
         return {"prompt": self.job.described, "outputs": self.outputs, "status": self.status, "meta": meta}
 
     def state(self, version: Version) -> str:
-        """The job's state in the list of jobs."""
+        """Return the job's state as the list of jobs shows it."""
         if self.succeeded:
             return "completed"
         cancelled = self.data_of("execution_interrupted") is not None and version.has(Change.cancelled_state)
@@ -82,7 +82,7 @@ class Entry:
 
 
 class Jobs(News):
-    """The queue (a heap by number), the running job, and the history."""
+    """The queue (a heap that is ordered by the numbers of jobs), the running job, and the history."""
 
     def __init__(self) -> None:
         """Start without jobs."""
@@ -90,7 +90,7 @@ class Jobs(News):
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, as at the end of the process."""
+        """Forget everything, as when the process ends."""
         self._heap: list[tuple[float, str, int, Job]] = []
         self._pushed = 0
         self._number = 0
@@ -100,7 +100,7 @@ class Jobs(News):
 
     @property
     def waiting(self) -> list[Job]:
-        """The jobs that wait, in the heap's order."""
+        """The waiting jobs, in the order of the heap."""
         return [job for *_, job in self._heap]
 
     @property
@@ -145,7 +145,7 @@ class Jobs(News):
         return False
 
     def clear(self) -> None:
-        """Delete all jobs that wait."""
+        """Delete all waiting jobs."""
         self._heap.clear()
 
     def interrupt(self, prompt_id: str | None = None) -> bool:
@@ -157,7 +157,7 @@ class Jobs(News):
 
 
 def latest(entries: dict[str, Entry], max_items: int | None, offset: int) -> dict[str, Any]:
-    """Return a part of the history, oldest first; a negative offset means the newest."""
+    """Return at most `max_items` entries of the history, oldest first. A negative offset selects the newest entries."""
     start = max(0, len(entries) - max_items if offset < 0 and max_items is not None else offset)
     end = None if max_items is None else start + max_items
     return {name: entries[name].described for name in list(entries)[start:end]}

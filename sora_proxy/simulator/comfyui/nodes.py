@@ -14,7 +14,7 @@ Pictures = tuple[Picture, ...]
 
 
 class NodeFailed(Exception):
-    """A node failed with its own error, which has a type and a message."""
+    """A node failed. The error has a type, which ComfyUI reports, and a message."""
 
     def __init__(self, kind: str, message: str) -> None:
         """Store the type and the message."""
@@ -24,7 +24,7 @@ class NodeFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """The data of samplers. The images decoded from one latent differ only in their number."""
+    """What a sampler reads and returns. The images that are decoded from one latent differ only in their number."""
 
     picture: Picture
     count: int
@@ -55,7 +55,7 @@ def _encode(given: Given) -> tuple[Any, ...]:
 
 
 def _scale(given: Given) -> tuple[Any, ...]:
-    """Scale images. A side of 0 follows from the other side and the shape of the image."""
+    """Scale images. If one side is 0, it is computed from the other side and the aspect ratio of the first image."""
     first: Picture = given["image"][0]
     width, height = given["width"], given["height"]
     if not width:
@@ -79,7 +79,7 @@ def _empty_image(given: Given) -> tuple[Any, ...]:
     return (Latent(picture, given["batch_size"]).pictures,)
 
 
-# `saving.py` writes the `images` of output nodes.
+# Output nodes are missing here, because `saving.py` writes their images.
 WORK: Mapping[str, Callable[[Given], tuple[Any, ...]]] = {
     "CheckpointLoaderSimple": lambda given: (given["ckpt_name"],) * 3,
     "LoraLoader": lambda given: (given["model"], given["clip"]),

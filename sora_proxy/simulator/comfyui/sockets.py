@@ -1,4 +1,4 @@
-"""Sockets: the table of the clients' sockets, with the weaknesses of ComfyUI's own table."""
+"""Sockets: the table of the clients' sockets, which has the same weaknesses as ComfyUI's own table."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ class Connection:
 class Sockets:
     """One socket for each id. A second socket with the same id replaces the first one, which stays open.
 
-    When either socket closes, the id no longer has a socket, so that the other socket gets no events.
+    When either of them closes, the id is removed from the table, so the other socket gets no more events.
     """
 
     _table: dict[str, Connection] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Sockets:
         self.forget(name)
 
     def forget(self, name: str) -> None:
-        """Take the socket of this id out of the table."""
+        """Remove the socket of this id from the table."""
         self._table.pop(name, None)
         self._with_metadata.discard(name)
 
@@ -66,11 +66,11 @@ class Sockets:
             connection.transport.abort()
 
     def wants_metadata(self, name: str) -> None:
-        """Note that previews for this id have to contain the id of their job."""
+        """Note that previews for this id must contain metadata, such as the id of the job."""
         self._with_metadata.add(name)
 
     def has_metadata(self, name: str | None) -> bool:
-        """Return whether previews for this id contain the id of their job."""
+        """Return whether previews for this id must contain metadata."""
         return name in self._with_metadata
 
     async def send(self, kind: str, data: Any, name: str | None = None) -> None:
@@ -95,7 +95,7 @@ class Sockets:
 
 
 async def _delivered(sending: Awaitable[None]) -> None:
-    """Send a frame. The frame is in a buffer before the wait begins, so an abandoned wait loses no frame."""
+    """Send a frame, and wait for a slow client. The frame is in a buffer by then, so a timeout does not lose it."""
     with contextlib.suppress(ConnectionError, TimeoutError):
         async with asyncio.timeout(MAX_SECONDS):
             await sending

@@ -1,4 +1,4 @@
-"""Faults: the faults that can be injected, and how calls are answered with each of them."""
+"""Faults: the faults that can be injected, and how each of them changes the answer to a call."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ _SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An image at an address. The address may be relative, require the key, and fail a number of times before it
-    works."""
+    """How an answer links to an image. The address may be relative and may require the key, and the first `failures`
+    requests to it fail."""
 
     relative: bool
     guarded: bool
@@ -32,20 +32,20 @@ class Manner:
     """The manner of answering one call; the defaults are for a call without a fault."""
 
     refusal: Refused | None = None
-    registered: bool = True  # even if the call is refused or dropped, or a page is the answer
+    registered: bool = True  # the order is counted, even if the call is refused or dropped, or answered with a page
     dropped: bool = False
     page: bool = False  # HTML instead of an answer
     empty: bool = False  # an answer without images
-    words: str | None = None  # a text instead of images, in chats
-    moderated: bool = False  # xAI's refusal with status 200
-    finish_reason: str = "STOP"  # Gemini's reason for the end; with any other reason there is no image
+    words: str | None = None  # a text instead of images, in answers to chats and from Gemini
+    moderated: bool = False  # xAI's refusal, which has status 200
+    finish_reason: str = "STOP"  # Gemini's `finishReason`; with any other value there is no image
     block_reason: str | None = None  # Gemini's reason for blocking a prompt
-    declared_type: str | None = None  # the declared type of the image
+    declared_type: str | None = None  # the media type that the answer declares; None: the real one
     min_bytes: int = 0  # the minimum size of each image
     wrapped: bool = False  # whether the base64 is broken into lines
     link: Link | None = None
     silence: float = 0.0  # seconds before the answer, or between the partial images of a stream
-    ending: str = "whole"  # the way a stream ends
+    ending: str = "whole"  # how a stream ends: "whole", "cut", or the code of an error event
 
 
 NORMAL = Manner()
@@ -144,5 +144,5 @@ _MANNERS: Mapping[str, Callable[[Mapping[str, Any]], Manner]] = {
 
 
 def manner_of(rule: Rule | None) -> Manner:
-    """Return the manner that a rule demands, or the normal manner without a rule."""
+    """Return the manner that a rule demands, or the normal manner if there is no rule."""
     return NORMAL if rule is None else _MANNERS[rule.fault](rule.parameters)

@@ -14,7 +14,7 @@ from sora_proxy.simulator.images.profile import Keys
 from sora_proxy.simulator.images.refusals import Reason, Refused
 
 MAX_BODY = 256 * 2**20  # bytes of all files together
-SHOWN_TEXT = 1000  # characters of a text that the stats show
+SHOWN_TEXT = 1000  # the stats shorten texts with more characters
 DATA_URI = re.compile(r"data:(image/[\w.+-]+);base64,(.*)", re.DOTALL)
 BEARER = "bearer "
 BLOCK = 256 * 1024
@@ -22,7 +22,7 @@ BLOCK = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An image of a request, from a field or from a part of a form. Only parts of forms have a name."""
+    """An image of a request, from a field or a part of a form. Only a part of a form has a file name, `name`."""
 
     field: str
     content: bytes
@@ -31,7 +31,7 @@ class File:
     address: str | None = None  # the address of the image, which is not fetched
 
     def described(self) -> dict[str, Any]:
-        """Return the facts that the stats show about this image."""
+        """Return what the stats show about this image."""
         return {
             "field": self.field,
             "name": self.name,
@@ -54,7 +54,7 @@ class Received:
     model_in_path: str | None = None
 
     def described(self) -> dict[str, Any]:
-        """Return the facts that the stats show about this request."""
+        """Return what the stats show about this request."""
         return {
             "endpoint": self.endpoint,
             "path": self.path,
@@ -137,7 +137,7 @@ def decoded(field_name: str, text: str) -> bytes:
 
 
 def _shown(value: Any) -> Any:
-    """Shorten long texts, since these are images."""
+    """Shorten long texts, since a long text usually is an image in base64."""
     if isinstance(value, dict):
         return {name: _shown(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Refusals: the reasons why servers refuse calls, and the words and forms of their errors."""
+"""Refusals: the reasons why servers refuse calls, and how each server words and formats its errors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -44,7 +44,8 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A server's words. The message may have {name}, {value} and {expected}; without a message, the body is empty."""
+    """How a server words an error. The message may contain {name}, {value} and {expected}. If the message is empty, the
+    answer has no body."""
 
     status: int
     message: str = ""
@@ -66,7 +67,8 @@ class SentError:
 
 
 class Refused(Exception):
-    """A call that is answered with an error. `name` is a field, `value` its value, `expected` a valid one."""
+    """A call that is answered with an error. `name` is the field at fault, `value` its value, and `expected` says which
+    values are valid."""
 
     def __init__(
         self,
@@ -78,7 +80,7 @@ class Refused(Exception):
         changes: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Store the parts of the message; `changes` are changes to the profile's wording."""
+        """Store the parts of the message; `changes` replace fields of the profile's wording."""
         super().__init__(reason.name)
         self.reason = reason
         self.name, self.value, self.expected = name, str(value)[:1000], expected
@@ -106,7 +108,7 @@ def coded_error(sent: SentError) -> Any:
 
 
 def text_error(sent: SentError) -> Any:
-    """Return a string, with a code in its own field if there is one."""
+    """Return the message in `error`. If there is a code, the code is in `error`, and the message is in `message`."""
     return {"error": sent.message} if sent.code is None else {"error": sent.code, "message": sent.message}
 
 
@@ -133,7 +135,7 @@ def bare_error(sent: SentError) -> Any:
 
 
 def detail_error(sent: SentError) -> Any:
-    """Return one of FastAPI's forms: a list for fields that do not validate, else a text."""
+    """Return one of FastAPI's forms: a list if a field is invalid, otherwise a text."""
     if sent.status == 422:
         return {"detail": [{"type": "value_error", "loc": ["body", sent.param], "msg": sent.message, "input": None}]}
     return {"detail": sent.message}
@@ -147,8 +149,8 @@ def google_error(sent: SentError) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """The errors of one kind of server: their form, and the words for each reason. `of_forms` has the words that differ
-    if the request is a form."""
+    """The errors of one kind of server: their form, and the wording for each reason. `of_forms` contains the wordings
+    that differ if the request is a form."""
 
     form: Form
     wordings: Mapping[Reason, Wording]

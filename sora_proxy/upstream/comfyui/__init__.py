@@ -1,7 +1,7 @@
-"""ComfyUI: the back end for one or several ComfyUI servers, each of which is a key, with workflows in files.
+"""ComfyUI: the back end for one or more ComfyUI servers. Each server is a key, and workflows are read from files.
 
 A task is a job with an id from this server, so an order whose answer was lost is found by that id. The queue and the
-history show the state of a job; progress and previews arrive through a WebSocket while the job runs.
+history show the state of a job; progress and previews arrive through a WebSocket while the job is running.
 
     calls.py, answers.py       calls to servers, and the meaning of their answers
     workflows.py, graphs.py    the files, and the graph of one order
@@ -42,20 +42,20 @@ from sora_proxy.upstream.comfyui.workflows import WorkflowFolder
 from sora_proxy.upstream.downloads import Downloads
 from sora_proxy.upstream.http_client import HttpClient
 
-UPLOADS = "sora_proxy"  # the folder for reference images among a server's input files
+UPLOADS = "sora_proxy"  # the folder for reference images in a server's folder of input files
 PREVIEWS, NO_PREVIEWS = "latent2rgb", "none"
 SEEDS = 2**32
 
 
 class ComfyUI:
-    """The back end. By default a key has one job at a time, since a server works on one job."""
+    """The back end. By default, a key has one job at a time, because a server works on only one job."""
 
     identity = Identity.named
     names_tasks: bool | None = None
-    polls_are_complete = True  # the queue and the history show every job since the server's start
+    polls_are_complete = True  # the queue and the history show every job since the server was started
     max_concurrent: int | None = 1
     links_results = False  # images contain the prompt until it is removed
-    capabilities = Capabilities()  # the capabilities depend on the workflows that run on the servers
+    capabilities = Capabilities()  # the capabilities depend on the workflows that the servers can run
 
     def __init__(self, options: BackendOptions, threads: BlockingPool) -> None:
         if options.more:
@@ -77,7 +77,7 @@ class ComfyUI:
         return await self._servers.may_have_changed()
 
     async def upload(self, image: Path, account: Account) -> str:
-        # The name is random, so that it can't be guessed and is unique.
+        # The name is random, so that it is unique and can't be guessed.
         name = f"{secrets.token_hex(16)}{image.suffix}"
         form = aiohttp.FormData({"type": "input", "subfolder": UPLOADS}, default_to_multipart=True)
         content = await self._threads.run(Work.media, image.read_bytes)
@@ -138,7 +138,10 @@ class ComfyUI:
         await self._http.close()
 
     async def _check_accepted(self, answer: Mapping[str, Any], task_id: str, output: str, account: Account) -> None:
-        """Check that the order was accepted under this server's id, and with its output node. Raises Fault."""
+        """Check that the order was accepted under this server's id, and that its output node will be executed.
+
+        Raises Fault.
+        """
         if answer.get("prompt_id") != task_id:
             raise SubmissionUnknown("The back end's answer does not contain the id of this order.")
         if output in _nodes_without_work(answer.get("node_errors")):
@@ -150,14 +153,14 @@ class ComfyUI:
 
 
 def _name_files_uniquely(graph: dict[str, Any], output: str, task_id: str) -> None:
-    """Give the files of an order unique names. Otherwise ComfyUI returns the old files for a graph that it has already
-    executed, and these files may no longer exist."""
+    """Give the files of an order unique names. Otherwise, for a graph that it has already executed, ComfyUI returns the
+    old files, which may no longer exist."""
     inputs = graph[output]["inputs"]
     if isinstance(prefix := inputs.get("filename_prefix"), str):
         inputs["filename_prefix"] = f"{prefix}-{task_id}"
 
 
 def _nodes_without_work(node_errors: Any) -> set[str]:
-    """The output nodes that are not executed. ComfyUI accepts an order if one of its output nodes is valid."""
+    """The output nodes that ComfyUI does not execute. It accepts an order if at least one output node is valid."""
     outputs = [as_object(error).get("dependent_outputs") for error in as_object(node_errors).values()]
     return {node for nodes in outputs if isinstance(nodes, list) for node in nodes if isinstance(node, str)}

@@ -1,6 +1,6 @@
 """Answers: reads the states of jobs from ComfyUI's queue and history. No I/O.
 
-A job moves from the queue to the history and never back, so the queue is read first, and no job is missed.
+A job moves from the queue to the history and never back, so no job is missed if the queue is read first.
 """
 
 import re
@@ -17,7 +17,7 @@ from sora_proxy.upstream import Snapshot, TaskState
 
 log = structlog.get_logger(__name__)
 
-OURS = "sora_proxy"  # in a job's `extra_data`: facts about the job for later processes of this server
+OURS = "sora_proxy"  # in a job's `extra_data`, the key of the facts that later processes of this server need
 MAX_RESULTS = 64  # images of one job
 IMAGE_NAME = re.compile(r"[^/\\\x00-\x1f]{1,255}\.(png|jpe?g|webp|gif)", re.IGNORECASE)
 EXCEPTION = re.compile(r"[A-Za-z_][\w.]{0,60}", re.ASCII)  # the name of an exception's class, perhaps with its module
@@ -28,7 +28,7 @@ STOPPED = "The job was stopped at the back end."
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """A job that waits or runs. `position` counts from 1 among the waiting jobs; None: the job runs."""
+    """A job that is waiting or running. `position` counts from 1 among the waiting jobs; None: the job is running."""
 
     graph: Mapping[str, Any]
     client_id: str | None
@@ -44,7 +44,7 @@ def queued_jobs(document: Mapping[str, Any]) -> dict[str, QueuedJob]:
 
 
 def ended_job(task_id: str, history: Mapping[str, Any], is_class: IsClass) -> Snapshot | None:
-    """The end of a job, from an answer about the history; None if the job is not in the history.
+    """The final state of a job, from an answer about the history; None if the job is not in the history.
 
     `is_class` says whether a text is the class of a node in a workflow.
     """
@@ -91,8 +91,8 @@ def _is_result(item: Any) -> bool:
 
 
 def _reason(task_id: str, status: Mapping[str, Any], is_class: IsClass) -> str:
-    """The reason for a failure, for clients. The error's text and inputs are left out, since they contain paths and
-    prompts."""
+    """The reason for a failure, as a message to clients. The error's text and inputs are left out, because they contain
+    paths and prompts."""
     messages = status.get("messages")
     found = {
         message[0]: as_object(message[1])

@@ -1,6 +1,6 @@
-"""Calls: HTTP calls to ComfyUI servers, and the faults that their answers show.
+"""Calls: makes HTTP calls to ComfyUI servers, and turns answers that refuse a call into faults.
 
-ComfyUI has no accounts and no limits. A refusal with 401, 403 or 429 is from a proxy in front of it.
+ComfyUI itself has no accounts and no rate limits, so a refusal with 401, 403 or 429 comes from a proxy in front of it.
 """
 
 import re
@@ -35,9 +35,10 @@ MAX_VALUES = 2_000_000  # JSON values in an answer
 REFUSED_FILE = (400, 415, 422)
 JSON = {"content-type": "application/json"}
 WORD = re.compile(r"[\w .:-]{1,100}")
-# These codes mean that the server lacks a node or a model file. The second code meant an unknown node before 0.12.
+# These codes mean that the server lacks a node or a model file. Before ComfyUI 0.12, the second code meant an unknown
+# node.
 MISSING = {"missing_node_type", "invalid_prompt", "value_not_in_list"}
-# These codes mean that the workflow has a fault that no order can avoid.
+# These codes mean that the workflow has a fault that affects every order.
 FAULTY = {
     "dependency_cycle",
     "exception_during_validation",
@@ -47,7 +48,7 @@ FAULTY = {
 }
 REJECTED = {
     401: "The server, or a proxy in front of it, requires a login.",
-    403: "The server, or a proxy in front of it, denies access to this gateway.",
+    403: "The server, or a proxy in front of it, denies access.",
 }
 
 
@@ -83,7 +84,7 @@ class Calls:
         return Call(method, self.base(account) + path, account.egress, seconds, headers, **more)
 
     async def get(self, account: Account, path: str) -> dict[str, Any]:
-        """The JSON object at a path. Raises Fault if there is none."""
+        """The JSON object that the server has at a path. Raises Fault if there is none."""
         return self._object(await self.answer(self.call(account, "GET", path)), account)
 
     async def post(self, account: Account, path: str, body: Mapping[str, Any]) -> Answer:
@@ -103,8 +104,8 @@ class Calls:
         return self._object(answer, account)
 
     async def order(self, account: Account, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Send an order, and return the JSON of the answer. Raises SubmissionUnknown if the outcome is unknown, another
-        Fault if the order was not registered."""
+        """Send an order, and return the JSON of the answer. Raises SubmissionUnknown if the outcome is unknown, or
+        another Fault if the order was not registered."""
         seconds, content = self._options.deadlines.submit, orjson.dumps(body)
         call = self.call(account, "POST", "/prompt", body=content, headers=JSON, seconds=seconds, is_order=True)
         answer = await self.answer(call)
@@ -139,7 +140,7 @@ class Calls:
 
 
 def refusal_in(document: Mapping[str, Any]) -> RequestFault:
-    """The fault of a refused graph. The node and input are only logged, since users did not make the workflow."""
+    """The fault of a refused graph. The node and input are only logged, because clients did not make the workflow."""
     kinds, where = {_word(as_object(document.get("error")).get("type"))}, []
     for node_id, node in as_object(document.get("node_errors")).items():
         for each in objects_in(as_object(node).get("errors")):

@@ -1,4 +1,4 @@
-"""Checking: finds the faults of a graph and of its map, and describes them for the operator."""
+"""Checking: finds faults in a graph and in its map, and describes them for the operator."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -60,7 +60,7 @@ def _saves(graph: Mapping[str, Any]) -> str:
 
 
 def faults_of(graph: Mapping[str, Any], mapping: MapFile) -> Iterator[str]:
-    """The faults of a map. References to other workflows are not checked here."""
+    """The faults in a map. References to other workflows are not checked here."""
     slots = mapping.slots
     for field, places in slots.items():
         for place in places:
@@ -104,6 +104,6 @@ def _fault_of(field: str, place: Slot, graph: Mapping[str, Any]) -> str | None:
 
 
 def listed(names: Sequence[Any]) -> str:
-    """The text that lists names in a message. At most `MAX_LISTED` names are listed, and the rest is counted."""
+    """A list of names for a message. At most `MAX_LISTED` names are listed; the others are only counted."""
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     return ", ".join(str(name) for name in names[:MAX_LISTED]) + more

@@ -1,4 +1,4 @@
-"""Graphs: the models that a server offers with the workflows, and the graph of one order. No I/O.
+"""Graphs: derives a server's models from the workflows, and builds the graph of an order. No I/O.
 
 A server's answer to `GET /object_info` shows its nodes, files and limits. `fitted` fits a workflow to a server, and
 `problems.py` describes what the server lacks. `models_of` and `graph_for` take the fitted workflows that the server can
@@ -27,7 +27,8 @@ MIN_SIDE, MAX_PIXELS, MAX_RATIO = 64, 2048 * 2048, 4  # for images whose sizes t
 
 
 def models_of(workflows: Mapping[str, Workflow]) -> dict[str, Abilities]:
-    """The abilities of the workflows, as NAME, and as NAME/CHECKPOINT for each of their checkpoints."""
+    """The models of the workflows, with their abilities. A workflow is the model NAME, and also the model
+    NAME/CHECKPOINT for each of its checkpoints."""
     models: dict[str, Abilities] = {}
     for workflow in workflows.values():
         for checkpoint in ("", *workflow.available):
@@ -84,7 +85,7 @@ def _has_checkpoint(workflow: Workflow, checkpoint: str) -> bool:
 
 
 def _size_in(workflow: Workflow) -> Size | None:
-    """The size in the file, if an order can set another size."""
+    """The size in the workflow's file; None if an order can't set another size."""
     found = [
         workflow.graph[node]["inputs"].get(name)
         for field in ("width", "height")
@@ -126,7 +127,8 @@ def graph_for(workflows: Mapping[str, Workflow], submission: Submission, seed: i
 
 
 def _values(workflow: Workflow, submission: Submission, seed: int) -> dict[str, Any]:
-    """The values for the inputs, by field of the map. An input whose field is missing keeps its value."""
+    """The values to write to the inputs, by field of the map. An input whose field is missing keeps the value that it
+    has in the graph."""
     spec = submission.spec
     wanted = submission.parameters.get("seed", -1)
     values = {name: value for name, value in submission.parameters.items() if name in workflow.slots}

@@ -1,4 +1,4 @@
-"""Jobs: the states of this server's jobs, and how to stop them without harm to jobs of other programs."""
+"""Jobs: reads the states of this server's jobs, and stops jobs without disturbing those of other programs."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from sora_proxy.upstream.comfyui.calls import Calls
 from sora_proxy.upstream.comfyui.listener import Listener, Socket
 from sora_proxy.upstream.http_client import HttpClient
 
-FIRST_INTERRUPT_BY_ID = (0, 3, 57)  # in older versions, an interrupt stops whichever job runs
+FIRST_INTERRUPT_BY_ID = (0, 3, 57)  # in older versions, an interrupt stops whichever job is running
 MAX_FRAME_BYTES = 64 * 2**20
 OPEN_SECONDS = 10.0
 
@@ -23,13 +23,13 @@ class Jobs:
         self._calls = calls
         self._http = http
         self._is_class = is_class
-        # All the mutable state: the listeners by key id, and the ids of stopped jobs. A job that is stopped while it
-        # waits leaves no trace at the server.
+        # All the mutable state: the listeners by key id, and the ids of stopped jobs. The ids are needed because a job
+        # that is stopped while it is waiting leaves no trace at the server.
         self._listeners: dict[str, Listener] = {}
         self._stopped: set[str] = set()
 
     def listener(self, account: Account) -> Listener:
-        """The listener for an account's jobs. The listener opens its next socket with this state of the account."""
+        """The listener for an account's jobs. It opens its next socket with the address and headers of `account`."""
 
         def connect(client_id: str) -> Socket:
             path = f"/ws?clientId={quote(client_id)}"
@@ -59,7 +59,7 @@ class Jobs:
         return found
 
     async def stop(self, task_id: str, account: Account) -> None:
-        """End a waiting or running job. Raises Fault."""
+        """Stop a waiting or running job. Raises Fault."""
         answer = await self._calls.post(account, f"/api/jobs/{quote(task_id, safe='')}/cancel", {})
         cancelled = as_object(answer.document).get("cancelled")
         if answer.status != 200 or not isinstance(cancelled, bool):  # the server lacks the route
@@ -72,8 +72,8 @@ class Jobs:
             await listener.close()
 
     async def _stop_in_older(self, task_id: str, account: Account) -> bool:
-        """Stop a job through the routes of older servers. Returns whether the job existed. The queue comes first, so
-        that a job that begins to run in between is interrupted."""
+        """Stop a job through the routes of older servers. Returns whether the job existed. It is first removed from the
+        queue and then interrupted, because it may begin to run before it is removed."""
         known = task_id in queued_jobs(await self._calls.get(account, "/queue"))
         await self._calls.post(account, "/queue", {"delete": [task_id]})
         version = version_in(await self._calls.get(account, "/system_stats"))

@@ -1,10 +1,10 @@
-"""Listener: receives the progress of this server's jobs at one ComfyUI, through a WebSocket that is open while there
-are jobs.
+"""Listener: receives the progress of this server's jobs from one ComfyUI server, through a WebSocket that is open while
+there are jobs.
 
-The socket is optional, because polls also show that a job has ended. ComfyUI's table of sockets has weaknesses (seen
-with three versions): after a second socket with the same id is opened, the first one gets no events, and when the first
-one is closed, the second one gets no events either. So an id has at most one socket, a new socket is opened only after
-the last one is closed, and a socket is replaced if it receives no frames while a job runs.
+The socket is optional, because polls also show that a job has ended. ComfyUI does not handle two sockets with the same
+id well, as seen with three versions: once the second one is open, the first one gets no events, and when the first one
+is closed, the second one gets no events either. So an id has at most one socket, a new socket is opened only after the
+last one is closed, and a socket is replaced if it receives no frames about this server's jobs while one is running.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from sora_proxy.upstream.comfyui.progress import Graph, JobProgress, read_binary
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0  # between checks for silence and for the end of all jobs
-SILENCE_SECONDS = 30.0  # a socket without a frame for this time, while a job runs, is replaced
+SILENCE_SECONDS = 30.0  # a socket is replaced if it gets no frame about a job for this time while one is running
 UNPOLLED_SECONDS = 60.0  # a job that is not polled for this time is forgotten
-READY_SECONDS = 2.0  # how long an order waits for the socket, so that the socket gets the first events
+READY_SECONDS = 2.0  # how long an order waits for the socket, so that the first events are not missed
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0  # before a broken socket is opened again
 # With this feature flag, a preview contains the id of its job.
 FLAGS = orjson.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}).decode()
 
 Socket = AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]
-Connect = Callable[[str], Socket]  # by a client id
+Connect = Callable[[str], Socket]  # opens a socket with a client id
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class _Job:
 
 
 class Listener:
-    """The listener of one key. `connect` opens the socket of a client id; it raises Fault.
+    """The listener of one key. `connect` opens a socket with a client id, and raises Fault if this fails.
 
     `client_id` is the id of the socket. ComfyUI sends the events of jobs that are submitted with this id to the socket.
     """
@@ -67,7 +67,8 @@ class Listener:
             log.info("comfyui socket not open yet")
 
     def watch(self, prompt_id: str, graph: Graph, *, client_id: str | None = None, runs: bool = False) -> JobProgress:
-        """Listen for a job that waits or runs. `client_id` is given if an earlier process submitted the job."""
+        """Listen for the events of a waiting or running job. `client_id` is given if an earlier process may have
+        submitted the job."""
         now = _now()
         if not self._jobs and client_id:
             self.client_id = client_id
@@ -106,7 +107,7 @@ class Listener:
                 pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Read frames until no job is left, the socket is closed, or none arrives although a job runs."""
+        """Read frames until no job is left, the socket is closed, or it is silent although a job is running."""
         self._heard_at = _now()
         while self._wanted():
             try:

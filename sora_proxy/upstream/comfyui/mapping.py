@@ -1,4 +1,4 @@
-"""Maps: the node inputs to which each field of an order is written. A map is read from NAME.map.json."""
+"""Maps: define which node inputs each field of an order is written to. A map is read from NAME.map.json."""
 
 import re
 from typing import Annotated, Any
@@ -19,10 +19,10 @@ SLOTS = (*TEXTS, *NUMBERS)
 
 
 def _slots(value: Any) -> Any:
-    """One or several slots. A node's id has no full stop; the name of an input may have one."""
+    """One or several slots. A node's id contains no full stop, but the name of an input may contain one."""
     slots = [value] if isinstance(value, str) else value
     if not isinstance(slots, list) or not slots:
-        raise ValueError('must be like "6.text", or a list of such texts')
+        raise ValueError('must be like "6.text", or a list of such strings')
     for slot in slots:
         node, _, name = slot.partition(".") if isinstance(slot, str) else ("", "", "")
         if not node or not name:

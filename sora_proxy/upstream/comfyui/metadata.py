@@ -1,8 +1,8 @@
-"""Metadata: removes the texts from an image file, since ComfyUI saves the whole graph there, including the prompt.
+"""Metadata: removes the texts from an image file, because ComfyUI saves the whole graph there, including the prompt.
 
-Only the parts that affect the look of the image remain, since a node may store texts in any part. Texts inside a
-colour profile are not removed. Formats: PNG (W3C, third edition), the WebP container (RFC 9649), JPEG (ITU T.81, annex
-B; T.871; T.872, 6.5.3), GIF89a.
+Only the parts that affect the look of the image are kept, because a node may store texts in any other part. Texts
+inside a colour profile are not removed. Formats: PNG (W3C, third edition), the WebP container (RFC 9649), JPEG (ITU
+T.81, annex B; T.871; T.872, 6.5.3), GIF89a.
 """
 
 import struct
@@ -22,7 +22,7 @@ WEBP_CHUNKS = WEBP_FRAME_CHUNKS | {b"VP8X", b"ANIM", b"ANMF", b"ICCP"}
 WEBP_FLAGS = 0xFF & ~0x0C  # the flags of VP8X without those for EXIF and XMP
 WEBP_FRAME_HEAD_BYTES = 16
 JPEG_SCAN, JPEG_END = 0xDA, 0xD9
-JPEG_CODING = frozenset([*range(0xC0, 0xD0), JPEG_SCAN, 0xDB, 0xDC, 0xDD])  # frames, and the tables of their coding
+JPEG_CODING = frozenset([*range(0xC0, 0xD0), JPEG_SCAN, 0xDB, 0xDC, 0xDD])  # frames, and what is needed to decode them
 JPEG_PROFILE = b"ICC_PROFILE\0"
 GIF_GRAPHIC_CONTROL, GIF_APPLICATION = 0xF9, 0xFF
 GIF_LOOPS = (b"\x0bNETSCAPE2.0", b"\x0bANIMEXTS1.0")
@@ -35,11 +35,11 @@ class Damaged(ValueError):
 
 
 def strip(file: Path) -> None:
-    """Replace a PNG, WebP, JPEG or GIF file with one without texts. Other files stay unchanged. This function blocks.
+    """Replace a PNG, WebP, JPEG or GIF file with a copy without texts. Other files stay unchanged.
 
-    Raises Damaged or OSError.
+    This function blocks. Raises Damaged or OSError.
     """
-    clean = file.with_name(f"{file.name}.part")  # after a crash, the next start removes files with this ending
+    clean = file.with_name(f"{file.name}.part")  # after a crash, files with this extension are removed at startup
     try:
         with file.open("rb") as source:
             head = source.read(12)
@@ -136,7 +136,7 @@ def _copy_jpeg(source: BinaryIO, target: BinaryIO) -> None:
 
 
 def _needed(marker: int, data: bytes) -> bytes | None:
-    """The part of a segment that the image needs; None if the segment is not needed, such as a thumbnail."""
+    """The part of a segment that the image needs; None if it needs nothing of the segment, as with a thumbnail."""
     if marker in JPEG_CODING or (marker == 0xE2 and data.startswith(JPEG_PROFILE)):
         return data
     if marker == 0xE0 and data.startswith(b"JFIF\0"):

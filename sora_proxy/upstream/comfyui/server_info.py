@@ -1,7 +1,7 @@
-"""Server info: a server's description of its node classes, in the answer to `GET /object_info`.
+"""Server info: reads a server's description of its node classes from the answer to `GET /object_info`.
 
 An input is `[type, options]`. In old nodes, the type of a choice is the list of its values. In new nodes, the type is
-"COMBO", and the list is the entry `options` of the options. These facts were seen with 0.3.64, 0.8.0 and 0.33.0.
+"COMBO", and the list is the entry `options` of the options. Observed with ComfyUI 0.3.64, 0.8.0 and 0.33.0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,8 +62,8 @@ def _config(object_info: ObjectInfo, class_type: str, name: str) -> list[Any]:
 
 
 def _group(object_info: ObjectInfo, class_type: str, group: str) -> Mapping[str, Any]:
-    """The inputs of a class. A description of unknown form yields no inputs; only the server itself then checks the
-    inputs."""
+    """The inputs of a class. A description of unknown form yields no inputs; the inputs are then checked only by the
+    server itself."""
     return as_object(as_object(as_object(object_info.get(class_type)).get("input")).get(group))
 
 

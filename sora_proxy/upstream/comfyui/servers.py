@@ -1,4 +1,4 @@
-"""Servers: the models that each ComfyUI offers, given the workflows and the server's current nodes and model files."""
+"""Servers: finds out which models each ComfyUI server offers, given the workflows and its nodes and model files."""
 
 import math
 import time
@@ -29,8 +29,8 @@ ASK_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The workflows that run on a server, and their models. `read` contains the workflows that were compared with the
-    server."""
+    """The workflows that a server can run, and their models. `read` contains all workflows that were compared with the
+    server, and `problems` the reasons why it can't run some of them."""
 
     read: Mapping[str, Workflow]
     workflows: Mapping[str, Workflow]
@@ -50,14 +50,14 @@ class Servers:
         self._folder = folder
         self._calls = calls
         self._threads = threads
-        # All the mutable state: the known servers by address, the workflows of the last capabilities, and the time of
-        # the last query.
+        # All the mutable state: the known servers by address, the workflows on which the last capabilities were based,
+        # and the time of the last query.
         self._known: dict[str, Known] = {}
         self._offered: Mapping[str, Workflow] | None = None
         self._asked_at = -math.inf
 
     async def may_have_changed(self) -> bool:
-        """Whether a workflow's file changed since the last query, or files of a server may have changed."""
+        """Whether a workflow's file has changed since the last query, or a server's files may have changed."""
         await self._read()
         return self._offered is not self._folder.workflows or time.monotonic() >= self._asked_at + ASK_SECONDS
 
@@ -69,9 +69,9 @@ class Servers:
         return Capabilities(known.models)
 
     async def workflows(self, submission: Submission) -> Mapping[str, Workflow]:
-        """The workflows that run on a server, if they support this order.
+        """The workflows that the order's server can run, if they support the order.
 
-        Raises RateLimited if only other servers support it, RequestFault if no server does, or another Fault.
+        Raises RateLimited if only other servers support the order, RequestFault if no server does, or another Fault.
         """
         account, model = submission.account, submission.model
         await self._read()
@@ -85,8 +85,8 @@ class Servers:
         raise RequestFault("The back end no longer supports this order. Use another model.", code="model_unavailable")
 
     def has_class(self, class_type: str) -> bool:
-        """Whether a workflow has a node of this class. Clients never see any other text that a server sends as a
-        class."""
+        """Whether a workflow has a node of this class. If a server sends any other text as the class of a node, clients
+        never see it."""
         graphs = (workflow.graph for workflow in self._folder.workflows.values())
         return any(node["class_type"] == class_type for graph in graphs for node in graph.values())
 

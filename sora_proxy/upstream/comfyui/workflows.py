@@ -1,4 +1,5 @@
-"""Workflows: the graphs of orders, each in two files: NAME.json, as ComfyUI exports it, and NAME.map.json.
+"""Workflows: reads the graphs of orders. Each workflow has two files: NAME.json, as ComfyUI exports it, and
+NAME.map.json.
 
 A file in the operator's folder replaces the package's file of the same name. Faults are found when a file is read, and
 described for the operator.
@@ -19,11 +20,11 @@ from sora_proxy.upstream.sizes import Size
 PACKAGED = Path(__file__).parent / "workflows"
 GRAPH, MAP = ".json", ".map.json"
 MAX_FILE_BYTES = 4 * 2**20
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors write it at the start of a UTF-8 file
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors write this at the beginning of a UTF-8 file
 MAX_SEED = 2**64 - 1  # the maximum of ComfyUI's own samplers
 MAX_SIDE = 4096  # pixels
 MAX_NAME = 100  # characters
-FOLDER = "WORKFLOWS_DIR"  # replaces a workflow's name in a fault of the folder itself
+FOLDER = "WORKFLOWS_DIR"  # stands in for a workflow's name if the folder itself has a fault
 
 T = TypeVar("T")
 Graph = dict[str, Any]
@@ -131,7 +132,8 @@ def _workflows(documents: Mapping[str, Any], own: Collection[str]) -> tuple[Mapp
     """The usable workflows, the default one first, and the faults of all others. `own` contains the names of the
     operator's files.
 
-    Workflows that need no reference image come first. The operator's workflows precede those of the package otherwise.
+    Workflows that need no reference image come before those that do. In both groups, the operator's workflows come
+    before those of the package.
     """
     found: dict[str, Workflow] = {}
     faults: dict[str, str] = {}
@@ -170,7 +172,7 @@ def _read(file: str, documents: Mapping[str, Any], read: Callable[[Any], T]) -> 
 
 
 def _workflow(name: str, graph: Graph, mapping: MapFile) -> Workflow:
-    """Make a workflow. Raises ValueError with all its faults."""
+    """Create a workflow. Raises ValueError with all its faults."""
     if not name.isprintable() or len(name) > MAX_NAME:
         raise ValueError(f"the name of a workflow has at most {MAX_NAME} printable characters")
     try:
@@ -197,7 +199,7 @@ def _workflow(name: str, graph: Graph, mapping: MapFile) -> Workflow:
 
 def _wrong_names(workflow: Workflow, found: Mapping[str, Workflow], known: Collection[str]) -> str | None:
     """The fault in a map's references to other workflows. A reference to a disabled or faulty workflow is not a fault;
-    this workflow then takes no reference images or masks."""
+    the workflow then accepts no reference images or masks."""
     for field, name, needed in (
         ("with_reference", workflow.with_reference, "image"),
         ("with_mask", workflow.with_mask, "mask"),

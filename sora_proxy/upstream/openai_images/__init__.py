@@ -1,5 +1,5 @@
 """The back end for servers with OpenAI's Images API, such as OpenAI itself and Azure, each with its own profile. Two
-related APIs also have the image in the answer, and are supported here: chat completions and Google's Gemini.
+related APIs are supported here too, because their answers also contain the image: chat completions and Google's Gemini.
 
 The request is the job: an order is one call, whose answer contains the images. A call that breaks off may have been
 charged, and its outcome stays unknown.
@@ -100,7 +100,7 @@ class OpenAIImages:
         return False  # closing the connection stops neither the work nor the charge
 
     async def fetch(self, asset: Asset, account: Account, destination: Path) -> None:
-        # The image in a chat may be at any address, and that address must not get the key.
+        # The image in a chat answer may be at any address, which must not get the key.
         headers = {} if self._profile.wire is Wire.chat else self._headers(account)
         await self._downloads.fetch(asset, account, destination, headers)
 

@@ -1,7 +1,7 @@
-"""Answers: the images in a server's answer to an order, which comes whole or as a stream.
+"""Answers: reads the images in a server's answer to an order. The answer arrives as a whole or as a stream.
 
-Images are written to files while they arrive; only the texts around them are in memory. In a stream, a single
-line contains a whole image, and minutes may pass between two lines.
+Images are written to files while they arrive; only the texts around them are kept in memory. In a stream, a single line
+contains a whole image, and minutes may pass between two lines.
 """
 
 import itertools
@@ -103,7 +103,7 @@ class Reader:
 
     @staticmethod
     async def _feed(texts: LongTexts, line: bytes, part: bytes) -> bytes:
-        """Read more of a line. Returns the beginning of the line, which shows whether the line contains data."""
+        """Read more of a line. Returns the beginning of the line, which shows whether it is a line of data."""
         head = b"data:"
         if len(line) < len(head):
             line, part = (line + part)[: len(head)], (line + part)[len(head) :]
@@ -125,7 +125,7 @@ class Reader:
                 await sink.close()
 
     async def _show(self, event: dict[str, Any], texts: LongTexts) -> None:
-        """Report a partial image, whose file is then deleted."""
+        """Report a partial image, and delete its file."""
         file = await self._file(event.get("b64_json"), texts)
         content = await self.threads.run(Work.download, _read_and_delete, file) if file is not None else None
         if content is not None:
@@ -147,7 +147,7 @@ class Reader:
         return Made(tuple(assets), usage_of(self._dialect.usage_in(document)), limit)
 
     def _is_quoted(self, image: str) -> bool:
-        """Whether an address is from the client's prompt, since a model may repeat the prompt in its text."""
+        """Whether the address of an image is a part of the client's prompt, which a model may repeat in its text."""
         return image in self.submission.spec.prompt
 
     async def _asset(self, image: str, texts: LongTexts) -> Asset | None:
@@ -180,7 +180,7 @@ class Reader:
     def _refuse(self, answer: aiohttp.ClientResponse, document: Any) -> NoReturn:
         """Raise the fault of an answer without images. Its status, codes and request id are logged, but no text."""
         plain = answer.status == 200 and isinstance(document, dict) and document.keys().isdisjoint(ERROR_FIELDS)
-        error = error_object(None if plain else document)  # some servers have a `message` even in good answers
+        error = error_object(None if plain else document)  # even a successful answer may have a `message`
         request_id = next((answer.headers[name][:100] for name in REQUEST_IDS if name in answer.headers), None)
         codes = {"code": error.code, "type": error.kind, "reason": error.reason}
         log.warning("order failed at the back end", status=answer.status, upstream_request_id=request_id, **codes)
@@ -191,7 +191,7 @@ class Reader:
 
 
 def _unused(texts: LongTexts, assets: list[Asset]) -> list[Path]:
-    """The files of the base64 strings in an answer that are not among its images."""
+    """The files with base64 from an answer that turned out not to be among the answer's images."""
     used = {asset.file for asset in assets}
     return [sink.path for sink in texts.sinks if isinstance(sink, FileSink) and sink.path.name not in used]
 

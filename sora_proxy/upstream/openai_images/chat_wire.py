@@ -1,7 +1,7 @@
 """The wire of chat completions: an order is a message, and the answer of the model contains the image.
 
-OpenRouter has images in `message.images` (its documents "Image Generation" and "Errors and Debugging"). Other services
-write Markdown into `content`, or send `content` as a list of parts.
+OpenRouter returns images in `message.images`, according to its documents "Image Generation" and "Errors and Debugging".
+Other services write Markdown into `content`, or send `content` as a list of parts.
 """
 
 import re
@@ -22,7 +22,8 @@ LINK = re.compile(r"[^\]]*\]\(\s*<?([^\s)>]+)")  # the rest of a Markdown image 
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
-    """The call for an order with the content of its images. Large images block the thread for some milliseconds."""
+    """The call for an order, including the content of its images. This blocks for some milliseconds if they are
+    large."""
     spec = submission.spec
     images = [{"type": "image_url", "image_url": {"url": inputs[image].data_uri}} for image in submission.images]
     content = [{"type": "text", "text": spec.prompt}, *images] if images else spec.prompt
@@ -34,7 +35,7 @@ def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImag
 
 
 def images_in(document: Mapping[str, Any]) -> list[str]:
-    """The images of an answer, each as a data URI or an address."""
+    """The images in an answer, each as a data URI or an address."""
     message = _message(document)
     parts = [*objects_in(message.get("images")), *objects_in(message.get("content"))]
     linked = [
@@ -44,7 +45,7 @@ def images_in(document: Mapping[str, Any]) -> list[str]:
 
 
 def refusal_in(document: Mapping[str, Any]) -> Fault:
-    """The fault of an answer of status 200 without an image."""
+    """The fault of an answer with status 200 that contains no image."""
     if _choice(document).get("finish_reason") == "content_filter":
         return against_rules()
     message = _message(document)

@@ -1,7 +1,8 @@
-"""Faults: a closed table of the faults behind answers that refuse an order or break off.
+"""Faults: a closed table that maps answers without images to faults.
 
-The table uses the status and the codes of the error object. It uses no texts, except for facts that OpenAI writes only
-into the text of a limit. After an answer that is not in the table, the outcome of an order is unknown.
+The table uses the status of an answer and the codes of its error object. It uses no texts, except for the facts about a
+rate limit that OpenAI states only in the text. If an answer to an order is not in the table, the outcome of the order
+is unknown.
 """
 
 import re
@@ -57,9 +58,10 @@ MARKUP = str.maketrans(dict.fromkeys("<>[]`", " "))
 
 @dataclass(frozen=True, slots=True)
 class ErrorObject:
-    """A back end's description of an error, with empty strings for missing fields. `given`: the answer has one.
+    """A back end's description of an error, with empty strings for missing fields.
 
-    `reason` is more specific than the code. `delay` is the time to wait in Google's form: 3.3s.
+    `given`: whether the answer contains an error at all. `reason` is more specific than the code. `delay` is the time
+    to wait in Google's form, such as 3.3s.
     """
 
     code: str = ""
@@ -119,7 +121,8 @@ def no_image() -> TaskFailed:
 
 
 def answered_in_words(text: str) -> TaskFailed:
-    """The fault of a text instead of an image. The user sees the text, because nothing else explains what to change."""
+    """The fault of an answer with a text instead of an image. The message to the client contains the text, because
+    nothing else explains what to change."""
     plain = "".join(character if character.isprintable() else " " for character in text[: 2 * MAX_SHOWN_TEXT])
     words = " ".join(plain.translate(MARKUP).split())[:MAX_SHOWN_TEXT]
     if not words:
@@ -130,9 +133,9 @@ def answered_in_words(text: str) -> TaskFailed:
 def fault_of(
     status: int, headers: Mapping[str, str], body: Any, account: Account, profile: Profile, model: str | None = None
 ) -> Fault:
-    """The fault of an answer without images. `body` is its JSON; None if it has none.
+    """The fault of an answer without images. `body` is the answer's JSON; None if the answer is not JSON.
 
-    A limit applies to the `model` of the order, or to the family of models that the text names.
+    A rate limit applies to the `model` of the order, or to the family of models that the text names.
     """
     error = error_object(body)
     if refused := refused_on_the_way(status, headers, account.egress):
@@ -144,7 +147,7 @@ def fault_of(
     if status == 429 or error.codes & NO_CAPACITY:
         return limit_refused(headers, error.message, error.delay, model)
     if error.codes & profile.refused_codes:
-        return UpstreamUnavailable("The back end does not accept orders now.")
+        return UpstreamUnavailable("The back end is not accepting orders at the moment.")
     return _by_status(status, error, account, is_json=body is not None)
 
 

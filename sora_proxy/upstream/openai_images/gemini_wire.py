@@ -42,7 +42,8 @@ USAGE = {
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
-    """The call for an order with the content of its images. Large images block the thread for some milliseconds."""
+    """The call for an order, including the content of its images. This blocks for some milliseconds if they are
+    large."""
     spec, images = submission.spec, [inputs[image] for image in submission.images]
     files = [{"inlineData": {"mimeType": image.content_type, "data": image.base64}} for image in images]
     size = spec.width, spec.height
@@ -55,13 +56,13 @@ def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImag
 
 
 def images_in(document: Mapping[str, Any]) -> list[str]:
-    """The images of an answer as base64, without the sketches that the model made while it thought."""
+    """The images in an answer as base64, without the sketches that the model made while it was thinking."""
     data = [as_object(part.get("inlineData")).get("data") for part in _parts(document)]
     return [each for each in data if isinstance(each, str) and each]
 
 
 def refusal_in(document: Mapping[str, Any]) -> Fault:
-    """The fault of an answer of status 200 without an image."""
+    """The fault of an answer with status 200 that contains no image."""
     reason = _candidate(document).get("finishReason")
     if as_object(document.get("promptFeedback")).get("blockReason") or reason in BLOCKED:
         return against_rules()

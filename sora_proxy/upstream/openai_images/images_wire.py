@@ -21,7 +21,8 @@ RANDOM_SEED = -1  # without a seed, stable-diffusion.cpp makes the same image fo
 
 
 def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImage, Input]) -> Order:
-    """The call for an order with the content of its images. Large images block the thread for some milliseconds."""
+    """The call for an order, including the content of its images. This blocks for some milliseconds if they are
+    large."""
     images = [inputs[image] for image in submission.images]
     mask = inputs[submission.mask] if submission.mask else None
     fields = _fields(submission, profile)
@@ -39,14 +40,14 @@ def order_of(submission: Submission, profile: Profile, inputs: Mapping[InputImag
 
 
 def images_in(document: Mapping[str, Any]) -> list[str]:
-    """The images of an answer, each as base64, a data URI or an address."""
+    """The images in an answer, each as base64, a data URI or an address."""
     rows = [row for row in _rows(document) if row.get("respect_moderation") is not False]
     found = [[row[name] for name in IMAGE_FIELDS if isinstance(row.get(name), str) and row[name]] for row in rows]
     return [texts[0] for texts in found if texts]
 
 
 def refusal_in(document: Mapping[str, Any]) -> Fault:
-    """The fault of an answer of status 200 without an image."""
+    """The fault of an answer with status 200 that contains no image."""
     moderated = any(row.get("respect_moderation") is False for row in _rows(document))  # from xAI
     return against_rules() if moderated else no_image()
 

@@ -1,7 +1,8 @@
-"""Limits: the rate limits of accounts, how long they last, and the models that they apply to.
+"""Limits: reads from answers which rate limits an account has reached, how long they last, and which models they apply
+to.
 
-Limits are read from the headers of refusals and of answers with images. For a refusal, the details of Google's errors
-and the texts of OpenAI's errors are read too.
+Limits are in the headers of refusals and of answers with images. For a refusal, the details of Google's errors and the
+texts of OpenAI's errors are read too.
 """
 
 import re
@@ -28,7 +29,7 @@ def limit_refused(headers: Mapping[str, str], message: str, delay: str, model: s
 
 
 def limit_reached(headers: Mapping[str, str], model: str) -> RateLimited | None:
-    """The limit that an order has reached, as the headers of its answer report it; None if they report none."""
+    """The limit that an order has reached according to the headers of its answer; None if they report none."""
     found = RESET.fullmatch(headers.get(NEXT, "").strip()) if headers.get(NO_MORE, "").strip() == "0" else None
     seconds = _seconds(found)
     return (
@@ -37,7 +38,7 @@ def limit_reached(headers: Mapping[str, str], model: str) -> RateLimited | None:
 
 
 def _wait(headers: Mapping[str, str], message: str, delay: str) -> float | None:
-    """The seconds to wait, from the headers, else the details, else the text."""
+    """The seconds to wait: from the headers if they say so, else from the details, else from the text."""
     try:
         milliseconds = float(headers.get("retry-after-ms", ""))
     except ValueError:

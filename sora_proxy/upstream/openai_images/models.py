@@ -24,7 +24,7 @@ def capabilities_of(rows: Sequence[Any], profile: Profile) -> Capabilities:
     """The capabilities of a server that lists these models."""
     listed = {row["id"]: row for row in rows if isinstance(row, dict) and _is_model_id(row.get("id"))}
     made = {model: row for model, row in listed.items() if _makes_images(model, row)}
-    if not made and profile not in MIXED:  # names of self-hosted models show nothing
+    if not made and profile not in MIXED:  # the names of self-hosted models do not show whether they make images
         made = listed
     known = profile.capabilities
     dates = {model: _date(row.get("shutdown_date")) for model, row in made.items()}

@@ -33,7 +33,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One call: `path` is below the base URL, `body` is JSON or a form."""
+    """One call. `path` is relative to the base URL, and `body` is JSON or a form."""
 
     path: str
     body: bytes | aiohttp.FormData

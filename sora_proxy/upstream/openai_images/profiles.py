@@ -1,6 +1,6 @@
-"""Profiles: the differences between servers with OpenAI's Images API, and their relatives, as data.
+"""Profiles: describe how the servers with OpenAI's Images API, or with a related API, differ from one another.
 
-Each fact is from the provider's documents or source, or from a running server; `docs/openai-images.md` says which
+Each fact comes from the provider's documents or source, or from a running server; `docs/openai-images.md` says which
 profiles were tested with running servers. A server without its own profile gets the generic one.
 """
 
@@ -49,26 +49,26 @@ class Profile:
     """One kind of server."""
 
     abilities: Abilities  # of models that are not in `models`
-    hosts: tuple[str, ...] = ()  # the ends of host names that show this kind of server
+    hosts: tuple[str, ...] = ()  # the ends of host names by which this kind of server is recognized
     models: Mapping[str, Abilities] = field(default_factory=dict)  # by the prefixes of model names
     wire: Wire = Wire.images
     models_path: str | None = "/models"  # the path of the list of models; None: there is no list
     probe_path: str | None = None  # the path of a free call that needs the key; None: `models_path`
     key_header: str = "authorization"
-    deployment_in_path: bool = False  # the path has the model instead of the body, unless the base URL ends in v1
+    deployment_in_path: bool = False  # the model is in the path, not in the body, unless the base URL ends in v1
     query: str = ""  # the default query string of each address
     edits: Edits = Edits.form
     edits_need_mask: bool = False  # without a mask, an order is sent as with `inline`
     images_field: str = "image[]"  # the field for reference images
     sizes: Sizes = Sizes.pixels
     ratios: tuple[Ratio, ...] = ()
-    asks_for_base64: bool = False  # by `response_format`, which some servers need and others refuse
+    asks_for_base64: bool = False  # with `response_format`, which some servers need and others refuse
     count_field: str | None = "n"  # the field for the number of images; None: one image in each call
-    settings_tag: str | None = None  # in a prompt, around settings that the API lacks
+    settings_tag: str | None = None  # the tag that encloses, in a prompt, settings for which the API has no field
     negative_after: str | None = None  # the text between the prompt and a negative prompt in the same field
     names: Mapping[str, str] = field(default_factory=dict)  # the server's own names for parameters
     fixed_fields: Mapping[str, Any] = field(default_factory=dict)  # fields and values of every order
-    refused_codes: frozenset[str] = frozenset()  # codes of errors before any work began, whatever the status
+    refused_codes: frozenset[str] = frozenset()  # codes which show, whatever the status, that no work has begun
     max_concurrent: int | None = None
 
     @property

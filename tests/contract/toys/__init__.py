@@ -1,4 +1,4 @@
-"""Back ends that exist only for tests: one of each identity, and one with as few abilities as possible."""
+"""Back ends that exist only for tests: one for each identity, and one with as few abilities as possible."""
 
 from tests.contract.toys.blind import Blind
 from tests.contract.toys.jobs import JobToy

@@ -85,7 +85,7 @@ class JobToy:
         return Snapshot(job["id"], STATES[job["state"]], **shown)
 
     async def recent(self, account: Account) -> list[Snapshot]:  # noqa: ARG002
-        raise AssertionError("only a listed back end is asked")
+        raise AssertionError("only a listed back end is asked for its newest tasks")
 
     async def cancel(self, task_id: str, account: Account) -> bool:
         return (await ask(account, "DELETE", f"{self.base_url}/jobs/{task_id}"))[0] == 200
@@ -99,7 +99,7 @@ class JobToy:
             ):
                 await asyncio.to_thread(destination.write_bytes, await answer.read())
         except aiohttp.ClientError as error:
-            raise UpstreamUnavailable("the image does not come", code="result_unavailable") from error
+            raise UpstreamUnavailable("the image did not arrive", code="result_unavailable") from error
 
     async def check_link(self, asset: Asset, account: Account | None) -> None:
         """Do nothing: results are never linked."""

@@ -1,4 +1,4 @@
-"""A back end whose answer to an order is the image, with previews before it. Input images come with the order."""
+"""A back end whose answer to an order is the image, after any previews. Input images are sent with the order."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""A model for museq, which paints a colour chosen by the prompt, records every call, and can wait.
+"""A model for museq. It paints a colour that depends on the prompt, records every call, and waits if a prompt says so.
 
 museq imports this module in its own environment.
 """
