@@ -23,7 +23,8 @@ ENV PATH=/opt/sora_proxy/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     DATA_DIR=/data \
-    LOG_FORMAT=json
+    LOG_FORMAT=json \
+    container=docker
 # Settings are read from here too: /app/.env, /app/config/sora_proxy.env, /app/api_keys.json. Nothing is written here.
 WORKDIR /app
 USER 10001:10001

@@ -11,6 +11,7 @@ NODE_SDK = requirements/node/node_modules/.package-lock.json
 LITELLM = .programs/litellm
 MUSEQ = .programs/museq
 COMFY = .programs/comfy
+PLAYWRIGHT = .programs/playwright/.installed
 COMFY_NODE = requirements/node-comfyui/node_modules/.package-lock.json
 
 # Python compiles what it imports; most of what is installed is never imported. The bytecode has to be kept, because all
@@ -20,6 +21,8 @@ FLAGS = --quiet --disable-pip-version-check --no-compile
 INSTALL = $(BIN)/python -m pip install $(FLAGS)
 LOCKED = $(INSTALL) --require-hashes
 packages = $$(grep -c '^[a-z].*==' $(1)) packages
+# $(call step,WHAT,COMMAND) says what a step does, and afterwards how long it took.
+step = @echo "$(1) ..."; began=$$(date +%s); { $(2); } && echo "  done in $$(($$(date +%s) - began)) s"
 
 # Otherwise, a target that failed halfway would look finished to the next make.
 .DELETE_ON_ERROR:
@@ -36,7 +39,8 @@ quick: $(TEST)
 test: $(TEST) $(LEGACY_SDK) $(NODE_SDK)
 	$(BIN)/python -m pytest -n 4 --dist worksteal
 
-test-programs: $(TEST) $(MUSEQ)/.installed $(COMFY)/.installed $(COMFY_NODE)
+# The tests of the page need Chromium, too: on Debian, the package chromium.
+test-programs: $(TEST) $(MUSEQ)/.installed $(COMFY)/.installed $(COMFY_NODE) $(PLAYWRIGHT)
 	$(BIN)/python -m pytest tests/programs
 
 lint: $(LINT)
@@ -68,9 +72,9 @@ clean:
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "sora_proxy needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@echo "Making a virtual environment in $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); $(install_venv) && $(PYTHON) -m venv $(VENV); }
+	$(call step,Making a virtual environment in $(VENV) (about 5 s),$(make_venv))
 
+make_venv = $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); $(install_venv) && $(PYTHON) -m venv $(VENV); }
 # Debian has venv's pip in a separate package. root gets it installed; other users are told its name.
 define install_venv
 { if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
@@ -82,28 +86,30 @@ define install_venv
 endef
 
 $(RUN): requirements.txt | $(BIN)/python
-	@echo "Installing the server's $(call packages,$<) into $(VENV) (70 MB) ..."
-	@$(LOCKED) -r $<
+	$(call step,Installing the server's $(call packages,$<) into $(VENV) (70 MB; about 15 s and the download),$(LOCKED) -r $<)
 	@touch $@
 
 # setuptools is installed only while it builds what has no wheel: one package, and the checkout.
+define install_tests
+$(LOCKED) -r requirements/build.txt && $(LOCKED) --no-build-isolation --use-pep517 -r $< && \
+	$(INSTALL) --no-build-isolation --no-deps -e . && $(BIN)/python -m pip uninstall --quiet --yes setuptools
+endef
 $(TEST): requirements/test.txt requirements/build.txt setup.cfg pyproject.toml $(RUN)
-	@echo "Installing the tests' $(call packages,$<) into $(VENV) (80 MB) ..."
-	@$(LOCKED) -r requirements/build.txt
-	@$(LOCKED) --no-build-isolation --use-pep517 -r $<
-	@$(INSTALL) --no-build-isolation --no-deps -e .
-	@$(BIN)/python -m pip uninstall --quiet --yes setuptools
+	$(call step,Installing the tests' $(call packages,$<) into $(VENV) (80 MB),$(install_tests))
 	@touch $@
 
 $(LINT): requirements/lint.txt $(TEST)
-	@echo "Installing the linters' $(call packages,$<) into $(VENV) (85 MB) ..."
-	@$(LOCKED) -r $<
+	$(call step,Installing the linters' $(call packages,$<) into $(VENV) (85 MB),$(LOCKED) -r $<)
 	@touch $@
 
 # It has the same name as the current SDK, so it has its own folder; the packages that it imports are in .venv.
 $(LEGACY_SDK): requirements/openai-0.28.txt | $(BIN)/python
-	@echo "Installing openai 0.28.1 into $(@D) (0.5 MB) ..."
-	@$(LOCKED) --no-deps --upgrade --target $(@D) -r $<
+	$(call step,Installing openai 0.28.1 into $(@D) (0.5 MB),$(LOCKED) --no-deps --upgrade --target $(@D) -r $<)
+	@touch $@
+
+# Only the tests of the page import it.
+$(PLAYWRIGHT): requirements/playwright.txt | $(BIN)/python
+	$(call step,Installing Playwright into $(@D) (160 MB),$(LOCKED) --upgrade --target $(@D) -r $<)
 	@touch $@
 
 $(LITELLM)/.installed: SIZE = 600 MB
@@ -136,5 +142,6 @@ lock:
 	$(COMPILE) requirements/litellm.in -o requirements/litellm.txt
 	$(COMPILE) requirements/museq.in -o requirements/museq.txt
 	$(COMPILE) requirements/comfy.in -o requirements/comfy.txt
+	$(COMPILE) requirements/playwright.in -o requirements/playwright.txt
 	cd requirements/node && npm install --package-lock-only --omit-lockfile-registry-resolved --silent --save-exact openai@$$(npm view openai version)
 	cd requirements/node-comfyui && npm install --package-lock-only --omit-lockfile-registry-resolved --silent

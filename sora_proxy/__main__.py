@@ -13,15 +13,14 @@ import functools
 import gc
 import os
 import resource
-import shlex
 from collections.abc import Sequence
 
 import structlog
 from aiohttp import web
 
 from sora_proxy import __version__
-from sora_proxy.api.context import BACKENDS_IN_USE, MODELS
-from sora_proxy.api.http.context import ACCESS, SETTINGS
+from sora_proxy.api.banner import Place, banner
+from sora_proxy.api.http.context import SETTINGS
 from sora_proxy.api.serving import serve
 from sora_proxy.app import BACKEND_CHOICE, create_app
 from sora_proxy.errors import ConfigurationError
@@ -31,7 +30,6 @@ from sora_proxy.settings.derived import egresses_of
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import load_settings, misspelt_options
 from sora_proxy.simulator import command as simulator
-from sora_proxy.upstream.model_names import GPT_IMAGES
 
 log = structlog.get_logger("sora_proxy.settings.reading")
 
@@ -101,49 +99,10 @@ def _tune_process() -> None:
 
 
 def _announce(app: web.Application, port: int) -> None:
-    """Print the address, the back end, the client key, and a command with which to try the server."""
-    settings, access = app[SETTINGS].current, app[ACCESS]
+    settings, choice = app[SETTINGS].current, app[BACKEND_CHOICE]
     host = "localhost" if settings.api_host in ("0.0.0.0", "::") else settings.api_host  # noqa: S104
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    if settings.api_auth_token:
-        key, described = "$API_AUTH_TOKEN", "the value of API_AUTH_TOKEN"
-    elif access.key_file:
-        where = f"stored in {access.key_file}"
-        key = f"$(cat {shlex.quote(str(access.key_file))})"
-        described = f"{access.client_key} ({where})" if access.generated else where
-    else:
-        key, described = "$ADMIN_KEY", "the value of ADMIN_KEY"
-    message = '{"role": "user", "content": "a red fox in the snow"}'
-    model = next((model.id for model in app[MODELS].listed), GPT_IMAGES[0])  # an alias if no model is listed
-    order = f'{{"model": "{model}", "stream": true, "messages": [{message}]}}'
-    lines = [
-        f"sora_proxy {__version__} listens on {url}",
-        f"  back end:    {_backends_in_words(app)}",
-        f"  client key:  {described}",
-        "",
-        "Try it:",
-        "",
-        f"  curl -N {url}/v1/chat/completions \\",
-        f'    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\',
-        f"    -d '{order}'",
-        "",
-    ]
-    print(*lines, sep="\n", flush=True)
-
-
-def _backends_in_words(app: web.Application) -> str:
-    choice, backends = app[BACKEND_CHOICE], app[BACKENDS_IN_USE].enabled
-    if not backends:
-        return "none: orders are refused until a back end is added"
-    first, *others = backends
-    keys = {backend.name: sum(key.config.enabled for key in backend.keys.keys) for backend in backends}
-    if choice.simulated:
-        return f"the built-in simulator on {first.upstream.base_url} ({choice.why_simulated})"
-    if others:
-        return ", ".join(f"{name} with {count} key(s)" for name, count in keys.items())
-    if count := keys[first.name]:
-        return f"{first.name} on {first.upstream.base_url} with {count} key(s)"
-    return f"{first.name} on {first.upstream.base_url}, without a key: orders are refused until a key is added"
+    urls = [f"http://{f'[{host}]' if ':' in host else host}:{port}"]
+    print(banner(app, urls, choice.why_simulated if choice.simulated else None, Place.here()), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -67,6 +68,15 @@ def _logs_go_to_pytest() -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _servers_of_other_workers_are_not_noticed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Their upstream keys have the same tokens. Servers notice each other by a file in the temporary folder."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(tmp_path_factory.getbasetemp())
+    yield
+    tempfile.tempdir = before
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from sora_proxy.api import generations, health, models, stored_images
+from sora_proxy.api import generations, health, models, page, stored_images
 from sora_proxy.api.admin import FOR_OPERATORS, LOGIN, add_backend_header
 from sora_proxy.api.chat import routes as chat
 from sora_proxy.api.chat import stored as stored_completions
@@ -25,6 +25,8 @@ from sora_proxy.api.responses import routes as responses
 MIDDLEWARES = (request_context, errors, cors, access)
 
 OPEN = [
+    web.get("/", page.page),
+    web.get("/page/{name}", page.file),
     web.get("/health", health.health),
     web.get("/health/live", health.live),
     web.get("/health/ready", health.ready),

@@ -1,7 +1,7 @@
 """Where do upstream keys come from? KeyKeeping loads them into the pools at startup, and keeps them up to date.
 
 They come from the database and from their source. While the server runs, the source is checked for changes, the state
-of the keys is stored, and warnings about tokens that expire soon are logged.
+of the keys is stored, and warnings are logged about tokens that expire soon and keys that another process is using.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import structlog
 from sora_proxy.background import Background
 from sora_proxy.database import Database
 from sora_proxy.errors import SimulatorInUse, StorageUnavailable
+from sora_proxy.key_keeping.claims import KeyClaims
 from sora_proxy.key_keeping.expiry import ExpiryWarnings
 from sora_proxy.key_keeping.imports import Entry
 from sora_proxy.key_keeping.memories import KeyMemories
@@ -50,8 +51,10 @@ class KeyKeeping:
         else:
             await self.registry.open(self._entries, self._source.origin)
         try:
-            expiry = ExpiryWarnings(self.registry)
-            async with background.running(key_source=self._follow_source, key_expiry=expiry.run):
+            loops = {"key_source": self._follow_source, "key_expiry": ExpiryWarnings(self.registry).run}
+            if not simulated:  # every built-in simulator has the same key
+                loops["key_claims"] = KeyClaims(self.registry).run
+            async with background.running(**loops):
                 yield
         finally:
             await self._memories.close()

@@ -1,6 +1,6 @@
 """The keys of clients and operators.
 
-There is no default secret: if no admin key is set, one is generated and stored in a file with mode 0600.
+There is no default secret: if a key is not set, one is generated, and stored in a file of mode 0600.
 """
 
 import functools
@@ -8,6 +8,8 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from sora_proxy.settings.kept_secret import read_or_make
 from sora_proxy.settings.kinds import ClientKey
@@ -22,13 +24,13 @@ def fingerprint(secret: str) -> str:
 @dataclass(frozen=True)
 class Access:
     """The accepted keys: `client_key` for clients, `admin_key` for the operator, `others` are additional client keys.
-    `generated`: the admin key was generated at this startup. `key_file` is the file of a generated admin key."""
+    The files are those of generated keys."""
 
     client_key: str
     admin_key: str
     others: tuple[ClientKey, ...] = ()
-    generated: bool = False
-    key_file: Path | None = None
+    client_key_file: Path | None = None
+    admin_key_file: Path | None = None
 
     @functools.cached_property
     def holders(self) -> list[tuple[bytes, str]]:
@@ -51,12 +53,15 @@ class Access:
 def load_access(settings: Settings) -> Access:
     """The keys of the settings. An admin key that is not set is read from the data folder, or generated there.
 
-    Raises ConfigurationError if the file with the generated key can't be read or written.
+    Raises ConfigurationError if the file of a generated key can't be read or written.
     """
-    client_key = settings.api_auth_token.get_secret_value() if settings.api_auth_token else None
-    if settings.admin_key:
-        admin_key = settings.admin_key.get_secret_value()
-        return Access(client_key or admin_key, admin_key, settings.client_keys)
-    path = settings.data_dir / "admin_key"
-    admin_key, generated = read_or_make(path, lambda: f"sk-{secrets.token_urlsafe(32)}")
-    return Access(client_key or admin_key, admin_key, settings.client_keys, generated, path)
+    client_key, client_key_file = _key(settings.api_auth_token, settings.data_dir / "client_key")
+    admin_key, admin_key_file = _key(settings.admin_key, settings.data_dir / "admin_key")
+    return Access(client_key, admin_key, settings.client_keys, client_key_file, admin_key_file)
+
+
+def _key(configured: SecretStr | None, path: Path) -> tuple[str, Path | None]:
+    """A configured key, or the generated one in a file."""
+    if configured:
+        return configured.get_secret_value(), None
+    return read_or_make(path, lambda: f"sk-{secrets.token_urlsafe(32)}"), path

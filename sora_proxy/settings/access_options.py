@@ -47,12 +47,14 @@ class AccessSettings(BaseSettings):
 
     # Access
     api_auth_token: Secret | None = Field(
-        None, description="Key that clients send. Unset: they send the admin key.", examples=["sk-…"]
+        None,
+        description="Key that clients send. Unset: one is generated and stored in DATA_DIR/client_key.",
+        examples=["sk-…"],
     )
     admin_key: Secret | None = Field(
         None,
-        description="Key of the operator, of 16 characters or more. Unset: one is generated, stored in "
-        "DATA_DIR/admin_key and shown once.",
+        description="Key of the operator, of 16 characters or more, which clients can use, too. Unset: one is "
+        "generated and stored in DATA_DIR/admin_key.",
         examples=["sk-…"],
     )
     client_keys: ClientKeys = Field(

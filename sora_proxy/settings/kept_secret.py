@@ -8,8 +8,8 @@ from pathlib import Path
 from sora_proxy.errors import ConfigurationError
 
 
-def read_or_make(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
-    """The secret in a file, and whether this call made it.
+def read_or_make(path: Path, make: Callable[[], str]) -> str:
+    """The secret in a file, which is made if there is none.
 
     Raises ConfigurationError if the file can't be read or written.
     """
@@ -23,10 +23,10 @@ def read_or_make(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
         ) from None
 
 
-def _read_or_make(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
+def _read_or_make(path: Path, make: Callable[[], str]) -> str:
     try:
         if stored := path.read_text().strip():
-            return stored, False
+            return stored
     except FileNotFoundError:
         pass
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -38,4 +38,4 @@ def _read_or_make(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
         file.flush()
         os.fsync(file.fileno())
     part.rename(path)
-    return secret, True
+    return secret

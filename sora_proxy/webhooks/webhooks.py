@@ -63,7 +63,7 @@ def _secret(settings: Settings) -> str:
     if settings.webhook_secret:
         return settings.webhook_secret.get_secret_value()
     path = settings.data_dir / "webhook_secret"
-    secret, _ = read_or_make(path, lambda: f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
+    secret = read_or_make(path, lambda: f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
     try:
         return webhook_secret(SecretStr(secret)).get_secret_value()
     except ValueError as error:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,7 @@ class Program:
 
     @property
     def key(self) -> str:
-        return (self.folder / "data" / "admin_key").read_text().strip()
+        return (self.folder / "data" / "client_key").read_text().strip()
 
     @property
     def log(self) -> str:
@@ -73,6 +73,11 @@ class Program:
         return self.process.wait(PATIENCE)
 
 
+def curl_line(said: str) -> str:
+    """The command that the program prints, as a user would paste it."""
+    return said[said.index("curl -N") :].strip()
+
+
 StartProgram = Callable[..., AbstractContextManager[Program]]
 
 
@@ -85,26 +90,45 @@ def clean_environment(**variables: str) -> dict[str, str]:
 @contextlib.contextmanager
 def running_program(folder: Path, *arguments: str, **variables: str) -> Iterator[Program]:
     """Run the program in a folder, with these environment variables, on a port that the system chooses."""
-    settings = {"API_HOST": "127.0.0.1", "API_PORT": "0", "SIMULATOR_SECONDS": "0.5"} | variables
+    with _running(folder, arguments, variables, os.pipe()) as program:
+        yield program
+
+
+@contextlib.contextmanager
+def running_on_terminal(folder: Path, **variables: str) -> Iterator[Program]:
+    """Run the program with a terminal as its output."""
+    with _running(folder, (), variables, os.openpty()) as program:
+        yield program
+
+
+@contextlib.contextmanager
+def _running(
+    folder: Path, arguments: Sequence[str], variables: dict[str, str], output: tuple[int, int]
+) -> Iterator[Program]:
+    # The servers of other tests have keys of the same names: their claims on keys must not meet.
+    usual = {"API_HOST": "127.0.0.1", "API_PORT": "0", "SIMULATOR_SECONDS": "0.5", "TMPDIR": str(folder)}
+    settings = usual | variables
+    reading, writing = output
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, *(arguments or ("-m", "sora_proxy"))],
             cwd=folder,
             env=clean_environment(**settings),
-            stdout=subprocess.PIPE,
+            stdout=writing,
             stderr=log,
             text=True,
         )
-    assert process.stdout is not None
+    os.close(writing)
+    out = os.fdopen(reading, errors="replace")
     try:
-        said = read_banner(process.stdout)
+        said = read_banner(out)
         found = LISTENS.search(said)
         assert found is not None, (folder / "log").read_text()
         yield Program(process, found[1], said, folder)
     finally:
         process.kill()
         process.wait()
-        process.stdout.close()
+        out.close()
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
-"""What a new user sees first: the banner, the printed command, how the program ends, and messages about mistakes."""
+"""The first minutes of a new user: the start, the stop, and messages about mistakes. The banner has its own tests."""
 
 import json
-import re
 import signal
 import socket
 import subprocess
@@ -12,40 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CLIENT_KEY, UPSTREAM_TOKEN
-from tests.e2e.conftest import CHECKOUT, StartProgram, clean_environment, paste
+from tests.e2e.conftest import CHECKOUT, StartProgram, clean_environment, curl_line, paste
 from tests.scripted import silent_port
-
-
-def curl_line(said: str) -> str:
-    """The command that the program prints, as a user would paste it."""
-    return said[said.index("curl -N") :].strip()
-
-
-def test_the_printed_command_makes_an_image(start_program: StartProgram, tmp_path: Path) -> None:
-    with start_program() as program:
-        assert "simulator" in program.said
-        assert program.key in program.said
-        out = paste(curl_line(program.said), tmp_path)
-        found = re.search(r"\((http://[^)]+/images/[0-9a-f]{32}\.png)\)", out)
-        assert found is not None, out
-        with urllib.request.urlopen(found[1]) as image:
-            assert image.read(8) == b"\x89PNG\r\n\x1a\n"
-        assert out.rstrip().endswith("data: [DONE]")
-
-
-def test_the_generated_key_is_stored_privately_and_not_shown_again(
-    start_program: StartProgram,
-) -> None:
-    with start_program() as program:
-        key = program.key
-        assert program.stop() == 0
-        assert (program.folder / "data" / "admin_key").stat().st_mode & 0o777 == 0o600
-        assert (program.folder / "data").stat().st_mode & 0o777 == 0o700
-    with start_program() as program:
-        assert program.key == key
-        assert key not in program.said
-        assert "data/admin_key" in program.said
-    assert key not in program.log
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -82,7 +49,7 @@ def test_startup_on_windows_prints_one_line_with_the_supported_systems(start: st
 def test_the_banner_shows_the_configured_server_if_there_are_keys(start_program: StartProgram) -> None:
     keys = json.dumps([{"key": f"Bearer {UPSTREAM_TOKEN}"}])
     with start_program(API_KEYS=keys, SORA_BASE_URL="http://127.0.0.1:9/") as program:
-        assert "http://127.0.0.1:9 with 1 key" in program.said
+        assert "http://127.0.0.1:9 (1 key)" in program.said
         assert UPSTREAM_TOKEN not in program.said + program.log
 
 

@@ -21,26 +21,26 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_key_is_generated_once_and_readable_only_by_its_owner(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["client_key", "admin_key"])
+def test_unset_keys_are_generated_once_and_readable_only_by_their_owner(tmp_path: Path, name: str) -> None:
     umask = os.umask(0)  # the test must not depend on the umask of the process
     try:
         first = load_access(settings(tmp_path))
     finally:
         os.umask(umask)
-    assert first.generated
-    assert first.key_file == tmp_path / "data/admin_key"
-    assert first.client_key == first.admin_key
-    assert len(first.admin_key) >= 40
-    assert mode(first.key_file) == 0o600
-    assert mode(first.key_file.parent) == 0o700
-    assert os.listdir(first.key_file.parent) == ["admin_key"]  # noqa: PTH208
-    assert load_access(settings(tmp_path)) == Access(
-        first.admin_key, first.admin_key, generated=False, key_file=first.key_file
-    )
+    key, file = getattr(first, name), getattr(first, f"{name}_file")
+    assert file == tmp_path / "data" / name
+    assert file.read_text() == f"{key}\n"
+    assert len(key) >= 40
+    assert mode(file) == 0o600
+    assert mode(file.parent) == 0o700
+    assert sorted(os.listdir(file.parent)) == ["admin_key", "client_key"]  # noqa: PTH208
+    assert load_access(settings(tmp_path)) == first
 
 
-def test_each_data_folder_gets_its_own_key(tmp_path: Path) -> None:
-    assert load_access(settings(tmp_path / "a")).admin_key != load_access(settings(tmp_path / "b")).admin_key
+def test_generated_keys_differ_from_each_other_and_between_folders(tmp_path: Path) -> None:
+    accesses = load_access(settings(tmp_path / "a")), load_access(settings(tmp_path / "b"))
+    assert len({key for access in accesses for key in (access.client_key, access.admin_key)}) == 4
 
 
 @pytest.mark.parametrize("content", ["", "\n", "  \n"])
@@ -49,7 +49,6 @@ def test_an_empty_key_file_is_replaced_and_an_empty_key_is_never_accepted(tmp_pa
     path.parent.mkdir()
     path.write_text(content)
     access = load_access(settings(tmp_path))
-    assert access.generated
     assert path.read_text().strip() == access.admin_key != ""
     assert mode(path) == 0o600
 
@@ -61,31 +60,28 @@ def test_a_key_that_a_crash_left_half_written_is_never_used(tmp_path: Path) -> N
     assert load_access(settings(tmp_path)).admin_key != "sk-half"
 
 
-def test_configured_keys_take_precedence_over_the_key_file(tmp_path: Path) -> None:
+def test_configured_keys_win_over_stored_ones_and_write_nothing(tmp_path: Path) -> None:
     load_access(settings(tmp_path))
-    (tmp_path / "data/admin_key").write_text("sk-kept")
-    both = settings(tmp_path, admin_key=SecretStr("sk-admin"), api_auth_token=SecretStr("sk-client"))
-    assert load_access(both) == Access("sk-client", "sk-admin")
-    assert load_access(settings(tmp_path, admin_key=SecretStr("sk-admin"))) == Access("sk-admin", "sk-admin")
-    assert load_access(settings(tmp_path / "other", admin_key=SecretStr("sk-admin"))).key_file is None
+    both = {"admin_key": SecretStr("sk-admin"), "api_auth_token": SecretStr("sk-client")}
+    for folder in (tmp_path, tmp_path / "other"):
+        assert load_access(settings(folder, **both)) == Access("sk-client", "sk-admin")
     assert not (tmp_path / "other").exists()
 
 
-def test_a_client_key_alone_does_not_become_the_admin_key(tmp_path: Path) -> None:
-    access = load_access(settings(tmp_path, api_auth_token=SecretStr("sk-client")))
-    assert access.client_key == "sk-client"
-    assert access.admin_key != "sk-client"
-    assert access.generated
+@pytest.mark.parametrize("name", ["api_auth_token", "admin_key"])
+def test_one_configured_key_does_not_become_the_other(tmp_path: Path, name: str) -> None:
+    access = load_access(settings(tmp_path, **{name: SecretStr("sk-one")}))
+    assert len({access.client_key, access.admin_key, "sk-one"}) == 2
 
 
-def test_an_unusable_data_folder_is_one_configuration_error(tmp_path: Path) -> None:
+def test_an_unusable_data_folder_is_reported_as_a_single_configuration_error(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(ConfigurationError) as caught:
         load_access(settings(tmp_path))
-    assert caught.value.faults == [f"DATA_DIR: {tmp_path / 'data/admin_key'}: Not a directory. Example: DATA_DIR=data"]
+    assert caught.value.faults == [f"DATA_DIR: {tmp_path / 'data/client_key'}: Not a directory. Example: DATA_DIR=data"]
 
 
-def test_a_key_file_that_is_not_text_is_one_configuration_error(tmp_path: Path) -> None:
+def test_a_key_file_that_is_not_text_is_reported_as_a_single_configuration_error(tmp_path: Path) -> None:
     path = tmp_path / "data/admin_key"
     path.parent.mkdir()
     path.write_bytes(b"\xff\xfe\x00")

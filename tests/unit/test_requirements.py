@@ -19,7 +19,7 @@ PIN = re.compile(
     r"^([a-z0-9._-]+)==([^\s;]+)(?: ;[^\n\\]*)? \\\n((?: {4}--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE
 )
 
-OF_PROGRAMS = ("muse",)  # packages that are installed only for one program of tests/programs
+OF_PROGRAMS = ("muse", "playwright")  # packages that are installed only for one program of tests/programs
 
 each_lock = pytest.mark.parametrize("lock", [RUN, *LOCKS.values()], ids=lambda path: path.name)
 

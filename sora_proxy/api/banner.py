@@ -1,0 +1,117 @@
+"""The banner: what the program prints once it listens, and how a newcomer makes the first image.
+
+A terminal shows the client key itself, so the printed command works in every other terminal and folder. Where no
+terminal is attached, output is stored as a log, so the banner shows a command that reads the key.
+"""
+
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from sora_proxy import __version__
+from sora_proxy.api.context import BACKENDS_IN_USE, MODELS
+from sora_proxy.api.http.context import ACCESS
+from sora_proxy.orders.backend import Backend
+from sora_proxy.settings.access import Access
+from sora_proxy.upstream.model_names import GPT_IMAGES
+
+# The commands that run another command in a container, by the variable `container`, which its image or its engine sets.
+ENGINES = {"docker": "docker exec", "podman": "podman exec", "oci": "podman exec"}
+
+MESSAGE = '{"role": "user", "content": "a red fox in the snow"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the program runs, and whether a terminal shows its output. `command` is the beginning of a command that
+    another terminal runs in the same place."""
+
+    terminal: bool
+    command: tuple[str, ...] = ()
+
+    @classmethod
+    def here(cls) -> "Place":
+        """The place of this process. The name of a host in a container is the name or id of the container."""
+        if "KUBERNETES_SERVICE_HOST" in os.environ:
+            command = f"kubectl exec {socket.gethostname()} --"
+        elif engine := ENGINES.get(os.environ.get("container", "")):  # noqa: SIM112  # the name is that of systemd
+            command = f"{engine} {socket.gethostname()}"
+        else:
+            command = ""
+        return cls(sys.stdout.isatty(), tuple(command.split()))
+
+    def reading(self, file: Path) -> str:
+        """A command that shows the content of a file."""
+        return shlex.join([*self.command, "cat", str(file.absolute())])
+
+
+def banner(app: web.Application, urls: Sequence[str], why_simulated: str | None, place: Place) -> str:
+    """What to print. `urls` are the addresses of the server, the one to try first; `why_simulated` is the reason why
+    the simulator makes the images, if it does."""
+    access, url = app[ACCESS], urls[0]
+    model = next((model.id for model in app[MODELS].listed), GPT_IMAGES[0])  # a listed model, else an alias
+    order = f'{{"model": "{model}", "stream": true, "messages": [{MESSAGE}]}}'
+    lines = [
+        f"sora_proxy {__version__} listens on {', '.join(urls)}",
+        f"  back end:    {_backends(app[BACKENDS_IN_USE].enabled, why_simulated)}",
+        f"  client key:  {_client_key(access, place)}",
+        f"  admin key:   {_stored(access.admin_key_file) if access.admin_key_file else 'the value of ADMIN_KEY'}",
+        "",
+        f"Open {url} in a browser and enter the client key. Or paste this into another terminal:",
+        "",
+        f"  curl -N {url}/v1/chat/completions \\",
+        f'    -H {_authorization(access, place)} -H "Content-Type: application/json" \\',
+        f"    -d '{order}'",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _client_key(access: Access, place: Place) -> str:
+    file = access.client_key_file
+    if file is None:
+        return "the value of API_AUTH_TOKEN"
+    return f"{access.client_key} ({_stored(file)})" if place.terminal else f"the output of `{place.reading(file)}`"
+
+
+def _stored(file: Path) -> str:
+    return f"stored in {file.absolute()}"
+
+
+def _authorization(access: Access, place: Place) -> str:
+    """The header with the client key, as an argument in a shell."""
+    if place.terminal:
+        return shlex.quote(f"Authorization: Bearer {access.client_key}")
+    if access.client_key_file:
+        key = f"$({place.reading(access.client_key_file)})"
+    elif place.command and "API_AUTH_TOKEN" in os.environ:
+        key = f"$({shlex.join([*place.command, 'printenv', 'API_AUTH_TOKEN'])})"
+    else:
+        key = "$API_AUTH_TOKEN"
+    return f'"Authorization: Bearer {key}"'
+
+
+def _backends(backends: Sequence[Backend], why_simulated: str | None) -> str:
+    if not backends:
+        return "none: orders are refused until a back end is added"
+    first, *others = backends
+    if why_simulated:
+        return f"the built-in simulator on {first.upstream.base_url} ({why_simulated})"
+    if others:
+        return ", ".join(f"{backend.name} ({_accounts(backend)})" for backend in backends)
+    return f"{first.name} on {first.upstream.base_url} ({_accounts(first)})"
+
+
+def _accounts(backend: Backend) -> str:
+    """The number of its keys, or of its servers if they need no keys."""
+    enabled = [key.config for key in backend.keys.keys if key.config.enabled]
+    if not enabled:
+        return "no key: orders are refused until a key is added"
+    noun = "key" if any(config.token for config in enabled) else "server"
+    return f"1 {noun}" if len(enabled) == 1 else f"{len(enabled)} {noun}s"

@@ -1,0 +1,79 @@
+"""Claims: notices that another process on this host is using the same upstream key.
+
+Two processes with one key exceed its limits together, and each may mistake an order of the other for a lost one of its
+own. So each process locks one byte for each of its keys in a file that all processes of the host share. The system
+unlocks the byte when the process ends. Processes in other containers or on other hosts go unnoticed.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import structlog
+
+from sora_proxy.key_keeping.registry import KeyRegistry
+
+log = structlog.get_logger(__name__)
+
+CHECK_INTERVAL_SECONDS = 60.0
+FILE_NAME = "sora_proxy.keys"
+
+
+class KeyClaims:
+    """Claims every enabled key with a token, and logs a warning about each key that another process has claimed."""
+
+    def __init__(self, registry: KeyRegistry) -> None:
+        self._registry = registry
+        # All the mutable state: the claimed bytes of the file, and the ids of the keys that a warning was logged about.
+        self._claimed: set[int] = set()
+        self._warned: set[str] = set()
+
+    async def run(self) -> None:
+        """Claim the keys, and check once a minute for new keys and for keys that the other process has given up."""
+        try:
+            file = _open(Path(tempfile.gettempdir()) / FILE_NAME)
+        except OSError as error:  # another user may have created it without access for others
+            log.debug("upstream keys not claimed", reason=error.strerror)
+            return
+        try:
+            while True:
+                self._claim(file)
+                await asyncio.sleep(CHECK_INTERVAL_SECONDS)
+        finally:
+            os.close(file)
+
+    def _claim(self, file: int) -> None:
+        enabled = [record for record in self._registry.records if record.config.enabled and record.config.token]
+        wanted = {_byte_of(record.config.token): record for record in enabled}
+        for byte in self._claimed - wanted.keys():
+            fcntl.lockf(file, fcntl.LOCK_UN, 1, byte)
+        self._claimed &= wanted.keys()
+        for byte in wanted.keys() - self._claimed:
+            record = wanted[byte]
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+            except (BlockingIOError, PermissionError):
+                if record.id not in self._warned:
+                    self._warned.add(record.id)
+                    log.warning("upstream key used by another process", key=record.config.name or record.id)
+            else:
+                self._claimed.add(byte)
+                self._warned.discard(record.id)
+
+
+def _byte_of(token: str) -> int:
+    """The position of a key in the file. The file stays empty: a position can be locked without being written."""
+    return int.from_bytes(hashlib.sha256(token.encode()).digest()[:7])
+
+
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        file = os.open(path, flags | os.O_CREAT, 0o666)
+        os.fchmod(file, 0o666)  # other users' processes lock it, too; the umask would keep them out
+        return file
