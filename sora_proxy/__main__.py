@@ -14,6 +14,7 @@ import gc
 import os
 import resource
 import shlex
+import signal
 from collections.abc import Sequence
 
 import structlog
@@ -28,6 +29,7 @@ from sora_proxy.errors import ConfigurationError
 from sora_proxy.log import Redactor, configure_logging
 from sora_proxy.settings.access import Access, load_access
 from sora_proxy.settings.derived import egresses_of
+from sora_proxy.settings.listening import socket_path
 from sora_proxy.settings.options import Settings
 from sora_proxy.settings.reading import load_settings, misspelt_options
 from sora_proxy.simulator import command as simulator
@@ -50,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve() -> int:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server handles it, and when it has stopped
     try:
         settings = load_settings()
         _tune_process()
@@ -98,11 +101,15 @@ def _tune_process() -> None:
     gc.freeze()
 
 
-def _announce(app: web.Application, port: int) -> None:
-    """Print the address, the back end and the client key, and a command to try the server."""
+def _announce(app: web.Application, addresses: Sequence[str]) -> None:
+    """Print the addresses, the back end and the client key, and a command to try the server.
+
+    An address is a URL, or `unix:/PATH`.
+    """
     settings, access = app[SETTINGS].current, app[ACCESS]
-    host = "localhost" if settings.api_host in ("0.0.0.0", "::") else settings.api_host  # noqa: S104
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    curl, url = "curl -N", next((address for address in addresses if address.startswith("http")), "http://localhost")
+    if url not in addresses:
+        curl += f" --unix-socket {shlex.quote(str(socket_path(addresses[0])))}"
     if settings.api_auth_token:
         key, described = "$API_AUTH_TOKEN", "the one in API_AUTH_TOKEN"
     elif access.key_file:
@@ -115,13 +122,13 @@ def _announce(app: web.Application, port: int) -> None:
     model = next((model.id for model in app[MODELS].listed), GPT_IMAGES[0])  # a listed model, else an alias
     order = f'{{"model": "{model}", "stream": true, "messages": [{message}]}}'
     lines = [
-        f"sora_proxy {__version__} listens on {url}",
+        f"sora_proxy {__version__} listens on {', '.join(addresses)}",
         f"  back end:    {_backends_in_words(app)}",
         f"  client key:  {described}",
         "",
         "Try it:",
         "",
-        f"  curl -N {url}/v1/chat/completions \\",
+        f"  {curl} {url}/v1/chat/completions \\",
         f'    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\',
         f"    -d '{order}'",
         "",

@@ -4,7 +4,7 @@ import contextlib
 import ipaddress
 import re
 import socket
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import orjson
@@ -32,6 +32,7 @@ HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # perh
 PROXY_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5h", "socks5h": "socks5h"}
 PROXY_EXAMPLE = "socks5://user:password@proxy.example.com:1080,direct"
 SOCKS_CREDENTIALS = range(1, 128)  # bytes that the SOCKS library can send
+UNIX_PEER = "unix"  # the address of every client of a unix socket
 MAX_MODEL_NAME = 200  # characters
 T = TypeVar("T")
 
@@ -106,11 +107,11 @@ def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
-def _network(value: Any) -> Any:
+def _trusted_proxy(value: Any) -> Any:
     try:
-        return ipaddress.ip_network(value, strict=False) if isinstance(value, str) else value
+        return ipaddress.ip_network(value, strict=False) if isinstance(value, str) and value != UNIX_PEER else value
     except ValueError:
-        raise ValueError("is not a network like 10.0.0.0/8") from None
+        raise ValueError("is not a network like 10.0.0.0/8, and not `unix`") from None
 
 
 def _printable(value: str) -> str:
@@ -180,8 +181,10 @@ AtRunTime = Annotated[T, AT_RUN_TIME]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 PublicUrl = Annotated[HttpUrl, AfterValidator(_public_url)]
 Servers = Annotated[tuple[HttpUrl, ...], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_servers)]
-Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
-Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)]
+TrustedProxy = Annotated[
+    ipaddress.IPv4Network | ipaddress.IPv6Network | Literal["unix"], BeforeValidator(_trusted_proxy)
+]
+TrustedProxies = Annotated[tuple[TrustedProxy, ...], NoDecode, BeforeValidator(_comma_separated)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 Hosts = Annotated[Names, AfterValidator(_hosts)]
 Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
