@@ -1,6 +1,5 @@
 """Listens on TCP addresses, which share one port, and on unix sockets: on all of them, or on none."""
 
-import asyncio
 import contextlib
 import errno
 import socket
@@ -11,53 +10,77 @@ from typing import Any
 
 from aiohttp import web
 
+from sora_proxy.api.http.context import THREADS
+from sora_proxy.blocking import Work
 from sora_proxy.errors import ConfigurationError
 from sora_proxy.settings.listening import UNIX, socket_path
 
 BACKLOG = 4096
+NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 SHOWN = {"0.0.0.0": "localhost", "::": "::1"}  # noqa: S104  # a server on all addresses is reached there
 CONNECT_SECONDS = 1.0
 SOCKET_MODE = 0o666  # for all, like a port of this machine: the folder decides who can reach it
 
 
-@contextlib.asynccontextmanager
-async def listening(runner: web.AppRunner, addresses: Sequence[str], port: int) -> AsyncIterator[list[str]]:
-    """Listen until the block ends. Yields the addresses for clients: URLs, and `unix:/PATH` for unix sockets.
+class Listener:
+    """The sockets of the server's addresses. With port 0 the system chooses a port, the same one for all addresses
+    unless it is taken at some of them."""
 
-    With port 0 the system chooses a port, the same for all addresses if it is free at all of them. Raises
-    ConfigurationError.
-    """
-    with contextlib.ExitStack() as opened:
-        sockets: list[tuple[str, socket.socket]] = []
-        for address in addresses:
-            chosen = port or next((sock.getsockname()[1] for _, sock in sockets if sock.family != socket.AF_UNIX), 0)
-            with _explained(address, port):
-                made = await _bound(opened, address, chosen, may_differ=not port)
-            sockets += [(address, sock) for sock in made]
-        for address, sock in sockets:
-            with _explained(address, port):
+    def __init__(self, addresses: Sequence[str], port: int) -> None:
+        self._addresses = addresses
+        self._port = port
+        # All the mutable state.
+        self._sockets: list[tuple[str, socket.socket]] = []  # each with its address
+        self._opened = contextlib.ExitStack()
+
+    async def bound(self, app: web.Application) -> AsyncIterator[None]:
+        """A context of the application, in which the sockets are bound to their addresses.
+
+        Raises ConfigurationError.
+        """
+        await app[THREADS].run(Work.media, self._bind)
+        yield
+        await app[THREADS].run(Work.media, self._opened.close)
+
+    async def start(self, runner: web.AppRunner) -> list[str]:
+        """Listen. Returns the addresses for clients: URLs, and `unix:/PATH` for unix sockets.
+
+        Raises ConfigurationError.
+        """
+        for address, sock in self._sockets:
+            with _explained(address, self._port):
                 await web.SockSite(runner, sock, backlog=BACKLOG).start()
-        yield list(dict.fromkeys(_shown(address, sock) for address, sock in sockets))
+        return list(dict.fromkeys(_shown(address, sock) for address, sock in self._sockets))
+
+    def _bind(self) -> None:
+        with contextlib.ExitStack() as opened:
+            port = self._port
+            for address in self._addresses:
+                with _explained(address, self._port):
+                    if path := socket_path(address):
+                        self._sockets.append((address, opened.enter_context(_unix_socket(path))))
+                        continue
+                    sockets = _tcp_sockets(address, port, may_differ=not self._port)
+                for sock in sockets:
+                    self._sockets.append((address, opened.enter_context(sock)))
+                    port = port or sock.getsockname()[1]
+            self._opened = opened.pop_all()
 
 
-async def _bound(opened: contextlib.ExitStack, address: str, port: int, *, may_differ: bool) -> list[socket.socket]:
-    """The sockets of one address: a host name may have several. Raises OSError."""
-    if path := socket_path(address):
-        return [opened.enter_context(_unix_socket(path))]
-    found = await asyncio.get_running_loop().getaddrinfo(
-        address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
+def _tcp_sockets(address: str, port: int, *, may_differ: bool) -> list[socket.socket]:
+    """The sockets of one address; a host name may have several. Raises OSError."""
+    found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     made, refusals = [], []
     for family, place in dict.fromkeys((family, place) for family, _, _, _, place in found):
         try:
             made.append(_tcp_socket(family, place, may_differ=may_differ))
-            opened.callback(made[-1].close)
         except OSError as error:
-            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                raise
-            refusals.append(error)  # a machine without IPv6 may still list an IPv6 address for a name
-    if not made:
-        raise refusals[0]
+            refusals.append(error)
+    # A machine without IPv6 may still list an IPv6 address for a name.
+    if any(error.errno not in NOT_HERE for error in refusals) or not made:
+        for sock in made:
+            sock.close()
+        raise refusals[-1]
     return made
 
 

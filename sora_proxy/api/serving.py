@@ -10,7 +10,7 @@ from aiohttp import web
 
 from sora_proxy.api.context import KEY_SOURCE, SUPERVISOR
 from sora_proxy.api.http.context import SETTINGS, THREADS
-from sora_proxy.api.listening import listening
+from sora_proxy.api.listening import Listener
 from sora_proxy.api.systemd import notify
 from sora_proxy.background import start_task
 
@@ -38,14 +38,15 @@ async def serve(app: web.Application, announce: Callable[[Sequence[str]], None])
         shutdown_timeout=HANDLER_SECONDS,
     )
     stop = _stop_signal()
+    listener = Listener(settings.api_host, settings.api_port)
+    app.cleanup_ctx.append(listener.bound)
     try:
         await runner.setup()
-        async with listening(runner, settings.api_host, settings.api_port) as addresses:
-            with _calling_on_hang_up(app[KEY_SOURCE].reload):
-                announce(addresses)
-                notify("READY=1")
-                await stop.wait()
-                return await _stopped(runner, app)
+        announce(await listener.start(runner))
+        with _calling_on_hang_up(app[KEY_SOURCE].reload):
+            notify("READY=1")
+            await stop.wait()
+            return await _stopped(runner, app)
     except BaseException:
         await runner.cleanup()
         raise

@@ -6,11 +6,11 @@ from pydantic_settings import BaseSettings
 from sora_proxy.settings.kinds import (
     AtRunTime,
     ClientKeys,
+    ListenAddresses,
     Origins,
     PublicUrl,
     TrustedProxies,
 )
-from sora_proxy.settings.listening import ListenAddresses
 from sora_proxy.settings.secret_kinds import Secret
 
 

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from sora_proxy.settings.accounts import Proxy
+from sora_proxy.settings.listening import plain_addresses
 from sora_proxy.settings.secret_kinds import Secret, Token, without_hidden
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+")
@@ -187,6 +188,7 @@ TrustedProxy = Annotated[
 TrustedProxies = Annotated[tuple[TrustedProxy, ...], NoDecode, BeforeValidator(_comma_separated)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 Hosts = Annotated[Names, AfterValidator(_hosts)]
+ListenAddresses = Annotated[Names, AfterValidator(plain_addresses)]
 Aliases = Annotated[dict[str, str], NoDecode, BeforeValidator(_aliases)]
 Origins = Annotated[Names, AfterValidator(_origins)]
 Text = Annotated[str, Field(min_length=8, max_length=400)]  # a shorter prefix would match too many prompts

@@ -3,11 +3,6 @@
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import AfterValidator
-
-from sora_proxy.settings.kinds import Names
 
 UNIX = "unix:"
 NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -26,8 +21,8 @@ def is_loopback(address: str) -> bool:
         return address == "localhost" or address.startswith(UNIX)
 
 
-def _addresses(value: tuple[str, ...]) -> tuple[str, ...]:
-    """The addresses without brackets and without repetitions."""
+def plain_addresses(value: tuple[str, ...]) -> tuple[str, ...]:
+    """The addresses without brackets and without repetitions. Raises ValueError."""
     addresses = tuple(dict.fromkeys(re.sub(r"^\[(.*)\]$", r"\1", address) for address in value))
     if not addresses or not all(map(_is_valid, addresses)):
         raise ValueError("must be IP addresses, host names or unix:/PATH, comma-separated, without ports")
@@ -41,6 +36,3 @@ def _is_valid(address: str) -> bool:
         return bool(ipaddress.ip_address(address))
     except ValueError:
         return NAME.fullmatch(address) is not None
-
-
-ListenAddresses = Annotated[Names, AfterValidator(_addresses)]

@@ -16,7 +16,8 @@ class Description:
     """`body` is sent as JSON, or as a `form` together with its images. `example` is a body that the route accepts, in
     which `{name}` has to be replaced. A route with an example and without a `body` accepts any object. `query` maps
     parameters to meanings; `answer` is the content of a good answer, in one of the forms that `media` lists; with
-    `or_nothing` it may be 204."""
+    `or_nothing` it may be 204. `unavailable` is the content of an answer with the status 503, if it is more than an
+    error."""
 
     body: type[BaseModel] | None = None
     example: Mapping[str, Any] | None = None
@@ -26,6 +27,7 @@ class Description:
     media: tuple[str, ...] = (JSON,)
     status: int = 200
     or_nothing: bool = False
+    unavailable: type[BaseModel] | None = None
 
 
 def described(description: Description | None = None) -> Callable[[H], H]:
