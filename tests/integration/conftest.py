@@ -1,6 +1,8 @@
 """Fixtures of the tests on real sockets."""
 
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,13 @@ async def servers() -> AsyncIterator[tuple[Sora, Sora]]:
     """Two of them."""
     async with serve_sora() as first, serve_sora() as second:
         yield first, second
+
+
+@pytest.fixture
+def socket_path() -> Iterator[Path]:
+    """A path for a unix socket, which may have about a hundred bytes only."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "http.sock"
 
 
 @pytest.fixture

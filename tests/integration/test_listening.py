@@ -4,8 +4,7 @@ import asyncio
 import os
 import socket
 import stat
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -61,18 +60,11 @@ async def refusal(*addresses: str, port: int = 0) -> str:
     return line
 
 
-@pytest.fixture
-def path() -> Iterator[Path]:
-    """A path that is short enough for a socket."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder) / "http.sock"
-
-
-async def test_all_addresses_get_the_same_port_and_are_reached_at_the_addresses_shown(path: Path) -> None:
-    async with server(*ALL_ADDRESSES, f"unix:{path}") as addresses:
+async def test_all_addresses_get_the_same_port_and_are_reached_at_the_addresses_shown(socket_path: Path) -> None:
+    async with server(*ALL_ADDRESSES, f"unix:{socket_path}") as addresses:
         six, four, unix = addresses
         assert six == four.replace("localhost", "[::1]")
-        assert unix == f"unix:{path}"
+        assert unix == f"unix:{socket_path}"
         for address in (six, four, four.replace("localhost", "127.0.0.1"), unix):
             assert await status_at(address) == 200
 
@@ -118,59 +110,61 @@ async def test_an_address_whose_port_is_taken_gets_a_port_of_its_own_only_if_the
     ],
 )
 async def test_an_address_that_can_not_be_used_ends_the_start_with_one_line_and_without_a_listener(
-    address: str, reason: str, path: Path
+    address: str, reason: str, socket_path: Path
 ) -> None:
-    assert (await refusal(f"unix:{path}", "127.0.0.1", address)).startswith(reason)
-    assert not await asyncio.to_thread(path.exists)
+    assert (await refusal(f"unix:{socket_path}", "127.0.0.1", address)).startswith(reason)
+    assert not await asyncio.to_thread(socket_path.exists)
 
 
-async def test_everybody_may_connect_to_the_socket_whatever_the_umask_and_its_file_is_removed(path: Path) -> None:
+async def test_everybody_may_connect_to_the_socket_and_its_file_is_removed_at_the_end(
+    socket_path: Path,
+) -> None:
     before = os.umask(0o077)
     try:
-        async with server(f"unix:{path}"):
-            status = await asyncio.to_thread(path.lstat)
+        async with server(f"unix:{socket_path}"):
+            status = await asyncio.to_thread(socket_path.lstat)
             assert stat.filemode(status.st_mode) == "srw-rw-rw-"
     finally:
         os.umask(before)
-    assert not await asyncio.to_thread(path.exists)
+    assert not await asyncio.to_thread(socket_path.exists)
 
 
-async def test_a_socket_that_a_killed_process_left_is_replaced(path: Path) -> None:
+async def test_a_socket_that_a_killed_process_left_is_replaced(socket_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as killed:
-        killed.bind(str(path))
-    async with server(f"unix:{path}") as (address,):
+        killed.bind(str(socket_path))
+    async with server(f"unix:{socket_path}") as (address,):
         assert await status_at(address) == 200
 
 
-async def test_a_socket_on_which_a_program_listens_is_refused_and_keeps_working(path: Path) -> None:
-    async with server(f"unix:{path}") as (address,):
-        assert await refusal(f"unix:{path}") == (
-            f"API_HOST: can't listen on unix:{path}: Another program listens there."
+async def test_a_socket_on_which_a_program_listens_is_refused_and_keeps_working(socket_path: Path) -> None:
+    async with server(f"unix:{socket_path}") as (address,):
+        assert await refusal(f"unix:{socket_path}") == (
+            f"API_HOST: can't listen on unix:{socket_path}: Another program listens there."
             " Example: API_HOST=unix:/run/sora_proxy/http.sock"
         )
         assert await status_at(address) == 200
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
-async def test_any_other_file_at_the_path_is_refused_and_kept(path: Path, kind: str) -> None:
+async def test_any_other_file_at_the_path_is_refused_and_kept(socket_path: Path, kind: str) -> None:
     def put() -> None:
         match kind:
             case "file":
-                path.write_text("not yours")
+                socket_path.write_text("not yours")
             case "folder":
-                path.mkdir()
+                socket_path.mkdir()
             case "link":
-                path.symlink_to("/dev/null")
+                socket_path.symlink_to("/dev/null")
 
     await asyncio.to_thread(put)
-    before = await asyncio.to_thread(path.lstat)
-    assert "A file that is not a socket is there." in await refusal(f"unix:{path}")
-    assert (await asyncio.to_thread(path.lstat)).st_ino == before.st_ino
+    before = await asyncio.to_thread(socket_path.lstat)
+    assert "A file that is not a socket is there." in await refusal(f"unix:{socket_path}")
+    assert (await asyncio.to_thread(socket_path.lstat)).st_ino == before.st_ino
 
 
-async def test_the_socket_of_another_program_is_kept_at_the_end(path: Path) -> None:
-    async with server(f"unix:{path}"):
-        await asyncio.to_thread(path.unlink)
+async def test_the_socket_of_another_program_is_kept_at_the_end(socket_path: Path) -> None:
+    async with server(f"unix:{socket_path}"):
+        await asyncio.to_thread(socket_path.unlink)
         with socket.socket(socket.AF_UNIX) as other:
-            other.bind(str(path))
-    assert await asyncio.to_thread(path.exists)
+            other.bind(str(socket_path))
+    assert await asyncio.to_thread(socket_path.exists)
