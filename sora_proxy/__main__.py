@@ -122,7 +122,7 @@ def _announce(app: web.Application, addresses: Sequence[str]) -> None:
     model = next((model.id for model in app[MODELS].listed), GPT_IMAGES[0])  # a listed model, else an alias
     order = f'{{"model": "{model}", "stream": true, "messages": [{message}]}}'
     lines = [
-        f"sora_proxy {__version__} listens on {', '.join(addresses)}",
+        f"sora_proxy {__version__} listens on {' and '.join(addresses)}",
         f"  back end:    {_backends_in_words(app)}",
         f"  client key:  {described}",
         "",

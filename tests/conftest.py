@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -252,6 +253,13 @@ def upstream_keys(*tokens: str, **fields: Any) -> list[dict[str, Any]]:
 def in_front_of(simulator: Simulator, *tokens: str, **fields: Any) -> dict[str, Any]:
     """The settings of a server with these keys, or the usual one, whose back end is a simulator."""
     return {"upstream": "sora", "sora_base_url": simulator.url, "api_keys": upstream_keys(*tokens, **fields)}
+
+
+@pytest.fixture
+def socket_path() -> Iterator[Path]:
+    """A path for a unix socket, which may have about a hundred bytes only."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "http.sock"
 
 
 @pytest.fixture

@@ -1,24 +1,30 @@
-"""The program under a service manager: signals, notifications, and a hardened unit."""
+"""The program under a service manager: signals, notifications, and the unit for systemd."""
 
+import re
+import shutil
 import signal
+import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
-from tests.e2e.conftest import CHECKOUT, StartProgram
+import pytest
+
+from tests.e2e.conftest import CHECKOUT, LISTENS, StartProgram, clean_environment
+from tests.eventually import PATIENCE
 
 UNIT = CHECKOUT / "config" / "deploy" / "sora_proxy.service"
-NGINX = CHECKOUT / "config" / "deploy" / "nginx.conf"
 
 
 def test_sighup_reloads_the_key_file_and_never_ends_the_program(start_program: StartProgram, tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text('[{"key": "Bearer one"}]')
-    settings = {"KEYS_STORAGE_FILE": "keys.json", "SORA_BASE_URL": "http://127.0.0.1:9"}
-    with start_program(**settings) as program:
-        stopped = threading.Event()
+    with start_program(KEYS_STORAGE_FILE="keys.json", SORA_BASE_URL="http://127.0.0.1:9") as program:
+        ended = threading.Event()
 
         def hang_up_again_and_again() -> None:
-            """Until the program has ended, and so while it stops."""
-            while not stopped.wait(0.002):
+            """While it runs, while it stops, and until it has ended."""
+            while not ended.wait(0.001):
                 program.process.send_signal(signal.SIGHUP)
 
         storm = threading.Thread(target=hang_up_again_and_again)
@@ -26,7 +32,66 @@ def test_sighup_reloads_the_key_file_and_never_ends_the_program(start_program: S
         try:
             assert program.stop() == 0
         finally:
-            stopped.set()
+            ended.set()
             storm.join()
     assert '"event":"key file reloaded"' in program.log
-    assert program.log.splitlines()[-1].count('"event":"server stopped"') == 1
+    assert '"event":"server stopped","clean":true' in program.log.splitlines()[-1]
+
+
+def test_sighup_does_not_end_a_program_that_starts(tmp_path: Path) -> None:
+    """The first line of the log is written long before the server listens."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sora_proxy"],
+        cwd=tmp_path,
+        env=clean_environment(API_HOST="127.0.0.1", API_PORT="0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        assert "database opened" in process.stderr.readline()
+        ended = threading.Event()
+
+        def hang_up_again_and_again() -> None:
+            while not ended.wait(0.001):
+                process.send_signal(signal.SIGHUP)
+
+        storm = threading.Thread(target=hang_up_again_and_again)
+        storm.start()
+        try:
+            assert LISTENS.search(process.stdout.readline())
+        finally:
+            ended.set()
+            storm.join()
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_service_manager_is_notified_of_the_start_and_of_the_stop(
+    start_program: StartProgram, socket_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(socket_path))
+        manager.settimeout(PATIENCE)
+        with start_program(NOTIFY_SOCKET=str(socket_path)) as program:
+            assert manager.recv(100) == b"READY=1"
+            assert program.stop() == 0
+            assert manager.recv(100) == b"STOPPING=1"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_the_unit_is_valid_and_hardened(tmp_path: Path) -> None:
+    unit = tmp_path / "sora_proxy.service"
+    # The commands of a unit must exist.
+    unit.write_text(
+        re.sub(r"^(ExecStart)=.*", rf"\1={sys.executable} {CHECKOUT}", UNIT.read_text(), flags=re.MULTILINE)
+    )
+    verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    rated = ["systemd-analyze", "security", "--offline=true", "--threshold=20", unit]  # 2.0 of 10
+    assert subprocess.run(rated, capture_output=True, check=False).returncode == 0

@@ -1,8 +1,6 @@
 """Fixtures of the tests on real sockets."""
 
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -22,13 +20,6 @@ async def servers() -> AsyncIterator[tuple[Sora, Sora]]:
     """Two of them."""
     async with serve_sora() as first, serve_sora() as second:
         yield first, second
-
-
-@pytest.fixture
-def socket_path() -> Iterator[Path]:
-    """A path for a unix socket, which may have about a hundred bytes only."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder) / "http.sock"
 
 
 @pytest.fixture
