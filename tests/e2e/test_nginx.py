@@ -18,7 +18,7 @@ import trustme
 
 from tests.conftest import CLIENT_KEY
 from tests.e2e.conftest import CHECKOUT, Program, StartProgram
-from tests.eventually import PATIENCE
+from tests.eventually import PATIENCE, eventually
 
 EXAMPLE = CHECKOUT / "config" / "deploy" / "nginx.conf"
 HOST = "images.example.com"
@@ -83,10 +83,17 @@ class Nginx:
     @contextlib.asynccontextmanager
     async def client(self, port: int = 443) -> AsyncIterator[aiohttp.ClientSession]:
         """A client that reaches nginx, once it listens."""
-        async with asyncio.timeout(PATIENCE):
-            while not (self.folder / str(port)).exists():
-                await asyncio.sleep(0)
-        connector = aiohttp.UnixConnector(f"{self.folder}/{port}")
+        path = f"{self.folder}/{port}"
+
+        async def listens() -> bool:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_unix_connection(path)
+                writer.close()
+                return True
+            return False
+
+        await eventually(listens)
+        connector = aiohttp.UnixConnector(path)
         headers = {"authorization": f"Bearer {CLIENT_KEY}"}
         async with aiohttp.ClientSession(f"http://{HOST}", connector=connector, headers=headers) as client:
             yield client
@@ -99,10 +106,12 @@ def nginx() -> Iterator[Nginx]:
 
 
 @contextlib.contextmanager
-def in_front_of(start_program: StartProgram, nginx: Nginx, kind: str, *changes: tuple[str, str]) -> Iterator[Program]:
+def behind_nginx(
+    start_program: StartProgram, nginx: Nginx, kind: str, *changes: tuple[str, str], **settings: str
+) -> Iterator[Program]:
     """A program behind nginx, which connects to its port or to its unix socket."""
     upstream = f"{nginx.folder}/http.sock"
-    settings = {"API_HOST": f"127.0.0.1,unix:{upstream}", "TRUSTED_PROXIES": {"tcp": "127.0.0.1"}.get(kind, "unix")}
+    settings |= {"API_HOST": f"127.0.0.1,unix:{upstream}", "TRUSTED_PROXIES": "unix" if kind == "unix" else "127.0.0.1"}
     with start_program(**settings, API_AUTH_TOKEN=CLIENT_KEY, UPSTREAM="simulator") as program:
         port = program.url.rpartition(":")[2]
         nginx.configure(f"127.0.0.1:{port}" if kind == "tcp" else f"unix:{upstream}", *changes)
@@ -144,7 +153,7 @@ def test_links_and_documents_lead_through_nginx(
             async with client.get(f"{path}/docs") as page:
                 assert f"&#x27;{origin}/health&#x27;" in await page.text()
 
-    with in_front_of(start_program, nginx, kind, *changes):
+    with behind_nginx(start_program, nginx, kind, *changes):
         asyncio.run(use())
 
 
@@ -154,7 +163,7 @@ def test_headers_of_the_client_are_not_passed_on(start_program: StartProgram, ng
         async with nginx.client() as client:
             assert await origin_in(client, "", **forged) == f"http://{HOST}"
 
-    with in_front_of(start_program, nginx, "tcp"):
+    with behind_nginx(start_program, nginx, "tcp"):
         asyncio.run(use())
 
 
@@ -165,15 +174,15 @@ def test_a_stream_is_not_held_back(start_program: StartProgram, nginx: Nginx) ->
             async with client.get(f"/v1/generation/{first['id']}") as unfinished:
                 assert (await unfinished.json())["choices"][0]["finish_reason"] == "processing"
 
-    with in_front_of(start_program, nginx, "unix") as program:
+    with behind_nginx(start_program, nginx, "unix") as program:
         program.order_fault("never_finish")
         asyncio.run(use())
 
 
-def test_a_whole_answer_arrives_although_it_takes_longer_than_nginx_waits(
-    start_program: StartProgram, nginx: Nginx
+@pytest.mark.parametrize(("keepalive_after", "status"), [("0.5", 200), ("60", 504)])
+def test_a_slow_answer_arrives_if_the_limit_of_the_proxy_is_longer_than_keepalive_after(
+    start_program: StartProgram, nginx: Nginx, keepalive_after: str, status: int
 ) -> None:
-    """A proxy's limit between two bytes has to be longer than KEEPALIVE_AFTER and HEARTBEAT_INTERVAL."""
 
     async def use() -> int:
         async with nginx.client() as client, client.post("/v1/chat/completions", json=chat()) as answer:
@@ -181,12 +190,9 @@ def test_a_whole_answer_arrives_although_it_takes_longer_than_nginx_waits(
             return answer.status
 
     limit = ("proxy_read_timeout 75s;", "proxy_read_timeout 2s;")
-    times = {"SIMULATOR_SECONDS": "4", "HEARTBEAT_INTERVAL": "0.5"}
-    for keepalive_after, status in (("0.5", 200), ("60", 504)):
-        with in_front_of(
-            lambda **settings: start_program(**settings, **times, KEEPALIVE_AFTER=keepalive_after), nginx, "tcp", limit
-        ):
-            assert asyncio.run(use()) == status
+    times = {"SIMULATOR_SECONDS": "4", "HEARTBEAT_INTERVAL": "0.5", "KEEPALIVE_AFTER": keepalive_after}
+    with behind_nginx(start_program, nginx, "tcp", limit, **times):
+        assert asyncio.run(use()) == status
 
 
 def test_http_is_redirected_to_https(nginx: Nginx) -> None:
