@@ -83,6 +83,22 @@ def test_the_service_manager_is_notified_of_the_start_and_of_the_stop(
             assert manager.recv(100) == b"STOPPING=1"
 
 
+@pytest.mark.parametrize("addresses", ["unix:{path},127.0.0.1", "127.0.0.1,unix:{path}"])
+def test_the_health_check_calls_the_first_address(
+    start_program: StartProgram, tmp_path: Path, socket_path: Path, addresses: str
+) -> None:
+    def status(port: str) -> int:
+        settings = {"API_HOST": addresses.format(path=socket_path), "API_PORT": port}
+        command = [sys.executable, "-m", "sora_proxy.healthcheck"]
+        return subprocess.run(command, cwd=tmp_path, env=clean_environment(**settings), check=False).returncode
+
+    with start_program(API_HOST=addresses.format(path=socket_path)) as program:
+        port = program.url.rpartition(":")[2]
+        assert status(port) == 0
+        assert program.stop() == 0
+        assert status(port) == 1
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 def test_the_unit_is_valid_and_hardened(tmp_path: Path) -> None:
     unit = tmp_path / "sora_proxy.service"
